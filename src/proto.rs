@@ -1,0 +1,20 @@
+//! The generated messages, clients and (feature `emulator`) server traits, by proto package.
+//!
+//! Everything in here is compiled by `build.rs` from the protos in `proto/`, whose declarations are
+//! those of googleapis. `google.rpc` is not generated again: its messages are those of
+//! [`tonic_types::pb`].
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::use_self,
+    clippy::missing_debug_implementations,
+    reason = "generated code"
+)]
+
+include!(concat!(env!("OUT_DIR"), "/proto.rs"));
+
+/// All protos of the contract, as an encoded `google.protobuf.FileDescriptorSet` with its
+/// extensions: for gRPC reflection, and for transcoding by descriptor.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
