@@ -1,0 +1,158 @@
+//! Which credentials a client's calls carry.
+
+use std::fmt;
+
+use google_cloud_auth::credentials::{
+    self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
+};
+use http::{Extensions, HeaderMap, HeaderValue, Uri, header};
+
+use crate::endpoint;
+use crate::error::Error;
+use crate::layer::auth::{Auth, AuthLayer};
+
+/// The one OAuth scope of the service.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// What a user says of credentials.
+#[derive(Clone, Default)]
+pub(crate) enum Authentication {
+    /// Application default credentials; none on plaintext to this machine.
+    #[default]
+    Default,
+    None,
+    Credentials(Credentials),
+    AccessToken(String),
+    ApiKey(String),
+}
+
+/// The layer that carries credentials.
+pub(crate) type Layer = AuthLayer;
+
+/// A service under that layer.
+pub(crate) type Layered<S> = Auth<S>;
+
+impl Authentication {
+    /// The layer for calls to `uri`, or none.
+    pub(crate) fn layer(self, uri: &Uri) -> Result<Option<Layer>, Error> {
+        let credentials = match self {
+            Self::None => return Ok(None),
+            Self::Default if is_plaintext_loopback(uri) => return Ok(None),
+            Self::Default if endpoint::is_exposed(uri) => {
+                return Err(Error::configuration(format!(
+                    "endpoint {uri}: plaintext and not a loopback address, where default credentials are never sent; use https, or `anonymous`"
+                )));
+            }
+            Self::Default => default_credentials()?,
+            Self::Credentials(credentials) => credentials,
+            Self::AccessToken(token) => Fixed::bearer(&token)?.into(),
+            Self::ApiKey(key) => credentials::api_key_credentials::Builder::new(key).build(),
+        };
+        AuthLayer::new(credentials, uri).map(Some)
+    }
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "Default",
+            Self::None => "None",
+            Self::Credentials(_) => "Credentials(…)",
+            Self::AccessToken(_) => "AccessToken(…)",
+            Self::ApiKey(_) => "ApiKey(…)",
+        })
+    }
+}
+
+fn is_plaintext_loopback(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("http") && !endpoint::is_exposed(uri)
+}
+
+fn default_credentials() -> Result<Credentials, Error> {
+    // google-cloud-auth spawns a task, and panics in it where TLS has no provider.
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(Error::configuration(
+            "default credentials need a Tokio runtime: call `build` within one",
+        ));
+    }
+    check_provider()?;
+    credentials::Builder::default()
+        .with_scopes([SCOPE])
+        .build()
+        .map_err(|error| Error::configuration_from("no default credentials: run `gcloud auth application-default login`, or set credentials", error))
+}
+
+/// With `tls-aws-lc`, google-cloud-auth has a provider of its own.
+#[cfg(feature = "tls-aws-lc")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the other build has something to refuse"
+)]
+fn check_provider() -> Result<(), Error> {
+    Ok(())
+}
+
+#[cfg(all(feature = "tls", not(feature = "tls-aws-lc")))]
+fn check_provider() -> Result<(), Error> {
+    if rustls::crypto::CryptoProvider::get_default().is_some() {
+        return Ok(());
+    }
+    Err(Error::configuration(
+        "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
+    ))
+}
+
+#[cfg(not(feature = "tls"))]
+fn check_provider() -> Result<(), Error> {
+    Err(Error::configuration(
+        "default credentials need TLS: enable `tls-aws-lc`",
+    ))
+}
+
+/// Headers that never change.
+struct Fixed {
+    headers: HeaderMap,
+    tag: EntityTag,
+}
+
+impl Fixed {
+    fn bearer(token: &str) -> Result<Self, Error> {
+        let fault = || Error::configuration("access_token: empty, or not header text");
+        let token = token.trim();
+        if token.is_empty() {
+            return Err(fault());
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| fault())?;
+        value.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+        Ok(Self {
+            headers,
+            tag: EntityTag::new(),
+        })
+    }
+}
+
+impl fmt::Debug for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fixed").finish_non_exhaustive()
+    }
+}
+
+impl CredentialsProvider for Fixed {
+    async fn headers(
+        &self,
+        extensions: Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, google_cloud_auth::errors::CredentialsError> {
+        if extensions.get::<EntityTag>() == Some(&self.tag) {
+            return Ok(CacheableResource::NotModified);
+        }
+        Ok(CacheableResource::New {
+            entity_tag: self.tag.clone(),
+            data: self.headers.clone(),
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,102 @@
+//! The vocabulary of the stack: what goes down, what comes back, and what is known of a call.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+
+use crate::contract::{Method, RetryPolicy};
+
+/// A gRPC request on its way down.
+pub type Rpc = http::Request<Body>;
+
+/// What comes back for it. Its gRPC status is OK: any other comes as the error [`Status`].
+pub type Reply = http::Response<Body>;
+
+/// What may be set for one call, or for all calls of a client.
+///
+/// What is `None` is as the contract's table says for the method. Attach it to a single call through
+/// [`ApiGateway::with_options`](crate::ApiGateway::with_options), or through a request's extensions
+/// under a generated client:
+///
+/// ```
+/// use std::time::Duration;
+/// use apigateway_grpc::CallOptions;
+///
+/// let mut options = CallOptions::default();
+/// options.timeout = Some(Duration::from_secs(3));
+/// let mut request = tonic::Request::new(());
+/// request.extensions_mut().insert(options);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// How long the call may take: authentication, connecting and all attempts together. The table has
+    /// 5 to 60 seconds, by method. A request's own `grpc-timeout` counts as this.
+    pub timeout: Option<Duration>,
+    /// When a failed call is tried again. [`RetryPolicy::NEVER`] tries once.
+    pub retry: Option<RetryPolicy>,
+    /// Whether the call may be repeated although it may have been processed. `Some(true)` makes the
+    /// policy's codes count for a create or an update as well.
+    pub idempotent: Option<bool>,
+}
+
+impl CallOptions {
+    /// These options, and where they are silent `other`.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        Self {
+            timeout: self.timeout.or(other.timeout),
+            retry: self.retry.or(other.retry),
+            idempotent: self.idempotent.or(other.idempotent),
+        }
+    }
+}
+
+/// What our layers know of a call. The headers layer puts it into the request's extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// The method's entry, `None` for a method that is not of the contract.
+    pub(crate) method: Option<&'static Method>,
+    /// The request's body as it travels, kept for further attempts; `None` for a method that is not of
+    /// the contract, whose body may be a stream.
+    pub(crate) payload: Option<Bytes>,
+    pub(crate) options: CallOptions,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Call {
+    /// What is left until the deadline.
+    pub(crate) fn remaining(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// The whole body of a unary request, which a generated client has ready at once.
+///
+/// # Errors
+///
+/// If the body fails, or is not ready, as only a stream can be.
+pub(crate) fn read_at_once(body: Body) -> Result<Bytes, Status> {
+    match body.collect().now_or_never() {
+        Some(collected) => Ok(collected?.to_bytes()),
+        None => Err(Status::internal(
+            "the request of a unary method is a stream",
+        )),
+    }
+}
+
+/// The length of the prefix of a gRPC message: a flag for compression and four bytes of length.
+pub(crate) const PREFIX: usize = 5;
+
+/// The one message in a body that is no stream; `None` if it is compressed or not exactly one.
+pub(crate) fn message(payload: &[u8]) -> Option<&[u8]> {
+    let (prefix, message) = payload.split_first_chunk::<PREFIX>()?;
+    let [flag, length @ ..] = *prefix;
+    (flag == 0 && u32::from_be_bytes(length) as usize == message.len()).then_some(message)
+}

@@ -1,0 +1,276 @@
+//! Google credentials under every attempt of a call, for any tonic client.
+//!
+//! [`AuthLayer`] adds the headers that a [`Credentials`] gives, marked sensitive. They are kept as ready
+//! values and asked for again in the background, so that a call waits for credentials only at the very
+//! beginning. When the server answers UNAUTHENTICATED, the credentials are asked once past these values;
+//! if they give others (another entity tag), the call is sent once more.
+//!
+//! ```no_run
+//! // `no_run`: default credentials are found on the machine, and the token comes from Google.
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use apigateway_grpc::layer::auth::AuthLayer;
+//! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+//! use google_cloud_auth::credentials::Builder;
+//! use tower::ServiceBuilder;
+//!
+//! let uri = http::Uri::from_static("https://apigateway.googleapis.com");
+//! let channel = tonic::transport::Endpoint::from(uri.clone()).connect_lazy();
+//! let auth = AuthLayer::new(Builder::default().build()?, &uri)?;
+//! let client = OperationsClient::new(ServiceBuilder::new().layer(auth).service(channel));
+//! # Ok(())
+//! # }
+//! ```
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use google_cloud_auth::credentials::Credentials;
+use http::Uri;
+use pin_project_lite::pin_project;
+use tonic::{Code, Status};
+use tower::util::ServiceExt as _;
+use tower::{Layer, Service};
+
+use super::uniform::{Carrier, Uniform};
+use crate::call::{Reply, Rpc};
+use crate::endpoint;
+use crate::error::Error;
+
+mod replay;
+mod source;
+
+use replay::Replay;
+use source::{Headers, Source};
+
+/// Adds the headers of [`Credentials`] to each call of the service below.
+#[derive(Clone, Debug)]
+pub struct AuthLayer {
+    source: Arc<Source>,
+}
+
+impl AuthLayer {
+    /// How long a call waits for the first headers of its credentials: a hanging token source ends in an
+    /// error well before the usual deadline does.
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(8);
+
+    /// For calls to `endpoint`.
+    ///
+    /// # Errors
+    ///
+    /// If the endpoint is plaintext and not a loopback address: a credential never goes there.
+    pub fn new(credentials: impl Into<Credentials>, endpoint: &Uri) -> Result<Self, Error> {
+        if endpoint::is_exposed(endpoint) {
+            return Err(exposed(endpoint));
+        }
+        Ok(Self {
+            source: Arc::new(Source::new(credentials.into(), Self::DEFAULT_PATIENCE)),
+        })
+    }
+
+    /// How long a call waits for the credentials where it has to; eight seconds by default.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self {
+            source: Arc::new(self.source.with_patience(patience)),
+        }
+    }
+}
+
+fn exposed(uri: &Uri) -> Error {
+    let host = uri.authority().map_or("", http::uri::Authority::as_str);
+    Error::configuration(format!(
+        "http://{host} is plaintext and not a loopback address: credentials are never sent there; use https, or no credentials"
+    ))
+}
+
+impl<S: Clone> Layer<S> for AuthLayer {
+    type Service = Auth<S>;
+
+    fn layer(&self, inner: S) -> Auth<S> {
+        let template = Arc::new(inner.clone());
+        Auth {
+            inner: Uniform::new(inner),
+            template,
+            source: Arc::clone(&self.source),
+        }
+    }
+}
+
+/// A service whose calls carry credentials.
+#[derive(Debug)]
+pub struct Auth<S> {
+    inner: Uniform<S>,
+    /// What a second sending is cloned from: `inner` is in use by then.
+    template: Arc<S>,
+    source: Arc<Source>,
+}
+
+impl<S: Clone> Clone for Auth<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            template: Arc::clone(&self.template),
+            source: Arc::clone(&self.source),
+        }
+    }
+}
+
+impl<S: Carrier> Service<Rpc> for Auth<S> {
+    type Response = Reply;
+    type Error = Status;
+    type Future = Authorized<S>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut rpc: Rpc) -> Authorized<S> {
+        let replay = Replay::of(&mut rpc);
+        let again = Again {
+            template: Arc::clone(&self.template),
+            source: Arc::clone(&self.source),
+            replay,
+        };
+        if endpoint::is_exposed(rpc.uri()) {
+            let status = Status::failed_precondition(exposed(rpc.uri()).to_string());
+            return Authorized::boxed(std::future::ready(Err(status)));
+        }
+        if let Some(headers) = self.source.at_hand() {
+            headers.apply(rpc.headers_mut());
+            return Authorized {
+                state: State::Hot {
+                    call: self.inner.call(rpc),
+                    again: Some((again, headers)),
+                },
+            };
+        }
+        // The service that was made ready goes with the call; its clone has to become ready itself.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        Authorized::boxed(first(inner, rpc, again))
+    }
+}
+
+/// Waits for headers, then sends.
+async fn first<S: Carrier>(
+    mut inner: Uniform<S>,
+    mut rpc: Rpc,
+    again: Again<S>,
+) -> Result<Reply, Status> {
+    let headers = again.source.ask().await?;
+    headers.apply(rpc.headers_mut());
+    let result = inner.call(rpc).await;
+    if is_unauthenticated(&result) {
+        again.send(headers, result).await
+    } else {
+        result
+    }
+}
+
+/// What a second sending needs.
+struct Again<S> {
+    template: Arc<S>,
+    source: Arc<Source>,
+    replay: Option<Replay>,
+}
+
+impl<S: Carrier> Again<S> {
+    /// Sends once more if the credentials give other headers than those refused.
+    async fn send(
+        self,
+        refused: Arc<Headers>,
+        result: Result<Reply, Status>,
+    ) -> Result<Reply, Status> {
+        let Some(replay) = self.replay else {
+            return result;
+        };
+        let headers = match self.source.ask().await {
+            Ok(headers) if headers.tag != refused.tag => headers,
+            Ok(_) => return result,
+            Err(status) => {
+                tracing::debug!(code = ?status.code(), "the refused credentials could not be renewed");
+                return result;
+            }
+        };
+        tracing::debug!("the server refused the credentials, sending once more with renewed ones");
+        let mut rpc = replay.rpc();
+        headers.apply(rpc.headers_mut());
+        Uniform::new(S::clone(&self.template)).oneshot(rpc).await
+    }
+}
+
+/// The status of a refusal stands in the head, of gRPC or of plain HTTP. A reply that has begun with
+/// data was accepted.
+fn is_unauthenticated(result: &Result<Reply, Status>) -> bool {
+    match result {
+        Err(status) => status.code() == Code::Unauthenticated,
+        Ok(reply) => {
+            let code = reply.headers().get(Status::GRPC_STATUS);
+            reply.status() == http::StatusCode::UNAUTHORIZED
+                || code
+                    .is_some_and(|code| Code::from_bytes(code.as_bytes()) == Code::Unauthenticated)
+        }
+    }
+}
+
+pin_project! {
+    /// A call under way with its credentials. With headers at hand it needs no box.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Authorized<S: Carrier> {
+        #[pin]
+        state: State<S>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S: Carrier> {
+        Hot {
+            #[pin]
+            call: <Uniform<S> as Service<Rpc>>::Future,
+            again: Option<(Again<S>, Arc<Headers>)>,
+        },
+        Cold { call: Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>> },
+    }
+}
+
+impl<S: Carrier> Authorized<S> {
+    fn boxed(call: impl Future<Output = Result<Reply, Status>> + Send + 'static) -> Self {
+        Self {
+            state: State::Cold {
+                call: Box::pin(call),
+            },
+        }
+    }
+}
+
+impl<S: Carrier> std::fmt::Debug for Authorized<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authorized").finish_non_exhaustive()
+    }
+}
+
+impl<S: Carrier> Future for Authorized<S> {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let cold = match this.state.as_mut().project() {
+                StateProj::Cold { call } => return call.as_mut().poll(cx),
+                StateProj::Hot { call, again } => {
+                    let result = ready!(call.poll(cx));
+                    match again.take().filter(|_| is_unauthenticated(&result)) {
+                        Some((again, headers)) => again.send(headers, result),
+                        None => return Poll::Ready(result),
+                    }
+                }
+            };
+            this.state.set(State::Cold {
+                call: Box::pin(cold),
+            });
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A request kept to be sent once more.
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
+use http::request::Parts;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
+use tonic::body::Body;
+
+use crate::call::{Call, Rpc};
+
+/// A copy of a unary request.
+#[derive(Debug)]
+pub(super) struct Replay {
+    head: Parts,
+    payload: Bytes,
+}
+
+impl Replay {
+    /// A copy of the request; `None` for a stream, which is sent once.
+    pub(super) fn of(rpc: &mut Rpc) -> Option<Self> {
+        let known = rpc
+            .extensions()
+            .get::<Call>()
+            .and_then(|call| call.payload.clone());
+        let payload = match known {
+            Some(payload) => payload,
+            None => read(rpc.body_mut())?,
+        };
+        let (head, body) = std::mem::take(rpc).into_parts();
+        let copy = Self {
+            head: head.clone(),
+            payload,
+        };
+        *rpc = Rpc::from_parts(head, body);
+        Some(copy)
+    }
+
+    pub(super) fn rpc(self) -> Rpc {
+        Rpc::from_parts(self.head, Body::new(Full::new(self.payload)))
+    }
+}
+
+/// The whole body if it is ready at once, as that of a unary call is; the body stays as it was.
+fn read(body: &mut Body) -> Option<Bytes> {
+    let mut frames: Vec<Bytes> = Vec::new();
+    loop {
+        match body.frame().now_or_never() {
+            Some(None) => break,
+            Some(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => frames.push(data),
+                Err(trailers) => {
+                    restore(body, frames, Some(Ok(trailers)));
+                    return None;
+                }
+            },
+            Some(Some(Err(status))) => {
+                restore(body, frames, Some(Err(status)));
+                return None;
+            }
+            None => {
+                restore(body, frames, None);
+                return None;
+            }
+        }
+    }
+    let payload = match frames.len() {
+        1 => frames.swap_remove(0),
+        _ => frames.concat().into(),
+    };
+    *body = Body::new(Full::new(payload.clone()));
+    Some(payload)
+}
+
+/// Puts back what was read of a body.
+fn restore(body: &mut Body, frames: Vec<Bytes>, last: Option<Result<Frame<Bytes>, tonic::Status>>) {
+    if frames.is_empty() && last.is_none() {
+        return;
+    }
+    let read = stream::iter(
+        frames
+            .into_iter()
+            .map(|data| Ok(Frame::data(data)))
+            .chain(last),
+    );
+    let rest = BodyStream::new(std::mem::take(body));
+    *body = Body::new(StreamBody::new(read.chain(rest)));
+}

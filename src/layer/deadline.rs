@@ -1,0 +1,153 @@
+//! The time that a call may take, over everything below: authentication, connecting, all attempts.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::Either;
+use http::HeaderValue;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+use tonic::Status;
+use tower::{Layer, Service};
+
+use crate::call::{Call, Reply, Rpc};
+
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// Makes [`Deadline`] services.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeadlineLayer;
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = Deadline<S>;
+
+    fn layer(&self, inner: S) -> Deadline<S> {
+        Deadline { inner }
+    }
+}
+
+/// Ends each call at its deadline.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadline<S> {
+    inner: S,
+}
+
+impl<S> Service<Rpc> for Deadline<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status>,
+{
+    type Response = Reply;
+    type Error = Status;
+    type Future = Either<Bounded<S::Future>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
+        let asked = rpc.headers_mut().remove(GRPC_TIMEOUT);
+        let asked = asked.as_ref().and_then(parse);
+        let Some(call) = rpc.extensions_mut().get_mut::<Call>() else {
+            return Either::Right(self.inner.call(rpc));
+        };
+        let by_table = call
+            .method
+            .map(|method| method.timeout.unwrap_or(method.server_deadline));
+        let timeout = asked.or(call.options.timeout).or(by_table);
+        // A timeout beyond what the clock can hold is none.
+        let bound =
+            timeout.and_then(|timeout| Some((timeout, Instant::now().checked_add(timeout)?)));
+        let Some((timeout, deadline)) = bound else {
+            return Either::Right(self.inner.call(rpc));
+        };
+        call.deadline = Some(deadline);
+        let sleep = tokio::time::sleep_until(deadline);
+        Either::Left(Bounded {
+            call: self.inner.call(rpc),
+            sleep,
+            timeout,
+        })
+    }
+}
+
+pin_project! {
+    /// A call under way, with its end.
+    #[derive(Debug)]
+    pub(crate) struct Bounded<F> {
+        #[pin]
+        call: F,
+        #[pin]
+        sleep: Sleep,
+        timeout: Duration,
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Status>>> Future for Bounded<F> {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(result) = this.call.poll(cx) {
+            return Poll::Ready(result);
+        }
+        this.sleep.poll(cx).map(|()| {
+            Err(Status::deadline_exceeded(format!(
+                "no answer within {:?}",
+                this.timeout
+            )))
+        })
+    }
+}
+
+/// The value of a `grpc-timeout` header for what is left of a call: at most eight digits.
+pub(crate) fn header(remaining: Duration) -> HeaderValue {
+    const MOST: u128 = 99_999_999;
+    let units = [
+        (remaining.as_micros(), 'u'),
+        (remaining.as_millis(), 'm'),
+        (remaining.as_secs().into(), 'S'),
+    ];
+    let fitting = units.into_iter().find(|(value, _)| *value <= MOST);
+    let (value, unit) = fitting.unwrap_or((MOST, 'S'));
+    HeaderValue::try_from(format!("{value}{unit}")).expect("digits and a letter are header text")
+}
+
+fn parse(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let value: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    match unit {
+        "H" => Some(Duration::from_secs(value * 3600)),
+        "M" => Some(Duration::from_secs(value * 60)),
+        "S" => Some(Duration::from_secs(value)),
+        "m" => Some(Duration::from_millis(value)),
+        "u" => Some(Duration::from_micros(value)),
+        "n" => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_written_in_eight_digits_and_read_back() {
+        let cases = [
+            (Duration::from_micros(1), "1u"),
+            (Duration::from_secs(10), "10000000u"),
+            (Duration::from_secs(100), "100000m"),
+            (Duration::from_secs(100_000), "100000S"),
+            (Duration::MAX, "99999999S"),
+        ];
+        for (duration, text) in cases {
+            assert_eq!(header(duration), text);
+            let back = parse(&header(duration)).expect("just written");
+            assert!(back <= duration, "{back:?}");
+        }
+        for text in ["", "S", "1", "1x", "-1S", "123456789S"] {
+            assert_eq!(parse(&HeaderValue::from_static(text)), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What comes from the wire, checked before tonic sees it.
+//!
+//! A reply is read to its end, within a bound, and taken apart: one whose gRPC status is not OK becomes
+//! the error [`Status`], wherever the status stood, in the head or in the trailers. tonic itself panics
+//! on a malformed `grpc-status-details-bin`; such details are dropped here and the status kept.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::response::Parts;
+use http_body_util::combinators::Collect;
+use http_body_util::{BodyExt as _, Collected, Full, LengthLimitError, Limited};
+use pin_project_lite::pin_project;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+use crate::call::{Call, Reply, Rpc};
+use crate::transport::Failure;
+
+const DETAILS: &str = "grpc-status-details-bin";
+
+/// As tonic reads base64: with padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Makes [`Guard`] services.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GuardLayer {
+    /// The most bytes that a reply may have.
+    pub(crate) max_reply: usize,
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard {
+            inner,
+            max_reply: self.max_reply,
+        }
+    }
+}
+
+/// Checks every reply of a transport.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard<S> {
+    inner: S,
+    max_reply: usize,
+}
+
+impl<S> Service<Rpc> for Guard<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status>,
+{
+    type Response = Reply;
+    type Error = Status;
+    type Future = Checking<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        // The methods of the contract are unary; the reply of another may be a stream and passes.
+        let unary = rpc
+            .extensions()
+            .get::<Call>()
+            .is_some_and(|call| call.payload.is_some());
+        let max_reply = unary.then_some(self.max_reply);
+        Checking {
+            state: State::Calling {
+                call: self.inner.call(rpc),
+                max_reply,
+            },
+        }
+    }
+}
+
+pin_project! {
+    /// A call under way, then its reply being read.
+    pub(crate) struct Checking<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Calling { #[pin] call: F, max_reply: Option<usize> },
+        Reading { head: Parts, max_reply: usize, #[pin] body: Collect<Limited<Body>> },
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let (mut head, body, max_reply) = match state.as_mut().project() {
+                StateProj::Calling { call, max_reply } => {
+                    let (head, body) = ready!(call.poll(cx))?.into_parts();
+                    (head, body, *max_reply)
+                }
+                StateProj::Reading {
+                    head,
+                    max_reply,
+                    body,
+                } => {
+                    let result = ready!(body.poll(cx)).map_err(|error| reading(error, *max_reply));
+                    let head = std::mem::replace(head, Reply::default().into_parts().0);
+                    return Poll::Ready(result.and_then(|collected| whole(head, collected)));
+                }
+            };
+            check_head(&mut head)?;
+            let Some(max_reply) = max_reply else {
+                return Poll::Ready(Ok(Reply::from_parts(head, body)));
+            };
+            let body = Limited::new(body, max_reply).collect();
+            state.set(State::Reading {
+                head,
+                max_reply,
+                body,
+            });
+        }
+    }
+}
+
+fn reading(error: Box<dyn std::error::Error + Send + Sync>, max_reply: usize) -> Status {
+    if error.is::<LengthLimitError>() {
+        return Status::resource_exhausted(format!("the reply is larger than {max_reply} bytes"));
+    }
+    Failure::status(error)
+}
+
+/// Refuses what is not gRPC, and finds the status of a reply that has nothing but a head.
+fn check_head(head: &mut Parts) -> Result<(), Status> {
+    if let Some(status) = Failure::not_grpc(head) {
+        return Err(status);
+    }
+    match status(&mut head.headers) {
+        Some(status) if status.code() != Code::Ok => Err(status),
+        _ => Ok(()),
+    }
+}
+
+/// The reply with its body in one piece, its status known to be OK.
+fn whole(head: Parts, collected: Collected<Bytes>) -> Result<Reply, Status> {
+    let in_head = head.headers.contains_key(Status::GRPC_STATUS);
+    let mut trailers = collected.trailers().cloned().unwrap_or_default();
+    match status(&mut trailers) {
+        Some(status) if status.code() != Code::Ok => return Err(status),
+        Some(_) => {}
+        None if in_head => {
+            trailers.insert(Status::GRPC_STATUS, http::HeaderValue::from_static("0"));
+        }
+        None => return Err(Status::internal("the reply ended without a gRPC status")),
+    }
+    let data = Full::new(collected.to_bytes());
+    let mut head = head;
+    head.headers.remove(Status::GRPC_STATUS);
+    let body = data.with_trailers(std::future::ready(Some(Ok(trailers))));
+    Ok(Reply::from_parts(head, Body::new(body)))
+}
+
+/// The gRPC status in headers or trailers, if there is one.
+fn status(headers: &mut HeaderMap) -> Option<Status> {
+    let malformed = headers
+        .get(DETAILS)
+        .is_some_and(|value| BASE64.decode(value.as_bytes()).is_err());
+    if malformed {
+        tracing::debug!("dropped a malformed {DETAILS} header");
+        headers.remove(DETAILS);
+    }
+    Status::from_header_map(headers)
+}

@@ -1,0 +1,246 @@
+//! The headers of a call that do not change between its attempts, and what the layers below need to
+//! know of it.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::Either;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::call::{self, Call, CallOptions, Reply, Rpc};
+use crate::contract::{Method, RoutingKey};
+
+const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
+const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
+/// The project that is billed and whose quota is used.
+pub(crate) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
+
+/// The version of tonic that the crate is built against; a test holds it against `Cargo.lock`.
+pub(crate) const TONIC: &str = "0.14.9";
+
+/// AIP-4222: everything but unreserved characters is encoded.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// What every call of a client says of the client.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadersLayer {
+    fixed: Arc<Fixed>,
+}
+
+#[derive(Debug)]
+struct Fixed {
+    api_client: HeaderValue,
+    user_agent: HeaderValue,
+    quota_project: Option<HeaderValue>,
+    options: CallOptions,
+}
+
+impl HeadersLayer {
+    /// `user_agent` stands before our own; `options` hold where a call has none.
+    pub(crate) fn new(
+        user_agent: Option<&HeaderValue>,
+        quota_project: Option<HeaderValue>,
+        options: CallOptions,
+    ) -> Self {
+        let crate_version = env!("CARGO_PKG_VERSION");
+        let api_client = format!(
+            "gl-rust/{} gapic/{crate_version} grpc/{TONIC}",
+            env!("APIGATEWAY_GRPC_RUSTC")
+        );
+        let ours = concat!("apigateway-grpc/", env!("CARGO_PKG_VERSION"));
+        let both = user_agent.map(|theirs| [theirs.as_bytes(), b" ", ours.as_bytes()].concat());
+        let fixed = Fixed {
+            api_client: HeaderValue::from_str(&api_client)
+                .expect("version numbers are header text"),
+            user_agent: both
+                .and_then(|both| HeaderValue::from_bytes(&both).ok())
+                .unwrap_or(HeaderValue::from_static(ours)),
+            quota_project,
+            options,
+        };
+        Self {
+            fixed: Arc::new(fixed),
+        }
+    }
+}
+
+impl<S> Layer<S> for HeadersLayer {
+    type Service = Headers<S>;
+
+    fn layer(&self, inner: S) -> Headers<S> {
+        Headers {
+            inner,
+            fixed: Arc::clone(&self.fixed),
+        }
+    }
+}
+
+/// Sets the headers of each call and what is known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Headers<S> {
+    inner: S,
+    fixed: Arc<Fixed>,
+}
+
+impl<S> Service<Rpc> for Headers<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status>,
+{
+    type Response = Reply;
+    type Error = Status;
+    type Future = Either<S::Future, std::future::Ready<Result<Reply, Status>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        match prepare(&self.fixed, rpc) {
+            Ok(rpc) => Either::Left(self.inner.call(rpc)),
+            Err(status) => Either::Right(std::future::ready(Err(status))),
+        }
+    }
+}
+
+fn prepare(fixed: &Fixed, rpc: Rpc) -> Result<Rpc, Status> {
+    let (mut head, body) = rpc.into_parts();
+    let method = Method::find(head.uri.path());
+    // What is not of the contract may be a stream, and passes as it is.
+    let (payload, body) = match method {
+        Some(_) => (Some(call::read_at_once(body)?), Body::empty()),
+        None => (None, body),
+    };
+    set(&mut head.headers, fixed, method, payload.as_ref());
+    let own = head.extensions.remove::<CallOptions>().unwrap_or_default();
+    let options = own.or(&fixed.options);
+    head.extensions.insert(Call {
+        method,
+        payload,
+        options,
+        deadline: None,
+    });
+    Ok(Rpc::from_parts(head, body))
+}
+
+fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload: Option<&Bytes>) {
+    headers.insert(API_CLIENT, fixed.api_client.clone());
+    // A user agent that was set for this call stays, and ours is not added to it.
+    headers
+        .entry(header::USER_AGENT)
+        .or_insert_with(|| fixed.user_agent.clone());
+    if let Some(project) = &fixed.quota_project {
+        headers.insert(QUOTA_PROJECT, project.clone());
+    }
+    let message = payload.and_then(|payload| call::message(payload));
+    let routing = method
+        .zip(message)
+        .and_then(|(method, message)| routing(method.routing, message));
+    if let Some(routing) = routing {
+        headers.entry(ROUTING).or_insert(routing);
+    }
+}
+
+/// `name=projects%2Fp%2F…`, several keys joined by `&`, empty values left out (AIP-4222).
+fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
+    let mut out = String::new();
+    for key in keys {
+        let Some(value) = text_field(message, key.field).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        if !out.is_empty() {
+            out.push('&');
+        }
+        out.push_str(key.name);
+        out.push('=');
+        out.extend(utf8_percent_encode(value, VALUE));
+    }
+    HeaderValue::from_maybe_shared(Bytes::from(out))
+        .ok()
+        .filter(|value| !value.is_empty())
+}
+
+/// The text at the end of a path of field numbers, read straight from an encoded message.
+fn text_field<'a>(mut message: &'a [u8], path: &[u32]) -> Option<&'a str> {
+    for number in path {
+        message = bytes_field(message, *number)?;
+    }
+    std::str::from_utf8(message).ok()
+}
+
+/// The last value of a length-delimited field: the last one wins, as in any parser.
+fn bytes_field(mut rest: &[u8], number: u32) -> Option<&[u8]> {
+    let mut found = None;
+    while !rest.is_empty() {
+        let tag = varint(&mut rest)?;
+        let value = match tag & 7 {
+            0 => {
+                varint(&mut rest)?;
+                continue;
+            }
+            1 => rest.split_off(..8).map(|_| None)?,
+            2 => {
+                let length = usize::try_from(varint(&mut rest)?).ok()?;
+                Some(rest.split_off(..length)?)
+            }
+            5 => rest.split_off(..4).map(|_| None)?,
+            _ => return None,
+        };
+        if tag >> 3 == u64::from(number) {
+            found = value.or(found);
+        }
+    }
+    found
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    prost::encoding::decode_varint(rest).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::google::cloud::apigateway::v1::{Gateway, UpdateGatewayRequest};
+    use prost::Message as _;
+
+    #[test]
+    fn routing_values_are_encoded_and_nested_ones_found() {
+        let gateway = Gateway {
+            name: "projects/p/gateways/é 1~".into(),
+            ..Default::default()
+        };
+        let request = UpdateGatewayRequest {
+            gateway: Some(gateway),
+            ..Default::default()
+        };
+        let method = Method::find("/google.cloud.apigateway.v1.ApiGatewayService/UpdateGateway");
+        let keys = method.expect("in the table").routing;
+        let value = routing(keys, &request.encode_to_vec()).expect("a name is set");
+        assert_eq!(value, "gateway.name=projects%2Fp%2Fgateways%2F%C3%A9%201~");
+    }
+
+    #[test]
+    fn an_empty_or_broken_message_has_no_routing() {
+        let keys = [RoutingKey {
+            name: "name",
+            field: &[1],
+        }];
+        for message in [
+            &[][..],
+            &[0x0a, 0x00],
+            &[0x0a, 0x7f, 0x61],
+            &[0xff; 12],
+            &[0x0b, 0x61],
+        ] {
+            assert_eq!(routing(&keys, message), None, "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Further attempts of a call that failed, as the contract's table and the call's options say.
+//!
+//! A method that is idempotent is tried again on its policy's codes; any other only if the server
+//! certainly did not begin to process it. Each further attempt waits, full jitter drawn from the policy
+//! and raised by the server's `RetryInfo`, fits into the deadline, and is paid for from a budget that
+//! the client's calls fill: an outage is not answered with a storm.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::request::Parts;
+use http_body_util::Full;
+use pin_project_lite::pin_project;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tower::retry::budget::{Budget as _, TpsBudget};
+use tower::util::rng::{HasherRng, Rng};
+use tower::util::{Oneshot, ServiceExt as _};
+use tower::{Layer, Service};
+
+use super::deadline;
+use crate::call::{Call, Reply, Rpc};
+use crate::contract::RetryPolicy;
+use crate::transport::Failure;
+
+/// Shares one budget and one random source among all calls of a client.
+#[derive(Clone)]
+pub(crate) struct RetryLayer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    budget: TpsBudget,
+    random: Mutex<Box<dyn Rng + Send>>,
+}
+
+impl RetryLayer {
+    pub(crate) fn new() -> Self {
+        Self::with_random(HasherRng::new())
+    }
+
+    pub(crate) fn with_random(random: impl Rng + Send + 'static) -> Self {
+        let shared = Shared {
+            budget: TpsBudget::default(),
+            random: Mutex::new(Box::new(random)),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl fmt::Debug for RetryLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryLayer")
+            .field("budget", &self.shared.budget)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for RetryLayer {
+    type Service = Retry<S>;
+
+    fn layer(&self, inner: S) -> Retry<S> {
+        Retry {
+            inner: Arc::new(inner),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+/// Tries a call again.
+///
+/// What lies below is kept as a template: a call clones it once, and waits for the clone to be ready.
+pub(crate) struct Retry<S> {
+    inner: Arc<S>,
+    shared: Arc<Shared>,
+}
+
+impl<S> Clone for Retry<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S> Service<Rpc> for Retry<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Reply;
+    type Error = Status;
+    type Future = Retrying<S>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Retrying<S> {
+        let (head, body) = rpc.into_parts();
+        let call = head.extensions.get::<Call>();
+        let Some(payload) = call.and_then(|call| call.payload.clone()) else {
+            // Not of the contract: nothing is known that a further attempt could rest on.
+            let first = S::clone(&self.inner).oneshot(Rpc::from_parts(head, body));
+            return Retrying {
+                state: State::First { first },
+                attempts: None,
+            };
+        };
+        self.shared.budget.deposit();
+        let attempts = Attempts {
+            inner: Arc::clone(&self.inner),
+            shared: Arc::clone(&self.shared),
+            call: call.expect("its payload was just read").clone(),
+            head,
+            payload,
+            made: 1,
+        };
+        let first = S::clone(&self.inner).oneshot(attempts.rpc());
+        Retrying {
+            state: State::First { first },
+            attempts: Some(attempts),
+        }
+    }
+}
+
+pin_project! {
+    /// A call under way. Its first attempt needs no box; the rest, which is rare, has one.
+    pub(crate) struct Retrying<S: Service<Rpc>> {
+        #[pin]
+        state: State<S>,
+        attempts: Option<Attempts<S>>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S: Service<Rpc>> {
+        First { #[pin] first: Oneshot<S, Rpc> },
+        Rest { rest: Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>> },
+    }
+}
+
+impl<S> Future for Retrying<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let status = match this.state.as_mut().project() {
+                StateProj::Rest { rest } => return rest.as_mut().poll(cx),
+                StateProj::First { first } => match ready!(first.poll(cx)) {
+                    Ok(reply) => return Poll::Ready(Ok(reply)),
+                    Err(status) => status,
+                },
+            };
+            let wait = this
+                .attempts
+                .as_ref()
+                .and_then(|attempts| attempts.wait(&status));
+            let Some((attempts, wait)) = this.attempts.take().zip(wait) else {
+                return Poll::Ready(Err(status));
+            };
+            this.state.set(State::Rest {
+                rest: Box::pin(attempts.rest(status, wait)),
+            });
+        }
+    }
+}
+
+/// What further attempts need.
+struct Attempts<S> {
+    inner: Arc<S>,
+    shared: Arc<Shared>,
+    head: Parts,
+    call: Call,
+    payload: bytes::Bytes,
+    /// How many attempts have been made or are under way.
+    made: u32,
+}
+
+impl<S> Attempts<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status> + Clone,
+{
+    async fn rest(mut self, mut status: Status, mut wait: Duration) -> Result<Reply, Status> {
+        loop {
+            tracing::debug!(code = ?status.code(), attempt = self.made, ?wait, "attempt failed, trying again");
+            tokio::time::sleep(wait).await;
+            self.made += 1;
+            status = match S::clone(&self.inner).oneshot(self.rpc()).await {
+                Ok(reply) => return Ok(reply),
+                Err(status) => status,
+            };
+            wait = match self.wait(&status) {
+                Some(wait) => wait,
+                None => return Err(status),
+            };
+        }
+    }
+
+    /// The request of the next attempt, with what remains of the time.
+    fn rpc(&self) -> Rpc {
+        let mut rpc = Rpc::from_parts(
+            self.head.clone(),
+            Body::new(Full::new(self.payload.clone())),
+        );
+        if let Some(remaining) = self.call.remaining() {
+            rpc.headers_mut()
+                .insert("grpc-timeout", deadline::header(remaining));
+        }
+        rpc
+    }
+
+    /// How long to wait before a further attempt; `None` if there shall be none.
+    fn wait(&self, status: &Status) -> Option<Duration> {
+        let random = self
+            .shared
+            .random
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .next_f64();
+        let failed = Failed {
+            code: status.code(),
+            unsent: Failure::of(status).is_some_and(Failure::is_unsent),
+            attempts: self.made,
+            hint: hint(status),
+            remaining: self.call.remaining(),
+        };
+        let method = self.call.method?;
+        let idempotent = self.call.options.idempotent.unwrap_or(method.idempotent);
+        let policy = self
+            .call
+            .options
+            .retry
+            .or(method.retry)
+            .unwrap_or(RetryPolicy::DEFAULT);
+        let wait = decide(&policy, idempotent, &failed, random)?;
+        if self.shared.budget.withdraw() {
+            return Some(wait);
+        }
+        tracing::debug!(code = ?failed.code, "the retry budget is used up");
+        None
+    }
+}
+
+/// The delay that the server asks for.
+fn hint(status: &Status) -> Option<Duration> {
+    status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay)
+}
+
+/// An attempt that failed, as far as the decision needs it.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    code: Code,
+    unsent: bool,
+    attempts: u32,
+    hint: Option<Duration>,
+    remaining: Option<Duration>,
+}
+
+/// Whether to try again, and after what delay: full jitter below an exponential bound.
+fn decide(
+    policy: &RetryPolicy,
+    idempotent: bool,
+    failed: &Failed,
+    random: f64,
+) -> Option<Duration> {
+    let allowed = policy
+        .max_attempts
+        .is_none_or(|most| failed.attempts < most);
+    let harmless = failed.unsent || idempotent;
+    let transient = policy.codes.contains(&failed.code);
+    if !(allowed && harmless && transient) {
+        return None;
+    }
+    let exponent = i32::try_from(failed.attempts.saturating_sub(1)).unwrap_or(i32::MAX);
+    let bound = policy.initial_backoff.as_secs_f64() * policy.multiplier.powi(exponent);
+    let bound = Duration::try_from_secs_f64(bound).unwrap_or(policy.max_backoff);
+    let jittered = bound.min(policy.max_backoff).mul_f64(random);
+    let wait = jittered.max(failed.hint.unwrap_or_default());
+    // A wait that ends after the deadline would only hide the real error behind a timeout.
+    failed
+        .remaining
+        .is_none_or(|remaining| wait < remaining)
+        .then_some(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RetryPolicy = RetryPolicy {
+        max_attempts: Some(3),
+        initial_backoff: Duration::from_secs(1),
+        max_backoff: Duration::from_secs(3),
+        multiplier: 2.0,
+        codes: &[Code::Unavailable],
+    };
+
+    const FAILED: Failed = Failed {
+        code: Code::Unavailable,
+        unsent: false,
+        attempts: 1,
+        hint: None,
+        remaining: None,
+    };
+
+    #[test]
+    fn an_attempt_follows_only_where_it_is_harmless_and_useful() {
+        let second = Some(Duration::from_secs(1));
+        let cases = [
+            ("an idempotent call", true, FAILED, second),
+            ("a call that may have been processed", false, FAILED, None),
+            (
+                "a call that was not sent",
+                false,
+                Failed {
+                    unsent: true,
+                    ..FAILED
+                },
+                second,
+            ),
+            (
+                "another code",
+                true,
+                Failed {
+                    code: Code::Internal,
+                    ..FAILED
+                },
+                None,
+            ),
+            (
+                "the last attempt",
+                true,
+                Failed {
+                    attempts: 3,
+                    ..FAILED
+                },
+                None,
+            ),
+            (
+                "the second attempt",
+                true,
+                Failed {
+                    attempts: 2,
+                    ..FAILED
+                },
+                Some(Duration::from_secs(2)),
+            ),
+            (
+                "a hint above",
+                true,
+                Failed {
+                    hint: Some(Duration::from_secs(9)),
+                    ..FAILED
+                },
+                Some(Duration::from_secs(9)),
+            ),
+            (
+                "a hint below",
+                true,
+                Failed {
+                    hint: Some(Duration::ZERO),
+                    ..FAILED
+                },
+                second,
+            ),
+            (
+                "no time left",
+                true,
+                Failed {
+                    remaining: second,
+                    ..FAILED
+                },
+                None,
+            ),
+            (
+                "time left",
+                true,
+                Failed {
+                    remaining: Some(Duration::from_secs(2)),
+                    ..FAILED
+                },
+                second,
+            ),
+        ];
+        for (name, idempotent, failed, expected) in cases {
+            assert_eq!(
+                decide(&POLICY, idempotent, &failed, 1.0),
+                expected,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_delay_is_drawn_from_zero_to_a_bound_that_saturates() {
+        let endless = RetryPolicy {
+            max_attempts: None,
+            multiplier: 1e300,
+            ..POLICY
+        };
+        let late = Failed {
+            attempts: u32::MAX,
+            ..FAILED
+        };
+        assert_eq!(decide(&POLICY, true, &FAILED, 0.0), Some(Duration::ZERO));
+        assert_eq!(decide(&endless, true, &late, 1.0), Some(POLICY.max_backoff));
+    }
+}

@@ -1,0 +1,121 @@
+//! The transports of our own in one type, chosen when the client is built.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use tonic::Status;
+use tower::Service;
+
+#[cfg(feature = "rest")]
+use super::fallback::{Chosen, Fallback};
+use super::grpc::{self, Grpc, Keepalive};
+#[cfg(feature = "rest")]
+use super::rest::Rest;
+use super::{Target, Transport};
+use crate::call::{Reply, Rpc};
+use crate::error::Error;
+use crate::layer::uniform::{Call, Uniform};
+
+/// A transport of our own, connected lazily.
+#[derive(Clone, Debug)]
+pub struct Dialed {
+    by: By,
+}
+
+#[derive(Clone, Debug)]
+enum By {
+    Grpc(Uniform<Grpc>),
+    #[cfg(feature = "rest")]
+    Rest(Rest),
+    #[cfg(feature = "rest")]
+    Fallback(Fallback<Grpc, Rest>),
+}
+
+/// What a transport is made of.
+#[derive(Debug)]
+pub(crate) struct Dial<'a> {
+    pub(crate) transport: Transport,
+    pub(crate) target: &'a Target,
+    pub(crate) keepalive: Keepalive,
+    #[cfg_attr(
+        not(feature = "rest"),
+        expect(dead_code, reason = "gRPC replies are bounded by the guard")
+    )]
+    pub(crate) max_reply: usize,
+}
+
+/// Tells which transport carries calls at the moment.
+#[derive(Clone, Debug)]
+pub(crate) enum Active {
+    Always(Transport),
+    #[cfg(feature = "rest")]
+    Chosen(Chosen),
+}
+
+impl Active {
+    pub(crate) fn transport(&self) -> Transport {
+        match self {
+            Self::Always(transport) => *transport,
+            #[cfg(feature = "rest")]
+            Self::Chosen(chosen) => chosen.transport(),
+        }
+    }
+}
+
+impl Dial<'_> {
+    pub(crate) fn dial(&self) -> Result<(Dialed, Active), Error> {
+        let (by, active) = match self.transport {
+            Transport::Grpc => (
+                By::Grpc(Uniform::new(self.grpc()?)),
+                Active::Always(Transport::Grpc),
+            ),
+            #[cfg(feature = "rest")]
+            Transport::Rest => (By::Rest(self.rest()?), Active::Always(Transport::Rest)),
+            #[cfg(feature = "rest")]
+            Transport::GrpcWithRestFallback => {
+                let chosen = Chosen::default();
+                let fallback = Fallback::new(self.grpc()?, self.rest()?, chosen.clone());
+                (By::Fallback(fallback), Active::Chosen(chosen))
+            }
+        };
+        Ok((Dialed { by }, active))
+    }
+
+    fn grpc(&self) -> Result<Grpc, Error> {
+        grpc::connect(self.target, self.keepalive)
+    }
+
+    #[cfg(feature = "rest")]
+    fn rest(&self) -> Result<Rest, Error> {
+        Rest::connect(self.target, self.max_reply)
+    }
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+
+impl Service<Rpc> for Dialed {
+    type Response = Reply;
+    type Error = Status;
+    type Future = Either<Call<Grpc>, BoxFuture>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        match &mut self.by {
+            By::Grpc(grpc) => grpc.poll_ready(cx),
+            #[cfg(feature = "rest")]
+            By::Rest(rest) => rest.poll_ready(cx),
+            #[cfg(feature = "rest")]
+            By::Fallback(fallback) => fallback.poll_ready(cx),
+        }
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        match &mut self.by {
+            By::Grpc(grpc) => Either::Left(grpc.call(rpc)),
+            #[cfg(feature = "rest")]
+            By::Rest(rest) => Either::Right(rest.call(rpc)),
+            #[cfg(feature = "rest")]
+            By::Fallback(fallback) => Either::Right(fallback.call(rpc)),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Why an attempt brought no gRPC answer, told from the transport's own error.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use http::response::Parts;
+use http::{StatusCode, header};
+use tonic::{Code, ConnectError, Status};
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What a [`Status`] made here carries as its source: the layers above ask it whether the call can
+/// have been processed, and the fallback whether gRPC can work on this path at all.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    source: Option<BoxError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// No connection: refused, unreachable, no such host, TLS or ALPN failed.
+    Connect,
+    /// The peer's first bytes are no HTTP/2 SETTINGS frame.
+    NotHttp2,
+    /// An HTTP answer without gRPC in it.
+    NotGrpc,
+    /// The peer said that it did not process the stream, or it was never sent.
+    Refused,
+    /// The connection broke with the call in flight.
+    Broken,
+}
+
+/// The text that marks an i/o error of [`Sniffed`](super::sniff::Sniffed): h2 keeps an i/o error's
+/// kind and text, not its type.
+pub(crate) const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
+
+impl Failure {
+    /// The failure behind a status, if the status is of our making.
+    pub(crate) fn of(status: &Status) -> Option<&Self> {
+        status.source().and_then(|source| source.downcast_ref())
+    }
+
+    /// Whether no connection was made.
+    pub(crate) fn is_connect(&self) -> bool {
+        self.kind == Kind::Connect
+    }
+
+    /// Whether the server certainly did not begin to process the call.
+    pub(crate) fn is_unsent(&self) -> bool {
+        matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::Refused)
+    }
+
+    /// Whether this shows that gRPC cannot work on this path, whatever the call.
+    pub(crate) fn shows_no_grpc(&self) -> bool {
+        matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::NotGrpc)
+    }
+
+    /// The status for an error of a transport. A status stays what it is.
+    pub(crate) fn status(error: BoxError) -> Status {
+        let error = match error.downcast::<Status>() {
+            Ok(status) => return Self::status_within(*status),
+            Err(error) => error,
+        };
+        match classify(error.as_ref()) {
+            Some((kind, code)) => Self::with(kind, code, describe(error.as_ref()), Some(error)),
+            None => Status::from_error(error),
+        }
+    }
+
+    /// A status as tonic makes it from an error in the middle of a body hides the error as its source.
+    fn status_within(status: Status) -> Status {
+        let known = match status.source() {
+            None => None,
+            Some(source) if source.is::<Self>() => None,
+            Some(source) => classify(source).map(|found| (found, describe(source))),
+        };
+        match known {
+            Some(((kind, code), text)) => Self::with(kind, code, text, None),
+            None => status,
+        }
+    }
+
+    fn with(kind: Kind, code: Code, text: String, source: Option<BoxError>) -> Status {
+        let mut status = Status::new(code, text);
+        status.set_source(std::sync::Arc::new(Self { kind, source }));
+        status
+    }
+
+    /// Whether an HTTP answer is no gRPC answer: the status that says so, or `None` for gRPC.
+    ///
+    /// The code is the one of gRPC's http-grpc-status-mapping.
+    pub(crate) fn not_grpc(head: &Parts) -> Option<Status> {
+        let content_type = head.headers.get(header::CONTENT_TYPE);
+        let content_type = content_type.map(|value| value.to_str().unwrap_or("?"));
+        let grpc = content_type.is_some_and(|value| value.starts_with("application/grpc"));
+        if grpc && (head.status == StatusCode::OK || head.headers.contains_key("grpc-status")) {
+            return None;
+        }
+        let code = match head.status.as_u16() {
+            400 => Code::Internal,
+            401 => Code::Unauthenticated,
+            403 => Code::PermissionDenied,
+            404 => Code::Unimplemented,
+            429 | 502..=504 => Code::Unavailable,
+            _ => Code::Unknown,
+        };
+        let media = content_type.unwrap_or("no content type");
+        let text = format!(
+            "the server answered HTTP {} with {media}, which is not gRPC",
+            head.status.as_u16()
+        );
+        // What says gRPC but has another status comes from a gRPC server in trouble.
+        let kind = if grpc { Kind::Broken } else { Kind::NotGrpc };
+        Some(Self::with(kind, code, text, None))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Connect => "no connection was made",
+            Kind::NotHttp2 => NOT_HTTP2,
+            Kind::NotGrpc => "the answer is not gRPC",
+            Kind::Refused => "the call was not processed",
+            Kind::Broken => "the connection broke with the call in flight",
+        })
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The error and its sources, outermost first.
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| {
+        (**error).source()
+    })
+}
+
+/// What the error shows, and the code for it; `None` for an error that is not of a known transport.
+fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
+    let mut found = None;
+    for error in chain(error) {
+        if error.is::<ConnectError>() || connect(error) {
+            return Some((Kind::Connect, Code::Unavailable));
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            // Keepalive without an answer is a broken connection; cancelled means never sent.
+            let kind = if error.is_canceled() {
+                Kind::Refused
+            } else {
+                Kind::Broken
+            };
+            found = Some((kind, Code::Unavailable));
+        }
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return Some(classify_h2(error));
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(classify_io(error));
+        }
+    }
+    found
+}
+
+fn connect(error: &(dyn StdError + 'static)) -> bool {
+    let legacy = error.downcast_ref::<hyper_util::client::legacy::Error>();
+    legacy.is_some_and(hyper_util::client::legacy::Error::is_connect)
+}
+
+fn classify_io(error: &io::Error) -> (Kind, Code) {
+    let marked =
+        error.kind() == io::ErrorKind::InvalidData && error.to_string().starts_with(NOT_HTTP2);
+    (
+        if marked { Kind::NotHttp2 } else { Kind::Broken },
+        Code::Unavailable,
+    )
+}
+
+/// gRPC over HTTP/2, "Errors".
+fn classify_h2(error: &h2::Error) -> (Kind, Code) {
+    if let Some(error) = error.get_io() {
+        return classify_io(error);
+    }
+    match error.reason() {
+        Some(h2::Reason::REFUSED_STREAM) => (Kind::Refused, Code::Unavailable),
+        // A stream that ends by the peer's clean GOAWAY is beyond its last one.
+        Some(h2::Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => {
+            (Kind::Refused, Code::Unavailable)
+        }
+        Some(h2::Reason::CANCEL) => (Kind::Broken, Code::Cancelled),
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => (Kind::Broken, Code::ResourceExhausted),
+        Some(h2::Reason::INADEQUATE_SECURITY) => (Kind::Broken, Code::PermissionDenied),
+        _ => (Kind::Broken, Code::Internal),
+    }
+}
+
+/// The innermost two texts of the chain that say different things: what was done and why it failed.
+fn describe(error: &(dyn StdError + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for text in chain(error).map(ToString::to_string) {
+        // Wrappers often repeat the text of what they wrap.
+        if let Some(last) = texts.last_mut()
+            && (last.contains(&text) || text.contains(last.as_str()))
+        {
+            if text.len() > last.len() {
+                *last = text;
+            }
+            continue;
+        }
+        texts.push(text);
+    }
+    let skip = texts.len().saturating_sub(2);
+    texts.split_off(skip).join(": ")
+}

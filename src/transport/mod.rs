@@ -1,0 +1,37 @@
+//! How a call travels: gRPC, REST, or gRPC with a fallback to REST. Nothing above knows which.
+
+mod connect;
+mod dial;
+mod failure;
+mod grpc;
+mod link;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
+mod tls_options;
+
+#[cfg(feature = "rest")]
+mod fallback;
+#[cfg(feature = "rest")]
+mod rest;
+
+pub(crate) use connect::Target;
+pub(crate) use dial::{Active, Dial, Dialed};
+pub(crate) use failure::Failure;
+pub(crate) use grpc::Keepalive;
+pub(crate) use tls_options::Options as TlsOptions;
+
+/// How calls travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// gRPC over HTTP/2.
+    #[default]
+    Grpc,
+    /// HTTP/JSON over HTTP/1.1 or HTTP/2, by the service's own `google.api.http` rules.
+    #[cfg(feature = "rest")]
+    Rest,
+    /// gRPC, and REST where it shows that gRPC cannot work on this path: no connection, no HTTP/2, an
+    /// answer that is not gRPC. Never because of what the server says in gRPC.
+    #[cfg(feature = "rest")]
+    GrpcWithRestFallback,
+}

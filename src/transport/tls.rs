@@ -1,0 +1,149 @@
+//! TLS by rustls: one configuration for both transports, its provider passed explicitly.
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::connect::{Protocols, Target};
+use super::link::Link;
+pub(crate) use super::tls_options::Options;
+use crate::error::Error;
+
+/// Turns a TCP connection to the target into an encrypted one.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    pub(crate) fn new(target: &Target, protocols: Protocols) -> Result<Self, Error> {
+        let host = target
+            .uri
+            .host()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned();
+        let name = ServerName::try_from(host).map_err(|error| {
+            Error::configuration_from("endpoint: not a name that TLS can check", error)
+        })?;
+        let mut config = config(&target.tls)?;
+        config.alpn_protocols = match protocols {
+            Protocols::Http2 => vec![b"h2".to_vec()],
+            #[cfg(feature = "rest")]
+            Protocols::Any => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(config)),
+            name,
+        })
+    }
+
+    pub(crate) async fn handshake(&self, tcp: TcpStream) -> std::io::Result<Link> {
+        let stream = self.connector.connect(self.name.clone(), tcp).await?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(Link::new(stream, http2))
+    }
+}
+
+fn config(options: &Options) -> Result<ClientConfig, Error> {
+    let config = ClientConfig::builder_with_provider(provider()?)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| {
+            Error::configuration_from("the rustls provider lacks what TLS needs", error)
+        })?
+        .with_root_certificates(roots(options)?);
+    let Some((chain, key)) = &options.identity else {
+        return Ok(config.with_no_client_auth());
+    };
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+        Error::configuration_from("client_identity: no private key in the PEM text", error)
+    })?;
+    config
+        .with_client_auth_cert(certificates("client_identity", chain)?, key)
+        .map_err(|error| Error::configuration_from("client_identity: the key does not fit", error))
+}
+
+/// rustls guesses a provider only where one was installed or a single one is compiled in, and
+/// panics otherwise. We choose: the compiled-in one, aws-lc-rs first, else the process' default.
+fn provider() -> Result<Arc<CryptoProvider>, Error> {
+    compiled_in().or_else(|| CryptoProvider::get_default().cloned()).ok_or_else(|| {
+        Error::configuration(
+            "no rustls provider: enable the feature `tls-aws-lc` or `tls-ring`, or install a default one",
+        )
+    })
+}
+
+#[cfg(feature = "tls-aws-lc")]
+fn compiled_in() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(all(feature = "tls-ring", not(feature = "tls-aws-lc")))]
+fn compiled_in() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+#[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
+fn compiled_in() -> Option<Arc<CryptoProvider>> {
+    None
+}
+
+fn roots(options: &Options) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    match &options.ca_certificates {
+        Some(pem) => {
+            for certificate in certificates("ca_certificates", pem)? {
+                roots.add(certificate).map_err(|error| {
+                    Error::configuration_from("ca_certificates: a certificate is not valid", error)
+                })?;
+            }
+        }
+        None => {
+            add_native_roots(&mut roots);
+            add_webpki_roots(&mut roots);
+        }
+    }
+    if roots.is_empty() {
+        return Err(Error::configuration(
+            "no certificate roots: enable `tls-native-roots` or `tls-webpki-roots`, or set `ca_certificates`",
+        ));
+    }
+    Ok(roots)
+}
+
+fn certificates(knob: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(Error::configuration(format!(
+            "{knob}: no certificate in the PEM text"
+        ))),
+        Err(error) => Err(Error::configuration_from(
+            format!("{knob}: the PEM text is not valid"),
+            error,
+        )),
+    }
+}
+
+#[cfg(feature = "tls-native-roots")]
+fn add_native_roots(roots: &mut RootCertStore) {
+    // A system's store often holds a few that rustls does not take; the others serve.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+}
+
+#[cfg(not(feature = "tls-native-roots"))]
+fn add_native_roots(_: &mut RootCertStore) {}
+
+#[cfg(feature = "tls-webpki-roots")]
+fn add_webpki_roots(roots: &mut RootCertStore) {
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+}
+
+#[cfg(not(feature = "tls-webpki-roots"))]
+fn add_webpki_roots(_: &mut RootCertStore) {}
