@@ -1,0 +1,205 @@
+//! An HTTP reply as a gRPC one: the message, or the status.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+use prost::Message as _;
+use prost_reflect::prost_types;
+use serde_json::Value;
+use tonic::{Code, Status};
+use tonic_types::pb;
+
+use super::{descriptor, json};
+use crate::contract::Method;
+
+/// How much of a body that is no JSON is shown.
+const EXCERPT: usize = 160;
+
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+/// The encoded reply message.
+///
+/// # Errors
+///
+/// The status that the reply tells, or that its form amounts to.
+pub(crate) fn reply(
+    method: &Method,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
+    let output =
+        descriptor(method.output).ok_or_else(|| Status::internal("the reply's type is unknown"))?;
+    let blank = body.iter().all(u8::is_ascii_whitespace);
+    if status.is_success()
+        && blank
+        && (status == StatusCode::NO_CONTENT || output.fields().len() == 0)
+    {
+        return Ok(Vec::new());
+    }
+    let Ok(json) = serde_json::from_slice::<Value>(body) else {
+        return Err(not_json(status, headers, body));
+    };
+    if !status.is_success() || is_error(&json) {
+        return Err(error(status, headers, json));
+    }
+    let message = json::from_json(output, json)
+        .map_err(|why| Status::internal(format!("the reply is not a {}: {why}", method.output)))?;
+    Ok(message.encode_to_vec())
+}
+
+/// An error body may come with status 200. An operation has an `error` too, but never alone.
+fn is_error(json: &Value) -> bool {
+    json.as_object().is_some_and(|object| {
+        object.len() == 1 && object.get("error").is_some_and(Value::is_object)
+    })
+}
+
+/// The three shapes of an error body: `{"error": {…}}` with details or with `errors`, and the bare
+/// `{"code", "message", "details"}`; the first may stand in an array.
+fn error(http: StatusCode, headers: &HeaderMap, json: Value) -> Status {
+    let json = match json {
+        Value::Array(mut items) if !items.is_empty() => items.swap_remove(0),
+        other => other,
+    };
+    let (body, wrapped) = match json.get("error") {
+        Some(error) if error.is_object() => (error, true),
+        _ => (&json, false),
+    };
+    let named = body["status"].as_str().and_then(code_by_name);
+    // The bare shape has the gRPC number; the wrapped one repeats the HTTP status.
+    let numbered = body["code"]
+        .as_i64()
+        .filter(|code| !wrapped && (1..=16).contains(code));
+    let numbered = numbered
+        .and_then(|code| i32::try_from(code).ok())
+        .map(Code::from_i32);
+    let code = named
+        .or(numbered)
+        .filter(|code| *code != Code::Ok)
+        .unwrap_or_else(|| code_by_http(http));
+    let text = body["message"]
+        .as_str()
+        .or_else(|| json["error"].as_str())
+        .or_else(|| json["error_description"].as_str());
+    let message = text.map_or_else(|| format!("HTTP {}", http.as_u16()), str::to_owned);
+    let mut details: Vec<prost_types::Any> = Vec::new();
+    for detail in body["details"].as_array().into_iter().flatten() {
+        // One that cannot be read hides no other.
+        details.extend(json::any_from_json(detail.clone()));
+    }
+    with_details(code, message, details, headers)
+}
+
+/// A body that is no JSON: a proxy's page, or cut off.
+fn not_json(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
+    let media = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media = media.unwrap_or("no content type");
+    let code = if http.is_success() {
+        Code::Unknown
+    } else {
+        code_by_http(http)
+    };
+    let text = format!(
+        "the server answered HTTP {} with {media}, which is not JSON",
+        http.as_u16()
+    );
+    let text = match excerpt(body) {
+        shown if shown.is_empty() => text,
+        shown => format!("{text}: {shown}"),
+    };
+    with_details(code, text, Vec::new(), headers)
+}
+
+/// The beginning of a body on one line, without what could deceive a terminal.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]);
+    let printable = text
+        .chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect::<String>();
+    let words = printable.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
+    }
+}
+
+fn with_details(
+    code: Code,
+    message: String,
+    mut details: Vec<prost_types::Any>,
+    headers: &HeaderMap,
+) -> Status {
+    if let Some(delay) = retry_after(headers, SystemTime::now())
+        && !details.iter().any(|detail| detail.type_url == RETRY_INFO)
+    {
+        let delay = prost_types::Duration::try_from(delay).unwrap_or_default();
+        let info = pb::RetryInfo {
+            retry_delay: Some(delay),
+        };
+        details.push(prost_types::Any {
+            type_url: RETRY_INFO.to_owned(),
+            value: info.encode_to_vec(),
+        });
+    }
+    if details.is_empty() {
+        return Status::new(code, message);
+    }
+    let whole = pb::Status {
+        code: code as i32,
+        message: message.clone(),
+        details,
+    };
+    Status::with_details(code, message, whole.encode_to_vec().into())
+}
+
+/// RFC 9110 §10.2.3: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+fn code_by_name(name: &str) -> Option<Code> {
+    (0..=16)
+        .map(Code::from_i32)
+        .find(|code| screaming(*code) == name)
+}
+
+/// The code's name as Google's JSON has it.
+pub(crate) fn screaming(code: Code) -> String {
+    let name = format!("{code:?}");
+    let mut out = String::new();
+    for (index, char) in name.char_indices() {
+        if index > 0 && char.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(char.to_ascii_uppercase());
+    }
+    out
+}
+
+fn code_by_http(http: StatusCode) -> Code {
+    match http.as_u16() {
+        400 => Code::InvalidArgument,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::NotFound,
+        405 | 501 => Code::Unimplemented,
+        408 | 504 => Code::DeadlineExceeded,
+        409 => Code::Aborted,
+        416 => Code::OutOfRange,
+        429 => Code::ResourceExhausted,
+        499 => Code::Cancelled,
+        502 | 503 => Code::Unavailable,
+        400..=498 => Code::FailedPrecondition,
+        500..=599 => Code::Internal,
+        _ => Code::Unknown,
+    }
+}
