@@ -1,0 +1,77 @@
+//! The emulator on a port.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+
+/// A running emulator. Dropping it ends it at once; [`stop`](Self::stop) lets calls under way end.
+#[derive(Debug)]
+#[must_use = "dropping it ends the emulator"]
+pub struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl Server {
+    pub(super) async fn start(routes: Routes, address: impl ToSocketAddrs) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tonic::transport::Server::builder()
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, async {
+                // A sender that is gone is as good as one that spoke.
+                stopped.await.ok();
+            });
+        Ok(Self {
+            address,
+            stop: Some(stop),
+            task: tokio::spawn(serving),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address as an endpoint, `http://HOST:PORT`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Takes no new calls and waits for those under way.
+    ///
+    /// # Errors
+    ///
+    /// If serving failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the server at once.
+    pub async fn stop(mut self) -> io::Result<()> {
+        if let Some(stop) = self.stop.take() {
+            // If nobody listens any more, it has ended already.
+            stop.send(()).ok();
+        }
+        match (&mut self.task).await {
+            Ok(served) => served.map_err(io::Error::other),
+            Err(ended) => Err(io::Error::other(ended)),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
