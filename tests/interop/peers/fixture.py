@@ -1,0 +1,128 @@
+"""What the tests share: one pair of peers, the ways to reach them, and what an error looks like."""
+
+import atexit
+import functools
+import os
+import re
+import tempfile
+import unittest
+from dataclasses import dataclass
+from pathlib import Path
+
+import script
+from command import Outcome, apigw
+from envoy_server import Envoy
+from operations_server import OperationsServer
+from stubs import TRANSCODER_SET
+
+ERROR = re.compile(r"^ERROR: \(apigw\.operations\.describe\) (?:([A-Z_]+): )?(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way from the command line to the operations server."""
+
+    label: str
+    endpoint: str
+    transport: str
+    rest: bool
+
+
+class Peers:
+    """The grpcio server and Envoy in front of it, alive until the process ends."""
+
+    def __init__(self) -> None:
+        work = Path(os.environ["INTEROP_WORK"])
+        self.server = OperationsServer()
+        atexit.register(self.server.stop)
+        self.envoy = Envoy(self.server.port, work / "generated" / TRANSCODER_SET, work / "envoy")
+        atexit.register(self.envoy.stop)
+        self.grpc = Way("grpc", self.server.endpoint, "grpc", rest=False)
+        self.rest = Way("rest", self.envoy.endpoint, "rest", rest=True)
+        self.fallback = Way("fallback", self.envoy.http1_endpoint, "auto", rest=True)
+        self.ways = [self.grpc, self.rest, self.fallback]
+
+
+@functools.cache
+def peers() -> Peers:
+    return Peers()
+
+
+class PeersTest(unittest.TestCase):
+    """A test against the two peers, which start it with an empty memory."""
+
+    def setUp(self) -> None:
+        self.peers = peers()
+        self.server = self.peers.server
+        self.server.reset()
+
+    def describe(self, way: Way, name: str, *options: str, environment=None) -> Outcome:
+        return describe(name, way.endpoint, way.transport, *options, environment=environment)
+
+    def token_file(self, content: str | bytes) -> str:
+        """A file for --access-token-file, gone after the test."""
+        file = tempfile.NamedTemporaryFile(dir=os.environ["INTEROP_WORK"])
+        self.addCleanup(file.close)
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        return file.name
+
+    def assert_read(self, outcome: Outcome) -> dict:
+        """The operation was read; gives it, without members that hold their default."""
+        self.assertEqual(outcome.exit_code, 0, outcome)
+        return without_false(outcome.json())
+
+    def assert_failed(self, outcome: Outcome, *codes: str, name: str) -> str:
+        """One clear error that names the operation; gives all that was said."""
+        assert_failed(self, outcome, *codes, name=name)
+        return outcome.stderr
+
+
+def over_every_way(test):
+    """Runs a test once a way, each as a subtest with an empty memory on the server."""
+
+    @functools.wraps(test)
+    def over_each(self: PeersTest) -> None:
+        for way in self.peers.ways:
+            with self.subTest(way=way.label):
+                self.server.reset()
+                test(self, way)
+
+    return over_each
+
+
+def describe(name: str, endpoint: str, transport: str, *options: str, environment=None) -> Outcome:
+    """`apigw operations describe`; whatever it says, it never says the token and never panics."""
+    outcome = apigw(
+        "operations", "describe", name, "--endpoint", endpoint, "--transport", transport, *options,
+        environment=environment,
+    )
+    said = outcome.stdout + outcome.stderr
+    if any(token in said for token in (script.GOOD_TOKEN, script.WRONG_TOKEN)):
+        raise AssertionError(f"the token was printed\n{outcome}")
+    if "panicked" in said or outcome.exit_code not in (0, 1, 2):
+        raise AssertionError(f"a crash\n{outcome}")
+    return outcome
+
+
+def assert_failed(test: unittest.TestCase, outcome: Outcome, *codes: str, name: str) -> None:
+    """Exit code 1, nothing on stdout, and exactly one error in gcloud's manner.
+
+    Without `codes` the error may carry any code or none, as one does that is found locally.
+    """
+    test.assertEqual(outcome.exit_code, 1, outcome)
+    test.assertEqual(outcome.stdout, "", outcome)
+    errors = ERROR.findall(outcome.stderr)
+    test.assertEqual(len(errors), 1, f"not exactly one error\n{outcome}")
+    if codes:
+        test.assertIn(errors[0][0], codes, outcome)
+    test.assertIn(name, outcome.stderr, f"the operation is not named\n{outcome}")
+
+
+def without_false(value):
+    """Leaves out `false`, which proto3 JSON may print or not."""
+    if isinstance(value, dict):
+        return {key: without_false(item) for key, item in value.items() if item is not False}
+    if isinstance(value, list):
+        return [without_false(item) for item in value]
+    return value

@@ -1,0 +1,157 @@
+"""Servers that break the rules below or above HTTP/1.1, on plain sockets.
+
+A `HostileServer` hands each connection to a function and keeps what came in. The functions of this
+module are what such a server may do.
+"""
+
+import random
+import socket
+import threading
+from collections.abc import Callable
+
+HTML = (
+    "<!DOCTYPE html><html><head><title>Sign in</title></head>"
+    "<body>\x1b[31mPlease sign in\x07</body></html>"
+)
+
+# Long enough that no test ends by the server giving up first.
+PATIENCE_SECONDS = 60
+
+
+class HostileServer:
+    """Listens on a loopback port of its own; `with` starts and ends it."""
+
+    def __init__(self, behaviour: Callable[["Connection"], None], host: str = "127.0.0.1") -> None:
+        self._behaviour = behaviour
+        self._listener = socket.create_server((host, 0))
+        self.port = self._listener.getsockname()[1]
+        self.endpoint = f"http://{host}:{self.port}"
+        self._lock = threading.Lock()
+        self._connections: list[Connection] = []
+        self._closing = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> "HostileServer":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._closing = True
+        # A blocked accept() does not notice a close, but it does notice a shutdown.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self.connections():
+            connection.close()
+
+    def connections(self) -> list["Connection"]:
+        with self._lock:
+            return list(self._connections)
+
+    def received(self) -> list[bytes]:
+        """What each connection brought, in order of arrival."""
+        return [bytes(connection.received) for connection in self.connections()]
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                if self._closing:
+                    return
+                continue
+            connection = Connection(sock)
+            with self._lock:
+                self._connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: "Connection") -> None:
+        try:
+            self._behaviour(connection)
+        except OSError:
+            pass  # The client went away, which is its right.
+        finally:
+            connection.close()
+
+
+class Connection:
+    """One accepted connection and the bytes that it brought."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.received = bytearray()
+        sock.settimeout(PATIENCE_SECONDS)
+
+    def read(self) -> bytes:
+        data = self.sock.recv(65536)
+        self.received += data
+        return data
+
+    def read_head(self) -> None:
+        """Up to the first blank line: a request's head, or HTTP/2's preface, which has one too."""
+        while b"\r\n\r\n" not in self.received and self.read():
+            pass
+
+    def finish(self) -> None:
+        """Ends our side and lets the client end its own, so that no reset eats the reply."""
+        self.sock.shutdown(socket.SHUT_WR)
+        while self.read():
+            pass
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+def replying(status: str, body: str | bytes, content_type: str = "application/json", **headers: str):
+    """An HTTP/1.1 server with one reply for everything, HTTP/2's preface included."""
+    payload = body.encode() if isinstance(body, str) else body
+    lines = [
+        f"HTTP/1.1 {status}",
+        f"content-type: {content_type}",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+        "connection: close",
+    ]
+    if "content_length" not in headers:
+        lines.append(f"content-length: {len(payload)}")
+    reply = "\r\n".join([*lines, "", ""]).encode() + payload
+
+    def behaviour(connection: Connection) -> None:
+        connection.read_head()
+        connection.sock.sendall(reply)
+        connection.finish()
+
+    return behaviour
+
+
+def html(status: str):
+    """A captive portal, or a proxy's error page. The page carries terminal escapes."""
+    return replying(status, HTML, content_type="text/html; charset=utf-8")
+
+
+def garbage(connection: Connection) -> None:
+    """Bytes that are no protocol at all. The seed keeps one run like the next."""
+    connection.read_head()
+    connection.sock.sendall(random.Random(7).randbytes(4096))
+    connection.finish()
+
+
+def silent(connection: Connection) -> None:
+    """Takes everything and never says a word."""
+    while connection.read():
+        pass
+
+
+def closing(connection: Connection) -> None:
+    """Accepts and closes at once."""
+
+
+def endless(connection: Connection) -> None:
+    """A good head and a JSON body that never ends."""
+    connection.read_head()
+    connection.sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n")
+    while True:
+        connection.sock.sendall(b" " * 65536)
+
+
+def dead_port() -> int:
+    """A port on which nobody listens: one that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]

@@ -1,0 +1,134 @@
+"""An HTTP/2 server that speaks the frames well and gRPC badly."""
+
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import RequestReceived, StreamEnded
+
+from hostile import PATIENCE_SECONDS, Connection
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+GRPC = (("content-type", "application/grpc"),)
+MESSAGE = "no such operation"
+BROKEN_DETAILS = (
+    ("grpc-status", "5"),
+    ("grpc-message", MESSAGE),
+    ("grpc-status-details-bin", "!!!not base64!!!"),
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One response. Without body, trailers and reset, its head ends the stream."""
+
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+    trailers: tuple[tuple[str, str], ...] = ()
+    reset: ErrorCodes | None = None
+    status: str = "200"
+
+
+def frame(payload: bytes, declared: int | None = None, compressed: bool = False) -> bytes:
+    """A gRPC message with its prefix, which may lie about the length."""
+    return struct.pack(">BI", compressed, len(payload) if declared is None else declared) + payload
+
+
+REPLIES = {
+    "broken details in the headers": Reply((*GRPC, *BROKEN_DETAILS)),
+    "broken details in the trailers": Reply(GRPC, b"", BROKEN_DETAILS),
+    "broken details after a message": Reply(GRPC, frame(b""), BROKEN_DETAILS),
+    # Valid base64, but no google.rpc.Status.
+    "details of noise": Reply((*GRPC, *BROKEN_DETAILS[:2], ("grpc-status-details-bin", "/////w"))),
+    "html": Reply((("content-type", "text/html"),), b"<html>Please sign in</html>"),
+    "html 503": Reply((("content-type", "text/html"),), b"<html>Down</html>", status="503"),
+    "truncated frame": Reply(GRPC, frame(b"\x0a\x03abc", declared=100), (("grpc-status", "0"),)),
+    "oversized length": Reply(GRPC, frame(b"\x0a\x03abc", declared=0xFFFFFFFF), (("grpc-status", "0"),)),
+    "no trailers": Reply(GRPC, frame(b"\x0a\x03abc")),
+    "no message": Reply(GRPC, b"", (("grpc-status", "0"),)),
+    "no protobuf": Reply(GRPC, frame(b"\xff" * 16), (("grpc-status", "0"),)),
+    "not compressed at all": Reply(
+        (*GRPC, ("grpc-encoding", "gzip")), frame(b"no gzip", compressed=True), (("grpc-status", "0"),)
+    ),
+    "status that is no number": Reply((*GRPC, ("grpc-status", "five"), ("grpc-message", MESSAGE))),
+    "message of bad utf-8": Reply((*GRPC, ("grpc-status", "5"), ("grpc-message", "no %ff%fe such %zz"))),
+    "reset after the head": Reply(GRPC, reset=ErrorCodes.INTERNAL_ERROR),
+}
+
+
+class Http2:
+    """The behaviour for a `HostileServer`: one reply to all, requests kept as they came.
+
+    A client that opens with HTTP/1.1 is connected through to `http1_port` where one is given, and
+    cut off otherwise. So this can also play the proxy that lets REST pass and stops gRPC.
+    """
+
+    def __init__(self, reply: Reply, http1_port: int | None = None) -> None:
+        self._reply = reply
+        self._http1_port = http1_port
+        self.requests: list[list[tuple[str, str]]] = []
+
+    def __call__(self, connection: Connection) -> None:
+        while len(connection.received) < len(PREFACE):
+            if not connection.read():
+                return
+        if connection.received.startswith(PREFACE):
+            self._serve(connection)
+        elif self._http1_port is not None:
+            tunnel(connection, self._http1_port)
+
+    def _serve(self, connection: Connection) -> None:
+        # What leaves us is meant to be wrong, and what arrives is judged by the tests.
+        http2 = H2Connection(H2Configuration(
+            client_side=False,
+            header_encoding="utf-8",
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        ))
+        http2.initiate_connection()
+        data = bytes(connection.received)
+        while data:
+            for event in http2.receive_data(data):
+                if isinstance(event, RequestReceived):
+                    self.requests.append(list(event.headers))
+                elif isinstance(event, StreamEnded):
+                    self._answer(http2, event.stream_id)
+            connection.sock.sendall(http2.data_to_send())
+            data = connection.read()
+
+    def _answer(self, http2: H2Connection, stream: int) -> None:
+        reply = self._reply
+        more = bool(reply.body or reply.trailers or reply.reset is not None)
+        http2.send_headers(stream, [(":status", reply.status), *reply.headers], end_stream=not more)
+        if reply.body:
+            ends = not reply.trailers and reply.reset is None
+            http2.send_data(stream, reply.body, end_stream=ends)
+        if reply.trailers:
+            http2.send_headers(stream, list(reply.trailers), end_stream=True)
+        if reply.reset is not None:
+            http2.reset_stream(stream, reply.reset)
+
+
+def tunnel(connection: Connection, port: int) -> None:
+    """Carries bytes both ways until one side ends."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as upstream:
+        upstream.sendall(connection.received)
+        back = threading.Thread(target=carry, args=(upstream, connection.sock), daemon=True)
+        back.start()
+        while data := connection.read():
+            upstream.sendall(data)
+        upstream.shutdown(socket.SHUT_WR)
+        back.join()
+
+
+def carry(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # The other direction sees the end as well.

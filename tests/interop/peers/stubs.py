@@ -1,0 +1,78 @@
+"""Python stubs and Envoy's descriptor set, made from the repository's proto/ folder.
+
+    python stubs.py PROTO_DIR OUT_DIR
+
+OUT_DIR receives the modules (`google/longrunning/operations_pb2.py` and so on) and
+`transcoder.fds`, the descriptor set with the routes this service really has. The generated code
+has to be importable before the tests start, so this is a step of its own.
+"""
+
+import json
+import shutil
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from grpc_tools import protoc
+
+SERVICE_CONFIG = "apigateway_v1.json"
+TRANSCODER_SET = "transcoder.fds"
+
+
+def generate(proto_dir: Path, out_dir: Path) -> None:
+    """Compiles every proto under `proto_dir`, afresh each time."""
+    shutil.rmtree(out_dir, ignore_errors=True)
+    out_dir.mkdir(parents=True)
+    protos = sorted(proto_dir.rglob("*.proto"))
+    if not protos:
+        raise SystemExit(f"no .proto files under {proto_dir}")
+    compiled = out_dir / "compiled.fds"
+    code = protoc.main([
+        "protoc",
+        f"--proto_path={proto_dir}",
+        f"--proto_path={files('grpc_tools') / '_proto'}",
+        f"--python_out={out_dir}",
+        f"--grpc_python_out={out_dir}",
+        f"--descriptor_set_out={compiled}",
+        "--include_imports",
+        *map(str, protos),
+    ])
+    if code != 0:
+        raise SystemExit(f"protoc failed on {proto_dir}")
+    sys.path.insert(0, str(out_dir))
+    rules = json.loads((proto_dir / SERVICE_CONFIG).read_text())["http"]["rules"]
+    (out_dir / TRANSCODER_SET).write_bytes(with_routes(compiled.read_bytes(), rules))
+
+
+def with_routes(descriptor_set: bytes, rules: list[dict]) -> bytes:
+    """Replaces the annotations of the mixin services by the service configuration's rules.
+
+    A mixin's proto carries routes that this service refuses (`/v1/{name=operations/**}`), so a
+    method for which the configuration has no rule loses its annotation as well.
+    """
+    # Only generated code knows the extension; it exists from here on.
+    from google.api import annotations_pb2
+    from google.protobuf import descriptor_pb2, json_format
+
+    by_method = {rule["selector"]: rule for rule in rules}
+    mixins = {selector.rpartition(".")[0] for selector in by_method}
+    replaced = set()
+    result = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set)
+    for file in result.file:
+        for service in file.service:
+            service_name = f"{file.package}.{service.name}"
+            if service_name not in mixins:
+                continue
+            for method in service.method:
+                method.options.ClearExtension(annotations_pb2.http)
+                rule = by_method.get(f"{service_name}.{method.name}")
+                if rule is not None:
+                    json_format.ParseDict(rule, method.options.Extensions[annotations_pb2.http])
+                    replaced.add(rule["selector"])
+    if missing := set(by_method) - replaced:
+        raise SystemExit(f"{SERVICE_CONFIG} has rules for unknown methods: {sorted(missing)}")
+    return result.SerializeToString()
+
+
+if __name__ == "__main__":
+    generate(Path(sys.argv[1]), Path(sys.argv[2]))

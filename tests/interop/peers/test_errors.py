@@ -1,0 +1,103 @@
+"""Errors of the call: code, message, details and exit code, the same over every way."""
+
+from command import apigw
+from fixture import PeersTest, over_every_way
+from script import name_of
+
+DETAILS = [
+    "OPERATION_EXPIRED",
+    "apigateway.googleapis.com",
+    "retention",
+    "30d",
+    "no operation of this name is kept",
+    "google.longrunning.Operation",
+    "operations are forgotten after a month",
+]
+
+
+class Errors(PeersTest):
+    @over_every_way
+    def test_a_missing_operation_is_not_found_with_its_details(self, way):
+        outcome = self.describe(way, name_of("missing"))
+        said = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing"))
+        self.assertIn("not found", said)
+        for detail in DETAILS:
+            self.assertIn(detail, said)
+
+    def test_an_unknown_detail_does_not_hide_the_others(self):
+        outcome = self.describe(self.peers.grpc, name_of("missing-unknown"))
+        said = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unknown"))
+        self.assertIn("OPERATION_EXPIRED", said)
+        self.assertIn("acme.v1.Mystery", said)
+
+    @over_every_way
+    def test_a_message_beyond_ascii_arrives_whole(self, way):
+        outcome = self.describe(way, name_of("missing-unicode"))
+        said = self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unicode"))
+        self.assertIn("Zürich 100% 東京", said)
+
+    @over_every_way
+    def test_a_denied_call_is_made_once(self, way):
+        outcome = self.describe(way, name_of("denied"))
+        said = self.assert_failed(outcome, "PERMISSION_DENIED", name=name_of("denied"))
+        self.assertIn("IAM_PERMISSION_DENIED", said)
+        self.assertEqual(len(self.server.received()), 1)
+
+    @over_every_way
+    def test_an_internal_error_is_not_retried(self, way):
+        outcome = self.describe(way, name_of("internal"))
+        said = self.assert_failed(outcome, "INTERNAL", name=name_of("internal"))
+        self.assertIn("stack overflow in the backend", said)
+        self.assertEqual(len(self.server.received()), 1)
+
+    @over_every_way
+    def test_the_code_is_the_servers_and_not_guessed_from_http(self, way):
+        # HTTP 409 alone would read as ABORTED.
+        outcome = self.describe(way, name_of("conflict"))
+        self.assert_failed(outcome, "ALREADY_EXISTS", name=name_of("conflict"))
+
+    @over_every_way
+    def test_an_id_that_nobody_scripted_is_not_found(self, way):
+        self.assert_failed(
+            self.describe(way, name_of("never-heard-of")), "NOT_FOUND", name=name_of("never-heard-of")
+        )
+
+
+class WhatEnvoyCannotPrint(PeersTest):
+    """The transcoder knows a closed set of types, and says so in its own ways."""
+
+    def test_a_reply_of_unknown_type_is_envoys_502_in_plain_text(self):
+        # HTTP 502 reads as UNAVAILABLE and is retried, in vain.
+        outcome = self.describe(self.peers.rest, name_of("unknown-any"))
+        said = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unknown-any"))
+        self.assertIn("502", said)
+        self.assertIn("acme.v1.Mystery", said)
+
+    def test_an_error_with_a_detail_of_unknown_type_keeps_its_http_status(self):
+        # Envoy sends 404 with an empty body and leaves grpc-status in the head.
+        outcome = self.describe(self.peers.rest, name_of("missing-unknown"))
+        self.assert_failed(outcome, "NOT_FOUND", name=name_of("missing-unknown"))
+
+
+class Usage(PeersTest):
+    WRONG = {
+        "no name": [],
+        "two names": [name_of("done"), name_of("done")],
+        "an unknown option": [name_of("done"), "--carrier", "pigeon"],
+        "an unknown transport": [name_of("done"), "--transport", "pigeon"],
+        "an unknown format": [name_of("done"), "--format", "xml"],
+        "a timeout that is no duration": [name_of("done"), "--timeout", "soon"],
+        "a negative timeout": [name_of("done"), "--timeout=-1s"],
+    }
+
+    def test_a_wrong_command_line_exits_2_and_sends_nothing(self):
+        for what, arguments in self.WRONG.items():
+            with self.subTest(what):
+                outcome = apigw(
+                    "operations", "describe", *arguments, "--endpoint", self.server.endpoint
+                )
+                self.assertEqual(outcome.exit_code, 2, outcome)
+                self.assertEqual(outcome.stdout, "", outcome)
+                self.assertNotEqual(outcome.stderr.strip(), "", outcome)
+                self.assertNotIn("panicked", outcome.stderr)
+                self.assertEqual(self.server.received(), [])

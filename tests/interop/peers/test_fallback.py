@@ -1,0 +1,77 @@
+"""`--transport auto`: REST where gRPC cannot work, and only there."""
+
+from fixture import PeersTest, Way, describe
+from hostile import HostileServer
+from hostile_http2 import REPLIES, Http2
+from script import name_of
+
+
+class Fallback(PeersTest):
+    def setUp(self) -> None:
+        super().setUp()
+        envoy = self.peers.envoy
+        # Envoy's first listener answers gRPC and REST alike, so a fallback there would succeed
+        # and be seen.
+        self.both = Way("both", envoy.endpoint, "auto", rest=False)
+
+    def test_grpc_is_preferred_where_both_work(self):
+        for endpoint in (self.peers.server.endpoint, self.peers.envoy.endpoint):
+            with self.subTest(endpoint=endpoint):
+                self.server.reset()
+                self.assert_read(describe(name_of("done"), endpoint, "auto"))
+                self.assertEqual([r.over_rest for r in self.server.received()], [False])
+
+    def test_a_port_of_http1_alone_is_served_over_rest_with_one_request(self):
+        outcome = self.describe(self.peers.fallback, name_of("done"))
+        self.assert_read(outcome)
+        self.assertEqual([r.over_rest for r in self.server.received()], [True])
+
+    def test_a_proxy_that_answers_grpc_with_a_page_is_served_over_rest(self):
+        port = int(self.peers.envoy.endpoint.rpartition(":")[2])
+        for page in ("html", "html 503"):
+            with self.subTest(page=page):
+                self.server.reset()
+                http2 = Http2(REPLIES[page], http1_port=port)
+                with HostileServer(http2) as proxy:
+                    self.assert_read(describe(name_of("done"), proxy.endpoint, "auto"))
+                self.assertGreaterEqual(len(http2.requests), 1, "gRPC was not tried")
+                self.assertEqual([r.over_rest for r in self.server.received()], [True])
+
+    def test_the_token_follows_the_fallback(self):
+        token = self.token_file("good-token")
+        outcome = self.describe(
+            self.peers.fallback, name_of("token"), "--access-token-file", token
+        )
+        self.assert_read(outcome)
+
+    def test_a_servers_own_error_never_leads_to_rest(self):
+        for operation_id, code in {
+            "denied": "PERMISSION_DENIED",
+            "internal": "INTERNAL",
+            "missing": "NOT_FOUND",
+            "token": "UNAUTHENTICATED",
+            "unavailable": "UNAVAILABLE",
+        }.items():
+            with self.subTest(operation=operation_id):
+                self.server.reset()
+                outcome = self.describe(self.both, name_of(operation_id))
+                self.assert_failed(outcome, code, name=name_of(operation_id))
+                received = self.server.received()
+                self.assertGreaterEqual(len(received), 1)
+                self.assertEqual({r.over_rest for r in received}, {False})
+
+    def test_a_deadline_never_leads_to_rest(self):
+        outcome = self.describe(self.both, name_of("slow"), "--timeout", "1s")
+        self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
+        self.assertEqual([r.over_rest for r in self.server.received()], [False])
+
+    def test_grpc_asked_for_stays_grpc(self):
+        outcome = describe(name_of("done"), self.peers.envoy.http1_endpoint, "grpc")
+        self.assert_failed(outcome, name=name_of("done"))
+        self.assertEqual(self.server.received(), [])
+
+    def test_rest_asked_for_stays_rest(self):
+        # grpcio speaks HTTP/2 alone, so REST cannot succeed there.
+        outcome = describe(name_of("done"), self.server.endpoint, "rest")
+        self.assert_failed(outcome, name=name_of("done"))
+        self.assertEqual(self.server.received(), [])

@@ -1,0 +1,156 @@
+"""Servers that misbehave: one clear error each, soon, and never a crash."""
+
+import unittest
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from fixture import assert_failed, describe
+from hostile import (
+    HostileServer, closing, dead_port, endless, garbage, html, replying, silent,
+)
+from hostile_http2 import MESSAGE, REPLIES, Http2
+from script import name_of
+
+NAME = name_of("done")
+EVERY = ("grpc", "rest", "auto")
+HTTP2 = ("grpc", "auto")
+
+# Five attempts with the waits of the retry policy at their longest, within the default deadline.
+BOUND_SECONDS = 15
+
+# Whoever cannot make sense of a reply may call it by any of these.
+SENSELESS = ("UNKNOWN", "INTERNAL", "UNAVAILABLE")
+
+
+class Hostile(unittest.TestCase):
+    """Most of each case is waiting between attempts, so all of them run at once, a few at a time."""
+
+    outcomes: dict[tuple[str, str], Future]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        pool = ThreadPoolExecutor(max_workers=8)
+        cls.addClassCleanup(pool.shutdown, cancel_futures=True)
+        cls.outcomes = {}
+        for what, (behaviour, transports, options) in cls.cases().items():
+            server = cls.enterClassContext(HostileServer(behaviour))
+            for transport in transports:
+                cls.outcomes[what, transport] = pool.submit(
+                    describe, NAME, server.endpoint, transport, *options
+                )
+        dead = f"http://127.0.0.1:{dead_port()}"
+        for transport in EVERY:
+            cls.outcomes["dead port", transport] = pool.submit(describe, NAME, dead, transport)
+
+    @staticmethod
+    def cases() -> dict[str, tuple]:
+        """Behaviour, transports and options by name."""
+        deep = '{"a":' * 100_000 + "0" + "}" * 100_000
+        return {
+            "html 200": (html("200 OK"), EVERY, ()),
+            "html 502": (html("502 Bad Gateway"), EVERY, ()),
+            "html 404": (html("404 Not Found"), EVERY, ()),
+            "garbage": (garbage, EVERY, ()),
+            "silent": (silent, EVERY, ("--timeout", "2s")),
+            "closing": (closing, EVERY, ()),
+            "endless": (endless, ("rest",), ()),
+            "truncated": (replying("200 OK", '{"name": "pro', content_length="1000"), ("rest",), ()),
+            "no json": (replying("200 OK", '{"name": '), ("rest",), ()),
+            "no object": (replying("200 OK", '["name"]'), ("rest",), ()),
+            "trailing": (replying("200 OK", f'{{"name": "{NAME}"}} and more'), ("rest",), ()),
+            "no utf-8": (replying("200 OK", b'{"name": "\xff\xfe"}'), ("rest",), ()),
+            "no gzip": (replying("200 OK", "{}", content_encoding="gzip"), ("rest",), ()),
+            "deep": (replying("200 OK", f'{{"response": {deep}}}'), ("rest",), ()),
+            "error 200": (
+                replying(
+                    "200 OK",
+                    '{"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED"}}',
+                ),
+                ("rest",),
+                (),
+            ),
+            **{f"h2 {what}": (Http2(reply), HTTP2, ()) for what, reply in REPLIES.items()},
+        }
+
+    def check(self, what: str, transports: tuple[str, ...], *codes: str) -> list[str]:
+        """One error of these codes over each transport; gives what was said."""
+        said = []
+        for transport in transports:
+            with self.subTest(server=what, transport=transport):
+                outcome = self.outcomes[what, transport].result()
+                assert_failed(self, outcome, *codes, name=NAME)
+                self.assertLess(outcome.seconds, BOUND_SECONDS, outcome)
+                self.assertNotRegex(outcome.stderr, r"[\x00-\x08\x0b-\x1f\x7f]", "control characters")
+                self.assertLess(len(outcome.stderr), 4096, "more than anybody reads")
+                said.append(outcome.stderr)
+        return said
+
+    def test_a_page_with_200_is_no_operation(self):
+        self.check("html 200", EVERY, *SENSELESS)
+
+    def test_a_page_keeps_its_http_status(self):
+        for said in self.check("html 502", ("rest", "auto"), "UNAVAILABLE"):
+            self.assertIn("502", said)
+        for said in self.check("html 404", ("rest", "auto"), "NOT_FOUND"):
+            self.assertIn("404", said)
+        self.check("html 502", ("grpc",), *SENSELESS)
+        self.check("html 404", ("grpc",), *SENSELESS, "NOT_FOUND", "UNIMPLEMENTED")
+
+    def test_garbage_is_an_error(self):
+        self.check("garbage", EVERY, *SENSELESS)
+
+    def test_silence_ends_with_the_deadline(self):
+        self.check("silent", EVERY, "DEADLINE_EXCEEDED")
+        for transport in EVERY:
+            outcome = self.outcomes["silent", transport].result()
+            self.assertLess(outcome.seconds, 5, outcome)
+
+    def test_a_closed_connection_and_a_dead_port_are_unavailable(self):
+        self.check("closing", EVERY, *SENSELESS)
+        self.check("dead port", EVERY, "UNAVAILABLE")
+
+    def test_a_body_without_end_is_cut_off(self):
+        self.check("endless", ("rest",), *SENSELESS, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE")
+
+    def test_a_body_that_is_no_operation_is_an_error(self):
+        for what in ("truncated", "no json", "no object", "trailing", "no utf-8", "no gzip", "deep"):
+            self.check(what, ("rest",), *SENSELESS, "DATA_LOSS")
+
+    def test_an_error_body_under_200_is_that_error(self):
+        self.check("error 200", ("rest",), "PERMISSION_DENIED")
+
+    def test_broken_details_do_not_hide_the_status(self):
+        for place in ("in the headers", "in the trailers", "after a message"):
+            for said in self.check(f"h2 broken details {place}", HTTP2, "NOT_FOUND"):
+                self.assertIn(MESSAGE, said)
+        for said in self.check("h2 details of noise", HTTP2, "NOT_FOUND"):
+            self.assertIn(MESSAGE, said)
+        # PROTOCOL-HTTP2: a badly encoded grpc-message must not cost the status.
+        self.check("h2 message of bad utf-8", HTTP2, "NOT_FOUND")
+
+    def test_a_page_over_http2_is_an_error(self):
+        self.check("h2 html", HTTP2, *SENSELESS)
+        self.check("h2 html 503", HTTP2, "UNAVAILABLE")
+
+    def test_a_frame_that_lies_is_an_error(self):
+        self.check("h2 truncated frame", HTTP2, *SENSELESS, "DATA_LOSS")
+        self.check("h2 oversized length", HTTP2, "RESOURCE_EXHAUSTED", "OUT_OF_RANGE", "INTERNAL")
+        self.check("h2 no protobuf", HTTP2, *SENSELESS)
+        self.check("h2 not compressed at all", HTTP2, *SENSELESS, "UNIMPLEMENTED")
+
+    def test_a_reply_with_a_part_missing_is_an_error(self):
+        self.check("h2 no trailers", HTTP2, *SENSELESS)
+        self.check("h2 no message", HTTP2, *SENSELESS, "UNIMPLEMENTED")
+        self.check("h2 status that is no number", HTTP2, *SENSELESS)
+        self.check("h2 reset after the head", HTTP2, *SENSELESS)
+
+
+class Redirect(unittest.TestCase):
+    def test_a_redirect_is_never_followed(self):
+        with HostileServer(replying("200 OK", f'{{"name": "{NAME}"}}')) as elsewhere:
+            for status in ("301 Moved Permanently", "302 Found", "307 Temporary Redirect"):
+                redirect = replying(status, "", location=f"{elsewhere.endpoint}/v1/{NAME}")
+                with self.subTest(status=status), HostileServer(redirect) as server:
+                    outcome = describe(NAME, server.endpoint, "rest")
+                    assert_failed(self, outcome, name=NAME)
+                    self.assertIn(status[:3], outcome.stderr)
+            self.assertEqual(elsewhere.connections(), [])

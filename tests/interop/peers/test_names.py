@@ -1,0 +1,85 @@
+"""Names: what is wrong is refused before anything is sent, what is odd arrives unchanged."""
+
+from fixture import PeersTest, over_every_way
+from script import PARENT, name_of
+
+# Refused without asking anybody.
+WRONG = [
+    "done",
+    "",
+    "operations/done",
+    "projects/p/operations/done",
+    "projects/p/locations/global",
+    "projects/p/locations/global/operations",
+    "projects/p/locations/global/operations/",
+    "projects/p/locations/global/apis/a",
+    "projects/p/locations/global/operations/done/extra",
+    "/projects/p/locations/global/operations/done",
+    "//apigateway.googleapis.com/projects/p/locations/global/operations/done",
+    "projects//locations/global/operations/done",
+    "projects/p/locations/../operations/done",
+    "projects/p/locations/./operations/done",
+    "projects/../locations/global/operations/done",
+    "projects/p/locations/global/operations/..",
+    "projects/p/locations/global/operations/.",
+    "projects/p/locations/global/operations/do\nne",
+    "projects/p/locations/global/operations/done\r\nx-evil: 1",
+    "projects/p/locations/global/operations/\x7f",
+]
+
+# Characters that a URL gives a meaning of its own. A client may refuse such an id; if it sends it,
+# the server must see exactly this name, not the one that a URL library made of it.
+ODD = [
+    "%2e%2e",
+    "%2E.",
+    "a%2Fb",
+    "a%252Fb",
+    "a:cancel",
+    "a?b=c",
+    "a#b",
+    "a&b=c",
+    "a+b",
+    "a b",
+    "a;b",
+    "a\\b",
+    "~a_b-c.d",
+    "ünï",
+]
+
+
+class Names(PeersTest):
+    @over_every_way
+    def test_a_wrong_name_is_refused_before_sending_and_the_right_form_is_shown(self, way):
+        for name in WRONG:
+            with self.subTest(name=name):
+                outcome = self.describe(way, name)
+                self.assertIn(outcome.exit_code, (1, 2), outcome)
+                self.assertEqual(outcome.stdout, "", outcome)
+                self.assertRegex(
+                    outcome.stderr, r"projects/[^/\s]+/locations/[^/\s]+/operations/[^/\s]+", outcome
+                )
+                self.assertEqual(self.server.received(), [])
+
+    def test_the_refusal_quotes_what_was_given(self):
+        outcome = self.describe(self.peers.grpc, "my-operation")
+        self.assertIn("my-operation", outcome.stderr)
+        self.assertNotIn("\x7f", self.describe(self.peers.grpc, name_of("\x7f")).stderr)
+
+    @over_every_way
+    def test_an_odd_id_arrives_unchanged_or_not_at_all(self, way):
+        for operation_id in ODD:
+            with self.subTest(id=operation_id):
+                self.server.reset()
+                outcome = self.describe(way, name_of(operation_id))
+                # Nobody scripted these, so even the one that arrives is an error.
+                self.assertIn(outcome.exit_code, (1, 2), outcome)
+                for received in self.server.received():
+                    self.assertEqual(received.request.name, name_of(operation_id))
+
+    @over_every_way
+    def test_ordinary_ids_are_not_refused(self, way):
+        for operation_id in ("operation-1700000000000-60a1b2c3d4e5f-1a2b3c4d-5e6f7a8b", "A.b_c~d-1"):
+            self.server.reset()
+            outcome = self.describe(way, f"{PARENT}/operations/{operation_id}")
+            self.assert_failed(outcome, "NOT_FOUND", name=operation_id)
+            self.assertEqual(len(self.server.received()), 1)

@@ -1,0 +1,217 @@
+"""What reaches the server: method, name, headers, credentials."""
+
+import json
+from collections import Counter
+
+from fixture import PeersTest, Way, describe, over_every_way
+from hostile import HostileServer, replying
+from hostile_http2 import REPLIES, Http2
+from script import GOOD_TOKEN, PARENT, WRONG_TOKEN, name_of
+
+ROUTING = "name=projects%2Fp%2Flocations%2Fglobal%2Foperations%2Fdone"
+
+# What `gcloud auth application-default login` leaves behind.
+USER_CREDENTIALS = {
+    "type": "authorized_user",
+    "client_id": "id",
+    "client_secret": "secret",
+    "refresh_token": "refresh",
+}
+
+
+class Headers(PeersTest):
+    def received(self, way: Way, *options: str, environment=None):
+        """The one request that describing `done` makes."""
+        self.server.reset()
+        outcome = self.describe(way, name_of("done"), *options, environment=environment)
+        self.assert_read(outcome)
+        received = self.server.received()
+        self.assertEqual(len(received), 1, outcome)
+        return received[0]
+
+    @over_every_way
+    def test_the_method_and_the_name_arrive_by_the_way_that_was_asked_for(self, way):
+        received = self.received(way)
+        self.assertEqual(received.method, "GetOperation")
+        self.assertEqual(received.request.name, name_of("done"))
+        self.assertEqual(received.over_rest, way.rest)
+
+    @over_every_way
+    def test_the_routing_header_is_encoded(self, way):
+        self.assertEqual(self.received(way).header("x-goog-request-params"), [ROUTING])
+
+    @over_every_way
+    def test_the_client_header_tells_the_transport(self, way):
+        (value,) = self.received(way).header("x-goog-api-client")
+        transport = "rest" if way.rest else "grpc"
+        self.assertRegex(value, rf"^gl-rust/\S+ gapic/\S+ {transport}/\S+$")
+
+    @over_every_way
+    def test_the_user_agent_is_ours(self, way):
+        (value,) = self.received(way).header("user-agent")
+        self.assertIn("apigateway-grpc", value)
+
+    @over_every_way
+    def test_no_header_comes_twice(self, way):
+        token = self.token_file(GOOD_TOKEN)
+        received = self.received(way, "--access-token-file", token)
+        counts = Counter(key for key, _ in received.metadata)
+        self.assertEqual({key for key, count in counts.items() if count > 1}, set())
+
+    @over_every_way
+    def test_no_quota_project_is_sent_unasked(self, way):
+        self.assertEqual(self.received(way).header("x-goog-user-project"), [])
+
+    @over_every_way
+    def test_a_token_is_sent_as_bearer(self, way):
+        # A file written by an editor or by `gcloud auth print-access-token` ends in a newline.
+        for content in (GOOD_TOKEN, GOOD_TOKEN + "\n", GOOD_TOKEN + "\r\n"):
+            with self.subTest(content=content):
+                received = self.received(way, "--access-token-file", self.token_file(content))
+                self.assertEqual(received.header("authorization"), [f"Bearer {GOOD_TOKEN}"])
+
+    @over_every_way
+    def test_a_plaintext_loopback_endpoint_gets_no_credentials_unasked(self, way):
+        key = self.token_file(json.dumps(USER_CREDENTIALS))
+        for environment in (None, {"GOOGLE_APPLICATION_CREDENTIALS": key}):
+            received = self.received(way, environment=environment)
+            self.assertEqual(received.header("authorization"), [])
+
+    @over_every_way
+    def test_a_name_in_a_region_of_a_domain_scoped_project_is_encoded_once(self, way):
+        name = "projects/example.com:p/locations/us-central1/operations/done"
+        self.assert_read(self.describe(way, name))
+        (received,) = self.server.received()
+        self.assertEqual(received.request.name, name)
+        self.assertEqual(
+            received.header("x-goog-request-params"),
+            ["name=projects%2Fexample.com%3Ap%2Flocations%2Fus-central1%2Foperations%2Fdone"],
+        )
+
+
+class Wire(PeersTest):
+    """Below what grpcio and Envoy show: the request as it stands on the wire."""
+
+    def test_the_grpc_request_is_by_the_book(self):
+        http2 = Http2(REPLIES["broken details in the headers"])
+        with HostileServer(http2) as server:
+            describe(name_of("done"), server.endpoint, "grpc", "--timeout", "3s")
+            authority = f"127.0.0.1:{server.port}"
+        (headers,) = http2.requests
+        sent = dict(headers)
+        self.assertEqual(len(sent), len(headers), f"a header came twice: {headers}")
+        self.assertEqual(sent[":method"], "POST")
+        self.assertEqual(sent[":scheme"], "http")
+        self.assertEqual(sent[":path"], "/google.longrunning.Operations/GetOperation")
+        self.assertEqual(sent[":authority"], authority)
+        self.assertEqual(sent["te"], "trailers")
+        self.assertRegex(sent["content-type"], r"^application/grpc(\+proto)?$")
+        self.assertRegex(sent["grpc-timeout"], r"^\d{1,8}[HMSmun]$")
+        self.assertEqual(sent["x-goog-request-params"], ROUTING)
+
+    def test_the_rest_request_is_by_the_book(self):
+        reply = replying("200 OK", f'{{"name": "{name_of("done")}", "done": false}}')
+        with HostileServer(reply) as server:
+            outcome = describe(name_of("done"), server.endpoint, "rest")
+            self.assertEqual(outcome.exit_code, 0, outcome)
+            (received,) = server.received()
+            authority = f"127.0.0.1:{server.port}"
+        head, _, body = received.partition(b"\r\n\r\n")
+        request_line, *lines = head.decode("ascii").split("\r\n")
+        self.assertRegex(request_line, rf"^GET /v1/{PARENT}/operations/done(\?\S+)? HTTP/1\.1$")
+        self.assertEqual(body, b"")
+        pairs = [line.partition(":") for line in lines]
+        headers = [(name.lower(), value.strip()) for name, _, value in pairs]
+        sent = dict(headers)
+        self.assertEqual(len(sent), len(headers), f"a header came twice: {headers}")
+        self.assertEqual(sent["host"], authority)
+        self.assertEqual(sent["x-goog-request-params"], ROUTING)
+        # What belongs to gRPC stays with gRPC.
+        self.assertNotIn("te", sent)
+        self.assertFalse([name for name in sent if name.startswith("grpc-")])
+
+
+class Credentials(PeersTest):
+    @over_every_way
+    def test_the_good_token_opens_the_door(self, way):
+        token = self.token_file(GOOD_TOKEN + "\n")
+        self.assert_read(self.describe(way, name_of("token"), "--access-token-file", token))
+
+    @over_every_way
+    def test_a_wrong_token_is_unauthenticated_and_tried_once(self, way):
+        token = self.token_file(WRONG_TOKEN + "\n")
+        outcome = self.describe(way, name_of("token"), "--access-token-file", token)
+        said = self.assert_failed(outcome, "UNAUTHENTICATED", name=name_of("token"))
+        self.assertIn("invalid authentication credentials", said)
+        self.assertEqual(len(self.server.received()), 1)
+
+    @over_every_way
+    def test_the_most_talkative_log_does_not_tell_the_token(self, way):
+        token = self.token_file(GOOD_TOKEN)
+        loud = {"RUST_LOG": "trace", "RUST_BACKTRACE": "1"}
+        for operation_id in ("token", "denied"):
+            # describe() itself looks for the token in all that is printed.
+            self.describe(
+                way, name_of(operation_id), "--access-token-file", token, environment=loud
+            )
+
+    @over_every_way
+    def test_a_useless_token_file_is_a_local_error(self, way):
+        files = {
+            "empty": self.token_file(""),
+            "blank": self.token_file("\n"),
+            "of two lines": self.token_file(f"{GOOD_TOKEN}\n{GOOD_TOKEN}\n"),
+            "binary": self.token_file(b"\xff\x00" + GOOD_TOKEN.encode()),
+            "absent": f"{self.token_file('')}.absent",
+        }
+        for what, path in files.items():
+            with self.subTest(file=what):
+                outcome = self.describe(way, name_of("token"), "--access-token-file", path)
+                self.assertIn(outcome.exit_code, (1, 2), outcome)
+                self.assertEqual(outcome.stdout, "", outcome)
+                self.assertIn(path, outcome.stderr, f"the file is not named\n{outcome}")
+                self.assertEqual(self.server.received(), [])
+
+
+class Plaintext(PeersTest):
+    """A token never travels in plain text beyond this machine."""
+
+    # The first is for documentation (RFC 5737) and leads nowhere; the others try to look local.
+    ENDPOINTS = [
+        "http://192.0.2.1:1",
+        "http://[::ffff:192.0.2.1]:1",
+        "http://localhost.example.com:1",
+        "http://127.0.0.1.example.com:1",
+    ]
+
+    def assert_refused(self, outcome):
+        said = self.assert_failed(outcome, name=name_of("done"))
+        self.assertRegex(said, r"(?i)plain|loopback|unencrypted|tls|https")
+        self.assertLess(outcome.seconds, 3, outcome)
+
+    def test_a_token_for_a_remote_plaintext_address_is_refused_at_once(self):
+        token = self.token_file(GOOD_TOKEN)
+        for endpoint in self.ENDPOINTS:
+            for transport in ("grpc", "rest", "auto"):
+                with self.subTest(endpoint=endpoint, transport=transport):
+                    self.assert_refused(
+                        describe(name_of("done"), endpoint, transport, "--access-token-file", token)
+                    )
+
+    def test_the_refusal_comes_before_the_connection(self):
+        # 0.0.0.0 is no loopback address, yet on Linux it leads to this machine, where we listen.
+        token = self.token_file(GOOD_TOKEN)
+        for transport in ("grpc", "rest", "auto"):
+            with self.subTest(transport=transport):
+                with HostileServer(replying("200 OK", "{}"), host="0.0.0.0") as server:
+                    outcome = describe(
+                        name_of("done"), server.endpoint, transport, "--access-token-file", token
+                    )
+                    self.assertEqual(server.connections(), [], outcome)
+                self.assert_refused(outcome)
+
+    def test_localhost_by_name_is_this_machine(self):
+        token = self.token_file(GOOD_TOKEN)
+        endpoint = self.server.endpoint.replace("127.0.0.1", "localhost")
+        outcome = describe(name_of("token"), endpoint, "grpc", "--access-token-file", token)
+        self.assert_read(outcome)

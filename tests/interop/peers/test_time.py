@@ -1,0 +1,92 @@
+"""Deadlines and retries, as the server sees them and as the user feels them."""
+
+from fixture import PeersTest, over_every_way
+from script import RETRY_DELAY_SECONDS, name_of
+
+# Room for a busy machine; on the client's side also for its start.
+SLACK = 0.5
+
+# The service's retry policy for operations: five attempts, and 10 s for all of them.
+ATTEMPTS = 5
+
+
+class Deadline(PeersTest):
+    """`grpc-timeout` exists over gRPC only; over REST only the user's clock shows the deadline."""
+
+    def remaining(self, *options: str) -> float:
+        self.assert_read(self.describe(self.peers.grpc, name_of("done"), *options))
+        (received,) = self.server.received()
+        self.assertIsNotNone(received.remaining, "the call had no deadline")
+        return received.remaining
+
+    def test_the_default_is_that_of_the_service_config(self):
+        remaining = self.remaining()
+        self.assertGreater(remaining, 8)
+        self.assertLessEqual(remaining, 10 + SLACK)
+
+    def test_a_timeout_given_is_the_deadline_sent(self):
+        remaining = self.remaining("--timeout", "3s")
+        self.assertGreater(remaining, 1.5)
+        self.assertLessEqual(remaining, 3 + SLACK)
+
+    def test_a_timeout_may_be_longer_than_the_default(self):
+        remaining = self.remaining("--timeout", "60s")
+        self.assertGreater(remaining, 58)
+        self.assertLessEqual(remaining, 60 + SLACK)
+
+    @over_every_way
+    def test_a_slow_server_ends_in_deadline_exceeded_on_time(self, way):
+        outcome = self.describe(way, name_of("slow"), "--timeout", "1s")
+        self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
+        self.assertGreater(outcome.seconds, 0.9, outcome)
+        self.assertLess(outcome.seconds, 4, outcome)
+        # The call's own deadline is spent: another attempt would come too late.
+        self.assertEqual(len(self.server.received()), 1)
+
+    @over_every_way
+    def test_the_deadline_covers_all_attempts(self, way):
+        outcome = self.describe(way, name_of("unavailable"), "--timeout", "1s")
+        self.assert_failed(
+            outcome, "UNAVAILABLE", "DEADLINE_EXCEEDED", name=name_of("unavailable")
+        )
+        self.assertLess(outcome.seconds, 3, outcome)
+
+
+class Retry(PeersTest):
+    @over_every_way
+    def test_a_flaky_server_is_asked_until_it_answers(self, way):
+        self.assert_read(self.describe(way, name_of("flaky")))
+        received = self.server.received()
+        self.assertEqual([r.over_rest for r in received], [way.rest] * 3)
+
+    @over_every_way
+    def test_the_servers_delay_is_a_minimum(self, way):
+        self.assert_read(self.describe(way, name_of("flaky")))
+        times = [received.at for received in self.server.received()]
+        for before, after in zip(times, times[1:]):
+            # A hair less: the two clocks start at different ends of the wire.
+            self.assertGreater(after - before, RETRY_DELAY_SECONDS - 0.05)
+
+    def test_each_attempt_is_told_what_remains(self):
+        self.assert_read(self.describe(self.peers.grpc, name_of("flaky")))
+        first, *later = self.server.received()
+        self.assertEqual(len(later), 2)
+        for attempt in later:
+            spent = attempt.at - first.at
+            self.assertLess(attempt.remaining, first.remaining - spent + SLACK)
+
+    @over_every_way
+    def test_every_attempt_carries_the_same_headers(self, way):
+        token = self.token_file("good-token")
+        self.assert_read(self.describe(way, name_of("flaky"), "--access-token-file", token))
+        for name in ("authorization", "x-goog-request-params", "x-goog-api-client", "user-agent"):
+            values = [received.header(name) for received in self.server.received()]
+            self.assertEqual(values, [values[0]] * 3, name)
+            self.assertEqual(len(values[0]), 1, name)
+
+    @over_every_way
+    def test_a_server_that_stays_down_is_given_up_by_the_policy(self, way):
+        outcome = self.describe(way, name_of("unavailable"))
+        said = self.assert_failed(outcome, "UNAVAILABLE", name=name_of("unavailable"))
+        self.assertIn("down for maintenance", said)
+        self.assertEqual(len(self.server.received()), ATTEMPTS)
