@@ -131,11 +131,8 @@ impl ApiGateway {
         let called = async {
             resource::OPERATION.check(&name)?;
             let request = CancelOperationRequest { name: name.clone() };
-            Ok(self
-                .operations()
-                .cancel_operation(request)
-                .await?
-                .into_inner())
+            self.operations().cancel_operation(request).await?;
+            Ok(())
         };
         called
             .await
@@ -152,11 +149,8 @@ impl ApiGateway {
         let called = async {
             resource::OPERATION.check(&name)?;
             let request = DeleteOperationRequest { name: name.clone() };
-            Ok(self
-                .operations()
-                .delete_operation(request)
-                .await?
-                .into_inner())
+            self.operations().delete_operation(request).await?;
+            Ok(())
         };
         called
             .await

@@ -70,10 +70,12 @@ pub(crate) fn emulator() -> Result<Option<Uri>, Error> {
 }
 
 /// Whether what is sent there can be read on the way: plaintext, and not to this machine itself.
+#[cfg(feature = "auth")]
 pub(crate) fn is_exposed(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTP) && !uri.host().is_some_and(is_loopback)
 }
 
+#[cfg(feature = "auth")]
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     let name = host.trim_end_matches('.');
@@ -126,6 +128,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "auth")]
     #[test]
     fn only_plaintext_to_another_machine_is_exposed() {
         let cases = [

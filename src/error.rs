@@ -84,7 +84,8 @@ impl Error {
 
     /// Says what was being done and to which resource.
     pub(crate) fn doing(mut self, what: &str, resource: &str) -> Self {
-        self.0.doing = format!("{what} {resource}");
+        // A name that was refused may hold what could deceive a terminal.
+        self.0.doing = format!("{what} {}", resource.escape_debug());
         self
     }
 

@@ -9,7 +9,6 @@
     unreachable_pub,
     clippy::all,
     clippy::use_self,
-    clippy::missing_debug_implementations,
     reason = "generated code"
 )]
 

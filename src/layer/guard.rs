@@ -12,10 +12,11 @@ use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::HeaderMap;
 use http::response::Parts;
+use http::{HeaderMap, HeaderValue};
 use http_body_util::combinators::Collect;
 use http_body_util::{BodyExt as _, Collected, Full, LengthLimitError, Limited};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use pin_project_lite::pin_project;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -23,8 +24,6 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, Reply, Rpc};
 use crate::transport::Failure;
-
-const DETAILS: &str = "grpc-status-details-bin";
 
 /// As tonic reads base64: with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -162,7 +161,7 @@ fn whole(head: Parts, collected: Collected<Bytes>) -> Result<Reply, Status> {
         Some(status) if status.code() != Code::Ok => return Err(status),
         Some(_) => {}
         None if in_head => {
-            trailers.insert(Status::GRPC_STATUS, http::HeaderValue::from_static("0"));
+            trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
         }
         None => return Err(Status::internal("the reply ended without a gRPC status")),
     }
@@ -173,14 +172,21 @@ fn whole(head: Parts, collected: Collected<Bytes>) -> Result<Reply, Status> {
     Ok(Reply::from_parts(head, Body::new(body)))
 }
 
-/// The gRPC status in headers or trailers, if there is one.
+/// The gRPC status in headers or trailers, if there is one. What is malformed about it is dropped or
+/// replaced: a code that was sent is worth more than the text that goes with it.
 fn status(headers: &mut HeaderMap) -> Option<Status> {
-    let malformed = headers
-        .get(DETAILS)
-        .is_some_and(|value| BASE64.decode(value.as_bytes()).is_err());
-    if malformed {
-        tracing::debug!("dropped a malformed {DETAILS} header");
-        headers.remove(DETAILS);
+    let details = headers.get(Status::GRPC_STATUS_DETAILS);
+    if details.is_some_and(|value| BASE64.decode(value.as_bytes()).is_err()) {
+        tracing::debug!("dropped malformed status details");
+        headers.remove(Status::GRPC_STATUS_DETAILS);
+    }
+    if let Some(message) = headers.get_mut(Status::GRPC_MESSAGE)
+        && let decoded = percent_decode(message.as_bytes())
+        && let Err(_) = decoded.clone().decode_utf8()
+    {
+        let text = decoded.decode_utf8_lossy().into_owned();
+        let encoded = utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
+        *message = HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""));
     }
     Status::from_header_map(headers)
 }

@@ -198,8 +198,8 @@ fn code_by_http(http: StatusCode) -> Code {
         429 => Code::ResourceExhausted,
         499 => Code::Cancelled,
         502 | 503 => Code::Unavailable,
-        400..=498 => Code::FailedPrecondition,
-        500..=599 => Code::Internal,
+        _ if http.is_client_error() => Code::FailedPrecondition,
+        _ if http.is_server_error() => Code::Internal,
         _ => Code::Unknown,
     }
 }

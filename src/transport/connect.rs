@@ -22,6 +22,10 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Target {
     pub(crate) uri: Uri,
     pub(crate) connect_timeout: Duration,
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "there is no TLS to have options")
+    )]
     pub(crate) tls: tls::Options,
 }
 

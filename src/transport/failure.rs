@@ -6,7 +6,7 @@ use std::io;
 
 use http::response::Parts;
 use http::{StatusCode, header};
-use tonic::{Code, ConnectError, Status};
+use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -53,6 +53,7 @@ impl Failure {
     }
 
     /// Whether this shows that gRPC cannot work on this path, whatever the call.
+    #[cfg(feature = "rest")]
     pub(crate) fn shows_no_grpc(&self) -> bool {
         matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::NotGrpc)
     }
@@ -150,6 +151,10 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
     for error in chain(error) {
         if error.is::<ConnectError>() || connect(error) {
             return Some((Kind::Connect, Code::Unavailable));
+        }
+        // tonic's channel reads our own `grpc-timeout`, and may be a moment ahead of the deadline layer.
+        if error.is::<TimeoutExpired>() {
+            return Some((Kind::Broken, Code::DeadlineExceeded));
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             // Keepalive without an answer is a broken connection; cancelled means never sent.

@@ -79,6 +79,10 @@ async fn carry(rest: Rest, rpc: Rpc) -> Result<Reply, Status> {
         .await
         .map_err(|error| Failure::status(error.into()))?;
     let (head, body) = reply.into_parts();
+    if is_grpc(&head.headers) {
+        // A transcoding proxy that cannot put a status into JSON passes it on as it came.
+        return Ok(Reply::from_parts(head, Body::new(body)));
+    }
     let body = match Limited::new(body, rest.max_reply).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(too_large(rest.max_reply)),
@@ -86,6 +90,12 @@ async fn carry(rest: Rest, rpc: Rpc) -> Result<Reply, Status> {
     };
     let body = decompress(&head.headers, body, rest.max_reply)?;
     grpc_reply(method, head.status, &head.headers, &body)
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    media.is_some_and(|media| media.starts_with(b"application/grpc"))
+        && headers.contains_key(Status::GRPC_STATUS)
 }
 
 fn too_large(max_reply: usize) -> Status {
@@ -102,16 +112,15 @@ fn http_request(
         .map_err(|error| {
             Status::invalid_argument(format!("the request has no address: {error}"))
         })?;
-    let mut out = http::Request::new(Full::new(Bytes::from(
-        request.body.clone().unwrap_or_default(),
-    )));
+    let has_body = request.body.is_some();
+    let mut out = http::Request::new(Full::new(request.body.unwrap_or_default().into()));
     *out.uri_mut() = uri;
     *out.method_mut() = request
         .verb
         .parse()
         .map_err(|_| Status::internal("the rule's verb is not one"))?;
     *out.headers_mut() = rest_headers(headers);
-    if request.body.is_some() {
+    if has_body {
         out.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
