@@ -227,10 +227,6 @@ impl<L, A> Builder<Own, L, A> {
     }
 }
 
-#[expect(
-    private_bounds,
-    reason = "a user's layer is generic over what it stands on"
-)]
 impl<T, L, A> Builder<T, L, A>
 where
     T: Source,

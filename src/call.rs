@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
@@ -82,12 +82,48 @@ impl Call {
 /// # Errors
 ///
 /// If the body fails, or is not ready, as only a stream can be.
-pub(crate) fn read_at_once(body: Body) -> Result<Bytes, Status> {
-    match body.collect().now_or_never() {
-        Some(collected) => Ok(collected?.to_bytes()),
-        None => Err(Status::internal(
-            "the request of a unary method is a stream",
-        )),
+pub(crate) fn read_at_once(mut body: Body) -> Result<Bytes, Status> {
+    let mut pieces = Pieces::default();
+    loop {
+        match body.frame().now_or_never() {
+            None => {
+                return Err(Status::internal(
+                    "the request of a unary method is a stream",
+                ));
+            }
+            Some(None) => return Ok(pieces.whole()),
+            Some(Some(frame)) => pieces.push(frame?.into_data().unwrap_or_default()),
+        }
+    }
+}
+
+/// A body as it comes in. The usual single piece is never copied.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    first: Bytes,
+    all: Option<BytesMut>,
+}
+
+impl Pieces {
+    pub(crate) fn len(&self) -> usize {
+        self.all.as_ref().map_or(self.first.len(), BytesMut::len)
+    }
+
+    pub(crate) fn push(&mut self, piece: Bytes) {
+        if self.len() == 0 {
+            self.first = piece;
+        } else {
+            let all = self
+                .all
+                .get_or_insert_with(|| BytesMut::from(self.first.as_ref()));
+            all.extend_from_slice(&piece);
+        }
+    }
+
+    pub(crate) fn whole(&mut self) -> Bytes {
+        self.all
+            .take()
+            .map_or_else(|| std::mem::take(&mut self.first), BytesMut::freeze)
     }
 }
 

@@ -59,12 +59,11 @@ where
     )
 }
 
-/// What the user's attempt layers stand on.
-pub(crate) type Authenticated<T> =
-    Either<authentication::Layered<Guard<Uniform<T>>>, Guard<Uniform<T>>>;
+/// What a layer around each attempt stands on.
+pub type Authenticated<T> = Either<authentication::Layered<Guard<Uniform<T>>>, Guard<Uniform<T>>>;
 
-/// Our layers around whole calls, over those around each attempt.
-pub(crate) type Core<S> = crate::layer::trace::Trace<
+/// What a layer around whole calls stands on: our own layers, over those around each attempt.
+pub type Core<S> = crate::layer::trace::Trace<
     crate::layer::headers::Headers<
         crate::layer::deadline::Deadline<crate::layer::retry::Retry<Uniform<S>>>,
     >,

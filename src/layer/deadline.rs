@@ -29,7 +29,7 @@ impl<S> Layer<S> for DeadlineLayer {
 
 /// Ends each call at its deadline.
 #[derive(Clone, Debug)]
-pub(crate) struct Deadline<S> {
+pub struct Deadline<S> {
     inner: S,
 }
 
@@ -74,7 +74,7 @@ where
 pin_project! {
     /// A call under way, with its end.
     #[derive(Debug)]
-    pub(crate) struct Bounded<F> {
+    pub struct Bounded<F> {
         #[pin]
         call: F,
         #[pin]

@@ -11,18 +11,17 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue};
-use http_body_util::combinators::Collect;
-use http_body_util::{BodyExt as _, Collected, Full, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use pin_project_lite::pin_project;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use crate::call::{Call, Reply, Rpc};
+use crate::call::{Call, Pieces, Reply, Rpc};
 use crate::transport::Failure;
 
 /// As tonic reads base64: with padding or without.
@@ -51,7 +50,7 @@ impl<S> Layer<S> for GuardLayer {
 
 /// Checks every reply of a transport.
 #[derive(Clone, Debug)]
-pub(crate) struct Guard<S> {
+pub struct Guard<S> {
     inner: S,
     max_reply: usize,
 }
@@ -86,7 +85,7 @@ where
 
 pin_project! {
     /// A call under way, then its reply being read.
-    pub(crate) struct Checking<F> {
+    pub struct Checking<F> {
         #[pin]
         state: State<F>,
     }
@@ -96,7 +95,7 @@ pin_project! {
     #[project = StateProj]
     enum State<F> {
         Calling { #[pin] call: F, max_reply: Option<usize> },
-        Reading { head: Parts, max_reply: usize, #[pin] body: Collect<Limited<Body>> },
+        Reading { reading: Reading },
     }
 }
 
@@ -106,40 +105,68 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let (mut head, body, max_reply) = match state.as_mut().project() {
-                StateProj::Calling { call, max_reply } => {
-                    let (head, body) = ready!(call.poll(cx))?.into_parts();
-                    (head, body, *max_reply)
-                }
-                StateProj::Reading {
-                    head,
-                    max_reply,
-                    body,
-                } => {
-                    let result = ready!(body.poll(cx)).map_err(|error| reading(error, *max_reply));
-                    let head = std::mem::replace(head, Reply::default().into_parts().0);
-                    return Poll::Ready(result.and_then(|collected| whole(head, collected)));
-                }
+            let (reply, max_reply) = match state.as_mut().project() {
+                StateProj::Calling { call, max_reply } => (ready!(call.poll(cx))?, *max_reply),
+                StateProj::Reading { reading } => return reading.poll(cx),
             };
+            let (mut head, body) = reply.into_parts();
             check_head(&mut head)?;
             let Some(max_reply) = max_reply else {
                 return Poll::Ready(Ok(Reply::from_parts(head, body)));
             };
-            let body = Limited::new(body, max_reply).collect();
-            state.set(State::Reading {
+            let reading = Reading {
                 head,
-                max_reply,
                 body,
-            });
+                pieces: Pieces::default(),
+                trailers: None,
+                max_reply,
+            };
+            state.set(State::Reading { reading });
         }
     }
 }
 
-fn reading(error: Box<dyn std::error::Error + Send + Sync>, max_reply: usize) -> Status {
-    if error.is::<LengthLimitError>() {
-        return Status::resource_exhausted(format!("the reply is larger than {max_reply} bytes"));
+/// A reply whose body is being read.
+struct Reading {
+    head: Parts,
+    body: Body,
+    pieces: Pieces,
+    trailers: Option<HeaderMap>,
+    max_reply: usize,
+}
+
+impl Reading {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
+        while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let frame = frame.map_err(|status| Failure::status(status.into()))?;
+            match frame.into_data() {
+                Ok(data) if self.pieces.len() + data.len() > self.max_reply => {
+                    let text = format!("the reply is larger than {} bytes", self.max_reply);
+                    return Poll::Ready(Err(Status::resource_exhausted(text)));
+                }
+                Ok(data) => self.pieces.push(data),
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            }
+        }
+        Poll::Ready(self.end())
     }
-    Failure::status(error)
+
+    /// The reply with its body in one piece, its status known to be OK.
+    fn end(&mut self) -> Result<Reply, Status> {
+        let mut head = std::mem::replace(&mut self.head, Reply::default().into_parts().0);
+        let mut trailers = self.trailers.take().unwrap_or_default();
+        if let Some(ok) = head.headers.remove(Status::GRPC_STATUS) {
+            trailers.entry(Status::GRPC_STATUS).or_insert(ok);
+        }
+        match status(&mut trailers) {
+            Some(status) if status.code() != Code::Ok => return Err(status),
+            Some(_) => {}
+            None => return Err(Status::internal("the reply ended without a gRPC status")),
+        }
+        let data = Full::new(self.pieces.whole());
+        let body = data.with_trailers(std::future::ready(Some(Ok(trailers))));
+        Ok(Reply::from_parts(head, Body::new(body)))
+    }
 }
 
 /// Refuses what is not gRPC, and finds the status of a reply that has nothing but a head.
@@ -153,28 +180,12 @@ fn check_head(head: &mut Parts) -> Result<(), Status> {
     }
 }
 
-/// The reply with its body in one piece, its status known to be OK.
-fn whole(head: Parts, collected: Collected<Bytes>) -> Result<Reply, Status> {
-    let in_head = head.headers.contains_key(Status::GRPC_STATUS);
-    let mut trailers = collected.trailers().cloned().unwrap_or_default();
-    match status(&mut trailers) {
-        Some(status) if status.code() != Code::Ok => return Err(status),
-        Some(_) => {}
-        None if in_head => {
-            trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
-        }
-        None => return Err(Status::internal("the reply ended without a gRPC status")),
-    }
-    let data = Full::new(collected.to_bytes());
-    let mut head = head;
-    head.headers.remove(Status::GRPC_STATUS);
-    let body = data.with_trailers(std::future::ready(Some(Ok(trailers))));
-    Ok(Reply::from_parts(head, Body::new(body)))
-}
-
 /// The gRPC status in headers or trailers, if there is one. What is malformed about it is dropped or
 /// replaced: a code that was sent is worth more than the text that goes with it.
 fn status(headers: &mut HeaderMap) -> Option<Status> {
+    if headers.get(Status::GRPC_STATUS)? == "0" {
+        return Some(Status::ok(""));
+    }
     let details = headers.get(Status::GRPC_STATUS_DETAILS);
     if details.is_some_and(|value| BASE64.decode(value.as_bytes()).is_err()) {
         tracing::debug!("dropped malformed status details");

@@ -86,7 +86,7 @@ impl<S> Layer<S> for HeadersLayer {
 
 /// Sets the headers of each call and what is known of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Headers<S> {
+pub struct Headers<S> {
     inner: S,
     fixed: Arc<Fixed>,
 }
@@ -151,7 +151,8 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
 
 /// `name=projects%2Fp%2F…`, several keys joined by `&`, empty values left out (AIP-4222).
 fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
-    let mut out = String::new();
+    // The longest that a usual name becomes: its slashes take three characters.
+    let mut out = String::with_capacity(message.len() + message.len() / 2 + 16);
     for key in keys {
         let Some(value) = text_field(message, key.field).filter(|value| !value.is_empty()) else {
             continue;

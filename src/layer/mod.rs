@@ -1,10 +1,13 @@
 //! The layers of the stack, one a file. [`stack`](crate::stack) alone knows their order.
+//!
+//! [`auth`] stands under any tonic client. The others are public by name, so that a layer of yours can
+//! stand between them; they are made by the [`Builder`](crate::Builder) alone.
 
 #[cfg(feature = "auth")]
 pub mod auth;
-pub(crate) mod deadline;
-pub(crate) mod guard;
-pub(crate) mod headers;
-pub(crate) mod retry;
-pub(crate) mod trace;
-pub(crate) mod uniform;
+pub mod deadline;
+pub mod guard;
+pub mod headers;
+pub mod retry;
+pub mod trace;
+pub mod uniform;

@@ -76,7 +76,7 @@ impl<S> Layer<S> for RetryLayer {
 /// Tries a call again.
 ///
 /// What lies below is kept as a template: a call clones it once, and waits for the clone to be ready.
-pub(crate) struct Retry<S> {
+pub struct Retry<S> {
     inner: Arc<S>,
     shared: Arc<Shared>,
 }
@@ -87,6 +87,12 @@ impl<S> Clone for Retry<S> {
             inner: Arc::clone(&self.inner),
             shared: Arc::clone(&self.shared),
         }
+    }
+}
+
+impl<S> fmt::Debug for Retry<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry").finish_non_exhaustive()
     }
 }
 
@@ -133,7 +139,7 @@ where
 
 pin_project! {
     /// A call under way. Its first attempt needs no box; the rest, which is rare, has one.
-    pub(crate) struct Retrying<S: Service<Rpc>> {
+    pub struct Retrying<S: Service<Rpc>> {
         #[pin]
         state: State<S>,
         attempts: Option<Attempts<S>>,

@@ -27,7 +27,7 @@ impl<S> Layer<S> for TraceLayer {
 
 /// Opens a span around each call.
 #[derive(Clone, Debug)]
-pub(crate) struct Trace<S> {
+pub struct Trace<S> {
     inner: S,
 }
 

@@ -99,7 +99,7 @@ impl<S> Layer<S> for UniformLayer {
 
 /// A service of others in the stack's vocabulary.
 #[derive(Clone, Debug)]
-pub(crate) struct Uniform<S> {
+pub struct Uniform<S> {
     inner: S,
 }
 

@@ -22,6 +22,7 @@ const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
 /// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.
 const CARRIER: &str = "json.apigateway-grpc/google.protobuf.Struct";
 const ANY: &str = "google.protobuf.Any";
+const EMPTY: &str = "google.protobuf.Empty";
 const DEPTH: usize = 100;
 
 /// The JSON form of a message.
@@ -159,12 +160,36 @@ fn unfold(json: &mut Value) {
             let url = object.get("@type").and_then(Value::as_str);
             if url == Some(CARRIER) {
                 *json = object.remove("value").unwrap_or_default();
+                integers(json);
                 return;
             }
             if url.is_some_and(|url| url.ends_with("/google.protobuf.Empty")) {
                 object.remove("value");
             }
             object.values_mut().for_each(unfold);
+        }
+        _ => {}
+    }
+}
+
+/// Writes a double that is an integer as one, as it came: 1, not 1.0.
+fn integers(json: &mut Value) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match json {
+        Value::Array(items) => items.iter_mut().for_each(integers),
+        Value::Object(object) => object.values_mut().for_each(integers),
+        Value::Number(number) => {
+            let integer = number
+                .as_f64()
+                .filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+            if let Some(integer) = integer {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "an integer below 2^53"
+                )]
+                let integer = integer as i64;
+                *number = integer.into();
+            }
         }
         _ => {}
     }
@@ -179,6 +204,9 @@ fn put_right(descriptor: &MessageDescriptor, json: &mut Value, depth: usize) -> 
     let Value::Object(object) = json else {
         return Ok(());
     };
+    if descriptor.full_name() == EMPTY {
+        object.clear();
+    }
     if is_special(descriptor) {
         return Ok(());
     }
@@ -245,9 +273,14 @@ fn put_one_right(field: &FieldDescriptor, value: &mut Value, depth: usize) -> Re
             Ok(!(message.full_name() == ANY && value.is_null()))
         }
         Kind::Enum(values) => match value {
-            Value::String(name) => {
-                Ok(values.get_value_by_name(name).is_some() || name.parse::<i32>().is_ok())
-            }
+            Value::String(name) if values.get_value_by_name(name).is_some() => Ok(true),
+            Value::String(name) => match name.parse::<i32>() {
+                Ok(number) => {
+                    *value = number.into();
+                    Ok(true)
+                }
+                Err(_) => Ok(false),
+            },
             _ => Ok(true),
         },
         _ => Ok(true),

@@ -15,6 +15,12 @@ use crate::contract::Method;
 /// How much of a body that is no JSON is shown.
 const EXCERPT: usize = 160;
 
+/// The longest `google.protobuf.Duration`.
+const LONGEST: prost_types::Duration = prost_types::Duration {
+    seconds: 315_576_000_000,
+    nanos: 0,
+};
+
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
 /// The encoded reply message.
@@ -118,13 +124,19 @@ fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]);
     let printable = text
         .chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
+        .map(|char| if deceives(char) { ' ' } else { char })
         .collect::<String>();
     let words = printable.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(EXCERPT) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words,
     }
+}
+
+/// Control characters, and those that are invisible or turn the direction of writing.
+fn deceives(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn with_details(
@@ -136,7 +148,7 @@ fn with_details(
     if let Some(delay) = retry_after(headers, SystemTime::now())
         && !details.iter().any(|detail| detail.type_url == RETRY_INFO)
     {
-        let delay = prost_types::Duration::try_from(delay).unwrap_or_default();
+        let delay = prost_types::Duration::try_from(delay).unwrap_or(LONGEST);
         let info = pb::RetryInfo {
             retry_delay: Some(delay),
         };

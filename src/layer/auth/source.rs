@@ -90,7 +90,8 @@ impl Source {
         }
         let asked = tokio::time::timeout(self.patience, self.credentials.headers(extensions)).await;
         let answer = asked.map_err(|_| {
-            Status::unavailable(format!(
+            // No code that is tried again: a second wait would end in the call's own deadline.
+            Status::deadline_exceeded(format!(
                 "the credentials gave no token within {:?}",
                 self.patience
             ))

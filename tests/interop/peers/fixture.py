@@ -72,8 +72,8 @@ class PeersTest(unittest.TestCase):
         self.assertEqual(outcome.exit_code, 0, outcome)
         return without_false(outcome.json())
 
-    def assert_failed(self, outcome: Outcome, *codes: str, name: str) -> str:
-        """One clear error that names the operation; gives all that was said."""
+    def assert_failed(self, outcome: Outcome, *codes: str, name: str = "") -> str:
+        """One clear error that names the operation, where it is about one; gives all that was said."""
         assert_failed(self, outcome, *codes, name=name)
         return outcome.stderr
 

@@ -1,0 +1,36 @@
+//! The auth layer under a tonic client that is not of this crate's making.
+//!
+//! `cargo run --example auth_layer` starts an emulator, stands the layer over a plain channel to it and
+//! shows that the calls pass.
+
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::layer::auth::AuthLayer;
+use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+use google_cloud_auth::credentials::api_key_credentials;
+use tonic::transport::Endpoint;
+use tower::ServiceBuilder;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Emulator::builder().build().start("127.0.0.1:0").await?;
+    let endpoint = Endpoint::from_shared(server.endpoint())?;
+    let auth = AuthLayer::new(
+        api_key_credentials::Builder::new("a-key").build(),
+        endpoint.uri(),
+    )?;
+    let service = ServiceBuilder::new()
+        .layer(auth)
+        .service(endpoint.connect_lazy());
+    let request = ListOperationsRequest {
+        name: "projects/p/locations/global".into(),
+        ..Default::default()
+    };
+    let page = OperationsClient::new(service)
+        .list_operations(request)
+        .await?
+        .into_inner();
+    println!("{} operations", page.operations.len());
+    server.stop().await?;
+    Ok(())
+}
