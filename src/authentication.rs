@@ -7,9 +7,9 @@ use google_cloud_auth::credentials::{
 };
 use http::{Extensions, HeaderMap, HeaderValue, Uri, header};
 
-use crate::endpoint;
 use crate::error::Error;
-use crate::layer::auth::{Auth, AuthLayer};
+use crate::layer::auth::{Auth, AuthLayer, is_exposed};
+use crate::transport;
 
 /// The one OAuth scope of the service.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -38,7 +38,7 @@ impl Authentication {
         let credentials = match self {
             Self::None => return Ok(None),
             Self::Default if is_plaintext_loopback(uri) => return Ok(None),
-            Self::Default if endpoint::is_exposed(uri) => {
+            Self::Default if is_exposed(uri) => {
                 return Err(Error::configuration(format!(
                     "endpoint {uri}: plaintext and not a loopback address, where default credentials are never sent; use https, or `anonymous`"
                 )));
@@ -65,7 +65,7 @@ impl fmt::Debug for Authentication {
 }
 
 fn is_plaintext_loopback(uri: &Uri) -> bool {
-    uri.scheme_str() == Some("http") && !endpoint::is_exposed(uri)
+    uri.scheme_str() == Some("http") && !is_exposed(uri)
 }
 
 fn default_credentials() -> Result<Credentials, Error> {
@@ -75,38 +75,16 @@ fn default_credentials() -> Result<Credentials, Error> {
             "default credentials need a Tokio runtime: call `build` within one",
         ));
     }
-    check_provider()?;
+    // With `tls-aws-lc`, it has a provider of its own.
+    if !cfg!(feature = "tls-aws-lc") && !transport::has_default_provider() {
+        return Err(Error::configuration(
+            "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
+        ));
+    }
     credentials::Builder::default()
         .with_scopes([SCOPE])
         .build()
         .map_err(|error| Error::configuration_from("no default credentials: run `gcloud auth application-default login`, or set credentials", error))
-}
-
-/// With `tls-aws-lc`, google-cloud-auth has a provider of its own.
-#[cfg(feature = "tls-aws-lc")]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the other build has something to refuse"
-)]
-fn check_provider() -> Result<(), Error> {
-    Ok(())
-}
-
-#[cfg(all(feature = "tls", not(feature = "tls-aws-lc")))]
-fn check_provider() -> Result<(), Error> {
-    if rustls::crypto::CryptoProvider::get_default().is_some() {
-        return Ok(());
-    }
-    Err(Error::configuration(
-        "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
-    ))
-}
-
-#[cfg(not(feature = "tls"))]
-fn check_provider() -> Result<(), Error> {
-    Err(Error::configuration(
-        "default credentials need TLS: enable `tls-aws-lc`",
-    ))
 }
 
 /// Headers that never change.

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-#[cfg(feature = "auth")]
-use google_cloud_auth::credentials::Credentials;
 use http::{HeaderValue, Uri};
 use tower::layer::util::{Identity, Stack as Both};
 
@@ -19,6 +17,9 @@ use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryLayer;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
 use crate::transport::{Active, Dial, Dialed, Keepalive, Target, TlsOptions, Transport};
+
+#[cfg(feature = "auth")]
+mod credentials;
 
 /// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
 ///
@@ -96,30 +97,13 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// Calls with these credentials instead of the application default ones.
-    #[cfg(feature = "auth")]
-    pub fn credentials(mut self, credentials: impl Into<Credentials>) -> Self {
-        self.settings.authentication = Authentication::Credentials(credentials.into());
-        self
-    }
-
-    /// Calls with this OAuth access token, which is never renewed.
-    #[cfg(feature = "auth")]
-    pub fn access_token(mut self, token: impl Into<String>) -> Self {
-        self.settings.authentication = Authentication::AccessToken(token.into());
-        self
-    }
-
-    /// Calls with this API key.
-    #[cfg(feature = "auth")]
-    pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.settings.authentication = Authentication::ApiKey(key.into());
-        self
-    }
-
     /// Calls without credentials. On a plaintext address of this machine that is the default.
-    pub fn anonymous(mut self) -> Self {
-        self.settings.authentication = Authentication::None;
+    pub fn anonymous(self) -> Self {
+        self.authentication(Authentication::None)
+    }
+
+    fn authentication(mut self, authentication: Authentication) -> Self {
+        self.settings.authentication = authentication;
         self
     }
 

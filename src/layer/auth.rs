@@ -35,12 +35,13 @@ use tower::{Layer, Service};
 
 use super::uniform::{Carrier, Uniform};
 use crate::call::{Reply, Rpc};
-use crate::endpoint;
 use crate::error::Error;
 
+mod exposure;
 mod replay;
 mod source;
 
+pub(crate) use exposure::is_exposed;
 use replay::Replay;
 use source::{Headers, Source};
 
@@ -61,7 +62,7 @@ impl AuthLayer {
     ///
     /// If the endpoint is plaintext and not a loopback address: a credential never goes there.
     pub fn new(credentials: impl Into<Credentials>, endpoint: &Uri) -> Result<Self, Error> {
-        if endpoint::is_exposed(endpoint) {
+        if is_exposed(endpoint) {
             return Err(exposed(endpoint));
         }
         Ok(Self {
@@ -133,7 +134,7 @@ impl<S: Carrier> Service<Rpc> for Auth<S> {
             source: Arc::clone(&self.source),
             replay,
         };
-        if endpoint::is_exposed(rpc.uri()) {
+        if is_exposed(rpc.uri()) {
             let status = Status::failed_precondition(exposed(rpc.uri()).to_string());
             return Authorized::boxed(std::future::ready(Err(status)));
         }

@@ -183,12 +183,7 @@ fn integers(json: &mut Value) {
                 .as_f64()
                 .filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
             if let Some(integer) = integer {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "an integer below 2^53"
-                )]
-                let integer = integer as i64;
-                *number = integer.into();
+                *number = (integer as i64).into();
             }
         }
         _ => {}

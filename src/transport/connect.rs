@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::link::Link;
+use super::link::{Link, Refusal};
 use super::tls::{self, Tls};
 use crate::error::Error;
 
@@ -46,7 +46,7 @@ pub(crate) enum Protocols {
     /// HTTP/2 alone, as gRPC needs it: a peer that speaks anything else is refused.
     Http2,
     /// HTTP/1.1 or HTTP/2, as the peer likes it.
-    #[cfg(feature = "rest")]
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "gRPC needs HTTP/2"))]
     Any,
 }
 
@@ -58,6 +58,7 @@ pub(crate) struct Connector {
     protocols: Protocols,
     tcp: HttpConnector,
     tls: Option<Tls>,
+    refusal: Refusal,
 }
 
 impl Connector {
@@ -72,7 +73,13 @@ impl Connector {
             protocols,
             tcp,
             tls,
+            refusal: Refusal::default(),
         })
+    }
+
+    /// Tells why the latest connection was refused.
+    pub(crate) fn refusal(&self) -> Refusal {
+        self.refusal.clone()
     }
 
     async fn connect(mut self) -> Result<Link, BoxError> {
@@ -103,7 +110,7 @@ impl Connector {
         if self.tls.is_some() && !link.is_http2() {
             return Err("the peer did not choose HTTP/2 by ALPN".into());
         }
-        Ok(link.expecting_http2())
+        Ok(link.expecting_http2(self.refusal.clone()))
     }
 }
 
@@ -128,18 +135,25 @@ struct CannotConnect {
     source: BoxError,
 }
 
-impl fmt::Display for CannotConnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut root: &dyn std::error::Error = self.source.as_ref();
+impl CannotConnect {
+    /// What lies between only says that it is about TCP or TLS.
+    fn root(&self) -> &(dyn std::error::Error + 'static) {
+        let mut root: &(dyn std::error::Error + 'static) = self.source.as_ref();
         while let Some(source) = root.source() {
             root = source;
         }
-        write!(f, "cannot connect to {}: {root}", self.origin)
+        root
+    }
+}
+
+impl fmt::Display for CannotConnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot connect to {}: {}", self.origin, self.root())
     }
 }
 
 impl std::error::Error for CannotConnect {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.source.as_ref())
+        Some(self.root())
     }
 }

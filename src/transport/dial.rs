@@ -7,10 +7,8 @@ use futures_util::future::Either;
 use tonic::Status;
 use tower::Service;
 
-#[cfg(feature = "rest")]
 use super::fallback::{Chosen, Fallback};
 use super::grpc::{self, Grpc, Keepalive};
-#[cfg(feature = "rest")]
 use super::rest::Rest;
 use super::{Target, Transport};
 use crate::call::{Reply, Rpc};
@@ -26,9 +24,7 @@ pub struct Dialed {
 #[derive(Clone, Debug)]
 enum By {
     Grpc(Uniform<Grpc>),
-    #[cfg(feature = "rest")]
     Rest(Rest),
-    #[cfg(feature = "rest")]
     Fallback(Fallback<Grpc, Rest>),
 }
 
@@ -38,10 +34,6 @@ pub(crate) struct Dial<'a> {
     pub(crate) transport: Transport,
     pub(crate) target: &'a Target,
     pub(crate) keepalive: Keepalive,
-    #[cfg_attr(
-        not(feature = "rest"),
-        expect(dead_code, reason = "gRPC replies are bounded by the guard")
-    )]
     pub(crate) max_reply: usize,
 }
 
@@ -49,7 +41,6 @@ pub(crate) struct Dial<'a> {
 #[derive(Clone, Debug)]
 pub(crate) enum Active {
     Always(Transport),
-    #[cfg(feature = "rest")]
     Chosen(Chosen),
 }
 
@@ -57,7 +48,6 @@ impl Active {
     pub(crate) fn transport(&self) -> Transport {
         match self {
             Self::Always(transport) => *transport,
-            #[cfg(feature = "rest")]
             Self::Chosen(chosen) => chosen.transport(),
         }
     }
@@ -70,9 +60,7 @@ impl Dial<'_> {
                 By::Grpc(Uniform::new(self.grpc()?)),
                 Active::Always(Transport::Grpc),
             ),
-            #[cfg(feature = "rest")]
             Transport::Rest => (By::Rest(self.rest()?), Active::Always(Transport::Rest)),
-            #[cfg(feature = "rest")]
             Transport::GrpcWithRestFallback => {
                 let chosen = Chosen::default();
                 let fallback = Fallback::new(self.grpc()?, self.rest()?, chosen.clone());
@@ -86,7 +74,6 @@ impl Dial<'_> {
         grpc::connect(self.target, self.keepalive)
     }
 
-    #[cfg(feature = "rest")]
     fn rest(&self) -> Result<Rest, Error> {
         Rest::connect(self.target, self.max_reply)
     }
@@ -102,9 +89,7 @@ impl Service<Rpc> for Dialed {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match &mut self.by {
             By::Grpc(grpc) => grpc.poll_ready(cx),
-            #[cfg(feature = "rest")]
             By::Rest(rest) => rest.poll_ready(cx),
-            #[cfg(feature = "rest")]
             By::Fallback(fallback) => fallback.poll_ready(cx),
         }
     }
@@ -112,9 +97,7 @@ impl Service<Rpc> for Dialed {
     fn call(&mut self, rpc: Rpc) -> Self::Future {
         match &mut self.by {
             By::Grpc(grpc) => Either::Left(grpc.call(rpc)),
-            #[cfg(feature = "rest")]
             By::Rest(rest) => Either::Right(rest.call(rpc)),
-            #[cfg(feature = "rest")]
             By::Fallback(fallback) => Either::Right(fallback.call(rpc)),
         }
     }

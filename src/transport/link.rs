@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -23,6 +24,27 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<I: AsyncRead + AsyncWrite + Send + Unpin> Stream for I {}
 
+/// Why the first bytes of the latest connection were refused, if they were.
+///
+/// hyper tells a connection's error to the calls on it. One that waits to be put on it is told that it
+/// was cancelled, and finds the reason here.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refusal {
+    why: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Refusal {
+    /// The error as the connection had it.
+    pub(crate) fn error(&self) -> Option<io::Error> {
+        let why = *self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        why.map(refuse)
+    }
+
+    fn set(&self, why: Option<&'static str>) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+}
+
 /// A connection.
 pub(crate) struct Link {
     io: TokioIo<Box<dyn Stream>>,
@@ -31,6 +53,7 @@ pub(crate) struct Link {
     head: [u8; HEADER],
     /// How much of `head` has been read; all of it where nothing is checked.
     seen: usize,
+    refusal: Refusal,
 }
 
 impl Link {
@@ -40,6 +63,7 @@ impl Link {
             http2,
             head: [0; HEADER],
             seen: HEADER,
+            refusal: Refusal::default(),
         }
     }
 
@@ -49,8 +73,30 @@ impl Link {
     }
 
     /// The same connection, its first bytes from the peer checked.
-    pub(crate) fn expecting_http2(self) -> Self {
-        Self { seen: 0, ..self }
+    pub(crate) fn expecting_http2(self, refusal: Refusal) -> Self {
+        refusal.set(None);
+        Self {
+            seen: 0,
+            refusal,
+            ..self
+        }
+    }
+
+    fn refuse(&self, why: &'static str) -> io::Error {
+        self.refusal.set(Some(why));
+        refuse(why)
+    }
+
+    /// A peer that drops what it does not understand may well reset the connection.
+    fn explain(&self, error: io::Error) -> io::Error {
+        let reset = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        );
+        if reset && self.seen < HEADER {
+            return self.refuse("it reset the connection before its first frame");
+        }
+        error
     }
 
     fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -58,10 +104,10 @@ impl Link {
         self.head[self.seen..self.seen + new].copy_from_slice(&bytes[..new]);
         self.seen += new;
         if bytes.is_empty() {
-            return Err(refuse("it closed the connection before its first frame"));
+            return Err(self.refuse("it closed the connection before its first frame"));
         }
         if self.seen == HEADER && !is_settings(&self.head) {
-            return Err(refuse("its first bytes are no SETTINGS frame"));
+            return Err(self.refuse("its first bytes are no SETTINGS frame"));
         }
         Ok(())
     }
@@ -89,15 +135,8 @@ impl Read for Link {
         let mut first = [0; 1024];
         let room = first.len().min(buf.remaining());
         let mut first = ReadBuf::new(&mut first[..room]);
-        match ready!(Pin::new(&mut self.io).poll_read(cx, first.unfilled())) {
-            // A peer that drops what it does not understand may well reset the connection.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                return Poll::Ready(Err(refuse(
-                    "it reset the connection before its first frame",
-                )));
-            }
-            other => other?,
-        }
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, first.unfilled()));
+        read.map_err(|error| self.explain(error))?;
         self.take(first.filled())?;
         buf.put_slice(first.filled());
         Poll::Ready(Ok(()))
@@ -110,11 +149,13 @@ impl Write for Link {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
+        Poll::Ready(written.map_err(|error| self.explain(error)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| self.explain(error)))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -130,7 +171,8 @@ impl Write for Link {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
+        Poll::Ready(written.map_err(|error| self.explain(error)))
     }
 }
 
@@ -149,7 +191,7 @@ mod tests {
     use super::*;
 
     fn link() -> Link {
-        Link::new(tokio::io::empty(), false).expecting_http2()
+        Link::new(tokio::io::empty(), false).expecting_http2(Refusal::default())
     }
 
     #[test]

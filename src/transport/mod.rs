@@ -1,6 +1,7 @@
 //! How a call travels: gRPC, REST, or gRPC with a fallback to REST. Nothing above knows which.
 
 mod connect;
+#[cfg_attr(not(feature = "rest"), path = "dial_grpc.rs")]
 mod dial;
 mod failure;
 mod grpc;
@@ -18,6 +19,8 @@ pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
 pub(crate) use failure::Failure;
 pub(crate) use grpc::Keepalive;
+#[cfg(feature = "auth")]
+pub(crate) use tls::has_default_provider;
 pub(crate) use tls_options::Options as TlsOptions;
 
 /// How calls travel.

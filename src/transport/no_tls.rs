@@ -7,6 +7,12 @@ use super::link::Link;
 pub(crate) use super::tls_options::Options;
 use crate::error::Error;
 
+/// There is no TLS that could have a provider.
+#[cfg(feature = "auth")]
+pub(crate) fn has_default_provider() -> bool {
+    false
+}
+
 /// No connection is ever encrypted: there is no value of this type.
 #[derive(Clone)]
 pub(crate) enum Tls {}

@@ -35,7 +35,6 @@ impl Tls {
         let mut config = config(&target.tls)?;
         config.alpn_protocols = match protocols {
             Protocols::Http2 => vec![b"h2".to_vec()],
-            #[cfg(feature = "rest")]
             Protocols::Any => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         Ok(Self {
@@ -67,6 +66,12 @@ fn config(options: &Options) -> Result<ClientConfig, Error> {
     config
         .with_client_auth_cert(certificates("client_identity", chain)?, key)
         .map_err(|error| Error::configuration_from("client_identity: the key does not fit", error))
+}
+
+/// Whether the application has installed a rustls provider for the process.
+#[cfg(feature = "auth")]
+pub(crate) fn has_default_provider() -> bool {
+    CryptoProvider::get_default().is_some()
 }
 
 /// rustls guesses a provider only where one was installed or a single one is compiled in, and

@@ -1,0 +1,42 @@
+//! Where a credential must not go.
+
+use http::Uri;
+use http::uri::Scheme;
+
+/// Whether what is sent there can be read on the way: plaintext, and not to this machine itself.
+pub(crate) fn is_exposed(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTP) && !uri.host().is_some_and(is_loopback)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    let name = host.trim_end_matches('.');
+    // RFC 6761 §6.3: these names are this machine.
+    let named =
+        name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost");
+    address.map_or(named, |address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plaintext_to_another_machine_is_exposed() {
+        let cases = [
+            ("https://example.com", false),
+            ("http://example.com", true),
+            ("http://192.0.2.1:80", true),
+            ("http://0.0.0.0:80", true),
+            ("http://localhost.example.com", true),
+            ("http://127.0.0.1:80", false),
+            ("http://127.8.8.8", false),
+            ("http://[::1]:80", false),
+            ("http://[::ffff:127.0.0.1]:80", false),
+            ("http://LOCALHOST:80", false),
+        ];
+        for (text, exposed) in cases {
+            assert_eq!(is_exposed(&text.parse().expect("valid")), exposed, "{text}");
+        }
+    }
+}
