@@ -68,13 +68,13 @@ fn operation() -> Operation {
     }
 }
 
-pub fn operation_size() -> usize {
+pub(crate) fn operation_size() -> usize {
     operation().encoded_len()
 }
 
 /// Serves until it is killed; prints both addresses, with a comma between.
 #[tokio::main(flavor = "current_thread")]
-pub async fn run() {
+pub(crate) async fn run() {
     let grpc = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let rest = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = |listener: &TcpListener| listener.local_addr().expect("it listens");
@@ -106,7 +106,7 @@ pub async fn run() {
 }
 
 /// What the server printed.
-pub fn addresses(output: ChildStdout) -> String {
+pub(crate) fn addresses(output: ChildStdout) -> String {
     let mut line = String::new();
     BufReader::new(output)
         .read_line(&mut line)
