@@ -7,7 +7,7 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
 
-use crate::transport::Failure;
+use crate::failure::Failure;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 

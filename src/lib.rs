@@ -63,6 +63,7 @@ pub mod contract;
 pub mod emulator;
 mod endpoint;
 mod error;
+mod failure;
 pub mod layer;
 pub mod proto;
 mod resource;
@@ -70,6 +71,7 @@ pub mod stack;
 #[cfg(feature = "rest")]
 pub mod transcode;
 mod transport;
+pub mod uniform;
 
 pub use builder::{Builder, Given, Own};
 pub use call::CallOptions;

@@ -10,7 +10,7 @@ use tower::util::{Either, ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
 pub use crate::call::{Reply, Rpc};
-pub use crate::layer::uniform::{Carrier, Wrap};
+pub use crate::uniform::{Carrier, Wrap};
 
 use crate::authentication;
 use crate::call::CallOptions;
@@ -20,7 +20,7 @@ use crate::layer::guard::{Guard, GuardLayer};
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
-use crate::layer::uniform::{Uniform, UniformLayer, Users};
+use crate::uniform::{Uniform, UniformLayer, Users};
 
 /// The layers whose settings are the client's.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ mod operations;
 mod server;
 mod state;
 
+use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ impl Emulator {
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing behind; dropping the [`Server`] ends it.
-    pub async fn start(&self, address: impl tokio::net::ToSocketAddrs) -> std::io::Result<Server> {
+    pub async fn start(&self, address: impl ToSocketAddrs) -> std::io::Result<Server> {
         Server::start(self.service(), address).await
     }
 }

@@ -33,9 +33,9 @@ use tonic::{Code, Status};
 use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
-use super::uniform::{Carrier, Uniform};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
+use crate::uniform::{Carrier, Uniform};
 
 mod exposure;
 mod replay;

@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, Reply, Rpc};
 
-const GRPC_TIMEOUT: &str = "grpc-timeout";
+pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// Makes [`Deadline`] services.
 #[derive(Clone, Copy, Debug)]

@@ -22,7 +22,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use crate::call::{Call, Pieces, Reply, Rpc};
-use crate::transport::Failure;
+use crate::failure::Failure;
 
 /// As tonic reads base64: with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -184,6 +184,9 @@ fn check_head(head: &mut Parts) -> Result<(), Status> {
 /// replaced: a code that was sent is worth more than the text that goes with it.
 fn status(headers: &mut HeaderMap) -> Option<Status> {
     if headers.get(Status::GRPC_STATUS)? == "0" {
+        // tonic reads these of a reply that is OK as well, and panics on them as well.
+        headers.remove(Status::GRPC_STATUS_DETAILS);
+        headers.remove(Status::GRPC_MESSAGE);
         return Some(Status::ok(""));
     }
     let details = headers.get(Status::GRPC_STATUS_DETAILS);

@@ -10,4 +10,3 @@ pub mod guard;
 pub mod headers;
 pub mod retry;
 pub mod trace;
-pub mod uniform;

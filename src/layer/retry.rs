@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
@@ -25,7 +26,7 @@ use tower::{Layer, Service};
 use super::deadline;
 use crate::call::{Call, Reply, Rpc};
 use crate::contract::RetryPolicy;
-use crate::transport::Failure;
+use crate::failure::Failure;
 
 /// Shares one budget and one random source among all calls of a client.
 #[derive(Clone)]
@@ -110,10 +111,14 @@ where
     }
 
     fn call(&mut self, rpc: Rpc) -> Retrying<S> {
-        let (head, body) = rpc.into_parts();
-        let call = head.extensions.get::<Call>();
-        let Some(payload) = call.and_then(|call| call.payload.clone()) else {
+        let (mut head, body) = rpc.into_parts();
+        let call = head.extensions.get::<Call>().cloned();
+        let Some((call, payload)) = call
+            .as_ref()
+            .and_then(|call| Some((call, call.payload.clone()?)))
+        else {
             // Not of the contract: nothing is known that a further attempt could rest on.
+            tell_remaining(&mut head.headers, call.as_ref());
             let first = S::clone(&self.inner).oneshot(Rpc::from_parts(head, body));
             return Retrying {
                 state: State::First { first },
@@ -124,7 +129,7 @@ where
         let attempts = Attempts {
             inner: Arc::clone(&self.inner),
             shared: Arc::clone(&self.shared),
-            call: call.expect("its payload was just read").clone(),
+            call: call.clone(),
             head,
             payload,
             made: 1,
@@ -222,10 +227,7 @@ where
             self.head.clone(),
             Body::new(Full::new(self.payload.clone())),
         );
-        if let Some(remaining) = self.call.remaining() {
-            rpc.headers_mut()
-                .insert("grpc-timeout", deadline::header(remaining));
-        }
+        tell_remaining(rpc.headers_mut(), Some(&self.call));
         rpc
     }
 
@@ -258,6 +260,13 @@ where
         }
         tracing::debug!(code = ?failed.code, "the retry budget is used up");
         None
+    }
+}
+
+/// The server need not work longer than the call waits.
+fn tell_remaining(headers: &mut HeaderMap, call: Option<&Call>) {
+    if let Some(remaining) = call.and_then(Call::remaining) {
+        headers.insert(deadline::GRPC_TIMEOUT, deadline::header(remaining));
     }
 }
 

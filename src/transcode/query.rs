@@ -144,3 +144,113 @@ fn is_required(field: &FieldDescriptor) -> bool {
         .as_list()
         .is_some_and(|list| list.contains(&Value::EnumNumber(REQUIRED)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::descriptor;
+    use super::*;
+
+    /// The query of a message in its JSON form.
+    fn of(name: &str, json: serde_json::Value) -> Result<String, String> {
+        let descriptor = descriptor(name).expect("of the contract");
+        query(&json::from_json(descriptor, json).expect(name), &[])
+    }
+
+    #[test]
+    fn each_kind_of_field_has_its_form() {
+        use serde_json::json;
+        let option = "google.protobuf.UninterpretedOption";
+        let cases = [
+            (
+                "google.longrunning.ListOperationsRequest",
+                json!({"returnPartialSuccess": true, "pageSize": -3, "filter": "a b"}),
+                "filter=a%20b&pageSize=-3&returnPartialSuccess=true",
+            ),
+            (
+                "google.iam.v1.TestIamPermissionsRequest",
+                json!({"resource": "r", "permissions": ["a", "", "c"]}),
+                "resource=r&permissions=a&permissions=&permissions=c",
+            ),
+            (
+                "google.iam.v1.SetIamPolicyRequest",
+                json!({"resource": "r", "policy": {"version": 3, "etag": "+/8="}, "updateMask": "aB,c"}),
+                "resource=r&policy.version=3&policy.etag=-_8%3D&updateMask=aB%2Cc",
+            ),
+            (
+                "google.longrunning.WaitOperationRequest",
+                json!({"timeout": "1.500s"}),
+                "timeout=1.500s",
+            ),
+            (
+                "google.cloud.apigateway.v1.OperationMetadata",
+                json!({"createTime": "2026-01-02T03:04:05Z"}),
+                "createTime=2026-01-02T03%3A04%3A05Z",
+            ),
+            (
+                "google.cloud.apigateway.v1.GetApiConfigRequest",
+                json!({"name": "n", "view": "FULL"}),
+                "name=n&view=FULL",
+            ),
+            (
+                option,
+                json!({"positiveIntValue": u64::MAX}),
+                "positiveIntValue=18446744073709551615",
+            ),
+            (
+                option,
+                json!({"negativeIntValue": i64::MIN}),
+                "negativeIntValue=-9223372036854775808",
+            ),
+            (option, json!({"doubleValue": 1e300}), "doubleValue=1e%2B300"),
+            (
+                option,
+                json!({"doubleValue": "-Infinity"}),
+                "doubleValue=-Infinity",
+            ),
+            // Presence that is told apart from the default is kept.
+            (
+                option,
+                json!({"doubleValue": 0.0, "positiveIntValue": 0}),
+                "positiveIntValue=0&doubleValue=0.0",
+            ),
+        ];
+        for (name, json, expected) in cases {
+            let mut pairs: Vec<_> = expected.split('&').collect();
+            let query = of(name, json).expect(name);
+            let mut found: Vec<_> = query.split('&').collect();
+            pairs.sort_unstable();
+            found.sort_unstable();
+            assert_eq!(found, pairs, "{name}");
+        }
+    }
+
+    #[test]
+    fn repeated_keys_stay_in_order() {
+        let permissions = serde_json::json!({"resource": "r", "permissions": ["b", "a", "b"]});
+        let query = of("google.iam.v1.TestIamPermissionsRequest", permissions).expect("a query");
+        assert_eq!(
+            query,
+            "resource=r&permissions=b&permissions=a&permissions=b"
+        );
+    }
+
+    #[test]
+    fn maps_and_repeated_messages_are_refused_by_name() {
+        let labels = serde_json::json!({"labels": {"a": "b"}});
+        let error = of("google.cloud.apigateway.v1.Api", labels).expect_err("a map");
+        assert!(error.starts_with("`labels` is a map"), "{error}");
+        let bindings = serde_json::json!({"policy": {"bindings": [{"role": "r"}]}});
+        let error = of("google.iam.v1.SetIamPolicyRequest", bindings).expect_err("messages");
+        assert!(
+            error.starts_with("`policy.bindings` is a repeated message"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_required_is_written_even_if_it_is_default() {
+        let name = "google.cloud.apigateway.v1.CreateGatewayRequest";
+        let query = of(name, serde_json::json!({})).expect("a query");
+        assert_eq!(query, "parent=&gatewayId=");
+    }
+}

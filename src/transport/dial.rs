@@ -13,7 +13,7 @@ use super::rest::Rest;
 use super::{Target, Transport};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
-use crate::layer::uniform::{Call, Uniform};
+use crate::uniform::{Call, Uniform};
 
 /// A transport of our own, connected lazily.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use super::grpc::{self, Grpc, Keepalive};
 use super::{Target, Transport};
 use crate::call::Rpc;
 use crate::error::Error;
-use crate::layer::uniform::{Call, Uniform};
+use crate::uniform::{Call, Uniform};
 
 /// A transport of our own, connected lazily.
 #[derive(Clone, Debug)]

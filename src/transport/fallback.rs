@@ -16,9 +16,10 @@ use tonic::body::Body;
 use tower::Service;
 use tower::util::ServiceExt as _;
 
-use super::{Failure, Transport};
+use super::Transport;
 use crate::call::{Call, Reply, Rpc};
-use crate::layer::uniform::Carrier;
+use crate::failure::Failure;
+use crate::uniform::Carrier;
 
 /// How long calls stay with REST before one tries gRPC again.
 const PROBE_AFTER: Duration = Duration::from_secs(300);
@@ -164,3 +165,6 @@ fn may_fall_back(status: &Status, call: &Call) -> bool {
     Failure::of(status)
         .is_some_and(|failure| failure.shows_no_grpc() && (failure.is_unsent() || idempotent))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,10 +12,10 @@ use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 
 use super::connect::{Connector, Protocols, Target};
-use super::failure::Failure;
 use super::link::Refusal;
 use crate::call::Rpc;
 use crate::error::Error;
+use crate::failure::Failure;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

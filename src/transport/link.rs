@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::failure::NOT_HTTP2;
+use crate::failure::NOT_HTTP2;
 
 /// The length of an HTTP/2 frame header.
 const HEADER: usize = 9;

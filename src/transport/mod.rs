@@ -3,7 +3,6 @@
 mod connect;
 #[cfg_attr(not(feature = "rest"), path = "dial_grpc.rs")]
 mod dial;
-mod failure;
 mod grpc;
 mod link;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
@@ -17,7 +16,6 @@ mod rest;
 
 pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
-pub(crate) use failure::Failure;
 pub(crate) use grpc::Keepalive;
 #[cfg(feature = "auth")]
 pub(crate) use tls::has_default_provider;

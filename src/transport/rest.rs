@@ -15,10 +15,10 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::connect::{Connector, Protocols, Target};
-use super::failure::Failure;
 use crate::call::{self, Reply, Rpc};
 use crate::contract::Method;
 use crate::error::Error;
+use crate::failure::Failure;
 use crate::transcode::{self, Request};
 
 /// Carries calls over HTTP/1.1 or HTTP/2. Connections are kept; redirects are not followed.
@@ -58,21 +58,7 @@ impl Service<Rpc> for Rest {
 }
 
 async fn carry(rest: Rest, rpc: Rpc) -> Result<Reply, Status> {
-    let (head, body) = rpc.into_parts();
-    let path = head.uri.path();
-    let Some(method) = Method::find(path) else {
-        return Err(Status::unimplemented(format!(
-            "{path} has no HTTP route, it needs gRPC"
-        )));
-    };
-    let payload = call::read_at_once(body)?;
-    let message = call::message(&payload)
-        .ok_or_else(|| Status::internal("a compressed request cannot travel over REST"))?;
-    let request = http_request(
-        &rest.origin,
-        transcode::request(method, message)?,
-        head.headers,
-    )?;
+    let (method, request) = prepare(&rest.origin, rpc).map_err(Failure::unsent)?;
     let reply = rest
         .client
         .request(request)
@@ -90,6 +76,26 @@ async fn carry(rest: Rest, rpc: Rpc) -> Result<Reply, Status> {
     };
     let body = decompress(&head.headers, body, rest.max_reply)?;
     grpc_reply(method, head.status, &head.headers, &body)
+}
+
+/// The HTTP form of a call.
+///
+/// # Errors
+///
+/// If it has none.
+fn prepare(
+    origin: &str,
+    rpc: Rpc,
+) -> Result<(&'static Method, http::Request<Full<Bytes>>), Status> {
+    let (head, body) = rpc.into_parts();
+    let path = head.uri.path();
+    let method = Method::find(path)
+        .ok_or_else(|| Status::unimplemented(format!("{path} has no HTTP route, it needs gRPC")))?;
+    let payload = call::read_at_once(body)?;
+    let message = call::message(&payload)
+        .ok_or_else(|| Status::internal("a compressed request cannot travel over REST"))?;
+    let request = transcode::request(method, message)?;
+    Ok((method, http_request(origin, request, head.headers)?))
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use apigateway_grpc::{ApiGateway, CallOptions, Transport};
 use clap::{Args, ValueEnum};
 
-use super::failure::Failure;
+use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

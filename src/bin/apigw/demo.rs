@@ -9,7 +9,7 @@ use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::{ApiGateway, Error, Transport, transcode};
 use indicatif::ProgressBar;
 
-use super::failure::Failure;
+use crate::failure::Failure;
 use super::output::{self, Format};
 
 const PARENT: &str = "projects/demo/locations/global";

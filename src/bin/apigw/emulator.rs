@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use apigateway_grpc::emulator::Emulator;
 use clap::Args;
-use tokio::signal;
 
 use super::client::duration;
-use super::failure::Failure;
+use crate::failure::Failure;
 use super::output;
 
 #[derive(Debug, Args)]
@@ -41,16 +40,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Resolves when the process is asked to end. Set up before the address is told, so that no signal that
 /// follows it is missed.
+#[cfg(unix)]
 fn ended() -> Result<impl Future<Output = ()>, Failure> {
-    let fault = |error: std::io::Error| Failure::from(format!("signals: {error}"));
-    let mut interrupt =
-        signal::unix::signal(signal::unix::SignalKind::interrupt()).map_err(fault)?;
-    let mut terminate =
-        signal::unix::signal(signal::unix::SignalKind::terminate()).map_err(fault)?;
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| {
+        signal(kind).map_err(|error: std::io::Error| Failure::from(format!("signals: {error}")))
+    };
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Resolves when the process is asked to end.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the face of the other build")]
+fn ended() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(async {
+        // A process that cannot hear the signal is ended by the system's own way.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
         }
     })
 }

@@ -4,7 +4,7 @@ use apigateway_grpc::transcode;
 use clap::{Args, Subcommand};
 
 use super::client;
-use super::failure::Failure;
+use crate::failure::Failure;
 use super::output::{self, Format};
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use clap::ValueEnum;
 
-use super::failure::Failure;
+use crate::failure::Failure;
 
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -10,7 +10,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::call::{Reply, Rpc};
-use crate::transport::Failure;
+use crate::failure::Failure;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -32,7 +32,7 @@ enum Kind {
     Broken,
 }
 
-/// The text that marks an i/o error of [`Sniffed`](super::sniff::Sniffed): h2 keeps an i/o error's
+/// The text that marks an i/o error of a connection that is not HTTP/2: h2 keeps an i/o error's
 /// kind and text, not its type.
 pub(crate) const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
 
@@ -63,6 +63,16 @@ impl Failure {
     #[cfg(feature = "rest")]
     pub(crate) fn shows_no_grpc(&self) -> bool {
         matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::NotGrpc)
+    }
+
+    /// The status of a call that was refused here, before anything was sent.
+    #[cfg(feature = "rest")]
+    pub(crate) fn unsent(mut status: Status) -> Status {
+        status.set_source(std::sync::Arc::new(Self {
+            kind: Kind::Refused,
+            source: None,
+        }));
+        status
     }
 
     /// The status for an error of a transport. A status stays what it is.

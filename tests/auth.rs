@@ -1,0 +1,324 @@
+//! Credentials under each attempt: what is sent, when they are asked, and what becomes of a source
+//! that hangs or fails.
+#![cfg(feature = "auth")]
+
+mod common;
+#[path = "common/credentials.rs"]
+mod credentials;
+
+use std::time::Duration;
+
+use apigateway_grpc::layer::auth::AuthLayer;
+use apigateway_grpc::{ApiGateway, Error};
+use common::{NAME, done, talk};
+use credentials::{Answer, Script, token};
+use http::{HeaderMap, Uri};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Answers the next question, and gives its headers.
+async fn answered(server: &mut common::Server) -> HeaderMap {
+    let (rpc, answer) = server.asked().await;
+    answer.send_response(done());
+    rpc.into_parts().0.headers
+}
+
+/// The headers of one call.
+async fn sent(client: &ApiGateway, server: &mut common::Server) -> HeaderMap {
+    let (result, headers) = tokio::join!(client.get_operation(NAME), answered(server));
+    assert!(result.expect("it was answered").done);
+    headers
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    let values: Vec<_> = headers.get_all(name).iter().collect();
+    assert_eq!(values.len(), 1, "{name} is sent once: {values:?}");
+    values[0].to_str().expect("the value is text")
+}
+
+#[tokio::test]
+async fn all_headers_of_the_credentials_are_sent_and_marked_sensitive() {
+    let script = Script::new(|_| {
+        Answer::New(vec![
+            ("authorization", "Bearer t"),
+            ("x-goog-user-project", "theirs"),
+            ("x-allowed-locations", "0x1"),
+        ])
+    });
+    let (client, mut server) = talk(|it| it.credentials(script));
+    let headers = sent(&client, &mut server).await;
+    assert_eq!(only(&headers, "authorization"), "Bearer t");
+    assert_eq!(only(&headers, "x-goog-user-project"), "theirs");
+    assert_eq!(only(&headers, "x-allowed-locations"), "0x1");
+    for name in [
+        "authorization",
+        "x-goog-user-project",
+        "x-allowed-locations",
+    ] {
+        assert!(headers[name].is_sensitive(), "{name}");
+    }
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test]
+async fn the_clients_quota_project_goes_before_the_credentials_and_is_sent_once() {
+    let script = Script::new(|_| {
+        Answer::New(vec![
+            ("authorization", "Bearer t"),
+            ("x-goog-user-project", "theirs"),
+        ])
+    });
+    let (client, mut server) = talk(|it| it.credentials(script).quota_project("ours"));
+    // The first call waits for the headers, the second has them at hand.
+    for _ in 0..2 {
+        let headers = sent(&client, &mut server).await;
+        assert_eq!(only(&headers, "x-goog-user-project"), "ours");
+        assert_eq!(only(&headers, "authorization"), "Bearer t");
+    }
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test]
+async fn a_token_and_a_key_are_sent_in_their_headers_and_anonymous_sends_none() {
+    let (client, mut server) = talk(|it| it.access_token(" t\n"));
+    let headers = sent(&client, &mut server).await;
+    assert_eq!(only(&headers, "authorization"), "Bearer t");
+    assert!(headers["authorization"].is_sensitive());
+
+    let (client, mut server) = talk(|it| it.api_key("k"));
+    let headers = sent(&client, &mut server).await;
+    assert_eq!(only(&headers, "x-goog-api-key"), "k");
+    assert!(headers["x-goog-api-key"].is_sensitive());
+    assert!(!headers.contains_key("authorization"));
+
+    let (client, mut server) = talk(|it| it.anonymous());
+    let headers = sent(&client, &mut server).await;
+    assert!(!headers.contains_key("authorization") && !headers.contains_key("x-goog-api-key"));
+}
+
+#[tokio::test]
+async fn an_access_token_that_is_no_header_text_is_refused_without_showing_it() {
+    for token in ["", "  ", "line\nbreak"] {
+        let built = ApiGateway::builder().access_token(token).build();
+        let error = built.expect_err("refused");
+        let text = error.to_string();
+        assert_eq!(text, "access_token: empty, or not header text");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fresh_headers_are_asked_for_once() {
+    let script = Script::new(|_| token("Bearer t"));
+    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    for _ in 0..9 {
+        sent(&client, &mut server).await;
+        tokio::time::sleep(secs(1)).await;
+    }
+    assert_eq!(script.asked(), 1);
+    server.asked_nothing_more(client).await;
+}
+
+/// Long enough for a task in the background, on a paused clock.
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn aging_headers_are_renewed_in_the_background_while_calls_use_them() {
+    let script = Script::new(|number| match number {
+        1 => token("Bearer old"),
+        2 => token("Bearer new"),
+        _ => Answer::Same,
+    });
+    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let authorization = async |server: &mut common::Server| {
+        only(&sent(&client, server).await, "authorization").to_owned()
+    };
+    assert_eq!(authorization(&mut server).await, "Bearer old");
+    tokio::time::sleep(secs(11)).await;
+    assert_eq!(authorization(&mut server).await, "Bearer old");
+    a_moment().await;
+    assert_eq!(authorization(&mut server).await, "Bearer new");
+    assert_eq!(script.asked(), 2);
+    tokio::time::sleep(secs(11)).await;
+    assert_eq!(authorization(&mut server).await, "Bearer new");
+    a_moment().await;
+    // What the credentials call unchanged is fresh again, and ages again.
+    assert_eq!(authorization(&mut server).await, "Bearer new");
+    assert_eq!(script.asked(), 3);
+    tokio::time::sleep(secs(11)).await;
+    assert_eq!(authorization(&mut server).await, "Bearer new");
+    a_moment().await;
+    assert_eq!(script.asked(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_hangs_or_fails_leaves_the_old_headers_in_use() {
+    for late in [Answer::Hangs, Answer::Fails(false, "revoked")] {
+        let script = Script::new(move |number| match number {
+            1 => token("Bearer old"),
+            _ => late.clone(),
+        });
+        let (client, mut server) = talk(|it| it.credentials(script.clone()));
+        sent(&client, &mut server).await;
+        for _ in 0..5 {
+            tokio::time::sleep(secs(12)).await;
+            let began = Instant::now();
+            let headers = sent(&client, &mut server).await;
+            assert_eq!(only(&headers, "authorization"), "Bearer old");
+            assert_eq!(began.elapsed(), secs(0), "the call did not wait");
+        }
+        assert_eq!(script.asked(), 6, "each call of age has asked again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_too_old_to_be_good_are_waited_for() {
+    let script = Script::new(|number| match number {
+        1 => token("Bearer old"),
+        _ => token("Bearer new"),
+    });
+    let (client, mut server) = talk(|it| it.credentials(script));
+    sent(&client, &mut server).await;
+    tokio::time::sleep(secs(3600)).await;
+    let headers = sent(&client, &mut server).await;
+    assert_eq!(only(&headers, "authorization"), "Bearer new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_looks_its_headers_up_anew() {
+    let script = Script::new(|number| match number {
+        1 => token("Bearer first"),
+        _ => token("Bearer second"),
+    });
+    let (client, mut server) = talk(|it| it.credentials(script).timeout(secs(900)));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let (rpc, answer) = server.asked().await;
+        assert_eq!(only(rpc.headers(), "authorization"), "Bearer first");
+        tokio::time::sleep(secs(600)).await;
+        answer.send_error(Status::unavailable("away"));
+        let headers = answered(&mut server).await;
+        assert_eq!(only(&headers, "authorization"), "Bearer second");
+    });
+    assert!(result.expect("the second attempt succeeded").done);
+}
+
+/// The error of a call whose credentials always answer so, and how long it took.
+async fn refused(answer: Answer) -> (Error, Duration) {
+    let script = Script::new(move |_| answer.clone());
+    let (client, server) = talk(|it| it.credentials(script));
+    let began = Instant::now();
+    let error = client.get_operation(NAME).await.expect_err("no headers");
+    let took = began.elapsed();
+    server.asked_nothing_more(client).await;
+    (error, took)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_ends_in_a_clear_error_after_its_patience() {
+    let (error, took) = refused(Answer::Hangs).await;
+    let why = "the credentials gave no token within 8s";
+    let text = format!("get operation {NAME}: deadline exceeded: {why}");
+    assert_eq!(error.to_string(), text);
+    assert_eq!(
+        took,
+        secs(8),
+        "it is not tried again: that would hide the error"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_patience_of_the_layer_can_be_chosen() {
+    use tower::{Layer as _, ServiceExt as _};
+
+    let layer = AuthLayer::new(
+        Script::new(|_| Answer::Hangs),
+        &Uri::from_static("https://h"),
+    );
+    let layer = layer.expect("it is encrypted").patience(secs(2));
+    let service = layer.layer(tower::service_fn(|_: apigateway_grpc::stack::Rpc| async {
+        Ok::<_, Status>(done())
+    }));
+    let began = Instant::now();
+    let status = service.oneshot(http::Request::default()).await;
+    assert_eq!(status.expect_err("it hangs").code(), Code::DeadlineExceeded);
+    assert_eq!(began.elapsed(), secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_failure_is_unavailable_and_a_permanent_one_unauthenticated() {
+    let (error, _) = refused(Answer::Fails(true, "the metadata server is away")).await;
+    assert!(error.is_unavailable(), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("the credentials gave no token: the metadata server is away")
+    );
+
+    let (error, took) = refused(Answer::Fails(false, "the key was revoked")).await;
+    assert!(error.is_auth() && error.code() == Some(Code::Unauthenticated));
+    assert!(
+        error
+            .to_string()
+            .contains("the credentials gave no token: the key was revoked")
+    );
+    assert_eq!(took, secs(0), "it is not tried again");
+    let source = std::error::Error::source(&error).expect("the cause is kept");
+    assert!(source.to_string().contains("the key was revoked"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_failure_of_the_source_is_tried_again() {
+    let script = Script::new(|number| match number {
+        1 => Answer::Fails(true, "away"),
+        _ => token("Bearer t"),
+    });
+    let (client, mut server) = talk(|it| it.credentials(script));
+    let headers = sent(&client, &mut server).await;
+    assert_eq!(only(&headers, "authorization"), "Bearer t");
+}
+
+#[tokio::test]
+async fn plaintext_to_another_machine_is_refused() {
+    let said = |error: &Error| {
+        assert!(error.is_configuration());
+        error
+            .to_string()
+            .contains("plaintext and not a loopback address")
+    };
+    let builder = ApiGateway::builder().endpoint("http://gateway.example");
+    let error = builder.access_token("t").build().expect_err("exposed");
+    assert!(said(&error) && error.to_string().contains("http://gateway.example"));
+    let builder = ApiGateway::builder().endpoint("http://gateway.example");
+    let error = builder
+        .build()
+        .expect_err("default credentials are exposed, too");
+    assert!(error.is_configuration() && error.to_string().contains("plaintext"));
+    let builder = ApiGateway::builder().endpoint("http://gateway.example");
+    builder
+        .anonymous()
+        .build()
+        .expect("there is nothing to expose");
+    let builder = ApiGateway::builder().endpoint("http://[::1]:1");
+    builder.access_token("t").build().expect("it stays here");
+
+    let layer = AuthLayer::new(
+        Script::new(|_| token("t")),
+        &Uri::from_static("http://10.0.0.1"),
+    );
+    assert!(said(&layer.expect_err("exposed")));
+}
+
+#[test]
+fn default_credentials_outside_a_runtime_are_an_error_and_no_panic() {
+    let built = ApiGateway::builder()
+        .endpoint("https://gateway.example")
+        .build();
+    let error = built.expect_err("there is no runtime");
+    assert!(error.is_configuration());
+    assert!(error.to_string().contains("runtime"), "{error}");
+}

@@ -1,0 +1,348 @@
+//! The command `apigw` as its users see it: what it prints where, and its exit codes.
+
+#![cfg(feature = "cli")]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+use serde_json::Value;
+
+/// Without what the environment would change.
+fn apigw(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apigw"));
+    command.args(arguments).stdin(Stdio::null());
+    for name in ["APIGATEWAY_EMULATOR_HOST", "RUST_LOG", "RUST_BACKTRACE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    apigw(arguments).output().expect("it runs")
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).expect("text")
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).expect("text")
+}
+
+/// A running `apigw emulator`. Dropping it kills it.
+struct Emulator {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    endpoint: String,
+}
+
+impl Emulator {
+    fn start(operation_time: &str) -> Self {
+        let arguments = [
+            "emulator",
+            "--listen",
+            "127.0.0.1:0",
+            "--operation-time",
+            operation_time,
+        ];
+        let mut child = apigw(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("a line");
+        let endpoint = line
+            .strip_prefix("listening on ")
+            .expect("its address")
+            .trim_end();
+        Self {
+            endpoint: endpoint.to_owned(),
+            child,
+            out,
+        }
+    }
+
+    /// Starts an operation and gives its name.
+    fn create(&self, id: &str) -> String {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let request = CreateApiRequest {
+            parent: "projects/p/locations/global".into(),
+            api_id: id.into(),
+            api: None,
+        };
+        let created = runtime.block_on(async {
+            let client = ApiGateway::builder().endpoint(&self.endpoint).anonymous();
+            client
+                .build()
+                .expect("valid")
+                .service()
+                .create_api(request)
+                .await
+        });
+        created.expect("a new api").into_inner().name
+    }
+
+    /// Sends a signal, and gives the exit code with all that was printed besides the address.
+    fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.expect("kill runs").success());
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "it goes on after {signal}"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let (mut rest, mut errors) = (String::new(), String::new());
+        self.out.read_to_string(&mut rest).expect("text");
+        let mut stderr = self.child.stderr.take().expect("piped");
+        stderr.read_to_string(&mut errors).expect("text");
+        (status.code(), rest, errors)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn the_emulator_prints_one_line_and_ends_cleanly_on_either_signal() {
+    for signal in ["INT", "TERM"] {
+        let emulator = Emulator::start("1h");
+        let port = emulator.endpoint.strip_prefix("http://127.0.0.1:");
+        let port = port.expect("loopback");
+        assert_ne!(port.parse::<u16>().expect("a port"), 0);
+        emulator.create("a");
+        let nothing = (Some(0), String::new(), String::new());
+        assert_eq!(emulator.end(signal), nothing, "{signal}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on_is_an_error_that_names_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = listener.local_addr().expect("it listens").to_string();
+    for address in [taken.as_str(), "nonsense", "127.0.0.1:99999", "192.0.2.1:1"] {
+        let output = run(&["emulator", "--listen", address]);
+        assert_eq!(output.status.code(), Some(1), "{address}");
+        assert_eq!(out(&output), "");
+        let start = format!("ERROR: (apigw.emulator) --listen {address}: ");
+        assert!(err(&output).starts_with(&start), "{}", err(&output));
+        assert_eq!(err(&output).lines().count(), 1, "{}", err(&output));
+    }
+}
+
+fn describe(emulator: &Emulator, name: &str, more: &[&str]) -> Output {
+    let arguments = [
+        "operations",
+        "describe",
+        name,
+        "--endpoint",
+        &emulator.endpoint,
+    ];
+    run(&[&arguments, more].concat())
+}
+
+#[test]
+fn an_operation_is_printed_as_json_and_as_yaml() {
+    let emulator = Emulator::start("0s");
+    let name = emulator.create("a");
+    for more in [
+        &[][..],
+        &["--format", "json"],
+        &["--transport", "grpc", "--timeout", "5s"],
+        &["--transport", "auto"],
+    ] {
+        let output = describe(&emulator, &name, more);
+        assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
+        let printed: Value = serde_json::from_str(out(&output)).expect("JSON");
+        assert_eq!(printed["name"], name);
+        assert_eq!(printed["done"], true);
+        assert_eq!(printed["metadata"]["verb"], "create");
+        assert_eq!(printed["response"]["displayName"], "a");
+        assert!(
+            out(&output).starts_with("{\n  \"name\": "),
+            "{}",
+            out(&output)
+        );
+    }
+    let output = describe(&emulator, &name, &["--format", "yaml"]);
+    assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
+    for line in [
+        format!("name: {name}").as_str(),
+        "done: true",
+        "  verb: create",
+        "  displayName: a",
+    ] {
+        assert!(
+            out(&output).lines().any(|printed| printed == line),
+            "{line}: {}",
+            out(&output)
+        );
+    }
+}
+
+#[test]
+fn an_operation_that_runs_is_no_failure() {
+    let emulator = Emulator::start("1h");
+    let output = describe(&emulator, &emulator.create("a"), &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let printed: Value = serde_json::from_str(out(&output)).expect("JSON");
+    assert_eq!(
+        (printed["done"].as_bool(), printed.get("response")),
+        (None, None)
+    );
+}
+
+#[test]
+fn the_emulator_that_the_environment_names_is_used() {
+    let emulator = Emulator::start("0s");
+    let name = emulator.create("a");
+    let host = emulator.endpoint.trim_start_matches("http://");
+    let output = apigw(&["operations", "describe", &name])
+        .env("APIGATEWAY_EMULATOR_HOST", host)
+        .output()
+        .expect("it runs");
+    assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
+}
+
+#[test]
+fn a_call_that_fails_exits_1_with_the_code_the_name_and_the_details() {
+    let emulator = Emulator::start("0s");
+    let name = "projects/p/locations/l/operations/none";
+    let output = describe(&emulator, name, &[]);
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
+    let start =
+        format!("ERROR: (apigw.operations.describe) NOT_FOUND: get operation {name}: not found: ");
+    assert!(err(&output).starts_with(&start), "{}", err(&output));
+    for line in [
+        "  reason: RESOURCE_NOT_FOUND",
+        "  domain: apigateway.googleapis.com",
+        "  resourceType: Operation",
+        "- '@type': type.googleapis.com/google.rpc.ErrorInfo",
+    ] {
+        let unquoted = |text: &str| text.replace(['\'', '"'], "");
+        let found = err(&output)
+            .lines()
+            .any(|printed| unquoted(printed) == unquoted(line));
+        assert!(found, "{line}: {}", err(&output));
+    }
+}
+
+#[test]
+fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
+    let token = std::env::temp_dir().join(format!("apigw-{}", std::process::id()));
+    std::fs::write(&token, "secret-token of two words").expect("a file");
+    let token = token.to_str().expect("text");
+    let name = "projects/p/locations/l/operations/o";
+    let cases: [(&[&str], &str); 5] = [
+        (
+            &["operation-1", "--endpoint", "http://127.0.0.1:1"],
+            "projects/{project}/locations/{location}/operations/{operation}",
+        ),
+        (&[name, "--endpoint", "http://127.0.0.1:1/path"], "endpoint"),
+        (
+            &[name, "--access-token-file", "/no/such/file"],
+            "/no/such/file: ",
+        ),
+        (
+            &[name, "--access-token-file", token],
+            "not one access token",
+        ),
+        (
+            &[
+                name,
+                "--endpoint",
+                "http://127.0.0.1:1",
+                "--timeout",
+                "100ms",
+            ],
+            "cannot connect to http://127.0.0.1:1",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let output = run(&[&["operations", "describe"], arguments].concat());
+        let text = err(&output);
+        assert_eq!(
+            (output.status.code(), out(&output)),
+            (Some(1), ""),
+            "{text}"
+        );
+        assert!(
+            text.starts_with("ERROR: (apigw.operations.describe) "),
+            "{text}"
+        );
+        assert!(
+            text.contains(expected) && !text.contains("secret"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+    std::fs::remove_file(token).expect("ours");
+}
+
+#[test]
+fn a_wrong_usage_exits_2() {
+    let cases = [
+        "",
+        "nonsense",
+        "operations",
+        "operations describe",
+        "operations describe n --transport pigeon",
+        "operations describe n --format xml",
+        "operations describe n --timeout 0s",
+        "operations describe n --timeout soon",
+        "emulator --operation-time -1s",
+    ];
+    for arguments in cases {
+        let output = run(&arguments.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(
+            (output.status.code(), out(&output)),
+            (Some(2), ""),
+            "{arguments:?}"
+        );
+        assert!(err(&output).contains("--help"), "{}", err(&output));
+    }
+}
+
+#[test]
+fn help_and_version_exit_0() {
+    let help = run(&["--help"]);
+    assert_eq!((help.status.code(), err(&help)), (Some(0), ""));
+    assert!(out(&help).contains("demo"), "{}", out(&help));
+    let help = run(&["operations", "describe", "--help"]);
+    let options = "--endpoint --transport --access-token-file --timeout --format";
+    for option in options.split(' ') {
+        assert!(out(&help).contains(option), "{}", out(&help));
+    }
+    let version = run(&["--version"]);
+    assert_eq!(
+        out(&version).trim_end(),
+        concat!("apigw ", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn the_demo_shows_an_operation_over_both_transports() {
+    let output = run(&["demo"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    assert!(text.contains("the operation over gRPC:"), "{text}");
+    assert!(text.contains("REST"), "{text}");
+    assert!(text.contains("\"verb\": \"create\""), "{text}");
+}

@@ -1,0 +1,88 @@
+//! Credentials played by the test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use apigateway_grpc::google_cloud_auth::credentials::{
+    CacheableResource, CredentialsProvider, EntityTag,
+};
+use apigateway_grpc::google_cloud_auth::errors::CredentialsError;
+use http::{Extensions, HeaderMap, HeaderValue};
+
+/// What credentials answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// These headers, with a new entity tag.
+    New(Vec<(&'static str, &'static str)>),
+    /// What was given before holds.
+    Same,
+    /// An error, transient or not.
+    Fails(bool, &'static str),
+    /// Nothing, ever.
+    Hangs,
+}
+
+/// A bearer token and nothing else.
+pub(crate) fn token(token: &'static str) -> Answer {
+    Answer::New(vec![("authorization", token)])
+}
+
+/// Credentials that answer by the number of the question, counted from one.
+#[derive(Clone)]
+pub(crate) struct Script {
+    answer: Arc<dyn Fn(usize) -> Answer + Send + Sync>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Script {
+    pub(crate) fn new(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self {
+            answer: Arc::new(answer),
+            asked: Arc::default(),
+        }
+    }
+
+    /// How often they were asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Script")
+    }
+}
+
+impl CredentialsProvider for Script {
+    async fn headers(
+        &self,
+        known: Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        match (self.answer)(number) {
+            Answer::New(headers) => {
+                let values = headers.into_iter().map(|(name, value)| {
+                    (
+                        name.parse().expect("a name"),
+                        HeaderValue::from_static(value),
+                    )
+                });
+                Ok(CacheableResource::New {
+                    entity_tag: EntityTag::new(),
+                    data: values.collect(),
+                })
+            }
+            Answer::Same => {
+                assert!(known.get::<EntityTag>().is_some(), "the tag is handed back");
+                Ok(CacheableResource::NotModified)
+            }
+            Answer::Fails(transient, text) => Err(CredentialsError::from_msg(transient, text)),
+            Answer::Hangs => std::future::pending().await,
+        }
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}

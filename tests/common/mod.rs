@@ -1,0 +1,80 @@
+//! A server played by the test: it is asked, looks at what it was asked, and answers by hand.
+
+use std::time::Duration;
+
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::{ApiGateway, Builder, Given};
+use http_body_util::{BodyExt as _, Full};
+use tonic::body::Body;
+use tower_test::mock::{self, Handle, Mock, SendResponse};
+
+/// The operation that most tests ask for.
+pub(crate) const NAME: &str = "projects/p/locations/global/operations/o";
+
+/// A client without credentials, its builder touched up by `with`, and the server that it calls.
+pub(crate) fn talk(with: impl FnOnce(Played) -> Played) -> (ApiGateway, Server) {
+    let (mock, server) = play();
+    let client = with(ApiGateway::builder().with_transport(mock).anonymous()).build();
+    (client.expect("the settings are valid"), server)
+}
+
+/// A transport, and the server that it leads to.
+pub(crate) fn play() -> (Mock<Rpc, Reply>, Server) {
+    let (mock, handle) = mock::pair();
+    (mock, Server { handle })
+}
+
+/// A builder whose transport is the played server.
+pub(crate) type Played = Builder<Given<Mock<Rpc, Reply>>>;
+
+/// The far end of a client.
+pub(crate) struct Server {
+    handle: Handle<Rpc, Reply>,
+}
+
+impl Server {
+    /// What the client asks next.
+    pub(crate) async fn asked(&mut self) -> (Rpc, SendResponse<Reply>) {
+        let asked = tokio::time::timeout(Duration::from_secs(30), self.handle.next_request());
+        let asked = asked.await.expect("the client asks within half a minute");
+        asked.expect("the client is there")
+    }
+
+    /// Ends the test unless the client, which is given up, has asked nothing more.
+    pub(crate) async fn asked_nothing_more<C>(mut self, client: C) {
+        drop(client);
+        let more = tokio::time::timeout(Duration::from_secs(1), self.handle.next_request());
+        let more = more.await.expect("there is no other clone of the client");
+        assert!(more.is_none(), "asked for more: {:?}", more.map(|it| it.0));
+    }
+}
+
+/// The operation of [`NAME`], done.
+pub(crate) fn done() -> Reply {
+    let operation = Operation {
+        name: NAME.to_owned(),
+        done: true,
+        ..Operation::default()
+    };
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+    let body = Full::new(framed(&operation).into());
+    let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
+    grpc(Body::new(body))
+}
+
+/// A message as it travels.
+pub(crate) fn framed(message: &impl prost::Message) -> Vec<u8> {
+    let length = u32::try_from(message.encoded_len()).expect("a test's message is short");
+    let mut framed = vec![0];
+    framed.extend(length.to_be_bytes());
+    framed.extend(message.encode_to_vec());
+    framed
+}
+
+/// A gRPC reply with this body and nothing else.
+pub(crate) fn grpc(body: Body) -> Reply {
+    let reply = http::Response::builder().header("content-type", "application/grpc");
+    reply.body(body).expect("the header is valid")
+}

@@ -1,0 +1,197 @@
+//! Operations: how long they run, what they end in, and what cancelling, deleting and waiting do.
+
+use std::time::Duration;
+
+use apigateway_grpc::prost_types::{Any, Timestamp};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
+use apigateway_grpc::tonic::Code;
+
+use crate::{API, RUNS, client, create, created, delete, get, operations};
+
+fn metadata(operation: &Operation) -> OperationMetadata {
+    let any = operation.metadata.as_ref().expect("metadata");
+    any.to_msg().expect("an OperationMetadata")
+}
+
+fn response(operation: &Operation) -> &Any {
+    match &operation.result {
+        Some(Outcome::Response(any)) => any,
+        other => panic!("no response: {other:?}"),
+    }
+}
+
+fn seconds(from: Option<Timestamp>, to: Option<Timestamp>) -> i64 {
+    to.expect("a time").seconds - from.expect("a time").seconds
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_runs_for_its_time_and_ends_in_the_api() {
+    let client = client();
+    let started = create(&client, "a").await.expect("a new api");
+    assert!(
+        started
+            .name
+            .starts_with("projects/p/locations/global/operations/"),
+        "{}",
+        started.name
+    );
+    assert!(!started.done);
+    let begun = metadata(&started);
+    assert_eq!(
+        (
+            begun.verb.as_str(),
+            begun.target.as_str(),
+            begun.api_version.as_str()
+        ),
+        ("create", API, "v1")
+    );
+    assert!(begun.create_time.is_some() && begun.end_time.is_none());
+    let api = get(&client, API).await.expect("it can be seen at once");
+    assert_eq!(api.state(), api::State::Creating);
+
+    tokio::time::advance(RUNS - Duration::from_millis(1)).await;
+    assert!(
+        !client
+            .get_operation(&started.name)
+            .await
+            .expect("running")
+            .done
+    );
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let done = client.get_operation(&started.name).await.expect("done");
+    assert!(done.done);
+    let ended = metadata(&done);
+    assert_eq!(seconds(ended.create_time, ended.end_time), 10);
+    let api: Api = response(&done).to_msg().expect("an Api");
+    assert_eq!(
+        (api.name.as_str(), api.display_name.as_str(), api.state()),
+        (API, "a", api::State::Active)
+    );
+    assert!(
+        api.managed_service.starts_with("a-"),
+        "{}",
+        api.managed_service
+    );
+    assert!(
+        api.managed_service.ends_with(".apigateway.p.cloud.goog"),
+        "{}",
+        api.managed_service
+    );
+    assert_eq!(seconds(api.create_time, api.update_time), 10);
+    assert_eq!(get(&client, API).await.expect("the same"), api);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_shows_itself_and_ends_in_nothing() {
+    let client = client();
+    created(&client, "a").await;
+    let started = delete(&client, API).await.expect("it exists");
+    assert_eq!(metadata(&started).verb, "delete");
+    assert_eq!(
+        get(&client, API).await.expect("not gone yet").state(),
+        api::State::Deleting
+    );
+    tokio::time::advance(RUNS).await;
+    let done = client.get_operation(&started.name).await.expect("done");
+    assert_eq!(
+        response(&done).type_url,
+        "type.googleapis.com/google.protobuf.Empty"
+    );
+    let gone = get(&client, API).await.expect_err("gone");
+    assert_eq!(gone.code(), Code::NotFound);
+    create(&client, "a").await.expect("the id is free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_create_ends_with_code_1_and_leaves_no_api() {
+    let client = client();
+    let started = create(&client, "a").await.expect("a new api");
+    tokio::time::advance(Duration::from_secs(3)).await;
+    client.cancel_operation(&started.name).await.expect("asked");
+    let ended = client.get_operation(&started.name).await.expect("done");
+    let Some(Outcome::Error(error)) = &ended.result else {
+        panic!("no error: {ended:?}");
+    };
+    let metadata = metadata(&ended);
+    assert_eq!((ended.done, error.code), (true, 1));
+    assert!(metadata.requested_cancellation);
+    assert_eq!(seconds(metadata.create_time, metadata.end_time), 3);
+    assert_eq!(
+        get(&client, API).await.expect_err("never was").code(),
+        Code::NotFound
+    );
+    tokio::time::advance(RUNS).await;
+    assert_eq!(
+        client.get_operation(&started.name).await.expect("for good"),
+        ended
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_delete_leaves_the_api_and_a_late_cancel_changes_nothing() {
+    let client = client();
+    created(&client, "a").await;
+    let started = delete(&client, API).await.expect("it exists");
+    client.cancel_operation(&started.name).await.expect("asked");
+    assert_eq!(
+        get(&client, API).await.expect("kept").state(),
+        api::State::Active
+    );
+
+    let started = delete(&client, API).await.expect("not busy any more");
+    tokio::time::advance(RUNS).await;
+    client
+        .cancel_operation(&started.name)
+        .await
+        .expect("too late is no error");
+    let ended = client.get_operation(&started.name).await.expect("done");
+    assert!(!metadata(&ended).requested_cancellation);
+    response(&ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_operation_is_forgotten_and_its_work_goes_on() {
+    let client = client();
+    let started = create(&client, "a").await.expect("a new api");
+    client
+        .delete_operation(&started.name)
+        .await
+        .expect("forgotten");
+    for again in [
+        client.get_operation(&started.name).await.map(drop),
+        client.delete_operation(&started.name).await,
+        client.cancel_operation(&started.name).await,
+    ] {
+        assert!(again.expect_err("forgotten").is_not_found());
+    }
+    assert!(operations(&client, 0, "").await.0.is_empty());
+    tokio::time::advance(RUNS).await;
+    assert_eq!(
+        get(&client, API).await.expect("it was made").state(),
+        api::State::Active
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_with_the_operation_or_with_its_own_time() {
+    let client = client();
+    let started = create(&client, "a").await.expect("a new api");
+    let began = tokio::time::Instant::now();
+    let early = client
+        .wait_operation(&started.name, Duration::from_secs(4))
+        .await
+        .expect("waited");
+    assert_eq!((early.done, began.elapsed().as_secs()), (false, 4));
+    let late = client
+        .wait_operation(&started.name, Duration::from_secs(30))
+        .await
+        .expect("waited");
+    assert_eq!((late.done, began.elapsed().as_secs()), (true, 10));
+    let after = client
+        .wait_operation(&started.name, Duration::from_secs(30))
+        .await
+        .expect("waited");
+    assert_eq!((after.done, began.elapsed().as_secs()), (true, 10));
+}

@@ -1,0 +1,78 @@
+//! Several emulators in one process, and emulators on a port.
+
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api;
+use apigateway_grpc::tonic::Code;
+
+use crate::{API, create, get, over};
+
+#[tokio::test]
+async fn emulators_of_one_process_share_nothing_and_clones_everything() {
+    let (one, other) = (Emulator::builder().build(), Emulator::builder().build());
+    create(&over(&one), "a").await.expect("a new api");
+    assert_eq!(
+        get(&over(&one.clone()), API)
+            .await
+            .expect("the same")
+            .state(),
+        api::State::Active
+    );
+    assert_eq!(
+        get(&over(&other), API).await.expect_err("another").code(),
+        Code::NotFound
+    );
+}
+
+#[tokio::test]
+async fn on_a_port_it_serves_until_it_is_stopped_or_dropped() {
+    let emulator = Emulator::builder().build();
+    for stopped in [true, false] {
+        let server = emulator.start("127.0.0.1:0").await.expect("a free port");
+        assert_ne!(server.address().port(), 0);
+        let builder = ApiGateway::builder()
+            .endpoint(server.endpoint())
+            .retry(RetryPolicy::NEVER);
+        let client = builder.anonymous().build().expect("valid");
+        let name = create(&client, &format!("stopped-{stopped}"))
+            .await
+            .expect("a new api")
+            .name;
+        assert!(
+            client
+                .get_operation(&name)
+                .await
+                .expect("an operation")
+                .done
+        );
+        if stopped {
+            server.stop().await.expect("ended");
+        } else {
+            drop(server);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(
+            client
+                .get_operation(&name)
+                .await
+                .expect_err("ended")
+                .is_unavailable()
+        );
+        // What it holds outlives its server.
+        over(&emulator)
+            .get_operation(&name)
+            .await
+            .expect("still there");
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error() {
+    let emulator = Emulator::builder().build();
+    let server = emulator.start("127.0.0.1:0").await.expect("a free port");
+    let error = emulator.start(server.address()).await.expect_err("in use");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+}

@@ -1,0 +1,274 @@
+//! What a hostile or broken peer may send: each gives one error that names the operation, and no panic.
+
+mod common;
+
+use std::time::Duration;
+
+use apigateway_grpc::Error;
+use apigateway_grpc::stack::Reply;
+use bytes::Bytes;
+use common::{NAME, done, framed, grpc, talk};
+use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt as _, Full};
+use prost::Message as _;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
+
+/// The error of a read that is answered so.
+async fn error(reply: Reply) -> Error {
+    let (client, mut server) = talk(|it| it.retry(apigateway_grpc::contract::RetryPolicy::NEVER));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_response(reply);
+    });
+    server.asked_nothing_more(client).await;
+    let error = result.expect_err("the reply is no good");
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("get operation {NAME}: ")),
+        "{text}"
+    );
+    error
+}
+
+fn headers(pairs: &[(&'static str, &'static [u8])]) -> HeaderMap {
+    let pairs = pairs.iter().map(|(name, value)| {
+        let value = HeaderValue::from_bytes(value).expect("header bytes");
+        (http::HeaderName::from_static(name), value)
+    });
+    pairs.collect()
+}
+
+/// The status in the head of a reply without a body, and in the trailers of one with a body.
+fn both(status: &HeaderMap) -> [Reply; 2] {
+    let mut head = grpc(Body::empty());
+    head.headers_mut().extend(status.clone());
+    [head, ended(framed(&pb::Status::default()), status)]
+}
+
+/// A reply with this body, that ends with these trailers.
+fn ended(body: Vec<u8>, trailers: &HeaderMap) -> Reply {
+    let trailers = std::future::ready(Some(Ok(trailers.clone())));
+    grpc(Body::new(
+        Full::new(Bytes::from(body)).with_trailers(trailers),
+    ))
+}
+
+#[tokio::test]
+async fn malformed_details_leave_code_and_message() {
+    for details in [&b"!!!"[..], b"=", b"\xff\xfe", b"A", b"CAUSBA===="] {
+        let status = headers(&[
+            ("grpc-status", b"5"),
+            ("grpc-message", b"no such operation"),
+        ]);
+        for mut reply in both(&status) {
+            let details = HeaderValue::from_bytes(details).expect("header bytes");
+            if reply.headers().contains_key("grpc-status") {
+                reply
+                    .headers_mut()
+                    .insert("grpc-status-details-bin", details);
+            } else {
+                let mut status = status.clone();
+                status.insert("grpc-status-details-bin", details);
+                reply = ended(framed(&pb::Status::default()), &status);
+            }
+            let error = error(reply).await;
+            assert!(error.is_not_found(), "{error}");
+            assert!(error.to_string().ends_with("not found: no such operation"));
+            assert!(error.details().is_empty() && error.raw_details().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_is_ok_stays_so_whatever_its_details_and_message() {
+    let odd = headers(&[
+        ("grpc-status", b"0"),
+        ("grpc-message", b"%ff%fe"),
+        ("grpc-status-details-bin", b"!!!"),
+    ]);
+    let operation = done()
+        .into_body()
+        .collect()
+        .await
+        .expect("whole")
+        .to_bytes();
+    let mut in_head = grpc(Body::new(Full::new(operation.clone())));
+    in_head.headers_mut().extend(odd.clone());
+    for reply in [in_head, ended(operation.to_vec(), &odd)] {
+        let (client, mut server) = talk(|it| it);
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            server.asked().await.1.send_response(reply);
+        });
+        assert!(result.expect("its status is OK").done);
+    }
+}
+
+#[tokio::test]
+async fn details_are_decoded_from_head_and_trailers() {
+    let mut details = ErrorDetails::with_error_info("GONE", "apigateway.googleapis.com", []);
+    details.set_retry_info(Some(Duration::from_secs(7)));
+    let status = Status::with_error_details(Code::NotFound, "gone", details);
+    let status = status.into_http::<()>().into_parts().0.headers;
+    for reply in both(&status) {
+        let details = error(reply).await.details();
+        let [ErrorDetail::RetryInfo(retry), ErrorDetail::ErrorInfo(info)] = &details[..] else {
+            panic!("not the two: {details:?}");
+        };
+        assert_eq!(info.reason, "GONE");
+        assert_eq!(retry.retry_delay, Some(Duration::from_secs(7)));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_and_a_malformed_detail_hide_no_other() {
+    let any = |name: &str, value: Vec<u8>| prost_types::Any {
+        type_url: format!("type.googleapis.com/{name}"),
+        value,
+    };
+    let info = pb::ErrorInfo {
+        reason: "GONE".into(),
+        ..pb::ErrorInfo::default()
+    };
+    let details = vec![
+        any("some.Unknown", b"\x0a\x01x".to_vec()),
+        any("google.rpc.RetryInfo", b"\xff\xff".to_vec()),
+        any("google.rpc.ErrorInfo", info.encode_to_vec()),
+    ];
+    let whole = pb::Status {
+        code: 5,
+        message: "gone".into(),
+        details: details.clone(),
+    };
+    let bytes = whole.encode_to_vec().into();
+    let error = error(Status::with_details(Code::NotFound, "gone", bytes).into_http()).await;
+    let [ErrorDetail::ErrorInfo(info)] = &error.details()[..] else {
+        panic!("not the one: {:?}", error.details());
+    };
+    assert_eq!(info.reason, "GONE");
+    assert_eq!(error.raw_details(), details);
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_utf8_is_mended_and_its_code_kept() {
+    for message in [&b"gone %ff%fe"[..], b"gone \xff"] {
+        let mut status = headers(&[("grpc-status", b"5")]);
+        let message = HeaderValue::from_bytes(message).expect("header bytes");
+        status.insert("grpc-message", message);
+        for reply in both(&status) {
+            let error = error(reply).await;
+            assert!(error.is_not_found(), "{error}");
+            assert!(error.to_string().contains("gone \u{fffd}"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_code_beyond_sixteen_and_one_that_is_no_number_are_unknown() {
+    for code in [&b"17"[..], b"-1", b"x", b"", b"00"] {
+        let mut status = headers(&[("grpc-message", b"odd")]);
+        let code = HeaderValue::from_bytes(code).expect("header bytes");
+        status.insert("grpc-status", code);
+        for reply in both(&status) {
+            assert_eq!(error(reply).await.code(), Some(Code::Unknown));
+        }
+    }
+}
+
+fn page(status: u16, media: &'static str, body: &'static str) -> Reply {
+    let reply = http::Response::builder().status(status);
+    let reply = reply.header("content-type", media);
+    reply
+        .body(Body::new(Full::new(body.into())))
+        .expect("valid")
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_grpc_is_told_by_its_http_status_and_kind() {
+    let cases = [
+        (200, Code::Unknown),
+        (302, Code::Unknown),
+        (400, Code::Internal),
+        (401, Code::Unauthenticated),
+        (403, Code::PermissionDenied),
+        (404, Code::Unimplemented),
+        (429, Code::Unavailable),
+        (500, Code::Unknown),
+        (502, Code::Unavailable),
+        (503, Code::Unavailable),
+        (504, Code::Unavailable),
+    ];
+    for (status, code) in cases {
+        let error = error(page(status, "text/html", "<h1>Sign in</h1>")).await;
+        assert_eq!(error.code(), Some(code), "{status}");
+        let said = format!("HTTP {status} with text/html, which is not gRPC");
+        assert!(error.to_string().contains(&said), "{error}");
+        assert!(
+            !error.to_string().contains("Sign in"),
+            "never a body: {error}"
+        );
+    }
+    let error = error(http::Response::new(Body::empty())).await;
+    assert!(error.to_string().contains("no content type"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_without_a_status_is_an_error() {
+    let bare = || grpc(Body::new(Full::new(framed(&pb::Status::default()).into())));
+    for reply in [
+        bare(),
+        grpc(Body::empty()),
+        ended(vec![], &HeaderMap::new()),
+    ] {
+        let error = error(reply).await;
+        assert_eq!(error.code(), Some(Code::Internal));
+        assert!(
+            error.to_string().contains("without a gRPC status"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn frames_that_are_cut_off_garbage_or_compressed_are_errors() {
+    let ok = headers(&[("grpc-status", b"0")]);
+    let cut = framed(&pb::Status {
+        message: "a message".into(),
+        ..pb::Status::default()
+    });
+    let cut = cut[..cut.len() - 3].to_vec();
+    let garbage = b"<html>no frame at all</html>".to_vec();
+    let compressed = vec![1, 0, 0, 0, 2, 0x0a, 0x00];
+    let no_message = vec![0, 0, 0, 0, 2, 0xff, 0xff];
+    let endless = vec![0, 0xff, 0xff, 0xff, 0xff, 0];
+    let empty = vec![];
+    for body in [cut, garbage, compressed, no_message, endless, empty] {
+        let error = error(ended(body.clone(), &ok)).await;
+        let code = error.code().expect("a call failed");
+        assert!(
+            matches!(
+                code,
+                Code::Internal | Code::OutOfRange | Code::Unimplemented
+            ),
+            "{body:?}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reply_larger_than_the_bound_is_refused() {
+    let reply = || done().into_body().collect();
+    let size = reply().await.expect("whole").to_bytes().len();
+    for (bound, fits) in [(size, true), (size - 1, false)] {
+        let (client, mut server) = talk(|it| it.max_reply_size(bound));
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            server.asked().await.1.send_response(done());
+        });
+        assert_eq!(result.is_ok(), fits, "{bound}");
+        if let Err(error) = result {
+            let said = format!("the reply is larger than {bound} bytes");
+            assert_eq!(error.code(), Some(Code::ResourceExhausted));
+            assert!(error.to_string().ends_with(&said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Layers and transports of the user's: what they see, what they may change, and how their errors come out.
+
+mod common;
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::stack::{Reply, Rpc};
+use common::{NAME, done, play, talk};
+use http::HeaderMap;
+use http_body_util::{BodyExt as _, Limited};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::util::{MapErrLayer, MapRequestLayer, MapResponseLayer};
+use tower::{Layer, Service, ServiceBuilder};
+
+/// A layer that keeps the headers of what passes.
+fn seeing(
+    seen: &Arc<Mutex<Vec<HeaderMap>>>,
+) -> MapRequestLayer<impl Fn(Rpc) -> Rpc + Clone + use<>> {
+    let seen = Arc::clone(seen);
+    MapRequestLayer::new(move |rpc: Rpc| {
+        let mut seen = seen.lock().expect("no test panics with it");
+        seen.push(rpc.headers().clone());
+        rpc
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_sees_the_call_and_an_attempt_layer_each_attempt() {
+    let (calls, attempts) = (Arc::default(), Arc::default());
+    let (mock, mut server) = play();
+    let builder = ApiGateway::builder().with_transport(mock).anonymous();
+    let builder = builder.with_layer(seeing(&calls));
+    let client = builder.with_attempt_layer(seeing(&attempts)).build();
+    let client = client.expect("the settings are valid");
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        for _ in 0..2 {
+            let (_, answer) = server.asked().await;
+            answer.send_error(Status::unavailable("away"));
+        }
+        let (_, answer) = server.asked().await;
+        answer.send_response(done());
+    });
+    assert!(result.expect("the third attempt succeeded").done);
+    let (calls, attempts) = (
+        calls.lock().expect("whole"),
+        attempts.lock().expect("whole"),
+    );
+    assert_eq!((calls.len(), attempts.len()), (1, 3));
+    // The call is seen as the generated client made it, the attempts as the server does.
+    assert!(!calls[0].contains_key("x-goog-api-client"));
+    for attempt in attempts.iter() {
+        for header in ["x-goog-api-client", "x-goog-request-params", "grpc-timeout"] {
+            assert!(attempt.contains_key(header), "{header}");
+        }
+    }
+}
+
+#[cfg(feature = "auth")]
+#[tokio::test(start_paused = true)]
+async fn no_layer_of_the_users_sees_the_credentials() {
+    let seen = Arc::default();
+    let (client, mut server) = {
+        let (mock, server) = play();
+        let builder = ApiGateway::builder().with_transport(mock).access_token("t");
+        let builder = builder.with_layer(seeing(&seen));
+        let client = builder.with_attempt_layer(seeing(&seen)).build();
+        (client.expect("the settings are valid"), server)
+    };
+    let (result, sent) = tokio::join!(client.get_operation(NAME), async {
+        let (rpc, answer) = server.asked().await;
+        answer.send_response(done());
+        rpc.into_parts().0.headers
+    });
+    assert!(result.expect("it was answered").done);
+    assert_eq!(sent["authorization"], "Bearer t");
+    let seen = seen.lock().expect("whole");
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|seen| !seen.contains_key("authorization")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_set_later_is_inside_one_set_earlier() {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let note = |text: &'static str| {
+        let order = Arc::clone(&order);
+        MapRequestLayer::new(move |rpc: Rpc| {
+            order.lock().expect("whole").push(text);
+            rpc
+        })
+    };
+    let (mock, mut server) = play();
+    let client = ApiGateway::builder()
+        .with_transport(mock)
+        .anonymous()
+        .with_attempt_layer(note("attempt 1"))
+        .with_layer(note("call 1"))
+        .with_attempt_layer(note("attempt 2"))
+        .with_layer(note("call 2"))
+        .build()
+        .expect("the settings are valid");
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let (_, answer) = server.asked().await;
+        answer.send_response(done());
+    });
+    assert!(result.expect("it was answered").done);
+    let order = order.lock().expect("whole");
+    assert_eq!(*order, ["call 1", "call 2", "attempt 1", "attempt 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_may_change_the_type_of_the_body() {
+    let limit = || MapResponseLayer::new(|reply: Reply| reply.map(|body| Limited::new(body, 4096)));
+    let boxed = || {
+        MapResponseLayer::new(|reply: http::Response<Limited<Body>>| {
+            reply.map(|body| body.boxed_unsync())
+        })
+    };
+    let both = || {
+        ServiceBuilder::new()
+            .layer(boxed())
+            .layer(limit())
+            .into_inner()
+    };
+    let (mock, mut server) = play();
+    let client = ApiGateway::builder()
+        .with_transport(limit().layer(mock))
+        .anonymous()
+        .with_layer(both())
+        .with_attempt_layer(both())
+        .build()
+        .expect("the settings are valid");
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let (_, answer) = server.asked().await;
+        answer.send_response(done());
+    });
+    assert!(result.expect("it was answered").done);
+}
+
+/// An error of the user's own, with or without a status behind it.
+#[derive(Debug)]
+struct Mine(Option<Status>);
+
+impl fmt::Display for Mine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("of mine")
+    }
+}
+
+impl std::error::Error for Mine {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.as_ref().map(|status| status as _)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
+    let cases = [
+        (Mine(None), Code::Unknown),
+        (Mine(Some(Status::aborted("no"))), Code::Aborted),
+    ];
+    for (mine, code) in cases {
+        let mine = Arc::new(Mutex::new(Some(mine)));
+        let layer = MapErrLayer::new(move |_: Status| {
+            let mine = mine.lock().expect("whole").take();
+            mine.expect("one call is one error")
+        });
+        let (mock, mut server) = play();
+        let builder = ApiGateway::builder().with_transport(mock).anonymous();
+        let client = builder.with_layer(layer).build().expect("valid");
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            let (_, answer) = server.asked().await;
+            answer.send_error(Status::internal("whatever"));
+        });
+        let error = result.expect_err("the layer made an error of it");
+        assert_eq!(error.code(), Some(code), "{error}");
+        assert!(error.to_string().starts_with("get operation "));
+    }
+}
+
+/// A transport that can never be made ready.
+#[derive(Clone)]
+struct Broken(Code, Arc<AtomicUsize>);
+
+impl Service<Rpc> for Broken {
+    type Response = Reply;
+    type Error = Status;
+    type Future = std::future::Ready<Result<Reply, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Err(Status::new(self.0, "it is broken")))
+    }
+
+    fn call(&mut self, _: Rpc) -> Self::Future {
+        unreachable!("it is never ready")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_readiness_keeps_its_code_and_counts_as_an_attempt() {
+    for (code, attempts) in [(Code::PermissionDenied, 1), (Code::Unavailable, 5)] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let broken = Broken(code, Arc::clone(&asked));
+        let builder = ApiGateway::builder().with_transport(broken).anonymous();
+        let client = builder.build().expect("the settings are valid");
+        let error = client.get_operation(NAME).await.expect_err("broken");
+        assert_eq!(error.code(), Some(code));
+        assert!(error.to_string().ends_with(": it is broken"), "{error}");
+        assert_eq!(asked.load(Ordering::Relaxed), attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transports_own_error_keeps_the_status_it_wraps() {
+    let (client, mut server) = talk(|it| it);
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let error = Mine(Some(Status::already_exists("it does")));
+        server.asked().await.1.send_error(error);
+    });
+    let error = result.expect_err("it failed");
+    assert_eq!(error.code(), Some(Code::AlreadyExists));
+    server.asked_nothing_more(client).await;
+}

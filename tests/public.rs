@@ -1,0 +1,130 @@
+//! The public surface: what handles can do, and that no module imports one above it.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+
+use apigateway_grpc::stack::Stack;
+use apigateway_grpc::{ApiGateway, Builder, CallOptions, Error, Transport, contract};
+
+fn handle<T: Clone + Debug + Send + Sync + Unpin + 'static>() {}
+
+fn data<T: Clone + Debug + Send + Sync + 'static>() {}
+
+fn shown<T: Debug + Send + Sync + 'static>() {}
+
+#[test]
+fn handles_are_cloned_shared_and_shown() {
+    handle::<ApiGateway>();
+    handle::<Stack>();
+    data::<CallOptions>();
+    data::<Transport>();
+    data::<contract::Method>();
+    data::<contract::RetryPolicy>();
+    shown::<Builder>();
+    shown::<Error>();
+}
+
+#[cfg(feature = "auth")]
+#[test]
+fn the_auth_layer_is_cloned_shared_and_shown() {
+    use apigateway_grpc::layer::auth::{Auth, AuthLayer};
+
+    handle::<AuthLayer>();
+    handle::<Auth<Stack>>();
+}
+
+#[cfg(feature = "emulator")]
+#[test]
+fn the_emulator_is_cloned_shared_and_shown() {
+    use apigateway_grpc::emulator::{Emulator, Server};
+
+    handle::<Emulator>();
+    shown::<Server>();
+}
+
+#[test]
+fn an_error_is_a_small_standard_one() {
+    fn standard<T: std::error::Error + Send + Sync + 'static>() {}
+    standard::<Error>();
+    assert_eq!(size_of::<Error>(), size_of::<usize>());
+}
+
+#[test]
+fn futures_of_calls_can_move_between_threads() {
+    fn moves<T: Send>(_: &T) {}
+    let transport = tower::service_fn(|_: apigateway_grpc::stack::Rpc| {
+        std::future::ready(Err::<apigateway_grpc::stack::Reply, _>(
+            tonic::Status::aborted("no"),
+        ))
+    });
+    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = builder.build().expect("the settings are valid");
+    moves(&client.get_operation("o"));
+    moves(&client.cancel_operation("o"));
+    moves(&client.wait_operation("o", std::time::Duration::ZERO));
+}
+
+/// The modules, from the face down. A line may import what stands on the same line or below it.
+const ORDER: [&[&str]; 9] = [
+    // The builder gives the client, the client begins with the builder.
+    &["client", "builder"],
+    &["emulator"],
+    &["resource", "stack"],
+    &["authentication", "no_authentication"],
+    &["layer"],
+    &["transport"],
+    &["transcode"],
+    &["endpoint", "uniform"],
+    &["call", "contract", "error", "failure", "proto"],
+];
+
+fn rank(module: &str) -> usize {
+    let rank = ORDER.iter().position(|line| line.contains(&module));
+    rank.unwrap_or_else(|| panic!("`{module}` is in no line of the order"))
+}
+
+#[test]
+fn no_module_imports_one_above_it() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut imports = 0;
+    for file in files(&src) {
+        let within = file.strip_prefix(&src).expect("it was found there");
+        let first = within.components().next().expect("a file has a name");
+        let module = first.as_os_str().to_str().expect("it is text");
+        let module = module.trim_end_matches(".rs");
+        // The root names all, and commands stand outside.
+        if matches!(module, "lib" | "bin") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("it is readable");
+        for (number, line) in text.lines().enumerate() {
+            let Some((_, path)) = line.split_once("use crate::") else {
+                continue;
+            };
+            let end = path.find(|char: char| !char.is_alphanumeric() && char != '_');
+            let imported = &path[..end.unwrap_or(path.len())];
+            imports += 1;
+            assert!(
+                rank(module) <= rank(imported),
+                "src/{}:{}: `{module}` imports `{imported}`, which stands above it",
+                within.display(),
+                number + 1,
+            );
+        }
+    }
+    assert!(imports > 50, "the imports were not found: {imports}");
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder of the crate");
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.expect("it is readable").path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}

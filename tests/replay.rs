@@ -1,0 +1,219 @@
+//! What happens when the server refuses the credentials: asked past our own values, and sent once more
+//! only if they are others. Under this crate's client, and under any tonic client.
+#![cfg(feature = "auth")]
+
+mod common;
+#[path = "common/credentials.rs"]
+mod credentials;
+
+use apigateway_grpc::layer::auth::AuthLayer;
+use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
+use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+use apigateway_grpc::stack::{Reply, Rpc};
+use common::{NAME, Server, done, play, talk};
+use credentials::{Answer, Script, token};
+use http::Uri;
+use http_body_util::{BodyExt as _, StreamBody};
+use tonic::{Code, Status};
+use tower::{Layer as _, ServiceExt as _};
+
+fn refused() -> Status {
+    Status::unauthenticated("the token has expired")
+}
+
+/// Credentials that renew their token when they are asked a second time.
+fn renewing() -> Script {
+    Script::new(|number| match number {
+        1 => token("Bearer old"),
+        2 => token("Bearer new"),
+        _ => Answer::Same,
+    })
+}
+
+fn authorization(rpc: &Rpc) -> &str {
+    let value = &rpc.headers()["authorization"];
+    value.to_str().expect("the value is text")
+}
+
+async fn bytes(rpc: Rpc) -> bytes::Bytes {
+    let collected = rpc.into_body().collect().await;
+    collected.expect("the body is whole").to_bytes()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_call_is_sent_once_more_with_renewed_credentials_and_the_same_body() {
+    // The first call has waited for its headers, the second has them at hand.
+    for warm in [false, true] {
+        let script = renewing();
+        let (client, mut server) = talk(|it| it.credentials(script.clone()));
+        if warm {
+            let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+                server.asked().await.1.send_response(done());
+            });
+            assert!(result.expect("it was answered").done);
+        }
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            let (first, answer) = server.asked().await;
+            answer.send_error(refused());
+            let (second, answer) = server.asked().await;
+            answer.send_response(done());
+            assert_eq!(authorization(&first), "Bearer old");
+            assert_eq!(authorization(&second), "Bearer new");
+            assert_eq!(first.uri(), second.uri());
+            let (first, second) = (bytes(first).await, bytes(second).await);
+            assert!(!first.is_empty() && first == second);
+        });
+        assert!(result.expect("the second sending succeeded").done);
+        assert_eq!(script.asked(), 2);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unchanged_credentials_are_not_sent_again() {
+    let script = Script::new(|number| match number {
+        1 => token("Bearer old"),
+        _ => Answer::Same,
+    });
+    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_error(refused());
+    });
+    let error = result.expect_err("there is no other token");
+    assert!(error.is_auth() && error.to_string().ends_with("the token has expired"));
+    assert_eq!(script.asked(), 2, "asked past our own values");
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_refusal_is_final() {
+    let script = Script::new(|_| token("Bearer another"));
+    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_error(refused());
+        server.asked().await.1.send_error(refused());
+    });
+    assert!(result.expect_err("refused twice").is_auth());
+    assert_eq!(script.asked(), 2);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_fail_or_hang_when_asked_again_leave_the_servers_refusal() {
+    for again in [Answer::Fails(true, "the source is away"), Answer::Hangs] {
+        let script = Script::new(move |number| match number {
+            1 => token("Bearer old"),
+            _ => again.clone(),
+        });
+        let (client, mut server) = talk(|it| it.credentials(script));
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            server.asked().await.1.send_error(refused());
+        });
+        let error = result.expect_err("refused");
+        assert!(
+            error.to_string().ends_with("the token has expired"),
+            "{error}"
+        );
+        server.asked_nothing_more(client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_refused_is_sent_once_more_for_it_was_not_processed() {
+    use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+
+    let (client, mut server) = talk(|it| it.credentials(renewing()));
+    let mut service = client.service();
+    let (result, ()) = tokio::join!(service.create_api(CreateApiRequest::default()), async {
+        server.asked().await.1.send_error(refused());
+        server.asked().await.1.send_response(done());
+    });
+    assert!(
+        result
+            .expect("the second sending succeeded")
+            .into_inner()
+            .done
+    );
+}
+
+/// The layer over a played service, without anything else of this crate.
+fn alone(script: Script) -> (impl Carries, Server) {
+    let (mock, server) = play();
+    let layer = AuthLayer::new(script, &Uri::from_static("https://gateway.example"));
+    (layer.expect("it is encrypted").layer(mock), server)
+}
+
+/// What a generated client stands on.
+trait Carries: tower::Service<Rpc, Response = Reply, Error = Status, Future: Send> + Clone {}
+
+impl<S> Carries for S where
+    S: tower::Service<Rpc, Response = Reply, Error = Status, Future: Send> + Clone
+{
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_a_plain_client_a_refusal_that_is_a_response_is_replayed() {
+    let not_grpc = || {
+        let reply = http::Response::builder().status(401);
+        reply.body(tonic::body::Body::empty()).expect("valid")
+    };
+    for refusal in [refused().into_http(), not_grpc()] {
+        let script = renewing();
+        let (service, mut server) = alone(script.clone());
+        let mut client = OperationsClient::new(service);
+        let request = GetOperationRequest { name: NAME.into() };
+        let (result, ()) = tokio::join!(client.get_operation(request), async {
+            let (first, answer) = server.asked().await;
+            answer.send_response(refusal);
+            let (second, answer) = server.asked().await;
+            answer.send_response(done());
+            assert_eq!(authorization(&first), "Bearer old");
+            assert_eq!(authorization(&second), "Bearer new");
+            assert_eq!(bytes(first).await, bytes(second).await);
+        });
+        assert!(
+            result
+                .expect("the second sending succeeded")
+                .into_inner()
+                .done
+        );
+        assert_eq!(script.asked(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_body_passes_unharmed_and_is_not_replayed() {
+    let script = renewing();
+    let (service, mut server) = alone(script.clone());
+    let (pieces, mut taken) = tokio::sync::mpsc::channel(2);
+    let frames = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
+    let rpc = Rpc::new(tonic::body::Body::new(StreamBody::new(frames)));
+    let piece = |text: &'static str| Ok::<_, Status>(http_body::Frame::data(text.into()));
+    // One piece is there when the call begins, another comes later.
+    pieces.send(piece("one, ")).await.expect("there is room");
+    let (result, ()) = tokio::join!(service.oneshot(rpc), async {
+        let (rpc, answer) = server.asked().await;
+        pieces.send(piece("two")).await.expect("it is read");
+        drop(pieces);
+        assert_eq!(bytes(rpc).await, "one, two");
+        answer.send_response(refused().into_http());
+        server.asked_nothing_more(()).await;
+    });
+    let head = result.expect("the refusal is a response").into_parts().0;
+    let status = Status::from_header_map(&head.headers).expect("with a status");
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert_eq!(script.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_own_address_is_exposed_is_not_sent() {
+    let script = renewing();
+    let (service, server) = alone(script.clone());
+    let mut rpc = Rpc::default();
+    *rpc.uri_mut() = Uri::from_static("http://gateway.example/some.Service/Method");
+    let status = service.oneshot(rpc).await.expect_err("exposed");
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("plaintext"), "{status}");
+    server.asked_nothing_more(()).await;
+    assert_eq!(script.asked(), 0);
+}

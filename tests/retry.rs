@@ -1,0 +1,336 @@
+//! Which failed calls are tried again, how often, after what wait, and with what request.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::{ApiGateway, CallOptions};
+use common::{NAME, done, grpc, talk};
+use http_body_util::{BodyExt as _, Empty};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+use tower::ServiceExt as _;
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+async fn create(client: &ApiGateway) -> Result<Operation, Status> {
+    let request = CreateApiRequest {
+        parent: "projects/p/locations/global".into(),
+        api_id: "a".into(),
+        api: None,
+    };
+    let created = client.service().create_api(request).await;
+    created.map(tonic::Response::into_inner)
+}
+
+async fn bytes(rpc: Rpc) -> bytes::Bytes {
+    let collected = rpc.into_body().collect().await;
+    collected.expect("the body is whole").to_bytes()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_is_tried_five_times_with_the_same_bytes_and_headers() {
+    let (client, mut server) = talk(|it| it);
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let mut first = None;
+        for attempt in 1..=5 {
+            let (mut rpc, answer) = server.asked().await;
+            rpc.headers_mut().remove("grpc-timeout");
+            let asked = (rpc.uri().clone(), rpc.headers().clone(), bytes(rpc).await);
+            assert!(!asked.2.is_empty());
+            assert_eq!(*first.get_or_insert(asked.clone()), asked, "{attempt}");
+            answer.send_error(Status::unavailable(format!("away {attempt}")));
+        }
+    });
+    let error = result.expect_err("every attempt failed");
+    assert!(
+        error.to_string().ends_with("unavailable: away 5"),
+        "{error}"
+    );
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_succeeds_with_its_first_good_attempt() {
+    let (client, mut server) = talk(|it| it);
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server
+            .asked()
+            .await
+            .1
+            .send_error(Status::unavailable("away"));
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("the second attempt succeeded").done);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_code_of_the_policy_is_told_at_once() {
+    let codes = [
+        Code::Internal,
+        Code::Unknown,
+        Code::NotFound,
+        Code::Aborted,
+        Code::ResourceExhausted,
+        Code::DeadlineExceeded,
+        Code::PermissionDenied,
+    ];
+    for code in codes {
+        let (client, mut server) = talk(|it| it);
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            server.asked().await.1.send_error(Status::new(code, "no"));
+        });
+        assert_eq!(result.expect_err("refused").code(), Some(code));
+        server.asked_nothing_more(client).await;
+    }
+}
+
+/// UNAVAILABLE, to be tried again after a while.
+fn come_back_in(wait: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(wait));
+    Status::with_error_details(Code::Unavailable, "come back", details)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_delay_raises_the_wait() {
+    let (client, mut server) = talk(|it| it);
+    let began = Instant::now();
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_error(come_back_in(secs(3)));
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("the second attempt succeeded").done);
+    assert_eq!(began.elapsed(), secs(3));
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_delay_of_the_servers_the_wait_is_below_the_policys() {
+    let (client, mut server) = talk(|it| it);
+    let began = Instant::now();
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server
+            .asked()
+            .await
+            .1
+            .send_error(Status::unavailable("away"));
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("the second attempt succeeded").done);
+    assert!(began.elapsed() <= Duration::from_millis(500));
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_beyond_the_deadline_is_not_begun_and_the_real_error_told() {
+    let (client, mut server) = talk(|it| it);
+    let began = Instant::now();
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_error(come_back_in(secs(10)));
+    });
+    let error = result.expect_err("there is no time for a second attempt");
+    assert!(error.is_unavailable() && !error.is_timeout(), "{error}");
+    assert_eq!(began.elapsed(), secs(0));
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_may_have_been_processed_is_sent_once() {
+    for code in [Code::Unavailable, Code::Unknown] {
+        let (client, mut server) = talk(|it| it);
+        let (result, ()) = tokio::join!(create(&client), async {
+            server
+                .asked()
+                .await
+                .1
+                .send_error(Status::new(code, "who knows"));
+        });
+        assert_eq!(result.expect_err("it failed").code(), code);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_declared_idempotent_is_tried_again_on_the_codes_of_its_policy() {
+    for code in [Code::Unavailable, Code::Unknown] {
+        let mut options = CallOptions::default();
+        options.idempotent = Some(true);
+        let (client, mut server) = talk(|it| it.call_options(options));
+        let (result, ()) = tokio::join!(create(&client), async {
+            server
+                .asked()
+                .await
+                .1
+                .send_error(Status::new(code, "who knows"));
+            server.asked().await.1.send_response(done());
+        });
+        assert!(result.expect("the second attempt succeeded").done);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_declared_not_idempotent_is_sent_once() {
+    let mut options = CallOptions::default();
+    options.idempotent = Some(false);
+    let (client, mut server) = talk(|it| it.call_options(options));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server
+            .asked()
+            .await
+            .1
+            .send_error(Status::unavailable("away"));
+    });
+    assert!(result.expect_err("it failed").is_unavailable());
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_the_server_certainly_did_not_begin_is_tried_again() {
+    let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    let errors: [Box<dyn std::error::Error + Send + Sync>; 2] = [
+        Box::new(tonic::ConnectError(Box::new(refused()))),
+        Box::new(h2::Error::from(h2::Reason::REFUSED_STREAM)),
+    ];
+    for error in errors {
+        let (client, mut server) = talk(|it| it);
+        let (result, ()) = tokio::join!(create(&client), async {
+            server.asked().await.1.send_error(error);
+            server.asked().await.1.send_response(done());
+        });
+        assert!(result.expect("the second attempt succeeded").done);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_connection_broke_in_flight_is_sent_once() {
+    let reset = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let errors: [Box<dyn std::error::Error + Send + Sync>; 2] = [
+        Box::new(reset()),
+        Box::new(h2::Error::from(h2::Reason::INTERNAL_ERROR)),
+    ];
+    for error in errors {
+        let (client, mut server) = talk(|it| it);
+        let (result, ()) = tokio::join!(create(&client), async {
+            server.asked().await.1.send_error(error);
+        });
+        result.expect_err("it broke");
+        server.asked_nothing_more(client).await;
+    }
+}
+
+/// Three attempts with hardly a wait between them.
+const QUICK: RetryPolicy = RetryPolicy {
+    max_attempts: Some(3),
+    initial_backoff: Duration::from_millis(1),
+    max_backoff: Duration::from_millis(1),
+    ..RetryPolicy::DEFAULT
+};
+
+#[tokio::test]
+async fn a_create_to_a_closed_port_is_tried_again_for_it_was_not_sent() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    drop(listener);
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let count = tower::util::MapRequestLayer::new(move |rpc: Rpc| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        rpc
+    });
+    let builder = ApiGateway::builder().endpoint(format!("http://{address}"));
+    let builder = builder.retry(QUICK).with_attempt_layer(count);
+    let client = builder.build().expect("the settings are valid");
+    let error = apigateway_grpc::Error::from(create(&client).await.expect_err("it is closed"));
+    assert!(
+        error.is_connect() && error.is_unsent() && error.is_unavailable(),
+        "{error}"
+    );
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+    assert_eq!(attempts.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_is_found_in_the_head_and_in_the_trailers() {
+    let status = || Status::unavailable("away");
+    let in_trailers = || {
+        let trailers = status().into_http::<()>().into_parts().0.headers;
+        let body = Empty::new().with_trailers(std::future::ready(Some(Ok(trailers))));
+        grpc(tonic::body::Body::new(body))
+    };
+    let (client, mut server) = talk(|it| it);
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_response(status().into_http());
+        server.asked().await.1.send_response(in_trailers());
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("the third attempt succeeded").done);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_is_once() {
+    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let refused = tonic::ConnectError("refused".into());
+        server.asked().await.1.send_error(refused);
+    });
+    assert!(result.expect_err("it failed").is_unsent());
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_not_answered_with_a_storm() {
+    const CALLS: usize = 1000;
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let down = tower::service_fn(move |_: Rpc| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Err::<Reply, _>(Status::unavailable("down")))
+    });
+    let builder = ApiGateway::builder().with_transport(down).anonymous();
+    let client = builder.build().expect("the settings are valid");
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..CALLS {
+        let client = client.clone();
+        calls.spawn(async move { client.get_operation(NAME).await });
+    }
+    for result in calls.join_all().await {
+        assert!(result.expect_err("it is down").is_unavailable());
+    }
+    let further = attempts.load(Ordering::Relaxed) - CALLS;
+    // A fifth of the calls, and ten a second over ten seconds; without a budget it were 4000.
+    assert!((1..=CALLS / 5 + 100).contains(&further), "{further}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_of_another_service_passes_once_and_its_body_streams() {
+    let (client, mut server) = talk(|it| it);
+    let (pieces, mut taken) = tokio::sync::mpsc::channel(1);
+    let frames = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
+    let body = http_body_util::StreamBody::new(frames);
+    let mut rpc = Rpc::new(tonic::body::Body::new(body));
+    *rpc.uri_mut() = "/some.Other/Method".parse().expect("a path");
+    let (result, ()) = tokio::join!(client.stack().oneshot(rpc), async {
+        // The call arrives before its body has begun.
+        let (rpc, answer) = server.asked().await;
+        let piece = Ok::<_, Status>(http_body::Frame::data("a piece".into()));
+        pieces.send(piece).await.expect("it is read");
+        drop(pieces);
+        assert_eq!(bytes(rpc).await, "a piece");
+        answer.send_error(Status::unavailable("away"));
+    });
+    assert_eq!(result.expect_err("away").code(), Code::Unavailable);
+    server.asked_nothing_more(client).await;
+}

@@ -1,0 +1,246 @@
+//! No header, token or key in errors, spans, logs or `Debug`: everything emitted is searched for them.
+#![cfg(feature = "auth")]
+
+mod common;
+#[path = "common/credentials.rs"]
+mod credentials;
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use apigateway_grpc::layer::auth::AuthLayer;
+use apigateway_grpc::{ApiGateway, Error};
+use common::{NAME, done, talk};
+use credentials::{Answer, Script};
+use http::Uri;
+use tonic::Status;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// What must never be seen; no other text of the tests has it in it.
+const SECRET: &str = "s3cr3t";
+const TOKEN: &str = "ya29.s3cr3t-token";
+
+/// Everything that was logged, and every text that a test adds.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<String>>);
+
+impl io::Write for Seen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Seen {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Seen {
+    fn add(&self, text: &str) {
+        self.0.lock().expect("whole").push_str(text);
+    }
+
+    /// All that an error can be made to say.
+    fn add_error(&self, error: &Error) {
+        let mut text = format!("{error}\n{error:?}\n{error:#?}\n");
+        let mut source = std::error::Error::source(error);
+        while let Some(error) = source {
+            write!(text, "{error}\n{error:?}\n").expect("a string takes it all");
+            source = error.source();
+        }
+        self.add(&text);
+    }
+
+    /// Logs of this thread go here, to the last detail, until the guard is dropped.
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+            .with_writer(self.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn is_clean(&self, but_has: &str) {
+        let text = self.0.lock().expect("whole");
+        assert!(text.contains(but_has), "nothing was captured: {text}");
+        for line in text.lines() {
+            assert!(!line.contains(SECRET), "{line}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_over_a_given_transport_show_no_secret() {
+    let seen = Seen::default();
+    let _guard = seen.capture();
+    let script = || {
+        Script::new(|number| match number {
+            1 => Answer::New(vec![
+                ("authorization", "Bearer s3cr3t-1"),
+                ("x-goog-api-key", "s3cr3t-2"),
+                ("x-of-the-credentials", "s3cr3t-3"),
+            ]),
+            2 => Answer::New(vec![("authorization", "Bearer s3cr3t-4")]),
+            _ => Answer::Same,
+        })
+    };
+    let clients = [
+        (talk(|it| it.credentials(script())), 3),
+        (talk(|it| it.access_token(TOKEN)), 2),
+        (talk(|it| it.api_key("s3cr3t-key")), 2),
+    ];
+    // The scripted credentials have others when they are refused, and are sent once more.
+    for ((client, mut server), sendings) in clients {
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            let (rpc, answer) = server.asked().await;
+            seen.add(&format!("{rpc:?}\n{:?}\n", rpc.headers()));
+            answer.send_error(Status::unavailable("away"));
+            for _ in 1..sendings {
+                let (_, answer) = server.asked().await;
+                answer.send_error(Status::unauthenticated("who are you"));
+            }
+        });
+        seen.add_error(&result.expect_err("refused"));
+        seen.add(&format!("{client:?} {:?}\n", client.stack()));
+        seen.add(&format!(
+            "{:?} {:?}\n",
+            client.service(),
+            client.operations()
+        ));
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            server.asked().await.1.send_response(done());
+        });
+        seen.add(&format!("{:?}\n", result.expect("answered")));
+        server.asked_nothing_more(client).await;
+    }
+    seen.is_clean("sending once more");
+}
+
+/// Answers every call with a refusal over HTTP/2, on a port of this machine.
+async fn refusing() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.expect("a client comes");
+        let mut peer = h2::server::handshake(socket).await.expect("it is HTTP/2");
+        while let Some(Ok((_, mut answer))) = peer.accept().await {
+            let refusal = Status::unauthenticated("who are you").into_http::<()>();
+            answer.send_response(refusal, true).expect("it is open");
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn calls_over_the_wire_show_no_secret_at_the_lowest_level_of_any_crate() {
+    let seen = Seen::default();
+    let _guard = seen.capture();
+    let builder = ApiGateway::builder().endpoint(format!("http://{}", refusing().await));
+    let client = builder.access_token(TOKEN).quota_project("payer").build();
+    let client = client.expect("the settings are valid");
+    let error = client.get_operation(NAME).await.expect_err("refused");
+    assert!(error.is_auth(), "{error}");
+    seen.add_error(&error);
+    seen.is_clean("h2::");
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn calls_over_rest_show_no_secret_at_the_lowest_level_of_any_crate() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let seen = Seen::default();
+    let _guard = seen.capture();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let builder = ApiGateway::builder().endpoint(format!("http://{address}"));
+    let builder = builder.transport(apigateway_grpc::Transport::Rest);
+    let client = builder.access_token(TOKEN).build().expect("valid");
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let (mut socket, _) = listener.accept().await.expect("the client comes");
+        let mut request = [0; 4096];
+        let read = socket.read(&mut request).await.expect("it asks");
+        assert!(String::from_utf8_lossy(&request[..read]).contains(TOKEN));
+        let answer = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}";
+        socket.write_all(answer).await.expect("it listens");
+    });
+    let error = result.expect_err("refused");
+    assert!(error.is_auth(), "{error}");
+    seen.add_error(&error);
+    seen.is_clean("hyper");
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_show_no_secret_in_debug_or_in_what_refuses_them() {
+    let seen = Seen::default();
+    let _guard = seen.capture();
+    let builder = || ApiGateway::builder().endpoint("https://gateway.example");
+    seen.add(&format!("{:?}\n", builder().access_token(TOKEN)));
+    seen.add(&format!("{:?}\n", builder().api_key("s3cr3t-key")));
+    let identity = builder().client_identity("s3cr3t-chain", "s3cr3t-key");
+    seen.add(&format!("{:?}\n", identity.ca_certificates("s3cr3t")));
+    let layer = AuthLayer::new(
+        Script::new(|_| Answer::Hangs),
+        &Uri::from_static("https://gateway.example"),
+    );
+    seen.add(&format!("{:?}\n", layer.expect("it is encrypted")));
+    let refused = [
+        builder().access_token("s3cr3t\n-token").build(),
+        ApiGateway::builder()
+            .endpoint("https://me:s3cr3t@h")
+            .build(),
+        ApiGateway::builder()
+            .endpoint("http://me:s3cr3t@h")
+            .access_token(TOKEN)
+            .build(),
+        ApiGateway::builder()
+            .endpoint("http://gateway.example")
+            .access_token(TOKEN)
+            .build(),
+        builder()
+            .client_identity("s3cr3t-chain", "s3cr3t-key")
+            .anonymous()
+            .build(),
+        builder().ca_certificates("s3cr3t").anonymous().build(),
+    ];
+    for refused in refused {
+        // Without TLS, what TLS alone needs is not looked at.
+        if let Err(error) = refused {
+            seen.add_error(&error);
+        }
+    }
+    seen.is_clean("gateway.example");
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_fail_show_no_secret() {
+    let seen = Seen::default();
+    let _guard = seen.capture();
+    let script = Script::new(|number| match number {
+        1 => credentials::token("Bearer s3cr3t"),
+        _ => Answer::Fails(false, "revoked"),
+    });
+    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let (_, answer) = server.asked().await;
+        answer.send_error(Status::unauthenticated("who are you"));
+    });
+    seen.add_error(&result.expect_err("refused"));
+    tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+    let error = client.get_operation(NAME).await.expect_err("revoked");
+    seen.add_error(&error);
+    assert_eq!(script.asked(), 3);
+    seen.is_clean("revoked");
+}

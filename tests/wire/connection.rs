@@ -1,0 +1,257 @@
+//! Connections: lazy, dead, silent, with what is not gRPC at their end, and asked whether they live. Those
+//! that break are in `interruption.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::tonic::Code;
+use apigateway_grpc::{ApiGateway, Builder};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::frames::{self, Peer};
+use crate::http2::{Answer, NAME, Server};
+
+pub(crate) fn builder(endpoint: impl Into<String>) -> Builder {
+    ApiGateway::builder().endpoint(endpoint).anonymous()
+}
+
+/// A client that tries each call once.
+pub(crate) fn once(endpoint: impl Into<String>) -> ApiGateway {
+    let builder = builder(endpoint).retry(RetryPolicy::NEVER);
+    builder.build().expect("valid")
+}
+
+pub(crate) async fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it listens");
+    (listener, format!("http://{address}"))
+}
+
+#[tokio::test]
+async fn a_client_connects_with_its_first_call_and_keeps_the_connection() {
+    let server = Server::start(|_| Answer::Operation).await;
+    let client = once(server.endpoint());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.connections(), 0);
+    for calls in 1..=3 {
+        client
+            .clone()
+            .get_operation(NAME)
+            .await
+            .expect("an operation");
+        assert_eq!((server.connections(), server.calls()), (1, calls));
+    }
+}
+
+#[tokio::test]
+async fn a_dead_port_is_one_error_that_names_the_address_and_the_operation() {
+    let (listener, endpoint) = listener().await;
+    drop(listener);
+    let error = once(&endpoint)
+        .get_operation(NAME)
+        .await
+        .expect_err("nobody listens");
+    let text = error.to_string();
+    assert!(
+        error.is_connect() && error.is_unsent() && error.is_unavailable(),
+        "{text}"
+    );
+    let expected = format!(
+        "get operation {NAME}: unavailable: cannot connect to {endpoint}: Connection refused"
+    );
+    assert!(text.starts_with(&expected), "{text}");
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_exist_is_one_error_that_names_it() {
+    let error = once("http://no-such-host.invalid:1")
+        .get_operation(NAME)
+        .await;
+    let error = error.expect_err("RFC 6761 says so");
+    assert!(error.is_connect(), "{error}");
+    let expected = "unavailable: cannot connect to http://no-such-host.invalid:1: ";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn a_dead_port_is_told_alike_over_rest() {
+    let (listener, endpoint) = listener().await;
+    drop(listener);
+    let rest = builder(&endpoint).transport(apigateway_grpc::Transport::Rest);
+    let client = rest.retry(RetryPolicy::NEVER).build().expect("valid");
+    let error = client
+        .get_operation(NAME)
+        .await
+        .expect_err("nobody listens");
+    assert!(error.is_connect() && error.is_unsent(), "{error}");
+    let expected = format!(
+        "get operation {NAME}: unavailable: cannot connect to {endpoint}: Connection refused"
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_grpc_is_one_clear_error() {
+    let cases = [
+        (200, "text/html", Code::Unknown),
+        (404, "text/plain", Code::Unimplemented),
+        (403, "application/json", Code::PermissionDenied),
+        (502, "text/html", Code::Unavailable),
+    ];
+    for (http, media, code) in cases {
+        let server = Server::start(move |_| Answer::Page(http, media, "<html>")).await;
+        let error = once(server.endpoint())
+            .get_operation(NAME)
+            .await
+            .expect_err("a page");
+        assert_eq!(error.code(), Some(code), "{error}");
+        let why = format!("the server answered HTTP {http} with {media}, which is not gRPC");
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("get operation {NAME}: ")),
+            "{error}"
+        );
+        assert!(error.to_string().ends_with(&why), "{error}");
+        assert!(!error.is_unsent());
+    }
+}
+
+#[tokio::test]
+async fn a_status_is_taken_as_the_server_says_it() {
+    for code in 1..=16 {
+        let server = Server::start(move |_| Answer::Status(code)).await;
+        let error = once(server.endpoint())
+            .get_operation(NAME)
+            .await
+            .expect_err("a status");
+        assert_eq!(error.code(), Some(Code::from(i32::from(code))));
+        assert!(!error.is_unsent() && !error.is_connect());
+    }
+    // A number beyond the known ones is no success.
+    let server = Server::start(|_| Answer::Status(77)).await;
+    let error = once(server.endpoint())
+        .get_operation(NAME)
+        .await
+        .expect_err("a status");
+    assert_eq!(error.code(), Some(Code::Unknown));
+}
+
+#[tokio::test]
+async fn a_server_that_accepts_and_is_silent_costs_the_deadline_and_no_more() {
+    let (_silent, endpoint) = listener().await;
+    let silent_call = Server::start(|_| Answer::Silence).await;
+    for endpoint in [endpoint, silent_call.endpoint()] {
+        let client = builder(endpoint)
+            .timeout(Duration::from_millis(200))
+            .build()
+            .expect("valid");
+        let began = Instant::now();
+        let error = client.get_operation(NAME).await.expect_err("silence");
+        assert!(error.is_timeout(), "{error}");
+        assert!(
+            (200..2000).contains(&began.elapsed().as_millis()),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+    assert_eq!(silent_call.calls(), 1);
+}
+
+#[tokio::test]
+async fn connecting_has_a_timeout_of_its_own() {
+    // On Linux, a listener whose queue is full drops further connections on the floor.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("it listens");
+    let mut filling = Vec::new();
+    for _ in 0..64 {
+        let connected = TcpStream::connect(address);
+        match tokio::time::timeout(Duration::from_millis(100), connected).await {
+            Ok(connected) => filling.push(connected),
+            Err(_) => break,
+        }
+    }
+    assert!(filling.len() < 64, "the queue is never full here");
+    let builder = builder(format!("http://{address}")).connect_timeout(Duration::from_millis(150));
+    let client = builder.retry(RetryPolicy::NEVER).build().expect("valid");
+    let began = Instant::now();
+    let error = client.get_operation(NAME).await.expect_err("no connection");
+    assert!(error.is_connect() && error.is_unsent(), "{error}");
+    let expected = format!("cannot connect to http://{address}: no connection within 150ms");
+    assert!(error.to_string().contains(&expected), "{error}");
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_connection_is_pinged_with_a_call_in_flight_and_given_up_if_it_is_dead() {
+    let (listener, endpoint) = listener().await;
+    let pings = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(answer_three_pings(listener, Arc::clone(&pings)));
+    let interval = Duration::from_millis(100);
+    let builder = builder(endpoint)
+        .keepalive(interval, interval)
+        .retry(RetryPolicy::NEVER);
+    let client = builder.build().expect("valid");
+    let began = Instant::now();
+    let error = client.get_operation(NAME).await.expect_err("it is dead");
+    assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(pings.load(Ordering::SeqCst), 4);
+}
+
+async fn answer_three_pings(listener: TcpListener, pings: Arc<AtomicUsize>) -> std::io::Result<()> {
+    let mut peer = Peer::new(listener.accept().await?.0).await?;
+    loop {
+        let frame = peer.read().await?;
+        if frame.is_ping() && pings.fetch_add(1, Ordering::SeqCst) < 3 {
+            peer.acknowledge(&frame).await?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_not_pinged() {
+    let server = Server::start(|_| Answer::Operation).await;
+    let (proxy, endpoint) = listener().await;
+    let pings = Arc::new(AtomicUsize::new(0));
+    let (address, counted) = (server.address, Arc::clone(&pings));
+    // Stands between, and reads what the client sends.
+    tokio::spawn(async move {
+        let (client, _) = proxy.accept().await?;
+        let server = TcpStream::connect(address).await?;
+        frames::relay(client, server, move |frame| {
+            if frame.is_ping() {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+        .await
+    });
+    let interval = Duration::from_millis(50);
+    let builder = builder(endpoint).keepalive(interval, interval);
+    let client = builder.build().expect("valid");
+    client.get_operation(NAME).await.expect("an operation");
+    // The measurement of the window is a ping too, and comes with the reply.
+    tokio::time::sleep(interval / 2).await;
+    let during = pings.load(Ordering::SeqCst);
+    tokio::time::sleep(8 * interval).await;
+    assert_eq!(pings.load(Ordering::SeqCst), during);
+    client
+        .get_operation(NAME)
+        .await
+        .expect("the same connection");
+}

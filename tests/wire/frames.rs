@@ -1,0 +1,116 @@
+//! HTTP/2 frame by frame, for what no proper server does (RFC 9113 §4.1).
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+pub(crate) const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+
+const ACK: u8 = 1;
+
+/// A connection whose preface was read and answered.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    stream: TcpStream,
+}
+
+#[derive(Debug)]
+pub(crate) struct Frame {
+    head: [u8; 9],
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    fn kind(&self) -> u8 {
+        self.head[3]
+    }
+
+    /// Whether it is a PING that wants an answer.
+    pub(crate) fn is_ping(&self) -> bool {
+        self.kind() == PING && self.head[4] & ACK == 0
+    }
+}
+
+impl Peer {
+    pub(crate) async fn new(mut stream: TcpStream) -> io::Result<Self> {
+        let mut preface = [0; 24];
+        stream.read_exact(&mut preface).await?;
+        let mut peer = Self { stream };
+        peer.write(SETTINGS, 0, &[]).await?;
+        Ok(peer)
+    }
+
+    pub(crate) async fn read(&mut self) -> io::Result<Frame> {
+        read(&mut self.stream).await
+    }
+
+    /// Reads up to a frame of this kind.
+    pub(crate) async fn read_to(&mut self, kind: u8) -> io::Result<Frame> {
+        loop {
+            let frame = self.read().await?;
+            if frame.kind() == kind {
+                return Ok(frame);
+            }
+        }
+    }
+
+    pub(crate) async fn write(&mut self, kind: u8, flags: u8, payload: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
+        let head = [length[1], length[2], length[3], kind, flags, 0, 0, 0, 0];
+        self.stream.write_all(&head).await?;
+        self.stream.write_all(payload).await
+    }
+
+    pub(crate) async fn acknowledge(&mut self, ping: &Frame) -> io::Result<()> {
+        self.write(PING, ACK, &ping.payload).await
+    }
+
+    /// Says that no stream was processed, and ends cleanly.
+    pub(crate) async fn go_away(&mut self, reason: h2::Reason) -> io::Result<()> {
+        let payload = [0_u32.to_be_bytes(), u32::from(reason).to_be_bytes()].concat();
+        self.write(GOAWAY, 0, &payload).await?;
+        self.stream.shutdown().await
+    }
+}
+
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Frame> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; usize::try_from(length).expect("24 bits")];
+    stream.read_exact(&mut payload).await?;
+    Ok(Frame { head, payload })
+}
+
+/// Passes bytes both ways, and shows each frame that the client sends.
+pub(crate) async fn relay(
+    client: TcpStream,
+    server: TcpStream,
+    show: impl Fn(&Frame),
+) -> io::Result<()> {
+    let (from_client, mut to_client) = client.into_split();
+    let (mut from_server, to_server) = server.into_split();
+    let downstream = tokio::io::copy(&mut from_server, &mut to_client);
+    tokio::try_join!(upstream(from_client, to_server, show), downstream).map(drop)
+}
+
+async fn upstream(
+    mut client: OwnedReadHalf,
+    mut server: OwnedWriteHalf,
+    show: impl Fn(&Frame),
+) -> io::Result<()> {
+    let mut preface = [0; 24];
+    client.read_exact(&mut preface).await?;
+    server.write_all(&preface).await?;
+    loop {
+        let frame = read(&mut client).await?;
+        server.write_all(&frame.head).await?;
+        server.write_all(&frame.payload).await?;
+        show(&frame);
+    }
+}

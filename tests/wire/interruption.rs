@@ -1,0 +1,140 @@
+//! Calls whose connection ends under them: which are tried again, and that a later connection serves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+use apigateway_grpc::tonic::Code;
+use tokio::net::TcpSocket;
+
+use crate::connection::{builder, listener, once};
+use crate::frames::{self, Peer};
+use crate::http2::{Answer, NAME, Server, serve};
+
+fn create() -> CreateApiRequest {
+    CreateApiRequest {
+        parent: "projects/p/locations/global".into(),
+        api_id: "a".into(),
+        api: None,
+    }
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_tried_again_even_for_a_create() {
+    let server = Server::start(|call| match call {
+        1 | 2 => Answer::Reset(h2::Reason::REFUSED_STREAM),
+        _ => Answer::Operation,
+    })
+    .await;
+    let client = builder(server.endpoint())
+        .retry(quick())
+        .build()
+        .expect("valid");
+    let created = client.service().create_api(create()).await;
+    assert_eq!(created.expect("started").into_inner().name, NAME);
+    assert_eq!((server.calls(), server.connections()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_reset_in_the_middle_is_not_tried_again_for_a_create() {
+    let server = Server::start(|_| Answer::Reset(h2::Reason::INTERNAL_ERROR)).await;
+    let client = builder(server.endpoint())
+        .retry(quick())
+        .build()
+        .expect("valid");
+    let status = client
+        .service()
+        .create_api(create())
+        .await
+        .expect_err("a reset");
+    assert_eq!(status.code(), Code::Internal);
+    assert_eq!(server.calls(), 1);
+}
+
+/// The delays of a test.
+fn quick() -> RetryPolicy {
+    RetryPolicy {
+        initial_backoff: Duration::from_millis(1),
+        max_backoff: Duration::from_millis(1),
+        ..RetryPolicy::DEFAULT
+    }
+}
+
+/// Answers the first connections as given, and the calls of all later ones.
+async fn then_proper<F>(
+    first: impl Fn(Peer) -> F + Send + Sync + 'static,
+    times: usize,
+) -> (String, Arc<AtomicUsize>)
+where
+    F: Future<Output = std::io::Result<()>> + Send,
+{
+    let (listener, endpoint) = listener().await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if counted.fetch_add(1, Ordering::SeqCst) < times {
+                first(Peer::new(stream).await?).await?;
+            } else {
+                tokio::spawn(serve(stream, |_| Answer::Operation));
+            }
+        }
+        std::io::Result::Ok(())
+    });
+    (endpoint, connections)
+}
+
+#[tokio::test]
+async fn a_clean_goaway_before_the_call_was_read_is_tried_again_even_for_a_create() {
+    let goes_away = |mut peer: Peer| async move {
+        peer.read_to(frames::HEADERS).await?;
+        peer.go_away(h2::Reason::NO_ERROR).await
+    };
+    let (endpoint, connections) = then_proper(goes_away, 2).await;
+    let client = builder(endpoint).retry(quick()).build().expect("valid");
+    let created = client.service().create_api(create()).await;
+    assert_eq!(created.expect("started").into_inner().name, NAME);
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_flight_is_tried_again_for_a_read_alone() {
+    let breaks = |mut peer: Peer| async move { peer.read_to(frames::HEADERS).await.map(drop) };
+    let (endpoint, connections) = then_proper(breaks, 2).await;
+    let client = builder(endpoint).retry(quick()).build().expect("valid");
+    let status = client
+        .service()
+        .create_api(create())
+        .await
+        .expect_err("it broke");
+    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(
+        connections.load(Ordering::SeqCst),
+        1,
+        "it may have been processed"
+    );
+    client.get_operation(NAME).await.expect("once more");
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_client_finds_a_server_that_was_restarted_on_its_port() {
+    let server = Server::start(|_| Answer::Operation).await;
+    let (address, client) = (server.address, once(server.endpoint()));
+    client.get_operation(NAME).await.expect("an operation");
+    drop(server);
+    // The connection's end takes a moment to be seen.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let error = client.get_operation(NAME).await.expect_err("it is gone");
+    assert!(error.is_unavailable(), "{error}");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    socket.bind(address).expect("the same port");
+    let server = Server::on(socket.listen(16).expect("it listens"), |_| {
+        Answer::Operation
+    });
+    client.get_operation(NAME).await.expect("the new server");
+    assert_eq!(server.calls(), 1);
+}

@@ -1,0 +1,32 @@
+//! The wire itself, on real sockets on port 0: HTTP/JSON as the contract has it, the fallback to it, TLS,
+//! and connections that break. One binary, so that its servers are written once.
+
+#[cfg(feature = "rest")]
+mod call;
+#[cfg(feature = "rest")]
+mod http1;
+
+mod connection;
+#[cfg(feature = "rest")]
+mod fallback;
+mod frames;
+mod http2;
+mod interruption;
+#[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
+mod no_tls;
+#[cfg(feature = "rest")]
+mod rest_bodies;
+#[cfg(feature = "rest")]
+mod rest_errors;
+#[cfg(feature = "rest")]
+mod rest_mixins;
+#[cfg(feature = "rest")]
+mod rest_replies;
+#[cfg(feature = "rest")]
+mod rest_requests;
+#[cfg(feature = "rest")]
+mod rest_service;
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+mod tls;
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+mod tls_server;

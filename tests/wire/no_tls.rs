@@ -1,0 +1,37 @@
+//! Builds without TLS, or without a provider for it: an `https` address is refused when the client is
+//! built, with the features to enable, and never by a panic in a task.
+
+use apigateway_grpc::ApiGateway;
+
+#[tokio::test]
+async fn an_https_address_is_refused_with_the_features_to_enable() {
+    for endpoint in [None, Some("https://127.0.0.1:1"), Some("example.com:443")] {
+        let builder = ApiGateway::builder().anonymous();
+        let built = match endpoint {
+            Some(endpoint) => builder.endpoint(endpoint).build(),
+            None => builder.build(),
+        };
+        let error = built.expect_err("there is no TLS");
+        assert!(error.is_configuration(), "{error}");
+        let text = error.to_string();
+        let why = if cfg!(feature = "tls") {
+            "no rustls provider"
+        } else {
+            "this build has no TLS"
+        };
+        assert!(
+            text.contains(why) && text.contains("`tls-aws-lc`"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_plaintext_address_needs_no_tls() {
+    let builder = ApiGateway::builder()
+        .endpoint("http://127.0.0.1:1")
+        .anonymous();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _inside = runtime.enter();
+    builder.build().expect("valid");
+}

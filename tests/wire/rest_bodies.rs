@@ -1,0 +1,217 @@
+//! How a reply over REST travels: compressed, cut off, too large, redirected, as gRPC after all, over
+//! kept connections.
+
+use std::io::Write as _;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::tonic::Code;
+use apigateway_grpc::{ApiGateway, Error, Transport};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::call::client;
+use crate::http1::{Server, json, reply};
+
+const NAME: &str = "projects/p/locations/l/operations/o";
+const OPERATION: &str = r#"{"name": "projects/p/locations/l/operations/o"}"#;
+
+async fn answered(reply: Vec<u8>) -> Result<Operation, Error> {
+    let server = Server::script([reply]).await;
+    client(&server).get_operation(NAME).await
+}
+
+/// What a client that takes at most 1000 bytes makes of it.
+async fn bounded(reply: Vec<u8>) -> Error {
+    let server = Server::script([reply]).await;
+    let client = ApiGateway::builder()
+        .endpoint(server.endpoint())
+        .transport(Transport::Rest)
+        .retry(RetryPolicy::NEVER)
+        .max_reply_size(1000)
+        .anonymous()
+        .build()
+        .expect("valid");
+    client.get_operation(NAME).await.expect_err("too large")
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+fn gzipped(body: &[u8]) -> Vec<u8> {
+    reply("200 OK\r\ncontent-encoding: gzip", body)
+}
+
+#[tokio::test]
+async fn gzip_is_asked_for_and_read() {
+    let server = Server::script([gzipped(&gzip(OPERATION.as_bytes()))]).await;
+    let read = client(&server).get_operation(NAME).await;
+    assert_eq!(read.expect("an operation").name, NAME);
+    assert_eq!(server.requests()[0].header("accept-encoding"), "gzip");
+}
+
+#[tokio::test]
+async fn an_error_body_may_be_compressed_too() {
+    let body = gzip(br#"{"error": {"status": "ABORTED", "message": "busy"}}"#);
+    let error = answered(reply("409 -\r\ncontent-encoding: gzip", &body))
+        .await
+        .expect_err("409");
+    assert_eq!(error.code(), Some(Code::Aborted));
+}
+
+#[tokio::test]
+async fn broken_gzip_and_unknown_encodings_are_clear_errors() {
+    let whole = gzip(OPERATION.as_bytes());
+    for body in [&whole[..whole.len() - 9], OPERATION.as_bytes(), &whole[..5]] {
+        let error = answered(gzipped(body)).await.expect_err("broken");
+        assert!(
+            error.to_string().contains("the reply's gzip is broken"),
+            "{error}"
+        );
+    }
+    let error = answered(reply("200 OK\r\ncontent-encoding: br", b"x"))
+        .await
+        .expect_err("br");
+    assert!(
+        error
+            .to_string()
+            .contains("content encoding `br`, which was not asked for"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_reply_over_the_cap_is_refused_whole_or_unpacked() {
+    let padded = format!("{{\"name\": \"n\"{}}}", " ".repeat(1_000_000));
+    let bomb = gzip(&vec![b' '; 50_000_000]);
+    assert!(gzip(padded.as_bytes()).len() < 10_000 && bomb.len() < 100_000);
+    let small_bomb = gzip(&vec![b' '; 500_000]);
+    assert!(
+        small_bomb.len() < 1000,
+        "it must pass the cap as it travels"
+    );
+    for reply in [
+        json(200, &padded),
+        gzipped(&small_bomb),
+        gzipped(&bomb),
+        json(503, &padded),
+    ] {
+        let error = bounded(reply).await;
+        assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("the reply is larger than 1000 bytes"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_length_is_bounded_too() {
+    let mut reply = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..100 {
+        reply.extend_from_slice(b"20\r\n                                \r\n");
+    }
+    let error = bounded(reply).await;
+    assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
+}
+
+#[tokio::test]
+async fn a_truncated_body_is_a_broken_connection() {
+    let mut cut = json(200, OPERATION);
+    cut.truncate(cut.len() - 5);
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"nam".to_vec();
+    for reply in [
+        cut,
+        chunked,
+        b"HTTP/1.1 200 OK\r\ncontent-le".to_vec(),
+        Vec::new(),
+    ] {
+        let error = answered(reply).await.expect_err("truncated");
+        assert!(error.is_unavailable(), "{error}");
+        assert!(!error.is_unsent(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_one_clear_error() {
+    for garbage in [
+        &b"\0\0\0\x04garbage\r\n\r\n"[..],
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+    ] {
+        let error = answered(garbage.to_vec()).await.expect_err("not HTTP");
+        assert!(error.is_unavailable(), "{error}");
+        assert!(
+            error.to_string().starts_with("get operation projects/p/"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Server::script([]).await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("{status} -\r\nlocation: {}/v1/{NAME}", elsewhere.endpoint());
+        let error = answered(reply(&location, b""))
+            .await
+            .expect_err("a redirect");
+        assert!(
+            error.to_string().contains(&format!("HTTP {status}")),
+            "{error}"
+        );
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_grpc_status_that_a_proxy_passes_on_is_taken() {
+    // Envoy's transcoder does so with details that it cannot put into JSON.
+    let head =
+        "200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 5\r\ngrpc-message: no%20such";
+    let error = answered(reply(head, b"")).await.expect_err("NOT_FOUND");
+    assert_eq!(error.code(), Some(Code::NotFound));
+    assert_eq!(error.status().expect("a call").message(), "no such");
+}
+
+#[tokio::test]
+async fn a_grpc_reply_without_a_status_is_an_error_and_no_panic() {
+    let heads = [
+        "200 OK\r\ncontent-type: application/grpc",
+        "200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: x",
+        "200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 0",
+        "200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 3\r\ngrpc-status-details-bin: %%%",
+    ];
+    for head in heads {
+        let error = answered(reply(head, b"")).await.expect_err(head);
+        assert!(error.code().is_some(), "{head}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn two_calls_share_a_connection() {
+    let server =
+        Server::script([json(200, OPERATION), json(404, "{}"), json(200, OPERATION)]).await;
+    let client = client(&server);
+    client.get_operation(NAME).await.expect("an operation");
+    client
+        .get_operation(NAME)
+        .await
+        .expect_err("a 404 is a reply like any other");
+    client
+        .clone()
+        .get_operation(NAME)
+        .await
+        .expect("an operation");
+    let connections: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.connection)
+        .collect();
+    assert_eq!(connections, [1, 1, 1]);
+}

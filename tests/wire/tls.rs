@@ -1,0 +1,265 @@
+//! TLS under both transports: whom it trusts, what it shows, what it speaks, and how it is told when it
+//! cannot be.
+
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::{ApiGateway, Builder, Error};
+use rustls::crypto::CryptoProvider;
+use tokio::net::TcpListener;
+
+use crate::http2::{self, Answer, NAME};
+use crate::tls_server::{Authority, Server};
+
+fn client(endpoint: &str) -> Builder {
+    ApiGateway::builder()
+        .endpoint(endpoint)
+        .retry(RetryPolicy::NEVER)
+        .anonymous()
+}
+
+/// A client of this server that trusts this authority.
+fn trusting(server: &Server, authority: &Authority) -> Builder {
+    client(&format!("https://{}", server.address)).ca_certificates(authority.pem())
+}
+
+async fn read(builder: Builder) -> Result<(), Error> {
+    let operation = builder.build().expect("valid").get_operation(NAME).await?;
+    assert_eq!(operation.name, NAME);
+    Ok(())
+}
+
+/// The error of a call that fails while connecting, as text.
+async fn refused(server: &Server, builder: Builder) -> String {
+    let error = read(builder).await.expect_err("no connection");
+    assert!(
+        error.is_connect() && error.is_unsent() && error.is_unavailable(),
+        "{error}"
+    );
+    let start = format!(
+        "get operation {NAME}: unavailable: cannot connect to https://{}: ",
+        server.address
+    );
+    let text = error.to_string();
+    text.strip_prefix(&start)
+        .unwrap_or_else(|| panic!("{text}"))
+        .to_owned()
+}
+
+#[tokio::test]
+async fn grpc_is_carried_over_tls_and_no_provider_is_installed_for_the_process() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, "127.0.0.1", &["h2"]).await;
+    let client = trusting(&server, &authority).build().expect("valid");
+    for _ in 0..2 {
+        client.get_operation(NAME).await.expect("an operation");
+    }
+    assert_eq!(server.connections(), 1);
+    assert!(CryptoProvider::get_default().is_none());
+}
+
+#[tokio::test]
+async fn a_host_name_is_checked_as_a_name() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, "localhost", &["h2"]).await;
+    let named = client(&format!("https://localhost:{}", server.address.port()));
+    read(named.ca_certificates(authority.pem()))
+        .await
+        .expect("an operation");
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_one_error_that_names_the_address() {
+    let server = Server::start(&Authority::new(), "127.0.0.1", &["h2"]).await;
+    let text = refused(&server, trusting(&server, &Authority::new())).await;
+    assert!(
+        text.contains("invalid peer certificate") && text.contains("UnknownIssuer"),
+        "{text}"
+    );
+}
+
+#[cfg(feature = "tls-webpki-roots")]
+#[tokio::test]
+async fn the_well_known_roots_do_not_trust_the_authority_of_a_test() {
+    let server = Server::start(&Authority::new(), "127.0.0.1", &["h2"]).await;
+    let text = refused(&server, client(&format!("https://{}", server.address))).await;
+    assert!(text.contains("invalid peer certificate"), "{text}");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, "example.test", &["h2"]).await;
+    let text = refused(&server, trusting(&server, &authority)).await;
+    assert!(
+        text.contains("invalid peer certificate") && text.contains("example.test"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn grpc_needs_http2_to_be_chosen() {
+    let authority = Authority::new();
+    let server = Server::start(&authority, "127.0.0.1", &["http/1.1"]).await;
+    let text = refused(&server, trusting(&server, &authority)).await;
+    assert!(text.contains("NoApplicationProtocol"), "{text}");
+    let server = Server::start(&authority, "127.0.0.1", &[]).await;
+    let text = refused(&server, trusting(&server, &authority)).await;
+    assert_eq!(text, "the peer did not choose HTTP/2 by ALPN");
+}
+
+#[tokio::test]
+async fn a_client_shows_its_identity_to_a_server_that_asks_for_it() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let server = Server::with(&authority, "127.0.0.1", &["h2"], Some(&clients)).await;
+    let (certificate, key) = clients.issue("client.test");
+    let with =
+        trusting(&server, &authority).client_identity(certificate.pem(), key.serialize_pem());
+    read(with).await.expect("an operation");
+    assert_eq!(server.connections(), 1);
+    let (certificate, key) = Authority::new().issue("client.test");
+    let foreign =
+        trusting(&server, &authority).client_identity(certificate.pem(), key.serialize_pem());
+    for builder in [trusting(&server, &authority), foreign] {
+        let error = read(builder).await.expect_err("refused");
+        assert!(error.is_unavailable(), "{error}");
+        assert!(error.to_string().contains("alert"), "{error}");
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_a_clear_error() {
+    let server = http2::Server::start(|_| Answer::Operation).await;
+    let error = read(
+        client(&format!("https://{}", server.address)).ca_certificates(Authority::new().pem()),
+    )
+    .await
+    .expect_err("it is plaintext");
+    let expected = format!("cannot connect to https://{}: ", server.address);
+    assert!(
+        error.is_connect() && error.to_string().contains(&expected),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_without_an_end_is_bounded_by_the_connect_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = silent.local_addr().expect("it listens");
+    let builder = client(&format!("https://{address}")).ca_certificates(Authority::new().pem());
+    let error = read(builder.connect_timeout(Duration::from_millis(100))).await;
+    let error = error.expect_err("silence");
+    let expected = format!("cannot connect to https://{address}: no connection within 100ms");
+    assert!(
+        error.is_connect() && error.to_string().contains(&expected),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_pem_text_is_refused_with_the_name_of_its_knob() {
+    let (certificate, key) = Authority::new().issue("client.test");
+    let (chain, key) = (certificate.pem(), key.serialize_pem());
+    let (other, _) = Authority::new().issue("client.test");
+    let pem = Authority::new().pem();
+    let broken = "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let builder = || client("https://127.0.0.1:1");
+    let trusted = || builder().ca_certificates(pem.clone());
+    let cases = [
+        ("ca_certificates: ", builder().ca_certificates("")),
+        ("ca_certificates: ", builder().ca_certificates(key.clone())),
+        ("ca_certificates: ", builder().ca_certificates(broken)),
+        (
+            "ca_certificates: ",
+            builder().ca_certificates(no_certificate),
+        ),
+        (
+            "client_identity: ",
+            trusted().client_identity("", key.clone()),
+        ),
+        (
+            "client_identity: ",
+            trusted().client_identity(broken, key.clone()),
+        ),
+        (
+            "client_identity: ",
+            trusted().client_identity(chain.clone(), ""),
+        ),
+        (
+            "client_identity: ",
+            trusted().client_identity(chain.clone(), chain.clone()),
+        ),
+        (
+            "client_identity: ",
+            trusted().client_identity(no_certificate, key.clone()),
+        ),
+        (
+            "client_identity: ",
+            trusted().client_identity(other.pem(), key.clone()),
+        ),
+    ];
+    for (index, (knob, builder)) in cases.into_iter().enumerate() {
+        let error = builder.build().expect_err("refused");
+        assert!(error.is_configuration(), "{index}: {error}");
+        assert!(error.to_string().starts_with(knob), "{index}: {error}");
+        assert!(
+            !error
+                .to_string()
+                .contains(key.lines().nth(1).expect("a line")),
+            "{error}"
+        );
+    }
+}
+
+#[cfg(feature = "rest")]
+mod rest {
+    use super::*;
+    use apigateway_grpc::Transport;
+
+    #[tokio::test]
+    async fn rest_is_carried_by_http2_and_by_http1_as_alpn_says_over_one_connection() {
+        let authority = Authority::new();
+        for alpn in [&["h2", "http/1.1"][..], &["http/1.1"], &[]] {
+            let server = Server::start(&authority, "127.0.0.1", alpn).await;
+            let client = trusting(&server, &authority).transport(Transport::Rest);
+            let client = client.build().expect("valid");
+            for _ in 0..2 {
+                let read = client.get_operation(NAME).await;
+                assert_eq!(read.expect("an operation").name, NAME, "{alpn:?}");
+            }
+            assert_eq!(server.connections(), 1, "{alpn:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_authority_is_told_alike_over_rest() {
+        let server = Server::start(&Authority::new(), "127.0.0.1", &["http/1.1"]).await;
+        let builder = trusting(&server, &Authority::new()).transport(Transport::Rest);
+        let text = refused(&server, builder).await;
+        assert!(text.contains("UnknownIssuer"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_choose_http2_is_called_over_rest() {
+        let authority = Authority::new();
+        for alpn in [&["http/1.1"][..], &[]] {
+            let server = Server::start(&authority, "127.0.0.1", alpn).await;
+            let client = trusting(&server, &authority).transport(Transport::GrpcWithRestFallback);
+            let client = client.build().expect("valid");
+            client.get_operation(NAME).await.expect("an operation");
+            assert_eq!(client.active_transport(), Some(Transport::Rest), "{alpn:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_with_an_unknown_certificate_is_not_trusted_over_rest_either() {
+        let server = Server::start(&Authority::new(), "127.0.0.1", &["h2", "http/1.1"]).await;
+        let client =
+            trusting(&server, &Authority::new()).transport(Transport::GrpcWithRestFallback);
+        let text = refused(&server, client).await;
+        assert!(text.contains("UnknownIssuer"), "{text}");
+        assert_eq!(server.connections(), 0);
+    }
+}

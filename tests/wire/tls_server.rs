@@ -1,0 +1,144 @@
+//! A server over TLS, with certificates of an authority of the test's own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::http2::{self, Answer};
+
+#[cfg(feature = "tls-aws-lc")]
+use rustls::crypto::aws_lc_rs::default_provider;
+#[cfg(not(feature = "tls-aws-lc"))]
+use rustls::crypto::ring::default_provider;
+
+/// A certificate authority of the test.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("authority {}", COUNT.fetch_add(1, Ordering::SeqCst));
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).expect("a certificate");
+        Arc::new(roots)
+    }
+
+    /// A certificate for a host, and its key.
+    pub(crate) fn issue(&self, host: &str) -> (Certificate, KeyPair) {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
+        (params.signed_by(&key, &self.0).expect("a certificate"), key)
+    }
+}
+
+/// A server over TLS: gRPC and HTTP/JSON, HTTP/2 or HTTP/1.1 as ALPN says. Dropping it ends it.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// How many connections have come as far as that TLS was agreed on.
+    connections: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) async fn start(authority: &Authority, host: &str, alpn: &[&str]) -> Self {
+        Self::with(authority, host, alpn, None).await
+    }
+
+    /// With `clients`, it asks for a certificate of them.
+    pub(crate) async fn with(
+        authority: &Authority,
+        host: &str,
+        alpn: &[&str],
+        clients: Option<&Authority>,
+    ) -> Self {
+        let provider = Arc::new(default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them");
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(clients) => {
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(clients.roots(), provider);
+                config.with_client_cert_verifier(verifier.build().expect("it has roots"))
+            }
+        };
+        let (certificate, key) = authority.issue(host);
+        let chain = vec![CertificateDer::from(certificate)];
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let mut config = config.with_single_cert(chain, key).expect("they fit");
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        Self {
+            address: listener.local_addr().expect("it listens"),
+            connections,
+            task: tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(speak(acceptor.clone(), stream, Arc::clone(&counted)));
+                }
+            }),
+        }
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+const OPERATION: &str = r#"{"name": "projects/p/locations/l/operations/o"}"#;
+
+async fn speak(acceptor: TlsAcceptor, stream: TcpStream, connections: Arc<AtomicUsize>) {
+    let Ok(stream) = acceptor.accept(stream).await else {
+        return;
+    };
+    connections.fetch_add(1, Ordering::SeqCst);
+    #[cfg(feature = "rest")]
+    if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+        return crate::http1::answer(stream, &crate::http1::json(200, OPERATION)).await;
+    }
+    http2::serve(stream, |request| {
+        let grpc = request
+            .headers()
+            .get("content-type")
+            .is_some_and(|media| media == "application/grpc");
+        assert_eq!(request.uri().scheme_str(), Some("https"));
+        if grpc {
+            Answer::Operation
+        } else {
+            Answer::Page(200, "application/json", OPERATION)
+        }
+    })
+    .await;
+}
