@@ -227,7 +227,8 @@ fn classify_h2(error: &h2::Error) -> (Kind, Code) {
 /// The innermost two texts of the chain that say different things: what was done and why it failed.
 fn describe(error: &(dyn StdError + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
-    for text in chain(error).map(ToString::to_string) {
+    let telling = chain(error).filter(|error| !is_wrapper(*error));
+    for text in telling.map(ToString::to_string) {
         // Wrappers often repeat the text of what they wrap.
         if let Some(last) = texts.last_mut()
             && (last.contains(&text) || text.contains(last.as_str()))
@@ -241,4 +242,11 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
     }
     let skip = texts.len().saturating_sub(2);
     texts.split_off(skip).join(": ")
+}
+
+/// Whether the error only says that it is one of a transport, and leaves the rest to its source.
+fn is_wrapper(error: &(dyn StdError + 'static)) -> bool {
+    let wraps =
+        error.is::<tonic::transport::Error>() || error.is::<hyper_util::client::legacy::Error>();
+    wraps && error.source().is_some()
 }

@@ -211,9 +211,9 @@ async fn a_request_whose_own_address_is_exposed_is_not_sent() {
     let (service, server) = alone(script.clone());
     let mut rpc = Rpc::default();
     *rpc.uri_mut() = Uri::from_static("http://gateway.example/some.Service/Method");
-    let status = service.oneshot(rpc).await.expect_err("exposed");
+    let (result, ()) = tokio::join!(service.oneshot(rpc), server.asked_nothing_more(()));
+    let status = result.expect_err("exposed");
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert!(status.message().contains("plaintext"), "{status}");
-    server.asked_nothing_more(()).await;
     assert_eq!(script.asked(), 0);
 }

@@ -1,14 +1,17 @@
 //! How a reply over REST travels: compressed, cut off, too large, redirected, as gRPC after all, over
-//! kept connections.
+//! kept connections, late, and at the second attempt.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::tonic::Code;
-use apigateway_grpc::{ApiGateway, Error, Transport};
+use apigateway_grpc::{ApiGateway, CallOptions, Error, Transport};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::net::TcpListener;
 
 use crate::call::client;
 use crate::http1::{Server, json, reply};
@@ -214,4 +217,78 @@ async fn two_calls_share_a_connection() {
         .map(|request| request.connection)
         .collect();
     assert_eq!(connections, [1, 1, 1]);
+}
+
+fn patient(server: &Server) -> ApiGateway {
+    ApiGateway::builder()
+        .endpoint(server.endpoint())
+        .transport(Transport::Rest)
+        .timeout(Duration::from_millis(300))
+        .anonymous()
+        .build()
+        .expect("valid")
+}
+
+#[tokio::test]
+async fn a_read_is_tried_again_where_retry_after_allows_it() {
+    let busy = |delay: u32| reply(&format!("503 -\r\nretry-after: {delay}"), b"");
+    let server = Server::script([reply("502 -", b"<html>"), json(200, OPERATION)]).await;
+    let quick = RetryPolicy {
+        initial_backoff: Duration::from_millis(1),
+        ..RetryPolicy::DEFAULT
+    };
+    let mut options = CallOptions::default();
+    options.retry = Some(quick);
+    let client = patient(&server).with_options(options.clone());
+    client
+        .get_operation(NAME)
+        .await
+        .expect("the second attempt");
+
+    // A wait beyond the deadline would only hide the error.
+    let server = Server::script([busy(60)]).await;
+    let error = patient(&server)
+        .with_options(options)
+        .get_operation(NAME)
+        .await;
+    assert!(error.expect_err("busy").is_unavailable());
+}
+
+#[tokio::test]
+async fn a_create_that_was_answered_is_not_tried_again() {
+    let server = Server::script([reply("503 -\r\nretry-after: 0", b"")]).await;
+    let request = CreateApiRequest {
+        parent: "projects/p/locations/global".into(),
+        api_id: "a".into(),
+        api: None,
+    };
+    let status = patient(&server)
+        .service()
+        .create_api(request)
+        .await
+        .expect_err("busy");
+    assert_eq!(status.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_silent_server_costs_the_deadline_over_rest_too() {
+    // The head of a reply, and no body.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let head = Server::always(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec()).await;
+    let silent = format!("http://{}", silent.local_addr().expect("it listens"));
+    for endpoint in [silent, head.endpoint()] {
+        let builder = ApiGateway::builder()
+            .endpoint(endpoint)
+            .transport(Transport::Rest);
+        let client = builder
+            .timeout(Duration::from_millis(200))
+            .build()
+            .expect("valid");
+        let error = client.get_operation(NAME).await.expect_err("silence");
+        assert!(error.is_timeout(), "{error}");
+        assert!(
+            error.to_string().contains("no answer within 200ms"),
+            "{error}"
+        );
+    }
 }

@@ -1,0 +1,144 @@
+//! `transcode::to_json`: the JSON of messages that came over gRPC, whatever is in their `Any`s.
+
+#![cfg(feature = "rest")]
+
+use apigateway_grpc::prost_types::{Any, Duration, Timestamp};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
+use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
+use apigateway_grpc::proto::google::longrunning::{Operation, WaitOperationRequest};
+use apigateway_grpc::transcode::to_json;
+use prost::{Message, Name};
+use serde_json::{Value, json};
+
+fn printed<M: Message + Name>(message: &M) -> Value {
+    let text = to_json(message).expect("it has a JSON form");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn any(type_url: &str, value: &[u8]) -> Any {
+    Any {
+        type_url: type_url.into(),
+        value: value.into(),
+    }
+}
+
+fn response(any: Any) -> Operation {
+    Operation {
+        result: Some(Outcome::Response(any)),
+        ..Default::default()
+    }
+}
+
+const API: &str = "type.googleapis.com/google.cloud.apigateway.v1.Api";
+
+#[test]
+fn a_known_type_is_unfolded_whatever_stands_before_its_name() {
+    let api = Api {
+        name: "n".into(),
+        labels: [("a".into(), String::new())].into(),
+        state: 77,
+        create_time: Some(Timestamp {
+            seconds: -1,
+            nanos: 500_000_000,
+        }),
+        ..Default::default()
+    };
+    for url in [
+        API,
+        "example.com/a/google.cloud.apigateway.v1.Api",
+        "google.cloud.apigateway.v1.Api",
+    ] {
+        let shown = json!({"response": {"@type": url, "name": "n", "labels": {"a": ""},
+            "state": 77, "createTime": "1969-12-31T23:59:59.500Z"}});
+        assert_eq!(printed(&response(any(url, &api.encode_to_vec()))), shown);
+    }
+}
+
+#[test]
+fn an_unknown_or_undecodable_any_is_shown_as_its_bytes() {
+    let cases = [
+        any("type.googleapis.com/x.Unknown", b"\xfb\xff"),
+        any(API, b"\xfb\xff"),
+        any("", b"\xfb\xff"),
+        any("nonsense", b"\xfb\xff"),
+    ];
+    for any in cases {
+        let shown = json!({"response": {"@type": any.type_url, "value": "+/8="}});
+        assert_eq!(printed(&response(any)), shown);
+    }
+    assert_eq!(printed(&response(Any::default())), json!({"response": {}}));
+}
+
+#[test]
+fn types_with_a_form_of_their_own_stand_under_value() {
+    let empty = any("type.googleapis.com/google.protobuf.Empty", b"");
+    let shown = json!({"response": {"@type": "type.googleapis.com/google.protobuf.Empty"}});
+    assert_eq!(printed(&response(empty.clone())), shown);
+    let inner = Any {
+        type_url: "type.googleapis.com/google.protobuf.Any".into(),
+        value: empty.encode_to_vec(),
+    };
+    let shown = json!({"response": {"@type": "type.googleapis.com/google.protobuf.Any",
+        "value": {"@type": "type.googleapis.com/google.protobuf.Empty"}}});
+    assert_eq!(printed(&response(inner)), shown);
+}
+
+#[test]
+fn defaults_are_left_out_and_enums_are_names() {
+    assert_eq!(printed(&Operation::default()), json!({}));
+    let api = Api {
+        state: api::State::Creating.into(),
+        ..Default::default()
+    };
+    assert_eq!(printed(&api), json!({"state": "CREATING"}));
+}
+
+#[test]
+fn labels_that_look_like_an_any_are_labels() {
+    let api = Api {
+        labels: [
+            ("@type".into(), "x/google.protobuf.Empty".into()),
+            ("value".into(), "kept".into()),
+        ]
+        .into(),
+        ..Default::default()
+    };
+    let shown = json!({"labels": {"@type": "x/google.protobuf.Empty", "value": "kept"}});
+    assert_eq!(printed(&api), shown);
+}
+
+#[test]
+fn what_json_has_no_form_for_is_an_error_that_names_the_type() {
+    let far = Timestamp {
+        seconds: 253_402_300_800,
+        nanos: 0,
+    };
+    let late = OperationMetadata {
+        create_time: Some(far),
+        ..Default::default()
+    };
+    let error = to_json(&late).expect_err("the year 10000");
+    let what = "a google.cloud.apigateway.v1.OperationMetadata has no JSON form: ";
+    assert!(error.to_string().starts_with(what), "{error}");
+    let long = WaitOperationRequest {
+        timeout: Some(Duration {
+            seconds: i64::MAX,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    to_json(&long).expect_err("beyond ten thousand years");
+}
+
+#[test]
+fn anys_within_anys_without_end_are_an_error_and_no_panic() {
+    let mut nested = any("type.googleapis.com/google.protobuf.Empty", b"");
+    for _ in 0..2000 {
+        nested = any(
+            "type.googleapis.com/google.protobuf.Any",
+            &nested.encode_to_vec(),
+        );
+    }
+    let error = to_json(&response(nested)).expect_err("too deep");
+    assert!(error.to_string().contains("nests too deeply"), "{error}");
+}
