@@ -72,6 +72,7 @@ pub mod stack;
 pub mod transcode;
 mod transport;
 pub mod uniform;
+mod wire;
 
 pub use builder::{Builder, Given, Own};
 pub use call::CallOptions;

@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 
 use crate::call::{self, Call, CallOptions, Reply, Rpc};
 use crate::contract::{Method, RoutingKey};
+use crate::wire;
 
 const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
 const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
@@ -154,7 +155,7 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
     // The longest that a usual name becomes: its slashes take three characters.
     let mut out = String::with_capacity(message.len() + message.len() / 2 + 16);
     for key in keys {
-        let Some(value) = text_field(message, key.field).filter(|value| !value.is_empty()) else {
+        let Some(value) = wire::text(message, key.field).filter(|value| !value.is_empty()) else {
             continue;
         };
         if !out.is_empty() {
@@ -167,43 +168,6 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(out))
         .ok()
         .filter(|value| !value.is_empty())
-}
-
-/// The text at the end of a path of field numbers, read straight from an encoded message.
-fn text_field<'a>(mut message: &'a [u8], path: &[u32]) -> Option<&'a str> {
-    for number in path {
-        message = bytes_field(message, *number)?;
-    }
-    std::str::from_utf8(message).ok()
-}
-
-/// The last value of a length-delimited field: the last one wins, as in any parser.
-fn bytes_field(mut rest: &[u8], number: u32) -> Option<&[u8]> {
-    let mut found = None;
-    while !rest.is_empty() {
-        let tag = varint(&mut rest)?;
-        let value = match tag & 7 {
-            0 => {
-                varint(&mut rest)?;
-                continue;
-            }
-            1 => rest.split_off(..8).map(|_| None)?,
-            2 => {
-                let length = usize::try_from(varint(&mut rest)?).ok()?;
-                Some(rest.split_off(..length)?)
-            }
-            5 => rest.split_off(..4).map(|_| None)?,
-            _ => return None,
-        };
-        if tag >> 3 == u64::from(number) {
-            found = value.or(found);
-        }
-    }
-    found
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    prost::encoding::decode_varint(rest).ok()
 }
 
 #[cfg(test)]

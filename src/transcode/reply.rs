@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 use prost::Message as _;
-use prost_reflect::prost_types;
+use prost_types::Any;
 use serde_json::Value;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::{descriptor, json};
+use super::SCHEMA;
+use super::json::{self, Next, Scan};
 use crate::contract::Method;
 
 /// How much of a body that is no JSON is shown.
@@ -34,31 +35,44 @@ pub(crate) fn reply(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Vec<u8>, Status> {
-    let output =
-        descriptor(method.output).ok_or_else(|| Status::internal("the reply's type is unknown"))?;
-    let blank = body.iter().all(u8::is_ascii_whitespace);
-    if status.is_success()
-        && blank
-        && (status == StatusCode::NO_CONTENT || output.fields().len() == 0)
-    {
+    let output = SCHEMA
+        .find(method.output)
+        .ok_or_else(|| Status::internal("the reply's type is unknown"))?;
+    if !status.is_success() || is_error(body) {
+        return Err(match serde_json::from_slice::<Value>(body) {
+            Ok(json) => error(status, headers, json),
+            Err(_) => not_json(status, headers, body),
+        });
+    }
+    let is_empty = SCHEMA.message(output).fields.is_empty() || status == StatusCode::NO_CONTENT;
+    if is_empty && body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Vec::new());
     }
-    let Ok(json) = serde_json::from_slice::<Value>(body) else {
-        return Err(not_json(status, headers, body));
-    };
-    if !status.is_success() || is_error(&json) {
-        return Err(error(status, headers, json));
-    }
-    let message = json::from_json(output, json)
-        .map_err(|why| Status::internal(format!("the reply is not a {}: {why}", method.output)))?;
-    Ok(message.encode_to_vec())
+    json::read(&SCHEMA, output, body, json::Options::default()).map_err(|why| {
+        // A page of a proxy is told as such, a reply of the service by what is wrong with it.
+        match Scan::new(body).next() {
+            Ok(Next::Object) => {
+                Status::internal(format!("the reply is no {}: {why}", method.output))
+            }
+            _ => not_json(status, headers, body),
+        }
+    })
 }
 
 /// An error body may come with status 200. An operation has an `error` too, but never alone.
-fn is_error(json: &Value) -> bool {
-    json.as_object().is_some_and(|object| {
-        object.len() == 1 && object.get("error").is_some_and(Value::is_object)
-    })
+fn is_error(body: &[u8]) -> bool {
+    let (mut members, mut first) = (0, false);
+    let read = Scan::new(body).object(|scan, name| {
+        members += 1;
+        first |= name == "error" && scan.next()? == Next::Object;
+        // Anything else is an ordinary reply, and its rest need not be looked at.
+        if first && members == 1 {
+            scan.skip()
+        } else {
+            scan.fault("")
+        }
+    });
+    read.is_ok() && first
 }
 
 /// The three shapes of an error body: `{"error": {…}}` with details or with `errors`, and the bare
@@ -89,12 +103,24 @@ fn error(http: StatusCode, headers: &HeaderMap, json: Value) -> Status {
         .or_else(|| json["error"].as_str())
         .or_else(|| json["error_description"].as_str());
     let message = text.map_or_else(|| format!("HTTP {}", http.as_u16()), str::to_owned);
-    let mut details: Vec<prost_types::Any> = Vec::new();
+    let mut details: Vec<Any> = Vec::new();
     for detail in body["details"].as_array().into_iter().flatten() {
         // One that cannot be read hides no other.
-        details.extend(json::any_from_json(detail.clone()));
+        details.extend(any(detail));
     }
     with_details(code, message, details, headers)
+}
+
+/// An error detail of its JSON form.
+fn any(detail: &Value) -> Option<Any> {
+    let id = SCHEMA.find("google.protobuf.Any")?;
+    let bytes = json::read(
+        &SCHEMA,
+        id,
+        detail.to_string().as_bytes(),
+        json::Options::default(),
+    );
+    Any::decode(bytes.ok()?.as_slice()).ok()
 }
 
 /// A body that is no JSON: a proxy's page, or cut off.
@@ -139,12 +165,7 @@ fn deceives(char: char) -> bool {
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-fn with_details(
-    code: Code,
-    message: String,
-    mut details: Vec<prost_types::Any>,
-    headers: &HeaderMap,
-) -> Status {
+fn with_details(code: Code, message: String, mut details: Vec<Any>, headers: &HeaderMap) -> Status {
     if let Some(delay) = retry_after(headers, SystemTime::now())
         && !details.iter().any(|detail| detail.type_url == RETRY_INFO)
     {
@@ -152,7 +173,7 @@ fn with_details(
         let info = pb::RetryInfo {
             retry_delay: Some(delay),
         };
-        details.push(prost_types::Any {
+        details.push(Any {
             type_url: RETRY_INFO.to_owned(),
             value: info.encode_to_vec(),
         });

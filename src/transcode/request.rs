@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use prost_reflect::{DynamicMessage, Value};
 use tonic::Status;
 
+use super::schema::{Kind, MessageId};
 use super::template::Template;
-use super::{descriptor, json, query};
+use super::{SCHEMA, json};
 use crate::contract::{Body, HttpRule, Method};
+use crate::wire;
 
 /// The HTTP form of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) struct Request {
     /// Path and query, encoded.
     pub(crate) target: String,
     /// JSON text; `None` for a request without a body.
-    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) body: Option<String>,
 }
 
 /// The templates of the contract, parsed once.
@@ -41,13 +42,12 @@ pub(crate) fn request(method: &Method, message: &[u8]) -> Result<Request, Status
             method.name
         )));
     }
-    let input = descriptor(method.input)
+    let input = SCHEMA
+        .find(method.input)
         .ok_or_else(|| Status::internal("the request's type is unknown"))?;
-    let message = DynamicMessage::decode(input, message)
-        .map_err(|error| Status::internal(format!("the request cannot be decoded: {error}")))?;
     let mut tried = Vec::new();
     for rule in method.http {
-        match by_rule(rule, &message) {
+        match by_rule(rule, input, message) {
             Ok(request) => return Ok(request),
             Err(why) => tried.push(format!("{} {}: {why}", rule.verb, rule.template)),
         }
@@ -58,31 +58,42 @@ pub(crate) fn request(method: &Method, message: &[u8]) -> Result<Request, Status
     )))
 }
 
-fn by_rule(rule: &HttpRule, message: &DynamicMessage) -> Result<Request, String> {
+fn by_rule(rule: &HttpRule, input: MessageId, message: &[u8]) -> Result<Request, String> {
     let template = TEMPLATES
         .get(rule.template)
         .ok_or("the template is not of the grammar")?;
-    let path = template.expand(|field| text_at(message, field))?;
-    let mut rest = message.clone();
-    template.fields().for_each(|field| clear(&mut rest, field));
+    let path =
+        template.expand(|field| Some(wire::text(message, &numbers(input, field)?)?.to_owned()))?;
+    let malformed = || "the request is malformed".to_owned();
+    let mut rest = None;
+    for field in template.fields() {
+        let path = numbers(input, field).ok_or_else(malformed)?;
+        rest =
+            Some(wire::without(rest.as_deref().unwrap_or(message), &path).ok_or_else(malformed)?);
+    }
+    let rest = rest.as_deref().unwrap_or(message);
+    let options = json::Options::default();
     let (body, query) = match rule.body {
-        Body::None => (None, query::query(&rest, &path_fields(template))?),
-        Body::All => (Some(json::to_json(&rest)?), String::new()),
+        Body::None => (None, json::query(&SCHEMA, input, rest, None)?),
+        Body::All => (
+            Some(json::write(&SCHEMA, input, rest, options)?),
+            String::new(),
+        ),
         Body::Field(name) => {
-            // The field as it is in the message, even what of it the path carries too.
-            let body = match message
-                .get_field_by_name(name)
-                .filter(|_| message.has_field_by_name(name))
-            {
-                Some(value) => match value.as_ref() {
-                    Value::Message(message) => json::to_json(message)?,
-                    _ => return Err(format!("the body `{name}` is not a message")),
-                },
-                None => serde_json::Value::Object(serde_json::Map::new()),
+            let (_, field) = SCHEMA
+                .message(input)
+                .field_named(name)
+                .ok_or("the body is no field")?;
+            let Kind::Message(inner) = field.kind else {
+                return Err("the body is no message".to_owned());
             };
-            let mut skip = path_fields(template);
-            skip.push(name);
-            (Some(body), query::query(&rest, &skip)?)
+            // The field as it is in the message, even what of it the path carries too.
+            let content = wire::bytes(message, field.number).unwrap_or_default();
+            let body = json::write(&SCHEMA, inner, content, options)?;
+            (
+                Some(body),
+                json::query(&SCHEMA, input, rest, Some(field.number))?,
+            )
         }
     };
     let target = if query.is_empty() {
@@ -93,38 +104,23 @@ fn by_rule(rule: &HttpRule, message: &DynamicMessage) -> Result<Request, String>
     Ok(Request {
         verb: rule.verb,
         target,
-        body: body.map(|body| body.to_string().into_bytes()),
+        body,
     })
 }
 
-/// The top-level fields that the path carries whole.
-fn path_fields(template: &Template) -> Vec<&str> {
-    template
-        .fields()
-        .filter(|field| !field.contains('.'))
+/// The field numbers of a field path.
+fn numbers(input: MessageId, path: &str) -> Option<Vec<u32>> {
+    let mut message = Some(input);
+    path.split('.')
+        .map(|name| {
+            let (_, field) = SCHEMA.message(message?).field_named(name)?;
+            message = match field.kind {
+                Kind::Message(id) => Some(id),
+                _ => None,
+            };
+            Some(field.number)
+        })
         .collect()
-}
-
-fn text_at(message: &DynamicMessage, path: &str) -> Option<String> {
-    match path.split_once('.') {
-        None => message.get_field_by_name(path)?.as_str().map(str::to_owned),
-        Some((field, rest)) => text_at(message.get_field_by_name(field)?.as_message()?, rest),
-    }
-}
-
-fn clear(message: &mut DynamicMessage, path: &str) {
-    match path.split_once('.') {
-        None => message.clear_field_by_name(path),
-        Some((field, rest)) if message.has_field_by_name(field) => {
-            if let Some(inner) = message
-                .get_field_by_name_mut(field)
-                .and_then(Value::as_message_mut)
-            {
-                clear(inner, rest);
-            }
-        }
-        Some(_) => {}
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,89 @@
+//! What is read of a `google.protobuf.FileDescriptorSet`: the parts that transcoding needs, with the
+//! extensions that prost's own types drop.
+
+use prost::Message;
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FileSet {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) file: Vec<File>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct File {
+    #[prost(string, tag = "2")]
+    pub(super) package: String,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) message_type: Vec<MessageType>,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) enum_type: Vec<EnumType>,
+    #[prost(string, tag = "12")]
+    pub(super) syntax: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct MessageType {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) field: Vec<FieldType>,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) nested_type: Vec<Self>,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) enum_type: Vec<EnumType>,
+    #[prost(message, optional, tag = "7")]
+    pub(super) options: Option<MessageOptions>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct MessageOptions {
+    #[prost(bool, tag = "7")]
+    pub(super) map_entry: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FieldType {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(uint32, tag = "3")]
+    pub(super) number: u32,
+    #[prost(int32, tag = "4")]
+    pub(super) label: i32,
+    #[prost(int32, tag = "5")]
+    pub(super) kind: i32,
+    #[prost(string, tag = "6")]
+    pub(super) type_name: String,
+    #[prost(message, optional, tag = "8")]
+    pub(super) options: Option<FieldOptions>,
+    #[prost(int32, optional, tag = "9")]
+    pub(super) oneof_index: Option<i32>,
+    #[prost(string, tag = "10")]
+    pub(super) json_name: String,
+    #[prost(bool, tag = "17")]
+    pub(super) proto3_optional: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FieldOptions {
+    #[prost(bool, optional, tag = "2")]
+    pub(super) packed: Option<bool>,
+    /// `google.api.field_behavior`.
+    #[prost(int32, repeated, packed = "false", tag = "1052")]
+    pub(super) behavior: Vec<i32>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct EnumType {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) value: Vec<EnumValue>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct EnumValue {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(int32, tag = "2")]
+    pub(super) number: i32,
+}

@@ -1,0 +1,268 @@
+//! The texts of well-known types: timestamps, durations, field masks.
+
+/// The first and the last second of a timestamp (`google/protobuf/timestamp.proto`): years 1 to 9999.
+const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+/// The most seconds of a duration, either way.
+const LONGEST: i64 = 315_576_000_000;
+const BILLION: i32 = 1_000_000_000;
+
+/// RFC 3339 in UTC, with 0, 3, 6 or 9 digits; `None` for a time that has no such text.
+pub(super) fn timestamp(seconds: i64, nanos: i32) -> Option<String> {
+    if !SECONDS.contains(&seconds) || !(0..BILLION).contains(&nanos) {
+        return None;
+    }
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let fraction = fraction(nanos);
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
+    ))
+}
+
+/// The seconds and nanoseconds of an RFC 3339 text, with any offset.
+pub(super) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
+    let bytes = text.as_bytes();
+    let number = |range: std::ops::Range<usize>| -> Option<i64> {
+        let digits = bytes.get(range)?;
+        digits.iter().try_fold(0, |sum, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| sum * 10 + i64::from(digit - b'0'))
+        })
+    };
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    let marks = [bytes[4], bytes[7], bytes[10], bytes[13], bytes[16]];
+    let marked = matches!(marks, [b'-', b'-', b'T' | b't', b':', b':']);
+    let ranged = (1..=12).contains(&month) && (1..=month_length(year, month)).contains(&day);
+    if !marked || !ranged || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let (nanos, zone) = parse_fraction(text.get(19..)?)?;
+    let offset = match zone.as_bytes() {
+        b"Z" | b"z" => 0,
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
+            let at = text.len() - zone.len();
+            let (hours, minutes) = (number(at + 1..at + 3)?, number(at + 4..at + 6)?);
+            let offset = hours * 3600 + minutes * 60;
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            if *sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
+    SECONDS.contains(&seconds).then_some((seconds, nanos))
+}
+
+/// Seconds with a unit, such as `1.500s`; `None` for what has no such text.
+pub(super) fn duration(seconds: i64, nanos: i32) -> Option<String> {
+    let opposed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
+    if seconds.unsigned_abs() > LONGEST.unsigned_abs()
+        || nanos.unsigned_abs() >= BILLION.unsigned_abs()
+        || opposed
+    {
+        return None;
+    }
+    let sign = if seconds < 0 || nanos < 0 { "-" } else { "" };
+    Some(format!(
+        "{sign}{}{}s",
+        seconds.unsigned_abs(),
+        fraction(nanos.abs())
+    ))
+}
+
+/// The seconds and nanoseconds of such a text.
+pub(super) fn parse_duration(text: &str) -> Option<(i64, i32)> {
+    let number = text.strip_suffix('s')?;
+    let (negative, number) = match number.strip_prefix('-') {
+        Some(number) => (true, number),
+        None => (false, number),
+    };
+    let end = number.find('.').unwrap_or(number.len());
+    let (whole, rest) = number.split_at(end);
+    if whole.is_empty() || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let seconds: i64 = whole.parse().ok().filter(|seconds| *seconds <= LONGEST)?;
+    let (nanos, rest) = parse_fraction(rest)?;
+    let sign = if negative { -1 } else { 1 };
+    rest.is_empty()
+        .then_some((sign * seconds, i32::try_from(sign).unwrap_or(1) * nanos))
+}
+
+/// A path of a field mask as JSON has it; `None` for one that cannot be told back.
+pub(super) fn mask_path(path: &str) -> Option<String> {
+    let bytes = path.as_bytes();
+    let told =
+        |at: usize| bytes[at] != b'_' || bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+    let lower = !bytes.iter().any(u8::is_ascii_uppercase);
+    (lower && (0..bytes.len()).all(told)).then(|| super::super::schema::camel(path))
+}
+
+/// A path of a field mask as the wire has it. One that is already so stays.
+pub(super) fn parse_mask_path(path: &str) -> String {
+    let mut out = String::with_capacity(path.len() + 4);
+    for char in path.chars() {
+        if char.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(char.to_ascii_lowercase());
+    }
+    out
+}
+
+fn fraction(nanos: i32) -> String {
+    match nanos {
+        0 => String::new(),
+        nanos if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
+        nanos if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
+        nanos => format!(".{nanos:09}"),
+    }
+}
+
+/// Up to nine digits after a point, as nanoseconds, and what follows.
+fn parse_fraction(text: &str) -> Option<(i32, &str)> {
+    let Some(rest) = text.strip_prefix('.') else {
+        return Some((0, text));
+    };
+    let end = rest
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or(rest.len());
+    let (digits, rest) = rest.split_at(end);
+    if digits.is_empty() || digits.len() > 9 {
+        return None;
+    }
+    let nanos = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
+    Some((
+        nanos.fold(0, |sum, digit| sum * 10 + i32::from(digit - b'0')),
+        rest,
+    ))
+}
+
+fn month_length(year: i64, month: i64) -> i64 {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar. Years are counted from March, so
+/// that the leap day is the last.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// The date of a day since 1970-01-01.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_written_and_read_back() {
+        let cases = [
+            (0, 0, "1970-01-01T00:00:00Z"),
+            (951_782_400, 0, "2000-02-29T00:00:00Z"),
+            (-62_135_596_800, 0, "0001-01-01T00:00:00Z"),
+            (
+                253_402_300_799,
+                999_999_999,
+                "9999-12-31T23:59:59.999999999Z",
+            ),
+            (-1, 500_000_000, "1969-12-31T23:59:59.500Z"),
+            (1, 1_000, "1970-01-01T00:00:01.000001Z"),
+        ];
+        for (seconds, nanos, text) in cases {
+            assert_eq!(timestamp(seconds, nanos).as_deref(), Some(text));
+            assert_eq!(parse_timestamp(text), Some((seconds, nanos)), "{text}");
+        }
+        assert_eq!(timestamp(253_402_300_800, 0), None);
+        assert_eq!(timestamp(0, -1), None);
+    }
+
+    #[test]
+    fn offsets_and_any_number_of_digits_are_read() {
+        let cases = [
+            ("1970-01-01T01:00:00+01:00", Some((0, 0))),
+            ("1969-12-31t23:30:00.5-00:30", Some((0, 500_000_000))),
+            ("1970-01-01T00:00:00.123456789z", Some((0, 123_456_789))),
+            ("1970-02-30T00:00:00Z", None),
+            ("1970-01-01T24:00:00Z", None),
+            ("1970-01-01 00:00:00Z", None),
+            ("1970-01-01T00:00:00", None),
+            ("1970-01-01T00:00:00.Z", None),
+            ("1970-01-01T00:00:00.1234567890Z", None),
+            ("1970-01-01T00:00:00+1:00", None),
+            ("0001-01-01T00:00:00+00:01", None),
+            ("é970-01-01T00:00:00Z", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_timestamp(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_written_and_read_back() {
+        let cases = [
+            (0, 0, "0s"),
+            (1, 500_000_000, "1.500s"),
+            (-1, -1, "-1.000000001s"),
+            (0, -1_000, "-0.000001s"),
+        ];
+        for (seconds, nanos, text) in cases {
+            assert_eq!(duration(seconds, nanos).as_deref(), Some(text));
+            assert_eq!(parse_duration(text), Some((seconds, nanos)), "{text}");
+        }
+        assert_eq!(duration(1, -1), None);
+        for text in [
+            "",
+            "1",
+            "s",
+            "1.s",
+            ".5s",
+            "+1s",
+            "--1s",
+            "1.0000000001s",
+            "315576000001s",
+            "1 s",
+        ] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mask_path_is_told_only_if_it_can_be_told_back() {
+        assert_eq!(
+            mask_path("display_name.x").as_deref(),
+            Some("displayName.x")
+        );
+        assert_eq!(parse_mask_path("displayName.x"), "display_name.x");
+        assert_eq!(parse_mask_path("display_name"), "display_name");
+        for path in ["displayName", "a__b", "a_1", "a_"] {
+            assert_eq!(mask_path(path), None, "{path}");
+        }
+    }
+}

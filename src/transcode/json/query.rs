@@ -1,0 +1,260 @@
+//! The query of a request: what neither path nor body carries, each value in its JSON form.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::super::schema::{Field, Kind, Message, Repeat, Shape};
+use super::write::{Result, Wire, Writer, number, slice, text, zero};
+
+const TEXT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+impl Writer<'_> {
+    /// `a=1&b.c=2` for the fields that are set, but for one, and for required scalars even if they are
+    /// default.
+    pub(super) fn query(
+        &mut self,
+        message: &Message,
+        bytes: &[u8],
+        prefix: &str,
+        skip: Option<u32>,
+        out: &mut String,
+    ) -> Result<()> {
+        let found = self.fields(message, bytes)?;
+        let mut rest = found.as_slice();
+        for (place, field) in message.fields.iter().enumerate() {
+            let count = rest.iter().take_while(|(at, _)| *at == place).count();
+            let (values, others) = rest.split_at(count);
+            rest = others;
+            if skip == Some(field.number) {
+                continue;
+            }
+            let name = format!("{prefix}{}", field.json);
+            self.pairs(&name, field, values, bytes, prefix.is_empty(), out)?;
+        }
+        Ok(())
+    }
+
+    fn pairs(
+        &mut self,
+        name: &str,
+        field: &Field,
+        values: &[(usize, Wire)],
+        bytes: &[u8],
+        top: bool,
+        out: &mut String,
+    ) -> Result<()> {
+        let form = match field.kind {
+            Kind::Message(id) => Some(self.schema.message(id)),
+            _ => None,
+        };
+        match (field.repeat, form, values) {
+            (Repeat::Map, _, [_, ..]) => {
+                Err(format!("`{name}` is a map, which has no form in a query"))
+            }
+            (Repeat::Many { .. }, Some(form), [_, ..]) if !is_text(form.shape) => Err(format!(
+                "`{name}` is a repeated message, which has no form in a query"
+            )),
+            (Repeat::Many { .. }, _, values) => {
+                for value in self.unpacked(field, values, bytes)? {
+                    self.pair(name, field.kind, value, bytes, out)?;
+                }
+                Ok(())
+            }
+            (_, Some(form), [_, ..]) if form.shape == Shape::Object => {
+                let pieces = values.iter().map(|(_, value)| slice(*value, bytes));
+                let whole = pieces.collect::<Vec<_>>().concat();
+                self.deeper(form, &whole, &format!("{name}."), out)
+            }
+            (_, Some(form), [_, ..]) if !is_text(form.shape) => Err(format!(
+                "`{name}` is a {}, which has no form in a query",
+                form.name
+            )),
+            (_, _, [.., (_, last)]) if field.presence || field.required || !is_default(*last) => {
+                self.pair(name, field.kind, *last, bytes, out)
+            }
+            (Repeat::Once, None, _) if field.required && top => {
+                self.pair(name, field.kind, zero(field.kind), bytes, out)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn pair(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        value: Wire,
+        bytes: &[u8],
+        out: &mut String,
+    ) -> Result<()> {
+        let value = self.plain(kind, value, bytes)?;
+        if !out.is_empty() {
+            out.push('&');
+        }
+        out.extend(utf8_percent_encode(name, TEXT));
+        out.push('=');
+        out.extend(utf8_percent_encode(&value, TEXT));
+        Ok(())
+    }
+
+    /// The JSON form of a value without quotes.
+    fn plain(&mut self, kind: Kind, value: Wire, bytes: &[u8]) -> Result<String> {
+        match kind {
+            Kind::String => text(value, bytes).map(str::to_owned),
+            Kind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),
+            // As a double: the shortest text of a float need not be that of the same double.
+            Kind::Float => {
+                #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
+                let wide = f64::from(f32::from_bits(number(value) as u32));
+                self.plain(Kind::Double, Wire::Fixed64(wide.to_bits()), bytes)
+            }
+            Kind::Message(id) if self.schema.message(id).shape == Shape::Wrapper => {
+                let message = self.schema.message(id);
+                let inner = slice(value, bytes);
+                let last = self.fields(message, inner)?.last().map(|(_, value)| *value);
+                let kind = message
+                    .fields
+                    .first()
+                    .map_or(Kind::String, |field| field.kind);
+                self.plain(kind, last.unwrap_or(zero(kind)), inner)
+            }
+            kind => {
+                let mut json = String::new();
+                self.one(kind, value, bytes, &mut json)?;
+                Ok(json.trim_matches('"').to_owned())
+            }
+        }
+    }
+}
+
+/// Whether the JSON form is one text or number.
+fn is_text(shape: Shape) -> bool {
+    matches!(
+        shape,
+        Shape::Timestamp | Shape::Duration | Shape::FieldMask | Shape::Wrapper
+    )
+}
+
+fn is_default(value: Wire) -> bool {
+    match value {
+        Wire::Bytes(from, to) => from == to,
+        other => number(other) == 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, query, read};
+    use crate::transcode::SCHEMA;
+
+    /// The query of a message in its JSON form.
+    #[expect(clippy::needless_pass_by_value, reason = "reads better in a table")]
+    fn of(name: &str, json: serde_json::Value) -> Result<String, String> {
+        let id = SCHEMA.find(name).expect("of the contract");
+        let bytes = read(&SCHEMA, id, json.to_string().as_bytes(), Options::default())?;
+        query(&SCHEMA, id, &bytes, None)
+    }
+
+    #[test]
+    fn each_kind_of_field_has_its_form() {
+        use serde_json::json;
+        let option = "google.protobuf.UninterpretedOption";
+        let cases = [
+            (
+                "google.longrunning.ListOperationsRequest",
+                json!({"returnPartialSuccess": true, "pageSize": -3, "filter": "a b"}),
+                "filter=a%20b&pageSize=-3&returnPartialSuccess=true",
+            ),
+            (
+                "google.iam.v1.TestIamPermissionsRequest",
+                json!({"resource": "r", "permissions": ["a", "", "c"]}),
+                "resource=r&permissions=a&permissions=&permissions=c",
+            ),
+            (
+                "google.iam.v1.SetIamPolicyRequest",
+                json!({"resource": "r", "policy": {"version": 3, "etag": "+/8="}, "updateMask": "aB,c"}),
+                "resource=r&policy.version=3&policy.etag=-_8%3D&updateMask=aB%2Cc",
+            ),
+            (
+                "google.longrunning.WaitOperationRequest",
+                json!({"timeout": "1.500s"}),
+                "timeout=1.500s",
+            ),
+            (
+                "google.cloud.apigateway.v1.OperationMetadata",
+                json!({"createTime": "2026-01-02T03:04:05Z"}),
+                "createTime=2026-01-02T03%3A04%3A05Z",
+            ),
+            (
+                "google.cloud.apigateway.v1.GetApiConfigRequest",
+                json!({"name": "n", "view": "FULL"}),
+                "name=n&view=FULL",
+            ),
+            (
+                option,
+                json!({"positiveIntValue": u64::MAX}),
+                "positiveIntValue=18446744073709551615",
+            ),
+            (
+                option,
+                json!({"negativeIntValue": i64::MIN}),
+                "negativeIntValue=-9223372036854775808",
+            ),
+            (option, json!({"doubleValue": 1e300}), "doubleValue=1e300"),
+            (
+                option,
+                json!({"doubleValue": "-Infinity"}),
+                "doubleValue=-Infinity",
+            ),
+            // Presence that is told apart from the default is kept.
+            (
+                option,
+                json!({"doubleValue": 0.0, "positiveIntValue": 0}),
+                "positiveIntValue=0&doubleValue=0",
+            ),
+        ];
+        for (name, json, expected) in cases {
+            let mut pairs: Vec<_> = expected.split('&').collect();
+            let query = of(name, json).expect(name);
+            let mut found: Vec<_> = query.split('&').collect();
+            pairs.sort_unstable();
+            found.sort_unstable();
+            assert_eq!(found, pairs, "{name}");
+        }
+    }
+
+    #[test]
+    fn repeated_keys_stay_in_order() {
+        let permissions = serde_json::json!({"resource": "r", "permissions": ["b", "a", "b"]});
+        let query = of("google.iam.v1.TestIamPermissionsRequest", permissions).expect("a query");
+        assert_eq!(
+            query,
+            "resource=r&permissions=b&permissions=a&permissions=b"
+        );
+    }
+
+    #[test]
+    fn maps_and_repeated_messages_are_refused_by_name() {
+        let labels = serde_json::json!({"labels": {"a": "b"}});
+        let error = of("google.cloud.apigateway.v1.Api", labels).expect_err("a map");
+        assert!(error.starts_with("`labels` is a map"), "{error}");
+        let bindings = serde_json::json!({"policy": {"bindings": [{"role": "r"}]}});
+        let error = of("google.iam.v1.SetIamPolicyRequest", bindings).expect_err("messages");
+        assert!(
+            error.starts_with("`policy.bindings` is a repeated message"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_required_is_written_even_if_it_is_default() {
+        let name = "google.cloud.apigateway.v1.CreateGatewayRequest";
+        let query = of(name, serde_json::json!({})).expect("a query");
+        assert_eq!(query, "parent=&gatewayId=");
+    }
+}

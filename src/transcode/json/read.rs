@@ -1,0 +1,594 @@
+//! From JSON text to wire bytes, in one pass.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
+use super::known;
+use super::scan::{Next, Result, Scan};
+use super::{BASE64, BASE64_URL, CARRIER, CARRIER_PREFIX};
+
+/// What a value became on the wire.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    Value,
+    /// A value that is the default, which the wire need not carry.
+    Default,
+    /// Nothing: an unknown enum name, an `Any` that says nothing.
+    Nothing,
+}
+
+/// Reads messages of a schema.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'s> {
+    pub(super) schema: &'s Schema,
+    /// Whether unknown fields and enum names are refused instead of left out.
+    pub(super) strict: bool,
+}
+
+impl Reader<'_> {
+    /// Reads one message and nothing else.
+    pub(super) fn whole(self, text: &[u8], id: MessageId, out: &mut Vec<u8>) -> Result<()> {
+        let mut scan = Scan::new(text);
+        self.message(&mut scan, id, out)?;
+        scan.end()
+    }
+
+    fn message(self, scan: &mut Scan<'_>, id: MessageId, out: &mut Vec<u8>) -> Result<Wrote> {
+        let message = self.schema.message(id);
+        match message.shape {
+            Shape::Object => self.object(scan, message, out, None)?,
+            Shape::Any => return self.any(scan, out),
+            Shape::Timestamp => timed(scan, "a timestamp", known::parse_timestamp, out)?,
+            Shape::Duration => timed(scan, "a duration", known::parse_duration, out)?,
+            Shape::FieldMask => mask(scan, out)?,
+            Shape::Struct => structure(scan, out)?,
+            Shape::Value => value(scan, out)?,
+            Shape::ListValue => list(scan, out)?,
+            Shape::Wrapper => {
+                for field in &message.fields {
+                    self.once(scan, field, out)?;
+                }
+            }
+        }
+        Ok(Wrote::Value)
+    }
+
+    /// `besides` is a member that is not of the message: the `@type` of an `Any`.
+    fn object(
+        self,
+        scan: &mut Scan<'_>,
+        message: &Message,
+        out: &mut Vec<u8>,
+        besides: Option<&str>,
+    ) -> Result<()> {
+        let mut seen = Seen::new(message.fields.len());
+        let mut oneofs = Seen::new(64);
+        scan.object(|scan, name| {
+            let Some((place, field)) = message.field_named(&name) else {
+                // An Empty within an `Any` may have a `value`.
+                let known = besides == Some(&*name)
+                    || (besides.is_some() && message.fields.is_empty() && name == "value");
+                if self.strict && !known {
+                    return scan.fault(format!("{} has no field `{name}`", message.name));
+                }
+                return scan.skip();
+            };
+            if !seen.first(place) {
+                return scan.fault(format!("`{name}` stands twice"));
+            }
+            if scan.next()? == Next::Null && !self.takes_null(field) {
+                return scan.word("null");
+            }
+            if field.oneof.is_some_and(|oneof| !oneofs.first(oneof)) {
+                return scan.fault(format!(
+                    "`{name}` is one of several of which one is set already"
+                ));
+            }
+            self.field(scan, field, out).map_err(|mut fault| {
+                if !fault.why.starts_with('`') {
+                    fault.why = format!("`{name}`: {}", fault.why);
+                }
+                fault
+            })
+        })
+    }
+
+    /// Whether `null` is a value of the field.
+    fn takes_null(self, field: &Field) -> bool {
+        field.repeat == Repeat::Once && self.kind_takes_null(field.kind)
+    }
+
+    fn kind_takes_null(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Message(id) => self.schema.message(id).shape == Shape::Value,
+            Kind::Enum(id) => self.schema.enumeration(id).is_null,
+            _ => false,
+        }
+    }
+
+    fn field(self, scan: &mut Scan<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
+        match field.repeat {
+            Repeat::Once => self.once(scan, field, out),
+            Repeat::Many { packed: true } => {
+                let begin = out.len();
+                encode_key(field.number, WireType::LengthDelimited, out);
+                let mut any = false;
+                nested(out, |out| {
+                    scan.array(|scan| {
+                        any |= self.one(scan, field.kind, out)? != Wrote::Nothing;
+                        Ok(())
+                    })
+                })?;
+                if !any {
+                    out.truncate(begin);
+                }
+                Ok(())
+            }
+            Repeat::Many { packed: false } => scan.array(|scan| {
+                let begin = out.len();
+                encode_key(field.number, wire_type(field.kind), out);
+                if self.one(scan, field.kind, out)? == Wrote::Nothing {
+                    out.truncate(begin);
+                }
+                Ok(())
+            }),
+            Repeat::Map => self.map(scan, field, out),
+        }
+    }
+
+    fn once(self, scan: &mut Scan<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
+        let begin = out.len();
+        encode_key(field.number, wire_type(field.kind), out);
+        let wrote = self.one(scan, field.kind, out)?;
+        if wrote == Wrote::Nothing || (wrote == Wrote::Default && !field.presence) {
+            out.truncate(begin);
+        }
+        Ok(())
+    }
+
+    fn map(self, scan: &mut Scan<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
+        let Kind::Message(entry) = field.kind else {
+            return scan.fault("a map without entries");
+        };
+        let [key, value] = self.schema.message(entry).fields.as_slice() else {
+            return scan.fault("a map whose entries are not of two fields");
+        };
+        scan.object(|scan, name| {
+            let begin = out.len();
+            encode_key(field.number, WireType::LengthDelimited, out);
+            let mut wrote = Wrote::Value;
+            nested(out, |out| {
+                encode_key(key.number, wire_type(key.kind), out);
+                map_key(scan, key.kind, &name, out)?;
+                encode_key(value.number, wire_type(value.kind), out);
+                wrote = self.one(scan, value.kind, out)?;
+                Ok(())
+            })?;
+            if wrote == Wrote::Nothing {
+                out.truncate(begin);
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes one value without its key.
+    fn one(self, scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
+        match kind {
+            Kind::Message(id) => {
+                let mut wrote = Wrote::Value;
+                nested(out, |out| {
+                    wrote = self.message(scan, id, out)?;
+                    Ok(())
+                })?;
+                Ok(wrote)
+            }
+            Kind::Enum(id) => {
+                let of = self.schema.enumeration(id);
+                let number = match scan.next()? {
+                    Next::String => {
+                        let name = scan.string()?;
+                        match of.number(&name).or_else(|| name.parse().ok()) {
+                            Some(number) => number,
+                            None if self.strict => {
+                                return scan.fault(format!("`{name}` is no value of the enum"));
+                            }
+                            None => return Ok(Wrote::Nothing),
+                        }
+                    }
+                    Next::Null if of.is_null => {
+                        scan.word("null")?;
+                        0
+                    }
+                    _ => integer::<i32>(scan)?,
+                };
+                encode_varint(i64::from(number).cast_unsigned(), out);
+                Ok(if number == 0 {
+                    Wrote::Default
+                } else {
+                    Wrote::Value
+                })
+            }
+            kind => scalar(scan, kind, out),
+        }
+    }
+
+    fn any(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<Wrote> {
+        let (url, members) = type_url(scan.clone())?;
+        if members == 0 {
+            scan.skip()?;
+            return Ok(Wrote::Nothing);
+        }
+        let url = url.unwrap_or_default();
+        if url.starts_with(CARRIER_PREFIX) {
+            return scan.fault(format!("the type URL `{url}` is reserved"));
+        }
+        let known = url
+            .rsplit('/')
+            .next()
+            .and_then(|name| self.schema.find(name));
+        let Some(known) = known else {
+            // Carried whole, its `@type` within, to be told back as it came.
+            text_field(1, CARRIER, out);
+            encode_key(2, WireType::LengthDelimited, out);
+            nested(out, |out| structure(scan, out))?;
+            return Ok(Wrote::Value);
+        };
+        text_field(1, &url, out);
+        encode_key(2, WireType::LengthDelimited, out);
+        let message = self.schema.message(known);
+        nested(out, |out| match message.shape {
+            Shape::Object => self.object(scan, message, out, Some("@type")),
+            _ => scan.object(|scan, name| match &*name {
+                "value" => self.message(scan, known, out).map(drop),
+                "@type" => scan.skip(),
+                other if self.strict => {
+                    scan.fault(format!("an Any of {} has no `{other}`", message.name))
+                }
+                _ => scan.skip(),
+            }),
+        })?;
+        Ok(Wrote::Value)
+    }
+}
+
+/// The `@type` of the object that comes next, which mostly stands first, and whether it has members.
+fn type_url(mut scan: Scan<'_>) -> Result<(Option<String>, usize)> {
+    let (mut url, mut members) = (None, 0);
+    let read = scan.object(|scan, name| {
+        members += 1;
+        if name != "@type" {
+            return scan.skip();
+        }
+        url = Some(scan.string()?.into_owned());
+        // Found: the rest is read when its type is known.
+        scan.fault("")
+    });
+    match url {
+        Some(url) => Ok((Some(url), members)),
+        None => read.map(|()| (None, members)),
+    }
+}
+
+/// Which of a message's fields have been seen.
+struct Seen {
+    few: u64,
+    more: Vec<u64>,
+}
+
+impl Seen {
+    fn new(most: usize) -> Self {
+        Self {
+            few: 0,
+            more: vec![0; most.saturating_sub(1) / 64],
+        }
+    }
+
+    /// Whether this is the first time.
+    fn first(&mut self, place: usize) -> bool {
+        let bits = match (place / 64).checked_sub(1) {
+            None => &mut self.few,
+            Some(index) => match self.more.get_mut(index) {
+                Some(bits) => bits,
+                None => return true,
+            },
+        };
+        let bit = 1 << (place % 64);
+        let first = *bits & bit == 0;
+        *bits |= bit;
+        first
+    }
+}
+
+pub(super) fn wire_type(kind: Kind) -> WireType {
+    match kind {
+        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => WireType::SixtyFourBit,
+        Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => WireType::ThirtyTwoBit,
+        Kind::String | Kind::Bytes | Kind::Message(_) => WireType::LengthDelimited,
+        _ => WireType::Varint,
+    }
+}
+
+/// Writes what `content` writes, its length before it.
+fn nested(out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+    let at = out.len();
+    // Most lengths take one byte; for a longer one the content is moved.
+    out.push(0);
+    content(out)?;
+    let length = out.len() - at - 1;
+    let size = encoded_len_varint(length as u64);
+    if size > 1 {
+        out.resize(out.len() + size - 1, 0);
+        out.copy_within(at + 1..at + 1 + length, at + size);
+    }
+    encode_varint(length as u64, &mut &mut out[at..at + size]);
+    Ok(())
+}
+
+fn text_field(number: u32, text: &str, out: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, out);
+    bytes(text.as_bytes(), out);
+}
+
+fn bytes(content: &[u8], out: &mut Vec<u8>) {
+    encode_varint(content.len() as u64, out);
+    out.extend_from_slice(content);
+}
+
+fn scalar(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
+    match kind {
+        Kind::Bool => {
+            let value = match scan.next()? {
+                Next::True => scan.word("true").map(|()| true)?,
+                Next::False => scan.word("false").map(|()| false)?,
+                _ => return scan.fault("true or false expected"),
+            };
+            out.push(u8::from(value));
+            Ok(if value { Wrote::Value } else { Wrote::Default })
+        }
+        Kind::String => {
+            let text = scan.string()?;
+            bytes(text.as_bytes(), out);
+            Ok(if text.is_empty() {
+                Wrote::Default
+            } else {
+                Wrote::Value
+            })
+        }
+        Kind::Bytes => {
+            let text = scan.string()?;
+            let engine = if text.contains(['-', '_']) {
+                &BASE64_URL
+            } else {
+                &BASE64
+            };
+            match engine.decode(text.as_bytes()) {
+                Ok(content) => bytes(&content, out),
+                Err(_) => return scan.fault("this is no base64"),
+            }
+            Ok(if text.is_empty() {
+                Wrote::Default
+            } else {
+                Wrote::Value
+            })
+        }
+        kind => number(scan, kind, out),
+    }
+}
+
+/// A number, of which text in quotes is one too.
+fn number(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
+    let zero = match kind {
+        Kind::Double => {
+            let value = double(scan)?;
+            out.extend_from_slice(&value.to_le_bytes());
+            value.to_bits() == 0
+        }
+        Kind::Float => {
+            let value = double(scan)?;
+            #[expect(clippy::cast_possible_truncation, reason = "the field holds no more")]
+            let narrow = value as f32;
+            if value.is_finite() && narrow.is_infinite() {
+                return scan.fault("the number is beyond a float");
+            }
+            out.extend_from_slice(&narrow.to_le_bytes());
+            narrow.to_bits() == 0
+        }
+        Kind::Int64 => varint(integer::<i64>(scan)?.cast_unsigned(), out),
+        Kind::Int32 => varint(i64::from(integer::<i32>(scan)?).cast_unsigned(), out),
+        Kind::Uint64 => varint(integer::<u64>(scan)?, out),
+        Kind::Uint32 => varint(u64::from(integer::<u32>(scan)?), out),
+        Kind::Sint64 => {
+            let value = integer::<i64>(scan)?;
+            varint(((value << 1) ^ (value >> 63)).cast_unsigned(), out)
+        }
+        Kind::Sint32 => {
+            let value = i64::from(integer::<i32>(scan)?);
+            varint(((value << 1) ^ (value >> 63)).cast_unsigned(), out)
+        }
+        Kind::Fixed64 => fixed(integer::<u64>(scan)?.to_le_bytes(), out),
+        Kind::Sfixed64 => fixed(integer::<i64>(scan)?.to_le_bytes(), out),
+        Kind::Fixed32 => fixed(integer::<u32>(scan)?.to_le_bytes(), out),
+        Kind::Sfixed32 => fixed(integer::<i32>(scan)?.to_le_bytes(), out),
+        _ => return scan.fault("a number expected"),
+    };
+    Ok(if zero { Wrote::Default } else { Wrote::Value })
+}
+
+fn varint(value: u64, out: &mut Vec<u8>) -> bool {
+    encode_varint(value, out);
+    value == 0
+}
+
+fn fixed<const N: usize>(value: [u8; N], out: &mut Vec<u8>) -> bool {
+    out.extend_from_slice(&value);
+    value == [0; N]
+}
+
+fn number_text<'a>(scan: &mut Scan<'a>) -> Result<Cow<'a, str>> {
+    match scan.next()? {
+        Next::Number => scan.number().map(Cow::Borrowed),
+        Next::String => scan.string(),
+        _ => scan.fault("a number expected"),
+    }
+}
+
+/// A whole number, however it is written: `5`, `"5"`, `5.0`, `5e0`.
+fn integer<T: TryFrom<i128>>(scan: &mut Scan<'_>) -> Result<T> {
+    let text = number_text(scan)?;
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let value = if plain {
+        text.parse().ok()
+    } else {
+        whole(&text)
+    };
+    match value.and_then(|value: i128| T::try_from(value).ok()) {
+        Some(value) => Ok(value),
+        None => scan.fault("a whole number of the field's range expected"),
+    }
+}
+
+/// The value of a number with a point or an exponent, if that is whole.
+fn whole(text: &str) -> Option<i128> {
+    let is_number = Scan::new(text.as_bytes())
+        .number()
+        .is_ok_and(|number| number.len() == text.len());
+    let value: f64 = text.parse().ok().filter(|_| is_number)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "checked to be whole and in range"
+    )]
+    let whole = value as i128;
+    // Beyond 2^64 no field holds it, and below 2^127 the cast is exact.
+    (value.fract() == 0.0 && value.abs() < 2e19).then_some(whole)
+}
+
+fn double(scan: &mut Scan<'_>) -> Result<f64> {
+    let text = number_text(scan)?;
+    let named = match &*text {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    };
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let is_number = Scan::new(text.as_bytes())
+        .number()
+        .is_ok_and(|number| number.len() == text.len());
+    match text
+        .parse::<f64>()
+        .ok()
+        .filter(|value| is_number && value.is_finite())
+    {
+        Some(value) => Ok(value),
+        None => scan.fault("a number within a double's range expected"),
+    }
+}
+
+fn map_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> Result<()> {
+    match kind {
+        Kind::String => {
+            bytes(name.as_bytes(), out);
+            Ok(())
+        }
+        Kind::Bool => match name {
+            "true" | "false" => {
+                out.push(u8::from(name == "true"));
+                Ok(())
+            }
+            _ => scan.fault("a key must be true or false"),
+        },
+        kind => {
+            let mut key = Scan::new(name.as_bytes());
+            let read = number(&mut key, kind, out).and_then(|_| key.end());
+            read.or_else(|_| scan.fault(format!("the key `{name}` is no number of its type")))
+        }
+    }
+}
+
+/// A text that stands for seconds and nanoseconds.
+fn timed(
+    scan: &mut Scan<'_>,
+    what: &str,
+    parse: fn(&str) -> Option<(i64, i32)>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let text = scan.string()?;
+    let Some((seconds, nanos)) = parse(&text) else {
+        return scan.fault(format!("`{text}` is not {what}"));
+    };
+    if seconds != 0 {
+        encode_key(1, WireType::Varint, out);
+        encode_varint(seconds.cast_unsigned(), out);
+    }
+    if nanos != 0 {
+        encode_key(2, WireType::Varint, out);
+        encode_varint(i64::from(nanos).cast_unsigned(), out);
+    }
+    Ok(())
+}
+
+fn mask(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+    let text = scan.string()?;
+    text.split(',')
+        .filter(|path| !path.is_empty())
+        .for_each(|path| text_field(1, &known::parse_mask_path(path), out));
+    Ok(())
+}
+
+/// `google.protobuf.Struct`.
+fn structure(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+    scan.object(|scan, name| {
+        encode_key(1, WireType::LengthDelimited, out);
+        nested(out, |out| {
+            text_field(1, &name, out);
+            encode_key(2, WireType::LengthDelimited, out);
+            nested(out, |out| value(scan, out))
+        })
+    })
+}
+
+/// `google.protobuf.ListValue`.
+fn list(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+    scan.array(|scan| {
+        encode_key(1, WireType::LengthDelimited, out);
+        nested(out, |out| value(scan, out))
+    })
+}
+
+/// `google.protobuf.Value`.
+fn value(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+    match scan.next()? {
+        Next::Null => {
+            scan.word("null")?;
+            encode_key(1, WireType::Varint, out);
+            out.push(0);
+        }
+        Next::Number => {
+            let value = double(scan)?;
+            encode_key(2, WireType::SixtyFourBit, out);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Next::String => text_field(3, &scan.string()?, out),
+        word @ (Next::True | Next::False) => {
+            scan.word(if word == Next::True { "true" } else { "false" })?;
+            encode_key(4, WireType::Varint, out);
+            out.push(u8::from(word == Next::True));
+        }
+        Next::Object => {
+            encode_key(5, WireType::LengthDelimited, out);
+            nested(out, |out| structure(scan, out))?;
+        }
+        Next::Array => {
+            encode_key(6, WireType::LengthDelimited, out);
+            nested(out, |out| list(scan, out))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,425 @@
+//! The engine against prost-reflect: the same JSON for the same message, and the same message back.
+//!
+//! Two differences are meant: an Empty in an `Any` is told without `value`, as the service tells it; and a
+//! float is told by the shortest text that reads back as the same float, where prost-reflect tells that of
+//! the double. The floats here are those for which both texts are one.
+
+use proptest::prelude::*;
+use prost::Message as _;
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
+    ReflectMessage as _, Value,
+};
+
+use super::super::SCHEMA;
+use super::{CARRIER, Options, read, write};
+use crate::proto::FILE_DESCRIPTOR_SET;
+
+/// Numbers out of a seed (SplitMix64), so that proptest shrinks over one number.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn text(&mut self) -> String {
+        let chars = [
+            'a',
+            'Z',
+            '/',
+            '"',
+            '\\',
+            '\n',
+            '\u{1}',
+            'é',
+            '\u{1f600}',
+            ' ',
+            '\u{2028}',
+        ];
+        (0..self.below(6))
+            .map(|_| chars[usize::try_from(self.below(11)).unwrap_or(0)])
+            .collect()
+    }
+
+    fn message(&mut self, of: &MessageDescriptor, depth: u64) -> DynamicMessage {
+        let mut message = DynamicMessage::new(of.clone());
+        match of.full_name() {
+            "google.protobuf.Timestamp" => {
+                let seconds = self.below(315_537_897_600).cast_signed() - 62_135_596_800;
+                message.set_field_by_number(1, Value::I64(seconds));
+                message.set_field_by_number(2, Value::I32(self.nanos()));
+            }
+            "google.protobuf.Duration" => {
+                let sign = if self.below(2) == 0 { 1 } else { -1 };
+                message.set_field_by_number(
+                    1,
+                    Value::I64(self.below(315_576_000_000).cast_signed() * sign),
+                );
+                message.set_field_by_number(
+                    2,
+                    Value::I32(self.nanos() * i32::try_from(sign).unwrap_or(1)),
+                );
+            }
+            "google.protobuf.FieldMask" => {
+                let paths = (0..self.below(3))
+                    .map(|_| Value::String("display_name.x".into()))
+                    .collect();
+                message.set_field_by_number(1, Value::List(paths));
+            }
+            "google.protobuf.Any" => {
+                let pool = of.parent_pool();
+                let known: Vec<_> = pool
+                    .all_messages()
+                    .filter(|known| !known.is_map_entry())
+                    .collect();
+                let pick = usize::try_from(self.below(known.len() as u64)).unwrap_or(0);
+                let mut inner = self.message(&known[pick], depth.saturating_sub(1));
+                if known[pick].full_name() == "google.protobuf.Value" && inner.fields().count() == 0
+                {
+                    inner.set_field_by_number(4, Value::Bool(true));
+                }
+                let url = format!("type.googleapis.com/{}", known[pick].full_name());
+                message.set_field_by_number(1, Value::String(url));
+                message.set_field_by_number(2, Value::Bytes(inner.encode_to_vec().into()));
+            }
+            "google.protobuf.Value" => {
+                let field = of
+                    .fields()
+                    .nth(usize::try_from(self.below(4)).unwrap_or(0))
+                    .expect("it has six");
+                let value = self.one(&field.kind(), depth);
+                message.set_field(&field, value);
+            }
+            _ => {
+                for field in of.fields() {
+                    if depth > 0 && self.below(2) == 0 {
+                        let value = self.value(&field, depth);
+                        message.set_field(&field, value);
+                    }
+                }
+            }
+        }
+        message
+    }
+
+    fn nanos(&mut self) -> i32 {
+        let unit = [0, 1, 1_000, 1_000_000][usize::try_from(self.below(4)).unwrap_or(0)];
+        i32::try_from(self.below(999)).unwrap_or(0) * unit
+    }
+
+    fn value(&mut self, field: &FieldDescriptor, depth: u64) -> Value {
+        let kind = field.kind();
+        if field.is_map() {
+            let entry = kind.as_message().expect("a map has entries").clone();
+            let value = entry.map_entry_value_field().kind();
+            let entries = (0..self.below(3)).map(|_| {
+                let key = match entry.map_entry_key_field().kind() {
+                    Kind::String => MapKey::String(self.text()),
+                    Kind::Bool => MapKey::Bool(self.below(2) == 0),
+                    _ => MapKey::I32(i32::try_from(self.below(9)).unwrap_or(0)),
+                };
+                (key, self.one(&value, depth))
+            });
+            Value::Map(entries.collect())
+        } else if field.is_list() {
+            Value::List((0..self.below(4)).map(|_| self.one(&kind, depth)).collect())
+        } else {
+            self.one(&kind, depth)
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "any value will do")]
+    fn one(&mut self, kind: &Kind, depth: u64) -> Value {
+        let bits = self.next() >> self.below(64);
+        match kind {
+            Kind::Double => {
+                Value::F64([0.0, 1.0, -2.5, 1e300, 1e-7, 123_456_789.125][(bits % 6) as usize])
+            }
+            Kind::Float => Value::F32([0.0, 1.5, -0.25, 1_048_576.0][(bits % 4) as usize]),
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(bits as i32),
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(bits.cast_signed()),
+            Kind::Uint32 | Kind::Fixed32 => Value::U32(bits as u32),
+            Kind::Uint64 | Kind::Fixed64 => Value::U64(bits),
+            Kind::Bool => Value::Bool(bits & 1 == 1),
+            Kind::String => Value::String(self.text()),
+            Kind::Bytes => Value::Bytes(self.text().into_bytes().into()),
+            Kind::Enum(of) => {
+                let values: Vec<i32> = of.values().map(|value| value.number()).collect();
+                Value::EnumNumber(values[(bits % values.len() as u64) as usize])
+            }
+            Kind::Message(of) => Value::Message(self.message(of, depth.saturating_sub(1))),
+        }
+    }
+}
+
+fn pool() -> DescriptorPool {
+    DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("it is embedded")
+}
+
+/// prost-reflect's JSON, but for what it tells otherwise: an Empty in an `Any` has a `value` there.
+fn oracle(message: &DynamicMessage) -> serde_json::Value {
+    fn put_right(json: &mut serde_json::Value) {
+        match json {
+            serde_json::Value::Array(items) => items.iter_mut().for_each(put_right),
+            serde_json::Value::Object(object) => {
+                if object
+                    .get("@type")
+                    .is_some_and(|url| url == "type.googleapis.com/google.protobuf.Empty")
+                {
+                    object.remove("value");
+                }
+                object.values_mut().for_each(put_right);
+            }
+            _ => {}
+        }
+    }
+    let mut json = serde_json::to_value(message).expect("it has a JSON form");
+    put_right(&mut json);
+    json
+}
+
+fn ours(message: &DynamicMessage) -> String {
+    let id = SCHEMA
+        .find(message.descriptor().full_name())
+        .expect("in the set");
+    write(&SCHEMA, id, &message.encode_to_vec(), Options::default()).expect("it has a JSON form")
+}
+
+fn back(of: &MessageDescriptor, json: &str) -> DynamicMessage {
+    let id = SCHEMA.find(of.full_name()).expect("in the set");
+    let options = Options {
+        strict: true,
+        ..Options::default()
+    };
+    let bytes =
+        read(&SCHEMA, id, json.as_bytes(), options).unwrap_or_else(|why| panic!("{why}: {json}"));
+    DynamicMessage::decode(of.clone(), bytes.as_slice()).expect("it is a message")
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_messages_have_the_same_json_and_come_back(seed: u64) {
+        let pool = pool();
+        let messages: Vec<_> = pool.all_messages().filter(|of| !of.is_map_entry()).collect();
+        let mut random = Random(seed);
+        for _ in 0..4 {
+            let pick = usize::try_from(random.below(messages.len() as u64)).unwrap_or(0);
+            let message = random.message(&messages[pick], 4);
+            let json = ours(&message);
+            let parsed: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+            prop_assert_eq!(&parsed, &oracle(&message), "{}", messages[pick].full_name());
+            prop_assert_eq!(oracle(&back(&messages[pick], &json)), oracle(&message), "{}", json);
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, pick: usize) {
+        let pool = pool();
+        let count = pool.all_messages().count();
+        let of = pool.all_messages().nth(pick % count).expect("in range");
+        let id = SCHEMA.find(of.full_name()).expect("in the set");
+        let _ = write(&SCHEMA, id, &bytes, Options::default());
+        let _ = read(&SCHEMA, id, &bytes, Options::default());
+    }
+
+    #[test]
+    fn damaged_json_never_panics(seed: u64, at: usize, byte: u8) {
+        let pool = pool();
+        let of = pool.get_message_by_name("google.longrunning.Operation").expect("in the set");
+        let mut json = ours(&Random(seed).message(&of, 4)).into_bytes();
+        let at = at % json.len();
+        json[at] = byte;
+        let id = SCHEMA.find(of.full_name()).expect("in the set");
+        let _ = read(&SCHEMA, id, &json, Options::default());
+        let _ = read(&SCHEMA, id, &json[..at], Options::default());
+    }
+}
+
+fn id(name: &str) -> super::MessageId {
+    SCHEMA.find(name).expect("in the set")
+}
+
+fn round(name: &str, json: &str) -> Result<String, String> {
+    let bytes = read(&SCHEMA, id(name), json.as_bytes(), Options::default())?;
+    write(&SCHEMA, id(name), &bytes, Options::default())
+}
+
+#[test]
+fn an_any_of_every_kind_is_told_as_it_came() {
+    let cases = [
+        (
+            r#"{"@type":"type.googleapis.com/google.protobuf.Empty"}"#,
+            None,
+        ),
+        (
+            r#"{"@type":"type.googleapis.com/google.protobuf.Empty","value":{}}"#,
+            Some(r#"{"@type":"type.googleapis.com/google.protobuf.Empty"}"#),
+        ),
+        (
+            r#"{"@type":"type.googleapis.com/google.protobuf.Duration","value":"1.500s"}"#,
+            None,
+        ),
+        (
+            r#"{"name":"a","@type":"x/google.longrunning.Operation"}"#,
+            Some(r#"{"@type":"x/google.longrunning.Operation","name":"a"}"#),
+        ),
+        (
+            r#"{"@type":"example.com/un.Known","a":{"b":[1,null,true]}}"#,
+            None,
+        ),
+        (
+            r#"{"@type":"x/google.protobuf.Any","value":{"@type":"x/un.Known","a":1}}"#,
+            None,
+        ),
+        ("{}", None),
+    ];
+    for (json, told) in cases {
+        let told = told.unwrap_or(json);
+        let back: serde_json::Value =
+            serde_json::from_str(&round("google.protobuf.Any", json).expect(json)).expect("JSON");
+        assert_eq!(
+            back,
+            serde_json::from_str::<serde_json::Value>(told).expect("JSON")
+        );
+    }
+    let claim = format!(r#"{{"@type":"{CARRIER}","value":{{}}}}"#);
+    assert!(
+        round("google.protobuf.Any", &claim)
+            .expect_err("reserved")
+            .contains("reserved")
+    );
+}
+
+#[test]
+fn what_cannot_be_told_by_its_type_is_told_as_it_is() {
+    let any = |url: &str, value: &[u8]| {
+        prost_types::Any {
+            type_url: url.into(),
+            value: value.into(),
+        }
+        .encode_to_vec()
+    };
+    let cases = [
+        (
+            any("x/un.Known", b"\x01\x02"),
+            r#"{"@type":"x/un.Known","value":"AQI="}"#,
+        ),
+        (
+            any("x/google.longrunning.Operation", b"\x0a\x7f"),
+            r#"{"@type":"x/google.longrunning.Operation","value":"Cn8="}"#,
+        ),
+        (any("", b""), "{}"),
+    ];
+    for (bytes, json) in cases {
+        assert_eq!(
+            write(
+                &SCHEMA,
+                id("google.protobuf.Any"),
+                &bytes,
+                Options::default()
+            )
+            .as_deref(),
+            Ok(json)
+        );
+    }
+}
+
+#[test]
+fn lenient_where_servers_differ_and_strict_where_asked() {
+    const GATEWAY: &str = "google.cloud.apigateway.v1.Gateway";
+    let cases = [
+        (r#"{"streamingMode":"X","name":"n"}"#, r#"{"name":"n"}"#),
+        (r#"{"display_name":"d"}"#, r#"{"displayName":"d"}"#),
+        (r#"{"state":"ACTIVE"}"#, r#"{"state":"ACTIVE"}"#),
+        (r#"{"state":2}"#, r#"{"state":"ACTIVE"}"#),
+        (r#"{"state":77}"#, r#"{"state":77}"#),
+        (r#"{"state":"NEW_ONE"}"#, "{}"),
+        (r#"{"name":null,"labels":null,"createTime":null}"#, "{}"),
+        (r#"{"labels":{}}"#, "{}"),
+        (
+            r#"{"createTime":"2026-01-01T01:00:00.1+01:00"}"#,
+            r#"{"createTime":"2026-01-01T00:00:00.100Z"}"#,
+        ),
+    ];
+    for (json, told) in cases {
+        assert_eq!(round(GATEWAY, json).as_deref(), Ok(told), "{json}");
+    }
+    let strict = Options {
+        strict: true,
+        ..Options::default()
+    };
+    for json in [r#"{"streamingMode":1}"#, r#"{"state":"NEW_ONE"}"#] {
+        assert!(
+            read(&SCHEMA, id(GATEWAY), json.as_bytes(), strict).is_err(),
+            "{json}"
+        );
+    }
+    for json in [
+        r#"{"name":"a","name":"b"}"#,
+        r#"{"name":1}"#,
+        r#"{"createTime":"x"}"#,
+        "[]",
+        "{} x",
+        "",
+    ] {
+        assert!(
+            read(&SCHEMA, id(GATEWAY), json.as_bytes(), Options::default()).is_err(),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn of_a_field_in_pieces_the_last_value_or_the_merged_message_is_told() {
+    const OPERATION: &str = "google.longrunning.Operation";
+    // name "a", done, then name "b"; the error in two pieces: code 5, then message "m".
+    let bytes = b"\x0a\x01a\x18\x01\x0a\x01b\x22\x02\x08\x05\x22\x03\x12\x01m";
+    let told = write(&SCHEMA, id(OPERATION), bytes, Options::default());
+    assert_eq!(
+        told.as_deref(),
+        Ok(r#"{"name":"b","done":true,"error":{"code":5,"message":"m"}}"#)
+    );
+    // Of a oneof in two fields the later one holds: error, then response.
+    let bytes = b"\x22\x02\x08\x05\x2a\x00";
+    assert_eq!(
+        write(&SCHEMA, id(OPERATION), bytes, Options::default()).as_deref(),
+        Ok(r#"{"response":{}}"#)
+    );
+}
+
+#[test]
+fn deep_nesting_ends_in_an_error() {
+    let mut bytes = Vec::new();
+    for _ in 0..5_000 {
+        let mut outer = vec![0x0a];
+        prost::encoding::encode_varint(bytes.len() as u64, &mut outer);
+        outer.extend_from_slice(&bytes);
+        bytes = [
+            &[0x32][..],
+            &{
+                let mut inner = Vec::new();
+                prost::encoding::encode_varint(outer.len() as u64, &mut inner);
+                inner
+            },
+            &outer,
+        ]
+        .concat();
+    }
+    assert!(
+        write(
+            &SCHEMA,
+            id("google.protobuf.Value"),
+            &bytes,
+            Options::default()
+        )
+        .is_err()
+    );
+}

@@ -1,0 +1,707 @@
+//! From wire bytes to JSON text, in one pass.
+//!
+//! The fields of a message may stand in any order and a repeated one in pieces, while JSON has each once.
+//! So a message's fields are found first, and then written in the order of their numbers. What is found
+//! is kept in one list for all depths; no field has an allocation of its own.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use prost::encoding::decode_varint;
+
+use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
+use super::known;
+use super::{CARRIER, Options};
+
+/// How deep messages may nest.
+const DEPTH: usize = 100;
+
+pub(super) type Result<T> = std::result::Result<T, String>;
+
+/// Writes messages of a schema.
+pub(super) struct Writer<'s> {
+    pub(super) schema: &'s Schema,
+    options: Options,
+    /// The fields of the messages under way, the innermost last.
+    found: Vec<Found>,
+    depth: usize,
+}
+
+/// A field in a message's bytes.
+#[derive(Clone, Copy)]
+struct Found {
+    /// Its place in the message.
+    place: usize,
+    value: Wire,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Wire {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    /// From where to where in the message's bytes.
+    Bytes(usize, usize),
+}
+
+impl<'s> Writer<'s> {
+    pub(super) fn new(schema: &'s Schema, options: Options) -> Self {
+        Self {
+            schema,
+            options,
+            found: Vec::new(),
+            depth: 0,
+        }
+    }
+
+    pub(super) fn message(&mut self, id: MessageId, bytes: &[u8], out: &mut String) -> Result<()> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err("it nests too deeply".to_owned());
+        }
+        let schema = self.schema;
+        let message = schema.message(id);
+        let base = self.found.len();
+        let written = self
+            .find(message, bytes)
+            .and_then(|()| self.shaped(message, base, bytes, out));
+        self.found.truncate(base);
+        self.depth -= 1;
+        written
+    }
+
+    fn shaped(
+        &mut self,
+        message: &Message,
+        base: usize,
+        bytes: &[u8],
+        out: &mut String,
+    ) -> Result<()> {
+        match message.shape {
+            Shape::Object => {
+                out.push('{');
+                self.members(message, base, bytes, true, out)?;
+                out.push('}');
+            }
+            Shape::Any => self.any(base, bytes, out)?,
+            Shape::Timestamp | Shape::Duration => {
+                let seconds = self
+                    .last(base, 0)
+                    .map_or(0, |value| number(value).cast_signed());
+                let nanos = self.last(base, 1).map_or(0, |value| int32(number(value)));
+                let text = match message.shape {
+                    Shape::Timestamp => known::timestamp(seconds, nanos),
+                    _ => known::duration(seconds, nanos),
+                };
+                let text = text
+                    .ok_or_else(|| format!("{seconds} s and {nanos} ns are no {}", message.name))?;
+                quote(&text, out);
+            }
+            Shape::FieldMask => {
+                out.push('"');
+                for index in base..self.found.len() {
+                    let path = text(self.found[index].value, bytes)?;
+                    let path = known::mask_path(path)
+                        .ok_or_else(|| format!("`{path}` has no form in a field mask"))?;
+                    if index > base {
+                        out.push(',');
+                    }
+                    escape(&path, out);
+                }
+                out.push('"');
+            }
+            Shape::Struct => match message.fields.first() {
+                Some(fields) => self.map(fields, base..self.found.len(), bytes, out)?,
+                None => out.push_str("{}"),
+            },
+            Shape::ListValue => match message.fields.first() {
+                Some(values) => self.list(values, base..self.found.len(), bytes, out)?,
+                None => out.push_str("[]"),
+            },
+            Shape::Value => match self
+                .found
+                .last()
+                .filter(|_| self.found.len() > base)
+                .copied()
+            {
+                Some(last) => self.value(message, last, bytes, out)?,
+                None => out.push_str("null"),
+            },
+            Shape::Wrapper => {
+                let field = message.fields.first().ok_or("a wrapper without a value")?;
+                let value = self.last(base, 0);
+                self.one(field.kind, value.unwrap_or(zero(field.kind)), bytes, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists the fields of a message. Unknown ones are passed over, as are those of another wire type.
+    fn find(&mut self, message: &Message, bytes: &[u8]) -> Result<()> {
+        let mut rest = bytes;
+        let mut sorted = true;
+        let base = self.found.len();
+        let cut = || "the message is cut off".to_owned();
+        while !rest.is_empty() {
+            let key = decode_varint(&mut rest).map_err(|_| cut())?;
+            let number = u32::try_from(key >> 3).map_err(|_| "a field number is out of range")?;
+            let value = match key & 7 {
+                0 => Wire::Varint(decode_varint(&mut rest).map_err(|_| cut())?),
+                1 => Wire::Fixed64(u64::from_le_bytes(chunk(&mut rest).ok_or_else(cut)?)),
+                2 => {
+                    let length = decode_varint(&mut rest).map_err(|_| cut())?;
+                    let length = usize::try_from(length).map_err(|_| cut())?;
+                    let at = bytes.len() - rest.len();
+                    rest = rest.get(length..).ok_or_else(cut)?;
+                    Wire::Bytes(at, at + length)
+                }
+                3 => {
+                    skip_group(number, &mut rest, DEPTH).ok_or_else(cut)?;
+                    continue;
+                }
+                5 => Wire::Fixed32(u32::from_le_bytes(chunk(&mut rest).ok_or_else(cut)?)),
+                _ => return Err("a wire type is unknown".to_owned()),
+            };
+            let Some((place, field)) = message.field_numbered(number) else {
+                continue;
+            };
+            if !fits(field, value) {
+                continue;
+            }
+            sorted &= self.found.len() == base
+                || self.found.last().is_none_or(|last| last.place <= place);
+            self.found.push(Found { place, value });
+        }
+        // A Value is what stood last; everything else is written by number.
+        if message.shape != Shape::Value {
+            self.keep_last_of_oneofs(message, base);
+            if !sorted {
+                self.found[base..].sort_by_key(|found| found.place);
+            }
+        }
+        Ok(())
+    }
+
+    /// The fields of a message in the order of their numbers, each with its place.
+    pub(super) fn fields(&mut self, message: &Message, bytes: &[u8]) -> Result<Vec<(usize, Wire)>> {
+        let base = self.found.len();
+        let read = self.find(message, bytes);
+        let fields = self.found[base..]
+            .iter()
+            .map(|found| (found.place, found.value))
+            .collect();
+        self.found.truncate(base);
+        read.map(|()| fields)
+    }
+
+    /// The query of a message within another.
+    pub(super) fn deeper(
+        &mut self,
+        message: &Message,
+        bytes: &[u8],
+        prefix: &str,
+        out: &mut String,
+    ) -> Result<()> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err("it nests too deeply".to_owned());
+        }
+        let written = self.query(message, bytes, prefix, None, out);
+        self.depth -= 1;
+        written
+    }
+
+    /// The values of a repeated field, those of packed blocks one by one.
+    pub(super) fn unpacked(
+        &self,
+        field: &Field,
+        values: &[(usize, Wire)],
+        bytes: &[u8],
+    ) -> Result<Vec<Wire>> {
+        let mut out = Vec::with_capacity(values.len());
+        for (_, value) in values {
+            match *value {
+                Wire::Bytes(from, to) if !is_bytes(field.kind) => {
+                    let mut rest = &bytes[from..to];
+                    while !rest.is_empty() {
+                        out.push(unpack(field.kind, &mut rest).ok_or("a packed field is cut off")?);
+                    }
+                }
+                value => out.push(value),
+            }
+        }
+        Ok(out)
+    }
+
+    /// Of several fields of one oneof, the one that stood last holds.
+    fn keep_last_of_oneofs(&mut self, message: &Message, base: usize) {
+        let oneof = |found: &Found| message.fields[found.place].oneof;
+        let mut last: Vec<(usize, usize)> = Vec::new();
+        let mut several = false;
+        for found in &self.found[base..] {
+            let Some(oneof) = oneof(found) else { continue };
+            match last.iter_mut().find(|(known, _)| *known == oneof) {
+                Some((_, place)) => {
+                    several |= *place != found.place;
+                    *place = found.place;
+                }
+                None => last.push((oneof, found.place)),
+            }
+        }
+        if several {
+            let mut index = 0;
+            self.found.retain(|found| {
+                index += 1;
+                index <= base
+                    || oneof(found).is_none_or(|oneof| last.contains(&(oneof, found.place)))
+            });
+        }
+    }
+
+    /// The last value of the field at a place.
+    fn last(&self, base: usize, place: usize) -> Option<Wire> {
+        let found = self.found[base..]
+            .iter()
+            .rev()
+            .find(|found| found.place == place)?;
+        Some(found.value)
+    }
+
+    /// Writes the members of an object; `first` says whether none stands before them.
+    fn members(
+        &mut self,
+        message: &Message,
+        base: usize,
+        bytes: &[u8],
+        first: bool,
+        out: &mut String,
+    ) -> Result<()> {
+        let end = self.found.len();
+        let mut begin = base;
+        let mut comma = !first;
+        while begin < end {
+            let place = self.found[begin].place;
+            let count = self.found[begin..end]
+                .iter()
+                .take_while(|found| found.place == place)
+                .count();
+            let field = &message.fields[place];
+            if self.shown(field, begin + count - 1) {
+                if comma {
+                    out.push(',');
+                }
+                comma = true;
+                out.push('"');
+                out.push_str(&field.json);
+                out.push_str("\":");
+                self.field(field, begin..begin + count, bytes, out)?;
+            }
+            begin += count;
+        }
+        Ok(())
+    }
+
+    /// A default value that no presence tells from none is not shown, though the wire may have it.
+    fn shown(&self, field: &Field, last: usize) -> bool {
+        let default = match self.found[last].value {
+            Wire::Varint(value) => value == 0,
+            Wire::Fixed64(value) => value == 0,
+            Wire::Fixed32(value) => value == 0,
+            Wire::Bytes(from, to) => from == to,
+        };
+        match field.repeat {
+            Repeat::Once => field.presence || !default,
+            // A packed block without a value.
+            Repeat::Many { .. } => {
+                !default
+                    || !matches!(self.found[last].value, Wire::Bytes(..))
+                    || is_bytes(field.kind)
+            }
+            Repeat::Map => true,
+        }
+    }
+
+    fn field(
+        &mut self,
+        field: &Field,
+        found: std::ops::Range<usize>,
+        bytes: &[u8],
+        out: &mut String,
+    ) -> Result<()> {
+        match field.repeat {
+            Repeat::Map => self.map(field, found, bytes, out),
+            Repeat::Many { .. } => self.list(field, found, bytes, out),
+            Repeat::Once => {
+                let last = self.found[found.end - 1].value;
+                match field.kind {
+                    // The pieces of one message are as good as their bytes in a row.
+                    Kind::Message(id) if found.len() > 1 => {
+                        let pieces = self.found[found]
+                            .iter()
+                            .map(|found| slice(found.value, bytes));
+                        let whole = pieces.collect::<Vec<_>>().concat();
+                        self.message(id, &whole, out)
+                    }
+                    kind => self.one(kind, last, bytes, out),
+                }
+            }
+        }
+    }
+
+    fn list(
+        &mut self,
+        field: &Field,
+        found: std::ops::Range<usize>,
+        bytes: &[u8],
+        out: &mut String,
+    ) -> Result<()> {
+        out.push('[');
+        let begin = out.len();
+        for index in found {
+            let value = self.found[index].value;
+            let mut packed = match value {
+                Wire::Bytes(from, to) if !is_bytes(field.kind) => Some(&bytes[from..to]),
+                _ => None,
+            };
+            loop {
+                let value = match &mut packed {
+                    None => value,
+                    Some([]) => break,
+                    Some(rest) => unpack(field.kind, rest).ok_or("a packed field is cut off")?,
+                };
+                if out.len() > begin {
+                    out.push(',');
+                }
+                self.one(field.kind, value, bytes, out)?;
+                if packed.is_none() {
+                    break;
+                }
+            }
+        }
+        out.push(']');
+        Ok(())
+    }
+
+    fn map(
+        &mut self,
+        field: &Field,
+        found: std::ops::Range<usize>,
+        bytes: &[u8],
+        out: &mut String,
+    ) -> Result<()> {
+        let Kind::Message(entry) = field.kind else {
+            return Err("a map without entries".to_owned());
+        };
+        let schema = self.schema;
+        let entry = schema.message(entry);
+        let [key_field, value_field] = entry.fields.as_slice() else {
+            return Err("a map whose entries are not of two fields".to_owned());
+        };
+        let mut entries: Vec<(String, usize)> = Vec::with_capacity(found.len());
+        for index in found {
+            let entry_bytes = slice(self.found[index].value, bytes);
+            let base = self.found.len();
+            self.find(entry, entry_bytes)?;
+            let key = self.last(base, 0).unwrap_or(zero(key_field.kind));
+            self.found.truncate(base);
+            let mut name = String::new();
+            self.one(key_field.kind, key, entry_bytes, &mut name)?;
+            // A number or a boolean stands in quotes as a name.
+            let name = if name.starts_with('"') {
+                name
+            } else {
+                format!("\"{name}\"")
+            };
+            entries.push((name, index));
+        }
+        // Of several entries with one key the last holds.
+        entries.sort();
+        entries.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                kept.1 = later.1;
+            }
+            same
+        });
+        out.push('{');
+        for (position, (name, index)) in entries.iter().enumerate() {
+            if position > 0 {
+                out.push(',');
+            }
+            out.push_str(name);
+            out.push(':');
+            let entry_bytes = slice(self.found[*index].value, bytes);
+            let base = self.found.len();
+            self.find(entry, entry_bytes)?;
+            let value = self.last(base, 1);
+            self.found.truncate(base);
+            match (value, value_field.kind) {
+                (None, Kind::Message(id)) => self.message(id, &[], out)?,
+                (value, kind) => self.one(kind, value.unwrap_or(zero(kind)), entry_bytes, out)?,
+            }
+        }
+        out.push('}');
+        Ok(())
+    }
+
+    fn value(
+        &mut self,
+        message: &Message,
+        last: Found,
+        bytes: &[u8],
+        out: &mut String,
+    ) -> Result<()> {
+        let field = &message.fields[last.place];
+        if let (Kind::Double, Wire::Fixed64(bits)) = (field.kind, last.value)
+            && !f64::from_bits(bits).is_finite()
+        {
+            return Err("a Value holds no number that JSON has".to_owned());
+        }
+        self.one(field.kind, last.value, bytes, out)
+    }
+
+    fn any(&mut self, base: usize, bytes: &[u8], out: &mut String) -> Result<()> {
+        let url = self
+            .last(base, 0)
+            .map(|value| text(value, bytes))
+            .transpose()?
+            .unwrap_or_default();
+        let content = self
+            .last(base, 1)
+            .map_or(&[][..], |value| slice(value, bytes));
+        let begin = out.len();
+        let written = match (url, content) {
+            ("", []) => {
+                out.push_str("{}");
+                Ok(())
+            }
+            (CARRIER, content) => match self.schema.find("google.protobuf.Struct") {
+                Some(structure) => self.message(structure, content, out),
+                None => Err("Struct is not in the set".to_owned()),
+            },
+            (url, content) => match url
+                .rsplit('/')
+                .next()
+                .and_then(|name| self.schema.find(name))
+            {
+                Some(known) => self.any_of(url, known, content, out),
+                None => Err("its type is unknown".to_owned()),
+            },
+        };
+        // What cannot be told by its type is told as it is, and hides nothing else.
+        if written.is_err() {
+            out.truncate(begin);
+            out.push_str("{\"@type\":");
+            quote(url, out);
+            out.push_str(",\"value\":\"");
+            STANDARD.encode_string(content, out);
+            out.push_str("\"}");
+        }
+        Ok(())
+    }
+
+    fn any_of(&mut self, url: &str, id: MessageId, content: &[u8], out: &mut String) -> Result<()> {
+        let schema = self.schema;
+        let message = schema.message(id);
+        out.push_str("{\"@type\":");
+        quote(url, out);
+        if message.shape == Shape::Object {
+            let base = self.found.len();
+            self.depth += 1;
+            if self.depth > DEPTH {
+                return Err("it nests too deeply".to_owned());
+            }
+            let written = self
+                .find(message, content)
+                .and_then(|()| self.members(message, base, content, false, out));
+            self.depth -= 1;
+            self.found.truncate(base);
+            written?;
+        } else {
+            out.push_str(",\"value\":");
+            self.message(id, content, out)?;
+        }
+        out.push('}');
+        Ok(())
+    }
+
+    /// Writes one value.
+    pub(super) fn one(
+        &mut self,
+        kind: Kind,
+        value: Wire,
+        bytes: &[u8],
+        out: &mut String,
+    ) -> Result<()> {
+        use std::fmt::Write as _;
+        let bits = number(value);
+        // Writing to a text does not fail.
+        match kind {
+            Kind::Message(id) => self.message(id, slice(value, bytes), out)?,
+            Kind::String => quote(text(value, bytes)?, out),
+            Kind::Bytes => {
+                out.push('"');
+                STANDARD.encode_string(slice(value, bytes), out);
+                out.push('"');
+            }
+            Kind::Bool => out.push_str(if bits == 0 { "false" } else { "true" }),
+            Kind::Enum(id) => {
+                let of = self.schema.enumeration(id);
+                let number = int32(bits);
+                match of.name(number).filter(|_| !self.options.enums_as_numbers) {
+                    _ if of.is_null => out.push_str("null"),
+                    Some(name) => quote(name, out),
+                    None => drop(write!(out, "{number}")),
+                }
+            }
+            Kind::Double => float(f64::from_bits(bits), &f64::from_bits(bits), out),
+            Kind::Float => {
+                #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
+                let narrow = f32::from_bits(bits as u32);
+                float(f64::from(narrow), &narrow, out);
+            }
+            Kind::Int32 | Kind::Sfixed32 => drop(write!(out, "{}", int32(bits))),
+            #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
+            Kind::Uint32 | Kind::Fixed32 => drop(write!(out, "{}", bits as u32)),
+            #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
+            Kind::Sint32 => drop(write!(out, "{}", unzigzag(u64::from(bits as u32)))),
+            Kind::Int64 | Kind::Sfixed64 => drop(write!(out, "\"{}\"", bits.cast_signed())),
+            Kind::Uint64 | Kind::Fixed64 => drop(write!(out, "\"{bits}\"")),
+            Kind::Sint64 => drop(write!(out, "\"{}\"", unzigzag(bits))),
+        }
+        Ok(())
+    }
+}
+
+fn is_bytes(kind: Kind) -> bool {
+    matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
+}
+
+/// Whether a value has the field's wire type, packed or not.
+fn fits(field: &Field, value: Wire) -> bool {
+    use prost::encoding::WireType;
+    let wanted = super::read::wire_type(field.kind);
+    match value {
+        Wire::Varint(_) => wanted == WireType::Varint,
+        Wire::Fixed64(_) => wanted == WireType::SixtyFourBit,
+        Wire::Fixed32(_) => wanted == WireType::ThirtyTwoBit,
+        Wire::Bytes(..) => {
+            wanted == WireType::LengthDelimited || matches!(field.repeat, Repeat::Many { .. })
+        }
+    }
+}
+
+fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (chunk, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*chunk)
+}
+
+/// Passes over a group, which no field of ours is.
+fn skip_group(number: u32, rest: &mut &[u8], depth: usize) -> Option<()> {
+    let depth = depth.checked_sub(1)?;
+    loop {
+        let key = decode_varint(rest).ok()?;
+        let inner = u32::try_from(key >> 3).ok()?;
+        match key & 7 {
+            0 => drop(decode_varint(rest).ok()?),
+            1 => drop(chunk::<8>(rest)?),
+            2 => {
+                let length = usize::try_from(decode_varint(rest).ok()?).ok()?;
+                *rest = rest.get(length..)?;
+            }
+            3 => skip_group(inner, rest, depth)?,
+            4 => return (inner == number).then_some(()),
+            5 => drop(chunk::<4>(rest)?),
+            _ => return None,
+        }
+    }
+}
+
+fn unpack(kind: Kind, rest: &mut &[u8]) -> Option<Wire> {
+    use prost::encoding::WireType;
+    Some(match super::read::wire_type(kind) {
+        WireType::SixtyFourBit => Wire::Fixed64(u64::from_le_bytes(chunk(rest)?)),
+        WireType::ThirtyTwoBit => Wire::Fixed32(u32::from_le_bytes(chunk(rest)?)),
+        _ => Wire::Varint(decode_varint(rest).ok()?),
+    })
+}
+
+/// What a field holds that is not there.
+pub(super) fn zero(kind: Kind) -> Wire {
+    if is_bytes(kind) {
+        Wire::Bytes(0, 0)
+    } else {
+        Wire::Varint(0)
+    }
+}
+
+/// The bits of a number.
+pub(super) fn number(value: Wire) -> u64 {
+    match value {
+        Wire::Varint(value) | Wire::Fixed64(value) => value,
+        Wire::Fixed32(value) => u64::from(value),
+        Wire::Bytes(..) => 0,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
+fn int32(value: u64) -> i32 {
+    value as i32
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
+}
+
+pub(super) fn slice(value: Wire, bytes: &[u8]) -> &[u8] {
+    match value {
+        Wire::Bytes(from, to) => &bytes[from..to],
+        _ => &[],
+    }
+}
+
+pub(super) fn text(value: Wire, bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(slice(value, bytes)).map_err(|_| "a text is not UTF-8".to_owned())
+}
+
+/// The shortest text that reads back as the same number.
+fn float(value: f64, shortest: &(impl std::fmt::Display + std::fmt::LowerExp), out: &mut String) {
+    use std::fmt::Write as _;
+    let written = match value {
+        _ if value.is_nan() => write!(out, "\"NaN\""),
+        _ if value.is_infinite() => {
+            write!(out, "\"{}Infinity\"", if value < 0.0 { "-" } else { "" })
+        }
+        _ if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) => write!(out, "{shortest:e}"),
+        _ => write!(out, "{shortest}"),
+    };
+    written.expect("writing to a text does not fail");
+}
+
+fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    escape(text, out);
+    out.push('"');
+}
+
+/// RFC 8259 §7: quotes, backslashes and control characters.
+fn escape(text: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    let mut rest = text;
+    while let Some(at) = rest
+        .bytes()
+        .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+    {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            byte => drop(write!(out, "\\u{byte:04x}")),
+        }
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+}
