@@ -5,9 +5,13 @@
 //! `{"@type": url, "value": base64}`.
 
 mod known;
+mod number;
 mod query;
 mod read;
 mod scan;
+mod text;
+mod value;
+mod wire;
 mod write;
 
 #[cfg(test)]

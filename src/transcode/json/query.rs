@@ -5,7 +5,8 @@ use base64::engine::general_purpose::URL_SAFE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::schema::{Field, Kind, Message, Repeat, Shape};
-use super::write::{Result, Wire, Writer, number, slice, text, zero};
+use super::wire::{Wire, number, slice, text, zero};
+use super::write::{Result, Writer};
 
 const TEXT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')

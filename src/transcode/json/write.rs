@@ -10,6 +10,10 @@ use prost::encoding::decode_varint;
 
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
 use super::known;
+use super::text::{escape, float, quote};
+use super::wire::{
+    Wire, chunk, fits, int32, is_bytes, number, skip_group, slice, text, unpack, unzigzag, zero,
+};
 use super::{CARRIER, Options};
 
 /// How deep messages may nest.
@@ -32,15 +36,6 @@ struct Found {
     /// Its place in the message.
     place: usize,
     value: Wire,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Wire {
-    Varint(u64),
-    Fixed64(u64),
-    Fixed32(u32),
-    /// From where to where in the message's bytes.
-    Bytes(usize, usize),
 }
 
 impl<'s> Writer<'s> {
@@ -570,138 +565,4 @@ impl<'s> Writer<'s> {
         }
         Ok(())
     }
-}
-
-fn is_bytes(kind: Kind) -> bool {
-    matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
-}
-
-/// Whether a value has the field's wire type, packed or not.
-fn fits(field: &Field, value: Wire) -> bool {
-    use prost::encoding::WireType;
-    let wanted = super::read::wire_type(field.kind);
-    match value {
-        Wire::Varint(_) => wanted == WireType::Varint,
-        Wire::Fixed64(_) => wanted == WireType::SixtyFourBit,
-        Wire::Fixed32(_) => wanted == WireType::ThirtyTwoBit,
-        Wire::Bytes(..) => {
-            wanted == WireType::LengthDelimited || matches!(field.repeat, Repeat::Many { .. })
-        }
-    }
-}
-
-fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (chunk, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(*chunk)
-}
-
-/// Passes over a group, which no field of ours is.
-fn skip_group(number: u32, rest: &mut &[u8], depth: usize) -> Option<()> {
-    let depth = depth.checked_sub(1)?;
-    loop {
-        let key = decode_varint(rest).ok()?;
-        let inner = u32::try_from(key >> 3).ok()?;
-        match key & 7 {
-            0 => drop(decode_varint(rest).ok()?),
-            1 => drop(chunk::<8>(rest)?),
-            2 => {
-                let length = usize::try_from(decode_varint(rest).ok()?).ok()?;
-                *rest = rest.get(length..)?;
-            }
-            3 => skip_group(inner, rest, depth)?,
-            4 => return (inner == number).then_some(()),
-            5 => drop(chunk::<4>(rest)?),
-            _ => return None,
-        }
-    }
-}
-
-fn unpack(kind: Kind, rest: &mut &[u8]) -> Option<Wire> {
-    use prost::encoding::WireType;
-    Some(match super::read::wire_type(kind) {
-        WireType::SixtyFourBit => Wire::Fixed64(u64::from_le_bytes(chunk(rest)?)),
-        WireType::ThirtyTwoBit => Wire::Fixed32(u32::from_le_bytes(chunk(rest)?)),
-        _ => Wire::Varint(decode_varint(rest).ok()?),
-    })
-}
-
-/// What a field holds that is not there.
-pub(super) fn zero(kind: Kind) -> Wire {
-    if is_bytes(kind) {
-        Wire::Bytes(0, 0)
-    } else {
-        Wire::Varint(0)
-    }
-}
-
-/// The bits of a number.
-pub(super) fn number(value: Wire) -> u64 {
-    match value {
-        Wire::Varint(value) | Wire::Fixed64(value) => value,
-        Wire::Fixed32(value) => u64::from(value),
-        Wire::Bytes(..) => 0,
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
-fn int32(value: u64) -> i32 {
-    value as i32
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
-}
-
-pub(super) fn slice(value: Wire, bytes: &[u8]) -> &[u8] {
-    match value {
-        Wire::Bytes(from, to) => &bytes[from..to],
-        _ => &[],
-    }
-}
-
-pub(super) fn text(value: Wire, bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(slice(value, bytes)).map_err(|_| "a text is not UTF-8".to_owned())
-}
-
-/// The shortest text that reads back as the same number.
-fn float(value: f64, shortest: &(impl std::fmt::Display + std::fmt::LowerExp), out: &mut String) {
-    use std::fmt::Write as _;
-    let written = match value {
-        _ if value.is_nan() => write!(out, "\"NaN\""),
-        _ if value.is_infinite() => {
-            write!(out, "\"{}Infinity\"", if value < 0.0 { "-" } else { "" })
-        }
-        _ if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) => write!(out, "{shortest:e}"),
-        _ => write!(out, "{shortest}"),
-    };
-    written.expect("writing to a text does not fail");
-}
-
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    escape(text, out);
-    out.push('"');
-}
-
-/// RFC 8259 §7: quotes, backslashes and control characters.
-fn escape(text: &str, out: &mut String) {
-    use std::fmt::Write as _;
-    let mut rest = text;
-    while let Some(at) = rest
-        .bytes()
-        .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
-    {
-        out.push_str(&rest[..at]);
-        match rest.as_bytes()[at] {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            byte => drop(write!(out, "\\u{byte:04x}")),
-        }
-        rest = &rest[at + 1..];
-    }
-    out.push_str(rest);
 }
