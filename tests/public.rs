@@ -75,7 +75,7 @@ const ORDER: [&[&str]; 9] = [
     &["transport"],
     &["transcode"],
     &["endpoint", "uniform"],
-    &["call", "contract", "error", "failure", "proto"],
+    &["call", "contract", "error", "failure", "proto", "wire"],
 ];
 
 fn rank(module: &str) -> usize {

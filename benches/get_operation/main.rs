@@ -172,7 +172,6 @@ fn request() -> GetOperationRequest {
     }
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's interceptors are so")]
 fn with_headers(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
     let metadata = request.metadata_mut();
     let routing = "name=projects%2Fp%2Flocations%2Fglobal%2Foperations%2Foperation-1";

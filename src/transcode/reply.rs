@@ -49,12 +49,11 @@ pub(crate) fn reply(
         return Ok(Vec::new());
     }
     json::read(&SCHEMA, output, body, json::Options::default()).map_err(|why| {
+        let mut scan = Scan::new(body);
         // A page of a proxy is told as such, a reply of the service by what is wrong with it.
-        match Scan::new(body).next() {
-            Ok(Next::Object) => {
-                Status::internal(format!("the reply is no {}: {why}", method.output))
-            }
-            _ => not_json(status, headers, body),
+        match scan.skip().and_then(|()| scan.end()) {
+            Ok(()) => Status::internal(format!("the reply is not a {}: {why}", method.output)),
+            Err(_) => not_json(status, headers, body),
         }
     })
 }

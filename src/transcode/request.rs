@@ -65,16 +65,19 @@ fn by_rule(rule: &HttpRule, input: MessageId, message: &[u8]) -> Result<Request,
     let path =
         template.expand(|field| Some(wire::text(message, &numbers(input, field)?)?.to_owned()))?;
     let malformed = || "the request is malformed".to_owned();
-    let mut rest = None;
+    let (mut rest, mut skip) = (None, Vec::new());
     for field in template.fields() {
         let path = numbers(input, field).ok_or_else(malformed)?;
-        rest =
-            Some(wire::without(rest.as_deref().unwrap_or(message), &path).ok_or_else(malformed)?);
+        let message = rest.as_deref().unwrap_or(message);
+        rest = Some(wire::without(message, &path).ok_or_else(malformed)?);
+        if let [number] = path[..] {
+            skip.push(number);
+        }
     }
     let rest = rest.as_deref().unwrap_or(message);
     let options = json::Options::default();
     let (body, query) = match rule.body {
-        Body::None => (None, json::query(&SCHEMA, input, rest, None)?),
+        Body::None => (None, json::query(&SCHEMA, input, rest, &skip)?),
         Body::All => (
             Some(json::write(&SCHEMA, input, rest, options)?),
             String::new(),
@@ -90,10 +93,8 @@ fn by_rule(rule: &HttpRule, input: MessageId, message: &[u8]) -> Result<Request,
             // The field as it is in the message, even what of it the path carries too.
             let content = wire::bytes(message, field.number).unwrap_or_default();
             let body = json::write(&SCHEMA, inner, content, options)?;
-            (
-                Some(body),
-                json::query(&SCHEMA, input, rest, Some(field.number))?,
-            )
+            skip.push(field.number);
+            (Some(body), json::query(&SCHEMA, input, rest, &skip)?)
         }
     };
     let target = if query.is_empty() {

@@ -9,8 +9,8 @@ use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::{ApiGateway, Error, Transport, transcode};
 use indicatif::ProgressBar;
 
-use crate::failure::Failure;
 use super::output::{self, Format};
+use crate::failure::Failure;
 
 const PARENT: &str = "projects/demo/locations/global";
 

@@ -6,8 +6,8 @@ use apigateway_grpc::emulator::Emulator;
 use clap::Args;
 
 use super::client::duration;
-use crate::failure::Failure;
 use super::output;
+use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

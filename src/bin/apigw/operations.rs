@@ -4,8 +4,8 @@ use apigateway_grpc::transcode;
 use clap::{Args, Subcommand};
 
 use super::client;
-use crate::failure::Failure;
 use super::output::{self, Format};
+use crate::failure::Failure;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

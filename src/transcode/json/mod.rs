@@ -94,7 +94,7 @@ pub(crate) fn query(
     schema: &Schema,
     id: MessageId,
     bytes: &[u8],
-    skip: Option<u32>,
+    skip: &[u32],
 ) -> Result<String, String> {
     let mut out = String::new();
     let message = schema.message(id);

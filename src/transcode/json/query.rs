@@ -15,14 +15,14 @@ const TEXT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 impl Writer<'_> {
-    /// `a=1&b.c=2` for the fields that are set, but for one, and for required scalars even if they are
+    /// `a=1&b.c=2` for the fields that are set, but for some, and for required scalars even if they are
     /// default.
     pub(super) fn query(
         &mut self,
         message: &Message,
         bytes: &[u8],
         prefix: &str,
-        skip: Option<u32>,
+        skip: &[u32],
         out: &mut String,
     ) -> Result<()> {
         let found = self.fields(message, bytes)?;
@@ -31,7 +31,7 @@ impl Writer<'_> {
             let count = rest.iter().take_while(|(at, _)| *at == place).count();
             let (values, others) = rest.split_at(count);
             rest = others;
-            if skip == Some(field.number) {
+            if skip.contains(&field.number) {
                 continue;
             }
             let name = format!("{prefix}{}", field.json);
@@ -158,7 +158,7 @@ mod tests {
     fn of(name: &str, json: serde_json::Value) -> Result<String, String> {
         let id = SCHEMA.find(name).expect("of the contract");
         let bytes = read(&SCHEMA, id, json.to_string().as_bytes(), Options::default())?;
-        query(&SCHEMA, id, &bytes, None)
+        query(&SCHEMA, id, &bytes, &[])
     }
 
     #[test]

@@ -10,6 +10,10 @@ use super::scan::{Next, Result, Scan};
 use super::value::{list, structure, value};
 use super::wire::wire_type;
 use super::{BASE64, BASE64_URL, CARRIER, CARRIER_PREFIX};
+use crate::wire;
+
+/// How many names of an object may stand again: each costs a copy of what was read of it.
+const MOST_REPEATED: usize = 16;
 
 /// What a value became on the wire.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,23 +71,32 @@ impl Reader<'_> {
     ) -> Result<()> {
         let mut seen = Seen::new(message.fields.len());
         let mut oneofs = Seen::new(64);
+        let (begin, mut repeated) = (out.len(), 0);
         scan.object(|scan, name| {
             let Some((place, field)) = message.field_named(&name) else {
                 // An Empty within an `Any` may have a `value`.
-                let known = besides == Some(&*name)
-                    || (besides.is_some() && message.fields.is_empty() && name == "value");
+                let empty = message.fields.is_empty() && name == "value";
+                let known = besides.is_some_and(|besides| besides == name || empty);
                 if self.strict && !known {
                     return scan.fault(format!("{} has no field `{name}`", message.name));
                 }
                 return scan.skip();
             };
-            if !seen.first(place) {
-                return scan.fault(format!("`{name}` stands twice"));
+            let first = seen.first(place);
+            if !first {
+                repeated += 1;
+                if self.strict || repeated > MOST_REPEATED {
+                    return scan.fault(format!("`{name}` stands twice"));
+                }
+                // The last one holds, as in most parsers; on the wire the two would be merged.
+                let others = wire::without(&out[begin..], &[field.number]).unwrap_or_default();
+                out.truncate(begin);
+                out.extend_from_slice(&others);
             }
             if scan.next()? == Next::Null && !self.takes_null(field) {
                 return scan.word("null");
             }
-            if field.oneof.is_some_and(|oneof| !oneofs.first(oneof)) {
+            if first && field.oneof.is_some_and(|oneof| !oneofs.first(oneof)) {
                 return scan.fault(format!(
                     "`{name}` is one of several of which one is set already"
                 ));

@@ -200,7 +200,7 @@ impl<'s> Writer<'s> {
         if self.depth > DEPTH {
             return Err("it nests too deeply".to_owned());
         }
-        let written = self.query(message, bytes, prefix, None, out);
+        let written = self.query(message, bytes, prefix, &[], out);
         self.depth -= 1;
         written
     }
