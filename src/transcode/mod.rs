@@ -22,7 +22,7 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new(proto::FILE_DESCRIPTOR_SET).expect("the descriptor set is embedded at build time")
 });
 
-/// The proto3 JSON text of a message of [`proto`](crate::proto), its `Any`s unfolded.
+/// The proto3 JSON text of a message of [`proto`], its `Any`s unfolded.
 ///
 /// ```
 /// use apigateway_grpc::proto::google::longrunning::Operation;
