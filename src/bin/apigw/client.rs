@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Where the service is: https://HOST[:PORT], or http://HOST[:PORT] for plaintext.
+    /// Where the service is: HOST:PORT after `https://`, or after `http://` for plaintext.
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// How calls travel; `auto` is gRPC with a fallback to REST where gRPC cannot work.

@@ -57,7 +57,9 @@ impl Path {
 }
 
 async fn next(end: &mut Handle<Rpc, Reply>) -> SendResponse<Reply> {
-    end.next_request().await.expect("the client is there").1
+    let request = tokio::time::timeout(Duration::from_secs(1), end.next_request());
+    let request = request.await.expect("a call comes this way");
+    request.expect("the client is there").1
 }
 
 async fn ended(call: JoinHandle<Result<Reply, Status>>) -> Result<Reply, Status> {
