@@ -65,13 +65,11 @@ impl Failure {
         matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::NotGrpc)
     }
 
-    /// The status of a call that was refused here, before anything was sent.
-    #[cfg(feature = "rest")]
-    pub(crate) fn unsent(mut status: Status) -> Status {
-        status.set_source(std::sync::Arc::new(Self {
-            kind: Kind::Refused,
-            source: None,
-        }));
+    /// The status of a call that ended here, before anything was sent, and what it ended by.
+    #[cfg(any(feature = "auth", feature = "rest"))]
+    pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
+        let kind = Kind::Refused;
+        status.set_source(std::sync::Arc::new(Self { kind, source }));
         status
     }
 

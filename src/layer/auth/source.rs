@@ -9,6 +9,7 @@ use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use tonic::Status;
 
+use crate::failure::Failure;
 use crate::layer::headers::QUOTA_PROJECT;
 
 /// Up to this age, headers are used without a thought: asking costs more than the rest of the layer.
@@ -133,11 +134,10 @@ fn refused(error: google_cloud_auth::errors::CredentialsError) -> Status {
         root = source;
     }
     let text = format!("the credentials gave no token: {root}");
-    let mut status = if error.is_transient() {
+    let status = if error.is_transient() {
         Status::unavailable(text)
     } else {
         Status::unauthenticated(text)
     };
-    status.set_source(Arc::new(error));
-    status
+    Failure::unsent(status, Some(error.into()))
 }
