@@ -15,9 +15,8 @@ use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 use tower::retry::budget::{Budget as _, TpsBudget};
 use tower::util::rng::{HasherRng, Rng};
 use tower::util::{Oneshot, ServiceExt as _};
@@ -27,6 +26,10 @@ use super::deadline;
 use crate::call::{Call, Reply, Rpc};
 use crate::contract::RetryPolicy;
 use crate::failure::Failure;
+
+mod decision;
+
+use decision::{Failed, decide, hint};
 
 /// Shares one budget and one random source among all calls of a client.
 #[derive(Clone)]
@@ -267,173 +270,5 @@ where
 fn tell_remaining(headers: &mut HeaderMap, call: Option<&Call>) {
     if let Some(remaining) = call.and_then(Call::remaining) {
         headers.insert(deadline::GRPC_TIMEOUT, deadline::header(remaining));
-    }
-}
-
-/// The delay that the server asks for.
-fn hint(status: &Status) -> Option<Duration> {
-    status
-        .get_details_retry_info()
-        .and_then(|info| info.retry_delay)
-}
-
-/// An attempt that failed, as far as the decision needs it.
-#[derive(Clone, Copy, Debug)]
-struct Failed {
-    code: Code,
-    unsent: bool,
-    attempts: u32,
-    hint: Option<Duration>,
-    remaining: Option<Duration>,
-}
-
-/// Whether to try again, and after what delay: full jitter below an exponential bound.
-fn decide(
-    policy: &RetryPolicy,
-    idempotent: bool,
-    failed: &Failed,
-    random: f64,
-) -> Option<Duration> {
-    let allowed = policy
-        .max_attempts
-        .is_none_or(|most| failed.attempts < most);
-    let harmless = failed.unsent || idempotent;
-    let transient = policy.codes.contains(&failed.code);
-    if !(allowed && harmless && transient) {
-        return None;
-    }
-    let exponent = i32::try_from(failed.attempts.saturating_sub(1)).unwrap_or(i32::MAX);
-    let bound = policy.initial_backoff.as_secs_f64() * policy.multiplier.powi(exponent);
-    let bound = Duration::try_from_secs_f64(bound).unwrap_or(policy.max_backoff);
-    let jittered = bound.min(policy.max_backoff).mul_f64(random);
-    let wait = jittered.max(failed.hint.unwrap_or_default());
-    // A wait that ends after the deadline would only hide the real error behind a timeout.
-    failed
-        .remaining
-        .is_none_or(|remaining| wait < remaining)
-        .then_some(wait)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: RetryPolicy = RetryPolicy {
-        max_attempts: Some(3),
-        initial_backoff: Duration::from_secs(1),
-        max_backoff: Duration::from_secs(3),
-        multiplier: 2.0,
-        codes: &[Code::Unavailable],
-    };
-
-    const FAILED: Failed = Failed {
-        code: Code::Unavailable,
-        unsent: false,
-        attempts: 1,
-        hint: None,
-        remaining: None,
-    };
-
-    #[test]
-    fn an_attempt_follows_only_where_it_is_harmless_and_useful() {
-        let second = Some(Duration::from_secs(1));
-        let cases = [
-            ("an idempotent call", true, FAILED, second),
-            ("a call that may have been processed", false, FAILED, None),
-            (
-                "a call that was not sent",
-                false,
-                Failed {
-                    unsent: true,
-                    ..FAILED
-                },
-                second,
-            ),
-            (
-                "another code",
-                true,
-                Failed {
-                    code: Code::Internal,
-                    ..FAILED
-                },
-                None,
-            ),
-            (
-                "the last attempt",
-                true,
-                Failed {
-                    attempts: 3,
-                    ..FAILED
-                },
-                None,
-            ),
-            (
-                "the second attempt",
-                true,
-                Failed {
-                    attempts: 2,
-                    ..FAILED
-                },
-                Some(Duration::from_secs(2)),
-            ),
-            (
-                "a hint above",
-                true,
-                Failed {
-                    hint: Some(Duration::from_secs(9)),
-                    ..FAILED
-                },
-                Some(Duration::from_secs(9)),
-            ),
-            (
-                "a hint below",
-                true,
-                Failed {
-                    hint: Some(Duration::ZERO),
-                    ..FAILED
-                },
-                second,
-            ),
-            (
-                "no time left",
-                true,
-                Failed {
-                    remaining: second,
-                    ..FAILED
-                },
-                None,
-            ),
-            (
-                "time left",
-                true,
-                Failed {
-                    remaining: Some(Duration::from_secs(2)),
-                    ..FAILED
-                },
-                second,
-            ),
-        ];
-        for (name, idempotent, failed, expected) in cases {
-            assert_eq!(
-                decide(&POLICY, idempotent, &failed, 1.0),
-                expected,
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_delay_is_drawn_from_zero_to_a_bound_that_saturates() {
-        let endless = RetryPolicy {
-            max_attempts: None,
-            multiplier: 1e300,
-            ..POLICY
-        };
-        let late = Failed {
-            attempts: u32::MAX,
-            ..FAILED
-        };
-        assert_eq!(decide(&POLICY, true, &FAILED, 0.0), Some(Duration::ZERO));
-        assert_eq!(decide(&endless, true, &late, 1.0), Some(POLICY.max_backoff));
     }
 }

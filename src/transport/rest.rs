@@ -58,7 +58,8 @@ impl Service<Rpc> for Rest {
 }
 
 async fn carry(rest: Rest, rpc: Rpc) -> Result<Reply, Status> {
-    let (method, request) = prepare(&rest.origin, rpc).map_err(|status| Failure::unsent(status, None))?;
+    let (method, request) =
+        prepare(&rest.origin, rpc).map_err(|status| Failure::unsent(status, None))?;
     let reply = rest
         .client
         .request(request)

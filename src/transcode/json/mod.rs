@@ -4,6 +4,7 @@
 //! told again as it came; numbers in it are those of a double. One from the wire is told as
 //! `{"@type": url, "value": base64}`.
 
+mod found;
 mod known;
 mod number;
 mod query;

@@ -6,18 +6,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use prost::encoding::decode_varint;
 
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
+use super::found::Found;
 use super::known;
 use super::text::{escape, float, quote};
-use super::wire::{
-    Wire, chunk, fits, int32, is_bytes, number, skip_group, slice, text, unpack, unzigzag, zero,
-};
+use super::wire::{Wire, int32, is_bytes, number, slice, text, unpack, unzigzag, zero};
 use super::{CARRIER, Options};
 
 /// How deep messages may nest.
-const DEPTH: usize = 100;
+pub(super) const DEPTH: usize = 100;
 
 pub(super) type Result<T> = std::result::Result<T, String>;
 
@@ -26,16 +24,8 @@ pub(super) struct Writer<'s> {
     pub(super) schema: &'s Schema,
     options: Options,
     /// The fields of the messages under way, the innermost last.
-    found: Vec<Found>,
+    pub(super) found: Vec<Found>,
     depth: usize,
-}
-
-/// A field in a message's bytes.
-#[derive(Clone, Copy)]
-struct Found {
-    /// Its place in the message.
-    place: usize,
-    value: Wire,
 }
 
 impl<'s> Writer<'s> {
@@ -130,64 +120,6 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Lists the fields of a message. Unknown ones are passed over, as are those of another wire type.
-    fn find(&mut self, message: &Message, bytes: &[u8]) -> Result<()> {
-        let mut rest = bytes;
-        let mut sorted = true;
-        let base = self.found.len();
-        let cut = || "the message is cut off".to_owned();
-        while !rest.is_empty() {
-            let key = decode_varint(&mut rest).map_err(|_| cut())?;
-            let number = u32::try_from(key >> 3).map_err(|_| "a field number is out of range")?;
-            let value = match key & 7 {
-                0 => Wire::Varint(decode_varint(&mut rest).map_err(|_| cut())?),
-                1 => Wire::Fixed64(u64::from_le_bytes(chunk(&mut rest).ok_or_else(cut)?)),
-                2 => {
-                    let length = decode_varint(&mut rest).map_err(|_| cut())?;
-                    let length = usize::try_from(length).map_err(|_| cut())?;
-                    let at = bytes.len() - rest.len();
-                    rest = rest.get(length..).ok_or_else(cut)?;
-                    Wire::Bytes(at, at + length)
-                }
-                3 => {
-                    skip_group(number, &mut rest, DEPTH).ok_or_else(cut)?;
-                    continue;
-                }
-                5 => Wire::Fixed32(u32::from_le_bytes(chunk(&mut rest).ok_or_else(cut)?)),
-                _ => return Err("a wire type is unknown".to_owned()),
-            };
-            let Some((place, field)) = message.field_numbered(number) else {
-                continue;
-            };
-            if !fits(field, value) {
-                continue;
-            }
-            sorted &= self.found.len() == base
-                || self.found.last().is_none_or(|last| last.place <= place);
-            self.found.push(Found { place, value });
-        }
-        // A Value is what stood last; everything else is written by number.
-        if message.shape != Shape::Value {
-            self.keep_last_of_oneofs(message, base);
-            if !sorted {
-                self.found[base..].sort_by_key(|found| found.place);
-            }
-        }
-        Ok(())
-    }
-
-    /// The fields of a message in the order of their numbers, each with its place.
-    pub(super) fn fields(&mut self, message: &Message, bytes: &[u8]) -> Result<Vec<(usize, Wire)>> {
-        let base = self.found.len();
-        let read = self.find(message, bytes);
-        let fields = self.found[base..]
-            .iter()
-            .map(|found| (found.place, found.value))
-            .collect();
-        self.found.truncate(base);
-        read.map(|()| fields)
-    }
-
     /// The query of a message within another.
     pub(super) fn deeper(
         &mut self,
@@ -203,62 +135,6 @@ impl<'s> Writer<'s> {
         let written = self.query(message, bytes, prefix, &[], out);
         self.depth -= 1;
         written
-    }
-
-    /// The values of a repeated field, those of packed blocks one by one.
-    pub(super) fn unpacked(
-        &self,
-        field: &Field,
-        values: &[(usize, Wire)],
-        bytes: &[u8],
-    ) -> Result<Vec<Wire>> {
-        let mut out = Vec::with_capacity(values.len());
-        for (_, value) in values {
-            match *value {
-                Wire::Bytes(from, to) if !is_bytes(field.kind) => {
-                    let mut rest = &bytes[from..to];
-                    while !rest.is_empty() {
-                        out.push(unpack(field.kind, &mut rest).ok_or("a packed field is cut off")?);
-                    }
-                }
-                value => out.push(value),
-            }
-        }
-        Ok(out)
-    }
-
-    /// Of several fields of one oneof, the one that stood last holds.
-    fn keep_last_of_oneofs(&mut self, message: &Message, base: usize) {
-        let oneof = |found: &Found| message.fields[found.place].oneof;
-        let mut last: Vec<(usize, usize)> = Vec::new();
-        let mut several = false;
-        for found in &self.found[base..] {
-            let Some(oneof) = oneof(found) else { continue };
-            match last.iter_mut().find(|(known, _)| *known == oneof) {
-                Some((_, place)) => {
-                    several |= *place != found.place;
-                    *place = found.place;
-                }
-                None => last.push((oneof, found.place)),
-            }
-        }
-        if several {
-            let mut index = 0;
-            self.found.retain(|found| {
-                index += 1;
-                index <= base
-                    || oneof(found).is_none_or(|oneof| last.contains(&(oneof, found.place)))
-            });
-        }
-    }
-
-    /// The last value of the field at a place.
-    fn last(&self, base: usize, place: usize) -> Option<Wire> {
-        let found = self.found[base..]
-            .iter()
-            .rev()
-            .find(|found| found.place == place)?;
-        Some(found.value)
     }
 
     /// Writes the members of an object; `first` says whether none stands before them.

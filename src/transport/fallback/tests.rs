@@ -63,7 +63,11 @@ async fn next(end: &mut Handle<Rpc, Reply>) -> SendResponse<Reply> {
 }
 
 async fn ended(call: JoinHandle<Result<Reply, Status>>) -> Result<Reply, Status> {
-    call.await.expect("no panic")
+    let ended = tokio::time::timeout(Duration::from_secs(1), call);
+    ended
+        .await
+        .expect("nobody else is asked")
+        .expect("no panic")
 }
 
 fn untouched(end: &mut Handle<Rpc, Reply>) -> bool {
