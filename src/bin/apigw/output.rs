@@ -36,7 +36,9 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints an error.
 pub(crate) fn error(text: &str) {
+    let text = printable(text);
     // Without standard error there is nowhere left to say it.
     writeln!(std::io::stderr(), "{text}").ok();
 }
@@ -58,4 +60,27 @@ fn parse(json: &str) -> Result<serde_json::Value, Failure> {
 
 fn yaml(value: &serde_json::Value) -> String {
     serde_saphyr::to_string(value).unwrap_or_else(|error| error.to_string())
+}
+
+/// What a server put into an error must not steer the terminal.
+fn printable(text: &str) -> String {
+    let shown = |char: char| match char {
+        '\n' => char,
+        char if char.is_control() => char::REPLACEMENT_CHARACTER,
+        char => char,
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_cannot_steer_the_terminal() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\r\nc é"),
+            "a\u{fffd}[2Jb\u{fffd}\nc é"
+        );
+    }
 }
