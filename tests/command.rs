@@ -346,3 +346,27 @@ fn the_demo_shows_an_operation_over_both_transports() {
     assert!(text.contains("REST"), "{text}");
     assert!(text.contains("\"verb\": \"create\""), "{text}");
 }
+
+#[test]
+fn the_emulator_of_the_environment_is_asked_in_plaintext_and_without_credentials() {
+    let emulator = Emulator::start("0s");
+    let name = emulator.create("a");
+    let host = emulator.endpoint.trim_start_matches("http://");
+    let describe = |host: &str| {
+        apigw(&["operations", "describe", &name])
+            .env("APIGATEWAY_EMULATOR_HOST", host)
+            .output()
+            .expect("it runs")
+    };
+    let read = describe(host);
+    assert_eq!(read.status.code(), Some(0), "{}", err(&read));
+    assert!(out(&read).contains(&name));
+
+    let refused = describe("not a host");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        err(&refused).contains("APIGATEWAY_EMULATOR_HOST"),
+        "{}",
+        err(&refused)
+    );
+}
