@@ -49,9 +49,12 @@ pub(crate) fn reply(
         return Ok(Vec::new());
     }
     json::read(&SCHEMA, output, body, json::Options::default()).map_err(|why| {
-        let mut scan = Scan::new(body);
+        let well_formed = Scan::new(body).and_then(|mut scan| {
+            scan.skip()?;
+            scan.end()
+        });
         // A page of a proxy is told as such, a reply of the service by what is wrong with it.
-        match scan.skip().and_then(|()| scan.end()) {
+        match well_formed {
             Ok(()) => Status::internal(format!("the reply is not a {}: {why}", method.output)),
             Err(_) => not_json(status, headers, body),
         }
@@ -61,7 +64,7 @@ pub(crate) fn reply(
 /// An error body may come with status 200. An operation has an `error` too, but never alone.
 fn is_error(body: &[u8]) -> bool {
     let (mut members, mut first) = (0, false);
-    let read = Scan::new(body).object(|scan, name| {
+    let object = |scan: &mut Scan<'_>, name: std::borrow::Cow<'_, str>| {
         members += 1;
         first |= name == "error" && scan.next()? == Next::Object;
         // Anything else is an ordinary reply, and its rest need not be looked at.
@@ -70,7 +73,8 @@ fn is_error(body: &[u8]) -> bool {
         } else {
             scan.fault("")
         }
-    });
+    };
+    let read = Scan::new(body).and_then(|mut scan| scan.object(object));
     read.is_ok() && first
 }
 

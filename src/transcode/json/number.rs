@@ -84,7 +84,7 @@ pub(super) fn integer<T: TryFrom<i128>>(scan: &mut Scan<'_>) -> Result<T> {
 
 /// The value of a number with a point or an exponent, if that is whole.
 fn whole(text: &str) -> Option<i128> {
-    let is_number = Scan::new(text.as_bytes())
+    let is_number = Scan::of(text)
         .number()
         .is_ok_and(|number| number.len() == text.len());
     let value: f64 = text.parse().ok().filter(|_| is_number)?;
@@ -108,7 +108,7 @@ pub(super) fn double(scan: &mut Scan<'_>) -> Result<f64> {
     if let Some(named) = named {
         return Ok(named);
     }
-    let is_number = Scan::new(text.as_bytes())
+    let is_number = Scan::of(&text)
         .number()
         .is_ok_and(|number| number.len() == text.len());
     match text
@@ -135,7 +135,7 @@ pub(super) fn map_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>
             _ => scan.fault("a key must be true or false"),
         },
         kind => {
-            let mut key = Scan::new(name.as_bytes());
+            let mut key = Scan::of(name);
             let read = number(&mut key, kind, out).and_then(|_| key.end());
             read.or_else(|_| scan.fault(format!("the key `{name}` is no number of its type")))
         }

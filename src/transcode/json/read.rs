@@ -36,7 +36,7 @@ pub(super) struct Reader<'s> {
 impl Reader<'_> {
     /// Reads one message and nothing else.
     pub(super) fn whole(self, text: &[u8], id: MessageId, out: &mut Vec<u8>) -> Result<()> {
-        let mut scan = Scan::new(text);
+        let mut scan = Scan::new(text)?;
         self.message(&mut scan, id, out)?;
         scan.end()
     }

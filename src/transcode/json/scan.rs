@@ -23,7 +23,7 @@ pub(crate) type Result<T> = std::result::Result<T, Fault>;
 /// A place in a JSON text.
 #[derive(Clone, Debug)]
 pub(crate) struct Scan<'a> {
-    text: &'a [u8],
+    text: &'a str,
     at: usize,
     depth: usize,
 }
@@ -41,12 +41,29 @@ pub(crate) enum Next {
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(text: &'a [u8]) -> Self {
+    /// # Errors
+    ///
+    /// If the text is not UTF-8. It is checked once, so that no string in it has to be.
+    pub(crate) fn new(text: &'a [u8]) -> Result<Self> {
+        match std::str::from_utf8(text) {
+            Ok(text) => Ok(Self::of(text)),
+            Err(error) => Err(Fault {
+                at: error.valid_up_to(),
+                why: "the text is not UTF-8".to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn of(text: &'a str) -> Self {
         Self {
             text,
             at: 0,
             depth: 0,
         }
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
     }
 
     pub(crate) fn fault<T>(&self, why: impl Into<String>) -> Result<T> {
@@ -59,7 +76,7 @@ impl<'a> Scan<'a> {
     /// Skips white space (RFC 8259 §2) and shows the next byte.
     fn peek(&mut self) -> Option<u8> {
         loop {
-            match self.text.get(self.at) {
+            match self.bytes().get(self.at) {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
                 other => return other.copied(),
             }
@@ -155,7 +172,7 @@ impl<'a> Scan<'a> {
     /// Reads `null`, `true` or `false`.
     pub(crate) fn word(&mut self, word: &str) -> Result<()> {
         self.peek();
-        let rest = &self.text[self.at..];
+        let rest = &self.bytes()[self.at..];
         if !rest.starts_with(word.as_bytes()) {
             return self.fault(format!("`{word}` expected"));
         }
@@ -167,17 +184,17 @@ impl<'a> Scan<'a> {
     pub(crate) fn number(&mut self) -> Result<&'a str> {
         self.peek();
         let begin = self.at;
-        self.at += usize::from(self.text.get(begin) == Some(&b'-'));
+        self.at += usize::from(self.bytes().get(begin) == Some(&b'-'));
         let whole = self.digits();
-        let zero_led = whole > 1 && self.text.get(self.at - whole) == Some(&b'0');
+        let zero_led = whole > 1 && self.bytes().get(self.at - whole) == Some(&b'0');
         let mut fits = whole > 0 && !zero_led;
-        if self.text.get(self.at) == Some(&b'.') {
+        if self.bytes().get(self.at) == Some(&b'.') {
             self.at += 1;
             fits &= self.digits() > 0;
         }
-        if let Some(b'e' | b'E') = self.text.get(self.at) {
+        if let Some(b'e' | b'E') = self.bytes().get(self.at) {
             self.at += 1;
-            self.at += usize::from(matches!(self.text.get(self.at), Some(b'+' | b'-')));
+            self.at += usize::from(matches!(self.bytes().get(self.at), Some(b'+' | b'-')));
             fits &= self.digits() > 0;
         }
         if !fits {
@@ -185,11 +202,11 @@ impl<'a> Scan<'a> {
             return self.fault("this is no number");
         }
         // Digits, signs, a point and an `e` are ASCII.
-        Ok(std::str::from_utf8(&self.text[begin..self.at]).unwrap_or_default())
+        Ok(&self.text[begin..self.at])
     }
 
     fn digits(&mut self) -> usize {
-        let rest = &self.text[self.at..];
+        let rest = &self.bytes()[self.at..];
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += digits;
         digits
@@ -203,7 +220,7 @@ impl<'a> Scan<'a> {
         self.at += 1;
         let begin = self.at;
         let plain = self.plain()?;
-        match self.text[self.at] {
+        match self.bytes()[self.at] {
             b'"' => {
                 self.at += 1;
                 Ok(Cow::Borrowed(plain))
@@ -220,34 +237,25 @@ impl<'a> Scan<'a> {
     /// Up to the end of the string or its next escape.
     fn plain(&mut self) -> Result<&'a str> {
         let begin = self.at;
-        let rest = &self.text[begin..];
-        let end = rest
-            .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-        let Some(end) = end else {
+        let Some(length) = ends(&self.bytes()[begin..]) else {
             return self.fault("a string does not end");
         };
-        self.at += end;
-        if rest[end] < 0x20 {
+        self.at += length;
+        if self.bytes()[self.at] < 0x20 {
             return self.fault("a control character in a string");
         }
-        match std::str::from_utf8(&rest[..end]) {
-            Ok(text) => Ok(text),
-            Err(error) => {
-                self.at = begin + error.valid_up_to();
-                self.fault("a string is not UTF-8")
-            }
-        }
+        // It begins after a quote or an escape and ends before one, which are ASCII.
+        Ok(&self.text[begin..self.at])
     }
 
     fn escaped(&mut self, out: &mut String) -> Result<()> {
         loop {
-            if self.text[self.at] == b'"' {
+            if self.bytes()[self.at] == b'"' {
                 self.at += 1;
                 return Ok(());
             }
             self.at += 1;
-            let escape = self.text.get(self.at).copied();
+            let escape = self.bytes().get(self.at).copied();
             self.at += 1;
             out.push(match escape {
                 Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
@@ -272,7 +280,7 @@ impl<'a> Scan<'a> {
         let first = self.hex()?;
         let code = match first {
             0xd800..=0xdbff => {
-                if !self.text[self.at..].starts_with(b"\\u") {
+                if !self.bytes()[self.at..].starts_with(b"\\u") {
                     return self.fault("half of a surrogate pair");
                 }
                 self.at += 2;
@@ -291,7 +299,7 @@ impl<'a> Scan<'a> {
     }
 
     fn hex(&mut self) -> Result<u32> {
-        let digits = self.text.get(self.at..self.at + 4);
+        let digits = self.bytes().get(self.at..self.at + 4);
         let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
         match text.and_then(|text| u32::from_str_radix(text, 16).ok()) {
@@ -317,12 +325,52 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Where a run of plain characters ends: at a quote, a backslash or a control character. Eight bytes are
+/// looked at together; a byte of theirs that is one of these has its high bit set in the end.
+fn ends(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let stops = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    let mut chunks = text.chunks_exact(8);
+    let mut at = 0;
+    for chunk in chunks.by_ref() {
+        let word = chunk.try_into().map_or(0, u64::from_le_bytes);
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        if (quote | backslash | control) & HIGH != 0 {
+            // The borrow of a subtraction may mark a byte above a true one, never one below.
+            return chunk.iter().position(stops).map(|found| at + found);
+        }
+        at += 8;
+    }
+    chunks
+        .remainder()
+        .iter()
+        .position(stops)
+        .map(|found| at + found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_run_ends_at_its_first_stop_wherever_that_stands() {
+        for stop in [b'"', b'\\', 0, 0x1f] {
+            for at in 0..40 {
+                let mut text = "é~\u{7f}\u{80}\u{ff} !#[]".repeat(6).into_bytes();
+                text.truncate(48);
+                text[at] = stop;
+                assert_eq!(ends(&text), Some(at), "{stop} at {at}");
+            }
+        }
+        assert_eq!(ends("é~\u{7f} !#[]".repeat(9).as_bytes()), None);
+    }
+
     fn skip(text: &[u8]) -> Result<()> {
-        let mut scan = Scan::new(text);
+        let mut scan = Scan::new(text)?;
         scan.skip()?;
         scan.end()
     }
