@@ -53,6 +53,7 @@
 //! The feature flags are listed in the README.
 
 #![warn(clippy::print_stdout)]
+
 #[cfg_attr(not(feature = "auth"), path = "no_authentication.rs")]
 mod authentication;
 mod builder;
