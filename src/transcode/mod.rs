@@ -7,8 +7,10 @@ mod request;
 mod schema;
 mod template;
 
+pub use json::JsonOptions;
 pub(crate) use reply::reply;
 pub(crate) use request::{Request, request};
+pub use schema::Schema;
 
 use std::sync::LazyLock;
 
@@ -16,7 +18,6 @@ use prost::{Message, Name};
 
 use crate::error::Error;
 use crate::proto;
-use schema::Schema;
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new(proto::FILE_DESCRIPTOR_SET).expect("the descriptor set is embedded at build time")
@@ -46,7 +47,7 @@ pub fn to_json<M: Message + Name>(message: &M) -> Result<String, Error> {
         &SCHEMA,
         id,
         &message.encode_to_vec(),
-        json::Options::default(),
+        json::JsonOptions::default(),
     )
     .map_err(fault)
 }

@@ -48,7 +48,7 @@ pub(crate) fn reply(
     if is_empty && body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Vec::new());
     }
-    json::read(&SCHEMA, output, body, json::Options::default()).map_err(|why| {
+    json::read(&SCHEMA, output, body, json::JsonOptions::default()).map_err(|why| {
         let well_formed = Scan::new(body).and_then(|mut scan| {
             scan.skip()?;
             scan.end()
@@ -121,7 +121,7 @@ fn any(detail: &Value) -> Option<Any> {
         &SCHEMA,
         id,
         detail.to_string().as_bytes(),
-        json::Options::default(),
+        json::JsonOptions::default(),
     );
     Any::decode(bytes.ok()?.as_slice()).ok()
 }

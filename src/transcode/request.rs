@@ -75,7 +75,7 @@ fn by_rule(rule: &HttpRule, input: MessageId, message: &[u8]) -> Result<Request,
         }
     }
     let rest = rest.as_deref().unwrap_or(message);
-    let options = json::Options::default();
+    let options = json::JsonOptions::default();
     let (body, query) = match rule.body {
         Body::None => (None, json::query(&SCHEMA, input, rest, &skip)?),
         Body::All => (

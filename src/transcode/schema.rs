@@ -2,14 +2,27 @@
 //! fields, and what kind each is.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use prost::Message as _;
 
 use super::descriptor::{EnumType, FieldType, File, FileSet, MessageType};
+use super::json::{self, JsonOptions};
+use crate::error::Error;
 
-/// All messages and enums of a descriptor set.
-#[derive(Debug)]
-pub(crate) struct Schema {
+/// The messages and enums of a descriptor set, compiled for going from JSON to the wire and back.
+///
+/// ```
+/// use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
+/// use apigateway_grpc::transcode::{JsonOptions, Schema};
+///
+/// let schema = Schema::new(FILE_DESCRIPTOR_SET).expect("it is whole");
+/// let name = "google.longrunning.GetOperationRequest";
+/// let wire = schema.json_to_wire(name, br#"{"name": "operations/o"}"#, JsonOptions::default());
+/// let json = schema.wire_to_json(name, &wire.expect("it is one"), JsonOptions::default());
+/// assert_eq!(json.expect("it has a JSON form"), r#"{"name":"operations/o"}"#);
+/// ```
+pub struct Schema {
     messages: Vec<Message>,
     enums: Vec<Enum>,
     by_name: HashMap<String, MessageId>,
@@ -104,11 +117,55 @@ pub(crate) struct Enum {
 }
 
 impl Schema {
+    /// Compiles an encoded `google.protobuf.FileDescriptorSet`.
+    ///
     /// # Errors
     ///
     /// If the bytes are no descriptor set, or a type that a field names is not in it.
-    pub(crate) fn new(encoded: &[u8]) -> Result<Self, String> {
-        let set = FileSet::decode(encoded).map_err(|error| error.to_string())?;
+    pub fn new(descriptor_set: &[u8]) -> Result<Self, Error> {
+        let set = FileSet::decode(descriptor_set)
+            .map_err(|error| Error::message(format!("this is no descriptor set: {error}")))?;
+        Self::compile(&set).map_err(Error::message)
+    }
+
+    /// The wire bytes of a message in proto3 JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the schema has no message of this full name, or the text is not its JSON form; the error names
+    /// the field and the byte.
+    pub fn json_to_wire(
+        &self,
+        message: &str,
+        json: &[u8],
+        options: JsonOptions,
+    ) -> Result<Vec<u8>, Error> {
+        json::read(self, self.known(message)?, json, options)
+            .map_err(|why| Error::message(format!("this is no {message}: {why}")))
+    }
+
+    /// The proto3 JSON text of a message on the wire.
+    ///
+    /// # Errors
+    ///
+    /// If the schema has no message of this full name, the bytes are not one, or what they hold has no
+    /// JSON form, as with a timestamp beyond the year 9999.
+    pub fn wire_to_json(
+        &self,
+        message: &str,
+        wire: &[u8],
+        options: JsonOptions,
+    ) -> Result<String, Error> {
+        json::write(self, self.known(message)?, wire, options)
+            .map_err(|why| Error::message(format!("this {message} has no JSON form: {why}")))
+    }
+
+    fn known(&self, message: &str) -> Result<MessageId, Error> {
+        self.find(message)
+            .ok_or_else(|| Error::message(format!("the schema has no message `{message}`")))
+    }
+
+    pub(super) fn compile(set: &FileSet) -> Result<Self, String> {
         let mut names = Names::default();
         for file in &set.file {
             names.file(file);
@@ -138,6 +195,14 @@ impl Schema {
 
     pub(crate) fn enumeration(&self, id: EnumId) -> &Enum {
         &self.enums[id.0]
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema")
+            .field("messages", &self.messages.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,13 +37,15 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
-/// How JSON is written and read.
+/// How JSON is written and read. By default: enums as names, no default values, unknown fields ignored.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Options {
+#[non_exhaustive]
+pub struct JsonOptions {
     /// Writes enums as numbers instead of names. Both are read.
-    pub(crate) enums_as_numbers: bool,
-    /// Refuses unknown fields and enum names instead of leaving them out.
-    pub(crate) strict: bool,
+    pub enums_as_numbers: bool,
+    /// Refuses unknown fields, unknown enum names and names that stand twice, instead of leaving out the
+    /// former two and letting the last of the latter hold.
+    pub strict: bool,
 }
 
 /// The wire bytes of a JSON text.
@@ -56,7 +58,7 @@ pub(crate) fn read(
     schema: &Schema,
     id: MessageId,
     text: &[u8],
-    options: Options,
+    options: JsonOptions,
 ) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(text.len() / 2 + 16);
     let reader = read::Reader {
@@ -79,7 +81,7 @@ pub(crate) fn write(
     schema: &Schema,
     id: MessageId,
     bytes: &[u8],
-    options: Options,
+    options: JsonOptions,
 ) -> Result<String, String> {
     let mut out = String::with_capacity(2 * bytes.len() + 16);
     write::Writer::new(schema, options).message(id, bytes, &mut out)?;
@@ -99,6 +101,6 @@ pub(crate) fn query(
 ) -> Result<String, String> {
     let mut out = String::new();
     let message = schema.message(id);
-    write::Writer::new(schema, Options::default()).query(message, bytes, "", skip, &mut out)?;
+    write::Writer::new(schema, JsonOptions::default()).query(message, bytes, "", skip, &mut out)?;
     Ok(out)
 }

@@ -150,14 +150,19 @@ fn is_default(value: Wire) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Options, query, read};
+    use super::super::{JsonOptions, query, read};
     use crate::transcode::SCHEMA;
 
     /// The query of a message in its JSON form.
     #[expect(clippy::needless_pass_by_value, reason = "reads better in a table")]
     fn of(name: &str, json: serde_json::Value) -> Result<String, String> {
         let id = SCHEMA.find(name).expect("of the contract");
-        let bytes = read(&SCHEMA, id, json.to_string().as_bytes(), Options::default())?;
+        let bytes = read(
+            &SCHEMA,
+            id,
+            json.to_string().as_bytes(),
+            JsonOptions::default(),
+        )?;
         query(&SCHEMA, id, &bytes, &[])
     }
 

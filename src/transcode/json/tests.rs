@@ -12,7 +12,7 @@ use prost_reflect::{
 };
 
 use super::super::SCHEMA;
-use super::{CARRIER, Options, read, write};
+use super::{CARRIER, JsonOptions, read, write};
 use crate::proto::FILE_DESCRIPTOR_SET;
 
 /// Numbers out of a seed (SplitMix64), so that proptest shrinks over one number.
@@ -200,14 +200,20 @@ fn ours(message: &DynamicMessage) -> String {
     let id = SCHEMA
         .find(message.descriptor().full_name())
         .expect("in the set");
-    write(&SCHEMA, id, &message.encode_to_vec(), Options::default()).expect("it has a JSON form")
+    write(
+        &SCHEMA,
+        id,
+        &message.encode_to_vec(),
+        JsonOptions::default(),
+    )
+    .expect("it has a JSON form")
 }
 
 fn back(of: &MessageDescriptor, json: &str) -> DynamicMessage {
     let id = SCHEMA.find(of.full_name()).expect("in the set");
-    let options = Options {
+    let options = JsonOptions {
         strict: true,
-        ..Options::default()
+        ..JsonOptions::default()
     };
     let bytes =
         read(&SCHEMA, id, json.as_bytes(), options).unwrap_or_else(|why| panic!("{why}: {json}"));
@@ -236,8 +242,8 @@ proptest! {
         let count = pool.all_messages().count();
         let of = pool.all_messages().nth(pick % count).expect("in range");
         let id = SCHEMA.find(of.full_name()).expect("in the set");
-        let _ = write(&SCHEMA, id, &bytes, Options::default());
-        let _ = read(&SCHEMA, id, &bytes, Options::default());
+        let _ = write(&SCHEMA, id, &bytes, JsonOptions::default());
+        let _ = read(&SCHEMA, id, &bytes, JsonOptions::default());
     }
 
     #[test]
@@ -248,8 +254,8 @@ proptest! {
         let at = at % json.len();
         json[at] = byte;
         let id = SCHEMA.find(of.full_name()).expect("in the set");
-        let _ = read(&SCHEMA, id, &json, Options::default());
-        let _ = read(&SCHEMA, id, &json[..at], Options::default());
+        let _ = read(&SCHEMA, id, &json, JsonOptions::default());
+        let _ = read(&SCHEMA, id, &json[..at], JsonOptions::default());
     }
 }
 
@@ -258,8 +264,8 @@ fn id(name: &str) -> super::MessageId {
 }
 
 fn round(name: &str, json: &str) -> Result<String, String> {
-    let bytes = read(&SCHEMA, id(name), json.as_bytes(), Options::default())?;
-    write(&SCHEMA, id(name), &bytes, Options::default())
+    let bytes = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default())?;
+    write(&SCHEMA, id(name), &bytes, JsonOptions::default())
 }
 
 #[test]
@@ -334,7 +340,7 @@ fn what_cannot_be_told_by_its_type_is_told_as_it_is() {
                 &SCHEMA,
                 id("google.protobuf.Any"),
                 &bytes,
-                Options::default()
+                JsonOptions::default()
             )
             .as_deref(),
             Ok(json)
@@ -366,9 +372,9 @@ fn lenient_where_servers_differ_and_strict_where_asked() {
     for (json, told) in cases {
         assert_eq!(round(GATEWAY, json).as_deref(), Ok(told), "{json}");
     }
-    let strict = Options {
+    let strict = JsonOptions {
         strict: true,
-        ..Options::default()
+        ..JsonOptions::default()
     };
     for json in [
         r#"{"streamingMode":1}"#,
@@ -382,7 +388,13 @@ fn lenient_where_servers_differ_and_strict_where_asked() {
     }
     for json in [r#"{"name":1}"#, r#"{"createTime":"x"}"#, "[]", "{} x", ""] {
         assert!(
-            read(&SCHEMA, id(GATEWAY), json.as_bytes(), Options::default()).is_err(),
+            read(
+                &SCHEMA,
+                id(GATEWAY),
+                json.as_bytes(),
+                JsonOptions::default()
+            )
+            .is_err(),
             "{json}"
         );
     }
@@ -393,7 +405,7 @@ fn of_a_field_in_pieces_the_last_value_or_the_merged_message_is_told() {
     const OPERATION: &str = "google.longrunning.Operation";
     // name "a", done, then name "b"; the error in two pieces: code 5, then message "m".
     let bytes = b"\x0a\x01a\x18\x01\x0a\x01b\x22\x02\x08\x05\x22\x03\x12\x01m";
-    let told = write(&SCHEMA, id(OPERATION), bytes, Options::default());
+    let told = write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default());
     assert_eq!(
         told.as_deref(),
         Ok(r#"{"name":"b","done":true,"error":{"code":5,"message":"m"}}"#)
@@ -401,7 +413,7 @@ fn of_a_field_in_pieces_the_last_value_or_the_merged_message_is_told() {
     // Of a oneof in two fields the later one holds: error, then response.
     let bytes = b"\x22\x02\x08\x05\x2a\x00";
     assert_eq!(
-        write(&SCHEMA, id(OPERATION), bytes, Options::default()).as_deref(),
+        write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default()).as_deref(),
         Ok(r#"{"response":{}}"#)
     );
 }
@@ -429,7 +441,7 @@ fn deep_nesting_ends_in_an_error() {
             &SCHEMA,
             id("google.protobuf.Value"),
             &bytes,
-            Options::default()
+            JsonOptions::default()
         )
         .is_err()
     );

@@ -12,7 +12,7 @@ use super::found::Found;
 use super::known;
 use super::text::{escape, float, quote};
 use super::wire::{Wire, int32, is_bytes, number, slice, text, unpack, unzigzag, zero};
-use super::{CARRIER, Options};
+use super::{CARRIER, JsonOptions};
 
 /// How deep messages may nest.
 pub(super) const DEPTH: usize = 100;
@@ -22,14 +22,14 @@ pub(super) type Result<T> = std::result::Result<T, String>;
 /// Writes messages of a schema.
 pub(super) struct Writer<'s> {
     pub(super) schema: &'s Schema,
-    options: Options,
+    options: JsonOptions,
     /// The fields of the messages under way, the innermost last.
     pub(super) found: Vec<Found>,
     depth: usize,
 }
 
 impl<'s> Writer<'s> {
-    pub(super) fn new(schema: &'s Schema, options: Options) -> Self {
+    pub(super) fn new(schema: &'s Schema, options: JsonOptions) -> Self {
         Self {
             schema,
             options,
