@@ -1,10 +1,8 @@
 //! The fields of a message, found in its bytes before they are written.
 
-use prost::encoding::decode_varint;
-
 use super::super::schema::{Field, Message, Shape};
-use super::wire::{Wire, chunk, fits, is_bytes, skip_group, unpack};
-use super::write::{DEPTH, Result, Writer};
+use super::wire::{Entries, Wire, fits, is_bytes, unpack};
+use super::write::{Result, Writer};
 
 /// A field in a message's bytes.
 #[derive(Clone, Copy)]
@@ -17,30 +15,10 @@ pub(super) struct Found {
 impl Writer<'_> {
     /// Lists the fields of a message. Unknown ones are passed over, as are those of another wire type.
     pub(super) fn find(&mut self, message: &Message, bytes: &[u8]) -> Result<()> {
-        let mut rest = bytes;
         let mut sorted = true;
         let base = self.found.len();
-        let cut = || "the message is cut off".to_owned();
-        while !rest.is_empty() {
-            let key = decode_varint(&mut rest).map_err(|_| cut())?;
-            let number = u32::try_from(key >> 3).map_err(|_| "a field number is out of range")?;
-            let value = match key & 7 {
-                0 => Wire::Varint(decode_varint(&mut rest).map_err(|_| cut())?),
-                1 => Wire::Fixed64(u64::from_le_bytes(chunk(&mut rest).ok_or_else(cut)?)),
-                2 => {
-                    let length = decode_varint(&mut rest).map_err(|_| cut())?;
-                    let length = usize::try_from(length).map_err(|_| cut())?;
-                    let at = bytes.len() - rest.len();
-                    rest = rest.get(length..).ok_or_else(cut)?;
-                    Wire::Bytes(at, at + length)
-                }
-                3 => {
-                    skip_group(number, &mut rest, DEPTH).ok_or_else(cut)?;
-                    continue;
-                }
-                5 => Wire::Fixed32(u32::from_le_bytes(chunk(&mut rest).ok_or_else(cut)?)),
-                _ => return Err("a wire type is unknown".to_owned()),
-            };
+        for entry in Entries::of(bytes) {
+            let (number, value) = entry?;
             let Some((place, field)) = message.field_numbered(number) else {
                 continue;
             };

@@ -1,10 +1,39 @@
 //! The texts of well-known types: timestamps, durations, field masks.
 
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use super::super::schema::Shape;
+use super::read::text_field;
+
 /// The first and the last second of a timestamp (`google/protobuf/timestamp.proto`): years 1 to 9999.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 /// The most seconds of a duration, either way.
 const LONGEST: i64 = 315_576_000_000;
 const BILLION: i32 = 1_000_000_000;
+
+/// Writes the fields of a message whose JSON form is this text.
+pub(super) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+    let (what, time) = match shape {
+        Shape::Timestamp => ("a timestamp", parse_timestamp(text)),
+        Shape::Duration => ("a duration", parse_duration(text)),
+        _ => {
+            text.split(',')
+                .filter(|path| !path.is_empty())
+                .for_each(|path| text_field(1, &parse_mask_path(path), out));
+            return Ok(());
+        }
+    };
+    let (seconds, nanos) = time.ok_or_else(|| format!("`{text}` is not {what}"))?;
+    if seconds != 0 {
+        encode_key(1, WireType::Varint, out);
+        encode_varint(seconds.cast_unsigned(), out);
+    }
+    if nanos != 0 {
+        encode_key(2, WireType::Varint, out);
+        encode_varint(i64::from(nanos).cast_unsigned(), out);
+    }
+    Ok(())
+}
 
 /// RFC 3339 in UTC, with 0, 3, 6 or 9 digits; `None` for a time that has no such text.
 pub(super) fn timestamp(seconds: i64, nanos: i32) -> Option<String> {

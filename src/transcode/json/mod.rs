@@ -4,6 +4,7 @@
 //! told again as it came; numbers in it are those of a double. One from the wire is told as
 //! `{"@type": url, "value": base64}`.
 
+mod field;
 mod found;
 mod known;
 mod number;
@@ -24,6 +25,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::schema::{MessageId, Schema};
 
+pub(crate) use field::{plain, query_value, read_field, write_field};
 pub(crate) use scan::{Next, Scan};
 
 const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
@@ -61,11 +63,7 @@ pub(crate) fn read(
     options: JsonOptions,
 ) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(text.len() / 2 + 16);
-    let reader = read::Reader {
-        schema,
-        strict: options.strict,
-    };
-    reader
+    read::Reader::new(schema, options)
         .whole(text, id, &mut out)
         .map_err(|fault| fault.to_string())?;
     Ok(out)

@@ -104,7 +104,7 @@ impl Writer<'_> {
     }
 
     /// The JSON form of a value without quotes.
-    fn plain(&mut self, kind: Kind, value: Wire, bytes: &[u8]) -> Result<String> {
+    pub(super) fn plain(&mut self, kind: Kind, value: Wire, bytes: &[u8]) -> Result<String> {
         match kind {
             Kind::String => text(value, bytes).map(str::to_owned),
             Kind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),

@@ -5,11 +5,11 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
 use super::known;
-use super::number::{integer, map_key, number};
+use super::number::{integer, map_key, number, number_text};
 use super::scan::{Next, Result, Scan};
 use super::value::{list, structure, value};
 use super::wire::wire_type;
-use super::{BASE64, BASE64_URL, CARRIER, CARRIER_PREFIX};
+use super::{BASE64, BASE64_URL, CARRIER, CARRIER_PREFIX, JsonOptions};
 use crate::wire;
 
 /// How many names of an object may stand again: each costs a copy of what was read of it.
@@ -33,11 +33,25 @@ pub(super) struct Reader<'s> {
     pub(super) strict: bool,
 }
 
-impl Reader<'_> {
+impl<'s> Reader<'s> {
+    pub(super) fn new(schema: &'s Schema, options: JsonOptions) -> Self {
+        Self {
+            schema,
+            strict: options.strict,
+        }
+    }
+
     /// Reads one message and nothing else.
     pub(super) fn whole(self, text: &[u8], id: MessageId, out: &mut Vec<u8>) -> Result<()> {
         let mut scan = Scan::new(text)?;
         self.message(&mut scan, id, out)?;
+        scan.end()
+    }
+
+    /// Reads the value of one field, as a message of it alone.
+    pub(super) fn whole_field(self, text: &[u8], field: &Field, out: &mut Vec<u8>) -> Result<()> {
+        let mut scan = Scan::new(text)?;
+        self.value(&mut scan, field, out)?;
         scan.end()
     }
 
@@ -46,9 +60,10 @@ impl Reader<'_> {
         match message.shape {
             Shape::Object => self.object(scan, message, out, None)?,
             Shape::Any => return self.any(scan, out),
-            Shape::Timestamp => timed(scan, "a timestamp", known::parse_timestamp, out)?,
-            Shape::Duration => timed(scan, "a duration", known::parse_duration, out)?,
-            Shape::FieldMask => mask(scan, out)?,
+            shape @ (Shape::Timestamp | Shape::Duration | Shape::FieldMask) => {
+                let text = scan.string()?;
+                known::parse(shape, &text, out).or_else(|why| scan.fault(why))?;
+            }
             Shape::Struct => structure(scan, out)?,
             Shape::Value => value(scan, out)?,
             Shape::ListValue => list(scan, out)?,
@@ -93,20 +108,26 @@ impl Reader<'_> {
                 out.truncate(begin);
                 out.extend_from_slice(&others);
             }
-            if scan.next()? == Next::Null && !self.takes_null(field) {
-                return scan.word("null");
-            }
-            if first && field.oneof.is_some_and(|oneof| !oneofs.first(oneof)) {
+            let is_null = scan.next()? == Next::Null && !self.takes_null(field);
+            if first && !is_null && field.oneof.is_some_and(|oneof| !oneofs.first(oneof)) {
                 return scan.fault(format!(
                     "`{name}` is one of several of which one is set already"
                 ));
             }
-            self.field(scan, field, out).map_err(|mut fault| {
-                if !fault.why.starts_with('`') {
-                    fault.why = format!("`{name}`: {}", fault.why);
-                }
-                fault
-            })
+            self.value(scan, field, out)
+        })
+    }
+
+    /// Reads a field's value, of which `null` is mostly none.
+    fn value(self, scan: &mut Scan<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
+        if scan.next()? == Next::Null && !self.takes_null(field) {
+            return scan.word("null");
+        }
+        self.field(scan, field, out).map_err(|mut fault| {
+            if !fault.why.starts_with('`') {
+                fault.why = format!("`{}`: {}", field.json, fault.why);
+            }
+            fault
         })
     }
 
@@ -216,7 +237,10 @@ impl Reader<'_> {
                         scan.word("null")?;
                         0
                     }
-                    _ => integer::<i32>(scan)?,
+                    _ => match integer(&number_text(scan)?) {
+                        Some(number) => number,
+                        None => return scan.fault("the name or the number of an enum expected"),
+                    },
                 };
                 encode_varint(i64::from(number).cast_unsigned(), out);
                 Ok(if number == 0 {
@@ -345,6 +369,18 @@ pub(super) fn bytes(content: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(content);
 }
 
+/// Writes the bytes that a text has in base64 of either alphabet, their length before them.
+pub(super) fn base64(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    let engine = if text.contains(['-', '_']) {
+        &BASE64_URL
+    } else {
+        &BASE64
+    };
+    let content = engine.decode(text.as_bytes()).ok()?;
+    bytes(&content, out);
+    Some(())
+}
+
 fn scalar(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
     match kind {
         Kind::Bool => {
@@ -367,14 +403,8 @@ fn scalar(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
         }
         Kind::Bytes => {
             let text = scan.string()?;
-            let engine = if text.contains(['-', '_']) {
-                &BASE64_URL
-            } else {
-                &BASE64
-            };
-            match engine.decode(text.as_bytes()) {
-                Ok(content) => bytes(&content, out),
-                Err(_) => return scan.fault("this is no base64"),
+            if base64(&text, out).is_none() {
+                return scan.fault("this is no base64");
             }
             Ok(if text.is_empty() {
                 Wrote::Default
@@ -384,34 +414,4 @@ fn scalar(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
         }
         kind => number(scan, kind, out),
     }
-}
-
-/// A text that stands for seconds and nanoseconds.
-fn timed(
-    scan: &mut Scan<'_>,
-    what: &str,
-    parse: fn(&str) -> Option<(i64, i32)>,
-    out: &mut Vec<u8>,
-) -> Result<()> {
-    let text = scan.string()?;
-    let Some((seconds, nanos)) = parse(&text) else {
-        return scan.fault(format!("`{text}` is not {what}"));
-    };
-    if seconds != 0 {
-        encode_key(1, WireType::Varint, out);
-        encode_varint(seconds.cast_unsigned(), out);
-    }
-    if nanos != 0 {
-        encode_key(2, WireType::Varint, out);
-        encode_varint(i64::from(nanos).cast_unsigned(), out);
-    }
-    Ok(())
-}
-
-fn mask(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
-    let text = scan.string()?;
-    text.split(',')
-        .filter(|path| !path.is_empty())
-        .for_each(|path| text_field(1, &known::parse_mask_path(path), out));
-    Ok(())
 }

@@ -35,7 +35,10 @@ pub(super) fn value(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
             out.push(0);
         }
         Next::Number => {
-            let value = double(scan)?;
+            let text = scan.number()?;
+            let Some(value) = double(text) else {
+                return scan.fault("a number within a double's range expected");
+            };
             encode_key(2, WireType::SixtyFourBit, out);
             out.extend_from_slice(&value.to_le_bytes());
         }

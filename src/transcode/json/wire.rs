@@ -3,6 +3,7 @@
 use prost::encoding::{WireType, decode_varint};
 
 use super::super::schema::{Field, Kind, Repeat};
+use super::write::DEPTH;
 
 /// A field's value in a message's bytes.
 #[derive(Clone, Copy)]
@@ -12,6 +13,57 @@ pub(super) enum Wire {
     Fixed32(u32),
     /// From where to where in the message's bytes.
     Bytes(usize, usize),
+}
+
+/// The fields in a message's bytes, each with its number. Groups are passed over.
+pub(super) struct Entries<'a> {
+    whole: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Entries<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self {
+            whole: bytes,
+            rest: bytes,
+        }
+    }
+
+    fn entry(&mut self) -> Result<Option<(u32, Wire)>, &'static str> {
+        const CUT: &str = "the message is cut off";
+        let rest = &mut self.rest;
+        while !rest.is_empty() {
+            let key = decode_varint(rest).map_err(|_| CUT)?;
+            let number = u32::try_from(key >> 3).map_err(|_| "a field number is out of range")?;
+            let value = match key & 7 {
+                0 => Wire::Varint(decode_varint(rest).map_err(|_| CUT)?),
+                1 => Wire::Fixed64(u64::from_le_bytes(chunk(rest).ok_or(CUT)?)),
+                2 => {
+                    let length = decode_varint(rest).map_err(|_| CUT)?;
+                    let length = usize::try_from(length).map_err(|_| CUT)?;
+                    let at = self.whole.len() - rest.len();
+                    *rest = rest.get(length..).ok_or(CUT)?;
+                    Wire::Bytes(at, at + length)
+                }
+                3 => {
+                    skip_group(number, rest, DEPTH).ok_or(CUT)?;
+                    continue;
+                }
+                5 => Wire::Fixed32(u32::from_le_bytes(chunk(rest).ok_or(CUT)?)),
+                _ => return Err("a wire type is unknown"),
+            };
+            return Ok(Some((number, value)));
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<(u32, Wire), &'static str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.entry().transpose()
+    }
 }
 
 pub(super) fn is_bytes(kind: Kind) -> bool {
@@ -38,7 +90,7 @@ pub(super) fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 /// Passes over a group, which no field of ours is.
-pub(super) fn skip_group(number: u32, rest: &mut &[u8], depth: usize) -> Option<()> {
+fn skip_group(number: u32, rest: &mut &[u8], depth: usize) -> Option<()> {
     let depth = depth.checked_sub(1)?;
     loop {
         let key = decode_varint(rest).ok()?;

@@ -191,7 +191,7 @@ impl<'s> Writer<'s> {
         }
     }
 
-    fn field(
+    pub(super) fn field(
         &mut self,
         field: &Field,
         found: std::ops::Range<usize>,
