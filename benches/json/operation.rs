@@ -1,0 +1,83 @@
+//! The bodies of the benchmark: a done operation with both its `Any`s filled, and lists of it.
+
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{
+    Gateway, OperationMetadata, operation_metadata,
+};
+use apigateway_grpc::proto::google::longrunning::{ListOperationsResponse, Operation, operation};
+use apigateway_grpc::transcode::to_json;
+use prost::{Message, Name};
+use prost_types::{Any, Timestamp};
+
+/// One message in both forms.
+pub(crate) struct Body {
+    pub(crate) wire: Vec<u8>,
+    pub(crate) json: String,
+}
+
+impl Body {
+    /// A list of so many operations; of none, one by itself.
+    pub(crate) fn of(count: usize) -> Self {
+        match count {
+            0 => Self::from(&operation(0)),
+            count => Self::from(&ListOperationsResponse {
+                operations: (0..count).map(operation).collect(),
+                next_page_token: "CiAKGjBpNDd2Nmp2Zml2cXRwYjBpOXA".to_owned(),
+                ..Default::default()
+            }),
+        }
+    }
+
+    fn from<M: Message + Name>(message: &M) -> Self {
+        Self {
+            wire: message.encode_to_vec(),
+            json: to_json(message).expect("it has a JSON form"),
+        }
+    }
+}
+
+fn operation(index: usize) -> Operation {
+    let time = |nanos| {
+        Some(Timestamp {
+            seconds: 1_790_000_000,
+            nanos,
+        })
+    };
+    let gateway = Gateway {
+        name: format!("projects/my-project-1/locations/us-central1/gateways/gateway-{index}"),
+        create_time: time(123_456_789),
+        update_time: time(987_654_321),
+        labels: [
+            ("environment".to_owned(), "test".to_owned()),
+            ("team".to_owned(), "api".to_owned()),
+        ]
+        .into(),
+        display_name: "A gateway for the benchmark".into(),
+        api_config: "projects/my-project-1/locations/global/apis/api-1/configs/config-1".into(),
+        state: 2,
+        default_hostname: "gateway-1-abcdefgh.uc.gateway.dev".into(),
+    };
+    let metadata = OperationMetadata {
+        create_time: time(123_456_789),
+        end_time: time(987_654_321),
+        target: gateway.name.clone(),
+        verb: "create".into(),
+        diagnostics: vec![operation_metadata::Diagnostic {
+            location: "projects/my-project-1/locations/us-central1/services/gateway".into(),
+            message: "the backend took 1.5 s to answer".into(),
+        }],
+        api_version: "v1".into(),
+        ..Default::default()
+    };
+    Operation {
+        name: format!(
+            "projects/my-project-1/locations/us-central1/operations/operation-1790000000000-{index}"
+        ),
+        metadata: Some(any(&metadata)),
+        done: true,
+        result: Some(operation::Result::Response(any(&gateway))),
+    }
+}
+
+fn any<M: Message + Name>(message: &M) -> Any {
+    Any::from_msg(message).expect("it encodes")
+}
