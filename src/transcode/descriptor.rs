@@ -17,8 +17,27 @@ pub(super) struct File {
     pub(super) message_type: Vec<MessageType>,
     #[prost(message, repeated, tag = "5")]
     pub(super) enum_type: Vec<EnumType>,
+    #[prost(message, optional, tag = "8")]
+    pub(super) options: Option<FileOptions>,
     #[prost(string, tag = "12")]
     pub(super) syntax: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct FileOptions {
+    #[prost(message, optional, tag = "50")]
+    pub(super) features: Option<Features>,
+}
+
+/// `google.protobuf.FeatureSet`: what an edition's file or field says of itself; 0 is nothing.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct Features {
+    #[prost(int32, tag = "1")]
+    pub(super) field_presence: i32,
+    #[prost(int32, tag = "3")]
+    pub(super) repeated_field_encoding: i32,
+    #[prost(int32, tag = "5")]
+    pub(super) message_encoding: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -67,6 +86,8 @@ pub(super) struct FieldType {
 pub(super) struct FieldOptions {
     #[prost(bool, optional, tag = "2")]
     pub(super) packed: Option<bool>,
+    #[prost(message, optional, tag = "21")]
+    pub(super) features: Option<Features>,
     /// `google.api.field_behavior`.
     #[prost(int32, repeated, packed = "false", tag = "1052")]
     pub(super) behavior: Vec<i32>,

@@ -1,12 +1,18 @@
 //! Messages and enums, compiled from a descriptor set for the JSON engine: names to fields, numbers to
 //! fields, and what kind each is.
+//!
+//! Extensions are no part of it: their fields are unknown, in JSON (`[pkg.ext]`) as on the wire.
 
-use std::collections::HashMap;
+mod compile;
+mod names;
+
 use std::fmt;
 
 use prost::Message as _;
+use prost::encoding::WireType;
 
-use super::descriptor::{EnumType, FieldType, File, FileSet, MessageType};
+use self::names::Names;
+use super::descriptor::FileSet;
 use super::json::{self, JsonOptions};
 use crate::error::Error;
 
@@ -25,7 +31,7 @@ use crate::error::Error;
 pub struct Schema {
     messages: Vec<Message>,
     enums: Vec<Enum>,
-    by_name: HashMap<String, MessageId>,
+    by_name: Names,
 }
 
 /// A message of a [`Schema`].
@@ -42,8 +48,10 @@ pub(crate) struct Message {
     pub(crate) shape: Shape,
     /// Sorted by number.
     pub(crate) fields: Vec<Field>,
-    /// JSON names and proto names, sorted, each with its field's place.
-    names: Vec<(String, usize)>,
+    /// JSON names and proto names, each with its field's place.
+    names: Names,
+    /// The beginning of each field's key, to find the next one without a look-up.
+    heads: Vec<u32>,
 }
 
 /// The JSON form of a message.
@@ -75,6 +83,19 @@ pub(crate) struct Field {
     pub(crate) oneof: Option<usize>,
     /// Whether `google.api.field_behavior` says that it is required.
     pub(crate) required: bool,
+    /// Whether a message stands between two keys, as a group does, instead of after its length.
+    pub(crate) delimited: bool,
+    /// The name as a member of a JSON object begins: in quotes, with the colon.
+    pub(crate) key: String,
+    /// What it begins with on the wire.
+    pub(crate) tag: Tag,
+}
+
+/// A field's number and wire type, encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tag {
+    bytes: [u8; 5],
+    length: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +133,30 @@ pub(crate) enum Kind {
 pub(crate) struct Enum {
     /// `google.protobuf.NullValue`, whose one value is `null`.
     pub(crate) is_null: bool,
+    /// Sorted by number, of which each is there once, with its first name in quotes.
     by_number: Vec<(i32, String)>,
-    by_name: HashMap<String, i32>,
+    /// As declared; `by_name` has the places.
+    numbers: Vec<i32>,
+    by_name: Names,
+}
+
+impl Kind {
+    /// The wire type, where it is neither packed nor delimited.
+    pub(crate) fn wire_type(self) -> WireType {
+        match self {
+            Self::Double | Self::Fixed64 | Self::Sfixed64 => WireType::SixtyFourBit,
+            Self::Float | Self::Fixed32 | Self::Sfixed32 => WireType::ThirtyTwoBit,
+            Self::String | Self::Bytes | Self::Message(_) => WireType::LengthDelimited,
+            Self::Int32
+            | Self::Int64
+            | Self::Uint32
+            | Self::Uint64
+            | Self::Sint32
+            | Self::Sint64
+            | Self::Bool
+            | Self::Enum(_) => WireType::Varint,
+        }
+    }
 }
 
 impl Schema {
@@ -166,27 +209,11 @@ impl Schema {
     }
 
     pub(super) fn compile(set: &FileSet) -> Result<Self, String> {
-        let mut names = Names::default();
-        for file in &set.file {
-            names.file(file);
-        }
-        let mut schema = Self {
-            messages: Vec::new(),
-            enums: Vec::new(),
-            by_name: HashMap::new(),
-        };
-        for (name, message, proto2) in &names.messages {
-            schema.messages.push(names.compile(name, message, *proto2)?);
-        }
-        for (name, of) in &names.enums {
-            schema.enums.push(Enum::new(name, of));
-        }
-        schema.by_name = names.message_ids;
-        Ok(schema)
+        compile::Types::of(set).compile()
     }
 
     pub(crate) fn find(&self, full_name: &str) -> Option<MessageId> {
-        self.by_name.get(full_name).copied()
+        self.by_name.find(full_name).map(MessageId)
     }
 
     pub(crate) fn message(&self, id: MessageId) -> &Message {
@@ -209,12 +236,21 @@ impl fmt::Debug for Schema {
 impl Message {
     /// By its JSON name or its proto name.
     pub(crate) fn field_named(&self, name: &str) -> Option<(usize, &Field)> {
-        let found = self
-            .names
-            .binary_search_by(|(known, _)| known.as_str().cmp(name))
-            .ok()?;
-        let place = self.names[found].1;
+        let place = self.names.find(name)?;
         Some((place, &self.fields[place]))
+    }
+
+    /// The field, of the next few from a place on, whose key a text begins with. Most texts have their
+    /// members in the order of the fields, without those that are not set.
+    pub(crate) fn field_next(&self, from: usize, text: &[u8]) -> Option<(usize, &Field)> {
+        const FEW: usize = 8;
+        let begin = head(text)?;
+        let heads = self.heads.get(from..)?;
+        let places = from..from + heads.len().min(FEW);
+        places.zip(heads).find_map(|(place, head)| {
+            let field = &self.fields[place];
+            (*head == begin && text.starts_with(field.key.as_bytes())).then_some((place, field))
+        })
     }
 
     pub(crate) fn field_numbered(&self, number: u32) -> Option<(usize, &Field)> {
@@ -231,203 +267,47 @@ impl Message {
     }
 }
 
-impl Enum {
-    fn new(name: &str, of: &EnumType) -> Self {
-        let mut by_number: Vec<(i32, String)> = Vec::new();
-        let mut by_name = HashMap::new();
-        for value in &of.value {
-            by_name.insert(value.name.clone(), value.number);
-            // The first name of a number is the one that is written.
-            if !by_number.iter().any(|(number, _)| *number == value.number) {
-                by_number.push((value.number, value.name.clone()));
-            }
-        }
-        by_number.sort_by_key(|(number, _)| *number);
-        Self {
-            is_null: name == "google.protobuf.NullValue",
-            by_number,
-            by_name,
-        }
+/// The first four bytes, of which every key has as many.
+fn head(key: &[u8]) -> Option<u32> {
+    key.first_chunk().map(|head| u32::from_le_bytes(*head))
+}
+
+impl Tag {
+    pub(crate) fn new(number: u32, of: WireType) -> Self {
+        let mut bytes = [0; 5];
+        let mut rest = &mut bytes[..];
+        // A number has at most 32 bits and a wire type three: five bytes hold them.
+        prost::encoding::encode_varint(u64::from(number) << 3 | of as u64, &mut rest);
+        let left = rest.len();
+        let length = u8::try_from(bytes.len() - left).unwrap_or_default();
+        Self { bytes, length }
     }
 
-    pub(crate) fn name(&self, number: i32) -> Option<&str> {
-        let found = self
-            .by_number
-            .binary_search_by_key(&number, |(number, _)| *number)
-            .ok()?;
-        Some(&self.by_number[found].1)
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl Enum {
+    /// The name of a number, in quotes.
+    pub(crate) fn quoted(&self, number: i32) -> Option<&str> {
+        // Numbers mostly run from zero without a gap.
+        let guess = usize::try_from(number)
+            .ok()
+            .and_then(|at| self.by_number.get(at));
+        match guess {
+            Some((known, name)) if *known == number => Some(name),
+            _ => {
+                let found = self
+                    .by_number
+                    .binary_search_by_key(&number, |(number, _)| *number);
+                Some(&self.by_number[found.ok()?].1)
+            }
+        }
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<i32> {
-        self.by_name.get(name).copied()
-    }
-}
-
-/// All types by name, before their fields can be compiled.
-#[derive(Default)]
-struct Names<'a> {
-    messages: Vec<(String, &'a MessageType, bool)>,
-    enums: Vec<(String, &'a EnumType)>,
-    message_ids: HashMap<String, MessageId>,
-    enum_ids: HashMap<String, EnumId>,
-}
-
-impl<'a> Names<'a> {
-    fn file(&mut self, file: &'a File) {
-        let proto2 = !matches!(file.syntax.as_str(), "proto3" | "editions");
-        file.message_type
-            .iter()
-            .for_each(|message| self.message(&file.package, message, proto2));
-        file.enum_type
-            .iter()
-            .for_each(|of| self.enumeration(&file.package, of));
-    }
-
-    fn message(&mut self, scope: &str, message: &'a MessageType, proto2: bool) {
-        let name = within(scope, &message.name);
-        message
-            .nested_type
-            .iter()
-            .for_each(|nested| self.message(&name, nested, proto2));
-        message
-            .enum_type
-            .iter()
-            .for_each(|of| self.enumeration(&name, of));
-        self.message_ids
-            .insert(name.clone(), MessageId(self.messages.len()));
-        self.messages.push((name, message, proto2));
-    }
-
-    fn enumeration(&mut self, scope: &str, of: &'a EnumType) {
-        let name = within(scope, &of.name);
-        self.enum_ids.insert(name.clone(), EnumId(self.enums.len()));
-        self.enums.push((name, of));
-    }
-
-    fn compile(&self, name: &str, message: &MessageType, proto2: bool) -> Result<Message, String> {
-        let mut fields = Vec::with_capacity(message.field.len());
-        for field in &message.field {
-            // A group has no JSON form; none of ours has one.
-            if field.kind != GROUP {
-                let compiled = self
-                    .field(field, proto2)
-                    .map_err(|why| format!("{name}.{}: {why}", field.name))?;
-                fields.push(compiled);
-            }
-        }
-        fields.sort_by_key(|field| field.number);
-        let mut names: Vec<(String, usize)> = Vec::new();
-        for (place, field) in fields.iter().enumerate() {
-            names.push((field.json.clone(), place));
-            names.push((field.name.clone(), place));
-        }
-        names.sort();
-        names.dedup();
-        Ok(Message {
-            name: name.to_owned(),
-            shape: shape(name),
-            fields,
-            names,
-        })
-    }
-
-    fn field(&self, field: &FieldType, proto2: bool) -> Result<Field, String> {
-        let kind = self.kind(field)?;
-        let is_map = matches!(kind, Kind::Message(id) if self.messages[id.0].1.options.is_some_and(|options| options.map_entry));
-        let packable = !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_));
-        let options = field.options.as_ref();
-        let repeat = match field.label {
-            REPEATED if is_map => Repeat::Map,
-            REPEATED => {
-                let packed = options
-                    .and_then(|options| options.packed)
-                    .unwrap_or(!proto2);
-                Repeat::Many {
-                    packed: packable && packed,
-                }
-            }
-            _ => Repeat::Once,
-        };
-        let oneof = field.oneof_index.filter(|_| !field.proto3_optional);
-        let presence = repeat == Repeat::Once
-            && (proto2 || field.oneof_index.is_some() || matches!(kind, Kind::Message(_)));
-        let json = if field.json_name.is_empty() {
-            camel(&field.name)
-        } else {
-            field.json_name.clone()
-        };
-        Ok(Field {
-            number: field.number,
-            name: field.name.clone(),
-            json,
-            kind,
-            repeat,
-            presence,
-            oneof: oneof.and_then(|index| usize::try_from(index).ok()),
-            required: options.is_some_and(|options| options.behavior.contains(&REQUIRED)),
-        })
-    }
-
-    fn kind(&self, field: &FieldType) -> Result<Kind, String> {
-        let type_name = field.type_name.trim_start_matches('.');
-        let unknown = || format!("the type `{type_name}` is not in the set");
-        Ok(match field.kind {
-            1 => Kind::Double,
-            2 => Kind::Float,
-            3 => Kind::Int64,
-            4 => Kind::Uint64,
-            5 => Kind::Int32,
-            6 => Kind::Fixed64,
-            7 => Kind::Fixed32,
-            8 => Kind::Bool,
-            9 => Kind::String,
-            11 => Kind::Message(
-                self.message_ids
-                    .get(type_name)
-                    .copied()
-                    .ok_or_else(unknown)?,
-            ),
-            12 => Kind::Bytes,
-            13 => Kind::Uint32,
-            14 => Kind::Enum(self.enum_ids.get(type_name).copied().ok_or_else(unknown)?),
-            15 => Kind::Sfixed32,
-            16 => Kind::Sfixed64,
-            17 => Kind::Sint32,
-            18 => Kind::Sint64,
-            other => return Err(format!("the type {other} is unknown")),
-        })
-    }
-}
-
-/// `FieldDescriptorProto.Label.LABEL_REPEATED`.
-const REPEATED: i32 = 3;
-/// `FieldDescriptorProto.Type.TYPE_GROUP`.
-const GROUP: i32 = 10;
-/// `google.api.FieldBehavior.REQUIRED`.
-const REQUIRED: i32 = 2;
-
-fn within(scope: &str, name: &str) -> String {
-    if scope.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{scope}.{name}")
-    }
-}
-
-fn shape(name: &str) -> Shape {
-    match name.strip_prefix("google.protobuf.") {
-        Some("Any") => Shape::Any,
-        Some("Timestamp") => Shape::Timestamp,
-        Some("Duration") => Shape::Duration,
-        Some("FieldMask") => Shape::FieldMask,
-        Some("Struct") => Shape::Struct,
-        Some("Value") => Shape::Value,
-        Some("ListValue") => Shape::ListValue,
-        Some(
-            "DoubleValue" | "FloatValue" | "Int64Value" | "UInt64Value" | "Int32Value"
-            | "UInt32Value" | "BoolValue" | "StringValue" | "BytesValue",
-        ) => Shape::Wrapper,
-        _ => Shape::Object,
+        Some(self.numbers[self.by_name.find(name)?])
     }
 }
 

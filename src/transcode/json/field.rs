@@ -1,14 +1,14 @@
 //! One field of a message by itself: as the body of a request or a reply, in a path, in a query.
 
-use prost::encoding::{encode_key, encode_varint};
-
 use super::super::schema::{Field, Kind, MessageId, Repeat, Schema, Shape};
+use super::entries::Entries;
 use super::found::Found;
-use super::number::{is_number, spelled};
-use super::read::{Reader, base64, bytes};
-use super::wire::{Entries, fits, wire_type, zero};
-use super::write::Writer;
-use super::{JsonOptions, known};
+use super::number::{integer, is_number, spelled};
+use super::read::Reader;
+use super::wire::{fits, put_bytes, put_tag, put_varint, zero};
+use super::write::{Writer, finished};
+use super::{JsonOptions, base64, mask, time};
+use crate::transcode::schema::Tag;
 
 /// The JSON value of a field of an encoded message. One that is not there has its default: `0`, `""`,
 /// `[]`, `{}`, and for a message what that is when nothing of it is set.
@@ -23,16 +23,15 @@ pub(crate) fn write_field(
     options: JsonOptions,
 ) -> Result<String, String> {
     let mut writer = Writer::new(schema, options);
-    let mut out = String::new();
+    let mut out = Vec::new();
     collect(&mut writer, field, message)?;
     let found = 0..writer.found.len();
-    let written = match (field.repeat, field.kind) {
-        (Repeat::Once, Kind::Message(id)) if found.is_empty() => writer.message(id, &[], &mut out),
-        (Repeat::Once, kind) if found.is_empty() => writer.one(kind, zero(kind), message, &mut out),
+    let written = match field.repeat {
+        Repeat::Once if found.is_empty() => writer.one(field.kind, zero(field.kind), &[], &mut out),
         _ => writer.field(field, found, message, &mut out),
     };
     written.map_err(|why| format!("`{}`: {why}", field.json))?;
-    Ok(out)
+    finished(out)
 }
 
 /// The wire bytes of a message of which only the field at a place is set, to a JSON value.
@@ -70,7 +69,8 @@ pub(crate) fn query_value(schema: &Schema, field: &Field, text: &str) -> Result<
             field.json
         ));
     }
-    encode_key(field.number, wire_type(field.kind), &mut out);
+    // One element is not packed, which every parser takes.
+    put_tag(&Tag::new(field.number, field.kind.wire_type()), &mut out);
     from_text(schema, field.kind, text, &mut out)
         .map_err(|why| format!("`{}`: {why}", field.json))?;
     Ok(out)
@@ -102,7 +102,12 @@ fn collect(writer: &mut Writer<'_>, field: &Field, message: &[u8]) -> Result<(),
     for entry in Entries::of(message) {
         let (number, value) = entry?;
         if number == field.number && fits(field, value) {
-            writer.found.push(Found { place: 0, value });
+            let at = writer.found.len();
+            writer.found.push(Found {
+                place: 0,
+                at,
+                value,
+            });
         }
     }
     Ok(())
@@ -110,17 +115,18 @@ fn collect(writer: &mut Writer<'_>, field: &Field, message: &[u8]) -> Result<(),
 
 fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     match kind {
-        Kind::String => bytes(text.as_bytes(), out),
-        Kind::Bytes => base64(text, out).ok_or("this is no base64")?,
+        Kind::String => put_bytes(text.as_bytes(), out),
+        Kind::Bytes => base64::decode(text, out).ok_or("this is no base64")?,
         Kind::Bool => match text {
             "true" | "false" => out.push(u8::from(text == "true")),
             _ => return Err("true or false expected".to_owned()),
         },
         Kind::Enum(id) => {
             let of = schema.enumeration(id);
-            let number = of.number(text).or_else(|| text.parse().ok());
+            let numbered = || is_number(text).then(|| integer(text)).flatten();
+            let number = of.number(text).or_else(numbered);
             let number = number.ok_or_else(|| format!("`{text}` is no value of the enum"))?;
-            encode_varint(i64::from(number).cast_unsigned(), out);
+            put_varint(i64::from(number).cast_unsigned(), out);
         }
         Kind::Message(id) => return message_from_text(schema, id, text, out),
         kind if is_number(text) => drop(spelled(text, kind, out)?),
@@ -139,16 +145,15 @@ fn message_from_text(
     let message = schema.message(id);
     let mut content = Vec::with_capacity(text.len() + 8);
     match (message.shape, message.fields.first()) {
-        (Shape::Timestamp | Shape::Duration | Shape::FieldMask, _) => {
-            known::parse(message.shape, text, &mut content)?;
-        }
+        (Shape::Timestamp | Shape::Duration, _) => time::parse(message.shape, text, &mut content)?,
+        (Shape::FieldMask, _) => mask::parse(text, &mut content),
         (Shape::Wrapper, Some(field)) => {
-            encode_key(field.number, wire_type(field.kind), &mut content);
+            put_tag(&field.tag, &mut content);
             from_text(schema, field.kind, text, &mut content)?;
         }
         _ => return Err(format!("no text stands for a {}", message.name)),
     }
-    bytes(&content, out);
+    put_bytes(&content, out);
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! The fields of a message, found in its bytes before they are written.
 
 use super::super::schema::{Field, Message, Shape};
-use super::wire::{Entries, Wire, fits, is_bytes, unpack};
+use super::entries::Entries;
+use super::seen::Seen;
+use super::wire::{Wire, fits, is_bytes, unpack};
 use super::write::{Result, Writer};
 
 /// A field in a message's bytes.
@@ -9,14 +11,16 @@ use super::write::{Result, Writer};
 pub(super) struct Found {
     /// Its place in the message.
     pub(super) place: usize,
+    /// Where it stands among the others.
+    pub(super) at: usize,
     pub(super) value: Wire,
 }
 
 impl Writer<'_> {
     /// Lists the fields of a message. Unknown ones are passed over, as are those of another wire type.
     pub(super) fn find(&mut self, message: &Message, bytes: &[u8]) -> Result<()> {
-        let mut sorted = true;
         let base = self.found.len();
+        let (mut sorted, mut oneofs, mut last) = (true, 0, 0);
         for entry in Entries::of(bytes) {
             let (number, value) = entry?;
             let Some((place, field)) = message.field_numbered(number) else {
@@ -25,15 +29,19 @@ impl Writer<'_> {
             if !fits(field, value) {
                 continue;
             }
-            sorted &= self.found.len() == base
-                || self.found.last().is_none_or(|last| last.place <= place);
-            self.found.push(Found { place, value });
+            sorted &= last <= place;
+            last = place;
+            oneofs += usize::from(field.oneof.is_some());
+            let at = self.found.len();
+            self.found.push(Found { place, at, value });
         }
         // A Value is what stood last; everything else is written by number.
         if message.shape != Shape::Value {
-            self.keep_last_of_oneofs(message, base);
+            if oneofs > 1 {
+                self.keep_last_of_oneofs(message, base);
+            }
             if !sorted {
-                self.found[base..].sort_by_key(|found| found.place);
+                self.found[base..].sort_unstable_by_key(|found| (found.place, found.at));
             }
         }
         Ok(())
@@ -75,30 +83,27 @@ impl Writer<'_> {
 
     /// Of several fields of one oneof, the one that stood last holds.
     fn keep_last_of_oneofs(&mut self, message: &Message, base: usize) {
-        let oneof = |found: &Found| message.fields[found.place].oneof;
-        let mut last: Vec<(usize, usize)> = Vec::new();
-        let mut several = false;
-        for found in &self.found[base..] {
-            let Some(oneof) = oneof(found) else { continue };
-            match last.iter_mut().find(|(known, _)| *known == oneof) {
-                Some((_, place)) => {
-                    several |= *place != found.place;
-                    *place = found.place;
+        let mut decided = Seen::new(message.fields.len());
+        let mut holds = Seen::new(message.fields.len());
+        let mut end = self.found.len();
+        // From the last one on, and what is kept moves to the end.
+        for at in (base..self.found.len()).rev() {
+            let found = self.found[at];
+            if let Some(oneof) = message.fields[found.place].oneof {
+                if decided.first(oneof) {
+                    holds.first(found.place);
+                } else if !holds.has(found.place) {
+                    continue;
                 }
-                None => last.push((oneof, found.place)),
             }
+            end -= 1;
+            self.found[end] = found;
         }
-        if several {
-            let mut index = 0;
-            self.found.retain(|found| {
-                index += 1;
-                index <= base
-                    || oneof(found).is_none_or(|oneof| last.contains(&(oneof, found.place)))
-            });
-        }
+        self.found.drain(base..end);
     }
 
     /// The last value of the field at a place.
+    #[inline]
     pub(super) fn last(&self, base: usize, place: usize) -> Option<Wire> {
         let found = self.found[base..]
             .iter()

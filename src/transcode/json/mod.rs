@@ -4,14 +4,23 @@
 //! told again as it came; numbers in it are those of a double. One from the wire is told as
 //! `{"@type": url, "value": base64}`.
 
+mod any;
+mod base64;
+mod entries;
+mod fault;
 mod field;
 mod found;
-mod known;
+mod map;
+mod mask;
 mod number;
 mod query;
 mod read;
 mod scan;
+mod seen;
+mod single;
+mod string;
 mod text;
+mod time;
 mod value;
 mod wire;
 mod write;
@@ -19,25 +28,15 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use base64::alphabet::{STANDARD, URL_SAFE};
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-
 use super::schema::{MessageId, Schema};
 
 pub(crate) use field::{plain, query_value, read_field, write_field};
 pub(crate) use scan::{Next, Scan};
+pub(crate) use text::quoted;
 
 const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
 /// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.
 const CARRIER: &str = "json.apigateway-grpc/google.protobuf.Struct";
-
-/// Both alphabets are read, with padding or without.
-const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-    .with_decode_allow_trailing_bits(true);
-const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
-const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
 /// How JSON is written and read. By default: enums as names, no default values, unknown fields ignored.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +44,13 @@ const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 pub struct JsonOptions {
     /// Writes enums as numbers instead of names. Both are read.
     pub enums_as_numbers: bool,
+    /// Writes fields that hold their default, too: numbers, texts and enums that are set to it or not at
+    /// all, empty lists and maps. Not messages that are not set, members of a oneof, or fields whose
+    /// presence is told apart.
+    pub defaults: bool,
+    /// Reads `{"@type": url, "value": "<base64>"}` of an unknown type, with these two members and no
+    /// other, as the bytes of that type: the form in which one is written. Without it, a text is a text.
+    pub any_bytes: bool,
     /// Refuses unknown fields, unknown enum names and names that stand twice, instead of leaving out the
     /// former two and letting the last of the latter hold.
     pub strict: bool,
@@ -62,7 +68,8 @@ pub(crate) fn read(
     text: &[u8],
     options: JsonOptions,
 ) -> Result<Vec<u8>, String> {
-    let mut out = Vec::with_capacity(text.len() / 2 + 16);
+    // Mostly the wire has two thirds of the text's length.
+    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 16);
     read::Reader::new(schema, options)
         .whole(text, id, &mut out)
         .map_err(|fault| fault.to_string())?;
@@ -81,9 +88,9 @@ pub(crate) fn write(
     bytes: &[u8],
     options: JsonOptions,
 ) -> Result<String, String> {
-    let mut out = String::with_capacity(2 * bytes.len() + 16);
+    let mut out = Vec::with_capacity(2 * bytes.len() + 16);
     write::Writer::new(schema, options).message(id, bytes, &mut out)?;
-    Ok(out)
+    write::finished(out)
 }
 
 /// The query of a request: its fields but those of `skip`.

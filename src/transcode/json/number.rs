@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use prost::encoding::encode_varint;
-
 use super::super::schema::Kind;
-use super::read::{Wrote, bytes};
+use super::read::Wrote;
 use super::scan::{Next, Result, Scan};
+use super::wire::put_varint;
 
 /// A number, of which text in quotes is one too.
 pub(super) fn number(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
@@ -49,11 +48,11 @@ pub(super) fn spelled(
             return Err("a number expected");
         }
     };
-    Ok(if zero { Wrote::Default } else { Wrote::Value })
+    Ok(Wrote::value(zero))
 }
 
 fn varint(value: u64, out: &mut Vec<u8>) -> bool {
-    encode_varint(value, out);
+    put_varint(value, out);
     value == 0
 }
 
@@ -155,26 +154,6 @@ fn float(text: &str) -> Option<f32> {
         "Infinity" => Some(f32::INFINITY),
         "-Infinity" => Some(f32::NEG_INFINITY),
         _ => text.parse().ok().filter(|value: &f32| value.is_finite()),
-    }
-}
-
-pub(super) fn map_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> Result<()> {
-    match kind {
-        Kind::String => {
-            bytes(name.as_bytes(), out);
-            Ok(())
-        }
-        Kind::Bool => match name {
-            "true" | "false" => {
-                out.push(u8::from(name == "true"));
-                Ok(())
-            }
-            _ => scan.fault("a key must be true or false"),
-        },
-        kind => match is_number(name).then(|| spelled(name, kind, out)) {
-            Some(Ok(_)) => Ok(()),
-            _ => scan.fault(format!("the key `{name}` is no number of its type")),
-        },
     }
 }
 

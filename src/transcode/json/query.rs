@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::schema::{Field, Kind, Message, Repeat, Shape};
-use super::wire::{Wire, number, slice, text, zero};
-use super::write::{Result, Writer};
+use super::wire::{Wire, is_zero, number, slice, text, zero};
+use super::write::{Result, Writer, finished};
 
 const TEXT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -75,7 +75,7 @@ impl Writer<'_> {
                 "`{name}` is a {}, which has no form in a query",
                 form.name
             )),
-            (_, _, [.., (_, last)]) if field.presence || field.required || !is_default(*last) => {
+            (_, _, [.., (_, last)]) if field.presence || field.required || !is_zero(*last) => {
                 self.pair(name, field.kind, *last, bytes, out)
             }
             (Repeat::Once, None, _) if field.required && top => {
@@ -125,9 +125,9 @@ impl Writer<'_> {
                 self.plain(kind, last.unwrap_or(zero(kind)), inner)
             }
             kind => {
-                let mut json = String::new();
+                let mut json = Vec::new();
                 self.one(kind, value, bytes, &mut json)?;
-                Ok(json.trim_matches('"').to_owned())
+                Ok(finished(json)?.trim_matches('"').to_owned())
             }
         }
     }
@@ -139,13 +139,6 @@ fn is_text(shape: Shape) -> bool {
         shape,
         Shape::Timestamp | Shape::Duration | Shape::FieldMask | Shape::Wrapper
     )
-}
-
-fn is_default(value: Wire) -> bool {
-    match value {
-        Wire::Bytes(from, to) => from == to,
-        other => number(other) == 0,
-    }
 }
 
 #[cfg(test)]

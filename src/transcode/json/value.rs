@@ -1,60 +1,72 @@
 //! `google.protobuf.Struct`, `Value` and `ListValue` of a JSON text: any JSON there is.
+//!
+//! An `Any` of an unknown type is carried as one, and must not fail for what it holds: there a number
+//! beyond a double becomes the greatest there is. Elsewhere it is a fault.
+//!
+//! The keys are those of `google/protobuf/struct.proto`, each a field number and a wire type in one byte.
 
-use prost::encoding::{WireType, encode_key};
-
+use super::fault::Result;
 use super::number::double;
-use super::read::{nested, text_field};
-use super::scan::{Next, Result, Scan};
+use super::scan::{Next, Scan};
+use super::wire::{put_bytes, put_nested, put_text};
 
 /// `google.protobuf.Struct`.
-pub(super) fn structure(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn structure(scan: &mut Scan<'_>, carried: bool, out: &mut Vec<u8>) -> Result<()> {
     scan.object(|scan, name| {
-        encode_key(1, WireType::LengthDelimited, out);
-        nested(out, |out| {
-            text_field(1, &name, out);
-            encode_key(2, WireType::LengthDelimited, out);
-            nested(out, |out| value(scan, out))
+        out.push(1 << 3 | 2);
+        put_nested(out, |out| {
+            put_text(1, &name, out);
+            out.push(2 << 3 | 2);
+            put_nested(out, |out| value(scan, carried, out))
         })
     })
 }
 
 /// `google.protobuf.ListValue`.
-pub(super) fn list(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn list(scan: &mut Scan<'_>, carried: bool, out: &mut Vec<u8>) -> Result<()> {
     scan.array(|scan| {
-        encode_key(1, WireType::LengthDelimited, out);
-        nested(out, |out| value(scan, out))
+        out.push(1 << 3 | 2);
+        put_nested(out, |out| value(scan, carried, out))
     })
 }
 
 /// `google.protobuf.Value`.
-pub(super) fn value(scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn value(scan: &mut Scan<'_>, carried: bool, out: &mut Vec<u8>) -> Result<()> {
     match scan.next()? {
         Next::Null => {
             scan.word("null")?;
-            encode_key(1, WireType::Varint, out);
-            out.push(0);
+            out.extend_from_slice(&[1 << 3, 0]);
         }
         Next::Number => {
             let text = scan.number()?;
-            let Some(value) = double(text) else {
-                return scan.fault("a number within a double's range expected");
+            let value = match double(text) {
+                Some(value) => value,
+                None if carried && text.starts_with('-') => f64::MIN,
+                None if carried => f64::MAX,
+                None => return scan.fault("a number within a double's range expected"),
             };
-            encode_key(2, WireType::SixtyFourBit, out);
+            out.push(2 << 3 | 1);
             out.extend_from_slice(&value.to_le_bytes());
         }
-        Next::String => text_field(3, &scan.string()?, out),
-        word @ (Next::True | Next::False) => {
-            scan.word(if word == Next::True { "true" } else { "false" })?;
-            encode_key(4, WireType::Varint, out);
-            out.push(u8::from(word == Next::True));
+        Next::String => {
+            out.push(3 << 3 | 2);
+            put_bytes(scan.string()?.as_bytes(), out);
+        }
+        Next::True => {
+            scan.word("true")?;
+            out.extend_from_slice(&[4 << 3, 1]);
+        }
+        Next::False => {
+            scan.word("false")?;
+            out.extend_from_slice(&[4 << 3, 0]);
         }
         Next::Object => {
-            encode_key(5, WireType::LengthDelimited, out);
-            nested(out, |out| structure(scan, out))?;
+            out.push(5 << 3 | 2);
+            put_nested(out, |out| structure(scan, carried, out))?;
         }
         Next::Array => {
-            encode_key(6, WireType::LengthDelimited, out);
-            nested(out, |out| list(scan, out))?;
+            out.push(6 << 3 | 2);
+            put_nested(out, |out| list(scan, carried, out))?;
         }
     }
     Ok(())

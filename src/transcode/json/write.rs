@@ -3,19 +3,19 @@
 //! The fields of a message may stand in any order and a repeated one in pieces, while JSON has each once.
 //! So a message's fields are found first, and then written in the order of their numbers. What is found
 //! is kept in one list for all depths; no field has an allocation of its own.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+//!
+//! The text is put together as bytes, of which each part is known to be UTF-8, and looked at once more in
+//! the end, which costs less than to look at each part twice.
 
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
 use super::found::Found;
-use super::known;
-use super::text::{escape, float, quote};
-use super::wire::{Wire, int32, is_bytes, number, slice, text, unpack, unzigzag, zero};
-use super::{CARRIER, JsonOptions};
+use super::map::Entry;
+use super::text::{float, quote, signed, unsigned};
+use super::wire::{Wire, int32, is_bytes, is_zero, number, slice, unpack, unzigzag, zero};
+use super::{JsonOptions, base64, mask, scan, time};
 
-/// How deep messages may nest.
-pub(super) const DEPTH: usize = 100;
+/// How deep messages may nest on the wire, and objects and arrays in JSON.
+pub(super) const DEPTH: usize = scan::DEPTH;
 
 pub(super) type Result<T> = std::result::Result<T, String>;
 
@@ -25,7 +25,14 @@ pub(super) struct Writer<'s> {
     options: JsonOptions,
     /// The fields of the messages under way, the innermost last.
     pub(super) found: Vec<Found>,
+    /// The entries of the maps under way, likewise.
+    pub(super) entries: Vec<Entry>,
     depth: usize,
+}
+
+/// The text that has been written.
+pub(super) fn finished(out: Vec<u8>) -> Result<String> {
+    String::from_utf8(out).map_err(|_| "a text is not UTF-8".to_owned())
 }
 
 impl<'s> Writer<'s> {
@@ -33,90 +40,107 @@ impl<'s> Writer<'s> {
         Self {
             schema,
             options,
-            found: Vec::new(),
+            found: Vec::with_capacity(32),
+            entries: Vec::new(),
             depth: 0,
         }
     }
 
-    pub(super) fn message(&mut self, id: MessageId, bytes: &[u8], out: &mut String) -> Result<()> {
+    /// Goes into an object or an array.
+    pub(super) fn open(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > DEPTH {
             return Err("it nests too deeply".to_owned());
         }
-        let schema = self.schema;
-        let message = schema.message(id);
-        let base = self.found.len();
-        let written = self
-            .find(message, bytes)
-            .and_then(|()| self.shaped(message, base, bytes, out));
-        self.found.truncate(base);
-        self.depth -= 1;
-        written
+        Ok(())
     }
 
-    fn shaped(
+    pub(super) fn close(&mut self) {
+        self.depth -= 1;
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Comes out of what could not be written.
+    pub(super) fn back_to(&mut self, depth: usize) {
+        self.depth = depth;
+    }
+
+    pub(super) fn message(&mut self, id: MessageId, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let message = self.schema.message(id);
+        let base = self.found.len();
+        self.find(message, bytes)?;
+        match message.shape {
+            Shape::Object => {
+                self.open()?;
+                out.push(b'{');
+                self.members(message, base, bytes, true, out)?;
+                out.push(b'}');
+                self.close();
+            }
+            Shape::Any => self.any(base, bytes, out)?,
+            Shape::Timestamp | Shape::Duration => self.time(message, base, out)?,
+            Shape::FieldMask => self.mask(base, bytes, out)?,
+            _ => self.structured(message, base, bytes, out)?,
+        }
+        self.found.truncate(base);
+        Ok(())
+    }
+
+    /// Messages whose JSON form is that of a field.
+    fn structured(
         &mut self,
         message: &Message,
         base: usize,
         bytes: &[u8],
-        out: &mut String,
+        out: &mut Vec<u8>,
     ) -> Result<()> {
+        let field = message.fields.first().ok_or("a message without fields")?;
+        let found = base..self.found.len();
         match message.shape {
-            Shape::Object => {
-                out.push('{');
-                self.members(message, base, bytes, true, out)?;
-                out.push('}');
-            }
-            Shape::Any => self.any(base, bytes, out)?,
-            Shape::Timestamp | Shape::Duration => {
-                let seconds = self
-                    .last(base, 0)
-                    .map_or(0, |value| number(value).cast_signed());
-                let nanos = self.last(base, 1).map_or(0, |value| int32(number(value)));
-                let text = match message.shape {
-                    Shape::Timestamp => known::timestamp(seconds, nanos),
-                    _ => known::duration(seconds, nanos),
-                };
-                let text = text
-                    .ok_or_else(|| format!("{seconds} s and {nanos} ns are no {}", message.name))?;
-                quote(&text, out);
-            }
-            Shape::FieldMask => {
-                out.push('"');
-                for index in base..self.found.len() {
-                    let path = text(self.found[index].value, bytes)?;
-                    let path = known::mask_path(path)
-                        .ok_or_else(|| format!("`{path}` has no form in a field mask"))?;
-                    if index > base {
-                        out.push(',');
-                    }
-                    escape(&path, out);
+            Shape::Struct => self.map(field, found, bytes, out),
+            Shape::ListValue => self.list(field, found, bytes, out),
+            Shape::Value => match self.found[found].last().copied() {
+                Some(last) => self.value(message, last, bytes, out),
+                None => {
+                    out.extend_from_slice(b"null");
+                    Ok(())
                 }
-                out.push('"');
-            }
-            Shape::Struct => match message.fields.first() {
-                Some(fields) => self.map(fields, base..self.found.len(), bytes, out)?,
-                None => out.push_str("{}"),
             },
-            Shape::ListValue => match message.fields.first() {
-                Some(values) => self.list(values, base..self.found.len(), bytes, out)?,
-                None => out.push_str("[]"),
-            },
-            Shape::Value => match self
-                .found
-                .last()
-                .filter(|_| self.found.len() > base)
-                .copied()
-            {
-                Some(last) => self.value(message, last, bytes, out)?,
-                None => out.push_str("null"),
-            },
-            Shape::Wrapper => {
-                let field = message.fields.first().ok_or("a wrapper without a value")?;
-                let value = self.last(base, 0);
-                self.one(field.kind, value.unwrap_or(zero(field.kind)), bytes, out)?;
+            _ => {
+                let value = self.last(base, 0).unwrap_or(zero(field.kind));
+                self.one(field.kind, value, bytes, out)
             }
         }
+    }
+
+    fn time(&mut self, message: &Message, base: usize, out: &mut Vec<u8>) -> Result<()> {
+        let part = |place| self.last(base, place).map_or(0, number);
+        let (seconds, nanos) = (part(0).cast_signed(), int32(part(1)));
+        out.push(b'"');
+        let written = match message.shape {
+            Shape::Timestamp => time::timestamp(seconds, nanos, out),
+            _ => time::duration(seconds, nanos, out),
+        };
+        out.push(b'"');
+        written.ok_or_else(|| format!("{seconds} s and {nanos} ns are no {}", message.name))
+    }
+
+    fn mask(&mut self, base: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        out.push(b'"');
+        for (index, found) in self.found[base..].iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            let path = slice(found.value, bytes);
+            mask::write(path, out).ok_or_else(|| {
+                let path = String::from_utf8_lossy(path);
+                format!("`{path}` has no form in a field mask")
+            })?;
+        }
+        out.push(b'"');
         Ok(())
     }
 
@@ -128,67 +152,72 @@ impl<'s> Writer<'s> {
         prefix: &str,
         out: &mut String,
     ) -> Result<()> {
-        self.depth += 1;
-        if self.depth > DEPTH {
-            return Err("it nests too deeply".to_owned());
-        }
-        let written = self.query(message, bytes, prefix, &[], out);
-        self.depth -= 1;
-        written
+        self.open()?;
+        self.query(message, bytes, prefix, &[], out)?;
+        self.close();
+        Ok(())
     }
 
     /// Writes the members of an object; `first` says whether none stands before them.
-    fn members(
+    pub(super) fn members(
         &mut self,
         message: &Message,
         base: usize,
         bytes: &[u8],
         first: bool,
-        out: &mut String,
+        out: &mut Vec<u8>,
     ) -> Result<()> {
         let end = self.found.len();
-        let mut begin = base;
+        let (mut begin, mut next) = (base, 0);
         let mut comma = !first;
         while begin < end {
             let place = self.found[begin].place;
-            let count = self.found[begin..end]
-                .iter()
-                .take_while(|found| found.place == place)
-                .count();
-            let field = &message.fields[place];
-            if self.shown(field, begin + count - 1) {
-                if comma {
-                    out.push(',');
-                }
-                comma = true;
-                out.push('"');
-                out.push_str(&field.json);
-                out.push_str("\":");
-                self.field(field, begin..begin + count, bytes, out)?;
+            let mut after = begin + 1;
+            while after < end && self.found[after].place == place {
+                after += 1;
             }
-            begin += count;
+            let field = &message.fields[place];
+            if self.options.defaults {
+                self.defaults(&message.fields[next..place], &mut comma, out)?;
+                next = place + 1;
+            }
+            if self.shown(field, after - 1) {
+                begin_member(field, &mut comma, out);
+                self.field(field, begin..after, bytes, out)?;
+            }
+            begin = after;
+        }
+        if self.options.defaults {
+            self.defaults(&message.fields[next..], &mut comma, out)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the defaults of fields that are not set, where that is not told from being set to it.
+    fn defaults(&mut self, fields: &[Field], comma: &mut bool, out: &mut Vec<u8>) -> Result<()> {
+        for field in fields.iter().filter(|field| !field.presence) {
+            begin_member(field, comma, out);
+            match field.repeat {
+                Repeat::Once => self.one(field.kind, zero(field.kind), &[], out)?,
+                Repeat::Many { .. } => out.extend_from_slice(b"[]"),
+                Repeat::Map => out.extend_from_slice(b"{}"),
+            }
         }
         Ok(())
     }
 
     /// A default value that no presence tells from none is not shown, though the wire may have it.
     fn shown(&self, field: &Field, last: usize) -> bool {
-        let default = match self.found[last].value {
-            Wire::Varint(value) => value == 0,
-            Wire::Fixed64(value) => value == 0,
-            Wire::Fixed32(value) => value == 0,
-            Wire::Bytes(from, to) => from == to,
-        };
-        match field.repeat {
-            Repeat::Once => field.presence || !default,
-            // A packed block without a value.
-            Repeat::Many { .. } => {
-                !default
-                    || !matches!(self.found[last].value, Wire::Bytes(..))
-                    || is_bytes(field.kind)
+        let last = self.found[last].value;
+        self.options.defaults
+            || match field.repeat {
+                Repeat::Once => field.presence || !is_zero(last),
+                // A packed block without a value.
+                Repeat::Many { .. } => {
+                    !is_zero(last) || !matches!(last, Wire::Bytes(..)) || is_bytes(field.kind)
+                }
+                Repeat::Map => true,
             }
-            Repeat::Map => true,
-        }
     }
 
     pub(super) fn field(
@@ -196,7 +225,7 @@ impl<'s> Writer<'s> {
         field: &Field,
         found: std::ops::Range<usize>,
         bytes: &[u8],
-        out: &mut String,
+        out: &mut Vec<u8>,
     ) -> Result<()> {
         match field.repeat {
             Repeat::Map => self.map(field, found, bytes, out),
@@ -223,95 +252,44 @@ impl<'s> Writer<'s> {
         field: &Field,
         found: std::ops::Range<usize>,
         bytes: &[u8],
-        out: &mut String,
+        out: &mut Vec<u8>,
     ) -> Result<()> {
-        out.push('[');
+        self.open()?;
+        out.push(b'[');
         let begin = out.len();
         for index in found {
             let value = self.found[index].value;
-            let mut packed = match value {
-                Wire::Bytes(from, to) if !is_bytes(field.kind) => Some(&bytes[from..to]),
-                _ => None,
+            let Wire::Bytes(from, to) = value else {
+                self.element(field.kind, value, begin, bytes, out)?;
+                continue;
             };
-            loop {
-                let value = match &mut packed {
-                    None => value,
-                    Some([]) => break,
-                    Some(rest) => unpack(field.kind, rest).ok_or("a packed field is cut off")?,
-                };
-                if out.len() > begin {
-                    out.push(',');
-                }
-                self.one(field.kind, value, bytes, out)?;
-                if packed.is_none() {
-                    break;
-                }
+            if is_bytes(field.kind) {
+                self.element(field.kind, value, begin, bytes, out)?;
+                continue;
+            }
+            let mut packed = &bytes[from..to];
+            while !packed.is_empty() {
+                let value = unpack(field.kind, &mut packed).ok_or("a packed field is cut off")?;
+                self.element(field.kind, value, begin, bytes, out)?;
             }
         }
-        out.push(']');
+        out.push(b']');
+        self.close();
         Ok(())
     }
 
-    fn map(
+    fn element(
         &mut self,
-        field: &Field,
-        found: std::ops::Range<usize>,
+        kind: Kind,
+        value: Wire,
+        begin: usize,
         bytes: &[u8],
-        out: &mut String,
+        out: &mut Vec<u8>,
     ) -> Result<()> {
-        let Kind::Message(entry) = field.kind else {
-            return Err("a map without entries".to_owned());
-        };
-        let schema = self.schema;
-        let entry = schema.message(entry);
-        let [key_field, value_field] = entry.fields.as_slice() else {
-            return Err("a map whose entries are not of two fields".to_owned());
-        };
-        let mut entries: Vec<(String, usize)> = Vec::with_capacity(found.len());
-        for index in found {
-            let entry_bytes = slice(self.found[index].value, bytes);
-            let base = self.found.len();
-            self.find(entry, entry_bytes)?;
-            let key = self.last(base, 0).unwrap_or(zero(key_field.kind));
-            self.found.truncate(base);
-            let mut name = String::new();
-            self.one(key_field.kind, key, entry_bytes, &mut name)?;
-            // A number or a boolean stands in quotes as a name.
-            let name = if name.starts_with('"') {
-                name
-            } else {
-                format!("\"{name}\"")
-            };
-            entries.push((name, index));
+        if out.len() > begin {
+            out.push(b',');
         }
-        // Of several entries with one key the last holds.
-        entries.sort();
-        entries.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                kept.1 = later.1;
-            }
-            same
-        });
-        out.push('{');
-        for (position, (name, index)) in entries.iter().enumerate() {
-            if position > 0 {
-                out.push(',');
-            }
-            out.push_str(name);
-            out.push(':');
-            let entry_bytes = slice(self.found[*index].value, bytes);
-            let base = self.found.len();
-            self.find(entry, entry_bytes)?;
-            let value = self.last(base, 1);
-            self.found.truncate(base);
-            match (value, value_field.kind) {
-                (None, Kind::Message(id)) => self.message(id, &[], out)?,
-                (value, kind) => self.one(kind, value.unwrap_or(zero(kind)), entry_bytes, out)?,
-            }
-        }
-        out.push('}');
-        Ok(())
+        self.one(kind, value, bytes, out)
     }
 
     fn value(
@@ -319,7 +297,7 @@ impl<'s> Writer<'s> {
         message: &Message,
         last: Found,
         bytes: &[u8],
-        out: &mut String,
+        out: &mut Vec<u8>,
     ) -> Result<()> {
         let field = &message.fields[last.place];
         if let (Kind::Double, Wire::Fixed64(bits)) = (field.kind, last.value)
@@ -330,115 +308,59 @@ impl<'s> Writer<'s> {
         self.one(field.kind, last.value, bytes, out)
     }
 
-    fn any(&mut self, base: usize, bytes: &[u8], out: &mut String) -> Result<()> {
-        let url = self
-            .last(base, 0)
-            .map(|value| text(value, bytes))
-            .transpose()?
-            .unwrap_or_default();
-        let content = self
-            .last(base, 1)
-            .map_or(&[][..], |value| slice(value, bytes));
-        let begin = out.len();
-        let written = match (url, content) {
-            ("", []) => {
-                out.push_str("{}");
-                Ok(())
-            }
-            (CARRIER, content) => match self.schema.find("google.protobuf.Struct") {
-                Some(structure) => self.message(structure, content, out),
-                None => Err("Struct is not in the set".to_owned()),
-            },
-            (url, content) => match url
-                .rsplit('/')
-                .next()
-                .and_then(|name| self.schema.find(name))
-            {
-                Some(known) => self.any_of(url, known, content, out),
-                None => Err("its type is unknown".to_owned()),
-            },
-        };
-        // What cannot be told by its type is told as it is, and hides nothing else.
-        if written.is_err() {
-            out.truncate(begin);
-            out.push_str("{\"@type\":");
-            quote(url, out);
-            out.push_str(",\"value\":\"");
-            STANDARD.encode_string(content, out);
-            out.push_str("\"}");
-        }
-        Ok(())
-    }
-
-    fn any_of(&mut self, url: &str, id: MessageId, content: &[u8], out: &mut String) -> Result<()> {
-        let schema = self.schema;
-        let message = schema.message(id);
-        out.push_str("{\"@type\":");
-        quote(url, out);
-        if message.shape == Shape::Object {
-            let base = self.found.len();
-            self.depth += 1;
-            if self.depth > DEPTH {
-                return Err("it nests too deeply".to_owned());
-            }
-            let written = self
-                .find(message, content)
-                .and_then(|()| self.members(message, base, content, false, out));
-            self.depth -= 1;
-            self.found.truncate(base);
-            written?;
-        } else {
-            out.push_str(",\"value\":");
-            self.message(id, content, out)?;
-        }
-        out.push('}');
-        Ok(())
-    }
-
     /// Writes one value.
     pub(super) fn one(
         &mut self,
         kind: Kind,
         value: Wire,
         bytes: &[u8],
-        out: &mut String,
+        out: &mut Vec<u8>,
     ) -> Result<()> {
-        use std::fmt::Write as _;
         let bits = number(value);
-        // Writing to a text does not fail.
         match kind {
             Kind::Message(id) => self.message(id, slice(value, bytes), out)?,
-            Kind::String => quote(text(value, bytes)?, out),
-            Kind::Bytes => {
-                out.push('"');
-                STANDARD.encode_string(slice(value, bytes), out);
-                out.push('"');
-            }
-            Kind::Bool => out.push_str(if bits == 0 { "false" } else { "true" }),
+            Kind::String => quote(slice(value, bytes), out).ok_or("a text is not UTF-8")?,
+            Kind::Bytes => base64::encode(slice(value, bytes), out),
+            Kind::Bool => out.extend_from_slice(if bits == 0 { b"false" } else { b"true" }),
             Kind::Enum(id) => {
                 let of = self.schema.enumeration(id);
                 let number = int32(bits);
-                match of.name(number).filter(|_| !self.options.enums_as_numbers) {
-                    _ if of.is_null => out.push_str("null"),
-                    Some(name) => quote(name, out),
-                    None => drop(write!(out, "{number}")),
+                match of.quoted(number).filter(|_| !self.options.enums_as_numbers) {
+                    _ if of.is_null => out.extend_from_slice(b"null"),
+                    Some(name) => out.extend_from_slice(name.as_bytes()),
+                    None => signed(i64::from(number), out),
                 }
             }
             Kind::Double => float(f64::from_bits(bits), &f64::from_bits(bits), out),
+            #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
             Kind::Float => {
-                #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
                 let narrow = f32::from_bits(bits as u32);
                 float(f64::from(narrow), &narrow, out);
             }
-            Kind::Int32 | Kind::Sfixed32 => drop(write!(out, "{}", int32(bits))),
-            #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
-            Kind::Uint32 | Kind::Fixed32 => drop(write!(out, "{}", bits as u32)),
-            #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
-            Kind::Sint32 => drop(write!(out, "{}", unzigzag(u64::from(bits as u32)))),
-            Kind::Int64 | Kind::Sfixed64 => drop(write!(out, "\"{}\"", bits.cast_signed())),
-            Kind::Uint64 | Kind::Fixed64 => drop(write!(out, "\"{bits}\"")),
-            Kind::Sint64 => drop(write!(out, "\"{}\"", unzigzag(bits))),
+            Kind::Int32 | Kind::Sfixed32 => signed(i64::from(int32(bits)), out),
+            Kind::Uint32 | Kind::Fixed32 => unsigned(bits & 0xffff_ffff, out),
+            Kind::Sint32 => signed(unzigzag(bits & 0xffff_ffff), out),
+            Kind::Int64 | Kind::Sfixed64 => {
+                within_quotes(out, |out| signed(bits.cast_signed(), out))
+            }
+            Kind::Uint64 | Kind::Fixed64 => within_quotes(out, |out| unsigned(bits, out)),
+            Kind::Sint64 => within_quotes(out, |out| signed(unzigzag(bits), out)),
         }
         Ok(())
     }
+}
+
+/// A number of 64 bits is a text in JSON, where a double would not hold it.
+fn within_quotes(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}
+
+fn begin_member(field: &Field, comma: &mut bool, out: &mut Vec<u8>) {
+    if *comma {
+        out.push(b',');
+    }
+    *comma = true;
+    out.extend_from_slice(field.key.as_bytes());
 }

@@ -1,9 +1,8 @@
-//! The texts of well-known types: timestamps, durations, field masks.
-
-use prost::encoding::{WireType, encode_key, encode_varint};
+//! The texts of timestamps and durations, and the seconds and nanoseconds that they stand for.
 
 use super::super::schema::Shape;
-use super::read::text_field;
+use super::text::unsigned;
+use super::wire::put_varint;
 
 /// The first and the last second of a timestamp (`google/protobuf/timestamp.proto`): years 1 to 9999.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
@@ -11,42 +10,68 @@ const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799
 const LONGEST: i64 = 315_576_000_000;
 const BILLION: i32 = 1_000_000_000;
 
-/// Writes the fields of a message whose JSON form is this text.
+/// Writes the fields of a timestamp or a duration whose JSON form is this text.
 pub(super) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let (what, time) = match shape {
         Shape::Timestamp => ("a timestamp", parse_timestamp(text)),
-        Shape::Duration => ("a duration", parse_duration(text)),
-        _ => {
-            text.split(',')
-                .filter(|path| !path.is_empty())
-                .for_each(|path| text_field(1, &parse_mask_path(path), out));
-            return Ok(());
-        }
+        _ => ("a duration", parse_duration(text)),
     };
     let (seconds, nanos) = time.ok_or_else(|| format!("`{text}` is not {what}"))?;
+    // Fields 1 and 2, varints both.
     if seconds != 0 {
-        encode_key(1, WireType::Varint, out);
-        encode_varint(seconds.cast_unsigned(), out);
+        out.push(0x08);
+        put_varint(seconds.cast_unsigned(), out);
     }
     if nanos != 0 {
-        encode_key(2, WireType::Varint, out);
-        encode_varint(i64::from(nanos).cast_unsigned(), out);
+        out.push(0x10);
+        put_varint(i64::from(nanos).cast_unsigned(), out);
     }
     Ok(())
 }
 
-/// RFC 3339 in UTC, with 0, 3, 6 or 9 digits; `None` for a time that has no such text.
-pub(super) fn timestamp(seconds: i64, nanos: i32) -> Option<String> {
+/// Writes RFC 3339 in UTC, with 0, 3, 6 or 9 digits; `None` for a time that has no such text.
+pub(super) fn timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
     if !SECONDS.contains(&seconds) || !(0..BILLION).contains(&nanos) {
         return None;
     }
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let fraction = fraction(nanos);
-    Some(format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
-    ))
+    let mut text = *b"0000-00-00T00:00:00";
+    let parts = [
+        (0, year / 100),
+        (2, year % 100),
+        (5, month),
+        (8, day),
+        (11, second / 3600),
+        (14, second / 60 % 60),
+        (17, second % 60),
+    ];
+    for (at, value) in parts {
+        text[at] = digit(value / 10);
+        text[at + 1] = digit(value % 10);
+    }
+    out.extend_from_slice(&text);
+    fraction(nanos, out);
+    out.push(b'Z');
+    Some(())
+}
+
+/// Writes seconds with a unit, such as `1.500s`; `None` for what has no such text.
+pub(super) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
+    let opposed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
+    if seconds.unsigned_abs() > LONGEST.unsigned_abs()
+        || nanos.unsigned_abs() >= BILLION.unsigned_abs()
+        || opposed
+    {
+        return None;
+    }
+    if seconds < 0 || nanos < 0 {
+        out.push(b'-');
+    }
+    unsigned(seconds.unsigned_abs(), out);
+    fraction(nanos.abs(), out);
+    out.push(b's');
+    Some(())
 }
 
 /// The seconds and nanoseconds of an RFC 3339 text, with any offset.
@@ -86,23 +111,6 @@ pub(super) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     SECONDS.contains(&seconds).then_some((seconds, nanos))
 }
 
-/// Seconds with a unit, such as `1.500s`; `None` for what has no such text.
-pub(super) fn duration(seconds: i64, nanos: i32) -> Option<String> {
-    let opposed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
-    if seconds.unsigned_abs() > LONGEST.unsigned_abs()
-        || nanos.unsigned_abs() >= BILLION.unsigned_abs()
-        || opposed
-    {
-        return None;
-    }
-    let sign = if seconds < 0 || nanos < 0 { "-" } else { "" };
-    Some(format!(
-        "{sign}{}{}s",
-        seconds.unsigned_abs(),
-        fraction(nanos.abs())
-    ))
-}
-
 /// The seconds and nanoseconds of such a text.
 pub(super) fn parse_duration(text: &str) -> Option<(i64, i32)> {
     let number = text.strip_suffix('s')?;
@@ -122,34 +130,26 @@ pub(super) fn parse_duration(text: &str) -> Option<(i64, i32)> {
         .then_some((sign * seconds, i32::try_from(sign).unwrap_or(1) * nanos))
 }
 
-/// A path of a field mask as JSON has it; `None` for one that cannot be told back.
-pub(super) fn mask_path(path: &str) -> Option<String> {
-    let bytes = path.as_bytes();
-    let told =
-        |at: usize| bytes[at] != b'_' || bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
-    let lower = !bytes.iter().any(u8::is_ascii_uppercase);
-    (lower && (0..bytes.len()).all(told)).then(|| super::super::schema::camel(path))
+/// A point and three, six or nine digits; nothing for none.
+fn fraction(nanos: i32, out: &mut Vec<u8>) {
+    let length = match nanos {
+        0 => return,
+        nanos if nanos % 1_000_000 == 0 => 4,
+        nanos if nanos % 1_000 == 0 => 7,
+        _ => 10,
+    };
+    let mut text = *b".000000000";
+    let mut left = i64::from(nanos);
+    for place in text[1..].iter_mut().rev() {
+        *place = digit(left % 10);
+        left /= 10;
+    }
+    out.extend_from_slice(&text[..length]);
 }
 
-/// A path of a field mask as the wire has it. One that is already so stays.
-pub(super) fn parse_mask_path(path: &str) -> String {
-    let mut out = String::with_capacity(path.len() + 4);
-    for char in path.chars() {
-        if char.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(char.to_ascii_lowercase());
-    }
-    out
-}
-
-fn fraction(nanos: i32) -> String {
-    match nanos {
-        0 => String::new(),
-        nanos if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
-        nanos if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
-        nanos => format!(".{nanos:09}"),
-    }
+/// The last digit of a number below ten.
+fn digit(value: i64) -> u8 {
+    b'0' + value.to_le_bytes()[0]
 }
 
 /// Up to nine digits after a point, as nanoseconds, and what follows.
@@ -209,6 +209,12 @@ fn civil(days: i64) -> (i64, i64, i64) {
 mod tests {
     use super::*;
 
+    fn written(write: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<String> {
+        let mut out = Vec::new();
+        write(&mut out)?;
+        String::from_utf8(out).ok()
+    }
+
     #[test]
     fn a_timestamp_is_written_and_read_back() {
         let cases = [
@@ -224,11 +230,12 @@ mod tests {
             (1, 1_000, "1970-01-01T00:00:01.000001Z"),
         ];
         for (seconds, nanos, text) in cases {
-            assert_eq!(timestamp(seconds, nanos).as_deref(), Some(text));
+            let told = written(|out| timestamp(seconds, nanos, out));
+            assert_eq!(told.as_deref(), Some(text));
             assert_eq!(parse_timestamp(text), Some((seconds, nanos)), "{text}");
         }
-        assert_eq!(timestamp(253_402_300_800, 0), None);
-        assert_eq!(timestamp(0, -1), None);
+        assert_eq!(written(|out| timestamp(253_402_300_800, 0, out)), None);
+        assert_eq!(written(|out| timestamp(0, -1, out)), None);
     }
 
     #[test]
@@ -262,10 +269,11 @@ mod tests {
             (0, -1_000, "-0.000001s"),
         ];
         for (seconds, nanos, text) in cases {
-            assert_eq!(duration(seconds, nanos).as_deref(), Some(text));
+            let told = written(|out| duration(seconds, nanos, out));
+            assert_eq!(told.as_deref(), Some(text));
             assert_eq!(parse_duration(text), Some((seconds, nanos)), "{text}");
         }
-        assert_eq!(duration(1, -1), None);
+        assert_eq!(written(|out| duration(1, -1, out)), None);
         for text in [
             "",
             "1",
@@ -279,19 +287,6 @@ mod tests {
             "1 s",
         ] {
             assert_eq!(parse_duration(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_mask_path_is_told_only_if_it_can_be_told_back() {
-        assert_eq!(
-            mask_path("display_name.x").as_deref(),
-            Some("displayName.x")
-        );
-        assert_eq!(parse_mask_path("displayName.x"), "display_name.x");
-        assert_eq!(parse_mask_path("display_name"), "display_name");
-        for path in ["displayName", "a__b", "a_1", "a_"] {
-            assert_eq!(mask_path(path), None, "{path}");
         }
     }
 }

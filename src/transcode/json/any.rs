@@ -1,0 +1,201 @@
+//! `google.protobuf.Any`: what its type is known of, and what becomes of the others.
+
+use std::borrow::Cow;
+
+use super::super::schema::{MessageId, Schema, Shape};
+use super::fault;
+use super::read::{Reader, Wrote};
+use super::scan::{Next, Scan};
+use super::text::quote;
+use super::value::structure;
+use super::wire::{put_nested, put_text, slice};
+use super::write::{Result, Writer};
+use super::{CARRIER, CARRIER_PREFIX, base64};
+
+/// The key of `google.protobuf.Any.value`.
+const VALUE: u8 = 2 << 3 | 2;
+
+fn known(schema: &Schema, url: &str) -> Option<MessageId> {
+    schema.find(url.rsplit('/').next()?)
+}
+
+impl Reader<'_> {
+    pub(super) fn any(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> fault::Result<Wrote> {
+        let (begin, ahead) = (out.len(), scan.clone());
+        let Some((url, is_first)) = type_url(scan)? else {
+            return Ok(Wrote::Nothing);
+        };
+        if url.starts_with(CARRIER_PREFIX) {
+            let fault = scan.fault(format!("the type URL `{url}` is reserved"));
+            return fault.map_err(|fault: fault::Fault| fault.to_the_end());
+        }
+        match known(self.schema, &url) {
+            Some(id) => {
+                let more = if is_first {
+                    scan.more(b'}')?
+                } else {
+                    *scan = ahead.clone();
+                    scan.enter(b'{', b'}')?
+                };
+                match self.unfolded(scan, more, (&url, id), out) {
+                    // What its type does not know is no reason to lose all that stands around it.
+                    Err(fault) if !self.strict && !fault.is_final() => out.truncate(begin),
+                    done => return done.map(|()| Wrote::Value),
+                }
+            }
+            None if self.any_bytes => {
+                if let Some(bytes) = as_bytes(ahead.clone())? {
+                    put_text(1, &url, out);
+                    out.push(VALUE);
+                    if base64::decode(&bytes, out).is_some() {
+                        *scan = ahead;
+                        scan.skip()?;
+                        return Ok(Wrote::Value);
+                    }
+                    out.truncate(begin);
+                }
+            }
+            None => {}
+        }
+        // Carried whole, its `@type` within, to be told back as it came.
+        *scan = ahead;
+        put_text(1, CARRIER, out);
+        out.push(VALUE);
+        put_nested(out, |out| structure(scan, true, out))?;
+        Ok(Wrote::Value)
+    }
+
+    /// Reads the members of an `Any` of a known type, of which `@type` may have been read.
+    fn unfolded(
+        self,
+        scan: &mut Scan<'_>,
+        mut more: bool,
+        (url, id): (&str, MessageId),
+        out: &mut Vec<u8>,
+    ) -> fault::Result<()> {
+        put_text(1, url, out);
+        out.push(VALUE);
+        let message = self.schema.message(id);
+        put_nested(out, |out| {
+            if message.shape == Shape::Object {
+                return self.members(scan, message, more, Some("@type"), out);
+            }
+            let begin = out.len();
+            while more {
+                match &*scan.name()? {
+                    "value" => {
+                        out.truncate(begin);
+                        self.message(scan, id, out)?;
+                    }
+                    other if self.strict && other != "@type" => {
+                        return scan.fault(format!("an Any of {} has no `{other}`", message.name));
+                    }
+                    _ => scan.skip()?,
+                }
+                more = scan.more(b'}')?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The `@type` of the object that comes next, and whether it stands first; then it is read and the rest
+/// is not. `None` for an object without members, which is read.
+fn type_url<'a>(scan: &mut Scan<'a>) -> fault::Result<Option<(Cow<'a, str>, bool)>> {
+    let mut more = scan.enter(b'{', b'}')?;
+    if !more {
+        return Ok(None);
+    }
+    let mut is_first = true;
+    while more {
+        if scan.name()? == "@type" {
+            return Ok(Some((scan.string()?, is_first)));
+        }
+        is_first = false;
+        scan.skip()?;
+        more = scan.more(b'}')?;
+    }
+    Ok(Some((Cow::Borrowed(""), false)))
+}
+
+/// The text of `value`, if an object has that and `@type` and nothing else.
+fn as_bytes(mut scan: Scan<'_>) -> fault::Result<Option<Cow<'_, str>>> {
+    let (mut value, mut types, mut others) = (None, 0, 0);
+    scan.object(|scan, name| {
+        match &*name {
+            "@type" => types += 1,
+            "value" if value.is_none() && scan.next()? == Next::String => {
+                value = Some(scan.string()?);
+                return Ok(());
+            }
+            _ => others += 1,
+        }
+        scan.skip()
+    })?;
+    Ok(value.filter(|_| types == 1 && others == 0))
+}
+
+impl Writer<'_> {
+    pub(super) fn any(&mut self, base: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let url = self
+            .last(base, 0)
+            .map_or(&[][..], |value| slice(value, bytes));
+        let url = std::str::from_utf8(url).map_err(|_| "a text is not UTF-8".to_owned())?;
+        let content = self
+            .last(base, 1)
+            .map_or(&[][..], |value| slice(value, bytes));
+        if url.is_empty() && content.is_empty() {
+            out.extend_from_slice(b"{}");
+            return Ok(());
+        }
+        let (begin, depth) = (out.len(), self.depth());
+        let (found, entries) = (self.found.len(), self.entries.len());
+        let written = match known(self.schema, url) {
+            _ if url == CARRIER => match self.schema.find("google.protobuf.Struct") {
+                Some(structure) => self.message(structure, content, out),
+                None => Err("Struct is not in the set".to_owned()),
+            },
+            Some(id) => self.any_of(url, id, content, out),
+            None => Err("its type is unknown".to_owned()),
+        };
+        // What cannot be told by its type is told as it is, and hides nothing else.
+        if written.is_err() {
+            self.found.truncate(found);
+            self.entries.truncate(entries);
+            self.back_to(depth);
+            out.truncate(begin);
+            out.extend_from_slice(b"{\"@type\":");
+            let quoted = quote(url.as_bytes(), out);
+            debug_assert!(quoted.is_some(), "it is UTF-8");
+            out.extend_from_slice(b",\"value\":");
+            base64::encode(content, out);
+            out.push(b'}');
+        }
+        Ok(())
+    }
+
+    fn any_of(
+        &mut self,
+        url: &str,
+        id: MessageId,
+        content: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let message = self.schema.message(id);
+        self.open()?;
+        out.extend_from_slice(b"{\"@type\":");
+        quote(url.as_bytes(), out).ok_or("a text is not UTF-8")?;
+        if message.shape == Shape::Object {
+            let base = self.found.len();
+            self.find(message, content)?;
+            self.members(message, base, content, false, out)?;
+            self.found.truncate(base);
+        } else {
+            out.extend_from_slice(b",\"value\":");
+            self.message(id, content, out)?;
+        }
+        out.push(b'}');
+        self.close();
+        Ok(())
+    }
+}

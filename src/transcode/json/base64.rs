@@ -1,0 +1,72 @@
+//! Bytes as base64, of which both alphabets are read, with padding or without.
+
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+
+use super::wire::put_varint;
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const PLAIN: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
+const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
+
+/// Writes the bytes that a text stands for, their length before them; `None` if it is no base64.
+pub(super) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    let is_url = text.bytes().any(|byte| matches!(byte, b'-' | b'_'));
+    let engine = if is_url { &URL } else { &PLAIN };
+    let digits = text.trim_end_matches('=').len();
+    let length = digits / 4 * 3 + (digits % 4).saturating_sub(1);
+    put_varint(length as u64, out);
+    let at = out.len();
+    // The engine wants room for whole groups of three.
+    out.resize(at + length + 3, 0);
+    let decoded = engine.decode_slice(text, &mut out[at..]).ok()?;
+    out.truncate(at + length);
+    (decoded == length).then_some(())
+}
+
+/// Writes bytes as a text in quotes.
+pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let at = out.len();
+    out.resize(at + bytes.len().div_ceil(3) * 4, 0);
+    // There is room for every digit, so that it does not fail.
+    let written = PLAIN
+        .encode_slice(bytes, &mut out[at..])
+        .unwrap_or_default();
+    out.truncate(at + written);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_any_length_come_back_in_every_spelling() {
+        for length in 0..=9 {
+            let bytes = &[0xfb, 0xff, 0xfe, 0, 1, 2, 3, 4, 0xfa][..length];
+            let mut text = Vec::new();
+            encode(bytes, &mut text);
+            let text = String::from_utf8(text).expect("it is ASCII");
+            let text = text.trim_matches('"');
+            let url = text.replace('+', "-").replace('/', "_");
+            for text in [
+                text,
+                text.trim_end_matches('='),
+                &url,
+                url.trim_end_matches('='),
+            ] {
+                let mut out = Vec::new();
+                assert_eq!(decode(text, &mut out), Some(()), "{text}");
+                assert_eq!(&out[1..], bytes, "{text}");
+            }
+        }
+        for text in ["a", "abcde", "ab=c", "====", "+-", "a b", "é"] {
+            assert_eq!(decode(text, &mut Vec::new()), None, "{text}");
+        }
+    }
+}

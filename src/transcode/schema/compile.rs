@@ -1,0 +1,323 @@
+//! From descriptors to the schema: every type by its name first, then the fields, which name types.
+
+use std::collections::HashMap;
+
+use prost::encoding::WireType;
+
+use super::names::Names;
+use super::{
+    Enum, EnumId, Field, Kind, Message, MessageId, Repeat, Schema, Shape, Tag, camel, head,
+};
+use crate::transcode::descriptor::{EnumType, Features, FieldType, File, FileSet, MessageType};
+use crate::transcode::json::quoted;
+
+/// All types of a descriptor set by name, before their fields can be compiled.
+#[derive(Default)]
+pub(super) struct Types<'a> {
+    messages: Vec<(String, &'a MessageType, Syntax)>,
+    enums: Vec<(String, &'a EnumType)>,
+    message_ids: HashMap<String, MessageId>,
+    enum_ids: HashMap<String, EnumId>,
+}
+
+/// What a file's syntax, or an edition's features, say of fields that say nothing themselves.
+#[derive(Clone, Copy)]
+struct Syntax {
+    /// Whether a value that is the default is told from none.
+    presence: bool,
+    packed: bool,
+    delimited: bool,
+    is_edition: bool,
+}
+
+impl Syntax {
+    fn of(file: &File) -> Self {
+        let defaults = Self {
+            presence: file.syntax != "proto3",
+            packed: matches!(file.syntax.as_str(), "proto3" | "editions"),
+            delimited: false,
+            is_edition: file.syntax == "editions",
+        };
+        defaults.with(file.options.and_then(|options| options.features))
+    }
+
+    /// With what an edition's features say. Elsewhere they say nothing.
+    fn with(self, features: Option<Features>) -> Self {
+        let Some(features) = features.filter(|_| self.is_edition) else {
+            return self;
+        };
+        Self {
+            // EXPLICIT, IMPLICIT, LEGACY_REQUIRED.
+            presence: match features.field_presence {
+                0 => self.presence,
+                presence => presence != 2,
+            },
+            // PACKED, EXPANDED.
+            packed: match features.repeated_field_encoding {
+                0 => self.packed,
+                encoding => encoding == 1,
+            },
+            // LENGTH_PREFIXED, DELIMITED.
+            delimited: match features.message_encoding {
+                0 => self.delimited,
+                encoding => encoding == 2,
+            },
+            ..self
+        }
+    }
+}
+
+impl<'a> Types<'a> {
+    pub(super) fn of(set: &'a FileSet) -> Self {
+        let mut types = Self::default();
+        for file in &set.file {
+            let syntax = Syntax::of(file);
+            for message in &file.message_type {
+                types.message(&file.package, message, syntax);
+            }
+            for of in &file.enum_type {
+                types.enumeration(&file.package, of);
+            }
+        }
+        types
+    }
+
+    fn message(&mut self, scope: &str, message: &'a MessageType, syntax: Syntax) {
+        let name = within(scope, &message.name);
+        for nested in &message.nested_type {
+            self.message(&name, nested, syntax);
+        }
+        for of in &message.enum_type {
+            self.enumeration(&name, of);
+        }
+        self.message_ids
+            .insert(name.clone(), MessageId(self.messages.len()));
+        self.messages.push((name, message, syntax));
+    }
+
+    fn enumeration(&mut self, scope: &str, of: &'a EnumType) {
+        let name = within(scope, &of.name);
+        self.enum_ids.insert(name.clone(), EnumId(self.enums.len()));
+        self.enums.push((name, of));
+    }
+
+    pub(super) fn compile(self) -> Result<Schema, String> {
+        let messages = self
+            .messages
+            .iter()
+            .map(|(name, message, syntax)| self.compiled(name, message, *syntax))
+            .collect::<Result<_, _>>()?;
+        let enums = self.enums.iter().map(|(name, of)| enumeration(name, of));
+        Ok(Schema {
+            messages,
+            enums: enums.collect(),
+            by_name: Names::new(self.message_ids.into_iter().map(|(name, id)| (name, id.0))),
+        })
+    }
+
+    fn compiled(&self, name: &str, of: &MessageType, syntax: Syntax) -> Result<Message, String> {
+        // The entry of a map and what is in it have their length before them, whatever the file says.
+        let is_entry = of.options.is_some_and(|options| options.map_entry);
+        let syntax = Syntax {
+            delimited: syntax.delimited && !is_entry,
+            ..syntax
+        };
+        let mut fields = Vec::with_capacity(of.field.len());
+        for field in &of.field {
+            let compiled = self
+                .field(field, syntax)
+                .map_err(|why| format!("{name}.{}: {why}", field.name))?;
+            fields.push(compiled);
+        }
+        fields.sort_by_key(|field: &Field| field.number);
+        let places = |name: fn(&Field) -> &str| {
+            let names = fields.iter().map(name).map(str::to_owned);
+            names.zip(0..).collect::<Vec<_>>()
+        };
+        let names = [places(|field| &field.json), places(|field| &field.name)].concat();
+        Ok(Message {
+            name: name.to_owned(),
+            shape: shape(name, of),
+            heads: fields
+                .iter()
+                .map(|field| head(field.key.as_bytes()).unwrap_or_default())
+                .collect(),
+            fields,
+            names: Names::new(names),
+        })
+    }
+
+    fn field(&self, field: &FieldType, syntax: Syntax) -> Result<Field, String> {
+        let kind = self.kind(field)?;
+        let options = field.options.as_ref();
+        let syntax = syntax.with(options.and_then(|options| options.features));
+        let is_message = matches!(kind, Kind::Message(_));
+        let repeat = match field.label {
+            REPEATED if self.is_map(kind) => Repeat::Map,
+            REPEATED => {
+                let packed = options.and_then(|options| options.packed);
+                Repeat::Many {
+                    packed: !is_message
+                        && !matches!(kind, Kind::String | Kind::Bytes)
+                        && packed.unwrap_or(syntax.packed),
+                }
+            }
+            _ => Repeat::Once,
+        };
+        let delimited =
+            field.kind == GROUP || (is_message && syntax.delimited && repeat != Repeat::Map);
+        let json = if field.json_name.is_empty() {
+            camel(&field.name)
+        } else {
+            field.json_name.clone()
+        };
+        Ok(Field {
+            number: field.number,
+            name: field.name.clone(),
+            key: quoted(&json) + ":",
+            json,
+            kind,
+            repeat,
+            presence: repeat == Repeat::Once
+                && (syntax.presence || field.oneof_index.is_some() || is_message),
+            oneof: field
+                .oneof_index
+                .filter(|_| !field.proto3_optional)
+                .and_then(|index| usize::try_from(index).ok()),
+            required: options.is_some_and(|options| options.behavior.contains(&REQUIRED)),
+            delimited,
+            tag: Tag::new(field.number, wire_type(kind, repeat, delimited)),
+        })
+    }
+
+    fn is_map(&self, kind: Kind) -> bool {
+        let Kind::Message(id) = kind else {
+            return false;
+        };
+        let (_, message, _) = &self.messages[id.0];
+        message.options.is_some_and(|options| options.map_entry)
+    }
+
+    fn kind(&self, field: &FieldType) -> Result<Kind, String> {
+        let type_name = field.type_name.trim_start_matches('.');
+        let unknown = || format!("the type `{type_name}` is not in the set");
+        Ok(match field.kind {
+            1 => Kind::Double,
+            2 => Kind::Float,
+            3 => Kind::Int64,
+            4 => Kind::Uint64,
+            5 => Kind::Int32,
+            6 => Kind::Fixed64,
+            7 => Kind::Fixed32,
+            8 => Kind::Bool,
+            9 => Kind::String,
+            GROUP | 11 => Kind::Message(
+                self.message_ids
+                    .get(type_name)
+                    .copied()
+                    .ok_or_else(unknown)?,
+            ),
+            12 => Kind::Bytes,
+            13 => Kind::Uint32,
+            14 => Kind::Enum(self.enum_ids.get(type_name).copied().ok_or_else(unknown)?),
+            15 => Kind::Sfixed32,
+            16 => Kind::Sfixed64,
+            17 => Kind::Sint32,
+            18 => Kind::Sint64,
+            other => return Err(format!("the type {other} is unknown")),
+        })
+    }
+}
+
+fn wire_type(kind: Kind, repeat: Repeat, delimited: bool) -> WireType {
+    match repeat {
+        Repeat::Many { packed: true } => WireType::LengthDelimited,
+        _ if delimited => WireType::StartGroup,
+        _ => kind.wire_type(),
+    }
+}
+
+fn enumeration(name: &str, of: &EnumType) -> Enum {
+    let mut by_number: Vec<_> = of
+        .value
+        .iter()
+        .map(|value| (value.number, quoted(&value.name)))
+        .collect();
+    // The first name of a number is the one that is written.
+    by_number.sort_by_key(|(number, _)| *number);
+    by_number.dedup_by_key(|(number, _)| *number);
+    Enum {
+        is_null: name == "google.protobuf.NullValue",
+        by_number,
+        numbers: of.value.iter().map(|value| value.number).collect(),
+        by_name: Names::new(of.value.iter().map(|value| value.name.clone()).zip(0..)),
+    }
+}
+
+/// `FieldDescriptorProto.Label.LABEL_REPEATED`.
+const REPEATED: i32 = 3;
+/// `FieldDescriptorProto.Type.TYPE_GROUP`.
+const GROUP: i32 = 10;
+/// `google.api.FieldBehavior.REQUIRED`.
+const REQUIRED: i32 = 2;
+
+fn within(scope: &str, name: &str) -> String {
+    if scope.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{scope}.{name}")
+    }
+}
+
+/// The well-known types that have a JSON form of their own, with the numbers and types of their fields.
+/// A message that goes by such a name and has other fields is an object like any other.
+const KNOWN: [(&str, Shape, &[(u32, i32)]); 16] = [
+    ("Any", Shape::Any, &[(1, 9), (2, 12)]),
+    ("Timestamp", Shape::Timestamp, &[(1, 3), (2, 5)]),
+    ("Duration", Shape::Duration, &[(1, 3), (2, 5)]),
+    ("FieldMask", Shape::FieldMask, &[(1, 9)]),
+    ("Struct", Shape::Struct, &[(1, 11)]),
+    (
+        "Value",
+        Shape::Value,
+        &[(1, 14), (2, 1), (3, 9), (4, 8), (5, 11), (6, 11)],
+    ),
+    ("ListValue", Shape::ListValue, &[(1, 11)]),
+    ("DoubleValue", Shape::Wrapper, &[(1, 1)]),
+    ("FloatValue", Shape::Wrapper, &[(1, 2)]),
+    ("Int64Value", Shape::Wrapper, &[(1, 3)]),
+    ("UInt64Value", Shape::Wrapper, &[(1, 4)]),
+    ("Int32Value", Shape::Wrapper, &[(1, 5)]),
+    ("UInt32Value", Shape::Wrapper, &[(1, 13)]),
+    ("BoolValue", Shape::Wrapper, &[(1, 8)]),
+    ("StringValue", Shape::Wrapper, &[(1, 9)]),
+    ("BytesValue", Shape::Wrapper, &[(1, 12)]),
+];
+
+fn shape(name: &str, of: &MessageType) -> Shape {
+    let name = name.strip_prefix("google.protobuf.");
+    let known = KNOWN.iter().find(|(known, ..)| Some(*known) == name);
+    let Some((_, shape, fields)) = known else {
+        return Shape::Object;
+    };
+    let mut found: Vec<_> = of
+        .field
+        .iter()
+        .map(|field| (field.number, field.kind))
+        .collect();
+    found.sort_unstable();
+    // A Value has no brackets of its own, so that what bounds its depth must be what it holds.
+    let within = |field: &FieldType| {
+        *shape != Shape::Value
+            || field.kind != 11
+            || matches!(
+                field.type_name.as_str(),
+                ".google.protobuf.Struct" | ".google.protobuf.ListValue"
+            )
+    };
+    if found == *fields && of.field.iter().all(within) {
+        *shape
+    } else {
+        Shape::Object
+    }
+}
