@@ -27,7 +27,7 @@ impl Reader<'_> {
         };
         if url.starts_with(CARRIER_PREFIX) {
             let fault = scan.fault(format!("the type URL `{url}` is reserved"));
-            return fault.map_err(|fault: fault::Fault| fault.to_the_end());
+            return fault.map_err(|fault: fault::Fault| fault.finally());
         }
         match known(self.schema, &url) {
             Some(id) => {
@@ -43,17 +43,9 @@ impl Reader<'_> {
                     done => return done.map(|()| Wrote::Value),
                 }
             }
-            None if self.any_bytes => {
-                if let Some(bytes) = as_bytes(ahead.clone())? {
-                    put_text(1, &url, out);
-                    out.push(VALUE);
-                    if base64::decode(&bytes, out).is_some() {
-                        *scan = ahead;
-                        scan.skip()?;
-                        return Ok(Wrote::Value);
-                    }
-                    out.truncate(begin);
-                }
+            None if self.any_bytes && self.folded(ahead.clone(), &url, out)? => {
+                *scan = ahead;
+                return scan.skip().map(|()| Wrote::Value);
             }
             None => {}
         }
@@ -63,6 +55,18 @@ impl Reader<'_> {
         out.push(VALUE);
         put_nested(out, |out| structure(scan, true, out))?;
         Ok(Wrote::Value)
+    }
+
+    /// Reads an `Any` that has its bytes as text, if it does.
+    fn folded(self, scan: Scan<'_>, url: &str, out: &mut Vec<u8>) -> fault::Result<bool> {
+        let begin = out.len();
+        put_text(1, url, out);
+        out.push(VALUE);
+        let decoded = as_bytes(scan)?.and_then(|text| base64::decode(&text, out));
+        if decoded.is_none() {
+            out.truncate(begin);
+        }
+        Ok(decoded.is_some())
     }
 
     /// Reads the members of an `Any` of a known type, of which `@type` may have been read.
@@ -164,12 +168,7 @@ impl Writer<'_> {
             self.entries.truncate(entries);
             self.back_to(depth);
             out.truncate(begin);
-            out.extend_from_slice(b"{\"@type\":");
-            let quoted = quote(url.as_bytes(), out);
-            debug_assert!(quoted.is_some(), "it is UTF-8");
-            out.extend_from_slice(b",\"value\":");
-            base64::encode(content, out);
-            out.push(b'}');
+            return fold(url, content, out);
         }
         Ok(())
     }
@@ -198,4 +197,14 @@ impl Writer<'_> {
         self.close();
         Ok(())
     }
+}
+
+/// Writes the bytes of an `Any` as text.
+fn fold(url: &str, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    out.extend_from_slice(b"{\"@type\":");
+    quote(url.as_bytes(), out).ok_or("a text is not UTF-8")?;
+    out.extend_from_slice(b",\"value\":");
+    base64::encode(content, out);
+    out.push(b'}');
+    Ok(())
 }

@@ -29,7 +29,7 @@ impl Fault {
     }
 
     /// One that stays one whatever the text was to be read as.
-    pub(super) fn to_the_end(mut self) -> Self {
+    pub(super) fn finally(mut self) -> Self {
         self.0.is_final = true;
         self
     }

@@ -37,7 +37,7 @@ impl<'a> Scan<'a> {
         }
         std::str::from_utf8(text).map(Self::of).map_err(|error| {
             let why = "the text is not UTF-8".to_owned();
-            Fault::new(error.valid_up_to(), why).to_the_end()
+            Fault::new(error.valid_up_to(), why).finally()
         })
     }
 
@@ -62,7 +62,7 @@ impl<'a> Scan<'a> {
     /// The text is no JSON.
     #[cold]
     pub(super) fn broken<T>(&self, why: impl Into<String>) -> Result<T> {
-        Err(Fault::new(self.at, why.into()).to_the_end())
+        Err(Fault::new(self.at, why.into()).finally())
     }
 
     /// Skips white space (RFC 8259 §2) and shows the next byte.

@@ -1,12 +1,16 @@
-//! One value of a JSON text on the wire, without its key.
+//! One value, in JSON and on the wire, without the name or the key of its field.
 
 use super::super::schema::{EnumId, Field, Kind};
 use super::base64;
-use super::fault::Result;
+use super::fault;
 use super::number::{integer, is_number, number, number_text};
 use super::read::{Reader, Wrote};
 use super::scan::{Next, Scan};
-use super::wire::{put_bytes, put_nested, put_varint};
+use super::text::{float, quote, signed, unsigned};
+use super::wire::{
+    Wire, int32, number as bits_of, put_bytes, put_nested, put_varint, slice, unzigzag,
+};
+use super::write::{Result, Writer};
 
 impl Reader<'_> {
     /// Reads one value of the field; a message with what ends or measures it.
@@ -16,7 +20,7 @@ impl Reader<'_> {
         scan: &mut Scan<'_>,
         field: &Field,
         out: &mut Vec<u8>,
-    ) -> Result<Wrote> {
+    ) -> fault::Result<Wrote> {
         match field.kind {
             Kind::String => {
                 let text = scan.string()?;
@@ -50,7 +54,12 @@ impl Reader<'_> {
         }
     }
 
-    fn enumeration(self, scan: &mut Scan<'_>, id: EnumId, out: &mut Vec<u8>) -> Result<Wrote> {
+    fn enumeration(
+        self,
+        scan: &mut Scan<'_>,
+        id: EnumId,
+        out: &mut Vec<u8>,
+    ) -> fault::Result<Wrote> {
         let of = self.schema.enumeration(id);
         let number = match scan.next()? {
             Next::String => {
@@ -76,4 +85,54 @@ impl Reader<'_> {
         put_varint(i64::from(number).cast_unsigned(), out);
         Ok(Wrote::value(number == 0))
     }
+}
+
+impl Writer<'_> {
+    /// Writes one value.
+    pub(super) fn one(
+        &mut self,
+        kind: Kind,
+        value: Wire,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let bits = bits_of(value);
+        match kind {
+            Kind::Message(id) => self.message(id, slice(value, bytes), out)?,
+            Kind::String => quote(slice(value, bytes), out).ok_or("a text is not UTF-8")?,
+            Kind::Bytes => base64::encode(slice(value, bytes), out),
+            Kind::Bool => out.extend_from_slice(if bits == 0 { b"false" } else { b"true" }),
+            Kind::Enum(id) => {
+                let of = self.schema.enumeration(id);
+                let number = int32(bits);
+                match of.quoted(number).filter(|_| !self.options.enums_as_numbers) {
+                    _ if of.is_null => out.extend_from_slice(b"null"),
+                    Some(name) => out.extend_from_slice(name.as_bytes()),
+                    None => signed(i64::from(number), out),
+                }
+            }
+            Kind::Double => float(f64::from_bits(bits), &f64::from_bits(bits), out),
+            #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
+            Kind::Float => {
+                let narrow = f32::from_bits(bits as u32);
+                float(f64::from(narrow), &narrow, out);
+            }
+            Kind::Int32 | Kind::Sfixed32 => signed(i64::from(int32(bits)), out),
+            Kind::Uint32 | Kind::Fixed32 => unsigned(bits & 0xffff_ffff, out),
+            Kind::Sint32 => signed(unzigzag(bits & 0xffff_ffff), out),
+            Kind::Int64 | Kind::Sfixed64 => {
+                within_quotes(out, |out| signed(bits.cast_signed(), out))
+            }
+            Kind::Uint64 | Kind::Fixed64 => within_quotes(out, |out| unsigned(bits, out)),
+            Kind::Sint64 => within_quotes(out, |out| signed(unzigzag(bits), out)),
+        }
+        Ok(())
+    }
+}
+
+/// A number of 64 bits is a text in JSON, where a double would not hold it.
+fn within_quotes(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
 }

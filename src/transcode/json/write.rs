@@ -10,9 +10,8 @@
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
 use super::found::Found;
 use super::map::Entry;
-use super::text::{float, quote, signed, unsigned};
-use super::wire::{Wire, int32, is_bytes, is_zero, number, slice, unpack, unzigzag, zero};
-use super::{JsonOptions, base64, mask, scan, time};
+use super::wire::{Wire, int32, is_bytes, is_zero, number, slice, unpack, zero};
+use super::{JsonOptions, mask, scan, time};
 
 /// How deep messages may nest on the wire, and objects and arrays in JSON.
 pub(super) const DEPTH: usize = scan::DEPTH;
@@ -22,7 +21,7 @@ pub(super) type Result<T> = std::result::Result<T, String>;
 /// Writes messages of a schema.
 pub(super) struct Writer<'s> {
     pub(super) schema: &'s Schema,
-    options: JsonOptions,
+    pub(super) options: JsonOptions,
     /// The fields of the messages under way, the innermost last.
     pub(super) found: Vec<Found>,
     /// The entries of the maps under way, likewise.
@@ -307,54 +306,6 @@ impl<'s> Writer<'s> {
         }
         self.one(field.kind, last.value, bytes, out)
     }
-
-    /// Writes one value.
-    pub(super) fn one(
-        &mut self,
-        kind: Kind,
-        value: Wire,
-        bytes: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let bits = number(value);
-        match kind {
-            Kind::Message(id) => self.message(id, slice(value, bytes), out)?,
-            Kind::String => quote(slice(value, bytes), out).ok_or("a text is not UTF-8")?,
-            Kind::Bytes => base64::encode(slice(value, bytes), out),
-            Kind::Bool => out.extend_from_slice(if bits == 0 { b"false" } else { b"true" }),
-            Kind::Enum(id) => {
-                let of = self.schema.enumeration(id);
-                let number = int32(bits);
-                match of.quoted(number).filter(|_| !self.options.enums_as_numbers) {
-                    _ if of.is_null => out.extend_from_slice(b"null"),
-                    Some(name) => out.extend_from_slice(name.as_bytes()),
-                    None => signed(i64::from(number), out),
-                }
-            }
-            Kind::Double => float(f64::from_bits(bits), &f64::from_bits(bits), out),
-            #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
-            Kind::Float => {
-                let narrow = f32::from_bits(bits as u32);
-                float(f64::from(narrow), &narrow, out);
-            }
-            Kind::Int32 | Kind::Sfixed32 => signed(i64::from(int32(bits)), out),
-            Kind::Uint32 | Kind::Fixed32 => unsigned(bits & 0xffff_ffff, out),
-            Kind::Sint32 => signed(unzigzag(bits & 0xffff_ffff), out),
-            Kind::Int64 | Kind::Sfixed64 => {
-                within_quotes(out, |out| signed(bits.cast_signed(), out))
-            }
-            Kind::Uint64 | Kind::Fixed64 => within_quotes(out, |out| unsigned(bits, out)),
-            Kind::Sint64 => within_quotes(out, |out| signed(unzigzag(bits), out)),
-        }
-        Ok(())
-    }
-}
-
-/// A number of 64 bits is a text in JSON, where a double would not hold it.
-fn within_quotes(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    out.push(b'"');
-    write(out);
-    out.push(b'"');
 }
 
 fn begin_member(field: &Field, comma: &mut bool, out: &mut Vec<u8>) {

@@ -269,9 +269,12 @@ fn within(scope: &str, name: &str) -> String {
     }
 }
 
+/// The numbers and types of a message's fields.
+type Numbers = &'static [(u32, i32)];
+
 /// The well-known types that have a JSON form of their own, with the numbers and types of their fields.
 /// A message that goes by such a name and has other fields is an object like any other.
-const KNOWN: [(&str, Shape, &[(u32, i32)]); 16] = [
+const KNOWN: [(&str, Shape, Numbers); 16] = [
     ("Any", Shape::Any, &[(1, 9), (2, 12)]),
     ("Timestamp", Shape::Timestamp, &[(1, 3), (2, 5)]),
     ("Duration", Shape::Duration, &[(1, 3), (2, 5)]),

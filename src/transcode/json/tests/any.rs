@@ -1,0 +1,175 @@
+//! `Any`: known, unknown, malformed.
+
+use prost::Message as _;
+
+use super::super::super::SCHEMA;
+use super::super::{CARRIER, JsonOptions, read, write};
+use super::cases::{id, round};
+
+#[test]
+fn an_any_of_every_kind_is_told_as_it_came() {
+    let cases = [
+        (
+            r#"{"@type":"type.googleapis.com/google.protobuf.Empty"}"#,
+            None,
+        ),
+        (
+            r#"{"@type":"type.googleapis.com/google.protobuf.Empty","value":{}}"#,
+            Some(r#"{"@type":"type.googleapis.com/google.protobuf.Empty"}"#),
+        ),
+        (
+            r#"{"@type":"type.googleapis.com/google.protobuf.Duration","value":"1.500s"}"#,
+            None,
+        ),
+        (
+            r#"{"name":"a","@type":"x/google.longrunning.Operation"}"#,
+            Some(r#"{"@type":"x/google.longrunning.Operation","name":"a"}"#),
+        ),
+        (
+            r#"{"@type":"example.com/un.Known","a":{"b":[1,null,true]}}"#,
+            None,
+        ),
+        (
+            r#"{"@type":"x/google.protobuf.Any","value":{"@type":"x/un.Known","a":1}}"#,
+            None,
+        ),
+        ("{}", None),
+    ];
+    for (json, told) in cases {
+        let told = told.unwrap_or(json);
+        let back: serde_json::Value =
+            serde_json::from_str(&round("google.protobuf.Any", json).expect(json)).expect("JSON");
+        assert_eq!(
+            back,
+            serde_json::from_str::<serde_json::Value>(told).expect("JSON")
+        );
+    }
+    let claim = format!(r#"{{"@type":"{CARRIER}","value":{{}}}}"#);
+    assert!(
+        round("google.protobuf.Any", &claim)
+            .expect_err("reserved")
+            .contains("reserved")
+    );
+}
+
+#[test]
+fn what_cannot_be_told_by_its_type_is_told_as_it_is() {
+    let any = |url: &str, value: &[u8]| {
+        prost_types::Any {
+            type_url: url.into(),
+            value: value.into(),
+        }
+        .encode_to_vec()
+    };
+    let cases = [
+        (
+            any("x/un.Known", b"\x01\x02"),
+            r#"{"@type":"x/un.Known","value":"AQI="}"#,
+        ),
+        (
+            any("x/google.longrunning.Operation", b"\x0a\x7f"),
+            r#"{"@type":"x/google.longrunning.Operation","value":"Cn8="}"#,
+        ),
+        (any("", b""), "{}"),
+    ];
+    for (bytes, json) in cases {
+        assert_eq!(
+            write(
+                &SCHEMA,
+                id("google.protobuf.Any"),
+                &bytes,
+                JsonOptions::default()
+            )
+            .as_deref(),
+            Ok(json)
+        );
+    }
+}
+
+#[test]
+fn a_known_type_with_json_of_another_is_carried_as_an_unknown_one_unless_strict() {
+    const STRICT: JsonOptions = JsonOptions {
+        strict: true,
+        enums_as_numbers: false,
+        defaults: false,
+        any_bytes: false,
+    };
+    let operation = "google.longrunning.Operation";
+    let cases = [
+        r#"{"@type":"x/google.longrunning.Operation","name":5}"#,
+        r#"{"@type":"x/google.longrunning.Operation","done":true,"name":{"deep":[1,"a"]}}"#,
+        r#"{"@type":"x/google.protobuf.Timestamp","value":"yesterday"}"#,
+        r#"{"@type":"x/google.protobuf.Duration","value":{"seconds":1}}"#,
+        r#"{"@type":"x/google.protobuf.Any","value":5}"#,
+    ];
+    for any in cases {
+        let json = format!(r#"{{"name":"n","metadata":{any},"done":true}}"#);
+        let told = round(operation, &json).expect(any);
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        let json_value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(told, json_value);
+        assert!(
+            read(&SCHEMA, id(operation), json.as_bytes(), STRICT).is_err(),
+            "{any}"
+        );
+    }
+}
+
+#[test]
+fn what_is_malformed_in_an_any_hides_only_the_innermost() {
+    let json = r#"{"@type":"x/google.longrunning.Operation","name":"n","response":{"@type":"x/google.longrunning.Operation","name":5}}"#;
+    let bytes = read(
+        &SCHEMA,
+        id("google.protobuf.Any"),
+        json.as_bytes(),
+        JsonOptions::default(),
+    );
+    let any = prost_types::Any::decode(bytes.expect("it is carried").as_slice()).expect("an Any");
+    assert_eq!(any.type_url, "x/google.longrunning.Operation");
+    assert_eq!(round("google.protobuf.Any", json).as_deref(), Ok(json));
+}
+
+#[test]
+fn what_is_no_json_or_claims_the_carrier_fails_however_deep_it_stands() {
+    let known = |inner: &str| {
+        format!(r#"{{"@type":"x/google.longrunning.Operation","name":5,"response":{inner}}}"#)
+    };
+    let claim = format!(r#"{{"@type":"{CARRIER}","value":{{}}}}"#);
+    let outer = format!(r#"{{"@type":"x/google.longrunning.Operation","response":{claim}}}"#);
+    let nested = ["[".repeat(101), "]".repeat(101)].concat();
+    for json in [
+        known("tru"),
+        known("{"),
+        known("[1,]"),
+        known(&nested),
+        outer,
+    ] {
+        assert!(round("google.protobuf.Any", &json).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn a_number_beyond_a_double_in_an_unknown_type_is_no_reason_to_fail() {
+    let json = r#"{"@type":"x/un.Known","a":1e999,"b":-1e999}"#;
+    let told = r#"{"@type":"x/un.Known","a":1.7976931348623157e308,"b":-1.7976931348623157e308}"#;
+    assert_eq!(round("google.protobuf.Any", json).as_deref(), Ok(told));
+    assert!(round("google.protobuf.Value", "1e999").is_err());
+}
+
+#[test]
+fn the_type_of_an_any_may_stand_anywhere() {
+    let told = r#"{"@type":"x/google.longrunning.Operation","name":"n","done":true}"#;
+    for json in [
+        told,
+        r#"{ "@type" : "x/google.longrunning.Operation" , "done" : true, "name":"n" } "#,
+        r#"{"name":"n","@type":"x/google.longrunning.Operation","done":true}"#,
+        r#"{"name":"n","done":true,"@type":"x/google.longrunning.Operation"}"#,
+        r#"{"\u0040type":"x/google.longrunning.Operation","name":"n","done":true}"#,
+    ] {
+        assert_eq!(
+            round("google.protobuf.Any", json).as_deref(),
+            Ok(told),
+            "{json}"
+        );
+    }
+}

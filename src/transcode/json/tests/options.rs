@@ -1,0 +1,153 @@
+//! What options do, and how faults are told.
+
+use super::super::super::SCHEMA;
+use super::super::{JsonOptions, read, write};
+use super::cases::{id, round};
+
+#[test]
+fn defaults_are_written_where_no_presence_is_told_apart() {
+    let defaults = JsonOptions {
+        defaults: true,
+        ..JsonOptions::default()
+    };
+    let told = |name: &str, json: &str| {
+        let bytes = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default());
+        let written = write(&SCHEMA, id(name), &bytes.expect(json), defaults);
+        written.expect("it has a JSON form")
+    };
+    let gateway = concat!(
+        r#"{"name":"","labels":{},"displayName":"d","apiConfig":"","state":"STATE_UNSPECIFIED","#,
+        r#""defaultHostname":""}"#
+    );
+    let cases = [
+        (
+            "google.cloud.apigateway.v1.Gateway",
+            r#"{"displayName":"d"}"#,
+            gateway,
+        ),
+        (
+            "google.longrunning.Operation",
+            "{}",
+            r#"{"name":"","done":false}"#,
+        ),
+        (
+            "google.longrunning.Operation",
+            r#"{"response":{"@type":"x/google.longrunning.Operation"}}"#,
+            r#"{"name":"","done":false,"response":{"@type":"x/google.longrunning.Operation","name":"","done":false}}"#,
+        ),
+        (
+            "google.longrunning.ListOperationsResponse",
+            "{}",
+            r#"{"operations":[],"nextPageToken":"","unreachable":[]}"#,
+        ),
+        // In proto2 every field has presence, and proto2 is what descriptors are written in.
+        (
+            "google.protobuf.UninterpretedOption",
+            "{}",
+            r#"{"name":[]}"#,
+        ),
+    ];
+    for (name, json, expected) in cases {
+        assert_eq!(told(name, json), expected, "{name}");
+    }
+}
+
+#[test]
+fn bytes_of_an_unknown_any_are_read_as_such_only_if_asked() {
+    let json = r#"{"@type":"x/un.Known","value":"AQI="}"#;
+    let bytes = JsonOptions {
+        any_bytes: true,
+        ..JsonOptions::default()
+    };
+    let any = |json: &str, options| {
+        let read = read(&SCHEMA, id("google.protobuf.Any"), json.as_bytes(), options);
+        read.expect("it is an Any")
+    };
+    assert_eq!(any(json, bytes), b"\x0a\x0ax/un.Known\x12\x02\x01\x02");
+    let reversed = r#"{"value":"AQI","@type":"x/un.Known"}"#;
+    assert_eq!(any(reversed, bytes), any(json, bytes));
+    assert_eq!(round("google.protobuf.Any", json).as_deref(), Ok(json));
+    let carried = any(json, JsonOptions::default());
+    assert_ne!(carried, any(json, bytes));
+    for other in [
+        r#"{"@type":"x/un.Known","value":"AQI=","more":1}"#,
+        r#"{"@type":"x/un.Known","value":"!"}"#,
+        r#"{"@type":"x/un.Known","value":5}"#,
+        r#"{"@type":"x/un.Known","value":"AQI=","value":"AQI="}"#,
+        r#"{"@type":"x/un.Known"}"#,
+        r#"{"@type":"x/google.protobuf.StringValue","value":"AQI="}"#,
+    ] {
+        assert_eq!(
+            any(other, bytes),
+            any(other, JsonOptions::default()),
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn a_fault_tells_the_path_of_the_field_and_the_byte() {
+    let cases = [
+        (
+            "google.longrunning.ListOperationsResponse",
+            r#"{"operations":[{},{"error":{"code":"x"}}]}"#,
+            "`operations[1].error.code`: a number expected at byte 38",
+        ),
+        (
+            "google.cloud.apigateway.v1.Gateway",
+            r#"{"labels":{"a":1}}"#,
+            "`labels[\"a\"]`: a string expected at byte 15",
+        ),
+        (
+            "google.cloud.apigateway.v1.Gateway",
+            r#"{"display_name":[]}"#,
+            "`displayName`: a string expected at byte 16",
+        ),
+        (
+            "google.cloud.apigateway.v1.Gateway",
+            "{} x",
+            "the text goes on after its value at byte 3",
+        ),
+        (
+            "google.cloud.apigateway.v1.Gateway",
+            "\u{feff}{}",
+            "the text begins with a byte order mark at byte 0",
+        ),
+    ];
+    for (name, json, why) in cases {
+        let fault = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default());
+        assert_eq!(fault.expect_err(json), why);
+    }
+}
+
+#[test]
+fn a_hundred_levels_go_both_ways_and_one_more_neither() {
+    let list = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
+    let object = |depth: usize| [&r#"{"a":"#.repeat(depth), "1", &"}".repeat(depth)].concat();
+    for json in [list(100), object(100)] {
+        assert_eq!(
+            round("google.protobuf.Value", &json).as_deref(),
+            Ok(json.as_str())
+        );
+    }
+    for json in [list(101), object(101)] {
+        assert!(round("google.protobuf.Value", &json).is_err());
+    }
+    // Wrapped once more on the wire, what could be read can no longer be written.
+    let bytes = read(
+        &SCHEMA,
+        id("google.protobuf.Value"),
+        list(100).as_bytes(),
+        JsonOptions::default(),
+    );
+    let mut wrapped = Vec::new();
+    super::super::wire::put_bytes(&bytes.expect("within the bound"), &mut wrapped);
+    let wrapped = [b"\x0a", wrapped.as_slice()].concat();
+    let written = write(
+        &SCHEMA,
+        id("google.protobuf.ListValue"),
+        &wrapped,
+        JsonOptions::default(),
+    );
+    assert_eq!(written, Err("it nests too deeply".to_owned()));
+}
