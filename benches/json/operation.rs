@@ -35,14 +35,8 @@ impl Body {
     }
 }
 
-fn operation(index: usize) -> Operation {
-    let time = |nanos| {
-        Some(Timestamp {
-            seconds: 1_790_000_000,
-            nanos,
-        })
-    };
-    let gateway = Gateway {
+fn gateway(index: usize) -> Gateway {
+    Gateway {
         name: format!("projects/my-project-1/locations/us-central1/gateways/gateway-{index}"),
         create_time: time(123_456_789),
         update_time: time(987_654_321),
@@ -55,7 +49,18 @@ fn operation(index: usize) -> Operation {
         api_config: "projects/my-project-1/locations/global/apis/api-1/configs/config-1".into(),
         state: 2,
         default_hostname: "gateway-1-abcdefgh.uc.gateway.dev".into(),
-    };
+    }
+}
+
+fn time(nanos: i32) -> Option<Timestamp> {
+    Some(Timestamp {
+        seconds: 1_790_000_000,
+        nanos,
+    })
+}
+
+fn operation(index: usize) -> Operation {
+    let gateway = gateway(index);
     let metadata = OperationMetadata {
         create_time: time(123_456_789),
         end_time: time(987_654_321),

@@ -29,7 +29,10 @@ impl<'a> Entries<'a> {
     #[inline]
     fn entry(&mut self) -> Result<(u32, Wire), &'static str> {
         let key = varint(&mut self.rest).ok_or(CUT)?;
-        let number = u32::try_from(key >> 3).map_err(|_| "a field number is out of range")?;
+        let number = match u32::try_from(key >> 3) {
+            Ok(number) if number > 0 => number,
+            _ => return Err("a field number is out of range"),
+        };
         let value = match key & 7 {
             0 => Wire::Varint(varint(&mut self.rest).ok_or(CUT)?),
             1 => Wire::Fixed64(u64::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),

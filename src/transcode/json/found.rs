@@ -81,10 +81,12 @@ impl Writer<'_> {
         Ok(out)
     }
 
-    /// Of several fields of one oneof, the one that stood last holds.
+    /// Of several fields of one oneof, the one that stood last holds, with what of it stood before it in
+    /// a row: another in between unsets what was before.
     fn keep_last_of_oneofs(&mut self, message: &Message, base: usize) {
         let mut decided = Seen::new(message.fields.len());
         let mut holds = Seen::new(message.fields.len());
+        let mut unset = Seen::new(message.fields.len());
         let mut end = self.found.len();
         // From the last one on, and what is kept moves to the end.
         for at in (base..self.found.len()).rev() {
@@ -92,7 +94,8 @@ impl Writer<'_> {
             if let Some(oneof) = message.fields[found.place].oneof {
                 if decided.first(oneof) {
                     holds.first(found.place);
-                } else if !holds.has(found.place) {
+                } else if unset.has(oneof) || !holds.has(found.place) {
+                    unset.first(oneof);
                     continue;
                 }
             }

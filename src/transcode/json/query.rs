@@ -54,12 +54,10 @@ impl Writer<'_> {
             _ => None,
         };
         match (field.repeat, form, values) {
-            (Repeat::Map, _, [_, ..]) => {
-                Err(format!("`{name}` is a map, which has no form in a query"))
+            (Repeat::Map, _, [_, ..]) => refused(name, "map"),
+            (Repeat::Many { .. }, Some(form), [_, ..]) if !is_text(form.shape) => {
+                refused(name, "repeated message")
             }
-            (Repeat::Many { .. }, Some(form), [_, ..]) if !is_text(form.shape) => Err(format!(
-                "`{name}` is a repeated message, which has no form in a query"
-            )),
             (Repeat::Many { .. }, _, values) => {
                 for value in self.unpacked(field, values, bytes)? {
                     self.pair(name, field.kind, value, bytes, out)?;
@@ -71,10 +69,7 @@ impl Writer<'_> {
                 let whole = pieces.collect::<Vec<_>>().concat();
                 self.deeper(form, &whole, &format!("{name}."), out)
             }
-            (_, Some(form), [_, ..]) if !is_text(form.shape) => Err(format!(
-                "`{name}` is a {}, which has no form in a query",
-                form.name
-            )),
+            (_, Some(form), [_, ..]) if !is_text(form.shape) => refused(name, &form.name),
             (_, _, [.., (_, last)]) if field.presence || field.required || !is_zero(*last) => {
                 self.pair(name, field.kind, *last, bytes, out)
             }
@@ -131,6 +126,12 @@ impl Writer<'_> {
             }
         }
     }
+}
+
+fn refused(name: &str, what: &str) -> Result<()> {
+    Err(format!(
+        "`{name}` is a {what}, which has no form in a query"
+    ))
 }
 
 /// Whether the JSON form is one text or number.

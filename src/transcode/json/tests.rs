@@ -238,6 +238,10 @@ proptest! {
             let parsed = uniform(serde_json::from_str(&json).expect("it is JSON"));
             prop_assert_eq!(&parsed, &oracle(&message), "{}", messages[pick].full_name());
             prop_assert_eq!(oracle(&back(&messages[pick], &json)), oracle(&message), "{}", json);
+            // With white space, and the members sorted by name instead of by field.
+            let value: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+            let pretty = format!("{value:#}");
+            prop_assert_eq!(oracle(&back(&messages[pick], &pretty)), oracle(&message), "{}", pretty);
         }
     }
 

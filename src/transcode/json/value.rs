@@ -38,13 +38,7 @@ pub(super) fn value(scan: &mut Scan<'_>, carried: bool, out: &mut Vec<u8>) -> Re
             out.extend_from_slice(&[1 << 3, 0]);
         }
         Next::Number => {
-            let text = scan.number()?;
-            let value = match double(text) {
-                Some(value) => value,
-                None if carried && text.starts_with('-') => f64::MIN,
-                None if carried => f64::MAX,
-                None => return scan.fault("a number within a double's range expected"),
-            };
+            let value = finite(scan, carried)?;
             out.push(2 << 3 | 1);
             out.extend_from_slice(&value.to_le_bytes());
         }
@@ -70,4 +64,14 @@ pub(super) fn value(scan: &mut Scan<'_>, carried: bool, out: &mut Vec<u8>) -> Re
         }
     }
     Ok(())
+}
+
+fn finite(scan: &mut Scan<'_>, carried: bool) -> Result<f64> {
+    let text = scan.number()?;
+    match double(text) {
+        Some(value) => Ok(value),
+        None if carried && text.starts_with('-') => Ok(f64::MIN),
+        None if carried => Ok(f64::MAX),
+        None => scan.fault("a number within a double's range expected"),
+    }
 }

@@ -154,14 +154,12 @@ impl<'a> Types<'a> {
         let is_message = matches!(kind, Kind::Message(_));
         let repeat = match field.label {
             REPEATED if self.is_map(kind) => Repeat::Map,
-            REPEATED => {
-                let packed = options.and_then(|options| options.packed);
-                Repeat::Many {
-                    packed: !is_message
-                        && !matches!(kind, Kind::String | Kind::Bytes)
-                        && packed.unwrap_or(syntax.packed),
-                }
-            }
+            REPEATED => Repeat::Many {
+                packed: !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
+                    && options
+                        .and_then(|options| options.packed)
+                        .unwrap_or(syntax.packed),
+            },
             _ => Repeat::Once,
         };
         let delimited =

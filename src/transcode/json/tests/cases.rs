@@ -80,6 +80,12 @@ fn of_a_field_in_pieces_the_last_value_or_the_merged_message_is_told() {
         write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default()).as_deref(),
         Ok(r#"{"response":{}}"#)
     );
+    // And one that stood between two pieces of another unsets the first.
+    let bytes = b"\x22\x02\x08\x05\x2a\x00\x22\x03\x12\x01m\x22\x03\x12\x01n";
+    assert_eq!(
+        write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default()).as_deref(),
+        Ok(r#"{"error":{"message":"n"}}"#)
+    );
 }
 
 #[test]
@@ -109,4 +115,27 @@ fn deep_nesting_ends_in_an_error() {
         )
         .is_err()
     );
+}
+
+#[test]
+fn bytes_that_are_no_message_are_refused() {
+    let cases: [&[u8]; 8] = [
+        b"\x02\x00",
+        b"\x0a\x02a",
+        b"\x0a\x01\xff",
+        b"\x09\x00",
+        b"\x0d\x00",
+        b"\x0f",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x18",
+    ];
+    for bytes in cases {
+        let told = write(
+            &SCHEMA,
+            id("google.longrunning.Operation"),
+            bytes,
+            JsonOptions::default(),
+        );
+        assert!(told.is_err(), "{bytes:?}");
+    }
 }
