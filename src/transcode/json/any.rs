@@ -148,6 +148,9 @@ impl Writer<'_> {
         let content = self
             .last(base, 1)
             .map_or(&[][..], |value| slice(value, bytes));
+        // Whatever becomes of it is an object, so that what is too deep is told by what is around it.
+        self.open()?;
+        self.close();
         if url.is_empty() && content.is_empty() {
             out.extend_from_slice(b"{}");
             return Ok(());

@@ -173,3 +173,25 @@ fn the_type_of_an_any_may_stand_anywhere() {
         );
     }
 }
+
+#[test]
+fn anys_that_nest_too_deeply_are_folded_where_they_can_be_read_back() {
+    let mut any = prost_types::Any::default();
+    for _ in 0..300 {
+        any = prost_types::Any {
+            type_url: "x/google.protobuf.Any".into(),
+            value: any.encode_to_vec(),
+        };
+    }
+    let name = "google.protobuf.Any";
+    let told = write(
+        &SCHEMA,
+        id(name),
+        &any.encode_to_vec(),
+        JsonOptions::default(),
+    );
+    let told = told.expect("it has a JSON form");
+    assert_eq!(told.matches("@type").count(), 100);
+    let back = read(&SCHEMA, id(name), told.as_bytes(), JsonOptions::default());
+    back.expect("it nests no deeper than is read");
+}
