@@ -1,0 +1,55 @@
+//! proto2: presence everywhere, closed enums, required fields, blocks only where asked for.
+
+use prost::Message as _;
+
+use crate::case::{Case, decodes, hold, reads, reads_leniently, refuses, retells};
+use crate::fixture::{descriptor, message, schema, strict};
+
+#[rustfmt::skip]
+pub(crate) fn cases() -> Vec<Case> {
+    let cases = vec![
+        retells("proto2: a default is told where it is set", r#"{"oneInt32":0, "oneString":"", "oneBool":false, "oneEnum":"FIRST"}"#,
+            r#"{"oneInt32":0, "oneString":"", "oneBool":false, "oneEnum":"FIRST"}"#),
+        retells("proto2: a default of its own is not told where it is not set", "{}", "{}"),
+        retells("proto2: a default of its own is told where it is set", r#"{"defaultInt32":-7, "defaultString":"told", "defaultBool":true}"#,
+            r#"{"defaultInt32":-7, "defaultString":"told", "defaultBool":true}"#),
+        reads("proto2: zero where the default is another", r#"{"defaultInt32":0, "defaultBool":false, "defaultDouble":0, "defaultString":""}"#,
+            "default_int32: 0 default_bool: false default_double: 0 default_string: ''"),
+        reads("proto2: null is not the default", r#"{"defaultInt32":null, "oneInt32":null}"#, ""),
+        reads("proto2: lists in blocks and not", r#"{"manyInt32":[0,1], "packedInt32":[0,1], "packedEnum":["BELOW"], "packedBool":[true]}"#,
+            "many_int32: [0, 1] packed_int32: [0, 1] packed_enum: BELOW packed_bool: true"),
+        reads("proto2: enums by name and number", r#"{"oneEnum":"SECOND", "manyEnum":[1,"BELOW",-1], "mapStringEnum":{"a":2}}"#,
+            "one_enum: SECOND many_enum: [FIRST, BELOW, BELOW] map_string_enum: {key: 'a' value: SECOND}"),
+        refuses("proto2: an unknown name of an enum", r#"{"oneEnum":"THIRD"}"#),
+        reads_leniently("proto2: an unknown name of an enum is passed over", r#"{"oneEnum":"THIRD", "manyEnum":["THIRD","FIRST"]}"#, "many_enum: FIRST"),
+        reads("proto2: maps and messages", r#"{"mapInt32Int32":{"1":2}, "mapStringMessage":{"a":{"a":0}}, "oneMessage":{"whole":{}}}"#,
+            "map_int32_int32: {key: 1 value: 2} map_string_message: {key: 'a' value: {a: 0}} one_message: {whole: {}}"),
+        reads("proto2: a oneof at its default", r#"{"pickInt32":0}"#, "pick_int32: 0"),
+        refuses("proto2: two of a oneof", r#"{"pickInt32":0, "pickString":""}"#),
+        reads("proto2: well-known types", r#"{"any":{"@type":"x/google.protobuf.Value", "value":[null]}, "value":null}"#,
+            "any: {[x/google.protobuf.Value] {list_value: {values: {null_value: NULL_VALUE}}}} value: {null_value: NULL_VALUE}"),
+        decodes("proto2: a block where none is due", b"\xfa\x01\x02\x01\x02", "many_int32: [1, 2]"),
+        decodes("proto2: one by one where a block is due", b"\xe8\x03\x01\xe8\x03\x02", "packed_int32: [1, 2]"),
+    ];
+    let mut cases: Vec<Case> = cases.into_iter().map(|case| case.of("Kinds2").ours()).collect();
+    cases.push(reads("proto2: a required field at its default", r#"{"id":0}"#, "id: 0").of("Needy").ours());
+    cases
+}
+
+#[test]
+fn what_proto2_has_besides_is_told_and_read() {
+    hold(&cases());
+}
+
+#[test]
+fn lists_of_proto2_are_written_in_blocks_only_where_asked_for() {
+    let of = descriptor("Kinds2");
+    let json = br#"{"manyInt32":[1,2],"packedInt32":[1,2]}"#;
+    let wire = schema()
+        .json_to_wire(of.full_name(), json, strict())
+        .expect("it is one");
+    assert_eq!(
+        wire,
+        message(&of, "many_int32: [1, 2] packed_int32: [1, 2]").encode_to_vec()
+    );
+}

@@ -1,0 +1,174 @@
+//! The same JSON in another spelling: members in any order, either name, numbers and enums in all their
+//! forms, escapes, white space.
+
+use std::fmt::Write as _;
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use serde_json::Value as Json;
+
+use crate::arbitrary::Random;
+
+/// Spells a message's JSON, as the engine told it, in another way.
+pub(crate) fn respell(random: &mut Random, of: &MessageDescriptor, json: &Json) -> String {
+    let mut out = String::new();
+    message(random, of, json, &mut out);
+    out
+}
+
+fn message(random: &mut Random, of: &MessageDescriptor, json: &Json, out: &mut String) {
+    match json {
+        Json::Object(members) if of.package_name() != "google.protobuf" => {
+            object(random, members.iter(), out, |random, name, value, out| {
+                let field = of.get_field_by_json_name(name).expect("it was told by it");
+                let told = if random.coin() { name } else { field.name() };
+                string(random, told, out);
+                out.push(':');
+                member(random, &field, value, out);
+            });
+        }
+        json => any_json(random, json, out),
+    }
+}
+
+fn member(random: &mut Random, field: &FieldDescriptor, json: &Json, out: &mut String) {
+    let kind = field.kind();
+    match json {
+        Json::Object(entries) if field.is_map() => {
+            let entry = kind.as_message().expect("a map has entries");
+            let value_kind = entry.map_entry_value_field().kind();
+            object(random, entries.iter(), out, |random, name, value, out| {
+                string(random, name, out);
+                out.push(':');
+                one(random, &value_kind, value, out);
+            });
+        }
+        Json::Array(items) if field.is_list() => array(random, items, out, |random, item, out| {
+            one(random, &kind, item, out);
+        }),
+        json => one(random, &kind, json, out),
+    }
+}
+
+fn one(random: &mut Random, kind: &Kind, json: &Json, out: &mut String) {
+    match (kind, json) {
+        (Kind::Message(of), json) => message(random, of, json, out),
+        (Kind::Enum(of), Json::String(name)) if random.coin() => {
+            let number = of
+                .get_value_by_name(name)
+                .expect("it was told by it")
+                .number();
+            // In quotes it would be a name.
+            write!(out, "{number}").expect("a text takes it");
+        }
+        (Kind::Enum(_), Json::Number(number)) => write!(out, "{number}").expect("a text takes it"),
+        (
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64,
+            Json::String(digits),
+        ) => {
+            // Not as a float: those of 64 bits are a matter of their own.
+            if random.coin() {
+                out.push_str(digits)
+            } else {
+                string(random, digits, out)
+            }
+        }
+        (Kind::Double | Kind::Float, Json::Number(number)) => {
+            number_text(random, &number.to_string(), false, out);
+        }
+        (_, Json::Number(number)) => number_text(random, &number.to_string(), true, out),
+        (Kind::Bytes, Json::String(text)) => {
+            let text = if random.coin() {
+                text.replace('+', "-").replace('/', "_")
+            } else {
+                text.clone()
+            };
+            let text = if random.coin() {
+                text.trim_end_matches('=')
+            } else {
+                &text
+            };
+            string(random, text, out);
+        }
+        (_, json) => any_json(random, json, out),
+    }
+}
+
+/// Bare or in quotes, a whole one as a float too.
+fn number_text(random: &mut Random, text: &str, whole: bool, out: &mut String) {
+    let text = match random.below(4) {
+        0 if whole => format!("{text}.0"),
+        1 if whole => format!("{text}e0"),
+        2 if whole && text != "0" => format!("{text}0E-1"),
+        _ => text.to_owned(),
+    };
+    if random.coin() {
+        out.push_str(&text)
+    } else {
+        string(random, &text, out)
+    }
+}
+
+/// JSON of no type of ours: only its order and its texts are at will.
+fn any_json(random: &mut Random, json: &Json, out: &mut String) {
+    match json {
+        Json::Object(members) => object(random, members.iter(), out, |random, name, value, out| {
+            string(random, name, out);
+            out.push(':');
+            any_json(random, value, out);
+        }),
+        Json::Array(items) => array(random, items, out, any_json),
+        Json::String(text) => string(random, text, out),
+        json => write!(out, "{json}").expect("a text takes it"),
+    }
+}
+
+fn object<'a>(
+    random: &mut Random,
+    members: impl Iterator<Item = (&'a String, &'a Json)>,
+    out: &mut String,
+    mut each: impl FnMut(&mut Random, &'a str, &'a Json, &mut String),
+) {
+    let mut members: Vec<_> = members.collect();
+    random.shuffle(&mut members);
+    out.push('{');
+    for (at, (name, value)) in members.into_iter().enumerate() {
+        separate(random, at, out);
+        each(random, name, value, out);
+    }
+    out.push('}');
+}
+
+fn array(
+    random: &mut Random,
+    items: &[Json],
+    out: &mut String,
+    mut each: impl FnMut(&mut Random, &Json, &mut String),
+) {
+    out.push('[');
+    for (at, item) in items.iter().enumerate() {
+        separate(random, at, out);
+        each(random, item, out);
+    }
+    out.push(']');
+}
+
+fn separate(random: &mut Random, at: usize, out: &mut String) {
+    out.push_str(["", " ", "\n\t", "\r"][random.index(4)]);
+    out.push_str(if at == 0 { "" } else { "," });
+    out.push_str(["", " ", "\n\t", "\r"][random.index(4)]);
+}
+
+/// Any character may be escaped, some must be.
+fn string(random: &mut Random, text: &str, out: &mut String) {
+    out.push('"');
+    for char in text.chars() {
+        if char < ' ' || matches!(char, '"' | '\\') || random.below(8) == 0 {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").expect("a text takes it");
+            }
+        } else {
+            out.push(char);
+        }
+    }
+    out.push('"');
+}
