@@ -147,6 +147,8 @@ def transcoder(services: list[str], descriptor_set: Path) -> dict:
         match_incoming_request_route=True,
         # google.api.http: a variable of several segments keeps `%2F` and decodes all else.
         url_unescape_spec="ALL_CHARACTERS_EXCEPT_SLASH",
+        # Some clients write a blank as `+`; one that sends a bare `+` for itself is found out.
+        query_param_unescape_plus=True,
         ignored_query_parameters=SYSTEM_PARAMETERS,
         # Strict, so that a request with anything wrong in it cannot pass unnoticed.
         request_validation_options={

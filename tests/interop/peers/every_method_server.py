@@ -34,11 +34,25 @@ METHODS = {
 def reply_to(path: str, request):
     """The reply to a request, the same whenever it is asked for."""
     seed = zlib.crc32(path.encode() + request.SerializeToString(deterministic=True))
-    reply = Sampler(seed).message(class_of(METHODS[path].output_type))
+    sampler = Sampler(seed)
+    method = METHODS[path]
+    reply = sampler.message(class_of(method.output_type))
     if isinstance(reply, operations_pb2.Operation):
         # With an `error` and nothing else its JSON would be that of a failed call.
         reply.name = "projects/p/locations/l/operations/o"
+    info = method.GetOptions().Extensions[operations_pb2.operation_info]
+    if info.response_type and reply.HasField("response"):
+        # The official client refuses a result of another type than the method's.
+        reply.response.Pack(sampler.message(result_type(method, info)), deterministic=True)
     return reply
+
+
+def result_type(method, info):
+    """The message an operation ends in, which is named in full or within the method's package."""
+    file = method.containing_service.file
+    name = info.response_type
+    full_name = name if "." in name else f"{file.package}.{name}"
+    return class_of(file.pool.FindMessageTypeByName(full_name))
 
 
 class EveryMethodServer:
