@@ -1,8 +1,8 @@
 //! Turns messages into JSON and back as standard input asks: `interop_json [DESCRIPTOR_SET]`.
 //!
 //! A question is `{"type": full name, "json": text}` or `{"type": full name, "wire": base64}`; its answer
-//! `{"wire": base64}`, `{"json": text}` or `{"error": text}`. Without a descriptor set the types are those
-//! of the contract.
+//! `{"wire": base64}`, `{"json": text}` or `{"error": text}`. With `"enums_as_numbers": true` or `"strict":
+//! true` it asks for that option. Without a descriptor set the types are those of the contract.
 
 mod lines;
 
@@ -26,7 +26,9 @@ fn main() -> Result<()> {
 
 fn convert(schema: &Schema, question: &Value) -> Result<Value> {
     let name = lines::text(question, "type")?;
-    let options = JsonOptions::default();
+    let mut options = JsonOptions::default();
+    options.enums_as_numbers = question["enums_as_numbers"] == true;
+    options.strict = question["strict"] == true;
     let answer = match question["json"].as_str() {
         Some(text) => schema
             .json_to_wire(name, text.as_bytes(), options)

@@ -33,7 +33,7 @@ MODULES = [
     wrappers_pb2,
     every_kind_pb2,
 ]
-SEEDS = 8
+SEEDS = 20
 
 
 def types() -> list:

@@ -168,3 +168,15 @@ READ_APART = [
     (KNOWN, '{"any": {}}', "some servers write `metadata: {}` where there is none"),
     (KNOWN, '{"mask": "a,,b"}', "a path is not empty"),
 ]
+
+# What we read and refuse when asked to be strict, as Python does when not asked to be lenient.
+STRICTLY_REFUSED = [
+    (API, '{"unknown": 1}'),
+    (API, '{"unknown": null}'),
+    (API, '{"state": "ANEW"}'),
+    (API, '{"name": "a", "name": "b"}'),
+    (LISTS, '{"colours": ["ANEW"]}'),
+    (LISTS, '{"messages": [{"unknown": 1}]}'),
+    (MAPS, '{"uint64s": {"1": "ANEW"}}'),
+    (KNOWN, '{"any": {"@type": "type.googleapis.com/google.cloud.apigateway.v1.Api", "x": 1}}'),
+]

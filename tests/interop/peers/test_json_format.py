@@ -12,7 +12,14 @@ from canonical import canonical
 from command import without_repeats
 from driver import ask, example, to_text, to_wire, wire
 from json_corpus import SEEDS, messages, types
-from json_texts import READ_ALIKE, READ_APART, REFUSED_ALIKE, THEY_ALONE_READ, WE_ALONE_READ
+from json_texts import (
+    READ_ALIKE,
+    READ_APART,
+    REFUSED_ALIKE,
+    STRICTLY_REFUSED,
+    THEY_ALONE_READ,
+    WE_ALONE_READ,
+)
 from samples import class_of
 from stubs import EVERY_KIND_SET
 
@@ -78,6 +85,21 @@ class Messages(unittest.TestCase):
 
         self.check(self.questions(), "json", same)
 
+    def test_we_write_the_same_json_with_enums_as_numbers(self):
+        def same(message, ours: str) -> None:
+            theirs = json_format.MessageToJson(message, use_integers_for_enums=True)
+            self.assertEqual(load(ours), with_null(load(theirs)))
+
+        questions = [{**question, "enums_as_numbers": True} for question in self.questions()]
+        self.check(questions, "json", same)
+
+
+def with_null(value):
+    """Python writes a NullValue as 0 here, though its JSON form is `null` whatever enums are."""
+    if isinstance(value, dict):
+        return {name: None if name == "aNull" else with_null(item) for name, item in value.items()}
+    return value
+
 
 class Floats(unittest.TestCase):
     """The three numbers that Python does not read back as it wrote them, or writes too long."""
@@ -108,12 +130,12 @@ class Floats(unittest.TestCase):
 
 
 class Texts(unittest.TestCase):
-    def each(self, table: list, check) -> None:
+    def each(self, table: list, check, *, strict: bool = False) -> None:
         """Checks each text as a subtest: `check(theirs, ours)`, each None where it is not read."""
-        answers = convert([{"type": entry[0], "json": entry[1]} for entry in table])
-        for (name, text, *why), answer in zip(table, answers, strict=True):
+        questions = [{"type": entry[0], "json": entry[1], "strict": strict} for entry in table]
+        for (name, text, *why), answer in zip(table, convert(questions), strict=True):
             with self.subTest(type=name, json=text, why=why):
-                check(read_by_python(name, text), read_by_us(name, answer))
+                check(read_by_python(name, text, strict), read_by_us(name, answer))
 
     def test_texts_that_both_read_are_the_same_message(self):
         def check(theirs, ours) -> None:
@@ -146,10 +168,14 @@ class Texts(unittest.TestCase):
 
         self.each(READ_APART, check)
 
+    def test_texts_that_are_refused_only_if_strict(self):
+        self.each(STRICTLY_REFUSED, lambda _, ours: self.assertIsNotNone(ours))
+        self.each(STRICTLY_REFUSED, lambda *read: self.assertEqual(read, (None, None)), strict=True)
 
-def read_by_python(name: str, text: str) -> bytes | None:
+
+def read_by_python(name: str, text: str, strict: bool) -> bytes | None:
     try:
-        message = json_format.Parse(text, class_named(name)(), ignore_unknown_fields=True)
+        message = json_format.Parse(text, class_named(name)(), ignore_unknown_fields=not strict)
     except json_format.ParseError:
         return None
     return wire(canonical(message))

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from driver import call_all
 from every_method_fixture import EveryMethodTest
 from requests_of import Case, cases
 
