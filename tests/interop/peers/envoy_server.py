@@ -1,4 +1,4 @@
-"""The real Envoy with its JSON transcoder in front of the operations server.
+"""The real Envoy with its JSON transcoder in front of a grpcio server.
 
 Two listeners share one configuration. `transcoder` speaks HTTP/1.1 and HTTP/2, passes gRPC
 through and turns HTTP/JSON into gRPC by the service's own routes; it compresses for clients that
@@ -27,13 +27,15 @@ SYSTEM_PARAMETERS = ["$alt", "%24alt", "alt"]
 class Envoy:
     """A running Envoy. `endpoint` and `http1_endpoint` are its two listeners."""
 
-    def __init__(self, grpc_port: int, descriptor_set: Path, work: Path) -> None:
+    def __init__(
+        self, grpc_port: int, services: list[str], descriptor_set: Path, work: Path
+    ) -> None:
         work.mkdir(parents=True, exist_ok=True)
         self._admin_address = work / "admin-address"
         self._admin_address.unlink(missing_ok=True)
         self._log = work / "envoy.log"
         config = work / "envoy.json"
-        config.write_text(json.dumps(configuration(grpc_port, descriptor_set), indent=2))
+        config.write_text(json.dumps(configuration(grpc_port, services, descriptor_set), indent=2))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -85,13 +87,14 @@ class Envoy:
         raise RuntimeError(f"Envoy did not become ready:\n{self._log.read_text()}")
 
 
-def configuration(grpc_port: int, descriptor_set: Path) -> dict:
+def configuration(grpc_port: int, services: list[str], descriptor_set: Path) -> dict:
+    to_json = transcoder(services, descriptor_set)
     return {
         "admin": {"address": loopback(0)},
         "static_resources": {
             "listeners": [
-                listener("transcoder", "AUTO", [gzip(), transcoder(descriptor_set), router()]),
-                listener("http1_only", "HTTP1", [transcoder(descriptor_set), router()]),
+                listener("transcoder", "AUTO", [gzip(), to_json, router()]),
+                listener("http1_only", "HTTP1", [to_json, router()]),
             ],
             "clusters": [cluster(grpc_port)],
         },
@@ -106,7 +109,7 @@ def listener(name: str, codec: str, filters: list[dict]) -> dict:
     route = {
         "match": {"prefix": "/"},
         # The client's deadline is under test, so Envoy must not have a shorter one.
-        "route": {"cluster": "operations", "timeout": "0s"},
+        "route": {"cluster": "grpcio", "timeout": "0s"},
     }
     manager = extension(
         "filters.network.http_connection_manager",
@@ -134,16 +137,18 @@ def gzip() -> dict:
     return extension("filters.http.compressor", "Compressor", compressor_library=library)
 
 
-def transcoder(descriptor_set: Path) -> dict:
+def transcoder(services: list[str], descriptor_set: Path) -> dict:
     return extension(
         "filters.http.grpc_json_transcoder",
         "GrpcJsonTranscoder",
         proto_descriptor_bin=base64.b64encode(descriptor_set.read_bytes()).decode(),
-        services=["google.longrunning.Operations"],
+        services=services,
         convert_grpc_status=True,
         match_incoming_request_route=True,
         # google.api.http: a variable of several segments keeps `%2F` and decodes all else.
         url_unescape_spec="ALL_CHARACTERS_EXCEPT_SLASH",
+        # Some clients write a blank as `+`; one that sends a bare `+` for itself is found out.
+        query_param_unescape_plus=True,
         ignored_query_parameters=SYSTEM_PARAMETERS,
         # Strict, so that a request with anything wrong in it cannot pass unnoticed.
         request_validation_options={
@@ -157,9 +162,9 @@ def transcoder(descriptor_set: Path) -> dict:
 def cluster(grpc_port: int) -> dict:
     endpoint = {"endpoint": {"address": loopback(grpc_port)}}
     return {
-        "name": "operations",
+        "name": "grpcio",
         "type": "STATIC",
-        "load_assignment": {"cluster_name": "operations", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": "grpcio", "endpoints": [{"lb_endpoints": [endpoint]}]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

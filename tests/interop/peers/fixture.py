@@ -35,7 +35,12 @@ class Peers:
         work = Path(os.environ["INTEROP_WORK"])
         self.server = OperationsServer()
         atexit.register(self.server.stop)
-        self.envoy = Envoy(self.server.port, work / "generated" / TRANSCODER_SET, work / "envoy")
+        self.envoy = Envoy(
+            self.server.port,
+            ["google.longrunning.Operations"],
+            work / "generated" / TRANSCODER_SET,
+            work / "envoy",
+        )
         atexit.register(self.envoy.stop)
         self.grpc = Way("grpc", self.server.endpoint, "grpc", rest=False)
         self.rest = Way("rest", self.envoy.endpoint, "rest", rest=True)

@@ -2,9 +2,10 @@
 
     python stubs.py PROTO_DIR OUT_DIR
 
-OUT_DIR receives the modules (`google/longrunning/operations_pb2.py` and so on) and
-`transcoder.fds`, the descriptor set with the routes this service really has. The generated code
-has to be importable before the tests start, so this is a step of its own.
+OUT_DIR receives the modules (`google/longrunning/operations_pb2.py` and so on), those of
+`every_kind.proto`, `transcoder.fds`, the descriptor set with the routes this service really has, and
+`every_kind.fds`, which holds `every_kind.proto` as well. The generated code has to be importable
+before the tests start, so this is a step of its own.
 """
 
 import json
@@ -17,6 +18,11 @@ from grpc_tools import protoc
 
 SERVICE_CONFIG = "apigateway_v1.json"
 TRANSCODER_SET = "transcoder.fds"
+EVERY_KIND = Path(__file__).with_name("every_kind.proto")
+EVERY_KIND_SET = "every_kind.fds"
+# Well-known types that no proto of ours names, but an Any may hold. Their modules come with Python's
+# protobuf, so that only the descriptor sets have to be told.
+ANY_MAY_HOLD = ["google/protobuf/struct.proto", "google/protobuf/wrappers.proto"]
 
 
 def generate(proto_dir: Path, out_dir: Path) -> None:
@@ -26,22 +32,25 @@ def generate(proto_dir: Path, out_dir: Path) -> None:
     protos = sorted(proto_dir.rglob("*.proto"))
     if not protos:
         raise SystemExit(f"no .proto files under {proto_dir}")
-    compiled = out_dir / "compiled.fds"
-    code = protoc.main([
-        "protoc",
+    include = [
         f"--proto_path={proto_dir}",
+        f"--proto_path={EVERY_KIND.parent}",
         f"--proto_path={files('grpc_tools') / '_proto'}",
-        f"--python_out={out_dir}",
-        f"--grpc_python_out={out_dir}",
-        f"--descriptor_set_out={compiled}",
-        "--include_imports",
-        *map(str, protos),
-    ])
-    if code != 0:
-        raise SystemExit(f"protoc failed on {proto_dir}")
+    ]
+    run_protoc(*include, f"--python_out={out_dir}", f"--grpc_python_out={out_dir}", *protos, EVERY_KIND)
+    compiled = out_dir / "compiled.fds"
+    imports = "--include_imports"
+    run_protoc(*include, f"--descriptor_set_out={compiled}", imports, *protos, *ANY_MAY_HOLD)
+    every = out_dir / EVERY_KIND_SET
+    run_protoc(*include, f"--descriptor_set_out={every}", imports, *protos, EVERY_KIND)
     sys.path.insert(0, str(out_dir))
     rules = json.loads((proto_dir / SERVICE_CONFIG).read_text())["http"]["rules"]
     (out_dir / TRANSCODER_SET).write_bytes(with_routes(compiled.read_bytes(), rules))
+
+
+def run_protoc(*arguments) -> None:
+    if protoc.main(["protoc", *map(str, arguments)]) != 0:
+        raise SystemExit(f"protoc failed: {arguments}")
 
 
 def with_routes(descriptor_set: bytes, rules: list[dict]) -> bytes:

@@ -1,0 +1,38 @@
+//! What the drivers speak with the Python tests: one JSON object a line, binary values in base64.
+
+use std::error::Error;
+use std::io::{self, BufRead as _, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The questions on standard input.
+pub(crate) fn questions() -> impl Iterator<Item = Result<Value>> {
+    let lines = io::stdin().lock().lines();
+    lines.map(|line| Ok(serde_json::from_str(&line?)?))
+}
+
+/// Writes one answer on standard output, at once.
+pub(crate) fn answer(value: &Value) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{value}")?;
+    Ok(out.flush()?)
+}
+
+/// A member of a question that has to be there.
+pub(crate) fn text<'a>(question: &'a Value, name: &str) -> Result<&'a str> {
+    question[name]
+        .as_str()
+        .ok_or_else(|| format!("a question without `{name}`").into())
+}
+
+pub(crate) fn decode(base64: &str) -> Result<Vec<u8>> {
+    Ok(STANDARD.decode(base64)?)
+}
+
+pub(crate) fn encode(bytes: &[u8]) -> Value {
+    Value::String(STANDARD.encode(bytes))
+}

@@ -1,0 +1,90 @@
+"""Runs a driver: a program that answers questions, one JSON object a line."""
+
+import base64
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from google.rpc import code_pb2, status_pb2
+
+from every_method_server import METHODS
+from samples import class_of
+
+# The header by which a received request is found again.
+CASE = "interop-case"
+
+# For all the questions of one run.
+HANG_SECONDS = 120
+
+
+def ask(command: list, questions: list[dict]) -> list[dict]:
+    """The answers, as many as there were questions."""
+    home = Path(os.environ["INTEROP_WORK"]) / "home"
+    home.mkdir(exist_ok=True)
+    finished = subprocess.run(
+        command,
+        input="".join(json.dumps(question) + "\n" for question in questions).encode(),
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        cwd=home,
+        capture_output=True,
+        timeout=HANG_SECONDS,
+    )
+    said = finished.stderr.decode(errors="replace")
+    if finished.returncode != 0:
+        raise AssertionError(f"{command} exited {finished.returncode}\n{said}")
+    # Not splitlines(), which ends a line at U+2028 as well.
+    answers = [json.loads(line) for line in finished.stdout.decode().split("\n")[:-1]]
+    if len(answers) != len(questions):
+        raise AssertionError(f"{len(questions)} questions, {len(answers)} answers\n{said}")
+    return answers
+
+
+def example(name: str) -> str:
+    """The path of a driver that cargo built."""
+    return str(Path(os.environ["INTEROP_DRIVERS"]) / name)
+
+
+def to_text(wire: bytes) -> str:
+    return base64.b64encode(wire).decode()
+
+
+def to_wire(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+class Outcome:
+    """How a call ended for the client: in a reply or in a status."""
+
+    def __init__(self, path: str, answer: dict) -> None:
+        self.reply = self.status = None
+        if "reply" in answer:
+            self.reply = class_of(METHODS[path].output_type).FromString(to_wire(answer["reply"]))
+        else:
+            self.status = status_pb2.Status.FromString(to_wire(answer["details"]))
+            self.status.code = answer["code"]
+            self.status.message = answer["message"]
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return f"reply {self.reply}"
+        return f"{code_pb2.Code.Name(self.status.code)}: {self.status}"
+
+
+def call_all(command: list, cases: list) -> list[Outcome]:
+    """Makes the calls one after the other in one process, each with its number as a header."""
+    questions = [
+        {"method": case.path, "request": to_text(wire(case.request)), "case": str(number)}
+        for number, case in enumerate(cases)
+    ]
+    answers = ask(command, questions)
+    return [Outcome(case.path, answer) for case, answer in zip(cases, answers, strict=True)]
+
+
+def wire(message) -> bytes:
+    """The bytes of a message, for sending and for comparing: a NaN is not equal to itself."""
+    return message.SerializeToString(deterministic=True)
+
+
+def our_client(endpoint: str, transport: str) -> list:
+    return [example("interop_call"), endpoint, transport]

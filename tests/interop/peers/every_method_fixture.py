@@ -1,0 +1,61 @@
+"""What the tests of every method share: the server, what stands before it, and the comparison."""
+
+import atexit
+import functools
+import os
+import unittest
+from pathlib import Path
+
+from canonical import canonical
+from driver import CASE, call_all, wire
+from envoy_server import Envoy
+from every_method_server import SERVICES, EveryMethodServer, reply_to
+from requests_of import Case
+from stubs import TRANSCODER_SET
+
+
+class EveryMethodPeers:
+    """The grpcio server and Envoy in front of it, alive until the process ends."""
+
+    def __init__(self) -> None:
+        work = Path(os.environ["INTEROP_WORK"])
+        self.server = EveryMethodServer()
+        atexit.register(self.server.stop)
+        self.envoy = Envoy(
+            self.server.port,
+            [service.full_name for service in SERVICES],
+            work / "generated" / TRANSCODER_SET,
+            work / "every_method_envoy",
+        )
+        atexit.register(self.envoy.stop)
+
+
+@functools.cache
+def peers() -> EveryMethodPeers:
+    return EveryMethodPeers()
+
+
+class EveryMethodTest(unittest.TestCase):
+    """A test against the server of every method, which starts it with an empty memory."""
+
+    def setUp(self) -> None:
+        self.server = peers().server
+        self.envoy = peers().envoy
+        self.server.reset()
+
+    def assert_all_arrive(self, client: list, all_cases: list[Case], *, rest: bool) -> None:
+        """Each request is received once and as it was sent, each reply returns as it was answered."""
+        outcomes = call_all(client, all_cases)
+        received = {}
+        for call in self.server.received():
+            received.setdefault(call.header(CASE)[0], []).append(call)
+        for number, (case, outcome) in enumerate(zip(all_cases, outcomes, strict=True)):
+            with self.subTest(str(case)):
+                calls = received.pop(str(number), [])
+                self.assertIsNotNone(outcome.reply, outcome)
+                self.assertEqual([call.method for call in calls], [case.path])
+                sent = case.over_rest if rest else case.request
+                self.assertEqual(calls[0].request, sent)
+                expected = reply_to(case.path, sent)
+                self.assertEqual(wire(canonical(outcome.reply)), wire(canonical(expected)))
+        self.assertEqual(received, {}, "more was received than was sent")

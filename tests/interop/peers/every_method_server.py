@@ -1,0 +1,120 @@
+"""A real grpcio server of all 25 methods, made from the generated descriptors.
+
+It answers every request with a reply drawn from the request itself (`reply_to`), so that a test knows
+what was sent without telling the server. A refusal is scripted by method.
+"""
+
+import threading
+import zlib
+from concurrent import futures
+
+import grpc
+from google.cloud.apigateway.v1 import apigateway_service_pb2
+from google.cloud.location import locations_pb2
+from google.iam.v1 import iam_policy_pb2
+from google.longrunning import operations_pb2
+from grpc_status import rpc_status
+
+from operations_server import Received, remaining
+from samples import Sampler, class_of
+from script import Refusal
+
+SERVICES = [
+    apigateway_service_pb2.DESCRIPTOR.services_by_name["ApiGatewayService"],
+    locations_pb2.DESCRIPTOR.services_by_name["Locations"],
+    iam_policy_pb2.DESCRIPTOR.services_by_name["IAMPolicy"],
+    operations_pb2.DESCRIPTOR.services_by_name["Operations"],
+]
+# By gRPC path, `/package.Service/Method`.
+METHODS = {
+    f"/{service.full_name}/{method.name}": method for service in SERVICES for method in service.methods
+}
+
+
+def reply_to(path: str, request):
+    """The reply to a request, the same whenever it is asked for."""
+    seed = zlib.crc32(path.encode() + request.SerializeToString(deterministic=True))
+    sampler = Sampler(seed)
+    method = METHODS[path]
+    reply = sampler.message(class_of(method.output_type))
+    if isinstance(reply, operations_pb2.Operation):
+        # With an `error` and nothing else its JSON would be that of a failed call.
+        reply.name = "projects/p/locations/l/operations/o"
+    info = method.GetOptions().Extensions[operations_pb2.operation_info]
+    if info.response_type and reply.HasField("response"):
+        # The official client refuses a result of another type than the method's.
+        reply.response.Pack(sampler.message(result_type(method, info)), deterministic=True)
+    return reply
+
+
+def result_type(method, info):
+    """The message an operation ends in, which is named in full or within the method's package."""
+    file = method.containing_service.file
+    name = info.response_type
+    full_name = name if "." in name else f"{file.package}.{name}"
+    return class_of(file.pool.FindMessageTypeByName(full_name))
+
+
+class EveryMethodServer:
+    """Serves on a loopback port of its own and remembers what it received, by gRPC path."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._received: list[Received] = []
+        self._refusals: dict[str, Refusal] = {}
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(max_workers=4),
+            options=[("grpc.so_reuseport", 0)],
+        )
+        self._server.add_generic_rpc_handlers([
+            grpc.method_handlers_generic_handler(
+                service.full_name,
+                {
+                    method.name: self._handler(f"/{service.full_name}/{method.name}", method)
+                    for method in service.methods
+                },
+            )
+            for service in SERVICES
+        ])
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        self._server.stop(grace=None).wait()
+
+    def reset(self) -> None:
+        """Forgets requests and refusals. Each test starts so."""
+        with self._lock:
+            self._received.clear()
+            self._refusals.clear()
+
+    def refuse(self, path: str, refusal: Refusal) -> None:
+        """From now on the method ends in this status."""
+        with self._lock:
+            self._refusals[path] = refusal
+
+    def received(self) -> list[Received]:
+        with self._lock:
+            return list(self._received)
+
+    def _handler(self, path: str, method):
+        def serve(request, context):
+            metadata = [(item.key, item.value) for item in context.invocation_metadata()]
+            with self._lock:
+                self._received.append(
+                    Received(path, request, metadata, remaining(context), context.peer())
+                )
+                refusal = self._refusals.get(path)
+            if refusal is not None:
+                context.abort_with_status(rpc_status.to_status(refusal.status))
+            return reply_to(path, request)
+
+        return grpc.unary_unary_rpc_method_handler(
+            serve,
+            request_deserializer=class_of(method.input_type).FromString,
+            response_serializer=lambda reply: reply.SerializeToString(deterministic=True),
+        )

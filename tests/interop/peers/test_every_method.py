@@ -1,0 +1,63 @@
+"""Every method that has a route, called over REST: what was sent arrives, what was answered returns.
+
+The messages are compared as they stand on the gRPC wire at both ends, so that what lies between, ours
+and theirs, has to agree on every route, query and body.
+"""
+
+import unittest
+
+from google.longrunning import operations_pb2
+from google.rpc import code_pb2
+
+from driver import call_all, our_client
+from every_method_fixture import EveryMethodTest
+from every_method_server import METHODS
+from requests_of import Case, bindings, cases
+
+WAIT = "/google.longrunning.Operations/WaitOperation"
+
+
+class Cases(unittest.TestCase):
+    """The requests themselves: what the other tests take for granted."""
+
+    def test_there_are_requests_for_every_method_and_binding_but_those_of_wait_operation(self):
+        self.assertEqual(len(METHODS), 25)
+        self.assertEqual({binding.path for binding in bindings()}, set(METHODS) - {WAIT})
+        self.assertEqual(len(bindings()), 24 + 6)
+        self.assertEqual({case.path for case in cases()}, set(METHODS) - {WAIT})
+
+    def test_every_field_of_every_request_is_set_somewhere(self):
+        seen = {}
+        for case in cases():
+            names = {field.name for field, _ in case.request.ListFields()}
+            seen.setdefault(case.path, set()).update(names)
+        for path, names in seen.items():
+            self.assertEqual(names, set(METHODS[path].input_type.fields_by_name), path)
+
+
+class OurClient(EveryMethodTest):
+    def test_over_grpc(self):
+        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), cases(), rest=False)
+
+    def test_over_rest_through_envoy(self):
+        readable = [case for case in cases() if not case.has_unknown_enum]
+        self.assert_all_arrive(our_client(self.envoy.endpoint, "rest"), readable, rest=True)
+
+    def test_falls_back_to_rest_where_envoy_speaks_http1_alone(self):
+        readable = [case for case in cases() if not case.has_unknown_enum]
+        self.assert_all_arrive(our_client(self.envoy.http1_endpoint, "auto"), readable, rest=True)
+
+    def test_envoy_alone_refuses_an_unknown_number_of_an_enum_in_a_query(self):
+        unknown = [case for case in cases() if case.has_unknown_enum]
+        self.assertNotEqual(unknown, [])
+        for outcome in call_all(our_client(self.envoy.endpoint, "rest"), unknown):
+            self.assertEqual(outcome.status.code, code_pb2.INVALID_ARGUMENT, outcome)
+
+    def test_wait_operation_needs_grpc(self):
+        request = operations_pb2.WaitOperationRequest(name="projects/p/locations/l/operations/o")
+        wait = Case("wait", WAIT, request)
+        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), [wait], rest=False)
+        self.server.reset()
+        (outcome,) = call_all(our_client(self.envoy.endpoint, "rest"), [wait])
+        self.assertEqual(outcome.status.code, code_pb2.UNIMPLEMENTED, outcome)
+        self.assertEqual(self.server.received(), [])

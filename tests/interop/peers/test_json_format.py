@@ -1,0 +1,188 @@
+"""Our JSON against protobuf's own, over messages of every type and texts by hand."""
+
+import json
+import math
+import os
+import unittest
+from pathlib import Path
+
+from google.protobuf import json_format, symbol_database, wrappers_pb2
+
+from canonical import canonical
+from command import without_repeats
+from driver import ask, example, to_text, to_wire, wire
+from json_corpus import SEEDS, messages, types
+from json_texts import (
+    READ_ALIKE,
+    READ_APART,
+    REFUSED_ALIKE,
+    STRICTLY_REFUSED,
+    THEY_ALONE_READ,
+    WE_ALONE_READ,
+)
+from samples import class_of
+from stubs import EVERY_KIND_SET
+
+
+def convert(questions: list[dict]) -> list[dict]:
+    descriptor_set = Path(os.environ["INTEROP_WORK"]) / "generated" / EVERY_KIND_SET
+    return ask([example("interop_json"), descriptor_set], questions)
+
+
+def class_named(name: str):
+    return class_of(symbol_database.Default().pool.FindMessageTypeByName(name))
+
+
+def load(text: str):
+    return json.loads(text, object_pairs_hook=without_repeats)
+
+
+class Messages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.messages = messages()
+        cls.names = [message.DESCRIPTOR.full_name for message in cls.messages]
+
+    def check(self, questions: list[dict], member: str, same) -> None:
+        """Asks for all messages at once, and checks each answer as a subtest."""
+        answers = convert(questions)
+        for name, message, answer in zip(self.names, self.messages, answers, strict=True):
+            with self.subTest(type=name, wire=to_text(wire(message))):
+                self.assertIn(member, answer)
+                same(message, answer[member])
+
+    def questions(self) -> list[dict]:
+        return [
+            {"type": name, "wire": to_text(wire(message))}
+            for name, message in zip(self.names, self.messages, strict=True)
+        ]
+
+    def test_there_are_messages_of_every_type(self):
+        self.assertEqual(len(types()), 89)
+        self.assertGreater(len(self.messages), SEEDS * len(types()))
+
+    def test_what_they_write_we_read_as_the_same_message(self):
+        def same(message, ours: str) -> None:
+            read = type(message).FromString(to_wire(ours))
+            self.assertEqual(wire(canonical(read)), wire(canonical(message)))
+
+        questions = [
+            {"type": name, "json": json_format.MessageToJson(message)}
+            for name, message in zip(self.names, self.messages, strict=True)
+        ]
+        self.check(questions, "wire", same)
+
+    def test_what_we_write_they_read_as_the_same_message(self):
+        def same(message, ours: str) -> None:
+            read = json_format.Parse(ours, type(message)())
+            self.assertEqual(wire(canonical(read)), wire(canonical(message)))
+
+        self.check(self.questions(), "json", same)
+
+    def test_we_write_the_same_json(self):
+        def same(message, ours: str) -> None:
+            self.assertEqual(load(ours), load(json_format.MessageToJson(message)))
+
+        self.check(self.questions(), "json", same)
+
+    def test_we_write_the_same_json_with_enums_as_numbers(self):
+        def same(message, ours: str) -> None:
+            theirs = json_format.MessageToJson(message, use_integers_for_enums=True)
+            self.assertEqual(load(ours), with_null(load(theirs)))
+
+        questions = [{**question, "enums_as_numbers": True} for question in self.questions()]
+        self.check(questions, "json", same)
+
+
+def with_null(value):
+    """Python writes a NullValue as 0 here, though its JSON form is `null` whatever enums are."""
+    if isinstance(value, dict):
+        return {name: None if name == "aNull" else with_null(item) for name, item in value.items()}
+    return value
+
+
+class Floats(unittest.TestCase):
+    """The three numbers that Python does not read back as it wrote them, or writes too long."""
+
+    def ours(self, message) -> str:
+        (answer,) = convert([{"type": message.DESCRIPTOR.full_name, "wire": to_text(wire(message))}])
+        return answer["json"]
+
+    def test_the_sign_of_zero_is_kept(self):
+        text = self.ours(wrappers_pb2.DoubleValue(value=-0.0))
+        (answer,) = convert([{"type": "google.protobuf.DoubleValue", "json": text}])
+        read = wrappers_pb2.DoubleValue.FromString(to_wire(answer["wire"]))
+        self.assertEqual(math.copysign(1, read.value), -1)
+
+    def test_the_largest_float_is_written_as_python_does_which_python_does_not_read(self):
+        largest = wrappers_pb2.FloatValue(value=3.4028234663852886e38)
+        theirs = json_format.MessageToJson(largest)
+        self.assertEqual(load(self.ours(largest)), load(theirs))
+        with self.assertRaises(json_format.ParseError):
+            json_format.Parse(theirs, wrappers_pb2.FloatValue())
+
+    def test_the_smallest_float_is_written_shorter_than_python_does(self):
+        smallest = wrappers_pb2.FloatValue(value=1e-45)
+        ours, theirs = self.ours(smallest), json_format.MessageToJson(smallest)
+        self.assertLess(len(ours), len(theirs))
+        for text in (ours, theirs):
+            self.assertEqual(json_format.Parse(text, wrappers_pb2.FloatValue()), smallest)
+
+
+class Texts(unittest.TestCase):
+    def each(self, table: list, check, *, strict: bool = False) -> None:
+        """Checks each text as a subtest: `check(theirs, ours)`, each None where it is not read."""
+        questions = [{"type": entry[0], "json": entry[1], "strict": strict} for entry in table]
+        for (name, text, *why), answer in zip(table, convert(questions), strict=True):
+            with self.subTest(type=name, json=text, why=why):
+                check(read_by_python(name, text, strict), read_by_us(name, answer))
+
+    def test_texts_that_both_read_are_the_same_message(self):
+        def check(theirs, ours) -> None:
+            self.assertIsNotNone(theirs)
+            self.assertEqual(ours, theirs)
+
+        self.each(READ_ALIKE, check)
+
+    def test_texts_that_neither_reads(self):
+        self.each(REFUSED_ALIKE, lambda *read: self.assertEqual(read, (None, None)))
+
+    def test_texts_that_we_alone_read(self):
+        def check(theirs, ours) -> None:
+            self.assertIsNone(theirs)
+            self.assertIsNotNone(ours)
+
+        self.each(WE_ALONE_READ, check)
+
+    def test_texts_that_python_alone_reads(self):
+        def check(theirs, ours) -> None:
+            self.assertIsNotNone(theirs)
+            self.assertIsNone(ours)
+
+        self.each(THEY_ALONE_READ, check)
+
+    def test_texts_that_are_read_apart(self):
+        def check(theirs, ours) -> None:
+            self.assertNotIn(None, (theirs, ours))
+            self.assertNotEqual(ours, theirs)
+
+        self.each(READ_APART, check)
+
+    def test_texts_that_are_refused_only_if_strict(self):
+        self.each(STRICTLY_REFUSED, lambda _, ours: self.assertIsNotNone(ours))
+        self.each(STRICTLY_REFUSED, lambda *read: self.assertEqual(read, (None, None)), strict=True)
+
+
+def read_by_python(name: str, text: str, strict: bool) -> bytes | None:
+    try:
+        message = json_format.Parse(text, class_named(name)(), ignore_unknown_fields=not strict)
+    except json_format.ParseError:
+        return None
+    return wire(canonical(message))
+
+
+def read_by_us(name: str, answer: dict) -> bytes | None:
+    """An unknown Any stays as it is."""
+    if "error" in answer:
+        return None
+    return wire(canonical(class_named(name).FromString(to_wire(answer["wire"]))))
