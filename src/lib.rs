@@ -69,6 +69,7 @@ pub mod layer;
 pub mod proto;
 mod resource;
 pub mod stack;
+mod trailers;
 #[cfg(feature = "rest")]
 pub mod transcode;
 mod transport;

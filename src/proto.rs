@@ -17,3 +17,7 @@ include!(concat!(env!("OUT_DIR"), "/proto.rs"));
 /// All protos of the contract, as an encoded `google.protobuf.FileDescriptorSet` with its
 /// extensions: for gRPC reflection, and for transcoding by descriptor.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The service configuration's rules, a `google.api.Service` in JSON: where methods stand in HTTP, and
+/// how long the service works on them.
+pub const SERVICE_CONFIG: &str = include_str!("../proto/apigateway_v1.json");

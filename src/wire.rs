@@ -21,6 +21,20 @@ pub(crate) fn bytes(message: &[u8], number: u32) -> Option<&[u8]> {
     found
 }
 
+/// Whether a field is there, of whatever type. A malformed message is read up to its fault.
+#[cfg(feature = "rest")]
+pub(crate) fn has(message: &[u8], number: u32) -> bool {
+    let mut rest = message;
+    while !rest.is_empty() {
+        match next(&mut rest) {
+            Some((this, _)) if this == number => return true,
+            Some(_) => {}
+            None => return false,
+        }
+    }
+    false
+}
+
 /// The message without the field at the end of a path of field numbers; `None` if it is malformed.
 #[cfg(feature = "rest")]
 pub(crate) fn without(message: &[u8], path: &[u32]) -> Option<Vec<u8>> {

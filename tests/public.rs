@@ -75,7 +75,9 @@ const ORDER: [&[&str]; 9] = [
     &["transport"],
     &["transcode"],
     &["endpoint", "uniform"],
-    &["call", "contract", "error", "failure", "proto", "wire"],
+    &[
+        "call", "contract", "error", "failure", "proto", "trailers", "wire",
+    ],
 ];
 
 fn rank(module: &str) -> usize {

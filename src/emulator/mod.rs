@@ -1,7 +1,8 @@
 //! An API Gateway in memory: the real generated server traits, in process or on a port.
 //!
 //! So far it has apis (create, get, list, delete) and their operations (get, list, wait, cancel,
-//! delete), over gRPC. What it does not have answers UNIMPLEMENTED. An operation runs for a set time by
+//! delete), over gRPC and, on a port and with the feature `rest`, over HTTP/JSON. What it does not have
+//! answers UNIMPLEMENTED. An operation runs for a set time by
 //! `tokio::time`, so that a test on a paused clock is deterministic.
 //!
 //! ```
@@ -26,6 +27,8 @@
 
 mod apis;
 mod fault;
+#[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
+mod listen;
 mod operations;
 mod server;
 mod state;
@@ -69,7 +72,7 @@ impl Emulator {
             .add_service(OperationsServer::new(self.clone()))
     }
 
-    /// Serves on a port; port 0 picks one.
+    /// Serves on a port, gRPC and (feature `rest`) HTTP/JSON, over HTTP/1.1 and HTTP/2; port 0 picks one.
     ///
     /// # Errors
     ///

@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
+use super::listen::serve;
+
 /// A running emulator. Dropping it ends it at once; [`stop`](Self::stop) lets calls under way end.
 #[derive(Debug)]
 #[must_use = "dropping it ends the emulator"]
@@ -25,12 +27,10 @@ impl Server {
         let address = listener.local_addr()?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tonic::transport::Server::builder()
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, async {
-                // A sender that is gone is as good as one that spoke.
-                stopped.await.ok();
-            });
+        let serving = serve(routes, incoming, async {
+            // A sender that is gone is as good as one that spoke.
+            stopped.await.ok();
+        });
         Ok(Self {
             address,
             stop: Some(stop),

@@ -7,15 +7,10 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderMap;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use pin_project_lite::pin_project;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -23,12 +18,7 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, Pieces, Reply, Rpc};
 use crate::failure::Failure;
-
-/// As tonic reads base64: with padding or without.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use crate::trailers::status;
 
 /// Makes [`Guard`] services.
 #[derive(Clone, Copy, Debug)]
@@ -178,29 +168,4 @@ fn check_head(head: &mut Parts) -> Result<(), Status> {
         Some(status) if status.code() != Code::Ok => Err(status),
         _ => Ok(()),
     }
-}
-
-/// The gRPC status in headers or trailers, if there is one. What is malformed about it is dropped or
-/// replaced: a code that was sent is worth more than the text that goes with it.
-fn status(headers: &mut HeaderMap) -> Option<Status> {
-    if headers.get(Status::GRPC_STATUS)? == "0" {
-        // tonic reads these of a reply that is OK as well, and panics on them as well.
-        headers.remove(Status::GRPC_STATUS_DETAILS);
-        headers.remove(Status::GRPC_MESSAGE);
-        return Some(Status::ok(""));
-    }
-    let details = headers.get(Status::GRPC_STATUS_DETAILS);
-    if details.is_some_and(|value| BASE64.decode(value.as_bytes()).is_err()) {
-        tracing::debug!("dropped malformed status details");
-        headers.remove(Status::GRPC_STATUS_DETAILS);
-    }
-    if let Some(message) = headers.get_mut(Status::GRPC_MESSAGE)
-        && let decoded = percent_decode(message.as_bytes())
-        && let Err(_) = decoded.clone().decode_utf8()
-    {
-        let text = decoded.decode_utf8_lossy().into_owned();
-        let encoded = utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
-        *message = HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""));
-    }
-    Status::from_header_map(headers)
 }

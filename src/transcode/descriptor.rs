@@ -17,6 +17,8 @@ pub(super) struct File {
     pub(super) message_type: Vec<MessageType>,
     #[prost(message, repeated, tag = "5")]
     pub(super) enum_type: Vec<EnumType>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) service: Vec<ServiceType>,
     #[prost(message, optional, tag = "8")]
     pub(super) options: Option<FileOptions>,
     #[prost(string, tag = "12")]
@@ -107,4 +109,83 @@ pub(super) struct EnumValue {
     pub(super) name: String,
     #[prost(int32, tag = "2")]
     pub(super) number: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ServiceType {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) method: Vec<MethodType>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct MethodType {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) input_type: String,
+    #[prost(string, tag = "3")]
+    pub(super) output_type: String,
+    #[prost(message, optional, tag = "4")]
+    pub(super) options: Option<MethodOptions>,
+    #[prost(bool, tag = "5")]
+    pub(super) client_streaming: bool,
+    #[prost(bool, tag = "6")]
+    pub(super) server_streaming: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct MethodOptions {
+    /// `google.api.http`.
+    #[prost(message, optional, tag = "72295728")]
+    pub(super) http: Option<HttpRule>,
+}
+
+/// `google.api.HttpRule`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct HttpRule {
+    #[prost(string, tag = "1")]
+    pub(super) selector: String,
+    #[prost(oneof = "Pattern", tags = "2, 3, 4, 5, 6, 8")]
+    pub(super) pattern: Option<Pattern>,
+    #[prost(string, tag = "7")]
+    pub(super) body: String,
+    #[prost(message, repeated, tag = "11")]
+    pub(super) additional_bindings: Vec<Self>,
+    #[prost(string, tag = "12")]
+    pub(super) response_body: String,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Pattern {
+    #[prost(string, tag = "2")]
+    Get(String),
+    #[prost(string, tag = "3")]
+    Put(String),
+    #[prost(string, tag = "4")]
+    Post(String),
+    #[prost(string, tag = "5")]
+    Delete(String),
+    #[prost(string, tag = "6")]
+    Patch(String),
+    #[prost(message, tag = "8")]
+    Custom(CustomPattern),
+}
+
+/// `google.api.CustomHttpPattern`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CustomPattern {
+    /// The HTTP method, or `*` for any.
+    #[prost(string, tag = "1")]
+    pub(super) kind: String,
+    #[prost(string, tag = "2")]
+    pub(super) path: String,
+}
+
+/// `google.api.Http`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Http {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) rules: Vec<HttpRule>,
 }

@@ -1,29 +1,58 @@
-//! gRPC to HTTP/JSON and back, by the contract's rules and the descriptor set.
+//! gRPC to HTTP/JSON and back, by `google.api.http` rules and a descriptor set, for any tonic client and
+//! any tonic server.
+//!
+//! [`Rules`] are compiled once, from an encoded `FileDescriptorSet` and service configurations.
+//! [`Rest`] stands under a generated client and sends its calls over HTTP/JSON; [`TranscodeLayer`] stands
+//! before a tonic server and takes HTTP/JSON requests beside gRPC ones, on one port. [`Schema`] goes from
+//! proto3 JSON to the wire and back, in one pass and without a message in between.
+//!
+//! ```
+//! use apigateway_grpc::emulator::Emulator;
+//! use apigateway_grpc::proto::google::cloud::apigateway::v1::ListApisRequest;
+//! use apigateway_grpc::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
+//! use apigateway_grpc::tower::Layer as _;
+//! use apigateway_grpc::transcode::{Rest, Rules, TranscodeLayer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A client over JSON, a server behind JSON, and no socket between them.
+//! let routes = Emulator::builder().build().service();
+//! let server = TranscodeLayer::new(Rules::api_gateway()).layer(routes);
+//! let mut client = ApiGatewayServiceClient::new(Rest::new(Rules::api_gateway(), server));
+//!
+//! let parent = "projects/p/locations/global".to_owned();
+//! let page = client.list_apis(ListApisRequest { parent, ..Default::default() }).await?;
+//! assert!(page.into_inner().apis.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
+mod client;
+mod config;
 mod descriptor;
+mod elements;
+mod error_body;
+mod frames;
 mod json;
-mod reply;
-mod request;
+mod route;
+mod rule;
+mod rules;
 mod schema;
+mod server;
+mod status;
 mod template;
 
+pub use client::Rest;
 pub use json::JsonOptions;
-pub(crate) use reply::reply;
-pub(crate) use request::{Request, request};
+pub use rules::{Rules, RulesBuilder};
 pub use schema::Schema;
-
-use std::sync::LazyLock;
+pub use server::{Transcode, TranscodeLayer};
 
 use prost::{Message, Name};
 
 use crate::error::Error;
-use crate::proto;
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    Schema::new(proto::FILE_DESCRIPTOR_SET).expect("the descriptor set is embedded at build time")
-});
-
-/// The proto3 JSON text of a message of [`proto`], its `Any`s unfolded.
+/// The proto3 JSON text of a message of [`proto`](crate::proto), its `Any`s unfolded.
 ///
 /// ```
 /// use apigateway_grpc::proto::google::longrunning::Operation;
@@ -38,16 +67,15 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 ///
 /// If the message has no JSON form, as with a timestamp beyond the year 9999 or too deep a nesting.
 pub fn to_json<M: Message + Name>(message: &M) -> Result<String, Error> {
-    let name = M::full_name();
-    let fault = |why: String| Error::message(format!("a {name} has no JSON form: {why}"));
-    let id = SCHEMA
-        .find(&name)
-        .ok_or_else(|| fault("its type is unknown".to_owned()))?;
-    json::write(
-        &SCHEMA,
-        id,
-        &message.encode_to_vec(),
-        json::JsonOptions::default(),
-    )
-    .map_err(fault)
+    let rules = Rules::api_gateway();
+    let wire = message.encode_to_vec();
+    rules
+        .schema()
+        .wire_to_json(&M::full_name(), &wire, JsonOptions::default())
 }
+
+/// The messages of our own protos, for the tests of the JSON engine.
+#[cfg(test)]
+static SCHEMA: std::sync::LazyLock<Schema> = std::sync::LazyLock::new(|| {
+    Schema::new(crate::proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
+});

@@ -200,7 +200,7 @@ impl Schema {
         options: JsonOptions,
     ) -> Result<String, Error> {
         json::write(self, self.known(message)?, wire, options)
-            .map_err(|why| Error::message(format!("this {message} has no JSON form: {why}")))
+            .map_err(|why| Error::message(format!("a {message} has no JSON form: {why}")))
     }
 
     fn known(&self, message: &str) -> Result<MessageId, Error> {

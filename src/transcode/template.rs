@@ -11,23 +11,15 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// A parsed template, such as `/v1/{name=projects/*/locations/*}/apis`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Template {
-    parts: Vec<Part>,
+pub(super) struct Template {
+    pub(super) segments: Vec<Segment>,
+    pub(super) variables: Vec<Variable>,
     /// What follows the path after a colon, such as `cancel`.
-    verb: Option<String>,
+    pub(super) verb: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Plain(Segment),
-    Variable {
-        field: String,
-        pattern: Vec<Segment>,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
     Literal(String),
     /// `*`: one segment.
     One,
@@ -35,99 +27,116 @@ enum Segment {
     Rest,
 }
 
+/// A run of segments that is a field's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Variable {
+    /// The path of the field, such as `gateway.name`.
+    pub(super) field: String,
+    /// From this segment.
+    pub(super) begin: usize,
+    /// Up to, and without, this one.
+    pub(super) end: usize,
+}
+
 impl Template {
     /// # Errors
     ///
     /// If the text is not of the grammar; the message says where.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let fault = |why: &str| format!("path template `{text}`: {why}");
-        let mut rest = text
-            .strip_prefix('/')
-            .ok_or_else(|| fault("it does not begin with `/`"))?;
-        let mut parts = Vec::new();
-        let verb = loop {
-            let (part, after) = part(rest).map_err(|why| fault(&why))?;
-            parts.push(part);
-            match after.split_at_checked(1) {
-                None => break None,
-                Some(("/", after)) => rest = after,
-                Some((":", verb)) if is_literal(verb) => break Some(verb.to_owned()),
-                Some(_) => return Err(fault("a segment is followed by neither `/` nor a verb")),
-            }
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut rest = text.strip_prefix('/').ok_or("it does not begin with `/`")?;
+        let mut template = Self {
+            segments: Vec::new(),
+            variables: Vec::new(),
+            verb: None,
         };
-        let segments = parts.iter().flat_map(|part| match part {
-            Part::Plain(segment) => std::slice::from_ref(segment),
-            Part::Variable { pattern, .. } => pattern,
-        });
-        if segments
-            .rev()
-            .skip(1)
-            .any(|segment| *segment == Segment::Rest)
-        {
-            return Err(fault("`**` is not the last segment"));
+        loop {
+            let after = template.part(rest)?;
+            match after.split_at_checked(1) {
+                None => break,
+                Some(("/", after)) => rest = after,
+                Some((":", verb)) if is_literal(verb) => {
+                    template.verb = Some(verb.to_owned());
+                    break;
+                }
+                Some(_) => {
+                    return Err("a segment is followed by neither `/` nor a verb".to_owned());
+                }
+            }
         }
-        Ok(Self { parts, verb })
+        let (_, before_last) = template.segments.split_last().ok_or("it is empty")?;
+        if before_last.contains(&Segment::Rest) {
+            return Err("`**` is not the last segment".to_owned());
+        }
+        Ok(template)
     }
 
-    /// The field paths of the variables.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Variable { field, .. } => Some(field.as_str()),
-            Part::Plain(_) => None,
-        })
+    /// Reads a segment or a variable, and gives what follows.
+    fn part<'a>(&mut self, text: &'a str) -> Result<&'a str, String> {
+        let Some(inner) = text.strip_prefix('{') else {
+            let end = text.find(['/', ':', '{', '}']).unwrap_or(text.len());
+            let (segment, rest) = text.split_at(end);
+            self.segments.push(parse_segment(segment)?);
+            return Ok(rest);
+        };
+        let (variable, rest) = inner.split_once('}').ok_or("a brace is not closed")?;
+        let (field, pattern) = variable.split_once('=').unwrap_or((variable, "*"));
+        if !field.split('.').all(is_identifier) {
+            return Err(format!("`{field}` is not a field path"));
+        }
+        if self.variables.iter().any(|known| known.field == field) {
+            return Err(format!("`{field}` stands in it twice"));
+        }
+        let begin = self.segments.len();
+        for segment in pattern.split('/') {
+            self.segments.push(parse_segment(segment)?);
+        }
+        self.variables.push(Variable {
+            field: field.to_owned(),
+            begin,
+            end: self.segments.len(),
+        });
+        Ok(rest)
     }
 
-    /// The path for the values of the variables.
+    /// The path for the values of the variables, which come in their order.
     ///
     /// # Errors
     ///
     /// If a value does not fit its variable; the message names the field.
-    pub(crate) fn expand(&self, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-        let mut path = String::new();
-        for part in &self.parts {
+    pub(super) fn expand<'v>(
+        &self,
+        mut value: impl FnMut(usize) -> Result<std::borrow::Cow<'v, str>, String>,
+        path: &mut String,
+    ) -> Result<(), String> {
+        let mut at = 0;
+        let mut variables = self.variables.iter().enumerate();
+        let mut next = variables.next();
+        while at < self.segments.len() {
             path.push('/');
-            match part {
-                Part::Plain(Segment::Literal(literal)) => path.push_str(literal),
+            match (next, &self.segments[at]) {
+                (Some((index, variable)), _) if variable.begin == at => {
+                    let pattern = &self.segments[variable.begin..variable.end];
+                    let field = &variable.field;
+                    value(index)
+                        .and_then(|value| expand(&value, pattern, path))
+                        .map_err(|why| format!("`{field}` {why}"))?;
+                    at = variable.end;
+                    next = variables.next();
+                }
+                (_, Segment::Literal(literal)) => {
+                    path.push_str(literal);
+                    at += 1;
+                }
                 // A bare wildcard stands for nothing that a client could fill in.
-                Part::Plain(_) => {
-                    return Err("the template has a wildcard without a field".to_owned());
-                }
-                Part::Variable { field, pattern } => {
-                    let value = value(field).unwrap_or_default();
-                    expand(&value, pattern, &mut path).map_err(|why| format!("`{field}` {why}"))?;
-                }
+                _ => return Err("the template has a wildcard without a field".to_owned()),
             }
         }
         if let Some(verb) = &self.verb {
             path.push(':');
             path.push_str(verb);
         }
-        Ok(path)
+        Ok(())
     }
-}
-
-fn part(text: &str) -> Result<(Part, &str), String> {
-    let Some(inner) = text.strip_prefix('{') else {
-        let end = text.find(['/', ':', '{', '}']).unwrap_or(text.len());
-        let (segment, rest) = text.split_at(end);
-        return Ok((Part::Plain(parse_segment(segment)?), rest));
-    };
-    let (variable, rest) = inner.split_once('}').ok_or("a brace is not closed")?;
-    let (field, pattern) = variable.split_once('=').unwrap_or((variable, "*"));
-    if !field.split('.').all(is_identifier) {
-        return Err(format!("`{field}` is not a field path"));
-    }
-    let pattern = pattern
-        .split('/')
-        .map(parse_segment)
-        .collect::<Result<_, _>>()?;
-    Ok((
-        Part::Variable {
-            field: field.to_owned(),
-            pattern,
-        },
-        rest,
-    ))
 }
 
 fn parse_segment(text: &str) -> Result<Segment, String> {
@@ -162,35 +171,40 @@ fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), Str
     if value.chars().any(char::is_control) {
         return Err("has a control character".to_owned());
     }
+    // A slash within the value of a single segment is encoded, elsewhere it parts segments.
+    if let [Segment::One] = pattern {
+        return encode(value, path);
+    }
     let shape = || format!("is not of the form `{}`", show(pattern));
-    let [Segment::One] = pattern else {
-        let mut values = value.split('/');
-        for (index, segment) in pattern.iter().enumerate() {
-            if index > 0 {
-                path.push('/');
+    let mut values = value.split('/');
+    for (index, segment) in pattern.iter().enumerate() {
+        let value = match (segment, values.next()) {
+            (Segment::Rest, None) => {
+                // `**` stands for no segment too, and takes its slash with it.
+                path.pop();
+                break;
             }
-            match segment {
-                Segment::Literal(literal) if values.next() == Some(literal) => {
-                    path.push_str(literal)
-                }
-                Segment::Literal(_) => return Err(shape()),
-                Segment::One => encode(values.next().ok_or_else(shape)?, path)?,
-                Segment::Rest => {
-                    encode(values.next().ok_or_else(shape)?, path)?;
-                    for value in values.by_ref() {
-                        path.push('/');
-                        encode(value, path)?;
-                    }
-                }
-            }
-        }
-        return if values.next().is_none() {
-            Ok(())
-        } else {
-            Err(shape())
+            (_, None) => return Err(shape()),
+            (Segment::Literal(literal), Some(value)) if value != literal => return Err(shape()),
+            (_, Some(value)) => value,
         };
-    };
-    encode(value, path)
+        match segment {
+            Segment::Literal(literal) => path.push_str(literal),
+            _ => encode(value, path)?,
+        }
+        if *segment == Segment::Rest {
+            for value in values.by_ref() {
+                path.push('/');
+                encode(value, path)?;
+            }
+        } else if index + 1 < pattern.len() {
+            path.push('/');
+        }
+    }
+    match values.next() {
+        None => Ok(()),
+        Some(_) => Err(shape()),
+    }
 }
 
 /// A server or a proxy may resolve `.` and `..` even where they came encoded, so no name has them.
@@ -219,9 +233,11 @@ mod tests {
     use super::*;
 
     fn path(template: &str, value: &str) -> Result<String, String> {
+        let mut path = String::new();
         Template::parse(template)
             .expect("a template")
-            .expand(|_| Some(value.to_owned()))
+            .expand(|_| Ok(value.into()), &mut path)
+            .map(|()| path)
     }
 
     #[test]
@@ -238,6 +254,9 @@ mod tests {
                 "/v1/projects/a%3Ab%20c:cancel",
             ),
             ("/v1/{name=a/**}", "a/b/c", "/v1/a/b/c"),
+            ("/v1/{name=a/**}:go", "a", "/v1/a:go"),
+            ("/v1/{name=**}", "a/b", "/v1/a/b"),
+            ("/{a.b}", "x", "/x"),
             ("/v1/{id}/x", "a/é", "/v1/a%2F%C3%A9/x"),
             (
                 "/v1/{name=projects/*}",
@@ -280,6 +299,10 @@ mod tests {
             "/a b",
             "/a:",
             "/{a}b",
+            "/{a}/{a}",
+            "/a/**/b",
+            "/a:b:c",
+            "/{a={b}}",
         ] {
             assert!(Template::parse(text).is_err(), "{text:?}");
         }

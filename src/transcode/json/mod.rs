@@ -70,10 +70,20 @@ pub(crate) fn read(
 ) -> Result<Vec<u8>, String> {
     // Mostly the wire has two thirds of the text's length.
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 16);
+    read_onto(schema, id, text, options, &mut out).map(|()| out)
+}
+
+/// As [`read`], after what is in the buffer already.
+pub(crate) fn read_onto(
+    schema: &Schema,
+    id: MessageId,
+    text: &[u8],
+    options: JsonOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
     read::Reader::new(schema, options)
-        .whole(text, id, &mut out)
-        .map_err(|fault| fault.to_string())?;
-    Ok(out)
+        .whole(text, id, out)
+        .map_err(|fault| fault.to_string())
 }
 
 /// The JSON text of wire bytes.

@@ -1,0 +1,53 @@
+//! A reply without its `content-encoding`.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use tonic::Status;
+
+/// The body as it was before it was compressed, if that was by gzip, as we ask.
+///
+/// # Errors
+///
+/// If it is broken, larger than `most` bytes, or of another encoding.
+pub(super) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Status> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    match encoding.map(HeaderValue::as_bytes) {
+        None | Some(b"" | b"identity") => Ok(body),
+        Some(b"gzip" | b"x-gzip") => {
+            let mut out = Vec::new();
+            let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+            let mut decoder = flate2::read::MultiGzDecoder::new(&body[..]).take(bound);
+            decoder.read_to_end(&mut out).map_err(|error| {
+                Status::internal(format!("the reply's gzip is broken: {error}"))
+            })?;
+            if out.len() > most {
+                Err(too_large(most))
+            } else {
+                Ok(out.into())
+            }
+        }
+        Some(other) => Err(unknown(other)),
+    }
+}
+
+/// Refuses a stream of replies that is compressed, which was not asked for.
+pub(super) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    match encoding.map(HeaderValue::as_bytes) {
+        None | Some(b"" | b"identity") => Ok(()),
+        Some(other) => Err(unknown(other)),
+    }
+}
+
+fn unknown(encoding: &[u8]) -> Status {
+    let name = String::from_utf8_lossy(encoding);
+    Status::internal(format!(
+        "the reply has the content encoding `{name}`, which was not asked for"
+    ))
+}
+
+pub(super) fn too_large(most: usize) -> Status {
+    Status::resource_exhausted(format!("the reply is larger than {most} bytes"))
+}

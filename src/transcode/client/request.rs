@@ -1,0 +1,168 @@
+//! A gRPC request as an HTTP one.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method as Verb};
+use tonic::Status;
+
+use super::super::json::{self, JsonOptions};
+use super::super::rule::{Body, Bound, Rule};
+use super::super::rules::{Method, Rules};
+use super::super::schema::Kind;
+use crate::wire;
+
+/// The HTTP form of a request.
+#[derive(Debug)]
+pub(super) struct Request<'r> {
+    /// The rule that it is made by, which tells how to read its reply.
+    pub(super) rule: &'r Rule,
+    pub(super) verb: Verb,
+    /// Path and query, encoded.
+    pub(super) target: PathAndQuery,
+    /// `None` for a request without a body.
+    pub(super) body: Option<Content>,
+}
+
+/// A body and its media type.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) media: HeaderValue,
+    pub(super) bytes: Bytes,
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+impl<'r> Request<'r> {
+    /// Maps an encoded request by the first of the method's rules that it fits.
+    ///
+    /// # Errors
+    ///
+    /// UNIMPLEMENTED for a method without a route; INVALID_ARGUMENT if no rule fits, with those tried.
+    pub(super) fn new(
+        rules: &'r Rules,
+        method: &'r Method,
+        message: &[u8],
+        options: JsonOptions,
+    ) -> Result<Self, Status> {
+        if method.rules.is_empty() {
+            let path = &method.path;
+            let text = format!("{path} has no HTTP route, it needs gRPC");
+            return Err(Status::unimplemented(text));
+        }
+        let mut tried = Vec::new();
+        for rule in &method.rules {
+            match by_rule(rules, method, rule, message, options) {
+                Ok(request) => return Ok(request),
+                Err(why) => tried.push(format!("{}: {why}", rule.text)),
+            }
+        }
+        Err(Status::invalid_argument(format!(
+            "the request fits no HTTP route: {}",
+            tried.join("; ")
+        )))
+    }
+}
+
+fn by_rule<'r>(
+    rules: &Rules,
+    method: &Method,
+    rule: &'r Rule,
+    message: &[u8],
+    options: JsonOptions,
+) -> Result<Request<'r>, String> {
+    let schema = rules.schema();
+    let verb = rule.verb.clone().ok_or("it names no HTTP method")?;
+    let mut target = String::with_capacity(message.len() + 64);
+    let value = |index: usize| value(rules, &rule.variables[index], message);
+    rule.template.expand(value, &mut target)?;
+    let mut rest = Cow::Borrowed(message);
+    for path in &rule.strip {
+        rest = wire::without(&rest, path)
+            .ok_or("the request is malformed")?
+            .into();
+    }
+    let content = |json: String| {
+        Some(Content {
+            media: JSON,
+            bytes: json.into(),
+        })
+    };
+    let body = match rule.body {
+        Body::None => None,
+        Body::All => content(json::write(schema, method.input, &rest, options)?),
+        Body::Field(place) => {
+            let field = &schema.message(method.input).fields[place];
+            // A message that is not there has no body: `{}` would be one that is empty.
+            if field.presence && !wire::has(message, field.number) {
+                None
+            } else {
+                content(json::write_field(schema, field, message, options)?)
+            }
+        }
+        Body::Raw(None) => raw(message)?,
+        Body::Raw(Some(number)) => match wire::bytes(message, number) {
+            Some(content) => raw(content)?,
+            None => None,
+        },
+    };
+    if !matches!(rule.body, Body::All | Body::Raw(None)) {
+        let query = json::query(schema, method.input, &rest, &rule.skip)?;
+        if !query.is_empty() {
+            target.push('?');
+            target.push_str(&query);
+        }
+    }
+    let target = PathAndQuery::from_maybe_shared(Bytes::from(target))
+        .map_err(|error| format!("it has no address: {error}"))?;
+    Ok(Request {
+        rule,
+        verb,
+        target,
+        body,
+    })
+}
+
+/// The text of a field that the path has.
+fn value<'m>(rules: &Rules, bound: &Bound, message: &'m [u8]) -> Result<Cow<'m, str>, String> {
+    let schema = rules.schema();
+    let field = &schema.message(bound.parent).fields[bound.place];
+    if field.kind == Kind::String {
+        return Ok(wire::text(message, &bound.numbers)
+            .unwrap_or_default()
+            .into());
+    }
+    let (_, above) = bound.numbers.split_last().ok_or("has no field")?;
+    let mut parent = Some(message);
+    for number in above {
+        parent = parent.and_then(|message| wire::bytes(message, *number));
+    }
+    let parent = parent.unwrap_or_default();
+    match json::plain(schema, field, parent)? {
+        Some(text) => Ok(text.into()),
+        None if field.presence || field.kind == Kind::Bytes => Ok("".into()),
+        // A number that is not there is zero.
+        None => {
+            let zero = json::write_field(schema, field, parent, JsonOptions::default())?;
+            Ok(zero.trim_matches('"').to_owned().into())
+        }
+    }
+}
+
+/// The data of a `google.api.HttpBody`, as it is.
+fn raw(message: &[u8]) -> Result<Option<Content>, String> {
+    let media = wire::text(message, &[1]).unwrap_or_default();
+    let media = if media.is_empty() {
+        "application/octet-stream"
+    } else {
+        media
+    };
+    if wire::bytes(message, 3).is_some() {
+        return Err("an HttpBody with extensions has no place for them in HTTP".to_owned());
+    }
+    Ok(Some(Content {
+        media: HeaderValue::from_str(media).map_err(|_| format!("`{media}` is no content type"))?,
+        bytes: Bytes::copy_from_slice(wire::bytes(message, 2).unwrap_or_default()),
+    }))
+}

@@ -1,0 +1,149 @@
+//! A stream of replies: an HTTP body of JSON texts, read as gRPC frames while it comes in.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body::{Body, Frame};
+use tonic::Status;
+
+use super::super::elements::Elements;
+use super::super::frames;
+use super::super::json::JsonOptions;
+use super::super::rule::Response;
+use super::super::rules::Rules;
+use super::reply::{self, Reading};
+use crate::failure::Failure;
+
+pub(super) const LINES: &str = "application/x-ndjson";
+
+/// The gRPC body of a streamed HTTP reply.
+#[derive(Debug)]
+pub(super) struct Stream<B> {
+    body: B,
+    rules: Rules,
+    /// The gRPC path of the method, and the place of its rule.
+    path: String,
+    rule: usize,
+    options: JsonOptions,
+    headers: HeaderMap,
+    elements: Elements,
+    /// Whether the last text has been taken.
+    ended: bool,
+    /// Whether the trailers have been told, or a failure.
+    done: bool,
+}
+
+impl<B> Stream<B> {
+    pub(super) fn new(reading: Reading<'_>, headers: HeaderMap, body: B, most: usize) -> Self {
+        let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let lines = media.is_some_and(|media| media.starts_with(LINES.as_bytes()));
+        let rules = &reading.method.rules;
+        let rule = rules
+            .iter()
+            .position(|rule| std::ptr::eq(rule, reading.rule));
+        Self {
+            body,
+            rules: reading.rules.clone(),
+            path: reading.method.path.clone(),
+            rule: rule.unwrap_or_default(),
+            options: reading.options,
+            headers,
+            elements: Elements::new(lines, most),
+            ended: false,
+            done: false,
+        }
+    }
+
+    fn reading(&self) -> Option<Reading<'_>> {
+        let method = self.rules.method(&self.path)?;
+        Some(Reading {
+            rules: &self.rules,
+            method,
+            rule: method.rules.get(self.rule)?,
+            options: self.options,
+        })
+    }
+
+    /// The frame of a text, or the status of the error that it is.
+    fn frame(&self, text: &[u8]) -> Result<Bytes, Status> {
+        let unknown = || Status::internal("the method is not among the rules");
+        let reading = self.reading().ok_or_else(unknown)?;
+        if reply::is_error(text) {
+            return Err(reading.failure(StatusCode::OK, &HeaderMap::new(), text));
+        }
+        reading.message(text)
+    }
+
+    /// A piece of an `HttpBody`, which is no JSON.
+    fn raw(&self) -> Option<Option<u32>> {
+        match self.reading()?.rule.response {
+            Response::Raw(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The last text, if there is one, and then the trailers.
+    fn end(&mut self) -> Result<Frame<Bytes>, Status> {
+        if !self.ended && self.raw().is_none() {
+            self.ended = true;
+            let last = self.elements.end().map_err(Status::internal)?;
+            if let Some(text) = last {
+                return self.frame(&text).map(Frame::data);
+            }
+        }
+        let mut trailers = HeaderMap::new();
+        trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+        Ok(Frame::trailers(trailers))
+    }
+}
+
+impl<B> Stream<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame<Bytes>, Status>> {
+        loop {
+            if let Some(text) = self.elements.next().map_err(Status::internal)? {
+                return Poll::Ready(self.frame(&text).map(Frame::data));
+            }
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+                return Poll::Ready(self.end());
+            };
+            let frame = frame.map_err(|error| Failure::status(error.into()))?;
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            match self.raw() {
+                None => self.elements.push(&piece),
+                Some(number) => {
+                    let message = reply::raw(number, &self.headers, &piece);
+                    return Poll::Ready(frames::frame(message).map(Frame::data));
+                }
+            }
+        }
+    }
+}
+
+impl<B> Body for Stream<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(self.poll(cx));
+        self.done = frame.as_ref().map_or(true, Frame::is_trailers);
+        Poll::Ready(Some(frame))
+    }
+}

@@ -1,0 +1,248 @@
+//! Errors as Google's REST services tell them, read and written.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+use prost::Message as _;
+use prost_types::Any;
+use serde_json::Value;
+use tonic::{Code, Status};
+use tonic_types::pb;
+
+use super::json::{JsonOptions, quoted};
+use super::rules::Rules;
+use super::schema::Schema;
+use super::status::{code_by_http, code_by_name, screaming};
+
+/// The longest `google.protobuf.Duration`.
+const LONGEST: prost_types::Duration = prost_types::Duration {
+    seconds: 315_576_000_000,
+    nanos: 0,
+};
+
+const ANY: &str = "google.protobuf.Any";
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+/// The status of one of the three shapes of an error body: `{"error": {…}}` with details or with
+/// `errors`, and the bare `{"code", "message", "details"}`; the first may stand in an array.
+pub(super) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json: Value) -> Status {
+    let json = match json {
+        Value::Array(mut items) if !items.is_empty() => items.swap_remove(0),
+        other => other,
+    };
+    let (body, wrapped) = match json.get("error") {
+        Some(error) if error.is_object() => (error, true),
+        _ => (&json, false),
+    };
+    let named = body["status"].as_str().and_then(code_by_name);
+    // The bare shape has the gRPC number; the wrapped one repeats the HTTP status.
+    let numbered = body["code"]
+        .as_i64()
+        .filter(|code| !wrapped && (1..=16).contains(code));
+    let numbered = numbered
+        .and_then(|code| i32::try_from(code).ok())
+        .map(Code::from_i32);
+    let code = named
+        .or(numbered)
+        .filter(|code| *code != Code::Ok)
+        .unwrap_or_else(|| code_by_http(http));
+    let text = body["message"]
+        .as_str()
+        .or_else(|| json["error"].as_str())
+        .or_else(|| json["error_description"].as_str());
+    let message = text.map_or_else(|| format!("HTTP {}", http.as_u16()), str::to_owned);
+    // One that cannot be read hides no other.
+    let details = body["details"].as_array().into_iter().flatten();
+    let details = details.filter_map(|detail| read_detail(schema, detail));
+    with_details(code, message, details.collect(), headers)
+}
+
+fn read_detail(schema: &Schema, detail: &Value) -> Option<Any> {
+    let url = detail["@type"].as_str().unwrap_or_default();
+    let text = detail.to_string();
+    let wire = knowing(schema, url, |schema| {
+        schema.json_to_wire(ANY, text.as_bytes(), JsonOptions::default())
+    });
+    Any::decode(wire.ok()?.as_slice()).ok()
+}
+
+/// Reads or writes an error detail by the given set, or by ours, which has the details that every
+/// service may use, where that set does not know it.
+fn knowing<T>(schema: &Schema, url: &str, by: impl Fn(&Schema) -> T) -> T {
+    let name = url.rsplit('/').next().unwrap_or_default();
+    if schema.find(name).is_some() && schema.find(ANY).is_some() {
+        by(schema)
+    } else {
+        by(Rules::api_gateway().schema())
+    }
+}
+
+/// A status with its details, and with a `Retry-After` as one of them.
+pub(super) fn with_details(
+    code: Code,
+    message: String,
+    mut details: Vec<Any>,
+    headers: &HeaderMap,
+) -> Status {
+    if let Some(delay) = retry_after(headers, SystemTime::now())
+        && !details.iter().any(|detail| detail.type_url == RETRY_INFO)
+    {
+        let delay = prost_types::Duration::try_from(delay).unwrap_or(LONGEST);
+        let info = pb::RetryInfo {
+            retry_delay: Some(delay),
+        };
+        details.push(Any {
+            type_url: RETRY_INFO.to_owned(),
+            value: info.encode_to_vec(),
+        });
+    }
+    if details.is_empty() {
+        return Status::new(code, message);
+    }
+    let whole = pb::Status {
+        code: code as i32,
+        message: message.clone(),
+        details,
+    };
+    Status::with_details(code, message, whole.encode_to_vec().into())
+}
+
+/// RFC 9110 §10.2.3: seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// The error body of a status, `{"error": {…}}`, with the HTTP status that it goes with.
+pub(super) fn write(
+    schema: &Schema,
+    http: StatusCode,
+    status: &Status,
+    options: JsonOptions,
+) -> String {
+    let http = http.as_u16();
+    let message = quoted(status.message());
+    let name = screaming(status.code());
+    let mut out = format!(r#"{{"error":{{"code":{http},"message":{message},"status":"{name}""#);
+    let mut separator = ",\"details\":[";
+    for detail in details(status) {
+        let any = detail.encode_to_vec();
+        let json = knowing(schema, &detail.type_url, |schema| {
+            schema.wire_to_json(ANY, &any, options)
+        });
+        if let Ok(json) = json {
+            out.push_str(separator);
+            out.push_str(&json);
+            separator = ",";
+        }
+    }
+    out.push_str(if separator == "," { "]}}" } else { "}}" });
+    out
+}
+
+/// What `RetryInfo` says, as the seconds of a `Retry-After`.
+pub(super) fn retry_delay(status: &Status) -> Option<u64> {
+    let info = details(status)
+        .into_iter()
+        .find(|detail| detail.type_url == RETRY_INFO)?;
+    let delay = pb::RetryInfo::decode(info.value.as_slice())
+        .ok()?
+        .retry_delay?;
+    let delay = Duration::try_from(delay).ok()?;
+    Some(delay.as_secs() + u64::from(delay.subsec_nanos() > 0))
+}
+
+fn details(status: &Status) -> Vec<Any> {
+    // Details that are no `google.rpc.Status` are none.
+    pb::Status::decode(status.details()).map_or_else(|_| Vec::new(), |whole| whole.details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::http_by_code;
+    use super::*;
+
+    fn round(status: &Status) -> Status {
+        let rules = Rules::api_gateway();
+        let http = http_by_code(status.code());
+        let json = write(rules.schema(), http, status, JsonOptions::default());
+        let json = serde_json::from_str(&json).expect("it is JSON");
+        read(rules.schema(), http, &HeaderMap::new(), json)
+    }
+
+    #[test]
+    fn a_status_is_read_back_as_it_was_written() {
+        let details = [
+            Any::from_msg(&prost_types::Duration {
+                seconds: 1,
+                nanos: 5,
+            })
+            .expect("it encodes"),
+            Any {
+                type_url: RETRY_INFO.to_owned(),
+                value: Vec::new(),
+            },
+        ];
+        for code in (1..=16).map(Code::from_i32) {
+            let text = "with \"quotes\", é and\nlines".to_owned();
+            for count in 0..=2 {
+                let status = with_details(
+                    code,
+                    text.clone(),
+                    details[..count].to_vec(),
+                    &HeaderMap::new(),
+                );
+                let back = round(&status);
+                assert_eq!(back.code(), code);
+                assert_eq!(back.message(), text);
+                assert_eq!(back.details(), status.details());
+            }
+        }
+    }
+
+    #[test]
+    fn a_detail_of_an_unknown_type_is_told_as_it_is_and_hides_no_other() {
+        let unknown = Any {
+            type_url: "example.com/un.Known".to_owned(),
+            value: vec![1, 2],
+        };
+        let retry = Any {
+            type_url: RETRY_INFO.to_owned(),
+            value: Vec::new(),
+        };
+        let whole = vec![unknown, retry];
+        let status = with_details(Code::Aborted, "x".to_owned(), whole, &HeaderMap::new());
+        let rules = Rules::api_gateway();
+        let http = StatusCode::CONFLICT;
+        let json = write(rules.schema(), http, &status, JsonOptions::default());
+        let expected = r#""details":[{"@type":"example.com/un.Known","value":"AQI="},{"@type":"type.googleapis.com/google.rpc.RetryInfo"}]}}"#;
+        assert!(json.ends_with(expected), "{json}");
+    }
+
+    #[test]
+    fn retry_info_is_a_retry_after_in_whole_seconds() {
+        let retry = |nanos| {
+            let info = pb::RetryInfo {
+                retry_delay: Some(prost_types::Duration { seconds: 2, nanos }),
+            };
+            let any = Any {
+                type_url: RETRY_INFO.to_owned(),
+                value: info.encode_to_vec(),
+            };
+            let status = with_details(
+                Code::Unavailable,
+                String::new(),
+                vec![any],
+                &HeaderMap::new(),
+            );
+            retry_delay(&status)
+        };
+        assert_eq!(retry(0), Some(2));
+        assert_eq!(retry(1), Some(3));
+        assert_eq!(retry_delay(&Status::unavailable("")), None);
+    }
+}

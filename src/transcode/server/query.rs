@@ -1,0 +1,199 @@
+//! The query of a request: fields of the message, and the system parameters of Google's APIs.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::{HeaderName, HeaderValue, header};
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use super::super::json;
+use super::super::rule::Rule;
+use super::super::schema::{Field, Kind, MessageId, Repeat, Schema, Shape};
+use super::path::decode;
+
+/// What a query says.
+#[derive(Debug, Default)]
+pub(super) struct Query {
+    /// The fields, as they stand on the wire.
+    pub(super) wire: Vec<u8>,
+    pub(super) enums_as_numbers: bool,
+    /// System parameters that are headers of a gRPC request.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What has been set, so that nothing is set twice.
+#[derive(Default)]
+struct Seen {
+    fields: BTreeSet<Vec<u32>>,
+    /// The field that is set of a message's oneof.
+    oneofs: BTreeMap<(Vec<u32>, usize), u32>,
+}
+
+impl Query {
+    /// # Errors
+    ///
+    /// If a name is neither a field nor a system parameter, a field is bound by the path or the body, has
+    /// no form in a query or stands twice, or a value is none of its field.
+    pub(super) fn read(
+        schema: &Schema,
+        input: MessageId,
+        rule: &Rule,
+        text: &str,
+    ) -> Result<Self, String> {
+        let mut query = Self::default();
+        let mut seen = Seen::default();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (plus(name)?, plus(value)?);
+            // A field of the request is meant before a system parameter of the same name.
+            match fields(schema, input, &name) {
+                Ok(path) => query.field(schema, rule, &path, &value, &mut seen)?,
+                Err(why) if !query.system(&name, &value)? => return Err(why),
+                Err(_) => {}
+            }
+        }
+        Ok(query)
+    }
+
+    fn field(
+        &mut self,
+        schema: &Schema,
+        rule: &Rule,
+        path: &[&Field],
+        value: &str,
+        seen: &mut Seen,
+    ) -> Result<(), String> {
+        let numbers: Vec<u32> = path.iter().map(|field| field.number).collect();
+        let name = || dotted(path);
+        let bound = rule.variables.iter().any(|bound| bound.numbers == numbers);
+        if bound || rule.skip.contains(&numbers[0]) {
+            return Err(format!("`{}` stands in the path or the body", name()));
+        }
+        let repeated = path
+            .last()
+            .is_some_and(|field| field.repeat != Repeat::Once);
+        if !seen.fields.insert(numbers.clone()) && !repeated {
+            return Err(format!("`{}` stands twice", name()));
+        }
+        for (depth, field) in path.iter().enumerate() {
+            let Some(oneof) = field.oneof else { continue };
+            let key = (numbers[..depth].to_vec(), oneof);
+            if *seen.oneofs.entry(key).or_insert(field.number) != field.number {
+                let name = name();
+                return Err(format!(
+                    "`{name}` is one of several of which one is set already"
+                ));
+            }
+        }
+        bind(schema, path, value, &mut self.wire)
+    }
+
+    /// Whether the name is that of a system parameter
+    /// (<https://cloud.google.com/apis/docs/system-parameters>).
+    fn system(&mut self, name: &str, value: &str) -> Result<bool, String> {
+        let (marked, plain) = match name.strip_prefix('$') {
+            Some(plain) => (true, plain),
+            None => (false, name),
+        };
+        let header = match plain {
+            "alt" => {
+                let mut forms = value.split(';');
+                let json = forms.next().is_some_and(|form| matches!(form, "" | "json"));
+                let ints = forms.next();
+                if !json || !matches!(ints, None | Some("enum-encoding=int")) {
+                    return Err(format!("`{name}` is `{value}`, only JSON is served"));
+                }
+                self.enums_as_numbers = ints.is_some();
+                return Ok(true);
+            }
+            "key" => HeaderName::from_static("x-goog-api-key"),
+            "quotaUser" => HeaderName::from_static("x-goog-quota-user"),
+            "userProject" => HeaderName::from_static("x-goog-user-project"),
+            "fields" => HeaderName::from_static("x-goog-fieldmask"),
+            "access_token" | "oauth_token" => header::AUTHORIZATION,
+            "callback" | "prettyPrint" | "uploadType" | "upload_protocol" | ".xgafv" => {
+                return Ok(true);
+            }
+            _ => return Ok(marked),
+        };
+        let text = match header {
+            header::AUTHORIZATION => Cow::Owned(format!("Bearer {value}")),
+            _ => Cow::Borrowed(value),
+        };
+        // What it holds may be a secret, and is not told.
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| format!("`{name}` has a value that no header can hold"))?;
+        value.set_sensitive(true);
+        self.headers.push((header, value));
+        Ok(true)
+    }
+}
+
+/// In a query a plus is a blank, as HTML forms write it.
+fn plus(text: &str) -> Result<String, String> {
+    decode(&text.replace('+', "%20"), false).map(Cow::into_owned)
+}
+
+/// The fields that a dotted name leads through, by JSON names or proto names.
+///
+/// # Errors
+///
+/// If one is not there, or none can lead further.
+pub(super) fn fields<'s>(
+    schema: &'s Schema,
+    input: MessageId,
+    name: &str,
+) -> Result<Vec<&'s Field>, String> {
+    let mut message = Some(input);
+    let mut path: Vec<&Field> = Vec::new();
+    for part in name.split('.') {
+        let inner = message.ok_or_else(|| format!("`{name}` leads through a scalar"))?;
+        let of = schema.message(inner);
+        let found = of.field_named(part);
+        let (_, field) = found.ok_or_else(|| format!("{} has no field `{name}`", of.name))?;
+        message = match field.kind {
+            Kind::Message(inner)
+                if field.repeat == Repeat::Once && schema.message(inner).shape == Shape::Object =>
+            {
+                Some(inner)
+            }
+            _ => None,
+        };
+        path.push(field);
+    }
+    Ok(path)
+}
+
+/// Adds a field at any depth to the wire: messages that stand twice there are one.
+pub(super) fn bind(
+    schema: &Schema,
+    path: &[&Field],
+    value: &str,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let (field, above) = path.split_last().ok_or("a field has no name")?;
+    let mut wire = json::query_value(schema, field, value).map_err(|why| match above {
+        [] => why,
+        _ => format!("in `{}`: {why}", dotted(above)),
+    })?;
+    for message in above.iter().rev() {
+        let mut outer = Vec::with_capacity(wire.len() + 12);
+        if message.delimited {
+            encode_key(message.number, WireType::StartGroup, &mut outer);
+            outer.extend_from_slice(&wire);
+            encode_key(message.number, WireType::EndGroup, &mut outer);
+        } else {
+            encode_key(message.number, WireType::LengthDelimited, &mut outer);
+            encode_varint(wire.len() as u64, &mut outer);
+            outer.extend_from_slice(&wire);
+        }
+        wire = outer;
+    }
+    out.extend_from_slice(&wire);
+    Ok(())
+}
+
+fn dotted(path: &[&Field]) -> String {
+    let names: Vec<&str> = path.iter().map(|field| field.json.as_str()).collect();
+    names.join(".")
+}

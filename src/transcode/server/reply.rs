@@ -1,0 +1,259 @@
+//! A gRPC reply as an HTTP one.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+use super::super::error_body;
+use super::super::frames::Frames;
+use super::super::json::{self, JsonOptions};
+use super::super::route::Target;
+use super::super::rule::Response;
+use super::super::rules::Rules;
+use super::super::status::http_by_code;
+use super::stream::Stream;
+use crate::call::Reply;
+use crate::failure::Failure;
+use crate::{trailers, wire};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
+
+/// What a reply is told by.
+pub(super) struct Reading<'r> {
+    pub(super) rules: &'r Rules,
+    pub(super) target: Target,
+    pub(super) options: JsonOptions,
+    pub(super) most: usize,
+}
+
+/// What a gRPC body begins with.
+enum First {
+    Message(Bytes),
+    /// The status, without a message before it.
+    End(Status),
+}
+
+impl Reading<'_> {
+    pub(super) async fn reply<B>(&self, reply: http::Response<B>) -> Reply
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (mut head, mut body) = reply.into_parts();
+        if let Some(status) = Failure::not_grpc(&head) {
+            return self.failure(&status);
+        }
+        if let Some(status) = trailers::status(&mut head.headers)
+            && status.code() != Code::Ok
+        {
+            return self.failure(&status);
+        }
+        let mut frames = Frames::new(self.most);
+        let mut end = HeaderMap::new();
+        let first = match first(&mut body, &mut frames, &mut end).await {
+            Ok(First::Message(message)) => message,
+            Ok(First::End(status)) if status.code() != Code::Ok => return self.failure(&status),
+            // A stream may have no message.
+            Ok(First::End(_)) if self.streams() => {
+                return self.stream(head, None, body, frames);
+            }
+            Ok(First::End(_)) => {
+                return self.failure(&Status::internal("the reply has no message"));
+            }
+            Err(status) => return self.failure(&status),
+        };
+        if self.streams() {
+            return self.stream(head, Some(first), body, frames);
+        }
+        match self.finish(&mut body, &mut frames, &mut end).await {
+            Ok(()) => self.whole(head.headers, end, &first),
+            Err(status) => self.failure(&status),
+        }
+    }
+
+    fn streams(&self) -> bool {
+        self.rules.target(self.target).0.server_streaming
+    }
+
+    /// Reads a unary reply after its message: nothing but a status that is OK.
+    async fn finish<B>(
+        &self,
+        body: &mut B,
+        frames: &mut Frames,
+        end: &mut HeaderMap,
+    ) -> Result<(), Status>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        if !frames.is_empty() {
+            return Err(Status::internal("the reply has several messages"));
+        }
+        match first(body, frames, end).await? {
+            First::Message(_) => Err(Status::internal("the reply has several messages")),
+            First::End(status) if status.code() == Code::Ok => Ok(()),
+            First::End(status) => Err(status),
+        }
+    }
+
+    fn whole(&self, head: HeaderMap, end: HeaderMap, message: &[u8]) -> Reply {
+        match self.text(message) {
+            Ok((media, text)) => {
+                let mut reply = Reply::new(Body::new(Full::new(text)));
+                *reply.headers_mut() = headers(head, media);
+                let custom = end
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name?, value)));
+                for (name, value) in custom.filter(|(name, _)| !is_grpc(name)) {
+                    reply.headers_mut().append(name, value);
+                }
+                reply
+            }
+            Err(status) => self.failure(&status),
+        }
+    }
+
+    /// The body for a message, and its media type.
+    pub(super) fn text(&self, message: &[u8]) -> Result<(HeaderValue, Bytes), Status> {
+        let (method, rule) = self.rules.target(self.target);
+        let schema = self.rules.schema();
+        let content = match rule.response {
+            Response::Raw(None) => return Ok(raw(message)),
+            Response::Raw(Some(number)) => {
+                return Ok(raw(wire::bytes(message, number).unwrap_or_default()));
+            }
+            Response::All => json::write(schema, method.output, message, self.options),
+            Response::Field(place) => {
+                let field = &schema.message(method.output).fields[place];
+                json::write_field(schema, field, message, self.options)
+            }
+        };
+        let text = content.map_err(|why| {
+            let name = &schema.message(method.output).name;
+            Status::internal(format!("the {name} has no JSON form: {why}"))
+        })?;
+        Ok((JSON, text.into()))
+    }
+
+    fn stream<B>(&self, head: Parts, first: Option<Bytes>, body: B, frames: Frames) -> Reply
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let method = self.rules.target(self.target).0;
+        let media = match (self.is_raw(), &first) {
+            (true, Some(first)) => self.text(first).map_or(JSON, |(media, _)| media),
+            (false, _) if method.lines => HeaderValue::from_static("application/x-ndjson"),
+            _ => JSON,
+        };
+        let stream = Stream::new(self, first, body, frames);
+        let mut reply = Reply::new(Body::new(stream));
+        *reply.headers_mut() = headers(head.headers, media);
+        reply
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        matches!(self.rules.target(self.target).1.response, Response::Raw(_))
+    }
+
+    /// The answer for a status that is not OK.
+    pub(super) fn failure(&self, status: &Status) -> Reply {
+        let http = http_by_code(status.code());
+        let body = error_body::write(self.rules.schema(), http, status, self.options);
+        let mut reply = json(http, body);
+        if let Some(seconds) = error_body::retry_delay(status) {
+            reply
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        if status.code() == Code::Unauthenticated {
+            // RFC 9110 §11.6.1 asks for it.
+            let bearer = HeaderValue::from_static("Bearer");
+            reply.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        reply
+    }
+}
+
+/// An answer with a JSON body.
+pub(super) fn json(http: StatusCode, body: String) -> Reply {
+    let mut reply = Reply::new(Body::new(Full::new(body.into())));
+    *reply.status_mut() = http;
+    reply.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    reply
+}
+
+/// The next message of a body, or the status at its end.
+async fn first<B>(body: &mut B, frames: &mut Frames, end: &mut HeaderMap) -> Result<First, Status>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    loop {
+        if let Some(message) = frames.next()? {
+            return Ok(First::Message(message));
+        }
+        let Some(frame) = Pin::new(&mut *body).frame().await else {
+            let text = "the reply ended without a gRPC status";
+            return Ok(First::End(Status::internal(text)));
+        };
+        match frame
+            .map_err(|error| Failure::status(error.into()))?
+            .into_data()
+        {
+            Ok(piece) => frames.push(&piece),
+            Err(frame) => {
+                *end = frame.into_trailers().unwrap_or_default();
+                return Ok(First::End(status(end)));
+            }
+        }
+    }
+}
+
+/// The status of trailers.
+pub(super) fn status(trailers: &mut HeaderMap) -> Status {
+    let missing = || Status::internal("the reply ended without a gRPC status");
+    trailers::status(trailers).unwrap_or_else(missing)
+}
+
+fn headers(mut headers: HeaderMap, media: HeaderValue) -> HeaderMap {
+    let grpc: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_grpc(name))
+        .cloned()
+        .collect();
+    for name in grpc {
+        headers.remove(name);
+    }
+    headers.insert(header::CONTENT_TYPE, media);
+    headers
+}
+
+/// Whether a header is of gRPC, or of the framing that is left behind.
+fn is_grpc(name: &HeaderName) -> bool {
+    name.as_str().starts_with("grpc-")
+        || [
+            header::CONTENT_LENGTH,
+            header::CONTENT_TYPE,
+            header::TRAILER,
+        ]
+        .contains(name)
+}
+
+/// The data of a `google.api.HttpBody`, and its content type.
+fn raw(content: &[u8]) -> (HeaderValue, Bytes) {
+    let media = wire::text(content, &[1]).unwrap_or_default();
+    let media = HeaderValue::from_str(media)
+        .ok()
+        .filter(|media| !media.is_empty());
+    let unknown = HeaderValue::from_static("application/octet-stream");
+    let data = wire::bytes(content, 2).unwrap_or_default();
+    (media.unwrap_or(unknown), Bytes::copy_from_slice(data))
+}

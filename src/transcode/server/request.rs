@@ -1,0 +1,237 @@
+//! An HTTP request as a gRPC one.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode, Uri, Version, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use prost::encoding::{WireType, encode_key, encode_varint};
+use tonic::Status;
+use tonic::body::Body;
+
+use super::super::json::{self, JsonOptions};
+use super::super::route::{Route, Target};
+use super::super::rule::{Body as BodyForm, Rule};
+use super::super::rules::{Method, Rules};
+use super::super::status::http_by_code;
+use super::super::{error_body, frames};
+use super::query::{Query, bind, fields};
+use super::{path, reply};
+use crate::call::{Reply, Rpc};
+
+/// A call that an HTTP request makes.
+pub(super) struct Call {
+    pub(super) rpc: Rpc,
+    pub(super) target: Target,
+    pub(super) enums_as_numbers: bool,
+}
+
+/// Why there is no call, and the HTTP status for it.
+pub(super) struct Refusal {
+    status: Status,
+    http: StatusCode,
+    /// The HTTP methods that the path is there for.
+    allow: Vec<Verb>,
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self {
+            http: http_by_code(status.code()),
+            status,
+            allow: Vec::new(),
+        }
+    }
+}
+
+impl Refusal {
+    pub(super) fn reply(&self, rules: &Rules, options: JsonOptions) -> Reply {
+        let body = error_body::write(rules.schema(), self.http, &self.status, options);
+        let mut reply = reply::json(self.http, body);
+        let allow: Vec<&str> = self.allow.iter().map(Verb::as_str).collect();
+        if !allow.is_empty()
+            && let Ok(allow) = HeaderValue::from_str(&allow.join(", "))
+        {
+            reply.headers_mut().insert(header::ALLOW, allow);
+        }
+        reply
+    }
+}
+
+/// The gRPC request for an HTTP one.
+pub(super) async fn call(
+    rules: &Rules,
+    request: Rpc,
+    options: JsonOptions,
+    most: usize,
+) -> Result<Call, Refusal> {
+    let (head, body) = request.into_parts();
+    let (target, segments) = route(rules, &head)?;
+    let (method, rule) = rules.target(target);
+    if method.client_streaming {
+        let text = "the method streams its requests, which HTTP/JSON cannot: it needs gRPC";
+        return Err(Status::unimplemented(text).into());
+    }
+    let invalid = |why: String| Status::invalid_argument(why);
+    let body = read_body(&head.headers, body, most).await?;
+    let mut message = frames::buffer(body.len());
+    put_body(
+        rules,
+        method,
+        rule,
+        &head.headers,
+        &body,
+        options,
+        &mut message,
+    )
+    .map_err(invalid)?;
+    let text = head.uri.query().unwrap_or_default();
+    let query = Query::read(rules.schema(), method.input, rule, text).map_err(invalid)?;
+    message.extend_from_slice(&query.wire);
+    // The path comes last, since it is what holds.
+    for variable in &rule.template.variables {
+        let value = path::value(&rule.template, variable, &segments).map_err(invalid)?;
+        fields(rules.schema(), method.input, &variable.field)
+            .and_then(|path| bind(rules.schema(), &path, &value, &mut message))
+            .map_err(invalid)?;
+    }
+    let enums_as_numbers = query.enums_as_numbers;
+    drop(segments);
+    Ok(Call {
+        rpc: rpc(head, method, frames::frame(message)?, query.headers),
+        target,
+        enums_as_numbers,
+    })
+}
+
+fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), Refusal> {
+    let path = head.uri.path();
+    match rules.router().find(&head.method, path) {
+        Route::Found(target, segments) => Ok((target, segments)),
+        Route::Others(allow) => {
+            let text = format!("{path} is not there for {}", head.method);
+            Err(Refusal {
+                status: Status::unimplemented(text),
+                http: StatusCode::METHOD_NOT_ALLOWED,
+                allow,
+            })
+        }
+        Route::Nothing => {
+            let text = format!("no method is at {} {path}", head.method);
+            Err(Status::not_found(text).into())
+        }
+    }
+}
+
+async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Status> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+        let name = String::from_utf8_lossy(encoding.as_bytes());
+        let text = format!("the body has the content encoding `{name}`, which is not served");
+        return Err(Status::invalid_argument(text));
+    }
+    match Limited::new(body, most).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let text = format!("the body is larger than {most} bytes");
+            Err(Status::invalid_argument(text))
+        }
+        Err(error) => Err(Status::invalid_argument(format!(
+            "the body cannot be read: {error}"
+        ))),
+    }
+}
+
+/// Writes what of the message the body has. An empty body has nothing.
+fn put_body(
+    rules: &Rules,
+    method: &Method,
+    rule: &Rule,
+    headers: &HeaderMap,
+    body: &[u8],
+    options: JsonOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let schema = rules.schema();
+    let empty = body.iter().all(u8::is_ascii_whitespace);
+    match rule.body {
+        // Some clients send an empty object with every request.
+        BodyForm::None if empty || body.trim_ascii() == b"{}" => Ok(()),
+        BodyForm::None => Err(format!("`{}` takes no body", rule.text)),
+        BodyForm::Raw(number) => {
+            put_raw(number, headers, body, out);
+            Ok(())
+        }
+        _ if empty => Ok(()),
+        BodyForm::All => json::read_onto(schema, method.input, body, options, out),
+        BodyForm::Field(place) => {
+            let field = json::read_field(schema, method.input, place, body, options)?;
+            out.extend_from_slice(&field);
+            Ok(())
+        }
+    }
+}
+
+/// A body as the data of a `google.api.HttpBody`, which is the message or its field of a number.
+fn put_raw(number: Option<u32>, headers: &HeaderMap, body: &[u8], out: &mut Vec<u8>) {
+    let media = headers.get(header::CONTENT_TYPE);
+    let media = media
+        .and_then(|media| media.to_str().ok())
+        .unwrap_or_default();
+    let mut content = Vec::with_capacity(body.len() + media.len() + 12);
+    for (field, bytes) in [(1, media.as_bytes()), (2, body)] {
+        if !bytes.is_empty() {
+            encode_key(field, WireType::LengthDelimited, &mut content);
+            encode_varint(bytes.len() as u64, &mut content);
+            content.extend_from_slice(bytes);
+        }
+    }
+    if let Some(number) = number {
+        encode_key(number, WireType::LengthDelimited, out);
+        encode_varint(content.len() as u64, out);
+    }
+    out.extend_from_slice(&content);
+}
+
+fn rpc(
+    mut head: Parts,
+    method: &Method,
+    message: Bytes,
+    system: Vec<(HeaderName, HeaderValue)>,
+) -> Rpc {
+    head.method = Verb::POST;
+    head.version = Version::HTTP_2;
+    let mut uri = std::mem::take(&mut head.uri).into_parts();
+    uri.path_and_query = method.path.parse().ok();
+    // A method's path is one, whatever else the address has.
+    head.uri = Uri::from_parts(uri).unwrap_or_else(|_| method.path.parse().unwrap_or_default());
+    for name in [
+        header::HOST,
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::EXPECT,
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+        header::ACCEPT,
+        header::ACCEPT_ENCODING,
+    ] {
+        head.headers.remove(name);
+    }
+    for name in [
+        "keep-alive",
+        "proxy-connection",
+        "grpc-encoding",
+        "grpc-accept-encoding",
+    ] {
+        head.headers.remove(name);
+    }
+    let media = HeaderValue::from_static("application/grpc");
+    head.headers.insert(header::CONTENT_TYPE, media);
+    let trailers = HeaderValue::from_static("trailers");
+    head.headers.insert(header::TE, trailers);
+    for (name, value) in system {
+        // What the request says in a header of its own holds.
+        head.headers.entry(name).or_insert(value);
+    }
+    Rpc::from_parts(head, Body::new(Full::new(message)))
+}
