@@ -1,0 +1,231 @@
+//! The test service, a server that only tells what came, and a client of raw messages.
+
+use std::convert::Infallible;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use apigateway_grpc::tonic::body::Body;
+use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::transcode::{JsonOptions, Rules, Transcode, TranscodeLayer};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use prost_reflect::DescriptorPool;
+use tower::util::BoxCloneService;
+use tower::{Layer as _, Service as _, ServiceExt as _};
+
+pub(crate) type Rpc = http::Request<Body>;
+pub(crate) type Reply = http::Response<Body>;
+
+pub(crate) const SHELF: &str = "apigateway_grpc.test.shelf";
+
+/// The descriptor set of the test service, with its annotations.
+static DESCRIPTORS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut compiler =
+        protox::Compiler::new(["tests/fixtures", "proto"]).expect("the folders are there");
+    compiler.include_imports(true);
+    compiler
+        .open_file("shelf.proto")
+        .expect("it is a proto file");
+    compiler.encode_file_descriptor_set()
+});
+
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    Rules::builder(&DESCRIPTORS)
+        .newline_delimited("apigateway_grpc.test.shelf.Shelf.Tail")
+        .build()
+        .expect("the rules are sound")
+});
+
+pub(crate) fn pool() -> DescriptorPool {
+    DescriptorPool::decode(DESCRIPTORS.as_slice()).expect("it is whole")
+}
+
+pub(crate) fn rules() -> Rules {
+    RULES.clone()
+}
+
+/// A gRPC request that came to the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) message: Bytes,
+}
+
+/// A gRPC server that keeps what comes and answers what it was told to.
+#[derive(Clone)]
+pub(crate) struct Server {
+    received: Arc<Mutex<Vec<Received>>>,
+    messages: Arc<Vec<Vec<u8>>>,
+    status: Arc<Status>,
+}
+
+impl Server {
+    pub(crate) fn answering(messages: &[&[u8]], status: Status) -> Self {
+        Self {
+            received: Arc::default(),
+            messages: Arc::new(messages.iter().map(|message| message.to_vec()).collect()),
+            status: Arc::new(status),
+        }
+    }
+
+    /// One empty message, and OK.
+    pub(crate) fn silent() -> Self {
+        Self::answering(&[b""], Status::ok(""))
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.received.lock().expect("not poisoned").clone()
+    }
+
+    /// The only request that came.
+    pub(crate) fn only(&self) -> Received {
+        let mut received = self.received();
+        assert_eq!(received.len(), 1, "{received:?}");
+        received.remove(0)
+    }
+
+    async fn answer(self, rpc: Rpc) -> Result<Reply, Infallible> {
+        let (head, body) = rpc.into_parts();
+        let payload = body.collect().await.expect("it is whole").to_bytes();
+        self.received.lock().expect("not poisoned").push(Received {
+            path: head.uri.path().to_owned(),
+            headers: head.headers,
+            message: payload.slice(5..),
+        });
+        let mut trailers = (*self.status).clone().into_http::<()>().headers().clone();
+        trailers.remove("content-type");
+        if self.status.code() == Code::Ok {
+            trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        }
+        let frames = self.messages.iter().map(|message| framed(message));
+        let frames: Vec<_> = frames
+            .map(http_body::Frame::data)
+            .chain([http_body::Frame::trailers(trailers)])
+            .map(Ok::<_, Status>)
+            .collect();
+        let mut reply = Reply::new(Body::new(StreamBody::new(Iter(frames.into_iter()))));
+        let headers = reply.headers_mut();
+        headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+        headers.insert("x-of-server", HeaderValue::from_static("kept"));
+        Ok(reply)
+    }
+
+    /// This server behind the layer, with these rules.
+    pub(crate) fn behind(
+        &self,
+        rules: Rules,
+    ) -> Transcode<BoxCloneService<Rpc, Reply, Infallible>> {
+        let server = self.clone();
+        let service = tower::service_fn(move |rpc| server.clone().answer(rpc));
+        TranscodeLayer::new(rules).layer(BoxCloneService::new(service))
+    }
+
+    /// Sends one HTTP request, and gives the status, the headers and the body of the answer.
+    pub(crate) async fn ask(&self, rules: Rules, request: http::Request<String>) -> Answer {
+        let request = request.map(|body| Full::new(Bytes::from(body)));
+        let mut service = self.behind(rules);
+        let service = ready(&mut service).await;
+        let reply = service.call(request).await.expect("it always answers");
+        let (head, body) = reply.into_parts();
+        let (body, broken) = match body.collect().await {
+            Ok(body) => (body.to_bytes(), None),
+            Err(status) => (Bytes::new(), Some(status)),
+        };
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+            broken,
+        }
+    }
+}
+
+async fn ready<S>(service: &mut Transcode<S>) -> &mut Transcode<S>
+where
+    Transcode<S>: tower::Service<http::Request<Full<Bytes>>, Error = Infallible>,
+{
+    service.ready().await.expect("it is ready")
+}
+
+/// What came back over HTTP.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+    pub(crate) broken: Option<Status>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).map(|value| value.to_str());
+        value.map_or("", |value| value.expect("it is text"))
+    }
+
+    /// The message of an error, whose code is as expected.
+    pub(crate) fn error(&self, http: u16, code: &str) -> String {
+        let json = self.json();
+        assert_eq!(self.status.as_u16(), http, "{self:?}");
+        assert_eq!(json["error"]["code"], http, "{self:?}");
+        assert_eq!(json["error"]["status"], code, "{self:?}");
+        json["error"]["message"]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    }
+}
+
+pub(crate) fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).expect("it is short");
+    [&[0], &length.to_be_bytes()[..], message].concat().into()
+}
+
+pub(crate) fn wire(message: &str, json: &serde_json::Value) -> Vec<u8> {
+    let name = format!("{SHELF}.{message}");
+    rules()
+        .schema()
+        .json_to_wire(&name, json.to_string().as_bytes(), JsonOptions::default())
+        .expect("it is one")
+}
+
+pub(crate) fn json(message: &str, wire: &[u8]) -> serde_json::Value {
+    let name = format!("{SHELF}.{message}");
+    let text = rules()
+        .schema()
+        .wire_to_json(&name, wire, JsonOptions::default())
+        .expect("it has a JSON form");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+pub(crate) fn get(target: &str) -> http::Request<String> {
+    http::Request::get(target)
+        .body(String::new())
+        .expect("a request")
+}
+
+pub(crate) fn send(verb: &str, target: &str, body: &str) -> http::Request<String> {
+    http::Request::builder()
+        .method(verb)
+        .uri(target)
+        .body(body.to_owned())
+        .expect("a request")
+}
+
+/// A stream of what is there already.
+struct Iter<I>(I);
+
+impl<I: Iterator + Unpin> futures_util::Stream for Iter<I> {
+    type Item = I::Item;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<I::Item>> {
+        std::task::Poll::Ready(self.0.next())
+    }
+}

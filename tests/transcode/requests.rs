@@ -1,0 +1,243 @@
+//! HTTP requests as the server behind the layer gets them.
+
+use serde_json::{Value, json};
+
+use crate::fixture::{Server, get, json as read, rules, send};
+
+/// The path and the request that came to the server, of the message's JSON.
+async fn came(request: http::Request<String>, message: &str) -> (String, Value) {
+    let server = Server::silent();
+    let answer = server.ask(rules(), request).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let received = server.only();
+    let method = received.path.rsplit('/').next().expect("a path").to_owned();
+    (method, read(message, &received.message))
+}
+
+async fn refused(request: http::Request<String>) -> String {
+    let server = Server::silent();
+    let answer = server.ask(rules(), request).await;
+    assert!(server.received().is_empty(), "{:?}", server.received());
+    answer.error(400, "INVALID_ARGUMENT")
+}
+
+#[tokio::test]
+async fn variables_of_any_scalar_type_come_from_the_path() {
+    let (method, found) = came(get("/v1/shelves/-7/rows/9/true/PAPER:find"), "FindRequest").await;
+    assert_eq!(method, "Find");
+    let expected = json!({"shelf": -7, "place": {"row": "9"}, "open": true, "kind": "PAPER"});
+    assert_eq!(found, expected);
+    for path in [
+        "/v1/shelves/x/rows/9/true/1:find",
+        "/v1/shelves/1/rows/9/yes/1:find",
+    ] {
+        assert!(refused(get(path)).await.contains('`'), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_sets_fields_of_every_kind_at_any_depth() {
+    let cases = [
+        ("words=a&words=b%20c+d", json!({"words": ["a", "b c d"]})),
+        (
+            "numbers=1&numbers=-2&kinds=1&kinds=SCREEN",
+            json!({"numbers": [1, -2], "kinds": ["PAPER", "SCREEN"]}),
+        ),
+        (
+            "place.column=3&place.within.within.row=4",
+            json!({"place": {"column": 3, "within": {"within": {"row": "4"}}}}),
+        ),
+        (
+            "mark=-_8&weight=1e3&width=0.5",
+            json!({"mark": "+/8=", "weight": 1000, "width": 0.5}),
+        ),
+        ("note=", json!({"note": ""})),
+        (
+            "since=2026-01-02T03:04:05Z&within=1.5s",
+            json!({"since": "2026-01-02T03:04:05Z", "within": "1.500s"}),
+        ),
+        ("mask=a_b,c.d", json!({"mask": "aB,c.d"})),
+        ("mask=aB%2Cc.d", json!({"mask": "aB,c.d"})),
+        ("limit=0&label=", json!({"limit": "0", "label": ""})),
+        (
+            "by_number=18446744073709551615",
+            json!({"byNumber": "18446744073709551615"}),
+        ),
+        (
+            "byPlace.row=1&byPlace.column=2",
+            json!({"byPlace": {"row": "1", "column": 2}}),
+        ),
+        ("times=1s&times=2s", json!({"times": ["1s", "2s"]})),
+        ("&&needed=x&", json!({"needed": "x"})),
+        ("needed", json!({})),
+    ];
+    for (query, expected) in cases {
+        let (_, mut found) = came(get(&format!("/v2/shelves/1?{query}")), "FindRequest").await;
+        found.as_object_mut().expect("an object").remove("shelf");
+        assert_eq!(found, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_query_cannot_say_is_refused_by_name() {
+    let cases = [
+        ("nothing=1", "`nothing`"),
+        ("place.nothing=1", "`place.nothing`"),
+        ("words.x=1", "`words.x`"),
+        ("shelf=2", "`shelf`"),
+        ("open=maybe", "open"),
+        ("needed=a&needed=b", "`needed` stands twice"),
+        ("byName=a&byNumber=1", "one of several"),
+        ("byPlace.row=1&byName=a", "one of several"),
+        ("places=1", "places"),
+        ("places.row=1", "places"),
+        ("labels=a", "labels"),
+        ("labels.a=b", "labels"),
+        ("place=1", "place"),
+        ("note=%zz", "badly encoded"),
+        ("note=%ff", "UTF-8"),
+        ("since=yesterday", "since"),
+        ("$alt=proto", "only JSON"),
+    ];
+    for (query, expected) in cases {
+        let message = refused(get(&format!("/v2/shelves/1?{query}"))).await;
+        assert!(message.contains(expected), "{query}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn system_parameters_are_no_fields_and_some_are_headers() {
+    let server = Server::silent();
+    let query = "%24alt=json%3Benum-encoding%3Dint&prettyPrint=true&$unknown=1&$.xgafv=2\
+        &quotaUser=q&$userProject=u&$fields=a&access_token=t&$key=secret&key=field";
+    let answer = server
+        .ask(rules(), get(&format!("/v2/shelves/1?{query}")))
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let received = server.only();
+    // The request has a field of this name, which is meant where no `$` says otherwise.
+    assert_eq!(
+        read("FindRequest", &received.message),
+        json!({"shelf": 1, "key": "field"})
+    );
+    for (name, value) in [
+        ("x-goog-quota-user", "q"),
+        ("x-goog-user-project", "u"),
+        ("x-goog-fieldmask", "a"),
+        ("x-goog-api-key", "secret"),
+        ("authorization", "Bearer t"),
+    ] {
+        assert_eq!(received.headers[name], value, "{name}");
+        assert!(received.headers[name].is_sensitive(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_a_field_of_any_kind() {
+    let request = send("PUT", "/v1/shelves/a/b%2Fc?times=2", r#""A title""#);
+    let (method, found) = came(request, "RenameRequest").await;
+    assert_eq!(method, "Rename");
+    assert_eq!(
+        found,
+        json!({"name": "shelves/a/b%2Fc", "title": "A title", "times": 2})
+    );
+
+    let request = send(
+        "POST",
+        "/v1/shelves/a%2Fb:fill",
+        r#"[{"name": "x"}, {"pages": "3"}]"#,
+    );
+    let (_, found) = came(request, "FillRequest").await;
+    assert_eq!(
+        found,
+        json!({"name": "shelves/a%2Fb", "books": [{"name": "x"}, {"pages": "3"}]})
+    );
+
+    let request = send("MOVE", "/v1/shelves/a", "");
+    assert_eq!(
+        came(request, "DownloadRequest").await,
+        ("Move".into(), json!({"name": "shelves/a"}))
+    );
+}
+
+#[tokio::test]
+async fn the_path_holds_whatever_the_body_says() {
+    let request = send("MOVE", "/v1/shelves/a", r#"{"name": "shelves/b"}"#);
+    let (_, found) = came(request, "DownloadRequest").await;
+    assert_eq!(found, json!({"name": "shelves/a"}));
+}
+
+#[tokio::test]
+async fn bytes_go_up_as_they_are() {
+    let mut request = send("POST", "/v1/shelves/a/file", "not { json");
+    request
+        .headers_mut()
+        .insert("content-type", http::HeaderValue::from_static("text/x"));
+    let (_, found) = came(request, "UploadRequest").await;
+    let file = json!({"contentType": "text/x", "data": "bm90IHsganNvbg=="});
+    assert_eq!(found, json!({"name": "shelves/a", "file": file}));
+}
+
+#[tokio::test]
+async fn a_bad_body_is_refused_with_its_place() {
+    for (body, expected) in [
+        (r#"{"name": 5}"#, "`name`"),
+        (r#"{"nam": "x"}"#, "no field `nam`"),
+        (r#"{"name": "x"} x"#, "at byte 14"),
+        (r#"{"name": "#, "at byte 9"),
+        ("[]", "at byte 0"),
+    ] {
+        let message = refused(send("MOVE", "/v1/shelves/a", body)).await;
+        assert!(message.contains(expected), "{body}: {message}");
+    }
+    let message = refused(send("GET", "/v2/shelves/1", r#"{"open": true}"#)).await;
+    assert!(message.contains("takes no body"), "{message}");
+    came(send("GET", "/v2/shelves/1", " {} "), "FindRequest").await;
+    let mut request = send("MOVE", "/v1/shelves/a", "{}");
+    request
+        .headers_mut()
+        .insert("content-encoding", http::HeaderValue::from_static("br"));
+    assert!(refused(request).await.contains("`br`"));
+    let long = format!(r#"{{"name": "{}"}}"#, "x".repeat(5 << 20));
+    assert!(
+        refused(send("MOVE", "/v1/shelves/a", &long))
+            .await
+            .contains("larger than")
+    );
+}
+
+#[tokio::test]
+async fn headers_of_http_stay_behind_and_all_others_go_on() {
+    let server = Server::silent();
+    let mut request = get("/v2/shelves/1");
+    for (name, value) in [
+        ("x-of-mine", "kept"),
+        ("authorization", "Bearer t"),
+        ("grpc-timeout", "1S"),
+        ("accept-encoding", "gzip"),
+        ("grpc-encoding", "gzip"),
+        ("connection", "close"),
+        ("content-length", "0"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ] {
+        request
+            .headers_mut()
+            .insert(name, http::HeaderValue::from_static(value));
+    }
+    let answer = server.ask(rules(), request).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let headers = server.only().headers;
+    let mut names: Vec<&str> = headers.keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "authorization",
+            "content-type",
+            "grpc-timeout",
+            "te",
+            "x-of-mine"
+        ]
+    );
+    assert_eq!(headers["content-type"], "application/grpc");
+}
