@@ -158,9 +158,8 @@ impl Reading {
         if let Some(ok) = head.headers.remove(Status::GRPC_STATUS) {
             trailers.entry(Status::GRPC_STATUS).or_insert(ok);
         }
-        match status(&mut trailers) {
-            Some(status) if status.code() != Code::Ok => return Err(status),
-            Some(_) => {}
+        match outcome(&mut trailers) {
+            Some(outcome) => outcome?,
             None => return Err(Status::internal("the reply ended without a gRPC status")),
         }
         let data = Full::new(self.pieces.whole());
@@ -174,20 +173,19 @@ fn check_head(head: &mut Parts) -> Result<(), Status> {
     if let Some(status) = Failure::not_grpc(head) {
         return Err(status);
     }
-    match status(&mut head.headers) {
-        Some(status) if status.code() != Code::Ok => Err(status),
-        _ => Ok(()),
-    }
+    outcome(&mut head.headers).unwrap_or(Ok(()))
 }
 
-/// The gRPC status in headers or trailers, if there is one. What is malformed about it is dropped or
-/// replaced: a code that was sent is worth more than the text that goes with it.
-fn status(headers: &mut HeaderMap) -> Option<Status> {
+/// What the gRPC status in headers or trailers says, if there is one. What is malformed about it is
+/// dropped or replaced: a code that was sent is worth more than the text that goes with it.
+fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
     if headers.get(Status::GRPC_STATUS)? == "0" {
         // tonic reads these of a reply that is OK as well, and panics on them as well.
-        headers.remove(Status::GRPC_STATUS_DETAILS);
-        headers.remove(Status::GRPC_MESSAGE);
-        return Some(Status::ok(""));
+        if headers.len() > 1 {
+            headers.remove(Status::GRPC_STATUS_DETAILS);
+            headers.remove(Status::GRPC_MESSAGE);
+        }
+        return Some(Ok(()));
     }
     let details = headers.get(Status::GRPC_STATUS_DETAILS);
     if details.is_some_and(|value| BASE64.decode(value.as_bytes()).is_err()) {
@@ -202,5 +200,9 @@ fn status(headers: &mut HeaderMap) -> Option<Status> {
         let encoded = utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
         *message = HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""));
     }
-    Status::from_header_map(headers)
+    let status = Status::from_header_map(headers)?;
+    Some(match status.code() {
+        Code::Ok => Ok(()),
+        _ => Err(status),
+    })
 }
