@@ -1,40 +1,37 @@
-//! What one `get_operation` costs the client: ours over gRPC and REST, against bare tonic and a bare HTTP
-//! client with serde_json, all in one run against the same server process.
+//! What one `get_operation` costs the client: ours over gRPC and REST, against bare tonic, a bare HTTP
+//! client with serde_json, reqwest with serde_json and Google's own crate, all in one run against the
+//! same server process, with the same bearer token.
 //!
 //! `cargo bench --features emulator --bench get_operation` prints a table. With valgrind on the machine
 //! it holds instructions a call: those of 1,000 calls less those of 200, so that starting up does not
 //! count. Without, it holds medians of interleaved time ratios, which are noisier.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use apigateway_grpc::contract::RetryPolicy;
-use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
-use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
-use apigateway_grpc::{ApiGateway, Transport};
-use http_body_util::{BodyExt as _, Empty};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
-use tonic::transport::Endpoint;
-
+mod clients;
+#[path = "../json/operation.rs"]
+mod operation;
 mod server;
 
-const NAME: &str = "projects/p/locations/global/operations/operation-1";
-/// As long as the shorter kind of Google's access tokens.
-const TOKEN: &str =
-    "ya29.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// The operation that [`operation::Body::of`] makes of 0.
+const NAME: &str =
+    "projects/my-project-1/locations/us-central1/operations/operation-1790000000000-0";
 
 /// The clients, each with the one it is measured against.
-const CLIENTS: [(&str, &str); 5] = [
+const CLIENTS: [(&str, &str); 8] = [
     ("bare tonic", "bare tonic"),
     ("bare tonic with our headers", "bare tonic"),
     ("ours over gRPC", "bare tonic with our headers"),
-    (
-        "bare HTTP/1.1 with serde_json",
-        "bare HTTP/1.1 with serde_json",
-    ),
-    ("ours over REST", "bare HTTP/1.1 with serde_json"),
+    (BARE_HTTP, BARE_HTTP),
+    (OURS, BARE_HTTP),
+    ("ours over REST, access_token", BARE_HTTP),
+    ("reqwest with serde_json", BARE_HTTP),
+    ("google-cloud-apigateway-v1", BARE_HTTP),
 ];
+
+const BARE_HTTP: &str = "bare HTTP/1.1 with serde_json";
+/// What those over REST are held against: it has the credentials that Google's crate has.
+const OURS: &str = "ours over REST";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -42,7 +39,7 @@ fn main() {
         Some("server") => server::run(),
         Some("client") => {
             let calls = arguments[4].parse().expect("a number of calls");
-            let took = client(&arguments[2], &arguments[3], calls);
+            let took = clients::client(&arguments[2], &arguments[3], calls);
             println!("{}", took.as_nanos());
         }
         _ => compare(),
@@ -62,12 +59,14 @@ fn compare() {
     } else {
         by_time
     };
+    let body = operation::Body::of(0);
     println!(
-        "one get_operation, a done operation of {} bytes, 1 in flight",
-        server::operation_size()
+        "one get_operation, a done operation of {} bytes, {} as JSON, 1 in flight",
+        body.wire.len(),
+        body.json.len()
     );
-    println!("| client | {unit} a call | ratio to its bare client |");
-    println!("|---|---|---|");
+    println!("| client | {unit} a call | ratio to its bare client | {OURS} / this |");
+    println!("|---|---|---|---|");
     let costs: Vec<(&str, f64)> = CLIENTS
         .iter()
         .map(|(client, _)| (*client, measure(client, &addresses)))
@@ -79,8 +78,12 @@ fn compare() {
                 .find(|(client, _)| *client == name)
                 .map_or(f64::NAN, |(_, cost)| *cost)
         };
+        let ours = match against {
+            BARE_HTTP => format!("{:.2}", cost(OURS) / cost(client)),
+            _ => "–".to_owned(),
+        };
         println!(
-            "| {client} | {:.0} | {:.2} |",
+            "| {client} | {:.0} | {:.2} | {ours} |",
             cost(client),
             cost(client) / cost(against)
         );
@@ -125,116 +128,4 @@ fn by_time(client: &str, addresses: &str) -> f64 {
     let mut times: Vec<f64> = (0..5).map(|_| once()).collect();
     times.sort_by(f64::total_cmp);
     times[2]
-}
-
-/// Makes the calls, one after the other, and tells how long they took.
-#[tokio::main(flavor = "current_thread")]
-async fn client(kind: &str, addresses: &str, calls: usize) -> Duration {
-    let (grpc, rest) = addresses.split_once(',').expect("two addresses");
-    let ours = |endpoint: &str, transport| {
-        ApiGateway::builder()
-            .endpoint(endpoint)
-            .transport(transport)
-            .access_token(TOKEN)
-            .retry(RetryPolicy::NEVER)
-            .build()
-            .expect("valid")
-    };
-    let channel = Endpoint::from_shared(grpc.to_owned())
-        .expect("an address")
-        .connect_lazy();
-    match kind {
-        "bare tonic" => {
-            let mut client = OperationsClient::new(channel);
-            let began = Instant::now();
-            for _ in 0..calls {
-                client.get_operation(request()).await.expect("it is there");
-            }
-            began.elapsed()
-        }
-        "bare tonic with our headers" => {
-            let mut client = OperationsClient::with_interceptor(channel, with_headers);
-            let began = Instant::now();
-            for _ in 0..calls {
-                client.get_operation(request()).await.expect("it is there");
-            }
-            began.elapsed()
-        }
-        "ours over gRPC" => get(&ours(grpc, Transport::Grpc), calls).await,
-        "ours over REST" => get(&ours(rest, Transport::Rest), calls).await,
-        _ => bare_http(rest, calls).await,
-    }
-}
-
-fn request() -> GetOperationRequest {
-    GetOperationRequest {
-        name: NAME.to_owned(),
-    }
-}
-
-fn with_headers(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
-    let metadata = request.metadata_mut();
-    let routing = "name=projects%2Fp%2Flocations%2Fglobal%2Foperations%2Foperation-1";
-    metadata.insert(
-        "x-goog-request-params",
-        routing.parse().expect("header text"),
-    );
-    metadata.insert(
-        "x-goog-api-client",
-        "gl-rust/1.95.0 gapic/0.1.0 grpc/0.14.9"
-            .parse()
-            .expect("header text"),
-    );
-    metadata.insert(
-        "user-agent",
-        "apigateway-grpc/0.1.0".parse().expect("header text"),
-    );
-    metadata.insert(
-        "authorization",
-        format!("Bearer {TOKEN}").parse().expect("header text"),
-    );
-    request.set_timeout(Duration::from_secs(10));
-    Ok(request)
-}
-
-async fn get(client: &ApiGateway, calls: usize) -> Duration {
-    let began = Instant::now();
-    for _ in 0..calls {
-        client.get_operation(NAME).await.expect("it is there");
-    }
-    began.elapsed()
-}
-
-/// An operation as a hand-written client would read it.
-#[derive(serde::Deserialize)]
-#[expect(dead_code, reason = "read to be measured")]
-struct Operation {
-    name: String,
-    #[serde(default)]
-    done: bool,
-    metadata: Option<serde_json::Map<String, serde_json::Value>>,
-    response: Option<serde_json::Map<String, serde_json::Value>>,
-    error: Option<serde_json::Map<String, serde_json::Value>>,
-}
-
-async fn bare_http(address: &str, calls: usize) -> Duration {
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
-    let uri: http::Uri = format!("{address}/v1/{NAME}").parse().expect("an address");
-    let began = Instant::now();
-    for _ in 0..calls {
-        let request = http::Request::get(uri.clone())
-            .header("authorization", format!("Bearer {TOKEN}"))
-            .header("accept", "application/json")
-            .body(Empty::new())
-            .expect("a request");
-        let reply = client.request(request).await.expect("it is there");
-        let body = reply
-            .into_body()
-            .collect()
-            .await
-            .expect("it is whole")
-            .to_bytes();
-        serde_json::from_slice::<Operation>(&body).expect("an operation");
-    }
-    began.elapsed()
 }

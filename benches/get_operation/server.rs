@@ -3,23 +3,24 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::ChildStdout;
 
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Gateway, OperationMetadata};
 use apigateway_grpc::proto::google::longrunning::operations_server::{
     Operations, OperationsServer,
 };
-use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation, operation};
-use apigateway_grpc::transcode::to_json;
+use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
-use prost_types::{Any, Timestamp};
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-struct Server;
+use super::operation::Body;
+
+struct Server {
+    operation: Operation,
+}
 
 #[tonic::async_trait]
 impl Operations for Server {
@@ -27,49 +28,8 @@ impl Operations for Server {
         &self,
         _: Request<GetOperationRequest>,
     ) -> Result<Response<Operation>, Status> {
-        Ok(Response::new(operation()))
+        Ok(Response::new(self.operation.clone()))
     }
-}
-
-fn operation() -> Operation {
-    let time = Some(Timestamp {
-        seconds: 1_790_000_000,
-        nanos: 123_456_789,
-    });
-    let gateway = Gateway {
-        name: "projects/p/locations/us-central1/gateways/gateway-1".into(),
-        create_time: time,
-        update_time: time,
-        labels: [
-            ("environment".to_owned(), "test".to_owned()),
-            ("team".to_owned(), "api".to_owned()),
-        ]
-        .into(),
-        display_name: "A gateway for the benchmark".into(),
-        api_config: "projects/p/locations/global/apis/api-1/configs/config-1".into(),
-        state: 2,
-        default_hostname: "gateway-1-abcdefgh.uc.gateway.dev".into(),
-    };
-    let metadata = OperationMetadata {
-        create_time: time,
-        end_time: time,
-        target: "projects/p/locations/us-central1/gateways/gateway-1".into(),
-        verb: "create".into(),
-        api_version: "v1".into(),
-        ..Default::default()
-    };
-    Operation {
-        name: super::NAME.into(),
-        metadata: Some(Any::from_msg(&metadata).expect("it encodes")),
-        done: true,
-        result: Some(operation::Result::Response(
-            Any::from_msg(&gateway).expect("it encodes"),
-        )),
-    }
-}
-
-pub(crate) fn operation_size() -> usize {
-    operation().encoded_len()
 }
 
 /// Serves until it is killed; prints both addresses, with a comma between.
@@ -80,13 +40,16 @@ pub(crate) async fn run() {
     let address = |listener: &TcpListener| listener.local_addr().expect("it listens");
     println!("http://{},http://{}", address(&grpc), address(&rest));
     let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
-    let service = OperationsServer::new(Server);
+    let body = Body::of(0);
+    let service = OperationsServer::new(Server {
+        operation: Operation::decode(&body.wire[..]).expect("it is one"),
+    });
     tokio::spawn(
         tonic::transport::Server::builder()
             .add_service(service)
             .serve_with_incoming(incoming),
     );
-    let json = Bytes::from(to_json(&operation()).expect("it has a JSON form"));
+    let json = Bytes::from(body.json);
     loop {
         let (stream, _) = rest.accept().await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::Either;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, Reply, Rpc};
 
-pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Makes [`Deadline`] services.
 #[derive(Clone, Copy, Debug)]
@@ -102,15 +102,26 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Bounded<F> {
 
 /// The value of a `grpc-timeout` header for what is left of a call: at most eight digits.
 pub(crate) fn header(remaining: Duration) -> HeaderValue {
-    const MOST: u128 = 99_999_999;
+    const MOST: u32 = 99_999_999;
     let units = [
-        (remaining.as_micros(), 'u'),
-        (remaining.as_millis(), 'm'),
-        (remaining.as_secs().into(), 'S'),
+        (remaining.as_micros(), b'u'),
+        (remaining.as_millis(), b'm'),
+        (remaining.as_secs().into(), b'S'),
     ];
-    let fitting = units.into_iter().find(|(value, _)| *value <= MOST);
-    let (value, unit) = fitting.unwrap_or((MOST, 'S'));
-    HeaderValue::try_from(format!("{value}{unit}")).expect("digits and a letter are header text")
+    let fitting = units
+        .into_iter()
+        .filter_map(|(value, unit)| Some((u32::try_from(value).ok()?, unit)))
+        .find(|(value, _)| *value <= MOST);
+    let (mut value, unit) = fitting.unwrap_or((MOST, b'S'));
+    // Digit by digit, from the last: `format!` costs every attempt three times as much.
+    let mut text = [unit; 9];
+    let mut start = text.len() - 1;
+    while value > 0 || start == text.len() - 1 {
+        start -= 1;
+        text[start] = b"0123456789"[(value % 10) as usize];
+        value /= 10;
+    }
+    HeaderValue::from_bytes(&text[start..]).expect("digits and a letter are header text")
 }
 
 fn parse(value: &HeaderValue) -> Option<Duration> {
@@ -135,7 +146,9 @@ mod tests {
     #[test]
     fn a_timeout_is_written_in_eight_digits_and_read_back() {
         let cases = [
+            (Duration::ZERO, "0u"),
             (Duration::from_micros(1), "1u"),
+            (Duration::from_micros(99_999_999), "99999999u"),
             (Duration::from_secs(10), "10000000u"),
             (Duration::from_secs(100), "100000m"),
             (Duration::from_secs(100_000), "100000S"),

@@ -13,12 +13,12 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use pin_project_lite::pin_project;
 use tonic::body::Body;
-use tonic::{Code, Status};
+use tonic::Status;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Pieces, Reply, Rpc};
 use crate::failure::Failure;
-use crate::trailers::status;
+use crate::trailers::outcome;
 
 /// Makes [`Guard`] services.
 #[derive(Clone, Copy, Debug)]
@@ -148,9 +148,8 @@ impl Reading {
         if let Some(ok) = head.headers.remove(Status::GRPC_STATUS) {
             trailers.entry(Status::GRPC_STATUS).or_insert(ok);
         }
-        match status(&mut trailers) {
-            Some(status) if status.code() != Code::Ok => return Err(status),
-            Some(_) => {}
+        match outcome(&mut trailers) {
+            Some(outcome) => outcome?,
             None => return Err(Status::internal("the reply ended without a gRPC status")),
         }
         let data = Full::new(self.pieces.whole());
@@ -164,8 +163,5 @@ fn check_head(head: &mut Parts) -> Result<(), Status> {
     if let Some(status) = Failure::not_grpc(head) {
         return Err(status);
     }
-    match status(&mut head.headers) {
-        Some(status) if status.code() != Code::Ok => Err(status),
-        _ => Ok(()),
-    }
+    outcome(&mut head.headers).unwrap_or(Ok(()))
 }

@@ -116,31 +116,30 @@ where
     fn call(&mut self, rpc: Rpc) -> Retrying<S> {
         let (mut head, body) = rpc.into_parts();
         let call = head.extensions.get::<Call>().cloned();
-        let Some((call, payload)) = call
-            .as_ref()
-            .and_then(|call| Some((call, call.payload.clone()?)))
-        else {
-            // Not of the contract: nothing is known that a further attempt could rest on.
-            tell_remaining(&mut head.headers, call.as_ref());
-            let first = S::clone(&self.inner).oneshot(Rpc::from_parts(head, body));
-            return Retrying {
-                state: State::First { first },
-                attempts: None,
-            };
-        };
-        self.shared.budget.deposit();
-        let attempts = Attempts {
+        let remaining = call.as_ref().and_then(Call::remaining);
+        // Not of the contract: nothing is known that a further attempt could rest on.
+        let known = call.and_then(|call| Some((call.payload.clone()?, call)));
+        let attempts = known.map(|(payload, call)| Attempts {
             inner: Arc::clone(&self.inner),
             shared: Arc::clone(&self.shared),
-            call: call.clone(),
-            head,
+            call,
+            head: head.clone(),
             payload,
             made: 1,
+        });
+        // The request itself goes out, the copy stays: its header map has room, that of a copy has not.
+        tell(&mut head.headers, remaining);
+        let body = match &attempts {
+            Some(attempts) => {
+                self.shared.budget.deposit();
+                Body::new(Full::new(attempts.payload.clone()))
+            }
+            None => body,
         };
-        let first = S::clone(&self.inner).oneshot(attempts.rpc());
+        let first = S::clone(&self.inner).oneshot(Rpc::from_parts(head, body));
         Retrying {
             state: State::First { first },
-            attempts: Some(attempts),
+            attempts,
         }
     }
 }
@@ -230,7 +229,7 @@ where
             self.head.clone(),
             Body::new(Full::new(self.payload.clone())),
         );
-        tell_remaining(rpc.headers_mut(), Some(&self.call));
+        tell(rpc.headers_mut(), self.call.remaining());
         rpc
     }
 
@@ -267,8 +266,8 @@ where
 }
 
 /// The server need not work longer than the call waits.
-fn tell_remaining(headers: &mut HeaderMap, call: Option<&Call>) {
-    if let Some(remaining) = call.and_then(Call::remaining) {
+fn tell(headers: &mut HeaderMap, remaining: Option<Duration>) {
+    if let Some(remaining) = remaining {
         headers.insert(deadline::GRPC_TIMEOUT, deadline::header(remaining));
     }
 }

@@ -50,9 +50,7 @@ impl Reading<'_> {
         if let Some(status) = Failure::not_grpc(&head) {
             return self.failure(&status);
         }
-        if let Some(status) = trailers::status(&mut head.headers)
-            && status.code() != Code::Ok
-        {
+        if let Some(Err(status)) = trailers::outcome(&mut head.headers) {
             return self.failure(&status);
         }
         let mut frames = Frames::new(self.most);
@@ -219,8 +217,11 @@ where
 
 /// The status of trailers.
 pub(super) fn status(trailers: &mut HeaderMap) -> Status {
-    let missing = || Status::internal("the reply ended without a gRPC status");
-    trailers::status(trailers).unwrap_or_else(missing)
+    match trailers::outcome(trailers) {
+        Some(Ok(())) => Status::ok(""),
+        Some(Err(status)) => status,
+        None => Status::internal("the reply ended without a gRPC status"),
+    }
 }
 
 fn headers(mut headers: HeaderMap, media: HeaderValue) -> HeaderMap {
