@@ -3,11 +3,13 @@
 use super::super::schema::{Field, Kind, Message, Schema};
 use super::entries::Entries;
 use super::fault;
-use super::number::{is_number, spelled};
+use super::number::{is_whole, spelled};
 use super::read::{Reader, Wrote};
 use super::scan::Scan;
 use super::text::quote;
-use super::wire::{Wire, fits, number, put_bytes, put_nested, put_tag, slice, unzigzag, zero};
+use super::wire::{
+    Wire, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag, zero,
+};
 use super::write::{Result, Writer};
 
 /// An entry of a map in a message's bytes.
@@ -50,7 +52,7 @@ fn read_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> fault
         Kind::String => put_bytes(name.as_bytes(), out),
         Kind::Bool if matches!(name, "true" | "false") => out.push(u8::from(name == "true")),
         Kind::Bool => return scan.fault("a key must be true or false"),
-        kind => match is_number(name).then(|| spelled(name, kind, out)) {
+        kind => match is_whole(name).then(|| spelled(name, kind, out)) {
             Some(Ok(_)) => {}
             _ => return scan.fault(format!("the key `{name}` is no number of its type")),
         },
@@ -172,12 +174,15 @@ fn entry(
     Ok(entry)
 }
 
-/// The order of two keys: texts by their bytes, numbers by their value.
+/// The order of two keys: texts by their bytes, numbers by their value. Bits beyond those of the type say
+/// nothing, as for every parser, and any bit makes true.
 fn compare(kind: Kind, one: Wire, other: Wire, bytes: &[u8]) -> std::cmp::Ordering {
     let signed = |wire| match kind {
-        Kind::Sint32 | Kind::Sint64 => unzigzag(number(wire)),
-        #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
-        Kind::Sfixed32 => i64::from(number(wire) as i32),
+        Kind::Sint32 => unzigzag(number(wire) & 0xffff_ffff),
+        Kind::Sint64 => unzigzag(number(wire)),
+        Kind::Int32 | Kind::Sfixed32 => i64::from(int32(number(wire))),
+        Kind::Uint32 => (number(wire) & 0xffff_ffff).cast_signed(),
+        Kind::Bool => i64::from(number(wire) != 0),
         _ => number(wire).cast_signed(),
     };
     match kind {
