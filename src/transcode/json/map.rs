@@ -17,6 +17,8 @@ use super::write::{Result, Writer};
 pub(super) struct Entry {
     key: Wire,
     value: Option<Wire>,
+    /// Whether the value is a message in several pieces, of which that is the last.
+    pieces: bool,
     /// Which of the entries it is.
     index: usize,
 }
@@ -88,13 +90,36 @@ impl Writer<'_> {
             }
             self.key(key.kind, entry.key, bytes, out)?;
             out.push(b':');
-            let wire = entry.value.unwrap_or(zero(value.kind));
-            self.one(value.kind, wire, bytes, out)?;
+            if entry.pieces {
+                self.merged(value, entry.index, bytes, out)?;
+            } else {
+                let wire = entry.value.unwrap_or(zero(value.kind));
+                self.one(value.kind, wire, bytes, out)?;
+            }
         }
         out.push(b'}');
         self.close();
         self.entries.truncate(base);
         Ok(())
+    }
+
+    /// Writes the value of an entry that has it in pieces, which are as good as their bytes in a row.
+    fn merged(
+        &mut self,
+        value: &Field,
+        index: usize,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let entry = slice(self.found[index].value, bytes);
+        let mut whole = Vec::with_capacity(entry.len());
+        for part in Entries::of(entry) {
+            let (number, wire) = part?;
+            if number == value.number && fits(value, wire) {
+                whole.extend_from_slice(slice(wire, entry));
+            }
+        }
+        self.one(value.kind, Wire::Bytes(0, whole.len()), &whole, out)
     }
 
     /// Sorts the entries from a place on, of which the last one of each key is kept.
@@ -156,6 +181,7 @@ fn entry(
     let mut entry = Entry {
         key: zero(key.kind),
         value: None,
+        pieces: false,
         index,
     };
     for part in Entries::of(&bytes[from..to]) {
@@ -168,6 +194,7 @@ fn entry(
         if number == key.number && fits(key, wire) {
             entry.key = wire;
         } else if number == value.number && fits(value, wire) {
+            entry.pieces = entry.value.is_some() && matches!(value.kind, Kind::Message(_));
             entry.value = Some(wire);
         }
     }

@@ -101,13 +101,7 @@ impl<'s> Writer<'s> {
         match message.shape {
             Shape::Struct => self.map(field, found, bytes, out),
             Shape::ListValue => self.list(field, found, bytes, out),
-            Shape::Value => match self.found[found].last().copied() {
-                Some(last) => self.value(message, last, bytes, out),
-                None => {
-                    out.extend_from_slice(b"null");
-                    Ok(())
-                }
-            },
+            Shape::Value => self.value(message, base, bytes, out),
             _ => {
                 let value = self.last(base, 0).unwrap_or(zero(field.kind));
                 self.one(field.kind, value, bytes, out)
@@ -291,20 +285,28 @@ impl<'s> Writer<'s> {
         self.one(kind, value, bytes, out)
     }
 
+    /// Of the kinds of a Value the one that stood last holds, with its pieces that stood before it in a row.
     fn value(
         &mut self,
         message: &Message,
-        last: Found,
+        base: usize,
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<()> {
+        let found = &self.found[base..];
+        let Some(last) = found.last().copied() else {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        };
+        let other = found.iter().rposition(|found| found.place != last.place);
+        let begin = other.map_or(base, |at| base + at + 1);
         let field = &message.fields[last.place];
         if let (Kind::Double, Wire::Fixed64(bits)) = (field.kind, last.value)
             && !f64::from_bits(bits).is_finite()
         {
             return Err("a Value holds no number that JSON has".to_owned());
         }
-        self.one(field.kind, last.value, bytes, out)
+        self.field(field, begin..self.found.len(), bytes, out)
     }
 }
 
