@@ -31,6 +31,7 @@ impl Reader<'_> {
         out: &mut Vec<u8>,
     ) -> fault::Result<()> {
         let (key, value) = parts(self.schema, field).or_else(|why| scan.fault(why))?;
+        let mut names = Vec::new();
         scan.object(|scan, name| {
             let begin = out.len();
             put_tag(&field.tag, out);
@@ -44,8 +45,13 @@ impl Reader<'_> {
             if wrote == Wrote::Nothing {
                 out.truncate(begin);
             }
+            // A key has one text, so that the names tell whether it stands twice.
+            if self.strict {
+                names.push(name);
+            }
             Ok(())
-        })
+        })?;
+        scan.distinct(names)
     }
 }
 
