@@ -10,7 +10,7 @@
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
 use super::found::Found;
 use super::map::Entry;
-use super::wire::{Wire, int32, is_bytes, is_zero, number, slice, unpack, zero};
+use super::wire::{Wire, int32, is_bytes, is_zero, joined, number, slice, unpack, zero};
 use super::{JsonOptions, mask, scan, time};
 
 /// How deep messages may nest on the wire, and objects and arrays in JSON.
@@ -226,12 +226,9 @@ impl<'s> Writer<'s> {
             Repeat::Once => {
                 let last = self.found[found.end - 1].value;
                 match field.kind {
-                    // The pieces of one message are as good as their bytes in a row.
                     Kind::Message(id) if found.len() > 1 => {
-                        let pieces = self.found[found]
-                            .iter()
-                            .map(|found| slice(found.value, bytes));
-                        let whole = pieces.collect::<Vec<_>>().concat();
+                        let pieces = self.found[found].iter().map(|found| found.value);
+                        let whole = joined(pieces, bytes);
                         self.message(id, &whole, out)
                     }
                     kind => self.one(kind, last, bytes, out),
