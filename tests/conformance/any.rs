@@ -1,6 +1,6 @@
 //! `Any`, whose JSON form depends on what it holds.
 
-use crate::case::{Case, hold, reads, refuses, retells};
+use crate::case::{Case, hold, reads, reads_leniently, refuses, retells};
 
 const GOOGLE: &str = "type.googleapis.com/google.protobuf";
 const KINDS: &str = "type.googleapis.com/apigateway_grpc.test.kinds.Kinds";
@@ -61,6 +61,11 @@ pub(crate) fn cases() -> Vec<Case> {
         refuses("an Any of a Duration with its value twice", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Duration", "value":"1s", "value":"2s"}}}}"#)).ours(),
         refuses("an Any of a Duration that is none", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Duration", "value":"x"}}}}"#)).ours(),
         refuses("an Any with its type twice", format!(r#"{{"oneAny":{{"@type":"{KINDS}", "@type":"{GOOGLE}.Empty"}}}}"#)).ours(),
+        refuses("an Any of an Empty with its value twice", format!(r#"{{"oneAny":{{"@type":"{GOOGLE}.Empty", "value":{{}}, "value":{{}}}}}}"#)).ours(),
+        refuses("an Any of a Duration with its type twice", format!(r#"{{"oneAny":{{"value":"1s", "@type":"{GOOGLE}.Duration", "@type":"{GOOGLE}.Duration"}}}}"#)).ours(),
+        refuses("an Any of an unknown type with a name twice", r#"{"oneAny":{"@type":"x/other.Type", "a":{"b":1, "b":1}}}"#).ours(),
+        reads_leniently("a lenient empty Any is none, but where something would be lost", r#"{"oneAny":{}, "pickAny":{}, "manyAny":[{}], "mapAny":{"a":{}}}"#,
+            "pick_any: {} many_any: {} map_any: {key: 'a' value: {}}").ours(),
         refuses("an Any without a type that says something", r#"{"oneAny":{"value":"a"}}"#).ours(),
     ]
 }

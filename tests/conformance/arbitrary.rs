@@ -6,21 +6,11 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
-use crate::not_yet;
-
 /// How many fields of a message are set, about: of one with hundreds, as `Kinds`, a half would never end.
 const SET: u64 = 8;
 
 /// Numbers out of a seed (SplitMix64), so that proptest shrinks over one number.
 pub(crate) struct Random(pub(crate) u64);
-
-/// What is left out of a message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Without {
-    Nothing,
-    /// Oneofs, `Value` and `Any`: two of them do not become one by merging alone.
-    Choices,
-}
 
 impl Random {
     pub(crate) fn next(&mut self) -> u64 {
@@ -75,12 +65,7 @@ impl Random {
     }
 
     /// A message in which messages nest no deeper than `depth`.
-    pub(crate) fn message(
-        &mut self,
-        of: &MessageDescriptor,
-        depth: u64,
-        without: Without,
-    ) -> DynamicMessage {
+    pub(crate) fn message(&mut self, of: &MessageDescriptor, depth: u64) -> DynamicMessage {
         let mut message = DynamicMessage::new(of.clone());
         match of.full_name() {
             "google.protobuf.Timestamp" => {
@@ -106,7 +91,7 @@ impl Random {
                     .filter(|known| !known.is_map_entry())
                     .collect();
                 let known = &known[self.index(known.len())];
-                let inner = self.message(known, depth.saturating_sub(1), without);
+                let inner = self.message(known, depth.saturating_sub(1));
                 let url = format!("type.googleapis.com/{}", known.full_name());
                 message.set_field_by_number(1, Value::String(url));
                 message.set_field_by_number(2, Value::Bytes(inner.encode_to_vec().into()));
@@ -117,7 +102,7 @@ impl Random {
                 let field = of
                     .get_field(u32::try_from(self.below(kinds)).expect("few") + 1)
                     .expect("it has six");
-                let value = match (self.one(&field.kind(), depth, without), self.below(9)) {
+                let value = match (self.one(&field.kind(), depth), self.below(9)) {
                     (Value::F64(value), nth) if !value.is_finite() => {
                         Value::F64([0.0, -1.5, 1e300][nth as usize % 3])
                     }
@@ -125,20 +110,18 @@ impl Random {
                 };
                 message.set_field(&field, value);
             }
-            _ => self.fields(&mut message, depth, without),
+            _ => self.fields(&mut message, depth),
         }
         message
     }
 
-    fn fields(&mut self, message: &mut DynamicMessage, depth: u64, without: Without) {
+    fn fields(&mut self, message: &mut DynamicMessage, depth: u64) {
         let of = message.descriptor();
         let count = of.fields().count() as u64;
         for field in of.fields() {
-            let untold = field.json_name().contains('"') && not_yet("a given name with escapes");
-            let left_out = untold || (without == Without::Choices && is_choice(&field));
-            if depth > 0 && !left_out && self.below(count.max(2 * SET)) < SET {
+            if depth > 0 && self.below(count.max(2 * SET)) < SET {
                 // A wrapped number that is none is told as null by prost-reflect.
-                let value = match self.value(&field, depth, without) {
+                let value = match self.value(&field, depth) {
                     Value::F64(value) if wraps(&of) && !value.is_finite() => Value::F64(0.5),
                     Value::F32(value) if wraps(&of) && !value.is_finite() => Value::F32(0.5),
                     value => value,
@@ -154,7 +137,7 @@ impl Random {
         i32::try_from(self.below(1_000)).expect("below a thousand") * unit
     }
 
-    fn value(&mut self, field: &FieldDescriptor, depth: u64, without: Without) -> Value {
+    fn value(&mut self, field: &FieldDescriptor, depth: u64) -> Value {
         let kind = field.kind();
         let count = self.below(4);
         if field.is_map() {
@@ -165,22 +148,18 @@ impl Random {
             );
             Value::Map(
                 (0..count)
-                    .map(|_| (self.key(&key), self.one(&value, depth, without)))
+                    .map(|_| (self.key(&key), self.one(&value, depth)))
                     .collect(),
             )
         } else if field.is_list() {
-            Value::List(
-                (0..count)
-                    .map(|_| self.one(&kind, depth, without))
-                    .collect(),
-            )
+            Value::List((0..count).map(|_| self.one(&kind, depth)).collect())
         } else {
-            self.one(&kind, depth, without)
+            self.one(&kind, depth)
         }
     }
 
     fn key(&mut self, kind: &Kind) -> MapKey {
-        match self.one(kind, 0, Without::Nothing) {
+        match self.one(kind, 0) {
             Value::Bool(key) => MapKey::Bool(key),
             Value::I32(key) => MapKey::I32(key),
             Value::I64(key) => MapKey::I64(key),
@@ -192,7 +171,7 @@ impl Random {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "any value will do")]
-    fn one(&mut self, kind: &Kind, depth: u64, without: Without) -> Value {
+    fn one(&mut self, kind: &Kind, depth: u64) -> Value {
         let bits = self.next() >> self.below(64);
         match kind {
             Kind::Double => Value::F64(match self.below(3) {
@@ -208,19 +187,17 @@ impl Random {
                 ][self.index(7)],
                 _ => bits as f64 / 1000.0,
             }),
-            // The greatest float's shortest text is one that prost-reflect does not read.
             Kind::Float => Value::F32(match self.below(3) {
-                0 => Some(f32::from_bits(self.next() as u32))
-                    .filter(|value| value.abs() != f32::MAX)
-                    .unwrap_or_default(),
+                0 => f32::from_bits(self.next() as u32),
                 1 => [
                     0.0,
                     f32::NAN,
                     f32::INFINITY,
                     f32::NEG_INFINITY,
+                    f32::MAX,
                     f32::MIN_POSITIVE,
                     1e-45,
-                ][self.index(6)],
+                ][self.index(7)],
                 _ => bits as f32 / 1000.0,
             }),
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(bits as i32),
@@ -241,7 +218,7 @@ impl Random {
                     _ => Value::EnumNumber(values[self.index(values.len())]),
                 }
             }
-            Kind::Message(of) => Value::Message(self.message(of, depth.saturating_sub(1), without)),
+            Kind::Message(of) => Value::Message(self.message(of, depth.saturating_sub(1))),
         }
     }
 }
@@ -251,16 +228,4 @@ fn wraps(of: &MessageDescriptor) -> bool {
         of.full_name(),
         "google.protobuf.DoubleValue" | "google.protobuf.FloatValue"
     )
-}
-
-fn is_choice(field: &FieldDescriptor) -> bool {
-    let special = |name: &str| matches!(name, "google.protobuf.Value" | "google.protobuf.Any");
-    let oneof = field
-        .containing_oneof()
-        .is_some_and(|oneof| !oneof.is_synthetic());
-    oneof
-        || field
-            .kind()
-            .as_message()
-            .is_some_and(|of| special(of.full_name()))
 }

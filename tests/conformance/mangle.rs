@@ -4,7 +4,6 @@ use prost::encoding::{WireType, decode_varint, encode_key, encode_varint};
 use prost_reflect::{Cardinality, Kind, MessageDescriptor};
 
 use crate::arbitrary::Random;
-use crate::not_yet;
 
 /// A field with its tag, and where its content is if it has a length.
 type Record = (u32, u64, Vec<u8>);
@@ -53,9 +52,7 @@ pub(crate) fn mangle(random: &mut Random, of: &MessageDescriptor, wire: &[u8]) -
         let field = of.get_field(*number).expect("prost wrote it");
         match field.kind() {
             Kind::Message(inner) if !field.is_map() => {
-                let whole = of.full_name() == "google.protobuf.Value"
-                    && not_yet("a Value of two lists: they are merged");
-                let once = field.cardinality() != Cardinality::Repeated && !whole;
+                let once = field.cardinality() != Cardinality::Repeated;
                 let cuts = cuts(content);
                 let cut = if once {
                     cuts[random.index(cuts.len())]

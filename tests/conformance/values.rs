@@ -1,6 +1,8 @@
 //! Wrappers, `Struct`, `Value` and `ListValue`.
 
-use crate::case::{Case, cannot_tell, hold, reads, refuses, refuses_always, retells};
+use crate::case::{
+    Case, cannot_tell, hold, reads, reads_leniently, refuses, refuses_always, retells,
+};
 
 const WRAPPERS: [&str; 9] = [
     "Bool", "Int32", "Int64", "Uint32", "Uint64", "Float", "Double", "String", "Bytes",
@@ -67,6 +69,9 @@ fn structs() -> Vec<Case> {
         refuses("a list for a Struct", r#"{"oneStruct":[]}"#).ours(),
         refuses("an object for a ListValue", r#"{"oneList":{}}"#).ours(),
         refuses("a Struct with a name twice", r#"{"oneStruct":{"a":1, "a":2}}"#).ours(),
+        refuses("a Struct with a name twice deep within", r#"{"oneValue":[{"a":{"b":1, "c":2, "\u0062":3}}]}"#).ours(),
+        reads_leniently("a lenient Struct with a name twice: the last holds", r#"{"oneStruct":{"a":1, "b":true, "a":2}}"#,
+            "one_struct: {fields: {key: 'a' value: {number_value: 2}} fields: {key: 'b' value: {bool_value: true}}}").ours(),
         reads("a Value of a whole number", r#"{"oneValue":1}"#, "one_value: {number_value: 1}"),
         reads("a Value with a fraction", r#"{"oneValue":1.5}"#, "one_value: {number_value: 1.5}"),
         reads("a Value of false", r#"{"oneValue":false}"#, "one_value: {bool_value: false}"),

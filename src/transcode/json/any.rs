@@ -7,7 +7,7 @@ use super::fault;
 use super::read::{Reader, Wrote};
 use super::scan::{Next, Scan};
 use super::text::quote;
-use super::value::structure;
+use super::value::Values;
 use super::wire::{put_nested, put_text, slice};
 use super::write::{Result, Writer};
 use super::{CARRIER, CARRIER_PREFIX, base64};
@@ -23,8 +23,11 @@ impl Reader<'_> {
     pub(super) fn any(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> fault::Result<Wrote> {
         let (begin, ahead) = (out.len(), scan.clone());
         let Some((url, is_first)) = type_url(scan)? else {
-            return Ok(Wrote::Nothing);
+            return Ok(Wrote::Empty);
         };
+        if self.strict && !url.contains('/') {
+            return scan.fault(format!("`{url}` is no type URL"));
+        }
         if url.starts_with(CARRIER_PREFIX) {
             let fault = scan.fault(format!("the type URL `{url}` is reserved"));
             return fault.map_err(|fault: fault::Fault| fault.finally());
@@ -37,7 +40,11 @@ impl Reader<'_> {
                     *scan = ahead.clone();
                     scan.enter(b'{', b'}')?
                 };
-                match self.unfolded(scan, more, (&url, id), out) {
+                let besides = Besides {
+                    type_url: is_first,
+                    value: false,
+                };
+                match self.unfolded(scan, more, (&url, id), besides, out) {
                     // What its type does not know is no reason to lose all that stands around it.
                     Err(fault) if !self.strict && !fault.is_final() => out.truncate(begin),
                     done => return done.map(|()| Wrote::Value),
@@ -53,7 +60,11 @@ impl Reader<'_> {
         *scan = ahead;
         put_text(1, CARRIER, out);
         out.push(VALUE);
-        put_nested(out, |out| structure(scan, true, out))?;
+        let content = Values {
+            carried: true,
+            strict: self.strict,
+        };
+        put_nested(out, |out| content.structure(scan, out))?;
         Ok(Wrote::Value)
     }
 
@@ -75,6 +86,7 @@ impl Reader<'_> {
         scan: &mut Scan<'_>,
         mut more: bool,
         (url, id): (&str, MessageId),
+        mut besides: Besides,
         out: &mut Vec<u8>,
     ) -> fault::Result<()> {
         put_text(1, url, out);
@@ -82,11 +94,14 @@ impl Reader<'_> {
         let message = self.schema.message(id);
         put_nested(out, |out| {
             if message.shape == Shape::Object {
-                return self.members(scan, message, more, Some("@type"), out);
+                return self.members(scan, message, more, Some(&mut besides), out);
             }
             let begin = out.len();
             while more {
-                match &*scan.name()? {
+                let name = scan.name()?;
+                let first = besides.first(&name);
+                match &*name {
+                    "@type" | "value" if self.strict && !first => return scan.twice(&name),
                     "value" => {
                         out.truncate(begin);
                         self.message(scan, id, out)?;
@@ -100,6 +115,24 @@ impl Reader<'_> {
             }
             Ok(())
         })
+    }
+}
+
+/// Which members of an `Any` have been read that are not of its message.
+pub(super) struct Besides {
+    type_url: bool,
+    value: bool,
+}
+
+impl Besides {
+    /// Whether a name is one of those and stands for the first time.
+    pub(super) fn first(&mut self, name: &str) -> bool {
+        let read = match name {
+            "@type" => &mut self.type_url,
+            "value" => &mut self.value,
+            _ => return false,
+        };
+        !std::mem::replace(read, true)
     }
 }
 

@@ -29,10 +29,7 @@ impl<'a> Entries<'a> {
     #[inline]
     fn entry(&mut self) -> Result<(u32, Wire), &'static str> {
         let key = varint(&mut self.rest).ok_or(CUT)?;
-        let number = match u32::try_from(key >> 3) {
-            Ok(number) if number > 0 => number,
-            _ => return Err("a field number is out of range"),
-        };
+        let number = number(key).ok_or("a field number is out of range")?;
         let value = match key & 7 {
             0 => Wire::Varint(varint(&mut self.rest).ok_or(CUT)?),
             1 => Wire::Fixed64(u64::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
@@ -64,6 +61,13 @@ impl Iterator for Entries<'_> {
     }
 }
 
+/// The field number of a key, which has 29 bits and is not zero.
+#[inline]
+fn number(key: u64) -> Option<u32> {
+    let number = u32::try_from(key >> 3).ok()?;
+    (1..1 << 29).contains(&number).then_some(number)
+}
+
 /// Nearly all varints of a message are keys and lengths of one byte.
 #[inline]
 fn varint(rest: &mut &[u8]) -> Option<u64> {
@@ -89,7 +93,7 @@ fn group(number: u32, rest: &mut &[u8], depth: usize) -> Option<usize> {
     loop {
         let end = rest.len();
         let key = decode_varint(rest).ok()?;
-        let inner = u32::try_from(key >> 3).ok()?;
+        let inner = self::number(key)?;
         match key & 7 {
             0 => drop(decode_varint(rest).ok()?),
             1 => drop(chunk::<8>(rest)?),

@@ -5,7 +5,7 @@ use super::entries::Entries;
 use super::found::Found;
 use super::number::{integer, is_number, spelled};
 use super::read::Reader;
-use super::wire::{fits, put_bytes, put_tag, put_varint, zero};
+use super::wire::{Wire, fits, joined, put_bytes, put_tag, put_varint, zero};
 use super::write::{Writer, finished};
 use super::{JsonOptions, base64, mask, time};
 use crate::transcode::schema::Tag;
@@ -91,9 +91,17 @@ pub(crate) fn plain(
     }
     let mut writer = Writer::new(schema, JsonOptions::default());
     collect(&mut writer, field, message)?;
-    let last = writer.found.last().map(|found| found.value);
-    last.map(|value| writer.plain(field.kind, value, message))
-        .transpose()
+    let Some(last) = writer.found.last().map(|found| found.value) else {
+        return Ok(None);
+    };
+    let told = match field.kind {
+        Kind::Message(_) => {
+            let whole = joined(writer.found.iter().map(|found| found.value), message);
+            writer.plain(field.kind, Wire::Bytes(0, whole.len()), &whole)
+        }
+        kind => writer.plain(kind, last, message),
+    };
+    told.map(Some)
         .map_err(|why| format!("`{}`: {why}", field.json))
 }
 

@@ -3,11 +3,13 @@
 use super::super::schema::{Field, Kind, Message, Schema};
 use super::entries::Entries;
 use super::fault;
-use super::number::{is_number, spelled};
+use super::number::{is_whole, spelled};
 use super::read::{Reader, Wrote};
 use super::scan::Scan;
 use super::text::quote;
-use super::wire::{Wire, fits, number, put_bytes, put_nested, put_tag, slice, unzigzag, zero};
+use super::wire::{
+    Wire, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag, zero,
+};
 use super::write::{Result, Writer};
 
 /// An entry of a map in a message's bytes.
@@ -15,6 +17,8 @@ use super::write::{Result, Writer};
 pub(super) struct Entry {
     key: Wire,
     value: Option<Wire>,
+    /// Whether the value is a message in several pieces, of which that is the last.
+    pieces: bool,
     /// Which of the entries it is.
     index: usize,
 }
@@ -27,6 +31,7 @@ impl Reader<'_> {
         out: &mut Vec<u8>,
     ) -> fault::Result<()> {
         let (key, value) = parts(self.schema, field).or_else(|why| scan.fault(why))?;
+        let mut names = Vec::new();
         scan.object(|scan, name| {
             let begin = out.len();
             put_tag(&field.tag, out);
@@ -40,8 +45,13 @@ impl Reader<'_> {
             if wrote == Wrote::Nothing {
                 out.truncate(begin);
             }
+            // A key has one text, so that the names tell whether it stands twice.
+            if self.strict {
+                names.push(name);
+            }
             Ok(())
-        })
+        })?;
+        scan.distinct(names)
     }
 }
 
@@ -50,7 +60,7 @@ fn read_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> fault
         Kind::String => put_bytes(name.as_bytes(), out),
         Kind::Bool if matches!(name, "true" | "false") => out.push(u8::from(name == "true")),
         Kind::Bool => return scan.fault("a key must be true or false"),
-        kind => match is_number(name).then(|| spelled(name, kind, out)) {
+        kind => match is_whole(name).then(|| spelled(name, kind, out)) {
             Some(Ok(_)) => {}
             _ => return scan.fault(format!("the key `{name}` is no number of its type")),
         },
@@ -86,13 +96,36 @@ impl Writer<'_> {
             }
             self.key(key.kind, entry.key, bytes, out)?;
             out.push(b':');
-            let wire = entry.value.unwrap_or(zero(value.kind));
-            self.one(value.kind, wire, bytes, out)?;
+            if entry.pieces {
+                self.merged(value, entry.index, bytes, out)?;
+            } else {
+                let wire = entry.value.unwrap_or(zero(value.kind));
+                self.one(value.kind, wire, bytes, out)?;
+            }
         }
         out.push(b'}');
         self.close();
         self.entries.truncate(base);
         Ok(())
+    }
+
+    /// Writes the value of an entry that has it in pieces, which are as good as their bytes in a row.
+    fn merged(
+        &mut self,
+        value: &Field,
+        index: usize,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let entry = slice(self.found[index].value, bytes);
+        let mut whole = Vec::with_capacity(entry.len());
+        for part in Entries::of(entry) {
+            let (number, wire) = part?;
+            if number == value.number && fits(value, wire) {
+                whole.extend_from_slice(slice(wire, entry));
+            }
+        }
+        self.one(value.kind, Wire::Bytes(0, whole.len()), &whole, out)
     }
 
     /// Sorts the entries from a place on, of which the last one of each key is kept.
@@ -154,6 +187,7 @@ fn entry(
     let mut entry = Entry {
         key: zero(key.kind),
         value: None,
+        pieces: false,
         index,
     };
     for part in Entries::of(&bytes[from..to]) {
@@ -166,18 +200,22 @@ fn entry(
         if number == key.number && fits(key, wire) {
             entry.key = wire;
         } else if number == value.number && fits(value, wire) {
+            entry.pieces = entry.value.is_some() && matches!(value.kind, Kind::Message(_));
             entry.value = Some(wire);
         }
     }
     Ok(entry)
 }
 
-/// The order of two keys: texts by their bytes, numbers by their value.
+/// The order of two keys: texts by their bytes, numbers by their value. Bits beyond those of the type say
+/// nothing, as for every parser, and any bit makes true.
 fn compare(kind: Kind, one: Wire, other: Wire, bytes: &[u8]) -> std::cmp::Ordering {
     let signed = |wire| match kind {
-        Kind::Sint32 | Kind::Sint64 => unzigzag(number(wire)),
-        #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
-        Kind::Sfixed32 => i64::from(number(wire) as i32),
+        Kind::Sint32 => unzigzag(number(wire) & 0xffff_ffff),
+        Kind::Sint64 => unzigzag(number(wire)),
+        Kind::Int32 | Kind::Sfixed32 => i64::from(int32(number(wire))),
+        Kind::Uint32 => (number(wire) & 0xffff_ffff).cast_signed(),
+        Kind::Bool => i64::from(number(wire) != 0),
         _ => number(wire).cast_signed(),
     };
     match kind {

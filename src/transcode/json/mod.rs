@@ -51,8 +51,10 @@ pub struct JsonOptions {
     /// Reads `{"@type": url, "value": "<base64>"}` of an unknown type, with these two members and no
     /// other, as the bytes of that type: the form in which one is written. Without it, a text is a text.
     pub any_bytes: bool,
-    /// Refuses unknown fields, unknown enum names and names that stand twice, instead of leaving out the
-    /// former two and letting the last of the latter hold.
+    /// Refuses unknown fields, unknown enum names, names that stand twice, and an `Any` whose `@type` is no
+    /// URL. Otherwise the former two are left out, of a name that stands twice the last holds (of the
+    /// `@type` the first), and an `Any` is told as it came. An `Any` that is `{}` counts as set here;
+    /// otherwise a field that holds it alone, outside a oneof, is taken for one that is not set.
     pub strict: bool,
 }
 

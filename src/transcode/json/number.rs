@@ -83,12 +83,18 @@ pub(super) fn number_text<'a>(scan: &mut Scan<'a>) -> Result<Cow<'a, str>> {
 
 /// Whether a text is a number though it stands in quotes, in a key or in a query.
 pub(super) fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
-        || matches!(text, "NaN" | "Infinity" | "-Infinity")
+    matches!(text, "NaN" | "Infinity" | "-Infinity")
         || Scan::of(text)
             .number()
             .is_ok_and(|number| number.len() == text.len())
+}
+
+/// Whether a text is that of a whole number and no other spelling of it: no point, no exponent, no zero
+/// that says nothing.
+pub(super) fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let begins = matches!(digits.as_bytes(), [b'1'..=b'9', ..]) || text == "0";
+    begins && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A whole number, however it is written: `5`, `5.0`, `5e0`.

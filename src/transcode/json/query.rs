@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::schema::{Field, Kind, Message, Repeat, Shape};
-use super::wire::{Wire, is_zero, number, slice, text, zero};
+use super::wire::{Wire, is_zero, joined, number, slice, text, zero};
 use super::write::{Result, Writer, finished};
 
 const TEXT: &AsciiSet = &NON_ALPHANUMERIC
@@ -65,11 +65,15 @@ impl Writer<'_> {
                 Ok(())
             }
             (_, Some(form), [_, ..]) if form.shape == Shape::Object => {
-                let pieces = values.iter().map(|(_, value)| slice(*value, bytes));
-                let whole = pieces.collect::<Vec<_>>().concat();
+                let whole = joined(values.iter().map(|(_, value)| *value), bytes);
                 self.deeper(form, &whole, &format!("{name}."), out)
             }
             (_, Some(form), [_, ..]) if !is_text(form.shape) => refused(name, &form.name),
+            (_, Some(_), [_, _, ..]) => {
+                let whole = joined(values.iter().map(|(_, value)| *value), bytes);
+                let value = Wire::Bytes(0, whole.len());
+                self.pair(name, field.kind, value, &whole, out)
+            }
             (_, _, [.., (_, last)]) if field.presence || field.required || !is_zero(*last) => {
                 self.pair(name, field.kind, *last, bytes, out)
             }
@@ -144,7 +148,7 @@ fn is_text(shape: Shape) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{JsonOptions, query, read};
+    use super::super::{JsonOptions, plain, query, read};
     use crate::transcode::SCHEMA;
 
     /// The query of a message in its JSON form.
@@ -236,6 +240,22 @@ mod tests {
             query,
             "resource=r&permissions=b&permissions=a&permissions=b"
         );
+    }
+
+    #[test]
+    fn a_message_in_pieces_is_told_whole() {
+        let id = SCHEMA.find("google.longrunning.WaitOperationRequest");
+        let id = id.expect("of the contract");
+        // A second, then a billionth of one.
+        let bytes = b"\x12\x02\x08\x01\x12\x02\x10\x01";
+        let told = query(&SCHEMA, id, bytes, &[]);
+        assert_eq!(told.as_deref(), Ok("timeout=1.000000001s"));
+        let (_, timeout) = SCHEMA
+            .message(id)
+            .field_named("timeout")
+            .expect("it has one");
+        let told = plain(&SCHEMA, timeout, bytes);
+        assert_eq!(told, Ok(Some("1.000000001s".to_owned())));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! From JSON text to wire bytes, in one pass.
 
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
+use super::any::Besides;
 use super::entries::Entries;
 use super::fault::Result;
 use super::scan::Scan;
 use super::seen::Seen;
-use super::value::{list, structure, value};
+use super::value::Values;
 use super::wire::{put_nested, put_tag};
 use super::{JsonOptions, mask, time};
 
@@ -18,7 +19,9 @@ pub(super) enum Wrote {
     Value,
     /// A value that is the default, which the wire need not carry.
     Default,
-    /// Nothing: an unknown enum name, an `Any` that says nothing.
+    /// An `Any` that says nothing, `{}`.
+    Empty,
+    /// Nothing: an unknown enum name.
     Nothing,
 }
 
@@ -88,9 +91,9 @@ impl<'s> Reader<'s> {
                 time::parse(shape, &text, out).or_else(|why| scan.fault(why))?;
             }
             Shape::FieldMask => mask::parse(&scan.string()?, out),
-            Shape::Struct => structure(scan, false, out)?,
-            Shape::Value => value(scan, false, out)?,
-            Shape::ListValue => list(scan, false, out)?,
+            Shape::Struct => self.values().structure(scan, out)?,
+            Shape::Value => self.values().value(scan, out)?,
+            Shape::ListValue => self.values().list(scan, out)?,
             Shape::Wrapper => {
                 for field in &message.fields {
                     self.once(scan, field, out)?;
@@ -100,14 +103,21 @@ impl<'s> Reader<'s> {
         Ok(Wrote::Value)
     }
 
+    fn values(self) -> Values {
+        Values {
+            carried: false,
+            strict: self.strict,
+        }
+    }
+
     /// Reads the members of an object that has been entered; `more` says whether it has any. `besides` is
-    /// one that is not of the message: the `@type` of an `Any`.
+    /// for those of an `Any` that are not of the message.
     pub(super) fn members(
         self,
         scan: &mut Scan<'_>,
         message: &Message,
         mut more: bool,
-        besides: Option<&str>,
+        mut besides: Option<&mut Besides>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let mut read = Members {
@@ -127,7 +137,7 @@ impl<'s> Reader<'s> {
                     let name = scan.name()?;
                     let found = message.field_named(&name);
                     if found.is_none() {
-                        self.unknown(scan, message, &name, besides)?;
+                        self.unknown(scan, message, &name, besides.as_deref_mut())?;
                     }
                     found
                 }
@@ -147,15 +157,15 @@ impl<'s> Reader<'s> {
         scan: &mut Scan<'_>,
         message: &Message,
         name: &str,
-        besides: Option<&str>,
+        besides: Option<&mut Besides>,
     ) -> Result<()> {
         // An Empty within an `Any` may have a `value`.
-        let is_empty = message.fields.is_empty() && name == "value";
-        let known = besides.is_some_and(|besides| besides == name || is_empty);
-        if self.strict && !known {
-            return scan.fault(format!("{} has no field `{name}`", message.name));
+        let known = name == "@type" || (name == "value" && message.fields.is_empty());
+        match besides.filter(|_| known).map(|besides| besides.first(name)) {
+            None if self.strict => scan.fault(format!("{} has no field `{name}`", message.name)),
+            Some(false) if self.strict => scan.twice(name),
+            _ => scan.skip(),
         }
-        scan.skip()
     }
 
     fn member(
@@ -169,7 +179,7 @@ impl<'s> Reader<'s> {
         if !first {
             read.repeated += 1;
             if self.strict || read.repeated > MOST_REPEATED {
-                return scan.fault("the name stands twice");
+                return scan.twice(&field.json);
             }
             // The last one holds, as in most parsers; on the wire the two would be merged.
             forget(field, read.begin, out);
@@ -221,7 +231,14 @@ impl<'s> Reader<'s> {
         let begin = out.len();
         put_tag(&field.tag, out);
         let wrote = self.one(scan, field, out)?;
-        if wrote == Wrote::Nothing || (wrote == Wrote::Default && !field.presence) {
+        let keeps = match wrote {
+            Wrote::Value => true,
+            Wrote::Default => field.presence,
+            // The service sends `{}` for metadata that there is not.
+            Wrote::Empty => self.strict || field.oneof.is_some(),
+            Wrote::Nothing => false,
+        };
+        if !keeps {
             out.truncate(begin);
         }
         Ok(())

@@ -180,6 +180,21 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// Refuses an object for a name that stands twice in it.
+    #[cold]
+    pub(super) fn twice<T>(&self, name: &str) -> Result<T> {
+        self.fault(format!("the name `{name}` stands twice"))
+    }
+
+    /// Refuses an object that has been read if one of its names stands twice.
+    pub(super) fn distinct(&self, mut names: Vec<Cow<'_, str>>) -> Result<()> {
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => self.twice(&pair[0]),
+            None => Ok(()),
+        }
+    }
+
     /// Reads an array: `each` must read one value.
     pub(crate) fn array(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         let mut more = self.enter(b'[', b']')?;

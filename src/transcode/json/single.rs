@@ -115,7 +115,14 @@ impl Writer<'_> {
             #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
             Kind::Float => {
                 let narrow = f32::from_bits(bits as u32);
-                float(f64::from(narrow), &narrow, out);
+                let wide = f64::from(narrow);
+                // The shortest text of the greatest float is beyond it as a double, which parsers that
+                // go by way of one refuse.
+                if narrow.abs() == f32::MAX {
+                    float(wide, &wide, out);
+                } else {
+                    float(wide, &narrow, out);
+                }
             }
             Kind::Int32 | Kind::Sfixed32 => signed(i64::from(int32(bits)), out),
             Kind::Uint32 | Kind::Fixed32 => unsigned(bits & 0xffff_ffff, out),

@@ -12,6 +12,8 @@ pub(super) fn float(
         _ if value.is_infinite() => {
             write!(out, "\"{}Infinity\"", if value < 0.0 { "-" } else { "" })
         }
+        // By many parsers `-0` is read as a whole number, which has no sign at zero.
+        _ if value == 0.0 && value.is_sign_negative() => out.write_all(b"-0.0"),
         _ if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) => write!(out, "{shortest:e}"),
         _ => write!(out, "{shortest}"),
     };

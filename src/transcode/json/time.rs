@@ -74,7 +74,8 @@ pub(super) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()
     Some(())
 }
 
-/// The seconds and nanoseconds of an RFC 3339 text, with any offset.
+/// The seconds and nanoseconds of an RFC 3339 text, with any offset. Its letters are capitals, as the
+/// conformance suite of protobuf requires.
 pub(super) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     let bytes = text.as_bytes();
     let number = |range: std::ops::Range<usize>| -> Option<i64> {
@@ -88,14 +89,14 @@ pub(super) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
     let marks = [bytes[4], bytes[7], bytes[10], bytes[13], bytes[16]];
-    let marked = matches!(marks, [b'-', b'-', b'T' | b't', b':', b':']);
+    let marked = matches!(marks, [b'-', b'-', b'T', b':', b':']);
     let ranged = (1..=12).contains(&month) && (1..=month_length(year, month)).contains(&day);
     if !marked || !ranged || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let (nanos, zone) = parse_fraction(text.get(19..)?)?;
     let offset = match zone.as_bytes() {
-        b"Z" | b"z" => 0,
+        b"Z" => 0,
         [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
             let at = text.len() - zone.len();
             let (hours, minutes) = (number(at + 1..at + 3)?, number(at + 4..at + 6)?);
@@ -242,8 +243,10 @@ mod tests {
     fn offsets_and_any_number_of_digits_are_read() {
         let cases = [
             ("1970-01-01T01:00:00+01:00", Some((0, 0))),
-            ("1969-12-31t23:30:00.5-00:30", Some((0, 500_000_000))),
-            ("1970-01-01T00:00:00.123456789z", Some((0, 123_456_789))),
+            ("1969-12-31T23:30:00.5-00:30", Some((0, 500_000_000))),
+            ("1970-01-01T00:00:00.123456789Z", Some((0, 123_456_789))),
+            ("1970-01-01t00:00:00Z", None),
+            ("1970-01-01T00:00:00z", None),
             ("1970-02-30T00:00:00Z", None),
             ("1970-01-01T24:00:00Z", None),
             ("1970-01-01 00:00:00Z", None),

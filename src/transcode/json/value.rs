@@ -10,60 +10,77 @@ use super::number::double;
 use super::scan::{Next, Scan};
 use super::wire::{put_bytes, put_nested, put_text};
 
-/// `google.protobuf.Struct`.
-pub(super) fn structure(scan: &mut Scan<'_>, carried: bool, out: &mut Vec<u8>) -> Result<()> {
-    scan.object(|scan, name| {
-        out.push(1 << 3 | 2);
-        put_nested(out, |out| {
-            put_text(1, &name, out);
-            out.push(2 << 3 | 2);
-            put_nested(out, |out| value(scan, carried, out))
-        })
-    })
+/// Reads any JSON there is.
+#[derive(Clone, Copy)]
+pub(super) struct Values {
+    /// Whether it is an `Any` of an unknown type that is carried.
+    pub(super) carried: bool,
+    /// Whether an object with a name that stands twice is refused. Else the last one holds.
+    pub(super) strict: bool,
 }
 
-/// `google.protobuf.ListValue`.
-pub(super) fn list(scan: &mut Scan<'_>, carried: bool, out: &mut Vec<u8>) -> Result<()> {
-    scan.array(|scan| {
-        out.push(1 << 3 | 2);
-        put_nested(out, |out| value(scan, carried, out))
-    })
-}
-
-/// `google.protobuf.Value`.
-pub(super) fn value(scan: &mut Scan<'_>, carried: bool, out: &mut Vec<u8>) -> Result<()> {
-    match scan.next()? {
-        Next::Null => {
-            scan.word("null")?;
-            out.extend_from_slice(&[1 << 3, 0]);
-        }
-        Next::Number => {
-            let value = finite(scan, carried)?;
-            out.push(2 << 3 | 1);
-            out.extend_from_slice(&value.to_le_bytes());
-        }
-        Next::String => {
-            out.push(3 << 3 | 2);
-            put_bytes(scan.string()?.as_bytes(), out);
-        }
-        Next::True => {
-            scan.word("true")?;
-            out.extend_from_slice(&[4 << 3, 1]);
-        }
-        Next::False => {
-            scan.word("false")?;
-            out.extend_from_slice(&[4 << 3, 0]);
-        }
-        Next::Object => {
-            out.push(5 << 3 | 2);
-            put_nested(out, |out| structure(scan, carried, out))?;
-        }
-        Next::Array => {
-            out.push(6 << 3 | 2);
-            put_nested(out, |out| list(scan, carried, out))?;
-        }
+impl Values {
+    /// `google.protobuf.Struct`.
+    pub(super) fn structure(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+        let mut names = Vec::new();
+        scan.object(|scan, name| {
+            out.push(1 << 3 | 2);
+            put_nested(out, |out| {
+                put_text(1, &name, out);
+                out.push(2 << 3 | 2);
+                put_nested(out, |out| self.value(scan, out))
+            })?;
+            if self.strict {
+                names.push(name);
+            }
+            Ok(())
+        })?;
+        scan.distinct(names)
     }
-    Ok(())
+
+    /// `google.protobuf.ListValue`.
+    pub(super) fn list(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+        scan.array(|scan| {
+            out.push(1 << 3 | 2);
+            put_nested(out, |out| self.value(scan, out))
+        })
+    }
+
+    /// `google.protobuf.Value`.
+    pub(super) fn value(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+        match scan.next()? {
+            Next::Null => {
+                scan.word("null")?;
+                out.extend_from_slice(&[1 << 3, 0]);
+            }
+            Next::Number => {
+                let value = finite(scan, self.carried)?;
+                out.push(2 << 3 | 1);
+                out.extend_from_slice(&value.to_le_bytes());
+            }
+            Next::String => {
+                out.push(3 << 3 | 2);
+                put_bytes(scan.string()?.as_bytes(), out);
+            }
+            Next::True => {
+                scan.word("true")?;
+                out.extend_from_slice(&[4 << 3, 1]);
+            }
+            Next::False => {
+                scan.word("false")?;
+                out.extend_from_slice(&[4 << 3, 0]);
+            }
+            Next::Object => {
+                out.push(5 << 3 | 2);
+                put_nested(out, |out| self.structure(scan, out))?;
+            }
+            Next::Array => {
+                out.push(6 << 3 | 2);
+                put_nested(out, |out| self.list(scan, out))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn finite(scan: &mut Scan<'_>, carried: bool) -> Result<f64> {

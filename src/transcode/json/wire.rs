@@ -86,6 +86,14 @@ pub(super) fn slice(value: Wire, bytes: &[u8]) -> &[u8] {
     }
 }
 
+/// The pieces of one message, which are as good as their bytes in a row.
+pub(super) fn joined(pieces: impl Iterator<Item = Wire>, bytes: &[u8]) -> Vec<u8> {
+    pieces
+        .map(|piece| slice(piece, bytes))
+        .collect::<Vec<_>>()
+        .concat()
+}
+
 pub(super) fn text(value: Wire, bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(slice(value, bytes)).map_err(|_| "a text is not UTF-8".to_owned())
 }

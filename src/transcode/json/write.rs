@@ -10,7 +10,7 @@
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
 use super::found::Found;
 use super::map::Entry;
-use super::wire::{Wire, int32, is_bytes, is_zero, number, slice, unpack, zero};
+use super::wire::{Wire, int32, is_bytes, is_zero, joined, number, slice, unpack, zero};
 use super::{JsonOptions, mask, scan, time};
 
 /// How deep messages may nest on the wire, and objects and arrays in JSON.
@@ -101,13 +101,7 @@ impl<'s> Writer<'s> {
         match message.shape {
             Shape::Struct => self.map(field, found, bytes, out),
             Shape::ListValue => self.list(field, found, bytes, out),
-            Shape::Value => match self.found[found].last().copied() {
-                Some(last) => self.value(message, last, bytes, out),
-                None => {
-                    out.extend_from_slice(b"null");
-                    Ok(())
-                }
-            },
+            Shape::Value => self.value(message, base, bytes, out),
             _ => {
                 let value = self.last(base, 0).unwrap_or(zero(field.kind));
                 self.one(field.kind, value, bytes, out)
@@ -232,12 +226,9 @@ impl<'s> Writer<'s> {
             Repeat::Once => {
                 let last = self.found[found.end - 1].value;
                 match field.kind {
-                    // The pieces of one message are as good as their bytes in a row.
                     Kind::Message(id) if found.len() > 1 => {
-                        let pieces = self.found[found]
-                            .iter()
-                            .map(|found| slice(found.value, bytes));
-                        let whole = pieces.collect::<Vec<_>>().concat();
+                        let pieces = self.found[found].iter().map(|found| found.value);
+                        let whole = joined(pieces, bytes);
                         self.message(id, &whole, out)
                     }
                     kind => self.one(kind, last, bytes, out),
@@ -291,20 +282,28 @@ impl<'s> Writer<'s> {
         self.one(kind, value, bytes, out)
     }
 
+    /// Of the kinds of a Value the one that stood last holds, with its pieces that stood before it in a row.
     fn value(
         &mut self,
         message: &Message,
-        last: Found,
+        base: usize,
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<()> {
+        let found = &self.found[base..];
+        let Some(last) = found.last().copied() else {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        };
+        let other = found.iter().rposition(|found| found.place != last.place);
+        let begin = other.map_or(base, |at| base + at + 1);
         let field = &message.fields[last.place];
         if let (Kind::Double, Wire::Fixed64(bits)) = (field.kind, last.value)
             && !f64::from_bits(bits).is_finite()
         {
             return Err("a Value holds no number that JSON has".to_owned());
         }
-        self.one(field.kind, last.value, bytes, out)
+        self.field(field, begin..self.found.len(), bytes, out)
     }
 }
 
