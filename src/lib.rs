@@ -47,7 +47,7 @@
 )]
 #![cfg_attr(
     feature = "rest",
-    doc = "- [`transcode`]: proto3 JSON of the messages."
+    doc = "- [`transcode`]: HTTP/JSON for any generated client and any tonic server."
 )]
 //!
 //! The feature flags are listed in the README.

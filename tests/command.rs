@@ -343,8 +343,8 @@ fn the_demo_shows_an_operation_over_both_transports() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let text = out(&output);
     assert!(text.contains("the operation over gRPC:"), "{text}");
-    assert!(text.contains("REST"), "{text}");
-    assert!(text.contains("\"verb\": \"create\""), "{text}");
+    assert!(text.contains("the operation over REST"), "{text}");
+    assert_eq!(text.matches("\"verb\": \"create\"").count(), 2, "{text}");
 }
 
 #[test]

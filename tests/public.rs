@@ -42,6 +42,19 @@ fn the_emulator_is_cloned_shared_and_shown() {
     shown::<Server>();
 }
 
+#[cfg(feature = "rest")]
+#[test]
+fn the_transcoder_is_cloned_shared_and_shown() {
+    use apigateway_grpc::transcode::{JsonOptions, Rest, Rules, Schema, Transcode, TranscodeLayer};
+
+    data::<Rules>();
+    data::<JsonOptions>();
+    shown::<Schema>();
+    handle::<TranscodeLayer>();
+    handle::<Transcode<Stack>>();
+    handle::<Rest<Stack>>();
+}
+
 #[test]
 fn an_error_is_a_small_standard_one() {
     fn standard<T: std::error::Error + Send + Sync + 'static>() {}

@@ -12,8 +12,8 @@ use http::response::Parts;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use pin_project_lite::pin_project;
-use tonic::body::Body;
 use tonic::Status;
+use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Pieces, Reply, Rpc};
