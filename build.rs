@@ -95,6 +95,7 @@ fn generate(mut set: prost_types::FileDescriptorSet) -> Result<()> {
     config.type_name_domain(["."], "type.googleapis.com");
     tonic_prost_build::configure()
         .build_transport(false)
+        .codec_path("crate::codec::Codec")
         .generate_default_stubs(true)
         .server_mod_attribute(".", "#[cfg(feature = \"emulator\")]")
         .extern_path(".google.rpc", "::tonic_types::pb")

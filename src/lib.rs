@@ -59,6 +59,7 @@ mod authentication;
 mod builder;
 mod call;
 mod client;
+mod codec;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;

@@ -7,6 +7,7 @@ mod request;
 mod stream;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ use request::Request;
 use stream::Stream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The most bytes of a reply, as tonic's own clients have it.
 const MOST: usize = 4 << 20;
@@ -61,7 +64,7 @@ const MOST: usize = 4 << 20;
 #[derive(Clone, Debug)]
 pub struct Rest<S> {
     http: S,
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +84,10 @@ impl<S> Rest<S> {
             options: JsonOptions::default(),
             most: MOST,
         };
-        Self { http, settings }
+        Self {
+            http,
+            settings: Arc::new(settings),
+        }
     }
 
     /// Where requests go, `https://example.com`, whatever origin the generated client names. Without it
@@ -89,7 +95,7 @@ impl<S> Rest<S> {
     #[must_use]
     pub fn origin(mut self, origin: &Uri) -> Self {
         let parts = (origin.scheme().cloned(), origin.authority().cloned());
-        self.settings.origin = match parts {
+        Arc::make_mut(&mut self.settings).origin = match parts {
             (Some(scheme), Some(authority)) => Some((scheme, authority)),
             _ => None,
         };
@@ -99,14 +105,14 @@ impl<S> Rest<S> {
     /// How requests are written and replies read; by default with enums as names, and leniently.
     #[must_use]
     pub fn json(mut self, options: JsonOptions) -> Self {
-        self.settings.options = options;
+        Arc::make_mut(&mut self.settings).options = options;
         self
     }
 
     /// The most bytes that a reply may have, or a message of a stream; 4 MiB by default.
     #[must_use]
     pub fn max_reply(mut self, bytes: usize) -> Self {
-        self.settings.most = bytes;
+        Arc::make_mut(&mut self.settings).most = bytes;
         self
     }
 }
@@ -133,11 +139,11 @@ where
         // The one that was made ready is called, and its clone waits for the next call.
         let clone = self.http.clone();
         let http = std::mem::replace(&mut self.http, clone);
-        Box::pin(carry(http, self.settings.clone(), rpc))
+        Box::pin(carry(http, Arc::clone(&self.settings), rpc))
     }
 }
 
-async fn carry<S, B>(mut http: S, settings: Settings, rpc: Rpc) -> Result<Reply, Status>
+async fn carry<S, B>(mut http: S, settings: Arc<Settings>, rpc: Rpc) -> Result<Reply, Status>
 where
     S: Service<Rpc, Response = http::Response<B>>,
     S::Error: Into<BoxError>,
@@ -249,15 +255,18 @@ impl Settings {
 
 /// The headers of the call but for those that only gRPC has.
 fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
-    for name in [header::CONTENT_TYPE, header::TE, header::CONTENT_LENGTH] {
+    for name in [header::CONTENT_TYPE, header::TE, TIMEOUT] {
         headers.remove(name);
     }
-    let grpc: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with("grpc-") || name.as_str().ends_with("-bin"))
-        .cloned()
-        .collect();
-    grpc.iter().for_each(|name| drop(headers.remove(name)));
+    // There is seldom another.
+    let other = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.starts_with("grpc-") || name.ends_with("-bin") || name == "content-length"
+    };
+    let others: Vec<HeaderName> = headers.keys().filter(other).cloned().collect();
+    for name in others {
+        headers.remove(name);
+    }
     let accept = match (method.server_streaming, method.lines) {
         (true, true) => stream::LINES,
         _ => "application/json",
@@ -271,25 +280,26 @@ fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
 
 /// The reply's headers but for those of its connection and its form.
 fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
-    for name in [
-        header::CONTENT_LENGTH,
-        header::CONTENT_ENCODING,
-        header::TRANSFER_ENCODING,
-        header::CONNECTION,
-    ] {
+    headers.remove(header::CONTENT_LENGTH);
+    // There is seldom another.
+    let left_behind = |name: &&HeaderName| {
+        let framing = [
+            header::CONTENT_ENCODING,
+            header::TRANSFER_ENCODING,
+            header::CONNECTION,
+        ];
+        framing.contains(name) || name.as_str().starts_with("grpc-")
+    };
+    let left: Vec<HeaderName> = headers.keys().filter(left_behind).cloned().collect();
+    for name in left {
         headers.remove(name);
     }
-    headers.remove(Status::GRPC_MESSAGE);
-    headers.remove(Status::GRPC_STATUS_DETAILS);
-    headers.remove("grpc-encoding");
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/grpc"),
     );
     if whole {
         headers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
-    } else {
-        headers.remove(Status::GRPC_STATUS);
     }
     headers
 }
