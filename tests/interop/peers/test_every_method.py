@@ -47,6 +47,12 @@ class OurClient(EveryMethodTest):
         readable = [case for case in cases() if not case.has_unknown_enum]
         self.assert_all_arrive(our_client(self.envoy.http1_endpoint, "auto"), readable, rest=True)
 
+    def test_over_rest_through_our_proxy(self):
+        self.assert_all_arrive(our_client(self.proxy.endpoint, "rest"), cases(), rest=True)
+
+    def test_over_grpc_through_our_proxy(self):
+        self.assert_all_arrive(our_client(self.proxy.endpoint, "grpc"), cases(), rest=False)
+
     def test_envoy_alone_refuses_an_unknown_number_of_an_enum_in_a_query(self):
         unknown = [case for case in cases() if case.has_unknown_enum]
         self.assertNotEqual(unknown, [])
