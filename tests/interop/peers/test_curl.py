@@ -24,7 +24,7 @@ class CurlTest(EveryMethodTest):
     def assert_called(self, answer: Answer, path: str, request) -> None:
         """The server received just this request, and the answer is its reply."""
         self.assertEqual(answer.status, 200, answer)
-        self.assertEqual(answer.header("content-type"), ["application/json"])
+        self.assertEqual(answer.header("content-type"), ["application/json; charset=UTF-8"])
         (call,) = self.server.received()
         self.assertEqual((call.method, call.request), (path, request))
         expected = reply_to(path, request)
@@ -34,7 +34,7 @@ class CurlTest(EveryMethodTest):
     def assert_refused(self, answer: Answer, http: int, status: str, *words: str) -> dict:
         """An error of the usual shape that has these words, and nothing reached the server."""
         self.assertEqual(answer.status, http, answer)
-        self.assertEqual(answer.header("content-type"), ["application/json"])
+        self.assertEqual(answer.header("content-type"), ["application/json; charset=UTF-8"])
         self.assertEqual(set(answer.json()), {"error"}, answer)
         error = answer.json()["error"]
         self.assertEqual((error["code"], error["status"]), (http, status), answer)
