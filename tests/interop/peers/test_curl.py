@@ -17,6 +17,7 @@ L = "projects/p/locations/l"
 GATEWAYS = "/google.cloud.apigateway.v1.ApiGatewayService"
 OPERATIONS = "/google.longrunning.Operations"
 
+
 class CurlTest(EveryMethodTest):
     def curl(self, target: str, *options: str, version: str = "1.1") -> Answer:
         return curl(f"{self.proxy.endpoint}{target}", *options, version=version)
@@ -147,13 +148,15 @@ class Requests(CurlTest):
     def test_headers_reach_the_server(self):
         sent = {"authorization": "Bearer t", "x-goog-request-params": "name=a%2Fb", "x-goog-user-project": "p"}
         options = [word for name, value in sent.items() for word in ("-H", f"{name}: {value}")]
-        self.curl(f"/v1/{L}/operations/o", *options)
+        self.curl(f"/v1/{L}/operations/o:cancel", *options, "-d", "{}")
         (call,) = self.server.received()
         for name, value in sent.items():
             self.assertEqual(call.header(name), [value])
         # What belongs to the one connection stays with it.
-        own = {"connection", "content-length", "content-type", "host", "transfer-encoding"}
+        own = {"connection", "content-type", "host", "transfer-encoding"}
         self.assertEqual([key for key, _ in call.metadata if key in own], [])
+        # A length is that of the gRPC body: the five bytes before a message, and the message.
+        self.assertEqual(call.header("content-length"), [str(5 + call.request.ByteSize())])
 
 
 class Refused(CurlTest):
@@ -169,12 +172,26 @@ class Refused(CurlTest):
             (f"/v1/{L}/gateways", "PUT", {"GET", "POST"}),
             (f"/v1/{L}/gateways/g", "POST", {"GET", "PATCH", "DELETE"}),
             (f"/v1/{L}/operations/o:cancel", "GET", {"POST"}),
+            (f"/v1/{L}/operations/o:cancel", "DELETE", {"POST"}),
         ]:
             with self.subTest(target=target, verb=verb):
                 answer = self.curl(target, "-X", verb)
                 (allow,) = answer.header("allow")
                 self.assertEqual({word.strip() for word in allow.split(",")} - {"HEAD", "OPTIONS"}, allowed)
                 self.assert_refused(answer, 405, "UNIMPLEMENTED")
+
+    def test_a_path_that_is_no_name_is_refused(self):
+        for segment in ("%", "%zz", "%FF", "..", "%2e%2E", ".", "a%00", "%0A"):
+            with self.subTest(segment=segment):
+                answer = self.curl(f"/v1/{L}/operations/{segment}")
+                self.assert_refused(answer, 400, "INVALID_ARGUMENT")
+
+    def test_no_error_tells_a_key_or_a_token(self):
+        for query in ("key=hush%FF", "access_token=hush%0A", "%24access_token=hush%zz"):
+            with self.subTest(query=query):
+                answer = self.curl(f"/v1/{L}/gateways?{query}")
+                error = self.assert_refused(answer, 400, "INVALID_ARGUMENT")
+                self.assertNotIn("hush", error["message"])
 
     def test_a_query_that_is_wrong_is_named(self):
         for query, word in {
@@ -183,6 +200,11 @@ class Refused(CurlTest):
             "pageSize=3000000000": "pageSize",
             "parent.name=a": "parent",
             "pageToken=%FF": "pageToken",
+            "pageSize=": "pageSize",
+            "filter=a&filter=b": "filter",
+            "pageSize=1&page_size=1": "pageSize",
+            "parent=a": "parent",
+            "alt=media": "alt",
         }.items():
             with self.subTest(query=query):
                 answer = self.curl(f"/v1/{L}/gateways?{query}")
@@ -199,6 +221,12 @@ class Refused(CurlTest):
             with self.subTest(body=body):
                 answer = self.curl(f"/v1/{L}/apis?apiId=a", "-d", body)
                 self.assert_refused(answer, 400, "INVALID_ARGUMENT", word)
+
+    def test_a_body_where_none_belongs_is_refused(self):
+        for options in (["-X", "GET", "-d", '{"pageSize": 1}'], ["-X", "GET", "-d", "[]"]):
+            with self.subTest(options=options):
+                answer = self.curl(f"/v1/{L}/gateways", *options)
+                self.assert_refused(answer, 400, "INVALID_ARGUMENT", "body")
 
     def test_every_code_has_its_http_status_and_keeps_its_details(self):
         path = f"{OPERATIONS}/GetOperation"

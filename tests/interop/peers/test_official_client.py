@@ -7,7 +7,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 from canonical import canonical
 from driver import call_all, wire
-from every_method_fixture import HTTP_STATUS, EveryMethodTest
+from every_method_fixture import HTTP_STATUS, OVER_REST, EveryMethodTest
 from requests_of import Case, cases
 from samples import Sampler
 from script import Refusal
@@ -43,10 +43,10 @@ class OfficialClient(EveryMethodTest):
 
     def test_through_envoy(self):
         readable = [case for case in told() if not case.has_unknown_enum]
-        self.assert_all_arrive(official_client(self.envoy.endpoint), readable, rest=True)
+        self.assert_all_arrive(official_client(self.envoy.endpoint), readable, arrives=OVER_REST)
 
     def test_through_our_proxy(self):
-        self.assert_all_arrive(official_client(self.proxy.endpoint), told(), rest=True)
+        self.assert_all_arrive(official_client(self.proxy.endpoint), told(), arrives=OVER_REST)
 
     def test_reads_our_errors_with_their_details(self):
         # One code a method, so that one process sees them all.

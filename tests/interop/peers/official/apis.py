@@ -9,7 +9,7 @@ venv of its own and imports nothing of the tests.
 import json
 import sys
 
-from google.api_core.exceptions import AlreadyExists, NotFound
+from google.api_core.exceptions import Conflict, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import apigateway_v1
 from google.cloud.apigateway_v1.services.api_gateway_service.transports.rest import (
@@ -33,8 +33,9 @@ def main() -> None:
     try:
         client.create_api(parent=parent, api_id=id, api=api)
         again = "created twice"
-    except AlreadyExists as error:
-        again = error.details[0].reason
+    except Conflict as error:
+        # Over REST it knows the HTTP status alone, which is that of ABORTED too.
+        again = error.reason
     listed = [api.name for api in client.list_apis(parent=parent, retry=None)]
 
     deleting = client.delete_api(name=created.name)
