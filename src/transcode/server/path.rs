@@ -11,7 +11,7 @@ use super::super::template::{Segment, Template, Variable};
 ///
 /// # Errors
 ///
-/// If it is badly encoded, or no UTF-8.
+/// If it is badly encoded or no UTF-8, has a control character or a segment `.` or `..`.
 pub(super) fn value(
     template: &Template,
     variable: &Variable,
@@ -27,9 +27,21 @@ pub(super) fn value(
     let segments = path.get(variable.begin..end).unwrap_or_default();
     let decoded: Result<Vec<_>, _> = segments
         .iter()
-        .map(|segment| decode(segment, !single))
+        .map(|segment| decode(segment, !single).and_then(named))
         .collect();
     Ok(decoded?.join("/"))
+}
+
+/// A segment as a name may have it. What our client does not send is not taken either: what stands behind
+/// may resolve `.` and `..`, however they came, or write the name into a log.
+fn named(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+    if matches!(&*segment, "." | "..") {
+        return Err(format!("the path has the segment `{segment}`"));
+    }
+    if segment.chars().any(char::is_control) {
+        return Err("the path has a control character".to_owned());
+    }
+    Ok(segment)
 }
 
 /// Decodes a percent-encoded text, but for encoded slashes where those are kept.
@@ -90,6 +102,23 @@ mod tests {
             let segments: Vec<_> = path[1..].split('/').collect();
             let value = value(&template, &template.variables[0], &segments);
             assert_eq!(value.as_deref(), Ok(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_no_dot_segment_and_no_control_character() {
+        for (text, path) in [
+            ("/v1/{id}", "/v1/.."),
+            ("/v1/{id}", "/v1/%2e"),
+            ("/v1/{id}", "/v1/a%0Ab"),
+            ("/v1/{name=x/*}", "/v1/x/%2E%2e"),
+            ("/v1/{name=x/*}", "/v1/x/%00"),
+            ("/v1/{name=x/**}", "/v1/x/a/../b"),
+        ] {
+            let template = Template::parse(text).expect("a template");
+            let segments: Vec<_> = path[1..].split('/').collect();
+            let value = value(&template, &template.variables[0], &segments);
+            assert!(value.is_err(), "{path}: {value:?}");
         }
     }
 

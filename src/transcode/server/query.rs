@@ -44,7 +44,10 @@ impl Query {
         let mut seen = Seen::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (plus(name)?, plus(value)?);
+            let name = plus(name)?;
+            // Its value may be a secret, and is not told.
+            let value =
+                plus(value).map_err(|_| format!("`{name}` is badly encoded, or is no UTF-8"))?;
             // A field of the request is meant before a system parameter of the same name.
             match fields(schema, input, &name) {
                 Ok(path) => query.field(schema, rule, &path, &value, &mut seen)?,

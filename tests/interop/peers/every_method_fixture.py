@@ -4,18 +4,46 @@ import atexit
 import functools
 import os
 import unittest
+from operator import attrgetter
 from pathlib import Path
 
 from canonical import canonical
 from driver import CASE, call_all, wire
 from envoy_server import Envoy
 from every_method_server import SERVICES, EveryMethodServer, reply_to
+from proxy_server import Proxy
 from requests_of import Case
 from stubs import TRANSCODER_SET
 
 
+# google/rpc/code.proto. Spelled out here, as the other side has it from our own table.
+HTTP_STATUS = {
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INVALID_ARGUMENT": 400,
+    "DEADLINE_EXCEEDED": 504,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DATA_LOSS": 500,
+    "UNAUTHENTICATED": 401,
+}
+
+# How a request arrives.
+AS_SENT = attrgetter("request")
+OVER_REST = attrgetter("over_rest")
+OVER_OURS = attrgetter("with_body_as_it_is")
+
+
 class EveryMethodPeers:
-    """The grpcio server and Envoy in front of it, alive until the process ends."""
+    """The grpcio server, and Envoy and our proxy in front of it, alive until the process ends."""
 
     def __init__(self) -> None:
         work = Path(os.environ["INTEROP_WORK"])
@@ -28,6 +56,8 @@ class EveryMethodPeers:
             work / "every_method_envoy",
         )
         atexit.register(self.envoy.stop)
+        self.proxy = Proxy(self.server.endpoint)
+        atexit.register(self.proxy.stop)
 
 
 @functools.cache
@@ -41,10 +71,11 @@ class EveryMethodTest(unittest.TestCase):
     def setUp(self) -> None:
         self.server = peers().server
         self.envoy = peers().envoy
+        self.proxy = peers().proxy
         self.server.reset()
 
-    def assert_all_arrive(self, client: list, all_cases: list[Case], *, rest: bool) -> None:
-        """Each request is received once and as it was sent, each reply returns as it was answered."""
+    def assert_all_arrive(self, client: list, all_cases: list[Case], *, arrives) -> None:
+        """Each request is received once and as it should arrive, each reply returns as it was answered."""
         outcomes = call_all(client, all_cases)
         received = {}
         for call in self.server.received():
@@ -54,8 +85,8 @@ class EveryMethodTest(unittest.TestCase):
                 calls = received.pop(str(number), [])
                 self.assertIsNotNone(outcome.reply, outcome)
                 self.assertEqual([call.method for call in calls], [case.path])
-                sent = case.over_rest if rest else case.request
-                self.assertEqual(calls[0].request, sent)
-                expected = reply_to(case.path, sent)
+                arrived = arrives(case)
+                self.assertEqual(calls[0].request, arrived)
+                expected = reply_to(case.path, arrived)
                 self.assertEqual(wire(canonical(outcome.reply)), wire(canonical(expected)))
         self.assertEqual(received, {}, "more was received than was sent")

@@ -10,7 +10,7 @@ from google.longrunning import operations_pb2
 from google.rpc import code_pb2
 
 from driver import call_all, our_client
-from every_method_fixture import EveryMethodTest
+from every_method_fixture import AS_SENT, OVER_OURS, OVER_REST, EveryMethodTest
 from every_method_server import METHODS
 from requests_of import Case, bindings, cases
 
@@ -37,15 +37,21 @@ class Cases(unittest.TestCase):
 
 class OurClient(EveryMethodTest):
     def test_over_grpc(self):
-        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), cases(), rest=False)
+        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), cases(), arrives=AS_SENT)
 
     def test_over_rest_through_envoy(self):
         readable = [case for case in cases() if not case.has_unknown_enum]
-        self.assert_all_arrive(our_client(self.envoy.endpoint, "rest"), readable, rest=True)
+        self.assert_all_arrive(our_client(self.envoy.endpoint, "rest"), readable, arrives=OVER_REST)
 
     def test_falls_back_to_rest_where_envoy_speaks_http1_alone(self):
         readable = [case for case in cases() if not case.has_unknown_enum]
-        self.assert_all_arrive(our_client(self.envoy.http1_endpoint, "auto"), readable, rest=True)
+        self.assert_all_arrive(our_client(self.envoy.http1_endpoint, "auto"), readable, arrives=OVER_REST)
+
+    def test_over_rest_through_our_proxy(self):
+        self.assert_all_arrive(our_client(self.proxy.endpoint, "rest"), cases(), arrives=OVER_OURS)
+
+    def test_over_grpc_through_our_proxy(self):
+        self.assert_all_arrive(our_client(self.proxy.endpoint, "grpc"), cases(), arrives=AS_SENT)
 
     def test_envoy_alone_refuses_an_unknown_number_of_an_enum_in_a_query(self):
         unknown = [case for case in cases() if case.has_unknown_enum]
@@ -56,7 +62,7 @@ class OurClient(EveryMethodTest):
     def test_wait_operation_needs_grpc(self):
         request = operations_pb2.WaitOperationRequest(name="projects/p/locations/l/operations/o")
         wait = Case("wait", WAIT, request)
-        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), [wait], rest=False)
+        self.assert_all_arrive(our_client(self.server.endpoint, "grpc"), [wait], arrives=AS_SENT)
         self.server.reset()
         (outcome,) = call_all(our_client(self.envoy.endpoint, "rest"), [wait])
         self.assertEqual(outcome.status.code, code_pb2.UNIMPLEMENTED, outcome)

@@ -43,7 +43,9 @@ class Refusals(EveryMethodTest):
         for code in range(1, 17):
             self.assert_refused(our_client(self.server.endpoint, "grpc"), UPDATE, code)
             self.assert_refused(our_client(self.envoy.endpoint, "rest"), UPDATE, code)
+            self.assert_refused(our_client(self.proxy.endpoint, "rest"), UPDATE, code)
 
     def test_every_method(self):
         for path in {binding.path for binding in bindings()}:
             self.assert_refused(our_client(self.envoy.endpoint, "rest"), path, code_pb2.NOT_FOUND)
+            self.assert_refused(our_client(self.proxy.endpoint, "rest"), path, code_pb2.NOT_FOUND)

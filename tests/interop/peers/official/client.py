@@ -18,16 +18,23 @@ from google.cloud.apigateway_v1.services.api_gateway_service.transports.rest imp
 )
 from google.iam.v1 import policy_pb2  # noqa: F401  an Any of a reply may hold one
 from google.longrunning import operations_pb2
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, json_format
 from google.rpc import error_details_pb2, status_pb2  # noqa: F401  the same
 
 # A refused call is not tried again.
 ONCE = {"retry": None, "timeout": 30}
 
 
+class NoCredentials(AnonymousCredentials):
+    """None are sent. On a 401 the client has them refreshed, at which the anonymous ones raise."""
+
+    def refresh(self, request) -> None:
+        pass
+
+
 def main() -> None:
     transport = ApiGatewayServiceRestTransport(
-        host=sys.argv[1], url_scheme="http", credentials=AnonymousCredentials()
+        host=sys.argv[1], url_scheme="http", credentials=NoCredentials()
     )
     client = apigateway_v1.ApiGatewayServiceClient(transport=transport)
     for line in sys.stdin:
@@ -95,11 +102,8 @@ OPERATIONS = {
 
 
 def refused(error: GoogleAPICallError) -> dict:
-    details = []
-    for detail in error.details:
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        details.append(packed)
+    # Over REST it gives them as the JSON that they were.
+    details = [json_format.ParseDict(detail, any_pb2.Any()) for detail in error.details]
     status = status_pb2.Status(details=details)
     return {
         "code": int(error.code),

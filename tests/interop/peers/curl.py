@@ -1,0 +1,83 @@
+"""HTTP requests as a user types them: by curl, and where there is none, over HTTP/1.1 by Python."""
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+HANG_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    version: str
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key == name]
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def curl(url: str, *options: str, version: str = "1.1") -> Answer:
+    """One request. `options` are those of curl: -X VERB, -d DATA and -H HEADER."""
+    if shutil.which("curl") is None:
+        if version != "1.1":
+            raise AssertionError("HTTP/2 without curl: install it")
+        return by_python(url, *options)
+    finished = subprocess.run(
+        [
+            "curl", "--disable", "--silent", "--show-error", "--include", "--noproxy", "*",
+            # The URL goes out as it stands here.
+            "--path-as-is", "--globoff", "--max-time", "10",
+            {"1.1": "--http1.1", "2": "--http2-prior-knowledge"}[version],
+            *options,
+            url,
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env={"PATH": os.environ["PATH"]},
+        timeout=HANG_SECONDS,
+    )
+    if finished.returncode != 0:
+        raise AssertionError(f"curl {url}: {finished.stderr.decode()}")
+    head, _, body = finished.stdout.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    spoken, status, *_ = first.split(" ")
+    pairs = [line.partition(":") for line in lines]
+    headers = [(name.lower(), value.strip()) for name, _, value in pairs]
+    return Answer(spoken.removeprefix("HTTP/"), int(status), headers, body)
+
+
+def by_python(url: str, *options: str) -> Answer:
+    """What curl would send for these options."""
+    verb, data, headers = None, None, {}
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        match option:
+            case "-X":
+                verb = value
+            case "-d":
+                data = value.encode()
+                headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+            case "-H":
+                name, _, text = value.partition(":")
+                headers[name] = text.strip()
+            case _:
+                raise ValueError(option)
+    parts = urlsplit(url)
+    # As it stands, a bare question mark included.
+    target = url.removeprefix(f"{parts.scheme}://{parts.netloc}")
+    connection = http.client.HTTPConnection(parts.netloc, timeout=HANG_SECONDS)
+    try:
+        connection.request(verb or ("GET" if data is None else "POST"), target, data, headers)
+        reply = connection.getresponse()
+        pairs = [(name.lower(), value) for name, value in reply.getheaders()]
+        return Answer("1.1", reply.status, pairs, reply.read())
+    finally:
+        connection.close()
