@@ -75,6 +75,7 @@ READ_ALIKE = [
 # Neither reads these.
 REFUSED_ALIKE = [
     (API, ""),
+    (KNOWN, '{"timestamp": "2026-01-02t03:04:05z"}'),
     (API, "{"),
     (API, '{"name": "n"} x'),
     (API, '{"name": "n",}'),
@@ -136,7 +137,6 @@ WE_ALONE_READ = [
     (SCALARS, '{"aString": "a", "aString": "b"}', "of a repeated name the last holds (RFC 8259 §4)"),
     (MAPS, '{"strings": {"a": "1", "a": "2"}}', "of a repeated key the last holds, as on the wire"),
     (KNOWN, '{"mask": "a_b"}', "clients send masks in snake case too"),
-    (KNOWN, '{"timestamp": "2026-01-02t03:04:05z"}', "RFC 3339 allows small letters"),
     (KNOWN, '{"any": {"@type": "type.googleapis.com/acme.v1.Mystery", "a": 1}}', "kept as it came"),
     (
         KNOWN,
@@ -175,6 +175,7 @@ STRICTLY_REFUSED = [
     (API, '{"unknown": null}'),
     (API, '{"state": "ANEW"}'),
     (API, '{"name": "a", "name": "b"}'),
+    (MAPS, '{"strings": {"a": "1", "a": "2"}}'),
     (LISTS, '{"colours": ["ANEW"]}'),
     (LISTS, '{"messages": [{"unknown": 1}]}'),
     (MAPS, '{"uint64s": {"1": "ANEW"}}'),
