@@ -9,6 +9,7 @@ from pathlib import Path
 
 from curl import Answer, curl
 from emulator_server import Emulator
+from fixture import describe, without_false
 
 L = "projects/p/locations/global"
 TYPES = "type.googleapis.com/google.cloud.apigateway.v1"
@@ -125,6 +126,15 @@ class Operations(EmulatorTest):
             self.curl(f"/v1/{L}/apis/a"), 404, "NOT_FOUND", "RESOURCE_NOT_FOUND"
         )
         self.assertIn(f"{L}/apis/a", error["message"])
+
+    def test_our_command_line_is_told_the_same_over_every_transport(self):
+        self.emulator("1h")
+        operation = self.create("a")
+        for transport in ("grpc", "rest", "auto"):
+            with self.subTest(transport=transport):
+                outcome = describe(operation["name"], self.running.endpoint, transport)
+                self.assertEqual(outcome.exit_code, 0, outcome)
+                self.assertEqual(without_false(outcome.json()), without_false(operation))
 
     def test_a_deleted_operation_is_forgotten(self):
         self.emulator("1h")
