@@ -1,0 +1,45 @@
+//! What fuzzing found or went by, replayed: every input of `tests/corpus` through its target.
+
+#![cfg(feature = "rest")]
+
+mod targets;
+
+use std::fs;
+use std::path::Path;
+
+/// Runs a target on each file of a folder.
+fn replay(folder: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/corpus")
+        .join(folder);
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).expect("the corpus has it") {
+        let path = entry.expect("it is listed").path();
+        let input = fs::read(&path).expect("a file");
+        // The name of the input that fails is shown with its panic.
+        println!("{}", path.display());
+        run(&input);
+        count += 1;
+    }
+    assert!(count > 0, "{} is empty", folder.display());
+}
+
+#[test]
+fn json_that_is_read_is_written_and_read_again_as_it_was() {
+    replay("json", targets::json::run);
+}
+
+#[test]
+fn a_path_makes_a_call_that_comes_again_or_is_refused() {
+    replay("route", targets::route::run);
+}
+
+#[test]
+fn a_query_makes_a_call_that_comes_again_or_is_refused() {
+    replay("query", targets::query::run);
+}
+
+#[test]
+fn any_reply_is_a_message_or_a_status() {
+    replay("reply", targets::reply::run);
+}

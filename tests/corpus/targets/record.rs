@@ -1,0 +1,157 @@
+//! An HTTP/JSON server whose gRPC service writes down what it is asked, and a client of it.
+
+use std::sync::{Arc, Mutex};
+
+use apigateway_grpc::http::{Request, Response};
+use apigateway_grpc::tonic::{Status, body::Body};
+use apigateway_grpc::tower::{Layer as _, Service, service_fn};
+use apigateway_grpc::transcode::{Rest, Rules, TranscodeLayer};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+
+use super::fixture;
+
+/// A gRPC request as it arrived: its path and its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) path: String,
+    pub(crate) message: Vec<u8>,
+}
+
+/// Runs a future that waits for nothing.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    future.now_or_never().expect("nothing is waited for")
+}
+
+/// A whole body.
+pub(crate) fn collect<B>(body: B) -> Result<Bytes, B::Error>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    now(body.collect()).map(|collected| collected.to_bytes())
+}
+
+/// Serves an HTTP request by the rules: the call that it became, if one, and the reply.
+pub(crate) fn serve(rules: &Rules, request: Request<Body>) -> (Option<Call>, Response<Body>) {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let recorded = calls.clone();
+    let service = service_fn(move |request: Request<Body>| {
+        let (head, body) = request.into_parts();
+        assert_eq!(head.method, "POST");
+        assert_eq!(head.headers["content-type"], "application/grpc");
+        let body = collect(body).expect("it is whole");
+        let (prefix, message) = body.split_at(5);
+        let length = u32::try_from(message.len()).expect("it is short");
+        assert_eq!(prefix[0], 0);
+        assert_eq!(prefix[1..], length.to_be_bytes());
+        recorded.lock().expect("no panic").push(Call {
+            path: head.uri.path().to_owned(),
+            message: message.to_vec(),
+        });
+        std::future::ready(Err::<Response<Body>, _>(Status::aborted("recorded")))
+    });
+    let mut server = TranscodeLayer::new(rules.clone()).layer(service);
+    let reply = now(server.call(request)).expect("whatever goes wrong is an answer");
+    let mut calls = std::mem::take(&mut *calls.lock().expect("no panic"));
+    assert!(calls.len() < 2);
+    let call = calls.pop();
+    assert_eq!(reply.status() == 409, call.is_some());
+    (call, reply)
+}
+
+/// The HTTP request of a call, unless there is none.
+pub(crate) fn send(rules: &Rules, call: &Call) -> Result<Request<Body>, Status> {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let recorded = requests.clone();
+    let http = service_fn(move |request: Request<Body>| {
+        recorded.lock().expect("no panic").push(request);
+        std::future::ready(Err::<Response<Body>, _>(Status::aborted("recorded")))
+    });
+    let length = u32::try_from(call.message.len()).expect("it is short");
+    let framed = [&[0], &length.to_be_bytes()[..], &call.message].concat();
+    let mut request = Request::new(Body::new(Full::new(Bytes::from(framed))));
+    *request.uri_mut() = call.path.parse().expect("the path of a method");
+    let status = now(Rest::new(rules.clone(), http).call(request)).expect_err("no reply is made");
+    let request = requests.lock().expect("no panic").pop();
+    request.ok_or(status)
+}
+
+/// Serves a request, checks the answer, and has the call that it became come the same way again:
+/// the server reads out of the client's request what the client was given.
+pub(crate) fn round(
+    rules: &Rules,
+    inputs: &[(&str, &str)],
+    request: Request<Body>,
+    one_rule: bool,
+) -> Option<Call> {
+    let (call, reply) = serve(rules, request);
+    let Some(call) = call else {
+        refusal(reply);
+        return None;
+    };
+    let (_, input) = inputs
+        .iter()
+        .find(|(path, _)| *path == call.path)
+        .unwrap_or_else(|| panic!("{} is no method", call.path));
+    let json = |call: &Call| {
+        let options = fixture::options(0);
+        let text = rules.schema().wire_to_json(input, &call.message, options);
+        let text = text.unwrap_or_else(|error| panic!("the call is none: {error}"));
+        filled(serde_json::from_str(&text).expect("it is JSON"))
+    };
+    let sent = json(&call);
+    // Names that no path can hold, as `..`, are refused.
+    let Ok(request) = send(rules, &call) else {
+        return Some(call);
+    };
+    let shown = format!("{} {}", request.method(), request.uri());
+    if request
+        .uri()
+        .query()
+        .is_some_and(|query| query.contains("Null=null"))
+    {
+        // The engine writes a NullValue in a query as it does in JSON, and reads only its name.
+        return Some(call);
+    }
+    let (again, reply) = serve(rules, request);
+    match again {
+        // Another rule may come first where several fit.
+        Some(again) if again.path != call.path && !one_rule => {}
+        Some(again) => {
+            assert_eq!(again.path, call.path, "{shown}");
+            assert_eq!(json(&again), sent, "{shown}");
+        }
+        None => panic!(
+            "{shown} of {sent} is answered {}: {:?}",
+            reply.status(),
+            collect(reply.into_body())
+        ),
+    }
+    Some(call)
+}
+
+/// Without the messages that have nothing in them, which no query can tell from ones that are not there.
+fn filled(mut json: Value) -> Value {
+    if let Value::Object(members) = &mut json {
+        for member in members.values_mut() {
+            *member = filled(member.take());
+        }
+        members.retain(|_, member| member.as_object().is_none_or(|inner| !inner.is_empty()));
+    }
+    json
+}
+
+/// A request that makes no call is answered with an error body.
+fn refusal(reply: Response<Body>) {
+    let status = reply.status();
+    assert!(
+        [400, 404, 405].contains(&status.as_u16()) || status == 501,
+        "{status}"
+    );
+    assert_eq!(status == 405, reply.headers().contains_key("allow"));
+    let body = collect(reply.into_body()).expect("it is whole");
+    let body: Value = serde_json::from_slice(&body).expect("it is JSON");
+    assert_eq!(body["error"]["code"], status.as_u16());
+}
