@@ -89,7 +89,7 @@ const ORDER: [&[&str]; 9] = [
     &["transcode"],
     &["endpoint", "uniform"],
     &[
-        "call", "contract", "error", "failure", "proto", "trailers", "wire",
+        "call", "codec", "contract", "error", "failure", "proto", "trailers", "wire",
     ],
 ];
 

@@ -1,5 +1,7 @@
 //! The http rules of a service configuration, which override the annotations of the protos.
 
+use std::sync::LazyLock;
+
 use prost::Message as _;
 use serde_json::Value;
 
@@ -7,6 +9,11 @@ use super::descriptor::{Http, HttpRule};
 use super::json::JsonOptions;
 use super::schema::Schema;
 use crate::proto;
+
+/// Has `google.api.Http`, which a set that was given need not have.
+static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::new(proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
+});
 
 /// The rules of the `http` section of a `google.api.Service` in JSON; a configuration without one has
 /// none.
@@ -27,9 +34,7 @@ pub(super) fn rules(configuration: &str) -> Result<Vec<HttpRule>, String> {
         strict: true,
         ..JsonOptions::default()
     };
-    // The set that was given need not have `google.api`; ours does.
-    let wire = Schema::new(proto::FILE_DESCRIPTOR_SET)
-        .map_err(|error| error.to_string())?
+    let wire = GOOGLE_API
         .json_to_wire("google.api.Http", section.to_string().as_bytes(), options)
         .map_err(|error| format!("the service configuration's http section: {error}"))?;
     let http = Http::decode(wire.as_slice()).map_err(|error| error.to_string())?;

@@ -132,7 +132,9 @@ fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Resu
         Kind::Enum(id) => {
             let of = schema.enumeration(id);
             let numbered = || is_number(text).then(|| integer(text)).flatten();
-            let number = of.number(text).or_else(numbered);
+            // What its JSON form is without being a text.
+            let null = (of.is_null && text == "null").then_some(0);
+            let number = of.number(text).or_else(numbered).or(null);
             let number = number.ok_or_else(|| format!("`{text}` is no value of the enum"))?;
             put_varint(i64::from(number).cast_unsigned(), out);
         }

@@ -19,7 +19,8 @@ use super::super::status::http_by_code;
 use super::stream::Stream;
 use crate::call::Reply;
 use crate::failure::Failure;
-use crate::{trailers, wire};
+use crate::trailers;
+use crate::wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
