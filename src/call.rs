@@ -77,6 +77,10 @@ impl Call {
     }
 }
 
+/// Marks an attempt that is made because the credentials of the one before were refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Renewed;
+
 /// The whole body of a unary request, which a generated client has ready at once.
 ///
 /// # Errors

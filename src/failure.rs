@@ -30,6 +30,12 @@ enum Kind {
     Refused,
     /// The connection broke with the call in flight.
     Broken,
+    /// The credentials were refused, and have been renewed since.
+    #[cfg_attr(
+        not(feature = "auth"),
+        expect(dead_code, reason = "credentials are its cause")
+    )]
+    Renewed,
 }
 
 /// The text that marks an i/o error of a connection that is not HTTP/2: h2 keeps an i/o error's
@@ -52,6 +58,11 @@ impl Failure {
         matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::Refused)
     }
 
+    /// Whether the credentials were refused, and others are at hand now.
+    pub(crate) fn is_renewed(&self) -> bool {
+        self.kind == Kind::Renewed
+    }
+
     /// Whether a transport's error is hyper's for a call that its connection was gone for.
     pub(crate) fn is_cancelled(error: &(dyn StdError + 'static)) -> bool {
         chain(error)
@@ -71,6 +82,14 @@ impl Failure {
         let kind = Kind::Refused;
         status.set_source(std::sync::Arc::new(Self { kind, source }));
         status
+    }
+
+    /// The refusal of credentials that have been renewed since.
+    #[cfg(feature = "auth")]
+    pub(crate) fn renewed(mut refusal: Status) -> Status {
+        let kind = Kind::Renewed;
+        refusal.set_source(std::sync::Arc::new(Self { kind, source: None }));
+        refusal
     }
 
     /// The status for an error of a transport. A status stays what it is.
@@ -141,6 +160,7 @@ impl fmt::Display for Failure {
             Kind::NotGrpc => "the answer is not gRPC",
             Kind::Refused => "the call was not processed",
             Kind::Broken => "the connection broke with the call in flight",
+            Kind::Renewed => "the credentials were refused, and have been renewed since",
         })
     }
 }

@@ -33,8 +33,9 @@ use tonic::{Code, Status};
 use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
-use crate::call::{Reply, Rpc};
+use crate::call::{Call, Renewed, Reply, Rpc};
 use crate::error::Error;
+use crate::failure::Failure;
 use crate::uniform::{Carrier, Uniform};
 
 mod exposure;
@@ -128,12 +129,7 @@ impl<S: Carrier> Service<Rpc> for Auth<S> {
     }
 
     fn call(&mut self, mut rpc: Rpc) -> Authorized<S> {
-        let replay = Replay::of(&mut rpc);
-        let again = Again {
-            template: Arc::clone(&self.template),
-            source: Arc::clone(&self.source),
-            replay,
-        };
+        let again = self.again(&mut rpc);
         if is_exposed(rpc.uri()) {
             let status = Status::failed_precondition(exposed(rpc.uri()).to_string());
             return Authorized::boxed(std::future::ready(Err(status)));
@@ -151,6 +147,27 @@ impl<S: Carrier> Service<Rpc> for Auth<S> {
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         Authorized::boxed(first(inner, rpc, again))
+    }
+}
+
+impl<S: Clone> Auth<S> {
+    /// How this call is sent once more if its credentials are refused.
+    fn again(&self, rpc: &mut Rpc) -> Again<S> {
+        let above = rpc.extensions().get::<Call>();
+        let way = if rpc.extensions().get::<Renewed>().is_some() {
+            Way::None
+        } else if above.is_some_and(|call| call.payload.is_some()) {
+            Way::Above
+        } else {
+            Replay::of(rpc).map_or(Way::None, |replay| Way::Here {
+                template: Arc::clone(&self.template),
+                replay: Box::new(replay),
+            })
+        };
+        Again {
+            source: Arc::clone(&self.source),
+            way,
+        }
     }
 }
 
@@ -172,21 +189,33 @@ async fn first<S: Carrier>(
 
 /// What a second sending needs.
 struct Again<S> {
-    template: Arc<S>,
     source: Arc<Source>,
-    replay: Option<Replay>,
+    way: Way<S>,
+}
+
+/// Who sends once more.
+enum Way<S> {
+    /// Nobody: it is the second sending, or a stream.
+    None,
+    /// The retry layer above, which has a copy of the request.
+    Above,
+    /// We ourselves, under a client of others.
+    Here {
+        template: Arc<S>,
+        replay: Box<Replay>,
+    },
 }
 
 impl<S: Carrier> Again<S> {
-    /// Sends once more if the credentials give other headers than those refused.
+    /// Sends once more if the credentials give other headers than those refused, or has it sent.
     async fn send(
         self,
         refused: Arc<Headers>,
         result: Result<Reply, Status>,
     ) -> Result<Reply, Status> {
-        let Some(replay) = self.replay else {
+        if matches!(self.way, Way::None) {
             return result;
-        };
+        }
         let headers = match self.source.ask().await {
             Ok(headers) if headers.tag != refused.tag => headers,
             Ok(_) => return result,
@@ -196,9 +225,12 @@ impl<S: Carrier> Again<S> {
             }
         };
         tracing::debug!("the server refused the credentials, sending once more with renewed ones");
+        let Way::Here { template, replay } = self.way else {
+            return result.map_err(Failure::renewed);
+        };
         let mut rpc = replay.rpc();
         headers.apply(rpc.headers_mut());
-        Uniform::new(S::clone(&self.template)).oneshot(rpc).await
+        Uniform::new(S::clone(&template)).oneshot(rpc).await
     }
 }
 

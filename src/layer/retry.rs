@@ -23,7 +23,7 @@ use tower::util::{Oneshot, ServiceExt as _};
 use tower::{Layer, Service};
 
 use super::deadline;
-use crate::call::{Call, Reply, Rpc};
+use crate::call::{Call, Renewed, Reply, Rpc};
 use crate::contract::RetryPolicy;
 use crate::failure::Failure;
 
@@ -126,6 +126,7 @@ where
             head: head.clone(),
             payload,
             made: 1,
+            renewed: false,
         });
         // The request itself goes out, the copy stays: its header map has room, that of a copy has not.
         tell(&mut head.headers, remaining);
@@ -178,15 +179,11 @@ where
                     Err(status) => status,
                 },
             };
-            let wait = this
-                .attempts
-                .as_ref()
-                .and_then(|attempts| attempts.wait(&status));
-            let Some((attempts, wait)) = this.attempts.take().zip(wait) else {
+            let Some(attempts) = this.attempts.take() else {
                 return Poll::Ready(Err(status));
             };
             this.state.set(State::Rest {
-                rest: Box::pin(attempts.rest(status, wait)),
+                rest: Box::pin(attempts.rest(status)),
             });
         }
     }
@@ -199,26 +196,33 @@ struct Attempts<S> {
     head: Parts,
     call: Call,
     payload: bytes::Bytes,
-    /// How many attempts have been made or are under way.
+    /// How many attempts have been made or are under way, but for that with renewed credentials.
     made: u32,
+    /// Whether the latest attempt was made because of renewed credentials; another is not.
+    renewed: bool,
 }
 
 impl<S> Attempts<S>
 where
     S: Service<Rpc, Response = Reply, Error = Status> + Clone,
 {
-    async fn rest(mut self, mut status: Status, mut wait: Duration) -> Result<Reply, Status> {
+    /// What follows an attempt that failed.
+    async fn rest(mut self, mut status: Status) -> Result<Reply, Status> {
         loop {
-            tracing::debug!(code = ?status.code(), attempt = self.made, ?wait, "attempt failed, trying again");
-            tokio::time::sleep(wait).await;
-            self.made += 1;
+            let refused = Failure::of(&status).is_some_and(Failure::is_renewed);
+            if refused && !self.renewed {
+                self.renewed = true;
+            } else {
+                let Some(wait) = self.wait(&status) else {
+                    return Err(status);
+                };
+                tracing::debug!(code = ?status.code(), attempt = self.made, ?wait, "attempt failed, trying again");
+                tokio::time::sleep(wait).await;
+                self.made += 1;
+            }
             status = match S::clone(&self.inner).oneshot(self.rpc()).await {
                 Ok(reply) => return Ok(reply),
                 Err(status) => status,
-            };
-            wait = match self.wait(&status) {
-                Some(wait) => wait,
-                None => return Err(status),
             };
         }
     }
@@ -229,11 +233,14 @@ where
             self.head.clone(),
             Body::new(Full::new(self.payload.clone())),
         );
+        if self.renewed {
+            rpc.extensions_mut().insert(Renewed);
+        }
         tell(rpc.headers_mut(), self.call.remaining());
         rpc
     }
 
-    /// How long to wait before a further attempt; `None` if there shall be none.
+    /// How long to wait before a further attempt; `None` if there is to be none.
     fn wait(&self, status: &Status) -> Option<Duration> {
         let random = self
             .shared

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
@@ -181,13 +181,7 @@ where
         let body = Stream::new(reading, head.headers, body, settings.most);
         return Ok(grpc_reply(metadata, Body::new(body)));
     }
-    let body = match Limited::new(body, settings.most).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return Err(gzip::too_large(settings.most));
-        }
-        Err(error) => return Err(Failure::status(error)),
-    };
+    let body = whole(body, settings.most).await?;
     let body = gzip::decompress(&head.headers, body, settings.most)?;
     let message = reading.unary(head.status, &head.headers, &body)?;
     let metadata = metadata(head.headers, true);
@@ -209,6 +203,24 @@ async fn collect(mut body: Body) -> Result<Bytes, Status> {
     let mut pieces = Pieces::default();
     while let Some(frame) = body.frame().await {
         pieces.push(frame?.into_data().unwrap_or_default());
+    }
+    Ok(pieces.whole())
+}
+
+/// The whole body of a reply, within a bound.
+async fn whole<B>(mut body: B, most: usize) -> Result<Bytes, Status>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    let mut pieces = Pieces::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::status(error.into()))?;
+        let piece = frame.into_data().unwrap_or_default();
+        if piece.len() > most.saturating_sub(pieces.len()) {
+            return Err(gzip::too_large(most));
+        }
+        pieces.push(piece);
     }
     Ok(pieces.whole())
 }

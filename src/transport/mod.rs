@@ -12,6 +12,8 @@ mod tls_options;
 #[cfg(feature = "rest")]
 mod fallback;
 #[cfg(feature = "rest")]
+mod pool;
+#[cfg(feature = "rest")]
 mod rest;
 
 pub(crate) use connect::Target;

@@ -4,13 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http::{HeaderName, HeaderValue};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tonic::Status;
-use tonic::body::Body;
 use tower::Service;
 
-use super::connect::{Connector, Protocols, Target};
+use super::connect::Target;
+use super::pool::Pool;
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
 use crate::transcode::{self, Rules};
@@ -27,18 +25,8 @@ pub(crate) struct Rest {
 
 impl Rest {
     pub(crate) fn connect(target: &Target, max_reply: usize) -> Result<Self, Error> {
-        let connector = Connector::new(target, Protocols::Any)?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .build(connector);
-        let origin = target.origin();
-        let origin = origin
-            .parse()
-            .map_err(|error| Error::configuration(format!("`{origin}` is no address: {error}")))?;
-        let pool = Pool(Arc::new(client));
-        let rest = transcode::Rest::new(Rules::api_gateway(), pool)
-            .origin(&origin)
-            .max_reply(max_reply);
+        let pool = Pool::new(target)?;
+        let rest = transcode::Rest::new(Rules::api_gateway(), pool).max_reply(max_reply);
         Ok(Self {
             rest,
             said: Arc::default(),
@@ -72,25 +60,6 @@ impl Service<Rpc> for Rest {
             *client = self.over_rest(client);
         }
         self.rest.call(rpc)
-    }
-}
-
-/// The connections, shared: a clone of hyper-util's client copies its settings each time.
-#[derive(Clone, Debug)]
-pub(crate) struct Pool(Arc<Client<Connector, Body>>);
-
-impl Service<Rpc> for Pool {
-    type Response = http::Response<hyper::body::Incoming>;
-    type Error = hyper_util::client::legacy::Error;
-    type Future = hyper_util::client::legacy::ResponseFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // It connects, or waits for a connection, within the call.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        self.0.request(rpc)
     }
 }
 

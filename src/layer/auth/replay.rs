@@ -8,7 +8,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
 use tonic::body::Body;
 
-use crate::call::{Call, Rpc};
+use crate::call::Rpc;
 
 /// A copy of a unary request.
 #[derive(Debug)]
@@ -20,14 +20,7 @@ pub(super) struct Replay {
 impl Replay {
     /// A copy of the request; `None` for a stream, which is sent once.
     pub(super) fn of(rpc: &mut Rpc) -> Option<Self> {
-        let known = rpc
-            .extensions()
-            .get::<Call>()
-            .and_then(|call| call.payload.clone());
-        let payload = match known {
-            Some(payload) => payload,
-            None => read(rpc.body_mut())?,
-        };
+        let payload = read(rpc.body_mut())?;
         let (head, body) = std::mem::take(rpc).into_parts();
         let copy = Self {
             head: head.clone(),

@@ -31,11 +31,13 @@ impl Writer<'_> {
             let count = rest.iter().take_while(|(at, _)| *at == place).count();
             let (values, others) = rest.split_at(count);
             rest = others;
-            if skip.contains(&field.number) {
+            let top = prefix.is_empty();
+            let absent = values.is_empty() && !(field.required && top);
+            if absent || skip.contains(&field.number) {
                 continue;
             }
             let name = format!("{prefix}{}", field.json);
-            self.pairs(&name, field, values, bytes, prefix.is_empty(), out)?;
+            self.pairs(&name, field, values, bytes, top, out)?;
         }
         Ok(())
     }
