@@ -7,17 +7,18 @@ use crate::error::Error;
 pub(crate) struct Form {
     /// What it names, with its article: `an operation`.
     what: &'static str,
-    pattern: &'static str,
+    /// Collections, each followed by `*` for an id in it.
+    segments: &'static [&'static str],
 }
 
 pub(crate) const OPERATION: Form = Form {
     what: "an operation",
-    pattern: "projects/{project}/locations/{location}/operations/{operation}",
+    segments: &["projects", "*", "locations", "*", "operations", "*"],
 };
 
 pub(crate) const LOCATION: Form = Form {
     what: "a location",
-    pattern: "projects/{project}/locations/{location}",
+    segments: &["projects", "*", "locations", "*"],
 };
 
 impl Form {
@@ -28,7 +29,8 @@ impl Form {
         if self.fits(name) {
             return Ok(());
         }
-        let Self { what, pattern } = self;
+        let what = self.what;
+        let pattern = self.pattern();
         let shown = name.escape_debug();
         let why = find_fault(name);
         Err(Error::name(format!(
@@ -36,18 +38,36 @@ impl Form {
         )))
     }
 
-    /// On the way of every call, so in one pass over the bytes.
-    fn fits(&self, name: &str) -> bool {
-        let mut segments = name.as_bytes().split(|byte| *byte == b'/');
-        let mut wanted = self.pattern.as_bytes().split(|byte| *byte == b'/');
-        let fit = wanted.all(|wanted| match (wanted, segments.next()) {
-            (_, None) => false,
-            ([b'{', ..], Some(segment)) => !matches!(segment, b"" | b"." | b".."),
-            (literal, Some(segment)) => literal == segment,
+    /// `projects/{project}/locations/{location}`.
+    fn pattern(&self) -> String {
+        let mut collection = "";
+        let shown = self.segments.iter().map(|segment| match *segment {
+            "*" => format!("{{{}}}", collection.trim_end_matches('s')),
+            literal => {
+                collection = literal;
+                literal.to_owned()
+            }
         });
-        let plain = |byte: &u8| byte.is_ascii() && !byte.is_ascii_control();
-        let controls = || name.chars().any(char::is_control);
-        fit && segments.next().is_none() && (name.as_bytes().iter().all(plain) || !controls())
+        shown.collect::<Vec<_>>().join("/")
+    }
+
+    /// On the way of every call, so over bytes: that all of them are plain is told without a branch.
+    fn fits(&self, name: &str) -> bool {
+        let bytes = name.as_bytes();
+        let mut segments = bytes.split(|byte| *byte == b'/');
+        let fit = self.segments.iter().all(|wanted| {
+            let segment = segments.next();
+            match *wanted {
+                "*" => !matches!(segment, None | Some(b"" | b"." | b"..")),
+                literal => segment == Some(literal.as_bytes()),
+            }
+        });
+        let plain = || {
+            bytes
+                .iter()
+                .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
+        };
+        fit && segments.next().is_none() && (plain() || !name.chars().any(char::is_control))
     }
 }
 
@@ -104,8 +124,10 @@ mod tests {
         ];
         for name in refused {
             let error = OPERATION.check(name).expect_err(name);
-            assert!(error.to_string().contains(OPERATION.pattern), "{error}");
+            assert!(error.to_string().contains(&OPERATION.pattern()), "{error}");
             assert!(!error.to_string().contains('\n'), "{error}");
         }
+        let pattern = "projects/{project}/locations/{location}/operations/{operation}";
+        assert_eq!(OPERATION.pattern(), pattern);
     }
 }

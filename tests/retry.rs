@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
-use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
 use apigateway_grpc::stack::{Reply, Rpc};
 use apigateway_grpc::{ApiGateway, CallOptions};
 use common::{NAME, done, grpc, talk};
 use http_body_util::{BodyExt as _, Empty};
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::{Code, GrpcMethod, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::ServiceExt as _;
 
@@ -333,4 +333,38 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
     });
     assert_eq!(result.expect_err("away").code(), Code::Unavailable);
     server.asked_nothing_more(client).await;
+}
+
+/// What a caller puts into a request is there in each attempt, and so is what tonic does.
+#[tokio::test(start_paused = true)]
+async fn a_further_attempt_has_the_extensions_of_the_first() {
+    #[derive(Clone, Debug, PartialEq)]
+    struct Mark(u8);
+
+    for mark in [None, Some(Mark(7))] {
+        let (client, mut server) = talk(|it| it);
+        let mut request = tonic::Request::new(GetOperationRequest { name: NAME.into() });
+        if let Some(mark) = mark.clone() {
+            request.extensions_mut().insert(mark);
+        }
+        let mut operations = client.operations();
+        let (result, ()) = tokio::join!(operations.get_operation(request), async {
+            for attempt in 1..=3 {
+                let (rpc, answer) = server.asked().await;
+                let method = rpc.extensions().get::<GrpcMethod<'static>>();
+                assert_eq!(
+                    method.map(GrpcMethod::method),
+                    Some("GetOperation"),
+                    "{attempt}"
+                );
+                assert_eq!(rpc.extensions().get::<Mark>(), mark.as_ref(), "{attempt}");
+                if attempt < 3 {
+                    answer.send_error(Status::unavailable("away"));
+                } else {
+                    answer.send_response(done());
+                }
+            }
+        });
+        result.expect("the third attempt succeeded");
+    }
 }

@@ -15,8 +15,8 @@ use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{GrpcMethod, Status};
 use tower::retry::budget::{Budget as _, TpsBudget};
 use tower::util::rng::{HasherRng, Rng};
 use tower::util::{Oneshot, ServiceExt as _};
@@ -123,7 +123,7 @@ where
             inner: Arc::clone(&self.inner),
             shared: Arc::clone(&self.shared),
             call,
-            head: head.clone(),
+            head: Copied::of(&mut head),
             payload,
             made: 1,
             renewed: false,
@@ -193,7 +193,7 @@ where
 struct Attempts<S> {
     inner: Arc<S>,
     shared: Arc<Shared>,
-    head: Parts,
+    head: Copied,
     call: Call,
     payload: bytes::Bytes,
     /// How many attempts have been made or are under way, but for that with renewed credentials.
@@ -229,10 +229,9 @@ where
 
     /// The request of the next attempt, with what remains of the time.
     fn rpc(&self) -> Rpc {
-        let mut rpc = Rpc::from_parts(
-            self.head.clone(),
-            Body::new(Full::new(self.payload.clone())),
-        );
+        let mut head = self.head.parts();
+        head.extensions.insert(self.call.clone());
+        let mut rpc = Rpc::from_parts(head, Body::new(Full::new(self.payload.clone())));
         if self.renewed {
             rpc.extensions_mut().insert(Renewed);
         }
@@ -269,6 +268,42 @@ where
         }
         tracing::debug!(code = ?failed.code, "the retry budget is used up");
         None
+    }
+}
+
+/// A head for further attempts.
+struct Copied {
+    head: Parts,
+    /// What tonic tells of the method, where nobody but tonic and we put anything into the extensions: a
+    /// copy of these is what costs most of a copy.
+    method: Option<GrpcMethod<'static>>,
+}
+
+impl Copied {
+    fn of(head: &mut Parts) -> Self {
+        let usual = head.extensions.len() == 2 && head.extensions.get::<Call>().is_some();
+        let method = head.extensions.get::<GrpcMethod<'static>>().cloned();
+        let Some(method) = method.filter(|_| usual) else {
+            return Self {
+                head: head.clone(),
+                method: None,
+            };
+        };
+        let extensions = std::mem::take(&mut head.extensions);
+        let copy = head.clone();
+        head.extensions = extensions;
+        Self {
+            head: copy,
+            method: Some(method),
+        }
+    }
+
+    fn parts(&self) -> Parts {
+        let mut head = self.head.clone();
+        if let Some(method) = &self.method {
+            head.extensions.insert(method.clone());
+        }
+        head
     }
 }
 

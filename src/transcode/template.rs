@@ -168,7 +168,10 @@ fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), Str
     if value.is_empty() {
         return Err("is empty".to_owned());
     }
-    if value.chars().any(char::is_control) {
+    let plain = value
+        .bytes()
+        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    if !plain && value.chars().any(char::is_control) {
         return Err("has a control character".to_owned());
     }
     // A slash within the value of a single segment is encoded, elsewhere it parts segments.
@@ -176,7 +179,7 @@ fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), Str
         return encode(value, path);
     }
     let shape = || format!("is not of the form `{}`", show(pattern));
-    let mut values = value.split('/');
+    let mut values = parts(value);
     for (index, segment) in pattern.iter().enumerate() {
         let value = match (segment, values.next()) {
             (Segment::Rest, None) => {
@@ -207,16 +210,38 @@ fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), Str
     }
 }
 
+/// The parts between slashes. Bytes are looked at, which for short parts is quicker than `str::split`.
+fn parts(value: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(at) = text.bytes().position(|byte| byte == b'/') else {
+            return rest.take();
+        };
+        rest = Some(&text[at + 1..]);
+        Some(&text[..at])
+    })
+}
+
 /// A server or a proxy may resolve `.` and `..` even where they came encoded, so no name has them.
 fn encode(segment: &str, path: &mut String) -> Result<(), String> {
     match segment {
         "" => Err("has an empty segment".to_owned()),
         "." | ".." => Err(format!("has the segment `{segment}`")),
+        segment if segment.bytes().all(is_unreserved) => {
+            path.push_str(segment);
+            Ok(())
+        }
         segment => {
             path.extend(utf8_percent_encode(segment, SEGMENT));
             Ok(())
         }
     }
+}
+
+/// Those that [`SEGMENT`] leaves as they are.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
 fn show(pattern: &[Segment]) -> String {

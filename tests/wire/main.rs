@@ -17,6 +17,8 @@ mod no_tls;
 #[cfg(feature = "rest")]
 mod rest_bodies;
 #[cfg(feature = "rest")]
+mod rest_connections;
+#[cfg(feature = "rest")]
 mod rest_errors;
 #[cfg(feature = "rest")]
 mod rest_mixins;

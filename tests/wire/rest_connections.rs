@@ -1,0 +1,174 @@
+//! The connections that REST keeps: which are used again, which are not, and when they are closed.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use apigateway_grpc::{ApiGateway, Transport};
+
+use crate::connection::{builder, listener};
+use crate::http1::{Server, json};
+use crate::http2::NAME;
+
+const DONE: &str = r#"{"name":"projects/p/locations/l/operations/o","done":true}"#;
+
+fn client(endpoint: String) -> ApiGateway {
+    let client = builder(endpoint).transport(Transport::Rest).build();
+    client.expect("the settings are valid")
+}
+
+/// Reads one request without a body.
+async fn request(stream: &mut BufReader<TcpStream>) -> bool {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        match stream.read_line(&mut line).await {
+            Ok(0) | Err(_) => return false,
+            Ok(_) if line == "\r\n" => return true,
+            Ok(_) => {}
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener) -> BufReader<TcpStream> {
+    let (stream, _) = listener.accept().await.expect("the client connects");
+    BufReader::new(stream)
+}
+
+async fn done(client: &ApiGateway) -> bool {
+    let operation = client.get_operation(NAME).await;
+    operation.expect("it was answered").done
+}
+
+#[tokio::test]
+async fn calls_one_after_the_other_share_a_connection_and_calls_at_once_do_not() {
+    let server = Server::always(json(200, DONE)).await;
+    let client = client(server.endpoint());
+    for _ in 0..20 {
+        assert!(done(&client).await);
+    }
+    assert_eq!(server.connections(), 1);
+    assert_eq!(
+        server.requests()[19].header("host"),
+        server.address.to_string()
+    );
+    let calls = (0..5).map(|_| done(&client));
+    assert!(
+        futures_util::future::join_all(calls)
+            .await
+            .iter()
+            .all(|done| *done)
+    );
+    assert!(server.connections() <= 6, "{}", server.connections());
+    let before = server.connections();
+    let calls = (0..before).map(|_| done(&client));
+    futures_util::future::join_all(calls).await;
+    assert_eq!(server.connections(), before, "all of them are kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_one_after_the_other_share_a_connection_whatever_thread_they_are_on() {
+    let server = Server::always(json(200, DONE)).await;
+    let client = client(server.endpoint());
+    for _ in 0..200 {
+        let client = client.clone();
+        let call = tokio::spawn(async move { done(&client).await });
+        assert!(call.await.expect("it does not panic"));
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+/// A server may close a kept connection at any time: the call that finds out goes by another one, and is
+/// no failure.
+#[tokio::test]
+async fn a_kept_connection_that_the_server_has_closed_costs_no_call() {
+    let (listener, endpoint) = listener().await;
+    let server = tokio::spawn(async move {
+        for _ in 0..10 {
+            let mut stream = accept(&listener).await;
+            assert!(request(&mut stream).await);
+            let reply = json(200, DONE);
+            stream.write_all(&reply).await.expect("the client reads");
+        }
+    });
+    let client = builder(endpoint)
+        .transport(Transport::Rest)
+        .retry(apigateway_grpc::contract::RetryPolicy::NEVER)
+        .build()
+        .expect("the settings are valid");
+    for _ in 0..10 {
+        assert!(done(&client).await);
+        // The end of the connection has arrived by then.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.await.expect("every connection was used once");
+}
+
+/// What is left unread of a reply is not taken for the next one.
+#[tokio::test]
+async fn a_connection_whose_reply_was_given_up_is_not_used_again() {
+    let (listener, endpoint) = listener().await;
+    let server = tokio::spawn(async move {
+        let mut first = accept(&listener).await;
+        assert!(request(&mut first).await);
+        let reply =
+            "HTTP/1.1 200 -\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+        first.write_all(reply.as_bytes()).await.expect("written");
+        let mut second = accept(&listener).await;
+        assert!(request(&mut second).await);
+        second.write_all(&json(200, DONE)).await.expect("written");
+        // The first one was closed by the client.
+        let mut rest = Vec::new();
+        first.read_to_end(&mut rest).await.ok();
+        assert!(rest.is_empty(), "{rest:?}");
+    });
+    let client = client(endpoint);
+    let given_up = client.get_operation(NAME);
+    let given_up = tokio::time::timeout(Duration::from_millis(200), given_up).await;
+    assert!(given_up.is_err(), "the reply has no end");
+    assert!(done(&client).await);
+    tokio::time::timeout(Duration::from_secs(10), server)
+        .await
+        .expect("the given up connection is closed")
+        .expect("the server was asked as it should be");
+}
+
+/// A reply that says `connection: close` has a connection that ends with it.
+#[tokio::test]
+async fn a_connection_that_is_to_be_closed_is_not_used_again() {
+    let reply = format!(
+        "HTTP/1.1 200 -\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{DONE}",
+        DONE.len()
+    );
+    let server = Server::always(reply.into_bytes()).await;
+    let client = client(server.endpoint());
+    for _ in 0..3 {
+        assert!(done(&client).await);
+    }
+    assert_eq!(server.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_idle_for_long_is_closed() {
+    let (listener, endpoint) = listener().await;
+    let client = client(endpoint);
+    let (called, mut stream) = tokio::join!(done(&client), async {
+        let mut stream = accept(&listener).await;
+        assert!(request(&mut stream).await);
+        stream.write_all(&json(200, DONE)).await.expect("written");
+        stream
+    });
+    assert!(called);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(89)).await;
+    tokio::time::resume();
+    let open = tokio::time::timeout(Duration::from_millis(100), stream.read_u8()).await;
+    assert!(open.is_err(), "it is kept: {open:?}");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(180)).await;
+    tokio::time::resume();
+    let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_u8()).await;
+    assert!(closed.expect("it is closed").is_err());
+    drop(client);
+}
