@@ -253,7 +253,7 @@ impl Drop for Watch {
 }
 
 impl Kept {
-    /// A connection that is not known to be closed.
+    /// A connection, which may have been closed meanwhile.
     fn take(&mut self) -> Option<Connection> {
         if let Some((http2, used)) = &mut self.http2 {
             if !http2.is_closed() {
@@ -262,12 +262,8 @@ impl Kept {
             }
             self.http2 = None;
         }
-        while let Some((http1, _)) = self.idle.pop() {
-            if !http1.is_closed() {
-                return Some(Connection::Http1(http1));
-            }
-        }
-        None
+        let (http1, _) = self.idle.pop()?;
+        Some(Connection::Http1(http1))
     }
 
     /// Of several that were opened at once the first stays.

@@ -1,11 +1,12 @@
 //! The connections that REST keeps: which are used again, which are not, and when they are closed.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::{ApiGateway, Transport};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-
-use apigateway_grpc::{ApiGateway, Transport};
 
 use crate::connection::{builder, listener};
 use crate::http1::{Server, json};
@@ -83,26 +84,41 @@ async fn calls_one_after_the_other_share_a_connection_whatever_thread_they_are_o
 /// no failure.
 #[tokio::test]
 async fn a_kept_connection_that_the_server_has_closed_costs_no_call() {
-    let (listener, endpoint) = listener().await;
-    let server = tokio::spawn(async move {
+    for noticed in [true, false] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let server = std::thread::spawn(move || {
+            for _ in 0..10 {
+                let (mut stream, _) = listener.accept().expect("the client connects");
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).expect("the client asks");
+                    head.extend(byte);
+                }
+                stream
+                    .write_all(&json(200, DONE))
+                    .expect("the client reads");
+            }
+        });
+        let client = builder(format!("http://{address}"))
+            .transport(Transport::Rest)
+            .retry(RetryPolicy::NEVER)
+            .build()
+            .expect("the settings are valid");
         for _ in 0..10 {
-            let mut stream = accept(&listener).await;
-            assert!(request(&mut stream).await);
-            let reply = json(200, DONE);
-            stream.write_all(&reply).await.expect("the client reads");
+            assert!(done(&client).await);
+            // The end of the connection arrives. Whether it is noticed before the next call is up to
+            // whether the runtime comes to look at it.
+            if noticed {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            } else {
+                std::thread::sleep(Duration::from_millis(20));
+                tokio::task::yield_now().await;
+            }
         }
-    });
-    let client = builder(endpoint)
-        .transport(Transport::Rest)
-        .retry(apigateway_grpc::contract::RetryPolicy::NEVER)
-        .build()
-        .expect("the settings are valid");
-    for _ in 0..10 {
-        assert!(done(&client).await);
-        // The end of the connection has arrived by then.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        server.join().expect("every connection was used once");
     }
-    server.await.expect("every connection was used once");
 }
 
 /// What is left unread of a reply is not taken for the next one.
