@@ -9,6 +9,7 @@ use tower::layer::util::{Identity, Stack as Both};
 use crate::authentication::{self, Authentication};
 use crate::call::CallOptions;
 use crate::client::ApiGateway;
+use crate::clients::Clients;
 use crate::contract::RetryPolicy;
 use crate::endpoint;
 use crate::error::Error;
@@ -245,7 +246,8 @@ where
             },
         };
         let stack: Stack = stack::stack(layers, transport);
-        Ok(ApiGateway::new(stack, active, settings.max_reply_size))
+        let clients = Clients::new(stack, settings.max_reply_size);
+        Ok(ApiGateway::new(clients, active))
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::builder::Builder;
 use crate::call::CallOptions;
+use crate::clients::Clients;
 use crate::error::Error;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
@@ -40,9 +41,8 @@ use crate::transport::{Active, Transport};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ApiGateway {
-    stack: Stack,
+    clients: Clients,
     active: Option<Active>,
-    max_reply_size: usize,
 }
 
 impl ApiGateway {
@@ -51,20 +51,16 @@ impl ApiGateway {
         Builder::new()
     }
 
-    pub(crate) fn new(stack: Stack, active: Option<Active>, max_reply_size: usize) -> Self {
-        Self {
-            stack,
-            active,
-            max_reply_size,
-        }
+    pub(crate) fn new(clients: Clients, active: Option<Active>) -> Self {
+        Self { clients, active }
     }
 
     /// The same client, whose calls have these options; where they are silent, those it had.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         Self {
-            stack: self.stack.with_options(options),
-            ..self.clone()
+            clients: self.clients.with_options(options),
+            active: self.active.clone(),
         }
     }
 
@@ -192,30 +188,30 @@ impl ApiGateway {
     /// The generated client of apis, configs and gateways, over this client's stack.
     #[must_use]
     pub fn service(&self) -> ApiGatewayServiceClient<Stack> {
-        ApiGatewayServiceClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+        self.clients.service()
     }
 
     /// The generated client of operations, over this client's stack.
     #[must_use]
     pub fn operations(&self) -> OperationsClient<Stack> {
-        OperationsClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+        self.clients.operations()
     }
 
     /// The generated client of locations, over this client's stack.
     #[must_use]
     pub fn locations(&self) -> LocationsClient<Stack> {
-        LocationsClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+        self.clients.locations()
     }
 
     /// The generated client of IAM policies, over this client's stack.
     #[must_use]
     pub fn iam_policy(&self) -> IamPolicyClient<Stack> {
-        IamPolicyClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+        self.clients.iam_policy()
     }
 
     /// The stack itself, for any other generated client.
     #[must_use]
     pub fn stack(&self) -> Stack {
-        self.stack.clone()
+        self.clients.stack()
     }
 }

@@ -59,6 +59,7 @@ mod authentication;
 mod builder;
 mod call;
 mod client;
+mod clients;
 mod codec;
 pub mod contract;
 #[cfg(feature = "emulator")]
@@ -67,6 +68,7 @@ mod endpoint;
 mod error;
 mod failure;
 pub mod layer;
+pub mod operation;
 pub mod proto;
 mod resource;
 pub mod stack;

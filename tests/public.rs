@@ -78,11 +78,15 @@ fn futures_of_calls_can_move_between_threads() {
 }
 
 /// The modules, from the face down. A line may import what stands on the same line or below it.
-const ORDER: [&[&str]; 9] = [
+const ORDER: [&[&str]; 13] = [
     // The builder gives the client, the client begins with the builder.
     &["client", "builder"],
+    &["watcher"],
+    &["list", "mask", "request"],
+    &["operation"],
+    &["clients"],
     &["emulator"],
-    &["resource", "stack"],
+    &["names", "resource", "stack"],
     &["authentication", "no_authentication"],
     &["layer"],
     &["transport"],

@@ -1,0 +1,49 @@
+//! The generated clients over one stack.
+
+use crate::call::CallOptions;
+use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
+use crate::proto::google::cloud::location::locations_client::LocationsClient;
+use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
+use crate::proto::google::longrunning::operations_client::OperationsClient;
+use crate::stack::Stack;
+
+/// What makes generated clients, with the bound of a client's replies.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients {
+    stack: Stack,
+    max_reply_size: usize,
+}
+
+impl Clients {
+    pub(crate) fn new(stack: Stack, max_reply_size: usize) -> Self {
+        Self {
+            stack,
+            max_reply_size,
+        }
+    }
+
+    /// The same, whose calls have these options; where they are silent, those they had.
+    pub(crate) fn with_options(&self, options: CallOptions) -> Self {
+        Self::new(self.stack.with_options(options), self.max_reply_size)
+    }
+
+    pub(crate) fn service(&self) -> ApiGatewayServiceClient<Stack> {
+        ApiGatewayServiceClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+    }
+
+    pub(crate) fn operations(&self) -> OperationsClient<Stack> {
+        OperationsClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+    }
+
+    pub(crate) fn locations(&self) -> LocationsClient<Stack> {
+        LocationsClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+    }
+
+    pub(crate) fn iam_policy(&self) -> IamPolicyClient<Stack> {
+        IamPolicyClient::new(self.stack()).max_decoding_message_size(self.max_reply_size)
+    }
+
+    pub(crate) fn stack(&self) -> Stack {
+        self.stack.clone()
+    }
+}
