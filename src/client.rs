@@ -6,6 +6,9 @@ use crate::builder::Builder;
 use crate::call::CallOptions;
 use crate::clients::Clients;
 use crate::error::Error;
+use crate::operation::Handle;
+use crate::operation::Operation as LongRunning;
+use crate::operation::OperationResult;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
@@ -183,6 +186,50 @@ impl ApiGateway {
         called
             .await
             .map_err(|error: Error| error.doing("wait for operation", &name))
+    }
+
+    /// An operation that was started elsewhere, by its name: one that ends in an `R`, which is
+    /// [`Api`](crate::proto::google::cloud::apigateway::v1::Api), an `ApiConfig`, a `Gateway`, or `()` for
+    /// a delete. Nothing is asked before it is awaited or polled.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not of the form `projects/{project}/locations/{location}/operations/{operation}`.
+    pub fn operation<R: OperationResult>(
+        &self,
+        name: impl Into<String>,
+    ) -> Result<LongRunning<R>, Error> {
+        let name = name.into();
+        resource::OPERATION
+            .check(&name)
+            .map_err(|error| error.doing("resume operation", &name))?;
+        Ok(LongRunning::resumed(&self.clients, name, None))
+    }
+
+    /// An operation by the handle that was kept of it.
+    ///
+    /// # Errors
+    ///
+    /// If it ends in something else than an `R`, or if its name is not one.
+    pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
+        let checked = resource::OPERATION.check(handle.name()).and_then(|()| {
+            if handle.result() == R::full_name() {
+                return Ok(());
+            }
+            let text = format!(
+                "it ends in a {}, not in a {}",
+                handle.result(),
+                R::full_name()
+            );
+            Err(Error::message(text))
+        });
+        checked.map_err(|error| error.doing("resume operation", handle.name()))?;
+        let target = handle.target().map(str::to_owned);
+        Ok(LongRunning::resumed(
+            &self.clients,
+            handle.name().to_owned(),
+            target,
+        ))
     }
 
     /// The generated client of apis, configs and gateways, over this client's stack.

@@ -46,7 +46,6 @@ enum Kind {
     /// A resource name is wrong: change the argument. Never retried.
     Name,
     /// A message has not the form that was asked for: nothing to retry.
-    #[cfg(feature = "rest")]
     Message,
     /// The call failed: look at the status. Retried by the method's policy before it is returned.
     Call(Status),
@@ -68,7 +67,6 @@ impl Error {
         Self::new(Kind::Name, message.into(), None)
     }
 
-    #[cfg(feature = "rest")]
     pub(crate) fn message(message: impl Into<String>) -> Self {
         Self::new(Kind::Message, message.into(), None)
     }
@@ -226,7 +224,7 @@ impl StdError for Error {
 }
 
 /// The code as a phrase.
-fn code_name(code: Code) -> &'static str {
+pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "ok",
         Code::Cancelled => "cancelled",

@@ -3,10 +3,12 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use http::response::Parts;
 use http::{StatusCode, header};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
+use tonic_types::StatusExt as _;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -169,6 +171,13 @@ impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
+}
+
+/// The delay that the server asks for before a further attempt.
+pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
+    status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay)
 }
 
 /// The error and its sources, outermost first.

@@ -26,10 +26,11 @@ use super::deadline;
 use crate::call::{Call, Renewed, Reply, Rpc};
 use crate::contract::RetryPolicy;
 use crate::failure::Failure;
+use crate::failure::retry_delay;
 
 mod decision;
 
-use decision::{Failed, decide, hint};
+use decision::{Failed, decide};
 
 /// Shares one budget and one random source among all calls of a client.
 #[derive(Clone)]
@@ -251,7 +252,7 @@ where
             code: status.code(),
             unsent: Failure::of(status).is_some_and(Failure::is_unsent),
             attempts: self.made,
-            hint: hint(status),
+            hint: retry_delay(status),
             remaining: self.call.remaining(),
         };
         let method = self.call.method?;

@@ -1,23 +1,56 @@
 //! Long-running operations: awaited, watched, resumed and cancelled.
+//!
+//! A method that creates, updates or deletes gives an [`Operation`]. It is awaited as it is, or watched,
+//! or its [`Handle`] is kept and taken up in another process. What it says of the operation is a
+//! [`Snapshot`]; what went wrong is an [`OperationError`], which tells a failed operation from a wait that
+//! failed.
+//!
+//! When polls are made is a [`Schedule`]'s; what follows what is a function of its own, without clock or
+//! calls.
 
+mod cancel;
+mod engine;
+mod failure;
+mod handle;
 mod result;
+mod schedule;
+mod snapshot;
+mod step;
+mod target;
+mod watch;
 
+use std::future::IntoFuture;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
 
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
+use crate::proto::google::longrunning::operation::Result as Ended;
 
+pub use cancel::Cancellation;
+pub use failure::{OperationError, OperationErrorKind};
+pub use handle::Handle;
 pub use result::OperationResult;
+pub use schedule::Schedule;
+pub use snapshot::{Metadata, Snapshot};
+pub use step::WithoutResult;
+pub use watch::Watch;
+
+use cancel::CancelOnDrop;
+use engine::Engine;
+use snapshot::type_name;
+use step::Why;
 
 /// An operation that ends in an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or nothing.
-#[derive(Clone, Debug)]
+///
+/// Awaiting it waits for its end. It goes on at the server whatever happens here: dropping this, or the
+/// future of any of its methods, stops the waiting and nothing else.
 #[must_use = "the operation goes on at the server whether it is awaited or not"]
 pub struct Operation<R> {
-    clients: Clients,
-    latest: Message,
-    /// What it is done to, as far as it is known before its metadata says so.
-    target: Option<String>,
+    engine: Engine,
+    on_drop: Option<CancelOnDrop>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -26,24 +59,208 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// # Errors
     ///
-    /// If the reply is neither done nor has a name: there is nothing to ask for again.
+    /// If the reply is neither done nor has a name: there is nothing to ask for.
     pub(crate) fn started(
         clients: &Clients,
         reply: Message,
         target: Option<String>,
     ) -> Result<Self, Error> {
-        Ok(Self {
-            clients: clients.clone(),
-            latest: reply,
+        if !reply.done && reply.name.is_empty() {
+            return Err(Error::message(
+                "the server started an operation that has no name and is not done",
+            ));
+        }
+        Ok(Self::of(Engine::started(
+            clients,
+            reply,
             target,
+            deletes::<R>(),
+        )))
+    }
+
+    /// An operation that was started elsewhere.
+    pub(crate) fn resumed(clients: &Clients, name: String, target: Option<String>) -> Self {
+        Self::of(Engine::resumed(clients, name, target, deletes::<R>()))
+    }
+
+    fn of(engine: Engine) -> Self {
+        Self {
+            engine,
+            on_drop: None,
             result: PhantomData,
-        })
+        }
     }
 
     /// Its name, `projects/{project}/locations/{location}/operations/{operation}`; empty for one that was
     /// done when it was started (AIP-151).
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.latest.name
+        self.engine.snapshot.name()
+    }
+
+    /// The operation as it was last seen. One that was taken up by its name was not seen before its first
+    /// poll.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.engine.snapshot
+    }
+
+    /// What it takes to wait for it in another process.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.name(), R::full_name(), self.engine.target())
+    }
+
+    /// The same, polled by this schedule instead of one that fits the verb and the resource.
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.engine.settings.schedule = Some(schedule);
+        self
+    }
+
+    /// The same, with this taken for an operation that is done and has neither a result nor an error.
+    pub fn with_policy(mut self, without_result: WithoutResult) -> Self {
+        self.engine.settings.without_result = without_result;
+        self
+    }
+
+    /// The same, asked to be cancelled when the time for waiting is over. By default it goes on.
+    pub fn cancel_on_timeout(mut self) -> Self {
+        self.engine.settings.cancel_on_timeout = true;
+        self
+    }
+
+    /// The same, asked to be cancelled when this is dropped before its end was seen, as by a timeout
+    /// around it. By default it goes on.
+    ///
+    /// The request is made by a task of its own, for five seconds at most, if there is a runtime then.
+    pub fn cancel_on_drop(mut self) -> Self {
+        let name = self.name().to_owned();
+        self.on_drop = Some(CancelOnDrop::new(&self.engine.clients, name));
+        self
+    }
+
+    /// Asks the server once, at once, whatever the schedule. One that is done is not asked for again.
+    ///
+    /// # Errors
+    ///
+    /// If the call fails, which says nothing of the operation.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves everything as it was.
+    pub async fn poll(&mut self) -> Result<&Snapshot, Error> {
+        if !self.engine.snapshot.is_done() {
+            let timeout = Duration::from_secs(10);
+            let asked = self.engine.get(timeout).await;
+            asked.map_err(|status| Error::from(status).doing("get operation", self.name()))?;
+        }
+        Ok(&self.engine.snapshot)
+    }
+
+    /// Waits for its end, and gives its result. After that it gives the same again, without a call.
+    ///
+    /// # Errors
+    ///
+    /// If it failed or was cancelled, if its result is not an `R`, or if waiting for it failed; see
+    /// [`OperationErrorKind`]. After an error that says that it
+    /// [may still run](OperationError::may_still_run), this waits anew.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the operation goes on, and a further call waits on as if this one
+    /// had not been given up.
+    pub async fn wait(&mut self) -> Result<R, OperationError> {
+        let waited = self.engine.run(|_| {}).await;
+        self.settled(waited).await
+    }
+
+    /// What a wait came to. Whoever has seen the end need not cancel it.
+    async fn settled(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
+        let waited = self.ended(waited).await;
+        if waited
+            .as_ref()
+            .err()
+            .is_none_or(|error| !error.may_still_run())
+            && let Some(guard) = &mut self.on_drop
+        {
+            guard.disarm();
+        }
+        waited
+    }
+
+    async fn ended(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
+        let kind = match waited {
+            Ok(()) => match self.result() {
+                Ok(result) => return Ok(result),
+                Err(kind) => kind,
+            },
+            Err(Why::TimedOut) => OperationErrorKind::TimedOut {
+                cancelled: self.engine.settings.cancel_on_timeout
+                    && cancel::request(&self.engine.clients, self.name()).await,
+            },
+            Err(Why::Failed) => OperationErrorKind::Polling,
+            Err(Why::Expired) => OperationErrorKind::Expired,
+            Err(Why::WithoutResult) => OperationErrorKind::WithoutResult,
+        };
+        let progress = self.engine.progress();
+        Err(OperationError::new(kind, self.snapshot().clone(), progress))
+    }
+
+    /// The result of an operation that is done.
+    fn result(&self) -> Result<R, OperationErrorKind> {
+        match self.snapshot().ending() {
+            Some(Ended::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
+                Err(OperationErrorKind::Cancelled(status.clone()))
+            }
+            Some(Ended::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
+            Some(Ended::Response(any)) => {
+                let wrong = || OperationErrorKind::WrongResult {
+                    expected: R::full_name(),
+                    found: any.clone(),
+                };
+                if type_name(any) != R::full_name() {
+                    return Err(wrong());
+                }
+                R::decode(any.value.as_slice()).map_err(|_| wrong())
+            }
+            // A delete may well end in nothing, and so may what the policy lets.
+            None => Ok(R::default()),
+        }
+    }
+
+    /// Makes the server forget it. What it does goes on.
+    ///
+    /// # Errors
+    ///
+    /// If the call fails; UNIMPLEMENTED where the server does not offer it.
+    pub async fn delete(self) -> Result<(), Error> {
+        let name = self.name().to_owned();
+        let request = crate::proto::google::longrunning::DeleteOperationRequest { name };
+        let mut operations = self.engine.clients.operations();
+        let deleted = operations.delete_operation(request).await;
+        deleted
+            .map(|_| ())
+            .map_err(|status| Error::from(status).doing("delete operation", self.name()))
+    }
+}
+
+fn deletes<R: OperationResult>() -> bool {
+    R::full_name() == <() as prost::Name>::full_name()
+}
+
+impl<R> std::fmt::Debug for Operation<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operation")
+            .field("snapshot", &self.engine.snapshot)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: OperationResult> IntoFuture for Operation<R> {
+    type Output = Result<R, OperationError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move { self.wait().await })
     }
 }

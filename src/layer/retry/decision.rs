@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic::Code;
 
 use crate::contract::RetryPolicy;
 
@@ -42,13 +41,6 @@ pub(super) fn decide(
         .remaining
         .is_none_or(|remaining| wait < remaining)
         .then_some(wait)
-}
-
-/// The delay that the server asks for.
-pub(super) fn hint(status: &Status) -> Option<Duration> {
-    status
-        .get_details_retry_info()
-        .and_then(|info| info.retry_delay)
 }
 
 #[cfg(test)]

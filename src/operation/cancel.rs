@@ -1,0 +1,144 @@
+//! Asking for an operation's cancellation, and what comes of it.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+use super::Operation;
+use super::failure::{OperationError, OperationErrorKind};
+use super::result::OperationResult;
+use crate::call::CallOptions;
+use crate::clients::Clients;
+use crate::error::Error;
+use crate::proto::google::longrunning::CancelOperationRequest;
+
+/// What came of asking for an operation's cancellation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Cancellation<R> {
+    /// It was cancelled, by this request or another.
+    Cancelled(OperationError),
+    /// It succeeded nevertheless: with this.
+    CompletedAnyway(R),
+    /// It failed in another way.
+    Failed(OperationError),
+    /// The server does not cancel operations. This one goes on.
+    Unsupported,
+}
+
+impl<R: OperationResult> Operation<R> {
+    /// Asks for its cancellation and waits for its end, however it comes: the server does what it can, and
+    /// the operation may succeed all the same (AIP-151).
+    ///
+    /// # Errors
+    ///
+    /// If the request fails, or the wait for its end does. That the operation fails is no error here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take the request back. The end is then to be waited for.
+    pub async fn cancel(&mut self) -> Result<Cancellation<R>, OperationError> {
+        if !self.snapshot().is_done() {
+            let asked = ask(&self.engine.clients, self.name()).await;
+            match asked.as_ref().map_err(Status::code) {
+                Ok(()) => {}
+                Err(Code::Unimplemented) => return Ok(Cancellation::Unsupported),
+                // It may be over, or gone: that shows when it is asked for, which is due now.
+                Err(Code::NotFound | Code::FailedPrecondition) => self.engine.hurry(),
+                Err(_) => {
+                    if let Err(status) = asked {
+                        self.engine.note(status);
+                    }
+                    let progress = self.engine.progress();
+                    let kind = OperationErrorKind::Polling;
+                    return Err(OperationError::new(kind, self.snapshot().clone(), progress));
+                }
+            }
+        }
+        match self.wait().await {
+            Ok(result) => Ok(Cancellation::CompletedAnyway(result)),
+            Err(error) => match error.kind() {
+                OperationErrorKind::Cancelled(_) => Ok(Cancellation::Cancelled(error)),
+                OperationErrorKind::Failed(_) => Ok(Cancellation::Failed(error)),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Asks for its cancellation, and does not wait for what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// If the request fails; UNIMPLEMENTED where the server does not cancel operations.
+    pub async fn request_cancel(&self) -> Result<(), Error> {
+        let asked = ask(&self.engine.clients, self.name()).await;
+        asked.map_err(|status| Error::from(status).doing("cancel operation", self.name()))
+    }
+}
+
+async fn ask(clients: &Clients, name: &str) -> Result<(), Status> {
+    let name = name.to_owned();
+    let mut operations = clients.operations();
+    let asked = operations.cancel_operation(CancelOperationRequest { name });
+    asked.await.map(|_| ())
+}
+
+/// How long a request may take that nobody waits for.
+const BOUND: Duration = Duration::from_secs(5);
+
+/// Asks, for a bounded time, and tells whether it was heard.
+pub(super) async fn request(clients: &Clients, name: &str) -> bool {
+    let mut request = tonic::Request::new(CancelOperationRequest {
+        name: name.to_owned(),
+    });
+    request.extensions_mut().insert(CallOptions {
+        timeout: Some(BOUND),
+        ..CallOptions::default()
+    });
+    let mut operations = clients.operations();
+    match operations.cancel_operation(request).await {
+        Ok(_) => {
+            tracing::debug!(
+                name,
+                "asked for the cancellation of an operation that was given up"
+            );
+            true
+        }
+        Err(status) => {
+            tracing::warn!(name, code = ?status.code(), "an operation that was given up could not be asked to be cancelled");
+            false
+        }
+    }
+}
+
+/// Asks for the cancellation of an operation when it is dropped.
+#[derive(Debug)]
+pub(super) struct CancelOnDrop {
+    wanted: Option<(Clients, String)>,
+}
+
+impl CancelOnDrop {
+    pub(super) fn new(clients: &Clients, name: String) -> Self {
+        let wanted = (!name.is_empty()).then(|| (clients.clone(), name));
+        Self { wanted }
+    }
+
+    pub(super) fn disarm(&mut self) {
+        self.wanted = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let Some((clients, name)) = self.wanted.take() else {
+            return;
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { request(&clients, &name).await })),
+            Err(_) => tracing::warn!(
+                name,
+                "no runtime to ask for the cancellation of an operation"
+            ),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! When an operation is looked at again.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// When polls are made, and when they are given up.
+///
+/// The delay before the n-th poll is `initial × multiplier^(n-1)`, at most `max`, drawn from ±25 % around
+/// that and never below 250 ms. It begins anew when the operation's metadata changes. A server that asks
+/// for more (`RetryInfo`) is given more, up to a minute.
+///
+/// ```
+/// use std::time::Duration;
+/// use apigateway_grpc::operation::Schedule;
+///
+/// let schedule = Schedule::default()
+///     .with_delays(Duration::from_secs(2), 1.5, Duration::from_secs(20))?
+///     .with_total(Duration::from_secs(900));
+/// assert_eq!(schedule.total(), Duration::from_secs(900));
+/// assert!(Schedule::default().with_delays(Duration::from_secs(2), 0.5, Duration::from_secs(20)).is_err());
+/// # Ok::<(), apigateway_grpc::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    initial: Duration,
+    multiplier: f64,
+    max: Duration,
+    total: Duration,
+    failures: u32,
+    grace: Duration,
+}
+
+/// No delay is shorter.
+const FLOOR: Duration = Duration::from_millis(250);
+/// The most that a server can ask for.
+const ASKED: Duration = Duration::from_secs(60);
+/// The most that one poll may take. The server itself gives up after five seconds.
+const POLL: Duration = Duration::from_secs(10);
+
+impl Default for Schedule {
+    /// As for an api: the first poll after a second, then ×1.5 up to 20 seconds, for 20 minutes.
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_secs(1),
+            multiplier: 1.5,
+            max: Duration::from_secs(20),
+            total: Duration::from_secs(20 * 60),
+            failures: 5,
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Schedule {
+    /// What fits a verb (`create`, `update`, `delete`) and the name of what it is done to. An api takes
+    /// seconds, a config and a gateway minutes; what is deleted is gone sooner than a config is made.
+    #[must_use]
+    pub fn fitting(verb: &str, target: &str) -> Self {
+        let mut segments = target.rsplit('/');
+        let (_, collection) = (segments.next(), segments.next());
+        let (initial, max) = match (collection, verb) {
+            (Some("gateways"), _) => (10, 30),
+            (Some("configs"), "delete") => (1, 20),
+            (Some("configs"), _) => (5, 20),
+            _ => (1, 20),
+        };
+        Self {
+            initial: Duration::from_secs(initial),
+            max: Duration::from_secs(max),
+            ..Self::default()
+        }
+    }
+
+    /// With these delays.
+    ///
+    /// # Errors
+    ///
+    /// If the multiplier is no number of at least 1, or a delay is zero: polls would not end.
+    pub fn with_delays(
+        self,
+        initial: Duration,
+        multiplier: f64,
+        max: Duration,
+    ) -> Result<Self, Error> {
+        if !multiplier.is_finite() || multiplier < 1.0 {
+            return Err(Error::configuration(format!(
+                "schedule: the multiplier is {multiplier}, it must be a number of at least 1"
+            )));
+        }
+        if initial.is_zero() || max.is_zero() {
+            return Err(Error::configuration(
+                "schedule: the delays must be above zero",
+            ));
+        }
+        Ok(Self {
+            initial,
+            multiplier,
+            max,
+            ..self
+        })
+    }
+
+    /// How long is waited in all, 20 minutes by default. A last poll is made at the end.
+    #[must_use]
+    pub fn with_total(self, total: Duration) -> Self {
+        Self { total, ..self }
+    }
+
+    /// How many polls in a row may fail with INTERNAL, UNKNOWN and the like, 5 by default. What passes by
+    /// itself, such as UNAVAILABLE, is not counted: only the total ends that.
+    #[must_use]
+    pub fn with_failures(self, failures: u32) -> Self {
+        Self { failures, ..self }
+    }
+
+    /// How long after the start NOT_FOUND is taken for a server that does not yet know its own operation,
+    /// ten seconds by default.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// How long is waited in all.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.total
+    }
+
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// What one poll may take where so much of the total remains. At the end one is made nevertheless.
+    pub(crate) fn poll_timeout(remaining: Duration) -> Duration {
+        if remaining.is_zero() {
+            POLL
+        } else {
+            remaining.min(POLL)
+        }
+    }
+
+    /// The delay after the `n`-th poll since the last change, `random` from 0 to 1.
+    pub(crate) fn delay(&self, n: u32, asked: Option<Duration>, random: f64) -> Duration {
+        let exponent = i32::try_from(n).unwrap_or(i32::MAX);
+        let grown = self.initial.as_secs_f64() * self.multiplier.powi(exponent);
+        let grown = Duration::try_from_secs_f64(grown).unwrap_or(self.max);
+        let jittered = grown.min(self.max).mul_f64(0.75 + random / 2.0);
+        jittered
+            .max(FLOOR)
+            .max(asked.unwrap_or_default().min(ASKED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn the_first_delay_and_the_longest_fit_the_verb_and_the_resource() {
+        let api = "projects/p/locations/global/apis/a";
+        let cases = [
+            ("create", api.to_owned(), 1, 20),
+            ("create", format!("{api}/configs/c"), 5, 20),
+            ("delete", format!("{api}/configs/c"), 1, 20),
+            (
+                "update",
+                "projects/p/locations/l/gateways/g".to_owned(),
+                10,
+                30,
+            ),
+            ("", String::new(), 1, 20),
+        ];
+        for (verb, target, first, longest) in cases {
+            let schedule = Schedule::fitting(verb, &target);
+            assert_eq!(schedule.delay(0, None, 0.5), secs(first), "{verb} {target}");
+            assert_eq!(
+                schedule.delay(99, None, 0.5),
+                secs(longest),
+                "{verb} {target}"
+            );
+            assert_eq!(schedule.total(), secs(1200));
+        }
+    }
+
+    #[test]
+    fn delays_grow_stay_within_their_jitter_and_never_overflow() {
+        let schedule = Schedule::default();
+        assert_eq!(schedule.delay(1, None, 0.5), Duration::from_millis(1500));
+        assert_eq!(schedule.delay(0, None, 0.0), Duration::from_millis(750));
+        assert_eq!(schedule.delay(0, None, 1.0), Duration::from_millis(1250));
+        assert_eq!(schedule.delay(u32::MAX, None, 1.0), secs(25));
+        let tiny = Duration::from_nanos(1);
+        let tiny = schedule.with_delays(tiny, 1.0, tiny).expect("valid");
+        assert_eq!(tiny.delay(u32::MAX, None, 0.0), FLOOR);
+        let huge = schedule.with_delays(Duration::MAX, f64::MAX, secs(7));
+        assert_eq!(huge.expect("valid").delay(2, None, 0.5), secs(7));
+    }
+
+    #[test]
+    fn a_server_that_asks_for_more_is_given_more_within_a_bound() {
+        let schedule = Schedule::default();
+        assert_eq!(schedule.delay(0, Some(secs(5)), 0.5), secs(5));
+        assert_eq!(schedule.delay(0, Some(Duration::ZERO), 0.5), secs(1));
+        assert_eq!(schedule.delay(0, Some(Duration::MAX), 0.5), secs(60));
+    }
+
+    #[test]
+    fn delays_that_would_never_grow_or_end_are_refused() {
+        for multiplier in [0.0, 0.99, -1.0, f64::NAN, f64::INFINITY] {
+            let refused = Schedule::default().with_delays(secs(1), multiplier, secs(2));
+            assert!(refused.expect_err("no multiplier").is_configuration());
+        }
+        for (initial, max) in [(Duration::ZERO, secs(1)), (secs(1), Duration::ZERO)] {
+            assert!(Schedule::default().with_delays(initial, 1.5, max).is_err());
+        }
+    }
+
+    #[test]
+    fn a_poll_has_ten_seconds_or_what_remains_and_the_last_one_ten() {
+        assert_eq!(Schedule::poll_timeout(secs(60)), secs(10));
+        assert_eq!(Schedule::poll_timeout(secs(3)), secs(3));
+        assert_eq!(Schedule::poll_timeout(Duration::ZERO), secs(10));
+    }
+}

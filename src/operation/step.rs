@@ -1,0 +1,221 @@
+//! What follows what in a wait for an operation: a function without clock, chance or calls.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::schedule::Schedule;
+
+/// What to take an operation for that is done and has neither a response nor an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WithoutResult {
+    /// For an error.
+    Fail,
+    /// For an empty result.
+    Empty,
+    /// For a success if what it was done to shows so: the resource is there, or gone after a delete.
+    #[default]
+    LookAtTarget,
+}
+
+/// Where a wait stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Wait {
+    began: Instant,
+    schedule: Schedule,
+    without_result: WithoutResult,
+    /// How many polls were made since something last changed.
+    quiet: u32,
+    /// How many polls in a row failed in a way that is counted.
+    failures: u32,
+    /// Whether the next poll is the one at the end of the time.
+    last: bool,
+    /// What the target is being looked at for.
+    looking: Option<Why>,
+}
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Event {
+    /// A poll was answered.
+    Answered { ending: Ending, changed: bool },
+    /// A poll failed, or a look at the target other than by its being gone.
+    Failed { code: Code, asked: Option<Duration> },
+    /// The target was looked at.
+    Seen(Target),
+}
+
+/// Whether an operation is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    None,
+    /// With a response or an error.
+    Result,
+    /// With neither.
+    Nothing,
+}
+
+/// What the target says of an operation that does not itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The operation succeeded.
+    Settled,
+    /// It is still under way.
+    Busy,
+    /// It did not, or there is no telling.
+    Silent,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Wait so long, then poll.
+    Sleep(Duration),
+    /// Look at the target, if it is known; else it is [`Target::Silent`].
+    Look,
+    /// The operation is done, or its target stands for that.
+    Finish,
+    GiveUp(Why),
+}
+
+/// Why a wait ended without the operation's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    TimedOut,
+    /// A poll failed in a way that does not pass.
+    Failed,
+    /// The server does not know it, or no longer.
+    Expired,
+    WithoutResult,
+}
+
+impl Wait {
+    pub(crate) fn new(began: Instant, schedule: Schedule, without_result: WithoutResult) -> Self {
+        Self {
+            began,
+            schedule,
+            without_result,
+            quiet: 0,
+            failures: 0,
+            last: false,
+            looking: None,
+        }
+    }
+
+    pub(crate) fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        self.schedule.total().saturating_sub(self.elapsed(now))
+    }
+
+    /// How long after the start of an operation that was just started the first poll comes.
+    pub(crate) fn first(self, now: Instant, random: f64) -> (Self, Next) {
+        self.sleep(None, now, random)
+    }
+
+    /// `random` is from 0 to 1.
+    pub(crate) fn step(mut self, event: Event, now: Instant, random: f64) -> (Self, Next) {
+        match event {
+            Event::Answered { ending, changed } => self.answered(ending, changed, now, random),
+            Event::Failed { code, asked } => match kind(code) {
+                // Its target may well be known where it is not, or not any more.
+                Kind::Missing => {
+                    if self.elapsed(now) < self.schedule.grace() {
+                        return self.sleep(asked, now, random);
+                    }
+                    self.looking = Some(Why::Expired);
+                    (self, Next::Look)
+                }
+                Kind::Fatal => (self, Next::GiveUp(Why::Failed)),
+                Kind::Counted if self.failures >= self.schedule.failures() => {
+                    (self, Next::GiveUp(Why::Failed))
+                }
+                Kind::Counted => {
+                    self.failures += 1;
+                    self.sleep(asked, now, random)
+                }
+                Kind::Passing => self.sleep(asked, now, random),
+            },
+            Event::Seen(target) => match (target, self.looking.take()) {
+                (Target::Settled, _) => (self, Next::Finish),
+                (Target::Busy, _) => self.sleep(None, now, random),
+                (Target::Silent, why) => (self, Next::GiveUp(why.unwrap_or(Why::Expired))),
+            },
+        }
+    }
+
+    fn answered(
+        mut self,
+        ending: Ending,
+        changed: bool,
+        now: Instant,
+        random: f64,
+    ) -> (Self, Next) {
+        self.failures = 0;
+        match (ending, self.without_result) {
+            (Ending::None, _) => {
+                if changed {
+                    self.quiet = 0;
+                }
+                self.sleep(None, now, random)
+            }
+            (Ending::Result, _) | (Ending::Nothing, WithoutResult::Empty) => (self, Next::Finish),
+            (Ending::Nothing, WithoutResult::Fail) => (self, Next::GiveUp(Why::WithoutResult)),
+            (Ending::Nothing, WithoutResult::LookAtTarget) => {
+                self.looking = Some(Why::WithoutResult);
+                (self, Next::Look)
+            }
+        }
+    }
+
+    /// Until the next poll. One that would come after the end of the time comes at the end, and is the
+    /// last.
+    fn sleep(mut self, asked: Option<Duration>, now: Instant, random: f64) -> (Self, Next) {
+        self.looking = None;
+        if self.last {
+            return (self, Next::GiveUp(Why::TimedOut));
+        }
+        let delay = self.schedule.delay(self.quiet, asked, random);
+        let remaining = self.remaining(now);
+        self.quiet = self.quiet.saturating_add(1);
+        self.last = delay >= remaining;
+        (self, Next::Sleep(delay.min(remaining)))
+    }
+}
+
+/// What a failed poll says of the polls to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It passes by itself: the network, a restart, a server that is busy.
+    Passing,
+    /// It may pass, or be a fault that stays.
+    Counted,
+    Missing,
+    Fatal,
+}
+
+fn kind(code: Code) -> Kind {
+    match code {
+        Code::Unavailable
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Cancelled => Kind::Passing,
+        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => Kind::Counted,
+        Code::NotFound => Kind::Missing,
+        Code::InvalidArgument
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unauthenticated => Kind::Fatal,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! What follows what, a line a case. The numbers are those of the operation client's checklist.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::{Ending, Event, Next, Target, Wait, Why, WithoutResult};
+use crate::operation::schedule::Schedule;
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+const RUNNING: Event = Event::Answered {
+    ending: Ending::None,
+    changed: false,
+};
+const CHANGED: Event = Event::Answered {
+    ending: Ending::None,
+    changed: true,
+};
+const DONE: Event = Event::Answered {
+    ending: Ending::Result,
+    changed: true,
+};
+const NOTHING: Event = Event::Answered {
+    ending: Ending::Nothing,
+    changed: true,
+};
+
+const fn failed(code: Code) -> Event {
+    Event::Failed { code, asked: None }
+}
+
+const fn asked(code: Code, secs: u64) -> Event {
+    let asked = Some(Duration::from_secs(secs));
+    Event::Failed { code, asked }
+}
+
+/// A wait for an api: 1 s, ×1.5, at most 20 s, for a minute.
+fn wait(without_result: WithoutResult) -> (Wait, Instant) {
+    let now = Instant::now();
+    let schedule = Schedule::default().with_total(secs(60)).with_failures(2);
+    (Wait::new(now, schedule, without_result), now)
+}
+
+/// What follows each of these events, each so many seconds after the wait began.
+fn follow(without_result: WithoutResult, events: &[(u64, Event)]) -> Vec<Next> {
+    let (mut wait, began) = wait(without_result);
+    let step = |(at, event): &(u64, Event)| {
+        let next;
+        (wait, next) = wait.step(*event, began + secs(*at), 0.5);
+        next
+    };
+    events.iter().map(step).collect()
+}
+
+fn sleep(millis: u64) -> Next {
+    Next::Sleep(Duration::from_millis(millis))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_event_has_its_next_step() {
+    use WithoutResult::{Empty, Fail, LookAtTarget};
+
+    let cases: &[(&str, WithoutResult, &[(u64, Event)], &[Next])] = &[
+        (
+            "6: a poll that is not done is no failure, and delays grow",
+            LookAtTarget,
+            &[(1, RUNNING), (2, RUNNING), (4, RUNNING)],
+            &[sleep(1000), sleep(1500), sleep(2250)],
+        ),
+        (
+            "17: a change begins the delays anew",
+            LookAtTarget,
+            &[(1, RUNNING), (2, RUNNING), (4, CHANGED), (5, RUNNING)],
+            &[sleep(1000), sleep(1500), sleep(1000), sleep(1500)],
+        ),
+        (
+            "7: what passes by itself is never counted",
+            LookAtTarget,
+            &[
+                (1, failed(Code::Unavailable)),
+                (2, failed(Code::DeadlineExceeded)),
+                (4, failed(Code::ResourceExhausted)),
+                (7, failed(Code::Cancelled)),
+                (11, failed(Code::Aborted)),
+            ],
+            &[
+                sleep(1000),
+                sleep(1500),
+                sleep(2250),
+                sleep(3375),
+                Next::Sleep(Duration::from_micros(5_062_500)),
+            ],
+        ),
+        (
+            "7: INTERNAL and UNKNOWN in a row use their budget up",
+            LookAtTarget,
+            &[
+                (1, failed(Code::Internal)),
+                (2, failed(Code::Unknown)),
+                (4, failed(Code::DataLoss)),
+            ],
+            &[sleep(1000), sleep(1500), Next::GiveUp(Why::Failed)],
+        ),
+        (
+            "7: one good poll gives the budget back",
+            LookAtTarget,
+            &[
+                (1, failed(Code::Internal)),
+                (2, failed(Code::Internal)),
+                (4, CHANGED),
+                (5, failed(Code::Internal)),
+                (6, failed(Code::Internal)),
+                (7, failed(Code::Internal)),
+            ],
+            &[
+                sleep(1000),
+                sleep(1500),
+                sleep(1000),
+                sleep(1500),
+                sleep(2250),
+                Next::GiveUp(Why::Failed),
+            ],
+        ),
+        (
+            "7: a call that may never be made is fatal at once",
+            LookAtTarget,
+            &[(1, failed(Code::PermissionDenied))],
+            &[Next::GiveUp(Why::Failed)],
+        ),
+        (
+            "8: the last poll comes at the end of the time, and one is the last",
+            LookAtTarget,
+            &[(59, RUNNING), (60, RUNNING)],
+            &[sleep(1000), Next::GiveUp(Why::TimedOut)],
+        ),
+        (
+            "8: a poll that ends after the time is followed by one at once",
+            LookAtTarget,
+            &[(65, failed(Code::DeadlineExceeded)), (66, RUNNING)],
+            &[sleep(0), Next::GiveUp(Why::TimedOut)],
+        ),
+        (
+            "8: a last poll that finds it done is as good as any",
+            LookAtTarget,
+            &[(59, RUNNING), (60, DONE)],
+            &[sleep(1000), Next::Finish],
+        ),
+        (
+            "9: a server's delay raises the wait and never lowers it",
+            LookAtTarget,
+            &[
+                (1, asked(Code::ResourceExhausted, 7)),
+                (8, asked(Code::ResourceExhausted, 0)),
+            ],
+            &[sleep(7000), sleep(1500)],
+        ),
+        (
+            "9: it is bounded by what remains",
+            LookAtTarget,
+            &[(50, asked(Code::Unavailable, 3600))],
+            &[sleep(10_000)],
+        ),
+        (
+            "15: NOT_FOUND just after the start is a server that lags",
+            LookAtTarget,
+            &[
+                (1, failed(Code::NotFound)),
+                (9, failed(Code::NotFound)),
+                (10, DONE),
+            ],
+            &[sleep(1000), sleep(1500), Next::Finish],
+        ),
+        (
+            "15: later it has the target looked at, which settles it",
+            LookAtTarget,
+            &[
+                (10, failed(Code::NotFound)),
+                (10, Event::Seen(Target::Settled)),
+            ],
+            &[Next::Look, Next::Finish],
+        ),
+        (
+            "15: a target that is being worked on is waited for",
+            LookAtTarget,
+            &[
+                (10, failed(Code::NotFound)),
+                (10, Event::Seen(Target::Busy)),
+            ],
+            &[Next::Look, sleep(1000)],
+        ),
+        (
+            "15: a target that tells nothing ends the wait",
+            LookAtTarget,
+            &[
+                (10, failed(Code::NotFound)),
+                (10, Event::Seen(Target::Silent)),
+            ],
+            &[Next::Look, Next::GiveUp(Why::Expired)],
+        ),
+        (
+            "15: a target that cannot be read now is read later",
+            LookAtTarget,
+            &[
+                (10, failed(Code::NotFound)),
+                (10, failed(Code::Unavailable)),
+                (11, failed(Code::NotFound)),
+            ],
+            &[Next::Look, sleep(1000), Next::Look],
+        ),
+        (
+            "20: done without a result is an error where that is wanted",
+            Fail,
+            &[(1, NOTHING)],
+            &[Next::GiveUp(Why::WithoutResult)],
+        ),
+        (
+            "20: done without a result is an empty one where that is wanted",
+            Empty,
+            &[(1, NOTHING)],
+            &[Next::Finish],
+        ),
+        (
+            "20: done without a result has the target looked at",
+            LookAtTarget,
+            &[(1, NOTHING), (1, Event::Seen(Target::Settled))],
+            &[Next::Look, Next::Finish],
+        ),
+        (
+            "20: a target that tells nothing of it is an error of its own",
+            LookAtTarget,
+            &[(1, NOTHING), (1, Event::Seen(Target::Silent))],
+            &[Next::Look, Next::GiveUp(Why::WithoutResult)],
+        ),
+        (
+            "1, 14: done is the end, whatever the policy",
+            Fail,
+            &[(0, DONE)],
+            &[Next::Finish],
+        ),
+    ];
+    for (claim, policy, events, expected) in cases {
+        assert_eq!(follow(*policy, events), *expected, "{claim}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_code_is_of_one_kind() {
+    let fatal = [
+        Code::InvalidArgument,
+        Code::AlreadyExists,
+        Code::PermissionDenied,
+        Code::FailedPrecondition,
+        Code::OutOfRange,
+        Code::Unimplemented,
+        Code::Unauthenticated,
+    ];
+    for code in (0..=16).map(Code::from_i32) {
+        let next = follow(WithoutResult::Fail, &[(30, failed(code))])[0];
+        let given_up = next == Next::GiveUp(Why::Failed);
+        assert_eq!(given_up, fatal.contains(&code), "{code:?}: {next:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_what_was_just_started_begins_with_a_delay() {
+    let (wait, began) = wait(WithoutResult::Fail);
+    let (_, next) = wait.first(began, 0.5);
+    assert_eq!(next, sleep(1000));
+}
+
+/// Whatever happens, a wait ends: after the time for it there is one poll more.
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_whatever_is_answered() {
+    for event in [
+        RUNNING,
+        CHANGED,
+        failed(Code::Unavailable),
+        asked(Code::Unavailable, 99),
+    ] {
+        let (mut wait, began) = wait(WithoutResult::Fail);
+        let mut now = began;
+        let mut polls = 0;
+        let why = loop {
+            let next;
+            (wait, next) = wait.step(event, now, 0.0);
+            match next {
+                Next::Sleep(delay) => now += delay,
+                Next::GiveUp(why) => break why,
+                other => panic!("{other:?}"),
+            }
+            polls += 1;
+            assert!(polls < 1000, "{event:?} goes on for ever");
+        };
+        assert_eq!(why, Why::TimedOut);
+        assert_eq!(now - began, secs(60), "{event:?}");
+    }
+}

@@ -1,0 +1,123 @@
+//! An operation's progress as a stream.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::failure::OperationError;
+use super::result::OperationResult;
+use super::snapshot::Snapshot;
+use super::{Operation, OperationErrorKind};
+
+/// The snapshots of an operation, each that differs from the one before, the last one too.
+///
+/// Polls are made by a task of its own, so a slow reader holds nothing up: it is given the latest
+/// snapshot, and those that it was too slow for are left out. When the stream has ended,
+/// [`result`](Self::result) gives what the operation ended in.
+///
+/// # Cancel safety
+///
+/// Dropping this ends the task. The operation goes on, and can be taken up by its name.
+pub struct Watch<R> {
+    snapshots: Pin<Box<dyn Stream<Item = Snapshot> + Send>>,
+    waiting: Waiting<R>,
+}
+
+/// A task that ends with its owner.
+struct Waiting<R>(JoinHandle<Result<R, OperationError>>);
+
+impl<R> Drop for Waiting<R> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<R: OperationResult> Operation<R> {
+    /// Watches it: each snapshot as it changes, beginning with the one that is known, then the result.
+    ///
+    /// It needs a Tokio runtime.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use apigateway_grpc::{emulator::Emulator, proto::google::cloud::apigateway::v1::{Api, CreateApiRequest}};
+    /// # let emulator = Emulator::builder().build();
+    /// # let client = apigateway_grpc::ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
+    /// # let name = client.service().create_api(request).await?.into_inner().name;
+    /// use futures_util::StreamExt as _;
+    ///
+    /// let mut watch = client.operation::<Api>(name)?.watch();
+    /// while let Some(snapshot) = watch.next().await {
+    ///     println!("{}: done: {}", snapshot.name(), snapshot.is_done());
+    /// }
+    /// let api: Api = watch.result().await?;
+    /// assert_eq!(api.display_name, "a");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
+    pub fn watch(mut self) -> Watch<R> {
+        let (sender, receiver) = watch::channel(self.snapshot().clone());
+        let waiting = tokio::spawn(async move {
+            let waited = self
+                .engine
+                .run(|snapshot| {
+                    sender.send_replace(snapshot.clone());
+                })
+                .await;
+            self.settled(waited).await
+        });
+        let snapshots =
+            futures_util::stream::unfold((receiver, true), |(mut receiver, first)| async move {
+                if !first {
+                    receiver.changed().await.ok()?;
+                }
+                let snapshot = receiver.borrow_and_update().clone();
+                Some((snapshot, (receiver, false)))
+            });
+        Watch {
+            snapshots: Box::pin(snapshots),
+            waiting: Waiting(waiting),
+        }
+    }
+}
+
+impl<R: OperationResult> Watch<R> {
+    /// What the operation ended in, whether or not all snapshots were read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operation::wait`].
+    pub async fn result(mut self) -> Result<R, OperationError> {
+        match (&mut self.waiting.0).await {
+            Ok(result) => result,
+            // The runtime is going down: nothing is known but that the operation may still run.
+            Err(_) => Err(OperationError::new(
+                OperationErrorKind::Polling,
+                Snapshot::default(),
+                super::failure::Progress::default(),
+            )),
+        }
+    }
+}
+
+impl<R> Stream for Watch<R> {
+    type Item = Snapshot;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Snapshot>> {
+        Poll::Ready(ready!(self.snapshots.as_mut().poll_next(cx)))
+    }
+}
+
+impl<R> fmt::Debug for Watch<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+//! What dropping a future leaves behind.
+
+use std::time::Duration;
+
+use apigateway_grpc::operation::Schedule;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use tokio::time::{Instant, timeout};
+use tonic::Status;
+
+use crate::common::{NAME, grpc_reply};
+use crate::play::{WAYS, active, running, succeeded, talk};
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_was_dropped_between_polls_goes_on_when_it_was_due() {
+    for way in WAYS {
+        let (client, mut server) = talk(way);
+        let mut operation = client.operation::<Api>(NAME).expect("a name");
+        let began = Instant::now();
+        let (given_up, ()) = tokio::join!(
+            timeout(Duration::from_millis(200), operation.wait()),
+            async {
+                server.asked().await.1.send_response(grpc_reply(&running()));
+            }
+        );
+        given_up.expect_err("it is not done");
+        assert_eq!(operation.snapshot().name(), NAME);
+        let (result, at) = tokio::join!(operation.wait(), async {
+            let (_, answer) = server.asked().await;
+            let at = began.elapsed();
+            answer.send_response(grpc_reply(&succeeded()));
+            at
+        });
+        assert_eq!(result.expect("it succeeded"), active());
+        assert!(
+            at > Duration::from_millis(700) && at < Duration::from_millis(1300),
+            "{at:?}"
+        );
+        drop(operation);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_was_dropped_within_a_poll_polls_again_and_leaves_nothing_running() {
+    for way in WAYS {
+        let (client, mut server) = talk(way);
+        let mut operation = client.operation::<Api>(NAME).expect("a name");
+        let (given_up, asked) = tokio::join!(
+            timeout(Duration::from_secs(3), operation.wait()),
+            server.asked()
+        );
+        given_up.expect_err("it was not answered");
+        drop(asked);
+        let (result, ()) = tokio::join!(operation.wait(), async {
+            server
+                .asked()
+                .await
+                .1
+                .send_response(grpc_reply(&succeeded()));
+        });
+        assert_eq!(result.expect("it succeeded"), active());
+        drop(operation);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+/// The wait is taken up where the target was being looked at, not with a failure.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_was_dropped_while_it_looked_at_the_target_looks_again() {
+    for way in WAYS {
+        let (client, mut server) = talk(way);
+        let schedule = Schedule::default().with_grace(Duration::ZERO);
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let mut operation = operation.with_schedule(schedule);
+        let ((), ()) = tokio::join!(
+            async {
+                operation.poll().await.expect("it is answered");
+                timeout(Duration::from_secs(3), operation.wait())
+                    .await
+                    .expect_err("the api is not told");
+            },
+            async {
+                server.asked().await.1.send_response(grpc_reply(&running()));
+                server
+                    .asked()
+                    .await
+                    .1
+                    .send_error(Status::not_found("which?"));
+                let (rpc, _unanswered) = server.asked().await;
+                assert!(rpc.uri().path().ends_with("/GetApi"));
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        );
+        let (result, ()) = tokio::join!(operation.wait(), async {
+            server
+                .asked()
+                .await
+                .1
+                .send_error(Status::not_found("which?"));
+            server.asked().await.1.send_response(grpc_reply(&active()));
+        });
+        assert_eq!(result.expect("its api is there"), active());
+        drop(operation);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_dropped_ends_its_polls() {
+    for way in WAYS {
+        let (client, mut server) = talk(way);
+        let watch = client.operation::<Api>(NAME).expect("a name").watch();
+        server.asked().await.1.send_response(grpc_reply(&running()));
+        drop(watch);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        server.asked_nothing_more(client).await;
+    }
+}

@@ -1,0 +1,12 @@
+//! Operations: awaited, watched, resumed and cancelled, against a server that follows a script. Every test
+//! runs over gRPC, over HTTP/JSON, and with the transport changing from call to call.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod play;
+
+mod cancelling;
+mod dropping;
+mod endings;
+mod polling;
+mod watching;
