@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::operation::Handle;
 use crate::operation::Operation as LongRunning;
 use crate::operation::OperationResult;
+use crate::operation::Watcher;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
@@ -230,6 +231,12 @@ impl ApiGateway {
             handle.name().to_owned(),
             target,
         ))
+    }
+
+    /// One scheduler for many operations of this client.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(&self.clients)
     }
 
     /// The generated client of apis, configs and gateways, over this client's stack.

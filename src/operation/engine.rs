@@ -3,32 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost_types::Any;
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Status;
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::failure::Progress;
 use super::schedule::Schedule;
 use super::snapshot::Snapshot;
 use super::step::{Ending, Event, Next, Target, Wait, Why, WithoutResult};
-use super::target;
+use super::subject::Subject;
 use crate::call::CallOptions;
 use crate::clients::Clients;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
 use crate::failure::retry_delay;
-use crate::proto::google::longrunning::operation::Result as Ended;
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 
 /// An operation and the wait for it, whatever it ends in.
 pub(crate) struct Engine {
     pub(crate) clients: Clients,
-    pub(crate) snapshot: Snapshot,
-    /// What it is done to, as far as it is known before its metadata says so.
-    pub(crate) target: Option<String>,
-    /// Whether it ends in nothing, as deletes do.
-    pub(crate) deletes: bool,
+    pub(crate) subject: Subject,
     pub(crate) settings: Settings,
     wait: Option<Wait>,
     /// When the next poll is made.
@@ -59,9 +53,11 @@ impl Engine {
     ) -> Self {
         Self {
             clients: clients.clone(),
-            snapshot: Snapshot::new(message),
-            target,
-            deletes,
+            subject: Subject {
+                snapshot: Snapshot::new(message),
+                target,
+                deletes,
+            },
             settings: Settings::default(),
             wait: None,
             due: None,
@@ -89,11 +85,6 @@ impl Engine {
         }
     }
 
-    /// What it is done to.
-    pub(crate) fn target(&self) -> Option<String> {
-        self.snapshot.target().or_else(|| self.target.clone())
-    }
-
     pub(crate) fn progress(&self) -> Progress {
         let now = Instant::now();
         Progress {
@@ -107,7 +98,7 @@ impl Engine {
     ///
     /// Dropping the future leaves everything as it is: a further call goes on where this one was.
     pub(crate) async fn run(&mut self, mut told: impl FnMut(&Snapshot) + Send) -> Result<(), Why> {
-        if self.snapshot.is_done() && self.snapshot.ending().is_some() {
+        if self.subject.ending() == Ending::Result {
             return Ok(());
         }
         loop {
@@ -148,9 +139,12 @@ impl Engine {
                     return Err(why);
                 }
                 Next::Look => {
-                    let event = self.look().await;
+                    let event = match self.subject.look(&self.clients).await {
+                        Ok((target, result)) => self.subject.looked(target, result),
+                        Err(status) => self.failed(status),
+                    };
                     if event == Event::Seen(Target::Settled) {
-                        told(&self.snapshot);
+                        told(&self.subject.snapshot);
                     }
                     self.step(event)
                 }
@@ -161,13 +155,11 @@ impl Engine {
     /// The first step of a wait: what was just started is given time, what was resumed is asked for.
     fn begin(&mut self) -> Next {
         let now = Instant::now();
-        let schedule = self.settings.schedule.unwrap_or_else(|| {
-            let verb = self.snapshot.known().map(|it| it.verb).unwrap_or_default();
-            Schedule::fitting(&verb, self.target().as_deref().unwrap_or_default())
-        });
+        let schedule = self.settings.schedule;
+        let schedule = schedule.unwrap_or_else(|| self.subject.schedule());
         let wait = Wait::new(now, schedule, self.settings.without_result);
         self.wait = Some(wait);
-        if self.snapshot.is_done() {
+        if self.subject.snapshot.is_done() {
             // Done without a result as it was started.
             return self.step(Event::Answered {
                 ending: Ending::Nothing,
@@ -197,63 +189,25 @@ impl Engine {
         let remaining = self.wait.map(|wait| wait.remaining(Instant::now()));
         let timeout = Schedule::poll_timeout(remaining.unwrap_or_default());
         let event = match self.get(timeout).await {
-            Ok(changed) => {
-                if changed {
-                    told(&self.snapshot);
+            Ok(event) => {
+                if matches!(event, Event::Answered { changed: true, .. }) {
+                    told(&self.subject.snapshot);
                 }
-                Event::Answered {
-                    ending: ending(&self.snapshot),
-                    changed,
-                }
+                event
             }
             Err(status) => self.failed(status),
         };
         self.step(event)
     }
 
-    /// Asks for it once. Whether anything has changed.
-    pub(crate) async fn get(&mut self, timeout: Duration) -> Result<bool, Status> {
-        let name = self.snapshot.name().to_owned();
-        let mut request = tonic::Request::new(GetOperationRequest { name });
-        // When to try again is the schedule's.
-        request.extensions_mut().insert(once(timeout));
-        let mut operations = self.clients.operations();
-        let answer = operations.get_operation(request).await;
+    /// Asks for it once.
+    pub(crate) async fn get(&mut self, timeout: Duration) -> Result<Event, Status> {
+        let name = self.subject.snapshot.name().to_owned();
+        let answer = get(&self.clients, name, timeout).await;
         self.polls = self.polls.saturating_add(1);
-        let answer = answer?;
+        let message = answer?;
         self.fresh = false;
-        Ok(self.snapshot.update(answer.into_inner()))
-    }
-
-    async fn look(&mut self) -> Event {
-        let Some(name) = self.target() else {
-            return Event::Seen(Target::Silent);
-        };
-        let verb = self.snapshot.known().map(|it| it.verb).unwrap_or_default();
-        let deletes = self.deletes || verb == "delete";
-        match target::look(&self.clients, &name).await {
-            Ok(found) => {
-                let (seen, result) = target::judge(found, deletes);
-                if let Some(result) = result {
-                    self.settle(result);
-                }
-                Event::Seen(seen)
-            }
-            Err(status) if status.code() == Code::NotFound && deletes => {
-                self.settle(Any::from_msg(&()).unwrap_or_default());
-                Event::Seen(Target::Settled)
-            }
-            Err(status) if status.code() == Code::NotFound => Event::Seen(Target::Silent),
-            Err(status) => self.failed(status),
-        }
-    }
-
-    /// The target stands for a result.
-    fn settle(&mut self, result: Any) {
-        let mut message = self.snapshot.raw().clone();
-        message.done = true;
-        message.result = Some(Ended::Response(result));
-        self.snapshot.update(message);
+        Ok(self.subject.answered(message))
     }
 
     /// Polls with the next wait, not when it would be due.
@@ -280,16 +234,20 @@ impl Engine {
     }
 }
 
-fn ending(snapshot: &Snapshot) -> Ending {
-    match (snapshot.is_done(), snapshot.ending()) {
-        (false, _) => Ending::None,
-        (true, Some(_)) => Ending::Result,
-        (true, None) => Ending::Nothing,
-    }
+/// One poll of one attempt, within this time: when to try again is the schedule's.
+pub(crate) async fn get(
+    clients: &Clients,
+    name: String,
+    timeout: Duration,
+) -> Result<Message, Status> {
+    let mut request = tonic::Request::new(GetOperationRequest { name });
+    request.extensions_mut().insert(once(timeout));
+    let mut operations = clients.operations();
+    Ok(operations.get_operation(request).await?.into_inner())
 }
 
 /// One attempt, within this time.
-fn once(timeout: Duration) -> CallOptions {
+pub(crate) fn once(timeout: Duration) -> CallOptions {
     CallOptions {
         timeout: Some(timeout),
         retry: Some(RetryPolicy::NEVER),

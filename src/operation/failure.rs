@@ -8,6 +8,7 @@ use tonic::Code;
 use tonic_types::pb;
 
 use super::snapshot::{Snapshot, type_name};
+use super::step::Why;
 use crate::error::Error;
 use crate::error::code_name;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
@@ -64,6 +65,18 @@ pub enum OperationErrorKind {
     },
     /// The server does not know it, or no longer, and what it was done to does not tell how it ended.
     Expired,
+}
+
+impl OperationErrorKind {
+    /// What a wait that gave up tells; `cancelled` if a cancellation was asked for then.
+    pub(crate) fn of(why: Why, cancelled: bool) -> Self {
+        match why {
+            Why::TimedOut => Self::TimedOut { cancelled },
+            Why::Failed => Self::Polling,
+            Why::Expired => Self::Expired,
+            Why::WithoutResult => Self::WithoutResult,
+        }
+    }
 }
 
 impl OperationError {

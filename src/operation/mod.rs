@@ -16,8 +16,10 @@ mod result;
 mod schedule;
 mod snapshot;
 mod step;
+mod subject;
 mod target;
 mod watch;
+mod watcher;
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -27,7 +29,6 @@ use std::time::Duration;
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
-use crate::proto::google::longrunning::operation::Result as Ended;
 
 pub use cancel::Cancellation;
 pub use failure::{OperationError, OperationErrorKind};
@@ -37,11 +38,12 @@ pub use schedule::Schedule;
 pub use snapshot::{Metadata, Snapshot};
 pub use step::WithoutResult;
 pub use watch::Watch;
+pub use watcher::{Watched, Watcher};
 
 use cancel::CancelOnDrop;
-use engine::Engine;
-use snapshot::type_name;
+use engine::{Engine, Settings};
 use step::Why;
+use subject::Subject;
 
 /// An operation that ends in an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or nothing.
 ///
@@ -95,20 +97,20 @@ impl<R: OperationResult> Operation<R> {
     /// done when it was started (AIP-151).
     #[must_use]
     pub fn name(&self) -> &str {
-        self.engine.snapshot.name()
+        self.engine.subject.snapshot.name()
     }
 
     /// The operation as it was last seen. One that was taken up by its name was not seen before its first
     /// poll.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
-        &self.engine.snapshot
+        &self.engine.subject.snapshot
     }
 
     /// What it takes to wait for it in another process.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(self.name(), R::full_name(), self.engine.target())
+        Handle::new(self.name(), R::full_name(), self.engine.subject.target())
     }
 
     /// The same, polled by this schedule instead of one that fits the verb and the resource.
@@ -149,12 +151,12 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// Dropping the future leaves everything as it was.
     pub async fn poll(&mut self) -> Result<&Snapshot, Error> {
-        if !self.engine.snapshot.is_done() {
+        if !self.engine.subject.snapshot.is_done() {
             let timeout = Duration::from_secs(10);
             let asked = self.engine.get(timeout).await;
             asked.map_err(|status| Error::from(status).doing("get operation", self.name()))?;
         }
-        Ok(&self.engine.snapshot)
+        Ok(&self.engine.subject.snapshot)
     }
 
     /// Waits for its end, and gives its result. After that it gives the same again, without a call.
@@ -190,42 +192,27 @@ impl<R: OperationResult> Operation<R> {
 
     async fn ended(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
         let kind = match waited {
-            Ok(()) => match self.result() {
+            Ok(()) => match result::read(self.snapshot()) {
                 Ok(result) => return Ok(result),
                 Err(kind) => kind,
             },
-            Err(Why::TimedOut) => OperationErrorKind::TimedOut {
-                cancelled: self.engine.settings.cancel_on_timeout
-                    && cancel::request(&self.engine.clients, self.name()).await,
-            },
-            Err(Why::Failed) => OperationErrorKind::Polling,
-            Err(Why::Expired) => OperationErrorKind::Expired,
-            Err(Why::WithoutResult) => OperationErrorKind::WithoutResult,
+            Err(why) => {
+                let cancelled = why == Why::TimedOut
+                    && self.engine.settings.cancel_on_timeout
+                    && cancel::request(&self.engine.clients, self.name()).await;
+                OperationErrorKind::of(why, cancelled)
+            }
         };
         let progress = self.engine.progress();
         Err(OperationError::new(kind, self.snapshot().clone(), progress))
     }
 
-    /// The result of an operation that is done.
-    fn result(&self) -> Result<R, OperationErrorKind> {
-        match self.snapshot().ending() {
-            Some(Ended::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
-                Err(OperationErrorKind::Cancelled(status.clone()))
-            }
-            Some(Ended::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
-            Some(Ended::Response(any)) => {
-                let wrong = || OperationErrorKind::WrongResult {
-                    expected: R::full_name(),
-                    found: any.clone(),
-                };
-                if type_name(any) != R::full_name() {
-                    return Err(wrong());
-                }
-                R::decode(any.value.as_slice()).map_err(|_| wrong())
-            }
-            // A delete may well end in nothing, and so may what the policy lets.
-            None => Ok(R::default()),
+    pub(crate) fn into_parts(mut self) -> (Subject, Settings) {
+        // Who waits elsewhere does not cancel here.
+        if let Some(guard) = &mut self.on_drop {
+            guard.disarm();
         }
+        (self.engine.subject, self.engine.settings)
     }
 
     /// Makes the server forget it. What it does goes on.
@@ -251,7 +238,7 @@ fn deletes<R: OperationResult>() -> bool {
 impl<R> std::fmt::Debug for Operation<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operation")
-            .field("snapshot", &self.engine.snapshot)
+            .field("snapshot", &self.engine.subject.snapshot)
             .finish_non_exhaustive()
     }
 }

@@ -77,11 +77,16 @@ where
 
 /// A client that travels this way, and the server.
 pub(crate) fn talk(way: Way) -> (ApiGateway, Server) {
+    use apigateway_grpc::contract::RetryPolicy;
+
+    if way == Way::Grpc {
+        return crate::common::talk(|it| it.retry(RetryPolicy::NEVER));
+    }
     let (mock, server) = play();
     let calls = Arc::new(AtomicUsize::new(0));
     let service = Travel { mock, way, calls };
     let builder = ApiGateway::builder().with_transport(service).anonymous();
-    let builder = builder.retry(apigateway_grpc::contract::RetryPolicy::NEVER);
+    let builder = builder.retry(RetryPolicy::NEVER);
     (builder.build().expect("the settings are valid"), server)
 }
 
@@ -122,7 +127,7 @@ where
             #[cfg(feature = "rest")]
             Way::Rest => false,
             #[cfg(feature = "rest")]
-            Way::Changing => number % 2 == 0,
+            Way::Changing => number.is_multiple_of(2),
         };
         let server = self
             .mock

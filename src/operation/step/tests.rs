@@ -60,11 +60,14 @@ fn sleep(millis: u64) -> Next {
     Next::Sleep(Duration::from_millis(millis))
 }
 
+/// What is claimed, under which policy, for which events, and what is to follow each.
+type Case<'a> = (&'a str, WithoutResult, &'a [(u64, Event)], &'a [Next]);
+
 #[tokio::test(start_paused = true)]
 async fn each_event_has_its_next_step() {
     use WithoutResult::{Empty, Fail, LookAtTarget};
 
-    let cases: &[(&str, WithoutResult, &[(u64, Event)], &[Next])] = &[
+    let cases: &[Case<'_>] = &[
         (
             "6: a poll that is not done is no failure, and delays grow",
             LookAtTarget,

@@ -1,0 +1,198 @@
+//! One listing of a location in place of many polls.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+use super::table::Table;
+use super::{Act, Shared, failure};
+use crate::operation::engine::once;
+use crate::operation::schedule::Schedule;
+use crate::proto::google::longrunning::ListOperationsRequest;
+
+/// Those that are due within so long after the first are due with it.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// For so long a location that could not be listed is not listed again.
+const REFUSED: Duration = Duration::from_secs(600);
+
+/// What is known of listing each location.
+#[derive(Debug)]
+pub(super) struct Sweeps {
+    threshold: usize,
+    page_size: i32,
+    locations: Mutex<HashMap<String, Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// How many pages it had.
+    pages: usize,
+    /// Whether it is being listed now.
+    going_on: bool,
+    refused: Option<Instant>,
+}
+
+impl Sweeps {
+    pub(super) fn new(threshold: usize, page_size: i32) -> Self {
+        Self {
+            threshold: threshold.max(2),
+            page_size,
+            locations: Mutex::default(),
+        }
+    }
+
+    /// Whether one that is due is better listed with the others of its location: where these are more
+    /// than the pages that a listing has.
+    pub(super) fn is_worth_it(&self, table: &Table, location: &str, now: Instant) -> bool {
+        let known = self.known();
+        let known = known.get(location);
+        let refused = known.and_then(|known| known.refused);
+        if refused.is_some_and(|refused| now.saturating_duration_since(refused) < REFUSED)
+            || known.is_some_and(|known| known.going_on)
+        {
+            return false;
+        }
+        // The one that was taken counts too.
+        let worth = self.threshold.max(known.map_or(0, |known| known.pages)) - 1;
+        table.due_there(location, now + TOGETHER, worth) >= worth
+    }
+
+    /// Takes all of the location for a listing.
+    pub(super) fn begin(
+        &self,
+        table: &mut Table,
+        first: &Arc<str>,
+        now: Instant,
+    ) -> HashMap<Arc<str>, bool> {
+        let location = super::location(first);
+        self.known()
+            .entry(location.to_owned())
+            .or_default()
+            .going_on = true;
+        let mut pending = table.take_location(location, now + TOGETHER);
+        pending.insert(Arc::clone(first), true);
+        pending
+    }
+
+    fn end(&self, location: &str, pages: usize, refused: bool) {
+        let mut known = self.known();
+        let known = known.entry(location.to_owned()).or_default();
+        known.going_on = false;
+        known.pages = known.pages.max(pages);
+        known.refused = refused.then(Instant::now);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.locations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lists a location, page by page, and takes what it shows. What it does not show, and was due, is asked
+/// for by itself.
+pub(super) async fn sweep(
+    shared: Arc<Shared>,
+    location: String,
+    mut pending: HashMap<Arc<str>, bool>,
+) {
+    let mut token = String::new();
+    let mut tokens = HashSet::new();
+    let mut pages = 0;
+    let fault = loop {
+        shared.limit.pass().await;
+        let mut request = tonic::Request::new(ListOperationsRequest {
+            name: location.clone(),
+            page_size: shared.sweeps.page_size,
+            page_token: token.clone(),
+            ..ListOperationsRequest::default()
+        });
+        // A page may take as long as the server gives it.
+        request
+            .extensions_mut()
+            .insert(once(Duration::from_secs(60)));
+        let page = match shared.clients.operations().list_operations(request).await {
+            Ok(page) => page.into_inner(),
+            Err(status) => break Some(status),
+        };
+        pages += 1;
+        for operation in page.operations {
+            let Some((name, _)) = pending.remove_entry(operation.name.as_str()) else {
+                continue;
+            };
+            let act = shared.happened(&name, |subject| (subject.answered(operation), None));
+            if act == Act::Look {
+                shared.look(name).await;
+            }
+        }
+        token = page.next_page_token;
+        if token.is_empty() || pending.is_empty() {
+            break None;
+        }
+        if !tokens.insert(token.clone()) {
+            let text = format!("the list of {location}'s operations gave one page token twice");
+            break Some(Status::internal(text));
+        }
+    };
+    let refused = fault.as_ref().is_some_and(|fault| stays(fault.code()));
+    shared.sweeps.end(&location, pages, refused);
+    match fault {
+        // They are asked for one by one: a listing that is refused says nothing of them.
+        None => shared.ask_for(pending),
+        Some(_) if refused => shared.ask_for(pending),
+        Some(fault) => shared.put_off(pending, &fault),
+    }
+    shared.added.notify_one();
+}
+
+/// Whether a listing that failed so is not worth another.
+fn stays(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unimplemented
+            | Code::PermissionDenied
+            | Code::InvalidArgument
+            | Code::NotFound
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unauthenticated
+            | Code::Internal
+    )
+}
+
+impl Shared {
+    /// Has what a listing has not shown asked for, by and by.
+    fn ask_for(&self, pending: HashMap<Arc<str>, bool>) {
+        let now = Instant::now();
+        let mut table = self.table();
+        for (name, due) in pending {
+            let due = if due {
+                now
+            } else {
+                now + Schedule::default().delay(0, None, 0.5)
+            };
+            table.put_back(&name, due);
+        }
+        drop(table);
+    }
+
+    /// Takes a listing that failed for a poll that failed of each that was due.
+    fn put_off(&self, pending: HashMap<Arc<str>, bool>, fault: &Status) {
+        if fault.code() == Code::ResourceExhausted {
+            self.limit.lower();
+        }
+        for (name, due) in pending {
+            if due {
+                // What is looked at after NOT_FOUND is no business of a listing.
+                self.happened(&name, |_| failure(fault.clone()));
+            } else {
+                let due = Instant::now() + TOGETHER;
+                self.table().put_back(&name, due);
+            }
+        }
+    }
+}

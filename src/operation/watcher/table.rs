@@ -1,0 +1,249 @@
+//! The operations of a watcher, and which of them are due: without clock, chance or calls.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::operation::failure::Progress;
+use crate::operation::snapshot::Snapshot;
+use crate::operation::step::{Event, Next, Wait, Why};
+use crate::operation::subject::Subject;
+
+/// How a wait ended, for all who wait.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub(super) waited: Result<(), Why>,
+    pub(super) snapshot: Snapshot,
+    pub(super) progress: Progress,
+}
+
+/// An operation that somebody waits for.
+#[derive(Debug)]
+struct Entry {
+    subject: Subject,
+    wait: Wait,
+    /// When it is looked at next; `None` while it is.
+    due: Option<Instant>,
+    polls: u32,
+    failure: Option<Arc<Error>>,
+    waiters: Vec<oneshot::Sender<Arc<End>>>,
+}
+
+/// All of them, by name.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: HashMap<Arc<str>, Entry>,
+    due: BTreeSet<(Instant, Arc<str>)>,
+    /// The due ones again, by location.
+    locations: HashMap<Arc<str>, BTreeSet<(Instant, Arc<str>)>>,
+}
+
+/// `projects/p/locations/l` of a name in it.
+pub(super) fn location(name: &str) -> &str {
+    let mut slashes = name.match_indices('/').map(|(at, _)| at);
+    slashes.nth(3).map_or(name, |at| &name[..at])
+}
+
+/// What is to be done for an operation at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    Nothing,
+    Look,
+}
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Adds somebody who waits. One who waits for what others wait for shares their polls.
+    pub(super) fn add(
+        &mut self,
+        subject: Subject,
+        wait: Wait,
+        due: Instant,
+        waiter: oneshot::Sender<Arc<End>>,
+    ) {
+        let name: Arc<str> = subject.snapshot.name().into();
+        if let Some(entry) = self.entries.get_mut(&name) {
+            entry.waiters.push(waiter);
+            return;
+        }
+        let entry = Entry {
+            subject,
+            wait,
+            due: None,
+            polls: 0,
+            failure: None,
+            waiters: vec![waiter],
+        };
+        self.entries.insert(Arc::clone(&name), entry);
+        self.schedule(&name, due);
+    }
+
+    fn schedule(&mut self, name: &Arc<str>, due: Instant) {
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
+        entry.due = Some(due);
+        self.due.insert((due, Arc::clone(name)));
+        let location = location(name);
+        match self.locations.get_mut(location) {
+            Some(due_there) => due_there.insert((due, Arc::clone(name))),
+            None => {
+                let due_there = BTreeSet::from([(due, Arc::clone(name))]);
+                self.locations.insert(location.into(), due_there).is_none()
+            }
+        };
+    }
+
+    /// Takes it off what is due, whether it was or not.
+    fn unschedule(&mut self, name: &Arc<str>) {
+        let Some(due) = self
+            .entries
+            .get_mut(name)
+            .and_then(|entry| entry.due.take())
+        else {
+            return;
+        };
+        let key = (due, Arc::clone(name));
+        self.due.remove(&key);
+        let location = location(name);
+        if let Some(due_there) = self.locations.get_mut(location) {
+            due_there.remove(&key);
+            if due_there.is_empty() {
+                self.locations.remove(location);
+            }
+        }
+    }
+
+    /// When something is due next.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// The one that is due first, if it is by `now`. It is not due any more.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Arc<str>> {
+        let (due, name) = self.due.first()?;
+        if *due > now {
+            return None;
+        }
+        let name = Arc::clone(name);
+        self.unschedule(&name);
+        Some(name)
+    }
+
+    /// How many of a location are due by a moment, counted up to a bound.
+    pub(super) fn due_there(&self, location: &str, by: Instant, bound: usize) -> usize {
+        let due_there = self.locations.get(location);
+        let due_there = due_there.into_iter().flatten();
+        due_there
+            .take(bound)
+            .take_while(|(due, _)| *due <= by)
+            .count()
+    }
+
+    /// Takes all of a location off what is due: those that are due by a moment, and the others.
+    pub(super) fn take_location(&mut self, location: &str, by: Instant) -> HashMap<Arc<str>, bool> {
+        let there = self.locations.remove(location).unwrap_or_default();
+        for key in &there {
+            self.due.remove(key);
+            if let Some(entry) = self.entries.get_mut(&key.1) {
+                entry.due = None;
+            }
+        }
+        there
+            .into_iter()
+            .map(|(due, name)| (name, due <= by))
+            .collect()
+    }
+
+    /// What is known of one that is waited for.
+    pub(super) fn subject(&self, name: &str) -> Option<&Subject> {
+        self.entries.get(name).map(|entry| &entry.subject)
+    }
+
+    /// What remains of its time.
+    pub(super) fn remaining(&self, name: &str, now: Instant) -> Duration {
+        let entry = self.entries.get(name);
+        entry
+            .map(|entry| entry.wait.remaining(now))
+            .unwrap_or_default()
+    }
+
+    /// Whether somebody still waits for it; it is forgotten if not.
+    pub(super) fn is_wanted(&mut self, name: &Arc<str>) -> bool {
+        let wanted = self.entries.get_mut(name).is_some_and(|entry| {
+            entry.waiters.retain(|waiter| !waiter.is_closed());
+            !entry.waiters.is_empty()
+        });
+        if !wanted {
+            self.unschedule(name);
+            self.entries.remove(name);
+        }
+        wanted
+    }
+
+    /// Puts back what was taken and not asked for.
+    pub(super) fn put_back(&mut self, name: &Arc<str>, due: Instant) {
+        if self.is_wanted(name) {
+            self.schedule(name, due);
+        }
+    }
+
+    /// Takes what has happened to one of them, and says what follows at once. `polled` if it was asked
+    /// for by itself.
+    pub(super) fn happened(
+        &mut self,
+        name: &Arc<str>,
+        happened: impl FnOnce(&mut Subject) -> (Event, Option<Error>),
+        now: Instant,
+        random: f64,
+    ) -> Act {
+        let Some(entry) = self.entries.get_mut(name) else {
+            return Act::Nothing;
+        };
+        let (event, failure) = happened(&mut entry.subject);
+        entry.polls = entry.polls.saturating_add(1);
+        if let Some(failure) = failure {
+            entry.failure = Some(Arc::new(failure));
+        }
+        let next;
+        (entry.wait, next) = entry.wait.step(event, now, random);
+        match next {
+            Next::Look => return Act::Look,
+            Next::Sleep(delay) => {
+                if self.is_wanted(name) {
+                    self.schedule(name, now + delay);
+                }
+            }
+            Next::Finish => self.end(name, Ok(()), now),
+            Next::GiveUp(why) => self.end(name, Err(why), now),
+        }
+        Act::Nothing
+    }
+
+    fn end(&mut self, name: &Arc<str>, waited: Result<(), Why>, now: Instant) {
+        self.unschedule(name);
+        let Some(entry) = self.entries.remove(name) else {
+            return;
+        };
+        let end = Arc::new(End {
+            waited,
+            snapshot: entry.subject.snapshot,
+            progress: Progress {
+                polls: entry.polls,
+                elapsed: entry.wait.elapsed(now),
+                failure: entry.failure,
+            },
+        });
+        for waiter in entry.waiters {
+            // One that has gone away is told nothing.
+            waiter.send(Arc::clone(&end)).ok();
+        }
+    }
+}
