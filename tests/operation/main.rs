@@ -8,5 +8,6 @@ mod play;
 mod cancelling;
 mod dropping;
 mod endings;
+mod many;
 mod polling;
 mod watching;

@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::failure::retry_delay;
 
 use limit::Limit;
-use sweep::Sweeps;
+use sweep::{By, Sweeps};
 use table::{Act, End, Table, location};
 
 /// How many calls are in flight at most.
@@ -61,8 +61,8 @@ struct Shared {
     limit: Limit,
     sweeps: Sweeps,
     table: Mutex<Table>,
-    /// Something was added that may be due before all others.
-    added: Notify,
+    /// Something was added that may be due before all others, or the last who waits has gone.
+    woken: Arc<Notify>,
     random: Mutex<HasherRng>,
     /// Whether the task is there.
     running: Mutex<bool>,
@@ -87,7 +87,7 @@ impl Watcher {
             limit: Limit::new(settings.rate),
             sweeps: Sweeps::new(settings.threshold, settings.page_size),
             table: Mutex::default(),
-            added: Notify::new(),
+            woken: Arc::default(),
             random: Mutex::new(HasherRng::new()),
             running: Mutex::new(false),
         };
@@ -162,7 +162,7 @@ impl Watcher {
         let schedule = schedule.unwrap_or_else(|| subject.schedule());
         let wait = Wait::new(now, schedule, settings.without_result);
         let (sender, receiver) = oneshot::channel();
-        let name = subject.snapshot.name().to_owned();
+        let mut name: Arc<str> = subject.snapshot.name().into();
         if subject.snapshot.is_done() && subject.snapshot.ending().is_some() {
             let end = End {
                 waited: Ok(()),
@@ -178,7 +178,10 @@ impl Watcher {
                 Next::Sleep(delay) => delay,
                 _ => Duration::ZERO,
             };
-            self.shared.table().add(subject, wait, now + delay, sender);
+            name = self
+                .shared
+                .table()
+                .add(name, subject, wait, now + delay, sender);
             self.shared.wake();
         }
         Watched {
@@ -202,7 +205,7 @@ impl fmt::Debug for Watcher {
 /// A wait by a [`Watcher`]. What it ends in is as of [`Operation::wait`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Watched<R> {
-    name: String,
+    name: Arc<str>,
     end: oneshot::Receiver<Arc<End>>,
     /// The task goes on as long as somebody waits.
     _keep: Arc<Shared>,
@@ -225,7 +228,7 @@ impl<R: OperationResult> Future for Watched<R> {
         // The task went away with its runtime.
         let lost = || {
             let message = crate::proto::google::longrunning::Operation {
-                name: self.name.clone(),
+                name: self.name.to_string(),
                 ..Default::default()
             };
             Arc::new(End {
@@ -263,7 +266,7 @@ impl Shared {
         if !std::mem::replace(&mut *running, true) {
             tokio::spawn(run(Running(Arc::downgrade(self))));
         }
-        self.added.notify_one();
+        self.woken.notify_one();
     }
 
     /// Asks for one operation, and does what follows.
@@ -327,6 +330,12 @@ fn failure(status: Status) -> (Event, Option<Error>) {
     (event, Some(status.into()))
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.woken.notify_one();
+    }
+}
+
 /// The task's own mark, gone with it.
 struct Running(Weak<Shared>);
 
@@ -355,12 +364,17 @@ async fn run(running: Running) {
             let taken = shared.table().take_due(now);
             let Some(name) = taken else { break };
             if shared.table().is_wanted(&name) {
-                let location = location(&name);
-                if shared.sweeps.is_worth_it(&shared.table(), location, now) {
-                    let pending = shared.sweeps.begin(&mut shared.table(), &name, now);
-                    calls.spawn(sweep::sweep(Arc::clone(&shared), location.into(), pending));
-                } else {
-                    calls.spawn(Arc::clone(&shared).get(name));
+                let by = shared.sweeps.by(&shared.table(), &name, now);
+                match by {
+                    By::Get => {
+                        calls.spawn(Arc::clone(&shared).get(name));
+                    }
+                    By::Sweep => {
+                        let pending = shared.sweeps.begin(&mut shared.table(), &name, now);
+                        let location = location(&name).to_owned();
+                        calls.spawn(sweep::sweep(Arc::clone(&shared), location, pending));
+                    }
+                    By::NextSweep => shared.table().put_back(&name, now + sweep::TOGETHER),
                 }
             }
             due = shared.table().next_due();
@@ -372,12 +386,12 @@ async fn run(running: Running) {
                 None => std::future::pending().await,
             }
         };
-        // Nobody holds on to what is shared while there is nothing to do but wait: the last who does ends it.
-        let added = shared.clone();
+        // The task holds on to nothing while there is nothing to do but wait.
+        let woken = Arc::clone(&shared.woken);
         drop(shared);
         tokio::select! {
             () = sleep => {}
-            () = added.added.notified() => {}
+            () = woken.notified() => {}
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
         }
     }

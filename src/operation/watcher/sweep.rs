@@ -7,14 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::table::Table;
-use super::{Act, Shared, failure};
+use super::table::{Act, Table, location};
+use super::{Shared, failure};
 use crate::operation::engine::once;
-use crate::operation::schedule::Schedule;
 use crate::proto::google::longrunning::ListOperationsRequest;
 
 /// Those that are due within so long after the first are due with it.
-const TOGETHER: Duration = Duration::from_secs(1);
+pub(super) const TOGETHER: Duration = Duration::from_secs(1);
 
 /// For so long a location that could not be listed is not listed again.
 const REFUSED: Duration = Duration::from_secs(600);
@@ -25,6 +24,15 @@ pub(super) struct Sweeps {
     threshold: usize,
     page_size: i32,
     locations: Mutex<HashMap<String, Known>>,
+}
+
+/// How one that is due is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Get,
+    Sweep,
+    /// One is going on that began without it.
+    NextSweep,
 }
 
 #[derive(Debug, Default)]
@@ -45,36 +53,43 @@ impl Sweeps {
         }
     }
 
-    /// Whether one that is due is better listed with the others of its location: where these are more
-    /// than the pages that a listing has.
-    pub(super) fn is_worth_it(&self, table: &Table, location: &str, now: Instant) -> bool {
+    /// How one that is due is best asked for: with the others of its location, where these are more than
+    /// the pages that a listing has.
+    pub(super) fn by(&self, table: &Table, name: &str, now: Instant) -> By {
+        let location = location(name);
         let known = self.known();
         let known = known.get(location);
         let refused = known.and_then(|known| known.refused);
-        if refused.is_some_and(|refused| now.saturating_duration_since(refused) < REFUSED)
-            || known.is_some_and(|known| known.going_on)
-        {
-            return false;
+        let refused =
+            refused.is_some_and(|refused| now.saturating_duration_since(refused) < REFUSED);
+        if refused || !table.is_listed(name) {
+            return By::Get;
         }
         // The one that was taken counts too.
         let worth = self.threshold.max(known.map_or(0, |known| known.pages)) - 1;
-        table.due_there(location, now + TOGETHER, worth) >= worth
+        if table.due_there(location, now + TOGETHER, worth) < worth {
+            By::Get
+        } else if known.is_some_and(|known| known.going_on) {
+            By::NextSweep
+        } else {
+            By::Sweep
+        }
     }
 
-    /// Takes all of the location for a listing.
+    /// Takes all of the location for a listing, with the moments when they are due.
     pub(super) fn begin(
         &self,
         table: &mut Table,
         first: &Arc<str>,
         now: Instant,
-    ) -> HashMap<Arc<str>, bool> {
-        let location = super::location(first);
+    ) -> HashMap<Arc<str>, Instant> {
+        let location = location(first);
         self.known()
             .entry(location.to_owned())
             .or_default()
             .going_on = true;
-        let mut pending = table.take_location(location, now + TOGETHER);
-        pending.insert(Arc::clone(first), true);
+        let mut pending = table.take_location(location);
+        pending.insert(Arc::clone(first), now);
         pending
     }
 
@@ -98,8 +113,9 @@ impl Sweeps {
 pub(super) async fn sweep(
     shared: Arc<Shared>,
     location: String,
-    mut pending: HashMap<Arc<str>, bool>,
+    mut pending: HashMap<Arc<str>, Instant>,
 ) {
+    let together = Instant::now() + TOGETHER;
     let mut token = String::new();
     let mut tokens = HashSet::new();
     let mut pages = 0;
@@ -117,13 +133,15 @@ pub(super) async fn sweep(
             .insert(once(Duration::from_secs(60)));
         let page = match shared.clients.operations().list_operations(request).await {
             Ok(page) => page.into_inner(),
-            Err(status) => break Some(status),
+            Err(status) if stays(status.code()) => break Some(Fault::Stays(status)),
+            Err(status) => break Some(Fault::Passes(status)),
         };
         pages += 1;
         for operation in page.operations {
             let Some((name, _)) = pending.remove_entry(operation.name.as_str()) else {
                 continue;
             };
+            shared.table().listed(&name, true);
             let act = shared.happened(&name, |subject| (subject.answered(operation), None));
             if act == Act::Look {
                 shared.look(name).await;
@@ -135,18 +153,27 @@ pub(super) async fn sweep(
         }
         if !tokens.insert(token.clone()) {
             let text = format!("the list of {location}'s operations gave one page token twice");
-            break Some(Status::internal(text));
+            break Some(Fault::Stays(Status::internal(text)));
         }
     };
-    let refused = fault.as_ref().is_some_and(|fault| stays(fault.code()));
+    let refused = matches!(fault, Some(Fault::Stays(_)));
     shared.sweeps.end(&location, pages, refused);
     match fault {
-        // They are asked for one by one: a listing that is refused says nothing of them.
-        None => shared.ask_for(pending),
-        Some(_) if refused => shared.ask_for(pending),
-        Some(fault) => shared.put_off(pending, &fault),
+        Some(Fault::Passes(status)) => shared.put_off(pending, together, &status),
+        Some(Fault::Stays(status)) => {
+            tracing::debug!(location, code = ?status.code(), "a location cannot be listed, its operations are asked for one by one");
+            shared.ask_for(pending, together);
+        }
+        None => shared.ask_for(pending, together),
     }
-    shared.added.notify_one();
+    shared.woken.notify_one();
+}
+
+/// Why a listing did not come to its end.
+enum Fault {
+    /// Another would not either.
+    Stays(Status),
+    Passes(Status),
 }
 
 /// Whether a listing that failed so is not worth another.
@@ -160,37 +187,29 @@ fn stays(code: Code) -> bool {
             | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::Unauthenticated
-            | Code::Internal
     )
 }
 
 impl Shared {
-    /// Has what a listing has not shown asked for, by and by.
-    fn ask_for(&self, pending: HashMap<Arc<str>, bool>) {
+    /// Has what a listing has not shown asked for by itself: at once what is due, the others when they are.
+    fn ask_for(&self, pending: HashMap<Arc<str>, Instant>, together: Instant) {
         let now = Instant::now();
         let mut table = self.table();
         for (name, due) in pending {
-            let due = if due {
-                now
-            } else {
-                now + Schedule::default().delay(0, None, 0.5)
-            };
-            table.put_back(&name, due);
+            table.put_back(&name, if due <= together { now } else { due });
+            table.listed(&name, false);
         }
-        drop(table);
     }
 
     /// Takes a listing that failed for a poll that failed of each that was due.
-    fn put_off(&self, pending: HashMap<Arc<str>, bool>, fault: &Status) {
+    fn put_off(&self, pending: HashMap<Arc<str>, Instant>, together: Instant, fault: &Status) {
         if fault.code() == Code::ResourceExhausted {
             self.limit.lower();
         }
         for (name, due) in pending {
-            if due {
-                // What is looked at after NOT_FOUND is no business of a listing.
+            if due <= together {
                 self.happened(&name, |_| failure(fault.clone()));
             } else {
-                let due = Instant::now() + TOGETHER;
                 self.table().put_back(&name, due);
             }
         }

@@ -28,6 +28,8 @@ struct Entry {
     wait: Wait,
     /// When it is looked at next; `None` while it is.
     due: Option<Instant>,
+    /// Whether listings show it, as far as is known.
+    listed: bool,
     polls: u32,
     failure: Option<Arc<Error>>,
     waiters: Vec<oneshot::Sender<Arc<End>>>,
@@ -36,7 +38,7 @@ struct Entry {
 /// All of them, by name.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    entries: HashMap<Arc<str>, Entry>,
+    entries: HashMap<Arc<str>, Box<Entry>>,
     due: BTreeSet<(Instant, Arc<str>)>,
     /// The due ones again, by location.
     locations: HashMap<Arc<str>, BTreeSet<(Instant, Arc<str>)>>,
@@ -60,29 +62,35 @@ impl Table {
         self.entries.len()
     }
 
-    /// Adds somebody who waits. One who waits for what others wait for shares their polls.
+    /// Adds somebody who waits, and gives the name that is kept. One who waits for what others wait for
+    /// shares their polls.
     pub(super) fn add(
         &mut self,
+        name: Arc<str>,
         subject: Subject,
         wait: Wait,
         due: Instant,
         waiter: oneshot::Sender<Arc<End>>,
-    ) {
-        let name: Arc<str> = subject.snapshot.name().into();
-        if let Some(entry) = self.entries.get_mut(&name) {
-            entry.waiters.push(waiter);
-            return;
+    ) -> Arc<str> {
+        if let Some((kept, _)) = self.entries.get_key_value(&name) {
+            let kept = Arc::clone(kept);
+            if let Some(entry) = self.entries.get_mut(&name) {
+                entry.waiters.push(waiter);
+            }
+            return kept;
         }
         let entry = Entry {
             subject,
             wait,
             due: None,
+            listed: true,
             polls: 0,
             failure: None,
             waiters: vec![waiter],
         };
-        self.entries.insert(Arc::clone(&name), entry);
+        self.entries.insert(Arc::clone(&name), Box::new(entry));
         self.schedule(&name, due);
+        name
     }
 
     fn schedule(&mut self, name: &Arc<str>, due: Instant) {
@@ -147,8 +155,8 @@ impl Table {
             .count()
     }
 
-    /// Takes all of a location off what is due: those that are due by a moment, and the others.
-    pub(super) fn take_location(&mut self, location: &str, by: Instant) -> HashMap<Arc<str>, bool> {
+    /// Takes all of a location off what is due, with the moments when they were.
+    pub(super) fn take_location(&mut self, location: &str) -> HashMap<Arc<str>, Instant> {
         let there = self.locations.remove(location).unwrap_or_default();
         for key in &there {
             self.due.remove(key);
@@ -156,10 +164,7 @@ impl Table {
                 entry.due = None;
             }
         }
-        there
-            .into_iter()
-            .map(|(due, name)| (name, due <= by))
-            .collect()
+        there.into_iter().map(|(due, name)| (name, due)).collect()
     }
 
     /// What is known of one that is waited for.
@@ -188,6 +193,18 @@ impl Table {
         wanted
     }
 
+    /// Keeps whether a listing has shown it.
+    pub(super) fn listed(&mut self, name: &str, listed: bool) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.listed = listed;
+        }
+    }
+
+    /// Whether the last listing, if there was one, has shown it.
+    pub(super) fn is_listed(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.listed)
+    }
+
     /// Puts back what was taken and not asked for.
     pub(super) fn put_back(&mut self, name: &Arc<str>, due: Instant) {
         if self.is_wanted(name) {
@@ -195,8 +212,7 @@ impl Table {
         }
     }
 
-    /// Takes what has happened to one of them, and says what follows at once. `polled` if it was asked
-    /// for by itself.
+    /// Takes what has happened to one of them, and says what follows at once.
     pub(super) fn happened(
         &mut self,
         name: &Arc<str>,
