@@ -57,9 +57,14 @@ pub(crate) fn done() -> Reply {
         done: true,
         ..Operation::default()
     };
+    ok(&operation)
+}
+
+/// The reply with this message.
+pub(crate) fn ok(message: &impl prost::Message) -> Reply {
     let mut trailers = http::HeaderMap::new();
     trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
-    let body = Full::new(framed(&operation).into());
+    let body = Full::new(framed(message).into());
     let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
     grpc(Body::new(body))
 }
