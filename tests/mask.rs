@@ -9,7 +9,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ApiConfig, Gateway, UpdateApiRequest, UpdateGatewayRequest,
 };
 use common::talk;
-use prost_reflect::{DescriptorPool, DynamicMessage, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, MapKey, Value};
 
 const NAME: &str = "projects/p/locations/global/apis/a";
 
@@ -83,7 +83,7 @@ where
 fn sample(field: &prost_reflect::FieldDescriptor) -> Value {
     use prost_reflect::Kind;
     if field.is_map() {
-        return Value::Map([("k".to_owned().into(), Value::String("v".into()))].into());
+        return Value::Map([(MapKey::String("k".into()), Value::String("v".into()))].into());
     }
     let one = match field.kind() {
         Kind::String => Value::String("v".into()),
