@@ -1,9 +1,8 @@
 //! Lists: page by page, item by item, and what a server may do on the way.
 
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::{Server, ok, talk};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ListApisRequest, ListApisResponse,
@@ -11,7 +10,6 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{
 use apigateway_grpc::proto::google::longrunning::{ListOperationsRequest, ListOperationsResponse};
 use apigateway_grpc::stack::{Reply, Rpc};
 use apigateway_grpc::{ApiGateway, Error};
-use common::{Server, ok, talk};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use prost::Message;

@@ -1,14 +1,12 @@
 //! Masks: an update always has one, and it names what the resource has.
 
-mod common;
-
+use crate::common::{NAME as OPERATION, done, talk};
 use apigateway_grpc::mask::Mask;
 use apigateway_grpc::prost_types::{FieldMask, Timestamp};
 use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ApiConfig, Gateway, UpdateApiRequest, UpdateGatewayRequest,
 };
-use common::talk;
 use prost_reflect::{DescriptorPool, DynamicMessage, MapKey, Value};
 
 const NAME: &str = "projects/p/locations/global/apis/a";
@@ -185,12 +183,12 @@ async fn a_mask_arrives_as_it_was_given() {
     let update = client.update_gateway(gateway.clone(), ["api_config", "labels.team", "*"]);
     let answers = async {
         let (rpc, answer) = server.asked().await;
-        answer.send_response(common::done());
+        answer.send_response(done());
         let body = rpc.into_body().collect().await.expect("whole").to_bytes();
         UpdateGatewayRequest::decode(&body[5..]).expect("an update")
     };
     let (updated, request) = tokio::join!(update, answers);
-    assert_eq!(updated.expect("started").name(), common::NAME);
+    assert_eq!(updated.expect("started").name(), OPERATION);
     let mask = request.update_mask.expect("a mask");
     assert_eq!(mask.paths, ["api_config", "labels.team", "*"]);
     assert_eq!(request.gateway, Some(gateway));

@@ -6,7 +6,7 @@ use apigateway_grpc::proto::google::cloud::location::{GetLocationRequest, ListLo
 use apigateway_grpc::proto::google::iam::v1::*;
 use apigateway_grpc::proto::google::longrunning::*;
 
-use crate::rows::{API, L, MARK, Row, row};
+use super::rows::{API, L, MARK, Row, row};
 
 const P: &str = "projects/p";
 const OPERATION: &str = "projects/p/locations/l/operations/o";

@@ -4,7 +4,7 @@ use apigateway_grpc::prost_types::FieldMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::get_api_config_request::ConfigView;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 
-use crate::rows::{API, L, Row, row};
+use super::rows::{API, L, Row, row};
 
 const CONFIG: &str = "projects/p/locations/l/apis/a/configs/c";
 const GATEWAY: &str = "projects/p/locations/l/gateways/g";

@@ -6,7 +6,7 @@ use apigateway_grpc::contract::Method;
 use apigateway_grpc::request::Request;
 use apigateway_grpc::{ApiGateway, Error};
 
-use crate::{mixins, service};
+use super::{mixins, service};
 
 /// What stands in every reply that has anything in it.
 pub(crate) const MARK: &str = "projects/p/locations/l/operations/mark";
