@@ -125,7 +125,7 @@ fn prepare(fixed: &Fixed, rpc: Rpc) -> Result<Rpc, Status> {
     let own = head.extensions.remove::<CallOptions>().unwrap_or_default();
     let mut options = own.or(&fixed.options);
     if !options.headers.is_empty() {
-        add(&mut head.headers, std::mem::take(&mut options.headers))?;
+        add(&mut head.headers, &std::mem::take(&mut options.headers))?;
     }
     head.extensions.insert(Call {
         method,
@@ -159,7 +159,7 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
 /// # Errors
 ///
 /// If one is reserved.
-fn add(headers: &mut HeaderMap, further: HeaderMap) -> Result<(), Status> {
+fn add(headers: &mut HeaderMap, further: &HeaderMap) -> Result<(), Status> {
     if let Some(name) = further.keys().find(|name| is_reserved(name)) {
         let status = Status::invalid_argument(format!(
             "the header `{name}` is the client's own and cannot be set for a call"
@@ -171,7 +171,7 @@ fn add(headers: &mut HeaderMap, further: HeaderMap) -> Result<(), Status> {
             headers.remove(name);
         }
     }
-    for (name, value) in &further {
+    for (name, value) in further {
         headers.append(name, value.clone());
     }
     Ok(())

@@ -12,6 +12,8 @@ use super::{mixins, service};
 pub(crate) const MARK: &str = "projects/p/locations/l/operations/mark";
 
 type Called<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
+type Call<T> = Box<dyn Fn(ApiGateway) -> Called<T>>;
+type Check = Box<dyn Fn(&[u8]) -> bool>;
 
 pub(crate) struct Row {
     pub(crate) method: &'static Method,
@@ -21,10 +23,10 @@ pub(crate) struct Row {
     pub(crate) line: Option<&'static str>,
     pub(crate) routing: &'static str,
     /// Whether these bytes are the request.
-    pub(crate) is_request: Box<dyn Fn(&[u8]) -> bool>,
+    pub(crate) is_request: Check,
     /// The call in its short form, which gives the mark of its reply.
-    pub(crate) short: Box<dyn Fn(ApiGateway) -> Called<String>>,
-    pub(crate) send: Box<dyn Fn(ApiGateway) -> Called<()>>,
+    pub(crate) short: Call<String>,
+    pub(crate) send: Call<()>,
 }
 
 pub(crate) fn row<R, F>(
