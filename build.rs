@@ -1,8 +1,12 @@
 //! Compiles `proto/` into Rust and into the table of methods.
 //!
-//! Three files come out, all in `OUT_DIR`: `proto.rs` (the generated clients, servers and messages),
-//! `descriptors.bin` (the descriptor set with its extensions, for reflection and transcoding) and
-//! `contract.rs` (the table: one entry a method). No network and no `protoc` is needed.
+//! What comes out, all in `OUT_DIR`: `proto.rs` (the generated clients, servers and messages),
+//! `descriptors.bin` (the descriptor set with its extensions, for reflection and transcoding),
+//! `contract.rs` (the table: one entry a method), and what `build/requests.rs` says of the request
+//! messages. No network and no `protoc` is needed.
+
+#[path = "build/requests.rs"]
+mod requests;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -26,6 +30,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=proto");
     println!(
         "cargo::rustc-env=APIGATEWAY_GRPC_RUSTC={}",
@@ -48,9 +53,23 @@ fn main() -> Result<()> {
         compiler.encode_file_descriptor_set()
     };
     fs::write(out.join("descriptors.bin"), &encoded)?;
+    let pool = DescriptorPool::decode(encoded.as_slice())?;
+    let configuration = Configuration::read()?;
+    let methods = methods(&pool)?;
     fs::write(
         out.join("contract.rs"),
-        table(&DescriptorPool::decode(encoded.as_slice())?)?,
+        table(&pool, &configuration, &methods)?,
+    )?;
+    let requests = methods
+        .values()
+        .enumerate()
+        .map(|(index, method)| requests::Request::read(&pool, &configuration, index, method))
+        .collect::<Result<Vec<_>>>()?;
+    fs::write(out.join("requests.rs"), requests::requests(&requests)?)?;
+    fs::write(out.join("lists.rs"), requests::lists(&requests)?)?;
+    fs::write(
+        out.join("resources.rs"),
+        requests::resources(&pool, &requests)?,
     )?;
     generate(compiler.file_descriptor_set())
 }
@@ -167,6 +186,11 @@ impl Configuration {
         listed.is_some_and(|selectors| selectors.iter().any(|listed| listed == selector))
     }
 
+    /// The method that names its resource as this one does, which has no rule to say how.
+    fn named_as(&self, selector: &str) -> Option<&str> {
+        self.facts["named_as"][selector].as_str()
+    }
+
     fn routing(&self, selector: &str) -> Vec<String> {
         let keys = self.facts["routing"][selector].as_array();
         let keys = keys.into_iter().flatten().filter_map(Json::as_str);
@@ -190,22 +214,35 @@ fn text(json: &Json, key: &str) -> Result<String> {
     Ok(value.to_owned())
 }
 
-fn table(pool: &DescriptorPool) -> Result<String> {
-    let configuration = Configuration::read()?;
-    let mut entries = BTreeMap::new();
+/// The methods of the contract by path, which is the order of the table.
+fn methods(pool: &DescriptorPool) -> Result<BTreeMap<String, MethodDescriptor>> {
+    let mut methods = BTreeMap::new();
     for service in SERVICES {
         let service = pool
             .get_service_by_name(service)
             .ok_or("a service is missing")?;
         for method in service.methods() {
             let path = format!("/{}/{}", service.full_name(), method.name());
-            let entry = entry(pool, &configuration, &path, &method)
-                .map_err(|error| format!("{}: {error}", method.full_name()))?;
-            entries.insert(path, entry);
+            methods.insert(path, method);
         }
     }
-    let mut out = format!("static METHODS: [Method; {}] = [\n", entries.len());
-    entries.values().for_each(|entry| out.push_str(entry));
+    Ok(methods)
+}
+
+fn table(
+    pool: &DescriptorPool,
+    configuration: &Configuration,
+    methods: &BTreeMap<String, MethodDescriptor>,
+) -> Result<String> {
+    let mut out = format!(
+        "pub(crate) static METHODS: [Method; {}] = [\n",
+        methods.len()
+    );
+    for (path, method) in methods {
+        let entry = entry(pool, configuration, path, method)
+            .map_err(|error| format!("{}: {error}", method.full_name()))?;
+        out.push_str(&entry);
+    }
     out.push_str("];\n");
     Ok(out)
 }
@@ -220,12 +257,7 @@ fn entry(
         return Err("the stack carries unary methods only".into());
     }
     let selector = method.full_name();
-    let rules = match configuration.http.get(selector) {
-        Some(rule) => http_rules_from_json(rule)?,
-        // The mixins' own annotations are not what this service serves.
-        None if !selector.starts_with("google.cloud.apigateway.") => Vec::new(),
-        None => http_rules_from_option(&option(pool, method, "google.api.http")?)?,
-    };
+    let rules = http_rules(pool, configuration, method)?;
     let mut routing = configuration.routing(selector);
     if let Some(rule) = rules.first() {
         routing.extend(variables(&rule.template));
@@ -303,6 +335,19 @@ impl HttpRule {
             template,
             body,
         })
+    }
+}
+
+fn http_rules(
+    pool: &DescriptorPool,
+    configuration: &Configuration,
+    method: &MethodDescriptor,
+) -> Result<Vec<HttpRule>> {
+    match configuration.http.get(method.full_name()) {
+        Some(rule) => http_rules_from_json(rule),
+        // The mixins' own annotations are not what this service serves.
+        None if !method.full_name().starts_with("google.cloud.apigateway.") => Ok(Vec::new()),
+        None => http_rules_from_option(&option(pool, method, "google.api.http")?),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The vocabulary of the stack: what goes down, what comes back, and what is known of a call.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
+use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tonic::Status;
@@ -29,10 +31,11 @@ pub type Reply = http::Response<Body>;
 ///
 /// let mut options = CallOptions::default();
 /// options.timeout = Some(Duration::from_secs(3));
+/// options.headers.insert("x-of-mine", http::HeaderValue::from_static("sent along"));
 /// let mut request = tonic::Request::new(());
 /// request.extensions_mut().insert(options);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallOptions {
     /// How long the call may take: authentication, connecting and all attempts together. The table has
@@ -43,17 +46,40 @@ pub struct CallOptions {
     /// Whether the call may be repeated although it may have been processed. `Some(true)` makes the
     /// policy's codes count for a create or an update as well.
     pub idempotent: Option<bool>,
+    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` take the place of
+    /// the client's; all others are sent beside what the request has.
+    ///
+    /// What the client itself answers for is refused, and the call with it: `authorization`, `te`,
+    /// `content-type`, `x-goog-api-client`, everything that begins with `grpc-`, and what belongs to a
+    /// connection, such as `host`.
+    pub headers: HeaderMap,
 }
 
 impl CallOptions {
-    /// These options, and where they are silent `other`.
+    /// These options, and where they are silent `other`. Of a header that both have, these values hold.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
+        let mut headers = other.headers.clone();
+        headers.extend(self.headers);
         Self {
             timeout: self.timeout.or(other.timeout),
             retry: self.retry.or(other.retry),
             idempotent: self.idempotent.or(other.idempotent),
+            headers,
         }
+    }
+}
+
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A header's value may be a secret.
+        let headers = self.headers.keys().collect::<Vec<_>>();
+        f.debug_struct("CallOptions")
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .field("idempotent", &self.idempotent)
+            .field("headers", &headers)
+            .finish()
     }
 }
 

@@ -1,24 +1,27 @@
 //! The public face of the service.
 
-use std::time::Duration;
+mod apis;
+mod configs;
+mod gateways;
+mod iam;
+mod locations;
+mod operations;
+
+use prost_types::FieldMask;
 
 use crate::builder::Builder;
 use crate::call::CallOptions;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::operation::Handle;
-use crate::operation::Operation as LongRunning;
-use crate::operation::OperationResult;
-use crate::operation::Watcher;
+use crate::list::List;
+use crate::list::ListRequest;
+use crate::mask::Mask;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
 use crate::proto::google::longrunning::operations_client::OperationsClient;
-use crate::proto::google::longrunning::{
-    CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
-    ListOperationsResponse, Operation, WaitOperationRequest,
-};
-use crate::resource;
+use crate::request;
+use crate::request::Request;
 use crate::stack::Stack;
 use crate::transport::{Active, Transport};
 
@@ -76,167 +79,47 @@ impl ApiGateway {
         self.active.as_ref().map(Active::transport)
     }
 
-    /// Reads an operation, `projects/{project}/locations/{location}/operations/{operation}`.
+    /// Sends any request of the contract. The calls below are short forms of it.
     ///
-    /// One that ended in an error is read as well: the error is in its `result`.
+    /// [`request`](crate::request) has an example.
     ///
     /// # Errors
     ///
-    /// If the name is not of this form, nothing is sent. If the call fails, the error names the operation;
-    /// it is not found when it never was, was deleted or has expired.
-    pub async fn get_operation(&self, name: impl Into<String>) -> Result<Operation, Error> {
-        let name = name.into();
-        let called = async {
-            resource::OPERATION.check(&name)?;
-            let request = GetOperationRequest { name: name.clone() };
-            Ok(self.operations().get_operation(request).await?.into_inner())
-        };
-        called
-            .await
-            .map_err(|error: Error| error.doing("get operation", &name))
+    /// If a resource name is not of the form that the method's HTTP rule has, an id is none, or an update
+    /// has no mask that fits, nothing is sent. If the call fails, the error names the method and the
+    /// resource.
+    pub async fn send<R: Request>(&self, request: R) -> Result<R::Reply, Error> {
+        request::send(&self.clients, request).await
     }
 
-    /// Reads one page of the operations of a location, `projects/{project}/locations/{location}`.
+    /// The list that any request for pages begins.
     ///
-    /// # Errors
+    /// ```
+    /// # use apigateway_grpc::ApiGateway;
+    /// # fn list(client: &ApiGateway) {
+    /// use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
     ///
-    /// If the request's `name` is not of this form, nothing is sent. If the call fails, the error names
-    /// the location.
-    pub async fn list_operations(
+    /// let operations = client.list(ListOperationsRequest {
+    ///     name: "projects/p/locations/-".into(),
+    ///     return_partial_success: true,
+    ///     ..ListOperationsRequest::default()
+    /// });
+    /// # let _ = operations;
+    /// # }
+    /// ```
+    pub fn list<R: ListRequest>(&self, request: R) -> List<R> {
+        List::new(&self.clients, request)
+    }
+
+    /// The mask of an update; the error says which.
+    fn mask(
         &self,
-        request: ListOperationsRequest,
-    ) -> Result<ListOperationsResponse, Error> {
-        let name = request.name.clone();
-        let called = async {
-            resource::LOCATION.check(&name)?;
-            Ok(self
-                .operations()
-                .list_operations(request)
-                .await?
-                .into_inner())
-        };
-        called
-            .await
-            .map_err(|error: Error| error.doing("list operations of", &name))
-    }
-
-    /// Asks the service to cancel an operation. That it was asked does not mean that it will: read the
-    /// operation for its outcome (AIP-151).
-    ///
-    /// # Errors
-    ///
-    /// As [`get_operation`](Self::get_operation). A service without cancellation answers UNIMPLEMENTED.
-    pub async fn cancel_operation(&self, name: impl Into<String>) -> Result<(), Error> {
-        let name = name.into();
-        let called = async {
-            resource::OPERATION.check(&name)?;
-            let request = CancelOperationRequest { name: name.clone() };
-            self.operations().cancel_operation(request).await?;
-            Ok(())
-        };
-        called
-            .await
-            .map_err(|error: Error| error.doing("cancel operation", &name))
-    }
-
-    /// Makes the service forget an operation. What it does goes on.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_operation`](Self::get_operation).
-    pub async fn delete_operation(&self, name: impl Into<String>) -> Result<(), Error> {
-        let name = name.into();
-        let called = async {
-            resource::OPERATION.check(&name)?;
-            let request = DeleteOperationRequest { name: name.clone() };
-            self.operations().delete_operation(request).await?;
-            Ok(())
-        };
-        called
-            .await
-            .map_err(|error: Error| error.doing("delete operation", &name))
-    }
-
-    /// Has the server wait for an operation, at most `timeout` or what the server sees fit, and gives its
-    /// latest state. It may not be done.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_operation`](Self::get_operation). UNIMPLEMENTED where the server does not offer it; over
-    /// REST it never does.
-    pub async fn wait_operation(
-        &self,
-        name: impl Into<String>,
-        timeout: Duration,
-    ) -> Result<Operation, Error> {
-        let name = name.into();
-        // A length that the message cannot hold is as good as none.
-        let timeout = prost_types::Duration::try_from(timeout).ok();
-        let called = async {
-            resource::OPERATION.check(&name)?;
-            let request = WaitOperationRequest {
-                name: name.clone(),
-                timeout,
-            };
-            Ok(self
-                .operations()
-                .wait_operation(request)
-                .await?
-                .into_inner())
-        };
-        called
-            .await
-            .map_err(|error: Error| error.doing("wait for operation", &name))
-    }
-
-    /// An operation that was started elsewhere, by its name: one that ends in an `R`, which is
-    /// [`Api`](crate::proto::google::cloud::apigateway::v1::Api), an `ApiConfig`, a `Gateway`, or `()` for
-    /// a delete. Nothing is asked before it is awaited or polled.
-    ///
-    /// # Errors
-    ///
-    /// If the name is not of the form `projects/{project}/locations/{location}/operations/{operation}`.
-    pub fn operation<R: OperationResult>(
-        &self,
-        name: impl Into<String>,
-    ) -> Result<LongRunning<R>, Error> {
-        let name = name.into();
-        resource::OPERATION
-            .check(&name)
-            .map_err(|error| error.doing("resume operation", &name))?;
-        Ok(LongRunning::resumed(&self.clients, name, None))
-    }
-
-    /// An operation by the handle that was kept of it.
-    ///
-    /// # Errors
-    ///
-    /// If it ends in something else than an `R`, or if its name is not one.
-    pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
-        let checked = resource::OPERATION.check(handle.name()).and_then(|()| {
-            if handle.result() == R::full_name() {
-                return Ok(());
-            }
-            let text = format!(
-                "it ends in a {}, not in a {}",
-                handle.result(),
-                R::full_name()
-            );
-            Err(Error::message(text))
-        });
-        checked.map_err(|error| error.doing("resume operation", handle.name()))?;
-        let target = handle.target().map(str::to_owned);
-        Ok(LongRunning::resumed(
-            &self.clients,
-            handle.name().to_owned(),
-            target,
-        ))
-    }
-
-    /// One scheduler for many operations of this client.
-    #[must_use]
-    pub fn watcher(&self) -> Watcher {
-        Watcher::new(&self.clients)
+        mask: impl Into<Mask>,
+        name: &str,
+        doing: &str,
+    ) -> Result<Option<FieldMask>, Error> {
+        let mask = mask.into().into_field_mask();
+        mask.map(Some).map_err(|error| error.doing(doing, name))
     }
 
     /// The generated client of apis, configs and gateways, over this client's stack.

@@ -9,7 +9,7 @@ use crate::stack::Stack;
 
 /// What makes generated clients, with the bound of a client's replies.
 #[derive(Clone, Debug)]
-pub(crate) struct Clients {
+pub struct Clients {
     stack: Stack,
     max_reply_size: usize,
 }

@@ -45,7 +45,12 @@ enum Kind {
     Configuration,
     /// A resource name is wrong: change the argument. Never retried.
     Name,
+    /// An argument other than a name is wrong: change it. Never retried.
+    Argument,
+    /// The server broke the protocol: nothing to retry.
+    Protocol,
     /// A message has not the form that was asked for: nothing to retry.
+    #[cfg(feature = "rest")]
     Message,
     /// The call failed: look at the status. Retried by the method's policy before it is returned.
     Call(Status),
@@ -67,6 +72,15 @@ impl Error {
         Self::new(Kind::Name, message.into(), None)
     }
 
+    pub(crate) fn argument(message: impl Into<String>) -> Self {
+        Self::new(Kind::Argument, message.into(), None)
+    }
+
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::new(Kind::Protocol, message.into(), None)
+    }
+
+    #[cfg(feature = "rest")]
     pub(crate) fn message(message: impl Into<String>) -> Self {
         Self::new(Kind::Message, message.into(), None)
     }
@@ -93,10 +107,22 @@ impl Error {
         matches!(self.0.kind, Kind::Configuration)
     }
 
-    /// Whether a resource name was refused before anything was sent.
+    /// Whether a resource name or an id was refused before anything was sent.
     #[must_use]
     pub fn is_invalid_name(&self) -> bool {
         matches!(self.0.kind, Kind::Name)
+    }
+
+    /// Whether an argument was refused before anything was sent: a name, an id, a mask, the size of a page.
+    #[must_use]
+    pub fn is_argument(&self) -> bool {
+        matches!(self.0.kind, Kind::Name | Kind::Argument)
+    }
+
+    /// Whether the server answered what it must not, such as the same page again and again.
+    #[must_use]
+    pub fn is_protocol(&self) -> bool {
+        matches!(self.0.kind, Kind::Protocol)
     }
 
     /// Whether the call's deadline passed, here or on the server.
@@ -139,11 +165,12 @@ impl Error {
     pub fn is_unsent(&self) -> bool {
         match &self.0.kind {
             Kind::Call(status) => Failure::of(status).is_some_and(Failure::is_unsent),
+            Kind::Protocol => false,
             _ => true,
         }
     }
 
-    /// The gRPC status of a call that failed; `None` if nothing was sent.
+    /// The gRPC status of a call that failed; `None` if no call did.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
         match &self.0.kind {
@@ -152,7 +179,7 @@ impl Error {
         }
     }
 
-    /// The gRPC code of a call that failed; `None` if nothing was sent.
+    /// The gRPC code of a call that failed; `None` if no call did.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.status().map(Status::code)

@@ -79,7 +79,6 @@ impl Failure {
     }
 
     /// The status of a call that ended here, before anything was sent, and what it ended by.
-    #[cfg(any(feature = "auth", feature = "rest"))]
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
         let kind = Kind::Refused;
         status.set_source(std::sync::Arc::new(Self { kind, source }));

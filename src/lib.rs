@@ -34,6 +34,8 @@
 //! # Map
 //!
 //! - [`ApiGateway`], [`Builder`], [`CallOptions`], [`Error`]: what most programs need.
+//! - [`request`], [`list`], [`mask`], [`names`]: any request by its message, lists, what updates write, and
+//!   resource names as types.
 //! - [`proto`]: the generated messages, clients and server traits.
 //! - [`contract`]: the service as data, one entry a method.
 //! - [`stack`] and [`layer`]: what calls pass through, and what a layer or transport of yours must be.
@@ -68,8 +70,12 @@ mod endpoint;
 mod error;
 mod failure;
 pub mod layer;
+pub mod list;
+pub mod mask;
+pub mod names;
 pub mod operation;
 pub mod proto;
+pub mod request;
 mod resource;
 pub mod stack;
 mod trailers;
@@ -88,7 +94,7 @@ pub use transport::Transport;
 
 #[cfg(feature = "auth")]
 pub use google_cloud_auth;
-pub use {http, prost_types, tonic, tonic_types, tower};
+pub use {futures_core, http, prost_types, tonic, tonic_types, tower};
 
 #[cfg(all(doctest, feature = "emulator", feature = "rest"))]
 #[doc = include_str!("../README.md")]

@@ -1,73 +1,145 @@
-//! Resource names, checked before anything is sent.
+//! Resource names and ids, checked before anything is sent.
 
 use crate::error::Error;
 
-/// The form of a resource's name.
+/// What an id may be, for the texts of errors.
+const ID: &str = "1 to 63 of a-z, 0-9 and -, not beginning with -";
+
+/// The form of a resource's name: collections, each followed by `*` for an id in it, or by the one id
+/// that there is.
+pub(crate) type Form = &'static [&'static str];
+
+/// The forms that a name may have; most have one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Form {
-    /// What it names, with its article: `an operation`.
-    what: &'static str,
-    /// Collections, each followed by `*` for an id in it.
-    segments: &'static [&'static str],
-}
+pub(crate) struct Forms(pub(crate) &'static [Form]);
 
-pub(crate) const OPERATION: Form = Form {
-    what: "an operation",
-    segments: &["projects", "*", "locations", "*", "operations", "*"],
-};
-
-pub(crate) const LOCATION: Form = Form {
-    what: "a location",
-    segments: &["projects", "*", "locations", "*"],
-};
-
-impl Form {
+impl Forms {
     /// # Errors
     ///
-    /// If the name is not of the form; the error shows the form and what is wrong.
+    /// If the name is of none of the forms; the error shows the forms and what is wrong.
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
-        if self.fits(name) {
+        let fits = |form: &Form| {
+            let segments = form.iter();
+            fits(
+                segments.map(|segment| (*segment != "*").then_some(*segment)),
+                name,
+            )
+        };
+        if self.0.iter().any(fits) {
             return Ok(());
         }
-        let what = self.what;
-        let pattern = self.pattern();
-        let shown = name.escape_debug();
-        let why = find_fault(name);
-        Err(Error::name(format!(
-            "`{shown}` is not the name of {what}: {why}; its form is {pattern}"
-        )))
+        let kinds = self.0.iter().map(|form| kind(form)).collect::<Vec<_>>();
+        let patterns = self.0.iter().map(|form| pattern(form)).collect::<Vec<_>>();
+        Err(refusal(name, &either(&kinds), &either(&patterns)))
     }
+}
 
-    /// `projects/{project}/locations/{location}`.
-    fn pattern(&self) -> String {
-        let mut collection = "";
-        let shown = self.segments.iter().map(|segment| match *segment {
-            "*" => format!("{{{}}}", collection.trim_end_matches('s')),
-            literal => {
-                collection = literal;
-                literal.to_owned()
-            }
-        });
-        shown.collect::<Vec<_>>().join("/")
+/// Checks a name against the pattern of a resource type, `projects/{project}/locations/{location}`.
+///
+/// # Errors
+///
+/// If the name is not of the pattern.
+pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
+    let segments = pattern.split('/');
+    if fits(
+        segments.map(|segment| (!segment.starts_with('{')).then_some(segment)),
+        name,
+    ) {
+        return Ok(());
     }
+    let segments = pattern.split('/').collect::<Vec<_>>();
+    Err(refusal(name, &kind(&segments), pattern))
+}
 
-    /// On the way of every call, so over bytes: that all of them are plain is told without a branch.
-    fn fits(&self, name: &str) -> bool {
-        let bytes = name.as_bytes();
-        let mut segments = bytes.split(|byte| *byte == b'/');
-        let fit = self.segments.iter().all(|wanted| {
-            let segment = segments.next();
-            match *wanted {
-                "*" => !matches!(segment, None | Some(b"" | b"." | b"..")),
-                literal => segment == Some(literal.as_bytes()),
-            }
-        });
-        let plain = || {
-            bytes
-                .iter()
-                .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
-        };
-        fit && segments.next().is_none() && (plain() || !name.chars().any(char::is_control))
+/// Checks the id that something is to be created with.
+///
+/// # Errors
+///
+/// If it is no id. One that is a full name is told to be.
+pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
+    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if matches!(id.len(), 1..=63) && !id.starts_with('-') && id.bytes().all(fits) {
+        return Ok(());
+    }
+    let shown = id.escape_debug();
+    let why = match id.rsplit_once('/') {
+        _ if id.is_empty() => "it is empty".to_owned(),
+        Some((_, last)) if !last.is_empty() => {
+            let last = last.escape_debug();
+            format!("a full name is not an id, which would be `{last}`")
+        }
+        _ if id.len() > 63 => "it is too long".to_owned(),
+        _ if id.starts_with('-') => "it begins with -".to_owned(),
+        _ => "it has other characters".to_owned(),
+    };
+    Err(Error::name(format!(
+        "{field} `{shown}` is not an id: {why}; an id is {ID}"
+    )))
+}
+
+/// On the way of every call, so over bytes: that all of them are plain is told without a branch.
+fn fits<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut segments = bytes.split(|byte| *byte == b'/');
+    let mut form = form;
+    let fit = form.all(|wanted| {
+        let segment = segments.next();
+        match wanted {
+            None => !matches!(segment, None | Some(b"" | b"." | b"..")),
+            Some(literal) => segment == Some(literal.as_bytes()),
+        }
+    });
+    let plain = || {
+        bytes
+            .iter()
+            .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
+    };
+    fit && segments.next().is_none() && (plain() || !name.chars().any(char::is_control))
+}
+
+fn refusal(name: &str, kind: &str, pattern: &str) -> Error {
+    let shown = name.escape_debug();
+    let why = find_fault(name);
+    Error::name(format!(
+        "`{shown}` is not the name of {kind}: {why}; its form is {pattern}"
+    ))
+}
+
+/// What a form names, with its article: `an operation`.
+fn kind(form: &[&str]) -> String {
+    let collection = form.iter().rev().nth(1).copied();
+    let one = collection.map_or("resource", singular);
+    let article = if one.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {one}")
+}
+
+/// `projects/{project}/locations/{location}`.
+fn pattern(form: &[&str]) -> String {
+    let mut collection = "";
+    let shown = form.iter().map(|segment| match *segment {
+        "*" => format!("{{{}}}", singular(collection)),
+        literal => {
+            collection = literal;
+            literal.to_owned()
+        }
+    });
+    shown.collect::<Vec<_>>().join("/")
+}
+
+fn singular(collection: &str) -> &str {
+    collection.strip_suffix('s').unwrap_or(collection)
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn either(all: &[String]) -> String {
+    match all {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }
 
@@ -95,19 +167,21 @@ fn find_fault(name: &str) -> String {
 mod tests {
     use super::*;
 
+    const LOCATION: Form = &["projects", "*", "locations", "*"];
+    const OPERATION: Form = &["projects", "*", "locations", "*", "operations", "*"];
+    const SHOWN: &str = "projects/{project}/locations/{location}/operations/{operation}";
+
     #[test]
     fn only_a_full_name_of_the_form_is_taken() {
-        assert!(
-            OPERATION
-                .check("projects/p/locations/l/operations/o")
-                .is_ok()
-        );
-        assert!(
-            OPERATION
-                .check("projects/p/locations/l/operations/é")
-                .is_ok()
-        );
-        assert!(LOCATION.check("projects/p/locations/-").is_ok());
+        let taken = [
+            "projects/p/locations/l/operations/o",
+            "projects/p/locations/l/operations/é",
+        ];
+        for name in taken {
+            assert!(Forms(&[OPERATION]).check(name).is_ok());
+            assert!(check_pattern(SHOWN, name).is_ok());
+        }
+        assert!(Forms(&[LOCATION]).check("projects/p/locations/-").is_ok());
         let refused = [
             "",
             "o",
@@ -123,11 +197,44 @@ mod tests {
             "projects/p/locations/l/operations/\u{85}",
         ];
         for name in refused {
-            let error = OPERATION.check(name).expect_err(name);
-            assert!(error.to_string().contains(&OPERATION.pattern()), "{error}");
+            let error = Forms(&[OPERATION]).check(name).expect_err(name);
+            assert!(error.to_string().contains(SHOWN), "{error}");
             assert!(!error.to_string().contains('\n'), "{error}");
+            let other = check_pattern(SHOWN, name).expect_err(name);
+            assert_eq!(error.to_string(), other.to_string());
         }
-        let pattern = "projects/{project}/locations/{location}/operations/{operation}";
-        assert_eq!(OPERATION.pattern(), pattern);
+    }
+
+    #[test]
+    fn one_of_several_forms_is_enough_and_all_are_shown() {
+        let forms = Forms(&[OPERATION, LOCATION]);
+        assert!(forms.check("projects/p/locations/l").is_ok());
+        assert!(forms.check("projects/p/locations/l/operations/o").is_ok());
+        let error = forms.check("projects/p").expect_err("neither").to_string();
+        let expected = "`projects/p` is not the name of an operation or a location: it is of another form; \
+            its form is projects/{project}/locations/{location}/operations/{operation} or \
+            projects/{project}/locations/{location}";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn an_id_is_a_short_lowercase_one() {
+        for id in ["a", "0", "a-b-9", "a-", &"a".repeat(63)] {
+            assert!(check_id("api_id", id).is_ok(), "{id}");
+        }
+        for id in [
+            "",
+            "-a",
+            "A",
+            "a_b",
+            "a b",
+            "é",
+            "a/b",
+            "a/",
+            &"a".repeat(64),
+        ] {
+            let error = check_id("api_id", id).expect_err(id);
+            assert!(error.to_string().ends_with(ID), "{error}");
+        }
     }
 }

@@ -2,13 +2,13 @@
 
 mod common;
 
-use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     CreateApiRequest, Gateway, UpdateGatewayRequest,
 };
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
+use apigateway_grpc::{ApiGateway, CallOptions};
 use common::{NAME, Played, done, talk};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Request;
 
 /// The headers of the one call that `call` makes.
@@ -180,4 +180,78 @@ fn what_is_not_header_text_is_refused_by_the_name_of_its_knob() {
         .build();
     let error = refused.expect_err("a zero is no header text");
     assert!(error.is_configuration() && error.to_string().starts_with("quota_project"));
+}
+
+/// A call with these further headers, in its options.
+fn with(further: &[(&'static str, &'static str)]) -> impl AsyncFnOnce(ApiGateway) {
+    let mut options = CallOptions::default();
+    for (name, value) in further {
+        let value = HeaderValue::from_static(value);
+        options.headers.append(HeaderName::from_static(name), value);
+    }
+    async move |client: ApiGateway| get_operation(client.with_options(options)).await
+}
+
+#[tokio::test]
+async fn the_headers_of_the_options_are_sent_all_of_them() {
+    let further = [("x-of-mine", "one"), ("x-of-mine", "two"), ("x-other", "3")];
+    let headers = sent(|it| it, with(&further)).await;
+    assert_eq!(all(&headers, "x-of-mine"), ["one", "two"]);
+    assert_eq!(all(&headers, "x-other"), ["3"]);
+    assert_eq!(all(&headers, "user-agent"), [OURS]);
+}
+
+#[tokio::test]
+async fn user_agent_quota_project_and_routing_of_the_options_take_the_place_of_ours() {
+    let further = [
+        ("user-agent", "mine/1"),
+        ("x-goog-user-project", "another"),
+        (ROUTING, "name=elsewhere"),
+    ];
+    let headers = sent(|it| it.quota_project("payer"), with(&further)).await;
+    for (name, value) in further {
+        assert_eq!(all(&headers, name), [value]);
+    }
+}
+
+#[tokio::test]
+async fn headers_of_a_call_stand_before_those_of_the_client() {
+    let mut common = CallOptions::default();
+    let value = HeaderValue::from_static;
+    common.headers.insert("x-of-mine", value("of all"));
+    common.headers.insert("x-common", value("of all"));
+    let call = with(&[("x-of-mine", "one"), ("x-of-mine", "two")]);
+    let headers = sent(|it| it.call_options(common), call).await;
+    assert_eq!(all(&headers, "x-of-mine"), ["one", "two"]);
+    assert_eq!(all(&headers, "x-common"), ["of all"]);
+}
+
+#[tokio::test]
+async fn a_header_that_the_client_answers_for_is_refused_by_its_name() {
+    let reserved = [
+        "authorization",
+        "grpc-timeout",
+        "grpc-anything",
+        "te",
+        "content-type",
+        "x-goog-api-client",
+        "host",
+        "connection",
+        "content-length",
+    ];
+    let (client, server) = talk(|it| it);
+    for name in reserved {
+        let mut options = CallOptions::default();
+        options
+            .headers
+            .insert(name, HeaderValue::from_static("secret"));
+        let shown = format!("{options:?}");
+        assert!(shown.contains(name) && !shown.contains("secret"), "{shown}");
+        let error = client.with_options(options).get_operation(NAME).await;
+        let error = error.expect_err(name);
+        let text = error.to_string();
+        assert!(error.is_unsent() && text.contains(&format!("`{name}`")));
+        assert!(!text.contains("secret"), "{text}");
+    }
+    server.asked_nothing_more(client).await;
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+use apigateway_grpc::names::{ApiName, LocationName};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use apigateway_grpc::stack::{Reply, Rpc};
 use apigateway_grpc::{ApiGateway, Error};
 use tonic::Status;
@@ -92,12 +93,7 @@ async fn a_refused_name_cannot_deceive_a_terminal() {
 #[tokio::test]
 async fn operations_are_listed_of_a_location_and_of_nothing_else() {
     let (client, arrived) = counted();
-    let list = |name: &str| {
-        client.list_operations(ListOperationsRequest {
-            name: name.to_owned(),
-            ..ListOperationsRequest::default()
-        })
-    };
+    let list = async |name: &str| client.list_operations(name).page("").await;
     let wrong = [
         "",
         "global",
@@ -131,4 +127,110 @@ async fn a_name_of_the_form_is_sent_however_odd_its_ids() {
         assert!(error.to_string().starts_with("get operation projects/"));
     }
     assert_eq!(arrived.load(Ordering::Relaxed), odd.len());
+}
+
+const API: &str = "projects/{project}/locations/{location}/apis/{api}";
+
+#[tokio::test]
+async fn every_name_that_a_rule_binds_is_checked_by_that_rule() {
+    let (client, arrived) = counted();
+    let api = "projects/p/locations/global/apis/a";
+    let gateway = "projects/p/locations/l/gateways/g";
+    refuses(&client.get_api("a").await.expect_err("an id"), API);
+    refuses(&client.delete_api(gateway).await.expect_err("another"), API);
+    let named = Api {
+        name: gateway.into(),
+        ..Api::default()
+    };
+    let update = client.update_api(named, ["labels"]).await;
+    refuses(&update.expect_err("another"), API);
+    let update = client.update_api(Api::default(), ["labels"]).await;
+    refuses(&update.expect_err("none"), API);
+    let list = client.list_api_configs("projects/p/locations/global");
+    refuses(&list.page("").await.expect_err("a location"), API);
+    let create = client.create_api(api, "b", Api::default()).await;
+    refuses(&create.expect_err("an api"), LOCATION);
+    let create = client.create_api_config("a", "c", ApiConfig::default());
+    refuses(&create.await.expect_err("an id"), API);
+    let list = client.list_locations("projects/p/locations/l");
+    refuses(
+        &list.page("").await.expect_err("a location"),
+        "projects/{project}",
+    );
+    assert_eq!(arrived.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn policies_are_those_of_gateways_apis_and_configs() {
+    let (client, arrived) = counted();
+    let forms = "projects/{project}/locations/{location}/gateways/{gateway}, \
+        projects/{project}/locations/{location}/apis/{api} or \
+        projects/{project}/locations/{location}/apis/{api}/configs/{config}";
+    let policy = client.get_iam_policy("projects/p/locations/l").await;
+    let error = policy.expect_err("a location");
+    refuses(&error, forms);
+    let text = error.to_string();
+    assert!(text.starts_with("get iam policy of projects/p/locations/l: "));
+    assert!(text.contains("is not the name of a gateway, an api or a config: "));
+    assert_eq!(arrived.load(Ordering::Relaxed), 0);
+    let resources = [
+        "projects/p/locations/l/gateways/g",
+        "projects/p/locations/l/apis/a",
+        "projects/p/locations/l/apis/a/configs/c",
+    ];
+    for resource in resources {
+        let asked = client.test_iam_permissions(resource, ["a.b.c"]).await;
+        assert!(asked.expect_err("not found").is_not_found());
+    }
+    assert_eq!(arrived.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
+    let (client, arrived) = counted();
+    let parent = "projects/p/locations/l";
+    let long = "a".repeat(64);
+    for id in [
+        "",
+        "-a",
+        "A",
+        "a_b",
+        &long,
+        "a/b",
+        "projects/p/locations/l/gateways/g",
+    ] {
+        let created = client.create_gateway(parent, id, Gateway::default()).await;
+        let error = created.expect_err(id);
+        let text = error.to_string();
+        assert!(error.is_invalid_name() && error.is_argument() && error.is_unsent());
+        assert!(text.starts_with("create gateway projects/p/locations/l/gateways/"));
+        assert!(text.contains("gateway_id `"), "{text}");
+    }
+    let name = "projects/p/locations/l/gateways/g";
+    let created = client
+        .create_gateway(parent, name, Gateway::default())
+        .await;
+    let text = created.expect_err("a name").to_string();
+    let fix = "a full name is not an id, which would be `g`; \
+        an id is 1 to 63 of a-z, 0-9 and -, not beginning with -";
+    assert!(text.ends_with(fix), "{text}");
+    assert_eq!(arrived.load(Ordering::Relaxed), 0);
+    let long = "a".repeat(63);
+    for id in ["a", "0-", &long] {
+        let created = client.create_gateway(parent, id, Gateway::default()).await;
+        assert!(created.expect_err("not found").is_not_found());
+    }
+    assert_eq!(arrived.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn typed_names_go_wherever_text_goes() {
+    let (client, arrived) = counted();
+    let api = ApiName::new("p", "a").expect("parts");
+    assert!(client.get_api(&api).await.expect_err("").is_not_found());
+    assert!(client.get_api(api).await.expect_err("").is_not_found());
+    let parent = LocationName::new("p", "-").expect("parts");
+    let page = client.list_gateways(parent).page("").await;
+    assert!(page.expect_err("").is_not_found());
+    assert_eq!(arrived.load(Ordering::Relaxed), 3);
 }

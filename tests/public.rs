@@ -24,6 +24,21 @@ fn handles_are_cloned_shared_and_shown() {
     shown::<Error>();
 }
 
+#[test]
+fn lists_masks_and_names_are_cloned_shared_and_shown() {
+    use apigateway_grpc::list::{Items, List, Page};
+    use apigateway_grpc::mask::Mask;
+    use apigateway_grpc::names::ApiName;
+    use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ListApisRequest};
+
+    fn stream<T: futures_core::Stream + Debug + Send + Unpin + 'static>() {}
+    handle::<List<ListApisRequest>>();
+    stream::<Items<ListApisRequest>>();
+    data::<Page<Api>>();
+    data::<Mask>();
+    data::<ApiName>();
+}
+
 #[cfg(feature = "auth")]
 #[test]
 fn the_auth_layer_is_cloned_shared_and_shown() {
@@ -75,6 +90,9 @@ fn futures_of_calls_can_move_between_threads() {
     moves(&client.get_operation("o"));
     moves(&client.cancel_operation("o"));
     moves(&client.wait_operation("o", std::time::Duration::ZERO));
+    moves(&client.get_iam_policy("g"));
+    moves(&client.list_apis("p").page(""));
+    moves(&client.list_apis("p").items().next());
 }
 
 /// The modules, from the face down. A line may import what stands on the same line or below it.

@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 
 use crate::call::{self, Call, CallOptions, Reply, Rpc};
 use crate::contract::{Method, RoutingKey};
+use crate::failure::Failure;
 use crate::wire;
 
 const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
@@ -122,7 +123,10 @@ fn prepare(fixed: &Fixed, rpc: Rpc) -> Result<Rpc, Status> {
     };
     set(&mut head.headers, fixed, method, payload.as_ref());
     let own = head.extensions.remove::<CallOptions>().unwrap_or_default();
-    let options = own.or(&fixed.options);
+    let mut options = own.or(&fixed.options);
+    if !options.headers.is_empty() {
+        add(&mut head.headers, &std::mem::take(&mut options.headers))?;
+    }
     head.extensions.insert(Call {
         method,
         payload,
@@ -148,6 +152,47 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
     if let Some(routing) = routing {
         headers.entry(ROUTING).or_insert(routing);
     }
+}
+
+/// Adds the headers of the call's options.
+///
+/// # Errors
+///
+/// If one is reserved.
+fn add(headers: &mut HeaderMap, further: &HeaderMap) -> Result<(), Status> {
+    if let Some(name) = further.keys().find(|name| is_reserved(name)) {
+        let status = Status::invalid_argument(format!(
+            "the header `{name}` is the client's own and cannot be set for a call"
+        ));
+        return Err(Failure::unsent(status, None));
+    }
+    for name in [header::USER_AGENT, QUOTA_PROJECT, ROUTING] {
+        if further.contains_key(&name) {
+            headers.remove(name);
+        }
+    }
+    for (name, value) in further {
+        headers.append(name, value.clone());
+    }
+    Ok(())
+}
+
+/// Whether the stack or the connection answers for the header.
+fn is_reserved(name: &HeaderName) -> bool {
+    const RESERVED: [HeaderName; 11] = [
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        header::TE,
+        API_CLIENT,
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::HOST,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        HeaderName::from_static("keep-alive"),
+    ];
+    RESERVED.contains(name) || name.as_str().starts_with("grpc-")
 }
 
 /// `name=projects%2Fp%2F…`, several keys joined by `&`, empty values left out (AIP-4222).

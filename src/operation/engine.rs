@@ -69,19 +69,14 @@ impl Engine {
     }
 
     /// One that somebody else has started.
-    pub(crate) fn resumed(
-        clients: &Clients,
-        name: String,
-        target: Option<String>,
-        deletes: bool,
-    ) -> Self {
+    pub(crate) fn resumed(clients: &Clients, name: String, deletes: bool) -> Self {
         let message = Message {
             name,
             ..Message::default()
         };
         Self {
             fresh: true,
-            ..Self::started(clients, message, target, deletes)
+            ..Self::started(clients, message, None, deletes)
         }
     }
 

@@ -68,7 +68,7 @@ impl<R: OperationResult> Operation<R> {
         target: Option<String>,
     ) -> Result<Self, Error> {
         if !reply.done && reply.name.is_empty() {
-            return Err(Error::message(
+            return Err(Error::protocol(
                 "the server started an operation that has no name and is not done",
             ));
         }
@@ -81,8 +81,14 @@ impl<R: OperationResult> Operation<R> {
     }
 
     /// An operation that was started elsewhere.
-    pub(crate) fn resumed(clients: &Clients, name: String, target: Option<String>) -> Self {
-        Self::of(Engine::resumed(clients, name, target, deletes::<R>()))
+    pub(crate) fn resumed(clients: &Clients, name: String) -> Self {
+        Self::of(Engine::resumed(clients, name, deletes::<R>()))
+    }
+
+    /// The same, known to be on this.
+    pub(crate) fn with_target(mut self, target: Option<&str>) -> Self {
+        self.engine.subject.target = target.map(str::to_owned);
+        self
     }
 
     fn of(engine: Engine) -> Self {

@@ -57,11 +57,11 @@ pub(crate) fn done() -> Reply {
         done: true,
         ..Operation::default()
     };
-    grpc_reply(&operation)
+    ok(&operation)
 }
 
-/// A message as a server sends it.
-pub(crate) fn grpc_reply(message: &impl prost::Message) -> Reply {
+/// The reply with this message.
+pub(crate) fn ok(message: &impl prost::Message) -> Reply {
     let mut trailers = http::HeaderMap::new();
     trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
     let body = Full::new(framed(message).into());

@@ -114,11 +114,9 @@ async fn bad_ids_parents_and_sizes_are_invalid_arguments_that_name_the_field() {
         page_size: -1,
         ..Default::default()
     };
-    let error = client
-        .list_operations(negative)
-        .await
-        .expect_err("negative");
-    assert_eq!(violation(error.status().expect("a call")), "page_size");
+    // The client's own list refuses it before; a generated client does not.
+    let refused = client.operations().list_operations(negative).await;
+    assert_eq!(violation(&refused.expect_err("negative")), "page_size");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, CreateApiRequest, DeleteApiRequest, GetApiRequest,
 };
-use apigateway_grpc::proto::google::longrunning::{ListOperationsRequest, Operation};
+use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::tonic::Status;
 
 pub(crate) const PARENT: &str = "projects/p/locations/global";
@@ -64,12 +64,7 @@ pub(crate) async fn operations(
     size: i32,
     token: &str,
 ) -> (Vec<Operation>, String) {
-    let request = ListOperationsRequest {
-        name: PARENT.into(),
-        page_size: size,
-        page_token: token.into(),
-        ..Default::default()
-    };
-    let page = client.list_operations(request).await.expect("a page");
-    (page.operations, page.next_page_token)
+    let list = client.list_operations(PARENT).page_size(size);
+    let page = list.page(token).await.expect("a page");
+    (page.items, page.next_page_token.unwrap_or_default())
 }

@@ -153,14 +153,14 @@ async fn when_dropped_it_is_cancelled_only_if_that_was_asked_for_and_its_end_was
         );
         let (rpc, answer) = server.asked().await;
         assert!(rpc.uri().path().ends_with("/CancelOperation"));
-        answer.send_response(crate::common::grpc_reply(&()));
+        answer.send_response(crate::common::ok(&()));
         let mut operation = client
             .operation::<Api>(NAME)
             .expect("a name")
             .cancel_on_drop();
         let (result, ()) = tokio::join!(operation.wait(), async {
             let (_, answer) = server.asked().await;
-            answer.send_response(crate::common::grpc_reply(&succeeded()));
+            answer.send_response(crate::common::ok(&succeeded()));
         });
         result.expect("it succeeded");
         drop(operation);

@@ -7,7 +7,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 
-use crate::common::{NAME, grpc_reply};
+use crate::common::{NAME, ok};
 use crate::play::{WAYS, active, running, succeeded, talk};
 
 #[tokio::test(start_paused = true)]
@@ -19,7 +19,7 @@ async fn a_wait_that_was_dropped_between_polls_goes_on_when_it_was_due() {
         let (given_up, ()) = tokio::join!(
             timeout(Duration::from_millis(200), operation.wait()),
             async {
-                server.asked().await.1.send_response(grpc_reply(&running()));
+                server.asked().await.1.send_response(ok(&running()));
             }
         );
         given_up.expect_err("it is not done");
@@ -27,7 +27,7 @@ async fn a_wait_that_was_dropped_between_polls_goes_on_when_it_was_due() {
         let (result, at) = tokio::join!(operation.wait(), async {
             let (_, answer) = server.asked().await;
             let at = began.elapsed();
-            answer.send_response(grpc_reply(&succeeded()));
+            answer.send_response(ok(&succeeded()));
             at
         });
         assert_eq!(result.expect("it succeeded"), active());
@@ -52,11 +52,7 @@ async fn a_wait_that_was_dropped_within_a_poll_polls_again_and_leaves_nothing_ru
         given_up.expect_err("it was not answered");
         drop(asked);
         let (result, ()) = tokio::join!(operation.wait(), async {
-            server
-                .asked()
-                .await
-                .1
-                .send_response(grpc_reply(&succeeded()));
+            server.asked().await.1.send_response(ok(&succeeded()));
         });
         assert_eq!(result.expect("it succeeded"), active());
         drop(operation);
@@ -80,7 +76,7 @@ async fn a_wait_that_was_dropped_while_it_looked_at_the_target_looks_again() {
                     .expect_err("the api is not told");
             },
             async {
-                server.asked().await.1.send_response(grpc_reply(&running()));
+                server.asked().await.1.send_response(ok(&running()));
                 server
                     .asked()
                     .await
@@ -97,7 +93,7 @@ async fn a_wait_that_was_dropped_while_it_looked_at_the_target_looks_again() {
                 .await
                 .1
                 .send_error(Status::not_found("which?"));
-            server.asked().await.1.send_response(grpc_reply(&active()));
+            server.asked().await.1.send_response(ok(&active()));
         });
         assert_eq!(result.expect("its api is there"), active());
         drop(operation);
@@ -110,7 +106,7 @@ async fn a_watch_that_is_dropped_ends_its_polls() {
     for way in WAYS {
         let (client, mut server) = talk(way);
         let watch = client.operation::<Api>(NAME).expect("a name").watch();
-        server.asked().await.1.send_response(grpc_reply(&running()));
+        server.asked().await.1.send_response(ok(&running()));
         drop(watch);
         tokio::time::sleep(Duration::from_secs(60)).await;
         server.asked_nothing_more(client).await;

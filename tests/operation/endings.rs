@@ -58,7 +58,7 @@ async fn a_delete_ends_in_nothing_however_that_is_said() {
         let operation = client.operation::<()>(NAME).expect("a name");
         let (result, ()) = tokio::join!(operation.into_future(), async {
             let (_, answer) = server.asked().await;
-            answer.send_response(crate::common::grpc_reply(&message));
+            answer.send_response(crate::common::ok(&message));
         });
         result.expect("it succeeded");
     }
@@ -70,6 +70,17 @@ async fn a_delete_ends_in_nothing_however_that_is_said() {
         },
     )
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_may_end_in_nothing_at_all() {
+    let (client, mut server) = crate::play::talk(crate::play::WAYS[0]);
+    let operation = client.operation::<()>(NAME).expect("a name");
+    let operation = operation.with_policy(WithoutResult::Empty);
+    let (result, ()) = tokio::join!(operation.into_future(), async {
+        server.asked().await.1.send_response(crate::common::done());
+    });
+    result.expect("nothing at all is as good");
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +242,7 @@ async fn metadata_of_any_kind_fails_no_wait_and_can_be_looked_at() {
             .asked()
             .await
             .1
-            .send_response(crate::common::grpc_reply(&message));
+            .send_response(crate::common::ok(&message));
     });
     assert_eq!(result.expect("it succeeded"), active());
     assert_eq!(

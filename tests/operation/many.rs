@@ -17,7 +17,7 @@ use prost::Message as _;
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 
-use crate::common::grpc_reply;
+use crate::common::ok;
 use crate::play::{active, running, succeeded};
 
 const LOCATION: &str = "projects/p/locations/global";
@@ -108,7 +108,7 @@ impl Counting {
             let request = GetOperationRequest::decode(body).expect("a request");
             let ends = state.ends.get(&request.name);
             let ends = ends.ok_or_else(|| Status::not_found("which?"))?;
-            return Ok(grpc_reply(&show(&request.name, *ends)));
+            return Ok(ok(&show(&request.name, *ends)));
         }
         if let Some(status) = &state.listing {
             return Err(status.clone());
@@ -122,7 +122,7 @@ impl Counting {
             .map(|(name, ends)| show(name, *ends))
             .collect();
         let next = page.last().filter(|_| page.len() == state.page);
-        Ok(grpc_reply(&ListOperationsResponse {
+        Ok(ok(&ListOperationsResponse {
             next_page_token: next.map(|last| last.name.clone()).unwrap_or_default(),
             operations: page,
             ..Default::default()

@@ -86,7 +86,7 @@ async fn a_poll_that_takes_too_long_is_given_up_and_made_again() {
         let (result, ()) = tokio::join!(operation.into_future(), async {
             let (_, unanswered) = server.asked().await;
             let (_, answer) = server.asked().await;
-            answer.send_response(crate::common::grpc_reply(&succeeded()));
+            answer.send_response(crate::common::ok(&succeeded()));
             drop(unanswered);
         });
         assert_eq!(result.expect("it succeeded"), active());
@@ -268,7 +268,7 @@ async fn polling_anew_when_something_changes_is_quick_again() {
                 } else {
                     with_metadata(&metadata)
                 };
-                answer.send_response(crate::common::grpc_reply(&message));
+                answer.send_response(crate::common::ok(&message));
             }
             gaps
         });

@@ -6,7 +6,7 @@ use apigateway_grpc::operation::Snapshot;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, Gateway};
 use futures_util::StreamExt as _;
 
-use crate::common::{NAME, grpc_reply};
+use crate::common::{NAME, ok};
 use crate::play::{
     API, WAYS, active, each_way, get, metadata, running, succeeded, talk, with_metadata,
 };
@@ -50,13 +50,9 @@ async fn a_slow_reader_holds_no_poll_up_and_sees_the_latest() {
             let mut metadata = metadata("create");
             metadata.status_message = number.to_string();
             let (_, answer) = server.asked().await;
-            answer.send_response(grpc_reply(&with_metadata(&metadata)));
+            answer.send_response(ok(&with_metadata(&metadata)));
         }
-        server
-            .asked()
-            .await
-            .1
-            .send_response(grpc_reply(&succeeded()));
+        server.asked().await.1.send_response(ok(&succeeded()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         let told: Vec<Snapshot> = watch.by_ref().collect().await;
         assert_eq!(told.len(), 1, "{told:?}");

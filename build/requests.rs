@@ -1,0 +1,279 @@
+//! What is said of the request messages: which method each is of, what its reply is, how its names must
+//! look, and what can be listed and updated.
+//!
+//! Only what differs from message to message is written here, as calls of macros; what they make of it
+//! stands in `src/request.rs`, `src/list.rs` and `src/mask.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor, MethodDescriptor};
+
+use super::{Configuration, Result, http_rules, operation};
+
+/// A request message, by its method.
+pub(super) struct Request {
+    /// Where the method stands in the table.
+    index: usize,
+    method: MethodDescriptor,
+    /// The resource names that its HTTP rule binds, by field path, and the forms that they may have.
+    names: BTreeMap<String, Vec<Vec<String>>>,
+    /// What follows the parent's name in a path: `apis`.
+    collection: String,
+    /// The full name of what the operation that it starts ends in.
+    result: Option<String>,
+}
+
+impl Request {
+    pub(super) fn read(
+        pool: &DescriptorPool,
+        configuration: &Configuration,
+        index: usize,
+        method: &MethodDescriptor,
+    ) -> Result<Self> {
+        let selector = method.full_name();
+        let named = match configuration.named_as(selector) {
+            None => method.clone(),
+            Some(other) => method
+                .parent_service()
+                .methods()
+                .find(|method| method.full_name() == other)
+                .ok_or_else(|| format!("{selector} is named as no method"))?,
+        };
+        let mut names = BTreeMap::<_, Vec<_>>::new();
+        let mut collection = String::new();
+        for rule in http_rules(pool, configuration, &named)? {
+            for variable in rule.template.split('{').skip(1) {
+                let (variable, rest) = variable.split_once('}').ok_or("a variable has no end")?;
+                let (path, form) = variable.split_once('=').unwrap_or((variable, "*"));
+                let form = form.split('/').map(str::to_owned).collect::<Vec<_>>();
+                if form.iter().any(|segment| segment == "**") {
+                    return Err(format!("{selector}: a name of any length").into());
+                }
+                names.entry(path.to_owned()).or_default().push(form);
+                rest.trim_start_matches('/').clone_into(&mut collection);
+            }
+        }
+        if names.is_empty() {
+            return Err(format!("{selector} has no resource").into());
+        }
+        // The table has both types; here the first counts.
+        let result = operation(pool, method)?;
+        let result = result.map(|types| types.split('"').nth(1).unwrap_or_default().to_owned());
+        Ok(Self {
+            index,
+            method: method.clone(),
+            names,
+            collection,
+            result,
+        })
+    }
+
+    /// The field of the id that a create is given.
+    fn id(&self) -> Option<String> {
+        let input = self.method.input();
+        let mut names = input.fields().map(|field| field.name().to_owned());
+        names.find(|name| self.method.name().starts_with("Create") && name.ends_with("_id"))
+    }
+
+    /// `get operation`, `list apis of`: what stands before the resource in an error.
+    fn doing(&self) -> String {
+        let words = snake(self.method.name()).replace('_', " ");
+        match words.split_once(' ') {
+            Some(("wait", what)) => format!("wait for {what}"),
+            Some(("list", _)) => format!("{words} of"),
+            _ if self.names.contains_key("resource") => format!("{words} of"),
+            _ => words,
+        }
+    }
+
+    /// The expression of the resource that the method acts on, as a `String`.
+    fn resource(&self) -> String {
+        let names = self.names.keys().next().map(|path| access(path));
+        let name = names.unwrap_or_default();
+        match self.id() {
+            Some(id) => format!(
+                "format!(\"{{}}/{}/{{}}\", {name}, it.{id})",
+                self.collection
+            ),
+            None => format!("{name}.to_owned()"),
+        }
+    }
+
+    /// What is checked before sending, as statements.
+    fn checks(&self) -> String {
+        let mut out = String::new();
+        for (path, forms) in &self.names {
+            let forms = forms.iter().map(|form| format!("&{form:?}"));
+            let forms = forms.collect::<Vec<_>>().join(", ");
+            let name = access(path);
+            out += &format!(" Forms::check(&Forms(&[{forms}]), {name})?;");
+        }
+        if let Some(id) = self.id() {
+            out += &format!(" resource::check_id({id:?}, &it.{id})?;");
+        }
+        if self.updated().is_some() {
+            let resource = self.result.as_deref().map(path).unwrap_or_default();
+            out += &format!(" mask::check::<{resource}>(it.update_mask.as_ref())?;");
+        }
+        out
+    }
+
+    /// The resource of an update with a mask.
+    fn updated(&self) -> Option<&str> {
+        let masked = self.method.name().starts_with("Update");
+        self.result.as_deref().filter(|_| masked)
+    }
+
+    /// The field of the items and the page's message, if the reply is a page.
+    fn page(&self) -> Option<(FieldDescriptor, MessageDescriptor)> {
+        let page = self.method.output();
+        page.get_field_by_name("next_page_token")?;
+        let is_item =
+            |field: &FieldDescriptor| field.is_list() && field.kind().as_message().is_some();
+        let items = page.fields().find(is_item)?;
+        Some((items, page))
+    }
+}
+
+/// The calls of `request!`, one a method.
+pub(super) fn requests(requests: &[Request]) -> Result<String> {
+    let mut out = String::new();
+    for request in requests {
+        let method = &request.method;
+        let client = match method.parent_service().name() {
+            "ApiGatewayService" => "service",
+            "Operations" => "operations",
+            "Locations" => "locations",
+            "IAMPolicy" => "iam_policy",
+            other => return Err(format!("no client of {other}").into()),
+        };
+        let reply = match &request.result {
+            Some(result) => format!("Operation<{}>", path(result)),
+            None => path(method.output().full_name()),
+        };
+        let how = if request.result.is_some() {
+            "starts"
+        } else {
+            "gives"
+        };
+        writeln!(out, "request! {{")?;
+        writeln!(
+            out,
+            "    {}, METHODS[{}], {:?},",
+            path(method.input().full_name()),
+            request.index,
+            request.doing()
+        )?;
+        let call = snake(method.name());
+        writeln!(out, "    {client}.{call} {how} {reply},")?;
+        writeln!(
+            out,
+            "    |it| resource {}; checks {{{} }}",
+            request.resource(),
+            request.checks()
+        )?;
+        writeln!(out, "}}")?;
+    }
+    Ok(out)
+}
+
+/// The calls of `list!` and `ordered!`, one a method whose replies are pages.
+pub(super) fn lists(requests: &[Request]) -> Result<String> {
+    let mut out = String::new();
+    for request in requests {
+        let Some((items, page)) = request.page() else {
+            continue;
+        };
+        let item = items.kind();
+        let item = item.as_message().ok_or("an item is no message")?;
+        let input = request.method.input();
+        let unreachable = ["unreachable", "unreachable_locations"];
+        let unreachable = unreachable
+            .into_iter()
+            .find(|name| page.get_field_by_name(name).is_some());
+        writeln!(
+            out,
+            "list! {{ {}: {} of {}, {} }}",
+            path(input.full_name()),
+            items.name(),
+            path(item.full_name()),
+            unreachable.unwrap_or_default()
+        )?;
+        if input.get_field_by_name("order_by").is_some() {
+            writeln!(out, "ordered! {{ {} }}", path(input.full_name()))?;
+        }
+    }
+    Ok(out)
+}
+
+/// The calls of `resource!`, one a resource that can be updated.
+pub(super) fn resources(pool: &DescriptorPool, requests: &[Request]) -> Result<String> {
+    let mut out = String::new();
+    for name in requests.iter().filter_map(Request::updated) {
+        let message = pool.get_message_by_name(name).ok_or("no such resource")?;
+        let mut written = Vec::new();
+        let (mut fields, mut maps) = (Vec::new(), Vec::new());
+        for field in message.fields() {
+            fields.push(field.name().to_owned());
+            if field.is_map() {
+                maps.push(field.name().to_owned());
+            }
+            if field.name() != "name" && !is_output_only(pool, &field)? {
+                written.push(field.name().to_owned());
+            }
+        }
+        writeln!(
+            out,
+            "resource! {{ {}, {:?}, fields {fields:?}, maps {maps:?}, written [{}] }}",
+            path(name),
+            message.name(),
+            written.join(", ")
+        )?;
+    }
+    Ok(out)
+}
+
+/// Whether the server alone sets the field.
+fn is_output_only(pool: &DescriptorPool, field: &FieldDescriptor) -> Result<bool> {
+    const OUTPUT_ONLY: i32 = 3;
+    let behaviours = pool
+        .get_extension_by_name("google.api.field_behavior")
+        .ok_or("no field_behavior")?;
+    let options = field.options();
+    let value = options.get_extension(&behaviours);
+    let values = value.as_list().unwrap_or_default();
+    Ok(values
+        .iter()
+        .any(|value| value.as_enum_number() == Some(OUTPUT_ONLY)))
+}
+
+/// The Rust path of a generated message.
+fn path(name: &str) -> String {
+    match name {
+        "google.protobuf.Empty" => "()".to_owned(),
+        name => format!("crate::proto::{}", name.replace('.', "::")),
+    }
+}
+
+/// The expression that reads a field of a request, `gateway.name`, as text.
+fn access(path: &str) -> String {
+    match path.split_once('.') {
+        None => format!("it.{path}.as_str()"),
+        Some((message, field)) => {
+            format!("it.{message}.as_ref().map_or(\"\", |it| it.{field}.as_str())")
+        }
+    }
+}
+
+/// `GetIamPolicy` as its function is called, `get_iam_policy`.
+fn snake(name: &str) -> String {
+    let mut out = String::new();
+    for char in name.chars() {
+        if char.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.extend(char.to_lowercase());
+    }
+    out
+}

@@ -1,0 +1,265 @@
+//! Lists: page by page, item by item, and what a server may do on the way.
+
+use std::sync::Arc;
+
+use crate::common::{Server, ok, talk};
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{
+    Api, ListApisRequest, ListApisResponse,
+};
+use apigateway_grpc::proto::google::longrunning::{ListOperationsRequest, ListOperationsResponse};
+use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::{ApiGateway, Error};
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use prost::Message;
+use tonic::Status;
+
+const PARENT: &str = "projects/p/locations/global";
+
+/// The message of a request.
+async fn message<M: Message + Default>(rpc: Rpc) -> M {
+    let body = rpc.into_body().collect().await.expect("it is whole");
+    M::decode(&body.to_bytes()[5..]).expect("the message of the method")
+}
+
+fn api(id: &str) -> Api {
+    Api {
+        name: format!("{PARENT}/apis/{id}"),
+        ..Api::default()
+    }
+}
+
+fn page(ids: &[&str], next: &str, unreachable: &[&str]) -> ListApisResponse {
+    ListApisResponse {
+        apis: ids.iter().map(|id| api(id)).collect(),
+        next_page_token: next.to_owned(),
+        unreachable_locations: unreachable.iter().map(|it| (*it).to_owned()).collect(),
+    }
+}
+
+/// Answers one request with a page, and gives the request.
+async fn answer(server: &mut Server, page: ListApisResponse) -> ListApisRequest {
+    let (rpc, answer) = server.asked().await;
+    answer.send_response(ok(&page));
+    message(rpc).await
+}
+
+/// Answers as many requests as there are pages, and gives the tokens that were asked for.
+async fn answer_all(server: &mut Server, pages: Vec<ListApisResponse>) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for page in pages {
+        tokens.push(answer(server, page).await.page_token);
+    }
+    tokens
+}
+
+/// The ids of the items, and what ended them if it was an error.
+async fn read(client: &ApiGateway) -> (Vec<String>, Option<Error>, Vec<String>) {
+    let mut items = client.list_apis(PARENT).items();
+    let (mut ids, mut ended) = (Vec::new(), None);
+    while let Some(item) = items.next().await {
+        match item {
+            Ok(api) => ids.push(api.name.rsplit('/').next().expect("an id").to_owned()),
+            Err(error) => assert!(ended.replace(error).is_none(), "an error is the last"),
+        }
+    }
+    assert!(items.next().await.is_none(), "the end is the end");
+    (ids, ended, items.unreachable().to_vec())
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_come_from_all_pages_and_an_empty_page_with_a_token_is_passed_over() {
+    let (client, mut server) = talk(|it| it);
+    let pages = vec![
+        page(&[], "t1", &[]),
+        page(&["a", "b"], "t2", &[]),
+        page(&[], "t3", &[]),
+        page(&["c"], "", &[]),
+    ];
+    let (read, asked) = tokio::join!(read(&client), answer_all(&mut server, pages));
+    assert_eq!(read.0, ["a", "b", "c"]);
+    assert!(read.1.is_none());
+    assert_eq!(asked, ["", "t1", "t2", "t3"]);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_given_twice_ends_the_list_in_an_error_that_names_it() {
+    let (client, mut server) = talk(|it| it);
+    let pages = vec![
+        page(&["a"], "t1", &[]),
+        page(&["b"], "t2", &[]),
+        page(&["c"], "t1", &[]),
+    ];
+    let (read, asked) = tokio::join!(read(&client), answer_all(&mut server, pages));
+    assert_eq!(read.0, ["a", "b", "c"], "what came is given");
+    let error = read.1.expect("it would never end");
+    let expected = format!("list apis of {PARENT}: the server gave the page token `t1` twice");
+    assert_eq!(error.to_string(), expected);
+    assert!(error.is_protocol() && !error.is_unsent());
+    assert_eq!(asked, ["", "t1", "t2"]);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_negative_size_is_refused_and_never_sent() {
+    let (client, server) = talk(|it| it);
+    let list = client.list_apis(PARENT).page_size(-1);
+    let expected = format!("list apis of {PARENT}: page_size -1 is negative");
+    let error = list.page("").await.expect_err("negative");
+    assert_eq!(error.to_string(), expected);
+    assert!(error.is_argument() && error.is_unsent());
+    let mut items = list.items();
+    let error = items.next().await.expect("an error").expect_err("negative");
+    assert_eq!(error.to_string(), expected);
+    drop(items);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn filter_order_and_size_are_the_same_for_all_pages() {
+    let (client, mut server) = talk(|it| it);
+    let list = client.list_apis(PARENT);
+    let list = list.filter("state = ACTIVE").order_by("name desc");
+    let mut items = list.page_size(7).items();
+    let answers = async {
+        let first = answer(&mut server, page(&["a"], "t", &[])).await;
+        (first, answer(&mut server, page(&["b"], "", &[])).await)
+    };
+    let reads = async { while items.next().await.is_some() {} };
+    let ((first, second), ()) = tokio::join!(answers, reads);
+    let expected = ListApisRequest {
+        parent: PARENT.into(),
+        page_size: 7,
+        page_token: String::new(),
+        filter: "state = ACTIVE".into(),
+        order_by: "name desc".into(),
+    };
+    assert_eq!(first, expected);
+    let page_token = "t".to_owned();
+    let expected = ListApisRequest {
+        page_token,
+        ..expected
+    };
+    assert_eq!(second, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_unreachable_is_told_at_the_end_each_once() {
+    let (client, mut server) = talk(|it| it);
+    let pages = vec![
+        page(&["a"], "t1", &["here", "there"]),
+        page(&["b"], "", &["there", "elsewhere"]),
+    ];
+    let (read, _) = tokio::join!(read(&client), answer_all(&mut server, pages));
+    assert_eq!(read.2, ["here", "there", "elsewhere"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_page_is_fetched_ahead_and_no_more() {
+    let (client, mut server) = talk(|it| it);
+    let mut items = client.list_apis(PARENT).items();
+    assert!(server.asked().now_or_never().is_none(), "nobody wants one");
+    let first = answer(&mut server, page(&["a", "b"], "t1", &[]));
+    let (item, _) = tokio::join!(items.next(), first);
+    assert_eq!(item.expect("one").expect("read"), api("a"));
+    let ahead = answer(&mut server, page(&["c", "d"], "t2", &[])).await;
+    assert_eq!(ahead.page_token, "t1", "asked for with the first item");
+    assert_eq!(items.next().await.expect("one").expect("read"), api("b"));
+    assert!(server.asked().now_or_never().is_none(), "two pages ahead");
+    assert_eq!(items.next().await.expect("one").expect("read"), api("c"));
+    let ahead = answer(&mut server, page(&[], "", &[])).await;
+    assert_eq!(ahead.page_token, "t2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_comes_after_the_items_before_it_and_ends_the_list() {
+    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let answers = async {
+        answer(&mut server, page(&["a", "b"], "t1", &[])).await;
+        let (_, answer) = server.asked().await;
+        answer.send_error(Status::permission_denied("not this page"));
+    };
+    let (read, ()) = tokio::join!(read(&client), answers);
+    assert_eq!(read.0, ["a", "b"]);
+    let error = read.1.expect("it failed").to_string();
+    let expected = format!("list apis of {PARENT}: permission denied: not this page");
+    assert_eq!(error, expected);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_given_up_loses_no_item() {
+    let (client, mut server) = talk(|it| it);
+    let mut items = client.list_apis(PARENT).items();
+    assert!(items.next().now_or_never().is_none());
+    let (rpc, answer) = server.asked().await;
+    assert!(items.next().now_or_never().is_none());
+    answer.send_response(ok(&page(&["a"], "", &[])));
+    assert_eq!(items.next().await.expect("one").expect("read"), api("a"));
+    assert!(items.next().await.is_none());
+    drop((rpc, items));
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_stream_leaves_nothing_running() {
+    let running = Arc::new(());
+    let held = Arc::clone(&running);
+    let transport = tower::service_fn(move |rpc: Rpc| {
+        let held = Arc::clone(&held);
+        async move {
+            let request = message::<ListApisRequest>(rpc).await;
+            if request.page_token.is_empty() {
+                return Ok::<Reply, Status>(ok(&page(&["a"], "t1", &[])));
+            }
+            std::future::pending::<()>().await;
+            drop(held);
+            Err(Status::aborted("never"))
+        }
+    });
+    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = client.build().expect("the settings are valid");
+    let mut items = client.list_apis(PARENT).items();
+    assert_eq!(items.next().await.expect("one").expect("read"), api("a"));
+    assert!(items.next().now_or_never().is_none());
+    assert_eq!(
+        Arc::strong_count(&running),
+        3,
+        "the page ahead is under way"
+    );
+    drop(items);
+    tokio::task::yield_now().await;
+    assert_eq!(Arc::strong_count(&running), 2);
+    assert_eq!(
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks(),
+        0
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_are_listed_by_the_name_of_their_parent_alone() {
+    let (client, mut server) = talk(|it| it);
+    let refused = client.list_operations(format!("{PARENT}/operations"));
+    let error = refused.page("").await.expect_err("the name of no location");
+    assert!(error.is_invalid_name(), "{error}");
+    let list = client.list_operations("projects/p/locations/-");
+    let answers = async {
+        let (rpc, answer) = server.asked().await;
+        answer.send_response(ok(&ListOperationsResponse {
+            next_page_token: "next".into(),
+            unreachable: vec!["there".into()],
+            ..ListOperationsResponse::default()
+        }));
+        message::<ListOperationsRequest>(rpc).await
+    };
+    let (page, request) = tokio::join!(list.page("this"), answers);
+    let page = page.expect("answered");
+    assert_eq!(page.next_page_token.as_deref(), Some("next"));
+    assert_eq!(page.unreachable, ["there"]);
+    assert_eq!(request.name, "projects/p/locations/-");
+    assert_eq!(request.page_token, "this");
+}

@@ -1,0 +1,9 @@
+//! What can be called: every method by its short form and by its request, lists, masks and typed names.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod list;
+mod mask;
+#[cfg(feature = "rest")]
+mod methods;
+mod names;

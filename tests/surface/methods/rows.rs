@@ -1,0 +1,64 @@
+//! A row a method: how it is called, and how it arrives.
+
+use std::pin::Pin;
+
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::request::Request;
+use apigateway_grpc::{ApiGateway, Error};
+
+use super::{mixins, service};
+
+/// What stands in every reply that has anything in it.
+pub(crate) const MARK: &str = "projects/p/locations/l/operations/mark";
+
+type Called<T> = Pin<Box<dyn Future<Output = Result<T, Error>>>>;
+type Call<T> = Box<dyn Fn(ApiGateway) -> Called<T>>;
+type Check = Box<dyn Fn(&[u8]) -> bool>;
+
+pub(crate) struct Row {
+    pub(crate) method: &'static Method,
+    /// The full name of the request message.
+    pub(crate) input: String,
+    /// Verb and target over REST.
+    pub(crate) line: Option<&'static str>,
+    pub(crate) routing: &'static str,
+    /// Whether these bytes are the request.
+    pub(crate) is_request: Check,
+    /// The call in its short form, which gives the mark of its reply.
+    pub(crate) short: Call<String>,
+    pub(crate) send: Call<()>,
+}
+
+pub(crate) fn row<R, F>(
+    request: R,
+    line: &'static str,
+    routing: &'static str,
+    short: impl Fn(ApiGateway) -> F + 'static,
+) -> Row
+where
+    R: Request + PartialEq,
+    F: Future<Output = Result<String, Error>> + 'static,
+{
+    let sent = request.clone();
+    Row {
+        method: R::METHOD,
+        input: R::full_name(),
+        line: Some(line).filter(|line| !line.is_empty()),
+        routing,
+        is_request: Box::new(move |bytes| R::decode(bytes).is_ok_and(|it| it == request)),
+        short: Box::new(move |client| Box::pin(short(client))),
+        send: Box::new(move |client| {
+            let request = sent.clone();
+            Box::pin(async move { client.send(request).await.map(drop) })
+        }),
+    }
+}
+
+pub(crate) const L: &str = "projects/p/locations/l";
+pub(crate) const API: &str = "projects/p/locations/l/apis/a";
+
+pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = service::rows();
+    rows.extend(mixins::rows());
+    rows
+}
