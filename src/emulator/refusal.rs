@@ -43,3 +43,14 @@ pub(super) fn invalid(field: &str, why: &str) -> Status {
     details.add_bad_request_violation(field, why);
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {why}"), details)
 }
+
+pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {
+    let text = format!("{kind} \"{name}\" {why}");
+    about_resource(
+        Code::FailedPrecondition,
+        "RESOURCE_IN_USE",
+        kind,
+        name,
+        text,
+    )
+}
