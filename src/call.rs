@@ -83,19 +83,11 @@ pub(crate) struct Renewed;
 
 /// Marks a request that came as HTTP/JSON.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(feature = "rest"),
-    expect(dead_code, reason = "the transcoder sets it")
-)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
 
 /// Marks a reply that goes to an HTTP/JSON client as it is.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(feature = "emulator"),
-    expect(dead_code, reason = "the emulator sets it")
-)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Verbatim;
 

@@ -38,7 +38,7 @@ pub struct ReceivedCall {
 pub enum Via {
     /// As gRPC.
     Grpc,
-    /// As HTTP/JSON, through a [`TranscodeLayer`](crate::transcode::TranscodeLayer).
+    /// As HTTP/JSON, through the transcoder.
     Rest,
 }
 

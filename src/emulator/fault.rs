@@ -146,7 +146,7 @@ impl On {
     }
 
     /// It is answered with this message, of whatever type, and not processed.
-    pub fn respond<M: Message>(self, message: M) -> Fault {
+    pub fn respond<M: Message>(self, message: &M) -> Fault {
         self.set(Action::Respond(message.encode_to_vec().into()))
     }
 

@@ -133,7 +133,7 @@ impl Emulator {
     /// let busy = emulator.on(Method::GET_OPERATION).fail(Status::unavailable("busy"));
     /// let name = "projects/p/locations/global/operations/o";
     /// let answer = Operation { name: name.into(), ..Default::default() };
-    /// let given = emulator.on(Method::GET_OPERATION).named(name).respond(answer.clone());
+    /// let given = emulator.on(Method::GET_OPERATION).named(name).respond(&answer);
     ///
     /// assert_eq!(client.get_operation(name).await?, answer);
     /// assert_eq!((busy.used(), given.used()), (1, 1));

@@ -223,13 +223,13 @@ async fn any_message_can_be_the_answer() {
         ..Default::default()
     });
     let faults = answers
-        .clone()
+        .each_ref()
         .map(|answer| emulator.on(Method::GET_OPERATION).respond(answer));
     for answer in answers {
         assert_eq!(client.get_operation(NONE).await.expect("an answer"), answer);
     }
     drop(faults);
-    let fault = emulator.on(Method::GET_API).respond(Api::default());
+    let fault = emulator.on(Method::GET_API).respond(&Api::default());
     assert_eq!(get(&client, API).await.expect("an answer"), Api::default());
     drop(fault);
 }

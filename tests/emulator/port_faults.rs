@@ -135,7 +135,7 @@ async fn a_message_is_the_answer_and_a_delay_delays_over_both() {
         let _delayed = emulator
             .on(Method::GET_API)
             .delay(Duration::from_millis(50));
-        let _given = emulator.on(Method::GET_API).respond(answer.clone());
+        let _given = emulator.on(Method::GET_API).respond(&answer);
         let began = std::time::Instant::now();
         assert_eq!(
             get(&client, API).await.expect_err("none").code(),
