@@ -107,6 +107,16 @@ impl Call {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Renewed;
 
+/// Marks a request that came as HTTP/JSON.
+#[derive(Clone, Copy, Debug)]
+#[cfg(any(feature = "rest", feature = "emulator"))]
+pub(crate) struct Transcoded;
+
+/// Marks a reply that goes to an HTTP/JSON client as it is.
+#[derive(Clone, Copy, Debug)]
+#[cfg(any(feature = "rest", feature = "emulator"))]
+pub(crate) struct Verbatim;
+
 /// The whole body of a unary request, which a generated client has ready at once.
 ///
 /// # Errors

@@ -7,10 +7,13 @@
 //! ```
 //! use apigateway_grpc::contract::Method;
 //!
-//! let get = Method::find("/google.longrunning.Operations/GetOperation").expect("in the table");
+//! let get = Method::GET_OPERATION;
+//! assert_eq!(Method::find("/google.longrunning.Operations/GetOperation"), Some(get));
 //! assert_eq!(get.http[0].template, "/v1/{name=projects/*/locations/*/operations/*}");
 //! assert!(get.idempotent);
 //! ```
+
+mod methods;
 
 use std::time::Duration;
 

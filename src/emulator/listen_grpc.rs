@@ -1,12 +1,16 @@
 //! gRPC alone, as without the feature `rest` there is no transcoding.
 
+use std::io;
+
+use futures_util::Stream;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Error, Server};
+
+use super::socket::Socket;
 
 pub(super) async fn serve(
     routes: Routes,
-    incoming: TcpIncoming,
+    incoming: impl Stream<Item = io::Result<Socket>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     Server::builder()

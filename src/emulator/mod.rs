@@ -1,9 +1,12 @@
 //! An API Gateway in memory: the real generated server traits, in process or on a port.
 //!
-//! So far it has apis (create, get, list, delete) and their operations (get, list, wait, cancel,
-//! delete), over gRPC and, on a port and with the feature `rest`, over HTTP/JSON. What it does not have
-//! answers UNIMPLEMENTED. An operation runs for a set time by
-//! `tokio::time`, so that a test on a paused clock is deterministic.
+//! It has all 25 methods: apis, their configs and gateways with what depends on what, operations, locations
+//! and policies, over gRPC and, on a port and with the feature `rest`, over HTTP/JSON. An operation runs for a
+//! set time by `tokio::time`, so that a test on a paused clock is deterministic. What goes wrong is said by
+//! [`Emulator::on`], and what was called is told by [`Emulator::calls`].
+//!
+//! It checks names, states, masks and etags as the service does, but no credentials and no permissions, and it
+//! does not read what is in OpenAPI documents. Filters are comparisons of fields joined by `AND`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -25,13 +28,28 @@
 //! # }
 //! ```
 
-mod apis;
+mod calls;
+mod door;
 mod fault;
+mod filter;
 #[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
 mod listen;
+mod listing;
+mod locations;
+mod mask;
 mod operations;
+mod place;
+mod plan;
+mod policies;
+mod refusal;
+mod resource;
+mod running;
 mod server;
+mod service;
+mod socket;
 mod state;
+mod table;
+mod verbs;
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -39,12 +57,19 @@ use std::time::Duration;
 
 use tonic::service::Routes;
 
+use crate::contract::Method;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_server::ApiGatewayServiceServer;
+use crate::proto::google::cloud::location::locations_server::LocationsServer;
+use crate::proto::google::iam::v1::iam_policy_server::IamPolicyServer;
 use crate::proto::google::longrunning::operations_server::OperationsServer;
 
+pub use calls::{ReceivedCall, Via};
+pub use fault::{Fault, On};
+pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
-use state::State;
+use door::Door;
+use state::{State, Times};
 
 /// An API Gateway in memory. Its clones are the same one.
 #[derive(Clone, Debug)]
@@ -56,7 +81,7 @@ pub struct Emulator {
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing is set up before `build`"]
 pub struct EmulatorBuilder {
-    operation_time: Duration,
+    times: Times,
 }
 
 impl Emulator {
@@ -68,8 +93,11 @@ impl Emulator {
     /// The emulator as a tower service, for calls without a socket.
     #[must_use]
     pub fn service(&self) -> Routes {
-        Routes::new(ApiGatewayServiceServer::new(self.clone()))
-            .add_service(OperationsServer::new(self.clone()))
+        let door = &self.state;
+        Routes::new(Door::new(door, ApiGatewayServiceServer::new(self.clone())))
+            .add_service(Door::new(door, OperationsServer::new(self.clone())))
+            .add_service(Door::new(door, LocationsServer::new(self.clone())))
+            .add_service(Door::new(door, IamPolicyServer::new(self.clone())))
     }
 
     /// Serves on a port, gRPC and (feature `rest`) HTTP/JSON, over HTTP/1.1 and HTTP/2; port 0 picks one.
@@ -84,12 +112,76 @@ impl Emulator {
     pub async fn start(&self, address: impl ToSocketAddrs) -> std::io::Result<Server> {
         Server::start(self.service(), address).await
     }
+
+    /// Begins to say what is to happen to calls of a method, over whatever transport they come.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::contract::Method;
+    /// use apigateway_grpc::emulator::Emulator;
+    /// use apigateway_grpc::proto::google::longrunning::Operation;
+    /// use apigateway_grpc::tonic::Status;
+    ///
+    /// let emulator = Emulator::builder().build();
+    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    ///
+    /// // The first call fails and is tried again; the second is answered with a message of ours.
+    /// let busy = emulator.on(Method::GET_OPERATION).fail(Status::unavailable("busy"));
+    /// let name = "projects/p/locations/global/operations/o";
+    /// let answer = Operation { name: name.into(), ..Default::default() };
+    /// let given = emulator.on(Method::GET_OPERATION).named(name).respond(&answer);
+    ///
+    /// assert_eq!(client.get_operation(name).await?, answer);
+    /// assert_eq!((busy.used(), given.used()), (1, 1));
+    /// assert_eq!(emulator.count(Method::GET_OPERATION), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on(&self, method: &'static Method) -> On {
+        On::new(&self.state, method)
+    }
+
+    /// The faults that have not happened as often as they should have, in words.
+    #[must_use]
+    pub fn unused(&self) -> Vec<String> {
+        self.state.faults.unused()
+    }
+
+    /// The calls received so far, in the order in which they came, at most the last thousand. A REST request
+    /// that is no call of a method is not among them.
+    #[must_use]
+    pub fn calls(&self) -> Vec<ReceivedCall> {
+        self.state.calls.last()
+    }
+
+    /// How many calls of a method were received, however long ago.
+    #[must_use]
+    pub fn count(&self, method: &'static Method) -> u64 {
+        self.state.calls.count(method)
+    }
+
+    /// Forgets all resources, operations, faults and calls.
+    pub fn reset(&self) {
+        self.state.clear();
+        self.state.faults.clear();
+        self.state.calls.clear();
+    }
 }
 
 impl EmulatorBuilder {
     /// How long an operation runs, zero by default: it is done with the first look at it.
     pub fn operation_time(mut self, time: Duration) -> Self {
-        self.operation_time = time;
+        self.times.usual = time;
+        self
+    }
+
+    /// How long the operations of one method run, if not as long as all others.
+    pub fn operation_time_of(mut self, method: &'static Method, time: Duration) -> Self {
+        self.times.by_method.insert(method.path, time);
         self
     }
 
@@ -97,7 +189,7 @@ impl EmulatorBuilder {
     #[must_use]
     pub fn build(self) -> Emulator {
         Emulator {
-            state: Arc::new(State::new(self.operation_time)),
+            state: Arc::new(State::new(self.times)),
         }
     }
 }

@@ -5,28 +5,34 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::apis::page_size;
-use super::state::page;
-use super::{Emulator, fault};
+use super::door::Given;
+use super::filter::Filter;
+use super::listing::page_size;
+use super::place::Place;
+use super::service::open;
+use super::table::{Collection, page};
+use super::{Emulator, refusal};
 use crate::proto::google::longrunning::operations_server::Operations;
 use crate::proto::google::longrunning::{
     CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
     ListOperationsResponse, Operation, WaitOperationRequest,
 };
 
-const OPERATION: &str = "Operation";
+pub(super) const OPERATION: &str = "Operation";
 
 /// The longest that a wait lasts, whatever was asked for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Emulator {
     /// The operation, and when it ends.
-    fn look(&self, name: &str) -> Result<(Operation, Instant), Status> {
+    fn look(&self, name: &str, given: &Given) -> Result<(Operation, Instant), Status> {
         let tables = self.state.now();
         let running = tables
-            .operation(name)
-            .ok_or_else(|| fault::not_found(OPERATION, name))?;
-        Ok((running.operation(name), running.ends))
+            .operations
+            .get(name)
+            .ok_or_else(|| refusal::not_found(OPERATION, name))?;
+        let operation = running.operation(name, tables.clock, given.is_stale());
+        Ok((operation, running.ends))
     }
 }
 
@@ -36,7 +42,8 @@ impl Operations for Emulator {
         &self,
         request: Request<GetOperationRequest>,
     ) -> Result<Response<Operation>, Status> {
-        let (operation, _) = self.look(&request.into_inner().name)?;
+        let (given, request) = open(request);
+        let (operation, _) = self.look(&request.name, &given)?;
         Ok(Response::new(operation))
     }
 
@@ -44,22 +51,26 @@ impl Operations for Emulator {
         &self,
         request: Request<ListOperationsRequest>,
     ) -> Result<Response<ListOperationsResponse>, Status> {
-        let request = request.into_inner();
-        if !request.filter.is_empty() {
-            return Err(Status::unimplemented(
-                "the emulator does not filter operations yet",
-            ));
-        }
+        let (given, request) = open(request);
+        Place::of(&request.name, true)?;
+        let filter = Filter::read(&request.filter, |field| matches!(field, "done" | "name"))?;
         let size = page_size(request.page_size)?;
-        let prefix = format!("{}/operations/", request.name);
+        let collection = Collection::new(&request.name, "operations");
         let tables = self.state.now();
-        let (operations, next_page_token) = page(
-            &tables.operations,
-            &prefix,
-            &request.page_token,
-            size,
-            |name, running| (!running.forgotten).then(|| running.operation(name)),
-        );
+        let later = collection.after(&tables.operations.rows, &request.page_token);
+        let shown = later.filter(|(name, running)| {
+            let done = running.result.is_some() && !given.is_stale();
+            let text = |field: &str| match field {
+                "done" => done.to_string(),
+                _ => (*name).clone(),
+            };
+            !running.forgotten && filter.holds(text)
+        });
+        let shown = shown.map(|(name, running)| {
+            let operation = running.operation(name, tables.clock, given.is_stale());
+            (name.clone(), operation)
+        });
+        let (operations, next_page_token) = page(shown, size);
         Ok(Response::new(ListOperationsResponse {
             operations,
             next_page_token,
@@ -71,14 +82,21 @@ impl Operations for Emulator {
         &self,
         request: Request<WaitOperationRequest>,
     ) -> Result<Response<Operation>, Status> {
-        let WaitOperationRequest { name, timeout } = request.into_inner();
+        let (given, WaitOperationRequest { name, timeout }) = open(request);
         let asked = timeout
             .and_then(|timeout| Duration::try_from(timeout).ok())
             .unwrap_or(LONGEST_WAIT);
-        let (_, ends) = self.look(&name)?;
-        tokio::time::sleep_until(ends.min(Instant::now() + asked.min(LONGEST_WAIT))).await;
-        let (operation, _) = self.look(&name)?;
-        Ok(Response::new(operation))
+        let until = Instant::now() + asked.min(LONGEST_WAIT);
+        loop {
+            // Listened for before the look, so that no end falls between the two.
+            let sooner = self.state.sooner.notified();
+            let (operation, ends) = self.look(&name, &given)?;
+            if operation.done || Instant::now() >= until {
+                return Ok(Response::new(operation));
+            }
+            // However it ends, the next look tells what is.
+            tokio::time::timeout_at(ends.min(until), sooner).await.ok();
+        }
     }
 
     async fn cancel_operation(
@@ -87,10 +105,10 @@ impl Operations for Emulator {
     ) -> Result<Response<()>, Status> {
         let name = request.into_inner().name;
         let mut tables = self.state.now();
-        if tables.operation(&name).is_none() {
-            return Err(fault::not_found(OPERATION, &name));
+        if tables.operations.get(&name).is_none() {
+            return Err(refusal::not_found(OPERATION, &name));
         }
-        self.state.cancel(&mut tables, &name);
+        self.state.cancel(&mut tables, &name)?;
         Ok(Response::new(()))
     }
 
@@ -100,13 +118,10 @@ impl Operations for Emulator {
     ) -> Result<Response<()>, Status> {
         let name = request.into_inner().name;
         let mut tables = self.state.now();
-        let running = tables
-            .operations
-            .get_mut(&name)
-            .filter(|running| !running.forgotten);
-        running
-            .ok_or_else(|| fault::not_found(OPERATION, &name))?
-            .forgotten = true;
+        if tables.operations.get(&name).is_none() {
+            return Err(refusal::not_found(OPERATION, &name));
+        }
+        tables.operations.forget(&name);
         Ok(Response::new(()))
     }
 }

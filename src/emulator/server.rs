@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -10,6 +11,7 @@ use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
 use super::listen::serve;
+use super::socket::Socket;
 
 /// A running emulator. Dropping it ends it at once; [`stop`](Self::stop) lets calls under way end.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ impl Server {
         let address = listener.local_addr()?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let (stop, stopped) = oneshot::channel::<()>();
+        let incoming = incoming.map(|stream| stream.map(Socket::new));
         let serving = serve(routes, incoming, async {
             // A sender that is gone is as good as one that spoke.
             stopped.await.ok();

@@ -1,215 +1,203 @@
-//! What the emulator holds: apis, and the operations on them.
+//! What the emulator holds: resources of three kinds, and the operations on them.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use prost_types::{Any, Timestamp};
+use prost_types::Timestamp;
+use tokio::sync::Notify;
 use tokio::time::Instant;
-use tonic::Code;
-use tonic_types::pb;
+use tonic::Status;
 
-use crate::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
+use super::calls::Calls;
+use super::fault::Faults;
+use super::plan::{Cancelling, OperationPlan};
+use super::resource::Resource;
+use super::running::{Clock, Due, Operations, Verb, Work};
+use super::table::Table;
+use super::verbs;
+use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+use crate::proto::google::iam::v1::Policy;
 use crate::proto::google::longrunning::{Operation, operation};
 
 /// All state, behind one lock. What an operation does at its end is done by whoever looks next.
 #[derive(Debug)]
 pub(super) struct State {
-    operation_time: Duration,
-    began: (Instant, SystemTime),
+    times: Times,
+    pub(super) faults: Faults,
+    pub(super) calls: Calls,
+    /// Told when an operation ends before its time.
+    pub(super) sooner: Notify,
     tables: Mutex<Tables>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Tables {
-    /// By name.
-    pub(super) apis: BTreeMap<String, Api>,
-    /// By name.
-    pub(super) operations: BTreeMap<String, Running>,
-    started: u64,
+/// How long operations run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Times {
+    pub(super) usual: Duration,
+    /// By the path of the method.
+    pub(super) by_method: BTreeMap<&'static str, Duration>,
 }
 
-/// An operation, running or done.
 #[derive(Debug)]
-pub(super) struct Running {
-    pub(super) ends: Instant,
-    metadata: OperationMetadata,
-    pub(super) result: Option<operation::Result>,
-    /// Deleted by a client, which stops nothing: it is no longer shown, and ends on its own.
-    pub(super) forgotten: bool,
-}
-
-/// One page of a table, with the token of the next: the last name that was shown.
-pub(super) fn page<V, T>(
-    table: &BTreeMap<String, V>,
-    prefix: &str,
-    token: &str,
-    size: usize,
-    show: impl Fn(&str, &V) -> Option<T>,
-) -> (Vec<T>, String) {
-    let after = Bound::Excluded(prefix.max(token));
-    let later = table.range::<str, _>((after, Bound::Unbounded));
-    let named = later.take_while(|(name, _)| name.starts_with(prefix));
-    let mut shown = named
-        .filter_map(|(name, value)| Some((name, show(name, value)?)))
-        .peekable();
-    let mut items = Vec::new();
-    let mut last = "";
-    while items.len() < size
-        && let Some((name, item)) = shown.next()
-    {
-        items.push(item);
-        last = name;
-    }
-    let token = shown.peek().map_or("", |_| last).to_owned();
-    (items, token)
+pub(super) struct Tables {
+    pub(super) clock: Clock,
+    pub(super) apis: Table<Api>,
+    pub(super) configs: Table<ApiConfig>,
+    pub(super) gateways: Table<Gateway>,
+    /// By the name of the resource.
+    pub(super) policies: BTreeMap<String, Policy>,
+    /// How many policies have been set.
+    pub(super) revision: u64,
+    pub(super) operations: Operations,
 }
 
 impl State {
-    pub(super) fn new(operation_time: Duration) -> Self {
-        let began = (Instant::now(), SystemTime::now());
+    pub(super) fn new(times: Times) -> Self {
+        let clock = Clock::start();
         Self {
-            operation_time,
-            began,
-            tables: Mutex::default(),
+            times,
+            faults: Faults::default(),
+            calls: Calls::new(clock.began),
+            sooner: Notify::new(),
+            tables: Mutex::new(Tables::new(clock)),
         }
     }
 
     /// The tables as they are now.
     pub(super) fn now(&self) -> MutexGuard<'_, Tables> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.settle(Instant::now(), |instant| self.time(instant));
+        tables.settle(Instant::now());
         tables
     }
 
-    /// Starts an operation and gives its name.
-    pub(super) fn start(&self, tables: &mut Tables, verb: &str, target: &str) -> Operation {
-        tables.started += 1;
-        let location = target.split('/').take(4).collect::<Vec<_>>().join("/");
-        let name = format!("{location}/operations/operation-{:08x}", tables.started);
-        let now = Instant::now();
-        let metadata = OperationMetadata {
-            create_time: Some(self.time(now)),
-            target: target.to_owned(),
-            verb: verb.to_owned(),
-            api_version: "v1".to_owned(),
-            ..Default::default()
-        };
-        let running = Running {
-            ends: now + self.operation_time,
-            metadata,
-            result: None,
-            forgotten: false,
-        };
-        let operation = running.operation(&name);
-        tables.operations.insert(name, running);
-        operation
+    /// Forgets all resources and operations.
+    pub(super) fn clear(&self) {
+        let mut tables = self.now();
+        *tables = Tables::new(tables.clock);
     }
 
-    /// Ends a running operation as cancelled.
-    pub(super) fn cancel(&self, tables: &mut Tables, name: &str) {
-        let now = Instant::now();
-        let end = self.time(now);
-        let Some(running) = tables
-            .operations
-            .get_mut(name)
-            .filter(|running| running.result.is_none())
-        else {
-            return;
+    /// Starts the operation of a method.
+    pub(super) fn start<R: Resource>(
+        &self,
+        tables: &mut Tables,
+        verb: Verb,
+        target: &str,
+        plan: Option<&OperationPlan>,
+    ) -> Operation {
+        let mut plan = plan.cloned().unwrap_or_default();
+        let path = R::method(verb).path;
+        let usual = self.times.by_method.get(path).unwrap_or(&self.times.usual);
+        plan.takes.get_or_insert(*usual);
+        let work = Work {
+            verb,
+            half: R::HALF.filter(|_| verb == Verb::Create),
+            end: verbs::end::<R>,
         };
-        running.metadata.requested_cancellation = true;
-        let status = pb::Status {
-            code: Code::Cancelled as i32,
-            message: "the operation was cancelled".to_owned(),
-            details: Vec::new(),
-        };
-        running.end(now, end, operation::Result::Error(status));
-        let (verb, target) = (
-            running.metadata.verb.clone(),
-            running.metadata.target.clone(),
-        );
-        match verb.as_str() {
-            "create" => drop(tables.apis.remove(&target)),
-            _ => tables.set_state(&target, api::State::Active, end),
+        let mut holds = vec![target.to_owned()];
+        if verb == Verb::Create {
+            holds.extend(R::creation_hold(target));
         }
+        let name = tables.operations.start(work, target, holds, plan);
+        tables.operation(&name, false).unwrap_or_default()
     }
 
-    /// An instant as the wall clock has it: the clock of a test may be paused.
-    pub(super) fn time(&self, instant: Instant) -> Timestamp {
-        let (began, wall) = self.began;
-        (wall + instant.saturating_duration_since(began)).into()
+    /// Asks for the end of a running operation.
+    pub(super) fn cancel(&self, tables: &mut Tables, name: &str) -> Result<(), Status> {
+        let now = Instant::now();
+        let running = tables.operations.rows.get_mut(name);
+        let Some(running) = running.filter(|running| running.result.is_none()) else {
+            return Ok(());
+        };
+        let cancelled = || Status::cancelled("the operation was cancelled");
+        let end = match running.plan.cancelling.clone() {
+            Cancelling::Unimplemented => {
+                return Err(Status::unimplemented("this operation cannot be cancelled"));
+            }
+            Cancelling::Honoured => Some((cancelled(), now)),
+            Cancelling::HonouredAfter(time) => Some((cancelled(), now + time)),
+            Cancelling::Fails(status) => Some((status, now)),
+            Cancelling::Ignored => None,
+        };
+        // Asking again does not put the end off.
+        let again = std::mem::replace(&mut running.requested_cancellation, true);
+        if let Some((status, at)) = end.filter(|_| !again) {
+            tables.operations.end_with(name, status, at);
+            tables.settle(now);
+            self.sooner.notify_waiters();
+        }
+        Ok(())
     }
 }
 
 impl Tables {
-    /// The operation under way on a resource.
-    pub(super) fn under_way(&self, target: &str) -> Option<&str> {
-        let mut running = self
-            .operations
-            .iter()
-            .filter(|(_, running)| running.result.is_none());
-        running
-            .find(|(_, running)| running.metadata.target == target)
-            .map(|(name, _)| name.as_str())
+    fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            apis: Table::default(),
+            configs: Table::default(),
+            gateways: Table::default(),
+            policies: BTreeMap::new(),
+            revision: 0,
+            operations: Operations::default(),
+        }
     }
 
-    /// An operation that is not forgotten.
-    pub(super) fn operation(&self, name: &str) -> Option<&Running> {
-        self.operations
-            .get(name)
-            .filter(|running| !running.forgotten)
+    /// An operation that is not forgotten, as a client sees it.
+    pub(super) fn operation(&self, name: &str, stale: bool) -> Option<Operation> {
+        let running = self.operations.get(name)?;
+        Some(running.operation(name, self.clock, stale))
     }
 
-    fn settle(&mut self, now: Instant, time: impl Fn(Instant) -> Timestamp) {
-        let due = |running: &Running| running.result.is_none() && running.ends <= now;
-        let due: Vec<String> = self
-            .operations
-            .iter()
-            .filter(|(_, running)| due(running))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in due {
-            let Some(running) = self.operations.get(&name) else {
+    /// The kind of a thing that came to be less than this time ago.
+    pub(super) fn younger(&self, name: &str, than: Duration) -> Option<&'static str> {
+        let now = Instant::now();
+        if let Some(running) = self.operations.get(name) {
+            return (now - running.began < than).then_some(super::operations::OPERATION);
+        }
+        let now = self.clock.time(now);
+        self.created::<Api>(name, now, than)
+            .or_else(|| self.created::<ApiConfig>(name, now, than))
+            .or_else(|| self.created::<Gateway>(name, now, than))
+    }
+
+    fn created<R: Resource>(
+        &self,
+        name: &str,
+        now: Timestamp,
+        than: Duration,
+    ) -> Option<&'static str> {
+        let created = R::table(self).get(name)?.create_time()?;
+        let age = SystemTime::try_from(now)
+            .ok()?
+            .duration_since(SystemTime::try_from(created).ok()?);
+        age.is_ok_and(|age| age < than).then_some(R::KIND)
+    }
+
+    fn settle(&mut self, now: Instant) {
+        while let Some((at, due, name)) = self.operations.next(now) {
+            let Some(running) = self.operations.rows.get(&name) else {
                 continue;
             };
-            let (ends, target) = (running.ends, running.metadata.target.clone());
-            let response = if running.metadata.verb == "delete" {
-                self.apis.remove(&target);
-                Any::from_msg(&())
-            } else {
-                self.set_state(&target, api::State::Active, time(ends));
-                Any::from_msg(&self.apis.get(&target).cloned().unwrap_or_default())
-            };
-            let result = operation::Result::Response(response.unwrap_or_default());
-            if let Some(running) = self.operations.get_mut(&name) {
-                running.end(ends, time(ends), result);
+            let (target, work) = (running.target.clone(), running.work);
+            match due {
+                Due::Forget => self.operations.forget(&name),
+                Due::Half => {
+                    if let Some(half) = work.half.filter(|_| running.result.is_none()) {
+                        half(self, &target);
+                    }
+                }
+                Due::End => {
+                    let (ended, status) = running.end();
+                    let time = self.clock.time(at);
+                    let response = (work.end)(self, &target, work.verb, ended, time);
+                    let result = match status {
+                        None => operation::Result::Response(response),
+                        Some(status) => operation::Result::Error(status),
+                    };
+                    self.operations.ended(&name, result);
+                }
             }
         }
-    }
-
-    pub(super) fn set_state(&mut self, api: &str, state: api::State, time: Timestamp) {
-        if let Some(api) = self.apis.get_mut(api) {
-            api.set_state(state);
-            api.update_time = Some(time);
-        }
-    }
-}
-
-impl Running {
-    /// The operation as a client sees it.
-    pub(super) fn operation(&self, name: &str) -> Operation {
-        Operation {
-            name: name.to_owned(),
-            metadata: Any::from_msg(&self.metadata).ok(),
-            done: self.result.is_some(),
-            result: self.result.clone(),
-        }
-    }
-
-    fn end(&mut self, at: Instant, time: Timestamp, result: operation::Result) {
-        self.ends = at;
-        self.metadata.end_time = Some(time);
-        self.result = Some(result);
     }
 }

@@ -2,7 +2,6 @@
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
-use apigateway_grpc::proto::google::cloud::location::ListLocationsRequest;
 use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
 use apigateway_grpc::tonic::{Code, Status};
 use apigateway_grpc::tonic_types::StatusExt as _;
@@ -147,44 +146,4 @@ async fn lists_come_in_pages_that_together_hold_each_thing_once() {
     let (second, end) = operations(&client, 3, &token).await;
     assert_eq!((first.len(), second.len(), end.as_str()), (3, 2, ""));
     assert!(first.iter().all(|operation| !second.contains(operation)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_the_emulator_does_not_have_is_unimplemented() {
-    let client = client();
-    let gateway = client
-        .service()
-        .get_gateway(GetGatewayRequest::default())
-        .await;
-    let configs = client
-        .service()
-        .list_api_configs(ListApiConfigsRequest::default())
-        .await;
-    let update = client
-        .service()
-        .update_api(UpdateApiRequest::default())
-        .await;
-    let locations = client
-        .locations()
-        .list_locations(ListLocationsRequest::default())
-        .await;
-    let codes = [
-        gateway.map(drop),
-        configs.map(drop),
-        update.map(drop),
-        locations.map(drop),
-    ]
-    .map(|result| result.expect_err("not there yet").code());
-    assert_eq!(codes, [Code::Unimplemented; 4]);
-    let filtered = ListApisRequest {
-        parent: PARENT.into(),
-        filter: "state = ACTIVE".into(),
-        ..Default::default()
-    };
-    let filtered = client
-        .service()
-        .list_apis(filtered)
-        .await
-        .expect_err("not there yet");
-    assert_eq!(filtered.code(), Code::Unimplemented);
 }

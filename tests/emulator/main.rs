@@ -1,11 +1,19 @@
-//! The emulator in process, on a paused clock: operations, apis, and what it refuses. On a port: that it
-//! serves there and ends.
+//! The emulator in process, on a paused clock: resources, their operations, what it refuses, and the faults
+//! that it is told. On a port: that it serves there and ends, and that faults do the same there.
 
 #![cfg(feature = "emulator")]
 
 mod apis;
+mod calls;
+mod configs;
+mod faults;
+mod lists;
 mod operations;
+mod plans;
 mod port;
+mod port_faults;
+mod scale;
+mod updates;
 
 use std::time::Duration;
 
@@ -13,7 +21,8 @@ use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
-    Api, CreateApiRequest, DeleteApiRequest, GetApiRequest,
+    Api, CreateApiRequest, DeleteApiRequest, GetApiRequest, ListApisRequest, ListApisResponse,
+    OperationMetadata,
 };
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::tonic::Status;
@@ -24,7 +33,12 @@ pub(crate) const RUNS: Duration = Duration::from_secs(10);
 
 /// A client of an empty emulator whose operations run for ten seconds.
 pub(crate) fn client() -> ApiGateway {
-    over(&Emulator::builder().operation_time(RUNS).build())
+    over(&emulator())
+}
+
+/// An empty emulator whose operations run for ten seconds.
+pub(crate) fn emulator() -> Emulator {
+    Emulator::builder().operation_time(RUNS).build()
 }
 
 pub(crate) fn over(emulator: &Emulator) -> ApiGateway {
@@ -67,4 +81,24 @@ pub(crate) async fn operations(
     let list = client.list_operations(PARENT).page_size(size);
     let page = list.page(token).await.expect("a page");
     (page.items, page.next_page_token.unwrap_or_default())
+}
+
+/// The apis that a filter leaves over, in an order.
+pub(crate) async fn list(
+    client: &ApiGateway,
+    filter: &str,
+    order_by: &str,
+) -> Result<ListApisResponse, Status> {
+    let request = ListApisRequest {
+        parent: PARENT.into(),
+        filter: filter.into(),
+        order_by: order_by.into(),
+        ..Default::default()
+    };
+    Ok(client.service().list_apis(request).await?.into_inner())
+}
+
+pub(crate) fn metadata(operation: &Operation) -> OperationMetadata {
+    let any = operation.metadata.as_ref().expect("metadata");
+    any.to_msg().expect("an OperationMetadata")
 }

@@ -3,17 +3,12 @@
 use std::time::Duration;
 
 use apigateway_grpc::prost_types::{Any, Timestamp};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
 use apigateway_grpc::tonic::Code;
 
-use crate::{API, RUNS, client, create, created, delete, get, operations};
-
-fn metadata(operation: &Operation) -> OperationMetadata {
-    let any = operation.metadata.as_ref().expect("metadata");
-    any.to_msg().expect("an OperationMetadata")
-}
+use crate::{API, RUNS, client, create, created, delete, get, metadata, operations};
 
 fn response(operation: &Operation) -> &Any {
     match &operation.result {

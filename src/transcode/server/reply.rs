@@ -17,7 +17,7 @@ use super::super::rule::Response;
 use super::super::rules::Rules;
 use super::super::status::http_by_code;
 use super::stream::Stream;
-use crate::call::Reply;
+use crate::call::{Reply, Verbatim};
 use crate::failure::Failure;
 use crate::trailers;
 use crate::wire;
@@ -48,6 +48,9 @@ impl Reading<'_> {
         B::Error: Into<BoxError>,
     {
         let (mut head, mut body) = reply.into_parts();
+        if head.extensions.get::<Verbatim>().is_some() {
+            return Reply::from_parts(head, Body::new(body));
+        }
         if let Some(status) = Failure::not_grpc(&head) {
             return self.failure(&status);
         }

@@ -16,7 +16,7 @@ use super::super::status::http_by_code;
 use super::super::{error_body, frames};
 use super::query::{Query, bind, fields};
 use super::{path, reply};
-use crate::call::{Reply, Rpc};
+use crate::call::{Reply, Rpc, Transcoded};
 
 /// A call that an HTTP request makes.
 pub(super) struct Call {
@@ -229,6 +229,7 @@ fn rpc(
     head.headers.insert(header::CONTENT_TYPE, media);
     let trailers = HeaderValue::from_static("trailers");
     head.headers.insert(header::TE, trailers);
+    head.extensions.insert(Transcoded);
     for (name, value) in system {
         // What the request says in a header of its own holds.
         head.headers.entry(name).or_insert(value);

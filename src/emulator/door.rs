@@ -1,0 +1,226 @@
+//! The door of the emulator: every call is noted here, and here its fault happens to it.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::{Code, Status};
+use tower::Service;
+
+use super::calls::Via;
+use super::fault::Action;
+use super::plan::OperationPlan;
+use super::refusal;
+use super::socket::Line;
+use super::state::State;
+use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
+use crate::contract::Method;
+use crate::wire;
+
+/// A generated service behind the door.
+#[derive(Clone, Debug)]
+pub(super) struct Door<S> {
+    state: Arc<State>,
+    service: S,
+}
+
+/// What a fault leaves for the service to do, in the extensions of a request.
+#[derive(Clone, Debug)]
+pub(super) enum Given {
+    Nothing,
+    Stale,
+    Plan(OperationPlan),
+}
+
+/// What a call is about.
+#[derive(Debug, Default)]
+struct About {
+    name: String,
+    /// Of a resource that is to be created.
+    parent: String,
+}
+
+impl<S> Door<S> {
+    pub(super) fn new(state: &Arc<State>, service: S) -> Self {
+        Self {
+            state: Arc::clone(state),
+            service,
+        }
+    }
+}
+
+impl<S: NamedService> NamedService for Door<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Rpc> for Door<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        // The one that was made ready is called, and its clone waits for the next call.
+        let clone = self.service.clone();
+        let service = std::mem::replace(&mut self.service, clone);
+        let state = Arc::clone(&self.state);
+        Box::pin(async move { enter(&state, service, rpc).await })
+    }
+}
+
+async fn enter<S>(state: &State, mut service: S, rpc: Rpc) -> Result<Reply, Infallible>
+where
+    S: Service<Rpc, Response = Reply, Error = Infallible>,
+{
+    let (mut head, body) = rpc.into_parts();
+    let Some(method) = Method::find(head.uri.path()) else {
+        return service.call(Rpc::from_parts(head, body)).await;
+    };
+    let payload = match body.collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(status) => return Ok(status.into_http()),
+    };
+    let about = About::read(method, call::message(&payload).unwrap_or_default());
+    let via = match head.extensions.get::<Transcoded>() {
+        Some(Transcoded) => Via::Rest,
+        None => Via::Grpc,
+    };
+    state.calls.add(method, via, &about.name, &head.headers);
+    let names = [about.name.as_str(), about.parent.as_str()];
+    let action = state
+        .faults
+        .take(method, &names, |action| happens(state, action, &about.name));
+    let line = head.extensions.get::<Line>().cloned();
+    match action {
+        None => {}
+        Some(Action::Stale) => drop(head.extensions.insert(Given::Stale)),
+        Some(Action::Operation(plan)) => drop(head.extensions.insert(Given::Plan(plan))),
+        Some(Action::Delay(time)) => tokio::time::sleep(time).await,
+        Some(Action::LoseReply) => {
+            service.call(whole(head, payload)).await?;
+            return Ok(broken(line));
+        }
+        Some(Action::DropConnection) => return Ok(broken(line)),
+        Some(Action::Fail(status)) => return Ok(status.into_http()),
+        Some(Action::NotFoundFor(time)) => {
+            let kind = state.now().younger(&about.name, time);
+            return Ok(refusal::not_found(kind.unwrap_or_default(), &about.name).into_http());
+        }
+        Some(Action::Html(status)) => return Ok(html(status)),
+        Some(Action::Respond(message)) => return Ok(reply(&message)),
+    }
+    service.call(whole(head, payload)).await
+}
+
+/// Whether a fault that goes by the state as well happens to a call about a name.
+fn happens(state: &State, action: &Action, name: &str) -> bool {
+    match action {
+        Action::NotFoundFor(time) => state.now().younger(name, *time).is_some(),
+        _ => true,
+    }
+}
+
+fn whole(head: Parts, payload: Bytes) -> Rpc {
+    Rpc::from_parts(head, Body::new(Full::new(payload)))
+}
+
+impl Given {
+    /// What is in the extensions of a request.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or(Self::Nothing)
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Self::Stale)
+    }
+
+    pub(super) fn plan(&self) -> Option<&OperationPlan> {
+        match self {
+            Self::Plan(plan) => Some(plan),
+            Self::Nothing | Self::Stale => None,
+        }
+    }
+}
+
+impl About {
+    fn read(method: &Method, message: &[u8]) -> Self {
+        let routing = method.routing.first();
+        let name = routing.and_then(|key| wire::text(message, key.field));
+        let name = name.unwrap_or_default().to_owned();
+        if !method.name.starts_with("Create") {
+            let parent = String::new();
+            return Self { name, parent };
+        }
+        // In all three, the id is the second field, and the collection ends the path.
+        let id = wire::text(message, &[2]).unwrap_or_default();
+        let template = method.http.first().map_or("", |rule| rule.template);
+        let collection = template.rsplit('/').next().unwrap_or_default();
+        Self {
+            name: format!("{name}/{collection}/{id}"),
+            parent: name,
+        }
+    }
+}
+
+/// What comes over a connection that breaks. If there is one, it is closed before this can be written.
+fn broken(line: Option<Line>) -> Reply {
+    if let Some(line) = line {
+        line.cut();
+    }
+    let text = "the emulator was told to drop the connection";
+    let mut status = Status::new(Code::Unavailable, text);
+    let source = io::Error::new(io::ErrorKind::ConnectionReset, text);
+    status.set_source(Arc::new(source));
+    let failing = Full::new(Bytes::new()).map_err(|never| match never {});
+    let failing = failing.with_trailers(std::future::ready(Some(Err(status))));
+    grpc(Body::new(failing))
+}
+
+/// A page as a proxy has it.
+fn html(status: StatusCode) -> Reply {
+    let page = format!(
+        "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
+    );
+    let mut reply = Reply::new(Body::new(Full::new(page.into())));
+    *reply.status_mut() = status;
+    let media = HeaderValue::from_static("text/html; charset=UTF-8");
+    reply.headers_mut().insert(header::CONTENT_TYPE, media);
+    reply.extensions_mut().insert(Verbatim);
+    reply
+}
+
+/// A message as a reply that is OK.
+fn reply(message: &[u8]) -> Reply {
+    let mut framed = BytesMut::with_capacity(call::PREFIX + message.len());
+    framed.put_u8(0);
+    // Nobody writes four gigabytes into a test.
+    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    framed.put_slice(message);
+    let mut trailers = HeaderMap::new();
+    trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+    let body = Full::new(framed.freeze());
+    let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
+    grpc(Body::new(body))
+}
+
+fn grpc(body: Body) -> Reply {
+    let mut reply = Reply::new(body);
+    let media = HeaderValue::from_static("application/grpc");
+    reply.headers_mut().insert(header::CONTENT_TYPE, media);
+    reply
+}

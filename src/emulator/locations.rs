@@ -1,0 +1,76 @@
+//! Locations: `global` and the regions that have gateways.
+
+use tonic::{Request, Response, Status};
+
+use super::filter::Filter;
+use super::listing::page_size;
+use super::place::{Place, REGIONS};
+use super::table::page;
+use super::{Emulator, refusal};
+use crate::proto::google::cloud::location::locations_server::Locations;
+use crate::proto::google::cloud::location::{
+    GetLocationRequest, ListLocationsRequest, ListLocationsResponse, Location,
+};
+
+#[tonic::async_trait]
+impl Locations for Emulator {
+    async fn list_locations(
+        &self,
+        request: Request<ListLocationsRequest>,
+    ) -> Result<Response<ListLocationsResponse>, Status> {
+        let request = request.into_inner();
+        let size = page_size(request.page_size)?;
+        let filter = Filter::read(&request.filter, |field| {
+            text(&Location::default(), field).is_some()
+        })?;
+        let project = request.name.strip_prefix("projects/").unwrap_or_default();
+        if project.is_empty() || project.contains('/') {
+            return Err(refusal::invalid("name", "must be projects/{project}"));
+        }
+        let regions = REGIONS.iter().map(|(region, _)| *region);
+        // `global` comes before `us-…`, in the order of the names.
+        let mut all: Vec<&str> = regions.chain(["global"]).collect();
+        all.sort_unstable();
+        let all = all.into_iter().map(|id| location(&request.name, id));
+        let shown = all.filter(|location| {
+            location.name > request.page_token
+                && filter.holds(|field| text(location, field).unwrap_or_default())
+        });
+        let (locations, next_page_token) = page(
+            shown.map(|location| (location.name.clone(), location)),
+            size,
+        );
+        Ok(Response::new(ListLocationsResponse {
+            locations,
+            next_page_token,
+        }))
+    }
+
+    async fn get_location(
+        &self,
+        request: Request<GetLocationRequest>,
+    ) -> Result<Response<Location>, Status> {
+        let name = request.into_inner().name;
+        Place::of(&name, false)?;
+        let (project, id) = name.split_once("/locations/").unwrap_or_default();
+        Ok(Response::new(location(project, id)))
+    }
+}
+
+fn location(project: &str, id: &str) -> Location {
+    Location {
+        name: format!("{project}/locations/{id}"),
+        location_id: id.to_owned(),
+        display_name: id.to_owned(),
+        ..Default::default()
+    }
+}
+
+fn text(location: &Location, field: &str) -> Option<String> {
+    match field {
+        "name" => Some(location.name.clone()),
+        "location_id" => Some(location.location_id.clone()),
+        "display_name" => Some(location.display_name.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,58 @@
+//! Projects and locations.
+
+use tonic::Status;
+
+use super::refusal;
+
+/// The regions that have gateways, and how hostnames write them.
+pub(super) const REGIONS: [(&str, &str); 10] = [
+    ("asia-northeast1", "an"),
+    ("australia-southeast1", "ts"),
+    ("europe-west1", "ew"),
+    ("europe-west2", "nw"),
+    ("us-central1", "uc"),
+    ("us-east1", "ue"),
+    ("us-east4", "uk"),
+    ("us-west2", "wl"),
+    ("us-west3", "wm"),
+    ("us-west4", "wn"),
+];
+
+/// What a location is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Global,
+    Region,
+    /// `-`, for lists.
+    All,
+}
+
+impl Place {
+    /// The place of `projects/*/locations/*`.
+    pub(super) fn of(parent: &str, listed: bool) -> Result<Self, Status> {
+        match parent.split('/').collect::<Vec<_>>()[..] {
+            ["projects", project, "locations", location] if !project.is_empty() => match location {
+                "global" => Ok(Self::Global),
+                "-" if listed => Ok(Self::All),
+                _ if REGIONS.iter().any(|(region, _)| *region == location) => Ok(Self::Region),
+                _ => Err(refusal::not_found("Location", parent)),
+            },
+            _ => Err(refusal::invalid(
+                "parent",
+                "must be projects/{project}/locations/{location}",
+            )),
+        }
+    }
+}
+
+/// The project of a name.
+pub(super) fn project(name: &str) -> &str {
+    name.split('/').nth(1).unwrap_or_default()
+}
+
+/// How the region of a name is written in hostnames.
+pub(super) fn region_code(name: &str) -> &'static str {
+    let region = name.split('/').nth(3).unwrap_or_default();
+    let found = REGIONS.iter().find(|(known, _)| *known == region);
+    found.map_or("", |(_, code)| code)
+}

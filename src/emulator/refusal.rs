@@ -1,0 +1,56 @@
+//! The emulator's errors, with the details that the service gives.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+const DOMAIN: &str = "apigateway.googleapis.com";
+
+fn details(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}
+
+fn about_resource(code: Code, reason: &str, kind: &str, name: &str, text: String) -> Status {
+    let mut details = details(reason);
+    details.set_resource_info(kind, name, "", &text);
+    Status::with_error_details(code, text, details)
+}
+
+pub(super) fn not_found(kind: &str, name: &str) -> Status {
+    let text = format!("{kind} \"{name}\" not found");
+    about_resource(Code::NotFound, "RESOURCE_NOT_FOUND", kind, name, text)
+}
+
+pub(super) fn already_exists(kind: &str, name: &str) -> Status {
+    let text = format!("{kind} \"{name}\" already exists");
+    about_resource(
+        Code::AlreadyExists,
+        "RESOURCE_ALREADY_EXISTS",
+        kind,
+        name,
+        text,
+    )
+}
+
+pub(super) fn busy(kind: &str, name: &str, operation: &str) -> Status {
+    let text = format!("{kind} \"{name}\" has an operation in progress: {operation}");
+    about_resource(Code::Aborted, "RESOURCE_BUSY", kind, name, text)
+}
+
+pub(super) fn invalid(field: &str, why: &str) -> Status {
+    let mut details = details("INVALID_ARGUMENT");
+    details.add_bad_request_violation(field, why);
+    Status::with_error_details(Code::InvalidArgument, format!("{field}: {why}"), details)
+}
+
+pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {
+    let text = format!("{kind} \"{name}\" {why}");
+    about_resource(
+        Code::FailedPrecondition,
+        "RESOURCE_IN_USE",
+        kind,
+        name,
+        text,
+    )
+}

@@ -1,0 +1,305 @@
+//! What the three kinds of resources have in common, and what sets them apart.
+
+use std::collections::HashMap;
+
+use prost::{Message, Name};
+use prost_types::Timestamp;
+use tonic::Status;
+
+use super::filter::sortable;
+use super::place::{self, Place};
+use super::refusal;
+use super::running::Verb;
+use super::state::Tables;
+use super::table::Table;
+use crate::contract::Method;
+use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api, api_config};
+
+/// A kind of resource.
+pub(super) trait Resource: Message + Name + Clone + Default + 'static {
+    /// As errors name it.
+    const KIND: &'static str;
+    /// The segment before its id.
+    const COLLECTION: &'static str;
+    /// The field of requests that has it.
+    const FIELD: &'static str;
+    /// What happens halfway to its creation.
+    const HALF: Option<fn(&mut Tables, &str)> = None;
+
+    fn table(tables: &Tables) -> &Table<Self>;
+    fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
+    fn method(verb: Verb) -> &'static Method;
+    fn common(&mut self) -> Common<'_>;
+    fn create_time(&self) -> Option<Timestamp>;
+    /// A field as a text that sorts as the field does; `None` if there is no such field.
+    fn text(&self, field: &str) -> Option<String>;
+
+    /// Checks what it is created in; `-` may stand for segments if it is to be listed.
+    fn check_parent(tables: &Tables, parent: &str, listed: bool) -> Result<(), Status>;
+
+    /// Checks a new one and sets what the service sets, the common fields aside.
+    fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status>;
+
+    /// What no two creations may hold at a time.
+    fn creation_hold(_name: &str) -> Option<String> {
+        None
+    }
+
+    /// Takes over a field of its own; false if it is not one that can be changed.
+    fn take(&mut self, _field: &str, _from: &Self) -> bool {
+        false
+    }
+
+    /// Checks one after an update.
+    fn check_change(&self, _tables: &Tables) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// Why it cannot be deleted.
+    fn used(_tables: &Tables, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// As replies have it, if nobody asks for more.
+    fn basic(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// The fields that all kinds have.
+#[derive(Debug)]
+pub(super) struct Common<'r> {
+    pub(super) name: &'r mut String,
+    pub(super) create_time: &'r mut Option<Timestamp>,
+    pub(super) update_time: &'r mut Option<Timestamp>,
+    pub(super) labels: &'r mut HashMap<String, String>,
+    pub(super) display_name: &'r mut String,
+    /// Numbered alike in all kinds.
+    pub(super) state: &'r mut i32,
+}
+
+macro_rules! common {
+    ($table:ident, $create:ident, $update:ident, $delete:ident, [$($text:ident),*]) => {
+        fn table(tables: &Tables) -> &Table<Self> {
+            &tables.$table
+        }
+
+        fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
+            &mut tables.$table
+        }
+
+        fn method(verb: Verb) -> &'static Method {
+            match verb {
+                Verb::Create => Method::$create,
+                Verb::Update => Method::$update,
+                Verb::Delete => Method::$delete,
+            }
+        }
+
+        fn common(&mut self) -> Common<'_> {
+            Common {
+                name: &mut self.name,
+                create_time: &mut self.create_time,
+                update_time: &mut self.update_time,
+                labels: &mut self.labels,
+                display_name: &mut self.display_name,
+                state: &mut self.state,
+            }
+        }
+
+        fn create_time(&self) -> Option<Timestamp> {
+            self.create_time
+        }
+
+        fn text(&self, field: &str) -> Option<String> {
+            match field {
+                "name" => Some(self.name.clone()),
+                "display_name" => Some(self.display_name.clone()),
+                "state" => Some(self.state().as_str_name().to_owned()),
+                "create_time" => Some(self.create_time.map(sortable).unwrap_or_default()),
+                "update_time" => Some(self.update_time.map(sortable).unwrap_or_default()),
+                $(stringify!($text) => Some(self.$text.clone()),)*
+                _ => field
+                    .strip_prefix("labels.")
+                    .map(|key| self.labels.get(key).cloned().unwrap_or_default()),
+            }
+        }
+    };
+}
+
+impl Resource for Api {
+    const KIND: &'static str = "API";
+    const COLLECTION: &'static str = "apis";
+    const FIELD: &'static str = "api";
+
+    common!(apis, CREATE_API, UPDATE_API, DELETE_API, [managed_service]);
+
+    fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
+        match Place::of(parent, listed)? {
+            Place::Global | Place::All => Ok(()),
+            Place::Region => Err(refusal::invalid(
+                "parent",
+                "must be projects/{project}/locations/global",
+            )),
+        }
+    }
+
+    fn complete(&mut self, _: &Tables, name: &str, id: &str) -> Result<(), Status> {
+        if self.managed_service.is_empty() {
+            let project = place::project(name);
+            let hash = hash(name);
+            self.managed_service = format!("{id}-{hash:08x}.apigateway.{project}.cloud.goog");
+        }
+        Ok(())
+    }
+
+    fn used(tables: &Tables, name: &str) -> Option<String> {
+        let within = format!("{name}/{}/", ApiConfig::COLLECTION);
+        let mut configs = tables.configs.rows().range(within.clone()..);
+        let (config, _) = configs.next()?;
+        config
+            .starts_with(&within)
+            .then(|| format!("still has the config {config}"))
+    }
+}
+
+impl Resource for ApiConfig {
+    const KIND: &'static str = "ApiConfig";
+    const COLLECTION: &'static str = "configs";
+    const FIELD: &'static str = "api_config";
+    const HALF: Option<fn(&mut Tables, &str)> = Some(|tables, name| {
+        let activating = api_config::State::Activating.into();
+        tables
+            .configs
+            .change(name, |config| config.state = activating);
+    });
+
+    common!(
+        configs,
+        CREATE_API_CONFIG,
+        UPDATE_API_CONFIG,
+        DELETE_API_CONFIG,
+        [gateway_service_account, service_config_id]
+    );
+
+    fn check_parent(tables: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
+        let form = "must be projects/{project}/locations/global/apis/{api}";
+        let wrong = || refusal::invalid("parent", form);
+        let (location, api) = parent.split_once("/apis/").ok_or_else(wrong)?;
+        Api::check_parent(tables, location, listed)?;
+        if listed && (api == "-" || location.ends_with("/-")) {
+            return Ok(());
+        }
+        if api.is_empty() || api.contains('/') {
+            return Err(wrong());
+        }
+        let found = tables.apis.get(parent);
+        found
+            .map(drop)
+            .ok_or_else(|| refusal::not_found(Api::KIND, parent))
+    }
+
+    fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
+        let (openapi, grpc) = (
+            !self.openapi_documents.is_empty(),
+            !self.grpc_services.is_empty(),
+        );
+        let why = match (openapi, grpc) {
+            (false, false) => "must have OpenAPI documents or gRPC services",
+            (true, true) => "cannot have both OpenAPI documents and gRPC services",
+            (false, true) if self.managed_service_configs.is_empty() => {
+                "needs a managed service config for its gRPC services"
+            }
+            _ => "",
+        };
+        if !why.is_empty() {
+            return Err(refusal::invalid("api_config", why));
+        }
+        let (api, _) = name.split_once("/configs/").unwrap_or_default();
+        if let Some(api) = tables.apis.get(api)
+            && api.state() == api::State::Deleting
+        {
+            return Err(refusal::in_use(Api::KIND, &api.name, "is being deleted"));
+        }
+        self.service_config_id = format!("{id}-{:08x}", hash(name));
+        Ok(())
+    }
+
+    fn creation_hold(name: &str) -> Option<String> {
+        name.split_once("/configs/")
+            .map(|(api, _)| format!("{api}/configs"))
+    }
+
+    fn used(tables: &Tables, name: &str) -> Option<String> {
+        let gateways = &tables.gateways;
+        let mut rows = gateways.rows().values().chain(gateways.coming.values());
+        rows.find(|gateway| gateway.api_config == name)
+            .map(|gateway| format!("is in use by the gateway {}", gateway.name))
+    }
+
+    fn basic(&self) -> Self {
+        Self {
+            openapi_documents: Vec::new(),
+            grpc_services: Vec::new(),
+            managed_service_configs: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
+impl Resource for Gateway {
+    const KIND: &'static str = "Gateway";
+    const COLLECTION: &'static str = "gateways";
+    const FIELD: &'static str = "gateway";
+
+    common!(
+        gateways,
+        CREATE_GATEWAY,
+        UPDATE_GATEWAY,
+        DELETE_GATEWAY,
+        [api_config, default_hostname]
+    );
+
+    fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
+        match Place::of(parent, listed)? {
+            Place::Region | Place::All => Ok(()),
+            Place::Global => Err(refusal::invalid(
+                "parent",
+                "must be a region: no gateway is global",
+            )),
+        }
+    }
+
+    fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
+        let code = place::region_code(name);
+        self.default_hostname = format!("{id}-{:08x}.{code}.gateway.dev", hash(name));
+        self.check_change(tables)
+    }
+
+    fn take(&mut self, field: &str, from: &Self) -> bool {
+        if field == "api_config" {
+            self.api_config.clone_from(&from.api_config);
+        }
+        field == "api_config"
+    }
+
+    fn check_change(&self, tables: &Tables) -> Result<(), Status> {
+        if self.api_config.is_empty() {
+            return Err(refusal::invalid("gateway.api_config", "must be given"));
+        }
+        let config = tables.configs.get(&self.api_config);
+        let config = config.ok_or_else(|| refusal::not_found(ApiConfig::KIND, &self.api_config))?;
+        if config.state() == api_config::State::Active {
+            return Ok(());
+        }
+        let why = format!("is not active but {}", config.state().as_str_name());
+        Err(refusal::in_use(ApiConfig::KIND, &config.name, &why))
+    }
+}
+
+/// FNV-1a, so that what the service would draw by lot is the same in every run.
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}

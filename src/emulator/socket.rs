@@ -1,0 +1,107 @@
+//! A connection that the emulator can close in the middle of a call.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tonic::transport::server::Connected;
+
+/// A connection that fails once its [`Line`] is cut. The server then closes it, with nothing more written.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    line: Line,
+    cut: oneshot::Receiver<()>,
+    is_cut: bool,
+}
+
+/// The other end, which is in the extensions of every request that comes over the connection.
+#[derive(Clone, Debug)]
+pub(super) struct Line(Arc<Mutex<Option<oneshot::Sender<()>>>>);
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        let (sender, cut) = oneshot::channel();
+        Self {
+            stream,
+            line: Line(Arc::new(Mutex::new(Some(sender)))),
+            cut,
+            is_cut: false,
+        }
+    }
+
+    /// Fails once the line is cut, and wakes the task of the connection then.
+    fn whole(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.is_cut = self.is_cut || Pin::new(&mut self.cut).poll(cx).is_ready();
+        if self.is_cut {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    pub(super) fn cut(&self) {
+        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = sender.take() {
+            // If the connection is gone already, all is as it should be.
+            sender.send(()).ok();
+        }
+    }
+}
+
+impl Connected for Socket {
+    type ConnectInfo = Line;
+
+    fn connect_info(&self) -> Line {
+        self.line.clone()
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.whole(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.whole(cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.whole(cx)?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.whole(cx)?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

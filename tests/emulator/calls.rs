@@ -1,0 +1,81 @@
+//! The record of received calls.
+
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::emulator::Via;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::GetApiRequest;
+use apigateway_grpc::tonic::{Request, Status};
+
+use crate::{API, PARENT, RUNS, create, created, emulator, get, operations, over};
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_recorded_in_order_with_what_they_are_about_and_counted() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    created(&client, "a").await;
+    get(&client, API).await.expect("it");
+    operations(&client, 0, "").await;
+    create(&client, "a").await.expect_err("used");
+    let calls = emulator.calls();
+    let told: Vec<_> = calls
+        .iter()
+        .map(|call| (call.method.name, call.via, call.name.as_str(), call.at))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("CreateApi", Via::Grpc, API, std::time::Duration::ZERO),
+            ("GetApi", Via::Grpc, API, RUNS),
+            ("ListOperations", Via::Grpc, PARENT, RUNS),
+            ("CreateApi", Via::Grpc, API, RUNS),
+        ]
+    );
+    assert!(
+        calls[1].headers["x-goog-request-params"]
+            == "name=projects%2Fp%2Flocations%2Fglobal%2Fapis%2Fa"
+    );
+    assert_eq!(emulator.count(Method::CREATE_API), 2);
+    assert_eq!(emulator.count(Method::GET_GATEWAY), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_a_fault_happens_to_is_recorded_too() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let _fault = emulator.on(Method::GET_API).fail(Status::aborted("no"));
+    get(&client, API).await.expect_err("told to fail");
+    assert_eq!(emulator.count(Method::GET_API), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_is_in_the_record() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let mut request = Request::new(GetApiRequest { name: API.into() });
+    for name in ["authorization", "x-goog-api-key", "cookie", "x-plain"] {
+        let value = "hush".parse().expect("a header");
+        request.metadata_mut().insert(name, value);
+    }
+    client.service().get_api(request).await.expect_err("none");
+    let calls = emulator.calls();
+    for name in ["authorization", "x-goog-api-key", "cookie"] {
+        assert_eq!(calls[0].headers[name], "(masked)", "{name}");
+    }
+    assert_eq!(calls[0].headers["x-plain"], "hush");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_thousand_calls_are_kept_and_all_are_counted() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    for number in 0..1003 {
+        get(&client, &format!("{API}{number}"))
+            .await
+            .expect_err("none");
+    }
+    let calls = emulator.calls();
+    assert_eq!(
+        (calls.len(), calls[0].name.as_str()),
+        (1000, format!("{API}3").as_str())
+    );
+    assert_eq!(emulator.count(Method::GET_API), 1003);
+}

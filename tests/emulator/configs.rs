@@ -1,0 +1,283 @@
+//! Configs and gateways: what they need, what needs them, and what of them is shown.
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{
+    File, GrpcServiceDefinition, OpenApiDocument,
+};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::get_api_config_request::ConfigView;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::tonic::{Code, Status};
+
+use crate::{API, RUNS, client, created, delete, over};
+
+pub(crate) const REGION: &str = "projects/p/locations/us-central1";
+const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
+const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
+
+fn file() -> File {
+    File {
+        path: "openapi.yaml".into(),
+        contents: b"swagger: '2.0'".to_vec(),
+    }
+}
+
+fn openapi() -> ApiConfig {
+    ApiConfig {
+        openapi_documents: vec![OpenApiDocument {
+            document: Some(file()),
+        }],
+        ..Default::default()
+    }
+}
+
+fn grpc() -> ApiConfig {
+    ApiConfig {
+        grpc_services: vec![GrpcServiceDefinition {
+            file_descriptor_set: Some(file()),
+            source: vec![file()],
+        }],
+        managed_service_configs: vec![file()],
+        ..Default::default()
+    }
+}
+
+async fn configure(client: &ApiGateway, id: &str, config: ApiConfig) -> Result<Operation, Status> {
+    let request = CreateApiConfigRequest {
+        parent: API.into(),
+        api_config_id: id.into(),
+        api_config: Some(config),
+    };
+    Ok(client
+        .service()
+        .create_api_config(request)
+        .await?
+        .into_inner())
+}
+
+async fn open(client: &ApiGateway, parent: &str, config: &str) -> Result<Operation, Status> {
+    let request = CreateGatewayRequest {
+        parent: parent.into(),
+        gateway_id: "g".into(),
+        gateway: Some(Gateway {
+            api_config: config.into(),
+            ..Default::default()
+        }),
+    };
+    Ok(client.service().create_gateway(request).await?.into_inner())
+}
+
+async fn config(client: &ApiGateway, view: ConfigView) -> Result<ApiConfig, Status> {
+    let request = GetApiConfigRequest {
+        name: CONFIG.into(),
+        view: view.into(),
+    };
+    Ok(client.service().get_api_config(request).await?.into_inner())
+}
+
+pub(crate) async fn gateway(client: &ApiGateway) -> Result<Gateway, Status> {
+    let name = GATEWAY.to_owned();
+    let request = GetGatewayRequest { name };
+    Ok(client.service().get_gateway(request).await?.into_inner())
+}
+
+async fn drop_config(client: &ApiGateway) -> Result<(), Status> {
+    let name = CONFIG.to_owned();
+    let request = DeleteApiConfigRequest { name };
+    client.service().delete_api_config(request).await.map(drop)
+}
+
+/// An api with a config and a gateway for it.
+pub(crate) async fn all(client: &ApiGateway) {
+    created(client, "a").await;
+    configure(client, "c", openapi())
+        .await
+        .expect("a new config");
+    tokio::time::advance(RUNS).await;
+    open(client, REGION, CONFIG).await.expect("a new gateway");
+    tokio::time::advance(RUNS).await;
+}
+
+/// A second config, which is active.
+pub(crate) async fn second(client: &ApiGateway) -> String {
+    configure(client, "d", openapi())
+        .await
+        .expect("a new config");
+    tokio::time::advance(RUNS).await;
+    format!("{API}/configs/d")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_is_created_activated_and_active_and_a_gateway_has_a_hostname() {
+    let client = client();
+    created(&client, "a").await;
+    configure(&client, "c", openapi())
+        .await
+        .expect("a new config");
+    for expected in [
+        api_config::State::Creating,
+        api_config::State::Activating,
+        api_config::State::Active,
+    ] {
+        let state = config(&client, ConfigView::Basic)
+            .await
+            .expect("it")
+            .state();
+        assert_eq!(state, expected);
+        tokio::time::advance(RUNS / 2).await;
+    }
+    let started = open(&client, REGION, CONFIG).await.expect("a new gateway");
+    assert!(
+        started.name.starts_with(&format!("{REGION}/operations/")),
+        "{}",
+        started.name
+    );
+    tokio::time::advance(RUNS).await;
+    let gateway = gateway(&client).await.expect("it");
+    assert_eq!(
+        (gateway.state(), gateway.display_name.as_str()),
+        (gateway::State::Active, "g")
+    );
+    let hostname = gateway.default_hostname;
+    assert!(
+        hostname.starts_with("g-") && hostname.ends_with(".uc.gateway.dev"),
+        "{hostname}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sources_of_a_config_are_in_the_full_view_alone() {
+    let client = client();
+    created(&client, "a").await;
+    configure(&client, "c", grpc()).await.expect("a new config");
+    for view in [ConfigView::Unspecified, ConfigView::Basic] {
+        let shown = config(&client, view).await.expect("it");
+        assert!(shown.grpc_services.is_empty() && shown.managed_service_configs.is_empty());
+    }
+    let shown = config(&client, ConfigView::Full).await.expect("it");
+    assert_eq!(shown.managed_service_configs, [file()]);
+    let expected = GrpcServiceDefinition {
+        // It only goes in.
+        file_descriptor_set: None,
+        source: vec![file()],
+    };
+    assert_eq!(shown.grpc_services, [expected]);
+    let request = ListApiConfigsRequest {
+        parent: API.into(),
+        ..Default::default()
+    };
+    let page = client
+        .service()
+        .list_api_configs(request)
+        .await
+        .expect("a page");
+    assert!(page.into_inner().api_configs[0].grpc_services.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_has_documents_or_services_and_not_both() {
+    let client = client();
+    created(&client, "a").await;
+    let both = ApiConfig {
+        openapi_documents: openapi().openapi_documents,
+        ..grpc()
+    };
+    let unmanaged = ApiConfig {
+        managed_service_configs: Vec::new(),
+        ..grpc()
+    };
+    for wrong in [ApiConfig::default(), both, unmanaged] {
+        let refused = configure(&client, "c", wrong).await.expect_err("wrong");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+    configure(&client, "c", grpc()).await.expect("a new config");
+}
+
+#[tokio::test(start_paused = true)]
+async fn parents_and_configs_must_exist_where_they_belong() {
+    let client = client();
+    let orphan = configure(&client, "c", openapi())
+        .await
+        .expect_err("no api");
+    assert_eq!(
+        (orphan.code(), orphan.message()),
+        (Code::NotFound, &*format!("API \"{API}\" not found"))
+    );
+    created(&client, "a").await;
+    for (parent, config, code) in [
+        (REGION, CONFIG, Code::NotFound),
+        (REGION, "", Code::InvalidArgument),
+        ("projects/p/locations/global", CONFIG, Code::InvalidArgument),
+        ("projects/p/locations/-", CONFIG, Code::NotFound),
+        ("projects/p/locations/mars-north1", CONFIG, Code::NotFound),
+        ("projects/p", CONFIG, Code::InvalidArgument),
+    ] {
+        let refused = open(&client, parent, config).await.expect_err(parent);
+        assert_eq!(refused.code(), code, "{parent}: {refused}");
+    }
+    configure(&client, "c", openapi())
+        .await
+        .expect("a new config");
+    let early = open(&client, REGION, CONFIG)
+        .await
+        .expect_err("not active yet");
+    assert_eq!(early.code(), Code::FailedPrecondition);
+    tokio::time::advance(RUNS).await;
+    open(&client, REGION, CONFIG).await.expect("a new gateway");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_use_cannot_be_deleted() {
+    let client = client();
+    all(&client).await;
+    let api = delete(&client, API).await.expect_err("it has a config");
+    let config = drop_config(&client).await.expect_err("it has a gateway");
+    assert_eq!([api.code(), config.code()], [Code::FailedPrecondition; 2]);
+    assert!(api.message().contains(CONFIG) && config.message().contains(GATEWAY));
+    let request = DeleteGatewayRequest {
+        name: GATEWAY.into(),
+    };
+    client
+        .service()
+        .delete_gateway(request)
+        .await
+        .expect("it exists");
+    drop_config(&client)
+        .await
+        .expect_err("the gateway is not gone yet");
+    tokio::time::advance(RUNS).await;
+    assert_eq!(
+        gateway(&client).await.expect_err("gone").code(),
+        Code::NotFound
+    );
+    drop_config(&client).await.expect("not in use");
+    tokio::time::advance(RUNS).await;
+    delete(&client, API).await.expect("it has no config");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_gets_one_config_at_a_time() {
+    let client = client();
+    created(&client, "a").await;
+    configure(&client, "c", openapi())
+        .await
+        .expect("a new config");
+    let busy = configure(&client, "d", openapi())
+        .await
+        .expect_err("one at a time");
+    assert_eq!(busy.code(), Code::Aborted);
+    tokio::time::advance(RUNS).await;
+    configure(&client, "d", openapi())
+        .await
+        .expect("a new config");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_is_being_deleted_gets_no_config() {
+    let emulator = crate::emulator();
+    let client = over(&emulator);
+    created(&client, "a").await;
+    delete(&client, API).await.expect("it exists");
+    let refused = configure(&client, "c", openapi()).await.expect_err("going");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+}

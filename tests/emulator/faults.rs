@@ -1,0 +1,298 @@
+//! Faults, in process: what each does to a call, which calls it happens to, and that none is left unused.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::http::StatusCode;
+use apigateway_grpc::prost_types::Any;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
+use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::tonic_types::{ErrorDetails, StatusExt as _, pb};
+use tokio::time::Instant;
+
+use crate::{API, RUNS, create, created, delete, emulator, get, list, over};
+
+const NONE: &str = "projects/p/locations/global/operations/none";
+
+/// The text that dropping something panics with.
+fn panic_of(dropped: impl FnOnce()) -> String {
+    let caught = catch_unwind(AssertUnwindSafe(dropped)).expect_err("it panics");
+    caught.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_comes_with_its_details_as_often_as_asked_and_nothing_is_done() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(7)));
+    let status = Status::with_error_details(Code::ResourceExhausted, "slowly", details);
+    let fault = emulator.on(Method::CREATE_API).times(2).fail(status);
+    for used in 1..=2 {
+        let failed = create(&client, "a").await.expect_err("told to fail");
+        assert_eq!(
+            (failed.code(), failed.message()),
+            (Code::ResourceExhausted, "slowly")
+        );
+        let info = failed.get_details_retry_info().expect("details");
+        assert_eq!(info.retry_delay, Some(Duration::from_secs(7)));
+        assert_eq!(fault.used(), used);
+    }
+    create(&client, "a")
+        .await
+        .expect("used up, and nothing was created before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_happens_to_its_method_and_name_alone_and_in_the_order_of_setting() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    created(&client, "a").await;
+    created(&client, "b").await;
+    let first = emulator
+        .on(Method::GET_API)
+        .named(API)
+        .fail(Status::aborted("first"));
+    let second = emulator
+        .on(Method::GET_API)
+        .always()
+        .fail(Status::aborted("second"));
+    list(&client, "", "").await.expect("another method");
+    let other = format!("{}b", API.trim_end_matches('a'));
+    for (name, expected) in [(other.as_str(), "second"), (API, "first"), (API, "second")] {
+        let failed = get(&client, name).await.expect_err("told to fail");
+        assert_eq!(failed.message(), expected, "{name}");
+    }
+    assert_eq!((first.used(), second.used()), (1, 2));
+    drop(second);
+    get(&client, API).await.expect("withdrawn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_is_named_by_what_it_creates_or_by_its_parent() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let one = emulator
+        .on(Method::CREATE_API)
+        .named(API)
+        .fail(Status::aborted("one"));
+    create(&client, "b").await.expect("another name");
+    create(&client, "a").await.expect_err("told to fail");
+    assert_eq!(one.used(), 1);
+    let all = emulator
+        .on(Method::CREATE_API)
+        .named(crate::PARENT)
+        .fail(Status::aborted("all"));
+    create(&client, "c").await.expect_err("told to fail");
+    assert_eq!(all.used(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_call_is_answered_later_and_truly() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let _fault = emulator
+        .on(Method::CREATE_API)
+        .delay(Duration::from_secs(3));
+    let began = Instant::now();
+    create(&client, "a").await.expect("a new api");
+    assert_eq!(began.elapsed(), Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_connection_is_unavailable_with_nothing_done_and_a_lost_reply_with_all_done() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let dropped = emulator.on(Method::CREATE_API).drop_connection();
+    let failed = create(&client, "a").await.expect_err("no answer");
+    assert_eq!(failed.code(), Code::Unavailable, "{failed}");
+    assert_eq!(
+        get(&client, API).await.expect_err("not done").code(),
+        Code::NotFound
+    );
+    drop(dropped);
+    let _lost = emulator.on(Method::CREATE_API).lose_reply();
+    let failed = create(&client, "a").await.expect_err("no answer");
+    assert_eq!(failed.code(), Code::Unavailable, "{failed}");
+    get(&client, API).await.expect("it was done");
+    // A call whose connection broke may have been processed: that is what the client must think.
+    let _again = emulator.on(Method::GET_OPERATION).drop_connection();
+    let error = client.get_operation(NONE).await.expect_err("no answer");
+    assert!(error.is_unavailable() && !error.is_unsent(), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_read_shows_what_was_before_the_last_change() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let stale = emulator.on(Method::GET_API).always().stale();
+    let lists = emulator.on(Method::LIST_APIS).times(2).stale();
+    create(&client, "a").await.expect("a new api");
+    assert_eq!(
+        get(&client, API).await.expect_err("before it").code(),
+        Code::NotFound
+    );
+    assert!(list(&client, "", "").await.expect("a page").apis.is_empty());
+    tokio::time::advance(RUNS).await;
+    assert_eq!(
+        get(&client, API).await.expect("it").state(),
+        api::State::Creating
+    );
+    drop(stale);
+    assert_eq!(
+        get(&client, API).await.expect("it").state(),
+        api::State::Active
+    );
+    delete(&client, API).await.expect("it exists");
+    tokio::time::advance(RUNS).await;
+    let listed = list(&client, "", "").await.expect("a page").apis;
+    assert_eq!(listed[0].state(), api::State::Deleting);
+    assert!(list(&client, "", "").await.expect("a page").apis.is_empty());
+    assert_eq!(lists.used(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_operation_is_as_it_was_when_it_was_started() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let started = create(&client, "a").await.expect("a new api");
+    tokio::time::advance(RUNS).await;
+    assert!(client.get_operation(&started.name).await.expect("it").done);
+    let _stale = emulator.on(Method::GET_OPERATION).stale();
+    assert_eq!(
+        client.get_operation(&started.name).await.expect("it"),
+        started
+    );
+    assert!(client.get_operation(&started.name).await.expect("it").done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_is_not_found_for_a_while() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let lag = Duration::from_secs(2);
+    let operations = emulator.on(Method::GET_OPERATION).not_found_for(lag);
+    let apis = emulator.on(Method::GET_API).not_found_for(lag);
+    let started = create(&client, "a").await.expect("a new api");
+    for _ in 0..2 {
+        let error = client
+            .get_operation(&started.name)
+            .await
+            .expect_err("too new");
+        let expected = format!("Operation \"{}\" not found", started.name);
+        assert_eq!(error.status().map(Status::message), Some(expected.as_str()));
+        let failed = get(&client, API).await.expect_err("too new");
+        assert_eq!(failed.message(), format!("API \"{API}\" not found"));
+        tokio::time::advance(lag / 2).await;
+    }
+    client
+        .get_operation(&started.name)
+        .await
+        .expect("found by now");
+    get(&client, API).await.expect("found by now");
+    assert_eq!((operations.used(), apis.used()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_html_is_no_grpc() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let _fault = emulator
+        .on(Method::GET_OPERATION)
+        .html(StatusCode::BAD_GATEWAY);
+    let error = client.get_operation(NONE).await.expect_err("no gRPC");
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(error.to_string().contains("502 with text/html"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_message_can_be_the_answer() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let zero = Outcome::Error(pb::Status::default());
+    let unknown = Any {
+        type_url: "type.googleapis.com/a.b.Unknown".into(),
+        value: vec![8, 1],
+    };
+    let answers = [None, Some(zero), Some(Outcome::Response(unknown))].map(|result| Operation {
+        name: "another".into(),
+        done: true,
+        result,
+        ..Default::default()
+    });
+    let faults = answers
+        .each_ref()
+        .map(|answer| emulator.on(Method::GET_OPERATION).respond(answer));
+    for answer in answers {
+        assert_eq!(client.get_operation(NONE).await.expect("an answer"), answer);
+    }
+    drop(faults);
+    let fault = emulator.on(Method::GET_API).respond(&Api::default());
+    assert_eq!(get(&client, API).await.expect("an answer"), Api::default());
+    drop(fault);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_is_not_used_up_fails_the_test_that_set_it() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let busy = || Status::unavailable("busy");
+    let fault = emulator
+        .on(Method::GET_API)
+        .named(API)
+        .times(2)
+        .fail(busy());
+    get(&client, API).await.expect_err("told to fail");
+    let told = panic_of(|| drop(fault));
+    assert!(
+        told.contains(&format!(
+            "GetApi of {API}: fails with Unavailable, 1 of 2 calls"
+        )),
+        "{told}"
+    );
+    let fault = emulator.on(Method::LIST_APIS).always().fail(busy());
+    assert!(panic_of(|| drop(fault)).contains("0 of 1"));
+    // What cannot happen to a method is not used up by its calls either.
+    let fault = emulator.on(Method::CREATE_API).stale();
+    create(&client, "b").await.expect("a new api");
+    assert!(panic_of(|| drop(fault)).contains("sees what was before"));
+    // A test that fails for another reason says that one.
+    let fault = emulator.on(Method::GET_API).fail(busy());
+    let told = panic_of(move || {
+        let _held = fault;
+        std::panic::panic_any("the reason".to_owned());
+    });
+    assert_eq!(told, "the reason");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_is_left_goes_on_until_it_is_used_up_or_all_is_reset() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let busy = || Status::unavailable("busy");
+    emulator.on(Method::GET_API).fail(busy()).leave();
+    assert_eq!(
+        emulator.unused(),
+        ["GetApi: fails with Unavailable, 0 of 1 calls"]
+    );
+    assert_eq!(
+        get(&client, API).await.expect_err("left").code(),
+        Code::Unavailable
+    );
+    assert!(emulator.unused().is_empty());
+
+    created(&client, "a").await;
+    let fault = emulator.on(Method::GET_API).fail(busy());
+    emulator.reset();
+    drop(fault);
+    assert_eq!(
+        get(&client, API).await.expect_err("cleared").code(),
+        Code::NotFound
+    );
+    assert_eq!(
+        (emulator.calls().len(), emulator.count(Method::GET_API)),
+        (1, 1)
+    );
+}

@@ -1,0 +1,261 @@
+//! Lists: all locations, filters and orders; locations and policies.
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
+use apigateway_grpc::proto::google::cloud::location::{GetLocationRequest, ListLocationsRequest};
+use apigateway_grpc::proto::google::iam::v1::{
+    Binding, GetIamPolicyRequest, Policy, SetIamPolicyRequest, TestIamPermissionsRequest,
+};
+use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+use apigateway_grpc::tonic::{Code, Status};
+
+use crate::configs::{REGION, all};
+use crate::{API, PARENT, RUNS, client, create, created, list};
+
+fn ids(apis: &[Api]) -> String {
+    let ids = apis
+        .iter()
+        .map(|api| api.name.rsplit('/').next().expect("an id"));
+    ids.collect::<Vec<_>>().join(" ")
+}
+
+async fn operations(client: &ApiGateway, name: &str, filter: &str) -> Vec<String> {
+    let request = ListOperationsRequest {
+        name: name.into(),
+        filter: filter.into(),
+        ..Default::default()
+    };
+    let page = client.list_operations(request).await.expect("a page");
+    page.operations
+        .into_iter()
+        .map(|operation| operation.name)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dash_lists_all_locations() {
+    let client = client();
+    all(&client).await;
+    let gateways = |parent: &str| ListGatewaysRequest {
+        parent: parent.into(),
+        ..Default::default()
+    };
+    for (parent, expected) in [
+        (REGION, 1),
+        ("projects/p/locations/-", 1),
+        ("projects/p/locations/us-east1", 0),
+        ("projects/other/locations/-", 0),
+    ] {
+        let page = client
+            .service()
+            .list_gateways(gateways(parent))
+            .await
+            .expect(parent);
+        assert_eq!(page.into_inner().gateways.len(), expected, "{parent}");
+    }
+    let configs = ListApiConfigsRequest {
+        parent: "projects/p/locations/global/apis/-".into(),
+        ..Default::default()
+    };
+    let page = client
+        .service()
+        .list_api_configs(configs)
+        .await
+        .expect("a page");
+    assert_eq!(page.into_inner().api_configs.len(), 1);
+    for (name, expected) in [(PARENT, 2), (REGION, 1), ("projects/p/locations/-", 3)] {
+        assert_eq!(
+            operations(&client, name, "").await.len(),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_are_filtered_by_whether_they_are_done() {
+    let client = client();
+    created(&client, "a").await;
+    let running = create(&client, "b").await.expect("a new api").name;
+    assert_eq!(
+        operations(&client, PARENT, "done=false").await,
+        [running.as_str()]
+    );
+    assert_eq!(operations(&client, PARENT, "done = true").await.len(), 1);
+    tokio::time::advance(RUNS).await;
+    assert!(operations(&client, PARENT, "done=false").await.is_empty());
+    assert_eq!(operations(&client, PARENT, "done=true").await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_are_filtered_and_ordered() {
+    let client = client();
+    for id in ["b", "a", "c"] {
+        created(&client, id).await;
+    }
+    create(&client, "d").await.expect("a new api");
+    for (filter, order, expected) in [
+        ("state = ACTIVE", "", "a b c"),
+        ("state != ACTIVE", "", "d"),
+        ("", "create_time", "b a c d"),
+        ("", "createTime desc", "d c a b"),
+        (
+            "state=ACTIVE AND displayName != a",
+            "display_name desc",
+            "c b",
+        ),
+    ] {
+        let page = list(&client, filter, order).await.expect(filter);
+        assert_eq!(ids(&page.apis), expected, "{filter}; {order}");
+    }
+    for (filter, order) in [
+        ("nonsense = 1", ""),
+        ("state", ""),
+        ("", "nonsense"),
+        ("", "name up"),
+    ] {
+        let refused = list(&client, filter, order).await.expect_err("wrong");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{filter}; {order}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ordered_list_comes_in_pages_too() {
+    let client = client();
+    for id in ["b", "a", "c"] {
+        created(&client, id).await;
+    }
+    let mut shown = String::new();
+    let mut token = String::new();
+    loop {
+        let request = ListApisRequest {
+            parent: PARENT.into(),
+            page_size: 1,
+            page_token: token,
+            order_by: "create_time desc".into(),
+            ..Default::default()
+        };
+        let page = client
+            .service()
+            .list_apis(request)
+            .await
+            .expect("a page")
+            .into_inner();
+        shown += &ids(&page.apis);
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(shown, "cab");
+}
+
+#[tokio::test(start_paused = true)]
+async fn locations_are_global_and_the_regions() {
+    let client = client();
+    let request = ListLocationsRequest {
+        name: "projects/p".into(),
+        ..Default::default()
+    };
+    let page = client
+        .locations()
+        .list_locations(request)
+        .await
+        .expect("a page");
+    let ids: Vec<_> = page
+        .into_inner()
+        .locations
+        .into_iter()
+        .map(|location| location.location_id)
+        .collect();
+    assert!(
+        ids.contains(&"global".into()) && ids.contains(&"us-central1".into()) && ids.is_sorted()
+    );
+    for (name, code) in [
+        (REGION, Code::Ok),
+        (PARENT, Code::Ok),
+        ("projects/p/locations/moon", Code::NotFound),
+    ] {
+        let request = GetLocationRequest { name: name.into() };
+        let found = client.locations().get_location(request).await;
+        assert_eq!(
+            found.map_or_else(|status| status.code(), |_| Code::Ok),
+            code,
+            "{name}"
+        );
+    }
+}
+
+async fn set(client: &ApiGateway, role: &str, etag: &[u8]) -> Result<Policy, Status> {
+    let binding = Binding {
+        role: role.into(),
+        ..Default::default()
+    };
+    let request = SetIamPolicyRequest {
+        resource: API.into(),
+        policy: Some(Policy {
+            bindings: vec![binding],
+            etag: etag.to_vec(),
+            ..Default::default()
+        }),
+        update_mask: None,
+    };
+    Ok(client
+        .iam_policy()
+        .set_iam_policy(request)
+        .await?
+        .into_inner())
+}
+
+async fn policy(client: &ApiGateway) -> Result<Policy, Status> {
+    let request = GetIamPolicyRequest {
+        resource: API.into(),
+        options: None,
+    };
+    Ok(client
+        .iam_policy()
+        .get_iam_policy(request)
+        .await?
+        .into_inner())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_is_set_by_who_has_read_the_last_one() {
+    let client = client();
+    assert_eq!(
+        policy(&client).await.expect_err("none").code(),
+        Code::NotFound
+    );
+    assert_eq!(
+        set(&client, "r", b"").await.expect_err("none").code(),
+        Code::NotFound
+    );
+    created(&client, "a").await;
+    let first = policy(&client).await.expect("an empty one");
+    assert!(first.bindings.is_empty() && !first.etag.is_empty());
+    let second = set(&client, "one", &first.etag).await.expect("read before");
+    assert_ne!(second.etag, first.etag);
+    assert_eq!(policy(&client).await.expect("it"), second);
+    let stale = set(&client, "two", &first.etag).await.expect_err("stale");
+    assert_eq!(stale.code(), Code::Aborted);
+    let third = set(&client, "three", b"").await.expect("without an etag");
+    assert_eq!(third.bindings[0].role, "three");
+}
+
+#[tokio::test(start_paused = true)]
+async fn permissions_on_what_is_missing_are_none() {
+    let client = client();
+    created(&client, "a").await;
+    for (resource, expected) in [(API, 1), ("projects/p/locations/global/apis/none", 0)] {
+        let request = TestIamPermissionsRequest {
+            resource: resource.into(),
+            permissions: vec!["apigateway.apis.get".into()],
+        };
+        let held = client
+            .iam_policy()
+            .test_iam_permissions(request)
+            .await
+            .expect("an answer");
+        assert_eq!(held.into_inner().permissions.len(), expected, "{resource}");
+    }
+}

@@ -1,0 +1,198 @@
+//! Updates: masks, what they change and when, and who may update at a time.
+
+use std::collections::HashMap;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::emulator::OperationPlan;
+use apigateway_grpc::prost_types::FieldMask;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::tonic::{Code, Status};
+
+use crate::configs::{all, gateway, second};
+use crate::{API, RUNS, client, created, delete, emulator, get, metadata, over};
+
+fn changed() -> Api {
+    Api {
+        name: API.into(),
+        display_name: "new".into(),
+        labels: HashMap::from([("k".into(), "v".into())]),
+        managed_service: "other".into(),
+        ..Default::default()
+    }
+}
+
+fn mask(paths: &[&str]) -> Option<FieldMask> {
+    let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+    Some(FieldMask { paths })
+}
+
+async fn update(client: &ApiGateway, paths: &[&str]) -> Result<Operation, Status> {
+    let request = UpdateApiRequest {
+        update_mask: mask(paths),
+        api: Some(changed()),
+    };
+    Ok(client.service().update_api(request).await?.into_inner())
+}
+
+async fn switch(client: &ApiGateway, config: &str, path: &str) -> Result<Operation, Status> {
+    let gateway = gateway(client).await?;
+    let request = UpdateGatewayRequest {
+        update_mask: mask(&[path]),
+        gateway: Some(Gateway {
+            name: gateway.name,
+            api_config: config.into(),
+            ..Default::default()
+        }),
+    };
+    Ok(client.service().update_gateway(request).await?.into_inner())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_changes_at_its_end_what_its_mask_names_in_either_spelling() {
+    for (paths, display_name, labels) in [
+        (&["display_name"][..], "new", 0),
+        (&["displayName"], "new", 0),
+        (&["labels"], "a", 1),
+        (&["display_name", "labels"], "new", 1),
+        (&["*"], "new", 1),
+    ] {
+        let client = client();
+        created(&client, "a").await;
+        let before = get(&client, API).await.expect("it");
+        let started = update(&client, paths).await.expect("it exists");
+        assert_eq!(metadata(&started).verb, "update");
+        let during = get(&client, API).await.expect("it");
+        assert_eq!(
+            (during.state(), during.display_name.as_str()),
+            (api::State::Updating, "a")
+        );
+        tokio::time::advance(RUNS).await;
+        let after = get(&client, API).await.expect("it");
+        assert_eq!(after.state(), api::State::Active);
+        assert_eq!(
+            (after.display_name.as_str(), after.labels.len()),
+            (display_name, labels),
+            "{paths:?}"
+        );
+        assert_eq!(after.managed_service, before.managed_service);
+        assert_eq!(after.create_time, before.create_time);
+        let times =
+            [after.update_time, before.update_time].map(|time| time.expect("a time").seconds);
+        assert_eq!(times[0] - times[1], 10);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mask_that_is_empty_or_names_what_cannot_be_changed_is_refused() {
+    let client = client();
+    created(&client, "a").await;
+    for paths in [
+        &[][..],
+        &["name"],
+        &["managed_service"],
+        &["nonsense"],
+        &["display_name", "state"],
+    ] {
+        let refused = update(&client, paths).await.expect_err("wrong");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
+    }
+    assert_eq!(
+        get(&client, API).await.expect("it").state(),
+        api::State::Active
+    );
+    let request = UpdateApiRequest {
+        update_mask: None,
+        api: Some(changed()),
+    };
+    let refused = client
+        .service()
+        .update_api(request)
+        .await
+        .expect_err("no mask");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_operation_at_a_time_has_a_resource_and_what_is_not_there_cannot_be_updated() {
+    let client = client();
+    let missing = update(&client, &["labels"]).await.expect_err("none");
+    assert_eq!(missing.code(), Code::NotFound);
+    created(&client, "a").await;
+    update(&client, &["labels"]).await.expect("it exists");
+    let refused = [
+        update(&client, &["labels"]).await.expect_err("busy"),
+        delete(&client, API).await.expect_err("busy"),
+    ];
+    assert_eq!(refused.map(|status| status.code()), [Code::Aborted; 2]);
+    tokio::time::advance(RUNS).await;
+    update(&client, &["labels"]).await.expect("free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_fails_or_is_cancelled_changes_nothing() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    created(&client, "a").await;
+    let plan = OperationPlan::default().fails(Status::internal("no"));
+    let _fault = emulator.on(Method::UPDATE_API).operation(plan);
+    update(&client, &["*"]).await.expect("it exists");
+    tokio::time::advance(RUNS).await;
+    let cancelled = update(&client, &["*"]).await.expect("free again");
+    client
+        .cancel_operation(&cancelled.name)
+        .await
+        .expect("asked");
+    tokio::time::advance(RUNS).await;
+    let api = get(&client, API).await.expect("it");
+    assert_eq!(
+        (api.state(), api.display_name.as_str()),
+        (api::State::Active, "a")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_is_switched_to_another_config_that_is_active() {
+    let client = client();
+    all(&client).await;
+    let other = second(&client).await;
+    for path in ["api_config", "apiConfig"] {
+        switch(&client, &other, path).await.expect("it exists");
+        assert_eq!(
+            gateway(&client).await.expect("it").state(),
+            gateway::State::Updating
+        );
+        // What it is switched to is in use already.
+        let name = other.clone();
+        let request = DeleteApiConfigRequest { name };
+        let refused = client
+            .service()
+            .delete_api_config(request)
+            .await
+            .expect_err("in use");
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        tokio::time::advance(RUNS).await;
+        assert_eq!(gateway(&client).await.expect("it").api_config, other);
+    }
+    let missing = switch(
+        &client,
+        "projects/p/locations/global/apis/a/configs/z",
+        "api_config",
+    )
+    .await;
+    assert_eq!(missing.expect_err("none").code(), Code::NotFound);
+    let request = UpdateApiConfigRequest {
+        update_mask: mask(&["openapi_documents"]),
+        api_config: Some(ApiConfig {
+            name: other,
+            ..Default::default()
+        }),
+    };
+    let fixed = client
+        .service()
+        .update_api_config(request)
+        .await
+        .expect_err("fixed");
+    assert_eq!(fixed.code(), Code::InvalidArgument);
+}
