@@ -5,6 +5,10 @@
 //! `contract.rs` (the table: one entry a method), and what `build/requests.rs` says of the request
 //! messages. No network and no `protoc` is needed.
 
+#[path = "build/configuration.rs"]
+mod configuration;
+#[path = "build/http.rs"]
+mod http;
 #[path = "build/requests.rs"]
 mod requests;
 
@@ -15,7 +19,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage, Value};
+use configuration::Configuration;
+use http::{http_rules, option, variables};
+use prost_reflect::{DescriptorPool, MethodDescriptor};
 use serde_json::Value as Json;
 
 /// The services of the contract, in no particular order: the table is sorted by path.
@@ -123,97 +129,6 @@ fn generate(mut set: prost_types::FileDescriptorSet) -> Result<()> {
     Ok(())
 }
 
-/// What the files beside the protos say of the methods, by selector.
-struct Configuration {
-    http: BTreeMap<String, Json>,
-    deadlines: Vec<(String, f64)>,
-    grpc: Vec<Json>,
-    facts: Json,
-}
-
-impl Configuration {
-    fn read() -> Result<Self> {
-        let service = json("proto/apigateway_v1.json")?;
-        let http = rules(&service, "http")
-            .map(|rule| Ok((text(rule, "selector")?, rule.clone())))
-            .collect::<Result<_>>()?;
-        let deadlines = rules(&service, "backend")
-            .map(|rule| {
-                let deadline = rule["deadline"]
-                    .as_f64()
-                    .ok_or("a backend rule has no deadline")?;
-                Ok((text(rule, "selector")?, deadline))
-            })
-            .collect::<Result<_>>()?;
-        let grpc = json("proto/apigateway_grpc_service_config.json")?;
-        let grpc = grpc["methodConfig"]
-            .as_array()
-            .ok_or("no methodConfig")?
-            .clone();
-        Ok(Self {
-            http,
-            deadlines,
-            grpc,
-            facts: json("proto/apigateway_method_facts.json")?,
-        })
-    }
-
-    /// The last rule that selects the method holds, as in `google.api.Service`.
-    fn deadline(&self, selector: &str) -> Option<f64> {
-        let selects = |rule: &str| match rule.strip_suffix('*') {
-            Some(prefix) => selector.starts_with(prefix),
-            None => rule == selector,
-        };
-        self.deadlines
-            .iter()
-            .rev()
-            .find(|(rule, _)| selects(rule))
-            .map(|(_, seconds)| *seconds)
-    }
-
-    fn grpc(&self, service: &str, method: &str) -> Option<&Json> {
-        self.grpc.iter().find(|config| {
-            config["name"].as_array().is_some_and(|names| {
-                names
-                    .iter()
-                    .any(|name| name["service"] == service && name["method"] == method)
-            })
-        })
-    }
-
-    fn idempotent(&self, selector: &str) -> bool {
-        let listed = self.facts["idempotent"].as_array();
-        listed.is_some_and(|selectors| selectors.iter().any(|listed| listed == selector))
-    }
-
-    /// The method that names its resource as this one does, which has no rule to say how.
-    fn named_as(&self, selector: &str) -> Option<&str> {
-        self.facts["named_as"][selector].as_str()
-    }
-
-    fn routing(&self, selector: &str) -> Vec<String> {
-        let keys = self.facts["routing"][selector].as_array();
-        let keys = keys.into_iter().flatten().filter_map(Json::as_str);
-        keys.map(str::to_owned).collect()
-    }
-}
-
-fn json(path: &str) -> Result<Json> {
-    let content = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    serde_json::from_str(&content).map_err(|error| format!("{path}: {error}").into())
-}
-
-fn rules<'a>(service: &'a Json, section: &str) -> impl Iterator<Item = &'a Json> {
-    service[section]["rules"].as_array().into_iter().flatten()
-}
-
-fn text(json: &Json, key: &str) -> Result<String> {
-    let value = json[key]
-        .as_str()
-        .ok_or_else(|| format!("no text `{key}` in {json}"))?;
-    Ok(value.to_owned())
-}
-
 /// The methods of the contract by path, which is the order of the table.
 fn methods(pool: &DescriptorPool) -> Result<BTreeMap<String, MethodDescriptor>> {
     let mut methods = BTreeMap::new();
@@ -299,124 +214,6 @@ fn entry(
     )?;
     writeln!(out, "    }},")?;
     Ok(out)
-}
-
-/// Written into the table by its `Debug` form, so the fields are those of `contract::HttpRule`.
-#[derive(Debug)]
-#[allow(dead_code, reason = "read by Debug alone")]
-struct HttpRule {
-    verb: &'static str,
-    template: String,
-    body: Body,
-}
-
-/// As `contract::Body`.
-#[derive(Debug)]
-#[allow(dead_code, reason = "read by Debug alone")]
-enum Body {
-    None,
-    All,
-    Field(String),
-}
-
-impl HttpRule {
-    fn new(verb: &str, template: String, body: &str) -> Result<Self> {
-        let verbs = ["GET", "PUT", "POST", "DELETE", "PATCH"];
-        let verb = verbs
-            .into_iter()
-            .find(|known| known.eq_ignore_ascii_case(verb));
-        let body = match body {
-            "" => Body::None,
-            "*" => Body::All,
-            field => Body::Field(field.to_owned()),
-        };
-        Ok(Self {
-            verb: verb.ok_or("an http rule without a verb")?,
-            template,
-            body,
-        })
-    }
-}
-
-fn http_rules(
-    pool: &DescriptorPool,
-    configuration: &Configuration,
-    method: &MethodDescriptor,
-) -> Result<Vec<HttpRule>> {
-    match configuration.http.get(method.full_name()) {
-        Some(rule) => http_rules_from_json(rule),
-        // The mixins' own annotations are not what this service serves.
-        None if !method.full_name().starts_with("google.cloud.apigateway.") => Ok(Vec::new()),
-        None => http_rules_from_option(&option(pool, method, "google.api.http")?),
-    }
-}
-
-fn http_rules_from_json(rule: &Json) -> Result<Vec<HttpRule>> {
-    let verbs = ["get", "put", "post", "delete", "patch"];
-    let verb = verbs.into_iter().find(|verb| rule[verb].is_string());
-    let verb = verb.ok_or("an http rule without a verb")?;
-    let body = rule["body"].as_str().unwrap_or_default();
-    let mut rules = vec![HttpRule::new(verb, text(rule, verb)?, body)?];
-    for binding in rule["additionalBindings"].as_array().into_iter().flatten() {
-        rules.extend(http_rules_from_json(binding)?);
-    }
-    Ok(rules)
-}
-
-fn http_rules_from_option(rule: &DynamicMessage) -> Result<Vec<HttpRule>> {
-    let string = |name: &str| {
-        let value = rule.get_field_by_name(name);
-        value
-            .and_then(|value| value.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    };
-    let pattern = rule
-        .descriptor()
-        .oneofs()
-        .find(|oneof| oneof.name() == "pattern");
-    let verb = pattern.and_then(|pattern| pattern.fields().find(|field| rule.has_field(field)));
-    let verb = verb.ok_or("an http rule without a verb")?;
-    let mut rules = vec![HttpRule::new(
-        verb.name(),
-        string(verb.name()),
-        &string("body"),
-    )?];
-    let bindings = rule
-        .get_field_by_name("additional_bindings")
-        .ok_or("no additional_bindings")?;
-    for binding in bindings.as_list().unwrap_or_default() {
-        rules.extend(http_rules_from_option(
-            binding.as_message().ok_or("a binding is no rule")?,
-        )?);
-    }
-    Ok(rules)
-}
-
-/// The value of a message-typed extension of a method's options.
-fn option(pool: &DescriptorPool, method: &MethodDescriptor, name: &str) -> Result<DynamicMessage> {
-    let extension = pool
-        .get_extension_by_name(name)
-        .ok_or("an extension is missing")?;
-    let options = method.options();
-    if !options.has_extension(&extension) {
-        return Err(format!("no option ({name})").into());
-    }
-    match options.get_extension(&extension).into_owned() {
-        Value::Message(message) => Ok(message),
-        other => Err(format!("({name}) is {other:?}").into()),
-    }
-}
-
-/// The names in braces of a path template: without a `google.api.routing` annotation they are the
-/// routing keys (AIP-4222).
-fn variables(template: &str) -> Vec<String> {
-    let braces = template
-        .split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split('}').next());
-    braces
-        .map(|variable| variable.split('=').next().unwrap_or_default().to_owned())
-        .collect()
 }
 
 /// A key with the field numbers that lead to its value in the encoded request.

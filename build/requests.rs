@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 
-use super::{Configuration, Result, http_rules, operation};
+use super::configuration::Configuration;
+use super::http::http_rules;
+use super::{Result, operation};
 
 /// A request message, by its method.
 pub(super) struct Request {

@@ -59,8 +59,11 @@ impl CallOptions {
     /// These options, and where they are silent `other`. Of a header that both have, these values hold.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
-        let mut headers = other.headers.clone();
-        headers.extend(self.headers);
+        let mut headers = self.headers;
+        if !other.headers.is_empty() {
+            let ours = std::mem::replace(&mut headers, other.headers.clone());
+            headers.extend(ours);
+        }
         Self {
             timeout: self.timeout.or(other.timeout),
             retry: self.retry.or(other.retry),

@@ -127,10 +127,10 @@ impl<R: ListRequest> List<R> {
             list: self,
             page: Vec::new().into_iter(),
             ahead: None,
-            tokens: HashSet::new(),
+            tokens: HashSet::from([first.clone()]),
             unreachable: Vec::new(),
         };
-        items.ask(first);
+        items.ask(first, false);
         items
     }
 }
@@ -161,6 +161,9 @@ pub struct Page<T> {
 /// the same for all pages. An empty page is passed over. The stream ends after the last page or after an
 /// error.
 ///
+/// A reader may take its time: should a page that was asked for early run out of its own, it is asked for
+/// once more in its turn.
+///
 /// # Cancel safety
 ///
 /// All that is under way belongs to this value and goes on only while it is polled: dropped, it leaves
@@ -177,11 +180,22 @@ pub struct Items<R: ListRequest> {
     unreachable: Vec<String>,
 }
 
-enum Ahead<T> {
-    Asked(Pin<Box<dyn Future<Output = Result<Page<T>, Error>> + Send>>),
+/// A page after the one being read.
+struct Ahead<T> {
+    token: String,
+    /// Whether it was asked for before its turn: then its reader may have been away, and its time may have
+    /// run out for no other reason.
+    early: bool,
+    state: State<T>,
+}
+
+enum State<T> {
+    Asked(Fetch<T>),
     /// Kept for its turn.
     Here(Result<Page<T>, Error>),
 }
+
+type Fetch<T> = Pin<Box<dyn Future<Output = Result<Page<T>, Error>> + Send>>;
 
 impl<R: ListRequest> Items<R> {
     /// The next item; `None` at the end.
@@ -201,17 +215,22 @@ impl<R: ListRequest> Items<R> {
     }
 
     /// Prepares the call for the page with this token.
-    fn ask(&mut self, token: String) {
-        if !self.tokens.insert(token.clone()) {
-            let shown = token.escape_debug();
-            let error = Error::protocol(format!("the server gave the page token `{shown}` twice"));
-            let parent = self.list.request.resource();
-            self.ahead = Some(Ahead::Here(Err(error.doing(R::DOING, &parent))));
-            return;
-        }
+    fn ask(&mut self, token: String, early: bool) {
         let list = self.list.clone();
-        let page = async move { list.page(token).await };
-        self.ahead = Some(Ahead::Asked(Box::pin(page)));
+        let asked = token.clone();
+        let state = State::Asked(Box::pin(async move { list.page(asked).await }));
+        self.ahead = Some(Ahead {
+            token,
+            early,
+            state,
+        });
+    }
+
+    /// What a list that would never end is given up with.
+    fn repeated(&self, token: &str) -> Error {
+        let shown = token.escape_debug();
+        let error = Error::protocol(format!("the server gave the page token `{shown}` twice"));
+        error.doing(R::DOING, &self.list.request.resource())
     }
 
     /// Begins with a page.
@@ -222,8 +241,18 @@ impl<R: ListRequest> Items<R> {
                 self.unreachable.push(location);
             }
         }
-        if let Some(token) = page.next_page_token {
-            self.ask(token);
+        let Some(token) = page.next_page_token else {
+            return;
+        };
+        if self.tokens.insert(token.clone()) {
+            self.ask(token, true);
+        } else {
+            let state = State::Here(Err(self.repeated(&token)));
+            self.ahead = Some(Ahead {
+                token,
+                early: false,
+                state,
+            });
         }
     }
 }
@@ -234,20 +263,26 @@ impl<R: ListRequest> Stream for Items<R> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             // The page ahead goes on while this one is read.
-            if let Some(Ahead::Asked(page)) = &mut self.ahead
+            if let Some(ahead) = &mut self.ahead
+                && let State::Asked(page) = &mut ahead.state
                 && let Poll::Ready(page) = page.as_mut().poll(cx)
             {
-                self.ahead = Some(Ahead::Here(page));
+                ahead.state = State::Here(page);
             }
             if let Some(item) = self.page.next() {
                 return Poll::Ready(Some(Ok(item)));
             }
-            match self.ahead.take() {
-                None => return Poll::Ready(None),
-                Some(Ahead::Here(Ok(page))) => self.turn(page),
-                Some(Ahead::Here(Err(error))) => return Poll::Ready(Some(Err(error))),
-                asked => {
-                    self.ahead = asked;
+            let Some(ahead) = self.ahead.take() else {
+                return Poll::Ready(None);
+            };
+            match ahead.state {
+                State::Here(Ok(page)) => self.turn(page),
+                State::Here(Err(error)) if ahead.early && error.is_timeout() => {
+                    self.ask(ahead.token, false);
+                }
+                State::Here(Err(error)) => return Poll::Ready(Some(Err(error))),
+                State::Asked(_) => {
+                    self.ahead = Some(ahead);
                     return Poll::Pending;
                 }
             }

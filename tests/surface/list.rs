@@ -1,6 +1,7 @@
 //! Lists: page by page, item by item, and what a server may do on the way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::common::{Server, ok, talk};
 use apigateway_grpc::contract::RetryPolicy;
@@ -187,6 +188,27 @@ async fn an_error_comes_after_the_items_before_it_and_ends_the_list() {
     let expected = format!("list apis of {PARENT}: permission denied: not this page");
     assert_eq!(error, expected);
     server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_a_slow_reader_let_run_out_of_time_is_asked_for_once_more() {
+    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let mut items = client.list_apis(PARENT).items();
+    let first = answer(&mut server, page(&["a"], "t1", &[]));
+    let (item, _) = tokio::join!(items.next(), first);
+    assert_eq!(item.expect("one").expect("read"), api("a"));
+    let (_ahead, _never) = server.asked().await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let second = answer(&mut server, page(&["b"], "t2", &[]));
+    let (item, request) = tokio::join!(items.next(), second);
+    assert_eq!(item.expect("one").expect("read"), api("b"));
+    assert_eq!(request.page_token, "t1");
+    let (_ahead, _never) = server.asked().await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let (error, _never) = tokio::join!(items.next(), server.asked());
+    let error = error.expect("an error").expect_err("it waited for it");
+    assert!(error.is_timeout(), "{error}");
+    assert!(items.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

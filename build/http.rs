@@ -1,0 +1,129 @@
+//! Where methods stand in HTTP.
+
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage, Value};
+use serde_json::Value as Json;
+
+use super::Result;
+use super::configuration::{Configuration, text};
+
+/// Written into the table by its `Debug` form, so the fields are those of `contract::HttpRule`.
+#[derive(Debug)]
+#[allow(dead_code, reason = "read by Debug alone")]
+pub(super) struct HttpRule {
+    verb: &'static str,
+    pub(super) template: String,
+    body: Body,
+}
+
+/// As `contract::Body`.
+#[derive(Debug)]
+#[allow(dead_code, reason = "read by Debug alone")]
+pub(super) enum Body {
+    None,
+    All,
+    Field(String),
+}
+
+impl HttpRule {
+    fn new(verb: &str, template: String, body: &str) -> Result<Self> {
+        let verbs = ["GET", "PUT", "POST", "DELETE", "PATCH"];
+        let verb = verbs
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(verb));
+        let body = match body {
+            "" => Body::None,
+            "*" => Body::All,
+            field => Body::Field(field.to_owned()),
+        };
+        Ok(Self {
+            verb: verb.ok_or("an http rule without a verb")?,
+            template,
+            body,
+        })
+    }
+}
+
+pub(super) fn http_rules(
+    pool: &DescriptorPool,
+    configuration: &Configuration,
+    method: &MethodDescriptor,
+) -> Result<Vec<HttpRule>> {
+    match configuration.http.get(method.full_name()) {
+        Some(rule) => http_rules_from_json(rule),
+        // The mixins' own annotations are not what this service serves.
+        None if !method.full_name().starts_with("google.cloud.apigateway.") => Ok(Vec::new()),
+        None => http_rules_from_option(&option(pool, method, "google.api.http")?),
+    }
+}
+
+fn http_rules_from_json(rule: &Json) -> Result<Vec<HttpRule>> {
+    let verbs = ["get", "put", "post", "delete", "patch"];
+    let verb = verbs.into_iter().find(|verb| rule[verb].is_string());
+    let verb = verb.ok_or("an http rule without a verb")?;
+    let body = rule["body"].as_str().unwrap_or_default();
+    let mut rules = vec![HttpRule::new(verb, text(rule, verb)?, body)?];
+    for binding in rule["additionalBindings"].as_array().into_iter().flatten() {
+        rules.extend(http_rules_from_json(binding)?);
+    }
+    Ok(rules)
+}
+
+fn http_rules_from_option(rule: &DynamicMessage) -> Result<Vec<HttpRule>> {
+    let string = |name: &str| {
+        let value = rule.get_field_by_name(name);
+        value
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    };
+    let pattern = rule
+        .descriptor()
+        .oneofs()
+        .find(|oneof| oneof.name() == "pattern");
+    let verb = pattern.and_then(|pattern| pattern.fields().find(|field| rule.has_field(field)));
+    let verb = verb.ok_or("an http rule without a verb")?;
+    let mut rules = vec![HttpRule::new(
+        verb.name(),
+        string(verb.name()),
+        &string("body"),
+    )?];
+    let bindings = rule
+        .get_field_by_name("additional_bindings")
+        .ok_or("no additional_bindings")?;
+    for binding in bindings.as_list().unwrap_or_default() {
+        rules.extend(http_rules_from_option(
+            binding.as_message().ok_or("a binding is no rule")?,
+        )?);
+    }
+    Ok(rules)
+}
+
+/// The value of a message-typed extension of a method's options.
+pub(super) fn option(
+    pool: &DescriptorPool,
+    method: &MethodDescriptor,
+    name: &str,
+) -> Result<DynamicMessage> {
+    let extension = pool
+        .get_extension_by_name(name)
+        .ok_or("an extension is missing")?;
+    let options = method.options();
+    if !options.has_extension(&extension) {
+        return Err(format!("no option ({name})").into());
+    }
+    match options.get_extension(&extension).into_owned() {
+        Value::Message(message) => Ok(message),
+        other => Err(format!("({name}) is {other:?}").into()),
+    }
+}
+
+/// The names in braces of a path template: without a `google.api.routing` annotation they are the
+/// routing keys (AIP-4222).
+pub(super) fn variables(template: &str) -> Vec<String> {
+    let braces = template
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next());
+    braces
+        .map(|variable| variable.split('=').next().unwrap_or_default().to_owned())
+        .collect()
+}

@@ -1,0 +1,28 @@
+//! That the tests which `CHECKLIST.md` names are there.
+
+use std::path::Path;
+
+#[test]
+fn every_test_that_the_checklist_names_is_in_its_file() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let read = |file: &str| {
+        let text = std::fs::read_to_string(tests.join(file));
+        text.unwrap_or_else(|error| panic!("tests/{file}: {error}"))
+    };
+    let list = read("CHECKLIST.md");
+    let rows = list.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut named = 0;
+    for row in rows {
+        let cells = row.trim_matches('|').split('|').map(str::trim);
+        let [line, _, test] = cells.collect::<Vec<_>>()[..] else {
+            panic!("not three columns: {row}");
+        };
+        assert!(line.parse::<u32>().is_ok(), "no line's number: {row}");
+        let test = test.strip_prefix('`').and_then(|it| it.split_once("` "));
+        let (file, claim) = test.unwrap_or_else(|| panic!("no file and claim: {row}"));
+        let function = format!("fn {claim}(");
+        assert!(read(file).contains(&function), "tests/{file}: no {claim}");
+        named += 1;
+    }
+    assert!(named > 10, "the rows were not found: {named}");
+}
