@@ -25,7 +25,7 @@ async fn operations(client: &ApiGateway, name: &str, filter: &str) -> Vec<String
         filter: filter.into(),
         ..Default::default()
     };
-    let page = client.list_operations(request).await.expect("a page");
+    let page = client.send(request).await.expect("a page");
     page.operations
         .into_iter()
         .map(|operation| operation.name)
