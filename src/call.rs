@@ -1,6 +1,8 @@
 //! The vocabulary of the stack: what goes down, what comes back, and what is known of a call.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -103,6 +105,21 @@ impl Call {
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Whether a call was tried again although it may have been processed: the retry layer says so to whoever
+/// has put this into the request's extensions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ambiguity(Arc<AtomicBool>);
+
+impl Ambiguity {
+    pub(crate) fn arises(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -141,8 +141,8 @@ macro_rules! request {
     };
     (@starts $request:ident, $clients:ident, $client:ident.$call:ident) => {{
         let target = sealed::Call::resource(&$request);
-        let started = $clients.$client().$call($request).await?.into_inner();
-        Operation::started($clients, started, Some(target))
+        let mut client = $clients.$client();
+        Operation::start($clients, target, $request, |request| client.$call(request)).await
     }};
 }
 

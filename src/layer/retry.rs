@@ -23,7 +23,7 @@ use tower::util::{Oneshot, ServiceExt as _};
 use tower::{Layer, Service};
 
 use super::deadline;
-use crate::call::{Call, Renewed, Reply, Rpc};
+use crate::call::{Ambiguity, Call, Renewed, Reply, Rpc};
 use crate::contract::RetryPolicy;
 use crate::failure::Failure;
 use crate::failure::retry_delay;
@@ -220,6 +220,11 @@ where
                 tracing::debug!(code = ?status.code(), attempt = self.made, ?wait, "attempt failed, trying again");
                 tokio::time::sleep(wait).await;
                 self.made += 1;
+                if !Failure::of(&status).is_some_and(Failure::is_unsent)
+                    && let Some(ambiguity) = self.head.head.extensions.get::<Ambiguity>()
+                {
+                    ambiguity.arises();
+                }
             }
             status = match S::clone(&self.inner).oneshot(self.rpc()).await {
                 Ok(reply) => return Ok(reply),

@@ -15,6 +15,7 @@ mod handle;
 mod result;
 mod schedule;
 mod snapshot;
+mod start;
 mod step;
 mod subject;
 mod target;

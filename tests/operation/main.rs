@@ -10,4 +10,5 @@ mod dropping;
 mod endings;
 mod many;
 mod polling;
+mod starting;
 mod watching;
