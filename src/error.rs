@@ -189,15 +189,7 @@ impl Error {
     /// and hides no other; [`raw_details`](Self::raw_details) has them all.
     #[must_use]
     pub fn details(&self) -> Vec<ErrorDetail> {
-        let typed = |detail| {
-            let one = pb::Status {
-                details: vec![detail],
-                ..Default::default()
-            };
-            let details = one.encode_to_vec().into();
-            Status::with_details(Code::Unknown, "", details).get_error_details_vec()
-        };
-        self.raw_details().into_iter().flat_map(typed).collect()
+        typed_details(self.raw_details())
     }
 
     /// The error details of a call that failed, as they came.
@@ -248,6 +240,19 @@ impl StdError for Error {
             _ => self.0.source.as_deref().map(|source| source as _),
         }
     }
+}
+
+/// Details one by one, so that one which cannot be read hides no other.
+pub(crate) fn typed_details(details: Vec<prost_types::Any>) -> Vec<ErrorDetail> {
+    let typed = |detail| {
+        let one = pb::Status {
+            details: vec![detail],
+            ..Default::default()
+        };
+        let details = one.encode_to_vec().into();
+        Status::with_details(Code::Unknown, "", details).get_error_details_vec()
+    };
+    details.into_iter().flat_map(typed).collect()
 }
 
 /// The code as a phrase.

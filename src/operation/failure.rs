@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use prost_types::Any;
 use tonic::Code;
-use tonic_types::pb;
+use tonic_types::{ErrorDetail, pb};
 
 use super::snapshot::{Snapshot, type_name};
 use super::step::Why;
 use crate::error::Error;
 use crate::error::code_name;
+use crate::error::typed_details;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 
 /// Why an operation has no result, or none yet: it failed, or waiting for it did.
@@ -149,6 +150,14 @@ impl OperationError {
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.status().map(|status| code(status.code))
+    }
+
+    /// The details of the operation's own error, typed. One that is unknown or malformed is left out and
+    /// hides no other; [`status`](Self::status) has them all.
+    #[must_use]
+    pub fn details(&self) -> Vec<ErrorDetail> {
+        let raw = self.status().map(|status| status.details.clone());
+        typed_details(raw.unwrap_or_default())
     }
 
     /// What the service found wrong with what it was given.

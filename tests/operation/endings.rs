@@ -8,7 +8,7 @@ use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
 use prost::Message as _;
 use prost_types::Any;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _, pb};
+use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
 
 use crate::common::NAME;
 use crate::play::{
@@ -169,7 +169,12 @@ async fn an_error_is_never_a_success_whatever_its_code() {
 async fn details_and_diagnostics_are_part_of_the_error() {
     let details = ErrorDetails::with_bad_request_violation("paths", "none");
     let status = Status::with_error_details(Code::InvalidArgument, "bad document", details);
-    let status = pb::Status::decode(status.details()).expect("just written");
+    let mut status = pb::Status::decode(status.details()).expect("just written");
+    let unknown = Any {
+        type_url: "type.googleapis.com/google.protobuf.Duration".to_owned(),
+        value: b"\x08\x07".to_vec(),
+    };
+    status.details.insert(0, unknown);
     let metadata = OperationMetadata {
         diagnostics: vec![Diagnostic {
             location: "api.yaml:3".to_owned(),
@@ -187,13 +192,13 @@ async fn details_and_diagnostics_are_part_of_the_error() {
             let operation = client.operation::<Api>(NAME).expect("a name");
             let error = operation.await.expect_err("it failed");
             assert_eq!(error.status(), Some(&status));
+            let [ErrorDetail::BadRequest(typed)] = &error.details()[..] else {
+                panic!("{:?}", error.details());
+            };
+            assert_eq!(typed.field_violations[0].field, "paths");
             assert_eq!(error.diagnostics(), metadata.diagnostics);
-            assert!(
-                error
-                    .to_string()
-                    .ends_with("bad document\n  api.yaml:3: no such operation"),
-                "{error}"
-            );
+            let end = "bad document\n  api.yaml:3: no such operation";
+            assert!(error.to_string().ends_with(end), "{error}");
         },
     )
     .await;
