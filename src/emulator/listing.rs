@@ -10,7 +10,9 @@ use super::refusal;
 use super::resource::Resource;
 use super::table::page;
 
-/// The most items on a page, and how many a page has where none is asked for.
+/// The most items on a page.
+const MOST: usize = 1000;
+/// How many items a page has where no size is asked for.
 const PAGE: usize = 100;
 
 /// What a list request asks for, of whatever kind.
@@ -27,7 +29,7 @@ pub(super) struct Listing {
 pub(super) fn page_size(asked: i32) -> Result<usize, Status> {
     match usize::try_from(asked) {
         Ok(0) => Ok(PAGE),
-        Ok(size) => Ok(size.min(PAGE)),
+        Ok(size) => Ok(size.min(MOST)),
         Err(_) => Err(refusal::invalid("page_size", "must not be negative")),
     }
 }
