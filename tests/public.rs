@@ -51,9 +51,13 @@ fn the_auth_layer_is_cloned_shared_and_shown() {
 #[cfg(feature = "emulator")]
 #[test]
 fn the_emulator_is_cloned_shared_and_shown() {
-    use apigateway_grpc::emulator::{Emulator, Server};
+    use apigateway_grpc::emulator::{Emulator, Fault, On, OperationPlan, ReceivedCall, Server};
 
     handle::<Emulator>();
+    data::<OperationPlan>();
+    data::<ReceivedCall>();
+    shown::<Fault>();
+    shown::<On>();
     shown::<Server>();
 }
 

@@ -1,7 +1,6 @@
 //! The door of the emulator: every call is noted here, and here its fault happens to it.
 
 use std::convert::Infallible;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,10 +8,10 @@ use std::task::{Context, Poll};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::{Code, Status};
 use tower::Service;
 
 use super::calls::Via;
@@ -24,6 +23,11 @@ use super::state::State;
 use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
 use crate::contract::Method;
 use crate::wire;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The most bytes of a request: what tonic's servers take, and the prefix of a message.
+const MOST: usize = (4 << 20) + call::PREFIX;
 
 /// A generated service behind the door.
 #[derive(Clone, Debug)]
@@ -91,9 +95,9 @@ where
     let Some(method) = Method::find(head.uri.path()) else {
         return service.call(Rpc::from_parts(head, body)).await;
     };
-    let payload = match body.collect().await {
+    let payload = match Limited::new(body, MOST).collect().await {
         Ok(collected) => collected.to_bytes(),
-        Err(status) => return Ok(status.into_http()),
+        Err(error) => return Ok(refused(error).into_http()),
     };
     let about = About::read(method, call::message(&payload).unwrap_or_default());
     let via = match head.extensions.get::<Transcoded>() {
@@ -125,6 +129,14 @@ where
         Some(Action::Respond(message)) => return Ok(reply(&message)),
     }
     service.call(whole(head, payload)).await
+}
+
+fn refused(error: BoxError) -> Status {
+    if error.is::<LengthLimitError>() {
+        let text = format!("the request is larger than {MOST} bytes");
+        return Status::resource_exhausted(text);
+    }
+    Status::from_error(error)
 }
 
 /// Whether a fault that goes by the state as well happens to a call about a name.
@@ -183,9 +195,7 @@ fn broken(line: Option<Line>) -> Reply {
         line.cut();
     }
     let text = "the emulator was told to drop the connection";
-    let mut status = Status::new(Code::Unavailable, text);
-    let source = io::Error::new(io::ErrorKind::ConnectionReset, text);
-    status.set_source(Arc::new(source));
+    let status = Status::unavailable(text);
     let failing = Full::new(Bytes::new()).map_err(|never| match never {});
     let failing = failing.with_trailers(std::future::ready(Some(Err(status))));
     grpc(Body::new(failing))

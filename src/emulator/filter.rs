@@ -68,6 +68,14 @@ impl Filter {
         Self::read(text, |field| R::default().text(field).is_some())
     }
 
+    /// The text that a field must equal, if it must equal one.
+    pub(super) fn only(&self, field: &str) -> Option<&str> {
+        let mut terms = self.0.iter();
+        let term =
+            terms.find(|term| term.field == field && term.comparison == Comparison::Equal)?;
+        Some(&term.value)
+    }
+
     pub(super) fn has<R: Resource>(&self, row: &R) -> bool {
         self.holds(|field| row.text(field).unwrap_or_default())
     }

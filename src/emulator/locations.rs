@@ -51,7 +51,7 @@ impl Locations for Emulator {
         request: Request<GetLocationRequest>,
     ) -> Result<Response<Location>, Status> {
         let name = request.into_inner().name;
-        Place::of(&name, false)?;
+        Place::of("name", &name, false)?;
         let (project, id) = name.split_once("/locations/").unwrap_or_default();
         Ok(Response::new(location(project, id)))
     }

@@ -52,12 +52,21 @@ impl Operations for Emulator {
         request: Request<ListOperationsRequest>,
     ) -> Result<Response<ListOperationsResponse>, Status> {
         let (given, request) = open(request);
-        Place::of(&request.name, true)?;
+        Place::of("name", &request.name, true)?;
         let filter = Filter::read(&request.filter, |field| matches!(field, "done" | "name"))?;
         let size = page_size(request.page_size)?;
         let collection = Collection::new(&request.name, "operations");
         let tables = self.state.now();
-        let later = collection.after(&tables.operations.rows, &request.page_token);
+        let (held, token) = (&tables.operations, &request.page_token);
+        let later: Box<dyn Iterator<Item = _>> = match filter.only("done") {
+            // Many may be done where few are running, and the other way round.
+            Some(done) if !given.is_stale() => {
+                let names = &held.by_done[usize::from(done == "true")];
+                let named = collection.after(names, token);
+                Box::new(named.filter_map(|(name, ())| held.rows.get_key_value(name)))
+            }
+            _ => Box::new(collection.after(&held.rows, token)),
+        };
         let shown = later.filter(|(name, running)| {
             let done = running.result.is_some() && !given.is_stale();
             let text = |field: &str| match field {

@@ -28,17 +28,17 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The place of `projects/*/locations/*`.
-    pub(super) fn of(parent: &str, listed: bool) -> Result<Self, Status> {
-        match parent.split('/').collect::<Vec<_>>()[..] {
+    /// The place of `projects/*/locations/*`, which a request has in a field.
+    pub(super) fn of(field: &str, name: &str, listed: bool) -> Result<Self, Status> {
+        match name.split('/').collect::<Vec<_>>()[..] {
             ["projects", project, "locations", location] if !project.is_empty() => match location {
                 "global" => Ok(Self::Global),
                 "-" if listed => Ok(Self::All),
                 _ if REGIONS.iter().any(|(region, _)| *region == location) => Ok(Self::Region),
-                _ => Err(refusal::not_found("Location", parent)),
+                _ => Err(refusal::not_found("Location", name)),
             },
             _ => Err(refusal::invalid(
-                "parent",
+                field,
                 "must be projects/{project}/locations/{location}",
             )),
         }

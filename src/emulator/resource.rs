@@ -50,8 +50,8 @@ pub(super) trait Resource: Message + Name + Clone + Default + 'static {
         false
     }
 
-    /// Checks one after an update.
-    fn check_change(&self, _tables: &Tables) -> Result<(), Status> {
+    /// Checks what is new in one that was another before, or was not there.
+    fn check_change(&self, _tables: &Tables, _before: &Self) -> Result<(), Status> {
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl Resource for Api {
     common!(apis, CREATE_API, UPDATE_API, DELETE_API, [managed_service]);
 
     fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
-        match Place::of(parent, listed)? {
+        match Place::of("parent", parent, listed)? {
             Place::Global | Place::All => Ok(()),
             Place::Region => Err(refusal::invalid(
                 "parent",
@@ -261,7 +261,7 @@ impl Resource for Gateway {
     );
 
     fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
-        match Place::of(parent, listed)? {
+        match Place::of("parent", parent, listed)? {
             Place::Region | Place::All => Ok(()),
             Place::Global => Err(refusal::invalid(
                 "parent",
@@ -273,7 +273,7 @@ impl Resource for Gateway {
     fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
         let code = place::region_code(name);
         self.default_hostname = format!("{id}-{:08x}.{code}.gateway.dev", hash(name));
-        self.check_change(tables)
+        self.check_change(tables, &Self::default())
     }
 
     fn take(&mut self, field: &str, from: &Self) -> bool {
@@ -283,17 +283,23 @@ impl Resource for Gateway {
         field == "api_config"
     }
 
-    fn check_change(&self, tables: &Tables) -> Result<(), Status> {
+    fn check_change(&self, tables: &Tables, before: &Self) -> Result<(), Status> {
         if self.api_config.is_empty() {
             return Err(refusal::invalid("gateway.api_config", "must be given"));
         }
-        let config = tables.configs.get(&self.api_config);
-        let config = config.ok_or_else(|| refusal::not_found(ApiConfig::KIND, &self.api_config))?;
-        if config.state() == api_config::State::Active {
+        if self.api_config == before.api_config {
             return Ok(());
         }
-        let why = format!("is not active but {}", config.state().as_str_name());
-        Err(refusal::in_use(ApiConfig::KIND, &config.name, &why))
+        let config = tables.configs.get(&self.api_config);
+        let config = config.ok_or_else(|| refusal::not_found(ApiConfig::KIND, &self.api_config))?;
+        match config.state() {
+            // One whose labels are being changed serves as before.
+            api_config::State::Active | api_config::State::Updating => Ok(()),
+            other => {
+                let why = format!("is not active but {}", other.as_str_name());
+                Err(refusal::in_use(ApiConfig::KIND, &config.name, &why))
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Operations, running and done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use prost::Message as _;
 use prost_types::{Any, Timestamp};
@@ -19,6 +19,8 @@ use crate::proto::google::longrunning::{Operation, operation};
 pub(super) struct Operations {
     /// By name.
     pub(super) rows: BTreeMap<String, Running>,
+    /// The names of those that are not forgotten: running, and done.
+    pub(super) by_done: [BTreeMap<String, ()>; 2],
     due: BTreeSet<(Instant, Due, String)>,
     /// The operation under way on what, by the name of that.
     holds: BTreeMap<String, String>,
@@ -120,15 +122,17 @@ impl Operations {
         let name = format!("{location}/operations/operation-{:08x}", self.started);
         let began = Instant::now();
         let takes = plan.takes.unwrap_or_default();
-        let ends = began + takes;
+        let ends = later(began, takes);
         self.due.insert((ends, Due::End, name.clone()));
         if work.half.is_some() {
-            self.due
-                .insert((began + takes / 2, Due::Half, name.clone()));
+            let half = later(began, takes / 2);
+            self.due.insert((half, Due::Half, name.clone()));
         }
         if let Some(time) = plan.forgotten {
-            self.due.insert((began + time, Due::Forget, name.clone()));
+            let forgotten = later(began, time);
+            self.due.insert((forgotten, Due::Forget, name.clone()));
         }
+        self.by_done[0].insert(name.clone(), ());
         for held in &holds {
             self.holds.insert(held.clone(), name.clone());
         }
@@ -186,6 +190,9 @@ impl Operations {
         running.result = Some(result);
         if running.forgotten {
             self.rows.remove(name);
+        } else {
+            let [running, done] = &mut self.by_done;
+            done.extend(running.remove_entry(name));
         }
     }
 
@@ -195,6 +202,9 @@ impl Operations {
             running.forgotten = true;
             if running.result.is_some() {
                 self.rows.remove(name);
+            }
+            for names in &mut self.by_done {
+                names.remove(name);
             }
         }
     }
@@ -246,7 +256,7 @@ impl Running {
             None => Instant::now(),
         };
         let reached = self.plan.progress.iter().rev();
-        let mut reached = reached.filter(|(after, _)| self.began + *after <= now);
+        let mut reached = reached.filter(|(after, _)| *after <= now - self.began);
         if let Some((_, message)) = reached.next() {
             metadata.status_message.clone_from(message);
         }
@@ -255,6 +265,12 @@ impl Running {
             metadata.diagnostics.clone_from(&self.plan.diagnostics);
         }
     }
+}
+
+/// An instant after another. A time that no clock can tell is as good as a century.
+pub(super) fn later(instant: Instant, time: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    instant + time.min(CENTURY)
 }
 
 /// A status as a message, with the details that it has.

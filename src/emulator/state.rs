@@ -13,7 +13,7 @@ use super::calls::Calls;
 use super::fault::Faults;
 use super::plan::{Cancelling, OperationPlan};
 use super::resource::Resource;
-use super::running::{Clock, Due, Operations, Verb, Work};
+use super::running::{Clock, Due, Operations, Verb, Work, later};
 use super::table::Table;
 use super::verbs;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
@@ -115,7 +115,7 @@ impl State {
                 return Err(Status::unimplemented("this operation cannot be cancelled"));
             }
             Cancelling::Honoured => Some((cancelled(), now)),
-            Cancelling::HonouredAfter(time) => Some((cancelled(), now + time)),
+            Cancelling::HonouredAfter(time) => Some((cancelled(), later(now, time))),
             Cancelling::Fails(status) => Some((status, now)),
             Cancelling::Ignored => None,
         };

@@ -3,7 +3,7 @@
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Via;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::GetApiRequest;
-use apigateway_grpc::tonic::{Request, Status};
+use apigateway_grpc::tonic::{Code, Request, Status};
 
 use crate::{API, PARENT, RUNS, create, created, emulator, get, operations, over};
 
@@ -78,4 +78,15 @@ async fn the_last_thousand_calls_are_kept_and_all_are_counted() {
         (1000, format!("{API}3").as_str())
     );
     assert_eq!(emulator.count(Method::GET_API), 1003);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_too_large_is_refused() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let name = "x".repeat((4 << 20) - 100);
+    let found = get(&client, &name).await.expect_err("none");
+    assert_eq!(found.code(), Code::NotFound);
+    let refused = get(&client, &name.repeat(2)).await.expect_err("too large");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
 }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
+use apigateway_grpc::emulator::OperationPlan;
 use apigateway_grpc::http::StatusCode;
 use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
@@ -258,6 +259,18 @@ async fn a_fault_that_is_not_used_up_fails_the_test_that_set_it() {
     let fault = emulator.on(Method::CREATE_API).stale();
     create(&client, "b").await.expect("a new api");
     assert!(panic_of(|| drop(fault)).contains("sees what was before"));
+    let fault = emulator
+        .on(Method::GET_API)
+        .operation(OperationPlan::default());
+    get(&client, API).await.expect_err("none");
+    assert!(panic_of(|| drop(fault)).contains("its operation has a plan"));
+    // Of no calls at all, none is missing.
+    let fault = emulator.on(Method::GET_API).times(0).fail(busy());
+    assert_eq!(
+        get(&client, API).await.expect_err("none").code(),
+        Code::NotFound
+    );
+    drop(fault);
     // A test that fails for another reason says that one.
     let fault = emulator.on(Method::GET_API).fail(busy());
     let told = panic_of(move || {

@@ -10,7 +10,7 @@ use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
 use apigateway_grpc::tonic::{Code, Status};
 
 use crate::configs::{REGION, all};
-use crate::{API, PARENT, RUNS, client, create, created, list};
+use crate::{API, PARENT, RUNS, client, create, created, delete, list};
 
 fn ids(apis: &[Api]) -> String {
     let ids = apis
@@ -85,6 +85,13 @@ async fn operations_are_filtered_by_whether_they_are_done() {
     tokio::time::advance(RUNS).await;
     assert!(operations(&client, PARENT, "done=false").await.is_empty());
     assert_eq!(operations(&client, PARENT, "done=true").await.len(), 2);
+    client.delete_operation(&running).await.expect("it is done");
+    assert_eq!(operations(&client, PARENT, "done=true").await.len(), 1);
+    let other = create(&client, "c").await.expect("a new api").name;
+    client.delete_operation(&other).await.expect("forgotten");
+    tokio::time::advance(RUNS).await;
+    assert!(operations(&client, PARENT, "done=false").await.is_empty());
+    assert_eq!(operations(&client, PARENT, "done=true").await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,6 +247,11 @@ async fn a_policy_is_set_by_who_has_read_the_last_one() {
     assert_eq!(stale.code(), Code::Aborted);
     let third = set(&client, "three", b"").await.expect("without an etag");
     assert_eq!(third.bindings[0].role, "three");
+    // It goes with what it is about.
+    delete(&client, API).await.expect("it exists");
+    tokio::time::advance(RUNS).await;
+    created(&client, "a").await;
+    assert_eq!(policy(&client).await.expect("a new one"), first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -238,3 +238,19 @@ async fn a_plan_waits_for_a_call_that_starts_an_operation() {
     delete(&client, API).await.expect("it exists");
     assert_eq!((fault.used(), other.used()), (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_time_is_too_long() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let plan = OperationPlan::default()
+        .takes(Duration::MAX)
+        .forgotten_after(Duration::MAX)
+        .progress(Duration::MAX, "never")
+        .cancelling(Cancelling::HonouredAfter(Duration::MAX));
+    let _fault = emulator.on(Method::CREATE_API).operation(plan);
+    let name = create(&client, "a").await.expect("a new api").name;
+    client.cancel_operation(&name).await.expect("asked");
+    let running = client.get_operation(&name).await.expect("it");
+    assert!(!running.done && metadata(&running).status_message.is_empty());
+}

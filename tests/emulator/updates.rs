@@ -153,6 +153,26 @@ async fn an_update_that_fails_or_is_cancelled_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn defaults_are_set_at_creation_alone() {
+    let client = client();
+    created(&client, "a").await;
+    let request = UpdateApiRequest {
+        update_mask: mask(&["display_name"]),
+        api: Some(Api {
+            name: API.into(),
+            ..Default::default()
+        }),
+    };
+    client
+        .service()
+        .update_api(request)
+        .await
+        .expect("it exists");
+    tokio::time::advance(RUNS).await;
+    assert_eq!(get(&client, API).await.expect("it").display_name, "");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gateway_is_switched_to_another_config_that_is_active() {
     let client = client();
     all(&client).await;
