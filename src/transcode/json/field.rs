@@ -156,7 +156,7 @@ fn message_from_text(
     let mut content = Vec::with_capacity(text.len() + 8);
     match (message.shape, message.fields.first()) {
         (Shape::Timestamp | Shape::Duration, _) => time::parse(message.shape, text, &mut content)?,
-        (Shape::FieldMask, _) => mask::parse(text, &mut content),
+        (Shape::FieldMask, _) => mask::parse(text, &mut content)?,
         (Shape::Wrapper, Some(field)) => {
             put_tag(&field.tag, &mut content);
             from_text(schema, field.kind, text, &mut content)?;
