@@ -1,8 +1,9 @@
 //! proto3 JSON by descriptor, in one pass either way and without a message in between.
 //!
 //! An unknown `Any` read from JSON travels as a Struct under a type URL of our own, [`CARRIER`], and is
-//! told again as it came; numbers in it are those of a double. One from the wire is told as
-//! `{"@type": url, "value": base64}`.
+//! told again as it came; numbers in it are those of a double, and of a name that stands twice the last is
+//! there. One from the wire is told as `{"@type": url, "value": base64}`, and so is, under the usual prefix, one
+//! that has our type URL and nothing in it that reading could have put there.
 
 mod any;
 mod base64;
