@@ -14,6 +14,7 @@ mod found;
 mod map;
 mod mask;
 mod number;
+mod plain;
 mod query;
 mod read;
 mod scan;
@@ -31,7 +32,8 @@ mod tests;
 
 use super::schema::{MessageId, Schema};
 
-pub(crate) use field::{plain, query_value, read_field, write_field};
+pub(crate) use field::{read_field, write_field};
+pub(crate) use plain::{plain, query_value};
 pub(crate) use scan::{Next, Scan};
 pub(crate) use text::quoted;
 
