@@ -33,6 +33,7 @@ mod descriptor;
 mod elements;
 mod error_body;
 mod frames;
+mod http_body;
 mod json;
 mod route;
 mod rule;

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use prost::encoding::{WireType, encode_key, encode_varint};
 use serde_json::Value;
 use tonic::{Code, Status};
 
@@ -12,7 +11,7 @@ use super::super::json::{self, JsonOptions, Next, Scan};
 use super::super::rule::{Response, Rule};
 use super::super::rules::{Method, Rules};
 use super::super::status::code_by_http;
-use super::super::{error_body, frames};
+use super::super::{error_body, frames, http_body};
 
 /// How much of a body that is no JSON is shown.
 const EXCERPT: usize = 160;
@@ -98,24 +97,8 @@ impl Reading<'_> {
 
 /// A `google.api.HttpBody` of a reply as it is, or a message whose field of a number is one.
 pub(super) fn raw(number: Option<u32>, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
-    let media = headers.get(header::CONTENT_TYPE);
-    let media = media
-        .and_then(|media| media.to_str().ok())
-        .unwrap_or_default();
-    let mut content = Vec::with_capacity(body.len() + media.len() + 16);
-    for (field, bytes) in [(1, media.as_bytes()), (2, body)] {
-        if !bytes.is_empty() {
-            encode_key(field, WireType::LengthDelimited, &mut content);
-            encode_varint(bytes.len() as u64, &mut content);
-            content.extend_from_slice(bytes);
-        }
-    }
-    let mut out = frames::buffer(content.len() + 16);
-    if let Some(number) = number {
-        encode_key(number, WireType::LengthDelimited, &mut out);
-        encode_varint(content.len() as u64, &mut out);
-    }
-    out.extend_from_slice(&content);
+    let mut out = frames::buffer(0);
+    http_body::put(number, headers, body, &mut out);
     out
 }
 

@@ -10,7 +10,10 @@ use super::text::quote;
 use super::value::Values;
 use super::wire::{put_nested, put_text, slice};
 use super::write::{Result, Writer};
-use super::{CARRIER, CARRIER_PREFIX, base64};
+use super::{CARRIER, CARRIER_PREFIX, JsonOptions, base64};
+
+/// What most type URLs begin with.
+const USUAL_PREFIX: &str = "type.googleapis.com/";
 
 /// The key of `google.protobuf.Any.value`.
 const VALUE: u8 = 2 << 3 | 2;
@@ -188,24 +191,53 @@ impl Writer<'_> {
             out.extend_from_slice(b"{}");
             return Ok(());
         }
-        let (begin, depth) = (out.len(), self.depth());
-        let (found, entries) = (self.found.len(), self.entries.len());
-        let written = match known(self.schema, url) {
-            _ if url == CARRIER => match self.schema.find("google.protobuf.Struct") {
-                Some(structure) => self.message(structure, content, out),
-                None => Err("Struct is not in the set".to_owned()),
-            },
-            Some(id) => self.any_of(url, id, content, out),
-            None => Err("its type is unknown".to_owned()),
+        if url == CARRIER && self.attempt(out, |writer, out| writer.carried(content, out)) {
+            return Ok(());
+        }
+        // Nothing is read that claims our prefix, so it is not told either: the type is what follows it.
+        let url = match url.strip_prefix(CARRIER_PREFIX) {
+            Some(name) => Cow::Owned(format!("{USUAL_PREFIX}{name}")),
+            None => Cow::Borrowed(url),
         };
         // What cannot be told by its type is told as it is, and hides nothing else.
-        if written.is_err() {
+        match known(self.schema, &url) {
+            Some(id) if self.attempt(out, |writer, out| writer.any_of(&url, id, content, out)) => {
+                Ok(())
+            }
+            _ => fold(&url, content, out),
+        }
+    }
+
+    /// Writes what may have no JSON form, and then nothing.
+    fn attempt(
+        &mut self,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Self, &mut Vec<u8>) -> Result<()>,
+    ) -> bool {
+        let (begin, depth) = (out.len(), self.depth());
+        let (found, entries) = (self.found.len(), self.entries.len());
+        let written = write(self, out).is_ok();
+        if !written {
             self.found.truncate(found);
             self.entries.truncate(entries);
             self.back_to(depth);
             out.truncate(begin);
-            return fold(url, content, out);
         }
+        written
+    }
+
+    /// Writes what was read of an unknown `Any`, if that is what it holds: anyone can give our type URL to
+    /// anything, and only what is read again may be told.
+    fn carried(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let structure = self.schema.find("google.protobuf.Struct");
+        let begin = out.len();
+        self.message(structure.ok_or("Struct is not in the set")?, content, out)?;
+        let reader = Reader::new(self.schema, JsonOptions::default());
+        let mut wire = std::mem::take(&mut self.read);
+        wire.clear();
+        let read = Scan::new(&out[begin..]).and_then(|mut scan| reader.any(&mut scan, &mut wire));
+        self.read = wire;
+        read.map_err(|fault| fault.to_string())?;
         Ok(())
     }
 

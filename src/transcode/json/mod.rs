@@ -1,8 +1,9 @@
 //! proto3 JSON by descriptor, in one pass either way and without a message in between.
 //!
 //! An unknown `Any` read from JSON travels as a Struct under a type URL of our own, [`CARRIER`], and is
-//! told again as it came; numbers in it are those of a double. One from the wire is told as
-//! `{"@type": url, "value": base64}`.
+//! told again as it came; numbers in it are those of a double, and of a name that stands twice the last is
+//! there. One from the wire is told as `{"@type": url, "value": base64}`, and so is, under the usual prefix, one
+//! that has our type URL and nothing in it that reading could have put there.
 
 mod any;
 mod base64;
@@ -13,6 +14,7 @@ mod found;
 mod map;
 mod mask;
 mod number;
+mod plain;
 mod query;
 mod read;
 mod scan;
@@ -30,7 +32,8 @@ mod tests;
 
 use super::schema::{MessageId, Schema};
 
-pub(crate) use field::{plain, query_value, read_field, write_field};
+pub(crate) use field::{read_field, write_field};
+pub(crate) use plain::{plain, query_value};
 pub(crate) use scan::{Next, Scan};
 pub(crate) use text::quoted;
 

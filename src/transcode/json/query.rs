@@ -1,12 +1,10 @@
 //! The query of a request: what neither path nor body carries, each value in its JSON form.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::schema::{Field, Kind, Message, Repeat, Shape};
-use super::wire::{Wire, is_zero, joined, number, slice, text, zero};
-use super::write::{Result, Writer, finished};
+use super::wire::{Wire, is_zero, joined, zero};
+use super::write::{Result, Writer};
 
 const TEXT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -102,35 +100,6 @@ impl Writer<'_> {
         out.push('=');
         out.extend(utf8_percent_encode(&value, TEXT));
         Ok(())
-    }
-
-    /// The JSON form of a value without quotes.
-    pub(super) fn plain(&mut self, kind: Kind, value: Wire, bytes: &[u8]) -> Result<String> {
-        match kind {
-            Kind::String => text(value, bytes).map(str::to_owned),
-            Kind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),
-            // As a double: the shortest text of a float need not be that of the same double.
-            Kind::Float => {
-                #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
-                let wide = f64::from(f32::from_bits(number(value) as u32));
-                self.plain(Kind::Double, Wire::Fixed64(wide.to_bits()), bytes)
-            }
-            Kind::Message(id) if self.schema.message(id).shape == Shape::Wrapper => {
-                let message = self.schema.message(id);
-                let inner = slice(value, bytes);
-                let last = self.fields(message, inner)?.last().map(|(_, value)| *value);
-                let kind = message
-                    .fields
-                    .first()
-                    .map_or(Kind::String, |field| field.kind);
-                self.plain(kind, last.unwrap_or(zero(kind)), inner)
-            }
-            kind => {
-                let mut json = Vec::new();
-                self.one(kind, value, bytes, &mut json)?;
-                Ok(finished(json)?.trim_matches('"').to_owned())
-            }
-        }
     }
 }
 

@@ -90,7 +90,10 @@ impl<'s> Reader<'s> {
                 let text = scan.string()?;
                 time::parse(shape, &text, out).or_else(|why| scan.fault(why))?;
             }
-            Shape::FieldMask => mask::parse(&scan.string()?, out),
+            Shape::FieldMask => {
+                let text = scan.string()?;
+                mask::parse(&text, out).or_else(|why| scan.fault(why))?;
+            }
             Shape::Struct => self.values().structure(scan, out)?,
             Shape::Value => self.values().value(scan, out)?,
             Shape::ListValue => self.values().list(scan, out)?,

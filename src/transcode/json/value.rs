@@ -22,8 +22,13 @@ pub(super) struct Values {
 impl Values {
     /// `google.protobuf.Struct`.
     pub(super) fn structure(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
-        let mut names = Vec::new();
+        let (mut names, mut typed) = (Vec::new(), false);
         scan.object(|scan, name| {
+            // It may be an `Any`, of whose types the first holds; of a Struct's members the last does.
+            let is_type = self.carried && !self.strict && name == "@type";
+            if is_type && std::mem::replace(&mut typed, true) {
+                return scan.skip();
+            }
             out.push(1 << 3 | 2);
             put_nested(out, |out| {
                 put_text(1, &name, out);

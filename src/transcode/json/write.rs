@@ -26,6 +26,8 @@ pub(super) struct Writer<'s> {
     pub(super) found: Vec<Found>,
     /// The entries of the maps under way, likewise.
     pub(super) entries: Vec<Entry>,
+    /// Room for what is read to see whether it can be.
+    pub(super) read: Vec<u8>,
     depth: usize,
 }
 
@@ -41,6 +43,7 @@ impl<'s> Writer<'s> {
             options,
             found: Vec::with_capacity(32),
             entries: Vec::new(),
+            read: Vec::new(),
             depth: 0,
         }
     }

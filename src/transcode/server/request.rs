@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use prost::encoding::{WireType, encode_key, encode_varint};
 use tonic::Status;
 use tonic::body::Body;
 
@@ -13,7 +12,7 @@ use super::super::route::{Route, Target};
 use super::super::rule::{Body as BodyForm, Rule};
 use super::super::rules::{Method, Rules};
 use super::super::status::http_by_code;
-use super::super::{error_body, frames};
+use super::super::{error_body, frames, http_body};
 use super::query::{Query, bind, fields};
 use super::{path, reply};
 use crate::call::{Reply, Rpc, Transcoded};
@@ -158,7 +157,7 @@ fn put_body(
         BodyForm::None if empty || body.trim_ascii() == b"{}" => Ok(()),
         BodyForm::None => Err(format!("`{}` takes no body", rule.text)),
         BodyForm::Raw(number) => {
-            put_raw(number, headers, body, out);
+            http_body::put(number, headers, body, out);
             Ok(())
         }
         _ if empty => Ok(()),
@@ -169,27 +168,6 @@ fn put_body(
             Ok(())
         }
     }
-}
-
-/// A body as the data of a `google.api.HttpBody`, which is the message or its field of a number.
-fn put_raw(number: Option<u32>, headers: &HeaderMap, body: &[u8], out: &mut Vec<u8>) {
-    let media = headers.get(header::CONTENT_TYPE);
-    let media = media
-        .and_then(|media| media.to_str().ok())
-        .unwrap_or_default();
-    let mut content = Vec::with_capacity(body.len() + media.len() + 12);
-    for (field, bytes) in [(1, media.as_bytes()), (2, body)] {
-        if !bytes.is_empty() {
-            encode_key(field, WireType::LengthDelimited, &mut content);
-            encode_varint(bytes.len() as u64, &mut content);
-            content.extend_from_slice(bytes);
-        }
-    }
-    if let Some(number) = number {
-        encode_key(number, WireType::LengthDelimited, out);
-        encode_varint(content.len() as u64, out);
-    }
-    out.extend_from_slice(&content);
 }
 
 fn rpc(

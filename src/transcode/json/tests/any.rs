@@ -195,3 +195,96 @@ fn anys_that_nest_too_deeply_are_folded_where_they_can_be_read_back() {
     let back = read(&SCHEMA, id(name), told.as_bytes(), JsonOptions::default());
     back.expect("it nests no deeper than is read");
 }
+
+#[test]
+fn of_an_any_that_has_two_types_the_first_holds_when_it_is_told_again() {
+    let cases = [
+        (
+            format!(r#"{{"@type":"x/un.Known","@type":"{CARRIER}","a":1}}"#),
+            r#"{"@type":"x/un.Known","a":1}"#,
+        ),
+        (
+            r#"{"@type":"x/un.Known","@type":null}"#.to_owned(),
+            r#"{"@type":"x/un.Known"}"#,
+        ),
+        (
+            r#"{"@type":"x/un.Known","a":{"@type":"x/y","b":1,"@type":5,"b":2}}"#.to_owned(),
+            r#"{"@type":"x/un.Known","a":{"@type":"x/y","b":2}}"#,
+        ),
+    ];
+    for (json, told) in cases {
+        assert_eq!(round("google.protobuf.Any", &json).as_deref(), Ok(told));
+        assert_eq!(round("google.protobuf.Any", told).as_deref(), Ok(told));
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_a_fault_even_if_a_good_one_follows() {
+    let twice = r#"{"done":true,"name":5,"name":"a"}"#;
+    assert!(round("google.longrunning.Operation", twice).is_err());
+    // So an `Any` of that is carried; a Struct has each name once, and so the good value is told.
+    let twice = twice.replace('{', r#"{"@type":"x/google.longrunning.Operation","#);
+    let once = r#"{"@type":"x/google.longrunning.Operation","done":true,"name":"a"}"#;
+    assert_eq!(round("google.protobuf.Any", &twice).as_deref(), Ok(once));
+    // That is an operation to who reads it, of which nothing was lost.
+    let read = r#"{"@type":"x/google.longrunning.Operation","name":"a","done":true}"#;
+    assert_eq!(round("google.protobuf.Any", once).as_deref(), Ok(read));
+    assert_eq!(round("google.protobuf.Any", read).as_deref(), Ok(read));
+}
+
+#[test]
+fn a_carrier_that_was_not_read_from_json_is_told_so_that_it_can_be_read() {
+    let structure = |json: &str| {
+        let bytes = read(
+            &SCHEMA,
+            id("google.protobuf.Struct"),
+            json.as_bytes(),
+            JsonOptions::default(),
+        );
+        bytes.expect(json)
+    };
+    let claim = format!(r#"{{"@type":"{CARRIER}","a":1}}"#);
+    let deeper = format!(r#"{{"@type":"x/google.longrunning.Operation","metadata":{claim}}}"#);
+    let usual = "type.googleapis.com/google.protobuf.Struct";
+    let mut cases: Vec<_> = [
+        r#"{"@type":null}"#,
+        r#"{"@type":5,"a":1}"#,
+        claim.as_str(),
+        deeper.as_str(),
+    ]
+    .into_iter()
+    .map(|json| {
+        let told = format!(r#"{{"@type":"{usual}","value":{json}}}"#);
+        (CARRIER, structure(json), told)
+    })
+    .collect();
+    cases.push((
+        CARRIER,
+        b"\x0a\x7f".to_vec(),
+        format!(r#"{{"@type":"{usual}","value":"Cn8="}}"#),
+    ));
+    cases.push((
+        "json.apigateway-grpc/un.Known",
+        b"\x01".to_vec(),
+        r#"{"@type":"type.googleapis.com/un.Known","value":"AQ=="}"#.to_owned(),
+    ));
+    cases.push((
+        "json.apigateway-grpc/google.longrunning.Operation",
+        b"\x18\x01".to_vec(),
+        r#"{"@type":"type.googleapis.com/google.longrunning.Operation","done":true}"#.to_owned(),
+    ));
+    for (url, value, told) in cases {
+        let any = prost_types::Any {
+            type_url: url.into(),
+            value,
+        };
+        let written = write(
+            &SCHEMA,
+            id("google.protobuf.Any"),
+            &any.encode_to_vec(),
+            JsonOptions::default(),
+        );
+        assert_eq!(written.as_deref(), Ok(told.as_str()));
+        assert_eq!(round("google.protobuf.Any", &told), Ok(told));
+    }
+}

@@ -1,0 +1,58 @@
+//! `google.api.HttpBody`: a body that is no JSON, with its content type.
+
+use http::{HeaderMap, header};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+/// Writes a body as the data of one, which is the message or its field of a number.
+pub(super) fn put(number: Option<u32>, headers: &HeaderMap, body: &[u8], out: &mut Vec<u8>) {
+    let media = headers.get(header::CONTENT_TYPE);
+    let media = media
+        .and_then(|media| media.to_str().ok())
+        .unwrap_or_default();
+    let fields = [(1, media.as_bytes()), (2, body)];
+    let fields = fields.into_iter().filter(|(_, bytes)| !bytes.is_empty());
+    // The key of either takes one byte.
+    let length = fields.clone().map(|(_, bytes)| bytes.len()).map(size).sum();
+    out.reserve(size(length) + 4);
+    if let Some(number) = number {
+        encode_key(number, WireType::LengthDelimited, out);
+        encode_varint(length as u64, out);
+    }
+    for (field, bytes) in fields {
+        encode_key(field, WireType::LengthDelimited, out);
+        encode_varint(bytes.len() as u64, out);
+        out.extend_from_slice(bytes);
+    }
+}
+
+/// What a field of so many bytes takes.
+fn size(length: usize) -> usize {
+    1 + encoded_len_varint(length as u64) + length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_the_message_or_a_field_of_it() {
+        let mut headers = HeaderMap::new();
+        let put = |number, headers: &HeaderMap, body: &[u8]| {
+            let mut out = b"before".to_vec();
+            super::put(number, headers, body, &mut out);
+            out.split_off(6)
+        };
+        assert_eq!(put(None, &headers, b""), b"");
+        assert_eq!(put(Some(3), &headers, b""), b"\x1a\x00");
+        assert_eq!(put(None, &headers, b"abc"), b"\x12\x03abc");
+        headers.insert(header::CONTENT_TYPE, "a/b".parse().expect("it is one"));
+        assert_eq!(put(None, &headers, b"c"), b"\x0a\x03a/b\x12\x01c");
+        assert_eq!(
+            put(Some(16), &headers, b"c"),
+            b"\x82\x01\x08\x0a\x03a/b\x12\x01c"
+        );
+        let long = put(Some(1), &headers, &[0; 200]);
+        assert_eq!(long[..11], *b"\x0a\xd0\x01\x0a\x03a/b\x12\xc8\x01");
+        assert_eq!(long.len(), 3 + 0xd0);
+    }
+}
