@@ -36,6 +36,7 @@
 //! - [`ApiGateway`], [`Builder`], [`CallOptions`], [`Error`]: what most programs need.
 //! - [`request`], [`list`], [`mask`], [`names`]: any request by its message, lists, what updates write, and
 //!   resource names as types.
+//! - [`operation`]: operations awaited, watched, cancelled, resumed, one or many.
 //! - [`proto`]: the generated messages, clients and server traits.
 //! - [`contract`]: the service as data, one entry a method.
 //! - [`stack`] and [`layer`]: what calls pass through, and what a layer or transport of yours must be.

@@ -1,11 +1,13 @@
 """A real grpcio server of all 25 methods, made from the generated descriptors.
 
 It answers every request with a reply drawn from the request itself (`reply_to`), so that a test knows
-what was sent without telling the server. A refusal is scripted by method.
+what was sent without telling the server. A refusal is scripted by method, and so are answers, each for
+one call.
 """
 
 import threading
 import zlib
+from collections import deque
 from concurrent import futures
 
 import grpc
@@ -13,6 +15,7 @@ from google.cloud.apigateway.v1 import apigateway_service_pb2
 from google.cloud.location import locations_pb2
 from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
+from google.rpc import code_pb2
 from grpc_status import rpc_status
 
 from operations_server import Received, remaining
@@ -29,6 +32,8 @@ SERVICES = [
 METHODS = {
     f"/{service.full_name}/{method.name}": method for service in SERVICES for method in service.methods
 }
+
+BEYOND_THE_SCRIPT = Refusal(code_pb2.INTERNAL, "called more often than the test says")
 
 
 def reply_to(path: str, request):
@@ -62,6 +67,7 @@ class EveryMethodServer:
         self._lock = threading.Lock()
         self._received: list[Received] = []
         self._refusals: dict[str, Refusal] = {}
+        self._answers: dict[str, deque] = {}
         self._server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=4),
             options=[("grpc.so_reuseport", 0)],
@@ -87,15 +93,27 @@ class EveryMethodServer:
         self._server.stop(grace=None).wait()
 
     def reset(self) -> None:
-        """Forgets requests and refusals. Each test starts so."""
+        """Forgets requests, refusals and answers. Each test starts so."""
         with self._lock:
             self._received.clear()
             self._refusals.clear()
+            self._answers.clear()
 
     def refuse(self, path: str, refusal: Refusal) -> None:
         """From now on the method ends in this status."""
         with self._lock:
             self._refusals[path] = refusal
+
+    def answer(self, path: str, *answers) -> None:
+        """The next calls of the method are answered by these, messages or refusals, and a further one by
+        INTERNAL, which no test expects."""
+        with self._lock:
+            self._answers.setdefault(path, deque()).extend(answers)
+
+    def left(self) -> dict[str, int]:
+        """How many answers of each method nobody has asked for."""
+        with self._lock:
+            return {path: len(answers) for path, answers in self._answers.items() if answers}
 
     def received(self) -> list[Received]:
         with self._lock:
@@ -108,10 +126,13 @@ class EveryMethodServer:
                 self._received.append(
                     Received(path, request, metadata, remaining(context), context.peer())
                 )
-                refusal = self._refusals.get(path)
-            if refusal is not None:
-                context.abort_with_status(rpc_status.to_status(refusal.status))
-            return reply_to(path, request)
+                reply = self._refusals.get(path)
+                if path in self._answers:
+                    answers = self._answers[path]
+                    reply = answers.popleft() if answers else BEYOND_THE_SCRIPT
+            if isinstance(reply, Refusal):
+                context.abort_with_status(rpc_status.to_status(reply.status))
+            return reply_to(path, request) if reply is None else reply
 
         return grpc.unary_unary_rpc_method_handler(
             serve,

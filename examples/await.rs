@@ -1,0 +1,33 @@
+//! Creates an api and waits for it: `cargo run --example await --features emulator`.
+//!
+//! The emulator is in this process; the lines from the client on are the same for Google.
+
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::names::LocationName;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let emulator = Emulator::builder()
+        .operation_time(Duration::from_secs(1))
+        .build();
+    let client = ApiGateway::builder()
+        .with_transport(emulator.service())
+        .anonymous()
+        .build()?;
+
+    let parent = LocationName::new("my-project", "global")?;
+    let operation = client.create_api(parent, "hello", Api::default()).await?;
+    println!("waiting for {}", operation.name());
+    let created = operation.await?;
+    println!("{} is {:?}", created.name, created.state());
+
+    // A delete ends in nothing.
+    client.delete_api(created.name.clone()).await?.await?;
+    println!("{} is gone", created.name);
+    assert_eq!(created.state(), api::State::Active);
+    Ok(())
+}

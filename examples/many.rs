@@ -1,0 +1,45 @@
+//! Waits for a thousand operations at once: `cargo run --release --example many --features emulator`.
+//!
+//! All of them are of one location, so a listing of it stands for their polls. The last line says how many
+//! calls that took.
+
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use futures_util::future::try_join_all;
+
+const MANY: usize = 1000;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let emulator = Emulator::builder()
+        .operation_time(Duration::from_secs(2))
+        .build();
+    let client = ApiGateway::builder()
+        .with_transport(emulator.service())
+        .anonymous()
+        .build()?;
+
+    let watcher = client.watcher();
+    let mut waits = Vec::with_capacity(MANY);
+    for number in 0..MANY {
+        let parent = "projects/my-project/locations/global";
+        let id = format!("api-{number}");
+        let operation = client.create_api(parent, id, Api::default()).await?;
+        waits.push(watcher.wait(operation));
+    }
+    println!("{} operations are waited for", watcher.pending());
+    let apis = try_join_all(waits).await?;
+
+    let polls = emulator.count(Method::GET_OPERATION);
+    let pages = emulator.count(Method::LIST_OPERATIONS);
+    println!(
+        "{} apis, {polls} polls, {pages} pages of listings",
+        apis.len()
+    );
+    assert!(polls + pages < 100, "a listing stands for many polls");
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Starts an operation, and waits for it elsewhere: `cargo run --example resume --features emulator,serde`.
+//!
+//! The first half keeps the operation's handle in a file and forgets all else. The second half has nothing but
+//! the file and a client of its own, as another process would.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::operation::Handle;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let emulator = Emulator::builder()
+        .operation_time(Duration::from_secs(1))
+        .build();
+    let server = emulator.start("127.0.0.1:0").await?;
+    let file = std::env::temp_dir().join(format!("operation-{}.json", std::process::id()));
+
+    start(&server.endpoint(), &file).await?;
+    let api = finish(&server.endpoint(), &file).await?;
+    println!("{} is {:?}", api.name, api.state());
+
+    fs::remove_file(file)?;
+    server.stop().await?;
+    Ok(())
+}
+
+async fn start(endpoint: &str, file: &Path) -> Result<(), Box<dyn Error>> {
+    let client = ApiGateway::builder()
+        .endpoint(endpoint)
+        .anonymous()
+        .build()?;
+    let parent = "projects/my-project/locations/global";
+    let operation = client.create_api(parent, "hello", Api::default()).await?;
+    let handle = serde_json::to_string_pretty(&operation.handle())?;
+    println!("{handle}");
+    fs::write(file, handle)?;
+    Ok(())
+}
+
+async fn finish(endpoint: &str, file: &Path) -> Result<Api, Box<dyn Error>> {
+    let client = ApiGateway::builder()
+        .endpoint(endpoint)
+        .anonymous()
+        .build()?;
+    let handle: Handle = serde_json::from_str(&fs::read_to_string(file)?)?;
+    // It fails if the handle is that of an operation that ends in something else.
+    Ok(client.resume::<Api>(&handle)?.await?)
+}

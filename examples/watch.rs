@@ -1,0 +1,64 @@
+//! Watches an operation that fails: `cargo run --example watch --features emulator`.
+//!
+//! Each change is printed as it is seen. At the end stands why it failed, and where.
+
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::emulator::{Emulator, OperationPlan};
+use apigateway_grpc::names::ApiName;
+use apigateway_grpc::operation::{Metadata, Schedule};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig};
+use apigateway_grpc::tonic::{Code, Status};
+use futures_util::StreamExt as _;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let emulator = Emulator::builder().build();
+    let plan = OperationPlan::default()
+        .takes(Duration::from_secs(3))
+        .progress(Duration::from_millis(100), "reading the document")
+        .progress(Duration::from_millis(1500), "checking the backends")
+        .fails(Status::failed_precondition("the document has faults"))
+        .diagnostic("openapi.yaml:12", "no such host");
+    emulator.on(Method::CREATE_API_CONFIG).operation(plan);
+    let client = ApiGateway::builder()
+        .with_transport(emulator.service())
+        .anonymous()
+        .build()?;
+
+    let api = ApiName::new("my-project", "hello")?;
+    let parent = "projects/my-project/locations/global";
+    client
+        .create_api(parent, "hello", Api::default())
+        .await?
+        .await?;
+
+    let second = Duration::from_secs(1);
+    let often = Schedule::default().with_delays(second / 2, 1.0, second)?;
+    let operation = client
+        .create_api_config(api, "v1", ApiConfig::default())
+        .await?;
+    let mut watch = operation.with_schedule(often).watch();
+    while let Some(snapshot) = watch.next().await {
+        if let Metadata::Known(metadata) = snapshot.metadata() {
+            println!(
+                "done: {}, {:?}",
+                snapshot.is_done(),
+                metadata.status_message
+            );
+        }
+    }
+    let error = watch
+        .result()
+        .await
+        .err()
+        .ok_or("the emulator was told to let it fail")?;
+    println!("{error}");
+    for diagnostic in error.diagnostics() {
+        println!("{}: {}", diagnostic.location, diagnostic.message);
+    }
+    assert_eq!(error.code(), Some(Code::FailedPrecondition));
+    Ok(())
+}

@@ -1,0 +1,258 @@
+"""Operations awaited, watched, cancelled and taken up elsewhere, through a real grpcio server.
+
+The server plays a script; every answer of it must be asked for, and nothing else. Each test runs over gRPC,
+over REST through Envoy and through our proxy, and with the fallback.
+"""
+
+import functools
+
+from google.cloud.apigateway.v1 import apigateway_pb2 as apigateway
+from google.longrunning import operations_pb2 as longrunning
+from google.protobuf import empty_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+import script
+from driver import ask, example, to_wire
+from every_method_fixture import EveryMethodTest
+from script import PARENT, Refusal, bad_request, finished_metadata, metadata, name_of, pack
+
+NAME = name_of("o")
+API = f"{PARENT}/apis/a"
+CREATE = "/google.cloud.apigateway.v1.ApiGatewayService/CreateApi"
+GET_API = "/google.cloud.apigateway.v1.ApiGatewayService/GetApi"
+GET = "/google.longrunning.Operations/GetOperation"
+CANCEL = "/google.longrunning.Operations/CancelOperation"
+
+MISSING = Refusal(code_pb2.NOT_FOUND, "no such thing")
+
+
+def running(message: str = "") -> longrunning.Operation:
+    return longrunning.Operation(
+        name=NAME, metadata=metadata("create", "apis/a", status_message=message)
+    )
+
+
+def done(**ending) -> longrunning.Operation:
+    return longrunning.Operation(
+        name=NAME, metadata=finished_metadata("create", "apis/a"), done=True, **ending
+    )
+
+
+def api(state=apigateway.Api.ACTIVE) -> apigateway.Api:
+    return apigateway.Api(name=API, display_name="Zürich", labels={"env": "prod"}, state=state)
+
+
+def failure(code: int, *details) -> status_pb2.Status:
+    return status_pb2.Status(code=code, message="it went wrong", details=map(pack, details))
+
+
+def handle(result: str = "google.cloud.apigateway.v1.Api", **more) -> dict:
+    return {"name": NAME, "result": result, **more}
+
+
+def over_every_way(test):
+    """Runs a test once a way; the script it tells must be used up."""
+
+    @functools.wraps(test)
+    def over_each(self: "Operations") -> None:
+        for label, endpoint, transport in self.ways():
+            with self.subTest(way=label):
+                self.server.reset()
+                self.driver = [example("interop_operate"), endpoint, transport]
+                test(self)
+                self.assertEqual(self.server.left(), {}, "answers that nobody asked for")
+
+    return over_each
+
+
+class Operations(EveryMethodTest):
+    def ways(self) -> list[tuple[str, str, str]]:
+        return [
+            ("grpc", self.server.endpoint, "grpc"),
+            ("rest through envoy", self.envoy.endpoint, "rest"),
+            ("rest through our proxy", self.proxy.endpoint, "rest"),
+            ("fallback", self.envoy.http1_endpoint, "auto"),
+        ]
+
+    def do(self, verb: str, **more) -> dict:
+        """Does one thing, in a process of its own."""
+        (answer,) = ask(self.driver, [{"do": verb, **more}])
+        return answer
+
+    def plays(self, *lines) -> None:
+        """What is called, in this order, and answered."""
+        self.played = [path for path, _ in lines]
+        for path, answer in lines:
+            self.server.answer(path, answer)
+
+    def assert_played(self) -> None:
+        self.assertEqual([call.method for call in self.server.received()], self.played)
+
+    def assert_ended_in(self, answer: dict, expected) -> None:
+        self.assertIn("result", answer, answer)
+        self.assertEqual(type(expected).FromString(to_wire(answer["result"])), expected)
+        self.assert_played()
+
+    def assert_failed(self, answer: dict, kind: str) -> None:
+        self.assertEqual(answer.get("error"), kind, answer)
+        self.assertEqual(answer["name"], NAME)
+        self.assert_played()
+
+    @over_every_way
+    def test_what_was_created_is_waited_for_to_its_end(self):
+        self.plays(
+            (CREATE, running()),
+            (GET, running()),
+            (GET, running("half of it")),
+            (GET, done(response=pack(api()))),
+        )
+        self.assert_ended_in(self.do("create", parent=PARENT, id="a"), api())
+        names = [call.request.name for call in self.server.received() if call.method == GET]
+        self.assertEqual(names, [NAME] * 3)
+
+    @over_every_way
+    def test_what_is_done_when_it_is_started_is_not_asked_for(self):
+        # It needs no name then (AIP-151).
+        self.plays((CREATE, longrunning.Operation(done=True, response=pack(api()))))
+        self.assert_ended_in(self.do("create", parent=PARENT, id="a"), api())
+
+    @over_every_way
+    def test_a_handle_of_one_process_is_taken_up_by_another(self):
+        self.plays((CREATE, running()), (GET, running()), (GET, done(response=pack(api()))))
+        kept = self.do("start", parent=PARENT, id="a")["handle"]
+        self.assertEqual(kept, handle(target=API))
+        self.assert_ended_in(self.do("await", handle=kept), api())
+
+    @over_every_way
+    def test_a_delete_ends_in_nothing(self):
+        self.plays((GET, running()), (GET, done(response=pack(empty_pb2.Empty()))))
+        answer = self.do("await", handle=handle("google.protobuf.Empty"))
+        self.assert_ended_in(answer, empty_pb2.Empty())
+
+    @over_every_way
+    def test_an_error_keeps_its_details_and_diagnostics(self):
+        error = failure(
+            code_pb2.FAILED_PRECONDITION,
+            bad_request("api.managed_service", "no such service"),
+            error_details_pb2.ErrorInfo(reason="MISSING", domain="apigateway.googleapis.com"),
+        )
+        diagnostic = apigateway.OperationMetadata.Diagnostic(
+            location="openapi.yaml:12", message="no such host"
+        )
+        ended = longrunning.Operation(
+            name=NAME,
+            metadata=finished_metadata("create", "apis/a", diagnostics=[diagnostic]),
+            done=True,
+            error=error,
+        )
+        self.plays((GET, running()), (GET, ended))
+        answer = self.do("await", handle=handle())
+        self.assert_failed(answer, "failed")
+        self.assertEqual(status_pb2.Status.FromString(to_wire(answer["status"])), error)
+        self.assertEqual(answer["code"], code_pb2.FAILED_PRECONDITION)
+        self.assertEqual(answer["diagnostics"], [["openapi.yaml:12", "no such host"]])
+        self.assertIn("it went wrong", answer["text"])
+
+    @over_every_way
+    def test_an_error_with_code_0_is_no_success(self):
+        self.plays((GET, done(error=failure(code_pb2.OK))))
+        answer = self.do("await", handle=handle())
+        self.assert_failed(answer, "failed")
+        self.assertEqual(answer["code"], code_pb2.UNKNOWN)
+        self.assertEqual(status_pb2.Status.FromString(to_wire(answer["status"])).code, code_pb2.OK)
+
+    @over_every_way
+    def test_a_result_of_another_type_is_told(self):
+        self.plays((GET, done(response=pack(script.gateway()))))
+        answer = self.do("await", handle=handle())
+        self.assert_failed(answer, "wrong result")
+        self.assertIn("google.cloud.apigateway.v1.Gateway", answer["text"])
+
+    @over_every_way
+    def test_what_is_done_without_a_result_is_judged_by_its_target(self):
+        self.plays((GET, done()), (GET_API, api()))
+        self.assert_ended_in(self.do("await", handle=handle()), api())
+
+    @over_every_way
+    def test_what_is_done_without_a_result_and_has_a_failed_target_is_no_success(self):
+        self.plays((GET, done()), (GET_API, api(apigateway.Api.FAILED)))
+        self.assert_failed(self.do("await", handle=handle()), "without result")
+
+    @over_every_way
+    def test_a_delete_without_a_result_has_succeeded_if_its_target_is_gone(self):
+        self.plays((GET, done()), (GET_API, MISSING))
+        answer = self.do("await", handle=handle("google.protobuf.Empty"))
+        self.assert_ended_in(answer, empty_pb2.Empty())
+
+    @over_every_way
+    def test_an_operation_that_is_not_found_yet_is_asked_for_again(self):
+        self.plays((CREATE, running()), (GET, MISSING), (GET, done(response=pack(api()))))
+        self.assert_ended_in(self.do("create", parent=PARENT, id="a"), api())
+
+    @over_every_way
+    def test_a_server_that_is_away_for_a_while_is_asked_again(self):
+        away = Refusal(code_pb2.UNAVAILABLE, "be right back")
+        self.plays((GET, running()), (GET, away), (GET, away), (GET, done(response=pack(api()))))
+        self.assert_ended_in(self.do("await", handle=handle()), api())
+
+    @over_every_way
+    def test_who_may_not_ask_is_told_so_at_once(self):
+        self.plays((GET, Refusal(code_pb2.PERMISSION_DENIED, "not for you")))
+        self.assert_failed(self.do("await", handle=handle()), "polling")
+
+    @over_every_way
+    def test_each_change_is_seen_by_who_watches(self):
+        self.plays(
+            (GET, running("one")),
+            (GET, running("one")),
+            (GET, running("two")),
+            (GET, done(response=pack(api()))),
+        )
+        answer = self.do("watch", handle=handle())
+        self.assert_ended_in(answer, api())
+        seen = [longrunning.Operation.FromString(to_wire(wire)) for wire in answer["snapshots"]]
+        # Before the first poll nothing is known but the name.
+        self.assertEqual(seen[0], longrunning.Operation(name=NAME))
+        self.assertEqual(
+            seen[1:], [running("one"), running("two"), done(response=pack(api()))]
+        )
+
+    @over_every_way
+    def test_what_is_cancelled_is_waited_for_until_it_is(self):
+        self.plays(
+            (CANCEL, empty_pb2.Empty()),
+            (GET, running("stopping")),
+            (GET, done(error=failure(code_pb2.CANCELLED))),
+        )
+        answer = self.do("cancel", handle=handle())
+        self.assertEqual(answer["came"], "cancelled")
+        self.assert_failed(answer, "cancelled")
+
+    @over_every_way
+    def test_what_succeeds_all_the_same_gives_its_result(self):
+        self.plays((CANCEL, empty_pb2.Empty()), (GET, done(response=pack(api()))))
+        answer = self.do("cancel", handle=handle())
+        self.assertEqual(answer["came"], "completed anyway")
+        self.assert_ended_in(answer, api())
+
+    @over_every_way
+    def test_what_fails_while_it_is_cancelled_says_why(self):
+        self.plays((CANCEL, empty_pb2.Empty()), (GET, done(error=failure(code_pb2.INTERNAL))))
+        answer = self.do("cancel", handle=handle())
+        self.assertEqual(answer["came"], "failed")
+        self.assert_failed(answer, "failed")
+
+    @over_every_way
+    def test_what_is_over_when_it_is_cancelled_tells_its_end(self):
+        over = Refusal(code_pb2.FAILED_PRECONDITION, "it is over")
+        self.plays((CANCEL, over), (GET, done(response=pack(api()))))
+        answer = self.do("cancel", handle=handle())
+        self.assertEqual(answer["came"], "completed anyway")
+        self.assert_ended_in(answer, api())
+
+    @over_every_way
+    def test_a_server_that_does_not_cancel_is_not_asked_further(self):
+        self.plays((CANCEL, Refusal(code_pb2.UNIMPLEMENTED, "not here")))
+        answer = self.do("cancel", handle=handle())
+        self.assertEqual(answer, {"came": "unsupported"})
+        self.assert_played()
