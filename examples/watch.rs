@@ -9,6 +9,7 @@ use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::{Emulator, OperationPlan};
 use apigateway_grpc::names::ApiName;
 use apigateway_grpc::operation::{Metadata, Schedule};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig};
 use apigateway_grpc::tonic::{Code, Status};
 use futures_util::StreamExt as _;
@@ -22,7 +23,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .progress(Duration::from_millis(1500), "checking the backends")
         .fails(Status::failed_precondition("the document has faults"))
         .diagnostic("openapi.yaml:12", "no such host");
-    emulator.on(Method::CREATE_API_CONFIG).operation(plan);
+    // Told until it is dropped.
+    let told = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
     let client = ApiGateway::builder()
         .with_transport(emulator.service())
         .anonymous()
@@ -37,9 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let second = Duration::from_secs(1);
     let often = Schedule::default().with_delays(second / 2, 1.0, second)?;
-    let operation = client
-        .create_api_config(api, "v1", ApiConfig::default())
-        .await?;
+    let operation = client.create_api_config(api, "v1", config()).await?;
     let mut watch = operation.with_schedule(often).watch();
     while let Some(snapshot) = watch.next().await {
         if let Metadata::Known(metadata) = snapshot.metadata() {
@@ -56,9 +56,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .err()
         .ok_or("the emulator was told to let it fail")?;
     println!("{error}");
-    for diagnostic in error.diagnostics() {
-        println!("{}: {}", diagnostic.location, diagnostic.message);
-    }
+    let diagnostics = error.diagnostics();
+    assert_eq!(diagnostics[0].location, "openapi.yaml:12");
     assert_eq!(error.code(), Some(Code::FailedPrecondition));
+    assert_eq!(told.used(), 1);
     Ok(())
+}
+
+fn config() -> ApiConfig {
+    let document = File {
+        path: "openapi.yaml".into(),
+        contents: b"swagger: '2.0'".to_vec(),
+    };
+    ApiConfig {
+        openapi_documents: vec![OpenApiDocument {
+            document: Some(document),
+        }],
+        ..ApiConfig::default()
+    }
 }

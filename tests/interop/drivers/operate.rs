@@ -2,8 +2,8 @@
 //!
 //! A question is one of
 //!
-//! - `{"do": "create", "parent": text, "id": text}`: starts to create an api and waits for it,
-//! - `{"do": "start", "parent": text, "id": text}`: starts to create an api; the answer is `{"handle": object}`,
+//! - `{"do": "create", "parent": text, "id": text, "api": wire}`: starts to create an api and waits for it,
+//! - `{"do": "start", …}`: the same, but does not wait; the answer is `{"handle": object}`,
 //! - `{"do": "await" | "watch" | "cancel", "handle": object}`: takes an operation up by its handle.
 //!
 //! The end of an operation is `{"result": wire}`, or `{"error": kind, "status": wire, "text": text, …}`. What
@@ -68,7 +68,9 @@ async fn create(client: &ApiGateway, question: &Value) -> Result<Operation<Api>>
         lines::text(question, "parent")?,
         lines::text(question, "id")?,
     );
-    Ok(client.create_api(parent, id, Api::default()).await?)
+    let api = lines::decode(lines::text(question, "api")?)?;
+    let api = Api::decode(api.as_slice())?;
+    Ok(client.create_api(parent, id, api).await?)
 }
 
 async fn resume<R: OperationResult>(
@@ -97,7 +99,7 @@ async fn resume<R: OperationResult>(
                 }
                 Ok(Cancellation::Failed(error)) => ("failed", ending::<R>(Err(error))),
                 Ok(Cancellation::Unsupported) => ("unsupported", json!({})),
-                Ok(other) => return Err(format!("an outcome of no name: {other:?}").into()),
+                Ok(_) => return Err("an outcome that has no name here".into()),
                 Err(error) => ("no end seen", ending::<R>(Err(error))),
             };
             answer["came"] = came.into();

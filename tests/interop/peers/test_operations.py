@@ -12,7 +12,7 @@ from google.protobuf import empty_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 import script
-from driver import ask, example, to_wire
+from driver import ask, example, to_text, to_wire, wire
 from every_method_fixture import EveryMethodTest
 from script import PARENT, Refusal, bad_request, finished_metadata, metadata, name_of, pack
 
@@ -40,6 +40,10 @@ def done(**ending) -> longrunning.Operation:
 
 def api(state=apigateway.Api.ACTIVE) -> apigateway.Api:
     return apigateway.Api(name=API, display_name="Zürich", labels={"env": "prod"}, state=state)
+
+
+def given() -> apigateway.Api:
+    return apigateway.Api(display_name="Zürich", labels={"env": "prod"})
 
 
 def failure(code: int, *details) -> status_pb2.Status:
@@ -79,6 +83,13 @@ class Operations(EveryMethodTest):
         (answer,) = ask(self.driver, [{"do": verb, **more}])
         return answer
 
+    def create(self, verb: str = "create") -> dict:
+        """Creates an api; what is received is what was given."""
+        answer = self.do(verb, parent=PARENT, id="a", api=to_text(wire(given())))
+        request = self.server.received()[0].request
+        self.assertEqual((request.parent, request.api_id, request.api), (PARENT, "a", given()))
+        return answer
+
     def plays(self, *lines) -> None:
         """What is called, in this order, and answered."""
         self.played = [path for path, _ in lines]
@@ -106,7 +117,7 @@ class Operations(EveryMethodTest):
             (GET, running("half of it")),
             (GET, done(response=pack(api()))),
         )
-        self.assert_ended_in(self.do("create", parent=PARENT, id="a"), api())
+        self.assert_ended_in(self.create(), api())
         names = [call.request.name for call in self.server.received() if call.method == GET]
         self.assertEqual(names, [NAME] * 3)
 
@@ -114,12 +125,12 @@ class Operations(EveryMethodTest):
     def test_what_is_done_when_it_is_started_is_not_asked_for(self):
         # It needs no name then (AIP-151).
         self.plays((CREATE, longrunning.Operation(done=True, response=pack(api()))))
-        self.assert_ended_in(self.do("create", parent=PARENT, id="a"), api())
+        self.assert_ended_in(self.create(), api())
 
     @over_every_way
     def test_a_handle_of_one_process_is_taken_up_by_another(self):
         self.plays((CREATE, running()), (GET, running()), (GET, done(response=pack(api()))))
-        kept = self.do("start", parent=PARENT, id="a")["handle"]
+        kept = self.create("start")["handle"]
         self.assertEqual(kept, handle(target=API))
         self.assert_ended_in(self.do("await", handle=kept), api())
 
@@ -187,7 +198,7 @@ class Operations(EveryMethodTest):
     @over_every_way
     def test_an_operation_that_is_not_found_yet_is_asked_for_again(self):
         self.plays((CREATE, running()), (GET, MISSING), (GET, done(response=pack(api()))))
-        self.assert_ended_in(self.do("create", parent=PARENT, id="a"), api())
+        self.assert_ended_in(self.create(), api())
 
     @over_every_way
     def test_a_server_that_is_away_for_a_while_is_asked_again(self):
@@ -210,7 +221,7 @@ class Operations(EveryMethodTest):
         )
         answer = self.do("watch", handle=handle())
         self.assert_ended_in(answer, api())
-        seen = [longrunning.Operation.FromString(to_wire(wire)) for wire in answer["snapshots"]]
+        seen = [longrunning.Operation.FromString(to_wire(text)) for text in answer["snapshots"]]
         # Before the first poll nothing is known but the name.
         self.assertEqual(seen[0], longrunning.Operation(name=NAME))
         self.assertEqual(
