@@ -50,8 +50,8 @@ pub(super) trait Resource: Message + Name + Clone + Default + 'static {
         false
     }
 
-    /// Checks what is new in one that was another before, or was not there.
-    fn check_change(&self, _tables: &Tables, _before: &Self) -> Result<(), Status> {
+    /// Checks one after an update.
+    fn check_change(&self, _tables: &Tables) -> Result<(), Status> {
         Ok(())
     }
 
@@ -273,7 +273,7 @@ impl Resource for Gateway {
     fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
         let code = place::region_code(name);
         self.default_hostname = format!("{id}-{:08x}.{code}.gateway.dev", hash(name));
-        self.check_change(tables, &Self::default())
+        self.check_change(tables)
     }
 
     fn take(&mut self, field: &str, from: &Self) -> bool {
@@ -283,12 +283,9 @@ impl Resource for Gateway {
         field == "api_config"
     }
 
-    fn check_change(&self, tables: &Tables, before: &Self) -> Result<(), Status> {
+    fn check_change(&self, tables: &Tables) -> Result<(), Status> {
         if self.api_config.is_empty() {
             return Err(refusal::invalid("gateway.api_config", "must be given"));
-        }
-        if self.api_config == before.api_config {
-            return Ok(());
         }
         let config = tables.configs.get(&self.api_config);
         let config = config.ok_or_else(|| refusal::not_found(ApiConfig::KIND, &self.api_config))?;

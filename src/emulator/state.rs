@@ -119,9 +119,9 @@ impl State {
             Cancelling::Fails(status) => Some((status, now)),
             Cancelling::Ignored => None,
         };
+        running.requested_cancellation = true;
         // Asking again does not put the end off.
-        let again = std::mem::replace(&mut running.requested_cancellation, true);
-        if let Some((status, at)) = end.filter(|_| !again) {
+        if let Some((status, at)) = end {
             tables.operations.end_with(name, status, at);
             tables.settle(now);
             self.sooner.notify_waiters();

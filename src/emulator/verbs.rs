@@ -93,12 +93,11 @@ impl State {
         let mut resource = resource.unwrap_or_default();
         let name = resource.common().name.clone();
         let mut tables = self.now();
-        let found = R::table(&tables).get(&name);
-        let found = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
+        let found = R::table(&tables).get(&name).cloned();
+        let mut coming = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
         check_free::<R>(&tables, &name)?;
-        let mut coming = found.clone();
         mask::apply(mask, &mut coming, &mut resource)?;
-        coming.check_change(&tables, found)?;
+        coming.check_change(&tables)?;
         let table = R::table_mut(&mut tables);
         table.coming.insert(name.clone(), coming);
         set_stage::<R>(&mut tables, &name, Stage::Updating, None);

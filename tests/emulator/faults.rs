@@ -161,6 +161,11 @@ async fn a_stale_operation_is_as_it_was_when_it_was_started() {
     let started = create(&client, "a").await.expect("a new api");
     tokio::time::advance(RUNS).await;
     assert!(client.get_operation(&started.name).await.expect("it").done);
+    let _listed = emulator.on(Method::LIST_OPERATIONS).times(2).stale();
+    for (filter, expected) in [("done=false", 1), ("done=true", 0)] {
+        let listed = crate::lists::operations(&client, crate::PARENT, filter).await;
+        assert_eq!(listed.len(), expected, "{filter}");
+    }
     let _stale = emulator.on(Method::GET_OPERATION).stale();
     assert_eq!(
         client.get_operation(&started.name).await.expect("it"),

@@ -19,7 +19,7 @@ fn ids(apis: &[Api]) -> String {
     ids.collect::<Vec<_>>().join(" ")
 }
 
-async fn operations(client: &ApiGateway, name: &str, filter: &str) -> Vec<String> {
+pub(crate) async fn operations(client: &ApiGateway, name: &str, filter: &str) -> Vec<String> {
     let request = ListOperationsRequest {
         name: name.into(),
         filter: filter.into(),
@@ -53,16 +53,22 @@ async fn a_dash_lists_all_locations() {
             .expect(parent);
         assert_eq!(page.into_inner().gateways.len(), expected, "{parent}");
     }
-    let configs = ListApiConfigsRequest {
-        parent: "projects/p/locations/global/apis/-".into(),
-        ..Default::default()
-    };
-    let page = client
-        .service()
-        .list_api_configs(configs)
-        .await
-        .expect("a page");
-    assert_eq!(page.into_inner().api_configs.len(), 1);
+    for (parent, expected) in [
+        ("projects/p/locations/global/apis/-", 1),
+        ("projects/p/locations/-/apis/a", 1),
+        ("projects/p/locations/-/apis/b", 0),
+    ] {
+        let configs = ListApiConfigsRequest {
+            parent: parent.into(),
+            ..Default::default()
+        };
+        let page = client
+            .service()
+            .list_api_configs(configs)
+            .await
+            .expect(parent);
+        assert_eq!(page.into_inner().api_configs.len(), expected, "{parent}");
+    }
     for (name, expected) in [(PARENT, 2), (REGION, 1), ("projects/p/locations/-", 3)] {
         assert_eq!(
             operations(&client, name, "").await.len(),

@@ -195,6 +195,23 @@ async fn a_gateway_is_switched_to_another_config_that_is_active() {
         tokio::time::advance(RUNS).await;
         assert_eq!(gateway(&client).await.expect("it").api_config, other);
     }
+    // One whose labels are being changed serves as before.
+    let request = UpdateApiConfigRequest {
+        update_mask: mask(&["labels"]),
+        api_config: Some(ApiConfig {
+            name: other.clone(),
+            ..Default::default()
+        }),
+    };
+    client
+        .service()
+        .update_api_config(request)
+        .await
+        .expect("it exists");
+    switch(&client, &other, "api_config")
+        .await
+        .expect("it exists");
+    tokio::time::advance(RUNS).await;
     let missing = switch(
         &client,
         "projects/p/locations/global/apis/a/configs/z",
