@@ -33,10 +33,6 @@ enum Kind {
     /// The connection broke with the call in flight.
     Broken,
     /// The credentials were refused, and have been renewed since.
-    #[cfg_attr(
-        not(feature = "auth"),
-        expect(dead_code, reason = "credentials are its cause")
-    )]
     Renewed,
 }
 
