@@ -181,8 +181,8 @@ impl Engine {
     }
 
     async fn poll(&mut self, told: &mut (impl FnMut(&Snapshot) + Send)) -> Next {
-        let remaining = self.wait.map(|wait| wait.remaining(Instant::now()));
-        let timeout = Schedule::poll_timeout(remaining.unwrap_or_default());
+        let timeout = self.wait.map(|wait| wait.poll_timeout(Instant::now()));
+        let timeout = timeout.unwrap_or_default();
         let event = match self.get(timeout).await {
             Ok(event) => {
                 if matches!(event, Event::Answered { changed: true, .. }) {

@@ -27,6 +27,7 @@ pub struct Schedule {
     multiplier: f64,
     max: Duration,
     total: Duration,
+    poll: Duration,
     failures: u32,
     grace: Duration,
 }
@@ -35,8 +36,6 @@ pub struct Schedule {
 const FLOOR: Duration = Duration::from_millis(250);
 /// The most that a server can ask for.
 const ASKED: Duration = Duration::from_secs(60);
-/// The most that one poll may take. The server itself gives up after five seconds.
-const POLL: Duration = Duration::from_secs(10);
 
 impl Default for Schedule {
     /// As for an api: the first poll after a second, then ×1.5 up to 20 seconds, for 20 minutes.
@@ -46,6 +45,7 @@ impl Default for Schedule {
             multiplier: 1.5,
             max: Duration::from_secs(20),
             total: Duration::from_secs(20 * 60),
+            poll: Duration::from_secs(10),
             failures: 5,
             grace: Duration::from_secs(10),
         }
@@ -107,6 +107,13 @@ impl Schedule {
         Self { total, ..self }
     }
 
+    /// How long one poll may take, ten seconds by default. The server itself gives up after five; shorter
+    /// times give up polls that it would still answer.
+    #[must_use]
+    pub fn with_poll_timeout(self, poll: Duration) -> Self {
+        Self { poll, ..self }
+    }
+
     /// How many polls in a row may fail with INTERNAL, UNKNOWN and the like, 5 by default. What passes by
     /// itself, such as UNAVAILABLE, is not counted: only the total ends that.
     #[must_use]
@@ -136,11 +143,11 @@ impl Schedule {
     }
 
     /// What one poll may take where so much of the total remains. At the end one is made nevertheless.
-    pub(crate) fn poll_timeout(remaining: Duration) -> Duration {
+    pub(crate) fn poll_timeout(&self, remaining: Duration) -> Duration {
         if remaining.is_zero() {
-            POLL
+            self.poll
         } else {
-            remaining.min(POLL)
+            remaining.min(self.poll)
         }
     }
 
@@ -226,8 +233,11 @@ mod tests {
 
     #[test]
     fn a_poll_has_ten_seconds_or_what_remains_and_the_last_one_ten() {
-        assert_eq!(Schedule::poll_timeout(secs(60)), secs(10));
-        assert_eq!(Schedule::poll_timeout(secs(3)), secs(3));
-        assert_eq!(Schedule::poll_timeout(Duration::ZERO), secs(10));
+        let schedule = Schedule::default();
+        assert_eq!(schedule.poll_timeout(secs(60)), secs(10));
+        assert_eq!(schedule.poll_timeout(secs(3)), secs(3));
+        assert_eq!(schedule.poll_timeout(Duration::ZERO), secs(10));
+        let patient = schedule.with_poll_timeout(secs(30));
+        assert_eq!(patient.poll_timeout(secs(60)), secs(30));
     }
 }

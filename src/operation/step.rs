@@ -108,8 +108,13 @@ impl Wait {
         now.saturating_duration_since(self.began)
     }
 
-    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+    fn remaining(&self, now: Instant) -> Duration {
         self.schedule.total().saturating_sub(self.elapsed(now))
+    }
+
+    /// What a poll that is made now may take.
+    pub(crate) fn poll_timeout(&self, now: Instant) -> Duration {
+        self.schedule.poll_timeout(self.remaining(now))
     }
 
     /// How long after the start of an operation that was just started the first poll comes.

@@ -7,6 +7,8 @@ mod play;
 
 mod cancelling;
 mod dropping;
+#[cfg(feature = "emulator")]
+mod emulated;
 mod endings;
 mod many;
 mod polling;

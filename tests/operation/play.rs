@@ -83,8 +83,7 @@ pub(crate) fn talk(way: Way) -> (ApiGateway, Server) {
         return crate::common::talk(|it| it.retry(RetryPolicy::NEVER));
     }
     let (mock, server) = play();
-    let calls = Arc::new(AtomicUsize::new(0));
-    let service = Travel { mock, way, calls };
+    let service = travel(way, mock);
     let builder = ApiGateway::builder().with_transport(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER);
     (builder.build().expect("the settings are valid"), server)
@@ -99,8 +98,14 @@ fn ok(message: Vec<u8>) -> Reply {
     grpc(Body::new(body))
 }
 
+/// A server, reached this way.
+pub(crate) fn travel<S>(way: Way, mock: S) -> Travel<S> {
+    let calls = Arc::new(AtomicUsize::new(0));
+    Travel { mock, way, calls }
+}
+
 #[derive(Clone, Debug)]
-struct Travel<S> {
+pub(crate) struct Travel<S> {
     mock: S,
     way: Way,
     calls: Arc<AtomicUsize>,

@@ -272,8 +272,7 @@ impl Shared {
     /// Asks for one operation, and does what follows.
     async fn get(self: Arc<Self>, name: Arc<str>) {
         self.limit.pass().await;
-        let remaining = self.table().remaining(&name, Instant::now());
-        let timeout = Schedule::poll_timeout(remaining);
+        let timeout = self.table().poll_timeout(&name, Instant::now());
         let answer = engine::get(&self.clients, name.to_string(), timeout).await;
         let act = match answer {
             Ok(message) => self.happened(&name, |subject| (subject.answered(message), None)),

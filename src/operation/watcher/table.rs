@@ -172,11 +172,11 @@ impl Table {
         self.entries.get(name).map(|entry| &entry.subject)
     }
 
-    /// What remains of its time.
-    pub(super) fn remaining(&self, name: &str, now: Instant) -> Duration {
+    /// What a poll of it that is made now may take.
+    pub(super) fn poll_timeout(&self, name: &str, now: Instant) -> Duration {
         let entry = self.entries.get(name);
         entry
-            .map(|entry| entry.wait.remaining(now))
+            .map(|entry| entry.wait.poll_timeout(now))
             .unwrap_or_default()
     }
 

@@ -1,0 +1,221 @@
+//! Operations in the emulator, whose calls go wrong as its script of faults says.
+
+use std::time::Duration;
+
+use apigateway_grpc::contract::{Method, RetryPolicy};
+use apigateway_grpc::emulator::{Cancelling, Emulator, OperationPlan};
+use apigateway_grpc::operation::{Cancellation, OperationErrorKind, Schedule};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::proto::google::longrunning::Operation as Message;
+use apigateway_grpc::{ApiGateway, CallOptions};
+use http::StatusCode;
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _, pb};
+
+use crate::play::{API, WAYS, travel};
+
+const PARENT: &str = "projects/p/locations/global";
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// An emulator for each way, where a create takes half a minute, and its client.
+async fn each_way(test: impl AsyncFn(&Emulator, ApiGateway)) {
+    for way in WAYS {
+        let emulator = Emulator::builder().operation_time(secs(30)).build();
+        let client = ApiGateway::builder()
+            .with_transport(travel(way, emulator.service()))
+            .anonymous()
+            .build();
+        test(&emulator, client.expect("the settings are valid")).await;
+        assert_eq!(emulator.unused(), [""; 0], "{way:?}");
+    }
+}
+
+async fn created(client: &ApiGateway) -> Api {
+    let operation = client.create_api(PARENT, "a", Api::default()).await;
+    let api = operation.expect("it was started").await;
+    api.expect("it was created")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_outlives_whatever_passes() {
+    each_way(async |emulator, client| {
+        let get = || emulator.on(Method::GET_OPERATION);
+        let details = ErrorDetails::with_retry_info(Some(secs(4)));
+        let busy = Status::with_error_details(Code::ResourceExhausted, "busy", details);
+        let faults = [
+            get().fail(busy),
+            get().html(StatusCode::BAD_GATEWAY),
+            get().drop_connection(),
+            get().lose_reply(),
+            get().delay(secs(60)),
+            get().fail(Status::internal("a bad moment")),
+            get().stale(),
+        ];
+        assert_eq!(created(&client).await.name, API);
+        assert!(faults.iter().all(|fault| fault.used() == 1));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_reply_was_lost_is_awaited_all_the_same() {
+    each_way(async |emulator, client| {
+        let lost = emulator.on(Method::CREATE_API).lose_reply();
+        let mut options = CallOptions::default();
+        options.retry = Some(RetryPolicy::DEFAULT);
+        options.idempotent = Some(true);
+        assert_eq!(created(&client.with_options(options)).await.name, API);
+        assert_eq!((lost.used(), emulator.count(Method::CREATE_API)), (1, 2));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn read_after_write_is_given_a_moment_and_what_expired_is_told_by_its_target() {
+    each_way(async |emulator, client| {
+        let lag = emulator.on(Method::GET_OPERATION).not_found_for(secs(5));
+        assert_eq!(created(&client).await.name, API);
+        assert!(lag.used() > 0);
+        let plan = OperationPlan::default().forgotten_after(secs(1));
+        let forgets = emulator.on(Method::DELETE_API).operation(plan);
+        let began = Instant::now();
+        let operation = client.delete_api(API).await.expect("it was started");
+        operation.await.expect("the api is gone");
+        assert!(began.elapsed() >= secs(30), "{:?}", began.elapsed());
+        assert_eq!(forgets.used(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_comes_with_all_that_the_service_says() {
+    each_way(async |emulator, client| {
+        let status = Status::failed_precondition("no such service account");
+        let plan = OperationPlan::default()
+            .fails(status)
+            .diagnostic("api.yaml:3", "no such host");
+        let fails = emulator.on(Method::CREATE_API).operation(plan);
+        let operation = client.create_api(PARENT, "a", Api::default()).await;
+        let error = operation
+            .expect("it was started")
+            .await
+            .expect_err("it fails");
+        assert_eq!(error.code(), Some(Code::FailedPrecondition));
+        assert_eq!(error.diagnostics()[0].location, "api.yaml:3");
+        assert!(
+            error.to_string().contains("no such service account"),
+            "{error}"
+        );
+        assert_eq!(fails.used(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_no_service_should_give_are_errors_of_their_own() {
+    let name = format!("{PARENT}/operations/operation-00000001");
+    let code_0 = Message {
+        name: name.clone(),
+        done: true,
+        result: Some(
+            apigateway_grpc::proto::google::longrunning::operation::Result::Error(
+                pb::Status::default(),
+            ),
+        ),
+        ..Message::default()
+    };
+    each_way(async |emulator, client| {
+        let odd = emulator.on(Method::GET_OPERATION).respond(&code_0);
+        let operation = client.create_api(PARENT, "a", Api::default()).await;
+        let error = operation
+            .expect("it was started")
+            .await
+            .expect_err("it failed");
+        assert!(
+            matches!(error.kind(), OperationErrorKind::Failed(_)),
+            "{error}"
+        );
+        assert_eq!((error.code(), odd.used()), (Some(Code::Unknown), 1));
+    })
+    .await;
+    let nothing = Message {
+        name,
+        done: true,
+        ..Message::default()
+    };
+    each_way(async |emulator, client| {
+        // Its api is being created, so it is not taken for the end.
+        let odd = emulator.on(Method::GET_OPERATION).respond(&nothing);
+        assert_eq!(created(&client).await.name, API);
+        assert_eq!(odd.used(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_races_with_the_end_and_its_outcome_is_told() {
+    let cases = [
+        (Cancelling::Honoured, "cancelled"),
+        (Cancelling::HonouredAfter(secs(5)), "cancelled"),
+        (Cancelling::Ignored, "completed"),
+        (Cancelling::Unimplemented, "unsupported"),
+        (
+            Cancelling::Fails(Status::failed_precondition("too late")),
+            "failed",
+        ),
+    ];
+    for (cancelling, expected) in cases {
+        each_way(async |emulator, client| {
+            let plan = OperationPlan::default().cancelling(cancelling.clone());
+            let planned = emulator.on(Method::CREATE_API).operation(plan);
+            let operation = client.create_api(PARENT, "a", Api::default()).await;
+            let mut operation = operation.expect("it was started");
+            let outcome = match operation.cancel().await.expect("that is an outcome") {
+                Cancellation::Cancelled(_) => "cancelled",
+                Cancellation::CompletedAnyway(_) => "completed",
+                Cancellation::Failed(_) => "failed",
+                Cancellation::Unsupported => "unsupported",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((outcome, planned.used()), (expected, 1), "{cancelling:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_waits_for_operations_of_all_kinds_at_once() {
+    each_way(async |emulator, client| {
+        let watcher = client.watcher();
+        let fails = OperationPlan::default().fails(Status::internal("broken"));
+        let planned = emulator.on(Method::CREATE_API).operation(fails);
+        let schedule = Schedule::default().with_total(secs(10));
+        let mut waits = Vec::new();
+        for number in 0..40 {
+            let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
+            let operation = operation.await.expect("it was started");
+            waits.push(watcher.wait(match number {
+                1 => operation.with_schedule(schedule),
+                _ => operation,
+            }));
+        }
+        let ends = futures_util::future::join_all(waits).await;
+        for (number, end) in ends.into_iter().enumerate() {
+            match (number, end) {
+                (0, Err(error)) => assert_eq!(error.code(), Some(Code::Internal)),
+                (1, Err(error)) => assert!(error.may_still_run(), "{error}"),
+                (number, end) => {
+                    let api = end.expect("it was created");
+                    assert_eq!(api.name, format!("{PARENT}/apis/a{number}"));
+                }
+            }
+        }
+        assert_eq!(planned.used(), 1);
+        assert!(emulator.count(Method::LIST_OPERATIONS) > 0);
+    })
+    .await;
+}
