@@ -1,9 +1,8 @@
 //! The request messages, each with its method and its reply: what
 //! [`ApiGateway::send`](crate::ApiGateway::send) takes.
 //!
-//! `build.rs` finds them in the contract. A method that starts an operation has an
-//! [`Operation`](crate::operation::Operation) of what it ends in as its reply, any other has the message
-//! of the proto.
+//! `build.rs` finds them in the contract. A method that starts an operation has an [`Operation`] of what it
+//! ends in as its reply, any other has the message of the proto.
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]
