@@ -10,9 +10,10 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::operation::Watcher;
+use apigateway_grpc::operation::{Operation, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
-use tokio::task::JoinSet;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
 const PARENT: &str = "projects/p/locations/global";
@@ -61,8 +62,9 @@ async fn measure(by_watcher: bool, count: usize) {
         let batch = count * batch / ARRIVE..count * (batch + 1) / ARRIVE;
         batches.push(batch);
     }
-    let mut waits = JoinSet::new();
+    let mut waits = FuturesUnordered::new();
     let mut held = 0;
+    let mut latest = Duration::ZERO;
     for batch in batches {
         for number in batch {
             let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
@@ -70,15 +72,17 @@ async fn measure(by_watcher: bool, count: usize) {
         }
         let before = resident();
         for (operation, at) in started.drain(..) {
-            wait(&mut waits, &watcher, operation, at + RUNS);
+            waits.push(wait(watcher.as_ref(), operation, at + RUNS));
         }
-        // A moment in which the tasks begin.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // All of them begin, and the first polls are made.
+        let second = Instant::now() + Duration::from_secs(1);
+        while let Ok(Some(late)) = tokio::time::timeout_at(second, waits.next()).await {
+            latest = latest.max(late);
+        }
         held += resident().saturating_sub(before);
     }
-    let mut latest = Duration::ZERO;
-    while let Some(late) = waits.join_next().await {
-        latest = latest.max(late.expect("it does not panic"));
+    while let Some(late) = waits.next().await {
+        latest = latest.max(late);
     }
     let (gets, pages) = (
         emulator.count(Method::GET_OPERATION),
@@ -97,26 +101,24 @@ async fn measure(by_watcher: bool, count: usize) {
     );
 }
 
+/// Waits, and tells how long after the end that was known.
 fn wait(
-    waits: &mut JoinSet<Duration>,
-    watcher: &Option<Watcher>,
-    operation: apigateway_grpc::operation::Operation<Api>,
+    watcher: Option<&Watcher>,
+    operation: Operation<Api>,
     ends: Instant,
-) {
+) -> BoxFuture<'static, Duration> {
     match watcher {
         Some(watcher) => {
             let watched = watcher.wait(operation);
-            waits.spawn(async move {
+            Box::pin(async move {
                 watched.await.expect("it succeeded");
                 ends.elapsed()
-            });
+            })
         }
-        None => {
-            waits.spawn(async move {
-                operation.await.expect("it succeeded");
-                ends.elapsed()
-            });
-        }
+        None => Box::pin(async move {
+            operation.await.expect("it succeeded");
+            ends.elapsed()
+        }),
     }
 }
 

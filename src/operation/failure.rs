@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::error::code_name;
 use crate::error::typed_details;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
+use crate::proto::google::longrunning::Operation as Message;
 
 /// Why an operation has no result, or none yet: it failed, or waiting for it did.
 ///
@@ -87,6 +88,16 @@ impl OperationError {
             snapshot,
             progress,
         }))
+    }
+
+    /// Whoever polled has gone away, as a runtime does.
+    pub(crate) fn lost(name: &str) -> Self {
+        let message = Message {
+            name: name.to_owned(),
+            ..Message::default()
+        };
+        let snapshot = Snapshot::new(message);
+        Self::new(OperationErrorKind::Polling, snapshot, Progress::default())
     }
 
     /// What ended the wait.

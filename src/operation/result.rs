@@ -1,5 +1,7 @@
 //! What operations end in.
 
+use std::fmt::Debug;
+
 use prost::{Message, Name};
 
 use super::failure::OperationErrorKind;
@@ -9,7 +11,7 @@ use crate::proto::google::longrunning::operation::Result as Ended;
 
 /// What an operation of the service ends in: an [`Api`], an [`ApiConfig`], a [`Gateway`], or `()` for a
 /// delete.
-pub trait OperationResult: sealed::Sealed + Message + Name + Default + 'static {}
+pub trait OperationResult: sealed::Sealed + Message + Name + Default + Debug + 'static {}
 
 mod sealed {
     pub trait Sealed {}

@@ -8,10 +8,10 @@ use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::Operation;
 use super::failure::OperationError;
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
-use super::{Operation, OperationErrorKind};
 
 /// The snapshots of an operation, each that differs from the one before, the last one too.
 ///
@@ -25,6 +25,7 @@ use super::{Operation, OperationErrorKind};
 pub struct Watch<R> {
     snapshots: Pin<Box<dyn Stream<Item = Snapshot> + Send>>,
     waiting: Waiting<R>,
+    name: String,
 }
 
 /// A task that ends with its owner.
@@ -64,6 +65,7 @@ impl<R: OperationResult> Operation<R> {
     /// # fn main() {}
     /// ```
     pub fn watch(mut self) -> Watch<R> {
+        let name = self.name().to_owned();
         let (sender, receiver) = watch::channel(self.snapshot().clone());
         let waiting = tokio::spawn(async move {
             let waited = self
@@ -85,6 +87,7 @@ impl<R: OperationResult> Operation<R> {
         Watch {
             snapshots: Box::pin(snapshots),
             waiting: Waiting(waiting),
+            name,
         }
     }
 }
@@ -99,11 +102,7 @@ impl<R: OperationResult> Watch<R> {
         match (&mut self.waiting.0).await {
             Ok(result) => result,
             // The runtime is going down: nothing is known but that the operation may still run.
-            Err(_) => Err(OperationError::new(
-                OperationErrorKind::Polling,
-                Snapshot::default(),
-                super::failure::Progress::default(),
-            )),
+            Err(_) => Err(OperationError::lost(&self.name)),
         }
     }
 }

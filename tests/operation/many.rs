@@ -372,3 +372,21 @@ async fn a_rate_that_is_none_is_refused() {
         assert!(refused.expect_err("no rate").is_configuration());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_done_at_its_start_without_name_or_result_is_judged_by_its_target() {
+    use crate::play::{each_way, line};
+    let done = Message {
+        done: true,
+        ..Message::default()
+    };
+    let script = || vec![line("CreateApi", &done), line("GetApi", &active())];
+    each_way(script, |client| async move {
+        let parent = "projects/p/locations/global";
+        let operation = client.create_api(parent, "a", Api::default()).await;
+        let watcher = client.watcher();
+        let api = watcher.wait(operation.expect("it is started")).await;
+        assert_eq!(api.expect("it is there"), active());
+    })
+    .await;
+}

@@ -5,7 +5,6 @@ mod sweep;
 mod table;
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
@@ -18,18 +17,17 @@ use tonic::{Code, Status};
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::engine;
-use super::failure::{OperationError, OperationErrorKind, Progress};
+use super::failure::{OperationError, OperationErrorKind};
 use super::result::{self, OperationResult};
 use super::schedule::Schedule;
-use super::snapshot::Snapshot;
-use super::step::{Event, Next, Wait, Why};
+use super::step::{Event, Next, Wait};
 use super::{Operation, Subject};
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::failure::retry_delay;
 
 use limit::Limit;
-use sweep::{By, Sweeps};
+use sweep::{How, Sweeps};
 use table::{Act, End, Table, location};
 
 /// How many calls are in flight at most.
@@ -150,46 +148,43 @@ impl Watcher {
 
     /// Waits for an operation, by this watcher's polls instead of its own.
     ///
-    /// It needs a Tokio runtime, that of the first wait for all that follow.
+    /// Its schedule and its policy hold; that it be cancelled on a timeout or when dropped does not. One that
+    /// is done is not polled. It needs a Tokio runtime, that of the first wait for all that follow.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends this wait. The operation goes on, and so do other waits for it.
     pub fn wait<R: OperationResult>(&self, operation: Operation<R>) -> Watched<R> {
+        if operation.snapshot().is_done() {
+            return Watched(By::Itself(operation.into_future()));
+        }
         let now = Instant::now();
-        let (subject, settings) = operation.into_parts();
+        let (mut subject, settings) = operation.into_parts();
+        if subject.snapshot.target().is_some() {
+            // It is in the metadata, once for all of them.
+            subject.target = None;
+        }
         let schedule = settings.schedule.or(self.settings.schedule);
         let schedule = schedule.unwrap_or_else(|| subject.schedule());
         let wait = Wait::new(now, schedule, settings.without_result);
-        let (sender, receiver) = oneshot::channel();
-        let mut name: Arc<str> = subject.snapshot.name().into();
-        if subject.snapshot.is_done() && subject.snapshot.ending().is_some() {
-            let end = End {
-                waited: Ok(()),
-                snapshot: subject.snapshot,
-                progress: Progress::default(),
-            };
-            // The receiver is here.
-            sender.send(Arc::new(end)).ok();
-        } else {
-            // One that was not yet seen is asked for with the first delay too: they may be many.
-            let (wait, next) = wait.first(now, self.shared.random());
-            let delay = match next {
-                Next::Sleep(delay) => delay,
-                _ => Duration::ZERO,
-            };
-            name = self
-                .shared
-                .table()
-                .add(name, subject, wait, now + delay, sender);
-            self.shared.wake();
-        }
-        Watched {
+        // One that was not yet seen is asked for with the first delay too: they may be many.
+        let (wait, next) = wait.first(now, self.shared.random());
+        let delay = match next {
+            Next::Sleep(delay) => delay,
+            _ => Duration::ZERO,
+        };
+        let (sender, end) = oneshot::channel();
+        let name = subject.snapshot.name().into();
+        let name = self
+            .shared
+            .table()
+            .add(name, subject, wait, now + delay, sender);
+        self.shared.wake();
+        Watched(By::Watcher {
             name,
-            end: receiver,
+            end,
             _keep: Arc::clone(&self.shared),
-            result: PhantomData,
-        }
+        })
     }
 }
 
@@ -204,18 +199,27 @@ impl fmt::Debug for Watcher {
 
 /// A wait by a [`Watcher`]. What it ends in is as of [`Operation::wait`].
 #[must_use = "futures do nothing unless polled"]
-pub struct Watched<R> {
-    name: Arc<str>,
-    end: oneshot::Receiver<Arc<End>>,
-    /// The task goes on as long as somebody waits.
-    _keep: Arc<Shared>,
-    result: PhantomData<fn() -> R>,
+pub struct Watched<R: OperationResult>(By<R>);
+
+enum By<R: OperationResult> {
+    Watcher {
+        name: Arc<str>,
+        end: oneshot::Receiver<Arc<End>>,
+        /// The task goes on as long as somebody waits.
+        _keep: Arc<Shared>,
+    },
+    /// There is nothing to poll for.
+    Itself(<Operation<R> as IntoFuture>::IntoFuture),
 }
 
-impl<R> fmt::Debug for Watched<R> {
+impl<R: OperationResult> fmt::Debug for Watched<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match &self.0 {
+            By::Watcher { name, .. } => name,
+            By::Itself(_) => "",
+        };
         f.debug_struct("Watched")
-            .field("name", &self.name)
+            .field("name", &name)
             .finish_non_exhaustive()
     }
 }
@@ -224,20 +228,14 @@ impl<R: OperationResult> Future for Watched<R> {
     type Output = Result<R, OperationError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let end = ready!(Pin::new(&mut self.end).poll(cx));
-        // The task went away with its runtime.
-        let lost = || {
-            let message = crate::proto::google::longrunning::Operation {
-                name: self.name.to_string(),
-                ..Default::default()
-            };
-            Arc::new(End {
-                waited: Err(Why::Failed),
-                snapshot: Snapshot::new(message),
-                progress: Progress::default(),
-            })
+        let (name, end) = match &mut self.0 {
+            By::Itself(operation) => return operation.as_mut().poll(cx),
+            By::Watcher { name, end, .. } => (name, end),
         };
-        let end = end.unwrap_or_else(|_| lost());
+        let Ok(end) = ready!(Pin::new(end).poll(cx)) else {
+            // The task went away with its runtime.
+            return Poll::Ready(Err(OperationError::lost(name)));
+        };
         let kind = match end.waited {
             Ok(()) => match result::read(&end.snapshot) {
                 Ok(result) => return Poll::Ready(Ok(result)),
@@ -363,17 +361,17 @@ async fn run(running: Running) {
             let taken = shared.table().take_due(now);
             let Some(name) = taken else { break };
             if shared.table().is_wanted(&name) {
-                let by = shared.sweeps.by(&shared.table(), &name, now);
-                match by {
-                    By::Get => {
+                let how = shared.sweeps.how(&shared.table(), &name, now);
+                match how {
+                    How::Get => {
                         calls.spawn(Arc::clone(&shared).get(name));
                     }
-                    By::Sweep => {
+                    How::Sweep => {
                         let pending = shared.sweeps.begin(&mut shared.table(), &name, now);
                         let location = location(&name).to_owned();
                         calls.spawn(sweep::sweep(Arc::clone(&shared), location, pending));
                     }
-                    By::NextSweep => shared.table().put_back(&name, now + sweep::TOGETHER),
+                    How::NextSweep => shared.table().put_back(&name, now + sweep::TOGETHER),
                 }
             }
             due = shared.table().next_due();

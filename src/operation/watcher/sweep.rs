@@ -28,7 +28,7 @@ pub(super) struct Sweeps {
 
 /// How one that is due is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum How {
     Get,
     Sweep,
     /// One is going on that began without it.
@@ -55,7 +55,7 @@ impl Sweeps {
 
     /// How one that is due is best asked for: with the others of its location, where these are more than
     /// the pages that a listing has.
-    pub(super) fn by(&self, table: &Table, name: &str, now: Instant) -> By {
+    pub(super) fn how(&self, table: &Table, name: &str, now: Instant) -> How {
         let location = location(name);
         let known = self.known();
         let known = known.get(location);
@@ -63,16 +63,16 @@ impl Sweeps {
         let refused =
             refused.is_some_and(|refused| now.saturating_duration_since(refused) < REFUSED);
         if refused || !table.is_listed(name) {
-            return By::Get;
+            return How::Get;
         }
         // The one that was taken counts too.
         let worth = self.threshold.max(known.map_or(0, |known| known.pages)) - 1;
         if table.due_there(location, now + TOGETHER, worth) < worth {
-            By::Get
+            How::Get
         } else if known.is_some_and(|known| known.going_on) {
-            By::NextSweep
+            How::NextSweep
         } else {
-            By::Sweep
+            How::Sweep
         }
     }
 

@@ -207,13 +207,18 @@ impl<'s> Writer<'s> {
         let last = self.found[last].value;
         self.options.defaults
             || match field.repeat {
-                Repeat::Once => field.presence || !is_zero(last),
+                // The one value of NullValue is its default, whatever its number.
+                Repeat::Once => field.presence || !(is_zero(last) || self.is_null(field.kind)),
                 // A packed block without a value.
                 Repeat::Many { .. } => {
                     !is_zero(last) || !matches!(last, Wire::Bytes(..)) || is_bytes(field.kind)
                 }
                 Repeat::Map => true,
             }
+    }
+
+    fn is_null(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Enum(id) if self.schema.enumeration(id).is_null)
     }
 
     pub(super) fn field(
