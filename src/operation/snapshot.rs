@@ -109,3 +109,32 @@ impl Snapshot {
 pub(crate) fn type_name(any: &Any) -> &str {
     any.type_url.rsplit('/').next().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_stays_done_and_a_name_stays_whatever_comes_later() {
+        let done = Message {
+            name: "n".to_owned(),
+            done: true,
+            ..Message::default()
+        };
+        let mut snapshot = Snapshot::new(done.clone());
+        let older = Message {
+            done: false,
+            ..done.clone()
+        };
+        assert!(!snapshot.update(older));
+        assert_eq!(*snapshot.raw(), done);
+        let nameless = Message {
+            name: String::new(),
+            metadata: Some(Any::default()),
+            ..done
+        };
+        assert!(snapshot.update(nameless));
+        assert_eq!(snapshot.name(), "n");
+        assert!(snapshot.raw().metadata.is_some());
+    }
+}

@@ -3,22 +3,20 @@
 mod limit;
 mod sweep;
 mod table;
+mod task;
+mod watched;
 
 use std::fmt;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::engine;
-use super::failure::{OperationError, OperationErrorKind};
-use super::result::{self, OperationResult};
+use super::result::OperationResult;
 use super::schedule::Schedule;
 use super::step::{Event, Next, Wait};
 use super::{Operation, Subject};
@@ -26,12 +24,13 @@ use crate::clients::Clients;
 use crate::error::Error;
 use crate::failure::retry_delay;
 
-use limit::Limit;
-use sweep::{How, Sweeps};
-use table::{Act, End, Table, location};
+pub use watched::Watched;
 
-/// How many calls are in flight at most.
-const IN_FLIGHT: usize = 32;
+use limit::Limit;
+use sweep::Sweeps;
+use table::{Act, Table};
+use task::{Running, run};
+use watched::By;
 
 /// Waits for many operations with few calls.
 ///
@@ -197,57 +196,6 @@ impl fmt::Debug for Watcher {
     }
 }
 
-/// A wait by a [`Watcher`]. What it ends in is as of [`Operation::wait`].
-#[must_use = "futures do nothing unless polled"]
-pub struct Watched<R: OperationResult>(By<R>);
-
-enum By<R: OperationResult> {
-    Watcher {
-        name: Arc<str>,
-        end: oneshot::Receiver<Arc<End>>,
-        /// The task goes on as long as somebody waits.
-        _keep: Arc<Shared>,
-    },
-    /// There is nothing to poll for.
-    Itself(<Operation<R> as IntoFuture>::IntoFuture),
-}
-
-impl<R: OperationResult> fmt::Debug for Watched<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match &self.0 {
-            By::Watcher { name, .. } => name,
-            By::Itself(_) => "",
-        };
-        f.debug_struct("Watched")
-            .field("name", &name)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<R: OperationResult> Future for Watched<R> {
-    type Output = Result<R, OperationError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (name, end) = match &mut self.0 {
-            By::Itself(operation) => return operation.as_mut().poll(cx),
-            By::Watcher { name, end, .. } => (name, end),
-        };
-        let Ok(end) = ready!(Pin::new(end).poll(cx)) else {
-            // The task went away with its runtime.
-            return Poll::Ready(Err(OperationError::lost(name)));
-        };
-        let kind = match end.waited {
-            Ok(()) => match result::read(&end.snapshot) {
-                Ok(result) => return Poll::Ready(Ok(result)),
-                Err(kind) => kind,
-            },
-            Err(why) => OperationErrorKind::of(why, false),
-        };
-        let (snapshot, progress) = (end.snapshot.clone(), end.progress.clone());
-        Poll::Ready(Err(OperationError::new(kind, snapshot, progress)))
-    }
-}
-
 impl Shared {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -330,66 +278,5 @@ fn failure(status: Status) -> (Event, Option<Error>) {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.woken.notify_one();
-    }
-}
-
-/// The task's own mark, gone with it.
-struct Running(Weak<Shared>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            *shared
-                .running
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = false;
-        }
-    }
-}
-
-/// The task: starts what is due, as many calls at once as may be.
-async fn run(running: Running) {
-    let mut calls = JoinSet::new();
-    loop {
-        while calls.try_join_next().is_some() {}
-        let Some(shared) = running.0.upgrade() else {
-            return;
-        };
-        let now = Instant::now();
-        let mut due = shared.table().next_due();
-        while calls.len() < IN_FLIGHT && due.is_some_and(|due| due <= now) {
-            let taken = shared.table().take_due(now);
-            let Some(name) = taken else { break };
-            if shared.table().is_wanted(&name) {
-                let how = shared.sweeps.how(&shared.table(), &name, now);
-                match how {
-                    How::Get => {
-                        calls.spawn(Arc::clone(&shared).get(name));
-                    }
-                    How::Sweep => {
-                        let pending = shared.sweeps.begin(&mut shared.table(), &name, now);
-                        let location = location(&name).to_owned();
-                        calls.spawn(sweep::sweep(Arc::clone(&shared), location, pending));
-                    }
-                    How::NextSweep => shared.table().put_back(&name, now + sweep::TOGETHER),
-                }
-            }
-            due = shared.table().next_due();
-        }
-        let full = calls.len() >= IN_FLIGHT;
-        let sleep = async {
-            match due.filter(|_| !full) {
-                Some(due) => tokio::time::sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
-        // The task holds on to nothing while there is nothing to do but wait.
-        let woken = Arc::clone(&shared.woken);
-        drop(shared);
-        tokio::select! {
-            () = sleep => {}
-            () = woken.notified() => {}
-            Some(_) = calls.join_next(), if !calls.is_empty() => {}
-        }
     }
 }

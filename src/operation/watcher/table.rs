@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -12,6 +13,7 @@ use crate::operation::failure::Progress;
 use crate::operation::snapshot::Snapshot;
 use crate::operation::step::{Event, Next, Wait, Why};
 use crate::operation::subject::Subject;
+use crate::proto::google::longrunning::Operation as Message;
 
 /// How a wait ended, for all who wait.
 #[derive(Clone, Debug)]
@@ -21,10 +23,14 @@ pub(super) struct End {
     pub(super) progress: Progress,
 }
 
-/// An operation that somebody waits for.
+/// An operation that somebody waits for. There may be very many, so it is small: what is known of it is
+/// kept as it came over the wire.
 #[derive(Debug)]
 struct Entry {
-    subject: Subject,
+    /// The operation without its name, encoded.
+    known: Box<[u8]>,
+    target: Option<Box<str>>,
+    deletes: bool,
     wait: Wait,
     /// When it is looked at next; `None` while it is.
     due: Option<Instant>,
@@ -32,7 +38,45 @@ struct Entry {
     listed: bool,
     polls: u32,
     failure: Option<Arc<Error>>,
-    waiters: Vec<oneshot::Sender<Arc<End>>>,
+    waiters: Waiters,
+}
+
+/// Who waits: mostly one.
+#[derive(Debug)]
+struct Waiters {
+    first: oneshot::Sender<Arc<End>>,
+    others: Vec<oneshot::Sender<Arc<End>>>,
+}
+
+impl Waiters {
+    /// Whether there still is one.
+    fn are_there(&mut self) -> bool {
+        self.others.retain(|waiter| !waiter.is_closed());
+        !self.first.is_closed() || !self.others.is_empty()
+    }
+}
+
+impl Entry {
+    /// What is known of it, whose name is this.
+    fn subject(&self, name: &str) -> Subject {
+        // It was encoded here.
+        let mut message = Message::decode(&*self.known).unwrap_or_default();
+        name.clone_into(&mut message.name);
+        Subject {
+            snapshot: Snapshot::new(message),
+            target: self.target.as_deref().map(str::to_owned),
+            deletes: self.deletes,
+        }
+    }
+}
+
+/// An operation without its name, encoded.
+fn known(snapshot: &Snapshot) -> Box<[u8]> {
+    let message = Message {
+        name: String::new(),
+        ..snapshot.raw().clone()
+    };
+    message.encode_to_vec().into()
 }
 
 /// All of them, by name.
@@ -75,18 +119,23 @@ impl Table {
         if let Some((kept, _)) = self.entries.get_key_value(&name) {
             let kept = Arc::clone(kept);
             if let Some(entry) = self.entries.get_mut(&name) {
-                entry.waiters.push(waiter);
+                entry.waiters.others.push(waiter);
             }
             return kept;
         }
         let entry = Entry {
-            subject,
+            known: known(&subject.snapshot),
+            target: subject.target.map(Into::into),
+            deletes: subject.deletes,
             wait,
             due: None,
             listed: true,
             polls: 0,
             failure: None,
-            waiters: vec![waiter],
+            waiters: Waiters {
+                first: waiter,
+                others: Vec::new(),
+            },
         };
         self.entries.insert(Arc::clone(&name), Box::new(entry));
         self.schedule(&name, due);
@@ -168,8 +217,8 @@ impl Table {
     }
 
     /// What is known of one that is waited for.
-    pub(super) fn subject(&self, name: &str) -> Option<&Subject> {
-        self.entries.get(name).map(|entry| &entry.subject)
+    pub(super) fn subject(&self, name: &str) -> Option<Subject> {
+        self.entries.get(name).map(|entry| entry.subject(name))
     }
 
     /// What a poll of it that is made now may take.
@@ -182,10 +231,8 @@ impl Table {
 
     /// Whether somebody still waits for it; it is forgotten if not.
     pub(super) fn is_wanted(&mut self, name: &Arc<str>) -> bool {
-        let wanted = self.entries.get_mut(name).is_some_and(|entry| {
-            entry.waiters.retain(|waiter| !waiter.is_closed());
-            !entry.waiters.is_empty()
-        });
+        let entry = self.entries.get_mut(name);
+        let wanted = entry.is_some_and(|entry| entry.waiters.are_there());
         if !wanted {
             self.unschedule(name);
             self.entries.remove(name);
@@ -223,7 +270,14 @@ impl Table {
         let Some(entry) = self.entries.get_mut(name) else {
             return Act::Nothing;
         };
-        let (event, failure) = happened(&mut entry.subject);
+        let mut subject = entry.subject(name);
+        let (event, failure) = happened(&mut subject);
+        if !matches!(
+            event,
+            Event::Failed { .. } | Event::Answered { changed: false, .. }
+        ) {
+            entry.known = known(&subject.snapshot);
+        }
         entry.polls = entry.polls.saturating_add(1);
         if let Some(failure) = failure {
             entry.failure = Some(Arc::new(failure));
@@ -250,14 +304,15 @@ impl Table {
         };
         let end = Arc::new(End {
             waited,
-            snapshot: entry.subject.snapshot,
+            snapshot: entry.subject(name).snapshot,
             progress: Progress {
                 polls: entry.polls,
                 elapsed: entry.wait.elapsed(now),
                 failure: entry.failure,
             },
         });
-        for waiter in entry.waiters {
+        let Waiters { first, others } = entry.waiters;
+        for waiter in others.into_iter().chain([first]) {
             // One that has gone away is told nothing.
             waiter.send(Arc::clone(&end)).ok();
         }
