@@ -32,7 +32,7 @@ fn main() {
         return;
     }
     println!(
-        "| operations | way | gets | pages | calls an operation | noticed late, most | B each | wall, emulator included |"
+        "| operations | way | gets | pages | calls an operation | noticed late, most | resident B each, the process whole | wall, emulator included |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     let counts = number(1).map_or(vec![1, 100, 10_000, 100_000], |count| vec![count]);
