@@ -70,6 +70,10 @@ impl<R: OperationResult> Operation<R> {
     /// # Errors
     ///
     /// If the request fails; UNIMPLEMENTED where the server does not cancel operations.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether the server was asked.
     pub async fn request_cancel(&self) -> Result<(), Error> {
         let asked = ask(&self.engine.clients, self.name()).await;
         asked.map_err(|status| Error::from(status).doing("cancel operation", self.name()))

@@ -227,6 +227,10 @@ impl<R: OperationResult> Operation<R> {
     /// # Errors
     ///
     /// If the call fails; UNIMPLEMENTED where the server does not offer it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether the server has forgotten it.
     pub async fn delete(self) -> Result<(), Error> {
         let name = self.name().to_owned();
         let request = crate::proto::google::longrunning::DeleteOperationRequest { name };

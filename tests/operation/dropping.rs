@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use apigateway_grpc::operation::Schedule;
+use apigateway_grpc::operation::{OperationErrorKind, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 
 use crate::common::{NAME, ok};
-use crate::play::{WAYS, active, running, succeeded, talk};
+use crate::play::{WAYS, active, failed, running, succeeded, talk};
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_was_dropped_between_polls_goes_on_when_it_was_due() {
@@ -109,6 +109,33 @@ async fn a_watch_that_is_dropped_ends_its_polls() {
         server.asked().await.1.send_response(ok(&running()));
         drop(watch);
         tokio::time::sleep(Duration::from_secs(60)).await;
+        server.asked_nothing_more(client).await;
+    }
+}
+
+/// What was asked of the server stays asked; the end is still to be waited for.
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_that_was_dropped_after_it_was_asked_for_stays_asked_for() {
+    for way in WAYS {
+        let (client, mut server) = talk(way);
+        let mut operation = client.operation::<Api>(NAME).expect("a name");
+        let (given_up, ()) =
+            tokio::join!(timeout(Duration::from_secs(3), operation.cancel()), async {
+                let (rpc, answer) = server.asked().await;
+                assert!(rpc.uri().path().ends_with("/CancelOperation"));
+                answer.send_response(ok(&()));
+                let (rpc, _unanswered) = server.asked().await;
+                assert!(rpc.uri().path().ends_with("/GetOperation"));
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            });
+        given_up.expect_err("it was not answered");
+        let (result, ()) = tokio::join!(operation.wait(), async {
+            let (_, answer) = server.asked().await;
+            answer.send_response(ok(&failed(1, "cancelled")));
+        });
+        let error = result.expect_err("it was cancelled");
+        assert!(matches!(error.kind(), OperationErrorKind::Cancelled(_)));
+        drop(operation);
         server.asked_nothing_more(client).await;
     }
 }
