@@ -15,7 +15,7 @@ use crate::operation::failure::{OperationError, OperationErrorKind};
 use crate::operation::result;
 use crate::operation::result::OperationResult;
 
-/// A wait by a [`Watcher`]. What it ends in is as of [`Operation::wait`].
+/// A wait by a [`Watcher`](super::Watcher). What it ends in is as of [`Operation::wait`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Watched<R: OperationResult>(pub(super) By<R>);
 
