@@ -87,12 +87,11 @@ async fn a_wait_that_was_dropped_while_it_looked_at_the_target_looks_again() {
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }
         );
+        let given_up = Instant::now();
         let (result, ()) = tokio::join!(operation.wait(), async {
-            server
-                .asked()
-                .await
-                .1
-                .send_error(Status::not_found("which?"));
+            let (_, answer) = server.asked().await;
+            assert_eq!(given_up.elapsed(), Duration::ZERO, "it was due");
+            answer.send_error(Status::not_found("which?"));
             server.asked().await.1.send_response(ok(&active()));
         });
         assert_eq!(result.expect("its api is there"), active());
