@@ -3,16 +3,22 @@
 
 #![cfg(feature = "emulator")]
 
+mod admin;
 mod apis;
+mod beside;
 mod calls;
 mod configs;
 mod faults;
+#[cfg(feature = "rest")]
+mod http;
 mod lists;
 mod operations;
 mod plans;
 mod port;
 mod port_faults;
 mod scale;
+mod tls;
+mod tokens;
 mod updates;
 
 use std::time::Duration;
