@@ -62,8 +62,6 @@ struct Received {
     last: VecDeque<ReceivedCall>,
     /// The bytes of their messages.
     bytes: usize,
-    /// How many of them, from the first on, have had their messages dropped.
-    bare: usize,
     /// By the path of the method.
     counts: BTreeMap<&'static str, u64>,
 }
@@ -157,16 +155,14 @@ impl Received {
             && let Some(first) = self.last.pop_front()
         {
             self.bytes -= first.bytes();
-            self.bare = self.bare.saturating_sub(1);
         }
         self.bytes += call.bytes();
         self.last.push_back(call);
         while self.bytes > ROOM
-            && let Some(call) = self.last.get_mut(self.bare)
+            && let Some(call) = self.last.iter_mut().find(|call| call.bytes() > 0)
         {
             self.bytes -= call.bytes();
             call.message = None;
-            self.bare += 1;
         }
     }
 }

@@ -70,6 +70,17 @@ async fn every_kind_of_fault_is_shown_as_it_was_set() {
     let all = ok(&server, "GET /emulator/v1/faults", "").await;
     assert_eq!(all, json!({"faults": expected}));
     assert_eq!(server.emulator().unused().len(), expected.len());
+
+    // A number of calls that is not said is one, but where the fault has an end of its own.
+    for (kind, member) in [
+        (json!({"notFoundFor": "3s"}), "always"),
+        (json!({"stale": {}}), "times"),
+    ] {
+        let mut fault = kind;
+        fault["method"] = "GetApi".into();
+        let shown = ok(&server, FAULTS, &fault.to_string()).await;
+        assert!(shown.get(member).is_some(), "{shown}");
+    }
 }
 
 #[tokio::test]
