@@ -2,6 +2,8 @@
 
 use tonic::{Request, Response, Status};
 
+use super::cursor::Cursor;
+use super::field::{Fields, Kind, Value};
 use super::filter::Filter;
 use super::listing::page_size;
 use super::place::{Place, REGIONS};
@@ -20,9 +22,9 @@ impl Locations for Emulator {
     ) -> Result<Response<ListLocationsResponse>, Status> {
         let request = request.into_inner();
         let size = page_size(request.page_size)?;
-        let filter = Filter::read(&request.filter, |field| {
-            text(&Location::default(), field).is_some()
-        })?;
+        let filter = Filter::of::<Location>(&request.filter)?;
+        let list = ["locations", &request.name, &request.filter];
+        let cursor = Cursor::read(&request.page_token, &list)?;
         let project = request.name.strip_prefix("projects/").unwrap_or_default();
         if project.is_empty() || project.contains('/') {
             return Err(refusal::invalid("name", "must be projects/{project}"));
@@ -32,17 +34,14 @@ impl Locations for Emulator {
         let mut all: Vec<&str> = regions.chain(["global"]).collect();
         all.sort_unstable();
         let all = all.into_iter().map(|id| location(&request.name, id));
-        let shown = all.filter(|location| {
-            location.name > request.page_token
-                && filter.holds(|field| text(location, field).unwrap_or_default())
-        });
-        let (locations, next_page_token) = page(
+        let shown = all.filter(|location| location.name > cursor.name && filter.has(location));
+        let (locations, last) = page(
             shown.map(|location| (location.name.clone(), location)),
             size,
         );
         Ok(Response::new(ListLocationsResponse {
             locations,
-            next_page_token,
+            next_page_token: last.map_or_else(String::new, |last| last.token(&list)),
         }))
     }
 
@@ -66,11 +65,21 @@ fn location(project: &str, id: &str) -> Location {
     }
 }
 
-fn text(location: &Location, field: &str) -> Option<String> {
-    match field {
-        "name" => Some(location.name.clone()),
-        "location_id" => Some(location.location_id.clone()),
-        "display_name" => Some(location.display_name.clone()),
-        _ => None,
+impl Fields for Location {
+    const FIELDS: &'static [(&'static str, Kind)] = &[
+        ("name", Kind::Text),
+        ("location_id", Kind::Text),
+        ("display_name", Kind::Text),
+        ("labels", Kind::Map),
+    ];
+
+    fn value(&self, path: &str) -> Value<'_> {
+        match path {
+            "name" => Value::text(&self.name),
+            "location_id" => Value::text(&self.location_id),
+            "display_name" => Value::text(&self.display_name),
+            "labels" => Value::Map(&self.labels),
+            _ => Value::Unset,
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! [`Emulator::on`], and what was called is told by [`Emulator::calls`].
 //!
 //! It checks names, states, masks and etags as the service does, but no credentials and no permissions, and it
-//! does not read what is in OpenAPI documents. Filters are comparisons of fields joined by `AND`.
+//! does not read what is in OpenAPI documents. Filters are those of AIP-160, functions aside.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -29,8 +29,10 @@
 //! ```
 
 mod calls;
+mod cursor;
 mod door;
 mod fault;
+mod field;
 mod filter;
 #[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
 mod listen;
@@ -38,6 +40,7 @@ mod listing;
 mod locations;
 mod mask;
 mod operations;
+mod order;
 mod place;
 mod plan;
 mod policies;

@@ -6,17 +6,19 @@ use prost::{Message, Name};
 use prost_types::Timestamp;
 use tonic::Status;
 
-use super::filter::sortable;
+use super::field::{Fields, Kind, Value};
 use super::place::{self, Place};
 use super::refusal;
 use super::running::Verb;
 use super::state::Tables;
 use super::table::Table;
 use crate::contract::Method;
-use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api, api_config};
+use crate::proto::google::cloud::apigateway::v1::{
+    Api, ApiConfig, Gateway, api, api_config, gateway,
+};
 
 /// A kind of resource.
-pub(super) trait Resource: Message + Name + Clone + Default + 'static {
+pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
     /// As errors name it.
     const KIND: &'static str;
     /// The segment before its id.
@@ -31,8 +33,6 @@ pub(super) trait Resource: Message + Name + Clone + Default + 'static {
     fn method(verb: Verb) -> &'static Method;
     fn common(&mut self) -> Common<'_>;
     fn create_time(&self) -> Option<Timestamp>;
-    /// A field as a text that sorts as the field does; `None` if there is no such field.
-    fn text(&self, field: &str) -> Option<String>;
 
     /// Checks what it is created in; `-` may stand for segments if it is to be listed.
     fn check_parent(tables: &Tables, parent: &str, listed: bool) -> Result<(), Status>;
@@ -79,7 +79,7 @@ pub(super) struct Common<'r> {
 }
 
 macro_rules! common {
-    ($table:ident, $create:ident, $update:ident, $delete:ident, [$($text:ident),*]) => {
+    ($table:ident, $create:ident, $update:ident, $delete:ident) => {
         fn table(tables: &Tables) -> &Table<Self> {
             &tables.$table
         }
@@ -110,29 +110,53 @@ macro_rules! common {
         fn create_time(&self) -> Option<Timestamp> {
             self.create_time
         }
+    };
+}
 
-        fn text(&self, field: &str) -> Option<String> {
-            match field {
-                "name" => Some(self.name.clone()),
-                "display_name" => Some(self.display_name.clone()),
-                "state" => Some(self.state().as_str_name().to_owned()),
-                "create_time" => Some(self.create_time.map(sortable).unwrap_or_default()),
-                "update_time" => Some(self.update_time.map(sortable).unwrap_or_default()),
-                $(stringify!($text) => Some(self.$text.clone()),)*
-                _ => field
-                    .strip_prefix("labels.")
-                    .map(|key| self.labels.get(key).cloned().unwrap_or_default()),
+/// The fields that lists can go by: those of all kinds, and the texts that a kind has besides.
+macro_rules! fields {
+    ($kind:ident, $state:path, [$($text:ident),*]) => {
+        impl Fields for $kind {
+            const FIELDS: &'static [(&'static str, Kind)] = &[
+                ("name", Kind::Text),
+                ("create_time", Kind::Time),
+                ("update_time", Kind::Time),
+                ("labels", Kind::Map),
+                ("display_name", Kind::Text),
+                ("state", Kind::Enum(|name| <$state>::from_str_name(name).map(i32::from))),
+                $((stringify!($text), Kind::Text),)*
+            ];
+
+            fn value(&self, path: &str) -> Value<'_> {
+                match path {
+                    "name" => Value::text(&self.name),
+                    "create_time" => Value::time(self.create_time),
+                    "update_time" => Value::time(self.update_time),
+                    "labels" => Value::Map(&self.labels),
+                    "display_name" => Value::text(&self.display_name),
+                    "state" => Value::Number(self.state.into()),
+                    $(stringify!($text) => Value::text(&self.$text),)*
+                    _ => Value::Unset,
+                }
             }
         }
     };
 }
+
+fields!(Api, api::State, [managed_service]);
+fields!(
+    ApiConfig,
+    api_config::State,
+    [gateway_service_account, service_config_id]
+);
+fields!(Gateway, gateway::State, [api_config, default_hostname]);
 
 impl Resource for Api {
     const KIND: &'static str = "API";
     const COLLECTION: &'static str = "apis";
     const FIELD: &'static str = "api";
 
-    common!(apis, CREATE_API, UPDATE_API, DELETE_API, [managed_service]);
+    common!(apis, CREATE_API, UPDATE_API, DELETE_API);
 
     fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
         match Place::of("parent", parent, listed)? {
@@ -178,8 +202,7 @@ impl Resource for ApiConfig {
         configs,
         CREATE_API_CONFIG,
         UPDATE_API_CONFIG,
-        DELETE_API_CONFIG,
-        [gateway_service_account, service_config_id]
+        DELETE_API_CONFIG
     );
 
     fn check_parent(tables: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
@@ -252,13 +275,7 @@ impl Resource for Gateway {
     const COLLECTION: &'static str = "gateways";
     const FIELD: &'static str = "gateway";
 
-    common!(
-        gateways,
-        CREATE_GATEWAY,
-        UPDATE_GATEWAY,
-        DELETE_GATEWAY,
-        [api_config, default_hostname]
-    );
+    common!(gateways, CREATE_GATEWAY, UPDATE_GATEWAY, DELETE_GATEWAY);
 
     fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
         match Place::of("parent", parent, listed)? {

@@ -4,9 +4,11 @@ use prost_types::{Any, FieldMask, Timestamp};
 use tokio::time::Instant;
 use tonic::Status;
 
+use super::cursor::Cursor;
 use super::door::Given;
 use super::filter::Filter;
-use super::listing::{Listing, Order, page_size};
+use super::listing::{Listing, page_size};
+use super::order::{Order, sorted};
 use super::resource::Resource;
 use super::running::{Ended, Verb};
 use super::state::{State, Tables};
@@ -67,21 +69,28 @@ impl State {
         listing: &Listing,
     ) -> Result<(Vec<R>, String), Status> {
         let size = page_size(listing.page_size)?;
-        let order = Order::read::<R>(&listing.order_by)?;
+        let order = Order::of::<R>(&listing.order_by)?;
         let filter = Filter::of::<R>(&listing.filter)?;
+        let list = listing.key(R::COLLECTION);
+        let cursor = Cursor::read(&listing.page_token, &list)?;
         let mut tables = self.now();
         R::check_parent(&tables, &listing.parent, true)?;
         let collection = Collection::new(&listing.parent, R::COLLECTION);
         let table = R::table_mut(&mut tables);
-        Ok(table.seen(given.is_stale(), |rows| {
-            if let Some(order) = order {
+        let (rows, last) = table.seen(given.is_stale(), |rows| match order {
+            Some(order) => {
                 let all = collection.after(rows, "");
-                return order.page(all, &filter, &listing.page_token, size);
+                let rows = all.filter(|(_, row)| filter.has(*row));
+                sorted(rows, &order, &cursor, size)
             }
-            let later = collection.after(rows, &listing.page_token);
-            let items = later.filter(|(_, row)| filter.has(*row));
-            page(items.map(|(name, row)| (name.clone(), row.basic())), size)
-        }))
+            None => {
+                let later = collection.after(rows, &cursor.name);
+                let rows = later.filter(|(_, row)| filter.has(*row));
+                page(rows.map(|(name, row)| (name, row.basic())), size)
+            }
+        });
+        let token = last.map_or_else(String::new, |last| last.token(&list));
+        Ok((rows, token))
     }
 
     pub(super) fn update<R: Resource>(

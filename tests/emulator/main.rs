@@ -7,6 +7,7 @@ mod apis;
 mod calls;
 mod configs;
 mod faults;
+mod filters;
 mod lists;
 mod operations;
 mod plans;
