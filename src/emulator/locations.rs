@@ -2,13 +2,15 @@
 
 use tonic::{Request, Response, Status};
 
+use super::Emulator;
 use super::cursor::Cursor;
 use super::field::{Fields, Kind, Value};
 use super::filter::Filter;
 use super::listing::page_size;
 use super::place::{Place, REGIONS};
 use super::table::page;
-use super::{Emulator, refusal};
+use super::violations::Violations;
+use crate::names::ProjectName;
 use crate::proto::google::cloud::location::locations_server::Locations;
 use crate::proto::google::cloud::location::{
     GetLocationRequest, ListLocationsRequest, ListLocationsResponse, Location,
@@ -21,14 +23,15 @@ impl Locations for Emulator {
         request: Request<ListLocationsRequest>,
     ) -> Result<Response<ListLocationsResponse>, Status> {
         let request = request.into_inner();
-        let size = page_size(request.page_size)?;
-        let filter = Filter::of::<Location>(&request.filter)?;
+        let mut wrong = Violations::default();
+        wrong.name("name", &request.name, &[ProjectName::PATTERN]);
+        let size = wrong.keep(page_size(request.page_size)).unwrap_or_default();
+        let filter = wrong.keep(Filter::of::<Location>(&request.filter));
+        let filter = filter.unwrap_or_default();
         let list = ["locations", &request.name, &request.filter];
-        let cursor = Cursor::read(&request.page_token, &list)?;
-        let project = request.name.strip_prefix("projects/").unwrap_or_default();
-        if project.is_empty() || project.contains('/') {
-            return Err(refusal::invalid("name", "must be projects/{project}"));
-        }
+        let cursor = wrong.keep(Cursor::read(&request.page_token, &list));
+        let cursor = cursor.unwrap_or_default();
+        wrong.check()?;
         let regions = REGIONS.iter().map(|(region, _)| *region);
         // `global` comes before `us-…`, in the order of the names.
         let mut all: Vec<&str> = regions.chain(["global"]).collect();

@@ -53,6 +53,7 @@ mod socket;
 mod state;
 mod table;
 mod verbs;
+mod violations;
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;

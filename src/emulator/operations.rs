@@ -14,7 +14,9 @@ use super::place::Place;
 use super::running::{API_VERSION, Clock, Running};
 use super::service::open;
 use super::table::{Collection, page};
+use super::violations::Violations;
 use super::{Emulator, refusal};
+use crate::names::OperationName;
 use crate::proto::google::longrunning::operations_server::Operations;
 use crate::proto::google::longrunning::{
     CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
@@ -29,6 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 impl Emulator {
     /// The operation, and when it ends.
     fn look(&self, name: &str, given: &Given) -> Result<(Operation, Instant), Status> {
+        check_name(name)?;
         let tables = self.state.now();
         let running = tables
             .operations
@@ -55,11 +58,15 @@ impl Operations for Emulator {
         request: Request<ListOperationsRequest>,
     ) -> Result<Response<ListOperationsResponse>, Status> {
         let (given, request) = open(request);
-        Place::of("name", &request.name, true)?;
-        let filter = Filter::of::<Seen<'_>>(&request.filter)?;
-        let size = page_size(request.page_size)?;
+        let mut wrong = Violations::default();
+        wrong.keep(Place::of("name", &request.name, true));
+        let size = wrong.keep(page_size(request.page_size)).unwrap_or_default();
+        let filter = wrong.keep(Filter::of::<Seen<'_>>(&request.filter));
+        let filter = filter.unwrap_or_default();
         let list = [OPERATION, &request.name, &request.filter];
-        let cursor = Cursor::read(&request.page_token, &list)?;
+        let cursor = wrong.keep(Cursor::read(&request.page_token, &list));
+        let cursor = cursor.unwrap_or_default();
+        wrong.check()?;
         let collection = Collection::new(&request.name, "operations");
         let tables = self.state.now();
         let held = &tables.operations;
@@ -121,6 +128,7 @@ impl Operations for Emulator {
         request: Request<CancelOperationRequest>,
     ) -> Result<Response<()>, Status> {
         let name = request.into_inner().name;
+        check_name(&name)?;
         let mut tables = self.state.now();
         if tables.operations.get(&name).is_none() {
             return Err(refusal::not_found(OPERATION, &name));
@@ -134,6 +142,7 @@ impl Operations for Emulator {
         request: Request<DeleteOperationRequest>,
     ) -> Result<Response<()>, Status> {
         let name = request.into_inner().name;
+        check_name(&name)?;
         let mut tables = self.state.now();
         if tables.operations.get(&name).is_none() {
             return Err(refusal::not_found(OPERATION, &name));
@@ -141,6 +150,12 @@ impl Operations for Emulator {
         tables.operations.forget(&name);
         Ok(Response::new(()))
     }
+}
+
+fn check_name(name: &str) -> Result<(), Status> {
+    let mut wrong = Violations::default();
+    wrong.name("name", name, &[OperationName::PATTERN]);
+    wrong.check()
 }
 
 /// An operation as a filter reads it: of most, nothing more is asked than whether they are done.

@@ -12,7 +12,11 @@ use super::refusal;
 use super::running::Verb;
 use super::state::Tables;
 use super::table::Table;
+use super::violations::Violations;
 use crate::contract::Method;
+use crate::names::ApiConfigName;
+use crate::names::ApiName;
+use crate::names::GatewayName;
 use crate::proto::google::cloud::apigateway::v1::{
     Api, ApiConfig, Gateway, api, api_config, gateway,
 };
@@ -25,6 +29,12 @@ pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
     const COLLECTION: &'static str;
     /// The field of requests that has it.
     const FIELD: &'static str;
+    /// The form of its name.
+    const PATTERN: &'static str;
+    /// The fields of its own that can be changed.
+    const CHANGED: &'static [&'static str] = &[];
+    /// Those that cannot be changed once it is created.
+    const FIXED: &'static [&'static str] = &[];
     /// What happens halfway to its creation.
     const HALF: Option<fn(&mut Tables, &str)> = None;
 
@@ -45,10 +55,18 @@ pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
         None
     }
 
-    /// Takes over a field of its own; false if it is not one that can be changed.
-    fn take(&mut self, _field: &str, _from: &Self) -> bool {
-        false
+    /// Notes what is wrong with one by itself, the common fields aside.
+    fn note(&self, _wrong: &mut Violations) {}
+
+    /// The fields that can be changed.
+    fn changed() -> impl Iterator<Item = &'static str> {
+        ["labels", "display_name"]
+            .into_iter()
+            .chain(Self::CHANGED.iter().copied())
     }
+
+    /// Takes over a field of its own that can be changed.
+    fn take(&mut self, _field: &str, _from: &Self) {}
 
     /// Checks one after an update.
     fn check_change(&self, _tables: &Tables) -> Result<(), Status> {
@@ -155,6 +173,8 @@ impl Resource for Api {
     const KIND: &'static str = "API";
     const COLLECTION: &'static str = "apis";
     const FIELD: &'static str = "api";
+    const PATTERN: &'static str = ApiName::PATTERN;
+    const FIXED: &'static [&'static str] = &["managed_service"];
 
     common!(apis, CREATE_API, UPDATE_API, DELETE_API);
 
@@ -191,6 +211,13 @@ impl Resource for ApiConfig {
     const KIND: &'static str = "ApiConfig";
     const COLLECTION: &'static str = "configs";
     const FIELD: &'static str = "api_config";
+    const PATTERN: &'static str = ApiConfigName::PATTERN;
+    const FIXED: &'static [&'static str] = &[
+        "gateway_service_account",
+        "openapi_documents",
+        "grpc_services",
+        "managed_service_configs",
+    ];
     const HALF: Option<fn(&mut Tables, &str)> = Some(|tables, name| {
         let activating = api_config::State::Activating.into();
         tables
@@ -274,6 +301,8 @@ impl Resource for Gateway {
     const KIND: &'static str = "Gateway";
     const COLLECTION: &'static str = "gateways";
     const FIELD: &'static str = "gateway";
+    const PATTERN: &'static str = GatewayName::PATTERN;
+    const CHANGED: &'static [&'static str] = &["api_config"];
 
     common!(gateways, CREATE_GATEWAY, UPDATE_GATEWAY, DELETE_GATEWAY);
 
@@ -293,17 +322,21 @@ impl Resource for Gateway {
         self.check_change(tables)
     }
 
-    fn take(&mut self, field: &str, from: &Self) -> bool {
+    fn note(&self, wrong: &mut Violations) {
+        wrong.name(
+            "gateway.api_config",
+            &self.api_config,
+            &[ApiConfigName::PATTERN],
+        );
+    }
+
+    fn take(&mut self, field: &str, from: &Self) {
         if field == "api_config" {
             self.api_config.clone_from(&from.api_config);
         }
-        field == "api_config"
     }
 
     fn check_change(&self, tables: &Tables) -> Result<(), Status> {
-        if self.api_config.is_empty() {
-            return Err(refusal::invalid("gateway.api_config", "must be given"));
-        }
         let config = tables.configs.get(&self.api_config);
         let config = config.ok_or_else(|| refusal::not_found(ApiConfig::KIND, &self.api_config))?;
         match config.state() {

@@ -84,7 +84,7 @@ async fn the_last_thousand_calls_are_kept_and_all_are_counted() {
 async fn a_request_that_is_too_large_is_refused() {
     let emulator = emulator();
     let client = over(&emulator);
-    let name = "x".repeat((4 << 20) - 100);
+    let name = format!("{API}{}", "x".repeat((4 << 20) - 100));
     let found = get(&client, &name).await.expect_err("none");
     assert_eq!(found.code(), Code::NotFound);
     let refused = get(&client, &name.repeat(2)).await.expect_err("too large");

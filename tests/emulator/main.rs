@@ -6,6 +6,7 @@
 mod apis;
 mod calls;
 mod configs;
+mod errors;
 mod faults;
 mod filters;
 mod lists;

@@ -16,8 +16,8 @@ use compare::Test;
 use parse::{Fault, Restriction, Sign, parse};
 use tree::Tree;
 
-/// What must hold of an item.
-#[derive(Debug)]
+/// What must hold of an item; by default, nothing.
+#[derive(Debug, Default)]
 pub(super) struct Filter(Tree<Condition>);
 
 #[derive(Debug)]

@@ -78,7 +78,7 @@ pub(super) fn parse(text: &str) -> Parsed<Tree<Restriction>> {
     };
     parser.space();
     if parser.is_at_end() {
-        return Ok(Tree::All(Vec::new()));
+        return Ok(Tree::default());
     }
     let tree = parser.expression()?;
     match parser.peek() {

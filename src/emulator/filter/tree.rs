@@ -9,6 +9,13 @@ pub(super) enum Tree<L> {
     Leaf(L),
 }
 
+impl<L> Default for Tree<L> {
+    /// What holds of everything.
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
+}
+
 impl<L> Tree<L> {
     /// One part is as good as a tree of one.
     pub(super) fn joined(mut parts: Vec<Self>, join: fn(Vec<Self>) -> Self) -> Self {
