@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-const DOMAIN: &str = "apigateway.googleapis.com";
+/// The domain of errors, and the name of the service.
+pub(super) const DOMAIN: &str = "apigateway.googleapis.com";
 
 fn details(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
@@ -60,4 +61,9 @@ pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {
         name,
         text,
     )
+}
+
+/// For whoever may not ask at all.
+pub(super) fn forbidden(text: &str) -> Status {
+    Status::with_error_details(Code::PermissionDenied, text, details("FORBIDDEN"))
 }

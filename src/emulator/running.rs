@@ -280,7 +280,7 @@ pub(super) fn later(instant: Instant, time: Duration) -> Instant {
 }
 
 /// A status as a message, with the details that it has.
-fn written(status: &Status) -> pb::Status {
+pub(super) fn written(status: &Status) -> pb::Status {
     let details = pb::Status::decode(status.details()).unwrap_or_default();
     pb::Status {
         code: status.code() as i32,
