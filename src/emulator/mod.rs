@@ -6,7 +6,8 @@
 //! [`Emulator::on`], and what was called is told by [`Emulator::calls`].
 //!
 //! It checks names, states, masks and etags as the service does, and bearer tokens where
-//! [`EmulatorBuilder::require_token`] says so, but no permissions, and it does not read what is in OpenAPI documents. Filters are comparisons of fields joined by `AND`.
+//! [`EmulatorBuilder::require_token`] says so, but no permissions, and it does not read what is in OpenAPI
+//! documents. Filters are those of AIP-160, functions aside.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -33,8 +34,10 @@ mod accept;
 mod admin;
 mod beside;
 mod calls;
+mod cursor;
 mod door;
 mod fault;
+mod field;
 mod filter;
 mod incoming;
 #[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
@@ -43,6 +46,7 @@ mod listing;
 mod locations;
 mod mask;
 mod operations;
+mod order;
 mod place;
 mod plan;
 mod policies;
@@ -56,6 +60,7 @@ mod state;
 mod table;
 mod tokens;
 mod verbs;
+mod violations;
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;

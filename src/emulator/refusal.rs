@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// The domain of errors, and the name of the service.
 pub(super) const DOMAIN: &str = "apigateway.googleapis.com";
@@ -40,9 +40,16 @@ pub(super) fn busy(kind: &str, name: &str, operation: &str) -> Status {
 }
 
 pub(super) fn invalid(field: &str, why: &str) -> Status {
+    invalid_fields(vec![FieldViolation::new(field, why)])
+}
+
+pub(super) fn invalid_fields(fields: Vec<FieldViolation>) -> Status {
+    let each = fields.iter();
+    let each = each.map(|violation| format!("{}: {}", violation.field, violation.description));
+    let text = each.collect::<Vec<_>>().join("; ");
     let mut details = details("INVALID_ARGUMENT");
-    details.add_bad_request_violation(field, why);
-    Status::with_error_details(Code::InvalidArgument, format!("{field}: {why}"), details)
+    details.set_bad_request(fields);
+    Status::with_error_details(Code::InvalidArgument, text, details)
 }
 
 pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {

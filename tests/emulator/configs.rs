@@ -208,7 +208,7 @@ async fn parents_and_configs_must_exist_where_they_belong() {
         (REGION, CONFIG, Code::NotFound),
         (REGION, "", Code::InvalidArgument),
         ("projects/p/locations/global", CONFIG, Code::InvalidArgument),
-        ("projects/p/locations/-", "", Code::NotFound),
+        ("projects/p/locations/-", CONFIG, Code::NotFound),
         ("projects/p/locations/mars-north1", CONFIG, Code::NotFound),
         ("projects/p", CONFIG, Code::InvalidArgument),
     ] {

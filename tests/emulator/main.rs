@@ -8,7 +8,9 @@ mod apis;
 mod beside;
 mod calls;
 mod configs;
+mod errors;
 mod faults;
+mod filters;
 #[cfg(feature = "rest")]
 mod http;
 mod lists;
