@@ -5,8 +5,10 @@
 //! set time by `tokio::time`, so that a test on a paused clock is deterministic. What goes wrong is said by
 //! [`Emulator::on`], and what was called is told by [`Emulator::calls`].
 //!
-//! It checks names, states, masks and etags as the service does, but no credentials and no permissions, and it
-//! does not read what is in OpenAPI documents. Filters are comparisons of fields joined by `AND`.
+//! It checks names, states, masks and etags as the service does, but no credentials and no permissions. It reads
+//! the files of a config: OpenAPI 2.0 documents, as YAML or JSON, descriptor sets and service configs. If they are
+//! wrong, the operation of the create fails with a diagnostic for each fault, at file and line, and the config is
+//! left FAILED. Filters are comparisons of fields joined by `AND`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -47,6 +49,7 @@ mod running;
 mod server;
 mod service;
 mod socket;
+mod source;
 mod state;
 mod table;
 mod verbs;

@@ -44,6 +44,18 @@ pub(super) fn invalid(field: &str, why: &str) -> Status {
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {why}"), details)
 }
 
+/// Several fields at once, each with why.
+pub(super) fn invalid_fields(
+    message: String,
+    violations: impl IntoIterator<Item = (String, String)>,
+) -> Status {
+    let mut details = details("INVALID_ARGUMENT");
+    for (field, why) in violations {
+        details.add_bad_request_violation(field, why);
+    }
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
 pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {
     let text = format!("{kind} \"{name}\" {why}");
     about_resource(

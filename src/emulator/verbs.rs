@@ -7,6 +7,7 @@ use tonic::Status;
 use super::door::Given;
 use super::filter::Filter;
 use super::listing::{Listing, Order, page_size};
+use super::plan::OperationPlan;
 use super::resource::Resource;
 use super::running::{Ended, Verb};
 use super::state::{State, Tables};
@@ -23,6 +24,9 @@ impl State {
         id: &str,
         resource: Option<R>,
     ) -> Result<Operation, Status> {
+        let mut resource = resource.unwrap_or_default();
+        // Before the lock, since files may be large.
+        let plan = plan(given.plan(), &resource);
         let mut tables = self.now();
         R::check_parent(&tables, parent, false)?;
         check_id(R::FIELD, id)?;
@@ -34,7 +38,6 @@ impl State {
         if let Some(operation) = tables.operations.under_way(&held) {
             return Err(refusal::busy(R::KIND, &held, operation));
         }
-        let mut resource = resource.unwrap_or_default();
         resource.complete(&tables, &name, id)?;
         let created = Some(tables.clock.time(Instant::now()));
         let common = resource.common();
@@ -45,7 +48,7 @@ impl State {
             id.clone_into(common.display_name);
         }
         R::table_mut(&mut tables).put(&name, resource);
-        Ok(self.start::<R>(&mut tables, Verb::Create, &name, given.plan()))
+        Ok(self.start::<R>(&mut tables, Verb::Create, &name, plan.as_ref()))
     }
 
     pub(super) fn get<R: Resource>(
@@ -120,6 +123,19 @@ impl State {
         set_stage::<R>(&mut tables, name, Stage::Deleting, None);
         Ok(self.start::<R>(&mut tables, Verb::Delete, name, given.plan()))
     }
+}
+
+/// The plan of a creation: wrong files fail it, unless it was told to fail in another way.
+fn plan<R: Resource>(told: Option<&OperationPlan>, resource: &R) -> Option<OperationPlan> {
+    if told.is_some_and(|plan| plan.fails.is_some()) {
+        return told.cloned();
+    }
+    let Some((status, diagnostics)) = resource.findings().told() else {
+        return told.cloned();
+    };
+    let mut plan = told.cloned().unwrap_or_default().fails(status);
+    plan.diagnostics.extend(diagnostics);
+    Some(plan)
 }
 
 /// What the end of an operation does to its resource, and what it responds with if it is done.

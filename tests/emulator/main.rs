@@ -13,6 +13,7 @@ mod plans;
 mod port;
 mod port_faults;
 mod scale;
+mod sources;
 mod updates;
 
 use std::time::Duration;
