@@ -135,6 +135,7 @@ fn plan<R: Resource>(told: Option<&OperationPlan>, resource: &R) -> Option<Opera
     };
     let mut plan = told.cloned().unwrap_or_default().fails(status);
     plan.diagnostics.extend(diagnostics);
+    plan.stopped = true;
     Some(plan)
 }
 

@@ -79,10 +79,22 @@ async fn a_wrong_document_fails_the_operation_and_names_file_and_line() {
 async fn a_config_of_wrong_files_is_failed_can_be_deleted_and_serves_no_gateway() {
     let client = client();
     created(&client, "a").await;
-    let failed = ended(&client, openapi("swagger: [")).await;
+    let started = configure(&client, "c", openapi("swagger: ["))
+        .await
+        .expect("it is started");
+    // It is never activating.
+    for state in [
+        api_config::State::Creating,
+        api_config::State::Creating,
+        api_config::State::Failed,
+    ] {
+        let shown = config(&client, ConfigView::Basic).await.expect("it");
+        assert_eq!(shown.state(), state);
+        tokio::time::advance(RUNS / 2).await;
+    }
+    let failed = client.get_operation(&started.name).await.expect("it");
     assert_eq!(told(metadata(&failed)).len(), 1);
     let shown = config(&client, ConfigView::Full).await.expect("it");
-    assert_eq!(shown.state(), api_config::State::Failed);
     assert_eq!(
         shown.openapi_documents,
         openapi("swagger: [").openapi_documents
