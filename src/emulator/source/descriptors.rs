@@ -2,10 +2,8 @@
 
 use std::collections::HashSet;
 
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
-
 use super::findings::{Findings, excerpt};
+use prost::Message as _;
 
 /// The services of all descriptor sets of a config, by their full names.
 #[derive(Debug, Default)]
@@ -18,7 +16,7 @@ pub(super) struct Services {
 impl Services {
     /// Adds those of one set, and tells what is wrong with it.
     pub(super) fn add(&mut self, contents: &[u8], findings: &mut Findings) {
-        let set = match FileDescriptorSet::decode(contents) {
+        let set = match Outline::decode(contents) {
             Ok(set) => set,
             Err(error) => {
                 self.unclear = true;
@@ -32,12 +30,15 @@ impl Services {
             findings.whole("is no FileDescriptorSet, or an empty one");
             return;
         }
-        let files: HashSet<_> = set.file.iter().map(|file| file.name()).collect();
+        let files: HashSet<_> = set.file.iter().map(|file| file.name.as_str()).collect();
+        if files.contains("") {
+            findings.whole("has a file without a name");
+        }
         let mut services = 0;
         for file in &set.file {
             for import in &file.dependency {
                 if !files.contains(import.as_str()) {
-                    let (file, import) = (excerpt(file.name()), excerpt(import));
+                    let (file, import) = (excerpt(&file.name), excerpt(import));
                     findings.whole(format_args!(
                         "`{file}` imports `{import}`, which is not in the set: compile with --include_imports"
                     ));
@@ -45,9 +46,9 @@ impl Services {
             }
             for service in &file.service {
                 services += 1;
-                self.names.insert(match file.package() {
-                    "" => service.name().to_owned(),
-                    package => format!("{package}.{}", service.name()),
+                self.names.insert(match file.package.as_str() {
+                    "" => service.name.clone(),
+                    package => format!("{package}.{}", service.name),
                 });
             }
         }
@@ -60,4 +61,30 @@ impl Services {
     pub(super) fn may_have(&self, name: &str) -> bool {
         self.unclear || self.names.contains(name)
     }
+}
+
+/// What is looked at in a `google.protobuf.FileDescriptorSet`. Decoded whole, a set of a few megabytes can be made
+/// that takes a gigabyte.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Outline {
+    #[prost(message, repeated, tag = "1")]
+    file: Vec<FileOutline>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct FileOutline {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    package: String,
+    #[prost(string, repeated, tag = "3")]
+    dependency: Vec<String>,
+    #[prost(message, repeated, tag = "6")]
+    service: Vec<ServiceOutline>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ServiceOutline {
+    #[prost(string, tag = "1")]
+    name: String,
 }

@@ -79,6 +79,10 @@ fn a_set_must_be_one_be_whole_and_have_a_service() {
             "api.pb: `b.proto` imports `a.proto`, which is not in the set: compile with --include_imports",
         ),
         (
+            set(vec![proto("", &[], Some("Shelves"))]),
+            "api.pb: has a file without a name",
+        ),
+        (
             set(vec![proto("a.proto", &[], None)]),
             "api.pb: has no service",
         ),
