@@ -6,8 +6,10 @@
 //! [`Emulator::on`], and what was called is told by [`Emulator::calls`].
 //!
 //! It checks names, states, masks and etags as the service does, and bearer tokens where
-//! [`EmulatorBuilder::require_token`] says so, but no permissions, and it does not read what is in OpenAPI
-//! documents. Filters are those of AIP-160, functions aside.
+//! [`EmulatorBuilder::require_token`] says so, but no permissions. It reads the files of a config: OpenAPI 2.0
+//! documents, as YAML or JSON, descriptor sets and service configs. If they are wrong, the operation of the
+//! create fails with a diagnostic for each fault, at file and line, and the config is left FAILED. Filters are
+//! those of AIP-160, functions aside.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -56,6 +58,7 @@ mod running;
 mod server;
 mod service;
 mod socket;
+mod source;
 mod state;
 mod table;
 mod tokens;

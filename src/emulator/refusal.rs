@@ -43,13 +43,19 @@ pub(super) fn invalid(field: &str, why: &str) -> Status {
     invalid_fields(vec![FieldViolation::new(field, why)])
 }
 
+/// Several fields at once, all of them in the message.
 pub(super) fn invalid_fields(fields: Vec<FieldViolation>) -> Status {
     let each = fields.iter();
     let each = each.map(|violation| format!("{}: {}", violation.field, violation.description));
     let text = each.collect::<Vec<_>>().join("; ");
+    violated(text, fields)
+}
+
+/// Several fields at once, with a message of their own.
+pub(super) fn violated(message: String, fields: Vec<FieldViolation>) -> Status {
     let mut details = details("INVALID_ARGUMENT");
     details.set_bad_request(fields);
-    Status::with_error_details(Code::InvalidArgument, text, details)
+    Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
 pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {

@@ -10,6 +10,7 @@ use super::field::{Fields, Kind, Value};
 use super::place::{self, Place};
 use super::refusal;
 use super::running::Verb;
+use super::source::{self, Findings};
 use super::state::Tables;
 use super::table::Table;
 use super::violations::Violations;
@@ -49,6 +50,11 @@ pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
 
     /// Checks a new one and sets what the service sets, the common fields aside.
     fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status>;
+
+    /// What is wrong in its files: it is created all the same, and its operation fails.
+    fn findings(&self) -> Findings {
+        Findings::default()
+    }
 
     /// What no two creations may hold at a time.
     fn creation_hold(_name: &str) -> Option<String> {
@@ -250,21 +256,7 @@ impl Resource for ApiConfig {
     }
 
     fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
-        let (openapi, grpc) = (
-            !self.openapi_documents.is_empty(),
-            !self.grpc_services.is_empty(),
-        );
-        let why = match (openapi, grpc) {
-            (false, false) => "must have OpenAPI documents or gRPC services",
-            (true, true) => "cannot have both OpenAPI documents and gRPC services",
-            (false, true) if self.managed_service_configs.is_empty() => {
-                "needs a managed service config for its gRPC services"
-            }
-            _ => "",
-        };
-        if !why.is_empty() {
-            return Err(refusal::invalid("api_config", why));
-        }
+        source::structure(self)?;
         let (api, _) = name.split_once("/configs/").unwrap_or_default();
         if let Some(api) = tables.apis.get(api)
             && api.state() == api::State::Deleting
@@ -273,6 +265,10 @@ impl Resource for ApiConfig {
         }
         self.service_config_id = format!("{id}-{:08x}", hash(name));
         Ok(())
+    }
+
+    fn findings(&self) -> Findings {
+        source::check(self)
     }
 
     fn creation_hold(name: &str) -> Option<String> {

@@ -94,7 +94,7 @@ impl State {
         plan.takes.get_or_insert(*usual);
         let work = Work {
             verb,
-            half: R::HALF.filter(|_| verb == Verb::Create),
+            half: R::HALF.filter(|_| verb == Verb::Create && !plan.stopped),
             end: verbs::end::<R>,
         };
         let mut holds = vec![target.to_owned()];

@@ -10,6 +10,7 @@ use super::filter::Filter;
 use super::listing::{Listing, page_size};
 use super::mask::Mask;
 use super::order::{Order, sorted};
+use super::plan::OperationPlan;
 use super::refusal;
 use super::resource::Resource;
 use super::running::{Ended, Verb};
@@ -27,8 +28,10 @@ impl State {
         id: &str,
         resource: Option<R>,
     ) -> Result<Operation, Status> {
-        let mut tables = self.now();
         let mut resource = resource.unwrap_or_default();
+        // Before the lock, since files may be large.
+        let plan = plan(given.plan(), &resource);
+        let mut tables = self.now();
         let mut wrong = Violations::default();
         wrong.keep(R::check_parent(&tables, parent, false));
         wrong.id(&format!("{}_id", R::FIELD), id);
@@ -52,7 +55,7 @@ impl State {
             id.clone_into(common.display_name);
         }
         R::table_mut(&mut tables).put(&name, resource);
-        Ok(self.start::<R>(&mut tables, Verb::Create, &name, given.plan()))
+        Ok(self.start::<R>(&mut tables, Verb::Create, &name, plan.as_ref()))
     }
 
     pub(super) fn get<R: Resource>(
@@ -149,6 +152,20 @@ impl State {
         set_stage::<R>(&mut tables, name, Stage::Deleting, None);
         Ok(self.start::<R>(&mut tables, Verb::Delete, name, given.plan()))
     }
+}
+
+/// The plan of a creation: wrong files fail it, unless it was told to fail in another way.
+fn plan<R: Resource>(told: Option<&OperationPlan>, resource: &R) -> Option<OperationPlan> {
+    if told.is_some_and(|plan| plan.fails.is_some()) {
+        return told.cloned();
+    }
+    let Some((status, diagnostics)) = resource.findings().told() else {
+        return told.cloned();
+    };
+    let mut plan = told.cloned().unwrap_or_default().fails(status);
+    plan.diagnostics.extend(diagnostics);
+    plan.stopped = true;
+    Some(plan)
 }
 
 /// What the end of an operation does to its resource, and what it responds with if it is done.

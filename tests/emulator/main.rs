@@ -19,6 +19,7 @@ mod plans;
 mod port;
 mod port_faults;
 mod scale;
+mod sources;
 mod tls;
 mod tokens;
 mod updates;
