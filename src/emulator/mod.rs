@@ -29,6 +29,7 @@
 //! ```
 
 mod calls;
+mod clock;
 mod door;
 mod fault;
 mod filter;

@@ -24,15 +24,16 @@ pub(super) const OPERATION: &str = "Operation";
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Emulator {
-    /// The operation, and when it ends.
-    fn look(&self, name: &str, given: &Given) -> Result<(Operation, Instant), Status> {
+    /// The operation, and how long it still runs.
+    fn look(&self, name: &str, given: &Given) -> Result<(Operation, Duration), Status> {
         let tables = self.state.now();
         let running = tables
             .operations
             .get(name)
             .ok_or_else(|| refusal::not_found(OPERATION, name))?;
-        let operation = running.operation(name, tables.clock, given.is_stale());
-        Ok((operation, running.ends))
+        let now = tables.clock.now();
+        let operation = running.operation(name, now, given.is_stale());
+        Ok((operation, running.ends.since(now)))
     }
 }
 
@@ -57,6 +58,7 @@ impl Operations for Emulator {
         let size = page_size(request.page_size)?;
         let collection = Collection::new(&request.name, "operations");
         let tables = self.state.now();
+        let now = tables.clock.now();
         let (held, token) = (&tables.operations, &request.page_token);
         let later: Box<dyn Iterator<Item = _>> = match filter.only("done") {
             // Many may be done where few are running, and the other way round.
@@ -76,7 +78,7 @@ impl Operations for Emulator {
             !running.forgotten && filter.holds(text)
         });
         let shown = shown.map(|(name, running)| {
-            let operation = running.operation(name, tables.clock, given.is_stale());
+            let operation = running.operation(name, now, given.is_stale());
             (name.clone(), operation)
         });
         let (operations, next_page_token) = page(shown, size);
@@ -99,12 +101,13 @@ impl Operations for Emulator {
         loop {
             // Listened for before the look, so that no end falls between the two.
             let sooner = self.state.sooner.notified();
-            let (operation, ends) = self.look(&name, &given)?;
-            if operation.done || Instant::now() >= until {
+            let (operation, runs) = self.look(&name, &given)?;
+            let left = until.saturating_duration_since(Instant::now());
+            if operation.done || left.is_zero() {
                 return Ok(Response::new(operation));
             }
             // However it ends, the next look tells what is.
-            tokio::time::timeout_at(ends.min(until), sooner).await.ok();
+            tokio::time::timeout(runs.min(left), sooner).await.ok();
         }
     }
 

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use prost_types::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tonic::Status;
 
 use super::calls::Calls;
+use super::clock::{Clock, Moment};
 use super::fault::Faults;
 use super::plan::{Cancelling, OperationPlan};
 use super::resource::Resource;
-use super::running::{Clock, Due, Operations, Verb, Work, later};
+use super::running::{Due, Operations, Verb, Work};
 use super::table::Table;
 use super::verbs;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
@@ -54,7 +53,7 @@ pub(super) struct Tables {
 
 impl State {
     pub(super) fn new(times: Times) -> Self {
-        let clock = Clock::start();
+        let clock = Clock::start(SystemTime::now().into());
         Self {
             times,
             faults: Faults::default(),
@@ -67,7 +66,8 @@ impl State {
     /// The tables as they are now.
     pub(super) fn now(&self) -> MutexGuard<'_, Tables> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.settle(Instant::now());
+        let now = tables.clock.now();
+        tables.settle(now);
         tables
     }
 
@@ -98,13 +98,14 @@ impl State {
         if verb == Verb::Create {
             holds.extend(R::creation_hold(target));
         }
-        let name = tables.operations.start(work, target, holds, plan);
+        let now = tables.clock.now();
+        let name = tables.operations.start(work, target, holds, plan, now);
         tables.operation(&name, false).unwrap_or_default()
     }
 
     /// Asks for the end of a running operation.
     pub(super) fn cancel(&self, tables: &mut Tables, name: &str) -> Result<(), Status> {
-        let now = Instant::now();
+        let now = tables.clock.now();
         let running = tables.operations.rows.get_mut(name);
         let Some(running) = running.filter(|running| running.result.is_none()) else {
             return Ok(());
@@ -115,7 +116,7 @@ impl State {
                 return Err(Status::unimplemented("this operation cannot be cancelled"));
             }
             Cancelling::Honoured => Some((cancelled(), now)),
-            Cancelling::HonouredAfter(time) => Some((cancelled(), later(now, time))),
+            Cancelling::HonouredAfter(time) => Some((cancelled(), now.after(time))),
             Cancelling::Fails(status) => Some((status, now)),
             Cancelling::Ignored => None,
         };
@@ -146,16 +147,15 @@ impl Tables {
     /// An operation that is not forgotten, as a client sees it.
     pub(super) fn operation(&self, name: &str, stale: bool) -> Option<Operation> {
         let running = self.operations.get(name)?;
-        Some(running.operation(name, self.clock, stale))
+        Some(running.operation(name, self.clock.now(), stale))
     }
 
     /// The kind of a thing that came to be less than this time ago.
     pub(super) fn younger(&self, name: &str, than: Duration) -> Option<&'static str> {
-        let now = Instant::now();
+        let now = self.clock.now();
         if let Some(running) = self.operations.get(name) {
-            return (now - running.began < than).then_some(super::operations::OPERATION);
+            return (now.since(running.began) < than).then_some(super::operations::OPERATION);
         }
-        let now = self.clock.time(now);
         self.created::<Api>(name, now, than)
             .or_else(|| self.created::<ApiConfig>(name, now, than))
             .or_else(|| self.created::<Gateway>(name, now, than))
@@ -164,17 +164,15 @@ impl Tables {
     fn created<R: Resource>(
         &self,
         name: &str,
-        now: Timestamp,
+        now: Moment,
         than: Duration,
     ) -> Option<&'static str> {
         let created = R::table(self).get(name)?.create_time()?;
-        let age = SystemTime::try_from(now)
-            .ok()?
-            .duration_since(SystemTime::try_from(created).ok()?);
-        age.is_ok_and(|age| age < than).then_some(R::KIND)
+        let created = SystemTime::try_from(created).ok()?;
+        (now.since(created.into()) < than).then_some(R::KIND)
     }
 
-    fn settle(&mut self, now: Instant) {
+    fn settle(&mut self, now: Moment) {
         while let Some((at, due, name)) = self.operations.next(now) {
             let Some(running) = self.operations.rows.get(&name) else {
                 continue;
@@ -189,8 +187,7 @@ impl Tables {
                 }
                 Due::End => {
                     let (ended, status) = running.end();
-                    let time = self.clock.time(at);
-                    let response = (work.end)(self, &target, work.verb, ended, time);
+                    let response = (work.end)(self, &target, work.verb, ended, at.into());
                     let result = match status {
                         None => operation::Result::Response(response),
                         Some(status) => operation::Result::Error(status),

@@ -1,7 +1,6 @@
 //! Create, get, list, update and delete, for resources of any kind.
 
 use prost_types::{Any, FieldMask, Timestamp};
-use tokio::time::Instant;
 use tonic::Status;
 
 use super::door::Given;
@@ -36,7 +35,7 @@ impl State {
         }
         let mut resource = resource.unwrap_or_default();
         resource.complete(&tables, &name, id)?;
-        let created = Some(tables.clock.time(Instant::now()));
+        let created = Some(tables.clock.now().into());
         let common = resource.common();
         common.name.clone_from(&name);
         (*common.create_time, *common.update_time) = (created, created);
