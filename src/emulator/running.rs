@@ -9,6 +9,7 @@ use tonic_types::pb;
 
 use super::clock::Moment;
 use super::plan::OperationPlan;
+use super::rows::Rows;
 use super::state::Tables;
 use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
 use crate::proto::google::longrunning::{Operation, operation};
@@ -17,13 +18,13 @@ use crate::proto::google::longrunning::{Operation, operation};
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     /// By name.
-    pub(super) rows: BTreeMap<String, Running>,
+    pub(super) rows: Rows<Running>,
     /// The names of those that are not forgotten: running, and done.
     pub(super) by_done: [BTreeMap<String, ()>; 2],
     due: BTreeSet<(Moment, Due, String)>,
     /// The operation under way on what, by the name of that.
     holds: BTreeMap<String, String>,
-    started: u64,
+    pub(super) started: u64,
 }
 
 /// What happens to an operation at a time.
@@ -74,7 +75,7 @@ pub(super) struct Running {
     pub(super) result: Option<operation::Result>,
     /// Deleted by a client, or expired, which stops nothing: it is not shown, and ends on its own.
     pub(super) forgotten: bool,
-    holds: Vec<String>,
+    pub(super) holds: Vec<String>,
 }
 
 impl Verb {
@@ -102,19 +103,6 @@ impl Operations {
         let name = format!("{location}/operations/operation-{:08x}", self.started);
         let takes = plan.takes.unwrap_or_default();
         let ends = began.after(takes);
-        self.due.insert((ends, Due::End, name.clone()));
-        if work.half.is_some() {
-            let half = began.after(takes / 2);
-            self.due.insert((half, Due::Half, name.clone()));
-        }
-        if let Some(time) = plan.forgotten {
-            let forgotten = began.after(time);
-            self.due.insert((forgotten, Due::Forget, name.clone()));
-        }
-        self.by_done[0].insert(name.clone(), ());
-        for held in &holds {
-            self.holds.insert(held.clone(), name.clone());
-        }
         let running = Running {
             began,
             ends,
@@ -127,8 +115,46 @@ impl Operations {
             forgotten: false,
             holds,
         };
-        self.rows.insert(name.clone(), running);
+        self.take_up(name.clone(), running);
         name
+    }
+
+    /// Takes up an operation, a new one or one that was kept: what is to happen to it, and what it holds.
+    pub(super) fn take_up(&mut self, name: String, running: Running) {
+        let (plan, done) = (&running.plan, running.result.is_some());
+        if !done {
+            self.due.insert((running.ends, Due::End, name.clone()));
+            if running.work.half.is_some() {
+                let half = running.began.after(plan.takes.unwrap_or_default() / 2);
+                self.due.insert((half, Due::Half, name.clone()));
+            }
+            for held in &running.holds {
+                self.holds.insert(held.clone(), name.clone());
+            }
+        }
+        if !running.forgotten {
+            if let Some(time) = plan.forgotten {
+                let forgotten = running.began.after(time);
+                self.due.insert((forgotten, Due::Forget, name.clone()));
+            }
+            self.by_done[usize::from(done)].insert(name.clone(), ());
+        }
+        self.rows.insert(name, running);
+    }
+
+    pub(super) fn clear(&mut self) {
+        let Self {
+            rows,
+            by_done,
+            due,
+            holds,
+            started,
+        } = self;
+        rows.clear();
+        *by_done = Default::default();
+        due.clear();
+        holds.clear();
+        *started = 0;
     }
 
     /// The operation under way on something.
@@ -247,7 +273,7 @@ impl Running {
 }
 
 /// A status as a message, with the details that it has.
-fn written(status: &Status) -> pb::Status {
+pub(super) fn written(status: &Status) -> pb::Status {
     let details = pb::Status::decode(status.details()).unwrap_or_default();
     pb::Status {
         code: status.code() as i32,

@@ -1,6 +1,7 @@
 //! What the emulator holds: resources of three kinds, and the operations on them.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -9,12 +10,13 @@ use tonic::Status;
 
 use super::calls::Calls;
 use super::clock::{Clock, Moment};
+use super::data::Keeper;
 use super::fault::Faults;
 use super::plan::{Cancelling, OperationPlan};
 use super::resource::Resource;
+use super::rows::Rows;
 use super::running::{Due, Operations, Verb, Work};
 use super::table::Table;
-use super::verbs;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::iam::v1::Policy;
 use crate::proto::google::longrunning::{Operation, operation};
@@ -28,6 +30,14 @@ pub(super) struct State {
     /// Told when an operation ends before its time.
     pub(super) sooner: Notify,
     tables: Mutex<Tables>,
+    keeper: Keeper,
+}
+
+/// The tables as they are now, locked. When this is let go of, what has changed is handed over to be kept.
+#[derive(Debug)]
+pub(super) struct Now<'s> {
+    tables: MutexGuard<'s, Tables>,
+    keeper: &'s Keeper,
 }
 
 /// How long operations run.
@@ -45,36 +55,43 @@ pub(super) struct Tables {
     pub(super) configs: Table<ApiConfig>,
     pub(super) gateways: Table<Gateway>,
     /// By the name of the resource.
-    pub(super) policies: BTreeMap<String, Policy>,
+    pub(super) policies: Rows<Policy>,
     /// How many policies have been set.
     pub(super) revision: u64,
     pub(super) operations: Operations,
 }
 
 impl State {
-    pub(super) fn new(times: Times) -> Self {
-        let clock = Clock::start(SystemTime::now().into());
+    pub(super) fn new(times: Times, tables: Tables, keeper: Keeper) -> Self {
         Self {
             times,
             faults: Faults::default(),
-            calls: Calls::new(clock.began),
+            calls: Calls::new(tables.clock.began),
             sooner: Notify::new(),
-            tables: Mutex::new(Tables::new(clock)),
+            tables: Mutex::new(tables),
+            keeper,
         }
     }
 
     /// The tables as they are now.
-    pub(super) fn now(&self) -> MutexGuard<'_, Tables> {
+    pub(super) fn now(&self) -> Now<'_> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let now = tables.clock.now();
         tables.settle(now);
-        tables
+        Now {
+            tables,
+            keeper: &self.keeper,
+        }
+    }
+
+    /// Waits until all that has been done so far would survive a crash. An error says that it would not.
+    pub(super) async fn kept(&self) -> Result<(), Status> {
+        self.keeper.kept().await
     }
 
     /// Forgets all resources and operations.
     pub(super) fn clear(&self) {
-        let mut tables = self.now();
-        *tables = Tables::new(tables.clock);
+        self.now().clear();
     }
 
     /// Starts the operation of a method.
@@ -89,11 +106,7 @@ impl State {
         let path = R::method(verb).path;
         let usual = self.times.by_method.get(path).unwrap_or(&self.times.usual);
         plan.takes.get_or_insert(*usual);
-        let work = Work {
-            verb,
-            half: R::HALF.filter(|_| verb == Verb::Create),
-            end: verbs::end::<R>,
-        };
+        let work = Work::of::<R>(verb);
         let mut holds = vec![target.to_owned()];
         if verb == Verb::Create {
             holds.extend(R::creation_hold(target));
@@ -131,17 +144,56 @@ impl State {
     }
 }
 
+impl Deref for Now<'_> {
+    type Target = Tables;
+
+    fn deref(&self) -> &Tables {
+        &self.tables
+    }
+}
+
+impl DerefMut for Now<'_> {
+    fn deref_mut(&mut self) -> &mut Tables {
+        &mut self.tables
+    }
+}
+
+impl Drop for Now<'_> {
+    fn drop(&mut self) {
+        // Still under the lock, so that changes are kept in the order in which they were made.
+        self.keeper.take(&mut self.tables);
+    }
+}
+
 impl Tables {
-    fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
             clock,
             apis: Table::default(),
             configs: Table::default(),
             gateways: Table::default(),
-            policies: BTreeMap::new(),
+            policies: Rows::default(),
             revision: 0,
             operations: Operations::default(),
         }
+    }
+
+    fn clear(&mut self) {
+        let Self {
+            clock: _,
+            apis,
+            configs,
+            gateways,
+            policies,
+            revision,
+            operations,
+        } = self;
+        apis.clear();
+        configs.clear();
+        gateways.clear();
+        policies.clear();
+        *revision = 0;
+        operations.clear();
     }
 
     /// An operation that is not forgotten, as a client sees it.

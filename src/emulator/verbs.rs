@@ -7,7 +7,7 @@ use super::door::Given;
 use super::filter::Filter;
 use super::listing::{Listing, Order, page_size};
 use super::resource::Resource;
-use super::running::{Ended, Verb};
+use super::running::{Ended, Verb, Work};
 use super::state::{State, Tables};
 use super::table::{Collection, page};
 use super::{mask, refusal};
@@ -121,8 +121,18 @@ impl State {
     }
 }
 
+impl Work {
+    pub(super) fn of<R: Resource>(verb: Verb) -> Self {
+        Self {
+            verb,
+            half: R::HALF.filter(|_| verb == Verb::Create),
+            end: end::<R>,
+        }
+    }
+}
+
 /// What the end of an operation does to its resource, and what it responds with if it is done.
-pub(super) fn end<R: Resource>(
+fn end<R: Resource>(
     tables: &mut Tables,
     name: &str,
     verb: Verb,

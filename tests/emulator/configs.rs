@@ -12,8 +12,8 @@ use apigateway_grpc::tonic::{Code, Status};
 use crate::{API, RUNS, client, created, delete, over};
 
 pub(crate) const REGION: &str = "projects/p/locations/us-central1";
-const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
-const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
+pub(crate) const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
+pub(crate) const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
 
 fn file() -> File {
     File {
@@ -22,7 +22,7 @@ fn file() -> File {
     }
 }
 
-fn openapi() -> ApiConfig {
+pub(crate) fn openapi() -> ApiConfig {
     ApiConfig {
         openapi_documents: vec![OpenApiDocument {
             document: Some(file()),

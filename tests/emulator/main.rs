@@ -6,6 +6,10 @@
 mod apis;
 mod calls;
 mod configs;
+#[cfg(feature = "emulator-data")]
+mod data;
+#[cfg(feature = "emulator-data")]
+mod data_files;
 mod faults;
 mod lists;
 mod operations;

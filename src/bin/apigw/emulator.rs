@@ -1,5 +1,7 @@
 //! `apigw emulator`.
 
+use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use apigateway_grpc::emulator::Emulator;
@@ -17,15 +19,25 @@ pub(crate) struct Arguments {
     /// How long an operation runs.
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     operation_time: Duration,
+    /// Keep the state in this file, and go on from what is in it.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments {
         listen,
         operation_time,
+        data,
     } = arguments;
     let ended = ended()?;
-    let emulator = Emulator::builder().operation_time(operation_time).build();
+    let emulator = Emulator::builder().operation_time(operation_time);
+    let emulator = match data {
+        Some(file) => emulator
+            .open(file)
+            .map_err(|error| told("--data", &error))?,
+        None => emulator.build(),
+    };
     let server = emulator
         .start(&listen)
         .await
@@ -36,6 +48,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .stop()
         .await
         .map_err(|error| error.to_string().into())
+}
+
+/// An error with its causes, and the argument that it is about.
+fn told(argument: &str, error: &dyn Error) -> String {
+    let mut text = format!("{argument}: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 /// Resolves when the process is asked to end. Set up before the address is told, so that no signal that
