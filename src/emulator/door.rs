@@ -83,7 +83,14 @@ where
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
         let state = Arc::clone(&self.state);
-        Box::pin(async move { enter(&state, service, rpc).await })
+        Box::pin(async move {
+            let reply = enter(&state, service, rpc).await?;
+            // Nothing is told that a crash could take back.
+            Ok(state
+                .kept()
+                .await
+                .map_or_else(Status::into_http, |()| reply))
+        })
     }
 }
 

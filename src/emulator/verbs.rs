@@ -1,7 +1,6 @@
 //! Create, get, list, update and delete, for resources of any kind.
 
 use prost_types::{Any, FieldMask, Timestamp};
-use tokio::time::Instant;
 use tonic::Status;
 
 use super::cursor::Cursor;
@@ -13,7 +12,7 @@ use super::order::{Order, sorted};
 use super::plan::OperationPlan;
 use super::refusal;
 use super::resource::Resource;
-use super::running::{Ended, Verb};
+use super::running::{Ended, Verb, Work};
 use super::state::{State, Tables};
 use super::table::{Collection, page};
 use super::violations::Violations;
@@ -46,7 +45,7 @@ impl State {
             return Err(refusal::busy(R::KIND, &held, operation));
         }
         resource.complete(&tables, &name, id)?;
-        let created = Some(tables.clock.time(Instant::now()));
+        let created = Some(tables.clock.now().into());
         let common = resource.common();
         common.name.clone_from(&name);
         (*common.create_time, *common.update_time) = (created, created);
@@ -168,8 +167,18 @@ fn plan<R: Resource>(told: Option<&OperationPlan>, resource: &R) -> Option<Opera
     Some(plan)
 }
 
+impl Work {
+    pub(super) fn of<R: Resource>(verb: Verb) -> Self {
+        Self {
+            verb,
+            half: R::HALF.filter(|_| verb == Verb::Create),
+            end: end::<R>,
+        }
+    }
+}
+
 /// What the end of an operation does to its resource, and what it responds with if it is done.
-pub(super) fn end<R: Resource>(
+fn end<R: Resource>(
     tables: &mut Tables,
     name: &str,
     verb: Verb,

@@ -14,8 +14,8 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto
 use crate::{API, RUNS, client, created, delete, over};
 
 pub(crate) const REGION: &str = "projects/p/locations/us-central1";
-const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
-const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
+pub(crate) const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
+pub(crate) const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
 
 /// The least that is right.
 pub(crate) const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: a, version: '1'}\npaths: {}\n";

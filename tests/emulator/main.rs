@@ -8,6 +8,10 @@ mod apis;
 mod beside;
 mod calls;
 mod configs;
+#[cfg(feature = "emulator-data")]
+mod data;
+#[cfg(feature = "emulator-data")]
+mod data_files;
 mod errors;
 mod faults;
 mod filters;

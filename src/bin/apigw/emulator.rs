@@ -1,5 +1,6 @@
 //! `apigw emulator`.
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -36,6 +37,9 @@ pub(crate) struct Arguments {
     /// The private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Keep the state in this file, and go on from what is in it.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -53,7 +57,10 @@ impl Arguments {
         if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
             builder = builder.tls(content(&chain)?, content(&key)?);
         }
-        Ok(builder.build())
+        match self.data {
+            Some(file) => Ok(builder.open(file).map_err(|error| told("--data", &error))?),
+            None => Ok(builder.build()),
+        }
     }
 }
 
@@ -110,6 +117,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .stop()
         .await
         .map_err(|error| error.to_string().into())
+}
+
+/// An error with its causes, and the argument that it is about.
+fn told(argument: &str, error: &dyn Error) -> String {
+    let mut text = format!("{argument}: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 /// Resolves when the process is asked to end. Set up before the address is told, so that no signal that
