@@ -61,6 +61,7 @@ mod table;
 mod tokens;
 mod verbs;
 mod violations;
+mod world;
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -76,6 +77,7 @@ use crate::proto::google::longrunning::operations_server::OperationsServer;
 
 pub use calls::{ReceivedCall, Via};
 pub use fault::{Fault, On};
+pub use place::LOCATIONS;
 pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
@@ -83,6 +85,7 @@ use accept::Identity;
 use door::Door;
 use state::{State, Times};
 use tokens::{Allowed, Tokens};
+use world::World;
 
 /// An API Gateway in memory. Its clones are the same one.
 #[derive(Clone, Debug)]
@@ -97,6 +100,7 @@ pub struct Emulator {
 pub struct EmulatorBuilder {
     times: Times,
     tokens: Tokens,
+    world: World,
     identity: Option<Identity>,
 }
 
@@ -215,6 +219,39 @@ impl EmulatorBuilder {
         self
     }
 
+    /// A location, one of [`LOCATIONS`], that does not answer. What is about it or in it is UNAVAILABLE, and
+    /// lists of all locations are without it and name it. A list of operations does so only with
+    /// `return_partial_success`, and is UNAVAILABLE else. Each call adds one; by default all answer.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().unreachable("us-east1").build();
+    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let page = client.list_gateways("projects/p/locations/-").page("").await?;
+    /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unreachable(mut self, location: impl Into<String>) -> Self {
+        self.world.lose(location.into());
+        self
+    }
+
+    /// Only these service accounts exist, each given by its email or as `projects/{project}/serviceAccounts/{email}`.
+    /// A config that has another or none is refused with FAILED_PRECONDITION, and so is a gateway for such a
+    /// config. Further calls add to them; by default any account will do, and none.
+    pub fn service_accounts<A: Into<String>>(
+        mut self,
+        accounts: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.world.accept(accounts.into_iter().map(Into::into));
+        self
+    }
+
     /// Serves over TLS, with this certificate chain and its private key, both PEM text.
     /// [`Emulator::start`] fails if they are not that.
     #[cfg(feature = "tls")]
@@ -230,7 +267,7 @@ impl EmulatorBuilder {
     #[must_use]
     pub fn build(self) -> Emulator {
         Emulator {
-            state: Arc::new(State::new(self.times, self.tokens)),
+            state: Arc::new(State::new(self.times, self.tokens, self.world)),
             identity: self.identity.map(Arc::new),
         }
     }

@@ -12,11 +12,13 @@ use tonic::Status;
 use super::calls::Calls;
 use super::fault::Faults;
 use super::plan::{Cancelling, OperationPlan};
+use super::refusal;
 use super::resource::Resource;
 use super::running::{Clock, Due, Operations, Verb, Work, later};
 use super::table::Table;
 use super::tokens::Tokens;
 use super::verbs;
+use super::world::World;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::iam::v1::Policy;
 use crate::proto::google::longrunning::{Operation, operation};
@@ -26,6 +28,7 @@ use crate::proto::google::longrunning::{Operation, operation};
 pub(super) struct State {
     times: Times,
     pub(super) tokens: Tokens,
+    pub(super) world: World,
     pub(super) faults: Faults,
     pub(super) calls: Calls,
     /// Told when an operation ends before its time.
@@ -55,11 +58,12 @@ pub(super) struct Tables {
 }
 
 impl State {
-    pub(super) fn new(times: Times, tokens: Tokens) -> Self {
+    pub(super) fn new(times: Times, tokens: Tokens, world: World) -> Self {
         let clock = Clock::start();
         Self {
             times,
             tokens,
+            world,
             faults: Faults::default(),
             calls: Calls::new(clock.began),
             sooner: Notify::new(),
@@ -112,13 +116,10 @@ impl State {
         let Some(running) = running.filter(|running| running.result.is_none()) else {
             return Ok(());
         };
-        let cancelled = || Status::cancelled("the operation was cancelled");
         let end = match running.plan.cancelling.clone() {
-            Cancelling::Unimplemented => {
-                return Err(Status::unimplemented("this operation cannot be cancelled"));
-            }
-            Cancelling::Honoured => Some((cancelled(), now)),
-            Cancelling::HonouredAfter(time) => Some((cancelled(), later(now, time))),
+            Cancelling::Unimplemented => return Err(refusal::no_cancelling()),
+            Cancelling::Honoured => Some((refusal::cancelled(), now)),
+            Cancelling::HonouredAfter(time) => Some((refusal::cancelled(), later(now, time))),
             Cancelling::Fails(status) => Some((status, now)),
             Cancelling::Ignored => None,
         };

@@ -43,6 +43,9 @@ impl State {
             return Err(refusal::busy(R::KIND, &held, operation));
         }
         resource.complete(&tables, &name, id)?;
+        if let Some(account) = resource.account(&tables) {
+            self.world.check_account(R::KIND, &name, account)?;
+        }
         let created = Some(tables.clock.time(Instant::now()));
         let common = resource.common();
         common.name.clone_from(&name);
@@ -88,16 +91,17 @@ impl State {
             .unwrap_or_default();
         wrong.check()?;
         let collection = Collection::new(&listing.parent, R::COLLECTION);
+        let shown = |name: &str, row: &R| self.world.reaches(name) && filter.has(row);
         let table = R::table_mut(&mut tables);
         let (rows, last) = table.seen(given.is_stale(), |rows| match order {
             Some(order) => {
                 let all = collection.after(rows, "");
-                let rows = all.filter(|(_, row)| filter.has(*row));
+                let rows = all.filter(|(name, row)| shown(name, row));
                 sorted(rows, &order, &cursor, size)
             }
             None => {
                 let later = collection.after(rows, &cursor.name);
-                let rows = later.filter(|(_, row)| filter.has(*row));
+                let rows = later.filter(|(name, row)| shown(name, row));
                 page(rows.map(|(name, row)| (name, row.basic())), size)
             }
         });
@@ -119,13 +123,20 @@ impl State {
         wrong.check()?;
         let mut tables = self.now();
         let found = R::table(&tables).get(&name).cloned();
-        let mut coming = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
+        let found = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
+        let mut coming = found.clone();
         mask.apply(&mut coming, &mut resource);
         let mut wrong = Violations::default();
         note(&mut coming, &mut wrong);
         wrong.check()?;
         check_free::<R>(&tables, &name)?;
         coming.check_change(&tables)?;
+        // What it acts as already it may go on to act as.
+        if let Some(account) = coming.account(&tables)
+            && found.account(&tables) != Some(account)
+        {
+            self.world.check_account(R::KIND, &name, account)?;
+        }
         let table = R::table_mut(&mut tables);
         table.coming.insert(name.clone(), coming);
         set_stage::<R>(&mut tables, &name, Stage::Updating, None);

@@ -8,6 +8,8 @@ mod apis;
 mod beside;
 mod calls;
 mod configs;
+#[cfg(feature = "rest")]
+mod details;
 mod errors;
 mod faults;
 mod filters;
@@ -21,6 +23,7 @@ mod port_faults;
 mod scale;
 mod tls;
 mod tokens;
+mod unreachable;
 mod updates;
 
 use std::time::Duration;
