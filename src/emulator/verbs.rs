@@ -150,13 +150,15 @@ impl State {
     ) -> Result<Operation, Status> {
         check_name::<R>("name", name)?;
         let mut tables = self.now();
-        if R::table(&tables).get(name).is_none() {
-            return Err(refusal::not_found(R::KIND, name));
-        }
+        let found = R::table(&tables).get(name).cloned();
+        let found = found.ok_or_else(|| refusal::not_found(R::KIND, name))?;
         check_free::<R>(&tables, name)?;
         if let Some(why) = R::used(&tables, name) {
             return Err(refusal::in_use(R::KIND, name, &why));
         }
+        // What it is again if it is not deleted after all.
+        let table = R::table_mut(&mut tables);
+        table.coming.insert(name.to_owned(), found);
         set_stage::<R>(&mut tables, name, Stage::Deleting, None);
         Ok(self.start::<R>(&mut tables, Verb::Delete, name, given.plan()))
     }
@@ -182,12 +184,19 @@ pub(super) fn end<R: Resource>(
         }
         (Verb::Update, Ended::Done) => {
             if let Some(mut coming) = coming {
-                *coming.common().state = Stage::Active.into();
                 *coming.common().update_time = Some(time);
                 R::table_mut(tables).put(name, coming);
             }
         }
-        _ => set_stage::<R>(tables, name, Stage::Active, Some(time)),
+        (Verb::Create, Ended::Done) => {
+            set_stage::<R>(tables, name, Stage::Active, Some(time));
+        }
+        // It is as it was, which is ACTIVE or FAILED.
+        (Verb::Update | Verb::Delete, _) => {
+            let before = coming.map(|mut before| *before.common().state);
+            let before = before.and_then(|before| Stage::try_from(before).ok());
+            set_stage::<R>(tables, name, before.unwrap_or(Stage::Active), Some(time));
+        }
     }
     let row = R::table(tables).get(name).map(R::basic);
     Any::from_msg(&row.unwrap_or_default()).unwrap_or_default()
