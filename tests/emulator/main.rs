@@ -20,6 +20,8 @@ mod operations;
 mod plans;
 mod port;
 mod port_faults;
+#[cfg(feature = "rest")]
+mod rest;
 mod scale;
 mod tls;
 mod tokens;
