@@ -7,7 +7,11 @@
 //!
 //! It checks names, states, masks and etags as the service does, and bearer tokens where
 //! [`EmulatorBuilder::require_token`] says so, but no permissions, and it does not read what is in OpenAPI
-//! documents. Filters are those of AIP-160, functions aside.
+//! documents.
+//!
+//! Filters are those of AIP-160 but for functions: `state = ACTIVE AND (labels.team = core OR labels.team = edge)`,
+//! `done = false AND metadata.verb = create`, `NOT labels:team`. `:` asks whether a text has another within, and `*` at
+//! an end of what a text is to equal stands for anything. A word by itself is looked for in names and display names.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
