@@ -119,6 +119,9 @@ where
     if let Err(refused) = state.tokens.check(method, &about.name, &head.headers) {
         return Ok(refused.into_http());
     }
+    if let Err(refused) = state.world.check_reachable(&about.name) {
+        return Ok(refused.into_http());
+    }
     let names = [about.name.as_str(), about.parent.as_str()];
     let action = state
         .faults
@@ -147,8 +150,7 @@ where
 
 fn refused(error: BoxError) -> Status {
     if error.is::<LengthLimitError>() {
-        let text = format!("the request is larger than {MOST} bytes");
-        return Status::resource_exhausted(text);
+        return refusal::too_large(MOST);
     }
     Status::from_error(error)
 }

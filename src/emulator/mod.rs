@@ -11,8 +11,11 @@
 //! It checks names, states, masks and etags as the service does, and bearer tokens where
 //! [`EmulatorBuilder::require_token`] says so, but no permissions. It reads the files of a config: OpenAPI 2.0
 //! documents, as YAML or JSON, descriptor sets and service configs. If they are wrong, the operation of the
-//! create fails with a diagnostic for each fault, at file and line, and the config is left FAILED. Filters are
-//! those of AIP-160, functions aside.
+//! create fails with a diagnostic for each fault, at file and line, and the config is left FAILED.
+//!
+//! Filters are those of AIP-160 but for functions: `state = ACTIVE AND (labels.team = core OR labels.team = edge)`,
+//! `done = false AND metadata.verb = create`, `NOT labels:team`. `:` asks whether a text has another within, and `*` at
+//! an end of what a text is to equal stands for anything. A word by itself is looked for in names and display names.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -71,6 +74,7 @@ mod table;
 mod tokens;
 mod verbs;
 mod violations;
+mod world;
 
 use std::net::ToSocketAddrs;
 #[cfg(feature = "emulator-data")]
@@ -90,6 +94,7 @@ pub use calls::{ReceivedCall, Via};
 #[cfg(feature = "emulator-data")]
 pub use data::DataError;
 pub use fault::{Fault, On};
+pub use place::LOCATIONS;
 pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
@@ -99,6 +104,7 @@ use data::Keeper;
 use door::Door;
 use state::{State, Tables, Times};
 use tokens::{Allowed, Tokens};
+use world::World;
 
 /// An API Gateway, in memory or in a file. Its clones are the same one.
 #[derive(Clone, Debug)]
@@ -113,6 +119,7 @@ pub struct Emulator {
 pub struct EmulatorBuilder {
     times: Times,
     tokens: Tokens,
+    world: World,
     identity: Option<Identity>,
     begins_at: Option<SystemTime>,
 }
@@ -233,6 +240,39 @@ impl EmulatorBuilder {
         self
     }
 
+    /// A location, one of [`LOCATIONS`], that does not answer. What is about it or in it is UNAVAILABLE, and
+    /// lists of all locations are without it and name it. A list of operations does so only with
+    /// `return_partial_success`, and is UNAVAILABLE else. Each call adds one; by default all answer.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().unreachable("us-east1").build();
+    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let page = client.list_gateways("projects/p/locations/-").page("").await?;
+    /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unreachable(mut self, location: impl Into<String>) -> Self {
+        self.world.lose(location.into());
+        self
+    }
+
+    /// Only these service accounts exist, each given by its email or as `projects/{project}/serviceAccounts/{email}`.
+    /// A config that has another or none is refused with FAILED_PRECONDITION, and so is a gateway for such a
+    /// config. Further calls add to them; by default any account will do, and none.
+    pub fn service_accounts<A: Into<String>>(
+        mut self,
+        accounts: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.world.accept(accounts.into_iter().map(Into::into));
+        self
+    }
+
     /// Serves over TLS, with this certificate chain and its private key, both PEM text.
     /// [`Emulator::start`] fails if they are not that.
     #[cfg(feature = "tls")]
@@ -302,7 +342,13 @@ impl EmulatorBuilder {
 
     fn over(self, tables: Tables, keeper: Keeper) -> Emulator {
         Emulator {
-            state: Arc::new(State::new(self.times, self.tokens, tables, keeper)),
+            state: Arc::new(State::new(
+                self.times,
+                self.tokens,
+                self.world,
+                tables,
+                keeper,
+            )),
             identity: self.identity.map(Arc::new),
         }
     }

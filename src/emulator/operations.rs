@@ -69,6 +69,12 @@ impl Operations for Emulator {
         let cursor = wrong.keep(Cursor::read(&request.page_token, &list));
         let cursor = cursor.unwrap_or_default();
         wrong.check()?;
+        let unreachable = self.state.world.missed(&request.name);
+        if let Some(location) = unreachable.first()
+            && !request.return_partial_success
+        {
+            self.state.world.check_reachable(location)?;
+        }
         let collection = Collection::new(&request.name, "operations");
         let tables = self.state.now();
         let now = tables.clock.now();
@@ -85,6 +91,7 @@ impl Operations for Emulator {
         let shown = later.filter(|(name, running)| {
             let is_stale = given.is_stale();
             !running.forgotten
+                && self.state.world.reaches(name)
                 && filter.has(&Seen {
                     name,
                     running,
@@ -100,7 +107,7 @@ impl Operations for Emulator {
         Ok(Response::new(ListOperationsResponse {
             operations,
             next_page_token: last.map_or_else(String::new, |last| last.token(&list)),
-            ..Default::default()
+            unreachable,
         }))
     }
 

@@ -13,11 +13,13 @@ use super::clock::{Clock, Moment};
 use super::data::Keeper;
 use super::fault::Faults;
 use super::plan::{Cancelling, OperationPlan};
+use super::refusal;
 use super::resource::Resource;
 use super::rows::Rows;
 use super::running::{Due, Operations, Verb, Work};
 use super::table::Table;
 use super::tokens::Tokens;
+use super::world::World;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::iam::v1::Policy;
 use crate::proto::google::longrunning::{Operation, operation};
@@ -27,6 +29,7 @@ use crate::proto::google::longrunning::{Operation, operation};
 pub(super) struct State {
     times: Times,
     pub(super) tokens: Tokens,
+    pub(super) world: World,
     pub(super) faults: Faults,
     pub(super) calls: Calls,
     /// Told when an operation ends before its time.
@@ -64,10 +67,17 @@ pub(super) struct Tables {
 }
 
 impl State {
-    pub(super) fn new(times: Times, tokens: Tokens, tables: Tables, keeper: Keeper) -> Self {
+    pub(super) fn new(
+        times: Times,
+        tokens: Tokens,
+        world: World,
+        tables: Tables,
+        keeper: Keeper,
+    ) -> Self {
         Self {
             times,
             tokens,
+            world,
             faults: Faults::default(),
             calls: Calls::new(tables.clock.began),
             sooner: Notify::new(),
@@ -126,13 +136,10 @@ impl State {
         let Some(running) = running.filter(|running| running.result.is_none()) else {
             return Ok(());
         };
-        let cancelled = || Status::cancelled("the operation was cancelled");
         let end = match running.plan.cancelling.clone() {
-            Cancelling::Unimplemented => {
-                return Err(Status::unimplemented("this operation cannot be cancelled"));
-            }
-            Cancelling::Honoured => Some((cancelled(), now)),
-            Cancelling::HonouredAfter(time) => Some((cancelled(), now.after(time))),
+            Cancelling::Unimplemented => return Err(refusal::no_cancelling()),
+            Cancelling::Honoured => Some((refusal::cancelled(), now)),
+            Cancelling::HonouredAfter(time) => Some((refusal::cancelled(), now.after(time))),
             Cancelling::Fails(status) => Some((status, now)),
             Cancelling::Ignored => None,
         };

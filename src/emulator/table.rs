@@ -12,7 +12,7 @@ pub(super) struct Table<R> {
     pub(super) rows: Rows<R>,
     /// What the row that was changed last was before; `None` if it was not there.
     before: Option<(String, Option<R>)>,
-    /// What updates under way will have made of their rows.
+    /// What updates under way will have made of their rows, and the rows that are being deleted as they were.
     pub(super) coming: Rows<R>,
 }
 

@@ -12,6 +12,8 @@ mod configs;
 mod data;
 #[cfg(feature = "emulator-data")]
 mod data_files;
+#[cfg(feature = "rest")]
+mod details;
 mod errors;
 mod faults;
 mod filters;
@@ -22,10 +24,13 @@ mod operations;
 mod plans;
 mod port;
 mod port_faults;
+#[cfg(feature = "rest")]
+mod rest;
 mod scale;
 mod sources;
 mod tls;
 mod tokens;
+mod unreachable;
 mod updates;
 
 use std::time::Duration;

@@ -7,8 +7,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::emulator::{Emulator, LOCATIONS};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use super::client::duration;
 use super::output;
@@ -31,6 +32,12 @@ pub(crate) struct Arguments {
     /// A token that is known and allows nothing; repeatable.
     #[arg(long, value_name = "TOKEN")]
     token_without_permissions: Vec<Token>,
+    /// A location that does not answer; repeatable.
+    #[arg(long, value_name = "LOCATION", value_parser = PossibleValuesParser::new(LOCATIONS), hide_possible_values = true)]
+    unreachable: Vec<String>,
+    /// The email of a service account; repeatable. With any, only these exist; without, any will do, and none.
+    #[arg(long, value_name = "EMAIL")]
+    service_account: Vec<String>,
     /// A certificate chain in PEM, to serve over TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -53,6 +60,12 @@ impl Arguments {
         }
         for token in self.token_without_permissions {
             builder = builder.token_without_permissions(token.0);
+        }
+        for location in self.unreachable {
+            builder = builder.unreachable(location);
+        }
+        if !self.service_account.is_empty() {
+            builder = builder.service_accounts(self.service_account);
         }
         if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
             builder = builder.tls(content(&chain)?, content(&key)?);
