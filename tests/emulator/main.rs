@@ -10,6 +10,8 @@ mod configs;
 mod data;
 #[cfg(feature = "emulator-data")]
 mod data_files;
+#[cfg(feature = "emulator-data")]
+mod data_operations;
 mod faults;
 mod lists;
 mod operations;
