@@ -48,6 +48,10 @@ async fn a_file_that_is_not_there_is_made_and_an_empty_one_filled() {
         let file = file(&format!("new-{empty}"));
         if empty {
             std::fs::write(&file, "").expect("it is written");
+        } else {
+            // What another one left that was killed while it made the file.
+            let left = format!("{}.{}.new", file.display(), std::process::id());
+            std::fs::write(left, "half of a da").expect("it is written");
         }
         created(&over(&after(Duration::ZERO, &file)), "a").await;
         let client = over(&after(Duration::ZERO, &file));
