@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::OpenApiDocument;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     ApiConfig, CreateApiConfigRequest, CreateApiRequest,
 };
@@ -212,11 +212,18 @@ fn locations_are_lost_and_service_accounts_named_by_options() {
     let client = ApiGateway::builder().endpoint(&emulator.endpoint);
     let (page, refused) = runtime.block_on(async {
         let client = client.anonymous().build().expect("valid");
+        let document = File {
+            path: "openapi.yaml".into(),
+            contents: b"swagger: '2.0'".to_vec(),
+        };
+        let document = OpenApiDocument {
+            document: Some(document),
+        };
         let config = CreateApiConfigRequest {
             parent: "projects/p/locations/global/apis/a".into(),
             api_config_id: "c".into(),
             api_config: Some(ApiConfig {
-                openapi_documents: vec![OpenApiDocument::default()],
+                openapi_documents: vec![document],
                 gateway_service_account: "other@p.iam.gserviceaccount.com".into(),
                 ..Default::default()
             }),

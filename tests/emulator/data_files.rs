@@ -48,6 +48,10 @@ async fn a_file_that_is_not_there_is_made_and_an_empty_one_filled() {
         let file = file(&format!("new-{empty}"));
         if empty {
             std::fs::write(&file, "").expect("it is written");
+        } else {
+            // What another one left that was killed while it made the file.
+            let left = format!("{}.{}.new", file.display(), std::process::id());
+            std::fs::write(left, "half of a da").expect("it is written");
         }
         created(&over(&after(Duration::ZERO, &file)), "a").await;
         let client = over(&after(Duration::ZERO, &file));
@@ -147,14 +151,18 @@ async fn a_damaged_file_is_an_error_and_no_panic() {
         std::fs::write(&cut, &bytes[..length]).expect("it is written");
         refused(&cut);
     }
-    // A header, a commit and all pages: what is wrong is told, or it does not matter, but it never panics.
+    // The header, densely, and the pages: what is wrong is told, or it does not matter, but nothing panics.
     let flipped = file("flipped");
     let mut damaged = 0;
-    for at in (0..bytes.len()).step_by(61) {
+    for at in (0..320).step_by(16).chain((320..bytes.len()).step_by(1021)) {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0xff;
-        std::fs::write(&flipped, bytes).expect("it is written");
-        damaged += usize::from(Emulator::builder().open(&flipped).is_err());
+        std::fs::write(&flipped, &bytes).expect("it is written");
+        if Emulator::builder().open(&flipped).is_err() {
+            damaged += 1;
+            let found = std::fs::read(&flipped).expect("it is there");
+            assert!(found == bytes, "it is changed, after damage at {at}");
+        }
     }
     assert!(damaged > 3, "{damaged}");
 }

@@ -12,6 +12,8 @@ mod configs;
 mod data;
 #[cfg(feature = "emulator-data")]
 mod data_files;
+#[cfg(feature = "emulator-data")]
+mod data_operations;
 #[cfg(feature = "rest")]
 mod details;
 mod errors;

@@ -88,6 +88,8 @@ fn make(path: &Path) -> Result<(), What> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
+    // One that was killed here may have had the same number, as all have that are alone in a container.
+    std::fs::remove_file(&beside).ok();
     drop(create(&beside)?);
     // Unlike renaming, this never replaces a file that somebody else has put there since.
     let linked = std::fs::hard_link(&beside, path);

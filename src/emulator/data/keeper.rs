@@ -29,8 +29,10 @@ struct Queue {
     changes: Vec<Change>,
     /// How often something was handed over.
     taken: u64,
-    /// Somebody is about to empty this, or nobody ever will.
+    /// Somebody is about to empty this.
     attended: bool,
+    /// Nobody ever will again.
+    abandoned: bool,
 }
 
 /// What is written.
@@ -63,6 +65,9 @@ impl Keeper {
             return;
         }
         let mut queue = locked(&store.queue);
+        if queue.abandoned {
+            return;
+        }
         queue.changes.extend(changes);
         queue.taken += 1;
         if std::mem::replace(&mut queue.attended, true) {
@@ -113,7 +118,7 @@ impl Store {
     fn write(&self) {
         let file = locked(&self.file);
         let Some(file) = file.as_ref() else { return };
-        let mut trouble = Trouble(self, Some("the database panicked".to_owned()));
+        let mut trouble = Trouble(self, Some(reason(file, &"the database panicked")));
         while let Some((changes, taken)) = self.queued() {
             if let Err(error) = file.commit(&changes) {
                 trouble.1 = Some(reason(file, &error));
@@ -141,6 +146,9 @@ struct Trouble<'s>(&'s Store, Option<String>);
 impl Drop for Trouble<'_> {
     fn drop(&mut self) {
         if let Some(why) = self.1.take() {
+            let mut queue = locked(&self.0.queue);
+            (queue.changes, queue.abandoned) = (Vec::new(), true);
+            drop(queue);
             self.0.kept.send_modify(|kept| {
                 kept.failed.get_or_insert(why);
             });
