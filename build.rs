@@ -3,7 +3,8 @@
 //! What comes out, all in `OUT_DIR`: `proto.rs` (the generated clients, servers and messages),
 //! `descriptors.bin` (the descriptor set with its extensions, for reflection and transcoding),
 //! `contract.rs` (the table: one entry a method), and what `build/requests.rs` says of the request
-//! messages. No network and no `protoc` is needed.
+//! messages; for the emulator's admin service `emulator/*.rs`, and `emulator_descriptors.bin`, which has it
+//! besides. No network and no `protoc` is needed.
 
 #[path = "build/configuration.rs"]
 mod configuration;
@@ -43,22 +44,12 @@ fn main() -> Result<()> {
         rustc_version()?
     );
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler.include_imports(true).include_source_info(true);
-    compiler.open_files(protos(Path::new("proto"))?)?;
-    // Only the encoded form keeps the extensions, and with them the http rules.
-    let encoded = {
-        let mut compiler = protox::Compiler::new(["proto"])?;
-        compiler.include_imports(true);
-        compiler.open_files(protos(Path::new("proto"))?)?;
-        // Well-known types that no proto of ours names, but an `Any` may hold.
-        compiler.open_files([
-            "google/protobuf/struct.proto",
-            "google/protobuf/wrappers.proto",
-        ])?;
-        compiler.encode_file_descriptor_set()
-    };
+    let google = protos(Path::new("proto/google"))?;
+    let own = protos(Path::new("proto/apigateway_grpc"))?;
+    let encoded = encoded(&google)?;
     fs::write(out.join("descriptors.bin"), &encoded)?;
+    let all = [google.as_slice(), own.as_slice()].concat();
+    fs::write(out.join("emulator_descriptors.bin"), self::encoded(&all)?)?;
     let pool = DescriptorPool::decode(encoded.as_slice())?;
     let configuration = Configuration::read()?;
     let methods = methods(&pool)?;
@@ -77,7 +68,27 @@ fn main() -> Result<()> {
         out.join("resources.rs"),
         requests::resources(&pool, &requests)?,
     )?;
-    generate(compiler.file_descriptor_set())
+    generate(typed(&google)?)?;
+    generate_own(typed(&own)?, &out.join("emulator"))
+}
+
+/// The descriptor set with its extensions, and so with the http rules.
+fn encoded(files: &[PathBuf]) -> Result<Vec<u8>> {
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).open_files(files)?;
+    // Well-known types that no proto of ours names, but an `Any` may hold.
+    compiler.open_files([
+        "google/protobuf/struct.proto",
+        "google/protobuf/wrappers.proto",
+    ])?;
+    Ok(compiler.encode_file_descriptor_set())
+}
+
+/// The descriptor set with its comments, for the generator.
+fn typed(files: &[PathBuf]) -> Result<prost_types::FileDescriptorSet> {
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true);
+    Ok(compiler.open_files(files)?.file_descriptor_set())
 }
 
 /// The compiler's version, `1.95.0`, for the `x-goog-api-client` header.
@@ -115,18 +126,39 @@ fn protos(folder: &Path) -> Result<Vec<PathBuf>> {
 fn generate(mut set: prost_types::FileDescriptorSet) -> Result<()> {
     // The options are of use to the table and to reflection, not as Rust types.
     set.file.retain(|file| file.package() != "google.api");
-    let mut config = tonic_prost_build::Config::new();
-    config.enable_type_names();
-    config.type_name_domain(["."], "type.googleapis.com");
+    generator()
+        .generate_default_stubs(true)
+        .server_mod_attribute(".", "#[cfg(feature = \"emulator\")]")
+        .include_file("proto.rs")
+        .compile_fds_with_config(set, config())?;
+    Ok(())
+}
+
+/// The emulator's admin service, in a folder of its own: the files of what it imports are written again,
+/// empty. It has no client, as Rust tests have an emulator's methods.
+fn generate_own(set: prost_types::FileDescriptorSet, out: &Path) -> Result<()> {
+    fs::create_dir_all(out)?;
+    generator()
+        .build_client(false)
+        .extern_path(".google.api", "crate::proto::google::api")
+        .extern_path(".google.cloud", "crate::proto::google::cloud")
+        .out_dir(out)
+        .compile_fds_with_config(set, config())?;
+    Ok(())
+}
+
+fn generator() -> tonic_prost_build::Builder {
     tonic_prost_build::configure()
         .build_transport(false)
         .codec_path("crate::codec::Codec")
-        .generate_default_stubs(true)
-        .server_mod_attribute(".", "#[cfg(feature = \"emulator\")]")
         .extern_path(".google.rpc", "::tonic_types::pb")
-        .include_file("proto.rs")
-        .compile_fds_with_config(set, config)?;
-    Ok(())
+}
+
+fn config() -> tonic_prost_build::Config {
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
+    config.type_name_domain(["."], "type.googleapis.com");
+    config
 }
 
 /// The methods of the contract by path, which is the order of the table.

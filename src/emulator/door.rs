@@ -99,12 +99,19 @@ where
         Ok(collected) => collected.to_bytes(),
         Err(error) => return Ok(refused(error).into_http()),
     };
-    let about = About::read(method, call::message(&payload).unwrap_or_default());
+    // A copy: what is kept must not hold the connection's buffers.
+    let message = call::message(&payload).map(Bytes::copy_from_slice);
+    let about = About::read(method, message.as_deref().unwrap_or_default());
     let via = match head.extensions.get::<Transcoded>() {
         Some(Transcoded) => Via::Rest,
         None => Via::Grpc,
     };
-    state.calls.add(method, via, &about.name, &head.headers);
+    state
+        .calls
+        .add(method, via, &about.name, &head.headers, message);
+    if let Err(refused) = state.tokens.check(method, &about.name, &head.headers) {
+        return Ok(refused.into_http());
+    }
     let names = [about.name.as_str(), about.parent.as_str()];
     let action = state
         .faults

@@ -28,8 +28,9 @@ pub struct On {
     times: Option<Times>,
 }
 
+/// How many calls something happens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Times {
+pub(super) enum Times {
     Exactly(u64),
     Always,
 }
@@ -64,18 +65,24 @@ pub struct Fault {
     left: bool,
 }
 
+/// A fault as the emulator keeps it.
 #[derive(Debug)]
-struct Entry {
-    method: &'static Method,
-    name: Option<String>,
-    times: Times,
-    action: Action,
+pub(super) struct Entry {
+    number: u64,
+    pub(super) method: &'static Method,
+    pub(super) name: Option<String>,
+    pub(super) times: Times,
+    pub(super) action: Action,
     used: AtomicU64,
 }
 
 /// All faults, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Mutex<Vec<Arc<Entry>>>);
+pub(super) struct Faults {
+    entries: Mutex<Vec<Arc<Entry>>>,
+    /// How many there have been.
+    set: AtomicU64,
+}
 
 impl On {
     pub(super) fn new(state: &Arc<State>, method: &'static Method) -> Self {
@@ -156,16 +163,9 @@ impl On {
     }
 
     fn set(self, action: Action) -> Fault {
-        let entry = Arc::new(Entry {
-            method: self.method,
-            name: self.name,
-            times: self.times.unwrap_or(Times::Exactly(1)),
-            action,
-            used: AtomicU64::new(0),
-        });
-        self.state
-            .faults
-            .with(|faults| faults.push(Arc::clone(&entry)));
+        let times = self.times.unwrap_or(Times::Exactly(1));
+        let faults = &self.state.faults;
+        let entry = faults.add(self.method, self.name, times, action);
         Fault {
             state: self.state,
             entry,
@@ -193,12 +193,8 @@ impl Drop for Fault {
         if self.left {
             return;
         }
-        let unused = self.state.faults.with(|faults| {
-            let place = faults
-                .iter()
-                .position(|entry| Arc::ptr_eq(entry, &self.entry))?;
-            faults.remove(place).unused()
-        });
+        let withdrawn = self.state.faults.withdraw(&self.entry);
+        let unused = withdrawn.and_then(|entry| entry.unused());
         // A test that fails already says why itself.
         if let Some(unused) = unused.filter(|_| !std::thread::panicking()) {
             panic!("a fault of the emulator was not used up: {unused}");
@@ -207,7 +203,12 @@ impl Drop for Fault {
 }
 
 impl Entry {
-    fn used(&self) -> u64 {
+    /// No two have the same, however long ago.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
@@ -256,6 +257,38 @@ fn has_past(method: &Method) -> bool {
 }
 
 impl Faults {
+    pub(super) fn add(
+        &self,
+        method: &'static Method,
+        name: Option<String>,
+        times: Times,
+        action: Action,
+    ) -> Arc<Entry> {
+        let entry = Arc::new(Entry {
+            number: self.set.fetch_add(1, Ordering::Relaxed) + 1,
+            method,
+            name,
+            times,
+            action,
+            used: AtomicU64::new(0),
+        });
+        self.with(|faults| faults.push(Arc::clone(&entry)));
+        entry
+    }
+
+    /// Takes a fault back; `None` if it was used up or withdrawn before.
+    pub(super) fn withdraw(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        self.with(|faults| {
+            let place = faults.iter().position(|one| Arc::ptr_eq(one, entry))?;
+            Some(faults.remove(place))
+        })
+    }
+
+    /// Those that are not used up.
+    pub(super) fn all(&self) -> Vec<Arc<Entry>> {
+        self.with(|faults| faults.clone())
+    }
+
     /// What happens to a call of a method about one of these names. What is to depend on the state as well is
     /// asked for.
     pub(super) fn take(
@@ -288,7 +321,8 @@ impl Faults {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Vec<Arc<Entry>>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let entries = self.entries.lock();
+        work(&mut entries.unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -1,13 +1,24 @@
 //! gRPC and HTTP/JSON on one port, over HTTP/1.1 and HTTP/2.
 
 use std::io;
+use std::sync::LazyLock;
 
 use futures_util::Stream;
 use tonic::service::Routes;
 use tonic::transport::{Error, Server};
 
+use super::admin::DESCRIPTORS;
 use super::socket::Socket;
+use crate::proto::SERVICE_CONFIG;
 use crate::transcode::{Rules, TranscodeLayer};
+
+/// The rules of the API and of the admin service.
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    Rules::builder(DESCRIPTORS)
+        .service_config(SERVICE_CONFIG)
+        .build()
+        .expect("the rules are embedded at build time")
+});
 
 pub(super) async fn serve(
     routes: Routes,
@@ -16,7 +27,7 @@ pub(super) async fn serve(
 ) -> Result<(), Error> {
     Server::builder()
         .accept_http1(true)
-        .layer(TranscodeLayer::new(Rules::api_gateway()))
+        .layer(TranscodeLayer::new(RULES.clone()))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped)
         .await

@@ -2,11 +2,15 @@
 
 use tonic::{Request, Response, Status};
 
+use super::Emulator;
+use super::cursor::Cursor;
+use super::field::{Fields, Kind, Value};
 use super::filter::Filter;
 use super::listing::page_size;
 use super::place::{Place, REGIONS};
 use super::table::page;
-use super::{Emulator, refusal};
+use super::violations::Violations;
+use crate::names::ProjectName;
 use crate::proto::google::cloud::location::locations_server::Locations;
 use crate::proto::google::cloud::location::{
     GetLocationRequest, ListLocationsRequest, ListLocationsResponse, Location,
@@ -19,30 +23,28 @@ impl Locations for Emulator {
         request: Request<ListLocationsRequest>,
     ) -> Result<Response<ListLocationsResponse>, Status> {
         let request = request.into_inner();
-        let size = page_size(request.page_size)?;
-        let filter = Filter::read(&request.filter, |field| {
-            text(&Location::default(), field).is_some()
-        })?;
-        let project = request.name.strip_prefix("projects/").unwrap_or_default();
-        if project.is_empty() || project.contains('/') {
-            return Err(refusal::invalid("name", "must be projects/{project}"));
-        }
+        let mut wrong = Violations::default();
+        wrong.name("name", &request.name, &[ProjectName::PATTERN]);
+        let size = wrong.keep(page_size(request.page_size)).unwrap_or_default();
+        let filter = wrong.keep(Filter::of::<Location>(&request.filter));
+        let filter = filter.unwrap_or_default();
+        let list = ["locations", &request.name, &request.filter];
+        let cursor = wrong.keep(Cursor::read(&request.page_token, &list));
+        let cursor = cursor.unwrap_or_default();
+        wrong.check()?;
         let regions = REGIONS.iter().map(|(region, _)| *region);
         // `global` comes before `us-…`, in the order of the names.
         let mut all: Vec<&str> = regions.chain(["global"]).collect();
         all.sort_unstable();
         let all = all.into_iter().map(|id| location(&request.name, id));
-        let shown = all.filter(|location| {
-            location.name > request.page_token
-                && filter.holds(|field| text(location, field).unwrap_or_default())
-        });
-        let (locations, next_page_token) = page(
+        let shown = all.filter(|location| location.name > cursor.name && filter.has(location));
+        let (locations, last) = page(
             shown.map(|location| (location.name.clone(), location)),
             size,
         );
         Ok(Response::new(ListLocationsResponse {
             locations,
-            next_page_token,
+            next_page_token: last.map_or_else(String::new, |last| last.token(&list)),
         }))
     }
 
@@ -66,11 +68,21 @@ fn location(project: &str, id: &str) -> Location {
     }
 }
 
-fn text(location: &Location, field: &str) -> Option<String> {
-    match field {
-        "name" => Some(location.name.clone()),
-        "location_id" => Some(location.location_id.clone()),
-        "display_name" => Some(location.display_name.clone()),
-        _ => None,
+impl Fields for Location {
+    const FIELDS: &'static [(&'static str, Kind)] = &[
+        ("name", Kind::Text),
+        ("location_id", Kind::Text),
+        ("display_name", Kind::Text),
+        ("labels", Kind::Map),
+    ];
+
+    fn value(&self, path: &str) -> Value<'_> {
+        match path {
+            "name" => Value::text(&self.name),
+            "location_id" => Value::text(&self.location_id),
+            "display_name" => Value::text(&self.display_name),
+            "labels" => Value::Map(&self.labels),
+            _ => Value::Unset,
+        }
     }
 }

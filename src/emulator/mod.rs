@@ -5,8 +5,11 @@
 //! set time by `tokio::time`, so that a test on a paused clock is deterministic. What goes wrong is said by
 //! [`Emulator::on`], and what was called is told by [`Emulator::calls`].
 //!
-//! It checks names, states, masks and etags as the service does, but no credentials and no permissions, and it
-//! does not read what is in OpenAPI documents. Filters are comparisons of fields joined by `AND`.
+//! It checks names, states, masks and etags as the service does, and bearer tokens where
+//! [`EmulatorBuilder::require_token`] says so, but no permissions. It reads the files of a config: OpenAPI 2.0
+//! documents, as YAML or JSON, descriptor sets and service configs. If they are wrong, the operation of the
+//! create fails with a diagnostic for each fault, at file and line, and the config is left FAILED. Filters are
+//! those of AIP-160, functions aside.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -28,16 +31,24 @@
 //! # }
 //! ```
 
+#[cfg_attr(not(feature = "tls"), path = "accept_plain.rs")]
+mod accept;
+mod admin;
+mod beside;
 mod calls;
+mod cursor;
 mod door;
 mod fault;
+mod field;
 mod filter;
+mod incoming;
 #[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
 mod listen;
 mod listing;
 mod locations;
 mod mask;
 mod operations;
+mod order;
 mod place;
 mod plan;
 mod policies;
@@ -47,9 +58,12 @@ mod running;
 mod server;
 mod service;
 mod socket;
+mod source;
 mod state;
 mod table;
+mod tokens;
 mod verbs;
+mod violations;
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -68,13 +82,16 @@ pub use fault::{Fault, On};
 pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
+use accept::Identity;
 use door::Door;
 use state::{State, Times};
+use tokens::{Allowed, Tokens};
 
 /// An API Gateway in memory. Its clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Emulator {
     state: Arc<State>,
+    identity: Option<Arc<Identity>>,
 }
 
 /// Sets up an [`Emulator`].
@@ -82,6 +99,8 @@ pub struct Emulator {
 #[must_use = "nothing is set up before `build`"]
 pub struct EmulatorBuilder {
     times: Times,
+    tokens: Tokens,
+    identity: Option<Identity>,
 }
 
 impl Emulator {
@@ -110,7 +129,7 @@ impl Emulator {
     ///
     /// Dropping the future leaves nothing behind; dropping the [`Server`] ends it.
     pub async fn start(&self, address: impl ToSocketAddrs) -> std::io::Result<Server> {
-        Server::start(self.service(), address).await
+        Server::start(self, address).await
     }
 
     /// Begins to say what is to happen to calls of a method, over whatever transport they come.
@@ -185,11 +204,61 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Every call must bring a token that was given here, as `authorization: Bearer TOKEN`. One that brings
+    /// none, or another, is UNAUTHENTICATED. The admin service needs none.
+    pub fn require_token(mut self, token: impl Into<String>) -> Self {
+        self.tokens.add(token.into(), Allowed::All);
+        self
+    }
+
+    /// A token that is known and allows nothing: whatever brings it is PERMISSION_DENIED. Calls need a token
+    /// then, as with [`require_token`](Self::require_token).
+    pub fn token_without_permissions(mut self, token: impl Into<String>) -> Self {
+        self.tokens.add(token.into(), Allowed::Nothing);
+        self
+    }
+
+    /// Serves over TLS, with this certificate chain and its private key, both PEM text.
+    /// [`Emulator::start`] fails if they are not that.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.identity = Some(Identity {
+            chain: chain.into(),
+            key: key.into(),
+        });
+        self
+    }
+
     /// An empty emulator.
     #[must_use]
     pub fn build(self) -> Emulator {
         Emulator {
-            state: Arc::new(State::new(self.times)),
+            state: Arc::new(State::new(self.times, self.tokens)),
+            identity: self.identity.map(Arc::new),
         }
+    }
+
+    /// An empty emulator, served on a free port of the loopback.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::contract::Method;
+    /// use apigateway_grpc::emulator::Emulator;
+    ///
+    /// let server = Emulator::builder().start().await?;
+    /// let client = ApiGateway::builder().endpoint(server.endpoint()).anonymous().build()?;
+    /// client.list_apis("projects/p/locations/global").page("").await?;
+    /// assert_eq!(server.emulator().count(Method::LIST_APIS), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If no port is free, or the certificate is none.
+    pub async fn start(self) -> std::io::Result<Server> {
+        self.build().start("127.0.0.1:0").await
     }
 }

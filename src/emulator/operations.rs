@@ -5,17 +5,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
+use super::cursor::Cursor;
 use super::door::Given;
+use super::field::{Fields, Kind, Value};
 use super::filter::Filter;
 use super::listing::page_size;
 use super::place::Place;
+use super::running::{API_VERSION, Clock, Running};
 use super::service::open;
 use super::table::{Collection, page};
+use super::violations::Violations;
 use super::{Emulator, refusal};
+use crate::names::OperationName;
 use crate::proto::google::longrunning::operations_server::Operations;
 use crate::proto::google::longrunning::{
     CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
-    ListOperationsResponse, Operation, WaitOperationRequest,
+    ListOperationsResponse, Operation, WaitOperationRequest, operation,
 };
 
 pub(super) const OPERATION: &str = "Operation";
@@ -26,6 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 impl Emulator {
     /// The operation, and when it ends.
     fn look(&self, name: &str, given: &Given) -> Result<(Operation, Instant), Status> {
+        check_name(name)?;
         let tables = self.state.now();
         let running = tables
             .operations
@@ -52,37 +58,46 @@ impl Operations for Emulator {
         request: Request<ListOperationsRequest>,
     ) -> Result<Response<ListOperationsResponse>, Status> {
         let (given, request) = open(request);
-        Place::of("name", &request.name, true)?;
-        let filter = Filter::read(&request.filter, |field| matches!(field, "done" | "name"))?;
-        let size = page_size(request.page_size)?;
+        let mut wrong = Violations::default();
+        wrong.keep(Place::of("name", &request.name, true));
+        let size = wrong.keep(page_size(request.page_size)).unwrap_or_default();
+        let filter = wrong.keep(Filter::of::<Seen<'_>>(&request.filter));
+        let filter = filter.unwrap_or_default();
+        let list = [OPERATION, &request.name, &request.filter];
+        let cursor = wrong.keep(Cursor::read(&request.page_token, &list));
+        let cursor = cursor.unwrap_or_default();
+        wrong.check()?;
         let collection = Collection::new(&request.name, "operations");
         let tables = self.state.now();
-        let (held, token) = (&tables.operations, &request.page_token);
+        let held = &tables.operations;
         let later: Box<dyn Iterator<Item = _>> = match filter.only("done") {
             // Many may be done where few are running, and the other way round.
             Some(done) if !given.is_stale() => {
-                let names = &held.by_done[usize::from(done == "true")];
-                let named = collection.after(names, token);
+                let names = &held.by_done[usize::from(done)];
+                let named = collection.after(names, &cursor.name);
                 Box::new(named.filter_map(|(name, ())| held.rows.get_key_value(name)))
             }
-            _ => Box::new(collection.after(&held.rows, token)),
+            _ => Box::new(collection.after(&held.rows, &cursor.name)),
         };
         let shown = later.filter(|(name, running)| {
-            let done = running.result.is_some() && !given.is_stale();
-            let text = |field: &str| match field {
-                "done" => done.to_string(),
-                _ => (*name).clone(),
-            };
-            !running.forgotten && filter.holds(text)
+            let clock = tables.clock;
+            let is_stale = given.is_stale();
+            !running.forgotten
+                && filter.has(&Seen {
+                    name,
+                    running,
+                    clock,
+                    is_stale,
+                })
         });
         let shown = shown.map(|(name, running)| {
             let operation = running.operation(name, tables.clock, given.is_stale());
-            (name.clone(), operation)
+            (name, operation)
         });
-        let (operations, next_page_token) = page(shown, size);
+        let (operations, last) = page(shown, size);
         Ok(Response::new(ListOperationsResponse {
             operations,
-            next_page_token,
+            next_page_token: last.map_or_else(String::new, |last| last.token(&list)),
             ..Default::default()
         }))
     }
@@ -113,6 +128,7 @@ impl Operations for Emulator {
         request: Request<CancelOperationRequest>,
     ) -> Result<Response<()>, Status> {
         let name = request.into_inner().name;
+        check_name(&name)?;
         let mut tables = self.state.now();
         if tables.operations.get(&name).is_none() {
             return Err(refusal::not_found(OPERATION, &name));
@@ -126,11 +142,76 @@ impl Operations for Emulator {
         request: Request<DeleteOperationRequest>,
     ) -> Result<Response<()>, Status> {
         let name = request.into_inner().name;
+        check_name(&name)?;
         let mut tables = self.state.now();
         if tables.operations.get(&name).is_none() {
             return Err(refusal::not_found(OPERATION, &name));
         }
         tables.operations.forget(&name);
         Ok(Response::new(()))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Status> {
+    let mut wrong = Violations::default();
+    wrong.name("name", name, &[OperationName::PATTERN]);
+    wrong.check()
+}
+
+/// An operation as a filter reads it: of most, nothing more is asked than whether they are done.
+#[derive(Debug)]
+struct Seen<'t> {
+    name: &'t str,
+    running: &'t Running,
+    clock: Clock,
+    is_stale: bool,
+}
+
+impl Fields for Seen<'_> {
+    const FIELDS: &'static [(&'static str, Kind)] = &[
+        ("name", Kind::Text),
+        ("done", Kind::Flag),
+        ("error", Kind::Message),
+        ("error.code", Kind::Number),
+        ("error.message", Kind::Text),
+        ("response", Kind::Message),
+        ("metadata", Kind::Message),
+        ("metadata.create_time", Kind::Time),
+        ("metadata.end_time", Kind::Time),
+        ("metadata.target", Kind::Text),
+        ("metadata.verb", Kind::Text),
+        ("metadata.status_message", Kind::Text),
+        ("metadata.requested_cancellation", Kind::Flag),
+        ("metadata.api_version", Kind::Text),
+    ];
+    const WORDS: &'static [&'static str] = &["name"];
+
+    fn value(&self, path: &str) -> Value<'_> {
+        let Self { running, clock, .. } = *self;
+        let result = running.result.as_ref().filter(|_| !self.is_stale);
+        let error = result.and_then(|result| match result {
+            operation::Result::Error(error) => Some(error),
+            operation::Result::Response(_) => None,
+        });
+        match path {
+            "name" => Value::text(self.name),
+            "done" => Value::Flag(result.is_some()),
+            "error" => Value::message(error.is_some()),
+            "error.code" => error.map_or(Value::Unset, |error| Value::Number(error.code.into())),
+            "error.message" => error.map_or(Value::Unset, |error| Value::text(&error.message)),
+            "response" => Value::message(result.is_some() && error.is_none()),
+            "metadata" => Value::Message,
+            "metadata.create_time" => Value::Time(clock.time(running.began)),
+            "metadata.end_time" => Value::time(result.map(|_| clock.time(running.ends))),
+            "metadata.target" => Value::text(&running.target),
+            "metadata.verb" => Value::text(running.work.verb.name()),
+            "metadata.status_message" if self.is_stale => Value::text(""),
+            "metadata.status_message" => Value::text(running.message()),
+            "metadata.requested_cancellation" => {
+                Value::Flag(running.requested_cancellation && !self.is_stale)
+            }
+            "metadata.api_version" => Value::text(API_VERSION),
+            _ => Value::Unset,
+        }
     }
 }

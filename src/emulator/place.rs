@@ -31,7 +31,7 @@ impl Place {
     /// The place of `projects/*/locations/*`, which a request has in a field.
     pub(super) fn of(field: &str, name: &str, listed: bool) -> Result<Self, Status> {
         match name.split('/').collect::<Vec<_>>()[..] {
-            ["projects", project, "locations", location] if !project.is_empty() => match location {
+            ["projects", project, "locations", location] if is_project(project) => match location {
                 "global" => Ok(Self::Global),
                 "-" if listed => Ok(Self::All),
                 _ if REGIONS.iter().any(|(region, _)| *region == location) => Ok(Self::Region),
@@ -43,6 +43,15 @@ impl Place {
             )),
         }
     }
+}
+
+/// Whether a project can have this id or number: any such project exists. Ids of a domain's projects have
+/// dots and a colon.
+pub(super) fn is_project(id: &str) -> bool {
+    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':');
+    matches!(id.len(), 1..=63)
+        && id.bytes().all(fits)
+        && id.starts_with(|char: char| char.is_ascii_alphanumeric())
 }
 
 /// The project of a name.

@@ -34,6 +34,8 @@ pub struct OperationPlan {
     pub(super) progress: Vec<(Duration, String)>,
     pub(super) cancelling: Cancelling,
     pub(super) forgotten: Option<Duration>,
+    /// What it is to create is wrong, and does not get halfway.
+    pub(super) stopped: bool,
 }
 
 /// What cancelling a running operation does. The call itself answers at once.

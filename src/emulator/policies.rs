@@ -6,6 +6,7 @@ use tonic::{Code, Request, Response, Status};
 use super::mask::snake;
 use super::resource::Resource;
 use super::state::Tables;
+use super::violations::Violations;
 use super::{Emulator, refusal};
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::iam::v1::iam_policy_server::IamPolicy;
@@ -21,6 +22,7 @@ impl IamPolicy for Emulator {
         request: Request<GetIamPolicyRequest>,
     ) -> Result<Response<Policy>, Status> {
         let resource = request.into_inner().resource;
+        check_name(&resource)?;
         let tables = self.state.now();
         check(&tables, &resource)?;
         Ok(Response::new(policy(&tables, &resource)))
@@ -35,7 +37,13 @@ impl IamPolicy for Emulator {
             policy: given,
             update_mask,
         } = request.into_inner();
-        let given = given.ok_or_else(|| refusal::invalid("policy", "must be given"))?;
+        let mut wrong = Violations::default();
+        wrong.keep(check_name(&resource));
+        if given.is_none() {
+            wrong.add("policy", "must be given");
+        }
+        wrong.check()?;
+        let given = given.unwrap_or_default();
         let mut tables = self.state.now();
         check(&tables, &resource)?;
         let mut policy = policy(&tables, &resource);
@@ -55,9 +63,12 @@ impl IamPolicy for Emulator {
         request: Request<TestIamPermissionsRequest>,
     ) -> Result<Response<TestIamPermissionsResponse>, Status> {
         let request = request.into_inner();
+        let mut wrong = Violations::default();
+        wrong.keep(check_name(&request.resource));
         if request.permissions.iter().any(|name| name.contains('*')) {
-            return Err(refusal::invalid("permissions", "must have no wildcards"));
+            wrong.add("permissions", "must have no wildcards");
         }
+        wrong.check()?;
         // Nobody is refused anything here; but on nothing, nobody may do anything.
         let mut permissions = request.permissions;
         if check(&self.state.now(), &request.resource).is_err() {
@@ -65,6 +76,13 @@ impl IamPolicy for Emulator {
         }
         Ok(Response::new(TestIamPermissionsResponse { permissions }))
     }
+}
+
+fn check_name(resource: &str) -> Result<(), Status> {
+    let patterns = [Gateway::PATTERN, Api::PATTERN, ApiConfig::PATTERN];
+    let mut wrong = Violations::default();
+    wrong.name("resource", resource, &patterns);
+    wrong.check()
 }
 
 fn check(tables: &Tables, name: &str) -> Result<(), Status> {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-const DOMAIN: &str = "apigateway.googleapis.com";
+/// The domain of errors, and the name of the service.
+pub(super) const DOMAIN: &str = "apigateway.googleapis.com";
 
 fn details(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
@@ -39,9 +40,22 @@ pub(super) fn busy(kind: &str, name: &str, operation: &str) -> Status {
 }
 
 pub(super) fn invalid(field: &str, why: &str) -> Status {
+    invalid_fields(vec![FieldViolation::new(field, why)])
+}
+
+/// Several fields at once, all of them in the message.
+pub(super) fn invalid_fields(fields: Vec<FieldViolation>) -> Status {
+    let each = fields.iter();
+    let each = each.map(|violation| format!("{}: {}", violation.field, violation.description));
+    let text = each.collect::<Vec<_>>().join("; ");
+    violated(text, fields)
+}
+
+/// Several fields at once, with a message of their own.
+pub(super) fn violated(message: String, fields: Vec<FieldViolation>) -> Status {
     let mut details = details("INVALID_ARGUMENT");
-    details.add_bad_request_violation(field, why);
-    Status::with_error_details(Code::InvalidArgument, format!("{field}: {why}"), details)
+    details.set_bad_request(fields);
+    Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
 pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {
@@ -53,4 +67,9 @@ pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {
         name,
         text,
     )
+}
+
+/// For whoever may not ask at all.
+pub(super) fn forbidden(text: &str) -> Status {
+    Status::with_error_details(Code::PermissionDenied, text, details("FORBIDDEN"))
 }

@@ -6,23 +6,36 @@ use prost::{Message, Name};
 use prost_types::Timestamp;
 use tonic::Status;
 
-use super::filter::sortable;
+use super::field::{Fields, Kind, Value};
 use super::place::{self, Place};
 use super::refusal;
 use super::running::Verb;
+use super::source::{self, Findings};
 use super::state::Tables;
 use super::table::Table;
+use super::violations::Violations;
 use crate::contract::Method;
-use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api, api_config};
+use crate::names::ApiConfigName;
+use crate::names::ApiName;
+use crate::names::GatewayName;
+use crate::proto::google::cloud::apigateway::v1::{
+    Api, ApiConfig, Gateway, api, api_config, gateway,
+};
 
 /// A kind of resource.
-pub(super) trait Resource: Message + Name + Clone + Default + 'static {
+pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
     /// As errors name it.
     const KIND: &'static str;
     /// The segment before its id.
     const COLLECTION: &'static str;
     /// The field of requests that has it.
     const FIELD: &'static str;
+    /// The form of its name.
+    const PATTERN: &'static str;
+    /// The fields of its own that can be changed.
+    const CHANGED: &'static [&'static str] = &[];
+    /// Those that cannot be changed once it is created.
+    const FIXED: &'static [&'static str] = &[];
     /// What happens halfway to its creation.
     const HALF: Option<fn(&mut Tables, &str)> = None;
 
@@ -31,8 +44,6 @@ pub(super) trait Resource: Message + Name + Clone + Default + 'static {
     fn method(verb: Verb) -> &'static Method;
     fn common(&mut self) -> Common<'_>;
     fn create_time(&self) -> Option<Timestamp>;
-    /// A field as a text that sorts as the field does; `None` if there is no such field.
-    fn text(&self, field: &str) -> Option<String>;
 
     /// Checks what it is created in; `-` may stand for segments if it is to be listed.
     fn check_parent(tables: &Tables, parent: &str, listed: bool) -> Result<(), Status>;
@@ -40,15 +51,28 @@ pub(super) trait Resource: Message + Name + Clone + Default + 'static {
     /// Checks a new one and sets what the service sets, the common fields aside.
     fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status>;
 
+    /// What is wrong in its files: it is created all the same, and its operation fails.
+    fn findings(&self) -> Findings {
+        Findings::default()
+    }
+
     /// What no two creations may hold at a time.
     fn creation_hold(_name: &str) -> Option<String> {
         None
     }
 
-    /// Takes over a field of its own; false if it is not one that can be changed.
-    fn take(&mut self, _field: &str, _from: &Self) -> bool {
-        false
+    /// Notes what is wrong with one by itself, the common fields aside.
+    fn note(&self, _wrong: &mut Violations) {}
+
+    /// The fields that can be changed.
+    fn changed() -> impl Iterator<Item = &'static str> {
+        ["labels", "display_name"]
+            .into_iter()
+            .chain(Self::CHANGED.iter().copied())
     }
+
+    /// Takes over a field of its own that can be changed.
+    fn take(&mut self, _field: &str, _from: &Self) {}
 
     /// Checks one after an update.
     fn check_change(&self, _tables: &Tables) -> Result<(), Status> {
@@ -79,7 +103,7 @@ pub(super) struct Common<'r> {
 }
 
 macro_rules! common {
-    ($table:ident, $create:ident, $update:ident, $delete:ident, [$($text:ident),*]) => {
+    ($table:ident, $create:ident, $update:ident, $delete:ident) => {
         fn table(tables: &Tables) -> &Table<Self> {
             &tables.$table
         }
@@ -110,29 +134,55 @@ macro_rules! common {
         fn create_time(&self) -> Option<Timestamp> {
             self.create_time
         }
+    };
+}
 
-        fn text(&self, field: &str) -> Option<String> {
-            match field {
-                "name" => Some(self.name.clone()),
-                "display_name" => Some(self.display_name.clone()),
-                "state" => Some(self.state().as_str_name().to_owned()),
-                "create_time" => Some(self.create_time.map(sortable).unwrap_or_default()),
-                "update_time" => Some(self.update_time.map(sortable).unwrap_or_default()),
-                $(stringify!($text) => Some(self.$text.clone()),)*
-                _ => field
-                    .strip_prefix("labels.")
-                    .map(|key| self.labels.get(key).cloned().unwrap_or_default()),
+/// The fields that lists can go by: those of all kinds, and the texts that a kind has besides.
+macro_rules! fields {
+    ($kind:ident, $state:path, [$($text:ident),*]) => {
+        impl Fields for $kind {
+            const FIELDS: &'static [(&'static str, Kind)] = &[
+                ("name", Kind::Text),
+                ("create_time", Kind::Time),
+                ("update_time", Kind::Time),
+                ("labels", Kind::Map),
+                ("display_name", Kind::Text),
+                ("state", Kind::Enum(|name| <$state>::from_str_name(name).map(i32::from))),
+                $((stringify!($text), Kind::Text),)*
+            ];
+
+            fn value(&self, path: &str) -> Value<'_> {
+                match path {
+                    "name" => Value::text(&self.name),
+                    "create_time" => Value::time(self.create_time),
+                    "update_time" => Value::time(self.update_time),
+                    "labels" => Value::Map(&self.labels),
+                    "display_name" => Value::text(&self.display_name),
+                    "state" => Value::Number(self.state.into()),
+                    $(stringify!($text) => Value::text(&self.$text),)*
+                    _ => Value::Unset,
+                }
             }
         }
     };
 }
 
+fields!(Api, api::State, [managed_service]);
+fields!(
+    ApiConfig,
+    api_config::State,
+    [gateway_service_account, service_config_id]
+);
+fields!(Gateway, gateway::State, [api_config, default_hostname]);
+
 impl Resource for Api {
     const KIND: &'static str = "API";
     const COLLECTION: &'static str = "apis";
     const FIELD: &'static str = "api";
+    const PATTERN: &'static str = ApiName::PATTERN;
+    const FIXED: &'static [&'static str] = &["managed_service"];
 
-    common!(apis, CREATE_API, UPDATE_API, DELETE_API, [managed_service]);
+    common!(apis, CREATE_API, UPDATE_API, DELETE_API);
 
     fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
         match Place::of("parent", parent, listed)? {
@@ -167,6 +217,13 @@ impl Resource for ApiConfig {
     const KIND: &'static str = "ApiConfig";
     const COLLECTION: &'static str = "configs";
     const FIELD: &'static str = "api_config";
+    const PATTERN: &'static str = ApiConfigName::PATTERN;
+    const FIXED: &'static [&'static str] = &[
+        "gateway_service_account",
+        "openapi_documents",
+        "grpc_services",
+        "managed_service_configs",
+    ];
     const HALF: Option<fn(&mut Tables, &str)> = Some(|tables, name| {
         let activating = api_config::State::Activating.into();
         tables
@@ -178,8 +235,7 @@ impl Resource for ApiConfig {
         configs,
         CREATE_API_CONFIG,
         UPDATE_API_CONFIG,
-        DELETE_API_CONFIG,
-        [gateway_service_account, service_config_id]
+        DELETE_API_CONFIG
     );
 
     fn check_parent(tables: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
@@ -200,21 +256,7 @@ impl Resource for ApiConfig {
     }
 
     fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
-        let (openapi, grpc) = (
-            !self.openapi_documents.is_empty(),
-            !self.grpc_services.is_empty(),
-        );
-        let why = match (openapi, grpc) {
-            (false, false) => "must have OpenAPI documents or gRPC services",
-            (true, true) => "cannot have both OpenAPI documents and gRPC services",
-            (false, true) if self.managed_service_configs.is_empty() => {
-                "needs a managed service config for its gRPC services"
-            }
-            _ => "",
-        };
-        if !why.is_empty() {
-            return Err(refusal::invalid("api_config", why));
-        }
+        source::structure(self)?;
         let (api, _) = name.split_once("/configs/").unwrap_or_default();
         if let Some(api) = tables.apis.get(api)
             && api.state() == api::State::Deleting
@@ -223,6 +265,10 @@ impl Resource for ApiConfig {
         }
         self.service_config_id = format!("{id}-{:08x}", hash(name));
         Ok(())
+    }
+
+    fn findings(&self) -> Findings {
+        source::check(self)
     }
 
     fn creation_hold(name: &str) -> Option<String> {
@@ -251,14 +297,10 @@ impl Resource for Gateway {
     const KIND: &'static str = "Gateway";
     const COLLECTION: &'static str = "gateways";
     const FIELD: &'static str = "gateway";
+    const PATTERN: &'static str = GatewayName::PATTERN;
+    const CHANGED: &'static [&'static str] = &["api_config"];
 
-    common!(
-        gateways,
-        CREATE_GATEWAY,
-        UPDATE_GATEWAY,
-        DELETE_GATEWAY,
-        [api_config, default_hostname]
-    );
+    common!(gateways, CREATE_GATEWAY, UPDATE_GATEWAY, DELETE_GATEWAY);
 
     fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
         match Place::of("parent", parent, listed)? {
@@ -276,17 +318,21 @@ impl Resource for Gateway {
         self.check_change(tables)
     }
 
-    fn take(&mut self, field: &str, from: &Self) -> bool {
+    fn note(&self, wrong: &mut Violations) {
+        wrong.name(
+            "gateway.api_config",
+            &self.api_config,
+            &[ApiConfigName::PATTERN],
+        );
+    }
+
+    fn take(&mut self, field: &str, from: &Self) {
         if field == "api_config" {
             self.api_config.clone_from(&from.api_config);
         }
-        field == "api_config"
     }
 
     fn check_change(&self, tables: &Tables) -> Result<(), Status> {
-        if self.api_config.is_empty() {
-            return Err(refusal::invalid("gateway.api_config", "must be given"));
-        }
         let config = tables.configs.get(&self.api_config);
         let config = config.ok_or_else(|| refusal::not_found(ApiConfig::KIND, &self.api_config))?;
         match config.state() {

@@ -14,6 +14,9 @@ use super::state::Tables;
 use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
 use crate::proto::google::longrunning::{Operation, operation};
 
+/// The version of the service that starts operations.
+pub(super) const API_VERSION: &str = "v1";
+
 /// All operations, with what is to happen to them in the order of its time.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
@@ -234,7 +237,7 @@ impl Running {
             create_time: Some(clock.time(self.began)),
             target: self.target.clone(),
             verb: self.work.verb.name().to_owned(),
-            api_version: "v1".to_owned(),
+            api_version: API_VERSION.to_owned(),
             ..Default::default()
         };
         let result = self.result.clone().filter(|_| !stale);
@@ -249,17 +252,20 @@ impl Running {
         }
     }
 
-    fn advance(&self, metadata: &mut OperationMetadata, clock: Clock) {
-        metadata.requested_cancellation = self.requested_cancellation;
+    /// How far it has come, in words.
+    pub(super) fn message(&self) -> &str {
         let now = match self.result {
             Some(_) => self.ends,
             None => Instant::now(),
         };
         let reached = self.plan.progress.iter().rev();
         let mut reached = reached.filter(|(after, _)| *after <= now - self.began);
-        if let Some((_, message)) = reached.next() {
-            metadata.status_message.clone_from(message);
-        }
+        reached.next().map_or("", |(_, message)| message)
+    }
+
+    fn advance(&self, metadata: &mut OperationMetadata, clock: Clock) {
+        metadata.requested_cancellation = self.requested_cancellation;
+        self.message().clone_into(&mut metadata.status_message);
         if self.result.is_some() {
             metadata.end_time = Some(clock.time(self.ends));
             metadata.diagnostics.clone_from(&self.plan.diagnostics);
@@ -274,7 +280,7 @@ pub(super) fn later(instant: Instant, time: Duration) -> Instant {
 }
 
 /// A status as a message, with the details that it has.
-fn written(status: &Status) -> pb::Status {
+pub(super) fn written(status: &Status) -> pb::Status {
     let details = pb::Status::decode(status.details()).unwrap_or_default();
     pb::Status {
         code: status.code() as i32,

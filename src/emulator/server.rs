@@ -1,44 +1,61 @@
 //! The emulator on a port.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 
+use super::Emulator;
+use super::accept::Acceptor;
+use super::beside::{Beside, beside};
+use super::incoming::incoming;
 use super::listen::serve;
-use super::socket::Socket;
 
 /// A running emulator. Dropping it ends it at once; [`stop`](Self::stop) lets calls under way end.
-#[derive(Debug)]
 #[must_use = "dropping it ends the emulator"]
 pub struct Server {
+    emulator: Emulator,
     address: SocketAddr,
+    encrypted: bool,
     stop: Option<oneshot::Sender<()>>,
+    beside: Beside,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
 impl Server {
-    pub(super) async fn start(routes: Routes, address: impl ToSocketAddrs) -> io::Result<Self> {
+    pub(super) async fn start(
+        emulator: &Emulator,
+        address: impl ToSocketAddrs,
+    ) -> io::Result<Self> {
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let acceptor = Acceptor::new(emulator.identity.as_deref()).map_err(invalid)?;
+        let encrypted = acceptor.is_encrypting();
         let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
         let listener = TcpListener::bind(&addresses[..]).await?;
         let address = listener.local_addr()?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let (stop, stopped) = oneshot::channel::<()>();
-        let incoming = incoming.map(|stream| stream.map(Socket::new));
-        let serving = serve(routes, incoming, async {
+        let (routes, beside) = beside(emulator, emulator.service()).await?;
+        let serving = serve(routes, incoming(listener, acceptor), async {
             // A sender that is gone is as good as one that spoke.
             stopped.await.ok();
         });
         Ok(Self {
+            emulator: emulator.clone(),
             address,
+            encrypted,
             stop: Some(stop),
+            beside,
             task: tokio::spawn(serving),
         })
+    }
+
+    /// The emulator that is served.
+    #[must_use]
+    pub fn emulator(&self) -> &Emulator {
+        &self.emulator
     }
 
     /// Where it listens.
@@ -47,10 +64,11 @@ impl Server {
         self.address
     }
 
-    /// The address as an endpoint, `http://HOST:PORT`.
+    /// The address as an endpoint, `http://HOST:PORT`, or `https://` if it has a certificate.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.encrypted { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Takes no new calls and waits for those under way.
@@ -67,10 +85,20 @@ impl Server {
             // If nobody listens any more, it has ended already.
             stop.send(()).ok();
         }
+        self.beside.end().await;
         match (&mut self.task).await {
             Ok(served) => served.map_err(io::Error::other),
             Err(ended) => Err(io::Error::other(ended)),
         }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .field("encrypted", &self.encrypted)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,19 +1,24 @@
 //! A connection that the emulator can close in the middle of a call.
 
+use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tonic::transport::server::Connected;
 
+/// What bytes travel over, encrypted or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// A connection that fails once its [`Line`] is cut. The server then closes it, with nothing more written.
-#[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     line: Line,
     cut: oneshot::Receiver<()>,
     is_cut: bool,
@@ -21,14 +26,20 @@ pub(super) struct Socket {
 
 /// The other end, which is in the extensions of every request that comes over the connection.
 #[derive(Clone, Debug)]
-pub(super) struct Line(Arc<Mutex<Option<oneshot::Sender<()>>>>);
+pub(super) struct Line {
+    peer: IpAddr,
+    cutter: Arc<Mutex<Option<oneshot::Sender<()>>>>,
+}
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: impl Stream + 'static, peer: IpAddr) -> Self {
         let (sender, cut) = oneshot::channel();
         Self {
-            stream,
-            line: Line(Arc::new(Mutex::new(Some(sender)))),
+            stream: Box::new(stream),
+            line: Line {
+                peer,
+                cutter: Arc::new(Mutex::new(Some(sender))),
+            },
             cut,
             is_cut: false,
         }
@@ -45,12 +56,25 @@ impl Socket {
 }
 
 impl Line {
+    /// Whether the other side is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.peer.to_canonical().is_loopback()
+    }
+
     pub(super) fn cut(&self) {
-        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sender = self.cutter.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = sender.take() {
             // If the connection is gone already, all is as it should be.
             sender.send(()).ok();
         }
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("line", &self.line)
+            .finish_non_exhaustive()
     }
 }
 

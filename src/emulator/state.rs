@@ -15,6 +15,7 @@ use super::plan::{Cancelling, OperationPlan};
 use super::resource::Resource;
 use super::running::{Clock, Due, Operations, Verb, Work, later};
 use super::table::Table;
+use super::tokens::Tokens;
 use super::verbs;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::iam::v1::Policy;
@@ -24,6 +25,7 @@ use crate::proto::google::longrunning::{Operation, operation};
 #[derive(Debug)]
 pub(super) struct State {
     times: Times,
+    pub(super) tokens: Tokens,
     pub(super) faults: Faults,
     pub(super) calls: Calls,
     /// Told when an operation ends before its time.
@@ -53,10 +55,11 @@ pub(super) struct Tables {
 }
 
 impl State {
-    pub(super) fn new(times: Times) -> Self {
+    pub(super) fn new(times: Times, tokens: Tokens) -> Self {
         let clock = Clock::start();
         Self {
             times,
+            tokens,
             faults: Faults::default(),
             calls: Calls::new(clock.began),
             sooner: Notify::new(),
@@ -91,7 +94,7 @@ impl State {
         plan.takes.get_or_insert(*usual);
         let work = Work {
             verb,
-            half: R::HALF.filter(|_| verb == Verb::Create),
+            half: R::HALF.filter(|_| verb == Verb::Create && !plan.stopped),
             end: verbs::end::<R>,
         };
         let mut holds = vec![target.to_owned()];

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::cursor::Cursor;
+
 /// Resources of one kind.
 #[derive(Debug)]
 pub(super) struct Table<R> {
@@ -123,16 +125,19 @@ impl Collection {
     }
 }
 
-/// As many items as a page has, with the token of the next page: the last name that was shown.
-pub(super) fn page<T>(items: impl Iterator<Item = (String, T)>, size: usize) -> (Vec<T>, String) {
+/// As many items as a page has, and where it ended if there are more.
+pub(super) fn page<T>(
+    items: impl Iterator<Item = (impl AsRef<str>, T)>,
+    size: usize,
+) -> (Vec<T>, Option<Cursor>) {
     let mut items = items.peekable();
-    let (mut shown, mut last) = (Vec::new(), String::new());
+    let (mut shown, mut last) = (Vec::new(), None);
     while shown.len() < size
         && let Some((name, item)) = items.next()
     {
         shown.push(item);
-        last = name;
+        last = Some(name);
     }
-    let more = items.peek().is_some();
-    (shown, if more { last } else { String::new() })
+    let last = last.filter(|_| items.peek().is_some());
+    (shown, last.map(|name| Cursor::new(name.as_ref(), &[])))
 }

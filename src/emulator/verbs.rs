@@ -4,14 +4,19 @@ use prost_types::{Any, FieldMask, Timestamp};
 use tokio::time::Instant;
 use tonic::Status;
 
+use super::cursor::Cursor;
 use super::door::Given;
 use super::filter::Filter;
-use super::listing::{Listing, Order, page_size};
+use super::listing::{Listing, page_size};
+use super::mask::Mask;
+use super::order::{Order, sorted};
+use super::plan::OperationPlan;
+use super::refusal;
 use super::resource::Resource;
 use super::running::{Ended, Verb};
 use super::state::{State, Tables};
 use super::table::{Collection, page};
-use super::{mask, refusal};
+use super::violations::Violations;
 use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::longrunning::Operation;
 
@@ -23,9 +28,15 @@ impl State {
         id: &str,
         resource: Option<R>,
     ) -> Result<Operation, Status> {
+        let mut resource = resource.unwrap_or_default();
+        // Before the lock, since files may be large.
+        let plan = plan(given.plan(), &resource);
         let mut tables = self.now();
-        R::check_parent(&tables, parent, false)?;
-        check_id(R::FIELD, id)?;
+        let mut wrong = Violations::default();
+        wrong.keep(R::check_parent(&tables, parent, false));
+        wrong.id(&format!("{}_id", R::FIELD), id);
+        note(&mut resource, &mut wrong);
+        wrong.check()?;
         let name = format!("{parent}/{}/{id}", R::COLLECTION);
         if R::table(&tables).get(&name).is_some() {
             return Err(refusal::already_exists(R::KIND, &name));
@@ -34,7 +45,6 @@ impl State {
         if let Some(operation) = tables.operations.under_way(&held) {
             return Err(refusal::busy(R::KIND, &held, operation));
         }
-        let mut resource = resource.unwrap_or_default();
         resource.complete(&tables, &name, id)?;
         let created = Some(tables.clock.time(Instant::now()));
         let common = resource.common();
@@ -45,7 +55,7 @@ impl State {
             id.clone_into(common.display_name);
         }
         R::table_mut(&mut tables).put(&name, resource);
-        Ok(self.start::<R>(&mut tables, Verb::Create, &name, given.plan()))
+        Ok(self.start::<R>(&mut tables, Verb::Create, &name, plan.as_ref()))
     }
 
     pub(super) fn get<R: Resource>(
@@ -54,6 +64,7 @@ impl State {
         name: &str,
         show: fn(&R) -> R,
     ) -> Result<R, Status> {
+        check_name::<R>("name", name)?;
         let mut tables = self.now();
         let table = R::table_mut(&mut tables);
         let found = table.seen(given.is_stale(), |rows| rows.get(name).map(show));
@@ -66,22 +77,35 @@ impl State {
         given: &Given,
         listing: &Listing,
     ) -> Result<(Vec<R>, String), Status> {
-        let size = page_size(listing.page_size)?;
-        let order = Order::read::<R>(&listing.order_by)?;
-        let filter = Filter::of::<R>(&listing.filter)?;
         let mut tables = self.now();
-        R::check_parent(&tables, &listing.parent, true)?;
+        let mut wrong = Violations::default();
+        wrong.keep(R::check_parent(&tables, &listing.parent, true));
+        let size = wrong.keep(page_size(listing.page_size)).unwrap_or_default();
+        let order = wrong.keep(Order::of::<R>(&listing.order_by)).flatten();
+        let filter = wrong
+            .keep(Filter::of::<R>(&listing.filter))
+            .unwrap_or_default();
+        let list = listing.key(R::COLLECTION);
+        let cursor = wrong
+            .keep(Cursor::read(&listing.page_token, &list))
+            .unwrap_or_default();
+        wrong.check()?;
         let collection = Collection::new(&listing.parent, R::COLLECTION);
         let table = R::table_mut(&mut tables);
-        Ok(table.seen(given.is_stale(), |rows| {
-            if let Some(order) = order {
+        let (rows, last) = table.seen(given.is_stale(), |rows| match order {
+            Some(order) => {
                 let all = collection.after(rows, "");
-                return order.page(all, &filter, &listing.page_token, size);
+                let rows = all.filter(|(_, row)| filter.has(*row));
+                sorted(rows, &order, &cursor, size)
             }
-            let later = collection.after(rows, &listing.page_token);
-            let items = later.filter(|(_, row)| filter.has(*row));
-            page(items.map(|(name, row)| (name.clone(), row.basic())), size)
-        }))
+            None => {
+                let later = collection.after(rows, &cursor.name);
+                let rows = later.filter(|(_, row)| filter.has(*row));
+                page(rows.map(|(name, row)| (name, row.basic())), size)
+            }
+        });
+        let token = last.map_or_else(String::new, |last| last.token(&list));
+        Ok((rows, token))
     }
 
     pub(super) fn update<R: Resource>(
@@ -92,11 +116,18 @@ impl State {
     ) -> Result<Operation, Status> {
         let mut resource = resource.unwrap_or_default();
         let name = resource.common().name.clone();
+        let mut wrong = Violations::default();
+        wrong.name(&format!("{}.name", R::FIELD), &name, &[R::PATTERN]);
+        let mask = wrong.keep(Mask::of::<R>(mask)).unwrap_or_default();
+        wrong.check()?;
         let mut tables = self.now();
         let found = R::table(&tables).get(&name).cloned();
         let mut coming = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
+        mask.apply(&mut coming, &mut resource);
+        let mut wrong = Violations::default();
+        note(&mut coming, &mut wrong);
+        wrong.check()?;
         check_free::<R>(&tables, &name)?;
-        mask::apply(mask, &mut coming, &mut resource)?;
         coming.check_change(&tables)?;
         let table = R::table_mut(&mut tables);
         table.coming.insert(name.clone(), coming);
@@ -109,6 +140,7 @@ impl State {
         given: &Given,
         name: &str,
     ) -> Result<Operation, Status> {
+        check_name::<R>("name", name)?;
         let mut tables = self.now();
         if R::table(&tables).get(name).is_none() {
             return Err(refusal::not_found(R::KIND, name));
@@ -120,6 +152,20 @@ impl State {
         set_stage::<R>(&mut tables, name, Stage::Deleting, None);
         Ok(self.start::<R>(&mut tables, Verb::Delete, name, given.plan()))
     }
+}
+
+/// The plan of a creation: wrong files fail it, unless it was told to fail in another way.
+fn plan<R: Resource>(told: Option<&OperationPlan>, resource: &R) -> Option<OperationPlan> {
+    if told.is_some_and(|plan| plan.fails.is_some()) {
+        return told.cloned();
+    }
+    let Some((status, diagnostics)) = resource.findings().told() else {
+        return told.cloned();
+    };
+    let mut plan = told.cloned().unwrap_or_default().fails(status);
+    plan.diagnostics.extend(diagnostics);
+    plan.stopped = true;
+    Some(plan)
 }
 
 /// What the end of an operation does to its resource, and what it responds with if it is done.
@@ -168,13 +214,14 @@ fn check_free<R: Resource>(tables: &Tables, name: &str) -> Result<(), Status> {
     }
 }
 
-fn check_id(field: &str, id: &str) -> Result<(), Status> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if id.is_empty() || id.len() > 63 || id.starts_with('-') || !id.bytes().all(fits) {
-        return Err(refusal::invalid(
-            &format!("{field}_id"),
-            "must be 1 to 63 of a-z, 0-9 and -, not beginning with -",
-        ));
-    }
-    Ok(())
+fn check_name<R: Resource>(field: &str, name: &str) -> Result<(), Status> {
+    let mut wrong = Violations::default();
+    wrong.name(field, name, &[R::PATTERN]);
+    wrong.check()
+}
+
+/// Notes what is wrong with a resource by itself.
+fn note<R: Resource>(resource: &mut R, wrong: &mut Violations) {
+    wrong.labels(&format!("{}.labels", R::FIELD), resource.common().labels);
+    resource.note(wrong);
 }

@@ -21,6 +21,8 @@ pub(crate) use dial::{Active, Dial, Dialed};
 pub(crate) use grpc::Keepalive;
 #[cfg(feature = "auth")]
 pub(crate) use tls::has_default_provider;
+#[cfg(all(feature = "emulator", feature = "tls"))]
+pub(crate) use tls::server_config;
 pub(crate) use tls_options::Options as TlsOptions;
 
 /// How calls travel.

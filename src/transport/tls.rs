@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "emulator")]
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -66,6 +68,31 @@ fn config(options: &Options) -> Result<ClientConfig, Error> {
     config
         .with_client_auth_cert(certificates("client_identity", chain)?, key)
         .map_err(|error| Error::configuration_from("client_identity: the key does not fit", error))
+}
+
+/// What a server with this certificate chain and key, PEM text both, accepts connections by. Errors name the
+/// setting that they were given as.
+#[cfg(feature = "emulator")]
+pub(crate) fn server_config(
+    setting: &str,
+    chain: &[u8],
+    key: &[u8],
+) -> Result<Arc<ServerConfig>, Error> {
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+        Error::configuration_from(format!("{setting}: no private key in the PEM text"), error)
+    })?;
+    let mut config = ServerConfig::builder_with_provider(provider()?)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| {
+            Error::configuration_from("the rustls provider lacks what TLS needs", error)
+        })?
+        .with_no_client_auth()
+        .with_single_cert(certificates(setting, chain)?, key)
+        .map_err(|error| {
+            Error::configuration_from(format!("{setting}: the key does not fit"), error)
+        })?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// Whether the application has installed a rustls provider for the process.

@@ -81,10 +81,32 @@ async fn the_last_thousand_calls_are_kept_and_all_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_messages_of_calls_are_kept_up_to_16_mib() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    // Four of these fit, a fifth does not.
+    for number in 0..5 {
+        let filler = "x".repeat(4_000_000);
+        let name = format!("{number}{filler}");
+        let request = Request::new(GetApiRequest { name });
+        client.service().get_api(request).await.expect_err("none");
+    }
+    get(&client, API).await.expect_err("none");
+    let calls = emulator.calls();
+    let kept = calls.iter().map(|call| call.message.is_some());
+    assert_eq!(
+        kept.collect::<Vec<_>>(),
+        [false, true, true, true, true, true]
+    );
+    let last: Option<GetApiRequest> = calls[5].request();
+    assert_eq!(last.map(|request| request.name).as_deref(), Some(API));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_is_too_large_is_refused() {
     let emulator = emulator();
     let client = over(&emulator);
-    let name = "x".repeat((4 << 20) - 100);
+    let name = format!("{API}{}", "x".repeat((4 << 20) - 100));
     let found = get(&client, &name).await.expect_err("none");
     assert_eq!(found.code(), Code::NotFound);
     let refused = get(&client, &name.repeat(2)).await.expect_err("too large");

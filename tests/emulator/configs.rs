@@ -8,6 +8,8 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::get_api_config_reques
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::tonic::{Code, Status};
+use prost::Message as _;
+use prost_types::{FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto};
 
 use crate::{API, RUNS, client, created, delete, over};
 
@@ -15,34 +17,53 @@ pub(crate) const REGION: &str = "projects/p/locations/us-central1";
 const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
 const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
 
-fn file() -> File {
+/// The least that is right.
+pub(crate) const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: a, version: '1'}\npaths: {}\n";
+
+fn file(path: &str, contents: impl Into<Vec<u8>>) -> File {
     File {
-        path: "openapi.yaml".into(),
-        contents: b"swagger: '2.0'".to_vec(),
+        path: path.into(),
+        contents: contents.into(),
     }
 }
 
-fn openapi() -> ApiConfig {
+pub(crate) fn openapi(document: &str) -> ApiConfig {
     ApiConfig {
         openapi_documents: vec![OpenApiDocument {
-            document: Some(file()),
+            document: Some(file("openapi.yaml", document)),
         }],
         ..Default::default()
     }
 }
 
-fn grpc() -> ApiConfig {
+pub(crate) fn grpc() -> ApiConfig {
+    let service = ServiceDescriptorProto {
+        name: Some("Shelves".into()),
+        ..Default::default()
+    };
+    let proto = FileDescriptorProto {
+        name: Some("shelves.proto".into()),
+        service: vec![service],
+        ..Default::default()
+    };
+    let set = FileDescriptorSet { file: vec![proto] };
     ApiConfig {
         grpc_services: vec![GrpcServiceDefinition {
-            file_descriptor_set: Some(file()),
-            source: vec![file()],
+            file_descriptor_set: Some(file("api.pb", set.encode_to_vec())),
+            source: vec![file("shelves.proto", "service Shelves {}")],
         }],
-        managed_service_configs: vec![file()],
+        managed_service_configs: vec![file("api.yaml", SERVICE_CONFIG)],
         ..Default::default()
     }
 }
 
-async fn configure(client: &ApiGateway, id: &str, config: ApiConfig) -> Result<Operation, Status> {
+const SERVICE_CONFIG: &str = "name: shelves.example\napis: [{name: Shelves}]\n";
+
+pub(crate) async fn configure(
+    client: &ApiGateway,
+    id: &str,
+    config: ApiConfig,
+) -> Result<Operation, Status> {
     let request = CreateApiConfigRequest {
         parent: API.into(),
         api_config_id: id.into(),
@@ -55,7 +76,11 @@ async fn configure(client: &ApiGateway, id: &str, config: ApiConfig) -> Result<O
         .into_inner())
 }
 
-async fn open(client: &ApiGateway, parent: &str, config: &str) -> Result<Operation, Status> {
+pub(crate) async fn open(
+    client: &ApiGateway,
+    parent: &str,
+    config: &str,
+) -> Result<Operation, Status> {
     let request = CreateGatewayRequest {
         parent: parent.into(),
         gateway_id: "g".into(),
@@ -67,7 +92,7 @@ async fn open(client: &ApiGateway, parent: &str, config: &str) -> Result<Operati
     Ok(client.service().create_gateway(request).await?.into_inner())
 }
 
-async fn config(client: &ApiGateway, view: ConfigView) -> Result<ApiConfig, Status> {
+pub(crate) async fn config(client: &ApiGateway, view: ConfigView) -> Result<ApiConfig, Status> {
     let request = GetApiConfigRequest {
         name: CONFIG.into(),
         view: view.into(),
@@ -90,7 +115,7 @@ async fn drop_config(client: &ApiGateway) -> Result<(), Status> {
 /// An api with a config and a gateway for it.
 pub(crate) async fn all(client: &ApiGateway) {
     created(client, "a").await;
-    configure(client, "c", openapi())
+    configure(client, "c", openapi(DOCUMENT))
         .await
         .expect("a new config");
     tokio::time::advance(RUNS).await;
@@ -100,7 +125,7 @@ pub(crate) async fn all(client: &ApiGateway) {
 
 /// A second config, which is active.
 pub(crate) async fn second(client: &ApiGateway) -> String {
-    configure(client, "d", openapi())
+    configure(client, "d", openapi(DOCUMENT))
         .await
         .expect("a new config");
     tokio::time::advance(RUNS).await;
@@ -111,7 +136,7 @@ pub(crate) async fn second(client: &ApiGateway) -> String {
 async fn a_config_is_created_activated_and_active_and_a_gateway_has_a_hostname() {
     let client = client();
     created(&client, "a").await;
-    configure(&client, "c", openapi())
+    configure(&client, "c", openapi(DOCUMENT))
         .await
         .expect("a new config");
     for expected in [
@@ -155,11 +180,14 @@ async fn the_sources_of_a_config_are_in_the_full_view_alone() {
         assert!(shown.grpc_services.is_empty() && shown.managed_service_configs.is_empty());
     }
     let shown = config(&client, ConfigView::Full).await.expect("it");
-    assert_eq!(shown.managed_service_configs, [file()]);
+    assert_eq!(
+        shown.managed_service_configs,
+        grpc().managed_service_configs
+    );
     let expected = GrpcServiceDefinition {
         // It only goes in.
         file_descriptor_set: None,
-        source: vec![file()],
+        source: grpc().grpc_services.remove(0).source,
     };
     assert_eq!(shown.grpc_services, [expected]);
     let request = ListApiConfigsRequest {
@@ -179,14 +207,18 @@ async fn a_config_has_documents_or_services_and_not_both() {
     let client = client();
     created(&client, "a").await;
     let both = ApiConfig {
-        openapi_documents: openapi().openapi_documents,
+        openapi_documents: openapi(DOCUMENT).openapi_documents,
         ..grpc()
     };
     let unmanaged = ApiConfig {
         managed_service_configs: Vec::new(),
         ..grpc()
     };
-    for wrong in [ApiConfig::default(), both, unmanaged] {
+    let managed = ApiConfig {
+        managed_service_configs: grpc().managed_service_configs,
+        ..openapi(DOCUMENT)
+    };
+    for wrong in [ApiConfig::default(), both, unmanaged, managed] {
         let refused = configure(&client, "c", wrong).await.expect_err("wrong");
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
     }
@@ -196,7 +228,7 @@ async fn a_config_has_documents_or_services_and_not_both() {
 #[tokio::test(start_paused = true)]
 async fn parents_and_configs_must_exist_where_they_belong() {
     let client = client();
-    let orphan = configure(&client, "c", openapi())
+    let orphan = configure(&client, "c", openapi(DOCUMENT))
         .await
         .expect_err("no api");
     assert_eq!(
@@ -208,14 +240,14 @@ async fn parents_and_configs_must_exist_where_they_belong() {
         (REGION, CONFIG, Code::NotFound),
         (REGION, "", Code::InvalidArgument),
         ("projects/p/locations/global", CONFIG, Code::InvalidArgument),
-        ("projects/p/locations/-", "", Code::NotFound),
+        ("projects/p/locations/-", CONFIG, Code::NotFound),
         ("projects/p/locations/mars-north1", CONFIG, Code::NotFound),
         ("projects/p", CONFIG, Code::InvalidArgument),
     ] {
         let refused = open(&client, parent, config).await.expect_err(parent);
         assert_eq!(refused.code(), code, "{parent}: {refused}");
     }
-    configure(&client, "c", openapi())
+    configure(&client, "c", openapi(DOCUMENT))
         .await
         .expect("a new config");
     let early = open(&client, REGION, CONFIG)
@@ -259,15 +291,15 @@ async fn what_is_in_use_cannot_be_deleted() {
 async fn an_api_gets_one_config_at_a_time() {
     let client = client();
     created(&client, "a").await;
-    configure(&client, "c", openapi())
+    configure(&client, "c", openapi(DOCUMENT))
         .await
         .expect("a new config");
-    let busy = configure(&client, "d", openapi())
+    let busy = configure(&client, "d", openapi(DOCUMENT))
         .await
         .expect_err("one at a time");
     assert_eq!(busy.code(), Code::Aborted);
     tokio::time::advance(RUNS).await;
-    configure(&client, "d", openapi())
+    configure(&client, "d", openapi(DOCUMENT))
         .await
         .expect("a new config");
 }
@@ -278,6 +310,8 @@ async fn an_api_that_is_being_deleted_gets_no_config() {
     let client = over(&emulator);
     created(&client, "a").await;
     delete(&client, API).await.expect("it exists");
-    let refused = configure(&client, "c", openapi()).await.expect_err("going");
+    let refused = configure(&client, "c", openapi(DOCUMENT))
+        .await
+        .expect_err("going");
     assert_eq!(refused.code(), Code::FailedPrecondition);
 }

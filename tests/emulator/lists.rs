@@ -123,8 +123,11 @@ async fn lists_are_filtered_and_ordered() {
     }
     for (filter, order) in [
         ("nonsense = 1", ""),
-        ("state", ""),
+        ("state =", ""),
         ("", "nonsense"),
+        ("", "labels"),
+        ("", "name,"),
+        ("", "name desc asc"),
         ("", "name up"),
     ] {
         let refused = list(&client, filter, order).await.expect_err("wrong");

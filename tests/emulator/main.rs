@@ -3,16 +3,25 @@
 
 #![cfg(feature = "emulator")]
 
+mod admin;
 mod apis;
+mod beside;
 mod calls;
 mod configs;
+mod errors;
 mod faults;
+mod filters;
+#[cfg(feature = "rest")]
+mod http;
 mod lists;
 mod operations;
 mod plans;
 mod port;
 mod port_faults;
 mod scale;
+mod sources;
+mod tls;
+mod tokens;
 mod updates;
 
 use std::time::Duration;

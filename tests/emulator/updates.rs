@@ -9,9 +9,10 @@ use apigateway_grpc::prost_types::FieldMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::tonic_types::StatusExt as _;
 
 use crate::configs::{all, gateway, second};
-use crate::{API, RUNS, client, created, delete, emulator, get, metadata, over};
+use crate::{API, PARENT, RUNS, client, created, delete, emulator, get, metadata, over};
 
 fn changed() -> Api {
     Api {
@@ -90,13 +91,35 @@ async fn a_mask_that_is_empty_or_names_what_cannot_be_changed_is_refused() {
     created(&client, "a").await;
     for paths in [
         &[][..],
+        &[""],
         &["name"],
         &["managed_service"],
+        &["managedService"],
         &["nonsense"],
         &["display_name", "state"],
+        &["display_name.x"],
+        &["labels."],
+        &["labels.a.b"],
+        &["labels.`a"],
     ] {
         let refused = update(&client, paths).await.expect_err("wrong");
         assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
+    }
+    // Each path that is wrong is told, with the reason.
+    let refused = update(&client, &["state", "labels", "managedService", "nonsense"]).await;
+    let refused = refused.expect_err("three are wrong");
+    let details = refused.get_details_bad_request().expect("details");
+    let told: Vec<_> = details.field_violations.iter().collect();
+    assert_eq!(told.len(), 3, "{refused}");
+    for (violation, why) in told.iter().zip([
+        "`state` is set by the service alone",
+        "`managedService` cannot be changed after the creation",
+        "`nonsense` is not there",
+    ]) {
+        assert_eq!(
+            (violation.field.as_str(), violation.description.as_str()),
+            ("update_mask", why)
+        );
     }
     assert_eq!(
         get(&client, API).await.expect("it").state(),
@@ -112,6 +135,43 @@ async fn a_mask_that_is_empty_or_names_what_cannot_be_changed_is_refused() {
         .await
         .expect_err("no mask");
     assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mask_changes_single_labels() {
+    let client = client();
+    let labels = [("k", "old"), ("other", "kept"), ("gone", "x")];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let request = CreateApiRequest {
+        parent: PARENT.into(),
+        api_id: "a".into(),
+        api: Some(Api {
+            labels: labels.into(),
+            ..Default::default()
+        }),
+    };
+    client
+        .service()
+        .create_api(request)
+        .await
+        .expect("a new api");
+    tokio::time::advance(RUNS).await;
+    update(
+        &client,
+        &["labels.k", "labels.`gone`", "labels.`not.there`"],
+    )
+    .await
+    .expect("it exists");
+    tokio::time::advance(RUNS).await;
+    let api = get(&client, API).await.expect("it");
+    let mut labels: Vec<_> = api
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    labels.sort();
+    assert_eq!(labels, ["k=v", "other=kept"]);
+    assert_eq!(api.display_name, "a");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,11 @@
 //! `apigw emulator`.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
+use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
 use clap::Args;
 
@@ -17,15 +21,85 @@ pub(crate) struct Arguments {
     /// How long an operation runs.
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     operation_time: Duration,
+    /// How long the operations of one method run; repeatable.
+    #[arg(long, value_name = "METHOD=DURATION", value_parser = method_time)]
+    operation_time_of: Vec<(&'static Method, Duration)>,
+    /// A bearer token that calls must bring; repeatable. Without one, none is asked for.
+    #[arg(long, value_name = "TOKEN")]
+    require_token: Vec<Token>,
+    /// A token that is known and allows nothing; repeatable.
+    #[arg(long, value_name = "TOKEN")]
+    token_without_permissions: Vec<Token>,
+    /// A certificate chain in PEM, to serve over TLS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn emulator(self) -> Result<Emulator, Failure> {
+        let mut builder = Emulator::builder().operation_time(self.operation_time);
+        for (method, time) in self.operation_time_of {
+            builder = builder.operation_time_of(method, time);
+        }
+        for token in self.require_token {
+            builder = builder.require_token(token.0);
+        }
+        for token in self.token_without_permissions {
+            builder = builder.token_without_permissions(token.0);
+        }
+        if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
+            builder = builder.tls(content(&chain)?, content(&key)?);
+        }
+        Ok(builder.build())
+    }
+}
+
+/// A token, which no `Debug` shows.
+#[derive(Clone)]
+struct Token(String);
+
+impl FromStr for Token {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.contains(char::is_whitespace) {
+            return Err("not one token".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+/// `CreateGateway=30s`.
+fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
+    let (name, time) = text.split_once('=').ok_or("must be METHOD=DURATION")?;
+    let starting = Method::all()
+        .iter()
+        .filter(|method| method.operation.is_some());
+    let method = starting.clone().find(|method| method.name == name);
+    let method = method.ok_or_else(|| {
+        let names: Vec<_> = starting.map(|method| method.name).collect();
+        format!("{name} starts no operation; these do: {}", names.join(", "))
+    })?;
+    Ok((method, duration(time)?))
+}
+
+fn content(file: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments {
-        listen,
-        operation_time,
-    } = arguments;
     let ended = ended()?;
-    let emulator = Emulator::builder().operation_time(operation_time).build();
+    let listen = arguments.listen.clone();
+    let emulator = arguments.emulator()?;
     let server = emulator
         .start(&listen)
         .await

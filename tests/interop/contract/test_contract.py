@@ -25,7 +25,8 @@ PACKAGES = [
 PUBLISHED = [package / "build/protos" for package in PACKAGES]
 CLIENT = PACKAGES[0] / "build/src/v1"
 
-FILES = sorted(path.relative_to(PROTO).as_posix() for path in PROTO.rglob("*.proto"))
+# The protos beside `google` are our own.
+FILES = sorted(path.relative_to(PROTO).as_posix() for path in PROTO.glob("google/**/*.proto"))
 GATEWAY = "google.cloud.apigateway.v1.ApiGatewayService"
 MIXINS = [
     "google.cloud.location.Locations",

@@ -2,14 +2,13 @@
 
 #![cfg(feature = "cli")]
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod emulator;
 
-use apigateway_grpc::ApiGateway;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+use std::process::{Command, Output, Stdio};
+
 use serde_json::Value;
+
+use emulator::Emulator;
 
 /// Without what the environment would change.
 fn apigw(arguments: &[&str]) -> Command {
@@ -31,120 +30,6 @@ fn out(output: &Output) -> &str {
 
 fn err(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).expect("text")
-}
-
-/// A running `apigw emulator`. Dropping it kills it.
-struct Emulator {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    endpoint: String,
-}
-
-impl Emulator {
-    fn start(operation_time: &str) -> Self {
-        let arguments = [
-            "emulator",
-            "--listen",
-            "127.0.0.1:0",
-            "--operation-time",
-            operation_time,
-        ];
-        let mut child = apigw(&arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it runs");
-        let mut out = BufReader::new(child.stdout.take().expect("piped"));
-        let mut line = String::new();
-        out.read_line(&mut line).expect("a line");
-        let endpoint = line
-            .strip_prefix("listening on ")
-            .expect("its address")
-            .trim_end();
-        Self {
-            endpoint: endpoint.to_owned(),
-            child,
-            out,
-        }
-    }
-
-    /// Starts an operation and gives its name.
-    fn create(&self, id: &str) -> String {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let request = CreateApiRequest {
-            parent: "projects/p/locations/global".into(),
-            api_id: id.into(),
-            api: None,
-        };
-        let created = runtime.block_on(async {
-            let client = ApiGateway::builder().endpoint(&self.endpoint).anonymous();
-            client
-                .build()
-                .expect("valid")
-                .service()
-                .create_api(request)
-                .await
-        });
-        created.expect("a new api").into_inner().name
-    }
-
-    /// Sends a signal, and gives the exit code with all that was printed besides the address.
-    fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(sent.expect("kill runs").success());
-        let began = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                break status;
-            }
-            assert!(
-                began.elapsed() < Duration::from_secs(10),
-                "it goes on after {signal}"
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        let (mut rest, mut errors) = (String::new(), String::new());
-        self.out.read_to_string(&mut rest).expect("text");
-        let mut stderr = self.child.stderr.take().expect("piped");
-        stderr.read_to_string(&mut errors).expect("text");
-        (status.code(), rest, errors)
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        // It may have ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-#[test]
-fn the_emulator_prints_one_line_and_ends_cleanly_on_either_signal() {
-    for signal in ["INT", "TERM"] {
-        let emulator = Emulator::start("1h");
-        let port = emulator.endpoint.strip_prefix("http://127.0.0.1:");
-        let port = port.expect("loopback");
-        assert_ne!(port.parse::<u16>().expect("a port"), 0);
-        emulator.create("a");
-        let nothing = (Some(0), String::new(), String::new());
-        assert_eq!(emulator.end(signal), nothing, "{signal}");
-    }
-}
-
-#[test]
-fn an_address_that_cannot_be_listened_on_is_an_error_that_names_it() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken = listener.local_addr().expect("it listens").to_string();
-    for address in [taken.as_str(), "nonsense", "127.0.0.1:99999", "192.0.2.1:1"] {
-        let output = run(&["emulator", "--listen", address]);
-        assert_eq!(output.status.code(), Some(1), "{address}");
-        assert_eq!(out(&output), "");
-        let start = format!("ERROR: (apigw.emulator) --listen {address}: ");
-        assert!(err(&output).starts_with(&start), "{}", err(&output));
-        assert_eq!(err(&output).lines().count(), 1, "{}", err(&output));
-    }
 }
 
 fn describe(emulator: &Emulator, name: &str, more: &[&str]) -> Output {

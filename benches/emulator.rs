@@ -1,0 +1,161 @@
+//! What the emulator gives: `GetOperation` a second in process and over the loopback, beside a bare tonic
+//! service that answers with the same message; how long it takes to start; what 100,000 operations weigh.
+//!
+//! `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core: client and server
+//! share a thread. The two services take turns, so that what else runs slows both.
+
+use std::time::{Duration, Instant};
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+use apigateway_grpc::proto::google::longrunning::operations_server::{
+    Operations, OperationsServer,
+};
+use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
+use apigateway_grpc::tonic::body::Body;
+use apigateway_grpc::tonic::client::GrpcService;
+use apigateway_grpc::tonic::service::Routes;
+use apigateway_grpc::tonic::transport::server::TcpIncoming;
+use apigateway_grpc::tonic::transport::{Channel, Server};
+use apigateway_grpc::tonic::{Request, Response, Status};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+const PARENT: &str = "projects/p/locations/global";
+const ROUNDS: usize = 7;
+const CALLS: usize = 30_000;
+const MANY: usize = 100_000;
+
+/// Answers every call with one message.
+struct Echo(Operation);
+
+#[tonic::async_trait]
+impl Operations for Echo {
+    async fn get_operation(
+        &self,
+        _: Request<GetOperationRequest>,
+    ) -> Result<Response<Operation>, Status> {
+        Ok(Response::new(self.0.clone()))
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let began = Instant::now();
+    let server = Emulator::builder().start().await.expect("a free port");
+    let started = began.elapsed();
+    println!("started on a port, the first time in this process: {started:.1?}\n");
+
+    let emulator = server.emulator().clone();
+    let transport = ApiGateway::builder().with_transport(emulator.service());
+    let client = transport.anonymous().build().expect("valid");
+    let operation = client.create_api(PARENT, "a", Api::default());
+    let name = operation.await.expect("it starts").name().to_owned();
+    let operation = client.get_operation(&name).await.expect("it is there");
+    let echo = || Routes::new(OperationsServer::new(Echo(operation.clone())));
+
+    println!(
+        "| GetOperation, one thread for both sides | in flight | calls a second | a bare tonic echo | of it |"
+    );
+    println!("|---|---|---|---|---|");
+    let in_process = compare("in process", 1, &name, emulator.service(), echo()).await;
+    let listener = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address"));
+    let listener = listener.expect("a free port").with_nodelay(Some(true));
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(
+        Server::builder()
+            .add_routes(echo())
+            .serve_with_incoming(listener),
+    );
+    for in_flight in [1, 64] {
+        let ours = channel(server.endpoint()).await;
+        let bare = channel(format!("http://{address}")).await;
+        compare("loopback", in_flight, &name, ours, bare).await;
+    }
+
+    emulator.reset();
+    let before = resident();
+    for number in 0..MANY {
+        let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
+        operation.await.expect("it starts");
+    }
+    let grown = resident() - before;
+    println!(
+        "\n{MANY} operations, each with its api: {} MB resident, {} B each",
+        grown / 1_000_000,
+        grown / MANY
+    );
+    println!(
+        "wanted: started in under 50 ms, 50,000 calls a second in process (here {in_process:.0}), under 200 MB"
+    );
+}
+
+async fn channel(endpoint: String) -> Channel {
+    let endpoint = Channel::from_shared(endpoint).expect("an address");
+    endpoint.connect().await.expect("it listens")
+}
+
+/// Prints a line, and gives the emulator's calls a second: the median of rounds that take turns.
+async fn compare<S>(way: &str, in_flight: usize, name: &str, ours: S, bare: S) -> f64
+where
+    S: GrpcService<Body, Future: Send> + Clone,
+    S::ResponseBody: http_body::Body<
+            Data = bytes::Bytes,
+            Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+        > + Send
+        + 'static,
+{
+    let (mut emulator, mut echo) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        emulator.push(rate(in_flight, name, ours.clone()).await);
+        echo.push(rate(in_flight, name, bare.clone()).await);
+    }
+    let (emulator, echo) = (median(emulator), median(echo));
+    println!(
+        "| {way} | {in_flight} | {emulator:.0} | {echo:.0} | {:.2} |",
+        emulator / echo
+    );
+    emulator
+}
+
+async fn rate<S>(in_flight: usize, name: &str, service: S) -> f64
+where
+    S: GrpcService<Body, Future: Send> + Clone,
+    S::ResponseBody: http_body::Body<
+            Data = bytes::Bytes,
+            Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+        > + Send
+        + 'static,
+{
+    let client = OperationsClient::new(service);
+    let call = || {
+        let mut client = client.clone();
+        let request = GetOperationRequest { name: name.into() };
+        async move {
+            let reply = client.get_operation(request).await.expect("a reply");
+            assert!(reply.into_inner().done);
+        }
+    };
+    let began = Instant::now();
+    let mut calls: FuturesUnordered<_> = (0..in_flight).map(|_| call()).collect();
+    for _ in in_flight..CALLS {
+        calls.next().await;
+        calls.push(call());
+    }
+    while calls.next().await.is_some() {}
+    CALLS as f64 / began.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+/// The bytes of memory that the process holds.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = status.split(' ').nth(1).expect("a second field");
+    pages.parse::<usize>().expect("a number") * 4096
+}

@@ -1,0 +1,128 @@
+//! The admin service: faults and calls of an emulator in another process, for loopback addresses alone.
+
+mod fault;
+mod local;
+mod plan;
+
+use prost_types::Any;
+use tonic::{Request, Response, Status};
+
+use super::calls::{ReceivedCall, Via};
+use super::{Emulator, refusal};
+use crate::contract::Method;
+
+pub(super) use local::Local;
+pub(super) use proto::admin_server::AdminServer;
+
+use proto::admin_server::Admin;
+use proto::{
+    Call, CreateFaultRequest, DeleteFaultRequest, Fault, ListCallsRequest, ListCallsResponse,
+    ListFaultsRequest, ListFaultsResponse, ResetRequest, call,
+};
+
+/// All protos of the contract and the admin service, as an encoded `FileDescriptorSet`.
+pub(super) const DESCRIPTORS: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/emulator_descriptors.bin"));
+
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::use_self,
+    reason = "generated code"
+)]
+mod proto {
+    include!(concat!(
+        env!("OUT_DIR"),
+        "/emulator/apigateway_grpc.emulator.v1.rs"
+    ));
+}
+
+#[tonic::async_trait]
+impl Admin for Emulator {
+    async fn create_fault(
+        &self,
+        request: Request<CreateFaultRequest>,
+    ) -> Result<Response<Fault>, Status> {
+        let asked = request.into_inner().fault.unwrap_or_default();
+        let set = fault::set(&self.state.faults, asked)?;
+        Ok(Response::new(fault::shown(&set)))
+    }
+
+    async fn list_faults(
+        &self,
+        _: Request<ListFaultsRequest>,
+    ) -> Result<Response<ListFaultsResponse>, Status> {
+        let all = self.state.faults.all();
+        let faults = all.iter().map(|entry| fault::shown(entry)).collect();
+        Ok(Response::new(ListFaultsResponse { faults }))
+    }
+
+    async fn delete_fault(
+        &self,
+        request: Request<DeleteFaultRequest>,
+    ) -> Result<Response<()>, Status> {
+        let name = request.into_inner().name;
+        let all = self.state.faults.all();
+        let found = all.iter().find(|entry| fault::name(entry) == name);
+        let found = found.ok_or_else(|| refusal::not_found("Fault", &name))?;
+        self.state.faults.withdraw(found);
+        Ok(Response::new(()))
+    }
+
+    async fn list_calls(
+        &self,
+        request: Request<ListCallsRequest>,
+    ) -> Result<Response<ListCallsResponse>, Status> {
+        let asked = match request.into_inner().method.as_str() {
+            "" => None,
+            name => Some(method("method", name)?),
+        };
+        let mut calls = self.calls();
+        calls.retain(|call| asked.is_none_or(|method| method == call.method));
+        let calls = calls.iter().map(shown).collect();
+        Ok(Response::new(ListCallsResponse { calls }))
+    }
+
+    async fn reset(&self, _: Request<ResetRequest>) -> Result<Response<()>, Status> {
+        Self::reset(self);
+        Ok(Response::new(()))
+    }
+}
+
+/// The method of a name, `GetOperation`, or a full name, `google.longrunning.Operations.GetOperation`.
+fn method(field: &str, name: &str) -> Result<&'static Method, Status> {
+    let mut all = Method::all().iter();
+    let found = all.find(|method| method.name == name || full(method) == name);
+    found.ok_or_else(|| refusal::invalid(field, &format!("`{name}` is no method of the service")))
+}
+
+fn full(method: &Method) -> String {
+    format!("{}.{}", method.service, method.name)
+}
+
+fn shown(received: &ReceivedCall) -> Call {
+    let transport = match received.via {
+        Via::Grpc => call::Transport::Grpc,
+        Via::Rest => call::Transport::Rest,
+    };
+    let names = received.headers.keys();
+    let headers = names.map(|name| {
+        let values = received.headers.get_all(name).iter();
+        let values: Vec<_> = values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        (name.to_string(), values.join(", "))
+    });
+    Call {
+        method: full(received.method),
+        transport: transport.into(),
+        resource: received.name.clone(),
+        headers: headers.collect(),
+        request: received.message.as_ref().map(|message| Any {
+            type_url: format!("type.googleapis.com/{}", received.method.input),
+            value: message.to_vec(),
+        }),
+        at: received.at.try_into().ok(),
+    }
+}

@@ -1,0 +1,86 @@
+//! Whether a config has files, and of one kind. What is in them is not looked at: a request that fails here is
+//! refused, while files that are wrong fail the operation.
+
+use tonic::Status;
+use tonic_types::FieldViolation;
+
+use super::findings::MOST;
+use crate::emulator::refusal;
+use crate::proto::google::cloud::apigateway::v1::ApiConfig;
+use crate::proto::google::cloud::apigateway::v1::api_config::File;
+
+/// What a file is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    OpenApi,
+    Descriptors,
+    ServiceConfig,
+}
+
+/// Checks it, or refuses with the fields at fault.
+pub(in crate::emulator) fn check(config: &ApiConfig) -> Result<(), Status> {
+    let why = match (
+        config.openapi_documents.is_empty(),
+        config.grpc_services.is_empty(),
+        config.managed_service_configs.is_empty(),
+    ) {
+        (true, true, _) => "must have OpenAPI documents or gRPC services",
+        (false, false, _) => "cannot have both OpenAPI documents and gRPC services",
+        (true, false, true) => "needs a managed service config for its gRPC services",
+        (false, true, false) => "cannot have managed service configs with OpenAPI documents",
+        (false, true, true) | (true, false, false) => "",
+    };
+    if !why.is_empty() {
+        return Err(refusal::invalid("api_config", why));
+    }
+    let mut violations = Vec::new();
+    for (_, field, file) in files(config) {
+        if violations.len() >= MOST {
+            break;
+        }
+        let Some(file) = file else {
+            violations.push(FieldViolation::new(field, "must be given"));
+            continue;
+        };
+        if file.path.is_empty() {
+            violations.push(FieldViolation::new(
+                format!("{field}.path"),
+                "must be given",
+            ));
+        }
+        if file.contents.is_empty() {
+            violations.push(FieldViolation::new(
+                format!("{field}.contents"),
+                "must be given",
+            ));
+        }
+    }
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(refusal::invalid_fields(violations))
+}
+
+/// The files that are read, each by its field: descriptor sets before what speaks of their services.
+pub(super) fn files(config: &ApiConfig) -> impl Iterator<Item = (Kind, String, Option<&File>)> {
+    let documents = config.openapi_documents.iter().enumerate();
+    let documents = documents.map(|(index, document)| {
+        let field = format!("api_config.openapi_documents[{index}].document");
+        (Kind::OpenApi, field, document.document.as_ref())
+    });
+    let sets = config.grpc_services.iter().enumerate();
+    let sets = sets.map(|(index, service)| {
+        let field = format!("api_config.grpc_services[{index}].file_descriptor_set");
+        (
+            Kind::Descriptors,
+            field,
+            service.file_descriptor_set.as_ref(),
+        )
+    });
+    let configs = config.managed_service_configs.iter().enumerate();
+    let configs = configs.map(|(index, file)| {
+        let field = format!("api_config.managed_service_configs[{index}]");
+        (Kind::ServiceConfig, field, Some(file))
+    });
+    documents.chain(sets).chain(configs)
+}

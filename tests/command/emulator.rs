@@ -1,0 +1,199 @@
+//! `apigw emulator`: how it starts and ends, and its options.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+
+use super::{apigw, err, out, run};
+
+/// A running `apigw emulator`. Dropping it kills it.
+pub(crate) struct Emulator {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    pub(crate) endpoint: String,
+}
+
+impl Emulator {
+    pub(crate) fn start(operation_time: &str) -> Self {
+        Self::with(&["--operation-time", operation_time])
+    }
+
+    pub(crate) fn with(options: &[&str]) -> Self {
+        let arguments = ["emulator", "--listen", "127.0.0.1:0"];
+        let mut child = apigw(&[&arguments, options].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("a line");
+        let endpoint = line
+            .strip_prefix("listening on ")
+            .expect("its address")
+            .trim_end();
+        Self {
+            endpoint: endpoint.to_owned(),
+            child,
+            out,
+        }
+    }
+
+    /// Starts an operation and gives its name.
+    pub(crate) fn create(&self, id: &str) -> String {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let request = CreateApiRequest {
+            parent: "projects/p/locations/global".into(),
+            api_id: id.into(),
+            api: None,
+        };
+        let created = runtime.block_on(async {
+            let client = ApiGateway::builder().endpoint(&self.endpoint).anonymous();
+            client
+                .build()
+                .expect("valid")
+                .service()
+                .create_api(request)
+                .await
+        });
+        created.expect("a new api").into_inner().name
+    }
+
+    /// Sends a signal, and gives the exit code with all that was printed besides the address.
+    pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.expect("kill runs").success());
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "it goes on after {signal}"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let (mut rest, mut errors) = (String::new(), String::new());
+        self.out.read_to_string(&mut rest).expect("text");
+        let mut stderr = self.child.stderr.take().expect("piped");
+        stderr.read_to_string(&mut errors).expect("text");
+        (status.code(), rest, errors)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn the_emulator_prints_one_line_and_ends_cleanly_on_either_signal() {
+    for signal in ["INT", "TERM"] {
+        let emulator = Emulator::start("1h");
+        let port = emulator.endpoint.strip_prefix("http://127.0.0.1:");
+        let port = port.expect("loopback");
+        assert_ne!(port.parse::<u16>().expect("a port"), 0);
+        emulator.create("a");
+        let nothing = (Some(0), String::new(), String::new());
+        assert_eq!(emulator.end(signal), nothing, "{signal}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on_is_an_error_that_names_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = listener.local_addr().expect("it listens").to_string();
+    for address in [taken.as_str(), "nonsense", "127.0.0.1:99999", "192.0.2.1:1"] {
+        let output = run(&["emulator", "--listen", address]);
+        assert_eq!(output.status.code(), Some(1), "{address}");
+        assert_eq!(out(&output), "");
+        let start = format!("ERROR: (apigw.emulator) --listen {address}: ");
+        assert!(err(&output).starts_with(&start), "{}", err(&output));
+        assert_eq!(err(&output).lines().count(), 1, "{}", err(&output));
+    }
+}
+
+#[test]
+fn tokens_times_and_a_certificate_are_given_by_options() {
+    let folder = std::env::temp_dir().join(format!("apigw-emulator-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let one = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    std::fs::write(&cert, one.cert.pem()).expect("written");
+    std::fs::write(&key, one.signing_key.serialize_pem()).expect("written");
+    let emulator = Emulator::with(&[
+        "--require-token",
+        "right",
+        "--token-without-permissions",
+        "weak",
+        "--operation-time",
+        "0s",
+        "--operation-time-of",
+        "CreateApi=1h",
+        "--tls-cert",
+        cert.to_str().expect("text"),
+        "--tls-key",
+        key.to_str().expect("text"),
+    ]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let create = async |token: &str| {
+        let builder = ApiGateway::builder()
+            .endpoint(&emulator.endpoint)
+            .ca_certificates(one.cert.pem())
+            .access_token(token);
+        let request = CreateApiRequest {
+            parent: "projects/p/locations/global".into(),
+            api_id: "a".into(),
+            api: None,
+        };
+        let client = builder.build().expect("valid");
+        client.service().create_api(request).await
+    };
+    runtime.block_on(async {
+        let weak = create("weak").await.expect_err("no permission");
+        assert_eq!(weak.code(), tonic::Code::PermissionDenied);
+        let made = create("right").await.expect("a new api").into_inner();
+        assert!(!made.done);
+    });
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+#[test]
+fn an_option_of_the_emulator_that_is_wrong_is_named() {
+    for (options, code, named) in [
+        (["--operation-time-of", "CreateApi"], 2, "METHOD=DURATION"),
+        (
+            ["--operation-time-of", "GetApi=1s"],
+            2,
+            "GetApi starts no operation",
+        ),
+        (
+            ["--operation-time-of", "CreateApi=soon"],
+            2,
+            "--operation-time-of",
+        ),
+        (["--require-token", ""], 2, "--require-token"),
+        (["--tls-cert", "a.pem"], 2, "--tls-key"),
+    ] {
+        let output = run(&[&["emulator"], options.as_slice()].concat());
+        assert_eq!(output.status.code(), Some(code), "{options:?}");
+        assert!(
+            err(&output).contains(named),
+            "{options:?}: {}",
+            err(&output)
+        );
+    }
+    let options = ["--tls-cert", "/no/such.pem", "--tls-key", "/no/such.key"];
+    let output = run(&[&["emulator"], options.as_slice()].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("/no/such.pem"), "{}", err(&output));
+}
