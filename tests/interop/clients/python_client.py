@@ -11,6 +11,7 @@ import sys
 from urllib.parse import urlsplit
 
 import grpc
+import requests
 from google.api_core import grpc_helpers
 from google.api_core.exceptions import GoogleAPICallError
 from google.api_core.future.polling import DEFAULT_POLLING
@@ -41,6 +42,13 @@ def tell(step: str, told) -> None:
     print(json.dumps({"step": step, "told": told}), flush=True)
 
 
+class NoCredentials(AnonymousCredentials):
+    """None are sent. On a 401 the client has them refreshed, at which the anonymous ones raise."""
+
+    def refresh(self, request) -> None:
+        pass
+
+
 class Play:
     def __init__(self, transport: str, endpoint: str, project: str) -> None:
         host = urlsplit(endpoint).netloc
@@ -50,7 +58,7 @@ class Play:
             connected = ApiGatewayServiceGrpcTransport(channel=self.channel)
         else:
             connected = ApiGatewayServiceRestTransport(
-                host=host, url_scheme="http", credentials=AnonymousCredentials()
+                host=host, url_scheme="http", credentials=NoCredentials()
             )
         self.client = apigateway.ApiGatewayServiceClient(transport=connected)
         # Over gRPC an OperationsClient, over REST an AbstractOperationsClient.
@@ -70,6 +78,7 @@ class Play:
         self.configs_(document)
         self.gateways()
         self.operations_()
+        self.bad_config()
         if self.grpc:
             self.wait()
             self.policies()
@@ -170,6 +179,19 @@ class Play:
         gone = error(lambda: self.operations.get_operation(self.creating_api))
         tell("delete_operation", gone)
 
+    def bad_config(self) -> None:
+        bad = apigateway.ApiConfig.File(path="openapi.json", contents=b"{}")
+        config = apigateway.ApiConfig(
+            openapi_documents=[apigateway.ApiConfig.OpenApiDocument(document=bad)]
+        )
+        creating = self.client.create_api_config(
+            parent=self.api, api_config_id="bad", api_config=config
+        )
+        tell("create_bad_config", error(lambda: ended(creating)))
+        name = f"{self.api}/configs/bad"
+        tell("get_bad_config", resource(self.client.get_api_config(name=name)))
+        ended(self.client.delete_api_config(name=name))
+
     def wait(self) -> None:
         stub = operations_pb2_grpc.OperationsStub(self.channel)
 
@@ -257,6 +279,17 @@ class Play:
         self.operations.cancel_operation(other.operation.name)
         tell("cancel_by_name", look(self.operations.get_operation(other.operation.name)))
 
+        def create(id: str):
+            # By default some codes are tried again.
+            return self.client.create_api(
+                parent=self.home, api_id=id, api=apigateway.Api(), retry=None
+            )
+
+        doomed = create("doomed")
+        tell("create_doomed", error(lambda: ended(doomed)))
+        codes = [error(lambda: create(f"code-{number}")) for number in range(1, 17)]
+        tell("every_code", codes)
+
 
 def ended(operation):
     """What an operation ends in; raises what it fails with."""
@@ -311,10 +344,10 @@ def error(call) -> dict:
     try:
         call()
     except GoogleAPICallError as refused:
-        status = refused.grpc_status_code
+        # Over REST it knows the HTTP status of a call, and not its code.
+        over_rest = isinstance(refused.response, requests.Response)
         told = {
-            # Over REST it knows the HTTP status alone where two codes have the same.
-            "code": status.name if status else int(refused.code),
+            "code": int(refused.code) if over_rest else refused.grpc_status_code.name,
             "message": refused.message,
             "reason": refused.reason,
             "details": {},

@@ -33,6 +33,7 @@ async fn main() -> Result<()> {
     play.configs(&arguments.document).await?;
     play.gateways().await?;
     play.operations().await?;
+    play.bad_config().await?;
     play.errors().await?;
     play.deletes().await?;
     let slow = Play::new(&arguments, &arguments.slow).await?;
@@ -104,11 +105,7 @@ impl Play {
 
     async fn configs(&self, document: &str) -> Result<()> {
         let Names { api, configs, .. } = &self.names;
-        let file = File::new()
-            .set_path("openapi.json")
-            .set_contents(document.to_owned());
-        let new =
-            ApiConfig::new().set_openapi_documents([OpenApiDocument::new().set_document(file)]);
+        let new = of_document(document);
         let mut created = Vec::new();
         for name in configs {
             let create = self.client.create_api_config().set_parent(api);
@@ -201,6 +198,20 @@ impl Play {
         )
     }
 
+    async fn bad_config(&self) -> Result<()> {
+        let api = &self.names.api;
+        let create = self.client.create_api_config().set_parent(api);
+        let create = create
+            .set_api_config_id("bad")
+            .set_api_config(of_document("{}"));
+        let failed = refused(create.poller().until_done().await)?;
+        tell("create_bad_config", of_error(&failed))?;
+        let bad = format!("{api}/configs/bad");
+        let config = self.client.get_api_config().set_name(&bad).send().await?;
+        tell("get_bad_config", of_config(&config))?;
+        ended(self.client.delete_api_config().set_name(bad).poller()).await
+    }
+
     async fn errors(&self) -> Result<()> {
         let Names {
             home, api, configs, ..
@@ -270,7 +281,16 @@ impl Play {
         tell("cancelled", look(&get(&name).await?)?)?;
         let other = create("other").send().await?.name;
         cancel(&other).await?;
-        tell("cancel_by_name", look(&get(&other).await?)?)
+        tell("cancel_by_name", look(&get(&other).await?)?)?;
+
+        let failed = refused(create("doomed").poller().until_done().await)?;
+        tell("create_doomed", of_error(&failed))?;
+        let mut codes = Vec::new();
+        for number in 1..=16 {
+            let error = refused(create(&format!("code-{number}")).send().await)?;
+            codes.push(of_error(&error));
+        }
+        tell("every_code", json!(codes))
     }
 }
 
@@ -281,6 +301,13 @@ async fn ended<R>(poller: impl Poller<R, OperationMetadata>) -> Result<R> {
 
 fn mask<const N: usize>(paths: [&str; N]) -> FieldMask {
     FieldMask::default().set_paths(paths)
+}
+
+fn of_document(text: &str) -> ApiConfig {
+    let file = File::new()
+        .set_path("openapi.json")
+        .set_contents(text.to_owned());
+    ApiConfig::new().set_openapi_documents([OpenApiDocument::new().set_document(file)])
 }
 
 fn of_api(it: &Api) -> Value {

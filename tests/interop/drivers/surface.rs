@@ -4,7 +4,9 @@ mod scene;
 
 use std::time::Duration;
 
-use apigateway_grpc::operation::{Cancellation, Operation, OperationResult, Schedule, Snapshot};
+use apigateway_grpc::operation::{
+    Cancellation, Operation, OperationError, OperationResult, Schedule, Snapshot,
+};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ApiConfig, Gateway, OperationMetadata,
@@ -29,6 +31,7 @@ async fn main() -> Result<()> {
     play.configs(&arguments.document).await?;
     let creating_gateway = play.gateways().await?;
     play.operations(&creating_api, &creating_gateway).await?;
+    play.bad_config().await?;
     if arguments.transport == "grpc" {
         play.wait().await?;
     }
@@ -119,16 +122,7 @@ impl Play {
 
     async fn configs(&self, document: &str) -> Result<()> {
         let Names { api, configs, .. } = &self.names;
-        let document = File {
-            path: "openapi.json".to_owned(),
-            contents: document.to_owned().into_bytes(),
-        };
-        let new = ApiConfig {
-            openapi_documents: vec![OpenApiDocument {
-                document: Some(document),
-            }],
-            ..ApiConfig::default()
-        };
+        let new = of_document(document);
         let mut created = Vec::new();
         for name in configs {
             let creating = self.client.create_api_config(api, id(name), new.clone());
@@ -207,6 +201,17 @@ impl Play {
         self.client.delete_operation(creating_api).await?;
         let gone = self.client.get_operation(creating_api).await;
         tell("delete_operation", of_error(&refused(gone)?))
+    }
+
+    async fn bad_config(&self) -> Result<()> {
+        let api = &self.names.api;
+        let creating = self.client.create_api_config(api, "bad", of_document("{}"));
+        let failed = refused(often(creating.await?)?.await)?;
+        tell("create_bad_config", of_failure(&failed)?)?;
+        let bad = format!("{api}/configs/bad");
+        let config = self.client.get_api_config(&bad).await?;
+        tell("get_bad_config", of_config(&config))?;
+        ended(self.client.delete_api_config(&bad).await?).await
     }
 
     async fn wait(&self) -> Result<()> {
@@ -330,18 +335,23 @@ impl Play {
         let Cancellation::Cancelled(error) = creating.cancel().await? else {
             return Err("it was not cancelled".into());
         };
-        let status = error.status().ok_or("it has no status")?;
-        let code = error.code().unwrap_or(Code::Unknown);
-        tell(
-            "cancel",
-            json!({"code": code_name(code), "message": status.message}),
-        )?;
+        tell("cancel", of_failure(&error)?)?;
         tell("cancelled", look(&self.client.get_operation(&name).await?)?)?;
         let other = self.client.create_api(home, "other", Api::default());
         let other = other.await?.name().to_owned();
         self.client.cancel_operation(&other).await?;
         let other = self.client.get_operation(other).await?;
-        tell("cancel_by_name", look(&other)?)
+        tell("cancel_by_name", look(&other)?)?;
+
+        let create = |id: String| self.client.create_api(home, id, Api::default());
+        let failed = refused(often(create("doomed".to_owned()).await?)?.await)?;
+        tell("create_doomed", of_failure(&failed)?)?;
+        let mut codes = Vec::new();
+        for number in 1..=16 {
+            let error = refused(create(format!("code-{number}")).await)?;
+            codes.push(of_error(&error));
+        }
+        tell("every_code", json!(codes))
     }
 }
 
@@ -354,6 +364,19 @@ fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     let delay = Duration::from_millis(50);
     let schedule = Schedule::default().with_delays(delay, 1.0, delay)?;
     Ok(operation.with_schedule(schedule.with_total(WAIT)))
+}
+
+fn of_document(text: &str) -> ApiConfig {
+    let document = File {
+        path: "openapi.json".to_owned(),
+        contents: text.to_owned().into_bytes(),
+    };
+    ApiConfig {
+        openapi_documents: vec![OpenApiDocument {
+            document: Some(document),
+        }],
+        ..ApiConfig::default()
+    }
 }
 
 fn of_api(it: &Api) -> Value {
@@ -418,6 +441,13 @@ fn of_policy(policy: &Policy) -> Value {
         .map(|binding| json!([binding.role, binding.members]))
         .collect();
     json!({"etag": !policy.etag.is_empty(), "bindings": bindings})
+}
+
+/// How an operation failed.
+fn of_failure(error: &OperationError) -> Result<Value> {
+    let status = error.status().ok_or("it has no status")?;
+    let code = Code::from_i32(status.code);
+    Ok(json!({"code": code_name(code), "message": status.message}))
 }
 
 fn of_error(error: &Error) -> Value {
