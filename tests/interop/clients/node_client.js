@@ -1,0 +1,347 @@
+'use strict';
+
+// The scenario, played by the official Node client.
+//
+//     node node_client.js grpc|rest QUICK SLOW PROJECT DOCUMENT
+//
+// Locations and policies are called by the clients that google-gax has for the generated ones.
+
+const {ApiGatewayServiceClient} = require('@google-cloud/api-gateway');
+const gax = require('google-gax');
+
+const {google} = require('@google-cloud/api-gateway').protos;
+const v1 = google.cloud.apigateway.v1;
+
+async function main() {
+  const [transport, quick, slow, project, document] = process.argv.slice(2);
+  const play = new Play(transport, quick, project);
+  await play.locations();
+  await play.apis();
+  await play.configs(document);
+  await play.gateways();
+  await play.operations();
+  await play.badConfig();
+  await play.policies();
+  await play.errors();
+  await play.deletes();
+  await new Play(transport, slow, project).slowly();
+}
+
+function tell(step, told) {
+  process.stdout.write(JSON.stringify({step, told}) + '\n');
+}
+
+class Play {
+  constructor(transport, endpoint, project) {
+    const {hostname, port} = new URL(endpoint);
+    const {GoogleAuth, PassThroughClient} = gax.googleAuthLibrary;
+    // Sends no credentials, and looks for none.
+    const auth = new GoogleAuth({authClient: new PassThroughClient()});
+    const options = {apiEndpoint: hostname, port: Number(port), auth};
+    if (transport === 'grpc') {
+      options.sslCreds = gax.grpc.credentials.createInsecure();
+    } else {
+      options.fallback = true;
+      options.protocol = 'http';
+    }
+    this.fallback = Boolean(options.fallback);
+    const gaxModule = options.fallback ? gax.fallback : gax;
+    this.client = new ApiGatewayServiceClient(options);
+    this.operationsClient = this.client.operationsClient;
+    const grpc = new gaxModule.GrpcClient(options);
+    this.locationsClient = new gaxModule.LocationsClient(grpc, options);
+    this.iam = new gaxModule.IamClient(grpc, {...options, servicePath: hostname});
+    this.project = `projects/${project}`;
+    this.home = `${this.project}/locations/global`;
+    this.region = `${this.project}/locations/us-central1`;
+    this.api = `${this.home}/apis/shop`;
+    this.configNames = [1, 2, 3].map(n => `${this.api}/configs/v${n}`);
+    this.gateway = `${this.region}/gateways/front`;
+  }
+
+  async locations() {
+    const ids = [];
+    for await (const location of this.locationsClient.listLocationsAsync({name: this.project})) {
+      ids.push(location.locationId);
+    }
+    tell('list_locations', ids);
+    const [found] = await this.locationsClient.getLocation({name: this.region});
+    tell('get_location', {name: found.name, id: found.locationId});
+  }
+
+  async apis() {
+    const request = {parent: this.home, apiId: 'shop', api: {labels: {team: 'blue'}}};
+    const [creating] = await this.client.createApi(request);
+    this.creatingApi = creating.name;
+    tell('create_api', resource(await ended(creating), v1.Api));
+    const [found] = await this.client.getApi({name: this.api});
+    tell('get_api', resource(found, v1.Api));
+    tell('create_api_again', await refused(() => this.client.createApi(request)));
+    const [updating] = await this.client.updateApi({
+      api: {name: this.api, displayName: 'Große Läden', labels: {}},
+      updateMask: {paths: ['display_name', 'labels']},
+    });
+    tell('update_api', resource(await ended(updating), v1.Api));
+    tell('list_apis', await names(this.client.listApisAsync({parent: this.home})));
+  }
+
+  async configs(document) {
+    const openapiDocuments = [{document: {path: 'openapi.json', contents: Buffer.from(document)}}];
+    const created = [];
+    for (const name of this.configNames) {
+      const [creating] = await this.client.createApiConfig({
+        parent: this.api,
+        apiConfigId: name.split('/').pop(),
+        apiConfig: {openapiDocuments},
+      });
+      created.push(resource(await ended(creating), v1.ApiConfig));
+    }
+    tell('create_configs', created);
+    const [name] = this.configNames;
+    const [basic] = await this.client.getApiConfig({name});
+    tell('get_config_basic', contents(basic));
+    const [full] = await this.client.getApiConfig({name, view: 'FULL'});
+    tell('get_config_full', contents(full));
+
+    const pages = [];
+    let request = {parent: this.api, pageSize: 1};
+    while (request) {
+      // The page, the request for the next one, and the reply.
+      const [page, next] = await this.client.listApiConfigs(request, {autoPaginate: false});
+      pages.push(page.map(config => config.name));
+      request = next;
+    }
+    tell('list_configs_by_page', pages);
+    const items = this.client.listApiConfigsAsync({parent: this.api, pageSize: 2});
+    tell('list_configs_by_item', await names(items));
+    const [updating] = await this.client.updateApiConfig({
+      apiConfig: {name, labels: {tier: 'gold'}},
+      updateMask: {paths: ['labels']},
+    });
+    tell('update_config', resource(await ended(updating), v1.ApiConfig));
+  }
+
+  async gateways() {
+    const [creating] = await this.client.createGateway({
+      parent: this.region,
+      gatewayId: 'front',
+      gateway: {apiConfig: this.configNames[0]},
+    });
+    this.creatingGateway = creating.name;
+    tell('create_gateway', resource(await ended(creating), v1.Gateway));
+    const [found] = await this.client.getGateway({name: this.gateway});
+    tell('get_gateway', resource(found, v1.Gateway));
+    const [switching] = await this.client.updateGateway({
+      gateway: {name: this.gateway, apiConfig: this.configNames[1]},
+      updateMask: {paths: ['api_config']},
+    });
+    tell('switch_gateway', resource(await ended(switching), v1.Gateway));
+    const everywhere = this.client.listGatewaysAsync({parent: `${this.project}/locations/-`});
+    tell('list_gateways', await names(everywhere));
+  }
+
+  async operations() {
+    const listed = await items(
+      this.operationsClient.listOperationsAsync({name: this.home, pageSize: 2}));
+    tell('list_operations', listed.map(operation => operation.done));
+    const [found] = await this.operationsClient.getOperation({name: this.creatingGateway});
+    tell('get_operation', look(found));
+    await this.operationsClient.deleteOperation({name: this.creatingApi});
+    tell('delete_operation', await refused(
+      () => this.operationsClient.getOperation({name: this.creatingApi})));
+  }
+
+  async badConfig() {
+    const [creating] = await this.client.createApiConfig({
+      parent: this.api,
+      apiConfigId: 'bad',
+      apiConfig: {
+        openapiDocuments: [{document: {path: 'openapi.json', contents: Buffer.from('{}')}}],
+      },
+    });
+    tell('create_bad_config', await refused(() => ended(creating)));
+    const bad = {name: `${this.api}/configs/bad`};
+    const [failed] = await this.client.getApiConfig(bad);
+    tell('get_bad_config', resource(failed, v1.ApiConfig));
+    const [deleting] = await this.client.deleteApiConfig(bad);
+    await ended(deleting);
+  }
+
+  async policies() {
+    const all = [this.api, this.configNames[0], this.gateway];
+    const get = async () => {
+      const replies = await Promise.all(all.map(name => this.iam.getIamPolicy({resource: name})));
+      return replies.map(([policy]) => bindings(policy));
+    };
+    const set = async (name, etag) => {
+      const viewer = {role: 'roles/viewer', members: ['user:a@example.com']};
+      const request = {resource: name, policy: {etag, bindings: [viewer]}};
+      return (await this.iam.setIamPolicy(request))[0];
+    };
+    // Over REST google-gax asks for it in a way that the service does not have.
+    const canGet = !this.fallback;
+    if (canGet) {
+      tell('get_iam_policy', await get());
+    }
+    const answered = [];
+    for (const name of all) {
+      answered.push(await set(name, Buffer.alloc(0)));
+    }
+    tell('set_iam_policy', answered.map(bindings));
+    if (canGet) {
+      tell('get_iam_policy_again', await get());
+    }
+    const {etag} = answered[0];
+    await set(this.api, etag);
+    tell('set_iam_policy_stale', await refused(() => set(this.api, etag)));
+    const tested = [];
+    for (const name of all) {
+      const permissions = ['apigateway.apis.get'];
+      const [reply] = await this.iam.testIamPermissions({resource: name, permissions});
+      tested.push(reply.permissions);
+    }
+    tell('test_iam_permissions', tested);
+  }
+
+  async errors() {
+    tell('not_found', await refused(() => this.client.getApi({name: `${this.home}/apis/none`})));
+    tell('invalid_argument', await refused(
+      () => this.client.listApis({parent: this.home, filter: 'colour = red'})));
+    tell('delete_api_in_use', await refused(() => this.client.deleteApi({name: this.api})));
+    tell('delete_config_in_use', await refused(
+      () => this.client.deleteApiConfig({name: this.configNames[1]})));
+  }
+
+  async deletes() {
+    const [deleting] = await this.client.deleteGateway({name: this.gateway});
+    await ended(deleting);
+    tell('delete_gateway', await refused(() => this.client.getGateway({name: this.gateway})));
+    const started = await Promise.all(
+      this.configNames.map(name => this.client.deleteApiConfig({name})));
+    await Promise.all(started.map(([operation]) => ended(operation)));
+    tell('delete_configs', await names(this.client.listApiConfigsAsync({parent: this.api})));
+    const [last] = await this.client.deleteApi({name: this.api});
+    await ended(last);
+    tell('delete_api', await names(this.client.listApisAsync({parent: this.home})));
+  }
+
+  async slowly() {
+    const [creating] = await this.client.createApi({parent: this.home, apiId: 'held', api: {}});
+    tell('start', {done: creating.done, ...metadata(creating.metadata)});
+    const taken = await this.client.checkCreateApiProgress(creating.name);
+    tell('look', {done: taken.done, ...metadata(taken.metadata)});
+    const running = await items(
+      this.operationsClient.listOperationsAsync({name: this.home, filter: 'done = false'}));
+    tell('list_running', running.map(look));
+    tell('busy', await refused(() => this.client.deleteApi({name: `${this.home}/apis/held`})));
+    await creating.cancel();
+    tell('cancel', await refused(() => ended(creating)));
+    const [cancelled] = await this.operationsClient.getOperation({name: creating.name});
+    tell('cancelled', look(cancelled));
+    const [other] = await this.client.createApi({parent: this.home, apiId: 'other', api: {}});
+    await this.operationsClient.cancelOperation({name: other.name});
+    const [by] = await this.operationsClient.getOperation({name: other.name});
+    tell('cancel_by_name', look(by));
+
+    // By default some codes are tried again.
+    const options = {retry: {retryCodes: []}};
+    const create = apiId => this.client.createApi({parent: this.home, apiId, api: {}}, options);
+    const [doomed] = await create('doomed');
+    tell('create_doomed', await refused(() => ended(doomed)));
+    const codes = [];
+    for (let number = 1; number <= 16; number += 1) {
+      codes.push(await refused(() => create(`code-${number}`)));
+    }
+    tell('every_code', codes);
+  }
+}
+
+/** What an operation ends in; throws what it fails with. */
+async function ended(operation) {
+  const [result] = await operation.promise();
+  return result;
+}
+
+function resource(message, type) {
+  const {name, displayName, labels} = message;
+  // A reply has the name of the state; the result of an operation may have the number.
+  const state = typeof message.state === 'number' ? type.State[message.state] : message.state;
+  const told = {name, state, display_name: displayName, labels};
+  return type === v1.Gateway ? {...told, config: message.apiConfig} : told;
+}
+
+function contents(config) {
+  const documents = config.openapiDocuments.map(({document}) => [
+    document.path,
+    Buffer.from(document.contents).toString(),
+  ]);
+  return {name: config.name, documents};
+}
+
+function metadata({verb, target, requestedCancellation}) {
+  return {verb, target, requested: requestedCancellation};
+}
+
+function look(operation) {
+  const unpacked = v1.OperationMetadata.decode(operation.metadata.value);
+  const told = {done: operation.done, ...metadata(unpacked)};
+  return operation.error ? {...told, code: gax.Status[operation.error.code]} : told;
+}
+
+function bindings(policy) {
+  return {
+    etag: policy.etag.length > 0,
+    bindings: policy.bindings.map(({role, members}) => [role, members]),
+  };
+}
+
+async function items(iterable) {
+  const all = [];
+  for await (const item of iterable) {
+    all.push(item);
+  }
+  return all;
+}
+
+async function names(iterable) {
+  return (await items(iterable)).map(item => item.name);
+}
+
+/** How a call is refused, by what the client makes of that. */
+async function refused(call) {
+  let error;
+  try {
+    await call();
+  } catch (thrown) {
+    error = thrown;
+  }
+  if (error === undefined) {
+    throw new Error('it was not refused');
+  }
+  if (error.constructor.name === 'GaxiosError') {
+    // Over REST, google-gax 5 passes on what its HTTP client throws (googleapis/gax-nodejs#1803): an
+    // error whose code is the HTTP status and whose message is the body. It can read that, if asked.
+    error = gax.GoogleError.parseHttpError(JSON.parse(error.message));
+  }
+  const details = {};
+  for (const detail of error.statusDetails ?? []) {
+    if (detail.fieldViolations) {
+      details.BadRequest = detail.fieldViolations.map(violation => violation.field);
+    } else if (detail.resourceName) {
+      details.ResourceInfo = detail.resourceName;
+    } else if (detail.reason) {
+      details.ErrorInfo = true;
+    }
+  }
+  return {
+    code: gax.Status[error.code] ?? null,
+    message: error.message,
+    reason: error.reason ?? null,
+    details,
+  };
+}
+
+main().catch(error => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,98 @@
+"""Has a client's program play the scenario, and reads what it tells."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emulator import Emulator
+from scenario import DOCUMENT, METHODS, difference, faults, steps
+
+# For one program. The scenario takes some seconds.
+HANG_SECONDS = 90
+# Of an operation that is awaited. It is not done at the first look, and soon after.
+QUICK, SLOW = "200ms", "1h"
+
+HERE = Path(__file__).parent
+PROGRAMS = {
+    "python": [sys.executable, HERE / "python_client.py"],
+    "node": ["node", HERE / "node_client.js"],
+    "curl": [sys.executable, HERE / "curl_client.py"],
+    "rust": [Path(os.environ["INTEROP_DRIVERS"]) / "interop_official"],
+    "ours": [Path(os.environ["INTEROP_DRIVERS"]) / "interop_surface"],
+}
+
+
+@dataclass
+class Played:
+    """What came of a client's play."""
+
+    # By the name of the step: what is wrong with it, or nothing.
+    steps: dict[str, str | None] = field(default_factory=dict)
+    # What went wrong beside the steps.
+    failure: str | None = None
+    # The methods whose answers it understood, and those that the emulator received.
+    understood: set[str] = field(default_factory=set)
+    received: set[str] = field(default_factory=set)
+
+    @property
+    def called(self) -> set[str]:
+        return self.understood & self.received
+
+
+def play(client: str, transport: str) -> Played:
+    project = f"{client}-{transport}"
+    work = Path(os.environ["INTEROP_WORK"])
+    environment = {"HOME": str(work), "PATH": os.environ["PATH"], "NODE_PATH": str(work / "node_modules")}
+    with Emulator(QUICK) as quick, Emulator(SLOW) as slow:
+        for fault in faults(project):
+            slow.fault(fault)
+        command = [*PROGRAMS[client], transport, quick.endpoint, slow.endpoint, project, DOCUMENT]
+        try:
+            finished = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                cwd=work,
+                env=environment,
+                timeout=HANG_SECONDS,
+            )
+        except subprocess.TimeoutExpired as hung:
+            return Played(failure=f"it hangs after: {(hung.stdout or b'').decode()}")
+        calls = quick.calls() + slow.calls()
+        unused = slow.unused()
+    played = judge(client, transport, project, finished)
+    played.received = {method for method in METHODS if received(calls, method, transport)}
+    if unused and not played.failure:
+        played.failure = f"these faults did not happen: {unused}"
+    return played
+
+
+def received(calls: list[dict], method: str, transport: str) -> bool:
+    """Whether the emulator received calls of a method, all of them as they should come."""
+    name = f"{METHODS[method]}.{method}"
+    ways = {call["transport"] for call in calls if call["method"] == name}
+    return ways == {"GRPC" if transport == "grpc" else "REST"}
+
+
+def judge(client: str, transport: str, project: str, finished: subprocess.CompletedProcess) -> Played:
+    played = Played()
+    # Not splitlines(), which ends a line at U+2028 as well.
+    lines = [json.loads(line) for line in finished.stdout.decode().split("\n")[:-1]]
+    told = {line["step"]: line["told"] for line in lines}
+    for step in steps(client, transport, project):
+        if step.name not in told:
+            played.steps[step.name] = "was not played"
+            continue
+        wrong = difference(step.told, told.pop(step.name))
+        played.steps[step.name] = wrong
+        if wrong is None:
+            played.understood.update(step.calls)
+    # A step that the table says it cannot do: then the table is wrong.
+    for name in told:
+        played.steps[name] = "was not expected of this client"
+    if finished.returncode != 0:
+        played.failure = f"exit {finished.returncode}\n{finished.stderr.decode(errors='replace')}"
+    return played

@@ -1,0 +1,375 @@
+"""The scenario, played by the official Python client.
+
+    python python_client.py grpc|rest QUICK SLOW PROJECT DOCUMENT
+
+It runs in a venv of its own and imports nothing of the tests. What the package has no client for is
+called by the stubs that Google publishes beside it, and those are there for gRPC alone.
+"""
+
+import json
+import sys
+from urllib.parse import urlsplit
+
+import grpc
+import requests
+from google.api_core import grpc_helpers
+from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.future.polling import DEFAULT_POLLING
+from google.api_core.operations_v1 import OperationsClient
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import apigateway_v1 as apigateway
+from google.cloud.apigateway_v1.services.api_gateway_service.transports import (
+    ApiGatewayServiceGrpcTransport,
+    ApiGatewayServiceRestTransport,
+)
+from google.cloud.location import locations_pb2
+from google.iam.v1 import iam_policy_pb2, iam_policy_pb2_grpc, policy_pb2
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf import duration_pb2, field_mask_pb2
+from google.rpc import code_pb2, error_details_pb2  # noqa: F401  details are of its types
+
+SECONDS = 30
+OFTEN = DEFAULT_POLLING.with_delay(initial=0.05, maximum=0.05, multiplier=1)
+
+
+def main() -> None:
+    transport, quick, slow, project, document = sys.argv[1:]
+    Play(transport, quick, project).all(document)
+    Play(transport, slow, project).slowly()
+
+
+def tell(step: str, told) -> None:
+    print(json.dumps({"step": step, "told": told}), flush=True)
+
+
+class NoCredentials(AnonymousCredentials):
+    """None are sent. On a 401 the client has them refreshed, at which the anonymous ones raise."""
+
+    def refresh(self, request) -> None:
+        pass
+
+
+class Play:
+    def __init__(self, transport: str, endpoint: str, project: str) -> None:
+        host = urlsplit(endpoint).netloc
+        self.grpc = transport == "grpc"
+        if self.grpc:
+            self.channel = grpc.insecure_channel(host)
+            connected = ApiGatewayServiceGrpcTransport(channel=self.channel)
+        else:
+            connected = ApiGatewayServiceRestTransport(
+                host=host, url_scheme="http", credentials=NoCredentials()
+            )
+        self.client = apigateway.ApiGatewayServiceClient(transport=connected)
+        # Over gRPC an OperationsClient, over REST an AbstractOperationsClient.
+        self.operations = connected.operations_client
+        assert isinstance(self.operations, OperationsClient) == self.grpc, self.operations
+        self.project = f"projects/{project}"
+        self.home = f"{self.project}/locations/global"
+        self.region = f"{self.project}/locations/us-central1"
+        self.api = f"{self.home}/apis/shop"
+        self.configs = [f"{self.api}/configs/v{n}" for n in (1, 2, 3)]
+        self.gateway = f"{self.region}/gateways/front"
+
+    def all(self, document: str) -> None:
+        if self.grpc:
+            self.locations()
+        self.apis()
+        self.configs_(document)
+        self.gateways()
+        self.operations_()
+        self.bad_config()
+        if self.grpc:
+            self.wait()
+            self.policies()
+        self.errors()
+        self.deletes()
+
+    def locations(self) -> None:
+        # No stub of this service is published, only its messages.
+        service = "/google.cloud.location.Locations"
+        every = self.channel.unary_unary(
+            f"{service}/ListLocations",
+            locations_pb2.ListLocationsRequest.SerializeToString,
+            locations_pb2.ListLocationsResponse.FromString,
+        )
+        one = self.channel.unary_unary(
+            f"{service}/GetLocation",
+            locations_pb2.GetLocationRequest.SerializeToString,
+            locations_pb2.Location.FromString,
+        )
+        listed = every(locations_pb2.ListLocationsRequest(name=self.project), timeout=SECONDS)
+        tell("list_locations", [location.location_id for location in listed.locations])
+        found = one(locations_pb2.GetLocationRequest(name=self.region), timeout=SECONDS)
+        tell("get_location", {"name": found.name, "id": found.location_id})
+
+    def apis(self) -> None:
+        api = apigateway.Api(labels={"team": "blue"})
+        creating = self.client.create_api(parent=self.home, api_id="shop", api=api)
+        self.creating_api = creating.operation.name
+        tell("create_api", resource(ended(creating)))
+        tell("get_api", resource(self.client.get_api(name=self.api)))
+        again = error(lambda: self.client.create_api(parent=self.home, api_id="shop", api=api))
+        tell("create_api_again", again)
+        updating = self.client.update_api(
+            api=apigateway.Api(name=self.api, display_name="Große Läden", labels={}),
+            update_mask=field_mask_pb2.FieldMask(paths=["display_name", "labels"]),
+        )
+        tell("update_api", resource(ended(updating)))
+        tell("list_apis", [api.name for api in self.client.list_apis(parent=self.home)])
+
+    def configs_(self, document: str) -> None:
+        created = []
+        for name in self.configs:
+            id = name.rpartition("/")[2]
+            file = apigateway.ApiConfig.File(path="openapi.json", contents=document.encode())
+            config = apigateway.ApiConfig(
+                openapi_documents=[apigateway.ApiConfig.OpenApiDocument(document=file)]
+            )
+            creating = self.client.create_api_config(
+                parent=self.api, api_config_id=id, api_config=config
+            )
+            created.append(resource(ended(creating)))
+        tell("create_configs", created)
+        tell("get_config_basic", contents(self.client.get_api_config(name=self.configs[0])))
+        full = self.client.get_api_config(
+            apigateway.GetApiConfigRequest(
+                name=self.configs[0], view=apigateway.GetApiConfigRequest.ConfigView.FULL
+            )
+        )
+        tell("get_config_full", contents(full))
+
+        def listed(size: int):
+            request = apigateway.ListApiConfigsRequest(parent=self.api, page_size=size)
+            return self.client.list_api_configs(request)
+
+        pages = [[config.name for config in page.api_configs] for page in listed(1).pages]
+        tell("list_configs_by_page", pages)
+        tell("list_configs_by_item", [config.name for config in listed(2)])
+        updating = self.client.update_api_config(
+            api_config=apigateway.ApiConfig(name=self.configs[0], labels={"tier": "gold"}),
+            update_mask=field_mask_pb2.FieldMask(paths=["labels"]),
+        )
+        tell("update_config", resource(ended(updating)))
+
+    def gateways(self) -> None:
+        creating = self.client.create_gateway(
+            parent=self.region,
+            gateway_id="front",
+            gateway=apigateway.Gateway(api_config=self.configs[0]),
+        )
+        self.creating_gateway = creating.operation.name
+        tell("create_gateway", resource(ended(creating)))
+        tell("get_gateway", resource(self.client.get_gateway(name=self.gateway)))
+        switching = self.client.update_gateway(
+            gateway=apigateway.Gateway(name=self.gateway, api_config=self.configs[1]),
+            update_mask=field_mask_pb2.FieldMask(paths=["api_config"]),
+        )
+        tell("switch_gateway", resource(ended(switching)))
+        everywhere = self.client.list_gateways(parent=f"{self.project}/locations/-")
+        tell("list_gateways", [gateway.name for gateway in everywhere])
+
+    def operations_(self) -> None:
+        # The client for gRPC takes no size of a page.
+        size = {} if self.grpc else {"page_size": 2}
+        listed = self.operations.list_operations(self.home, "", **size)
+        tell("list_operations", [operation.done for operation in listed])
+        tell("get_operation", look(self.operations.get_operation(self.creating_gateway)))
+        self.operations.delete_operation(self.creating_api)
+        gone = error(lambda: self.operations.get_operation(self.creating_api))
+        tell("delete_operation", gone)
+
+    def bad_config(self) -> None:
+        bad = apigateway.ApiConfig.File(path="openapi.json", contents=b"{}")
+        config = apigateway.ApiConfig(
+            openapi_documents=[apigateway.ApiConfig.OpenApiDocument(document=bad)]
+        )
+        creating = self.client.create_api_config(
+            parent=self.api, api_config_id="bad", api_config=config
+        )
+        tell("create_bad_config", error(lambda: ended(creating)))
+        name = f"{self.api}/configs/bad"
+        tell("get_bad_config", resource(self.client.get_api_config(name=name)))
+        ended(self.client.delete_api_config(name=name))
+
+    def wait(self) -> None:
+        stub = operations_pb2_grpc.OperationsStub(self.channel)
+
+        def waited(operation) -> bool:
+            request = operations_pb2.WaitOperationRequest(
+                name=operation.operation.name, timeout=duration_pb2.Duration(seconds=SECONDS)
+            )
+            return stub.WaitOperation(request, timeout=SECONDS).done
+
+        creating = self.client.create_api(
+            parent=self.home, api_id="waited", api=apigateway.Api()
+        )
+        created = waited(creating)
+        deleting = self.client.delete_api(name=f"{self.home}/apis/waited")
+        tell("wait_operation", [created, waited(deleting)])
+
+    def policies(self) -> None:
+        stub = iam_policy_pb2_grpc.IAMPolicyStub(self.channel)
+        # Its errors are made those of the clients.
+        wrapped = grpc_helpers.wrap_errors(stub.SetIamPolicy)
+        names = [self.api, self.configs[0], self.gateway]
+
+        def policies() -> list[dict]:
+            request = iam_policy_pb2.GetIamPolicyRequest
+            replies = [stub.GetIamPolicy(request(resource=name), timeout=SECONDS) for name in names]
+            return [bindings(policy) for policy in replies]
+
+        def set_policy(name: str, etag: bytes):
+            policy = policy_pb2.Policy(
+                etag=etag,
+                bindings=[policy_pb2.Binding(role="roles/viewer", members=["user:a@example.com"])],
+            )
+            request = iam_policy_pb2.SetIamPolicyRequest(resource=name, policy=policy)
+            return wrapped(request, timeout=SECONDS)
+
+        tell("get_iam_policy", policies())
+        answered = [set_policy(name, b"") for name in names]
+        tell("set_iam_policy", [bindings(policy) for policy in answered])
+        tell("get_iam_policy_again", policies())
+        etag = answered[0].etag
+        set_policy(self.api, etag)
+        tell("set_iam_policy_stale", error(lambda: set_policy(self.api, etag)))
+        request = iam_policy_pb2.TestIamPermissionsRequest
+        tested = [
+            list(stub.TestIamPermissions(
+                request(resource=name, permissions=["apigateway.apis.get"]), timeout=SECONDS
+            ).permissions)
+            for name in names
+        ]
+        tell("test_iam_permissions", tested)
+
+    def errors(self) -> None:
+        tell("not_found", error(lambda: self.client.get_api(name=f"{self.home}/apis/none")))
+        wrong = apigateway.ListApisRequest(parent=self.home, filter="colour = red")
+        tell("invalid_argument", error(lambda: self.client.list_apis(wrong)))
+        tell("delete_api_in_use", error(lambda: self.client.delete_api(name=self.api)))
+        tell("delete_config_in_use", error(
+            lambda: self.client.delete_api_config(name=self.configs[1])
+        ))
+
+    def deletes(self) -> None:
+        ended(self.client.delete_gateway(name=self.gateway))
+        tell("delete_gateway", error(lambda: self.client.get_gateway(name=self.gateway)))
+        deleting = [self.client.delete_api_config(name=name) for name in self.configs]
+        for operation in deleting:
+            ended(operation)
+        left = self.client.list_api_configs(parent=self.api)
+        tell("delete_configs", [config.name for config in left])
+        ended(self.client.delete_api(name=self.api))
+        tell("delete_api", [api.name for api in self.client.list_apis(parent=self.home)])
+
+    def slowly(self) -> None:
+        creating = self.client.create_api(parent=self.home, api_id="held", api=apigateway.Api())
+        name = creating.operation.name
+        tell("start", {"done": creating.done(), **metadata(creating.metadata)})
+        tell("look", look(self.operations.get_operation(name)))
+        running = self.operations.list_operations(self.home, "done = false")
+        tell("list_running", [look(operation) for operation in running])
+        tell("busy", error(lambda: self.client.delete_api(name=f"{self.home}/apis/held")))
+        assert creating.cancel()
+        tell("cancel", error(lambda: ended(creating)))
+        tell("cancelled", look(self.operations.get_operation(name)))
+        # The same without a future.
+        other = self.client.create_api(parent=self.home, api_id="other", api=apigateway.Api())
+        self.operations.cancel_operation(other.operation.name)
+        tell("cancel_by_name", look(self.operations.get_operation(other.operation.name)))
+
+        def create(id: str):
+            # By default some codes are tried again.
+            return self.client.create_api(
+                parent=self.home, api_id=id, api=apigateway.Api(), retry=None
+            )
+
+        doomed = create("doomed")
+        tell("create_doomed", error(lambda: ended(doomed)))
+        codes = [error(lambda: create(f"code-{number}")) for number in range(1, 17)]
+        tell("every_code", codes)
+
+
+def ended(operation):
+    """What an operation ends in; raises what it fails with."""
+    return operation.result(timeout=SECONDS, polling=OFTEN)
+
+
+def resource(message) -> dict:
+    told = {
+        "name": message.name,
+        "state": message.state.name,
+        "display_name": message.display_name,
+        "labels": dict(message.labels),
+    }
+    if isinstance(message, apigateway.Gateway):
+        told["config"] = message.api_config
+    return told
+
+
+def contents(config) -> dict:
+    documents = [document.document for document in config.openapi_documents]
+    return {
+        "name": config.name,
+        "documents": [[file.path, file.contents.decode()] for file in documents],
+    }
+
+
+def metadata(message) -> dict:
+    return {
+        "verb": message.verb,
+        "target": message.target,
+        "requested": message.requested_cancellation,
+    }
+
+
+def look(operation: operations_pb2.Operation) -> dict:
+    unpacked = apigateway.OperationMetadata.deserialize(operation.metadata.value)
+    told = {"done": operation.done, **metadata(unpacked)}
+    if operation.HasField("error"):
+        told["code"] = code_pb2.Code.Name(operation.error.code)
+    return told
+
+
+def bindings(policy) -> dict:
+    return {
+        "etag": bool(policy.etag),
+        "bindings": [[binding.role, list(binding.members)] for binding in policy.bindings],
+    }
+
+
+def error(call) -> dict:
+    """How a call is refused, by what the client makes of that."""
+    try:
+        call()
+    except GoogleAPICallError as refused:
+        # Over REST it knows the HTTP status of a call, and not its code.
+        over_rest = isinstance(refused.response, requests.Response)
+        told = {
+            "code": int(refused.code) if over_rest else refused.grpc_status_code.name,
+            "message": refused.message,
+            "reason": refused.reason,
+            "details": {},
+        }
+        for detail in refused.details:
+            # Typed over gRPC, and over REST the JSON that they were.
+            as_json = isinstance(detail, dict)
+            name = detail["@type"] if as_json else detail.DESCRIPTOR.full_name
+            name = name.rpartition(".")[2]
+            if name == "BadRequest":
+                violations = detail["fieldViolations"] if as_json else detail.field_violations
+                fields = [v["field"] if as_json else v.field for v in violations]
+                told["details"][name] = fields
+            elif name == "ResourceInfo":
+                told["details"][name] = (
+                    detail["resourceName"] if as_json else detail.resource_name
+                )
+            else:
+                told["details"][name] = True
+        return told
+    raise AssertionError("it was not refused")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""What every client does with an emulator, step by step, and what each step must come to.
+
+This is the one place where it is written down. A client's program plays the steps and tells what it saw
+of each, in words of its own language made alike: enums and codes by name, resources by their main
+fields. What it tells is compared here. A step that needs a method for which a client has no call is not
+asked of that client; why it has none is said in `CANNOT`.
+"""
+
+from dataclasses import dataclass, replace
+
+SERVICE = "google.cloud.apigateway.v1.ApiGatewayService"
+OPERATIONS = "google.longrunning.Operations"
+LOCATIONS = "google.cloud.location.Locations"
+POLICIES = "google.iam.v1.IAMPolicy"
+
+# The 25 methods, in the order of the matrix.
+METHODS = {
+    **{
+        f"{verb}{noun}": SERVICE
+        for noun in ("Api", "ApiConfig", "Gateway")
+        for verb in ("Create", "Get", "Update", "Delete")
+    },
+    **{f"List{nouns}": SERVICE for nouns in ("Apis", "ApiConfigs", "Gateways")},
+    **{
+        f"{verb}Operation{s}": OPERATIONS
+        for verb, s in [("Get", ""), ("List", "s"), ("Wait", ""), ("Cancel", ""), ("Delete", "")]
+    },
+    **dict.fromkeys(("GetLocation", "ListLocations"), LOCATIONS),
+    **dict.fromkeys(("GetIamPolicy", "SetIamPolicy", "TestIamPermissions"), POLICIES),
+}
+assert len(METHODS) == 25
+
+# The clients, and how each can travel.
+CLIENTS = {
+    "python": ("grpc", "rest"),
+    "node": ("grpc", "rest"),
+    "rust": ("rest",),
+    "curl": ("http1", "h2c"),
+    "ours": ("grpc", "rest"),
+}
+
+MIXINS = [name for name, service in METHODS.items() if service in (LOCATIONS, POLICIES)]
+NO_ROUTE = {"WaitOperation": "no HTTP rule leads to it"}
+
+# The methods that a client cannot call over a transport, and why.
+CANNOT = {
+    ("python", "rest"): NO_ROUTE | dict.fromkeys(MIXINS, "published as stubs for gRPC alone"),
+    ("node", "grpc"): {"WaitOperation": "its operations client has no such method"},
+    ("node", "rest"): NO_ROUTE
+    | {"GetIamPolicy": "google-gax sends it as a POST, and the service has it for GET alone"},
+    ("rust", "rest"): NO_ROUTE | dict.fromkeys(MIXINS, "the crate was generated without them"),
+    ("curl", "http1"): NO_ROUTE,
+    ("curl", "h2c"): NO_ROUTE,
+    ("ours", "rest"): NO_ROUTE,
+}
+
+
+# What a client makes of an answer that is right, where that is not what all others make of it: the step,
+# what it tells, and why.
+OWN_WAYS = {
+    ("node", "rest"): {
+        "create_bad_config": (
+            {"code": None, "reason": None},
+            "it cannot read an operation whose error has details: it has not their types",
+        ),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    # In words, for who writes a client.
+    does: str
+    # The methods that it calls, beside those that await an operation.
+    calls: tuple[str, ...]
+    # What must be told of it.
+    told: object
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What an error must say, by the means of the client."""
+
+    code: str
+    # Of its ErrorInfo.
+    reason: str | None = None
+    # What its message says, among other things.
+    message: str = ""
+    # Some of its details, by their types, with what is in them.
+    details: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A list that has these items among others."""
+
+    items: tuple
+
+
+# All codes of errors, with their HTTP statuses: google/rpc/code.proto. The Python client knows over REST
+# the status alone.
+CODES = {
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INVALID_ARGUMENT": 400,
+    "DEADLINE_EXCEEDED": 504,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DATA_LOSS": 500,
+    "UNAUTHENTICATED": 401,
+}
+# With what a line of a header cannot hold as it is.
+TEXT = "Zürich\n100%"
+NO_QUOTA = "no quota is left"
+
+# A small document, which each client sends as these very bytes.
+DOCUMENT = (
+    '{"swagger": "2.0", "info": {"title": "shop", "version": "1"}, "paths": {"/hello": {"get": '
+    '{"operationId": "hello", "responses": {"200": {"description": "ü"}}}}}}'
+)
+
+
+def steps(client: str, transport: str, project: str) -> list[Step]:
+    """The steps that are asked of a client."""
+    cannot = CANNOT.get((client, transport), {})
+    unknown = set(cannot) - set(METHODS)
+    assert not unknown, unknown
+    own = OWN_WAYS.get((client, transport), {})
+    asked = [step for step in all_steps(project) if not set(step.calls) & set(cannot)]
+    assert set(own) <= {step.name for step in asked}, own
+    return [replace(step, told=own[step.name][0]) if step.name in own else step for step in asked]
+
+
+def all_steps(project: str) -> list[Step]:
+    home = f"projects/{project}/locations/global"
+    region = f"projects/{project}/locations/us-central1"
+    api = f"{home}/apis/shop"
+    v1, v2, v3 = (f"{api}/configs/v{n}" for n in (1, 2, 3))
+    gateway = f"{region}/gateways/front"
+
+    def resource(name: str, **fields) -> dict:
+        id = name.rpartition("/")[2]
+        return {"name": name, "state": "ACTIVE", "display_name": id, "labels": {}} | fields
+
+    def operation(target: str, *, verb: str = "create", requested: bool = False, **fields) -> dict:
+        return {"verb": verb, "target": target, "requested": requested} | fields
+
+    def not_found(name: str) -> Refused:
+        details = (("ErrorInfo", True), ("ResourceInfo", name))
+        return Refused("NOT_FOUND", "RESOURCE_NOT_FOUND", "not found", details)
+
+    def about(code: str, reason: str, name: str) -> Refused:
+        return Refused(code, reason, details=(("ErrorInfo", True), ("ResourceInfo", name)))
+
+    def policies(*bindings) -> list[dict]:
+        return [{"etag": True, "bindings": list(bindings)}] * 3
+
+    held = f"{home}/apis/held"
+    renamed = resource(api, display_name="Große Läden")
+    front = resource(gateway, config=v1)
+    bad = f"{api}/configs/bad"
+    viewer = ["roles/viewer", ["user:a@example.com"]]
+    cancelled = Refused("CANCELLED", message="cancelled")
+    return [
+        # With the emulator whose operations take a moment.
+        Step("list_locations", "lists the locations of the project, tells their ids",
+             ("ListLocations",), AtLeast(("global", "us-central1"))),
+        Step("get_location", "gets us-central1",
+             ("GetLocation",), {"name": region, "id": "us-central1"}),
+        Step("create_api", "creates the api `shop` with the label team=blue, awaits it",
+             ("CreateApi", "GetOperation"), resource(api, labels={"team": "blue"})),
+        Step("get_api", "gets it",
+             ("GetApi",), resource(api, labels={"team": "blue"})),
+        Step("create_api_again", "creates it once more, in vain",
+             ("CreateApi",), about("ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS", api)),
+        Step("update_api", "renames it to `Große Läden` and takes its labels away, by a mask, awaits it",
+             ("UpdateApi", "GetOperation"), renamed),
+        Step("list_apis", "lists the apis, tells their names",
+             ("ListApis",), [api]),
+        Step("create_configs", "creates the configs v1, v2, v3 with DOCUMENT as openapi.json, awaits each",
+             ("CreateApiConfig", "GetOperation"), [resource(name) for name in (v1, v2, v3)]),
+        Step("get_config_basic", "gets v1 without its documents",
+             ("GetApiConfig",), {"name": v1, "documents": []}),
+        Step("get_config_full", "gets v1 with its documents, by the view FULL",
+             ("GetApiConfig",), {"name": v1, "documents": [["openapi.json", DOCUMENT]]}),
+        Step("list_configs_by_page", "lists the configs one a page, tells the names of each page",
+             ("ListApiConfigs",), [[v1], [v2], [v3]]),
+        Step("list_configs_by_item", "lists them two a page, as items",
+             ("ListApiConfigs",), [v1, v2, v3]),
+        Step("update_config", "gives v1 the label tier=gold, awaits it",
+             ("UpdateApiConfig", "GetOperation"), resource(v1, labels={"tier": "gold"})),
+        Step("create_gateway", "creates the gateway `front` of v1 in us-central1, awaits it",
+             ("CreateGateway", "GetOperation"), front),
+        Step("get_gateway", "gets it",
+             ("GetGateway",), front),
+        Step("switch_gateway", "switches it to v2, by a mask, awaits it",
+             ("UpdateGateway", "GetOperation"), front | {"config": v2}),
+        Step("list_gateways", "lists the gateways of all locations, `-`",
+             ("ListGateways",), [gateway]),
+        Step("list_operations", "lists the operations of `global`, two a page where it can; tells which are done",
+             ("ListOperations",), [True] * 6),
+        Step("get_operation", "gets the operation that created the gateway",
+             ("GetOperation",), operation(gateway, done=True)),
+        Step("delete_operation", "deletes the operation that created the api, and gets it in vain",
+             ("DeleteOperation", "GetOperation"),
+             Refused("NOT_FOUND", "RESOURCE_NOT_FOUND", "not found", (("ErrorInfo", True),))),
+        Step("create_bad_config", "creates the config `bad` with the document `{}`, awaits it in vain",
+             ("CreateApiConfig", "GetOperation"), Refused("INVALID_ARGUMENT", message="openapi.json:1")),
+        Step("get_bad_config", "gets it, then deletes it and awaits that",
+             ("GetApiConfig", "DeleteApiConfig", "GetOperation"), resource(bad, state="FAILED")),
+        Step("wait_operation", "creates the api `waited` and deletes it, and waits for both with WaitOperation",
+             ("WaitOperation",), [True, True]),
+        Step("get_iam_policy", "gets the policies of the api, of v1 and of the gateway",
+             ("GetIamPolicy",), policies()),
+        Step("set_iam_policy", "gives a@example.com the role of a viewer in each, tells what is answered",
+             ("SetIamPolicy",), policies(viewer)),
+        Step("get_iam_policy_again", "gets the three again",
+             ("GetIamPolicy",), policies(viewer)),
+        Step("set_iam_policy_stale", "sets that of the api twice with the etag that was answered, in vain",
+             ("SetIamPolicy",), Refused("ABORTED")),
+        Step("test_iam_permissions", "asks for apigateway.apis.get on all three",
+             ("TestIamPermissions",), [["apigateway.apis.get"]] * 3),
+        Step("not_found", "gets the api `none`",
+             ("GetApi",), not_found(f"{home}/apis/none")),
+        # Ids, names and sizes are checked by some clients themselves, filters by none.
+        Step("invalid_argument", "lists the apis by the filter `colour = red`, which is no field of theirs",
+             ("ListApis",),
+             Refused("INVALID_ARGUMENT", "INVALID_ARGUMENT",
+                     details=(("ErrorInfo", True), ("BadRequest", ["filter"])))),
+        Step("delete_api_in_use", "deletes the api, which has configs",
+             ("DeleteApi",), about("FAILED_PRECONDITION", "RESOURCE_IN_USE", api)),
+        Step("delete_config_in_use", "deletes v2, which the gateway uses",
+             ("DeleteApiConfig",), about("FAILED_PRECONDITION", "RESOURCE_IN_USE", v2)),
+        Step("delete_gateway", "deletes the gateway, awaits it, and gets it in vain",
+             ("DeleteGateway", "GetOperation", "GetGateway"), not_found(gateway)),
+        Step("delete_configs", "deletes the configs at once, awaits all, and tells which are left",
+             ("DeleteApiConfig", "GetOperation", "ListApiConfigs"), []),
+        Step("delete_api", "deletes the api, awaits it, and tells which are left",
+             ("DeleteApi", "GetOperation", "ListApis"), []),
+        # With the emulator whose operations take an hour.
+        Step("start", "begins to create the api `held`",
+             ("CreateApi",), operation(held, done=False)),
+        Step("look", "takes its operation up by its name",
+             ("GetOperation",), operation(held, done=False)),
+        Step("list_running", "lists the operations of `global` with the filter `done = false`",
+             ("ListOperations",), [operation(held, done=False)]),
+        Step("busy", "deletes the api that is being created",
+             ("DeleteApi",), about("ABORTED", "RESOURCE_BUSY", held)),
+        Step("cancel", "cancels the operation, and awaits it in vain",
+             ("CancelOperation", "GetOperation"), cancelled),
+        Step("cancelled", "gets the operation once more",
+             ("GetOperation",), operation(held, requested=True, done=True, code="CANCELLED")),
+        Step("cancel_by_name", "begins to create the api `other`, cancels that by its name, and gets the operation",
+             ("CancelOperation", "GetOperation"),
+             operation(f"{home}/apis/other", requested=True, done=True, code="CANCELLED")),
+        Step("create_doomed", "creates the api `doomed`, whose operation is told to fail, awaits it in vain",
+             ("CreateApi", "GetOperation"), Refused("RESOURCE_EXHAUSTED", message=NO_QUOTA)),
+        Step("every_code", "creates the apis `code-1` to `code-16`, each in vain",
+             ("CreateApi",), [refusal_of(code) for code in CODES]),
+    ]
+
+
+def refusal_of(code: str) -> Refused:
+    """What a client must see of the error that is given to it."""
+    return Refused(code, f"REASON_{code}", TEXT, (
+        ("ErrorInfo", True), ("ResourceInfo", code), ("BadRequest", ["a.b", "c[0]"]),
+    ))
+
+
+def faults(project: str) -> list[dict]:
+    """What the slow emulator is told to do wrong, as its admin route has it."""
+    apis = f"projects/{project}/locations/global/apis"
+    plan = {"takes": "0.2s", "fails": {"code": 8, "message": NO_QUOTA}}
+    doomed = {"method": "CreateApi", "resource": f"{apis}/doomed", "operation": plan}
+    types = "type.googleapis.com/google.rpc"
+    refusals = [
+        {
+            "method": "CreateApi",
+            "resource": f"{apis}/code-{number}",
+            # Some try again with other credentials.
+            "always": True,
+            "fail": {"code": number, "message": TEXT, "details": [
+                {"@type": f"{types}.ErrorInfo", "reason": f"REASON_{code}", "domain": "example.com"},
+                {"@type": f"{types}.ResourceInfo", "resourceName": code},
+                {"@type": f"{types}.BadRequest", "fieldViolations": [
+                    {"field": "a.b", "description": "ü"}, {"field": "c[0]"},
+                ]},
+            ]},
+        }
+        for number, code in enumerate(CODES, start=1)
+    ]
+    return [doomed, *refusals]
+
+
+def difference(expected, told) -> str | None:
+    """What is wrong with what was told, or nothing."""
+    match expected:
+        case Refused():
+            return refusal_difference(expected, told)
+        case AtLeast():
+            missing = [item for item in expected.items if item not in told]
+            return f"{missing} are not in {told}" if missing else None
+        case dict():
+            # What more is told of a resource, such as its host name, is not compared.
+            wrong = {key: told.get(key) for key in expected if told.get(key) != expected[key]}
+            return f"{wrong} is wrong, expected {expected}" if wrong else None
+        case list() if isinstance(told, list) and len(told) == len(expected):
+            items = zip(expected, told)
+            return next(filter(None, (difference(*pair) for pair in items)), None)
+        case _:
+            return None if told == expected else f"{told} is wrong, expected {expected}"
+
+
+def refusal_difference(expected: Refused, told: dict) -> str | None:
+    codes = (expected.code, CODES[expected.code])
+    if told.get("code") not in codes:
+        return f"the code is not {expected.code}: {told}"
+    if expected.reason is not None and told.get("reason") != expected.reason:
+        return f"the reason is not {expected.reason}: {told}"
+    # Some add words of their own to those of the server.
+    if expected.message not in told.get("message", ""):
+        return f"the message does not say {expected.message!r}: {told}"
+    details = told.get("details") or {}
+    for type, value in expected.details:
+        if details.get(type) != value:
+            return f"the {type} is not {value!r}: {told}"
+    return None
