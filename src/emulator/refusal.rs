@@ -131,8 +131,8 @@ pub(super) fn no_cancelling() -> Status {
     status(Code::Unimplemented, "CANCELLING_NOT_SUPPORTED", text)
 }
 
-/// What an operation ends with that was cancelled.
+/// What an operation ends with that was cancelled. It has no details: the official Node client cannot read an
+/// operation over REST whose error has any, and cancelling is nothing unusual.
 pub(super) fn cancelled() -> Status {
-    let text = "the operation was cancelled";
-    status(Code::Cancelled, "OPERATION_CANCELLED", text)
+    Status::cancelled("the operation was cancelled")
 }
