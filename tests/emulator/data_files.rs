@@ -61,7 +61,8 @@ async fn a_file_that_is_not_there_is_made_and_an_empty_one_filled() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let found = std::fs::read_dir(folder).expect("a folder");
     let mut names = found.map(|entry| entry.expect("an entry").file_name());
-    assert!(!names.any(|name| name.to_string_lossy().starts_with("new-false.redb.")));
+    let beside = format!("new-false.redb.{}.new", std::process::id());
+    assert!(!names.any(|name| name == *beside));
 }
 
 #[tokio::test(start_paused = true)]
