@@ -152,10 +152,12 @@ async fn a_damaged_file_is_an_error_and_no_panic() {
         std::fs::write(&cut, &bytes[..length]).expect("it is written");
         refused(&cut);
     }
-    // The header, densely, and the pages: what is wrong is told, or it does not matter, but nothing panics.
+    // The header and the page that says which pages are free, densely, and all others: what is wrong is told, or
+    // it does not matter, but nothing panics.
     let flipped = file("flipped");
     let mut damaged = 0;
-    for at in (0..320).step_by(16).chain((320..bytes.len()).step_by(1021)) {
+    let dense = (0..320).step_by(16).chain((20480..20736).step_by(17));
+    for at in dense.chain((320..bytes.len()).step_by(1021)) {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0xff;
         std::fs::write(&flipped, &bytes).expect("it is written");
