@@ -24,6 +24,7 @@ def main() -> None:
     play.configurations(document)
     play.gateways()
     play.operations()
+    play.bad_config()
     play.policies()
     play.errors()
     play.deletes()
@@ -138,6 +139,15 @@ class Play:
         assert self.delete(self.creating_api) == {}
         tell("delete_operation", self.refused(self.creating_api))
 
+    def bad_config(self) -> None:
+        file = {"path": "openapi.json", "contents": base64.b64encode(b"{}").decode()}
+        body = {"openapiDocuments": [{"document": file}]}
+        creating = self.post(f"{self.api}/configs?apiConfigId=bad", body)
+        tell("create_bad_config", failure(self.ended(creating)))
+        bad = f"{self.api}/configs/bad"
+        tell("get_bad_config", resource(self.get(bad)))
+        self.ended(self.delete(bad))
+
     def policies(self) -> None:
         names = [self.api, self.configs[0], self.gateway]
 
@@ -183,12 +193,16 @@ class Play:
         tell("list_running", [look(operation) for operation in running])
         tell("busy", self.refused(f"{self.home}/apis/held", "-X", "DELETE"))
         assert self.post(f"{name}:cancel", {}) == {}
-        error = self.ended(creating)["error"]
-        tell("cancel", {"code": code(error), "message": error["message"]})
+        tell("cancel", failure(self.ended(creating)))
         tell("cancelled", look(self.get(name)))
         other = self.post(f"{self.home}/apis?apiId=other", {})["name"]
         assert answered(self.ask(f"{other}:cancel", "-X", "POST")) == {}
         tell("cancel_by_name", look(self.get(other)))
+
+        doomed = self.post(f"{self.home}/apis?apiId=doomed", {})
+        tell("create_doomed", failure(self.ended(doomed)))
+        targets = [f"{self.home}/apis?apiId=code-{number}" for number in range(1, 17)]
+        tell("every_code", [self.refused(target, *JSON, "-d", "{}") for target in targets])
 
 
 def answered(answer: Answer) -> dict:
@@ -246,9 +260,15 @@ def look(operation: dict) -> dict:
     return told | ({"code": code(operation["error"])} if "error" in operation else {})
 
 
+def failure(operation: dict) -> dict:
+    error = operation["error"]
+    return {"code": code(error), "message": error["message"]}
+
+
 def code(status: dict) -> str:
     """By name: the status of an operation has the number of gRPC."""
-    return {1: "CANCELLED"}.get(status["code"], str(status["code"]))
+    names = {1: "CANCELLED", 3: "INVALID_ARGUMENT", 8: "RESOURCE_EXHAUSTED"}
+    return names.get(status["code"], str(status["code"]))
 
 
 def bindings(policy: dict) -> dict:

@@ -1,9 +1,12 @@
 """The emulator as a user starts it, `apigw emulator`, on a port of its own."""
 
+import json
 import os
 import subprocess
+import urllib.request
 
 LISTENING = "listening on "
+HANG_SECONDS = 20
 
 
 class Emulator:
@@ -19,6 +22,28 @@ class Emulator:
         if not line.startswith(LISTENING):
             raise RuntimeError(f"the emulator did not start, exit {self._process.wait()}: {line}")
         self.endpoint = line.removeprefix(LISTENING)
+
+    def calls(self) -> list[dict]:
+        """What it has received, the oldest first."""
+        return self._admin("calls").get("calls", [])
+
+    def fault(self, fault: dict) -> None:
+        """Has something go wrong."""
+        self._admin("faults", fault)
+
+    def unused(self) -> list[dict]:
+        """What has not gone wrong at all."""
+        faults = self._admin("faults").get("faults", [])
+        return [fault for fault in faults if int(fault.get("used", 0)) == 0]
+
+    def _admin(self, route: str, body: dict | None = None) -> dict:
+        request = urllib.request.Request(
+            f"{self.endpoint}/emulator/v1/{route}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=HANG_SECONDS) as reply:
+            return json.load(reply)
 
     def __enter__(self) -> "Emulator":
         return self

@@ -1,4 +1,4 @@
-"""Runs every test_*.py of this folder; a skipped test counts as a failure.
+"""Runs every test_*.py of this folder; a skipped test counts as a failure. At the end it prints the matrix.
 
 Words on the command line choose tests by a part of their name.
 """
@@ -7,6 +7,9 @@ import signal
 import sys
 import unittest
 from pathlib import Path
+
+import matrix
+import test_clients
 
 
 def main() -> int:
@@ -17,6 +20,8 @@ def main() -> int:
         loader.testNamePatterns = [f"*{pattern}*" for pattern in patterns]
     suite = loader.discover(str(Path(__file__).parent))
     result = unittest.TextTestRunner(verbosity=2).run(suite)
+    if test_clients.all_played.cache_info().currsize:
+        print(f"{matrix.table(test_clients.called())}\n\n{matrix.reasons()}", flush=True)
     for test, reason in result.skipped:
         print(f"skipped, which is a failure here: {test}: {reason}", file=sys.stderr)
     if result.testsRun == 0:

@@ -20,6 +20,7 @@ async function main() {
   await play.configs(document);
   await play.gateways();
   await play.operations();
+  await play.badConfig();
   await play.policies();
   await play.errors();
   await play.deletes();
@@ -150,6 +151,22 @@ class Play {
       () => this.operationsClient.getOperation({name: this.creatingApi})));
   }
 
+  async badConfig() {
+    const [creating] = await this.client.createApiConfig({
+      parent: this.api,
+      apiConfigId: 'bad',
+      apiConfig: {
+        openapiDocuments: [{document: {path: 'openapi.json', contents: Buffer.from('{}')}}],
+      },
+    });
+    tell('create_bad_config', await refused(() => ended(creating)));
+    const bad = {name: `${this.api}/configs/bad`};
+    const [failed] = await this.client.getApiConfig(bad);
+    tell('get_bad_config', resource(failed, v1.ApiConfig));
+    const [deleting] = await this.client.deleteApiConfig(bad);
+    await ended(deleting);
+  }
+
   async policies() {
     const all = [this.api, this.configNames[0], this.gateway];
     const get = async () => {
@@ -225,6 +242,17 @@ class Play {
     await this.operationsClient.cancelOperation({name: other.name});
     const [by] = await this.operationsClient.getOperation({name: other.name});
     tell('cancel_by_name', look(by));
+
+    // By default some codes are tried again.
+    const options = {retry: {retryCodes: []}};
+    const create = apiId => this.client.createApi({parent: this.home, apiId, api: {}}, options);
+    const [doomed] = await create('doomed');
+    tell('create_doomed', await refused(() => ended(doomed)));
+    const codes = [];
+    for (let number = 1; number <= 16; number += 1) {
+      codes.push(await refused(() => create(`code-${number}`)));
+    }
+    tell('every_code', codes);
   }
 }
 
@@ -295,9 +323,6 @@ async function refused(call) {
     // error whose code is the HTTP status and whose message is the body. It can read that, if asked.
     error = gax.GoogleError.parseHttpError(JSON.parse(error.message));
   }
-  if (gax.Status[error.code] === undefined) {
-    throw error;
-  }
   const details = {};
   for (const detail of error.statusDetails ?? []) {
     if (detail.fieldViolations) {
@@ -309,7 +334,7 @@ async function refused(call) {
     }
   }
   return {
-    code: gax.Status[error.code],
+    code: gax.Status[error.code] ?? null,
     message: error.message,
     reason: error.reason ?? null,
     details,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator import Emulator
-from scenario import DOCUMENT, difference, steps
+from scenario import DOCUMENT, METHODS, difference, faults, steps
 
 # For one program. The scenario takes some seconds.
 HANG_SECONDS = 90
@@ -33,15 +33,27 @@ class Played:
     steps: dict[str, str | None] = field(default_factory=dict)
     # What went wrong beside the steps.
     failure: str | None = None
-    # The methods that it called, and saw right answers of.
-    called: set[str] = field(default_factory=set)
+    # The methods whose answers it understood, and those that the emulator received.
+    understood: set[str] = field(default_factory=set)
+    received: set[str] = field(default_factory=set)
+
+    @property
+    def called(self) -> set[str]:
+        return self.understood & self.received
 
 
 def play(client: str, transport: str) -> Played:
     project = f"{client}-{transport}"
     work = Path(os.environ["INTEROP_WORK"])
-    environment = {"HOME": str(work), "PATH": os.environ["PATH"], "NODE_PATH": str(work / "node_modules")}
+    environment = {
+        "HOME": str(work),
+        "PATH": os.environ["PATH"],
+        "PYTHONPYCACHEPREFIX": os.environ["PYTHONPYCACHEPREFIX"],
+        "NODE_PATH": str(work / "node_modules"),
+    }
     with Emulator(QUICK) as quick, Emulator(SLOW) as slow:
+        for fault in faults(project):
+            slow.fault(fault)
         command = [*PROGRAMS[client], transport, quick.endpoint, slow.endpoint, project, DOCUMENT]
         try:
             finished = subprocess.run(
@@ -54,7 +66,20 @@ def play(client: str, transport: str) -> Played:
             )
         except subprocess.TimeoutExpired as hung:
             return Played(failure=f"it hangs after: {(hung.stdout or b'').decode()}")
-    return judge(client, transport, project, finished)
+        calls = quick.calls() + slow.calls()
+        unused = slow.unused()
+    played = judge(client, transport, project, finished)
+    played.received = {method for method in METHODS if received(calls, method, transport)}
+    if unused and not played.failure:
+        played.failure = f"these faults did not happen: {unused}"
+    return played
+
+
+def received(calls: list[dict], method: str, transport: str) -> bool:
+    """Whether the emulator received calls of a method, all of them as they should come."""
+    name = f"{METHODS[method]}.{method}"
+    ways = {call["transport"] for call in calls if call["method"] == name}
+    return ways == {"GRPC" if transport == "grpc" else "REST"}
 
 
 def judge(client: str, transport: str, project: str, finished: subprocess.CompletedProcess) -> Played:
@@ -69,7 +94,7 @@ def judge(client: str, transport: str, project: str, finished: subprocess.Comple
         wrong = difference(step.told, told.pop(step.name))
         played.steps[step.name] = wrong
         if wrong is None:
-            played.called.update(step.calls)
+            played.understood.update(step.calls)
     # A step that the table says it cannot do: then the table is wrong.
     for name in told:
         played.steps[name] = "was not expected of this client"

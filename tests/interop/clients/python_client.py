@@ -2,8 +2,8 @@
 
     python python_client.py grpc|rest QUICK SLOW PROJECT DOCUMENT
 
-It runs in a venv of its own and imports nothing of the tests. What the package has no client for is
-called by the stubs that Google publishes beside it, and those are there for gRPC alone.
+What the package has no client for is called by the stubs that Google publishes beside it, and those
+are there for gRPC alone.
 """
 
 import json
@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import grpc
 from google.api_core import grpc_helpers
-from google.api_core.exceptions import GoogleAPICallError
 from google.api_core.future.polling import DEFAULT_POLLING
 from google.api_core.operations_v1 import OperationsClient
 from google.auth.credentials import AnonymousCredentials
@@ -25,7 +24,8 @@ from google.cloud.location import locations_pb2
 from google.iam.v1 import iam_policy_pb2, iam_policy_pb2_grpc, policy_pb2
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import duration_pb2, field_mask_pb2
-from google.rpc import code_pb2, error_details_pb2  # noqa: F401  details are of its types
+
+from python_told import bindings, contents, error, look, metadata, resource
 
 SECONDS = 30
 OFTEN = DEFAULT_POLLING.with_delay(initial=0.05, maximum=0.05, multiplier=1)
@@ -33,12 +33,31 @@ OFTEN = DEFAULT_POLLING.with_delay(initial=0.05, maximum=0.05, multiplier=1)
 
 def main() -> None:
     transport, quick, slow, project, document = sys.argv[1:]
-    Play(transport, quick, project).all(document)
+    play = Play(transport, quick, project)
+    if play.grpc:
+        play.locations()
+    play.apis()
+    play.configurations(document)
+    play.gateways()
+    play.look_at_operations()
+    play.bad_config()
+    if play.grpc:
+        play.wait()
+        play.policies()
+    play.errors()
+    play.deletes()
     Play(transport, slow, project).slowly()
 
 
 def tell(step: str, told) -> None:
     print(json.dumps({"step": step, "told": told}), flush=True)
+
+
+class NoCredentials(AnonymousCredentials):
+    """None are sent. On a 401 the client has them refreshed, at which the anonymous ones raise."""
+
+    def refresh(self, request) -> None:
+        pass
 
 
 class Play:
@@ -50,7 +69,7 @@ class Play:
             connected = ApiGatewayServiceGrpcTransport(channel=self.channel)
         else:
             connected = ApiGatewayServiceRestTransport(
-                host=host, url_scheme="http", credentials=AnonymousCredentials()
+                host=host, url_scheme="http", credentials=NoCredentials()
             )
         self.client = apigateway.ApiGatewayServiceClient(transport=connected)
         # Over gRPC an OperationsClient, over REST an AbstractOperationsClient.
@@ -62,19 +81,6 @@ class Play:
         self.api = f"{self.home}/apis/shop"
         self.configs = [f"{self.api}/configs/v{n}" for n in (1, 2, 3)]
         self.gateway = f"{self.region}/gateways/front"
-
-    def all(self, document: str) -> None:
-        if self.grpc:
-            self.locations()
-        self.apis()
-        self.configs_(document)
-        self.gateways()
-        self.operations_()
-        if self.grpc:
-            self.wait()
-            self.policies()
-        self.errors()
-        self.deletes()
 
     def locations(self) -> None:
         # No stub of this service is published, only its messages.
@@ -109,7 +115,7 @@ class Play:
         tell("update_api", resource(ended(updating)))
         tell("list_apis", [api.name for api in self.client.list_apis(parent=self.home)])
 
-    def configs_(self, document: str) -> None:
+    def configurations(self, document: str) -> None:
         created = []
         for name in self.configs:
             id = name.rpartition("/")[2]
@@ -160,7 +166,7 @@ class Play:
         everywhere = self.client.list_gateways(parent=f"{self.project}/locations/-")
         tell("list_gateways", [gateway.name for gateway in everywhere])
 
-    def operations_(self) -> None:
+    def look_at_operations(self) -> None:
         # The client for gRPC takes no size of a page.
         size = {} if self.grpc else {"page_size": 2}
         listed = self.operations.list_operations(self.home, "", **size)
@@ -169,6 +175,19 @@ class Play:
         self.operations.delete_operation(self.creating_api)
         gone = error(lambda: self.operations.get_operation(self.creating_api))
         tell("delete_operation", gone)
+
+    def bad_config(self) -> None:
+        bad = apigateway.ApiConfig.File(path="openapi.json", contents=b"{}")
+        config = apigateway.ApiConfig(
+            openapi_documents=[apigateway.ApiConfig.OpenApiDocument(document=bad)]
+        )
+        creating = self.client.create_api_config(
+            parent=self.api, api_config_id="bad", api_config=config
+        )
+        tell("create_bad_config", error(lambda: ended(creating)))
+        name = f"{self.api}/configs/bad"
+        tell("get_bad_config", resource(self.client.get_api_config(name=name)))
+        ended(self.client.delete_api_config(name=name))
 
     def wait(self) -> None:
         stub = operations_pb2_grpc.OperationsStub(self.channel)
@@ -257,85 +276,21 @@ class Play:
         self.operations.cancel_operation(other.operation.name)
         tell("cancel_by_name", look(self.operations.get_operation(other.operation.name)))
 
+        def create(id: str):
+            # By default some codes are tried again.
+            return self.client.create_api(
+                parent=self.home, api_id=id, api=apigateway.Api(), retry=None
+            )
+
+        doomed = create("doomed")
+        tell("create_doomed", error(lambda: ended(doomed)))
+        codes = [error(lambda: create(f"code-{number}")) for number in range(1, 17)]
+        tell("every_code", codes)
+
 
 def ended(operation):
     """What an operation ends in; raises what it fails with."""
     return operation.result(timeout=SECONDS, polling=OFTEN)
-
-
-def resource(message) -> dict:
-    told = {
-        "name": message.name,
-        "state": message.state.name,
-        "display_name": message.display_name,
-        "labels": dict(message.labels),
-    }
-    if isinstance(message, apigateway.Gateway):
-        told["config"] = message.api_config
-    return told
-
-
-def contents(config) -> dict:
-    documents = [document.document for document in config.openapi_documents]
-    return {
-        "name": config.name,
-        "documents": [[file.path, file.contents.decode()] for file in documents],
-    }
-
-
-def metadata(message) -> dict:
-    return {
-        "verb": message.verb,
-        "target": message.target,
-        "requested": message.requested_cancellation,
-    }
-
-
-def look(operation: operations_pb2.Operation) -> dict:
-    unpacked = apigateway.OperationMetadata.deserialize(operation.metadata.value)
-    told = {"done": operation.done, **metadata(unpacked)}
-    if operation.HasField("error"):
-        told["code"] = code_pb2.Code.Name(operation.error.code)
-    return told
-
-
-def bindings(policy) -> dict:
-    return {
-        "etag": bool(policy.etag),
-        "bindings": [[binding.role, list(binding.members)] for binding in policy.bindings],
-    }
-
-
-def error(call) -> dict:
-    """How a call is refused, by what the client makes of that."""
-    try:
-        call()
-    except GoogleAPICallError as refused:
-        status = refused.grpc_status_code
-        told = {
-            # Over REST it knows the HTTP status alone where two codes have the same.
-            "code": status.name if status else int(refused.code),
-            "message": refused.message,
-            "reason": refused.reason,
-            "details": {},
-        }
-        for detail in refused.details:
-            # Typed over gRPC, and over REST the JSON that they were.
-            as_json = isinstance(detail, dict)
-            name = detail["@type"] if as_json else detail.DESCRIPTOR.full_name
-            name = name.rpartition(".")[2]
-            if name == "BadRequest":
-                violations = detail["fieldViolations"] if as_json else detail.field_violations
-                fields = [v["field"] if as_json else v.field for v in violations]
-                told["details"][name] = fields
-            elif name == "ResourceInfo":
-                told["details"][name] = (
-                    detail["resourceName"] if as_json else detail.resource_name
-                )
-            else:
-                told["details"][name] = True
-        return told
-    raise AssertionError("it was not refused")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ fields. What it tells is compared here. A step that needs a method for which a c
 asked of that client; why it has none is said in `CANNOT`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SERVICE = "google.cloud.apigateway.v1.ApiGatewayService"
 OPERATIONS = "google.longrunning.Operations"
@@ -38,8 +38,6 @@ CLIENTS = {
     "curl": ("http1", "h2c"),
     "ours": ("grpc", "rest"),
 }
-# As the emulator tells it.
-OVER_GRPC = "grpc"
 
 MIXINS = [name for name, service in METHODS.items() if service in (LOCATIONS, POLICIES)]
 NO_ROUTE = {"WaitOperation": "no HTTP rule leads to it"}
@@ -54,6 +52,18 @@ CANNOT = {
     ("curl", "http1"): NO_ROUTE,
     ("curl", "h2c"): NO_ROUTE,
     ("ours", "rest"): NO_ROUTE,
+}
+
+
+# What a client makes of an answer that is right, where that is not what all others make of it: the step,
+# what it tells, and why.
+OWN_WAYS = {
+    ("node", "rest"): {
+        "create_bad_config": (
+            {"code": None, "reason": None},
+            "it cannot read an operation whose error has details: it has not their types",
+        ),
+    },
 }
 
 
@@ -75,7 +85,7 @@ class Refused:
     code: str
     # Of its ErrorInfo.
     reason: str | None = None
-    # How its message ends.
+    # What its message says, among other things.
     message: str = ""
     # Some of its details, by their types, with what is in them.
     details: tuple[tuple[str, object], ...] = ()
@@ -88,14 +98,29 @@ class AtLeast:
     items: tuple
 
 
-# For a client that knows the HTTP status alone where two codes have the same.
-HTTP_STATUS = {
+# All codes of errors, with their HTTP statuses: google/rpc/code.proto. The Python client knows over REST
+# the status alone.
+CODES = {
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
     "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
+    "DEADLINE_EXCEEDED": 504,
     "NOT_FOUND": 404,
     "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
     "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DATA_LOSS": 500,
+    "UNAUTHENTICATED": 401,
 }
+# With what a line of a header cannot hold as it is.
+TEXT = "Zürich\n100%"
+NO_QUOTA = "no quota is left"
 
 # A small document, which each client sends as these very bytes.
 DOCUMENT = (
@@ -109,7 +134,10 @@ def steps(client: str, transport: str, project: str) -> list[Step]:
     cannot = CANNOT.get((client, transport), {})
     unknown = set(cannot) - set(METHODS)
     assert not unknown, unknown
-    return [step for step in all_steps(project) if not set(step.calls) & set(cannot)]
+    own = OWN_WAYS.get((client, transport), {})
+    asked = [step for step in all_steps(project) if not set(step.calls) & set(cannot)]
+    assert set(own) <= {step.name for step in asked}, own
+    return [replace(step, told=own[step.name][0]) if step.name in own else step for step in asked]
 
 
 def all_steps(project: str) -> list[Step]:
@@ -139,6 +167,7 @@ def all_steps(project: str) -> list[Step]:
     held = f"{home}/apis/held"
     renamed = resource(api, display_name="Große Läden")
     front = resource(gateway, config=v1)
+    bad = f"{api}/configs/bad"
     viewer = ["roles/viewer", ["user:a@example.com"]]
     cancelled = Refused("CANCELLED", message="cancelled")
     return [
@@ -184,6 +213,10 @@ def all_steps(project: str) -> list[Step]:
         Step("delete_operation", "deletes the operation that created the api, and gets it in vain",
              ("DeleteOperation", "GetOperation"),
              Refused("NOT_FOUND", "RESOURCE_NOT_FOUND", "not found", (("ErrorInfo", True),))),
+        Step("create_bad_config", "creates the config `bad` with the document `{}`, awaits it in vain",
+             ("CreateApiConfig", "GetOperation"), Refused("INVALID_ARGUMENT", message="openapi.json:1")),
+        Step("get_bad_config", "gets it, then deletes it and awaits that",
+             ("GetApiConfig", "DeleteApiConfig", "GetOperation"), resource(bad, state="FAILED")),
         Step("wait_operation", "creates the api `waited` and deletes it, and waits for both with WaitOperation",
              ("WaitOperation",), [True, True]),
         Step("get_iam_policy", "gets the policies of the api, of v1 and of the gateway",
@@ -229,7 +262,43 @@ def all_steps(project: str) -> list[Step]:
         Step("cancel_by_name", "begins to create the api `other`, cancels that by its name, and gets the operation",
              ("CancelOperation", "GetOperation"),
              operation(f"{home}/apis/other", requested=True, done=True, code="CANCELLED")),
+        Step("create_doomed", "creates the api `doomed`, whose operation is told to fail, awaits it in vain",
+             ("CreateApi", "GetOperation"), Refused("RESOURCE_EXHAUSTED", message=NO_QUOTA)),
+        Step("every_code", "creates the apis `code-1` to `code-16`, each in vain",
+             ("CreateApi",), [refusal_of(code) for code in CODES]),
     ]
+
+
+def refusal_of(code: str) -> Refused:
+    """What a client must see of the error that is given to it."""
+    return Refused(code, f"REASON_{code}", TEXT, (
+        ("ErrorInfo", True), ("ResourceInfo", code), ("BadRequest", ["a.b", "c[0]"]),
+    ))
+
+
+def faults(project: str) -> list[dict]:
+    """What the slow emulator is told to do wrong, as its admin route has it."""
+    apis = f"projects/{project}/locations/global/apis"
+    plan = {"takes": "0.2s", "fails": {"code": 8, "message": NO_QUOTA}}
+    doomed = {"method": "CreateApi", "resource": f"{apis}/doomed", "operation": plan}
+    types = "type.googleapis.com/google.rpc"
+    refusals = [
+        {
+            "method": "CreateApi",
+            "resource": f"{apis}/code-{number}",
+            # Some try again with other credentials.
+            "always": True,
+            "fail": {"code": number, "message": TEXT, "details": [
+                {"@type": f"{types}.ErrorInfo", "reason": f"REASON_{code}", "domain": "example.com"},
+                {"@type": f"{types}.ResourceInfo", "resourceName": code},
+                {"@type": f"{types}.BadRequest", "fieldViolations": [
+                    {"field": "a.b", "description": "ü"}, {"field": "c[0]"},
+                ]},
+            ]},
+        }
+        for number, code in enumerate(CODES, start=1)
+    ]
+    return [doomed, *refusals]
 
 
 def difference(expected, told) -> str | None:
@@ -252,14 +321,14 @@ def difference(expected, told) -> str | None:
 
 
 def refusal_difference(expected: Refused, told: dict) -> str | None:
-    codes = (expected.code, HTTP_STATUS.get(expected.code))
+    codes = (expected.code, CODES[expected.code])
     if told.get("code") not in codes:
         return f"the code is not {expected.code}: {told}"
     if expected.reason is not None and told.get("reason") != expected.reason:
         return f"the reason is not {expected.reason}: {told}"
-    # Some add words of their own before those of the server.
-    if not told.get("message", "").endswith(expected.message):
-        return f"the message does not end with {expected.message!r}: {told}"
+    # Some add words of their own to those of the server.
+    if expected.message not in told.get("message", ""):
+        return f"the message does not say {expected.message!r}: {told}"
     details = told.get("details") or {}
     for type, value in expected.details:
         if details.get(type) != value:

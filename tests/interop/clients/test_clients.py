@@ -5,7 +5,6 @@ import os
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-import matrix
 from play import Played, play
 from scenario import CANNOT, CLIENTS, METHODS
 
@@ -64,7 +63,3 @@ class Matrix(unittest.TestCase):
         over_grpc = [methods for (_, transport), methods in called().items() if transport == "grpc"]
         self.assertEqual(set().union(*over_grpc), set(METHODS))
         self.assertEqual(set().union(*over_rest), set(METHODS) - {"WaitOperation"})
-
-    @classmethod
-    def tearDownClass(cls):
-        print(f"\n{matrix.table(called())}\n\n{matrix.reasons()}", flush=True)

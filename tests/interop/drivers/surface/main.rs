@@ -1,22 +1,19 @@
 //! The scenario of `tests/interop/clients`, played by our client: `interop_surface grpc|rest …`.
 
+#[path = "../scene.rs"]
 mod scene;
+mod told;
 
 use std::time::Duration;
 
-use apigateway_grpc::operation::{Cancellation, Operation, OperationResult, Schedule, Snapshot};
+use apigateway_grpc::operation::{Cancellation, Operation, OperationResult, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{
-    Api, ApiConfig, Gateway, OperationMetadata,
-};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use apigateway_grpc::proto::google::iam::v1::{Binding, Policy};
-use apigateway_grpc::proto::google::longrunning::{self, operation};
-use apigateway_grpc::tonic::Code;
-use apigateway_grpc::tonic_types::ErrorDetail;
-use apigateway_grpc::{ApiGateway, Error, Transport};
-use prost::Message as _;
+use apigateway_grpc::{ApiGateway, Transport};
 use scene::{Arguments, Names, Result, id, refused, tell};
 use serde_json::{Value, json};
+use told::{contents, look, of_api, of_config, of_error, of_failure, of_gateway, of_policy, seen};
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -29,6 +26,7 @@ async fn main() -> Result<()> {
     play.configs(&arguments.document).await?;
     let creating_gateway = play.gateways().await?;
     play.operations(&creating_api, &creating_gateway).await?;
+    play.bad_config().await?;
     if arguments.transport == "grpc" {
         play.wait().await?;
     }
@@ -119,16 +117,7 @@ impl Play {
 
     async fn configs(&self, document: &str) -> Result<()> {
         let Names { api, configs, .. } = &self.names;
-        let document = File {
-            path: "openapi.json".to_owned(),
-            contents: document.to_owned().into_bytes(),
-        };
-        let new = ApiConfig {
-            openapi_documents: vec![OpenApiDocument {
-                document: Some(document),
-            }],
-            ..ApiConfig::default()
-        };
+        let new = of_document(document);
         let mut created = Vec::new();
         for name in configs {
             let creating = self.client.create_api_config(api, id(name), new.clone());
@@ -207,6 +196,17 @@ impl Play {
         self.client.delete_operation(creating_api).await?;
         let gone = self.client.get_operation(creating_api).await;
         tell("delete_operation", of_error(&refused(gone)?))
+    }
+
+    async fn bad_config(&self) -> Result<()> {
+        let api = &self.names.api;
+        let creating = self.client.create_api_config(api, "bad", of_document("{}"));
+        let failed = refused(often(creating.await?)?.await)?;
+        tell("create_bad_config", of_failure(&failed)?)?;
+        let bad = format!("{api}/configs/bad");
+        let config = self.client.get_api_config(&bad).await?;
+        tell("get_bad_config", of_config(&config))?;
+        ended(self.client.delete_api_config(&bad).await?).await
     }
 
     async fn wait(&self) -> Result<()> {
@@ -330,18 +330,23 @@ impl Play {
         let Cancellation::Cancelled(error) = creating.cancel().await? else {
             return Err("it was not cancelled".into());
         };
-        let status = error.status().ok_or("it has no status")?;
-        let code = error.code().unwrap_or(Code::Unknown);
-        tell(
-            "cancel",
-            json!({"code": code_name(code), "message": status.message}),
-        )?;
+        tell("cancel", of_failure(&error)?)?;
         tell("cancelled", look(&self.client.get_operation(&name).await?)?)?;
         let other = self.client.create_api(home, "other", Api::default());
         let other = other.await?.name().to_owned();
         self.client.cancel_operation(&other).await?;
         let other = self.client.get_operation(other).await?;
-        tell("cancel_by_name", look(&other)?)
+        tell("cancel_by_name", look(&other)?)?;
+
+        let create = |id: String| self.client.create_api(home, id, Api::default());
+        let failed = refused(often(create("doomed".to_owned()).await?)?.await)?;
+        tell("create_doomed", of_failure(&failed)?)?;
+        let mut codes = Vec::new();
+        for number in 1..=16 {
+            let error = refused(create(format!("code-{number}")).await)?;
+            codes.push(of_error(&error));
+        }
+        tell("every_code", json!(codes))
     }
 }
 
@@ -356,103 +361,15 @@ fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     Ok(operation.with_schedule(schedule.with_total(WAIT)))
 }
 
-fn of_api(it: &Api) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state().as_str_name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-    })
-}
-
-fn of_config(it: &ApiConfig) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state().as_str_name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-    })
-}
-
-fn of_gateway(it: &Gateway) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state().as_str_name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-        "config": it.api_config,
-    })
-}
-
-fn contents(config: &ApiConfig) -> Result<Value> {
-    let files = config.openapi_documents.iter();
-    let files = files.filter_map(|document| document.document.as_ref());
-    let documents: Result<Vec<Value>> = files
-        .map(|file| Ok(json!([file.path, std::str::from_utf8(&file.contents)?])))
-        .collect();
-    Ok(json!({"name": config.name, "documents": documents?}))
-}
-
-fn seen(snapshot: &Snapshot) -> Result<Value> {
-    look(snapshot.raw())
-}
-
-fn look(operation: &longrunning::Operation) -> Result<Value> {
-    let any = operation.metadata.as_ref().ok_or("it has no metadata")?;
-    let metadata = OperationMetadata::decode(any.value.as_slice())?;
-    let mut told = json!({
-        "done": operation.done,
-        "verb": metadata.verb,
-        "target": metadata.target,
-        "requested": metadata.requested_cancellation,
-    });
-    if let Some(operation::Result::Error(status)) = &operation.result {
-        told["code"] = code_name(Code::from_i32(status.code)).into();
+fn of_document(text: &str) -> ApiConfig {
+    let document = File {
+        path: "openapi.json".to_owned(),
+        contents: text.to_owned().into_bytes(),
+    };
+    ApiConfig {
+        openapi_documents: vec![OpenApiDocument {
+            document: Some(document),
+        }],
+        ..ApiConfig::default()
     }
-    Ok(told)
-}
-
-fn of_policy(policy: &Policy) -> Value {
-    let bindings = policy.bindings.iter();
-    let bindings: Vec<Value> = bindings
-        .map(|binding| json!([binding.role, binding.members]))
-        .collect();
-    json!({"etag": !policy.etag.is_empty(), "bindings": bindings})
-}
-
-fn of_error(error: &Error) -> Value {
-    let mut told = json!({
-        "code": code_name(error.code().unwrap_or(Code::Unknown)),
-        "message": error.status().map(|status| status.message()),
-        "details": {},
-    });
-    for detail in error.details() {
-        match detail {
-            ErrorDetail::ErrorInfo(info) => {
-                told["reason"] = info.reason.into();
-                told["details"]["ErrorInfo"] = true.into();
-            }
-            ErrorDetail::ResourceInfo(info) => {
-                told["details"]["ResourceInfo"] = info.resource_name.into();
-            }
-            ErrorDetail::BadRequest(bad) => {
-                let fields = bad.field_violations.into_iter().map(|it| it.field);
-                told["details"]["BadRequest"] = fields.collect();
-            }
-            _ => {}
-        }
-    }
-    told
-}
-
-/// As the proto spells it.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for char in format!("{code:?}").chars() {
-        if char.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(char.to_ascii_uppercase());
-    }
-    name
 }
