@@ -61,6 +61,17 @@ fn the_emulator_is_cloned_shared_and_shown() {
     shown::<Server>();
 }
 
+#[cfg(feature = "emulator-data")]
+#[test]
+fn the_error_of_a_data_file_is_a_small_standard_one() {
+    fn standard<T: std::error::Error + Send + Sync + 'static>() {}
+    standard::<apigateway_grpc::emulator::DataError>();
+    assert_eq!(
+        size_of::<apigateway_grpc::emulator::DataError>(),
+        size_of::<usize>()
+    );
+}
+
 #[cfg(feature = "rest")]
 #[test]
 fn the_transcoder_is_cloned_shared_and_shown() {

@@ -83,7 +83,14 @@ where
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
         let state = Arc::clone(&self.state);
-        Box::pin(async move { enter(&state, service, rpc).await })
+        Box::pin(async move {
+            let reply = enter(&state, service, rpc).await?;
+            // Nothing is told that a crash could take back.
+            Ok(state
+                .kept()
+                .await
+                .map_or_else(Status::into_http, |()| reply))
+        })
     }
 }
 
@@ -110,6 +117,9 @@ where
         .calls
         .add(method, via, &about.name, &head.headers, message);
     if let Err(refused) = state.tokens.check(method, &about.name, &head.headers) {
+        return Ok(refused.into_http());
+    }
+    if let Err(refused) = state.world.check_reachable(&about.name) {
         return Ok(refused.into_http());
     }
     let names = [about.name.as_str(), about.parent.as_str()];
@@ -140,8 +150,7 @@ where
 
 fn refused(error: BoxError) -> Status {
     if error.is::<LengthLimitError>() {
-        let text = format!("the request is larger than {MOST} bytes");
-        return Status::resource_exhausted(text);
+        return refusal::too_large(MOST);
     }
     Status::from_error(error)
 }

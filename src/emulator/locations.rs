@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::field::{Fields, Kind, Value};
 use super::filter::Filter;
 use super::listing::page_size;
-use super::place::{Place, REGIONS};
+use super::place::{LOCATIONS, Place};
 use super::table::page;
 use super::violations::Violations;
 use crate::names::ProjectName;
@@ -32,9 +32,8 @@ impl Locations for Emulator {
         let cursor = wrong.keep(Cursor::read(&request.page_token, &list));
         let cursor = cursor.unwrap_or_default();
         wrong.check()?;
-        let regions = REGIONS.iter().map(|(region, _)| *region);
         // `global` comes before `us-…`, in the order of the names.
-        let mut all: Vec<&str> = regions.chain(["global"]).collect();
+        let mut all = LOCATIONS;
         all.sort_unstable();
         let all = all.into_iter().map(|id| location(&request.name, id));
         let shown = all.filter(|location| location.name > cursor.name && filter.has(location));

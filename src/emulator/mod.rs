@@ -5,11 +5,17 @@
 //! set time by `tokio::time`, so that a test on a paused clock is deterministic. What goes wrong is said by
 //! [`Emulator::on`], and what was called is told by [`Emulator::calls`].
 //!
+//! State is in memory, or in a file (`EmulatorBuilder::open`, feature `emulator-data`), from which a later
+//! emulator goes on.
+//!
 //! It checks names, states, masks and etags as the service does, and bearer tokens where
 //! [`EmulatorBuilder::require_token`] says so, but no permissions. It reads the files of a config: OpenAPI 2.0
 //! documents, as YAML or JSON, descriptor sets and service configs. If they are wrong, the operation of the
-//! create fails with a diagnostic for each fault, at file and line, and the config is left FAILED. Filters are
-//! those of AIP-160, functions aside.
+//! create fails with a diagnostic for each fault, at file and line, and the config is left FAILED.
+//!
+//! Filters are those of AIP-160 but for functions: `state = ACTIVE AND (labels.team = core OR labels.team = edge)`,
+//! `done = false AND metadata.verb = create`, `NOT labels:team`. `:` asks whether a text has another within, and `*` at
+//! an end of what a text is to equal stands for anything. A word by itself is looked for in names and display names.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -36,7 +42,10 @@ mod accept;
 mod admin;
 mod beside;
 mod calls;
+mod clock;
 mod cursor;
+#[cfg_attr(not(feature = "emulator-data"), path = "no_data.rs")]
+mod data;
 mod door;
 mod fault;
 mod field;
@@ -54,6 +63,7 @@ mod plan;
 mod policies;
 mod refusal;
 mod resource;
+mod rows;
 mod running;
 mod server;
 mod service;
@@ -64,10 +74,13 @@ mod table;
 mod tokens;
 mod verbs;
 mod violations;
+mod world;
 
 use std::net::ToSocketAddrs;
+#[cfg(feature = "emulator-data")]
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tonic::service::Routes;
 
@@ -78,16 +91,22 @@ use crate::proto::google::iam::v1::iam_policy_server::IamPolicyServer;
 use crate::proto::google::longrunning::operations_server::OperationsServer;
 
 pub use calls::{ReceivedCall, Via};
+#[cfg(feature = "emulator-data")]
+pub use data::DataError;
 pub use fault::{Fault, On};
+pub use place::LOCATIONS;
 pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
 use accept::Identity;
+use clock::{Clock, Moment};
+use data::Keeper;
 use door::Door;
-use state::{State, Times};
+use state::{State, Tables, Times};
 use tokens::{Allowed, Tokens};
+use world::World;
 
-/// An API Gateway in memory. Its clones are the same one.
+/// An API Gateway, in memory or in a file. Its clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Emulator {
     state: Arc<State>,
@@ -100,7 +119,9 @@ pub struct Emulator {
 pub struct EmulatorBuilder {
     times: Times,
     tokens: Tokens,
+    world: World,
     identity: Option<Identity>,
+    begins_at: Option<SystemTime>,
 }
 
 impl Emulator {
@@ -183,7 +204,8 @@ impl Emulator {
         self.state.calls.count(method)
     }
 
-    /// Forgets all resources, operations, faults and calls.
+    /// Forgets all resources, operations, faults and calls. A file that keeps the state is emptied too, before the
+    /// next call is answered.
     pub fn reset(&self) {
         self.state.clear();
         self.state.faults.clear();
@@ -218,6 +240,39 @@ impl EmulatorBuilder {
         self
     }
 
+    /// A location, one of [`LOCATIONS`], that does not answer. What is about it or in it is UNAVAILABLE, and
+    /// lists of all locations are without it and name it. A list of operations does so only with
+    /// `return_partial_success`, and is UNAVAILABLE else. Each call adds one; by default all answer.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().unreachable("us-east1").build();
+    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let page = client.list_gateways("projects/p/locations/-").page("").await?;
+    /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unreachable(mut self, location: impl Into<String>) -> Self {
+        self.world.lose(location.into());
+        self
+    }
+
+    /// Only these service accounts exist, each given by its email or as `projects/{project}/serviceAccounts/{email}`.
+    /// A config that has another or none is refused with FAILED_PRECONDITION, and so is a gateway for such a
+    /// config. Further calls add to them; by default any account will do, and none.
+    pub fn service_accounts<A: Into<String>>(
+        mut self,
+        accounts: impl IntoIterator<Item = A>,
+    ) -> Self {
+        self.world.accept(accounts.into_iter().map(Into::into));
+        self
+    }
+
     /// Serves over TLS, with this certificate chain and its private key, both PEM text.
     /// [`Emulator::start`] fails if they are not that.
     #[cfg(feature = "tls")]
@@ -229,11 +284,71 @@ impl EmulatorBuilder {
         self
     }
 
-    /// An empty emulator.
+    /// What its clock shows as it is set up, by default what the system's does. From then on it goes with
+    /// tokio's, so that on a paused clock all times that it tells are the same in every run.
+    pub fn begins_at(mut self, time: SystemTime) -> Self {
+        self.begins_at = Some(time);
+        self
+    }
+
+    /// An empty emulator, which keeps its state in memory.
     #[must_use]
     pub fn build(self) -> Emulator {
+        let tables = Tables::new(Clock::start(self.wall()));
+        self.over(tables, Keeper::default())
+    }
+
+    /// An emulator that keeps its state in a file, and goes on from what is in it. A file that is not there is
+    /// made, one that is empty is filled.
+    ///
+    /// No call is answered before what it did, and what it tells, is in the file: it survives the process,
+    /// however that ends, and a failure of the power. Faults and the record of calls are not kept, nor what
+    /// [stale reads](On::stale) see. Time goes on between two runs: an operation whose end has passed meanwhile has
+    /// ended. If the system's clock was put back, time goes on from the last change instead. If the file
+    /// cannot be written any more, every call is answered with INTERNAL, for good.
+    ///
+    /// This waits for the disk, and so does dropping the last clone of the emulator with its services and
+    /// servers, which closes the file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or written, if another emulator has it open, if it is damaged, and if it is
+    /// something else or of a version that this one does not know. What is in it then stays as it is.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use apigateway_grpc::emulator::Emulator;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let file = std::env::temp_dir().join(format!("emulator-{}.redb", std::process::id()));
+    /// let emulator = Emulator::builder().open(&file)?;
+    /// let refused = Emulator::builder().open(&file).unwrap_err();
+    /// assert!(refused.is_in_use());
+    /// # drop(emulator);
+    /// # std::fs::remove_file(file)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "emulator-data")]
+    pub fn open(self, file: impl AsRef<Path>) -> Result<Emulator, DataError> {
+        let (tables, keeper) = data::open(file.as_ref(), self.wall())?;
+        Ok(self.over(tables, keeper))
+    }
+
+    fn wall(&self) -> Moment {
+        self.begins_at.unwrap_or_else(SystemTime::now).into()
+    }
+
+    fn over(self, tables: Tables, keeper: Keeper) -> Emulator {
         Emulator {
-            state: Arc::new(State::new(self.times, self.tokens)),
+            state: Arc::new(State::new(
+                self.times,
+                self.tokens,
+                self.world,
+                tables,
+                keeper,
+            )),
             identity: self.identity.map(Arc::new),
         }
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
+use super::clock::Moment;
 use super::cursor::Cursor;
 use super::door::Given;
 use super::field::{Fields, Kind, Value};
 use super::filter::Filter;
 use super::listing::page_size;
 use super::place::Place;
-use super::running::{API_VERSION, Clock, Running};
+use super::running::{API_VERSION, Running};
 use super::service::open;
 use super::table::{Collection, page};
 use super::violations::Violations;
@@ -29,16 +30,17 @@ pub(super) const OPERATION: &str = "Operation";
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Emulator {
-    /// The operation, and when it ends.
-    fn look(&self, name: &str, given: &Given) -> Result<(Operation, Instant), Status> {
+    /// The operation, and how long it still runs.
+    fn look(&self, name: &str, given: &Given) -> Result<(Operation, Duration), Status> {
         check_name(name)?;
         let tables = self.state.now();
         let running = tables
             .operations
             .get(name)
             .ok_or_else(|| refusal::not_found(OPERATION, name))?;
-        let operation = running.operation(name, tables.clock, given.is_stale());
-        Ok((operation, running.ends))
+        let now = tables.clock.now();
+        let operation = running.operation(name, now, given.is_stale());
+        Ok((operation, running.ends.since(now)))
     }
 }
 
@@ -67,8 +69,15 @@ impl Operations for Emulator {
         let cursor = wrong.keep(Cursor::read(&request.page_token, &list));
         let cursor = cursor.unwrap_or_default();
         wrong.check()?;
+        let unreachable = self.state.world.missed(&request.name);
+        if let Some(location) = unreachable.first()
+            && !request.return_partial_success
+        {
+            self.state.world.check_reachable(location)?;
+        }
         let collection = Collection::new(&request.name, "operations");
         let tables = self.state.now();
+        let now = tables.clock.now();
         let held = &tables.operations;
         let later: Box<dyn Iterator<Item = _>> = match filter.only("done") {
             // Many may be done where few are running, and the other way round.
@@ -80,25 +89,25 @@ impl Operations for Emulator {
             _ => Box::new(collection.after(&held.rows, &cursor.name)),
         };
         let shown = later.filter(|(name, running)| {
-            let clock = tables.clock;
             let is_stale = given.is_stale();
             !running.forgotten
+                && self.state.world.reaches(name)
                 && filter.has(&Seen {
                     name,
                     running,
-                    clock,
+                    now,
                     is_stale,
                 })
         });
         let shown = shown.map(|(name, running)| {
-            let operation = running.operation(name, tables.clock, given.is_stale());
+            let operation = running.operation(name, now, given.is_stale());
             (name, operation)
         });
         let (operations, last) = page(shown, size);
         Ok(Response::new(ListOperationsResponse {
             operations,
             next_page_token: last.map_or_else(String::new, |last| last.token(&list)),
-            ..Default::default()
+            unreachable,
         }))
     }
 
@@ -114,12 +123,13 @@ impl Operations for Emulator {
         loop {
             // Listened for before the look, so that no end falls between the two.
             let sooner = self.state.sooner.notified();
-            let (operation, ends) = self.look(&name, &given)?;
-            if operation.done || Instant::now() >= until {
+            let (operation, runs) = self.look(&name, &given)?;
+            let left = until.saturating_duration_since(Instant::now());
+            if operation.done || left.is_zero() {
                 return Ok(Response::new(operation));
             }
             // However it ends, the next look tells what is.
-            tokio::time::timeout_at(ends.min(until), sooner).await.ok();
+            tokio::time::timeout(runs.min(left), sooner).await.ok();
         }
     }
 
@@ -163,7 +173,7 @@ fn check_name(name: &str) -> Result<(), Status> {
 struct Seen<'t> {
     name: &'t str,
     running: &'t Running,
-    clock: Clock,
+    now: Moment,
     is_stale: bool,
 }
 
@@ -187,7 +197,7 @@ impl Fields for Seen<'_> {
     const WORDS: &'static [&'static str] = &["name"];
 
     fn value(&self, path: &str) -> Value<'_> {
-        let Self { running, clock, .. } = *self;
+        let Self { running, now, .. } = *self;
         let result = running.result.as_ref().filter(|_| !self.is_stale);
         let error = result.and_then(|result| match result {
             operation::Result::Error(error) => Some(error),
@@ -201,12 +211,12 @@ impl Fields for Seen<'_> {
             "error.message" => error.map_or(Value::Unset, |error| Value::text(&error.message)),
             "response" => Value::message(result.is_some() && error.is_none()),
             "metadata" => Value::Message,
-            "metadata.create_time" => Value::Time(clock.time(running.began)),
-            "metadata.end_time" => Value::time(result.map(|_| clock.time(running.ends))),
+            "metadata.create_time" => Value::Time(running.began.into()),
+            "metadata.end_time" => Value::time(result.map(|_| running.ends.into())),
             "metadata.target" => Value::text(&running.target),
             "metadata.verb" => Value::text(running.work.verb.name()),
             "metadata.status_message" if self.is_stale => Value::text(""),
-            "metadata.status_message" => Value::text(running.message()),
+            "metadata.status_message" => Value::text(running.message(now)),
             "metadata.requested_cancellation" => {
                 Value::Flag(running.requested_cancellation && !self.is_stale)
             }

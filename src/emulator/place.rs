@@ -18,6 +18,17 @@ pub(super) const REGIONS: [(&str, &str); 10] = [
     ("us-west4", "wn"),
 ];
 
+/// The ids of the locations that there are: `global`, and the regions that have gateways.
+pub const LOCATIONS: [&str; 11] = {
+    let mut locations = ["global"; 11];
+    let mut index = 0;
+    while index < REGIONS.len() {
+        locations[index + 1] = REGIONS[index].0;
+        index += 1;
+    }
+    locations
+};
+
 /// What a location is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {

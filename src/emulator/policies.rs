@@ -1,7 +1,7 @@
 //! Who may do what with a resource: kept, and never enforced.
 
 use prost_types::FieldMask;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::mask::snake;
 use super::resource::Resource;
@@ -45,11 +45,10 @@ impl IamPolicy for Emulator {
         wrong.check()?;
         let given = given.unwrap_or_default();
         let mut tables = self.state.now();
-        check(&tables, &resource)?;
+        let kind = check(&tables, &resource)?;
         let mut policy = policy(&tables, &resource);
         if !given.etag.is_empty() && given.etag != policy.etag {
-            let text = format!("the policy of \"{resource}\" has changed since it was read");
-            return Err(Status::new(Code::Aborted, text));
+            return Err(refusal::changed(kind, &resource));
         }
         take(&mut policy, given, update_mask)?;
         tables.revision += 1;
@@ -85,14 +84,15 @@ fn check_name(resource: &str) -> Result<(), Status> {
     wrong.check()
 }
 
-fn check(tables: &Tables, name: &str) -> Result<(), Status> {
+/// The kind of a resource that is there.
+fn check(tables: &Tables, name: &str) -> Result<&'static str, Status> {
     let (kind, found) = match name.split('/').nth_back(1) {
         Some(Gateway::COLLECTION) => (Gateway::KIND, tables.gateways.get(name).is_some()),
         Some(ApiConfig::COLLECTION) => (ApiConfig::KIND, tables.configs.get(name).is_some()),
         _ => (Api::KIND, tables.apis.get(name).is_some()),
     };
     if found {
-        return Ok(());
+        return Ok(kind);
     }
     Err(refusal::not_found(kind, name))
 }

@@ -79,6 +79,11 @@ pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
         Ok(())
     }
 
+    /// The service account that it acts as, empty if that is none; `None` for what never acts.
+    fn account<'t>(&'t self, _tables: &'t Tables) -> Option<&'t str> {
+        None
+    }
+
     /// Why it cannot be deleted.
     fn used(_tables: &Tables, _name: &str) -> Option<String> {
         None
@@ -261,7 +266,7 @@ impl Resource for ApiConfig {
         if let Some(api) = tables.apis.get(api)
             && api.state() == api::State::Deleting
         {
-            return Err(refusal::in_use(Api::KIND, &api.name, "is being deleted"));
+            return Err(refusal::not_ready(Api::KIND, &api.name, "is being deleted"));
         }
         self.service_config_id = format!("{id}-{:08x}", hash(name));
         Ok(())
@@ -269,6 +274,10 @@ impl Resource for ApiConfig {
 
     fn findings(&self) -> Findings {
         source::check(self)
+    }
+
+    fn account<'t>(&'t self, _: &'t Tables) -> Option<&'t str> {
+        Some(&self.gateway_service_account)
     }
 
     fn creation_hold(name: &str) -> Option<String> {
@@ -332,6 +341,11 @@ impl Resource for Gateway {
         }
     }
 
+    fn account<'t>(&'t self, tables: &'t Tables) -> Option<&'t str> {
+        let config = tables.configs.get(&self.api_config)?;
+        config.account(tables)
+    }
+
     fn check_change(&self, tables: &Tables) -> Result<(), Status> {
         let config = tables.configs.get(&self.api_config);
         let config = config.ok_or_else(|| refusal::not_found(ApiConfig::KIND, &self.api_config))?;
@@ -340,7 +354,7 @@ impl Resource for Gateway {
             api_config::State::Active | api_config::State::Updating => Ok(()),
             other => {
                 let why = format!("is not active but {}", other.as_str_name());
-                Err(refusal::in_use(ApiConfig::KIND, &config.name, &why))
+                Err(refusal::not_ready(ApiConfig::KIND, &config.name, &why))
             }
         }
     }

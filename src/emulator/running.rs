@@ -1,15 +1,15 @@
 //! Operations, running and done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
 
 use prost::Message as _;
 use prost_types::{Any, Timestamp};
-use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
+use super::clock::Moment;
 use super::plan::OperationPlan;
+use super::rows::Rows;
 use super::state::Tables;
 use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
 use crate::proto::google::longrunning::{Operation, operation};
@@ -21,13 +21,13 @@ pub(super) const API_VERSION: &str = "v1";
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     /// By name.
-    pub(super) rows: BTreeMap<String, Running>,
+    pub(super) rows: Rows<Running>,
     /// The names of those that are not forgotten: running, and done.
     pub(super) by_done: [BTreeMap<String, ()>; 2],
-    due: BTreeSet<(Instant, Due, String)>,
+    due: BTreeSet<(Moment, Due, String)>,
     /// The operation under way on what, by the name of that.
     holds: BTreeMap<String, String>,
-    started: u64,
+    pub(super) started: u64,
 }
 
 /// What happens to an operation at a time.
@@ -67,8 +67,8 @@ pub(super) struct Work {
 /// An operation, running or done.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) began: Instant,
-    pub(super) ends: Instant,
+    pub(super) began: Moment,
+    pub(super) ends: Moment,
     pub(super) target: String,
     pub(super) work: Work,
     pub(super) plan: OperationPlan,
@@ -78,27 +78,7 @@ pub(super) struct Running {
     pub(super) result: Option<operation::Result>,
     /// Deleted by a client, or expired, which stops nothing: it is not shown, and ends on its own.
     pub(super) forgotten: bool,
-    holds: Vec<String>,
-}
-
-/// The wall clock at an instant: the clock of a test may be paused.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
-    pub(super) began: Instant,
-    wall: SystemTime,
-}
-
-impl Clock {
-    pub(super) fn start() -> Self {
-        Self {
-            began: Instant::now(),
-            wall: SystemTime::now(),
-        }
-    }
-
-    pub(super) fn time(self, instant: Instant) -> Timestamp {
-        (self.wall + instant.saturating_duration_since(self.began)).into()
-    }
+    pub(super) holds: Vec<String>,
 }
 
 impl Verb {
@@ -119,26 +99,13 @@ impl Operations {
         target: &str,
         holds: Vec<String>,
         plan: OperationPlan,
+        began: Moment,
     ) -> String {
         self.started += 1;
         let location = target.split('/').take(4).collect::<Vec<_>>().join("/");
         let name = format!("{location}/operations/operation-{:08x}", self.started);
-        let began = Instant::now();
         let takes = plan.takes.unwrap_or_default();
-        let ends = later(began, takes);
-        self.due.insert((ends, Due::End, name.clone()));
-        if work.half.is_some() {
-            let half = later(began, takes / 2);
-            self.due.insert((half, Due::Half, name.clone()));
-        }
-        if let Some(time) = plan.forgotten {
-            let forgotten = later(began, time);
-            self.due.insert((forgotten, Due::Forget, name.clone()));
-        }
-        self.by_done[0].insert(name.clone(), ());
-        for held in &holds {
-            self.holds.insert(held.clone(), name.clone());
-        }
+        let ends = began.after(takes);
         let running = Running {
             began,
             ends,
@@ -151,8 +118,46 @@ impl Operations {
             forgotten: false,
             holds,
         };
-        self.rows.insert(name.clone(), running);
+        self.take_up(name.clone(), running);
         name
+    }
+
+    /// Takes up an operation, a new one or one that was kept: what is to happen to it, and what it holds.
+    pub(super) fn take_up(&mut self, name: String, running: Running) {
+        let (plan, done) = (&running.plan, running.result.is_some());
+        if !done {
+            self.due.insert((running.ends, Due::End, name.clone()));
+            if running.work.half.is_some() && !plan.stopped {
+                let half = running.began.after(plan.takes.unwrap_or_default() / 2);
+                self.due.insert((half, Due::Half, name.clone()));
+            }
+            for held in &running.holds {
+                self.holds.insert(held.clone(), name.clone());
+            }
+        }
+        if !running.forgotten {
+            if let Some(time) = plan.forgotten {
+                let forgotten = running.began.after(time);
+                self.due.insert((forgotten, Due::Forget, name.clone()));
+            }
+            self.by_done[usize::from(done)].insert(name.clone(), ());
+        }
+        self.rows.insert(name, running);
+    }
+
+    pub(super) fn clear(&mut self) {
+        let Self {
+            rows,
+            by_done,
+            due,
+            holds,
+            started,
+        } = self;
+        rows.clear();
+        *by_done = Default::default();
+        due.clear();
+        holds.clear();
+        *started = 0;
     }
 
     /// The operation under way on something.
@@ -161,7 +166,7 @@ impl Operations {
     }
 
     /// What is to happen next, if its time has come.
-    pub(super) fn next(&mut self, now: Instant) -> Option<(Instant, Due, String)> {
+    pub(super) fn next(&mut self, now: Moment) -> Option<(Moment, Due, String)> {
         let (at, ..) = self.due.first()?;
         if *at > now {
             return None;
@@ -169,8 +174,8 @@ impl Operations {
         self.due.pop_first()
     }
 
-    /// Ends a running operation with a status, at the latest at this instant.
-    pub(super) fn end_with(&mut self, name: &str, status: Status, at: Instant) {
+    /// Ends a running operation with a status, at the latest at this moment.
+    pub(super) fn end_with(&mut self, name: &str, status: Status, at: Moment) {
         if let Some(running) = self.rows.get_mut(name)
             && at <= running.ends
         {
@@ -232,9 +237,9 @@ impl Running {
     }
 
     /// The operation as a client sees it; a stale one is as it was when it was started.
-    pub(super) fn operation(&self, name: &str, clock: Clock, stale: bool) -> Operation {
+    pub(super) fn operation(&self, name: &str, now: Moment, stale: bool) -> Operation {
         let mut metadata = OperationMetadata {
-            create_time: Some(clock.time(self.began)),
+            create_time: Some(self.began.into()),
             target: self.target.clone(),
             verb: self.work.verb.name().to_owned(),
             api_version: API_VERSION.to_owned(),
@@ -242,7 +247,7 @@ impl Running {
         };
         let result = self.result.clone().filter(|_| !stale);
         if !stale {
-            self.advance(&mut metadata, clock);
+            self.advance(&mut metadata, now);
         }
         Operation {
             name: name.to_owned(),
@@ -253,30 +258,24 @@ impl Running {
     }
 
     /// How far it has come, in words.
-    pub(super) fn message(&self) -> &str {
+    pub(super) fn message(&self, now: Moment) -> &str {
         let now = match self.result {
             Some(_) => self.ends,
-            None => Instant::now(),
+            None => now,
         };
         let reached = self.plan.progress.iter().rev();
-        let mut reached = reached.filter(|(after, _)| *after <= now - self.began);
+        let mut reached = reached.filter(|(after, _)| *after <= now.since(self.began));
         reached.next().map_or("", |(_, message)| message)
     }
 
-    fn advance(&self, metadata: &mut OperationMetadata, clock: Clock) {
+    fn advance(&self, metadata: &mut OperationMetadata, now: Moment) {
         metadata.requested_cancellation = self.requested_cancellation;
-        self.message().clone_into(&mut metadata.status_message);
+        self.message(now).clone_into(&mut metadata.status_message);
         if self.result.is_some() {
-            metadata.end_time = Some(clock.time(self.ends));
+            metadata.end_time = Some(self.ends.into());
             metadata.diagnostics.clone_from(&self.plan.diagnostics);
         }
     }
-}
-
-/// An instant after another. A time that no clock can tell is as good as a century.
-pub(super) fn later(instant: Instant, time: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-    instant + time.min(CENTURY)
 }
 
 /// A status as a message, with the details that it has.

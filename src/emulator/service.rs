@@ -103,7 +103,7 @@ impl ApiGatewayService for Emulator {
         Ok(Response::new(ListApisResponse {
             apis,
             next_page_token,
-            unreachable_locations: Vec::new(),
+            unreachable_locations: self.state.world.missed(&listing.parent),
         }))
     }
 
@@ -116,7 +116,7 @@ impl ApiGatewayService for Emulator {
         Ok(Response::new(ListApiConfigsResponse {
             api_configs,
             next_page_token,
-            unreachable_locations: Vec::new(),
+            unreachable_locations: self.state.world.missed(&listing.parent),
         }))
     }
 
@@ -129,7 +129,7 @@ impl ApiGatewayService for Emulator {
         Ok(Response::new(ListGatewaysResponse {
             gateways,
             next_page_token,
-            unreachable_locations: Vec::new(),
+            unreachable_locations: self.state.world.missed(&listing.parent),
         }))
     }
 

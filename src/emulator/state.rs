@@ -1,22 +1,25 @@
 //! What the emulator holds: resources of three kinds, and the operations on them.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use prost_types::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tonic::Status;
 
 use super::calls::Calls;
+use super::clock::{Clock, Moment};
+use super::data::Keeper;
 use super::fault::Faults;
 use super::plan::{Cancelling, OperationPlan};
+use super::refusal;
 use super::resource::Resource;
-use super::running::{Clock, Due, Operations, Verb, Work, later};
+use super::rows::Rows;
+use super::running::{Due, Operations, Verb, Work};
 use super::table::Table;
 use super::tokens::Tokens;
-use super::verbs;
+use super::world::World;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::iam::v1::Policy;
 use crate::proto::google::longrunning::{Operation, operation};
@@ -26,11 +29,20 @@ use crate::proto::google::longrunning::{Operation, operation};
 pub(super) struct State {
     times: Times,
     pub(super) tokens: Tokens,
+    pub(super) world: World,
     pub(super) faults: Faults,
     pub(super) calls: Calls,
     /// Told when an operation ends before its time.
     pub(super) sooner: Notify,
     tables: Mutex<Tables>,
+    keeper: Keeper,
+}
+
+/// The tables as they are now, locked. When this is let go of, what has changed is handed over to be kept.
+#[derive(Debug)]
+pub(super) struct Now<'s> {
+    tables: MutexGuard<'s, Tables>,
+    keeper: &'s Keeper,
 }
 
 /// How long operations run.
@@ -48,36 +60,51 @@ pub(super) struct Tables {
     pub(super) configs: Table<ApiConfig>,
     pub(super) gateways: Table<Gateway>,
     /// By the name of the resource.
-    pub(super) policies: BTreeMap<String, Policy>,
+    pub(super) policies: Rows<Policy>,
     /// How many policies have been set.
     pub(super) revision: u64,
     pub(super) operations: Operations,
 }
 
 impl State {
-    pub(super) fn new(times: Times, tokens: Tokens) -> Self {
-        let clock = Clock::start();
+    pub(super) fn new(
+        times: Times,
+        tokens: Tokens,
+        world: World,
+        tables: Tables,
+        keeper: Keeper,
+    ) -> Self {
         Self {
             times,
             tokens,
+            world,
             faults: Faults::default(),
-            calls: Calls::new(clock.began),
+            calls: Calls::new(tables.clock.began),
             sooner: Notify::new(),
-            tables: Mutex::new(Tables::new(clock)),
+            tables: Mutex::new(tables),
+            keeper,
         }
     }
 
     /// The tables as they are now.
-    pub(super) fn now(&self) -> MutexGuard<'_, Tables> {
+    pub(super) fn now(&self) -> Now<'_> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.settle(Instant::now());
-        tables
+        let now = tables.clock.now();
+        tables.settle(now);
+        Now {
+            tables,
+            keeper: &self.keeper,
+        }
+    }
+
+    /// Waits until all that has been done so far would survive a crash. An error says that it would not.
+    pub(super) async fn kept(&self) -> Result<(), Status> {
+        self.keeper.kept().await
     }
 
     /// Forgets all resources and operations.
     pub(super) fn clear(&self) {
-        let mut tables = self.now();
-        *tables = Tables::new(tables.clock);
+        self.now().clear();
     }
 
     /// Starts the operation of a method.
@@ -92,33 +119,27 @@ impl State {
         let path = R::method(verb).path;
         let usual = self.times.by_method.get(path).unwrap_or(&self.times.usual);
         plan.takes.get_or_insert(*usual);
-        let work = Work {
-            verb,
-            half: R::HALF.filter(|_| verb == Verb::Create && !plan.stopped),
-            end: verbs::end::<R>,
-        };
+        let work = Work::of::<R>(verb);
         let mut holds = vec![target.to_owned()];
         if verb == Verb::Create {
             holds.extend(R::creation_hold(target));
         }
-        let name = tables.operations.start(work, target, holds, plan);
+        let now = tables.clock.now();
+        let name = tables.operations.start(work, target, holds, plan, now);
         tables.operation(&name, false).unwrap_or_default()
     }
 
     /// Asks for the end of a running operation.
     pub(super) fn cancel(&self, tables: &mut Tables, name: &str) -> Result<(), Status> {
-        let now = Instant::now();
+        let now = tables.clock.now();
         let running = tables.operations.rows.get_mut(name);
         let Some(running) = running.filter(|running| running.result.is_none()) else {
             return Ok(());
         };
-        let cancelled = || Status::cancelled("the operation was cancelled");
         let end = match running.plan.cancelling.clone() {
-            Cancelling::Unimplemented => {
-                return Err(Status::unimplemented("this operation cannot be cancelled"));
-            }
-            Cancelling::Honoured => Some((cancelled(), now)),
-            Cancelling::HonouredAfter(time) => Some((cancelled(), later(now, time))),
+            Cancelling::Unimplemented => return Err(refusal::no_cancelling()),
+            Cancelling::Honoured => Some((refusal::cancelled(), now)),
+            Cancelling::HonouredAfter(time) => Some((refusal::cancelled(), now.after(time))),
             Cancelling::Fails(status) => Some((status, now)),
             Cancelling::Ignored => None,
         };
@@ -133,32 +154,70 @@ impl State {
     }
 }
 
+impl Deref for Now<'_> {
+    type Target = Tables;
+
+    fn deref(&self) -> &Tables {
+        &self.tables
+    }
+}
+
+impl DerefMut for Now<'_> {
+    fn deref_mut(&mut self) -> &mut Tables {
+        &mut self.tables
+    }
+}
+
+impl Drop for Now<'_> {
+    fn drop(&mut self) {
+        // Still under the lock, so that changes are kept in the order in which they were made.
+        self.keeper.take(&mut self.tables);
+    }
+}
+
 impl Tables {
-    fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
             clock,
             apis: Table::default(),
             configs: Table::default(),
             gateways: Table::default(),
-            policies: BTreeMap::new(),
+            policies: Rows::default(),
             revision: 0,
             operations: Operations::default(),
         }
     }
 
+    fn clear(&mut self) {
+        let Self {
+            clock: _,
+            apis,
+            configs,
+            gateways,
+            policies,
+            revision,
+            operations,
+        } = self;
+        apis.clear();
+        configs.clear();
+        gateways.clear();
+        policies.clear();
+        *revision = 0;
+        operations.clear();
+    }
+
     /// An operation that is not forgotten, as a client sees it.
     pub(super) fn operation(&self, name: &str, stale: bool) -> Option<Operation> {
         let running = self.operations.get(name)?;
-        Some(running.operation(name, self.clock, stale))
+        Some(running.operation(name, self.clock.now(), stale))
     }
 
     /// The kind of a thing that came to be less than this time ago.
     pub(super) fn younger(&self, name: &str, than: Duration) -> Option<&'static str> {
-        let now = Instant::now();
+        let now = self.clock.now();
         if let Some(running) = self.operations.get(name) {
-            return (now - running.began < than).then_some(super::operations::OPERATION);
+            return (now.since(running.began) < than).then_some(super::operations::OPERATION);
         }
-        let now = self.clock.time(now);
         self.created::<Api>(name, now, than)
             .or_else(|| self.created::<ApiConfig>(name, now, than))
             .or_else(|| self.created::<Gateway>(name, now, than))
@@ -167,17 +226,15 @@ impl Tables {
     fn created<R: Resource>(
         &self,
         name: &str,
-        now: Timestamp,
+        now: Moment,
         than: Duration,
     ) -> Option<&'static str> {
         let created = R::table(self).get(name)?.create_time()?;
-        let age = SystemTime::try_from(now)
-            .ok()?
-            .duration_since(SystemTime::try_from(created).ok()?);
-        age.is_ok_and(|age| age < than).then_some(R::KIND)
+        let created = SystemTime::try_from(created).ok()?;
+        (now.since(created.into()) < than).then_some(R::KIND)
     }
 
-    fn settle(&mut self, now: Instant) {
+    fn settle(&mut self, now: Moment) {
         while let Some((at, due, name)) = self.operations.next(now) {
             let Some(running) = self.operations.rows.get(&name) else {
                 continue;
@@ -192,8 +249,7 @@ impl Tables {
                 }
                 Due::End => {
                     let (ended, status) = running.end();
-                    let time = self.clock.time(at);
-                    let response = (work.end)(self, &target, work.verb, ended, time);
+                    let response = (work.end)(self, &target, work.verb, ended, at.into());
                     let result = match status {
                         None => operation::Result::Response(response),
                         Some(status) => operation::Result::Error(status),

@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::cursor::Cursor;
+use super::rows::Rows;
 
 /// Resources of one kind.
 #[derive(Debug)]
 pub(super) struct Table<R> {
-    rows: BTreeMap<String, R>,
+    pub(super) rows: Rows<R>,
     /// What the row that was changed last was before; `None` if it was not there.
     before: Option<(String, Option<R>)>,
-    /// What updates under way will have made of their rows.
-    pub(super) coming: BTreeMap<String, R>,
+    /// What updates under way will have made of their rows, and the rows that are being deleted as they were.
+    pub(super) coming: Rows<R>,
 }
 
 impl<R> Default for Table<R> {
     fn default() -> Self {
         Self {
-            rows: BTreeMap::new(),
+            rows: Rows::default(),
             before: None,
-            coming: BTreeMap::new(),
+            coming: Rows::default(),
         }
     }
 }
@@ -68,12 +69,18 @@ impl<R: Clone> Table<R> {
         }
     }
 
-    /// Exchanges the row that was changed last with what it was.
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.coming.clear();
+        self.before = None;
+    }
+
+    /// Exchanges the row that was changed last with what it was. What a file keeps is as it was.
     fn swap(&mut self) {
         if let Some((name, before)) = &mut self.before {
             let now = match before.take() {
-                Some(row) => self.rows.insert(name.clone(), row),
-                None => self.rows.remove(name),
+                Some(row) => self.rows.map.insert(name.clone(), row),
+                None => self.rows.map.remove(name),
             };
             *before = now;
         }

@@ -1,7 +1,6 @@
 //! Create, get, list, update and delete, for resources of any kind.
 
 use prost_types::{Any, FieldMask, Timestamp};
-use tokio::time::Instant;
 use tonic::Status;
 
 use super::cursor::Cursor;
@@ -13,7 +12,7 @@ use super::order::{Order, sorted};
 use super::plan::OperationPlan;
 use super::refusal;
 use super::resource::Resource;
-use super::running::{Ended, Verb};
+use super::running::{Ended, Verb, Work};
 use super::state::{State, Tables};
 use super::table::{Collection, page};
 use super::violations::Violations;
@@ -46,7 +45,10 @@ impl State {
             return Err(refusal::busy(R::KIND, &held, operation));
         }
         resource.complete(&tables, &name, id)?;
-        let created = Some(tables.clock.time(Instant::now()));
+        if let Some(account) = resource.account(&tables) {
+            self.world.check_account(R::KIND, &name, account)?;
+        }
+        let created = Some(tables.clock.now().into());
         let common = resource.common();
         common.name.clone_from(&name);
         (*common.create_time, *common.update_time) = (created, created);
@@ -91,16 +93,17 @@ impl State {
             .unwrap_or_default();
         wrong.check()?;
         let collection = Collection::new(&listing.parent, R::COLLECTION);
+        let shown = |name: &str, row: &R| self.world.reaches(name) && filter.has(row);
         let table = R::table_mut(&mut tables);
         let (rows, last) = table.seen(given.is_stale(), |rows| match order {
             Some(order) => {
                 let all = collection.after(rows, "");
-                let rows = all.filter(|(_, row)| filter.has(*row));
+                let rows = all.filter(|(name, row)| shown(name, row));
                 sorted(rows, &order, &cursor, size)
             }
             None => {
                 let later = collection.after(rows, &cursor.name);
-                let rows = later.filter(|(_, row)| filter.has(*row));
+                let rows = later.filter(|(name, row)| shown(name, row));
                 page(rows.map(|(name, row)| (name, row.basic())), size)
             }
         });
@@ -122,13 +125,20 @@ impl State {
         wrong.check()?;
         let mut tables = self.now();
         let found = R::table(&tables).get(&name).cloned();
-        let mut coming = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
+        let found = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
+        let mut coming = found.clone();
         mask.apply(&mut coming, &mut resource);
         let mut wrong = Violations::default();
         note(&mut coming, &mut wrong);
         wrong.check()?;
         check_free::<R>(&tables, &name)?;
         coming.check_change(&tables)?;
+        // What it acts as already it may go on to act as.
+        if let Some(account) = coming.account(&tables)
+            && found.account(&tables) != Some(account)
+        {
+            self.world.check_account(R::KIND, &name, account)?;
+        }
         let table = R::table_mut(&mut tables);
         table.coming.insert(name.clone(), coming);
         set_stage::<R>(&mut tables, &name, Stage::Updating, None);
@@ -142,13 +152,15 @@ impl State {
     ) -> Result<Operation, Status> {
         check_name::<R>("name", name)?;
         let mut tables = self.now();
-        if R::table(&tables).get(name).is_none() {
-            return Err(refusal::not_found(R::KIND, name));
-        }
+        let found = R::table(&tables).get(name).cloned();
+        let found = found.ok_or_else(|| refusal::not_found(R::KIND, name))?;
         check_free::<R>(&tables, name)?;
         if let Some(why) = R::used(&tables, name) {
             return Err(refusal::in_use(R::KIND, name, &why));
         }
+        // What it is again if it is not deleted after all.
+        let table = R::table_mut(&mut tables);
+        table.coming.insert(name.to_owned(), found);
         set_stage::<R>(&mut tables, name, Stage::Deleting, None);
         Ok(self.start::<R>(&mut tables, Verb::Delete, name, given.plan()))
     }
@@ -168,8 +180,18 @@ fn plan<R: Resource>(told: Option<&OperationPlan>, resource: &R) -> Option<Opera
     Some(plan)
 }
 
+impl Work {
+    pub(super) fn of<R: Resource>(verb: Verb) -> Self {
+        Self {
+            verb,
+            half: R::HALF.filter(|_| verb == Verb::Create),
+            end: end::<R>,
+        }
+    }
+}
+
 /// What the end of an operation does to its resource, and what it responds with if it is done.
-pub(super) fn end<R: Resource>(
+fn end<R: Resource>(
     tables: &mut Tables,
     name: &str,
     verb: Verb,
@@ -188,12 +210,19 @@ pub(super) fn end<R: Resource>(
         }
         (Verb::Update, Ended::Done) => {
             if let Some(mut coming) = coming {
-                *coming.common().state = Stage::Active.into();
                 *coming.common().update_time = Some(time);
                 R::table_mut(tables).put(name, coming);
             }
         }
-        _ => set_stage::<R>(tables, name, Stage::Active, Some(time)),
+        (Verb::Create, Ended::Done) => {
+            set_stage::<R>(tables, name, Stage::Active, Some(time));
+        }
+        // It is as it was, which is ACTIVE or FAILED.
+        (Verb::Update | Verb::Delete, _) => {
+            let before = coming.map(|mut before| *before.common().state);
+            let before = before.and_then(|before| Stage::try_from(before).ok());
+            set_stage::<R>(tables, name, before.unwrap_or(Stage::Active), Some(time));
+        }
     }
     let row = R::table(tables).get(name).map(R::basic);
     Any::from_msg(&row.unwrap_or_default()).unwrap_or_default()

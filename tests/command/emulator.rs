@@ -6,7 +6,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{
+    ApiConfig, CreateApiConfigRequest, CreateApiRequest,
+};
+use apigateway_grpc::tonic::Code;
 
 use super::{apigw, err, out, run};
 
@@ -196,4 +200,46 @@ fn an_option_of_the_emulator_that_is_wrong_is_named() {
     let output = run(&[&["emulator"], options.as_slice()].concat());
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("/no/such.pem"), "{}", err(&output));
+}
+
+#[test]
+fn locations_are_lost_and_service_accounts_named_by_options() {
+    let email = "run@p.iam.gserviceaccount.com";
+    let lost = ["--unreachable", "us-east1", "--unreachable", "us-west2"];
+    let emulator = Emulator::with(&[&lost[..], &["--service-account", email]].concat());
+    emulator.create("a");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let client = ApiGateway::builder().endpoint(&emulator.endpoint);
+    let (page, refused) = runtime.block_on(async {
+        let client = client.anonymous().build().expect("valid");
+        let document = File {
+            path: "openapi.yaml".into(),
+            contents: b"swagger: '2.0'".to_vec(),
+        };
+        let document = OpenApiDocument {
+            document: Some(document),
+        };
+        let config = CreateApiConfigRequest {
+            parent: "projects/p/locations/global/apis/a".into(),
+            api_config_id: "c".into(),
+            api_config: Some(ApiConfig {
+                openapi_documents: vec![document],
+                gateway_service_account: "other@p.iam.gserviceaccount.com".into(),
+                ..Default::default()
+            }),
+        };
+        let page = client
+            .list_gateways("projects/p/locations/-")
+            .page("")
+            .await;
+        let refused = client.service().create_api_config(config).await;
+        (page.expect("a page"), refused.expect_err("no such account"))
+    });
+    let location = |id| format!("projects/p/locations/{id}");
+    assert_eq!(page.unreachable, ["us-east1", "us-west2"].map(location));
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+
+    let refused = run(&["emulator", "--unreachable", "moon"]);
+    assert_eq!((refused.status.code(), out(&refused)), (Some(2), ""));
+    assert!(err(&refused).contains("'moon'"), "{}", err(&refused));
 }

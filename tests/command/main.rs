@@ -182,6 +182,18 @@ fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
 }
 
 #[test]
+fn an_emulator_is_not_started_over_what_is_no_data_file() {
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/letter.txt");
+    std::fs::write(file, "a letter to a friend").expect("it is written");
+    let output = run(&["emulator", "--listen", "127.0.0.1:0", "--data", file]);
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
+    let told = format!("ERROR: (apigw.emulator) --data: {file} is no data file of an emulator: ");
+    assert!(err(&output).starts_with(&told), "{}", err(&output));
+    let left = std::fs::read_to_string(file).expect("it is there");
+    assert_eq!(left, "a letter to a friend");
+}
+
+#[test]
 fn a_wrong_usage_exits_2() {
     let cases = [
         "",
@@ -227,9 +239,26 @@ fn the_demo_shows_an_operation_over_both_transports() {
     let output = run(&["demo"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let text = out(&output);
-    assert!(text.contains("the operation over gRPC:"), "{text}");
-    assert!(text.contains("the operation over REST"), "{text}");
+    for label in ["gRPC", "REST"] {
+        let (_, part) = text.split_once(&format!("over {label}:")).expect(label);
+        assert!(
+            part.contains(&format!("the operation over {label}:")),
+            "{text}"
+        );
+    }
     assert_eq!(text.matches("\"verb\": \"create\"").count(), 2, "{text}");
+    for name in [
+        "apis/hello",
+        "apis/hello/configs/v1",
+        "us-central1/gateways/hello",
+    ] {
+        for done in ["created", "deleted"] {
+            let lines = text
+                .lines()
+                .filter(|line| line.contains(done) && line.contains(&format!("{name}, ")));
+            assert_eq!(lines.count(), 2, "{done} {name}: {text}");
+        }
+    }
 }
 
 #[test]

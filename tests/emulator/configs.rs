@@ -1,6 +1,7 @@
 //! Configs and gateways: what they need, what needs them, and what of them is shown.
 
 use apigateway_grpc::ApiGateway;
+use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{
     File, GrpcServiceDefinition, OpenApiDocument,
 };
@@ -8,14 +9,15 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::get_api_config_reques
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::tonic_types::StatusExt as _;
 use prost::Message as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto};
 
 use crate::{API, RUNS, client, created, delete, over};
 
 pub(crate) const REGION: &str = "projects/p/locations/us-central1";
-const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
-const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
+pub(crate) const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
+pub(crate) const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
 
 /// The least that is right.
 pub(crate) const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: a, version: '1'}\npaths: {}\n";
@@ -314,4 +316,66 @@ async fn an_api_that_is_being_deleted_gets_no_config() {
         .await
         .expect_err("going");
     assert_eq!(refused.code(), Code::FailedPrecondition);
+}
+
+/// What a client gets for a config with a service account.
+async fn with_account(client: &ApiGateway, id: &str, account: &str) -> Result<(), Status> {
+    let config = ApiConfig {
+        gateway_service_account: account.into(),
+        ..openapi(DOCUMENT)
+    };
+    configure(client, id, config).await?;
+    tokio::time::advance(RUNS).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_service_account_will_do_until_it_is_said_which_exist() {
+    let client = client();
+    created(&client, "a").await;
+    with_account(&client, "c", "")
+        .await
+        .expect("none is needed");
+    with_account(&client, "d", "x@p.iam.gserviceaccount.com")
+        .await
+        .expect("any will do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_service_account_is_refused_where_it_is_said_which_exist() {
+    const EMAIL: &str = "run@p.iam.gserviceaccount.com";
+    let builder = Emulator::builder().operation_time(RUNS);
+    let named = "projects/p/serviceAccounts/other@p.iam.gserviceaccount.com".to_owned();
+    let client = over(&builder.service_accounts([EMAIL, &named]).build());
+    created(&client, "a").await;
+    for account in [
+        "",
+        "x@p.iam.gserviceaccount.com",
+        "projects/-/serviceAccounts/x@p",
+    ] {
+        let refused = with_account(&client, "c", account)
+            .await
+            .expect_err("not there");
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{account}");
+        let details = refused.get_details_precondition_failure().expect("details");
+        let violation = &details.violations[0];
+        assert_eq!(
+            (violation.r#type.as_str(), violation.subject.as_str()),
+            ("SERVICE_ACCOUNT_NOT_FOUND", CONFIG)
+        );
+    }
+    for (id, account) in [
+        ("c", EMAIL),
+        (
+            "d",
+            "projects/-/serviceAccounts/run@p.iam.gserviceaccount.com",
+        ),
+        ("e", named.as_str()),
+        ("f", "other@p.iam.gserviceaccount.com"),
+    ] {
+        with_account(&client, id, account).await.expect(account);
+    }
+    open(&client, REGION, CONFIG)
+        .await
+        .expect("a gateway of an account that exists");
 }

@@ -8,6 +8,14 @@ mod apis;
 mod beside;
 mod calls;
 mod configs;
+#[cfg(feature = "emulator-data")]
+mod data;
+#[cfg(feature = "emulator-data")]
+mod data_files;
+#[cfg(feature = "emulator-data")]
+mod data_operations;
+#[cfg(feature = "rest")]
+mod details;
 mod errors;
 mod faults;
 mod filters;
@@ -18,10 +26,13 @@ mod operations;
 mod plans;
 mod port;
 mod port_faults;
+#[cfg(feature = "rest")]
+mod rest;
 mod scale;
 mod sources;
 mod tls;
 mod tokens;
+mod unreachable;
 mod updates;
 
 use std::time::Duration;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::{Cancelling, Emulator, OperationPlan};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::api;
+use apigateway_grpc::prost_types::FieldMask;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, UpdateApiRequest, api};
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
 use apigateway_grpc::tonic::{Code, Status};
@@ -104,7 +105,7 @@ async fn a_failing_create_leaves_a_failed_api_with_diagnostics_and_details() {
     tokio::time::advance(RUNS).await;
     assert_eq!(
         get(&client, API).await.expect("it").state(),
-        api::State::Active
+        api::State::Failed
     );
 }
 
@@ -253,4 +254,52 @@ async fn no_time_is_too_long() {
     client.cancel_operation(&name).await.expect("asked");
     let running = client.get_operation(&name).await.expect("it");
     assert!(!running.done && metadata(&running).status_message.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_to_be_created_stays_failed_until_it_is_deleted() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let plan = OperationPlan::default().fails(Status::internal("no"));
+    let _fault = emulator.on(Method::CREATE_API).operation(plan);
+    created(&client, "a").await;
+    let state = async || get(&client, API).await.expect("it").state();
+    assert_eq!(state().await, api::State::Failed);
+    let request = || UpdateApiRequest {
+        update_mask: Some(FieldMask {
+            paths: vec!["labels".into()],
+        }),
+        api: Some(Api {
+            name: API.into(),
+            ..Default::default()
+        }),
+    };
+    client
+        .service()
+        .update_api(request())
+        .await
+        .expect("it exists");
+    assert_eq!(state().await, api::State::Updating);
+    tokio::time::advance(RUNS).await;
+    assert_eq!(state().await, api::State::Failed);
+    let started = client
+        .service()
+        .update_api(request())
+        .await
+        .expect("it exists");
+    client
+        .cancel_operation(&started.into_inner().name)
+        .await
+        .expect("asked");
+    assert_eq!(state().await, api::State::Failed);
+    let started = delete(&client, API).await.expect("not busy any more");
+    assert_eq!(state().await, api::State::Deleting);
+    client.cancel_operation(&started.name).await.expect("asked");
+    assert_eq!(state().await, api::State::Failed);
+    delete(&client, API).await.expect("it exists");
+    tokio::time::advance(RUNS).await;
+    assert_eq!(
+        get(&client, API).await.expect_err("gone").code(),
+        Code::NotFound
+    );
 }

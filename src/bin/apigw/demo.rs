@@ -1,76 +1,108 @@
-//! `apigw demo`: the whole way of an operation, on this machine alone.
+//! `apigw demo`: a gateway from nothing and back, on this machine alone, over both transports.
 
 use std::time::Duration;
 
-use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
-use apigateway_grpc::proto::google::longrunning::Operation;
-use apigateway_grpc::{ApiGateway, Error, Transport, transcode};
+use apigateway_grpc::names::{ApiConfigName, ApiName, GatewayName};
+use apigateway_grpc::operation::{Operation, OperationResult, Schedule};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+use apigateway_grpc::{ApiGateway, Transport, transcode};
+use futures_util::StreamExt as _;
 use indicatif::ProgressBar;
 
 use super::output::{self, Format};
 use crate::failure::Failure;
 
-const PARENT: &str = "projects/demo/locations/global";
+const PROJECT: &str = "demo";
+const DOCUMENT: &str = "\
+swagger: '2.0'
+info: {title: hello, version: '1'}
+paths:
+  /hello:
+    get:
+      operationId: hello
+      x-google-backend: {address: 'https://hello.example'}
+      responses: {'200': {description: a greeting}}
+";
 
 pub(crate) async fn run() -> Result<(), Failure> {
-    let emulator = Emulator::builder()
-        .operation_time(Duration::from_millis(1500))
-        .build();
-    let server = emulator
-        .start("127.0.0.1:0")
-        .await
-        .map_err(|error| error.to_string())?;
+    let emulator = Emulator::builder().operation_time(Duration::from_millis(700));
+    let server = emulator.start().await.map_err(|error| error.to_string())?;
     let endpoint = server.endpoint();
     output::line(&format!("started an emulator on {endpoint}"))?;
-
-    let client = ApiGateway::builder()
-        .endpoint(&endpoint)
-        .anonymous()
-        .build()?;
-    let request = CreateApiRequest {
-        parent: PARENT.into(),
-        api_id: "hello".into(),
-        api: Some(Api::default()),
-    };
-    let started = client
-        .service()
-        .create_api(request)
-        .await
-        .map_err(Error::from)?
-        .into_inner();
-    output::line(&format!("creating {PARENT}/apis/hello by {}", started.name))?;
-    let done = watch(&client, started).await?;
-
-    output::line("the operation over gRPC:")?;
-    let operation = client.get_operation(&done.name).await?;
-    output::data(&transcode::to_json(&operation)?, Format::Json)?;
-
-    let rest = ApiGateway::builder()
-        .endpoint(&endpoint)
-        .transport(Transport::Rest)
-        .retry(RetryPolicy::NEVER);
-    let operation = rest.anonymous().build()?.get_operation(&done.name).await?;
-    output::line("the operation over REST, from the same port:")?;
-    output::data(&transcode::to_json(&operation)?, Format::Json)?;
+    for (transport, label) in [(Transport::Grpc, "gRPC"), (Transport::Rest, "REST")] {
+        let client = ApiGateway::builder()
+            .endpoint(&endpoint)
+            .transport(transport);
+        through(&client.anonymous().build()?, label).await?;
+    }
     server.stop().await.map_err(|error| error.to_string())?;
-    output::line("done: one api created, its operation watched and read; the emulator is gone")
+    output::line("done: a gateway made and unmade over each transport; the emulator is gone")
 }
 
-/// Polls an operation and shows that time passes.
-async fn watch(client: &ApiGateway, mut operation: Operation) -> Result<Operation, Failure> {
+/// Makes a gateway with all that it needs, and deletes it again.
+async fn through(client: &ApiGateway, label: &str) -> Result<(), Failure> {
+    let api = ApiName::new(PROJECT, "hello")?;
+    let config = ApiConfigName::new(PROJECT, "hello", "v1")?;
+    let gateway = GatewayName::new(PROJECT, "us-central1", "hello")?;
+    let global = format!("projects/{PROJECT}/locations/global");
+    let region = format!("projects/{PROJECT}/locations/us-central1");
+
+    output::line(&format!("over {label}:"))?;
+    let operation = client.create_api(global, "hello", Api::default()).await?;
+    let name = operation.name().to_owned();
+    ended("created", &api, operation).await?;
+    output::line(&format!("the operation over {label}:"))?;
+    let operation = client.get_operation(name).await?;
+    output::data(&transcode::to_json(&operation)?, Format::Json)?;
+
+    let document = File {
+        path: "openapi.yaml".into(),
+        contents: DOCUMENT.into(),
+    };
+    let documents = OpenApiDocument {
+        document: Some(document),
+    };
+    let contents = ApiConfig {
+        openapi_documents: vec![documents],
+        ..ApiConfig::default()
+    };
+    let operation = client.create_api_config(&api, "v1", contents).await?;
+    ended("created", &config, operation).await?;
+    let serving = Gateway {
+        api_config: (&config).into(),
+        ..Gateway::default()
+    };
+    let operation = client.create_gateway(region, "hello", serving).await?;
+    let made = ended("created", &gateway, operation).await?;
+    output::line(&format!("  it would serve at {}", made.default_hostname))?;
+
+    ended("deleted", &gateway, client.delete_gateway(&gateway).await?).await?;
+    ended("deleted", &config, client.delete_api_config(&config).await?).await?;
+    ended("deleted", &api, client.delete_api(&api).await?).await?;
+    Ok(())
+}
+
+/// Watches an operation to its end, and shows that time passes.
+async fn ended<R: OperationResult>(
+    done: &str,
+    what: impl std::fmt::Display,
+    operation: Operation<R>,
+) -> Result<R, Failure> {
     let progress = ProgressBar::new_spinner();
-    progress.set_message("the operation is running");
-    let mut polls = 0;
-    while !operation.done {
-        progress.tick();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        operation = client.get_operation(&operation.name).await?;
-        polls += 1;
-        progress.set_message(format!("the operation is running, {polls} polls"));
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress.set_message(operation.name().to_owned());
+    // Minutes are usual with the service; here it is less than a second.
+    let often = Duration::from_millis(200);
+    let schedule = Schedule::default().with_delays(often, 1.0, often)?;
+    let mut watch = operation.with_schedule(schedule).watch();
+    let mut seen = 0;
+    while watch.next().await.is_some() {
+        seen += 1;
     }
+    let result = watch.result().await.map_err(|error| error.to_string());
     progress.finish_and_clear();
-    output::line(&format!("done after {polls} polls"))?;
-    Ok(operation)
+    output::line(&format!("  {done} {what}, seen {seen} times on the way"))?;
+    Ok(result?)
 }

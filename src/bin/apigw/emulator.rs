@@ -1,13 +1,15 @@
 //! `apigw emulator`.
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::emulator::{Emulator, LOCATIONS};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use super::client::duration;
 use super::output;
@@ -30,12 +32,21 @@ pub(crate) struct Arguments {
     /// A token that is known and allows nothing; repeatable.
     #[arg(long, value_name = "TOKEN")]
     token_without_permissions: Vec<Token>,
+    /// A location that does not answer; repeatable.
+    #[arg(long, value_name = "LOCATION", value_parser = PossibleValuesParser::new(LOCATIONS), hide_possible_values = true)]
+    unreachable: Vec<String>,
+    /// The email of a service account; repeatable. With any, only these exist; without, any will do, and none.
+    #[arg(long, value_name = "EMAIL")]
+    service_account: Vec<String>,
     /// A certificate chain in PEM, to serve over TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// The private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Keep the state in this file, and go on from what is in it.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -50,10 +61,19 @@ impl Arguments {
         for token in self.token_without_permissions {
             builder = builder.token_without_permissions(token.0);
         }
+        for location in self.unreachable {
+            builder = builder.unreachable(location);
+        }
+        if !self.service_account.is_empty() {
+            builder = builder.service_accounts(self.service_account);
+        }
         if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
             builder = builder.tls(content(&chain)?, content(&key)?);
         }
-        Ok(builder.build())
+        match self.data {
+            Some(file) => Ok(builder.open(file).map_err(|error| told("--data", &error))?),
+            None => Ok(builder.build()),
+        }
     }
 }
 
@@ -110,6 +130,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .stop()
         .await
         .map_err(|error| error.to_string().into())
+}
+
+/// An error with its causes, and the argument that it is about.
+fn told(argument: &str, error: &dyn Error) -> String {
+    let mut text = format!("{argument}: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 /// Resolves when the process is asked to end. Set up before the address is told, so that no signal that

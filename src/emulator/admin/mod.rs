@@ -86,6 +86,7 @@ impl Admin for Emulator {
 
     async fn reset(&self, _: Request<ResetRequest>) -> Result<Response<()>, Status> {
         Self::reset(self);
+        self.state.kept().await?;
         Ok(Response::new(()))
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn check(root: &Node, ids: &mut Ids, findings: &mut Findings) {
     let Some(document) = Fields::of(root, root.at, what, findings) else {
         return;
     };
-    if !is_second(document, findings) {
+    if !is_version_2(document, findings) {
         return;
     }
     let references = References::read(root, findings);
@@ -41,7 +41,7 @@ pub(super) fn check(root: &Node, ids: &mut Ids, findings: &mut Findings) {
 }
 
 /// Whether the rest can be read by the rules of OpenAPI 2.0.
-fn is_second(document: Fields<'_>, findings: &mut Findings) -> bool {
+fn is_version_2(document: Fields<'_>, findings: &mut Findings) -> bool {
     let Some(entry) = document.map.entry("swagger") else {
         let Some(entry) = document.map.entry("openapi") else {
             document.needed("swagger", findings);

@@ -158,7 +158,7 @@ impl Builder {
             return Ok(());
         };
         for source in std::mem::take(&mut open.merged) {
-            self.merge(&mut open.node, &source, findings)?;
+            merge(&mut open.node, &source, findings)?;
         }
         let at = open.node.at;
         self.put(Rc::new(open.node), at, open.anchor, findings)
@@ -188,6 +188,7 @@ impl Builder {
                 Key::Expected => open.key = key(map, &node, at, findings),
                 Key::Read(key, at) => {
                     let value = Rc::clone(&node);
+                    open.node.size += key.len() / LONG;
                     map.add(Entry { key, at, value });
                     return grow(&mut open.node, &node, at);
                 }
@@ -195,35 +196,6 @@ impl Builder {
                 Key::Wrong => {}
             },
             Kind::Null | Kind::Bool(_) | Kind::Number(..) | Kind::Text(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Takes over the entries of a mapping, or of a list of them, that are not there yet.
-    fn merge(
-        &mut self,
-        into: &mut Node,
-        source: &Rc<Node>,
-        findings: &mut Findings,
-    ) -> Result<(), End> {
-        let sources = match &source.kind {
-            Kind::List(sources) => sources.as_slice(),
-            _ => std::slice::from_ref(source),
-        };
-        for source in sources {
-            let Some(from) = source.map() else {
-                findings.at(source.at, "`<<` takes a mapping or a list of mappings");
-                continue;
-            };
-            for entry in from.entries() {
-                self.spend(entry.value.size, source.at)?;
-                if let Kind::Map(map) = &mut into.kind
-                    && map.get(&entry.key).is_none()
-                {
-                    map.add(entry.clone());
-                    grow(into, &entry.value, source.at)?;
-                }
-            }
         }
         Ok(())
     }
@@ -236,6 +208,29 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// Takes over the entries of a mapping, or of a list of them, that are not there yet.
+fn merge(into: &mut Node, source: &Rc<Node>, findings: &mut Findings) -> Result<(), End> {
+    let sources = match &source.kind {
+        Kind::List(sources) => sources.as_slice(),
+        _ => std::slice::from_ref(source),
+    };
+    for source in sources {
+        let Some(from) = source.map() else {
+            findings.at(source.at, "`<<` takes a mapping or a list of mappings");
+            continue;
+        };
+        for entry in from.entries() {
+            if let Kind::Map(map) = &mut into.kind
+                && map.get(&entry.key).is_none()
+            {
+                map.add(entry.clone());
+                grow(into, &entry.value, source.at)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Counts what a list or mapping got.

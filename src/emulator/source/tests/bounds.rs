@@ -13,12 +13,20 @@ fn aliases_that_multiply_are_refused() {
         let last = format!("*a{}, ", level - 1).repeat(9);
         writeln!(laughs, "a{level}: &a{level} [{last}]").expect("a text");
     }
-    let found = found(&documents(vec![&laughs; 3]));
-    assert_eq!(found.len(), 3, "{found:?}");
-    assert!(
-        found.iter().all(|finding| finding.ends_with(VALUES)),
-        "{found:?}"
+    let laughed = found(&documents(vec![&laughs; 3]));
+    assert_eq!(laughed.len(), 3, "{laughed:?}");
+    assert!(laughed.iter().all(|finding| finding.ends_with(VALUES)));
+
+    // No file alone has too many.
+    let half = format!(
+        "a: &a [{}]\nb: [{}]\n",
+        "0, ".repeat(500),
+        "*a, ".repeat(600)
     );
+    let found = found(&documents([&half, &half]));
+    let last = found.last().expect("the second has too many");
+    assert!(last.starts_with("1.yaml:2:") && last.ends_with(VALUES));
+    assert!(found[0].ends_with("`swagger` is missing"), "{found:?}");
 
     let mut merges = "m0: &m0 {a: 1}\n".to_owned();
     for level in 1..30 {
@@ -30,6 +38,24 @@ fn aliases_that_multiply_are_refused() {
         .expect("a text");
     }
     assert!(found_in(&merges)[0].ends_with(VALUES));
+}
+
+#[test]
+fn long_texts_that_are_repeated_are_refused() {
+    let long = "x".repeat(100_000);
+    let repeated = format!("a: &a {long}\nb: [{}]\n", "*a, ".repeat(1_000));
+    assert!(found_in(&repeated)[0].ends_with(VALUES));
+    let merges = "  - {<<: *a}\n".repeat(1_000);
+    let merged = format!("a: &a\n  ? {long}\n  : 1\nb:\n{merges}");
+    assert!(found_in(&merged)[0].ends_with(VALUES));
+    let parameter = format!("parameters:\n  Long: {{name: {long}, in: query}}");
+    assert_eq!(
+        found_in(
+            &changed("parameters:\n  Shelf", &format!("{parameter}\n  Shelf"))
+                .replace("- $ref:", "- $ref: \"#/parameters/Long\"\n      - $ref:")
+        ),
+        ["14:9: `name` is longer than 256 bytes"]
+    );
 }
 
 #[test]

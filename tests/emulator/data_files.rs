@@ -1,0 +1,168 @@
+//! Files that an emulator is to go on from: new ones, such as are in use, and such as are no good.
+
+use std::path::Path;
+use std::time::Duration;
+
+use apigateway_grpc::emulator::{DataError, Emulator};
+use redb::{Database, TableDefinition};
+
+use crate::data::{after, file};
+use crate::{API, create, created, get, over};
+
+const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("emulator");
+
+fn refused(file: &Path) -> DataError {
+    let before = std::fs::read(file).ok();
+    let opened = Emulator::builder().open(file);
+    let error = opened.expect_err("it is refused");
+    assert_eq!(error.path(), file);
+    let told = error.to_string();
+    assert!(told.contains(&file.display().to_string()), "{told}");
+    assert_eq!(std::fs::read(file).ok(), before, "it is changed: {told}");
+    error
+}
+
+/// An error with its causes.
+fn told(error: &DataError) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or(error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+/// A file in which an api is, and a row of ours.
+async fn with(test: &str, key: &str, value: &[u8]) -> std::path::PathBuf {
+    let file = file(test);
+    created(&over(&after(Duration::ZERO, &file)), "a").await;
+    let database = Database::open(&file).expect("it is closed");
+    let writing = database.begin_write().expect("a transaction");
+    {
+        let mut rows = writing.open_table(ROWS).expect("the table");
+        rows.insert(key, value).expect("a row");
+    }
+    writing.commit().expect("written");
+    file
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_not_there_is_made_and_an_empty_one_filled() {
+    for empty in [false, true] {
+        let file = file(&format!("new-{empty}"));
+        if empty {
+            std::fs::write(&file, "").expect("it is written");
+        } else {
+            // What another one left that was killed while it made the file.
+            let left = format!("{}.{}.new", file.display(), std::process::id());
+            std::fs::write(left, "half of a da").expect("it is written");
+        }
+        created(&over(&after(Duration::ZERO, &file)), "a").await;
+        let client = over(&after(Duration::ZERO, &file));
+        get(&client, API).await.expect("it is there");
+    }
+    // Nothing is left over beside it.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let found = std::fs::read_dir(folder).expect("a folder");
+    let mut names = found.map(|entry| entry.expect("an entry").file_name());
+    assert!(!names.any(|name| name.to_string_lossy().starts_with("new-false.redb.")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_one_emulators_until_that_is_gone() {
+    let file = file("in_use");
+    let emulator = after(Duration::ZERO, &file);
+    let client = over(&emulator);
+    let error = Emulator::builder().open(&file).expect_err("in use");
+    assert!(error.is_in_use(), "{error}");
+    drop(emulator);
+    // Its service is still there.
+    create(&client, "a").await.expect("a new api");
+    let error = Emulator::builder().open(&file).expect_err("in use");
+    assert!(error.is_in_use(), "{error}");
+    drop(client);
+    get(&over(&after(Duration::ZERO, &file)), API)
+        .await
+        .expect("it is there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_data_file_is_refused_and_left_as_it_is() {
+    let text = file("text");
+    std::fs::write(&text, "a letter to a friend").expect("it is written");
+    let error = refused(&text);
+    assert!(error.to_string().contains("no data file"), "{error}");
+
+    let foreign = file("foreign");
+    let other = TableDefinition::<'_, u64, u64>::new("other");
+    let database = Database::create(&foreign).expect("a new file");
+    let writing = database.begin_write().expect("a transaction");
+    writing.open_table(other).expect("a table");
+    writing.commit().expect("written");
+    drop(database);
+    let error = refused(&foreign);
+    assert!(error.to_string().contains("no data file"), "{error}");
+
+    let folder = file("folder/none");
+    let error = refused(&folder);
+    assert!(error.to_string().contains("cannot be opened"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_schema_and_a_row_that_cannot_be_read_are_refused_and_left_as_they_are() {
+    for (number, (key, value, text)) in [
+        ("schema", &b"7"[..], "has schema 7, which"),
+        ("head", b"\xff", "cannot be read, head: "),
+        ("apis/b", b"\x0a\xff", "cannot be read, apis/b: "),
+        (
+            "coming/gateways/g",
+            b"\xff",
+            "cannot be read, coming/gateways/g: ",
+        ),
+        ("policies/p", b"\xff", "cannot be read, policies/p: "),
+        ("operations/o", b"\xff", "cannot be read, operations/o: "),
+        ("operations/o", b"", "operations/o: it lacks a time"),
+        (
+            "coming/policies/p",
+            b"",
+            "coming/policies/p: it is of no known kind",
+        ),
+        ("kings/k", b"", "kings/k: it is of no known kind"),
+        ("kings", b"", "kings: it is of no known kind"),
+        // A moment with four billion nanoseconds.
+        (
+            "head",
+            b"\x0a\x06\x10\x80\xd0\xac\xf3\x0e",
+            "more than a second's",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = with(&format!("bad-{number}"), key, value).await;
+        let error = refused(&file);
+        assert!(told(&error).contains(text), "{key}: {}", told(&error));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_file_is_an_error_and_no_panic() {
+    let whole = file("whole");
+    created(&over(&after(Duration::ZERO, &whole)), "a").await;
+    let bytes = std::fs::read(&whole).expect("it is there");
+    let cut = file("cut");
+    for length in [1, 100, 512, 4096, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&cut, &bytes[..length]).expect("it is written");
+        refused(&cut);
+    }
+    // The header, densely, and the pages: what is wrong is told, or it does not matter, but nothing panics.
+    let flipped = file("flipped");
+    let mut damaged = 0;
+    for at in (0..320).step_by(16).chain((320..bytes.len()).step_by(1021)) {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0xff;
+        std::fs::write(&flipped, &bytes).expect("it is written");
+        if Emulator::builder().open(&flipped).is_err() {
+            damaged += 1;
+            let found = std::fs::read(&flipped).expect("it is there");
+            assert!(found == bytes, "it is changed, after damage at {at}");
+        }
+    }
+    assert!(damaged > 3, "{damaged}");
+}

@@ -1,0 +1,99 @@
+//! Lists and updates as HTTP/JSON: what is in the query is the same as over gRPC.
+
+use apigateway_grpc::emulator::{Emulator, Server};
+use serde_json::json;
+
+use crate::http::{ok, send};
+
+const APIS: &str = "/v1/projects/p/locations/global/apis";
+
+async fn names(server: &Server, query: &str) -> (String, String) {
+    let page = ok(server, &format!("GET {APIS}?{query}"), "").await;
+    let apis = page["apis"].as_array().cloned().unwrap_or_default();
+    let names = apis
+        .iter()
+        .map(|api| api["displayName"].as_str().expect("a name").to_owned());
+    let token = page["nextPageToken"].as_str().unwrap_or_default();
+    (names.collect::<Vec<_>>().join(" "), token.to_owned())
+}
+
+#[tokio::test]
+async fn lists_are_filtered_ordered_and_paged_by_their_query() {
+    let server = Emulator::builder().start().await.expect("a free port");
+    for (id, team) in [("b", "core"), ("a", "edge"), ("c", "core")] {
+        let api = json!({"labels": {"team": team}}).to_string();
+        ok(&server, &format!("POST {APIS}?apiId={id}"), &api).await;
+    }
+    for (query, expected) in [
+        ("filter=labels.team%3Dcore", "b c"),
+        ("filter=NOT%20labels.team%3D%22core%22", "a"),
+        (
+            "filter=(displayName%3Da%20OR%20displayName%3Db)%20AND%20state%3DACTIVE&pageToken=",
+            "a b",
+        ),
+        ("orderBy=labels.team%20desc,%20name%20desc", "a c b"),
+        ("filter=&orderBy=&pageToken=&pageSize=0", "a b c"),
+    ] {
+        assert_eq!(
+            names(&server, query).await,
+            (expected.into(), String::new()),
+            "{query}"
+        );
+    }
+    let (first, token) = names(&server, "orderBy=name%20desc&pageSize=2").await;
+    // A token needs no escapes.
+    assert!(
+        token
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    );
+    let (second, end) = names(&server, &format!("orderBy=name%20desc&pageToken={token}")).await;
+    assert_eq!(
+        (first.as_str(), second.as_str(), end.as_str()),
+        ("c b", "a", "")
+    );
+    let refused = send(&server, &format!("GET {APIS}?pageToken={token}"), "", "").await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+}
+
+#[tokio::test]
+async fn masks_come_in_either_spelling_and_name_labels() {
+    let server = Emulator::builder().start().await.expect("a free port");
+    let api = json!({"labels": {"k": "old", "kept": "x"}}).to_string();
+    ok(&server, &format!("POST {APIS}?apiId=a"), &api).await;
+    for (mask, name) in [
+        ("displayName", "one"),
+        ("display_name", "two"),
+        ("*", "three"),
+    ] {
+        let api = json!({"displayName": name, "labels": {"kept": "x"}}).to_string();
+        ok(&server, &format!("PATCH {APIS}/a?updateMask={mask}"), &api).await;
+        let api = ok(&server, &format!("GET {APIS}/a"), "").await;
+        assert_eq!(api["displayName"], name, "{mask}");
+    }
+    let api = json!({"labels": {"k": "new", "other": "y"}}).to_string();
+    ok(
+        &server,
+        &format!("PATCH {APIS}/a?updateMask=labels.k"),
+        &api,
+    )
+    .await;
+    let api = ok(&server, &format!("GET {APIS}/a"), "").await;
+    assert_eq!(api["labels"], json!({"k": "new", "kept": "x"}));
+    for query in [
+        "",
+        "?updateMask=",
+        "?updateMask=state",
+        "?updateMask=nonsense",
+    ] {
+        let line = format!("PATCH {APIS}/a{query}");
+        let refused = send(&server, &line, "content-type: application/json\r\n", "{}").await;
+        assert_eq!(refused.status, 400, "{query}: {}", refused.body);
+        let violations = &refused.body["error"]["details"][1]["fieldViolations"];
+        assert_eq!(
+            violations[0]["field"], "update_mask",
+            "{query}: {}",
+            refused.body
+        );
+    }
+}

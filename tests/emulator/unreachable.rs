@@ -1,0 +1,146 @@
+//! Locations that do not answer.
+
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
+use apigateway_grpc::proto::google::cloud::location::GetLocationRequest;
+use apigateway_grpc::proto::google::iam::v1::GetIamPolicyRequest;
+use apigateway_grpc::proto::google::longrunning::{ListOperationsRequest, ListOperationsResponse};
+use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::tonic_types::StatusExt as _;
+
+use crate::configs::{CONFIG, DOCUMENT, REGION, configure, open, openapi};
+use crate::{PARENT, RUNS, created, over};
+
+const LOST: &str = "projects/p/locations/us-east1";
+const ALL: &str = "projects/p/locations/-";
+
+/// A client of an emulator with `us-east1` and `global` out of reach, in this order, if so many are.
+fn without(locations: &[&str]) -> ApiGateway {
+    let builder = Emulator::builder().operation_time(RUNS);
+    let each = locations.iter().copied();
+    over(
+        &each
+            .fold(builder, |builder, location| builder.unreachable(location))
+            .build(),
+    )
+}
+
+fn is_unavailable<T>(answer: Result<T, Status>) -> bool {
+    let status = answer.err().expect("a refusal");
+    let info = status.get_details_retry_info().expect("details");
+    status.code() == Code::Unavailable && info.retry_delay > Some(Duration::ZERO)
+}
+
+async fn gateways(client: &ApiGateway, parent: &str) -> Result<ListGatewaysResponse, Status> {
+    let request = ListGatewaysRequest {
+        parent: parent.into(),
+        ..Default::default()
+    };
+    Ok(client.service().list_gateways(request).await?.into_inner())
+}
+
+async fn operations(client: &ApiGateway, partial: bool) -> Result<ListOperationsResponse, Status> {
+    let request = ListOperationsRequest {
+        name: ALL.into(),
+        return_partial_success: partial,
+        ..Default::default()
+    };
+    let page = client.operations().list_operations(request).await?;
+    Ok(page.into_inner())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_about_a_location_that_does_not_answer_is_unavailable() {
+    let client = without(&["us-east1"]);
+    let name = || format!("{LOST}/gateways/g");
+    assert!(is_unavailable(gateways(&client, LOST).await));
+    assert!(is_unavailable(open(&client, LOST, CONFIG).await));
+    let service = || client.service();
+    let request = GetGatewayRequest { name: name() };
+    assert!(is_unavailable(service().get_gateway(request).await));
+    let request = DeleteGatewayRequest { name: name() };
+    assert!(is_unavailable(service().delete_gateway(request).await));
+    let request = UpdateGatewayRequest {
+        gateway: Some(Gateway {
+            name: name(),
+            ..Default::default()
+        }),
+        update_mask: None,
+    };
+    assert!(is_unavailable(service().update_gateway(request).await));
+    let request = GetIamPolicyRequest {
+        resource: name(),
+        options: None,
+    };
+    assert!(is_unavailable(
+        client.iam_policy().get_iam_policy(request).await
+    ));
+    let request = GetLocationRequest { name: LOST.into() };
+    assert!(is_unavailable(
+        client.locations().get_location(request).await
+    ));
+    let polled = client.get_operation(format!("{LOST}/operations/o")).await;
+    assert!(polled.expect_err("a refusal").is_unavailable());
+    // The others answer.
+    created(&client, "a").await;
+    assert!(gateways(&client, REGION).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_all_locations_names_those_that_do_not_answer() {
+    let client = without(&["us-east1", "no-such"]);
+    created(&client, "a").await;
+    configure(&client, "c", openapi(DOCUMENT))
+        .await
+        .expect("a new config");
+    tokio::time::advance(RUNS).await;
+    open(&client, REGION, CONFIG).await.expect("a new gateway");
+    let page = gateways(&client, ALL).await.expect("the others");
+    assert_eq!(
+        (page.gateways.len(), page.unreachable_locations),
+        (1, vec![LOST.to_owned()])
+    );
+    let request = ListApiConfigsRequest {
+        parent: format!("{ALL}/apis/-"),
+        ..Default::default()
+    };
+    let page = client
+        .service()
+        .list_api_configs(request)
+        .await
+        .expect("the others");
+    let page = page.into_inner();
+    assert_eq!(
+        (page.api_configs.len(), page.unreachable_locations),
+        (1, vec![LOST.to_owned()])
+    );
+    let page = gateways(&client, REGION).await.expect("it answers");
+    assert!(page.unreachable_locations.is_empty());
+    // Operations are listed in part only for who asks for that.
+    let page = operations(&client, true).await.expect("the others");
+    assert_eq!(
+        (page.operations.len(), page.unreachable),
+        (3, vec![LOST.to_owned()])
+    );
+    assert!(is_unavailable(operations(&client, false).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_all_locations_is_without_what_is_in_those_that_do_not_answer() {
+    let client = without(&["global"]);
+    let request = CreateApiRequest {
+        parent: PARENT.into(),
+        api_id: "a".into(),
+        api: None,
+    };
+    assert!(is_unavailable(client.service().create_api(request).await));
+    let request = ListApisRequest {
+        parent: ALL.into(),
+        ..Default::default()
+    };
+    let page = client.service().list_apis(request).await.expect("a page");
+    assert_eq!(page.into_inner().unreachable_locations, [PARENT]);
+}

@@ -1,0 +1,322 @@
+//! The life of an api: what was acknowledged of it, and whether that is so.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
+use apigateway_grpc::proto::google::iam::v1::{Binding, Policy};
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
+use apigateway_grpc::{ApiGateway, Error};
+
+use crate::dice;
+
+/// How long an operation runs.
+pub(crate) const RUNS: Duration = Duration::from_millis(200);
+
+/// The longest that anything may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An api, and what the emulator has acknowledged of it.
+#[derive(Debug)]
+pub(crate) struct Life {
+    parent: String,
+    id: String,
+    begun: Vec<Begun>,
+    policy: Option<Policy>,
+    /// The call that is under way: if no reply comes, it was processed or not.
+    unsure: Option<Act>,
+}
+
+/// An operation that was begun.
+#[derive(Debug)]
+struct Begun {
+    name: String,
+    does: Act,
+    /// As it was answered when it had ended.
+    ended: Option<Operation>,
+    /// Its end was asked for, and if the other is set, while it certainly ran.
+    asked: bool,
+    cancelled: bool,
+    forgotten: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Act {
+    Create,
+    Rename(String),
+    Delete,
+    Permit(String),
+    Cancel,
+    Forget,
+}
+
+/// What has become of a life, which nothing changes any more.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Settled {
+    name: String,
+    api: Option<Api>,
+    pub(crate) policy: Option<Policy>,
+    /// By name; none if it is not found.
+    pub(crate) operations: BTreeMap<String, Option<Operation>>,
+}
+
+impl Life {
+    pub(crate) fn new(project: &str, number: usize) -> Self {
+        Self {
+            parent: format!("{project}/locations/global"),
+            id: format!("a{number}"),
+            begun: Vec::new(),
+            policy: None,
+            unsure: None,
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{}/apis/{}", self.parent, self.id)
+    }
+
+    /// Leads it to its end, or to the end of the emulator.
+    pub(crate) async fn lead(&mut self, client: &ApiGateway) -> Result<(), Error> {
+        self.begin(client, Act::Create).await?;
+        // Most are left alone, which makes for more changes at a time.
+        if dice(4) > 0 {
+            return Ok(());
+        }
+        self.end(client).await?;
+        if !self.begun[0].ended.as_ref().is_some_and(is_applied) {
+            return Ok(());
+        }
+        for number in 0..1 + dice(3) {
+            self.permit(client, format!("roles/r{number}")).await?;
+            self.begin(client, Act::Rename(format!("n{number}")))
+                .await?;
+            self.end(client).await?;
+            if dice(3) == 0 {
+                self.forget(client).await?;
+            }
+        }
+        self.begin(client, Act::Delete).await?;
+        match dice(3) {
+            // It goes on alone.
+            0 => Ok(()),
+            1 => self.forget(client).await,
+            _ => self.end(client).await,
+        }
+    }
+
+    async fn begin(&mut self, client: &ApiGateway, act: Act) -> Result<(), Error> {
+        let began = Instant::now();
+        self.unsure = Some(act.clone());
+        let api = |display_name: &str| Api {
+            name: self.name(),
+            display_name: display_name.to_owned(),
+            ..Default::default()
+        };
+        let name = match &act {
+            Act::Create => {
+                let made = client.create_api(&self.parent, &self.id, api("")).await?;
+                made.name().to_owned()
+            }
+            Act::Rename(to) => {
+                let update = client.update_api(api(to), ["display_name"]).await?;
+                update.name().to_owned()
+            }
+            _ => client.delete_api(self.name()).await?.name().to_owned(),
+        };
+        self.begun.push(Begun {
+            name: name.clone(),
+            does: act,
+            ended: None,
+            asked: false,
+            cancelled: false,
+            forgotten: false,
+        });
+        self.unsure = None;
+        if dice(5) == 0 {
+            self.unsure = Some(Act::Cancel);
+            client.cancel_operation(&name).await?;
+            self.unsure = None;
+            self.last().asked = true;
+            self.last().cancelled = began.elapsed() < RUNS;
+            self.end(client).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the last operation until it has ended.
+    async fn end(&mut self, client: &ApiGateway) -> Result<(), Error> {
+        loop {
+            let operation = client.get_operation(&self.last().name).await?;
+            if operation.done {
+                self.last().ended = Some(operation);
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn permit(&mut self, client: &ApiGateway, role: String) -> Result<(), Error> {
+        let policy = Policy {
+            bindings: vec![Binding {
+                role: role.clone(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        self.unsure = Some(Act::Permit(role));
+        self.policy = Some(client.set_iam_policy(self.name(), policy).await?);
+        self.unsure = None;
+        Ok(())
+    }
+
+    async fn forget(&mut self, client: &ApiGateway) -> Result<(), Error> {
+        self.unsure = Some(Act::Forget);
+        let name = self.last().name.clone();
+        client.delete_operation(name).await?;
+        self.last().forgotten = true;
+        self.unsure = None;
+        Ok(())
+    }
+
+    fn last(&mut self) -> &mut Begun {
+        self.begun.last_mut().expect("one was begun")
+    }
+
+    /// Checks that all that was acknowledged is so, and that what was under way ends.
+    pub(crate) async fn check(&self, client: &ApiGateway) -> Settled {
+        let mut operations = BTreeMap::new();
+        // Its names, one after the other; none where there is no api.
+        let mut expected = vec![None];
+        for (index, begun) in self.begun.iter().enumerate() {
+            let last = index + 1 == self.begun.len();
+            let unsure = self.unsure.as_ref().filter(|_| last);
+            let found = ended(client, &begun.name).await;
+            let applied = begun.check(found.as_ref(), unsure);
+            let before = expected.clone();
+            expected = match (&begun.does, applied) {
+                (Act::Create, true) => vec![Some(self.id.clone())],
+                (Act::Rename(to), true) => vec![Some(to.clone())],
+                (Act::Delete, true) => vec![None],
+                (_, false) => before,
+                (act, true) => panic!("no operation is begun to {act:?}"),
+            };
+            operations.insert(begun.name.clone(), found);
+        }
+        match &self.unsure {
+            Some(Act::Create) => expected.push(Some(self.id.clone())),
+            Some(Act::Rename(to)) => expected.push(Some(to.clone())),
+            Some(Act::Delete) => expected.push(None),
+            _ => {}
+        }
+        let api = at_rest(client, &self.name()).await;
+        let display_name = api.as_ref().map(|api| api.display_name.clone());
+        assert!(expected.contains(&display_name), "{self:#?}\nis {api:#?}");
+        let policy = match &api {
+            Some(api) => self.check_policy(client, api).await,
+            None => None,
+        };
+        Settled {
+            name: self.name(),
+            api,
+            policy,
+            operations,
+        }
+    }
+
+    async fn check_policy(&self, client: &ApiGateway, api: &Api) -> Option<Policy> {
+        let found = client.get_iam_policy(&api.name).await;
+        let found = found.expect("the api is there");
+        let role = found.bindings.first().map(|binding| binding.role.clone());
+        let unsure = matches!(&self.unsure, Some(Act::Permit(to)) if Some(to) == role.as_ref());
+        let same = match &self.policy {
+            Some(policy) => found == *policy,
+            None => role.is_none(),
+        };
+        assert!(same || unsure, "{self:#?}\nhas {found:#?}");
+        role.map(|_| found)
+    }
+}
+
+impl Begun {
+    /// Checks how it ended, and tells whether what it was to do was done.
+    fn check(&self, found: Option<&Operation>, unsure: Option<&Act>) -> bool {
+        let cancelling = self.asked || unsure == Some(&Act::Cancel);
+        let Some(found) = found else {
+            let forgotten = self.forgotten || unsure == Some(&Act::Forget);
+            assert!(forgotten, "lost: {self:#?}");
+            return self.ended.as_ref().map_or(!self.cancelled, is_applied);
+        };
+        assert!(!self.forgotten, "there again: {self:#?}");
+        if let Some(ended) = &self.ended {
+            assert_eq!(found, ended);
+        }
+        let applied = is_applied(found);
+        assert!(
+            !(self.cancelled && applied),
+            "cancelled: {self:#?}\nis {found:#?}"
+        );
+        // Cancelled just as it ended, it may be either.
+        assert!(
+            applied || cancelling || self.ended.is_some(),
+            "{self:#?}\nis {found:#?}"
+        );
+        applied
+    }
+}
+
+impl Settled {
+    /// Checks that all is as it was.
+    pub(crate) async fn check(&self, client: &ApiGateway) {
+        let mut operations = BTreeMap::new();
+        for name in self.operations.keys() {
+            operations.insert(name.clone(), ended(client, name).await);
+        }
+        let api = at_rest(client, &self.name).await;
+        let policy = match &self.policy {
+            Some(_) => client.get_iam_policy(&self.name).await.ok(),
+            None => None,
+        };
+        let found = Self {
+            name: self.name.clone(),
+            api,
+            policy,
+            operations,
+        };
+        assert_eq!(found, *self);
+    }
+}
+
+fn is_applied(ended: &Operation) -> bool {
+    matches!(ended.result, Some(Outcome::Response(_)))
+}
+
+/// An operation once it has ended; none if it is not found.
+async fn ended(client: &ApiGateway, name: &str) -> Option<Operation> {
+    let began = Instant::now();
+    loop {
+        match client.get_operation(name).await {
+            Ok(operation) if operation.done => return Some(operation),
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => return None,
+            Err(error) => panic!("{name}: {error:?}"),
+        }
+        assert!(began.elapsed() < PATIENCE, "{name} does not end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// An api that no operation is working on; none if it is not found.
+async fn at_rest(client: &ApiGateway, name: &str) -> Option<Api> {
+    let began = Instant::now();
+    loop {
+        match client.get_api(name).await {
+            Ok(api) if api.state() == api::State::Active => return Some(api),
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => return None,
+            Err(error) => panic!("{name}: {error:?}"),
+        }
+        assert!(began.elapsed() < PATIENCE, "{name} does not come to rest");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
