@@ -131,8 +131,8 @@ pub(super) fn no_cancelling() -> Status {
     status(Code::Unimplemented, "CANCELLING_NOT_SUPPORTED", text)
 }
 
-/// What an operation ends with that was cancelled.
+/// What an operation ends with that was cancelled. Its code says all; and over REST the official Node
+/// client can read neither an operation whose error has details nor a list that has one in it.
 pub(super) fn cancelled() -> Status {
-    let text = "the operation was cancelled";
-    status(Code::Cancelled, "OPERATION_CANCELLED", text)
+    Status::cancelled("the operation was cancelled")
 }
