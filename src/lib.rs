@@ -46,7 +46,7 @@
 )]
 #![cfg_attr(
     feature = "emulator",
-    doc = "- [`emulator`]: an API Gateway in memory."
+    doc = "- [`emulator`]: an API Gateway in memory, or over a file."
 )]
 #![cfg_attr(
     feature = "rest",

@@ -131,8 +131,8 @@ pub(super) fn no_cancelling() -> Status {
     status(Code::Unimplemented, "CANCELLING_NOT_SUPPORTED", text)
 }
 
-/// What an operation ends with that was cancelled. Its code says all; and over REST the official Node
-/// client can read neither an operation whose error has details nor a list that has one in it.
+/// What an operation ends with that was cancelled. It has no details: the official Node client cannot read an
+/// operation over REST whose error has any, and cancelling is nothing unusual.
 pub(super) fn cancelled() -> Status {
     Status::cancelled("the operation was cancelled")
 }
