@@ -74,14 +74,9 @@ pub(super) fn invalid_fields(mut fields: Vec<FieldViolation>) -> Status {
     let each = fields.iter();
     let each = each.map(|violation| format!("{}: {}", violation.field, violation.description));
     let text = each.collect::<Vec<_>>().join("; ");
-    violated(text, fields)
-}
-
-/// Several fields at once, with a message of their own.
-pub(super) fn violated(message: String, fields: Vec<FieldViolation>) -> Status {
     let mut details = details("INVALID_ARGUMENT");
     details.set_bad_request(fields);
-    Status::with_error_details(Code::InvalidArgument, message, details)
+    Status::with_error_details(Code::InvalidArgument, text, details)
 }
 
 /// For a resource that others need.
