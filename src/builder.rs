@@ -21,6 +21,7 @@ use crate::transport::{Active, Dial, Dialed, Keepalive, Target, TlsOptions, Tran
 
 #[cfg(feature = "auth")]
 mod credentials;
+mod proxy;
 
 /// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
 ///
@@ -46,6 +47,7 @@ struct Settings {
     keepalive: Keepalive,
     max_reply_size: usize,
     tls: TlsOptions,
+    proxy: proxy::Setting,
     transport: Transport,
 }
 
@@ -68,6 +70,7 @@ impl Default for Settings {
             // A page of configs in full view holds whole OpenAPI documents.
             max_reply_size: 64 << 20,
             tls: TlsOptions::default(),
+            proxy: proxy::Setting::default(),
             transport: Transport::default(),
         }
     }
@@ -138,7 +141,7 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// How long connecting may take, five seconds by default: name resolution, TCP and TLS together.
+    /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -264,10 +267,14 @@ impl Settings {
         if self.max_reply_size == 0 {
             return Err(Error::configuration("max_reply_size: must be above zero"));
         }
+        let mut through = self.proxy.through()?;
         let uri = match &self.endpoint {
             Some(endpoint) => endpoint::parse("endpoint", endpoint)?,
             None => match endpoint::emulator()? {
-                Some(emulator) => emulator,
+                Some(emulator) => {
+                    through = through.without_environment();
+                    emulator
+                }
                 None => {
                     let domain = self
                         .universe_domain
@@ -281,6 +288,7 @@ impl Settings {
             uri,
             connect_timeout: self.connect_timeout,
             tls: self.tls.clone(),
+            through,
         })
     }
 

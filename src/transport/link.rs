@@ -67,6 +67,11 @@ impl Link {
         }
     }
 
+    /// What lies below.
+    pub(crate) fn into_inner(self) -> Box<dyn Stream> {
+        self.io.into_inner()
+    }
+
     /// Whether ALPN chose HTTP/2.
     pub(crate) fn is_http2(&self) -> bool {
         self.http2

@@ -5,9 +5,11 @@ mod connect;
 mod dial;
 mod grpc;
 mod link;
+mod proxy;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 mod tls_options;
+mod tunnel;
 
 #[cfg(feature = "rest")]
 mod fallback;
@@ -19,6 +21,7 @@ mod rest;
 pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
 pub(crate) use grpc::Keepalive;
+pub(crate) use proxy::{Proxy, Through};
 #[cfg(feature = "auth")]
 pub(crate) use tls::has_default_provider;
 #[cfg(all(feature = "emulator", feature = "tls"))]

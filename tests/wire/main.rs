@@ -1,5 +1,5 @@
 //! The wire itself, on real sockets on port 0: HTTP/JSON as the contract has it, the fallback to it, TLS,
-//! and connections that break. One binary, so that its servers are written once.
+//! proxies, and connections that break. One binary, so that its servers are written once.
 
 #[cfg(feature = "rest")]
 mod call;
@@ -14,6 +14,8 @@ mod http2;
 mod interruption;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
+mod proxy;
+mod proxy_server;
 #[cfg(feature = "rest")]
 mod rest_bodies;
 #[cfg(feature = "rest")]

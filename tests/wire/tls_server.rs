@@ -53,6 +53,32 @@ impl Authority {
     }
 }
 
+/// What a server shows that is this host; with `clients`, it asks for a certificate of them.
+pub(crate) fn config(
+    authority: &Authority,
+    host: &str,
+    alpn: &[&str],
+    clients: Option<&Authority>,
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them");
+    let config = match clients {
+        None => config.with_no_client_auth(),
+        Some(clients) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(clients.roots(), provider);
+            config.with_client_cert_verifier(verifier.build().expect("it has roots"))
+        }
+    };
+    let (certificate, key) = authority.issue(host);
+    let chain = vec![CertificateDer::from(certificate)];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let mut config = config.with_single_cert(chain, key).expect("they fit");
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
 /// A server over TLS: gRPC and HTTP/JSON, HTTP/2 or HTTP/1.1 as ALPN says. Dropping it ends it.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -73,26 +99,8 @@ impl Server {
         alpn: &[&str],
         clients: Option<&Authority>,
     ) -> Self {
-        let provider = Arc::new(default_provider());
-        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has them");
-        let config = match clients {
-            None => config.with_no_client_auth(),
-            Some(clients) => {
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(clients.roots(), provider);
-                config.with_client_cert_verifier(verifier.build().expect("it has roots"))
-            }
-        };
-        let (certificate, key) = authority.issue(host);
-        let chain = vec![CertificateDer::from(certificate)];
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let mut config = config.with_single_cert(chain, key).expect("they fit");
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(config(authority, host, alpn, clients));
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
         Self {
