@@ -1,7 +1,8 @@
 //! Connections for REST, kept between calls: HTTP/1.1 carries one call at a time, HTTP/2 many.
 
+use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use http::{HeaderValue, Uri, header};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tonic::ConnectError;
 use tonic::body::Body;
@@ -50,8 +52,8 @@ struct Kept {
     /// Those without a call, the one used last at the end.
     idle: Vec<(Http1, Instant)>,
     http2: Option<(Http2, Instant)>,
-    /// Whether a task closes what is idle for too long.
-    watched: bool,
+    /// The way to the task that closes what is idle for too long. It goes with the pool, and the task with it.
+    watch: Option<oneshot::Sender<Infallible>>,
 }
 
 /// A connection for one call.
@@ -225,30 +227,22 @@ impl Shared {
 
     /// Closes what is idle for too long, as long as there is something.
     fn watch(self: &Arc<Self>) {
-        if std::mem::replace(&mut self.kept().watched, true) {
+        let mut kept = self.kept();
+        // A task that has ended, were it with its runtime, no longer listens.
+        if kept.watch.as_ref().is_some_and(|task| !task.is_closed()) {
             return;
         }
-        let watch = Watch(Arc::downgrade(self));
+        let (watch, mut gone) = oneshot::channel();
+        kept.watch = Some(watch);
+        let pool = Arc::downgrade(self);
         tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(IDLE).await;
-                match watch.0.upgrade() {
+            while tokio::time::timeout(IDLE, &mut gone).await.is_err() {
+                match pool.upgrade() {
                     Some(shared) if shared.kept().close_idle() => {}
                     _ => return,
                 }
             }
         });
-    }
-}
-
-/// A task that ends, were it with its runtime, is no longer there.
-struct Watch(Weak<Shared>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.kept().watched = false;
-        }
     }
 }
 
@@ -277,13 +271,17 @@ impl Kept {
         }
     }
 
-    /// Whether something is left.
+    /// Whether something is left. If not, the next connection is watched anew.
     fn close_idle(&mut self) -> bool {
         self.idle
             .retain(|(http1, used)| !http1.is_closed() && used.elapsed() < IDLE);
         self.http2
             .take_if(|(http2, used)| http2.is_closed() || used.elapsed() >= IDLE);
-        !self.idle.is_empty() || self.http2.is_some()
+        let left = !self.idle.is_empty() || self.http2.is_some();
+        if !left {
+            self.watch = None;
+        }
+        left
     }
 }
 
