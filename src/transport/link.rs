@@ -87,6 +87,7 @@ impl Link {
     }
 
     /// Whether ALPN chose HTTP/2.
+    #[cfg(feature = "rest")]
     pub(crate) fn is_http2(&self) -> bool {
         self.http2
     }
