@@ -40,6 +40,10 @@ enum Kind {
 /// kind and text, not its type.
 pub(crate) const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
 
+/// How the text begins of an error that a connection was not made; of an i/o error it is the mark as well, for
+/// a peer that refuses TLS once it is used.
+pub(crate) const CANNOT_CONNECT: &str = "cannot connect to ";
+
 impl Failure {
     /// The failure behind a status, if the status is of our making.
     pub(crate) fn of(status: &Status) -> Option<&Self> {
@@ -220,12 +224,18 @@ fn connect(error: &(dyn StdError + 'static)) -> bool {
 }
 
 fn classify_io(error: &io::Error) -> (Kind, Code) {
-    let marked =
-        error.kind() == io::ErrorKind::InvalidData && error.to_string().starts_with(NOT_HTTP2);
-    (
-        if marked { Kind::NotHttp2 } else { Kind::Broken },
-        Code::Unavailable,
-    )
+    let text = match error.kind() {
+        io::ErrorKind::InvalidData => error.to_string(),
+        _ => String::new(),
+    };
+    let kind = if text.starts_with(NOT_HTTP2) {
+        Kind::NotHttp2
+    } else if text.starts_with(CANNOT_CONNECT) {
+        Kind::Connect
+    } else {
+        Kind::Broken
+    };
+    (kind, Code::Unavailable)
 }
 
 /// gRPC over HTTP/2, "Errors".
@@ -246,8 +256,13 @@ fn classify_h2(error: &h2::Error) -> (Kind, Code) {
     }
 }
 
-/// The innermost two texts of the chain that say different things: what was done and why it failed.
+/// The innermost two texts of the chain that say different things: what was done and why it failed. One that
+/// says both stands alone.
 fn describe(error: &(dyn StdError + 'static)) -> String {
+    let mut all = chain(error).map(ToString::to_string);
+    if let Some(text) = all.find(|text| text.starts_with(CANNOT_CONNECT)) {
+        return text;
+    }
     let mut texts: Vec<String> = Vec::new();
     let telling = chain(error).filter(|error| !is_wrapper(*error));
     for text in telling.map(ToString::to_string) {

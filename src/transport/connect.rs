@@ -1,6 +1,7 @@
 //! Connections for both transports: TCP, a tunnel where there is a proxy, then TLS for an `https` address.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::proxy::{Proxy, Through};
 use super::tls::{self, Tls};
 use super::tunnel;
 use crate::error::Error;
+use crate::failure::CANNOT_CONNECT;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -115,13 +117,18 @@ impl Connector {
             Err(_) => Err(format!("no connection within {timeout:?}").into()),
         };
         connected.map_err(|source| {
-            CannotConnect {
-                origin: self.target.origin(),
-                proxy: self.via.map(|via| via.proxy.to_string()),
-                source,
-            }
-            .into()
+            let place = self.place();
+            CannotConnect { place, source }.into()
         })
+    }
+
+    /// Where the connection leads and how, for errors.
+    fn place(&self) -> String {
+        let origin = self.target.origin();
+        match &self.via {
+            Some(via) => format!("{origin} through the proxy {}", via.proxy),
+            None => origin,
+        }
     }
 
     async fn link(&mut self) -> Result<Link, BoxError> {
@@ -136,8 +143,7 @@ impl Connector {
         let tunnel = match tls {
             None => tunnel::open(tcp, &proxy, uri).await?,
             Some(tls) => {
-                let link = tls.handshake(tcp).await;
-                let link = link.map_err(|error| unreachable(error.into()))?;
+                let link = tls.handshake(tcp).await.map_err(unreachable)?;
                 tunnel::open(link.into_inner(), &proxy, uri).await?
             }
         };
@@ -153,14 +159,18 @@ impl Connector {
     /// A connection over the bytes that go to the server.
     async fn over(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
         let link = match &self.tls {
-            Some(tls) => tls.handshake(io).await?,
+            Some(tls) => {
+                let (offer, place) = (tls.clone(), self.place());
+                let refusal = move |error: &io::Error| {
+                    let why = offer.refusal(error)?;
+                    Some(format!("{CANNOT_CONNECT}{place}: {why}"))
+                };
+                tls.handshake(io).await?.refused_as(refusal)
+            }
             None => Link::new(io, false),
         };
         if self.protocols != Protocols::Http2 {
             return Ok(link);
-        }
-        if self.tls.is_some() && !link.is_http2() {
-            return Err("the peer did not choose HTTP/2 by ALPN".into());
         }
         Ok(link.expecting_http2(self.refusal.clone()))
     }
@@ -183,8 +193,7 @@ impl Service<Uri> for Connector {
 /// Names the address; the system's own error does not.
 #[derive(Debug)]
 struct CannotConnect {
-    origin: String,
-    proxy: Option<String>,
+    place: String,
     source: BoxError,
 }
 
@@ -199,11 +208,8 @@ fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error
 
 impl fmt::Display for CannotConnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot connect to {}", self.origin)?;
-        if let Some(proxy) = &self.proxy {
-            write!(f, " through the proxy {proxy}")?;
-        }
-        write!(f, ": {}", root(self.source.as_ref()))
+        let why = root(self.source.as_ref());
+        write!(f, "{CANNOT_CONNECT}{}: {why}", self.place)
     }
 }
 

@@ -30,17 +30,17 @@ impl<I: AsyncRead + AsyncWrite + Send + Unpin> Stream for I {}
 /// was cancelled, and finds the reason here.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refusal {
-    why: Arc<Mutex<Option<&'static str>>>,
+    why: Arc<Mutex<Option<String>>>,
 }
 
 impl Refusal {
     /// The error as the connection had it.
     pub(crate) fn error(&self) -> Option<io::Error> {
-        let why = *self.why.lock().unwrap_or_else(PoisonError::into_inner);
-        why.map(refuse)
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        why.clone().map(refuse)
     }
 
-    fn set(&self, why: Option<&'static str>) {
+    fn set(&self, why: Option<String>) {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 }
@@ -54,7 +54,11 @@ pub(crate) struct Link {
     /// How much of `head` has been read; all of it where nothing is checked.
     seen: usize,
     refusal: Refusal,
+    told: Option<Box<Told>>,
 }
+
+/// Tells errors by which the peer refuses the connection.
+type Told = dyn Fn(&io::Error) -> Option<String> + Send + Sync;
 
 impl Link {
     pub(crate) fn new(io: impl Stream + 'static, http2: bool) -> Self {
@@ -64,7 +68,17 @@ impl Link {
             head: [0; HEADER],
             seen: HEADER,
             refusal: Refusal::default(),
+            told: None,
         }
+    }
+
+    /// The same connection, of which errors that `told` has words for say that it was never made.
+    pub(crate) fn refused_as(
+        self,
+        told: impl Fn(&io::Error) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let told = Some(Box::new(told) as Box<Told>);
+        Self { told, ..self }
     }
 
     /// What lies below.
@@ -73,6 +87,7 @@ impl Link {
     }
 
     /// Whether ALPN chose HTTP/2.
+    #[cfg(feature = "rest")]
     pub(crate) fn is_http2(&self) -> bool {
         self.http2
     }
@@ -87,19 +102,26 @@ impl Link {
         }
     }
 
-    fn refuse(&self, why: &'static str) -> io::Error {
-        self.refusal.set(Some(why));
+    fn refuse(&self, why: String) -> io::Error {
+        self.refusal.set(Some(why.clone()));
         refuse(why)
+    }
+
+    fn not_http2(&self, why: &str) -> io::Error {
+        self.refuse(format!("{NOT_HTTP2}: {why}"))
     }
 
     /// A peer that drops what it does not understand may well reset the connection.
     fn explain(&self, error: io::Error) -> io::Error {
+        if let Some(why) = self.told.as_ref().and_then(|told| told(&error)) {
+            return self.refuse(why);
+        }
         let reset = matches!(
             error.kind(),
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
         );
         if reset && self.seen < HEADER {
-            return self.refuse("it reset the connection before its first frame");
+            return self.not_http2("it reset the connection before its first frame");
         }
         error
     }
@@ -109,10 +131,10 @@ impl Link {
         self.head[self.seen..self.seen + new].copy_from_slice(&bytes[..new]);
         self.seen += new;
         if bytes.is_empty() {
-            return Err(self.refuse("it closed the connection before its first frame"));
+            return Err(self.not_http2("it closed the connection before its first frame"));
         }
         if self.seen == HEADER && !is_settings(&self.head) {
-            return Err(self.refuse("its first bytes are no SETTINGS frame"));
+            return Err(self.not_http2("its first bytes are no SETTINGS frame"));
         }
         Ok(())
     }
@@ -124,8 +146,9 @@ fn is_settings(&[a, b, c, kind, flags, stream @ ..]: &[u8; HEADER]) -> bool {
     kind == 4 && flags & 1 == 0 && stream == [0; 4] && length.is_multiple_of(6)
 }
 
-fn refuse(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{NOT_HTTP2}: {why}"))
+/// An error that tells by its text what it is: h2 keeps no more of it.
+fn refuse(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 impl Read for Link {
@@ -135,7 +158,8 @@ impl Read for Link {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         if self.seen == HEADER {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+            return Poll::Ready(read.map_err(|error| self.explain(error)));
         }
         let mut first = [0; 1024];
         let room = first.len().min(buf.remaining());

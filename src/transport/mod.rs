@@ -8,6 +8,8 @@ mod link;
 mod proxy;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_error;
 mod tls_options;
 mod tunnel;
 

@@ -7,6 +7,8 @@ use super::link::{Link, Stream};
 pub(crate) use super::tls_options::Options;
 use crate::error::Error;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// There is no TLS that could have a provider.
 #[cfg(feature = "auth")]
 pub(crate) fn has_default_provider() -> bool {
@@ -25,7 +27,11 @@ impl Tls {
         )))
     }
 
-    pub(crate) async fn handshake(&self, _: impl Stream + 'static) -> std::io::Result<Link> {
+    pub(crate) async fn handshake(&self, _: impl Stream + 'static) -> Result<Link, BoxError> {
+        match *self {}
+    }
+
+    pub(crate) fn refusal(&self, _: &std::io::Error) -> Option<String> {
         match *self {}
     }
 }

@@ -13,14 +13,18 @@ use tokio_rustls::TlsConnector;
 
 use super::connect::Protocols;
 use super::link::{Link, Stream};
+use super::tls_error::{self, Offer};
 pub(crate) use super::tls_options::Options;
 use crate::error::Error;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Turns a connection to a host into an encrypted one.
 #[derive(Clone)]
 pub(crate) struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
+    offer: Offer,
 }
 
 impl Tls {
@@ -44,13 +48,27 @@ impl Tls {
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
             name,
+            offer: Offer {
+                protocols,
+                identity: options.identity.is_some(),
+            },
         })
     }
 
-    pub(crate) async fn handshake(&self, io: impl Stream + 'static) -> std::io::Result<Link> {
-        let stream = self.connector.connect(self.name.clone(), io).await?;
+    /// Errors name their cause.
+    pub(crate) async fn handshake(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
+        let stream = self.connector.connect(self.name.clone(), io).await;
+        let stream = stream.map_err(|error| self.offer.explain(error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        if self.offer.protocols == Protocols::Http2 && !http2 {
+            return Err(tls_error::NO_HTTP2.into());
+        }
         Ok(Link::new(stream, http2))
+    }
+
+    /// Why an error of the connection made is the peer's refusal of it, if it is.
+    pub(crate) fn refusal(&self, error: &std::io::Error) -> Option<String> {
+        self.offer.refusal(error)
     }
 }
 
