@@ -116,14 +116,20 @@ impl Link {
         if let Some(why) = self.told.as_ref().and_then(|told| told(&error)) {
             return self.refuse(why);
         }
-        let reset = matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-        );
-        if reset && self.seen < HEADER {
+        if is_reset(&error) && self.seen < HEADER {
             return self.not_http2("it reset the connection before its first frame");
         }
         error
+    }
+
+    /// What cannot be written before the peer's first frame counts as written: reading will tell why. h2 tells
+    /// the calls on a connection what it could not read; of what it could not write they only learn that
+    /// the connection broke, as if they might have been processed.
+    fn written<T>(&self, written: io::Result<T>, all: T) -> io::Result<T> {
+        match written {
+            Err(error) if is_reset(&error) && self.seen < HEADER => Ok(all),
+            written => written,
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -144,6 +150,13 @@ impl Link {
 fn is_settings(&[a, b, c, kind, flags, stream @ ..]: &[u8; HEADER]) -> bool {
     let length = u32::from_be_bytes([0, a, b, c]);
     kind == 4 && flags & 1 == 0 && stream == [0; 4] && length.is_multiple_of(6)
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 /// An error that tells by its text what it is: h2 keeps no more of it.
@@ -179,12 +192,12 @@ impl Write for Link {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
-        Poll::Ready(written.map_err(|error| self.explain(error)))
+        Poll::Ready(self.written(written, buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.explain(error)))
+        Poll::Ready(self.written(flushed, ()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -201,7 +214,8 @@ impl Write for Link {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
-        Poll::Ready(written.map_err(|error| self.explain(error)))
+        let all = bufs.iter().map(|buf| buf.len()).sum();
+        Poll::Ready(self.written(written, all))
     }
 }
 
@@ -246,6 +260,61 @@ mod tests {
             assert!(link.take(&[byte]).is_ok());
         }
         assert!(link.take(&[7]).is_err());
+    }
+
+    /// A connection that the peer resets once it has read the preface: the next write is told first.
+    #[derive(Default)]
+    struct Reset {
+        writes: usize,
+    }
+
+    impl AsyncRead for Reset {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            _: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.writes > 1 {
+                return Poll::Ready(Ok(()));
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Reset {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.writes += 1;
+            Poll::Ready(match self.writes {
+                1 => Ok(bytes.len()),
+                _ => Err(io::ErrorKind::BrokenPipe.into()),
+            })
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_written_to_a_peer_that_resets_first_learn_that_it_is_not_http2() {
+        let link = Link::new(Reset::default(), false).expecting_http2(Refusal::default());
+        let executor = hyper_util::rt::TokioExecutor::new();
+        let connected = hyper::client::conn::http2::handshake(executor, link).await;
+        let (mut calls, connection) = connected.expect("nothing has been read yet");
+        let call = calls.send_request(http::Request::new(tonic::body::Body::empty()));
+        let (called, _) = tokio::join!(call, connection);
+        let error = called.expect_err("it was reset");
+        let status = crate::failure::Failure::status(error.into());
+        assert!(status.message().contains(NOT_HTTP2), "{status:?}");
     }
 
     #[test]
