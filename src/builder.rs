@@ -16,6 +16,8 @@ use crate::error::Error;
 use crate::layer::guard::GuardLayer;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
+use crate::layer::server::ServerName;
+use crate::layer::trace::TraceLayer;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
 use crate::transport::{Active, Dial, Dialed, Keepalive, Target, TlsOptions, Transport};
 
@@ -246,8 +248,11 @@ where
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
         let (transport, active) = transport.open(&settings, &target)?;
+        // A transport of the user's goes wherever it goes.
+        let server = active.as_ref().map(|_| ServerName::of(&target.uri));
         let layers = Layers {
             call: call_layer,
+            trace: TraceLayer { server },
             headers,
             retry: RetryLayer::new(throttling, active.clone()),
             attempt: attempt_layer,

@@ -107,7 +107,7 @@ async fn calls_of_one_attempt_count_as_well() {
 /// When an operation is polled again is up to its schedule.
 #[tokio::test(start_paused = true)]
 async fn polls_of_an_operation_count_and_go_on_all_the_same() {
-    let (client, mut server) = throttled(2, 0.1);
+    let (client, mut server) = throttled(10, 0.1);
     let mut operation = client.operation::<Api>(NAME).expect("a name");
     for _ in 0..5 {
         let (result, ()) = tokio::join!(operation.poll(), async {
