@@ -15,7 +15,9 @@ use crate::endpoint;
 use crate::error::Error;
 use crate::layer::guard::GuardLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::retry::RetryLayer;
+use crate::layer::retry::{RetryLayer, RetryThrottling};
+use crate::layer::server::ServerName;
+use crate::layer::trace::TraceLayer;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
 use crate::transport::{Active, Dial, Dialed, Keepalive, Target, TlsOptions, Transport};
 
@@ -43,6 +45,7 @@ struct Settings {
     quota_project: Option<String>,
     user_agent: Option<String>,
     options: CallOptions,
+    retry_throttling: Option<RetryThrottling>,
     connect_timeout: Duration,
     keepalive: Keepalive,
     max_reply_size: usize,
@@ -60,6 +63,7 @@ impl Default for Settings {
             quota_project: None,
             user_agent: None,
             options: CallOptions::default(),
+            retry_throttling: Some(RetryThrottling::default()),
             // Shorter than the shortest deadline of a call, so that a dead address is told as such.
             connect_timeout: Duration::from_secs(5),
             // The front ends allow a ping every minute or so; a half-open connection is found in 80 s.
@@ -132,6 +136,13 @@ impl<T, L, A> Builder<T, L, A> {
     /// When failed calls are tried again; by default what the contract's table says.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.options.retry = Some(policy);
+        self
+    }
+
+    /// When calls that keep failing are no longer tried again, for all calls of the client together; `None`
+    /// leaves that to the retry policy and the deadline alone. The defaults stand with [`RetryThrottling`].
+    pub fn retry_throttling(mut self, throttling: Option<RetryThrottling>) -> Self {
+        self.settings.retry_throttling = throttling;
         self
     }
 
@@ -237,11 +248,16 @@ where
         let target = settings.target()?;
         let headers = settings.headers()?;
         let auth = settings.authentication(&target.uri)?;
+        let throttling = settings.retry_throttling.map(RetryThrottling::check);
+        let throttling = throttling.transpose()?;
         let (transport, active) = transport.open(&settings, &target)?;
+        // A transport of the user's goes wherever it goes.
+        let server = active.as_ref().map(|_| ServerName::of(&target.uri));
         let layers = Layers {
             call: call_layer,
+            trace: TraceLayer { server },
             headers,
-            retry: RetryLayer::new(),
+            retry: RetryLayer::new(throttling, active.clone()),
             attempt: attempt_layer,
             auth,
             guard: GuardLayer {

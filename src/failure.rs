@@ -28,7 +28,9 @@ enum Kind {
     NotHttp2,
     /// An HTTP answer without gRPC in it.
     NotGrpc,
-    /// The peer said that it did not process the stream, or it was never sent.
+    /// The call ended here, before anything was sent: it is not valid, or has no credentials.
+    Unsent,
+    /// The peer said that it did not process the stream, or the connection was gone for it.
     Refused,
     /// The connection broke with the call in flight.
     Broken,
@@ -57,7 +59,15 @@ impl Failure {
 
     /// Whether the server certainly did not begin to process the call.
     pub(crate) fn is_unsent(&self) -> bool {
-        matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::Refused)
+        matches!(
+            self.kind,
+            Kind::Connect | Kind::NotHttp2 | Kind::Unsent | Kind::Refused
+        )
+    }
+
+    /// Whether a connection did not take the call, which says nothing of the server: another will.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.kind == Kind::Refused
     }
 
     /// Whether the credentials were refused, and others are at hand now.
@@ -80,7 +90,7 @@ impl Failure {
 
     /// The status of a call that ended here, before anything was sent, and what it ended by.
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
-        let kind = Kind::Refused;
+        let kind = Kind::Unsent;
         status.set_source(std::sync::Arc::new(Self { kind, source }));
         status
     }
@@ -159,6 +169,7 @@ impl fmt::Display for Failure {
             Kind::Connect => "no connection was made",
             Kind::NotHttp2 => NOT_HTTP2,
             Kind::NotGrpc => "the answer is not gRPC",
+            Kind::Unsent => "nothing was sent",
             Kind::Refused => "the call was not processed",
             Kind::Broken => "the connection broke with the call in flight",
             Kind::Renewed => "the credentials were refused, and have been renewed since",

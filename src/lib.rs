@@ -63,6 +63,7 @@ mod builder;
 mod call;
 mod client;
 mod clients;
+mod code;
 mod codec;
 pub mod contract;
 #[cfg(feature = "emulator")]
@@ -91,6 +92,7 @@ pub use call::CallOptions;
 pub use client::ApiGateway;
 pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
+pub use layer::retry::RetryThrottling;
 pub use transport::Transport;
 
 #[cfg(feature = "auth")]

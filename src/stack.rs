@@ -27,6 +27,7 @@ use crate::uniform::{Uniform, UniformLayer, Users};
 pub(crate) struct Layers<L, A> {
     /// The user's, around whole calls.
     pub(crate) call: L,
+    pub(crate) trace: TraceLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
     /// The user's, around each attempt.
@@ -46,7 +47,7 @@ where
         ServiceBuilder::new()
             .layer(UniformLayer) // what the user's layers give, in our vocabulary
             .layer(Users(layers.call)) // sees a call as the generated client made it, and its outcome
-            .layer(TraceLayer) // spans everything of ours
+            .layer(layers.trace) // spans everything of ours
             .layer(layers.headers) // what all attempts share is set once
             .layer(DeadlineLayer) // bounds all attempts and the waits between them
             .layer(layers.retry) // repeats what lies below

@@ -9,4 +9,5 @@ pub mod deadline;
 pub mod guard;
 pub mod headers;
 pub mod retry;
+pub(crate) mod server;
 pub mod trace;

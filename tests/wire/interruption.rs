@@ -99,6 +99,19 @@ async fn a_clean_goaway_before_the_call_was_read_is_tried_again_even_for_a_creat
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
+/// A server that closes its connections in good order, as the front ends do every hour, costs no call.
+#[tokio::test]
+async fn a_clean_goaway_costs_not_even_a_call_of_one_attempt() {
+    let goes_away = |mut peer: Peer| async move {
+        peer.read_to(frames::HEADERS).await?;
+        peer.go_away(h2::Reason::NO_ERROR).await
+    };
+    let (endpoint, connections) = then_proper(goes_away, 1).await;
+    let created = once(endpoint).service().create_api(create()).await;
+    assert_eq!(created.expect("started").into_inner().name, NAME);
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_in_flight_is_tried_again_for_a_read_alone() {
     let breaks = |mut peer: Peer| async move { peer.read_to(frames::HEADERS).await.map(drop) };
