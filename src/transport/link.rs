@@ -53,6 +53,8 @@ pub(crate) struct Link {
     head: [u8; HEADER],
     /// How much of `head` has been read; all of it where nothing is checked.
     seen: usize,
+    /// How much of it has been handed on.
+    given: usize,
     refusal: Refusal,
     told: Option<Box<Told>>,
 }
@@ -67,6 +69,7 @@ impl Link {
             http2,
             head: [0; HEADER],
             seen: HEADER,
+            given: HEADER,
             refusal: Refusal::default(),
             told: None,
         }
@@ -97,6 +100,7 @@ impl Link {
         refusal.set(None);
         Self {
             seen: 0,
+            given: 0,
             refusal,
             ..self
         }
@@ -170,17 +174,22 @@ impl Read for Link {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.seen == HEADER {
+        // Nothing of a first frame that is none is handed on: HTTP/2 would have its own word for it.
+        while self.seen < HEADER {
+            let mut rest = [0; HEADER];
+            let missing = HEADER - self.seen;
+            let mut rest = ReadBuf::new(&mut rest[..missing]);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, rest.unfilled()));
+            read.map_err(|error| self.explain(error))?;
+            self.take(rest.filled())?;
+        }
+        if self.given == HEADER {
             let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
             return Poll::Ready(read.map_err(|error| self.explain(error)));
         }
-        let mut first = [0; 1024];
-        let room = first.len().min(buf.remaining());
-        let mut first = ReadBuf::new(&mut first[..room]);
-        let read = ready!(Pin::new(&mut self.io).poll_read(cx, first.unfilled()));
-        read.map_err(|error| self.explain(error))?;
-        self.take(first.filled())?;
-        buf.put_slice(first.filled());
+        let end = HEADER.min(self.given + buf.remaining());
+        buf.put_slice(&self.head[self.given..end]);
+        self.given = end;
         Poll::Ready(Ok(()))
     }
 }
