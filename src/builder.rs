@@ -15,9 +15,11 @@ use crate::endpoint;
 use crate::error::Error;
 use crate::layer::guard::GuardLayer;
 use crate::layer::headers::HeadersLayer;
+use crate::layer::measure::MeasureLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
 use crate::layer::server::ServerName;
 use crate::layer::trace::TraceLayer;
+use crate::metrics;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
 use crate::transport::{Active, Dial, Dialed, Keepalive, Target, TlsOptions, Transport};
 
@@ -255,6 +257,7 @@ where
         let server = active.as_ref().map(|_| ServerName::of(&target.uri));
         let layers = Layers {
             call: call_layer,
+            measure: MeasureLayer::new(server.clone()),
             trace: TraceLayer { server },
             headers,
             retry: RetryLayer::new(throttling, active.clone()),
@@ -264,6 +267,7 @@ where
                 max_reply: settings.max_reply_size,
             },
         };
+        metrics::describe();
         let stack: Stack = stack::stack(layers, transport);
         let clients = Clients::new(stack, settings.max_reply_size);
         Ok(ApiGateway::new(clients, active))

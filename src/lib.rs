@@ -74,6 +74,8 @@ mod failure;
 pub mod layer;
 pub mod list;
 pub mod mask;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
+mod metrics;
 pub mod names;
 pub mod operation;
 pub mod proto;

@@ -19,6 +19,7 @@ use tower::util::ServiceExt as _;
 use super::Transport;
 use crate::call::{Call, Reply, Rpc};
 use crate::failure::Failure;
+use crate::metrics;
 use crate::uniform::Carrier;
 
 /// How long calls stay with REST before one tries gRPC again.
@@ -58,6 +59,7 @@ impl Chosen {
 
     fn rest_works(&self, why: &Status) {
         if self.rest_since().replace(Instant::now()).is_none() {
+            metrics::fell_back();
             tracing::warn!(
                 reason = why.message(),
                 "gRPC cannot work on this path, falling back to REST"

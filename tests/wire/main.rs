@@ -6,7 +6,10 @@ mod call;
 #[cfg(feature = "rest")]
 mod http1;
 
+#[cfg(feature = "rest")]
+mod bounds;
 mod connection;
+mod dropping;
 #[cfg(feature = "rest")]
 mod fallback;
 mod frames;

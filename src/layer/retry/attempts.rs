@@ -16,6 +16,7 @@ use crate::call::{Ambiguity, Call, Renewed, Reply, Rpc};
 use crate::code;
 use crate::contract::RetryPolicy;
 use crate::failure::{Failure, retry_delay};
+use crate::metrics;
 
 /// What is known of the attempts so far, and what further ones need.
 pub(super) struct Attempts<S> {
@@ -81,6 +82,7 @@ impl<S> Attempts<S> {
 
     /// Tells of the attempt under way.
     fn ended(&self, code: Code) {
+        metrics::attempt_ended(self.method(), self.shared.transport(), code);
         tracing::debug!(
             attempt = self.number,
             transport = self.shared.transport(),
@@ -116,6 +118,7 @@ impl<S> Attempts<S> {
             return Next::End;
         };
         if !self.shared.allows() {
+            metrics::throttled(self.method());
             tracing::debug!(
                 attempt = self.number,
                 "too many attempts of this client fail, not trying again"
@@ -124,6 +127,11 @@ impl<S> Attempts<S> {
         }
         self.counted += 1;
         Next::After(wait)
+    }
+
+    /// The full name of the method, which is one of the contract.
+    fn method(&self) -> &'static str {
+        self.call.method.map_or("", |method| &method.path[1..])
     }
 
     fn policy(&self) -> RetryPolicy {
