@@ -110,7 +110,8 @@ impl Connector {
         if self.tls.is_some() && !link.is_http2() {
             return Err("the peer did not choose HTTP/2 by ALPN".into());
         }
-        Ok(link.expecting_http2(self.refusal.clone()))
+        let patience = self.target.connect_timeout;
+        Ok(link.expecting_http2(self.refusal.clone(), patience))
     }
 }
 
