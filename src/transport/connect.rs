@@ -172,7 +172,8 @@ impl Connector {
         if self.protocols != Protocols::Http2 {
             return Ok(link);
         }
-        Ok(link.expecting_http2(self.refusal.clone()))
+        let patience = self.target.connect_timeout;
+        Ok(link.expecting_http2(self.refusal.clone(), patience))
     }
 }
 

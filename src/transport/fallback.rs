@@ -138,12 +138,22 @@ where
         .oneshot(Rpc::from_parts(copy, Body::new(Full::new(payload))))
         .await
     {
-        // Neither works: what gRPC says is what was asked for.
-        Err(fault) if Failure::of(&fault).is_some() => Err(status),
+        Err(fault) if Failure::of(&fault).is_some() => Err(neither(status, fault)),
         result => {
             chosen.rest_works(&status);
             result
         }
+    }
+}
+
+/// Where neither works, what gRPC says is what was asked for. But it may not say that nothing was sent where REST may
+/// have sent it.
+fn neither(grpc: Status, rest: Status) -> Status {
+    let unsent = |status| Failure::of(status).is_some_and(Failure::is_unsent);
+    if unsent(&grpc) && !unsent(&rest) {
+        rest
+    } else {
+        grpc
     }
 }
 

@@ -1,19 +1,22 @@
 //! A connection to the server, which looks at its first bytes where it shall speak HTTP/2.
 //!
 //! A server's first frame must be SETTINGS (RFC 9113 §3.4). A proxy that knows HTTP/1.1 alone, or
-//! something that is no web server at all, shows itself here, and with it that no call on this
-//! connection was processed.
+//! something that is no web server at all, shows itself here. No call is written before that frame has come,
+//! so one on a connection that ends before it was certainly not processed.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
 
+use super::opening::Opening;
 use crate::failure::NOT_HTTP2;
 
 /// The length of an HTTP/2 frame header.
@@ -50,11 +53,8 @@ pub(crate) struct Link {
     io: TokioIo<Box<dyn Stream>>,
     /// Whether ALPN chose HTTP/2.
     http2: bool,
-    head: [u8; HEADER],
-    /// How much of `head` has been read; all of it where nothing is checked.
-    seen: usize,
-    /// How much of it has been handed on.
-    given: usize,
+    /// Where the peer is to speak HTTP/2: what is known of its first frame.
+    first: Option<First>,
     refusal: Refusal,
     told: Option<Box<Told>>,
 }
@@ -62,14 +62,26 @@ pub(crate) struct Link {
 /// Tells errors by which the peer refuses the connection.
 type Told = dyn Fn(&io::Error) -> Option<String> + Send + Sync;
 
+/// The peer's first frame, as long as it has not been handed on.
+struct First {
+    head: [u8; HEADER],
+    /// How much of `head` has been read.
+    seen: usize,
+    /// How much of it has been handed on.
+    given: usize,
+    /// What may be written meanwhile.
+    opening: Opening,
+    /// When it has to be there.
+    patience: Pin<Box<Sleep>>,
+    refused: Option<String>,
+}
+
 impl Link {
     pub(crate) fn new(io: impl Stream + 'static, http2: bool) -> Self {
         Self {
             io: TokioIo::new(Box::new(io)),
             http2,
-            head: [0; HEADER],
-            seen: HEADER,
-            given: HEADER,
+            first: None,
             refusal: Refusal::default(),
             told: None,
         }
@@ -95,59 +107,109 @@ impl Link {
         self.http2
     }
 
-    /// The same connection, its first bytes from the peer checked.
-    pub(crate) fn expecting_http2(self, refusal: Refusal) -> Self {
+    /// The same connection, its first bytes from the peer checked, which are to come within this time.
+    pub(crate) fn expecting_http2(self, refusal: Refusal, patience: Duration) -> Self {
         refusal.set(None);
-        Self {
+        let first = First {
+            head: [0; HEADER],
             seen: 0,
             given: 0,
+            opening: Opening::default(),
+            patience: Box::pin(tokio::time::sleep(patience)),
+            refused: None,
+        };
+        Self {
+            first: Some(first),
             refusal,
             ..self
         }
     }
 
-    fn refuse(&self, why: String) -> io::Error {
-        self.refusal.set(Some(why.clone()));
-        refuse(why)
+    /// Reads the header of the peer's first frame.
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(first) = &mut self.first else {
+            return Poll::Ready(Ok(()));
+        };
+        while first.refused.is_none() && first.seen < HEADER {
+            let mut rest = ReadBuf::new(&mut first.head[first.seen..]);
+            let why = match Pin::new(&mut self.io).poll_read(cx, rest.unfilled()) {
+                Poll::Pending => {
+                    ready!(first.patience.as_mut().poll(cx));
+                    Some("it sent no frame in the time for connecting")
+                }
+                Poll::Ready(Ok(())) if rest.filled().is_empty() => {
+                    Some("it closed the connection before its first frame")
+                }
+                Poll::Ready(Ok(())) => {
+                    first.seen += rest.filled().len();
+                    let whole = first.seen == HEADER;
+                    (whole && !is_settings(&first.head))
+                        .then_some("its first bytes are no SETTINGS frame")
+                }
+                Poll::Ready(Err(error)) => {
+                    first.refused = self.told.as_ref().and_then(|told| told(&error));
+                    match first.refused {
+                        Some(_) => None,
+                        // A peer that drops what it does not understand may well reset the connection.
+                        None if is_reset(&error) => {
+                            Some("it reset the connection before its first frame")
+                        }
+                        None => return Poll::Ready(Err(error)),
+                    }
+                }
+            };
+            if let Some(why) = why {
+                first.refused = Some(format!("{NOT_HTTP2}: {why}"));
+            }
+        }
+        Poll::Ready(match &first.refused {
+            Some(why) => {
+                self.refusal.set(Some(why.clone()));
+                Err(refuse(why.clone()))
+            }
+            None => Ok(()),
+        })
     }
 
-    fn not_http2(&self, why: &str) -> io::Error {
-        self.refuse(format!("{NOT_HTTP2}: {why}"))
-    }
-
-    /// A peer that drops what it does not understand may well reset the connection.
+    /// What the peer's error says of the connection.
     fn explain(&self, error: io::Error) -> io::Error {
-        if let Some(why) = self.told.as_ref().and_then(|told| told(&error)) {
-            return self.refuse(why);
-        }
-        if is_reset(&error) && self.seen < HEADER {
-            return self.not_http2("it reset the connection before its first frame");
-        }
-        error
-    }
-
-    /// What cannot be written before the peer's first frame counts as written: reading will tell why. h2 tells
-    /// the calls on a connection what it could not read; of what it could not write they only learn that
-    /// the connection broke, as if they might have been processed.
-    fn written<T>(&self, written: io::Result<T>, all: T) -> io::Result<T> {
-        match written {
-            Err(error) if is_reset(&error) && self.seen < HEADER => Ok(all),
-            written => written,
+        match self.told.as_ref().and_then(|told| told(&error)) {
+            Some(why) => {
+                self.refusal.set(Some(why.clone()));
+                refuse(why)
+            }
+            None => error,
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let new = bytes.len().min(HEADER - self.seen);
-        self.head[self.seen..self.seen + new].copy_from_slice(&bytes[..new]);
-        self.seen += new;
-        if bytes.is_empty() {
-            return Err(self.not_http2("it closed the connection before its first frame"));
+    /// How many of these bytes may be written now.
+    ///
+    /// On a connection that has been refused all count as written: reading tells why. h2 tells the calls on a
+    /// connection what it could not read; of what it could not write they only learn that the connection
+    /// broke, as if they might have been processed.
+    fn poll_room(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Room> {
+        if self.first.is_none() {
+            return Poll::Ready(Room::All);
         }
-        if self.seen == HEADER && !is_settings(&self.head) {
-            return Err(self.not_http2("its first bytes are no SETTINGS frame"));
+        match self.poll_first(cx) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Room::All),
+            Poll::Ready(Err(_)) => return Poll::Ready(Room::Nowhere),
+            Poll::Pending => {}
         }
-        Ok(())
+        let opening = self.first.as_ref().map(|first| &first.opening);
+        match opening.map_or(bytes.len(), |opening| opening.room(bytes)) {
+            0 => Poll::Pending,
+            some => Poll::Ready(Room::Some(some)),
+        }
     }
+}
+
+/// What of some bytes may be written.
+enum Room {
+    All,
+    Some(usize),
+    /// The connection is of no use any more.
+    Nowhere,
 }
 
 /// Whether the header is that of a SETTINGS frame that is no acknowledgement (RFC 9113 §6.5).
@@ -174,22 +236,17 @@ impl Read for Link {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Nothing of a first frame that is none is handed on: HTTP/2 would have its own word for it.
-        while self.seen < HEADER {
-            let mut rest = [0; HEADER];
-            let missing = HEADER - self.seen;
-            let mut rest = ReadBuf::new(&mut rest[..missing]);
-            let read = ready!(Pin::new(&mut self.io).poll_read(cx, rest.unfilled()));
-            read.map_err(|error| self.explain(error))?;
-            self.take(rest.filled())?;
-        }
-        if self.given == HEADER {
+        ready!(self.poll_first(cx))?;
+        let Some(first) = &mut self.first else {
             let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
             return Poll::Ready(read.map_err(|error| self.explain(error)));
+        };
+        let more = buf.remaining().min(HEADER - first.given);
+        buf.put_slice(&first.head[first.given..first.given + more]);
+        first.given += more;
+        if first.given == HEADER {
+            self.first = None;
         }
-        let end = HEADER.min(self.given + buf.remaining());
-        buf.put_slice(&self.head[self.given..end]);
-        self.given = end;
         Poll::Ready(Ok(()))
     }
 }
@@ -200,13 +257,30 @@ impl Write for Link {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
-        Poll::Ready(self.written(written, buf.len()))
+        let room = match ready!(self.poll_room(cx, buf)) {
+            Room::All => {
+                let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
+                return Poll::Ready(written.map_err(|error| self.explain(error)));
+            }
+            Room::Nowhere => return Poll::Ready(Ok(buf.len())),
+            Room::Some(room) => room,
+        };
+        let written = match ready!(Pin::new(&mut self.io).poll_write(cx, &buf[..room])) {
+            Err(error) if is_reset(&error) => return Poll::Ready(Ok(room)),
+            written => written?,
+        };
+        if let Some(first) = &mut self.first {
+            first.opening.passed(&buf[..room], written);
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
-        Poll::Ready(self.written(flushed, ()))
+        Poll::Ready(match flushed {
+            Err(error) if is_reset(&error) && self.first.is_some() => Ok(()),
+            flushed => flushed.map_err(|error| self.explain(error)),
+        })
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -222,9 +296,12 @@ impl Write for Link {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
-        let all = bufs.iter().map(|buf| buf.len()).sum();
-        Poll::Ready(self.written(written, all))
+        if self.first.is_none() {
+            let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
+            return Poll::Ready(written.map_err(|error| self.explain(error)));
+        }
+        let next = bufs.iter().find(|buf| !buf.is_empty());
+        self.poll_write(cx, next.map_or(&[], |buf| buf))
     }
 }
 
@@ -240,35 +317,72 @@ impl Connection for Link {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
-    fn link() -> Link {
-        Link::new(tokio::io::empty(), false).expecting_http2(Refusal::default())
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn link(io: impl Stream + 'static) -> Link {
+        Link::new(io, false).expecting_http2(Refusal::default(), PATIENCE)
     }
 
-    #[test]
-    fn only_a_settings_frame_may_come_first() {
-        let settings = [0, 0, 18, 4, 0, 0, 0, 0, 0];
-        let cases: [(&[u8], bool); 6] = [
-            (&settings, true),
+    /// What becomes of a peer that begins with these pieces and then ends.
+    async fn first(pieces: &[&[u8]]) -> Result<Vec<u8>, String> {
+        let (mut peer, io) = tokio::io::duplex(1);
+        let mut link = link(io);
+        let says = async {
+            for piece in pieces {
+                if peer.write_all(piece).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(peer);
+        };
+        let reads = std::future::poll_fn(|cx| link.poll_first(cx));
+        let (read, ()) = tokio::join!(reads, says);
+        let head = link.first.map(|first| first.head.to_vec());
+        read.map(|()| head.unwrap_or_default())
+            .map_err(|error| error.to_string())
+    }
+
+    const SETTINGS: [u8; 9] = [0, 0, 18, 4, 0, 0, 0, 0, 0];
+
+    #[tokio::test]
+    async fn only_a_settings_frame_may_come_first() {
+        let cases: [(&[u8], bool); 7] = [
+            (&SETTINGS, true),
             (&[0, 0, 0, 4, 0, 0, 0, 0, 0], true),
-            (b"HTTP/1.1 400", false),
+            (b"HTTP/1.1 ", false),
             (&[0, 0, 0, 4, 1, 0, 0, 0, 0], false),
             (&[0, 0, 7, 4, 0, 0, 0, 0, 0], false),
             (&[0, 0, 6, 4, 0, 0, 0, 0, 1], false),
+            (&[], false),
         ];
-        for (bytes, accepted) in cases {
-            assert_eq!(link().take(bytes).is_ok(), accepted, "{bytes:?}");
+        for (bytes, taken) in cases {
+            let first = first(&[bytes]).await;
+            assert_eq!(first.is_ok(), taken, "{bytes:?}");
+            let not_http2 = first.err().is_some_and(|why| why.starts_with(NOT_HTTP2));
+            assert_eq!(not_http2, !taken, "{bytes:?}");
         }
     }
 
-    #[test]
-    fn a_first_frame_in_pieces_is_put_together() {
-        let mut link = link();
-        for byte in [0, 0, 0, 4, 0, 0, 0, 0] {
-            assert!(link.take(&[byte]).is_ok());
-        }
-        assert!(link.take(&[7]).is_err());
+    #[tokio::test]
+    async fn a_first_frame_in_pieces_is_put_together() {
+        let pieces: Vec<&[u8]> = SETTINGS.chunks(2).collect();
+        assert_eq!(first(&pieces).await.expect("whole"), SETTINGS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_is_silent_is_given_up_after_a_time() {
+        let (_peer, io) = tokio::io::duplex(64);
+        let mut link = link(io);
+        let began = tokio::time::Instant::now();
+        let first = std::future::poll_fn(|cx| link.poll_first(cx)).await;
+        let why = first.expect_err("nothing was said").to_string();
+        assert!(why.starts_with(NOT_HTTP2), "{why}");
+        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
     }
 
     /// A connection that the peer resets once it has read the preface: the next write is told first.
@@ -315,7 +429,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_written_to_a_peer_that_resets_first_learn_that_it_is_not_http2() {
-        let link = Link::new(Reset::default(), false).expecting_http2(Refusal::default());
+        let link = link(Reset::default());
         let executor = hyper_util::rt::TokioExecutor::new();
         let connected = hyper::client::conn::http2::handshake(executor, link).await;
         let (mut calls, connection) = connected.expect("nothing has been read yet");
@@ -324,11 +438,5 @@ mod tests {
         let error = called.expect_err("it was reset");
         let status = crate::failure::Failure::status(error.into());
         assert!(status.message().contains(NOT_HTTP2), "{status:?}");
-    }
-
-    #[test]
-    fn a_close_before_the_first_frame_is_not_http2() {
-        let error = link().take(&[]).expect_err("nothing was read");
-        assert!(error.to_string().starts_with(NOT_HTTP2));
     }
 }

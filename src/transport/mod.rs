@@ -5,6 +5,7 @@ mod connect;
 mod dial;
 mod grpc;
 mod link;
+mod opening;
 mod proxy;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
