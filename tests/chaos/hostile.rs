@@ -19,7 +19,7 @@ use tonic_types::pb;
 
 use crate::run::API;
 use crate::seen::Seen;
-use crate::source::{SECRET, TOKEN};
+use crate::source::TOKEN;
 
 /// What a call may take; nothing here but silence should take as long.
 const DEADLINE: Duration = Duration::from_secs(4);
@@ -338,7 +338,7 @@ async fn a_server_that_goes_back_on_tls_is_told_nothing() {
             connections += 1;
             let asked = String::from_utf8_lossy(&asked);
             assert!(
-                !asked.contains(SECRET) && !asked.contains("HTTP/"),
+                !asked.contains(TOKEN) && !asked.contains("HTTP/"),
                 "{asked}"
             );
         }
