@@ -43,6 +43,7 @@
 mod accept;
 mod admin;
 mod beside;
+mod builder;
 mod calls;
 mod clock;
 mod cursor;
@@ -81,10 +82,7 @@ mod violations;
 mod world;
 
 use std::net::ToSocketAddrs;
-#[cfg(feature = "emulator-data")]
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use tonic::service::Routes;
 
@@ -94,6 +92,7 @@ use crate::proto::google::cloud::location::locations_server::LocationsServer;
 use crate::proto::google::iam::v1::iam_policy_server::IamPolicyServer;
 use crate::proto::google::longrunning::operations_server::OperationsServer;
 
+pub use builder::EmulatorBuilder;
 pub use calls::{ReceivedCall, Via};
 #[cfg(feature = "emulator-data")]
 pub use data::DataError;
@@ -103,29 +102,14 @@ pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
 use accept::Identity;
-use clock::{Clock, Moment};
-use data::Keeper;
 use door::Door;
-use state::{State, Tables, Times};
-use tokens::{Allowed, Tokens};
-use world::World;
+use state::State;
 
 /// An API Gateway, in memory or in a file. Its clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Emulator {
     state: Arc<State>,
     identity: Option<Arc<Identity>>,
-}
-
-/// Sets up an [`Emulator`].
-#[derive(Clone, Debug, Default)]
-#[must_use = "nothing is set up before `build`"]
-pub struct EmulatorBuilder {
-    times: Times,
-    tokens: Tokens,
-    world: World,
-    identity: Option<Identity>,
-    begins_at: Option<SystemTime>,
 }
 
 impl Emulator {
@@ -214,170 +198,5 @@ impl Emulator {
         self.state.clear();
         self.state.faults.clear();
         self.state.calls.clear();
-    }
-}
-
-impl EmulatorBuilder {
-    /// How long an operation runs, zero by default: it is done with the first look at it.
-    pub fn operation_time(mut self, time: Duration) -> Self {
-        self.times.usual = time;
-        self
-    }
-
-    /// How long the operations of one method run, if not as long as all others.
-    pub fn operation_time_of(mut self, method: &'static Method, time: Duration) -> Self {
-        self.times.by_method.insert(method.path, time);
-        self
-    }
-
-    /// Every call must bring a token that was given here, as `authorization: Bearer TOKEN`. One that brings
-    /// none, or another, is UNAUTHENTICATED. The admin service needs none.
-    pub fn require_token(mut self, token: impl Into<String>) -> Self {
-        self.tokens.add(token.into(), Allowed::All);
-        self
-    }
-
-    /// A token that is known and allows nothing: whatever brings it is PERMISSION_DENIED. Calls need a token
-    /// then, as with [`require_token`](Self::require_token).
-    pub fn token_without_permissions(mut self, token: impl Into<String>) -> Self {
-        self.tokens.add(token.into(), Allowed::Nothing);
-        self
-    }
-
-    /// A location, one of [`LOCATIONS`], that does not answer. What is about it or in it is UNAVAILABLE, and
-    /// lists of all locations are without it and name it. A list of operations does so only with
-    /// `return_partial_success`, and is UNAVAILABLE else. Each call adds one; by default all answer.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use apigateway_grpc::ApiGateway;
-    /// use apigateway_grpc::emulator::Emulator;
-    ///
-    /// let emulator = Emulator::builder().unreachable("us-east1").build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
-    /// let page = client.list_gateways("projects/p/locations/-").page("").await?;
-    /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn unreachable(mut self, location: impl Into<String>) -> Self {
-        self.world.lose(location.into());
-        self
-    }
-
-    /// Only these service accounts exist, each given by its email or as `projects/{project}/serviceAccounts/{email}`.
-    /// A config that has another or none is refused with FAILED_PRECONDITION, and so is a gateway for such a
-    /// config. Further calls add to them; by default any account will do, and none.
-    pub fn service_accounts<A: Into<String>>(
-        mut self,
-        accounts: impl IntoIterator<Item = A>,
-    ) -> Self {
-        self.world.accept(accounts.into_iter().map(Into::into));
-        self
-    }
-
-    /// Serves over TLS, with this certificate chain and its private key, both PEM text.
-    /// [`Emulator::start`] fails if they are not that.
-    #[cfg(feature = "tls")]
-    pub fn tls(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity {
-            chain: chain.into(),
-            key: key.into(),
-        });
-        self
-    }
-
-    /// What its clock shows as it is set up, by default what the system's does. From then on it goes with
-    /// tokio's, so that on a paused clock all times that it tells are the same in every run.
-    pub fn begins_at(mut self, time: SystemTime) -> Self {
-        self.begins_at = Some(time);
-        self
-    }
-
-    /// An empty emulator, which keeps its state in memory.
-    #[must_use]
-    pub fn build(self) -> Emulator {
-        let tables = Tables::new(Clock::start(self.wall()));
-        self.over(tables, Keeper::default())
-    }
-
-    /// An emulator that keeps its state in a file, and goes on from what is in it. A file that is not there is
-    /// made, one that is empty is filled.
-    ///
-    /// No call is answered before what it did, and what it tells, is in the file: it survives the process,
-    /// however that ends, and a failure of the power. Faults and the record of calls are not kept, nor what
-    /// [stale reads](On::stale) see. Time goes on between two runs: an operation whose end has passed meanwhile has
-    /// ended. If the system's clock was put back, time goes on from the last change instead. If the file
-    /// cannot be written any more, every call is answered with INTERNAL, for good.
-    ///
-    /// This waits for the disk, and so does dropping the last clone of the emulator with its services and
-    /// servers, which closes the file.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read or written, if another emulator has it open, if it is damaged, and if it is
-    /// something else or of a version that this one does not know. What is in it then stays as it is.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use apigateway_grpc::emulator::Emulator;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let file = std::env::temp_dir().join(format!("emulator-{}.redb", std::process::id()));
-    /// let emulator = Emulator::builder().open(&file)?;
-    /// let refused = Emulator::builder().open(&file).unwrap_err();
-    /// assert!(refused.is_in_use());
-    /// # drop(emulator);
-    /// # std::fs::remove_file(file)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "emulator-data")]
-    pub fn open(self, file: impl AsRef<Path>) -> Result<Emulator, DataError> {
-        let (tables, keeper) = data::open(file.as_ref(), self.wall())?;
-        Ok(self.over(tables, keeper))
-    }
-
-    fn wall(&self) -> Moment {
-        self.begins_at.unwrap_or_else(SystemTime::now).into()
-    }
-
-    fn over(self, tables: Tables, keeper: Keeper) -> Emulator {
-        Emulator {
-            state: Arc::new(State::new(
-                self.times,
-                self.tokens,
-                self.world,
-                tables,
-                keeper,
-            )),
-            identity: self.identity.map(Arc::new),
-        }
-    }
-
-    /// An empty emulator, served on a free port of the loopback.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use apigateway_grpc::ApiGateway;
-    /// use apigateway_grpc::contract::Method;
-    /// use apigateway_grpc::emulator::Emulator;
-    ///
-    /// let server = Emulator::builder().start().await?;
-    /// let client = ApiGateway::builder().endpoint(server.endpoint()).anonymous().build()?;
-    /// client.list_apis("projects/p/locations/global").page("").await?;
-    /// assert_eq!(server.emulator().count(Method::LIST_APIS), 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If no port is free, or the certificate is none.
-    pub async fn start(self) -> std::io::Result<Server> {
-        self.build().start("127.0.0.1:0").await
     }
 }
