@@ -50,7 +50,10 @@ pub(crate) enum Protocols {
     /// HTTP/2 alone, as gRPC needs it: a peer that speaks anything else is refused.
     Http2,
     /// HTTP/1.1 or HTTP/2, as the peer likes it.
-    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "gRPC needs HTTP/2"))]
+    #[cfg_attr(
+        not(any(feature = "rest", all(test, feature = "tls"))),
+        expect(dead_code, reason = "gRPC needs HTTP/2")
+    )]
     Any,
 }
 

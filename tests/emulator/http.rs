@@ -11,6 +11,10 @@ use tokio::net::TcpStream;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The head as it came, in lower case.
+    #[cfg_attr(
+        not(feature = "auth"),
+        expect(dead_code, reason = "looked at for tokens")
+    )]
     pub(crate) head: String,
     pub(crate) body: Value,
 }

@@ -1,4 +1,5 @@
 //! Bearer tokens, where the emulator asks for them.
+#![cfg(feature = "auth")]
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::emulator::{Emulator, Server};
