@@ -19,6 +19,7 @@ use tonic_types::pb;
 
 use crate::run::API;
 use crate::seen::Seen;
+use crate::source::SECRET;
 use crate::source::TOKEN;
 
 /// What a call may take; nothing here but silence should take as long.
@@ -53,7 +54,7 @@ async fn called(seen: &Seen, endpoint: &str, transport: Transport) -> Result<(),
         seen.add_error(error);
         assert!(error.to_string().len() < 2000, "{error}");
     }
-    assert_eq!(seen.leak(), None);
+    assert_eq!(seen.leak(SECRET, "hyper"), None);
     called
 }
 

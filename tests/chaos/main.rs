@@ -9,9 +9,11 @@ mod hostile;
 mod proxy;
 mod row;
 mod run;
+#[path = "../common/seen.rs"]
 mod seen;
 mod soak;
 mod source;
+mod told;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -18,8 +18,10 @@ use crate::fault::{Fault, Inject, Outcome};
 use crate::front::Front;
 use crate::proxy::{Act, Orders, Proxy};
 use crate::row::Row;
-use crate::seen::{self, Seen};
+use crate::seen::Seen;
+use crate::source::SECRET;
 use crate::source::{Source, TOKEN, Trouble};
+use crate::told;
 
 pub(crate) const PARENT: &str = "projects/p/locations/global";
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
@@ -230,7 +232,7 @@ impl Run<'_> {
             .is_some_and(|code| outcome.codes().contains(&code));
         let readable = error.to_string().len() < 2000;
         self.wrong_unless(expected && readable, || {
-            format!("call {kind}, {}: {error}", seen::code(error))
+            format!("call {kind}, {}: {error}", told::code(error))
         });
     }
 
@@ -244,7 +246,7 @@ impl Run<'_> {
 
 /// Does all of it. The servers are in a runtime of their own, so that all tasks of this one are the client's.
 pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &Handle) -> Row {
-    let panics = seen::panics();
+    let panics = told::panics();
     let seen = Seen::default();
     let _capturing = seen.capture();
     let outcome = fault.outcome(transport).expect("it is of this transport");
@@ -305,8 +307,8 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
 
     drop(client);
     gone(&mut row, &rig.proxy).await;
-    row.complain_if(seen::panics() > panics, "something panicked");
-    row.complaints.extend(seen.leak());
+    row.complain_if(told::panics() > panics, "something panicked");
+    row.complaints.extend(seen.leak(SECRET, "hyper"));
     row
 }
 

@@ -1,16 +1,12 @@
 //! Everything that a client emits, to be searched for what must not be in it.
 
-use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 
-use apigateway_grpc::Error;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::source::SECRET;
-
-/// What was logged, and the texts of errors.
+/// Everything that was logged, and every text that a test adds.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<String>>);
 
@@ -48,7 +44,7 @@ impl Seen {
         self.add(&text);
     }
 
-    /// Logs of this thread, to the last detail of any crate, until the guard is dropped.
+    /// Logs of this thread go here, to the last detail of any crate, until the guard is dropped.
     pub(crate) fn capture(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -58,37 +54,13 @@ impl Seen {
         tracing::subscriber::set_default(subscriber)
     }
 
-    /// The first line with a secret in it, and whether anything was captured at all.
-    pub(crate) fn leak(&self) -> Option<String> {
+    /// What is wrong: the first line that has the secret, or that what shows that anything was captured is missing.
+    pub(crate) fn leak(&self, secret: &str, but_has: &str) -> Option<String> {
         let text = self.0.lock().expect("whole");
-        if !text.contains("hyper") {
-            return Some("nothing was captured".into());
+        if !text.contains(but_has) {
+            return Some(format!("`{but_has}` was not captured: {text}"));
         }
-        let line = text.lines().find(|line| line.contains(SECRET));
+        let line = text.lines().find(|line| line.contains(secret));
         line.map(|line| format!("a secret was shown: {line}"))
     }
-}
-
-/// What an error is called by in the reports.
-pub(crate) fn code(error: &Error) -> String {
-    let code = error.code().map(|code| format!("{code:?}"));
-    code.unwrap_or_else(|| "no code".into())
-}
-
-thread_local! {
-    static PANICS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// How many panics this thread has seen. The first call begins to count: tokio keeps those of its tasks
-/// to itself.
-pub(crate) fn panics() -> usize {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            PANICS.with(|panics| panics.set(panics.get() + 1));
-            before(panic);
-        }));
-    });
-    PANICS.with(Cell::get)
 }
