@@ -61,13 +61,6 @@ impl Failure {
         self.kind == Kind::Renewed
     }
 
-    /// Whether a transport's error is hyper's for a call that its connection was gone for.
-    pub(crate) fn is_cancelled(error: &(dyn StdError + 'static)) -> bool {
-        chain(error)
-            .filter_map(|error| error.downcast_ref::<hyper::Error>())
-            .any(hyper::Error::is_canceled)
-    }
-
     /// Whether this shows that gRPC cannot work on this path, whatever the call.
     #[cfg(feature = "rest")]
     pub(crate) fn shows_no_grpc(&self) -> bool {

@@ -1,17 +1,16 @@
 //! Connections for both transports: TCP, then TLS for an `https` address.
 
 use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tonic::ConnectError;
 use tower::Service;
 
-use super::link::{Link, Refusal};
+use super::link::Link;
 use super::tls::{self, Tls};
 use crate::error::Error;
 
@@ -50,15 +49,13 @@ pub(crate) enum Protocols {
     Any,
 }
 
-/// Connects to one address, whatever URI it is called with: tonic's `Channel` is given a plaintext
-/// URI, so that it leaves TLS to us.
+/// Connects to one address.
 #[derive(Clone)]
 pub(crate) struct Connector {
     target: Target,
     protocols: Protocols,
     tcp: HttpConnector,
     tls: Option<Tls>,
-    refusal: Refusal,
 }
 
 impl Connector {
@@ -73,58 +70,41 @@ impl Connector {
             protocols,
             tcp,
             tls,
-            refusal: Refusal::default(),
         })
     }
 
-    /// Tells why the latest connection was refused.
-    pub(crate) fn refusal(&self) -> Refusal {
-        self.refusal.clone()
-    }
-
-    async fn connect(mut self) -> Result<Link, BoxError> {
+    /// A connection, within the connect timeout.
+    pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
         let timeout = self.target.connect_timeout;
-        let connected = match tokio::time::timeout(timeout, self.link()).await {
+        let connected = match tokio::time::timeout(timeout, self.clone().link()).await {
             Ok(connected) => connected,
             Err(_) => Err(format!("no connection within {timeout:?}").into()),
         };
-        connected.map_err(|source| {
-            CannotConnect {
-                origin: self.target.origin(),
-                source,
-            }
-            .into()
-        })
+        connected.map_err(|source| self.cannot_connect(source))
     }
 
-    async fn link(&mut self) -> Result<Link, BoxError> {
+    /// The error that names the address.
+    pub(crate) fn cannot_connect(&self, source: BoxError) -> BoxError {
+        let origin = self.target.origin();
+        ConnectError(CannotConnect { origin, source }.into()).into()
+    }
+
+    /// How long connecting may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.target.connect_timeout
+    }
+
+    async fn link(mut self) -> Result<Link, BoxError> {
         std::future::poll_fn(|cx| self.tcp.poll_ready(cx)).await?;
         let tcp: TokioIo<TcpStream> = self.tcp.call(self.target.uri.clone()).await?;
         let link = match &self.tls {
             Some(tls) => tls.handshake(tcp.into_inner()).await?,
             None => Link::new(tcp.into_inner(), false),
         };
-        if self.protocols != Protocols::Http2 {
-            return Ok(link);
-        }
-        if self.tls.is_some() && !link.is_http2() {
+        if self.protocols == Protocols::Http2 && self.tls.is_some() && !link.is_http2() {
             return Err("the peer did not choose HTTP/2 by ALPN".into());
         }
-        Ok(link.expecting_http2(self.refusal.clone()))
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Link;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Link, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        Box::pin(self.clone().connect())
+        Ok(link)
     }
 }
 

@@ -1,12 +1,7 @@
 //! A connection to the server, which looks at its first bytes where it shall speak HTTP/2.
-//!
-//! A server's first frame must be SETTINGS (RFC 9113 §3.4). A proxy that knows HTTP/1.1 alone, or
-//! something that is no web server at all, shows itself here, and with it that no call on this
-//! connection was processed.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -14,46 +9,20 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::failure::NOT_HTTP2;
-
-/// The length of an HTTP/2 frame header.
-const HEADER: usize = 9;
+use super::greeting::{Greeting, Reader};
 
 /// What lies below: TCP, or TLS over it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<I: AsyncRead + AsyncWrite + Send + Unpin> Stream for I {}
 
-/// Why the first bytes of the latest connection were refused, if they were.
-///
-/// hyper tells a connection's error to the calls on it. One that waits to be put on it is told that it
-/// was cancelled, and finds the reason here.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Refusal {
-    why: Arc<Mutex<Option<&'static str>>>,
-}
-
-impl Refusal {
-    /// The error as the connection had it.
-    pub(crate) fn error(&self) -> Option<io::Error> {
-        let why = *self.why.lock().unwrap_or_else(PoisonError::into_inner);
-        why.map(refuse)
-    }
-
-    fn set(&self, why: Option<&'static str>) {
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    }
-}
-
 /// A connection.
 pub(crate) struct Link {
     io: TokioIo<Box<dyn Stream>>,
     /// Whether ALPN chose HTTP/2.
     http2: bool,
-    head: [u8; HEADER],
-    /// How much of `head` has been read; all of it where nothing is checked.
-    seen: usize,
-    refusal: Refusal,
+    /// Reads the peer's first frame; gone once that was read, and where nothing is looked at.
+    first: Option<Reader>,
 }
 
 impl Link {
@@ -61,9 +30,7 @@ impl Link {
         Self {
             io: TokioIo::new(Box::new(io)),
             http2,
-            head: [0; HEADER],
-            seen: HEADER,
-            refusal: Refusal::default(),
+            first: None,
         }
     }
 
@@ -72,55 +39,18 @@ impl Link {
         self.http2
     }
 
-    /// The same connection, its first bytes from the peer checked.
-    pub(crate) fn expecting_http2(self, refusal: Refusal) -> Self {
-        refusal.set(None);
-        Self {
-            seen: 0,
-            refusal,
-            ..self
-        }
+    /// The same connection, its first frame from the peer looked at.
+    pub(crate) fn expecting_http2(mut self, greeting: Greeting) -> Self {
+        self.first = Some(Reader::new(greeting));
+        self
     }
 
-    fn refuse(&self, why: &'static str) -> io::Error {
-        self.refusal.set(Some(why));
-        refuse(why)
-    }
-
-    /// A peer that drops what it does not understand may well reset the connection.
     fn explain(&self, error: io::Error) -> io::Error {
-        let reset = matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-        );
-        if reset && self.seen < HEADER {
-            return self.refuse("it reset the connection before its first frame");
+        match &self.first {
+            Some(first) => first.explain(error),
+            None => error,
         }
-        error
     }
-
-    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let new = bytes.len().min(HEADER - self.seen);
-        self.head[self.seen..self.seen + new].copy_from_slice(&bytes[..new]);
-        self.seen += new;
-        if bytes.is_empty() {
-            return Err(self.refuse("it closed the connection before its first frame"));
-        }
-        if self.seen == HEADER && !is_settings(&self.head) {
-            return Err(self.refuse("its first bytes are no SETTINGS frame"));
-        }
-        Ok(())
-    }
-}
-
-/// Whether the header is that of a SETTINGS frame that is no acknowledgement (RFC 9113 §6.5).
-fn is_settings(&[a, b, c, kind, flags, stream @ ..]: &[u8; HEADER]) -> bool {
-    let length = u32::from_be_bytes([0, a, b, c]);
-    kind == 4 && flags & 1 == 0 && stream == [0; 4] && length.is_multiple_of(6)
-}
-
-fn refuse(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{NOT_HTTP2}: {why}"))
 }
 
 impl Read for Link {
@@ -129,16 +59,19 @@ impl Read for Link {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.seen == HEADER {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
+        let link = &mut *self;
+        let Some(reader) = &mut link.first else {
+            return Pin::new(&mut link.io).poll_read(cx, buf);
+        };
+        let mut bytes = [0; 1024];
+        let room = bytes.len().min(buf.remaining());
+        let mut bytes = ReadBuf::new(&mut bytes[..room]);
+        let read = ready!(Pin::new(&mut link.io).poll_read(cx, bytes.unfilled()));
+        read.map_err(|error| reader.explain(error))?;
+        if reader.take(bytes.filled())? {
+            link.first = None;
         }
-        let mut first = [0; 1024];
-        let room = first.len().min(buf.remaining());
-        let mut first = ReadBuf::new(&mut first[..room]);
-        let read = ready!(Pin::new(&mut self.io).poll_read(cx, first.unfilled()));
-        read.map_err(|error| self.explain(error))?;
-        self.take(first.filled())?;
-        buf.put_slice(first.filled());
+        buf.put_slice(bytes.filled());
         Poll::Ready(Ok(()))
     }
 }
@@ -183,45 +116,5 @@ impl Connection for Link {
         } else {
             Connected::new()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn link() -> Link {
-        Link::new(tokio::io::empty(), false).expecting_http2(Refusal::default())
-    }
-
-    #[test]
-    fn only_a_settings_frame_may_come_first() {
-        let settings = [0, 0, 18, 4, 0, 0, 0, 0, 0];
-        let cases: [(&[u8], bool); 6] = [
-            (&settings, true),
-            (&[0, 0, 0, 4, 0, 0, 0, 0, 0], true),
-            (b"HTTP/1.1 400", false),
-            (&[0, 0, 0, 4, 1, 0, 0, 0, 0], false),
-            (&[0, 0, 7, 4, 0, 0, 0, 0, 0], false),
-            (&[0, 0, 6, 4, 0, 0, 0, 0, 1], false),
-        ];
-        for (bytes, accepted) in cases {
-            assert_eq!(link().take(bytes).is_ok(), accepted, "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn a_first_frame_in_pieces_is_put_together() {
-        let mut link = link();
-        for byte in [0, 0, 0, 4, 0, 0, 0, 0] {
-            assert!(link.take(&[byte]).is_ok());
-        }
-        assert!(link.take(&[7]).is_err());
-    }
-
-    #[test]
-    fn a_close_before_the_first_frame_is_not_http2() {
-        let error = link().take(&[]).expect_err("nothing was read");
-        assert!(error.to_string().starts_with(NOT_HTTP2));
     }
 }

@@ -3,8 +3,11 @@
 mod connect;
 #[cfg_attr(not(feature = "rest"), path = "dial_grpc.rs")]
 mod dial;
+mod greeting;
 mod grpc;
 mod link;
+mod origin;
+mod streams;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 mod tls_options;
@@ -18,7 +21,7 @@ mod rest;
 
 pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
-pub(crate) use grpc::Keepalive;
+pub(crate) use streams::{Keepalive, Limits};
 #[cfg(feature = "auth")]
 pub(crate) use tls::has_default_provider;
 #[cfg(all(feature = "emulator", feature = "tls"))]

@@ -12,7 +12,6 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
-use tonic::ConnectError;
 use tonic::body::Body;
 use tower::Service;
 
@@ -205,9 +204,7 @@ impl Shared {
     }
 
     async fn connect(self: &Arc<Self>) -> Result<Connection, BoxError> {
-        let mut connector = self.connector.clone();
-        let link = connector.call(Uri::default()).await;
-        let link = link.map_err(ConnectError)?;
+        let link = self.connector.connect().await?;
         if link.is_http2() {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             let (http2, connection) = builder.timer(TokioTimer::new()).handshake(link).await?;

@@ -14,6 +14,8 @@ mod http2;
 mod interruption;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
+mod pool;
+mod pool_server;
 #[cfg(feature = "rest")]
 mod rest_bodies;
 #[cfg(feature = "rest")]

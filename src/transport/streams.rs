@@ -1,0 +1,324 @@
+//! HTTP/2 streams to one address, over as many connections as they need.
+//!
+//! A call takes the connection with the fewest streams. Where none has room it waits, for a stream that ends or
+//! for a connection that is opened because it waits. Whoever calls seldom has one connection.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use hyper::client::conn::{TrySendError, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Notify;
+use tonic::body::Body;
+
+use super::connect::Connector;
+use super::greeting::Greeting;
+use super::link::Link;
+use crate::call::Rpc;
+use crate::failure::NOT_HTTP2;
+
+mod fault;
+mod kept;
+mod reading;
+
+use fault::Fault;
+use kept::Kept;
+pub(crate) use reading::Reading;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Http2 = http2::SendRequest<Body>;
+
+/// How often it is looked whether there are more connections than were needed since.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How often a request goes by another connection because the one that it was given to was just going away.
+/// Each time a whole connection has come and gone, so more would be a storm.
+const HANDED_BACK: usize = 3;
+
+/// The bounds of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How many connections there are at most.
+    pub(crate) connections: usize,
+    /// How many streams a connection has before another one is opened.
+    pub(crate) streams: usize,
+}
+
+/// How a silent connection is found out. Pings are sent with calls in flight only: the front ends close
+/// connections that are pinged while idle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keepalive {
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+}
+
+/// The connections, shared by its clones.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    connector: Connector,
+    http2: http2::Builder<TokioExecutor>,
+    kept: Mutex<Kept>,
+    /// Wakes a call that waits, one for each stream that can be had.
+    room: Notify,
+}
+
+impl Streams {
+    /// Nothing is connected yet.
+    pub(crate) fn new(connector: Connector, keepalive: Keepalive, limits: Limits) -> Self {
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(keepalive.interval)
+            .keep_alive_timeout(keepalive.timeout)
+            .keep_alive_while_idle(false)
+            .adaptive_window(true);
+        let shared = Shared {
+            connector,
+            http2,
+            kept: Mutex::new(Kept::new(limits)),
+            room: Notify::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Sends a request, whose URI is whole, and gives the head of the reply. The stream counts until the reply's
+    /// body has ended or is dropped; dropping this resets it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Failure`](crate::failure::Failure) tells them apart.
+    pub(crate) async fn send(&self, mut rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
+        let mut handed_back = 0;
+        loop {
+            let (slot, mut http2) = self.slot().await?;
+            let mut error = match http2.try_send_request(rpc).await {
+                Ok(reply) => return Ok(reply.map(|body| Reading::new(body, slot))),
+                Err(error) => error,
+            };
+            // hyper gives back what it certainly did not send.
+            match TrySendError::take_message(&mut error) {
+                Some(unsent) if handed_back < HANDED_BACK => rpc = unsent,
+                _ => return Err(error.into_error().into()),
+            }
+            handed_back += 1;
+            self.shared.kept().remove(slot.connection);
+        }
+    }
+
+    async fn slot(&self) -> Result<(Slot, Http2), BoxError> {
+        if let Some(taken) = self.shared.take(Kept::take_new) {
+            return Ok(taken);
+        }
+        // What is seldom needed is boxed, so that the future of a call stays small.
+        Box::pin(wait(Arc::clone(&self.shared))).await
+    }
+}
+
+impl std::fmt::Debug for Streams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streams").finish_non_exhaustive()
+    }
+}
+
+/// Waits for a stream, and has connections opened for it and the others that wait.
+async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
+    let waiting = Waiting::new(&shared);
+    let mut take: fn(&mut Kept) -> _ = Kept::take_last;
+    loop {
+        let mut room = pin!(shared.room.notified());
+        // What happens from here on wakes it, also before it is awaited.
+        room.as_mut().enable();
+        if let Some(taken) = shared.take(take) {
+            return Ok(taken);
+        }
+        if let Some(fault) = shared.kept().fault_since(waiting.failures) {
+            return Err(fault.into());
+        }
+        shared.grow();
+        room.await;
+        take = Kept::take;
+    }
+}
+
+/// A call that waits.
+struct Waiting {
+    shared: Arc<Shared>,
+    /// How many attempts to connect had failed when it began to wait.
+    failures: u64,
+}
+
+impl Waiting {
+    fn new(shared: &Arc<Shared>) -> Self {
+        let mut kept = shared.kept();
+        kept.waiting += 1;
+        Self {
+            shared: Arc::clone(shared),
+            failures: kept.failures(),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.shared.kept().waiting -= 1;
+    }
+}
+
+/// A stream of a connection. Dropping it makes room for another.
+struct Slot {
+    shared: Arc<Shared>,
+    connection: u64,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Slot").field(&self.connection).finish()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut kept = self.shared.kept();
+        kept.give_back(self.connection);
+        let waited_for = kept.waiting > 0;
+        drop(kept);
+        if waited_for {
+            self.shared.room.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stream, if one can be had at once.
+    fn take(
+        self: &Arc<Self>,
+        take: fn(&mut Kept) -> Option<(u64, Http2)>,
+    ) -> Option<(Slot, Http2)> {
+        let (connection, http2) = take(&mut self.kept())?;
+        let shared = Arc::clone(self);
+        Some((Slot { shared, connection }, http2))
+    }
+
+    /// Opens what is lacking.
+    fn grow(self: &Arc<Self>) {
+        let mut kept = self.kept();
+        for _ in 0..kept.lacking() {
+            kept.connecting += 1;
+            // In a task of its own, since the call that asked for it may be given up while others wait as well.
+            let mut connecting = Connecting {
+                shared: Arc::clone(self),
+                opened: None,
+            };
+            tokio::spawn(async move { connecting.connect().await });
+        }
+    }
+
+    async fn open(&self) -> Result<(Http2, usize), BoxError> {
+        let link = self.connector.connect().await?;
+        self.greet(link).await
+    }
+
+    /// The connection, once the server has shown that it speaks HTTP/2 and how many streams it allows.
+    async fn greet(&self, link: Link) -> Result<(Http2, usize), BoxError> {
+        let greeting = Greeting::default();
+        let link = link.expecting_http2(greeting.clone());
+        let (http2, connection) = self.http2.handshake(link).await?;
+        tokio::spawn(async move {
+            // The calls on it have their own word of it.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke");
+            }
+        });
+        let timeout = self.connector.timeout();
+        match tokio::time::timeout(timeout, greeting.streams()).await {
+            Ok(Ok(streams)) => Ok((http2, streams)),
+            Ok(Err(error)) if error.to_string().starts_with(NOT_HTTP2) => Err(error.into()),
+            Ok(Err(error)) => Err(self.connector.cannot_connect(error.into())),
+            Err(_) => {
+                let text = format!("no HTTP/2 SETTINGS from the peer within {timeout:?}");
+                Err(self.connector.cannot_connect(text.into()))
+            }
+        }
+    }
+
+    /// Looks for connections that are no longer needed, as long as there is more than one.
+    fn watch(self: &Arc<Self>) {
+        if !self.kept().begin_watch() {
+            return;
+        }
+        let watch = Watch(Arc::downgrade(self));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                match watch.0.upgrade() {
+                    Some(shared) if shared.kept().shrink() => {}
+                    _ => return,
+                }
+            }
+        });
+    }
+}
+
+/// An attempt to connect. What came of it counts once this is dropped, be it because the runtime ends.
+struct Connecting {
+    shared: Arc<Shared>,
+    opened: Option<Result<(Http2, usize), BoxError>>,
+}
+
+impl Connecting {
+    async fn connect(&mut self) {
+        self.opened = Some(self.shared.open().await);
+    }
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        let mut kept = self.shared.kept();
+        kept.connecting -= 1;
+        let opened = self.opened.take();
+        let connected = matches!(opened, Some(Ok(_)));
+        let wake = match opened {
+            Some(Ok((http2, streams))) => {
+                kept.add(http2, streams);
+                kept.waiting.min(kept.room())
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "no connection could be opened");
+                kept.fail(Fault::new(error));
+                kept.waiting
+            }
+            None => kept.waiting,
+        };
+        drop(kept);
+        for _ in 0..wake {
+            self.shared.room.notify_one();
+        }
+        if connected {
+            // It may have fewer streams than were hoped for.
+            self.shared.grow();
+            self.shared.watch();
+        }
+    }
+}
+
+/// A task that ends, were it with its runtime, is no longer there.
+struct Watch(Weak<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.kept().watched = false;
+        }
+    }
+}
