@@ -28,8 +28,12 @@ enum Kind {
     NotHttp2,
     /// An HTTP answer without gRPC in it.
     NotGrpc,
-    /// The peer said that it did not process the stream, or it was never sent.
+    /// The call ended here, before it was given to a transport.
+    Unsent,
+    /// The peer said that it did not process the stream.
     Refused,
+    /// The connection was going away before the call was sent on it, or before the peer looked at it.
+    GoneAway,
     /// The connection broke with the call in flight.
     Broken,
     /// The credentials were refused, and have been renewed since.
@@ -53,7 +57,21 @@ impl Failure {
 
     /// Whether the server certainly did not begin to process the call.
     pub(crate) fn is_unsent(&self) -> bool {
-        matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::Refused)
+        match self.kind {
+            Kind::Connect | Kind::NotHttp2 | Kind::Unsent | Kind::Refused | Kind::GoneAway => true,
+            Kind::NotGrpc | Kind::Broken | Kind::Renewed => false,
+        }
+    }
+
+    /// How often at most a call that failed so is tried again though its policy says nothing of it: the server
+    /// did not see it, so these attempts are none of the call's. A server that refuses streams may do so
+    /// because it has too many; one that goes away leaves room elsewhere.
+    pub(crate) fn unseen_attempts(&self) -> u32 {
+        match self.kind {
+            Kind::GoneAway => 16,
+            Kind::Refused => 1,
+            _ => 0,
+        }
     }
 
     /// Whether the credentials were refused, and others are at hand now.
@@ -69,7 +87,7 @@ impl Failure {
 
     /// The status of a call that ended here, before anything was sent, and what it ended by.
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
-        let kind = Kind::Refused;
+        let kind = Kind::Unsent;
         status.set_source(std::sync::Arc::new(Self { kind, source }));
         status
     }
@@ -148,7 +166,9 @@ impl fmt::Display for Failure {
             Kind::Connect => "no connection was made",
             Kind::NotHttp2 => NOT_HTTP2,
             Kind::NotGrpc => "the answer is not gRPC",
+            Kind::Unsent => "the call was not sent",
             Kind::Refused => "the call was not processed",
+            Kind::GoneAway => "the connection was going away",
             Kind::Broken => "the connection broke with the call in flight",
             Kind::Renewed => "the credentials were refused, and have been renewed since",
         })
@@ -191,7 +211,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             // Keepalive without an answer is a broken connection; cancelled means never sent.
             let kind = if error.is_canceled() {
-                Kind::Refused
+                Kind::GoneAway
             } else {
                 Kind::Broken
             };
@@ -230,7 +250,7 @@ fn classify_h2(error: &h2::Error) -> (Kind, Code) {
         Some(h2::Reason::REFUSED_STREAM) => (Kind::Refused, Code::Unavailable),
         // A stream that ends by the peer's clean GOAWAY is beyond its last one.
         Some(h2::Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => {
-            (Kind::Refused, Code::Unavailable)
+            (Kind::GoneAway, Code::Unavailable)
         }
         Some(h2::Reason::CANCEL) => (Kind::Broken, Code::Cancelled),
         Some(h2::Reason::ENHANCE_YOUR_CALM) => (Kind::Broken, Code::ResourceExhausted),

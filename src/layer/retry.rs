@@ -3,7 +3,8 @@
 //! A method that is idempotent is tried again on its policy's codes; any other only if the server
 //! certainly did not begin to process it. Each further attempt waits, full jitter drawn from the policy
 //! and raised by the server's `RetryInfo`, fits into the deadline, and is paid for from a budget that
-//! the client's calls fill: an outage is not answered with a storm.
+//! the client's calls fill: an outage is not answered with a storm. An attempt that the server never saw is
+//! made again whatever the policy says, for it was none: its connection went away.
 
 use std::fmt;
 use std::pin::Pin;
@@ -30,7 +31,7 @@ use crate::failure::retry_delay;
 
 mod decision;
 
-use decision::{Failed, decide};
+use decision::{Failed, decide, unseen};
 
 /// Shares one budget and one random source among all calls of a client.
 #[derive(Clone)]
@@ -127,6 +128,7 @@ where
             head: Copied::of(&mut head),
             payload,
             made: 1,
+            unseen: 0,
             renewed: false,
         });
         // The request itself goes out, the copy stays: its header map has room, that of a copy has not.
@@ -197,8 +199,11 @@ struct Attempts<S> {
     head: Copied,
     call: Call,
     payload: bytes::Bytes,
-    /// How many attempts have been made or are under way, but for that with renewed credentials.
+    /// How many attempts have been made or are under way, but for that with renewed credentials and those that
+    /// the server did not see.
     made: u32,
+    /// How many attempts were made because the server did not see the one before.
+    unseen: u32,
     /// Whether the latest attempt was made because of renewed credentials; another is not.
     renewed: bool,
 }
@@ -213,6 +218,13 @@ where
             let refused = Failure::of(&status).is_some_and(Failure::is_renewed);
             if refused && !self.renewed {
                 self.renewed = true;
+            } else if let Some(wait) = self.wait_unseen(&status) {
+                tracing::debug!(
+                    ?wait,
+                    "the server did not see the attempt, sending it again"
+                );
+                tokio::time::sleep(wait).await;
+                self.unseen += 1;
             } else {
                 let Some(wait) = self.wait(&status) else {
                     return Err(status);
@@ -243,6 +255,14 @@ where
         }
         tell(rpc.headers_mut(), self.call.remaining());
         rpc
+    }
+
+    /// How long to wait before an attempt in place of one that the server did not see; `None` if it saw it, or
+    /// there have been enough of them. Such an attempt counts neither for the policy nor for the budget, and
+    /// is harmless whatever the method.
+    fn wait_unseen(&self, status: &Status) -> Option<Duration> {
+        let most = Failure::of(status).map_or(0, Failure::unseen_attempts);
+        unseen(most, self.unseen, self.call.remaining())
     }
 
     /// How long to wait before a further attempt; `None` if there is to be none.

@@ -10,6 +10,7 @@ mod connection;
 #[cfg(feature = "rest")]
 mod fallback;
 mod frames;
+mod goaway;
 mod http2;
 mod interruption;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
