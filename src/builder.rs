@@ -66,9 +66,10 @@ impl Default for Settings {
                 interval: Duration::from_secs(60),
                 timeout: Duration::from_secs(20),
             },
-            // The front ends allow 100 streams a connection, and as many more connections as anybody needs.
+            // The front ends allow 100 streams a connection; over HTTP/1.1 it is as if there were one.
             limits: Limits {
                 connections: 16,
+                http1: 100,
                 streams: 100,
             },
             // A page of configs in full view holds whole OpenAPI documents.
@@ -159,12 +160,14 @@ impl<T, L, A> Builder<T, L, A> {
     }
 
     /// The most connections at once, 16 by default. There is one as long as [`max_streams`](Self::max_streams)
-    /// suffice, further ones are opened before calls would queue, and what a minute has not needed is let go.
-    /// Beyond the last one, calls share those that there are as far as the server allows, then wait, within
-    /// their deadline. Over HTTP/1.1 a connection carries one call at a time, so this is the most calls at
-    /// once.
+    /// suffice, further ones are opened before calls queue, and what a minute has not needed is let go.
+    /// With the last one, calls share those that there are as far as the server allows, then wait, within
+    /// their deadline.
+    ///
+    /// REST over HTTP/1.1 has a connection for each call, and 100 at most by default; this sets that, too.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.limits.connections = connections;
+        self.settings.limits.http1 = connections;
         self
     }
 

@@ -77,7 +77,7 @@ impl Dial<'_> {
     }
 
     fn rest(&self) -> Result<Rest, Error> {
-        Rest::connect(self.target, self.max_reply)
+        Rest::connect(self.target, self.keepalive, self.limits, self.max_reply)
     }
 }
 

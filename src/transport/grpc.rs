@@ -31,7 +31,8 @@ impl Grpc {
         let connector = Connector::new(target, Protocols::Http2)?;
         Ok(Self {
             origin: Arc::new(Origin::of(target)?),
-            streams: Streams::new(connector, keepalive, limits),
+            // One is kept, so that whoever calls seldom need not connect each time.
+            streams: Streams::new(connector, keepalive, limits, 1),
         })
     }
 }

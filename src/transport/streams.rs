@@ -41,6 +41,9 @@ const HANDED_BACK: usize = 3;
 pub(crate) struct Limits {
     /// How many connections there are at most.
     pub(crate) connections: usize,
+    /// How many there are at most over HTTP/1.1, each with one call.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "gRPC needs HTTP/2"))]
+    pub(crate) http1: usize,
     /// How many streams a connection has before another one is opened.
     pub(crate) streams: usize,
 }
@@ -68,8 +71,13 @@ struct Shared {
 }
 
 impl Streams {
-    /// Nothing is connected yet.
-    pub(crate) fn new(connector: Connector, keepalive: Keepalive, limits: Limits) -> Self {
+    /// Nothing is connected yet. So many connections are `kept` without any call.
+    pub(crate) fn new(
+        connector: Connector,
+        keepalive: Keepalive,
+        limits: Limits,
+        kept: usize,
+    ) -> Self {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -80,7 +88,7 @@ impl Streams {
         let shared = Shared {
             connector,
             http2,
-            kept: Mutex::new(Kept::new(limits)),
+            kept: Mutex::new(Kept::new(limits, kept)),
             room: Notify::new(),
         };
         Self {
@@ -110,6 +118,25 @@ impl Streams {
             handed_back += 1;
             self.shared.kept().remove(slot.connection);
         }
+    }
+
+    /// Whether there is a connection.
+    #[cfg(feature = "rest")]
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.kept().is_open()
+    }
+
+    /// Takes a connection in whose peer chose HTTP/2, unless there is one by now.
+    #[cfg(feature = "rest")]
+    pub(crate) async fn adopt(&self, link: Link) -> Result<(), BoxError> {
+        let (http2, streams) = self.shared.greet(link).await?;
+        let mut kept = self.shared.kept();
+        if !kept.is_open() {
+            kept.add(http2, streams);
+        }
+        drop(kept);
+        self.shared.watch();
+        Ok(())
     }
 
     async fn slot(&self) -> Result<(Slot, Http2), BoxError> {
@@ -252,7 +279,7 @@ impl Shared {
         }
     }
 
-    /// Looks for connections that are no longer needed, as long as there is more than one.
+    /// Looks for connections that are no longer needed, as long as there are more than are kept anyway.
     fn watch(self: &Arc<Self>) {
         if !self.kept().begin_watch() {
             return;

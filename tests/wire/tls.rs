@@ -234,6 +234,22 @@ mod rest {
     }
 
     #[tokio::test]
+    async fn rest_has_as_many_connections_of_http2_as_its_streams_need() {
+        let authority = Authority::new();
+        let server = Server::start(&authority, "127.0.0.1", &["h2", "http/1.1"]).await;
+        let client = trusting(&server, &authority).transport(Transport::Rest);
+        let client = client.max_streams(1).max_connections(3);
+        let client = client.build().expect("valid");
+        client.get_operation(NAME).await.expect("an operation");
+        assert_eq!(server.connections(), 1);
+        let calls = (0..30).map(|_| client.get_operation(NAME));
+        for read in futures_util::future::join_all(calls).await {
+            assert_eq!(read.expect("an operation").name, NAME);
+        }
+        assert_eq!(server.connections(), 3);
+    }
+
+    #[tokio::test]
     async fn an_unknown_authority_is_told_alike_over_rest() {
         let server = Server::start(&Authority::new(), "127.0.0.1", &["http/1.1"]).await;
         let builder = trusting(&server, &Authority::new()).transport(Transport::Rest);

@@ -13,6 +13,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The state of a pool. It makes no connections.
 pub(super) struct Kept {
     limits: Limits,
+    /// How many connections there are without any call.
+    kept: usize,
     open: Vec<Open>,
     /// The number of the connection that is opened next.
     next: u64,
@@ -48,9 +50,10 @@ impl Open {
 }
 
 impl Kept {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, kept: usize) -> Self {
         Self {
             limits,
+            kept,
             open: Vec::new(),
             next: 0,
             connecting: 0,
@@ -137,9 +140,14 @@ impl Kept {
         self.expected = allowed.min(self.limits.streams);
     }
 
+    #[cfg(feature = "rest")]
+    pub(super) fn is_open(&self) -> bool {
+        self.open.iter().any(|open| !open.http2.is_closed())
+    }
+
     /// Whether a task is to be started that looks for what is no longer needed.
     pub(super) fn begin_watch(&mut self) -> bool {
-        self.open.len() > 1 && !std::mem::replace(&mut self.watched, true)
+        self.open.len() > self.kept && !std::mem::replace(&mut self.watched, true)
     }
 
     /// How many connections are to be opened for the calls that wait.
@@ -176,7 +184,7 @@ impl Kept {
     }
 
     /// Lets go of the connections that the most streams since the last look did not need, those with the fewest
-    /// streams first. Streams on them go on to their end. Tells whether more than one is left.
+    /// streams first. Streams on them go on to their end. Tells whether there is more left than is kept anyway.
     pub(super) fn shrink(&mut self) -> bool {
         self.open.retain(|open| !open.http2.is_closed());
         self.open
@@ -184,7 +192,7 @@ impl Kept {
         let mut room = 0;
         let mut needed = 0;
         for open in &self.open {
-            if needed > 0 && room >= self.peak {
+            if needed >= self.kept && room >= self.peak {
                 break;
             }
             room += open.allowed.min(self.limits.streams);
@@ -192,7 +200,7 @@ impl Kept {
         }
         self.open.truncate(needed);
         self.peak = self.streams;
-        self.watched = self.open.len() > 1;
+        self.watched = self.open.len() > self.kept;
         self.watched
     }
 }
