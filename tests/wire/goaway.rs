@@ -7,8 +7,10 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+use apigateway_grpc::stack::Rpc;
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
+use tower::ServiceExt as _;
 
 use crate::connection::{builder, listener};
 use crate::frames::{self, Peer};
@@ -72,6 +74,42 @@ async fn connections_that_live_for_a_moment_lose_no_call() {
     };
     join_all((0..150).map(worker)).await;
     assert_eq!(server.calls(), calls.load(Ordering::SeqCst));
+}
+
+/// Nothing above sends this call again: it is not of the contract, so its body is not kept.
+#[tokio::test]
+async fn a_call_that_a_leaving_connection_did_not_send_goes_by_another_one() {
+    let server = Server::start(Habits {
+        holds: true,
+        calls: Some(1),
+        ..Habits::default()
+    })
+    .await;
+    let client = builder(server.endpoint()).build().expect("valid");
+    let call = || {
+        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        *rpc.method_mut() = http::Method::POST;
+        *rpc.uri_mut() = http::Uri::from_static("/some.Service/Call");
+        client.stack().oneshot(rpc)
+    };
+    // Each keeps a connection that says that it goes away as soon as it has one.
+    let mut begun = tokio::task::JoinSet::new();
+    for calls in 1..=3 {
+        begun.spawn(call());
+        let served = async {
+            while server.calls() < calls {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let served = tokio::time::timeout(Duration::from_secs(10), served).await;
+        served.expect("it has another connection");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    server.answer(true);
+    while let Some(ended) = begun.join_next().await {
+        ended.expect("no panic").expect("it was served");
+    }
+    assert_eq!((server.calls(), server.opened()), (3, 3));
 }
 
 /// Serves so many calls of a connection, and says of all later ones that it did not see them.

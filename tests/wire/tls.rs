@@ -250,6 +250,24 @@ mod rest {
     }
 
     #[tokio::test]
+    async fn connections_of_http2_that_rest_does_not_need_are_closed_to_the_last_one() {
+        let authority = Authority::new();
+        let server = Server::start(&authority, "127.0.0.1", &["h2"]).await;
+        let client = trusting(&server, &authority).transport(Transport::Rest);
+        let client = client.build().expect("valid");
+        client.get_operation(NAME).await.expect("an operation");
+        for _ in 0..2 {
+            assert_eq!(server.ended(), 0);
+            tokio::time::pause();
+            tokio::time::advance(std::time::Duration::from_secs(61)).await;
+            tokio::time::resume();
+            tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        }
+        client.get_operation(NAME).await.expect("an operation");
+        assert_eq!((server.connections(), server.ended()), (2, 1));
+    }
+
+    #[tokio::test]
     async fn an_unknown_authority_is_told_alike_over_rest() {
         let server = Server::start(&Authority::new(), "127.0.0.1", &["http/1.1"]).await;
         let builder = trusting(&server, &Authority::new()).transport(Transport::Rest);
