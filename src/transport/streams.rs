@@ -32,8 +32,8 @@ type Http2 = http2::SendRequest<Body>;
 /// How often it is looked whether there are more connections than were needed since.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// How often a request goes by another connection because the one that it was given to was just going away.
-/// Each time a whole connection has come and gone, so more would be a storm.
+/// How often a request goes by another connection because a new one was just going away: those that there are
+/// may all be. Each time a whole connection has come and gone, so more would be a storm.
 const HANDED_BACK: usize = 3;
 
 /// The bounds of a pool.
@@ -65,6 +65,8 @@ pub(crate) struct Streams {
 struct Shared {
     connector: Connector,
     http2: http2::Builder<TokioExecutor>,
+    /// How often a request is sent again that a connection gave back.
+    handed_back: usize,
     kept: Mutex<Kept>,
     /// Wakes a call that waits, one for each stream that can be had.
     room: Notify,
@@ -88,6 +90,7 @@ impl Streams {
         let shared = Shared {
             connector,
             http2,
+            handed_back: limits.connections.saturating_add(HANDED_BACK),
             kept: Mutex::new(Kept::new(limits, kept)),
             room: Notify::new(),
         };
@@ -112,7 +115,7 @@ impl Streams {
             };
             // hyper gives back what it certainly did not send.
             match TrySendError::take_message(&mut error) {
-                Some(unsent) if handed_back < HANDED_BACK => rpc = unsent,
+                Some(unsent) if handed_back < self.shared.handed_back => rpc = unsent,
                 _ => return Err(error.into_error().into()),
             }
             handed_back += 1;
@@ -133,9 +136,8 @@ impl Streams {
         let mut kept = self.shared.kept();
         if !kept.is_open() {
             kept.add(http2, streams);
+            self.shared.added(kept);
         }
-        drop(kept);
-        self.shared.watch();
         Ok(())
     }
 
@@ -156,12 +158,17 @@ impl std::fmt::Debug for Streams {
 
 /// Waits for a stream, and has connections opened for it and the others that wait.
 async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
-    let waiting = Waiting::new(&shared);
-    let mut take: fn(&mut Kept) -> _ = Kept::take_last;
+    let mut waiting = None;
     loop {
         let mut room = pin!(shared.room.notified());
-        // What happens from here on wakes it, also before it is awaited.
+        // What happens from here on wakes it, also before it is awaited. Only then does it count as one that
+        // waits, and who counts is woken.
         room.as_mut().enable();
+        let take: fn(&mut Kept) -> _ = match &waiting {
+            Some(_) => Kept::take,
+            None => Kept::take_last,
+        };
+        let waiting = waiting.get_or_insert_with(|| Waiting::new(&shared));
         if let Some(taken) = shared.take(take) {
             return Ok(taken);
         }
@@ -170,7 +177,6 @@ async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
         }
         shared.grow();
         room.await;
-        take = Kept::take;
     }
 }
 
@@ -235,6 +241,24 @@ impl Shared {
         let (connection, http2) = take(&mut self.kept())?;
         let shared = Arc::clone(self);
         Some((Slot { shared, connection }, http2))
+    }
+
+    /// What follows a connection that was opened.
+    fn added(self: &Arc<Self>, kept: MutexGuard<'_, Kept>) {
+        let room = kept.room();
+        drop(kept);
+        self.wake(room);
+        // It may have fewer streams than were hoped for.
+        self.grow();
+        self.watch();
+    }
+
+    /// Wakes so many of the calls that wait.
+    fn wake(&self, most: usize) {
+        let waiting = self.kept().waiting;
+        for _ in 0..waiting.min(most) {
+            self.room.notify_one();
+        }
     }
 
     /// Opens what is lacking.
@@ -313,29 +337,19 @@ impl Drop for Connecting {
     fn drop(&mut self) {
         let mut kept = self.shared.kept();
         kept.connecting -= 1;
-        let opened = self.opened.take();
-        let connected = matches!(opened, Some(Ok(_)));
-        let wake = match opened {
+        match self.opened.take() {
             Some(Ok((http2, streams))) => {
                 kept.add(http2, streams);
-                kept.waiting.min(kept.room())
+                return self.shared.added(kept);
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "no connection could be opened");
                 kept.fail(Fault::new(error));
-                kept.waiting
             }
-            None => kept.waiting,
-        };
+            None => {}
+        }
         drop(kept);
-        for _ in 0..wake {
-            self.shared.room.notify_one();
-        }
-        if connected {
-            // It may have fewer streams than were hoped for.
-            self.shared.grow();
-            self.shared.watch();
-        }
+        self.shared.wake(usize::MAX);
     }
 }
 

@@ -78,15 +78,20 @@ impl Kept {
     }
 
     fn take_after(&mut self, others: usize) -> Option<(u64, Http2)> {
+        self.purge();
         if others > 0 && self.room() <= others {
             return None;
         }
         self.take()
     }
 
+    fn purge(&mut self) {
+        self.open.retain(|open| !open.http2.is_closed());
+    }
+
     /// A stream of the connection that has the fewest, and its number.
     pub(super) fn take(&mut self) -> Option<(u64, Http2)> {
-        self.open.retain(|open| !open.http2.is_closed());
+        self.purge();
         let most = self.most();
         let open = self.open.iter_mut().filter(|open| open.room(most) > 0);
         let open = open.min_by_key(|open| open.streams)?;
@@ -186,7 +191,7 @@ impl Kept {
     /// Lets go of the connections that the most streams since the last look did not need, those with the fewest
     /// streams first. Streams on them go on to their end. Tells whether there is more left than is kept anyway.
     pub(super) fn shrink(&mut self) -> bool {
-        self.open.retain(|open| !open.http2.is_closed());
+        self.purge();
         self.open
             .sort_by_key(|open| std::cmp::Reverse(open.streams));
         let mut room = 0;
