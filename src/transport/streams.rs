@@ -42,7 +42,6 @@ pub(crate) struct Limits {
     /// How many connections there are at most.
     pub(crate) connections: usize,
     /// How many there are at most over HTTP/1.1, each with one call.
-    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "gRPC needs HTTP/2"))]
     pub(crate) http1: usize,
     /// How many streams a connection has before another one is opened.
     pub(crate) streams: usize,
