@@ -117,8 +117,8 @@ impl Streams {
                 Some(unsent) if handed_back < self.shared.handed_back => rpc = unsent,
                 _ => return Err(error.into_error().into()),
             }
+            // Before it did, that connection was closed for other calls.
             handed_back += 1;
-            self.shared.kept().remove(slot.connection);
         }
     }
 

@@ -70,7 +70,12 @@ async fn ended(mut begun: JoinSet<()>) {
 
 #[tokio::test]
 async fn up_to_a_hundred_calls_have_one_connection_and_the_next_one_opens_a_second() {
-    let server = Server::start(HOLDS).await;
+    // The server would allow any number.
+    let server = Server::start(Habits {
+        max_streams: None,
+        ..HOLDS
+    })
+    .await;
     let client = once(&server).build().expect("valid");
     let hundred = begin(&client, 100);
     until(|| server.calls() == 100).await;
@@ -213,17 +218,16 @@ async fn a_call_that_is_dropped_resets_its_stream_and_gives_it_back() {
     assert_eq!(server.opened(), 1);
 }
 
-/// The head of a reply does not end its stream.
+/// The head of a reply does not end its stream: while its body is held, another call has another connection.
 #[tokio::test]
 async fn a_reply_whose_body_is_dropped_resets_its_stream_and_gives_it_back() {
     let server = Server::start(Habits {
-        max_streams: Some(1),
         holds: false,
         holds_body: true,
         ..HOLDS
     })
     .await;
-    let client = once(&server).max_connections(1).build().expect("valid");
+    let client = once(&server).max_streams(1).build().expect("valid");
     // Not of the contract, so that its body is the caller's.
     let call = || {
         let mut rpc = Rpc::new(tonic::body::Body::empty());
@@ -232,16 +236,12 @@ async fn a_reply_whose_body_is_dropped_resets_its_stream_and_gives_it_back() {
         client.stack().oneshot(rpc)
     };
     for round in 1..=3 {
-        let reply = call().await.expect("a head");
-        let mut second = std::pin::pin!(call());
-        let waits = tokio::time::timeout(Duration::from_millis(30), &mut second).await;
-        assert!(waits.is_err(), "the stream is not over");
-        assert_eq!(server.calls(), 2 * round - 1);
-        drop(reply);
-        second.await.expect("a head");
+        let first = call().await.expect("a head");
+        let second = call().await.expect("a head");
+        assert_eq!(server.opened(), 2, "both are held");
+        drop((first, second));
         until(|| server.resets() == 2 * round).await;
     }
-    assert_eq!(server.opened(), 1);
 }
 
 #[tokio::test]
@@ -314,23 +314,39 @@ async fn a_connection_that_is_let_go_ends_its_calls_first() {
 /// A server that takes no second connection is no reason for a call to fail.
 #[tokio::test]
 async fn a_further_connection_that_cannot_be_made_costs_no_call() {
-    let server = Server::start(HOLDS).await;
-    let (proxy, endpoint) = listener().await;
-    let behind = server.endpoint().trim_start_matches("http://").to_owned();
-    tokio::spawn(async move {
-        let (mut client, _) = proxy.accept().await?;
-        // No other is accepted from here on.
-        drop(proxy);
-        let mut server = tokio::net::TcpStream::connect(behind).await?;
-        tokio::io::copy_bidirectional(&mut client, &mut server).await
-    });
-    let client = builder(endpoint).retry(RetryPolicy::NEVER).max_streams(2);
-    let client = client.build().expect("valid");
-    let calls = begin(&client, 10);
-    until(|| server.calls() == 10).await;
-    assert_eq!(server.opened(), 1);
-    server.answer(true);
-    ended(calls).await;
+    // It may allow more streams than are used, which are then; or calls wait for those that there are.
+    for (allowed, at_once) in [(100, 10), (2, 2)] {
+        let server = Server::start(Habits {
+            max_streams: Some(allowed),
+            ..HOLDS
+        })
+        .await;
+        let (proxy, endpoint) = listener().await;
+        let behind = server.endpoint().trim_start_matches("http://").to_owned();
+        tokio::spawn(async move {
+            let (mut client, _) = proxy.accept().await?;
+            // No other is accepted from here on.
+            drop(proxy);
+            let mut server = tokio::net::TcpStream::connect(behind).await?;
+            tokio::io::copy_bidirectional(&mut client, &mut server).await
+        });
+        let client = builder(endpoint).retry(RetryPolicy::NEVER).max_streams(2);
+        let client = client.build().expect("valid");
+        // The connection is there before it is one too few.
+        let mut calls = begin(&client, 1);
+        until(|| server.calls() == 1).await;
+        for _ in 0..9 {
+            let client = client.clone();
+            calls.spawn(async move {
+                client.get_operation(NAME).await.expect("an operation");
+            });
+        }
+        until(|| server.calls() == at_once).await;
+        a_while().await;
+        assert_eq!((server.calls(), server.opened()), (at_once, 1));
+        server.answer(true);
+        ended(calls).await;
+    }
 }
 
 #[tokio::test]

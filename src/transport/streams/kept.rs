@@ -125,11 +125,6 @@ impl Kept {
         }
     }
 
-    /// No call goes by this connection any more. Those on it end as they do.
-    pub(super) fn remove(&mut self, number: u64) {
-        self.open.retain(|open| open.number != number);
-    }
-
     /// A connection was opened.
     pub(super) fn add(&mut self, http2: Http2, allowed: usize) {
         // A server that allows none for now will allow some later; h2 waits for it.
