@@ -79,7 +79,7 @@ async fn main() {
     let before = resident();
     for number in 0..MANY {
         let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
-        operation.await.expect("it starts");
+        drop(operation.await.expect("it starts"));
     }
     let grown = resident() - before;
     println!(

@@ -15,12 +15,17 @@ use crate::endpoint;
 use crate::error::Error;
 use crate::layer::guard::GuardLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::retry::RetryLayer;
+use crate::layer::measure::MeasureLayer;
+use crate::layer::retry::{RetryLayer, RetryThrottling};
+use crate::layer::server::ServerName;
+use crate::layer::trace::TraceLayer;
+use crate::metrics;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
 use crate::transport::{Active, Dial, Dialed, Keepalive, Limits, Target, TlsOptions, Transport};
 
 #[cfg(feature = "auth")]
 mod credentials;
+mod proxy;
 
 /// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
 ///
@@ -42,11 +47,13 @@ struct Settings {
     quota_project: Option<String>,
     user_agent: Option<String>,
     options: CallOptions,
+    retry_throttling: Option<RetryThrottling>,
     connect_timeout: Duration,
     keepalive: Keepalive,
     limits: Limits,
     max_reply_size: usize,
     tls: TlsOptions,
+    proxy: proxy::Setting,
     transport: Transport,
 }
 
@@ -59,6 +66,7 @@ impl Default for Settings {
             quota_project: None,
             user_agent: None,
             options: CallOptions::default(),
+            retry_throttling: Some(RetryThrottling::default()),
             // Shorter than the shortest deadline of a call, so that a dead address is told as such.
             connect_timeout: Duration::from_secs(5),
             // The front ends allow a ping every minute or so; a half-open connection is found in 80 s.
@@ -75,6 +83,7 @@ impl Default for Settings {
             // A page of configs in full view holds whole OpenAPI documents.
             max_reply_size: 64 << 20,
             tls: TlsOptions::default(),
+            proxy: proxy::Setting::default(),
             transport: Transport::default(),
         }
     }
@@ -139,14 +148,21 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
+    /// When calls that keep failing are no longer tried again, for all calls of the client together; `None`
+    /// leaves that to the retry policy and the deadline alone. The defaults stand with [`RetryThrottling`].
+    pub fn retry_throttling(mut self, throttling: Option<RetryThrottling>) -> Self {
+        self.settings.retry_throttling = throttling;
+        self
+    }
+
     /// What holds for each call that has no option of its own.
     pub fn call_options(mut self, options: CallOptions) -> Self {
         self.settings.options = options;
         self
     }
 
-    /// How long connecting may take, five seconds by default: name resolution, TCP and TLS together; and then
-    /// once more, how long the server may take to send its first HTTP/2 frame.
+    /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together;
+    /// and then once more, how long the server may take to send its first HTTP/2 frame.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -261,17 +277,24 @@ where
         let target = settings.target()?;
         let headers = settings.headers()?;
         let auth = settings.authentication(&target.uri)?;
+        let throttling = settings.retry_throttling.map(RetryThrottling::check);
+        let throttling = throttling.transpose()?;
         let (transport, active) = transport.open(&settings, &target)?;
+        // A transport of the user's goes wherever it goes.
+        let server = active.as_ref().map(|_| ServerName::of(&target.uri));
         let layers = Layers {
             call: call_layer,
+            measure: MeasureLayer::new(server.clone()),
+            trace: TraceLayer { server },
             headers,
-            retry: RetryLayer::new(),
+            retry: RetryLayer::new(throttling, active.clone()),
             attempt: attempt_layer,
             auth,
             guard: GuardLayer {
                 max_reply: settings.max_reply_size,
             },
         };
+        metrics::describe();
         let stack: Stack = stack::stack(layers, transport);
         let clients = Clients::new(stack, settings.max_reply_size);
         Ok(ApiGateway::new(clients, active))
@@ -297,10 +320,14 @@ impl Settings {
         if self.max_reply_size == 0 {
             return Err(Error::configuration("max_reply_size: must be above zero"));
         }
+        let mut through = self.proxy.through()?;
         let uri = match &self.endpoint {
             Some(endpoint) => endpoint::parse("endpoint", endpoint)?,
             None => match endpoint::emulator()? {
-                Some(emulator) => emulator,
+                Some(emulator) => {
+                    through = through.without_environment();
+                    emulator
+                }
                 None => {
                     let domain = self
                         .universe_domain
@@ -314,6 +341,7 @@ impl Settings {
             uri,
             connect_timeout: self.connect_timeout,
             tls: self.tls.clone(),
+            through,
         })
     }
 

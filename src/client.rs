@@ -27,8 +27,9 @@ use crate::transport::{Active, Transport};
 
 /// A client of Google API Gateway and its operations.
 ///
-/// It is cheap to clone, and its clones share connections, credentials and the retry budget. It connects
-/// with the first call. Dropping the future of a call ends the call here; the server may have begun it.
+/// It is cheap to clone, and its clones share connections, credentials and the throttling of retries. It
+/// connects with the first call. Dropping the future of a call ends it here, and resets its stream
+/// or closes its HTTP/1.1 connection; the server may have begun it.
 ///
 /// ```
 /// # #[cfg(feature = "emulator")]

@@ -90,7 +90,7 @@ pub struct RoutingKey {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// All attempts together, the first one included. `None` leaves the end to the deadline and the
-    /// retry budget.
+    /// [throttling](crate::RetryThrottling).
     pub max_attempts: Option<u32>,
     /// The upper bound of the first delay.
     pub initial_backoff: Duration,
@@ -132,7 +132,7 @@ impl Method {
 }
 
 impl RetryPolicy {
-    /// The call is tried once.
+    /// The call is tried once. As with any policy, one that a connection did not take is sent once more.
     pub const NEVER: Self = Self {
         max_attempts: Some(1),
         initial_backoff: Duration::ZERO,

@@ -69,6 +69,16 @@ pub(crate) fn emulator() -> Result<Option<Uri>, Error> {
     }
 }
 
+/// Whether the host of an address is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    let name = host.trim_end_matches('.');
+    // RFC 6761 §6.3: these names are this machine.
+    let named =
+        name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost");
+    address.map_or(named, |address| address.to_canonical().is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,7 +28,7 @@ enum Kind {
     NotHttp2,
     /// An HTTP answer without gRPC in it.
     NotGrpc,
-    /// The call ended here, before it was given to a transport.
+    /// The call ended here, before anything was sent: it is not valid, or has no credentials.
     Unsent,
     /// The peer said that it did not process the stream.
     Refused,
@@ -43,6 +43,10 @@ enum Kind {
 /// The text that marks an i/o error of a connection that is not HTTP/2: h2 keeps an i/o error's
 /// kind and text, not its type.
 pub(crate) const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
+
+/// How the text begins of an error that a connection was not made; of an i/o error it is the mark as well, for
+/// a peer that refuses TLS once it is used.
+pub(crate) const CANNOT_CONNECT: &str = "cannot connect to ";
 
 impl Failure {
     /// The failure behind a status, if the status is of our making.
@@ -166,7 +170,7 @@ impl fmt::Display for Failure {
             Kind::Connect => "no connection was made",
             Kind::NotHttp2 => NOT_HTTP2,
             Kind::NotGrpc => "the answer is not gRPC",
-            Kind::Unsent => "the call was not sent",
+            Kind::Unsent => "nothing was sent",
             Kind::Refused => "the call was not processed",
             Kind::GoneAway => "the connection was going away",
             Kind::Broken => "the connection broke with the call in flight",
@@ -233,12 +237,18 @@ fn connect(error: &(dyn StdError + 'static)) -> bool {
 }
 
 fn classify_io(error: &io::Error) -> (Kind, Code) {
-    let marked =
-        error.kind() == io::ErrorKind::InvalidData && error.to_string().starts_with(NOT_HTTP2);
-    (
-        if marked { Kind::NotHttp2 } else { Kind::Broken },
-        Code::Unavailable,
-    )
+    let text = match error.kind() {
+        io::ErrorKind::InvalidData => error.to_string(),
+        _ => String::new(),
+    };
+    let kind = if text.starts_with(NOT_HTTP2) {
+        Kind::NotHttp2
+    } else if text.starts_with(CANNOT_CONNECT) {
+        Kind::Connect
+    } else {
+        Kind::Broken
+    };
+    (kind, Code::Unavailable)
 }
 
 /// gRPC over HTTP/2, "Errors".
@@ -259,8 +269,13 @@ fn classify_h2(error: &h2::Error) -> (Kind, Code) {
     }
 }
 
-/// The innermost two texts of the chain that say different things: what was done and why it failed.
+/// The innermost two texts of the chain that say different things: what was done and why it failed. One that
+/// says both stands alone.
 fn describe(error: &(dyn StdError + 'static)) -> String {
+    let mut all = chain(error).map(ToString::to_string);
+    if let Some(text) = all.find(|text| text.starts_with(CANNOT_CONNECT)) {
+        return text;
+    }
     let mut texts: Vec<String> = Vec::new();
     let telling = chain(error).filter(|error| !is_wrapper(*error));
     for text in telling.map(ToString::to_string) {

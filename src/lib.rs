@@ -46,7 +46,7 @@
 )]
 #![cfg_attr(
     feature = "emulator",
-    doc = "- [`emulator`]: an API Gateway in memory."
+    doc = "- [`emulator`]: an API Gateway in memory, or over a file."
 )]
 #![cfg_attr(
     feature = "rest",
@@ -63,6 +63,7 @@ mod builder;
 mod call;
 mod client;
 mod clients;
+mod code;
 mod codec;
 pub mod contract;
 #[cfg(feature = "emulator")]
@@ -73,6 +74,8 @@ mod failure;
 pub mod layer;
 pub mod list;
 pub mod mask;
+#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
+mod metrics;
 pub mod names;
 pub mod operation;
 pub mod proto;
@@ -91,6 +94,7 @@ pub use call::CallOptions;
 pub use client::ApiGateway;
 pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
+pub use layer::retry::RetryThrottling;
 pub use transport::Transport;
 
 #[cfg(feature = "auth")]

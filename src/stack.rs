@@ -18,6 +18,7 @@ use crate::call::CallOptions;
 use crate::layer::deadline::DeadlineLayer;
 use crate::layer::guard::{Guard, GuardLayer};
 use crate::layer::headers::HeadersLayer;
+use crate::layer::measure::{Measure, MeasureLayer};
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
 use crate::uniform::{Uniform, UniformLayer, Users};
@@ -27,6 +28,8 @@ use crate::uniform::{Uniform, UniformLayer, Users};
 pub(crate) struct Layers<L, A> {
     /// The user's, around whole calls.
     pub(crate) call: L,
+    pub(crate) trace: TraceLayer,
+    pub(crate) measure: MeasureLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
     /// The user's, around each attempt.
@@ -46,7 +49,8 @@ where
         ServiceBuilder::new()
             .layer(UniformLayer) // what the user's layers give, in our vocabulary
             .layer(Users(layers.call)) // sees a call as the generated client made it, and its outcome
-            .layer(TraceLayer) // spans everything of ours
+            .layer(layers.trace) // spans everything of ours
+            .layer(layers.measure) // within the span, so that a recorder may look at it
             .layer(layers.headers) // what all attempts share is set once
             .layer(DeadlineLayer) // bounds all attempts and the waits between them
             .layer(layers.retry) // repeats what lies below
@@ -64,8 +68,10 @@ pub type Authenticated<T> = Either<authentication::Layered<Guard<Uniform<T>>>, G
 
 /// What a layer around whole calls stands on: our own layers, over those around each attempt.
 pub type Core<S> = crate::layer::trace::Trace<
-    crate::layer::headers::Headers<
-        crate::layer::deadline::Deadline<crate::layer::retry::Retry<Uniform<S>>>,
+    Measure<
+        crate::layer::headers::Headers<
+            crate::layer::deadline::Deadline<crate::layer::retry::Retry<Uniform<S>>>,
+        >,
     >,
 >;
 

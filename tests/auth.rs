@@ -8,6 +8,7 @@ mod credentials;
 
 use std::time::Duration;
 
+use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::layer::auth::AuthLayer;
 use apigateway_grpc::{ApiGateway, Error};
 use common::{NAME, done, talk};
@@ -325,4 +326,16 @@ fn default_credentials_outside_a_runtime_are_an_error_and_no_panic() {
     let error = built.expect_err("there is no runtime");
     assert!(error.is_configuration());
     assert!(error.to_string().contains("runtime"), "{error}");
+}
+
+/// They would fail again: only what a connection did not take is sent once more at once.
+#[tokio::test(start_paused = true)]
+async fn credentials_that_fail_are_not_asked_again_at_once() {
+    let script = Script::new(|_| Answer::Fails(true, "away"));
+    let credentials = script.clone();
+    let (client, server) = talk(|it| it.credentials(credentials).retry(RetryPolicy::NEVER));
+    let error = client.get_operation(NAME).await.expect_err("no token");
+    assert!(error.is_unsent() && error.is_unavailable(), "{error}");
+    assert_eq!(script.asked(), 1);
+    server.asked_nothing_more(client).await;
 }

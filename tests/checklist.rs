@@ -20,7 +20,8 @@ fn every_test_that_the_checklist_names_is_in_its_file() {
         assert!(line.parse::<u32>().is_ok(), "no line's number: {row}");
         let test = test.strip_prefix('`').and_then(|it| it.split_once("` "));
         let (file, claim) = test.unwrap_or_else(|| panic!("no file and claim: {row}"));
-        let function = format!("fn {claim}(");
+        let keyword = if file.ends_with(".py") { "def" } else { "fn" };
+        let function = format!("{keyword} {claim}(");
         assert!(read(file).contains(&function), "tests/{file}: no {claim}");
         named += 1;
     }

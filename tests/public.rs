@@ -126,7 +126,8 @@ const ORDER: [&[&str]; 13] = [
     &["transcode"],
     &["endpoint", "uniform"],
     &[
-        "call", "codec", "contract", "error", "failure", "proto", "trailers", "wire",
+        "call", "code", "codec", "contract", "error", "failure", "metrics", "proto", "trailers",
+        "wire",
     ],
 ];
 

@@ -310,8 +310,8 @@ async fn an_outage_is_not_answered_with_a_storm() {
         assert!(result.expect_err("it is down").is_unavailable());
     }
     let further = attempts.load(Ordering::Relaxed) - CALLS;
-    // A fifth of the calls, and ten a second over ten seconds; without a budget it were 4000.
-    assert!((1..=CALLS / 5 + 100).contains(&further), "{further}");
+    // Every attempt fails: half of the hundred tokens are the end of it. Without them it were 4000.
+    assert!((1..50).contains(&further), "{further}");
 }
 
 #[tokio::test(start_paused = true)]

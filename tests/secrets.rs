@@ -182,6 +182,53 @@ async fn calls_over_rest_show_no_secret_at_the_lowest_level_of_any_crate() {
     seen.is_clean("hyper");
 }
 
+/// Answers every request for a tunnel with 407, on a port of this machine.
+async fn unwilling_proxy() -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let read = socket.read(&mut request).await.expect("it asks");
+            // `echo -n s3cr3t-me:s3cr3t-word | base64`
+            let expected = "\r\nproxy-authorization: Basic czNjcjN0LW1lOnMzY3IzdC13b3Jk\r\n";
+            assert!(String::from_utf8_lossy(&request[..read]).contains(expected));
+            let answer = b"HTTP/1.1 407 s3cr3t\r\ncontent-length: 6\r\n\r\ns3cr3t";
+            socket.write_all(answer).await.expect("it listens");
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_its_user_shows_no_secret_at_the_lowest_level_of_any_crate() {
+    let seen = Seen::default();
+    let _guard = seen.capture();
+    let url = format!("http://s3cr3t-me:s3cr3t-word@{}", unwilling_proxy().await);
+    let transports = [
+        apigateway_grpc::Transport::Grpc,
+        #[cfg(feature = "rest")]
+        apigateway_grpc::Transport::Rest,
+    ];
+    for transport in transports {
+        let builder = ApiGateway::builder().endpoint("http://gateway.test");
+        let builder = builder.anonymous().proxy(&url).transport(transport);
+        seen.add(&format!("{builder:?}\n"));
+        let builder = builder.retry(apigateway_grpc::contract::RetryPolicy::NEVER);
+        let client = builder.build().expect("the settings are valid");
+        let error = client.get_operation(NAME).await.expect_err("refused");
+        assert!(error.is_connect(), "{error}");
+        seen.add_error(&error);
+        seen.add(&format!("{client:?} {:?}\n", client.stack()));
+    }
+    let text = seen.0.lock().expect("whole").clone();
+    assert!(!text.contains("czNjcjN0"), "{text}");
+    seen.is_clean("the proxy answered HTTP 407");
+}
+
 #[tokio::test(start_paused = true)]
 async fn settings_show_no_secret_in_debug_or_in_what_refuses_them() {
     let seen = Seen::default();
@@ -189,6 +236,7 @@ async fn settings_show_no_secret_in_debug_or_in_what_refuses_them() {
     let builder = || ApiGateway::builder().endpoint("https://gateway.example");
     seen.add(&format!("{:?}\n", builder().access_token(TOKEN)));
     seen.add(&format!("{:?}\n", builder().api_key("s3cr3t-key")));
+    seen.add(&format!("{:?}\n", builder().proxy("me:s3cr3t@proxy")));
     let identity = builder().client_identity("s3cr3t-chain", "s3cr3t-key");
     seen.add(&format!("{:?}\n", identity.ca_certificates("s3cr3t")));
     let layer = AuthLayer::new(
@@ -209,6 +257,8 @@ async fn settings_show_no_secret_in_debug_or_in_what_refuses_them() {
             .endpoint("http://gateway.example")
             .access_token(TOKEN)
             .build(),
+        builder().proxy("ftp://me:s3cr3t@proxy").build(),
+        builder().proxy("http://me:80/s3cr3t@proxy").build(),
         builder()
             .client_identity("s3cr3t-chain", "s3cr3t-key")
             .anonymous()

@@ -10,7 +10,7 @@ use tonic::transport::{Error, Server};
 use super::admin::DESCRIPTORS;
 use super::socket::Socket;
 use crate::proto::SERVICE_CONFIG;
-use crate::transcode::{Rules, TranscodeLayer};
+use crate::transcode::{JsonOptions, Rules, TranscodeLayer};
 
 /// The rules of the API and of the admin service.
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
@@ -25,9 +25,15 @@ pub(super) async fn serve(
     incoming: impl Stream<Item = io::Result<Socket>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    // A fault may answer with an `Any` of a type that nobody knows.
+    let options = JsonOptions {
+        strict: true,
+        any_bytes: true,
+        ..JsonOptions::default()
+    };
     Server::builder()
         .accept_http1(true)
-        .layer(TranscodeLayer::new(RULES.clone()))
+        .layer(TranscodeLayer::new(RULES.clone()).json(options))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped)
         .await

@@ -17,6 +17,8 @@
 //! `done = false AND metadata.verb = create`, `NOT labels:team`. `:` asks whether a text has another within, and `*` at
 //! an end of what a text is to equal stands for anything. A word by itself is looked for in names and display names.
 //!
+//! [`testing`] shows how to test your own code against it, in Rust, Python and Node.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -71,6 +73,8 @@ mod socket;
 mod source;
 mod state;
 mod table;
+#[doc = include_str!("testing.md")]
+pub mod testing {}
 mod tokens;
 mod verbs;
 mod violations;

@@ -74,14 +74,9 @@ pub(super) fn invalid_fields(mut fields: Vec<FieldViolation>) -> Status {
     let each = fields.iter();
     let each = each.map(|violation| format!("{}: {}", violation.field, violation.description));
     let text = each.collect::<Vec<_>>().join("; ");
-    violated(text, fields)
-}
-
-/// Several fields at once, with a message of their own.
-pub(super) fn violated(message: String, fields: Vec<FieldViolation>) -> Status {
     let mut details = details("INVALID_ARGUMENT");
     details.set_bad_request(fields);
-    Status::with_error_details(Code::InvalidArgument, message, details)
+    Status::with_error_details(Code::InvalidArgument, text, details)
 }
 
 /// For a resource that others need.
@@ -131,8 +126,8 @@ pub(super) fn no_cancelling() -> Status {
     status(Code::Unimplemented, "CANCELLING_NOT_SUPPORTED", text)
 }
 
-/// What an operation ends with that was cancelled.
+/// What an operation ends with that was cancelled. It has no details: the official Node client cannot read an
+/// operation over REST whose error has any, and cancelling is nothing unusual.
 pub(super) fn cancelled() -> Status {
-    let text = "the operation was cancelled";
-    status(Code::Cancelled, "OPERATION_CANCELLED", text)
+    Status::cancelled("the operation was cancelled")
 }

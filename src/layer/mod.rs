@@ -8,5 +8,8 @@ pub mod auth;
 pub mod deadline;
 pub mod guard;
 pub mod headers;
+#[cfg_attr(not(feature = "metrics"), path = "no_measure.rs")]
+pub mod measure;
 pub mod retry;
+pub(crate) mod server;
 pub mod trace;

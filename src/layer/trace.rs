@@ -1,6 +1,8 @@
-//! One span a call, with the outcome in it.
+//! One span a call, with the outcome in it. The retry layer tells of each attempt within it.
 //!
-//! The fields are OpenTelemetry's for RPC. No header, token or body is recorded.
+//! Names and values are those of OpenTelemetry's semantic conventions 1.45, the first in which those of RPC
+//! are stable; `otel.*` is how tracing-opentelemetry is told a span's name, kind and status. No header,
+//! token or body is recorded, and no text that the server sent.
 
 use std::task::{Context, Poll};
 
@@ -11,17 +13,25 @@ use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Span, field};
 
+use super::server::ServerName;
 use crate::call::{Reply, Rpc};
+use crate::code;
 
 /// Makes [`Trace`] services.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TraceLayer;
+#[derive(Clone, Debug)]
+pub(crate) struct TraceLayer {
+    /// Where calls go, for a transport of our own.
+    pub(crate) server: Option<ServerName>,
+}
 
 impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner }
+        Trace {
+            inner,
+            server: self.server.clone(),
+        }
     }
 }
 
@@ -29,6 +39,7 @@ impl<S> Layer<S> for TraceLayer {
 #[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
+    server: Option<ServerName>,
 }
 
 type Outcome = Result<Reply, Status>;
@@ -46,31 +57,37 @@ where
     }
 
     fn call(&mut self, rpc: Rpc) -> Self::Future {
-        let span = span(rpc.uri().path());
+        let span = span(rpc.uri().path(), self.server.as_ref());
         let call = span.in_scope(|| self.inner.call(rpc));
         // The function runs within the span.
         call.map(record as fn(Outcome) -> Outcome).instrument(span)
     }
 }
 
-fn span(path: &str) -> Span {
-    let (service, method) = path
-        .trim_start_matches('/')
-        .split_once('/')
-        .unwrap_or((path, ""));
+fn span(path: &str, server: Option<&ServerName>) -> Span {
+    let method = path.trim_start_matches('/');
     tracing::debug_span!(
         "call",
+        otel.name = method,
         otel.kind = "client",
-        rpc.system = "grpc",
-        rpc.service = service,
+        otel.status_code = field::Empty,
+        rpc.system.name = "grpc",
         rpc.method = method,
-        rpc.grpc.status_code = field::Empty,
+        rpc.response.status_code = field::Empty,
+        server.address = server.map(ServerName::address),
+        server.port = server.map(ServerName::port),
+        error.type = field::Empty,
     )
 }
 
 fn record(outcome: Outcome) -> Outcome {
     let code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
-    Span::current().record("rpc.grpc.status_code", code as i32);
-    tracing::debug!(?code, "call ended");
+    let span = Span::current();
+    span.record("rpc.response.status_code", code::name(code));
+    if code != Code::Ok {
+        span.record("error.type", code::name(code));
+        span.record("otel.status_code", "ERROR");
+    }
+    tracing::debug!(code = code::name(code), "call ended");
     outcome
 }

@@ -12,7 +12,8 @@ use tonic_types::pb;
 use super::json::{JsonOptions, quoted};
 use super::rules::Rules;
 use super::schema::Schema;
-use super::status::{code_by_http, code_by_name, screaming};
+use super::status::{code_by_http, code_by_name};
+use crate::code;
 
 /// The longest `google.protobuf.Duration`.
 const LONGEST: prost_types::Duration = prost_types::Duration {
@@ -126,7 +127,7 @@ pub(super) fn write(
 ) -> String {
     let http = http.as_u16();
     let message = quoted(status.message());
-    let name = screaming(status.code());
+    let name = code::name(status.code());
     let mut out = format!(r#"{{"error":{{"code":{http},"message":{message},"status":"{name}""#);
     let mut separator = ",\"details\":[";
     for detail in details(status) {

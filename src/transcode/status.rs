@@ -3,24 +3,13 @@
 use http::StatusCode;
 use tonic::Code;
 
+use crate::code;
+
 /// The code of a name such as `NOT_FOUND`.
 pub(super) fn code_by_name(name: &str) -> Option<Code> {
     (0..=16)
         .map(Code::from_i32)
-        .find(|code| screaming(*code) == name)
-}
-
-/// The code's name as Google's JSON has it.
-pub(super) fn screaming(code: Code) -> String {
-    let name = format!("{code:?}");
-    let mut out = String::new();
-    for (index, char) in name.char_indices() {
-        if index > 0 && char.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(char.to_ascii_uppercase());
-    }
-    out
+        .find(|code| code::name(*code) == name)
 }
 
 /// The code for an HTTP status, where the body tells none.
@@ -91,7 +80,7 @@ mod tests {
         for (number, http, name) in table {
             let code = Code::from_i32(number);
             assert_eq!(http_by_code(code).as_u16(), http, "{name}");
-            assert_eq!(screaming(code), name);
+            assert_eq!(code::name(code), name);
             assert_eq!(code_by_name(name), Some(code));
         }
         assert_eq!(code_by_name("NONE"), None);

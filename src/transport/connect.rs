@@ -1,6 +1,7 @@
-//! Connections for both transports: TCP, then TLS for an `https` address.
+//! Connections for both transports: TCP, a tunnel where there is a proxy, then TLS for an `https` address.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use http::Uri;
@@ -10,9 +11,12 @@ use tokio::net::TcpStream;
 use tonic::ConnectError;
 use tower::Service;
 
-use super::link::Link;
+use super::link::{Link, Stream};
+use super::proxy::{Proxy, Through};
 use super::tls::{self, Tls};
+use super::tunnel;
 use crate::error::Error;
+use crate::failure::CANNOT_CONNECT;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -21,27 +25,27 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Target {
     pub(crate) uri: Uri,
     pub(crate) connect_timeout: Duration,
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(dead_code, reason = "there is no TLS to have options")
-    )]
     pub(crate) tls: tls::Options,
+    pub(crate) through: Through,
 }
 
 impl Target {
     /// Scheme and authority, for messages.
     pub(crate) fn origin(&self) -> String {
-        let authority = self
-            .uri
-            .authority()
-            .map_or("", http::uri::Authority::as_str);
-        format!("{}://{authority}", self.uri.scheme_str().unwrap_or("http"))
+        origin(&self.uri)
     }
+}
+
+pub(crate) fn origin(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+    format!("{}://{authority}", uri.scheme_str().unwrap_or("http"))
 }
 
 /// The protocols that a connection may carry, and that ALPN offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocols {
+    /// HTTP/1.1 alone, as proxies are asked in.
+    Http1,
     /// HTTP/2 alone, as gRPC needs it: a peer that speaks anything else is refused.
     Http2,
     /// HTTP/1.1 or HTTP/2, as the peer likes it.
@@ -53,9 +57,29 @@ pub(crate) enum Protocols {
 #[derive(Clone)]
 pub(crate) struct Connector {
     target: Target,
-    protocols: Protocols,
     tcp: HttpConnector,
     tls: Option<Tls>,
+    via: Option<Via>,
+}
+
+/// The proxy on the way, and TLS where it is itself called by it.
+#[derive(Clone)]
+struct Via {
+    proxy: Proxy,
+    tls: Option<Tls>,
+}
+
+impl Via {
+    fn new(proxy: Proxy, target: &Target) -> Result<Self, Error> {
+        let encrypted = proxy.is_encrypted().then(|| {
+            let options = target.tls.without_identity();
+            Tls::new("proxy", proxy.uri(), &options, Protocols::Http1)
+        });
+        Ok(Self {
+            tls: encrypted.transpose()?,
+            proxy,
+        })
+    }
 }
 
 impl Connector {
@@ -64,19 +88,22 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let encrypted = target.uri.scheme_str() == Some("https");
-        let tls = encrypted.then(|| Tls::new(target, protocols)).transpose()?;
+        let tls = encrypted.then(|| Tls::new("endpoint", &target.uri, &target.tls, protocols));
+        let proxy = target.through.proxy_to(&target.uri)?;
+        let via = proxy.map(|proxy| Via::new(proxy, target)).transpose()?;
         Ok(Self {
             target: target.clone(),
-            protocols,
             tcp,
-            tls,
+            tls: tls.transpose()?,
+            via,
         })
     }
 
     /// A connection, within the connect timeout.
     pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
         let timeout = self.target.connect_timeout;
-        let connected = match tokio::time::timeout(timeout, self.clone().link()).await {
+        let mut connector = self.clone();
+        let connected = match tokio::time::timeout(timeout, connector.link()).await {
             Ok(connected) => connected,
             Err(_) => Err(format!("no connection within {timeout:?}").into()),
         };
@@ -85,8 +112,8 @@ impl Connector {
 
     /// The error that names the address.
     pub(crate) fn cannot_connect(&self, source: BoxError) -> BoxError {
-        let origin = self.target.origin();
-        ConnectError(CannotConnect { origin, source }.into()).into()
+        let place = self.place();
+        ConnectError(CannotConnect { place, source }.into()).into()
     }
 
     /// How long connecting may take.
@@ -94,46 +121,81 @@ impl Connector {
         self.target.connect_timeout
     }
 
-    async fn link(mut self) -> Result<Link, BoxError> {
-        std::future::poll_fn(|cx| self.tcp.poll_ready(cx)).await?;
-        let tcp: TokioIo<TcpStream> = self.tcp.call(self.target.uri.clone()).await?;
-        let link = match &self.tls {
-            Some(tls) => tls.handshake(tcp.into_inner()).await?,
-            None => Link::new(tcp.into_inner(), false),
-        };
-        if self.protocols == Protocols::Http2 && self.tls.is_some() && !link.is_http2() {
-            return Err("the peer did not choose HTTP/2 by ALPN".into());
+    /// Where the connection leads and how, for errors.
+    fn place(&self) -> String {
+        let origin = self.target.origin();
+        match &self.via {
+            Some(via) => format!("{origin} through the proxy {}", via.proxy),
+            None => origin,
         }
-        Ok(link)
+    }
+
+    async fn link(&mut self) -> Result<Link, BoxError> {
+        let Some(Via { proxy, tls }) = self.via.clone() else {
+            let tcp = self.tcp(self.target.uri.clone()).await?;
+            return self.over(tcp).await;
+        };
+        let unreachable =
+            |error: BoxError| format!("the proxy cannot be reached: {}", root(error.as_ref()));
+        let tcp = self.tcp(proxy.uri().clone()).await.map_err(unreachable)?;
+        let uri = &self.target.uri;
+        let tunnel = match tls {
+            None => tunnel::open(tcp, &proxy, uri).await?,
+            Some(tls) => {
+                let link = tls.handshake(tcp).await.map_err(unreachable)?;
+                tunnel::open(link.into_inner(), &proxy, uri).await?
+            }
+        };
+        self.over(tunnel).await
+    }
+
+    async fn tcp(&mut self, uri: Uri) -> Result<TcpStream, BoxError> {
+        std::future::poll_fn(|cx| self.tcp.poll_ready(cx)).await?;
+        let tcp: TokioIo<TcpStream> = self.tcp.call(uri).await?;
+        Ok(tcp.into_inner())
+    }
+
+    /// A connection over the bytes that go to the server.
+    async fn over(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
+        Ok(match &self.tls {
+            Some(tls) => {
+                let (offer, place) = (tls.clone(), self.place());
+                let refusal = move |error: &io::Error| {
+                    let why = offer.refusal(error)?;
+                    Some(format!("{CANNOT_CONNECT}{place}: {why}"))
+                };
+                tls.handshake(io).await?.refused_as(refusal)
+            }
+            None => Link::new(io, false),
+        })
     }
 }
 
 /// Names the address; the system's own error does not.
 #[derive(Debug)]
 struct CannotConnect {
-    origin: String,
+    place: String,
     source: BoxError,
 }
 
-impl CannotConnect {
-    /// What lies between only says that it is about TCP or TLS.
-    fn root(&self) -> &(dyn std::error::Error + 'static) {
-        let mut root: &(dyn std::error::Error + 'static) = self.source.as_ref();
-        while let Some(source) = root.source() {
-            root = source;
-        }
-        root
+/// What lies between only says that it is about TCP or TLS.
+fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
     }
+    root
 }
 
 impl fmt::Display for CannotConnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot connect to {}: {}", self.origin, self.root())
+        let why = root(self.source.as_ref());
+        write!(f, "{CANNOT_CONNECT}{}: {why}", self.place)
     }
 }
 
 impl std::error::Error for CannotConnect {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.root())
+        Some(root(self.source.as_ref()))
     }
 }

@@ -53,6 +53,14 @@ impl Active {
             Self::Chosen(chosen) => chosen.transport(),
         }
     }
+
+    /// The transport's name, for logs.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.transport() {
+            Transport::Rest => "rest",
+            Transport::Grpc | Transport::GrpcWithRestFallback => "grpc",
+        }
+    }
 }
 
 impl Dial<'_> {

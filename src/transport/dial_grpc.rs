@@ -37,6 +37,11 @@ impl Active {
     pub(crate) fn transport(&self) -> Transport {
         self.0
     }
+
+    /// The transport's name, for logs.
+    pub(crate) fn name(&self) -> &'static str {
+        "grpc"
+    }
 }
 
 impl Dial<'_> {

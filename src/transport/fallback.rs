@@ -19,6 +19,7 @@ use tower::util::ServiceExt as _;
 use super::Transport;
 use crate::call::{Call, Reply, Rpc};
 use crate::failure::Failure;
+use crate::metrics;
 use crate::uniform::Carrier;
 
 /// How long calls stay with REST before one tries gRPC again.
@@ -58,6 +59,7 @@ impl Chosen {
 
     fn rest_works(&self, why: &Status) {
         if self.rest_since().replace(Instant::now()).is_none() {
+            metrics::fell_back();
             tracing::warn!(
                 reason = why.message(),
                 "gRPC cannot work on this path, falling back to REST"
@@ -136,12 +138,22 @@ where
         .oneshot(Rpc::from_parts(copy, Body::new(Full::new(payload))))
         .await
     {
-        // Neither works: what gRPC says is what was asked for.
-        Err(fault) if Failure::of(&fault).is_some() => Err(status),
+        Err(fault) if Failure::of(&fault).is_some() => Err(neither(status, fault)),
         result => {
             chosen.rest_works(&status);
             result
         }
+    }
+}
+
+/// Where neither works, what gRPC says is what was asked for. But it may not say that nothing was sent where REST may
+/// have sent it.
+fn neither(grpc: Status, rest: Status) -> Status {
+    let unsent = |status| Failure::of(status).is_some_and(Failure::is_unsent);
+    if unsent(&grpc) && !unsent(&rest) {
+        rest
+    } else {
+        grpc
     }
 }
 

@@ -121,11 +121,7 @@ impl Reader {
     /// The error of the connection, told on. A peer that drops what it does not understand may well reset the
     /// connection.
     pub(super) fn explain(&self, error: io::Error) -> io::Error {
-        let reset = matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-        );
-        if reset {
+        if is_reset(&error) {
             return self.refuse("it reset the connection before its first frame");
         }
         let word = Told::Failed(error.kind(), error.to_string());
@@ -147,6 +143,13 @@ impl Drop for Reader {
         let kind = io::ErrorKind::ConnectionAborted;
         self.greeting.tell(Told::Failed(kind, text.to_owned()));
     }
+}
+
+pub(super) fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 fn length(&[a, b, c, ..]: &[u8; HEADER]) -> usize {

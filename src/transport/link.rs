@@ -1,4 +1,5 @@
-//! A connection to the server, which looks at its first bytes where it shall speak HTTP/2.
+//! A connection to the server, which looks at its first frame where it shall speak HTTP/2, and tells the server's
+//! refusals of TLS as what they are.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::greeting::{Greeting, Reader};
+use super::greeting::{Greeting, Reader, is_reset};
 
 /// What lies below: TCP, or TLS over it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -23,7 +24,11 @@ pub(crate) struct Link {
     http2: bool,
     /// Reads the peer's first frame; gone once that was read, and where nothing is looked at.
     first: Option<Reader>,
+    told: Option<Box<Told>>,
 }
+
+/// Tells errors by which the peer refuses the connection.
+type Told = dyn Fn(&io::Error) -> Option<String> + Send + Sync;
 
 impl Link {
     pub(crate) fn new(io: impl Stream + 'static, http2: bool) -> Self {
@@ -31,10 +36,26 @@ impl Link {
             io: TokioIo::new(Box::new(io)),
             http2,
             first: None,
+            told: None,
         }
     }
 
+    /// The same connection, of which errors that `told` has words for say that it was never made.
+    pub(crate) fn refused_as(
+        self,
+        told: impl Fn(&io::Error) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let told = Some(Box::new(told) as Box<Told>);
+        Self { told, ..self }
+    }
+
+    /// What lies below.
+    pub(crate) fn into_inner(self) -> Box<dyn Stream> {
+        self.io.into_inner()
+    }
+
     /// Whether ALPN chose HTTP/2.
+    #[cfg(feature = "rest")]
     pub(crate) fn is_http2(&self) -> bool {
         self.http2
     }
@@ -45,10 +66,25 @@ impl Link {
         self
     }
 
+    /// What the peer's error says of the connection. An error that h2 hands on keeps no more than its kind and text.
     fn explain(&self, error: io::Error) -> io::Error {
+        let error = match self.told.as_ref().and_then(|told| told(&error)) {
+            Some(why) => io::Error::new(io::ErrorKind::InvalidData, why),
+            None => error,
+        };
         match &self.first {
             Some(first) => first.explain(error),
             None => error,
+        }
+    }
+
+    /// What became of so many bytes that were to be written. A peer that refuses the connection says why and
+    /// closes it, and writing shows that first: until its first frame has come such bytes count as written, and
+    /// reading tells why.
+    fn written(&self, written: io::Result<usize>, bytes: usize) -> io::Result<usize> {
+        match written {
+            Err(error) if self.first.is_some() && is_reset(&error) => Ok(bytes),
+            written => written.map_err(|error| self.explain(error)),
         }
     }
 }
@@ -60,15 +96,18 @@ impl Read for Link {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let link = &mut *self;
-        let Some(reader) = &mut link.first else {
-            return Pin::new(&mut link.io).poll_read(cx, buf);
-        };
+        if link.first.is_none() {
+            let read = ready!(Pin::new(&mut link.io).poll_read(cx, buf));
+            return Poll::Ready(read.map_err(|error| link.explain(error)));
+        }
         let mut bytes = [0; 1024];
         let room = bytes.len().min(buf.remaining());
         let mut bytes = ReadBuf::new(&mut bytes[..room]);
         let read = ready!(Pin::new(&mut link.io).poll_read(cx, bytes.unfilled()));
-        read.map_err(|error| reader.explain(error))?;
-        if reader.take(bytes.filled())? {
+        read.map_err(|error| link.explain(error))?;
+        if let Some(reader) = &mut link.first
+            && reader.take(bytes.filled())?
+        {
             link.first = None;
         }
         buf.put_slice(bytes.filled());
@@ -83,12 +122,12 @@ impl Write for Link {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
-        Poll::Ready(written.map_err(|error| self.explain(error)))
+        Poll::Ready(self.written(written, buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.explain(error)))
+        Poll::Ready(self.written(flushed.map(|()| 0), 0).map(drop))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -105,7 +144,8 @@ impl Write for Link {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
-        Poll::Ready(written.map_err(|error| self.explain(error)))
+        let bytes = bufs.iter().map(|buf| buf.len()).sum();
+        Poll::Ready(self.written(written, bytes))
     }
 }
 
@@ -116,5 +156,73 @@ impl Connection for Link {
         } else {
             Connected::new()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection that the peer refuses once it has read the preface: the next write is told first.
+    #[derive(Default)]
+    struct Refusing {
+        writes: usize,
+    }
+
+    impl AsyncRead for Refusing {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            _: &mut tokio::io::ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.writes > 1 {
+                return Poll::Ready(Err(io::Error::other("an alert")));
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Refusing {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.writes += 1;
+            Poll::Ready(match self.writes {
+                1 => Ok(bytes.len()),
+                _ => Err(io::ErrorKind::BrokenPipe.into()),
+            })
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(match self.writes {
+                1 => Ok(()),
+                _ => Err(io::ErrorKind::BrokenPipe.into()),
+            })
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peers_words_for_its_refusal_are_told_though_writing_shows_it_first() {
+        let greeting = Greeting::default();
+        let told = |error: &io::Error| Some(format!("refused by {error}"));
+        let link = Link::new(Refusing::default(), false).refused_as(told);
+        let link = link.expecting_http2(greeting.clone());
+        let executor = hyper_util::rt::TokioExecutor::new();
+        let connected = hyper::client::conn::http2::handshake(executor, link).await;
+        let (_calls, connection): (
+            hyper::client::conn::http2::SendRequest<tonic::body::Body>,
+            _,
+        ) = connected.expect("nothing has been read yet");
+        let (told, broke) = tokio::join!(greeting.streams(), connection);
+        let error = told.expect_err("it was refused");
+        assert_eq!(error.to_string(), "refused by an alert");
+        assert!(broke.is_err());
     }
 }

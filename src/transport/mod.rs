@@ -7,10 +7,14 @@ mod greeting;
 mod grpc;
 mod link;
 mod origin;
+mod proxy;
 mod streams;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_error;
 mod tls_options;
+mod tunnel;
 
 #[cfg(feature = "rest")]
 mod fallback;
@@ -21,6 +25,7 @@ mod rest;
 
 pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
+pub(crate) use proxy::{Proxy, Through};
 pub(crate) use streams::{Keepalive, Limits};
 #[cfg(feature = "auth")]
 pub(crate) use tls::has_default_provider;

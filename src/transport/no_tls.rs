@@ -1,11 +1,13 @@
 //! Stands for TLS in a build without it.
 
-use tokio::net::TcpStream;
+use http::Uri;
 
-use super::connect::{Protocols, Target};
-use super::link::Link;
+use super::connect::Protocols;
+use super::link::{Link, Stream};
 pub(crate) use super::tls_options::Options;
 use crate::error::Error;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// There is no TLS that could have a provider.
 #[cfg(feature = "auth")]
@@ -18,14 +20,18 @@ pub(crate) fn has_default_provider() -> bool {
 pub(crate) enum Tls {}
 
 impl Tls {
-    pub(crate) fn new(target: &Target, _: Protocols) -> Result<Self, Error> {
-        let origin = target.origin();
+    pub(crate) fn new(setting: &str, uri: &Uri, _: &Options, _: Protocols) -> Result<Self, Error> {
+        let origin = super::connect::origin(uri);
         Err(Error::configuration(format!(
-            "endpoint {origin}: this build has no TLS; enable `tls-aws-lc` or `tls-ring`"
+            "{setting} {origin}: this build has no TLS; enable `tls-aws-lc` or `tls-ring`"
         )))
     }
 
-    pub(crate) async fn handshake(&self, _: TcpStream) -> std::io::Result<Link> {
+    pub(crate) async fn handshake(&self, _: impl Stream + 'static) -> Result<Link, BoxError> {
+        match *self {}
+    }
+
+    pub(crate) fn refusal(&self, _: &std::io::Error) -> Option<String> {
         match *self {}
     }
 }

@@ -1,7 +1,8 @@
 //! Connections for REST, kept between calls: HTTP/1.1 carries one call at a time, HTTP/2 many.
 
+use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures_util::future::{Either, select};
 use http::uri::Scheme;
 use http::{HeaderValue, Uri, header};
 use hyper::client::conn::{TrySendError, http1};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tower::Service;
@@ -55,8 +56,8 @@ struct Shared {
 struct Kept {
     /// Those without a call, the one used last at the end.
     idle: Vec<(Http1, Instant)>,
-    /// Whether a task closes what is idle for too long.
-    watched: bool,
+    /// The way to the task that closes what is idle for too long. It goes with the pool, and the task with it.
+    watch: Option<oneshot::Sender<Infallible>>,
 }
 
 /// What carries a call.
@@ -244,14 +245,17 @@ impl Shared {
 
     /// Closes what is idle for too long, as long as there is something.
     fn watch(self: &Arc<Self>) {
-        if std::mem::replace(&mut self.kept().watched, true) {
+        let mut kept = self.kept();
+        // A task that has ended, were it with its runtime, no longer listens.
+        if kept.watch.as_ref().is_some_and(|task| !task.is_closed()) {
             return;
         }
-        let watch = Watch(Arc::downgrade(self));
+        let (watch, mut gone) = oneshot::channel();
+        kept.watch = Some(watch);
+        let pool = Arc::downgrade(self);
         tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(IDLE).await;
-                match watch.0.upgrade() {
+            while tokio::time::timeout(IDLE, &mut gone).await.is_err() {
+                match pool.upgrade() {
                     Some(shared) if shared.kept().close_idle() => {}
                     _ => return,
                 }
@@ -260,23 +264,16 @@ impl Shared {
     }
 }
 
-/// A task that ends, were it with its runtime, is no longer there.
-struct Watch(Weak<Shared>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.kept().watched = false;
-        }
-    }
-}
-
 impl Kept {
-    /// Whether something is left.
+    /// Whether something is left. If not, the next connection is watched anew.
     fn close_idle(&mut self) -> bool {
         self.idle
             .retain(|(http1, used)| !http1.is_closed() && used.elapsed() < IDLE);
-        !self.idle.is_empty()
+        let left = !self.idle.is_empty();
+        if !left {
+            self.watch = None;
+        }
+        left
     }
 }
 

@@ -8,22 +8,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::client::conn::{TrySendError, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tonic::body::Body;
 
 use super::connect::Connector;
-use super::greeting::Greeting;
+#[cfg(feature = "rest")]
 use super::link::Link;
 use crate::call::Rpc;
-use crate::failure::NOT_HTTP2;
 
 mod fault;
 mod kept;
+mod opener;
 mod reading;
 
 use fault::Fault;
 use kept::Kept;
+use opener::Opener;
 pub(crate) use reading::Reading;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -62,13 +62,14 @@ pub(crate) struct Streams {
 }
 
 struct Shared {
-    connector: Connector,
-    http2: http2::Builder<TokioExecutor>,
+    opener: Opener,
     /// How often a request is sent again that a connection gave back.
     handed_back: usize,
     kept: Mutex<Kept>,
     /// Wakes a call that waits, one for each stream that can be had.
     room: Notify,
+    /// Tells those who connect that the pool has gone, by going with it.
+    alive: watch::Sender<()>,
 }
 
 impl Streams {
@@ -79,19 +80,12 @@ impl Streams {
         limits: Limits,
         kept: usize,
     ) -> Self {
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .keep_alive_interval(keepalive.interval)
-            .keep_alive_timeout(keepalive.timeout)
-            .keep_alive_while_idle(false)
-            .adaptive_window(true);
         let shared = Shared {
-            connector,
-            http2,
+            opener: Opener::new(connector, keepalive),
             handed_back: limits.connections.saturating_add(HANDED_BACK),
             kept: Mutex::new(Kept::new(limits, kept)),
             room: Notify::new(),
+            alive: watch::Sender::new(()),
         };
         Self {
             shared: Arc::new(shared),
@@ -131,7 +125,7 @@ impl Streams {
     /// Takes a connection in whose peer chose HTTP/2, unless there is one by now.
     #[cfg(feature = "rest")]
     pub(crate) async fn adopt(&self, link: Link) -> Result<(), BoxError> {
-        let (http2, streams) = self.shared.greet(link).await?;
+        let (http2, streams) = self.shared.opener.greet(link).await?;
         let mut kept = self.shared.kept();
         if !kept.is_open() {
             kept.add(http2, streams);
@@ -266,52 +260,24 @@ impl Shared {
         for _ in 0..kept.lacking() {
             kept.connecting += 1;
             // In a task of its own, since the call that asked for it may be given up while others wait as well.
-            let mut connecting = Connecting {
-                shared: Arc::clone(self),
+            let connecting = Connecting {
+                shared: Arc::downgrade(self),
                 opened: None,
             };
-            tokio::spawn(async move { connecting.connect().await });
-        }
-    }
-
-    async fn open(&self) -> Result<(Http2, usize), BoxError> {
-        let link = self.connector.connect().await?;
-        self.greet(link).await
-    }
-
-    /// The connection, once the server has shown that it speaks HTTP/2 and how many streams it allows.
-    async fn greet(&self, link: Link) -> Result<(Http2, usize), BoxError> {
-        let greeting = Greeting::default();
-        let link = link.expecting_http2(greeting.clone());
-        let (http2, connection) = self.http2.handshake(link).await?;
-        tokio::spawn(async move {
-            // The calls on it have their own word of it.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
-            }
-        });
-        let timeout = self.connector.timeout();
-        match tokio::time::timeout(timeout, greeting.streams()).await {
-            Ok(Ok(streams)) => Ok((http2, streams)),
-            Ok(Err(error)) if error.to_string().starts_with(NOT_HTTP2) => Err(error.into()),
-            Ok(Err(error)) => Err(self.connector.cannot_connect(error.into())),
-            Err(_) => {
-                let text = format!("no HTTP/2 SETTINGS from the peer within {timeout:?}");
-                Err(self.connector.cannot_connect(text.into()))
-            }
+            let gone = self.alive.subscribe();
+            tokio::spawn(connecting.connect(self.opener.clone(), gone));
         }
     }
 
     /// Looks for connections that are no longer needed, as long as there are more than are kept anyway.
     fn watch(self: &Arc<Self>) {
-        if !self.kept().begin_watch() {
+        let Some(mut gone) = self.kept().begin_watch() else {
             return;
-        }
-        let watch = Watch(Arc::downgrade(self));
+        };
+        let pool = Arc::downgrade(self);
         tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(LOOK).await;
-                match watch.0.upgrade() {
+            while tokio::time::timeout(LOOK, &mut gone).await.is_err() {
+                match pool.upgrade() {
                     Some(shared) if shared.kept().shrink() => {}
                     _ => return,
                 }
@@ -322,24 +288,33 @@ impl Shared {
 
 /// An attempt to connect. What came of it counts once this is dropped, be it because the runtime ends.
 struct Connecting {
-    shared: Arc<Shared>,
+    /// Who needs a connection keeps the pool; the attempt does not.
+    shared: Weak<Shared>,
     opened: Option<Result<(Http2, usize), BoxError>>,
 }
 
 impl Connecting {
-    async fn connect(&mut self) {
-        self.opened = Some(self.shared.open().await);
+    /// Ends with the pool.
+    async fn connect(mut self, opener: Opener, mut gone: watch::Receiver<()>) {
+        tokio::select! {
+            opened = opener.open() => self.opened = Some(opened),
+            // Nothing is ever said by it.
+            _ = gone.changed() => {}
+        }
     }
 }
 
 impl Drop for Connecting {
     fn drop(&mut self) {
-        let mut kept = self.shared.kept();
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let mut kept = shared.kept();
         kept.connecting -= 1;
         match self.opened.take() {
             Some(Ok((http2, streams))) => {
                 kept.add(http2, streams);
-                return self.shared.added(kept);
+                return shared.added(kept);
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "no connection could be opened");
@@ -348,17 +323,6 @@ impl Drop for Connecting {
             None => {}
         }
         drop(kept);
-        self.shared.wake(usize::MAX);
-    }
-}
-
-/// A task that ends, were it with its runtime, is no longer there.
-struct Watch(Weak<Shared>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.kept().watched = false;
-        }
+        shared.wake(usize::MAX);
     }
 }

@@ -2,53 +2,73 @@
 
 use std::sync::Arc;
 
+use http::Uri;
 #[cfg(feature = "emulator")]
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::connect::{Protocols, Target};
-use super::link::Link;
+use super::connect::Protocols;
+use super::link::{Link, Stream};
+use super::tls_error::{self, Offer};
 pub(crate) use super::tls_options::Options;
 use crate::error::Error;
 
-/// Turns a TCP connection to the target into an encrypted one.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Turns a connection to a host into an encrypted one.
 #[derive(Clone)]
 pub(crate) struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
+    offer: Offer,
 }
 
 impl Tls {
-    pub(crate) fn new(target: &Target, protocols: Protocols) -> Result<Self, Error> {
-        let host = target
-            .uri
-            .host()
-            .unwrap_or_default()
-            .trim_matches(['[', ']'])
-            .to_owned();
-        let name = ServerName::try_from(host).map_err(|error| {
-            Error::configuration_from("endpoint: not a name that TLS can check", error)
+    /// Errors name the setting that the address was given as.
+    pub(crate) fn new(
+        setting: &str,
+        uri: &Uri,
+        options: &Options,
+        protocols: Protocols,
+    ) -> Result<Self, Error> {
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+            Error::configuration_from(format!("{setting}: not a name that TLS can check"), error)
         })?;
-        let mut config = config(&target.tls)?;
+        let mut config = config(options)?;
         config.alpn_protocols = match protocols {
+            Protocols::Http1 => vec![b"http/1.1".to_vec()],
             Protocols::Http2 => vec![b"h2".to_vec()],
             Protocols::Any => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
             name,
+            offer: Offer {
+                protocols,
+                identity: options.identity.is_some(),
+            },
         })
     }
 
-    pub(crate) async fn handshake(&self, tcp: TcpStream) -> std::io::Result<Link> {
-        let stream = self.connector.connect(self.name.clone(), tcp).await?;
+    /// Errors name their cause.
+    pub(crate) async fn handshake(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
+        let stream = self.connector.connect(self.name.clone(), io).await;
+        let stream = stream.map_err(|error| self.offer.explain(error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        if self.offer.protocols == Protocols::Http2 && !http2 {
+            return Err(tls_error::NO_HTTP2.into());
+        }
         Ok(Link::new(stream, http2))
+    }
+
+    /// Why an error of the connection made is the peer's refusal of it, if it is.
+    pub(crate) fn refusal(&self, error: &std::io::Error) -> Option<String> {
+        self.offer.refusal(error)
     }
 }
 

@@ -11,6 +11,16 @@ pub(crate) struct Options {
     pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
+impl Options {
+    /// What holds for a proxy: the identity is for the server alone.
+    pub(crate) fn without_identity(&self) -> Self {
+        Self {
+            identity: None,
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The identity holds a private key.

@@ -3,6 +3,7 @@
 #![cfg(feature = "cli")]
 
 mod emulator;
+mod proxy;
 
 use std::process::{Command, Output, Stdio};
 
@@ -16,6 +17,9 @@ fn apigw(arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null());
     for name in ["APIGATEWAY_EMULATOR_HOST", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);
+    }
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        command.env_remove(name).env_remove(name.to_uppercase());
     }
     command
 }

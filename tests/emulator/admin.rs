@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use apigateway_grpc::contract::{Method, RetryPolicy};
 use apigateway_grpc::emulator::{Emulator, Server};
+use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
 use apigateway_grpc::tonic::Code;
 use apigateway_grpc::tonic_types::StatusExt as _;
 use apigateway_grpc::{ApiGateway, Transport};
@@ -128,6 +129,49 @@ async fn a_planned_operation_ends_as_planned() {
 }
 
 #[tokio::test]
+async fn an_operation_can_be_answered_with_what_nobody_knows() {
+    let server = served().await;
+    let name = format!("{PARENT}/operations/o");
+    let unknown = json!({"@type": "type.googleapis.com/no.Such", "value": "CAE="});
+    for transport in [Transport::Grpc, Transport::Rest] {
+        let client = client(&server, transport);
+        for (outcome, expected) in [
+            (
+                json!({"response": unknown, "metadata": unknown}),
+                "response",
+            ),
+            (json!({"error": {"code": 0}}), "error"),
+            (json!({}), "nothing"),
+        ] {
+            let mut answer = json!({"@type": "type.googleapis.com/google.longrunning.Operation",
+                "name": name, "done": true});
+            let members = outcome.as_object().expect("members").clone();
+            answer.as_object_mut().expect("members").extend(members);
+            let fault = json!({"method": "GetOperation", "respond": answer});
+            ok(&server, FAULTS, &fault.to_string()).await;
+            let operation = client.get_operation(&name).await.expect("an answer");
+            assert!(operation.done);
+            let found = match operation.result {
+                Some(Outcome::Response(any)) => {
+                    // Our client cannot tell from JSON what bytes of an unknown type are, and carries it as it came.
+                    let carried = any.type_url.starts_with("json.apigateway-grpc/");
+                    assert_eq!(carried, transport == Transport::Rest);
+                    assert!(carried || any.type_url == "type.googleapis.com/no.Such");
+                    assert_eq!(operation.metadata, Some(any));
+                    "response"
+                }
+                Some(Outcome::Error(status)) => {
+                    assert_eq!(status.code, 0);
+                    "error"
+                }
+                None => "nothing",
+            };
+            assert_eq!(found, expected, "{transport:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_fault_that_makes_no_sense_is_refused_by_its_field() {
     let server = served().await;
     for (fault, field) in [
@@ -160,6 +204,10 @@ async fn a_fault_that_makes_no_sense_is_refused_by_its_field() {
         ),
         (
             json!({"method": "GetApi", "respond": {"@type": "type.googleapis.com/no.Such", "a": 1}}),
+            "fault",
+        ),
+        (
+            json!({"method": "GetApi", "respond": {"@type": "type.googleapis.com/no.Such", "value": ""}}),
             "fault.respond",
         ),
     ] {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 use apigateway_grpc::tonic::Code;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpSocket;
 
 use crate::connection::{builder, listener, once};
@@ -97,6 +98,45 @@ async fn a_clean_goaway_before_the_call_was_read_is_tried_again_even_for_a_creat
     let created = client.service().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!(connections.load(Ordering::SeqCst), 3);
+}
+
+/// A server that closes its connections in good order, as the front ends do every hour, costs no call.
+#[tokio::test]
+async fn a_clean_goaway_costs_not_even_a_call_of_one_attempt() {
+    let goes_away = |mut peer: Peer| async move {
+        peer.read_to(frames::HEADERS).await?;
+        peer.go_away(h2::Reason::NO_ERROR).await
+    };
+    let (endpoint, connections) = then_proper(goes_away, 1).await;
+    let created = once(endpoint).service().create_api(create()).await;
+    assert_eq!(created.expect("started").into_inner().name, NAME);
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn no_call_is_written_before_the_servers_first_frame() {
+    let (listener, endpoint) = listener().await;
+    let silent = tokio::spawn(async move {
+        // The first connection ends without a frame, and has seen no call by then.
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let mut seen = Vec::new();
+        let reading = stream.read_to_end(&mut seen);
+        let ended = tokio::time::timeout(Duration::from_millis(200), reading).await;
+        assert!(ended.is_err(), "the client waits");
+        drop(stream);
+        let (stream, _) = listener.accept().await.expect("it comes again");
+        serve(stream, |_| Answer::Operation).await;
+        seen
+    });
+    let client = builder(endpoint).retry(quick()).build().expect("valid");
+    let created = client.service().create_api(create()).await;
+    assert_eq!(created.expect("started").into_inner().name, NAME);
+    drop(client);
+    let mut seen = &silent.await.expect("it does not panic")[24..];
+    while let [_, _, length, kind, rest @ ..] = seen {
+        assert_ne!(*kind, frames::HEADERS);
+        seen = &rest[5 + usize::from(*length)..];
+    }
 }
 
 #[tokio::test]

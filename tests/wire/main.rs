@@ -1,12 +1,15 @@
 //! The wire itself, on real sockets on port 0: HTTP/JSON as the contract has it, the fallback to it, TLS,
-//! and connections that break. One binary, so that its servers are written once.
+//! proxies, and connections that break. One binary, so that its servers are written once.
 
 #[cfg(feature = "rest")]
 mod call;
 #[cfg(feature = "rest")]
 mod http1;
 
+#[cfg(feature = "rest")]
+mod bounds;
 mod connection;
+mod dropping;
 #[cfg(feature = "rest")]
 mod fallback;
 mod frames;
@@ -17,6 +20,8 @@ mod interruption;
 mod no_tls;
 mod pool;
 mod pool_server;
+mod proxy;
+mod proxy_server;
 #[cfg(feature = "rest")]
 mod rest_bodies;
 #[cfg(feature = "rest")]

@@ -35,3 +35,15 @@ fn a_plaintext_address_needs_no_tls() {
     let _inside = runtime.enter();
     builder.build().expect("valid");
 }
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_proxy_that_is_called_by_tls_is_refused_with_what_to_do() {
+    let builder = ApiGateway::builder().endpoint("http://gateway.test");
+    let builder = builder.anonymous().proxy("https://me:s3cr3t@proxy.test");
+    let error = builder.build().expect_err("no TLS");
+    assert!(error.is_configuration(), "{error}");
+    let expected =
+        "proxy https://proxy.test:443: this build has no TLS; enable `tls-aws-lc` or `tls-ring`";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}

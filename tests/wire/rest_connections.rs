@@ -253,3 +253,32 @@ async fn a_call_that_is_dropped_makes_room_for_another() {
     });
     assert!(called);
 }
+
+#[tokio::test]
+async fn nothing_runs_on_once_a_client_is_dropped() {
+    let (listener, endpoint) = listener().await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    let client = client(endpoint);
+    let (called, mut stream) = tokio::join!(done(&client), async {
+        let mut stream = accept(&listener).await;
+        assert!(request(&mut stream).await);
+        stream.write_all(&json(200, DONE)).await.expect("written");
+        stream
+    });
+    assert!(called && tasks() > before);
+    drop(client);
+    let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_u8()).await;
+    assert!(closed.expect("it is closed").is_err());
+    for _ in 0..100 {
+        if tasks() == before {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} tasks are left", tasks() - before);
+}

@@ -1,15 +1,31 @@
 //! TLS under both transports: whom it trusts, what it shows, what it speaks, and how it is told when it
 //! cannot be.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
-use apigateway_grpc::{ApiGateway, Builder, Error};
+use apigateway_grpc::{ApiGateway, Builder, Error, Transport};
+use rustls::ALL_VERSIONS;
 use rustls::crypto::CryptoProvider;
+use rustls::version::{TLS12, TLS13};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::http2::{self, Answer, NAME};
-use crate::tls_server::{Authority, Server};
+use crate::tls_server::{Authority, Server, config_of};
+
+const UNKNOWN_ISSUER: &str =
+    "the certificate is of an unknown issuer; `ca_certificates` sets whom to trust";
+
+/// Each transport of this build, alone.
+fn transports() -> Vec<Transport> {
+    vec![
+        Transport::Grpc,
+        #[cfg(feature = "rest")]
+        Transport::Rest,
+    ]
+}
 
 fn client(endpoint: &str) -> Builder {
     ApiGateway::builder()
@@ -31,15 +47,16 @@ async fn read(builder: Builder) -> Result<(), Error> {
 
 /// The error of a call that fails while connecting, as text.
 async fn refused(server: &Server, builder: Builder) -> String {
+    refused_at(server.address, builder).await
+}
+
+async fn refused_at(address: SocketAddr, builder: Builder) -> String {
     let error = read(builder).await.expect_err("no connection");
     assert!(
         error.is_connect() && error.is_unsent() && error.is_unavailable(),
         "{error}"
     );
-    let start = format!(
-        "get operation {NAME}: unavailable: cannot connect to https://{}: ",
-        server.address
-    );
+    let start = format!("get operation {NAME}: unavailable: cannot connect to https://{address}: ");
     let text = error.to_string();
     text.strip_prefix(&start)
         .unwrap_or_else(|| panic!("{text}"))
@@ -71,11 +88,11 @@ async fn a_host_name_is_checked_as_a_name() {
 #[tokio::test]
 async fn an_unknown_authority_is_one_error_that_names_the_address() {
     let server = Server::start(&Authority::new(), "127.0.0.1", &["h2"]).await;
-    let text = refused(&server, trusting(&server, &Authority::new())).await;
-    assert!(
-        text.contains("invalid peer certificate") && text.contains("UnknownIssuer"),
-        "{text}"
-    );
+    for transport in transports() {
+        let builder = trusting(&server, &Authority::new()).transport(transport);
+        assert_eq!(refused(&server, builder).await, UNKNOWN_ISSUER);
+    }
+    assert_eq!(server.connections(), 0);
 }
 
 #[cfg(feature = "tls-webpki-roots")]
@@ -83,18 +100,87 @@ async fn an_unknown_authority_is_one_error_that_names_the_address() {
 async fn the_well_known_roots_do_not_trust_the_authority_of_a_test() {
     let server = Server::start(&Authority::new(), "127.0.0.1", &["h2"]).await;
     let text = refused(&server, client(&format!("https://{}", server.address))).await;
-    assert!(text.contains("invalid peer certificate"), "{text}");
+    assert_eq!(text, UNKNOWN_ISSUER);
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new();
     let server = Server::start(&authority, "example.test", &["h2"]).await;
-    let text = refused(&server, trusting(&server, &authority)).await;
-    assert!(
-        text.contains("invalid peer certificate") && text.contains("example.test"),
-        "{text}"
-    );
+    for transport in transports() {
+        let builder = trusting(&server, &authority).transport(transport);
+        assert_eq!(
+            refused(&server, builder).await,
+            "the certificate is not for 127.0.0.1 but for another host: example.test"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_good_at_its_time_alone() {
+    let authority = Authority::new();
+    let cases = [
+        (1975..2020, "the certificate expired "),
+        (4000..4096, "the certificate is not yet valid, for "),
+    ];
+    for (years, why) in cases {
+        let issued = authority.issue_for("127.0.0.1", years);
+        let server = Server::of(config_of(issued, &["h2"], None, ALL_VERSIONS)).await;
+        for transport in transports() {
+            let builder = trusting(&server, &authority).transport(transport);
+            let text = refused(&server, builder).await;
+            assert!(text.starts_with(why), "{text}");
+            assert!(text.ends_with("by the clock of this machine"), "{text}");
+        }
+    }
+}
+
+/// A peer that answers whatever it is sent with these bytes, and ends the connection.
+async fn answering(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it listens");
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            // All that is sent is read: what is left makes the end a reset.
+            let read = socket.read(&mut [0; 8192]).await;
+            assert!(read.expect("a ClientHello") < 8192);
+            socket.write_all(bytes).await.expect("it listens");
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_answers_a_handshake_with_anything_else_is_told_as_what_it_is() {
+    let too_old = "the peer speaks neither TLS 1.2 nor TLS 1.3";
+    // A ServerHello of TLS 1.1: head, version, random and no session, a cipher, no compression.
+    let mut hello = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0xc0, 0x13, 0]);
+    let hello: &'static [u8] = hello.leak();
+    let cases = [
+        // An alert, fatal: its version is none of ours.
+        (&[21, 3, 1, 0, 2, 2, 70][..], too_old),
+        (hello, too_old),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            "the peer does not speak TLS",
+        ),
+        (&[0, 0, 0, 4, 0, 0, 0, 0, 0], "the peer does not speak TLS"),
+        (
+            b"",
+            "the peer closed the connection during the TLS handshake",
+        ),
+    ];
+    for (bytes, why) in cases {
+        let address = answering(bytes).await;
+        for transport in transports() {
+            let builder = client(&format!("https://{address}"));
+            let builder = builder.ca_certificates(Authority::new().pem());
+            let text = refused_at(address, builder.transport(transport)).await;
+            assert_eq!(text, why, "{transport:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -102,7 +188,7 @@ async fn grpc_needs_http2_to_be_chosen() {
     let authority = Authority::new();
     let server = Server::start(&authority, "127.0.0.1", &["http/1.1"]).await;
     let text = refused(&server, trusting(&server, &authority)).await;
-    assert!(text.contains("NoApplicationProtocol"), "{text}");
+    assert_eq!(text, "the peer did not choose HTTP/2 by ALPN");
     let server = Server::start(&authority, "127.0.0.1", &[]).await;
     let text = refused(&server, trusting(&server, &authority)).await;
     assert_eq!(text, "the peer did not choose HTTP/2 by ALPN");
@@ -117,15 +203,35 @@ async fn a_client_shows_its_identity_to_a_server_that_asks_for_it() {
         trusting(&server, &authority).client_identity(certificate.pem(), key.serialize_pem());
     read(with).await.expect("an operation");
     assert_eq!(server.connections(), 1);
+}
+
+/// In TLS 1.2 the server says so in the handshake; in TLS 1.3 the handshake is over for the client by then.
+#[tokio::test]
+async fn a_server_that_refuses_the_client_certificate_or_demands_one_is_told_as_that() {
+    let (authority, clients) = (Authority::new(), Authority::new());
     let (certificate, key) = Authority::new().issue("client.test");
-    let foreign =
-        trusting(&server, &authority).client_identity(certificate.pem(), key.serialize_pem());
-    for builder in [trusting(&server, &authority), foreign] {
-        let error = read(builder).await.expect_err("refused");
-        assert!(error.is_unavailable(), "{error}");
-        assert!(error.to_string().contains("alert"), "{error}");
+    for versions in [&[&TLS12][..], &[&TLS13]] {
+        for transport in transports() {
+            let issued = authority.issue("127.0.0.1");
+            let alpn = ["h2", "http/1.1"];
+            let config = config_of(issued, &alpn, Some(&clients), versions);
+            let server = Server::of(config).await;
+            let builder = || trusting(&server, &authority).transport(transport);
+            let without = refused(&server, builder()).await;
+            assert_eq!(
+                without,
+                "the peer demands a client certificate, which `client_identity` sets (alert CertificateRequired)",
+                "{versions:?} {transport:?}"
+            );
+            let foreign = builder().client_identity(certificate.pem(), key.serialize_pem());
+            assert_eq!(
+                refused(&server, foreign).await,
+                "the peer refused the client certificate (alert UnknownCA)",
+                "{versions:?} {transport:?}"
+            );
+            assert_eq!(server.connections(), 0);
+        }
     }
-    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
@@ -216,7 +322,6 @@ async fn a_bad_pem_text_is_refused_with_the_name_of_its_knob() {
 #[cfg(feature = "rest")]
 mod rest {
     use super::*;
-    use apigateway_grpc::Transport;
 
     #[tokio::test]
     async fn rest_is_carried_by_http2_and_by_http1_as_alpn_says_over_one_connection() {
@@ -268,14 +373,6 @@ mod rest {
     }
 
     #[tokio::test]
-    async fn an_unknown_authority_is_told_alike_over_rest() {
-        let server = Server::start(&Authority::new(), "127.0.0.1", &["http/1.1"]).await;
-        let builder = trusting(&server, &Authority::new()).transport(Transport::Rest);
-        let text = refused(&server, builder).await;
-        assert!(text.contains("UnknownIssuer"), "{text}");
-    }
-
-    #[tokio::test]
     async fn a_server_that_does_not_choose_http2_is_called_over_rest() {
         let authority = Authority::new();
         for alpn in [&["http/1.1"][..], &[]] {
@@ -292,8 +389,7 @@ mod rest {
         let server = Server::start(&Authority::new(), "127.0.0.1", &["h2", "http/1.1"]).await;
         let client =
             trusting(&server, &Authority::new()).transport(Transport::GrpcWithRestFallback);
-        let text = refused(&server, client).await;
-        assert!(text.contains("UnknownIssuer"), "{text}");
+        assert_eq!(refused(&server, client).await, UNKNOWN_ISSUER);
         assert_eq!(server.connections(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! A server over TLS, with certificates of an authority of the test's own.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +10,7 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -47,10 +48,52 @@ impl Authority {
 
     /// A certificate for a host, and its key.
     pub(crate) fn issue(&self, host: &str) -> (Certificate, KeyPair) {
+        self.issue_for(host, 1975..4096)
+    }
+
+    /// The same, from the beginning of one year to that of another.
+    pub(crate) fn issue_for(&self, host: &str, years: Range<i32>) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
+        let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
+        params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+        params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
         (params.signed_by(&key, &self.0).expect("a certificate"), key)
     }
+}
+
+/// What a server shows that is this host; with `clients`, it asks for a certificate of them.
+pub(crate) fn config(
+    authority: &Authority,
+    host: &str,
+    alpn: &[&str],
+    clients: Option<&Authority>,
+) -> Arc<ServerConfig> {
+    config_of(authority.issue(host), alpn, clients, ALL_VERSIONS)
+}
+
+/// The same with a certificate of any kind, and these versions of TLS.
+pub(crate) fn config_of(
+    (certificate, key): (Certificate, KeyPair),
+    alpn: &[&str],
+    clients: Option<&Authority>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(default_provider());
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .expect("the provider has them");
+    let config = match clients {
+        None => config.with_no_client_auth(),
+        Some(clients) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(clients.roots(), provider);
+            config.with_client_cert_verifier(verifier.build().expect("it has roots"))
+        }
+    };
+    let chain = vec![CertificateDer::from(certificate)];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let mut config = config.with_single_cert(chain, key).expect("they fit");
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
 }
 
 /// A server over TLS: gRPC and HTTP/JSON, HTTP/2 or HTTP/1.1 as ALPN says. Dropping it ends it.
@@ -79,26 +122,12 @@ impl Server {
         alpn: &[&str],
         clients: Option<&Authority>,
     ) -> Self {
-        let provider = Arc::new(default_provider());
-        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has them");
-        let config = match clients {
-            None => config.with_no_client_auth(),
-            Some(clients) => {
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(clients.roots(), provider);
-                config.with_client_cert_verifier(verifier.build().expect("it has roots"))
-            }
-        };
-        let (certificate, key) = authority.issue(host);
-        let chain = vec![CertificateDer::from(certificate)];
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let mut config = config.with_single_cert(chain, key).expect("they fit");
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Self::of(config(authority, host, alpn, clients)).await
+    }
 
+    pub(crate) async fn of(config: Arc<ServerConfig>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(config);
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
         let ended = Arc::new(AtomicUsize::new(0));

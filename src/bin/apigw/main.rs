@@ -24,7 +24,7 @@ enum Command {
     /// Read long-running operations.
     #[command(subcommand)]
     Operations(operations::Command),
-    /// Run an API Gateway in memory, for tests and trials.
+    /// Run an API Gateway in memory or over a file, for tests and trials.
     Emulator(emulator::Arguments),
     /// Show the emulator, an operation's progress, and both transports.
     Demo,

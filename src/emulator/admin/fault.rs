@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
+use prost::Message as _;
 use prost_types::Any;
 use tonic::Status;
 
@@ -14,8 +15,16 @@ use super::{full, method};
 use crate::emulator::fault::{Action, Entry, Faults, Times};
 use crate::emulator::refusal;
 
+/// What an `Any` of an unknown type begins with that came as JSON with members of its own.
+const CARRIER: &[u8] = b"json.apigateway-grpc/";
+
 /// Sets a fault that a request asks for.
 pub(super) fn set(faults: &Faults, asked: Fault) -> Result<Arc<Entry>, Status> {
+    let wire = asked.encode_to_vec();
+    if wire.windows(CARRIER.len()).any(|part| part == CARRIER) {
+        let why = "has an Any of an unknown type: give it as {\"@type\": …, \"value\": its bytes in base64}";
+        return Err(refusal::invalid("fault", why));
+    }
     let method = method("fault.method", &asked.method)?;
     let action = asked.action.ok_or_else(|| {
         refusal::invalid(

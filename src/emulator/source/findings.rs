@@ -3,9 +3,7 @@
 use std::fmt::Display;
 
 use tonic::Status;
-use tonic_types::FieldViolation;
 
-use crate::emulator::refusal;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 
 /// The most findings that are told one by one: more help nobody.
@@ -24,9 +22,8 @@ pub(super) struct At {
 /// What is wrong with the files of a config, each with its place.
 #[derive(Debug, Default)]
 pub(in crate::emulator) struct Findings {
-    /// The file that is looked at, and the field of the request that has it.
+    /// The file that is looked at.
     file: String,
-    field: String,
     files: usize,
     found: Vec<Finding>,
     more: usize,
@@ -36,16 +33,14 @@ pub(in crate::emulator) struct Findings {
 struct Finding {
     /// Which file, and where in it: the order they are told in.
     order: (usize, Option<At>),
-    field: String,
     location: String,
     message: String,
 }
 
 impl Findings {
     /// From here on it is about this file.
-    pub(super) fn file(&mut self, field: String, path: &str) {
+    pub(super) fn file(&mut self, path: &str) {
         self.file = excerpt(path);
-        self.field = field;
         self.files += 1;
     }
 
@@ -71,7 +66,6 @@ impl Findings {
         }
         let finding = Finding {
             order: (self.files, at),
-            field: self.field.clone(),
             location: at.map_or_else(|| self.file.clone(), |at| self.location(at)),
             message: message.to_string(),
         };
@@ -90,11 +84,9 @@ impl Findings {
         if others > 0 {
             message.push_str(&format!(" (and {others} more)"));
         }
-        let violations = self.found.iter().map(|finding| {
-            let text = format!("{}: {}", finding.location, finding.message);
-            FieldViolation::new(&finding.field, text)
-        });
-        let status = refusal::violated(message, violations.collect());
+        // No details: the diagnostics tell all, and the official Node client cannot read an operation over REST
+        // whose error has details.
+        let status = Status::invalid_argument(message);
         let told = self.found.into_iter().map(|finding| Diagnostic {
             location: finding.location,
             message: finding.message,

@@ -38,11 +38,11 @@ pub(super) fn check(config: &ApiConfig) -> Findings {
     let (mut ids, mut services) = (Ids::new(), Services::default());
     // The files of a service config are merged, and one of them has its name.
     let (mut unnamed, mut named) = (None, false);
-    for (kind, field, file) in structure::files(config) {
+    for (kind, _, file) in structure::files(config) {
         let Some(file) = file else {
             continue;
         };
-        findings.file(field.clone(), &file.path);
+        findings.file(&file.path);
         match kind {
             Kind::Descriptors => services.add(&file.contents, &mut findings),
             Kind::OpenApi => {
@@ -56,14 +56,14 @@ pub(super) fn check(config: &ApiConfig) -> Findings {
                     // It may be this one that has it.
                     None => named = true,
                 }
-                unnamed.get_or_insert((field, &file.path));
+                unnamed.get_or_insert(&file.path);
             }
         }
     }
-    if let Some((field, path)) = unnamed
+    if let Some(path) = unnamed
         && !named
     {
-        findings.file(field, path);
+        findings.file(path);
         findings.whole("`name` is missing");
     }
     findings

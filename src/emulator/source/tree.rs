@@ -188,6 +188,7 @@ impl Builder {
                 Key::Expected => open.key = key(map, &node, at, findings),
                 Key::Read(key, at) => {
                     let value = Rc::clone(&node);
+                    open.node.size += key.len() / LONG;
                     map.add(Entry { key, at, value });
                     return grow(&mut open.node, &node, at);
                 }

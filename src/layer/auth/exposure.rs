@@ -3,18 +3,11 @@
 use http::Uri;
 use http::uri::Scheme;
 
+use crate::endpoint::is_loopback;
+
 /// Whether what is sent there can be read on the way: plaintext, and not to this machine itself.
 pub(crate) fn is_exposed(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTP) && !uri.host().is_some_and(is_loopback)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    let name = host.trim_end_matches('.');
-    // RFC 6761 §6.3: these names are this machine.
-    let named =
-        name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost");
-    address.map_or(named, |address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

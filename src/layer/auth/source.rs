@@ -11,6 +11,7 @@ use tonic::Status;
 
 use crate::failure::Failure;
 use crate::layer::headers::QUOTA_PROJECT;
+use crate::metrics;
 
 /// Up to this age, headers are used without a thought: asking costs more than the rest of the layer.
 const FRESH: Duration = Duration::from_secs(10);
@@ -83,6 +84,11 @@ impl Source {
 
     /// Asks the credentials, past the kept values.
     pub(super) async fn ask(&self) -> Result<Arc<Headers>, Status> {
+        let asked = self.renew().await;
+        asked.inspect_err(|_| metrics::token_refresh("failed"))
+    }
+
+    async fn renew(&self) -> Result<Arc<Headers>, Status> {
         let kept = self.kept();
         let mut extensions = Extensions::new();
         // `EntityTag::default()` equals the first tag of the process: no tag is not the default one.
@@ -98,7 +104,10 @@ impl Source {
             ))
         })?;
         let (tag, values) = match (answer.map_err(refused)?, kept) {
-            (CacheableResource::New { entity_tag, data }, _) => (entity_tag, data),
+            (CacheableResource::New { entity_tag, data }, _) => {
+                metrics::token_refresh("renewed");
+                (entity_tag, data)
+            }
             (CacheableResource::NotModified, Some(kept)) => (kept.tag.clone(), kept.values.clone()),
             (CacheableResource::NotModified, None) => {
                 return Err(Status::unauthenticated("the credentials gave no headers"));

@@ -205,9 +205,22 @@ async fn where_neither_works_the_error_is_that_of_grpc() {
     let call = path.call(GET);
     next(&mut path.grpc).await.send_error(not_http2());
     let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+    let refused = tonic::ConnectError(refused.into());
     next(&mut path.rest).await.send_error(refused);
     let status = ended(call).await.expect_err("neither works");
     assert_eq!(status.message(), NOT_HTTP2);
+    assert_eq!(path.active(), Transport::Grpc);
+}
+
+#[tokio::test]
+async fn a_create_that_broke_over_rest_is_not_said_to_be_unsent() {
+    let mut path = Path::new();
+    let call = path.call(CREATE);
+    next(&mut path.grpc).await.send_error(not_http2());
+    let broken = io::Error::from(io::ErrorKind::ConnectionReset);
+    next(&mut path.rest).await.send_error(broken);
+    let status = ended(call).await.expect_err("neither works");
+    assert!(!Failure::of(&status).is_some_and(Failure::is_unsent));
     assert_eq!(path.active(), Transport::Grpc);
 }
 

@@ -1,7 +1,9 @@
 //! What is known of the connections: which one a call takes, when there are too few, when too many.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::fault::Fault;
@@ -31,8 +33,8 @@ pub(super) struct Kept {
     /// How many attempts to connect have failed, and how the last one did.
     failures: u64,
     fault: Option<(Fault, Instant)>,
-    /// Whether a task looks for what is no longer needed.
-    pub(super) watched: bool,
+    /// The way to the task that looks for what is no longer needed. It goes with the pool, and the task with it.
+    watch: Option<oneshot::Sender<Infallible>>,
 }
 
 struct Open {
@@ -63,7 +65,7 @@ impl Kept {
             expected: limits.streams,
             failures: 0,
             fault: None,
-            watched: false,
+            watch: None,
         }
     }
 
@@ -145,9 +147,17 @@ impl Kept {
         self.open.iter().any(|open| !open.http2.is_closed())
     }
 
-    /// Whether a task is to be started that looks for what is no longer needed.
-    pub(super) fn begin_watch(&mut self) -> bool {
-        self.open.len() > self.kept && !std::mem::replace(&mut self.watched, true)
+    /// What a task is to be started with that looks for what is no longer needed, if there is to be one: it
+    /// hears that the pool has gone.
+    pub(super) fn begin_watch(&mut self) -> Option<oneshot::Receiver<Infallible>> {
+        // A task that has ended, were it with its runtime, no longer listens.
+        let watched = self.watch.as_ref().is_some_and(|task| !task.is_closed());
+        if watched || self.open.len() <= self.kept {
+            return None;
+        }
+        let (watch, gone) = oneshot::channel();
+        self.watch = Some(watch);
+        Some(gone)
     }
 
     /// How many connections are to be opened for the calls that wait.
@@ -200,7 +210,10 @@ impl Kept {
         }
         self.open.truncate(needed);
         self.peak = self.streams;
-        self.watched = self.open.len() > self.kept;
-        self.watched
+        let more = self.open.len() > self.kept;
+        if !more {
+            self.watch = None;
+        }
+        more
     }
 }

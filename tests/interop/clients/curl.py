@@ -8,7 +8,7 @@ from functools import cache
 
 HANG_SECONDS = 30
 # How a request travels, and the option of curl for it.
-VERSIONS = {"http1": "--http1.1", "h2c": "--http2-prior-knowledge"}
+VERSIONS = {"http1": "--http1.1", "h2c": "--http2-prior-knowledge", "upgrade": "--http2"}
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Answer:
         return json.loads(self.body)
 
 
-def curl(url: str, *options: str, over: str = "http1") -> Answer:
-    """One request. The URL goes out as it stands here; `options` are those of curl."""
+def curl(url: str, *options: str, over: str = "http1", body: bytes = b"") -> Answer:
+    """One request. The URL goes out as it stands here; `options` are those of curl, which reads `body` as `@-`."""
     check()
     finished = subprocess.run(
         [
             "curl", "--disable", "--silent", "--show-error", "--include", "--noproxy", "*",
             "--path-as-is", "--globoff", "--max-time", "20", VERSIONS[over], *options, url,
         ],
-        stdin=subprocess.DEVNULL,
+        input=body,
         capture_output=True,
         env={"PATH": os.environ["PATH"]},
         timeout=HANG_SECONDS,

@@ -1,6 +1,6 @@
 """Which client called which method, as a table to read."""
 
-from scenario import CANNOT, METHODS, OWN_WAYS
+from scenario import CANNOT, METHODS
 
 CALLED, CANNOT_CALL, MISSING = "yes", "n/a", "MISSING"
 
@@ -26,12 +26,10 @@ def table(called: dict[tuple[str, str], set[str]]) -> str:
 
 
 def reasons() -> str:
-    """Why a client cannot call a method, and what it has its own way with; a line a reason."""
+    """Why a client cannot call a method; a line a reason."""
     lines = []
     for (client, transport), methods in CANNOT.items():
         for reason in dict.fromkeys(methods.values()):
             named = [method for method, why in methods.items() if why == reason]
             lines.append(f"n/a for {client} {transport}: {', '.join(named)}: {reason}")
-    for (client, transport), own in OWN_WAYS.items():
-        lines += [f"{client} {transport}, {step}: {reason}" for step, (_, reason) in own.items()]
     return "\n".join(lines)

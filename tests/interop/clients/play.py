@@ -45,7 +45,12 @@ class Played:
 def play(client: str, transport: str) -> Played:
     project = f"{client}-{transport}"
     work = Path(os.environ["INTEROP_WORK"])
-    environment = {"HOME": str(work), "PATH": os.environ["PATH"], "NODE_PATH": str(work / "node_modules")}
+    environment = {
+        "HOME": str(work),
+        "PATH": os.environ["PATH"],
+        "PYTHONPYCACHEPREFIX": os.environ["PYTHONPYCACHEPREFIX"],
+        "NODE_PATH": str(work / "node_modules"),
+    }
     with Emulator(QUICK) as quick, Emulator(SLOW) as slow:
         for fault in faults(project):
             slow.fault(fault)
@@ -82,9 +87,10 @@ def judge(client: str, transport: str, project: str, finished: subprocess.Comple
     # Not splitlines(), which ends a line at U+2028 as well.
     lines = [json.loads(line) for line in finished.stdout.decode().split("\n")[:-1]]
     told = {line["step"]: line["told"] for line in lines}
+    missing = []
     for step in steps(client, transport, project):
         if step.name not in told:
-            played.steps[step.name] = "was not played"
+            missing.append(step.name)
             continue
         wrong = difference(step.told, told.pop(step.name))
         played.steps[step.name] = wrong
@@ -94,5 +100,8 @@ def judge(client: str, transport: str, project: str, finished: subprocess.Comple
     for name in told:
         played.steps[name] = "was not expected of this client"
     if finished.returncode != 0:
-        played.failure = f"exit {finished.returncode}\n{finished.stderr.decode(errors='replace')}"
+        said = finished.stderr.decode(errors="replace")
+        played.failure = f"exit {finished.returncode}, not played: {missing}\n{said}"
+    else:
+        played.steps |= dict.fromkeys(missing, "was not played")
     return played

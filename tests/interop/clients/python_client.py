@@ -2,8 +2,8 @@
 
     python python_client.py grpc|rest QUICK SLOW PROJECT DOCUMENT
 
-It runs in a venv of its own and imports nothing of the tests. What the package has no client for is
-called by the stubs that Google publishes beside it, and those are there for gRPC alone.
+What the package has no client for is called by the stubs that Google publishes beside it, and those
+are there for gRPC alone.
 """
 
 import json
@@ -11,9 +11,7 @@ import sys
 from urllib.parse import urlsplit
 
 import grpc
-import requests
 from google.api_core import grpc_helpers
-from google.api_core.exceptions import GoogleAPICallError
 from google.api_core.future.polling import DEFAULT_POLLING
 from google.api_core.operations_v1 import OperationsClient
 from google.auth.credentials import AnonymousCredentials
@@ -26,7 +24,8 @@ from google.cloud.location import locations_pb2
 from google.iam.v1 import iam_policy_pb2, iam_policy_pb2_grpc, policy_pb2
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import duration_pb2, field_mask_pb2
-from google.rpc import code_pb2, error_details_pb2  # noqa: F401  details are of its types
+
+from python_told import bindings, contents, error, look, metadata, resource
 
 SECONDS = 30
 OFTEN = DEFAULT_POLLING.with_delay(initial=0.05, maximum=0.05, multiplier=1)
@@ -34,7 +33,19 @@ OFTEN = DEFAULT_POLLING.with_delay(initial=0.05, maximum=0.05, multiplier=1)
 
 def main() -> None:
     transport, quick, slow, project, document = sys.argv[1:]
-    Play(transport, quick, project).all(document)
+    play = Play(transport, quick, project)
+    if play.grpc:
+        play.locations()
+    play.apis()
+    play.configurations(document)
+    play.gateways()
+    play.look_at_operations()
+    play.bad_config()
+    if play.grpc:
+        play.wait()
+        play.policies()
+    play.errors()
+    play.deletes()
     Play(transport, slow, project).slowly()
 
 
@@ -71,20 +82,6 @@ class Play:
         self.configs = [f"{self.api}/configs/v{n}" for n in (1, 2, 3)]
         self.gateway = f"{self.region}/gateways/front"
 
-    def all(self, document: str) -> None:
-        if self.grpc:
-            self.locations()
-        self.apis()
-        self.configs_(document)
-        self.gateways()
-        self.operations_()
-        self.bad_config()
-        if self.grpc:
-            self.wait()
-            self.policies()
-        self.errors()
-        self.deletes()
-
     def locations(self) -> None:
         # No stub of this service is published, only its messages.
         service = "/google.cloud.location.Locations"
@@ -118,7 +115,7 @@ class Play:
         tell("update_api", resource(ended(updating)))
         tell("list_apis", [api.name for api in self.client.list_apis(parent=self.home)])
 
-    def configs_(self, document: str) -> None:
+    def configurations(self, document: str) -> None:
         created = []
         for name in self.configs:
             id = name.rpartition("/")[2]
@@ -169,7 +166,7 @@ class Play:
         everywhere = self.client.list_gateways(parent=f"{self.project}/locations/-")
         tell("list_gateways", [gateway.name for gateway in everywhere])
 
-    def operations_(self) -> None:
+    def look_at_operations(self) -> None:
         # The client for gRPC takes no size of a page.
         size = {} if self.grpc else {"page_size": 2}
         listed = self.operations.list_operations(self.home, "", **size)
@@ -294,81 +291,6 @@ class Play:
 def ended(operation):
     """What an operation ends in; raises what it fails with."""
     return operation.result(timeout=SECONDS, polling=OFTEN)
-
-
-def resource(message) -> dict:
-    told = {
-        "name": message.name,
-        "state": message.state.name,
-        "display_name": message.display_name,
-        "labels": dict(message.labels),
-    }
-    if isinstance(message, apigateway.Gateway):
-        told["config"] = message.api_config
-    return told
-
-
-def contents(config) -> dict:
-    documents = [document.document for document in config.openapi_documents]
-    return {
-        "name": config.name,
-        "documents": [[file.path, file.contents.decode()] for file in documents],
-    }
-
-
-def metadata(message) -> dict:
-    return {
-        "verb": message.verb,
-        "target": message.target,
-        "requested": message.requested_cancellation,
-    }
-
-
-def look(operation: operations_pb2.Operation) -> dict:
-    unpacked = apigateway.OperationMetadata.deserialize(operation.metadata.value)
-    told = {"done": operation.done, **metadata(unpacked)}
-    if operation.HasField("error"):
-        told["code"] = code_pb2.Code.Name(operation.error.code)
-    return told
-
-
-def bindings(policy) -> dict:
-    return {
-        "etag": bool(policy.etag),
-        "bindings": [[binding.role, list(binding.members)] for binding in policy.bindings],
-    }
-
-
-def error(call) -> dict:
-    """How a call is refused, by what the client makes of that."""
-    try:
-        call()
-    except GoogleAPICallError as refused:
-        # Over REST it knows the HTTP status of a call, and not its code.
-        over_rest = isinstance(refused.response, requests.Response)
-        told = {
-            "code": int(refused.code) if over_rest else refused.grpc_status_code.name,
-            "message": refused.message,
-            "reason": refused.reason,
-            "details": {},
-        }
-        for detail in refused.details:
-            # Typed over gRPC, and over REST the JSON that they were.
-            as_json = isinstance(detail, dict)
-            name = detail["@type"] if as_json else detail.DESCRIPTOR.full_name
-            name = name.rpartition(".")[2]
-            if name == "BadRequest":
-                violations = detail["fieldViolations"] if as_json else detail.field_violations
-                fields = [v["field"] if as_json else v.field for v in violations]
-                told["details"][name] = fields
-            elif name == "ResourceInfo":
-                told["details"][name] = (
-                    detail["resourceName"] if as_json else detail.resource_name
-                )
-            else:
-                told["details"][name] = True
-        return told
-    raise AssertionError("it was not refused")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ fields. What it tells is compared here. A step that needs a method for which a c
 asked of that client; why it has none is said in `CANNOT`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 SERVICE = "google.cloud.apigateway.v1.ApiGatewayService"
 OPERATIONS = "google.longrunning.Operations"
@@ -52,18 +52,6 @@ CANNOT = {
     ("curl", "http1"): NO_ROUTE,
     ("curl", "h2c"): NO_ROUTE,
     ("ours", "rest"): NO_ROUTE,
-}
-
-
-# What a client makes of an answer that is right, where that is not what all others make of it: the step,
-# what it tells, and why.
-OWN_WAYS = {
-    ("node", "rest"): {
-        "create_bad_config": (
-            {"code": None, "reason": None},
-            "it cannot read an operation whose error has details: it has not their types",
-        ),
-    },
 }
 
 
@@ -134,10 +122,7 @@ def steps(client: str, transport: str, project: str) -> list[Step]:
     cannot = CANNOT.get((client, transport), {})
     unknown = set(cannot) - set(METHODS)
     assert not unknown, unknown
-    own = OWN_WAYS.get((client, transport), {})
-    asked = [step for step in all_steps(project) if not set(step.calls) & set(cannot)]
-    assert set(own) <= {step.name for step in asked}, own
-    return [replace(step, told=own[step.name][0]) if step.name in own else step for step in asked]
+    return [step for step in all_steps(project) if not set(step.calls) & set(cannot)]
 
 
 def all_steps(project: str) -> list[Step]:

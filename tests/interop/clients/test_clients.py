@@ -30,7 +30,8 @@ class Clients(unittest.TestCase):
                 with self.subTest(transport=transport, step=step):
                     self.assertIsNone(wrong)
             with self.subTest(transport=transport):
-                self.assertIsNone(played.failure)
+                if played.failure:
+                    self.fail(played.failure)
                 self.assertTrue(played.steps, "no step was played")
 
     def test_the_official_python_client_plays_the_scenario(self):

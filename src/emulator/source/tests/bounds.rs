@@ -45,6 +45,9 @@ fn long_texts_that_are_repeated_are_refused() {
     let long = "x".repeat(100_000);
     let repeated = format!("a: &a {long}\nb: [{}]\n", "*a, ".repeat(1_000));
     assert!(found_in(&repeated)[0].ends_with(VALUES));
+    let merges = "  - {<<: *a}\n".repeat(1_000);
+    let merged = format!("a: &a\n  ? {long}\n  : 1\nb:\n{merges}");
+    assert!(found_in(&merged)[0].ends_with(VALUES));
     let parameter = format!("parameters:\n  Long: {{name: {long}, in: query}}");
     assert_eq!(
         found_in(

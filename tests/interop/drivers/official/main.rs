@@ -1,23 +1,24 @@
 //! The scenario of `tests/interop/clients`, played by Google's own client: `interop_official rest …`.
 
+#[path = "../scene.rs"]
 mod scene;
+mod told;
 
 use std::time::Duration;
 
-use google_cloud_apigateway_v1::Error;
 use google_cloud_apigateway_v1::client::ApiGatewayService;
 use google_cloud_apigateway_v1::model::api_config::{File, OpenApiDocument};
 use google_cloud_apigateway_v1::model::get_api_config_request::ConfigView;
 use google_cloud_apigateway_v1::model::{Api, ApiConfig, Gateway, OperationMetadata};
 use google_cloud_auth::credentials::anonymous;
-use google_cloud_gax::error::rpc::{Code, StatusDetails};
 use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
 use google_cloud_gax::paginator::{ItemPaginator as _, Paginator as _};
-use google_cloud_longrunning::model::{Operation, operation};
+use google_cloud_longrunning::model::Operation;
 use google_cloud_lro::{Poller, PollingResult};
 use google_cloud_wkt::FieldMask;
 use scene::{Arguments, Names, Result, id, refused, tell};
 use serde_json::{Value, json};
+use told::{contents, look, of_api, of_config, of_error, of_gateway, of_metadata};
 
 const OFTEN: Duration = Duration::from_millis(50);
 const WAIT: Duration = Duration::from_secs(30);
@@ -308,87 +309,4 @@ fn of_document(text: &str) -> ApiConfig {
         .set_path("openapi.json")
         .set_contents(text.to_owned());
     ApiConfig::new().set_openapi_documents([OpenApiDocument::new().set_document(file)])
-}
-
-fn of_api(it: &Api) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state.name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-    })
-}
-
-fn of_config(it: &ApiConfig) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state.name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-    })
-}
-
-fn of_gateway(it: &Gateway) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state.name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-        "config": it.api_config,
-    })
-}
-
-fn contents(config: &ApiConfig) -> Result<Value> {
-    let files = config.openapi_documents.iter();
-    let files = files.filter_map(|document| document.document.as_ref());
-    let documents: Result<Vec<Value>> = files
-        .map(|file| Ok(json!([file.path, std::str::from_utf8(&file.contents)?])))
-        .collect();
-    Ok(json!({"name": config.name, "documents": documents?}))
-}
-
-fn of_metadata(done: bool, metadata: &OperationMetadata) -> Value {
-    json!({
-        "done": done,
-        "verb": metadata.verb,
-        "target": metadata.target,
-        "requested": metadata.requested_cancellation,
-    })
-}
-
-fn look(operation: &Operation) -> Result<Value> {
-    let any = operation.metadata.as_ref().ok_or("it has no metadata")?;
-    let mut told = of_metadata(operation.done, &any.to_msg()?);
-    if let Some(operation::Result::Error(status)) = &operation.result {
-        told["code"] = Code::from(status.code).name().into();
-    }
-    Ok(told)
-}
-
-fn of_error(error: &Error) -> Value {
-    let Some(status) = error.status() else {
-        return json!({"message": error.to_string()});
-    };
-    let mut told = json!({
-        "code": status.code.name(),
-        "message": status.message,
-        "details": {},
-    });
-    for detail in &status.details {
-        match detail {
-            StatusDetails::ErrorInfo(info) => {
-                told["reason"] = info.reason.as_str().into();
-                told["details"]["ErrorInfo"] = true.into();
-            }
-            StatusDetails::ResourceInfo(info) => {
-                told["details"]["ResourceInfo"] = info.resource_name.as_str().into();
-            }
-            StatusDetails::BadRequest(bad) => {
-                let fields = bad.field_violations.iter().map(|it| it.field.as_str());
-                told["details"]["BadRequest"] = fields.collect();
-            }
-            _ => {}
-        }
-    }
-    told
 }

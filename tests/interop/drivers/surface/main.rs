@@ -1,24 +1,19 @@
 //! The scenario of `tests/interop/clients`, played by our client: `interop_surface grpc|rest …`.
 
+#[path = "../scene.rs"]
 mod scene;
+mod told;
 
 use std::time::Duration;
 
-use apigateway_grpc::operation::{
-    Cancellation, Operation, OperationError, OperationResult, Schedule, Snapshot,
-};
+use apigateway_grpc::operation::{Cancellation, Operation, OperationResult, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{
-    Api, ApiConfig, Gateway, OperationMetadata,
-};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use apigateway_grpc::proto::google::iam::v1::{Binding, Policy};
-use apigateway_grpc::proto::google::longrunning::{self, operation};
-use apigateway_grpc::tonic::Code;
-use apigateway_grpc::tonic_types::ErrorDetail;
-use apigateway_grpc::{ApiGateway, Error, Transport};
-use prost::Message as _;
+use apigateway_grpc::{ApiGateway, Transport};
 use scene::{Arguments, Names, Result, id, refused, tell};
 use serde_json::{Value, json};
+use told::{contents, look, of_api, of_config, of_error, of_failure, of_gateway, of_policy, seen};
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -377,112 +372,4 @@ fn of_document(text: &str) -> ApiConfig {
         }],
         ..ApiConfig::default()
     }
-}
-
-fn of_api(it: &Api) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state().as_str_name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-    })
-}
-
-fn of_config(it: &ApiConfig) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state().as_str_name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-    })
-}
-
-fn of_gateway(it: &Gateway) -> Value {
-    json!({
-        "name": it.name,
-        "state": it.state().as_str_name(),
-        "display_name": it.display_name,
-        "labels": it.labels,
-        "config": it.api_config,
-    })
-}
-
-fn contents(config: &ApiConfig) -> Result<Value> {
-    let files = config.openapi_documents.iter();
-    let files = files.filter_map(|document| document.document.as_ref());
-    let documents: Result<Vec<Value>> = files
-        .map(|file| Ok(json!([file.path, std::str::from_utf8(&file.contents)?])))
-        .collect();
-    Ok(json!({"name": config.name, "documents": documents?}))
-}
-
-fn seen(snapshot: &Snapshot) -> Result<Value> {
-    look(snapshot.raw())
-}
-
-fn look(operation: &longrunning::Operation) -> Result<Value> {
-    let any = operation.metadata.as_ref().ok_or("it has no metadata")?;
-    let metadata = OperationMetadata::decode(any.value.as_slice())?;
-    let mut told = json!({
-        "done": operation.done,
-        "verb": metadata.verb,
-        "target": metadata.target,
-        "requested": metadata.requested_cancellation,
-    });
-    if let Some(operation::Result::Error(status)) = &operation.result {
-        told["code"] = code_name(Code::from_i32(status.code)).into();
-    }
-    Ok(told)
-}
-
-fn of_policy(policy: &Policy) -> Value {
-    let bindings = policy.bindings.iter();
-    let bindings: Vec<Value> = bindings
-        .map(|binding| json!([binding.role, binding.members]))
-        .collect();
-    json!({"etag": !policy.etag.is_empty(), "bindings": bindings})
-}
-
-/// How an operation failed.
-fn of_failure(error: &OperationError) -> Result<Value> {
-    let status = error.status().ok_or("it has no status")?;
-    let code = Code::from_i32(status.code);
-    Ok(json!({"code": code_name(code), "message": status.message}))
-}
-
-fn of_error(error: &Error) -> Value {
-    let mut told = json!({
-        "code": code_name(error.code().unwrap_or(Code::Unknown)),
-        "message": error.status().map(|status| status.message()),
-        "details": {},
-    });
-    for detail in error.details() {
-        match detail {
-            ErrorDetail::ErrorInfo(info) => {
-                told["reason"] = info.reason.into();
-                told["details"]["ErrorInfo"] = true.into();
-            }
-            ErrorDetail::ResourceInfo(info) => {
-                told["details"]["ResourceInfo"] = info.resource_name.into();
-            }
-            ErrorDetail::BadRequest(bad) => {
-                let fields = bad.field_violations.into_iter().map(|it| it.field);
-                told["details"]["BadRequest"] = fields.collect();
-            }
-            _ => {}
-        }
-    }
-    told
-}
-
-/// As the proto spells it.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for char in format!("{code:?}").chars() {
-        if char.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(char.to_ascii_uppercase());
-    }
-    name
 }

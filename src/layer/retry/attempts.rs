@@ -1,0 +1,219 @@
+//! The attempts of one call, from the first to the last.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use http_body_util::Full;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::Service;
+use tower::util::ServiceExt as _;
+
+use super::copied::Copied;
+use super::decision::{Failed, decide, unseen};
+use super::{Shared, tell};
+use crate::call::{Ambiguity, Call, Renewed, Reply, Rpc};
+use crate::code;
+use crate::contract::RetryPolicy;
+use crate::failure::{Failure, retry_delay};
+use crate::metrics;
+
+/// What is known of the attempts so far, and what further ones need.
+pub(super) struct Attempts<S> {
+    inner: Arc<S>,
+    shared: Arc<Shared>,
+    head: Copied,
+    call: Call,
+    payload: bytes::Bytes,
+    /// The number of the attempt under way, from one.
+    number: u32,
+    /// The wait that it followed on.
+    delay: Duration,
+    /// How many attempts count against the policy's maximum.
+    counted: u32,
+    /// Whether one was made because of renewed credentials; another is not.
+    renewed: bool,
+    /// How many were made because the server had not seen the one before.
+    unseen: u32,
+}
+
+/// What follows an attempt that failed.
+enum Next {
+    Now,
+    After(Duration),
+    End,
+}
+
+impl<S> Attempts<S> {
+    /// The first is under way.
+    pub(super) fn new(
+        inner: &Arc<S>,
+        shared: &Arc<Shared>,
+        head: Copied,
+        call: Call,
+        payload: bytes::Bytes,
+    ) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            shared: Arc::clone(shared),
+            head,
+            call,
+            payload,
+            number: 1,
+            delay: Duration::ZERO,
+            counted: 1,
+            renewed: false,
+            unseen: 0,
+        }
+    }
+
+    /// The body of each attempt.
+    pub(super) fn body(&self) -> Body {
+        Body::new(Full::new(self.payload.clone()))
+    }
+
+    /// The attempt under way has succeeded.
+    pub(super) fn succeeded(&self) {
+        if let Some(throttle) = &self.shared.throttle {
+            throttle.give();
+        }
+        self.ended(Code::Ok);
+    }
+
+    /// Tells of the attempt under way.
+    fn ended(&self, code: Code) {
+        metrics::attempt_ended(self.method(), self.shared.transport(), code);
+        tracing::debug!(
+            attempt = self.number,
+            transport = self.shared.transport(),
+            delay = ?self.delay,
+            rpc.response.status_code = code::name(code),
+            error.type = (code != Code::Ok).then(|| code::name(code)),
+            "attempt ended"
+        );
+    }
+
+    /// What follows, as the attempt under way has failed.
+    fn next(&mut self, status: &Status) -> Next {
+        let failure = Failure::of(status);
+        if failure.is_some_and(Failure::is_renewed) && !self.renewed {
+            self.renewed = true;
+            return Next::Now;
+        }
+        // The server has not seen it, and nothing says that it is in trouble: a connection that is being
+        // closed in good order costs no call its time or its attempts, and the client no tokens.
+        let most = failure.map_or(0, Failure::unseen_attempts);
+        if let Some(wait) = unseen(most, self.unseen, self.call.remaining()) {
+            self.unseen += 1;
+            return match wait {
+                Duration::ZERO => Next::Now,
+                wait => Next::After(wait),
+            };
+        }
+        let policy = self.policy();
+        // Polls are calls of one attempt, whose own policy has no codes.
+        let by_table = self.by_table().codes;
+        if (policy.codes.contains(&status.code()) || by_table.contains(&status.code()))
+            && let Some(throttle) = &self.shared.throttle
+        {
+            throttle.take();
+        }
+        let Some(wait) = self.wait(&policy, status) else {
+            return Next::End;
+        };
+        if !self.shared.allows() {
+            metrics::throttled(self.method());
+            tracing::debug!(
+                attempt = self.number,
+                "too many attempts of this client fail, not trying again"
+            );
+            return Next::End;
+        }
+        self.counted += 1;
+        Next::After(wait)
+    }
+
+    /// The full name of the method, which is one of the contract.
+    fn method(&self) -> &'static str {
+        self.call.method.map_or("", |method| &method.path[1..])
+    }
+
+    fn policy(&self) -> RetryPolicy {
+        self.call.options.retry.unwrap_or_else(|| self.by_table())
+    }
+
+    fn by_table(&self) -> RetryPolicy {
+        let policy = self.call.method.and_then(|method| method.retry);
+        policy.unwrap_or(RetryPolicy::DEFAULT)
+    }
+
+    /// How long to wait before a further attempt; `None` if there is to be none.
+    fn wait(&self, policy: &RetryPolicy, status: &Status) -> Option<Duration> {
+        let random = self
+            .shared
+            .random
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .next_f64();
+        let failed = Failed {
+            code: status.code(),
+            unsent: Failure::of(status).is_some_and(Failure::is_unsent),
+            attempts: self.counted,
+            hint: retry_delay(status),
+            remaining: self.call.remaining(),
+        };
+        let method = self.call.method?;
+        let idempotent = self.call.options.idempotent.unwrap_or(method.idempotent);
+        decide(policy, idempotent, &failed, random)
+    }
+
+    /// Tells whoever wants to know that what follows may be a repetition.
+    fn may_repeat(&self, status: &Status) {
+        if !Failure::of(status).is_some_and(Failure::is_unsent)
+            && let Some(ambiguity) = self.head.extension::<Ambiguity>()
+        {
+            ambiguity.arises();
+        }
+    }
+
+    /// The request of the next attempt, with what remains of the time.
+    fn rpc(&self) -> Rpc {
+        let mut head = self.head.parts();
+        head.extensions.insert(self.call.clone());
+        let mut rpc = Rpc::from_parts(head, self.body());
+        if self.renewed {
+            rpc.extensions_mut().insert(Renewed);
+        }
+        tell(rpc.headers_mut(), self.call.remaining());
+        rpc
+    }
+}
+
+impl<S> Attempts<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status> + Clone,
+{
+    /// The further attempts, as the first has failed.
+    pub(super) async fn rest(mut self, mut status: Status) -> Result<Reply, Status> {
+        loop {
+            self.ended(status.code());
+            self.delay = match self.next(&status) {
+                Next::End => return Err(status),
+                Next::Now => Duration::ZERO,
+                Next::After(wait) => {
+                    tokio::time::sleep(wait).await;
+                    self.may_repeat(&status);
+                    wait
+                }
+            };
+            self.number += 1;
+            status = match S::clone(&self.inner).oneshot(self.rpc()).await {
+                Ok(reply) => {
+                    self.succeeded();
+                    return Ok(reply);
+                }
+                Err(status) => status,
+            };
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What telemetry calls the server by.
+
+use std::sync::Arc;
+
+use http::Uri;
+use http::uri::Scheme;
+
+/// The host and port that calls are addressed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServerName {
+    address: Arc<str>,
+    port: u16,
+}
+
+impl ServerName {
+    pub(crate) fn of(uri: &Uri) -> Self {
+        // An IPv6 address stands in brackets there, and nowhere else.
+        let host = uri.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let usual = match uri.scheme() == Some(&Scheme::HTTPS) {
+            true => 443,
+            false => 80,
+        };
+        Self {
+            address: host.into(),
+            port: uri.port_u16().unwrap_or(usual),
+        }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_told_by_host_and_port_and_nothing_else() {
+        let cases = [
+            ("https://gateway.example", "gateway.example", 443),
+            ("http://gateway.example/", "gateway.example", 80),
+            ("http://127.0.0.1:8470", "127.0.0.1", 8470),
+            ("https://[::1]:8443", "::1", 8443),
+            ("https://me:secret@gateway.example", "gateway.example", 443),
+        ];
+        for (uri, address, port) in cases {
+            let server = ServerName::of(&Uri::from_static(uri));
+            assert_eq!((server.address(), server.port()), (address, port), "{uri}");
+        }
+    }
+}

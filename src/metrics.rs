@@ -1,0 +1,81 @@
+//! What is counted and timed (feature `metrics`). [`layer::measure`](crate::layer::measure) lists it.
+
+use std::time::Duration;
+
+use metrics::{Label, Unit};
+use tonic::Code;
+
+use crate::code;
+
+const DURATION: &str = "rpc.client.call.duration";
+const CALLS: &str = "apigateway.client.calls";
+const ATTEMPTS: &str = "apigateway.client.attempts";
+const THROTTLED: &str = "apigateway.client.throttled";
+const FALLBACKS: &str = "apigateway.client.fallbacks";
+const TOKEN_REFRESHES: &str = "apigateway.client.token_refreshes";
+
+const METHOD: &str = "rpc.method";
+const CODE: &str = "rpc.response.status_code";
+
+/// Tells the recorder what each of them is.
+pub(crate) fn describe() {
+    metrics::describe_histogram!(DURATION, Unit::Seconds, "How long calls took");
+    metrics::describe_counter!(CALLS, Unit::Count, "Calls that were begun");
+    metrics::describe_counter!(ATTEMPTS, Unit::Count, "Attempts of calls that ended");
+    metrics::describe_counter!(
+        THROTTLED,
+        Unit::Count,
+        "Calls that were not tried again because too many attempts fail"
+    );
+    metrics::describe_counter!(FALLBACKS, Unit::Count, "Changes from gRPC to REST");
+    metrics::describe_counter!(
+        TOKEN_REFRESHES,
+        Unit::Count,
+        "New credentials, and failures to get them"
+    );
+}
+
+pub(crate) fn call_begins(method: &'static str) {
+    metrics::counter!(CALLS, METHOD => method).increment(1);
+}
+
+pub(crate) fn call_ended(
+    method: &'static str,
+    server: Option<(&str, u16)>,
+    code: Code,
+    took: Duration,
+) {
+    let code_name = code::name(code);
+    let mut labels = vec![
+        Label::from_static_parts("rpc.system.name", "grpc"),
+        Label::from_static_parts(METHOD, method),
+        Label::from_static_parts(CODE, code_name),
+    ];
+    if code != Code::Ok {
+        labels.push(Label::from_static_parts("error.type", code_name));
+    }
+    if let Some((address, port)) = server {
+        labels.push(Label::new("server.address", address.to_owned()));
+        labels.push(Label::new("server.port", port.to_string()));
+    }
+    metrics::histogram!(DURATION, labels).record(took);
+}
+
+pub(crate) fn attempt_ended(method: &'static str, transport: &'static str, code: Code) {
+    metrics::counter!(ATTEMPTS, METHOD => method, CODE => code::name(code), "transport" => transport)
+        .increment(1);
+}
+
+pub(crate) fn throttled(method: &'static str) {
+    metrics::counter!(THROTTLED, METHOD => method).increment(1);
+}
+
+#[cfg(feature = "rest")]
+pub(crate) fn fell_back() {
+    metrics::counter!(FALLBACKS).increment(1);
+}
+
+#[cfg(feature = "auth")]
+pub(crate) fn token_refresh(outcome: &'static str) {
+    metrics::counter!(TOKEN_REFRESHES, "outcome" => outcome).increment(1);
+}

@@ -1,0 +1,15 @@
+//! Stands for what is counted in a build without it: nothing.
+
+use tonic::Code;
+
+pub(crate) fn describe() {}
+
+pub(crate) fn attempt_ended(_: &'static str, _: &'static str, _: Code) {}
+
+pub(crate) fn throttled(_: &'static str) {}
+
+#[cfg(feature = "rest")]
+pub(crate) fn fell_back() {}
+
+#[cfg(feature = "auth")]
+pub(crate) fn token_refresh(_: &'static str) {}

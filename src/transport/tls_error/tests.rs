@@ -1,0 +1,117 @@
+use rustls::pki_types::ServerName;
+
+use super::*;
+
+fn offer(protocols: Protocols, identity: bool) -> Offer {
+    Offer {
+        protocols,
+        identity,
+    }
+}
+
+/// What a handshake's error becomes.
+fn told(offer: Offer, error: rustls::Error) -> String {
+    let error = io::Error::new(io::ErrorKind::InvalidData, error);
+    offer.explain(error).to_string()
+}
+
+#[test]
+fn an_alert_is_told_by_what_was_offered() {
+    use AlertDescription as Alert;
+
+    let cases = [
+        (
+            Alert::CertificateRequired,
+            "demands a client certificate",
+            "refused the client certificate",
+        ),
+        (
+            Alert::BadCertificate,
+            "demands a client certificate",
+            "refused the client certificate",
+        ),
+        (
+            Alert::UnknownCA,
+            "demands a client certificate",
+            "refused the client certificate",
+        ),
+        (
+            Alert::HandshakeFailure,
+            "or demands a client certificate",
+            "refused the TLS handshake",
+        ),
+        (
+            Alert::InternalError,
+            "refused the TLS handshake",
+            "refused the TLS handshake",
+        ),
+        (Alert::ProtocolVersion, TOO_OLD, TOO_OLD),
+        (Alert::NoApplicationProtocol, NO_HTTP2, NO_HTTP2),
+    ];
+    for (alert, without, with) in cases {
+        for (identity, words) in [(false, without), (true, with)] {
+            let text = told(
+                offer(Protocols::Http2, identity),
+                rustls::Error::AlertReceived(alert),
+            );
+            assert!(text.contains(words), "{alert:?}: {text}");
+            // What has one cause only needs no name of its alert.
+            let named = text.contains(&format!("(alert {alert:?})"));
+            assert!(named || text == TOO_OLD || text == NO_HTTP2, "{text}");
+        }
+    }
+    let none = rustls::Error::AlertReceived(Alert::NoApplicationProtocol);
+    let text = told(offer(Protocols::Any, false), none);
+    assert!(text.contains("neither HTTP/2 nor HTTP/1.1"), "{text}");
+}
+
+#[test]
+fn only_a_certificate_is_refused_after_the_handshake() {
+    use AlertDescription as Alert;
+
+    let offer = offer(Protocols::Http2, true);
+    let refusal = |error| offer.refusal(&io::Error::new(io::ErrorKind::InvalidData, error));
+    for alert in [Alert::UnknownCA, Alert::CertificateRequired] {
+        assert!(refusal(rustls::Error::AlertReceived(alert)).is_some());
+    }
+    for alert in [
+        Alert::InternalError,
+        Alert::BadRecordMac,
+        Alert::UserCanceled,
+    ] {
+        assert_eq!(refusal(rustls::Error::AlertReceived(alert)), None);
+    }
+    assert_eq!(refusal(rustls::Error::DecryptError), None);
+    assert_eq!(offer.refusal(&io::ErrorKind::ConnectionReset.into()), None);
+}
+
+#[test]
+fn the_names_of_a_certificate_are_shown_up_to_a_few() {
+    let told = |names: &[&str]| {
+        let error = CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("gateway.test").expect("a name"),
+            presented: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let text = certificate(&error);
+        let start = "the certificate is not for gateway.test but for another host: ";
+        text.strip_prefix(start).expect("it says so").to_owned()
+    };
+    assert_eq!(told(&[]), "no host at all");
+    assert_eq!(told(&["DnsName(\"a.test\")"]), "a.test");
+    let many = ["DnsName(\"a\")", "IpAddress(127.0.0.1)", "c", "d", "e"];
+    assert_eq!(told(&many[..3]), "a, 127.0.0.1, c");
+    assert_eq!(told(&many), "a, 127.0.0.1, c, 2 more");
+    assert_eq!(told(&[&"x".repeat(1000)]).len(), MAX_NAME);
+}
+
+#[test]
+fn what_has_no_words_here_keeps_its_own() {
+    let offer = offer(Protocols::Http2, false);
+    let own = told(offer, rustls::Error::DecryptError);
+    assert_eq!(own, rustls::Error::DecryptError.to_string());
+    let other = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
+    let text = told(offer, other);
+    assert_eq!(text, "the certificate is not valid: BadSignature");
+    let reset = io::Error::new(io::ErrorKind::ConnectionReset, "reset");
+    assert_eq!(offer.explain(reset).to_string(), "reset");
+}

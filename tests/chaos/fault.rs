@@ -1,0 +1,306 @@
+//! The table of faults: what happens, and what is to come of it.
+
+use std::time::Duration;
+
+use apigateway_grpc::Transport;
+use apigateway_grpc::tonic::Code::{
+    self, DeadlineExceeded, Internal, Unauthenticated, Unavailable, Unknown,
+};
+use h2::Reason;
+
+use crate::front::Habit;
+use crate::proxy::{Act, End, Orders};
+use crate::source::Trouble;
+
+/// A fault, and what the calls that meet it come to.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) how: &'static str,
+    pub(crate) inject: Inject,
+    pub(crate) grpc: Outcome,
+    /// `None` where the fault is none of REST's.
+    pub(crate) rest: Option<Outcome>,
+    pub(crate) fallback: Outcome,
+    /// Whether the wait for an operation goes on by itself. If not, it ends in an error after which it may be
+    /// waited for again.
+    pub(crate) outlived: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Inject {
+    /// Between the client and the server.
+    Line(Orders),
+    /// The server goes, and comes back at another address behind the proxy.
+    Restart,
+    /// The server's own doing.
+    Server(Habit),
+    Source(Trouble),
+}
+
+/// What comes of the calls during a fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    /// All are answered.
+    Answered,
+    /// None is, and each has one of these codes.
+    Refused(&'static [Code]),
+    /// Some are not, each with one of these codes.
+    Partly(&'static [Code]),
+    /// Some may not be, each with one of these codes: it depends on the moment.
+    Perhaps(&'static [Code]),
+}
+
+impl Outcome {
+    /// Those that an error may have.
+    pub(crate) fn codes(self) -> &'static [Code] {
+        match self {
+            Self::Answered => &[],
+            Self::Refused(codes) | Self::Partly(codes) | Self::Perhaps(codes) => codes,
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) fn outcome(&self, transport: Transport) -> Option<Outcome> {
+        match transport {
+            Transport::Rest => self.rest,
+            Transport::Grpc => Some(self.grpc),
+            _ => Some(self.fallback),
+        }
+    }
+
+    /// Something on the line, with the same end over all transports.
+    const fn line(name: &'static str, how: &'static str, orders: Orders, outcome: Outcome) -> Self {
+        Self {
+            name,
+            how,
+            inject: Inject::Line(orders),
+            grpc: outcome,
+            rest: Some(outcome),
+            fallback: outcome,
+            outlived: true,
+        }
+    }
+
+    /// Something about HTTP/2.
+    const fn server(name: &'static str, how: &'static str, habit: Habit, outcome: Outcome) -> Self {
+        Self {
+            inject: Inject::Server(habit),
+            rest: None,
+            ..Self::line(name, how, Orders::PASS, outcome)
+        }
+    }
+
+    const fn source(
+        name: &'static str,
+        how: &'static str,
+        trouble: Trouble,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            inject: Inject::Source(trouble),
+            ..Self::line(name, how, Orders::PASS, outcome)
+        }
+    }
+}
+
+const GONE: &[Code] = &[Unavailable, DeadlineExceeded];
+const BROKEN: &[Code] = &[Unavailable, DeadlineExceeded, Internal];
+const SENSELESS: &[Code] = &[Unavailable, DeadlineExceeded, Internal, Unknown];
+
+const REFUSING: Orders = Orders {
+    open: Act::Reset,
+    new: Act::Pass,
+    refuse: true,
+};
+
+/// What is open goes silent, what is new works.
+const HALF_OPEN: Orders = Orders {
+    open: Act::Swallow,
+    new: Act::Pass,
+    refuse: false,
+};
+
+/// What is open has to be opened anew to meet the fault.
+const fn anew(new: Act) -> Orders {
+    Orders {
+        open: Act::Reset,
+        new,
+        refuse: false,
+    }
+}
+
+const PORTAL: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 36\r\nconnection: close\r\n\r\n<html><h1>Welcome! Log in</h1></html";
+const BAD_GATEWAY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>";
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) const FAULTS: &[Fault] = &[
+    Fault::line(
+        "refused",
+        "nobody listens; open connections are reset",
+        REFUSING,
+        Outcome::Refused(GONE),
+    ),
+    Fault::line(
+        "reset when accepted",
+        "each connection is reset at once",
+        Orders::all(Act::Reset),
+        Outcome::Refused(GONE),
+    ),
+    Fault::line(
+        "closed when accepted",
+        "each connection is closed at once",
+        Orders::all(Act::Close),
+        Outcome::Refused(GONE),
+    ),
+    Fault::line(
+        "reset before the reply",
+        "the first byte that comes down resets",
+        Orders::all(Act::Down(0, End::Reset)),
+        Outcome::Refused(BROKEN),
+    ),
+    Fault::line(
+        "reset within the reply",
+        "byte 110 that comes down resets",
+        Orders::all(Act::Down(110, End::Reset)),
+        Outcome::Partly(BROKEN),
+    ),
+    Fault::line(
+        "reset after the reply",
+        "20 ms after the last byte came down, a reset",
+        Orders::all(Act::ResetIdle(millis(20))),
+        Outcome::Perhaps(BROKEN),
+    ),
+    Fault::line(
+        "half-open",
+        "open connections swallow all, new ones work",
+        HALF_OPEN,
+        Outcome::Partly(GONE),
+    ),
+    Fault::line(
+        "blackhole",
+        "nothing passes on any connection",
+        Orders::all(Act::Hold),
+        Outcome::Refused(GONE),
+    ),
+    Fault::line(
+        "trickle",
+        "64 bytes every 5 ms, both ways",
+        Orders::all(Act::Trickle(64, millis(5))),
+        Outcome::Answered,
+    ),
+    Fault::line(
+        "cut within a frame",
+        "byte 15 that comes down closes",
+        Orders::all(Act::Down(15, End::Close)),
+        Outcome::Refused(BROKEN),
+    ),
+    Fault::line(
+        "bytes lost",
+        "7 bytes are missing after the 30th",
+        Orders::all(Act::Down(30, End::Lose(7))),
+        Outcome::Perhaps(SENSELESS),
+    ),
+    Fault::line(
+        "delay beyond the deadline",
+        "what comes down comes 3 s later",
+        Orders::all(Act::Delay(millis(3000))),
+        Outcome::Refused(GONE),
+    ),
+    Fault {
+        inject: Inject::Restart,
+        ..Fault::line(
+            "server restart",
+            "the server ends, nobody listens, it is back after the fault",
+            REFUSING,
+            Outcome::Refused(GONE),
+        )
+    },
+    Fault {
+        rest: Some(Outcome::Answered),
+        fallback: Outcome::Answered,
+        ..Fault::line(
+            "proxy without HTTP/2",
+            "a connection that begins with HTTP/2 is reset",
+            anew(Act::NoHttp2),
+            Outcome::Refused(GONE),
+        )
+    },
+    Fault {
+        rest: Some(Outcome::Refused(SENSELESS)),
+        fallback: Outcome::Refused(SENSELESS),
+        ..Fault::line(
+            "captive portal",
+            "a page of HTML with 200, whatever is asked",
+            anew(Act::Answer(PORTAL)),
+            Outcome::Refused(GONE),
+        )
+    },
+    Fault::line(
+        "page of a gateway",
+        "a page of HTML with 502, whatever is asked",
+        anew(Act::Answer(BAD_GATEWAY)),
+        Outcome::Refused(GONE),
+    ),
+    Fault::server(
+        "GOAWAY storm",
+        "the server ends connections 300 ms old",
+        Habit::Age(millis(300)),
+        Outcome::Answered,
+    ),
+    Fault::server(
+        "stream refused",
+        "every second call is reset with REFUSED_STREAM",
+        Habit::Resets(2, Reason::REFUSED_STREAM),
+        Outcome::Perhaps(GONE),
+    ),
+    Fault::server(
+        "stream reset",
+        "every third call is reset with INTERNAL_ERROR",
+        Habit::Resets(3, Reason::INTERNAL_ERROR),
+        Outcome::Partly(BROKEN),
+    ),
+    Fault::server(
+        "one stream at a time",
+        "SETTINGS_MAX_CONCURRENT_STREAMS is 1",
+        Habit::Streams(1),
+        Outcome::Answered,
+    ),
+    Fault::source(
+        "slow token",
+        "each takes 300 ms",
+        Trouble::Slow(millis(300)),
+        Outcome::Answered,
+    ),
+    Fault::source(
+        "token that never comes",
+        "the source does not answer",
+        Trouble::Hangs,
+        Outcome::Refused(GONE),
+    ),
+    Fault::source(
+        "no token",
+        "the source fails, and says that it passes",
+        Trouble::Fails,
+        Outcome::Refused(GONE),
+    ),
+    Fault::source(
+        "expired token",
+        "the first one is refused, the next is good",
+        Trouble::Expired,
+        Outcome::Answered,
+    ),
+    Fault {
+        outlived: false,
+        ..Fault::source(
+            "wrong clock",
+            "all tokens are of another time than the server's",
+            Trouble::OtherTime,
+            Outcome::Refused(&[Unauthenticated]),
+        )
+    },
+];

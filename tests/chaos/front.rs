@@ -1,0 +1,112 @@
+//! An HTTP/2 server before the emulator's services, which does what front ends do: it closes connections that
+//! are old, bounds the calls on one, and resets some.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use apigateway_grpc::tonic::body::Body;
+use apigateway_grpc::tonic::service::Routes;
+use h2::Reason;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tower::util::ServiceExt as _;
+
+/// What it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Habit {
+    /// A GOAWAY to each connection of this age.
+    Age(Duration),
+    /// So many calls at once on a connection.
+    Streams(u32),
+    /// While there is a fault, each call whose number divides by this is reset with this reason, unread.
+    Resets(usize, Reason),
+}
+
+/// A running front. Dropping it ends it and its connections.
+pub(crate) struct Front {
+    pub(crate) address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Behind {
+    routes: Routes,
+    habit: Habit,
+    on: Arc<AtomicBool>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Front {
+    pub(crate) async fn start(
+        routes: Routes,
+        habit: Habit,
+        on: Arc<AtomicBool>,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let behind = Behind {
+            routes,
+            habit,
+            on,
+            calls: Arc::default(),
+        };
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(serve(stream, behind.clone()));
+            }
+        });
+        Ok(Self { address, task })
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(stream: TcpStream, behind: Behind) {
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    server.timer(TokioTimer::new());
+    if let Habit::Streams(most) = behind.habit {
+        server.max_concurrent_streams(most);
+    }
+    let age = match behind.habit {
+        Habit::Age(age) => age,
+        _ => Duration::MAX,
+    };
+    let calls = service_fn(move |request: Request<Incoming>| answer(behind.clone(), request));
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), calls));
+    if tokio::time::timeout(age, connection.as_mut())
+        .await
+        .is_err()
+    {
+        connection.as_mut().graceful_shutdown();
+        connection.await.ok();
+    }
+}
+
+async fn answer(
+    behind: Behind,
+    request: Request<Incoming>,
+) -> Result<http::Response<Body>, h2::Error> {
+    let number = behind.calls.fetch_add(1, Ordering::SeqCst) + 1;
+    if let Habit::Resets(every, reason) = behind.habit
+        && behind.on.load(Ordering::SeqCst)
+        && number.is_multiple_of(every)
+    {
+        return Err(reason.into());
+    }
+    let Ok(reply) = behind.routes.oneshot(request.map(Body::new)).await;
+    Ok(reply)
+}

@@ -1,0 +1,381 @@
+//! A TCP proxy that does to each connection what a bad network does, and counts them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+/// What happens to a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    Pass,
+    /// A reset, at once.
+    Reset,
+    /// An end in order, at once.
+    Close,
+    /// Nothing passes for now.
+    Hold,
+    /// It stays open, and whatever is sent either way is gone, whatever is ordered later: a stream of which
+    /// bytes are missing is never whole again.
+    Swallow,
+    /// So many bytes come down to the client, then it ends so.
+    Down(usize, End),
+    /// A reset once a reply has passed and nothing more has come for a moment.
+    ResetIdle(Duration),
+    /// So many bytes each time, either way.
+    Trickle(usize, Duration),
+    /// What comes down comes later.
+    Delay(Duration),
+    /// A connection of HTTP/2 is reset with its first bytes, any other passes.
+    NoHttp2,
+    /// Whatever is asked, these bytes are the answer and the end.
+    Answer(&'static [u8]),
+}
+
+/// How a connection ends that has carried its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Reset,
+    Close,
+    /// It does not end: so many bytes are lost, and what follows them passes.
+    Lose(usize),
+}
+
+/// What happens from now on: to the connections that are open, and to those that come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Orders {
+    pub(crate) open: Act,
+    pub(crate) new: Act,
+    /// Nobody listens.
+    pub(crate) refuse: bool,
+}
+
+impl Orders {
+    pub(crate) const PASS: Self = Self {
+        open: Act::Pass,
+        new: Act::Pass,
+        refuse: false,
+    };
+
+    pub(crate) const fn all(act: Act) -> Self {
+        Self {
+            open: act,
+            new: act,
+            refuse: false,
+        }
+    }
+}
+
+/// A running proxy. Dropping it ends it and its connections.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    orders: watch::Sender<Orders>,
+    upstream: Mutex<SocketAddr>,
+    open: AtomicUsize,
+}
+
+impl Proxy {
+    /// Before this address, on a port of its own.
+    pub(crate) async fn start(upstream: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            orders: watch::Sender::new(Orders::PASS),
+            upstream: Mutex::new(upstream),
+            open: AtomicUsize::new(0),
+        });
+        let task = tokio::spawn(accept(Arc::clone(&shared), listener, address));
+        Ok(Self {
+            address,
+            shared,
+            task,
+        })
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn order(&self, orders: Orders) {
+        self.shared.orders.send_replace(orders);
+    }
+
+    /// New connections lead here.
+    pub(crate) fn lead_to(&self, upstream: SocketAddr) {
+        *self.shared.upstream.lock().expect("whole") = upstream;
+    }
+
+    /// How many connections clients have open.
+    pub(crate) fn open(&self) -> usize {
+        self.shared.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Takes connections as long as it is to. While it is not, the port is held by a socket that does not
+/// listen, so that nobody else is given it.
+async fn accept(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr) {
+    let mut orders = shared.orders.subscribe();
+    let mut connections = JoinSet::new();
+    let mut listener = Some(listener);
+    loop {
+        let refuse = orders.borrow_and_update().refuse;
+        if refuse && listener.take().is_some() {
+            let held = hold(address);
+            if orders.wait_for(|orders| !orders.refuse).await.is_err() {
+                return;
+            }
+            listener = Some(held.listen(1024).expect("it is ours"));
+        }
+        let Some(listening) = &listener else {
+            continue;
+        };
+        tokio::select! {
+            _ = orders.changed() => {}
+            Some(_) = connections.join_next() => {}
+            accepted = listening.accept() => if let Ok((client, _)) = accepted {
+                connections.spawn(carry(Arc::clone(&shared), client));
+            }
+        }
+    }
+}
+
+fn hold(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    socket.bind(address).expect("it was ours");
+    socket
+}
+
+async fn carry(shared: Arc<Shared>, client: TcpStream) {
+    shared.open.fetch_add(1, Ordering::SeqCst);
+    // However it ends is the test's business to see at the client.
+    Connection::run(&shared, client).await.ok();
+    shared.open.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// One direction of a connection.
+struct Way {
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    /// What has come and has not gone on.
+    held: Vec<u8>,
+    /// How much has gone on since the last order.
+    passed: usize,
+    /// How much more is to be lost.
+    losing: usize,
+    ended: bool,
+}
+
+struct Connection {
+    up: Way,
+    down: Way,
+    act: Act,
+    /// When what is held goes on, or what is idle ends.
+    due: Option<Instant>,
+}
+
+impl Connection {
+    async fn run(shared: &Shared, client: TcpStream) -> io::Result<()> {
+        let mut orders = shared.orders.subscribe();
+        let act = orders.borrow_and_update().new;
+        let upstream = *shared.upstream.lock().expect("whole");
+        let server = TcpStream::connect(upstream).await?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let mut connection = Self {
+            up: Way::new(from_client, to_server),
+            down: Way::new(from_server, to_client),
+            act,
+            due: None,
+        };
+        let mut changed = true;
+        loop {
+            if changed && connection.begin().await? {
+                return Ok(());
+            }
+            changed = false;
+            let due = connection.due;
+            let full = matches!(connection.act, Act::Trickle(..));
+            tokio::select! {
+                biased;
+                order = orders.changed() => {
+                    order.map_err(io::Error::other)?;
+                    let act = orders.borrow_and_update().open;
+                    if !matches!(connection.act, Act::Swallow) {
+                        connection.act = act;
+                        changed = true;
+                    }
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    if connection.on_time().await? {
+                        return Ok(());
+                    }
+                }
+                read = connection.up.read(), if !full || connection.up.held.is_empty() => {
+                    // The client has gone: nothing that is held is of use to it.
+                    if read? == 0 || connection.on_bytes().await? {
+                        return Ok(());
+                    }
+                }
+                read = connection.down.read(), if !connection.down.ended => {
+                    connection.down.ended = read? == 0;
+                    if connection.on_bytes().await? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// An order has come. Whether that is the end, as for the rest of what a connection does.
+    async fn begin(&mut self) -> io::Result<bool> {
+        (self.up.passed, self.down.passed) = (0, 0);
+        self.due = None;
+        match self.act {
+            Act::Reset => self.reset(),
+            Act::Close => Ok(true),
+            _ => self.on_bytes().await,
+        }
+    }
+
+    async fn on_bytes(&mut self) -> io::Result<bool> {
+        let now = Instant::now();
+        match self.act {
+            Act::Pass => {}
+            Act::Reset => return self.reset(),
+            Act::Close => return Ok(true),
+            Act::Hold => return Ok(false),
+            Act::Swallow => {
+                self.up.held.clear();
+                self.down.held.clear();
+                return Ok(false);
+            }
+            Act::Down(bytes, end) => {
+                self.up.pass(usize::MAX).await?;
+                self.down.pass(bytes - self.down.passed).await?;
+                if self.down.held.is_empty() {
+                    return Ok(self.down.ended);
+                }
+                match end {
+                    End::Reset => return self.reset(),
+                    End::Close => return Ok(true),
+                    End::Lose(lost) => {
+                        self.down.losing = lost;
+                        self.act = Act::Pass;
+                    }
+                }
+            }
+            Act::ResetIdle(pause) => {
+                let answered = !self.down.held.is_empty() || self.down.passed > 0;
+                self.due = answered.then_some(now + pause);
+            }
+            Act::Trickle(_, tick) => {
+                self.due = self.due.or(Some(now + tick));
+                return Ok(self.down.ended && self.down.held.is_empty());
+            }
+            Act::Delay(time) => {
+                self.up.pass(usize::MAX).await?;
+                if !self.down.held.is_empty() {
+                    self.due = self.due.or(Some(now + time));
+                }
+                return Ok(self.down.ended && self.down.held.is_empty());
+            }
+            Act::NoHttp2 => {
+                if self.up.passed == 0 && self.up.held.starts_with(b"PRI") {
+                    return self.reset();
+                }
+            }
+            Act::Answer(bytes) => {
+                if !self.up.held.is_empty() {
+                    self.down.to.write_all(bytes).await?;
+                    self.down.to.shutdown().await?;
+                    // What was sent meanwhile is read, or the end would be a reset.
+                    let rest = async { while self.up.read().await.is_ok_and(|read| read > 0) {} };
+                    tokio::time::timeout(Duration::from_millis(200), rest)
+                        .await
+                        .ok();
+                    return Ok(true);
+                }
+                return Ok(self.down.ended);
+            }
+        }
+        self.up.pass(usize::MAX).await?;
+        self.down.pass(usize::MAX).await?;
+        Ok(self.down.ended)
+    }
+
+    async fn on_time(&mut self) -> io::Result<bool> {
+        self.due = None;
+        match self.act {
+            Act::Trickle(bytes, tick) => {
+                self.up.pass(bytes).await?;
+                self.down.pass(bytes).await?;
+                if !self.up.held.is_empty() || !self.down.held.is_empty() {
+                    self.due = Some(Instant::now() + tick);
+                }
+                Ok(self.down.ended && self.down.held.is_empty())
+            }
+            Act::ResetIdle(_) => self.reset(),
+            _ => {
+                self.down.pass(usize::MAX).await?;
+                Ok(self.down.ended)
+            }
+        }
+    }
+
+    fn reset(&self) -> io::Result<bool> {
+        // Without lingering, closing a socket resets it.
+        self.down.to.as_ref().set_zero_linger()?;
+        Ok(true)
+    }
+}
+
+impl Way {
+    fn new(from: OwnedReadHalf, to: OwnedWriteHalf) -> Self {
+        Self {
+            from,
+            to,
+            held: Vec::new(),
+            passed: 0,
+            losing: 0,
+            ended: false,
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
+        self.from.read_buf(&mut self.held).await
+    }
+
+    /// At most so many of the bytes that are held go on.
+    async fn pass(&mut self, most: usize) -> io::Result<()> {
+        let lost = self.losing.min(self.held.len());
+        self.held.drain(..lost);
+        self.losing -= lost;
+        let now = most.min(self.held.len());
+        self.to.write_all(&self.held[..now]).await?;
+        self.held.drain(..now);
+        self.passed += now;
+        Ok(())
+    }
+}

@@ -1,0 +1,386 @@
+//! One fault over one transport: calls before it, within it and after it, and one wait through all of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use apigateway_grpc::contract::{Method, RetryPolicy};
+use apigateway_grpc::emulator::{Emulator, Server};
+use apigateway_grpc::google_cloud_auth::credentials::Credentials;
+use apigateway_grpc::operation::{Operation, Schedule};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
+use apigateway_grpc::tonic::Code;
+use apigateway_grpc::{ApiGateway, CallOptions, Error, Transport};
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+
+use crate::fault::{Fault, Inject, Outcome};
+use crate::front::Front;
+use crate::proxy::{Act, Orders, Proxy};
+use crate::row::Row;
+use crate::seen::{self, Seen};
+use crate::source::{Source, TOKEN, Trouble};
+
+pub(crate) const PARENT: &str = "projects/p/locations/global";
+pub(crate) const API: &str = "projects/p/locations/global/apis/a";
+
+/// What a call may take that is to fail.
+const DEADLINE: Duration = Duration::from_millis(800);
+/// What one may take that is to be answered, on a machine that does other things as well.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much later than that a call may end on a busy machine before it is lost.
+const SLACK: Duration = Duration::from_secs(5);
+/// How long a fault is there at least: a few polls of the wait.
+const FAULT: Duration = Duration::from_millis(1000);
+/// How long the client may take to find its way back, and to be gone when it is dropped.
+const RECOVERY: Duration = Duration::from_secs(15);
+
+/// All that is beyond the client.
+struct Rig {
+    emulator: Emulator,
+    server: Option<Server>,
+    proxy: Proxy,
+    _front: Option<Front>,
+    /// The operation that is waited for.
+    operation: String,
+    on: Arc<AtomicBool>,
+}
+
+impl Rig {
+    /// An api, an operation on it, and the way to them.
+    async fn start(inject: Inject) -> Self {
+        let emulator = Emulator::builder()
+            .require_token(TOKEN)
+            .operation_time_of(Method::UPDATE_API, FAULT / 2)
+            .build();
+        let server = serve(&emulator).await;
+        let on = Arc::new(AtomicBool::new(false));
+        let front = match inject {
+            Inject::Server(habit) => Some(
+                Front::start(emulator.service(), habit, Arc::clone(&on))
+                    .await
+                    .expect("a free port"),
+            ),
+            _ => None,
+        };
+        let upstream = front
+            .as_ref()
+            .map_or(server.address(), |front| front.address);
+        let proxy = Proxy::start(upstream).await.expect("a free port");
+        let within = ApiGateway::builder().with_transport(emulator.service());
+        let within = within.access_token(TOKEN).build().expect("valid");
+        let created = within.create_api(PARENT, "a", Api::default()).await;
+        created.expect("started").await.expect("an api");
+        let after = Api {
+            name: API.into(),
+            display_name: "after".into(),
+            ..Api::default()
+        };
+        let updated = within.update_api(after, ["display_name"]).await;
+        Self {
+            operation: updated.expect("started").name().to_owned(),
+            server: Some(server),
+            emulator,
+            proxy,
+            _front: front,
+            on,
+        }
+    }
+
+    fn client(&self, transport: Transport, trouble: Trouble) -> ApiGateway {
+        let on = Arc::clone(&self.on);
+        let retry = RetryPolicy {
+            initial_backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_millis(100),
+            ..RetryPolicy::DEFAULT
+        };
+        ApiGateway::builder()
+            .endpoint(self.proxy.endpoint())
+            .transport(transport)
+            .credentials(Credentials::from(Source { trouble, on }))
+            .connect_timeout(PATIENCE)
+            .keepalive(DEADLINE / 2, Duration::from_secs(3))
+            .retry(retry)
+            .build()
+            .expect("valid")
+    }
+
+    fn begin(&mut self, inject: Inject) {
+        self.on.store(true, Ordering::SeqCst);
+        match inject {
+            Inject::Line(orders) => self.proxy.order(orders),
+            Inject::Restart => {
+                self.proxy.order(Orders {
+                    refuse: true,
+                    ..Orders::all(Act::Reset)
+                });
+                self.server = None;
+            }
+            Inject::Server(_) | Inject::Source(_) => {}
+        }
+    }
+
+    async fn end(&mut self, servers: &Handle) {
+        self.on.store(false, Ordering::SeqCst);
+        if self.server.is_none() {
+            let emulator = self.emulator.clone();
+            let server = servers.spawn(async move { serve(&emulator).await });
+            let server = server.await.expect("it does not panic");
+            self.proxy.lead_to(server.address());
+            self.server = Some(server);
+        }
+        self.proxy.order(Orders::PASS);
+    }
+
+    /// How often the emulator was asked to create this.
+    fn creates(&self, id: &str) -> usize {
+        let calls = self.emulator.calls();
+        let creates = calls.iter().filter(|call| {
+            call.request::<CreateApiRequest>()
+                .is_some_and(|create| create.api_id == id)
+        });
+        creates.count()
+    }
+}
+
+async fn serve(emulator: &Emulator) -> Server {
+    emulator.start("127.0.0.1:0").await.expect("a free port")
+}
+
+/// What a call came to: whether its answer was the right one, or its error.
+type Answer = Result<bool, Error>;
+
+async fn call(client: &ApiGateway, kind: usize, id: &str) -> Answer {
+    match kind % 4 {
+        0 => client.get_api(API).await.map(|api| api.name == API),
+        1 => {
+            let page = client.list_apis(PARENT).page("").await?;
+            Ok(page.items.iter().any(|api| api.name == API))
+        }
+        2 => {
+            let api = Api::default();
+            let started = client.create_api(PARENT, id, api).await?;
+            let target = started.snapshot().target();
+            Ok(target.is_some_and(|target| target.ends_with(&format!("/apis/{id}"))))
+        }
+        _ => {
+            let page = client.list_operations(PARENT).page("").await?;
+            Ok(page.items.iter().all(|it| it.name.starts_with(PARENT)))
+        }
+    }
+}
+
+struct Run<'a> {
+    row: Row,
+    client: &'a ApiGateway,
+    seen: &'a Seen,
+    /// The ids of creates, and whether they were started.
+    created: Vec<(String, bool)>,
+}
+
+impl Run<'_> {
+    /// Four calls at once. How many of them failed.
+    async fn wave(&mut self, outcome: Outcome) -> usize {
+        let id = format!("new-{}", self.row.calls);
+        let timeout = match outcome.codes().contains(&Code::DeadlineExceeded) {
+            true => DEADLINE,
+            false => PATIENCE,
+        };
+        let mut options = CallOptions::default();
+        options.timeout = Some(timeout);
+        let client = self.client.with_options(options);
+        let calls = (0..4).map(|kind| {
+            let (client, id) = (&client, &id);
+            async move {
+                let ending = tokio::time::timeout(timeout + SLACK, call(client, kind, id));
+                (kind, ending.await)
+            }
+        });
+        let endings = join_all(calls).await;
+        let mut failed = 0;
+        for (kind, ending) in endings {
+            self.row.calls += 1;
+            if kind == 2 {
+                let started = matches!(ending, Ok(Ok(_)));
+                self.created.push((id.clone(), started));
+            }
+            match ending {
+                Err(_) => {
+                    self.row.lost += 1;
+                    self.row.complain(format!("call {kind} did not end"));
+                }
+                Ok(Ok(right)) => {
+                    let expected = right && !matches!(outcome, Outcome::Refused(_));
+                    self.wrong_unless(expected, || format!("call {kind} was answered: {right}"));
+                }
+                Ok(Err(error)) => {
+                    failed += 1;
+                    self.failed(&error, outcome, kind);
+                }
+            }
+        }
+        failed
+    }
+
+    fn failed(&mut self, error: &Error, outcome: Outcome, kind: usize) {
+        self.row.failed += 1;
+        self.seen.add_error(error);
+        let expected = error
+            .code()
+            .is_some_and(|code| outcome.codes().contains(&code));
+        let readable = error.to_string().len() < 2000;
+        self.wrong_unless(expected && readable, || {
+            format!("call {kind}, {}: {error}", seen::code(error))
+        });
+    }
+
+    fn wrong_unless(&mut self, so: bool, what: impl FnOnce() -> String) {
+        if !so {
+            self.row.wrong += 1;
+            self.row.complain(what());
+        }
+    }
+}
+
+/// Does all of it. The servers are in a runtime of their own, so that all tasks of this one are the client's.
+pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &Handle) -> Row {
+    let panics = seen::panics();
+    let seen = Seen::default();
+    let _capturing = seen.capture();
+    let outcome = fault.outcome(transport).expect("it is of this transport");
+    let inject = fault.inject;
+    let rig = servers.spawn(async move { Rig::start(inject).await });
+    let mut rig = rig.await.expect("it does not panic");
+    let trouble = match inject {
+        Inject::Source(trouble) => trouble,
+        _ => Trouble::None,
+    };
+    let client = rig.client(transport, trouble);
+    let mut run = Run {
+        row: Row::new(fault, transport),
+        client: &client,
+        seen: &seen,
+        created: Vec::new(),
+    };
+    // Kept headers would hide what is wrong with their source.
+    if matches!(trouble, Trouble::None) {
+        run.wave(Outcome::Answered).await;
+    }
+
+    rig.begin(inject);
+    // What is reset is seen to be; a reset that meets a call is a fault of its own.
+    if matches!(inject, Inject::Line(orders) if matches!(orders.open, Act::Reset)) {
+        while rig.proxy.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let waiting = tokio::spawn(wait(client.clone(), rig.operation.clone()));
+    let began = Instant::now();
+    let mut failed = 0;
+    while began.elapsed() < FAULT {
+        failed += run.wave(outcome).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let partly = matches!(outcome, Outcome::Partly(_));
+    run.row
+        .complain_if(partly && failed == 0, "no call met the fault");
+
+    let early = waiting.is_finished();
+    rig.end(servers).await;
+    recover(&mut run, outcome).await;
+    let mut row = run.row;
+    // What is refused for its token is not processed, and sent once more with another.
+    let most = if matches!(inject, Inject::Source(_)) {
+        2
+    } else {
+        1
+    };
+    for (id, started) in run.created {
+        let times = rig.creates(&id);
+        let right = (1..=most).contains(&times) || (times == 0 && !started);
+        row.complain_if(!right, format!("{id} was created {times} times"));
+    }
+    waited(&mut row, &seen, &client, &rig.operation, waiting, early).await;
+
+    drop(client);
+    gone(&mut row, &rig.proxy).await;
+    row.complain_if(seen::panics() > panics, "something panicked");
+    row.complaints.extend(seen.leak());
+    row
+}
+
+type Waiting = tokio::task::JoinHandle<Result<Api, (bool, String)>>;
+
+fn operation(client: &ApiGateway, name: &str) -> Operation<Api> {
+    let fast = Duration::from_millis(250);
+    let schedule = Schedule::default()
+        .with_delays(fast, 1.0, fast)
+        .expect("valid")
+        // How many polls a fault meets depends on the machine.
+        .with_failures(1000)
+        .with_poll_timeout(DEADLINE);
+    let operation = client.operation::<Api>(name).expect("a name");
+    operation.with_schedule(schedule)
+}
+
+async fn wait(client: ApiGateway, name: String) -> Result<Api, (bool, String)> {
+    let ended = operation(&client, &name).await;
+    ended.map_err(|error| (error.may_still_run(), format!("{error}\n{error:?}")))
+}
+
+async fn waited(
+    row: &mut Row,
+    seen: &Seen,
+    client: &ApiGateway,
+    name: &str,
+    waiting: Waiting,
+    early: bool,
+) {
+    let Ok(ended) = tokio::time::timeout(RECOVERY, waiting).await else {
+        return row.complain("the wait did not end");
+    };
+    let mut ended = ended.expect("it does not panic");
+    if let Err((may_still_run, text)) = &ended {
+        seen.add(text);
+        row.complain_if(row.fault.outlived, format!("the wait ended: {text}"));
+        row.complain_if(!may_still_run, format!("it is given up: {text}"));
+        row.complain_if(!early, "the wait ended by nothing");
+        ended = wait(client.clone(), name.to_owned()).await;
+    } else {
+        let told = !row.fault.outlived;
+        row.complain_if(told, "the wait was to end in an error");
+    }
+    match ended {
+        Ok(api) if api.display_name == "after" && api.name == API => {}
+        Ok(api) => row.complain(format!("the wait gave something else: {api:?}")),
+        Err((_, text)) => row.complain(format!("waiting again failed: {text}")),
+    }
+}
+
+/// What was kept of the fault may cost a few more calls, then all are answered.
+async fn recover(run: &mut Run<'_>, outcome: Outcome) {
+    let after = Outcome::Perhaps(outcome.codes());
+    let began = Instant::now();
+    while run.wave(after).await > 0 {
+        if began.elapsed() > RECOVERY {
+            return run.row.complain("the client did not recover");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Nothing of a client is left, neither tasks nor connections.
+async fn gone(row: &mut Row, proxy: &Proxy) {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let began = Instant::now();
+    while tasks() > 0 || proxy.open() > 0 {
+        if began.elapsed() > Duration::from_secs(5) {
+            let (tasks, open) = (tasks(), proxy.open());
+            return row.complain(format!(
+                "the client left {tasks} tasks and {open} connections"
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

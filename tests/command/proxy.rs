@@ -1,0 +1,124 @@
+//! Proxies of the environment, which a test can give to a process of its own alone.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::{apigw, err};
+
+/// Keeps the first lines of what it is asked, and forbids it all.
+struct Proxy {
+    address: SocketAddr,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let kept = Arc::clone(&lines);
+        // It ends with the test's process.
+        std::thread::spawn(move || {
+            for tcp in listener.incoming() {
+                let mut tcp = tcp.expect("a connection");
+                let mut head = [0; 4096];
+                let read = tcp.read(&mut head).expect("it asks");
+                let head = String::from_utf8_lossy(&head[..read]);
+                let line = head.lines().next().unwrap_or_default().to_owned();
+                kept.lock().expect("whole").push(line);
+                let answer = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+                tcp.write_all(answer).expect("it listens");
+            }
+        });
+        Self { address, lines }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("whole").clone()
+    }
+}
+
+/// Reads an operation, with these variables and nothing else of proxies.
+fn describe(variables: &[(&str, &str)]) -> Output {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::SeqCst);
+    let file = format!("apigw-proxy-{}-{number}", std::process::id());
+    let token = std::env::temp_dir().join(file);
+    std::fs::write(&token, "token").expect("a temporary file");
+    let name = "projects/p/locations/l/operations/o";
+    let mut command = apigw(&["operations", "describe", name, "--timeout", "300ms"]);
+    // Only the emulator is called without a token.
+    if !variables
+        .iter()
+        .any(|(name, _)| name.starts_with("APIGATEWAY"))
+    {
+        command.args(["--endpoint", "https://gateway.test"]);
+        command.arg("--access-token-file").arg(&token);
+    }
+    command.envs(variables.iter().copied());
+    let output = command.output().expect("it runs");
+    std::fs::remove_file(token).expect("it is there");
+    output
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used_and_its_password_is_not_shown() {
+    for variable in ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
+        let proxy = Proxy::start();
+        let url = format!("http://me:s3cr3t@{}", proxy.address);
+        let output = describe(&[(variable, &url), ("RUST_LOG", "trace")]);
+        assert_eq!(output.status.code(), Some(1));
+        let lines = proxy.lines();
+        assert!(!lines.is_empty(), "{variable}: {}", err(&output));
+        for line in lines {
+            assert_eq!(line, "CONNECT gateway.test:443 HTTP/1.1");
+        }
+        let expected = format!(
+            "cannot connect to https://gateway.test through the proxy http://{}: \
+             the proxy answered HTTP 403 Forbidden",
+            proxy.address
+        );
+        let (text, encoded) = (err(&output), "bWU6czNjcjN0");
+        assert!(text.contains(&expected), "{text}");
+        assert!(
+            !text.contains("s3cr3t") && !text.contains(encoded),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_host_that_is_excepted_and_the_emulator_are_called_without_a_proxy() {
+    let proxy = Proxy::start();
+    let url = format!("http://{}", proxy.address);
+    let cases: [&[(&str, &str)]; 4] = [
+        &[("ALL_PROXY", &url), ("NO_PROXY", ".test")],
+        &[("all_proxy", &url), ("no_proxy", "*")],
+        &[
+            ("all_proxy", &url),
+            ("APIGATEWAY_EMULATOR_HOST", "gateway.test:1"),
+        ],
+        &[
+            ("all_proxy", &url),
+            ("APIGATEWAY_EMULATOR_HOST", "localhost:1"),
+        ],
+    ];
+    for variables in cases {
+        let output = describe(variables);
+        let text = err(&output);
+        assert!(text.contains("ERROR: "), "{variables:?}: {text}");
+        assert!(!text.contains("through the proxy"), "{variables:?}: {text}");
+        assert_eq!(proxy.lines(), [""; 0], "{variables:?}");
+    }
+}
+
+#[test]
+fn a_proxy_of_the_environment_that_is_none_is_told_with_its_variable() {
+    let output = describe(&[("HTTPS_PROXY", "ftp://me:s3cr3t@proxy.test")]);
+    let expected = "ERROR: (apigw.operations.describe) HTTPS_PROXY: a proxy of the scheme `ftp`, where only http \
+                    and https are known\n";
+    assert_eq!((output.status.code(), err(&output)), (Some(1), expected));
+}

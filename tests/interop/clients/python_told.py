@@ -1,0 +1,82 @@
+"""What the official Python client's messages and errors say, told as all clients do."""
+
+import requests
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud import apigateway_v1 as apigateway
+from google.longrunning import operations_pb2
+from google.rpc import code_pb2, error_details_pb2  # noqa: F401  details are of its types
+
+
+def resource(message) -> dict:
+    told = {
+        "name": message.name,
+        "state": message.state.name,
+        "display_name": message.display_name,
+        "labels": dict(message.labels),
+    }
+    if isinstance(message, apigateway.Gateway):
+        told["config"] = message.api_config
+    return told
+
+
+def contents(config) -> dict:
+    documents = [document.document for document in config.openapi_documents]
+    return {
+        "name": config.name,
+        "documents": [[file.path, file.contents.decode()] for file in documents],
+    }
+
+
+def metadata(message) -> dict:
+    return {
+        "verb": message.verb,
+        "target": message.target,
+        "requested": message.requested_cancellation,
+    }
+
+
+def look(operation: operations_pb2.Operation) -> dict:
+    unpacked = apigateway.OperationMetadata.deserialize(operation.metadata.value)
+    told = {"done": operation.done, **metadata(unpacked)}
+    if operation.HasField("error"):
+        told["code"] = code_pb2.Code.Name(operation.error.code)
+    return told
+
+
+def bindings(policy) -> dict:
+    return {
+        "etag": bool(policy.etag),
+        "bindings": [[binding.role, list(binding.members)] for binding in policy.bindings],
+    }
+
+
+def error(call) -> dict:
+    """How a call is refused, by what the client makes of that."""
+    try:
+        call()
+    except GoogleAPICallError as refused:
+        # Over REST it knows the HTTP status of a call, and not its code.
+        over_rest = isinstance(refused.response, requests.Response)
+        told = {
+            "code": int(refused.code) if over_rest else refused.grpc_status_code.name,
+            "message": refused.message,
+            "reason": refused.reason,
+            "details": {},
+        }
+        for detail in refused.details:
+            # Typed over gRPC, and over REST the JSON that they were.
+            as_json = isinstance(detail, dict)
+            name = detail["@type"] if as_json else detail.DESCRIPTOR.full_name
+            name = name.rpartition(".")[2]
+            if name == "BadRequest":
+                violations = detail["fieldViolations"] if as_json else detail.field_violations
+                fields = [v["field"] if as_json else v.field for v in violations]
+                told["details"][name] = fields
+            elif name == "ResourceInfo":
+                told["details"][name] = (
+                    detail["resourceName"] if as_json else detail.resource_name
+                )
+            else:
+                told["details"][name] = True
+        return told
+    raise AssertionError("it was not refused")

@@ -1,0 +1,50 @@
+"""The examples of the page on testing, in the languages that cargo does not run."""
+
+import os
+import re
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from emulator import HANG_SECONDS, Emulator
+
+PAGE = Path(__file__).parents[3] / "src/emulator/testing.md"
+RUN = {
+    "python": [sys.executable, "-c"],
+    "js": ["node", "-e"],
+    "sh": ["bash", "-euc"],
+}
+
+
+class Page(unittest.TestCase):
+    def test_the_examples_of_the_page_run_as_they_stand(self) -> None:
+        examples = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+        found = [(language, text) for language, text in examples if language != "text"]
+        self.assertEqual([language for language, _ in found], list(RUN))
+        with Emulator("0s") as emulator:
+            environment = os.environ | {
+                "APIGATEWAY_EMULATOR_HOST": urlsplit(emulator.endpoint).netloc,
+                "NODE_PATH": os.path.join(os.environ["INTEROP_WORK"], "node_modules"),
+            }
+            for language, text in found:
+                with self.subTest(language):
+                    before = len(emulator.calls())
+                    ran = subprocess.run(
+                        [*RUN[language], text],
+                        env=environment,
+                        cwd=os.environ["INTEROP_WORK"],
+                        capture_output=True,
+                        text=True,
+                        timeout=HANG_SECONDS * 3,
+                    )
+                    self.assertEqual(ran.returncode, 0, ran.stderr)
+                    if language != "sh":
+                        self.assertGreater(len(emulator.calls()), before, "it called nothing")
+            # The last of the shell's commands forgets all.
+            self.assertEqual((emulator.calls(), emulator.unused()), ([], []))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,87 @@
+//! Calls that a connection did not take: they are sent once more at once, whatever they are, since neither
+//! the server nor anybody else has seen them.
+
+mod common;
+
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::{ApiGateway, Error, RetryThrottling};
+use common::{NAME, done, talk};
+use tokio::time::Instant;
+use tonic::Status;
+
+fn refused() -> h2::Error {
+    h2::Error::from(h2::Reason::REFUSED_STREAM)
+}
+
+async fn create(client: &ApiGateway) -> Result<Operation, Error> {
+    let request = CreateApiRequest {
+        parent: "projects/p/locations/global".into(),
+        api_id: "a".into(),
+        api: None,
+    };
+    let created = client.service().create_api(request).await;
+    created
+        .map(tonic::Response::into_inner)
+        .map_err(Error::from)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_refused_unseen_is_sent_once_more_at_once_whatever_the_policy() {
+    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let began = Instant::now();
+    let (result, ()) = tokio::join!(create(&client), async {
+        server.asked().await.1.send_error(refused());
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("the second sending was taken").done);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_refused_again_waits_its_turn() {
+    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let (result, ()) = tokio::join!(create(&client), async {
+        server.asked().await.1.send_error(refused());
+        server.asked().await.1.send_error(refused());
+    });
+    let error = result.expect_err("the policy has one attempt");
+    assert!(error.is_unsent() && error.is_unavailable(), "{error}");
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sending_that_was_refused_is_no_attempt_of_the_policys_and_takes_no_token() {
+    let policy = RetryPolicy {
+        max_attempts: Some(2),
+        ..RetryPolicy::DEFAULT
+    };
+    let mut throttling = RetryThrottling::default();
+    throttling.max_tokens = 4;
+    let (client, mut server) = talk(|it| it.retry(policy).retry_throttling(Some(throttling)));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_error(refused());
+        let away = Status::unavailable("away");
+        server.asked().await.1.send_error(away.clone());
+        server.asked().await.1.send_error(away);
+    });
+    let error = result.expect_err("both attempts failed");
+    assert!(!error.is_unsent(), "{error}");
+    server.asked_nothing_more(client).await;
+}
+
+/// Whether to connect once more is for the policy to say: a server that is down is not asked in a hurry.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_could_not_be_made_is_for_the_policy() {
+    let (client, mut server) = talk(|it| it.retry(RetryPolicy::NEVER));
+    let (result, ()) = tokio::join!(create(&client), async {
+        let refused = tonic::ConnectError("refused".into());
+        server.asked().await.1.send_error(refused);
+    });
+    assert!(result.expect_err("nobody listens").is_unsent());
+    server.asked_nothing_more(client).await;
+}

@@ -1,0 +1,138 @@
+//! That a client whose calls keep failing stops trying them again, and what counts for that.
+
+mod common;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::{ApiGateway, RetryThrottling};
+use common::{NAME, Server, done, talk};
+use tonic::{Code, Status};
+
+fn throttling(max_tokens: u32, token_ratio: f64) -> RetryThrottling {
+    let mut throttling = RetryThrottling::default();
+    throttling.max_tokens = max_tokens;
+    throttling.token_ratio = token_ratio;
+    throttling
+}
+
+fn throttled(max_tokens: u32, token_ratio: f64) -> (ApiGateway, Server) {
+    talk(|it| it.retry_throttling(Some(throttling(max_tokens, token_ratio))))
+}
+
+/// A read, each attempt of which is answered with the next of these codes; OK is a success.
+///
+/// That the client asks no more shows with the next read, or at the end.
+async fn read(client: &ApiGateway, server: &mut Server, codes: &[Code]) {
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        for (index, code) in codes.iter().enumerate() {
+            let (_, answer) = server.asked().await;
+            match code {
+                Code::Ok => answer.send_response(done()),
+                code => answer.send_error(Status::new(*code, format!("{index}"))),
+            }
+        }
+    });
+    match codes.last() {
+        Some(Code::Ok) => assert!(result.expect("the last attempt succeeded").done),
+        last => {
+            let error = result.expect_err("the last attempt failed");
+            assert_eq!(error.code(), last.copied(), "{error}");
+            let text = format!(": {}", codes.len() - 1);
+            assert!(error.to_string().ends_with(&text), "{error}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_keep_failing_are_not_tried_again_until_enough_have_succeeded() {
+    use Code::{Ok, Unavailable};
+
+    let (client, mut server) = throttled(4, 1.0);
+    // Three are left after the first failure and two, which are not more than half, after the second.
+    read(&client, &mut server, &[Unavailable, Unavailable]).await;
+    // All clones of a client share the tokens.
+    read(&client.clone(), &mut server, &[Unavailable]).await;
+    read(&client, &mut server, &[Ok]).await;
+    read(&client, &mut server, &[Ok]).await;
+    // Three were there again, of which one is taken.
+    read(&client, &mut server, &[Unavailable]).await;
+    read(&client, &mut server, &[Ok]).await;
+    read(&client, &mut server, &[Ok]).await;
+    read(&client, &mut server, &[Unavailable, Ok]).await;
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_throttling_the_policy_alone_decides() {
+    let (client, mut server) = talk(|it| it.retry_throttling(None));
+    for _ in 0..50 {
+        read(&client, &mut server, &[Code::Unavailable; 5]).await;
+    }
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_half_of_a_hundred_tokens_may_be_used_up() {
+    let (client, mut server) = talk(|it| it);
+    // Each takes five, and the last attempt of the tenth finds fifty left.
+    for _ in 0..10 {
+        read(&client, &mut server, &[Code::Unavailable; 5]).await;
+    }
+    read(&client, &mut server, &[Code::Unavailable]).await;
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_says_nothing_of_the_servers_health_costs_nothing() {
+    let (client, mut server) = throttled(3, 0.1);
+    for code in [Code::NotFound, Code::PermissionDenied, Code::Internal] {
+        read(&client, &mut server, &[code]).await;
+    }
+    read(&client, &mut server, &[Code::Unavailable, Code::Ok]).await;
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_one_attempt_count_as_well() {
+    let (client, mut server) = throttled(4, 0.1);
+    let mut once = apigateway_grpc::CallOptions::default();
+    once.retry = Some(RetryPolicy::NEVER);
+    let once = client.with_options(once);
+    read(&once, &mut server, &[Code::Unavailable]).await;
+    read(&client, &mut server, &[Code::Unavailable]).await;
+    drop(once);
+    server.asked_nothing_more(client).await;
+}
+
+/// When an operation is polled again is up to its schedule.
+#[tokio::test(start_paused = true)]
+async fn polls_of_an_operation_count_and_go_on_all_the_same() {
+    let (client, mut server) = throttled(10, 0.1);
+    let mut operation = client.operation::<Api>(NAME).expect("a name");
+    for _ in 0..5 {
+        let (result, ()) = tokio::join!(operation.poll(), async {
+            let (_, answer) = server.asked().await;
+            answer.send_error(Status::unavailable("away"));
+        });
+        result.expect_err("the server is away");
+    }
+    read(&client, &mut server, &[Code::Unavailable]).await;
+    drop(operation);
+    server.asked_nothing_more(client).await;
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_by_name() {
+    for (throttling, name) in [
+        (throttling(0, 0.1), "max_tokens"),
+        (throttling(10, f64::NAN), "token_ratio"),
+    ] {
+        let builder = ApiGateway::builder().retry_throttling(Some(throttling));
+        let error = builder.anonymous().build().expect_err("it makes no sense");
+        let text = error.to_string();
+        assert!(
+            text.contains("retry_throttling") && text.contains(name),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! What is told of calls and attempts, in the names of OpenTelemetry's semantic conventions.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::{ApiGateway, RetryThrottling};
+use common::{NAME, done, talk};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+/// The fields of a span or an event, as text.
+#[derive(Clone, Debug, Default)]
+struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn all(&self) -> Vec<(&str, &str)> {
+        let fields = self.0.iter();
+        fields.map(|(name, value)| (&**name, &**value)).collect()
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().into(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().into(), value.into());
+    }
+}
+
+/// What this crate has told.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    calls: Arc<Mutex<BTreeMap<u64, Fields>>>,
+    events: Arc<Mutex<Vec<Fields>>>,
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Told {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+        if attributes.metadata().target() == "apigateway_grpc::layer::trace" {
+            let mut fields = Fields::default();
+            attributes.record(&mut fields);
+            self.calls().insert(id.into_u64(), fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        if let Some(fields) = self.calls().get_mut(&id.into_u64()) {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target().starts_with("apigateway_grpc") {
+            let mut fields = Fields::default();
+            event.record(&mut fields);
+            self.events.lock().expect("whole").push(fields);
+        }
+    }
+}
+
+impl Told {
+    /// Listens on this thread until the guard is dropped.
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::registry().with(self.clone());
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Fields>> {
+        self.calls.lock().expect("whole")
+    }
+
+    /// The span of the only call.
+    fn call(&self) -> Fields {
+        let calls = self.calls();
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        calls.values().next().cloned().expect("there is one")
+    }
+
+    fn events(&self, message: &str) -> Vec<Fields> {
+        let events = self.events.lock().expect("whole");
+        let named = |event: &&Fields| event.get("message") == Some(message);
+        events.iter().filter(named).cloned().collect()
+    }
+}
+
+fn come_back_in(wait: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(wait));
+    Status::with_error_details(Code::Unavailable, "come back", details)
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_is_told_with_its_number_wait_transport_and_outcome() {
+    let told = Told::default();
+    let _guard = told.listen();
+    let (client, mut server) = talk(|it| it);
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let wait = Duration::from_secs(3);
+        server.asked().await.1.send_error(come_back_in(wait));
+        let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
+        server.asked().await.1.send_error(refused);
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("the third attempt succeeded").done);
+    let attempts = told.events("attempt ended");
+    let told: Vec<_> = attempts.iter().map(Fields::all).collect();
+    let attempt = |number, delay, code, failed: bool| {
+        let mut fields = vec![("attempt", number), ("delay", delay)];
+        fields.extend(failed.then_some(("error.type", code)));
+        fields.push(("message", "attempt ended"));
+        fields.push(("rpc.response.status_code", code));
+        fields.push(("transport", "given"));
+        fields
+    };
+    let expected = [
+        attempt("1", "0ns", "UNAVAILABLE", true),
+        attempt("2", "3s", "UNAVAILABLE", true),
+        attempt("3", "0ns", "OK", false),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_over_a_given_transport_names_no_server() {
+    let told = Told::default();
+    let _guard = told.listen();
+    let (client, mut server) = talk(|it| it);
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("it was answered").done);
+    let method = "google.longrunning.Operations/GetOperation";
+    let expected = [
+        ("otel.kind", "client"),
+        ("otel.name", method),
+        ("rpc.method", method),
+        ("rpc.response.status_code", "OK"),
+        ("rpc.system.name", "grpc"),
+    ];
+    assert_eq!(told.call().all(), expected);
+}
+
+#[tokio::test]
+async fn a_call_that_failed_names_the_server_and_what_it_failed_by() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it listens").port();
+    drop(listener);
+    for transport in transports() {
+        let told = Told::default();
+        let _guard = told.listen();
+        let builder = ApiGateway::builder().endpoint(format!("http://127.0.0.1:{port}"));
+        let builder = builder.transport(transport).retry(RetryPolicy::NEVER);
+        let client = builder.build().expect("valid");
+        client
+            .get_operation(NAME)
+            .await
+            .expect_err("nobody listens");
+        let (call, port) = (told.call(), port.to_string());
+        for (name, value) in [
+            ("server.address", "127.0.0.1"),
+            ("server.port", &port),
+            ("rpc.response.status_code", "UNAVAILABLE"),
+            ("error.type", "UNAVAILABLE"),
+            ("otel.status_code", "ERROR"),
+        ] {
+            assert_eq!(call.get(name), Some(value), "{name}");
+        }
+        let attempts = told.events("attempt ended");
+        let [attempt] = &attempts[..] else {
+            panic!("one attempt: {attempts:?}");
+        };
+        let named = format!("{transport:?}").to_lowercase();
+        assert_eq!(attempt.get("transport"), Some(&*named));
+    }
+}
+
+#[cfg(feature = "rest")]
+fn transports() -> Vec<apigateway_grpc::Transport> {
+    use apigateway_grpc::Transport::{Grpc, Rest};
+    vec![Grpc, Rest]
+}
+
+#[cfg(not(feature = "rest"))]
+fn transports() -> Vec<apigateway_grpc::Transport> {
+    vec![apigateway_grpc::Transport::Grpc]
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_call_was_not_tried_again_for_others_failed_is_told() {
+    let told = Told::default();
+    let _guard = told.listen();
+    let mut throttling = RetryThrottling::default();
+    throttling.max_tokens = 1;
+    let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let (_, answer) = server.asked().await;
+        answer.send_error(Status::unavailable("away"));
+    });
+    let error = result.expect_err("it is not tried again");
+    assert!(error.to_string().ends_with("unavailable: away"), "{error}");
+    let throttled = told.events("too many attempts of this client fail, not trying again");
+    assert_eq!(throttled.len(), 1);
+    server.asked_nothing_more(client).await;
+}

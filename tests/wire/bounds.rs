@@ -1,0 +1,215 @@
+//! That no phase of a call is without a bound: each is made to hang, over gRPC and over REST, and the call
+//! ends. Credentials and a transport that is never ready are in `deadline.rs`, on a paused clock.
+
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::tonic::Code;
+use apigateway_grpc::{Error, Transport};
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::connection::{builder, listener};
+use crate::http2::{Answer, NAME, Server};
+
+/// What the client waits with, in the phase that hangs.
+const SHORT: Duration = Duration::from_millis(200);
+
+/// What it waits with otherwise: whoever waits for this is found out by [`within`].
+const LONG: Duration = Duration::from_secs(600);
+
+const TRANSPORTS: [Transport; 2] = [Transport::Grpc, Transport::Rest];
+
+/// The error of a call that is bounded by `connect` and `call`.
+async fn fails(endpoint: &str, transport: Transport, connect: Duration, call: Duration) -> Error {
+    let client = builder(endpoint)
+        .transport(transport)
+        .retry(RetryPolicy::NEVER)
+        .connect_timeout(connect)
+        .timeout(call)
+        .build()
+        .expect("valid");
+    let call = tokio::time::timeout(Duration::from_secs(60), client.get_operation(NAME));
+    let call = call.await.expect("the phase has no bound");
+    call.expect_err("it hangs")
+}
+
+/// Ends by the timeout of connecting, which says so, or else by the deadline.
+async fn is_within_connecting(endpoint: &str) {
+    for transport in TRANSPORTS {
+        let error = fails(endpoint, transport, SHORT, LONG).await;
+        assert!(error.is_connect() && error.is_unsent(), "{error}");
+        let text = format!("cannot connect to {endpoint}: no connection within 200ms");
+        assert!(error.to_string().contains(&text), "{transport:?}: {error}");
+        is_within_the_deadline(endpoint, transport).await;
+    }
+}
+
+async fn is_within_the_deadline(endpoint: &str, transport: Transport) {
+    let error = fails(endpoint, transport, LONG, SHORT).await;
+    assert_eq!(
+        error.code(),
+        Some(Code::DeadlineExceeded),
+        "{transport:?}: {error}"
+    );
+    assert!(error.is_timeout(), "{error}");
+}
+
+/// The only thread for what blocks is taken, so that the system's resolver is never asked.
+#[test]
+fn a_resolver_that_hangs_is_within_a_bound() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .expect("a runtime");
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    runtime.spawn_blocking(move || ended.recv());
+    runtime.block_on(is_within_connecting("http://localhost:1"));
+    drop(end);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_accepted_is_within_a_bound() {
+    // On Linux, a listener whose queue is full drops further connections on the floor.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let any = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(any).expect("a free port");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("it listens");
+    let mut filling = Vec::new();
+    for _ in 0..64 {
+        let connected = TcpStream::connect(address);
+        match tokio::time::timeout(Duration::from_millis(100), connected).await {
+            Ok(connected) => filling.push(connected),
+            Err(_) => break,
+        }
+    }
+    assert!(filling.len() < 64, "the queue is never full here");
+    is_within_connecting(&format!("http://{address}")).await;
+}
+
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+#[tokio::test]
+async fn a_tls_handshake_that_hangs_is_within_a_bound() {
+    // The connections are accepted by the system, and nothing is ever said on them.
+    let (_silent, endpoint) = listener().await;
+    is_within_connecting(&endpoint.replace("http:", "https:")).await;
+}
+
+/// Does this with each connection, and leaves open what it gives back.
+async fn then_silent<F, T>(step: impl Fn(TcpStream) -> F + Send + 'static) -> String
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let (listener, endpoint) = listener().await;
+    tokio::spawn(async move {
+        let mut open = tokio::task::JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let step = step(stream);
+            open.spawn(async move {
+                let _open = step.await;
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    endpoint
+}
+
+#[tokio::test]
+async fn settings_that_do_not_come_are_within_the_deadline() {
+    let endpoint = then_silent(std::future::ready).await;
+    is_within_the_deadline(&endpoint, Transport::Grpc).await;
+}
+
+/// An attempt to connect goes on without the call that asked for it, but not without the client.
+#[tokio::test]
+async fn connecting_to_a_peer_that_is_silent_ends_with_the_client() {
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let (listener, endpoint) = listener().await;
+    let before = tasks();
+    let client = builder(endpoint).connect_timeout(LONG).timeout(SHORT);
+    let client = client.build().expect("valid");
+    let (called, accepted) = tokio::join!(client.get_operation(NAME), listener.accept());
+    let error = called.expect_err("nothing is said");
+    assert!(error.is_timeout() && tasks() > before, "{error}");
+    drop(client);
+    let (mut stream, _) = accepted.expect("the client came");
+    let mut said = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said));
+    assert!(closed.await.is_ok(), "the connection is still open");
+    for _ in 0..100 {
+        if tasks() == before {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} tasks are left", tasks() - before);
+}
+
+#[tokio::test]
+async fn a_stream_that_there_is_no_room_for_is_within_the_deadline() {
+    let endpoint = then_silent(|stream| async {
+        let mut one = h2::server::Builder::new();
+        let connection = one.max_concurrent_streams(1).handshake::<_, Bytes>(stream);
+        let mut connection = connection.await.expect("it is HTTP/2");
+        let mut calls = Vec::new();
+        while let Some(Ok(call)) = connection.accept().await {
+            calls.push(call);
+        }
+    })
+    .await;
+    let client = builder(endpoint).timeout(SHORT).build().expect("valid");
+    let calls = (0..3).map(|_| client.get_operation(NAME));
+    for result in futures_util::future::join_all(calls).await {
+        let error = result.expect_err("nobody answers");
+        assert!(error.is_timeout(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_do_not_come_are_within_the_deadline() {
+    let server = Server::start(|_| Answer::Silence).await;
+    is_within_the_deadline(&server.endpoint(), Transport::Grpc).await;
+    assert_eq!(server.calls(), 1);
+    let endpoint = then_silent(|mut stream| async {
+        let read = stream.read(&mut [0; 4096]).await.expect("it asks");
+        assert!(read > 0, "it asks");
+        stream
+    })
+    .await;
+    is_within_the_deadline(&endpoint, Transport::Rest).await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_is_within_the_deadline() {
+    let endpoint = then_silent(|stream| async {
+        let connection = h2::server::handshake(stream).await;
+        let mut connection = connection.expect("it is HTTP/2");
+        let call = connection.accept().await.expect("it asks");
+        let (_request, mut answer) = call.expect("it asks");
+        let head = http::Response::builder().header("content-type", "application/grpc");
+        let head = head.body(()).expect("a head");
+        let mut body = answer.send_response(head, false).expect("it listens");
+        let prefix = Bytes::from_static(&[0, 0, 0, 0, 9]);
+        body.send_data(prefix, false).expect("it listens");
+        while connection.accept().await.is_some() {}
+    })
+    .await;
+    is_within_the_deadline(&endpoint, Transport::Grpc).await;
+    let endpoint = then_silent(|mut stream| async {
+        let read = stream.read(&mut [0; 4096]).await.expect("it asks");
+        assert!(read > 0, "it asks");
+        let head = "HTTP/1.1 200 -\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        stream
+    })
+    .await;
+    is_within_the_deadline(&endpoint, Transport::Rest).await;
+}

@@ -1,0 +1,132 @@
+//! That a call which is given up, its future dropped, is given up on the wire as well: the server need not
+//! work on.
+
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::connection::{builder, listener};
+use crate::http2::NAME;
+
+/// Calls until `asked`, and then gives the call up.
+async fn give_up(client: &ApiGateway, asked: impl Future<Output = ()>) {
+    tokio::select! {
+        () = asked => {}
+        answer = client.get_operation(NAME) => panic!("nobody answers: {answer:?}"),
+    }
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let soon = tokio::time::timeout(Duration::from_secs(10), what);
+    soon.await.expect("the server hears of it")
+}
+
+/// Takes one call over HTTP/2, tells that it came, and gives what it was reset with.
+async fn reset<I>(io: I, came: oneshot::Sender<()>) -> h2::Reason
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let connection = h2::server::handshake(io).await;
+    let mut connection = connection.expect("it is HTTP/2");
+    let call = connection.accept().await.expect("a call comes");
+    let (_request, mut answer) = call.expect("a call comes");
+    came.send(()).expect("the test waits for it");
+    tokio::select! {
+        reason = std::future::poll_fn(|cx| answer.poll_reset(cx)) => reason.expect("it is reset"),
+        _ = connection.accept() => panic!("the connection ended with the call"),
+    }
+}
+
+/// Gives the call of a client up as soon as it came, and looks what it was reset with.
+async fn is_cancelled(
+    client: &ApiGateway,
+    came: oneshot::Receiver<()>,
+    server: JoinHandle<h2::Reason>,
+) {
+    give_up(client, async { came.await.expect("a call comes") }).await;
+    let reason = soon(server).await.expect("it does not panic");
+    assert_eq!(reason, h2::Reason::CANCEL);
+}
+
+#[tokio::test]
+async fn a_call_over_grpc_that_is_given_up_resets_its_stream_and_no_more() {
+    let (listener, endpoint) = listener().await;
+    let (tell, came) = oneshot::channel();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("the client comes");
+        reset(stream, tell).await
+    });
+    let client = builder(endpoint).build().expect("valid");
+    is_cancelled(&client, came, server).await;
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn a_call_over_http1_that_is_given_up_closes_its_connection() {
+    use tokio::io::AsyncReadExt as _;
+
+    let (listener, endpoint) = listener().await;
+    let rest = builder(endpoint).transport(apigateway_grpc::Transport::Rest);
+    let client = rest.build().expect("valid");
+    let mut connection = None;
+    give_up(&client, async {
+        let (mut stream, _) = listener.accept().await.expect("the client comes");
+        let read = stream.read(&mut [0; 4096]).await.expect("it asks");
+        assert!(read > 0, "it asks");
+        connection = Some(stream);
+    })
+    .await;
+    let mut connection = connection.expect("there was one");
+    let mut rest = Vec::new();
+    // It ends, with a reset or without.
+    let read = soon(connection.read_to_end(&mut rest)).await;
+    assert!(read.is_err() || rest.is_empty(), "{rest:?}");
+}
+
+#[cfg(all(feature = "rest", any(feature = "tls-aws-lc", feature = "tls-ring")))]
+#[tokio::test]
+async fn a_call_over_rest_by_http2_that_is_given_up_resets_its_stream_and_no_more() {
+    use crate::tls_server::Authority;
+
+    let authority = Authority::new();
+    let (listener, endpoint) = listener().await;
+    let acceptor = http2_alone(&authority);
+    let (tell, came) = oneshot::channel();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("the client comes");
+        let stream = acceptor.accept(stream).await.expect("they agree on TLS");
+        reset(stream, tell).await
+    });
+    let rest =
+        builder(endpoint.replace("http:", "https:")).transport(apigateway_grpc::Transport::Rest);
+    let client = rest
+        .ca_certificates(authority.pem())
+        .build()
+        .expect("valid");
+    is_cancelled(&client, came, server).await;
+}
+
+/// A TLS server on this machine that speaks HTTP/2 and nothing else.
+#[cfg(all(feature = "rest", any(feature = "tls-aws-lc", feature = "tls-ring")))]
+fn http2_alone(authority: &crate::tls_server::Authority) -> tokio_rustls::TlsAcceptor {
+    #[cfg(feature = "tls-aws-lc")]
+    use rustls::crypto::aws_lc_rs::default_provider;
+    #[cfg(not(feature = "tls-aws-lc"))]
+    use rustls::crypto::ring::default_provider;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let (certificate, key) = authority.issue("127.0.0.1");
+    let chain = vec![CertificateDer::from(certificate)];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(default_provider().into());
+    let config = config
+        .with_safe_default_protocol_versions()
+        .expect("it has them");
+    let config = config.with_no_client_auth().with_single_cert(chain, key);
+    let mut config = config.expect("they fit");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    std::sync::Arc::new(config).into()
+}
