@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::connection::{builder, listener};
+use crate::connection::{builder, listener, tasks, tasks_end};
 use crate::http2::{Answer, NAME, Server};
 
 /// What the client waits with, in the phase that hangs.
@@ -127,11 +127,6 @@ async fn settings_that_do_not_come_are_within_the_deadline() {
 /// An attempt to connect goes on without the call that asked for it, but not without the client.
 #[tokio::test]
 async fn connecting_to_a_peer_that_is_silent_ends_with_the_client() {
-    let tasks = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
     let (listener, endpoint) = listener().await;
     let before = tasks();
     let client = builder(endpoint).connect_timeout(LONG).timeout(SHORT);
@@ -144,13 +139,7 @@ async fn connecting_to_a_peer_that_is_silent_ends_with_the_client() {
     let mut said = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said));
     assert!(closed.await.is_ok(), "the connection is still open");
-    for _ in 0..100 {
-        if tasks() == before {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{} tasks are left", tasks() - before);
+    tasks_end(before).await;
 }
 
 #[tokio::test]

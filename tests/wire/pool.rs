@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use crate::connection::{builder, listener};
+use crate::connection::{builder, listener, tasks, tasks_end};
 use crate::http2::NAME;
 use crate::pool_server::{Habits, Server};
 
@@ -275,6 +275,22 @@ async fn connections_that_a_minute_did_not_need_are_closed_and_one_stays() {
     assert_eq!(server.open(), 1);
     client.get_operation(NAME).await.expect("it is still good");
     assert_eq!(server.opened(), 4);
+}
+
+/// With two connections there is a task that looks whether both are needed, once a minute.
+#[tokio::test]
+async fn nothing_runs_on_once_a_client_is_dropped() {
+    let server = Server::start(HOLDS).await;
+    let before = tasks();
+    let client = once(&server).max_streams(1).build().expect("valid");
+    let begun = begin(&client, 2);
+    until(|| server.calls() == 2).await;
+    assert_eq!(server.opened(), 2);
+    server.answer(true);
+    ended(begun).await;
+    assert!(tasks() > before);
+    drop(client);
+    tasks_end(before).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use apigateway_grpc::{ApiGateway, CallOptions, Transport};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::connection::{builder, listener};
+use crate::connection::{builder, listener, tasks, tasks_end};
 use crate::http1::{Server, json};
 use crate::http2::NAME;
 
@@ -257,11 +257,6 @@ async fn a_call_that_is_dropped_makes_room_for_another() {
 #[tokio::test]
 async fn nothing_runs_on_once_a_client_is_dropped() {
     let (listener, endpoint) = listener().await;
-    let tasks = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
     let before = tasks();
     let client = client(endpoint);
     let (called, mut stream) = tokio::join!(done(&client), async {
@@ -274,11 +269,5 @@ async fn nothing_runs_on_once_a_client_is_dropped() {
     drop(client);
     let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_u8()).await;
     assert!(closed.expect("it is closed").is_err());
-    for _ in 0..100 {
-        if tasks() == before {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{} tasks are left", tasks() - before);
+    tasks_end(before).await;
 }
