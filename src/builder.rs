@@ -21,7 +21,7 @@ use crate::layer::server::ServerName;
 use crate::layer::trace::TraceLayer;
 use crate::metrics;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
-use crate::transport::{Active, Dial, Dialed, Keepalive, Target, TlsOptions, Transport};
+use crate::transport::{Active, Dial, Dialed, Keepalive, Limits, Target, TlsOptions, Transport};
 
 #[cfg(feature = "auth")]
 mod credentials;
@@ -50,6 +50,7 @@ struct Settings {
     retry_throttling: Option<RetryThrottling>,
     connect_timeout: Duration,
     keepalive: Keepalive,
+    limits: Limits,
     max_reply_size: usize,
     tls: TlsOptions,
     proxy: proxy::Setting,
@@ -72,6 +73,12 @@ impl Default for Settings {
             keepalive: Keepalive {
                 interval: Duration::from_secs(60),
                 timeout: Duration::from_secs(20),
+            },
+            // The front ends allow 100 streams a connection; over HTTP/1.1 it is as if there were one.
+            limits: Limits {
+                connections: 16,
+                http1: 100,
+                streams: 100,
             },
             // A page of configs in full view holds whole OpenAPI documents.
             max_reply_size: 64 << 20,
@@ -154,7 +161,8 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together.
+    /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together;
+    /// and then once more, how long the server may take to send its first HTTP/2 frame.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -164,6 +172,25 @@ impl<T, L, A> Builder<T, L, A> {
     /// default), answered within `timeout` (20 seconds).
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings.keepalive = Keepalive { interval, timeout };
+        self
+    }
+
+    /// The most connections at once, 16 by default. There is one as long as [`max_streams`](Self::max_streams)
+    /// suffice, further ones are opened before calls queue, and what a minute has not needed is let go.
+    /// With the last one, calls share those that there are as far as the server allows, then wait, within
+    /// their deadline.
+    ///
+    /// REST over HTTP/1.1 has a connection for each call, and 100 at most by default; this sets that, too.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.limits.connections = connections;
+        self.settings.limits.http1 = connections;
+        self
+    }
+
+    /// How many calls share an HTTP/2 connection before another one is opened: 100 by default, which is what
+    /// Google's front ends allow. Where the server allows fewer, that many do.
+    pub fn max_streams(mut self, streams: usize) -> Self {
+        self.settings.limits.streams = streams;
         self
     }
 
@@ -284,6 +311,12 @@ impl Settings {
                 "keepalive: both durations must be above zero",
             ));
         }
+        if self.limits.connections == 0 {
+            return Err(Error::configuration("max_connections: must be above zero"));
+        }
+        if self.limits.streams == 0 {
+            return Err(Error::configuration("max_streams: must be above zero"));
+        }
         if self.max_reply_size == 0 {
             return Err(Error::configuration("max_reply_size: must be above zero"));
         }
@@ -394,6 +427,7 @@ impl Source for Own {
             transport: settings.transport,
             target,
             keepalive: settings.keepalive,
+            limits: settings.limits,
             max_reply: settings.max_reply_size,
         };
         let (dialed, active) = dial.dial()?;

@@ -30,8 +30,10 @@ enum Kind {
     NotGrpc,
     /// The call ended here, before anything was sent: it is not valid, or has no credentials.
     Unsent,
-    /// The peer said that it did not process the stream, or the connection was gone for it.
+    /// The peer said that it did not process the stream.
     Refused,
+    /// The connection was going away before the call was sent on it, or before the peer looked at it.
+    GoneAway,
     /// The connection broke with the call in flight.
     Broken,
     /// The credentials were refused, and have been renewed since.
@@ -59,27 +61,26 @@ impl Failure {
 
     /// Whether the server certainly did not begin to process the call.
     pub(crate) fn is_unsent(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Connect | Kind::NotHttp2 | Kind::Unsent | Kind::Refused
-        )
+        match self.kind {
+            Kind::Connect | Kind::NotHttp2 | Kind::Unsent | Kind::Refused | Kind::GoneAway => true,
+            Kind::NotGrpc | Kind::Broken | Kind::Renewed => false,
+        }
     }
 
-    /// Whether a connection did not take the call, which says nothing of the server: another will.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.kind == Kind::Refused
+    /// How often at most a call that failed so is tried again though its policy says nothing of it: the server
+    /// did not see it, so these attempts are none of the call's. A server that refuses streams may do so
+    /// because it has too many; one that goes away leaves room elsewhere.
+    pub(crate) fn unseen_attempts(&self) -> u32 {
+        match self.kind {
+            Kind::GoneAway => 16,
+            Kind::Refused => 1,
+            _ => 0,
+        }
     }
 
     /// Whether the credentials were refused, and others are at hand now.
     pub(crate) fn is_renewed(&self) -> bool {
         self.kind == Kind::Renewed
-    }
-
-    /// Whether a transport's error is hyper's for a call that its connection was gone for.
-    pub(crate) fn is_cancelled(error: &(dyn StdError + 'static)) -> bool {
-        chain(error)
-            .filter_map(|error| error.downcast_ref::<hyper::Error>())
-            .any(hyper::Error::is_canceled)
     }
 
     /// Whether this shows that gRPC cannot work on this path, whatever the call.
@@ -171,6 +172,7 @@ impl fmt::Display for Failure {
             Kind::NotGrpc => "the answer is not gRPC",
             Kind::Unsent => "nothing was sent",
             Kind::Refused => "the call was not processed",
+            Kind::GoneAway => "the connection was going away",
             Kind::Broken => "the connection broke with the call in flight",
             Kind::Renewed => "the credentials were refused, and have been renewed since",
         })
@@ -213,7 +215,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             // Keepalive without an answer is a broken connection; cancelled means never sent.
             let kind = if error.is_canceled() {
-                Kind::Refused
+                Kind::GoneAway
             } else {
                 Kind::Broken
             };
@@ -258,7 +260,7 @@ fn classify_h2(error: &h2::Error) -> (Kind, Code) {
         Some(h2::Reason::REFUSED_STREAM) => (Kind::Refused, Code::Unavailable),
         // A stream that ends by the peer's clean GOAWAY is beyond its last one.
         Some(h2::Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => {
-            (Kind::Refused, Code::Unavailable)
+            (Kind::GoneAway, Code::Unavailable)
         }
         Some(h2::Reason::CANCEL) => (Kind::Broken, Code::Cancelled),
         Some(h2::Reason::ENHANCE_YOUR_CALM) => (Kind::Broken, Code::ResourceExhausted),

@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tonic::ConnectError;
 use tower::Service;
 
-use super::link::{Link, Refusal, Stream};
+use super::link::{Link, Stream};
 use super::proxy::{Proxy, Through};
 use super::tls::{self, Tls};
 use super::tunnel;
@@ -57,16 +56,13 @@ pub(crate) enum Protocols {
     Any,
 }
 
-/// Connects to one address, whatever URI it is called with: tonic's `Channel` is given a plaintext
-/// URI, so that it leaves TLS to us.
+/// Connects to one address.
 #[derive(Clone)]
 pub(crate) struct Connector {
     target: Target,
-    protocols: Protocols,
     tcp: HttpConnector,
     tls: Option<Tls>,
     via: Option<Via>,
-    refusal: Refusal,
 }
 
 /// The proxy on the way, and TLS where it is itself called by it.
@@ -100,29 +96,32 @@ impl Connector {
         let via = proxy.map(|proxy| Via::new(proxy, target)).transpose()?;
         Ok(Self {
             target: target.clone(),
-            protocols,
             tcp,
             tls: tls.transpose()?,
             via,
-            refusal: Refusal::default(),
         })
     }
 
-    /// Tells why the latest connection was refused.
-    pub(crate) fn refusal(&self) -> Refusal {
-        self.refusal.clone()
-    }
-
-    async fn connect(mut self) -> Result<Link, BoxError> {
+    /// A connection, within the connect timeout.
+    pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
         let timeout = self.target.connect_timeout;
-        let connected = match tokio::time::timeout(timeout, self.link()).await {
+        let mut connector = self.clone();
+        let connected = match tokio::time::timeout(timeout, connector.link()).await {
             Ok(connected) => connected,
             Err(_) => Err(format!("no connection within {timeout:?}").into()),
         };
-        connected.map_err(|source| {
-            let place = self.place();
-            CannotConnect { place, source }.into()
-        })
+        connected.map_err(|source| self.cannot_connect(source))
+    }
+
+    /// The error that names the address.
+    pub(crate) fn cannot_connect(&self, source: BoxError) -> BoxError {
+        let place = self.place();
+        ConnectError(CannotConnect { place, source }.into()).into()
+    }
+
+    /// How long connecting may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.target.connect_timeout
     }
 
     /// Where the connection leads and how, for errors.
@@ -161,7 +160,7 @@ impl Connector {
 
     /// A connection over the bytes that go to the server.
     async fn over(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
-        let link = match &self.tls {
+        Ok(match &self.tls {
             Some(tls) => {
                 let (offer, place) = (tls.clone(), self.place());
                 let refusal = move |error: &io::Error| {
@@ -171,26 +170,7 @@ impl Connector {
                 tls.handshake(io).await?.refused_as(refusal)
             }
             None => Link::new(io, false),
-        };
-        if self.protocols != Protocols::Http2 {
-            return Ok(link);
-        }
-        let patience = self.target.connect_timeout;
-        Ok(link.expecting_http2(self.refusal.clone(), patience))
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Link;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Link, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        Box::pin(self.clone().connect())
+        })
     }
 }
 

@@ -8,8 +8,9 @@ use tonic::Status;
 use tower::Service;
 
 use super::fallback::{Chosen, Fallback};
-use super::grpc::{self, Grpc, Keepalive};
+use super::grpc::Grpc;
 use super::rest::Rest;
+use super::streams::{Keepalive, Limits};
 use super::{Target, Transport};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
@@ -34,6 +35,7 @@ pub(crate) struct Dial<'a> {
     pub(crate) transport: Transport,
     pub(crate) target: &'a Target,
     pub(crate) keepalive: Keepalive,
+    pub(crate) limits: Limits,
     pub(crate) max_reply: usize,
 }
 
@@ -79,11 +81,11 @@ impl Dial<'_> {
     }
 
     fn grpc(&self) -> Result<Grpc, Error> {
-        grpc::connect(self.target, self.keepalive)
+        Grpc::new(self.target, self.keepalive, self.limits)
     }
 
     fn rest(&self) -> Result<Rest, Error> {
-        Rest::connect(self.target, self.max_reply)
+        Rest::connect(self.target, self.keepalive, self.limits, self.max_reply)
     }
 }
 

@@ -5,7 +5,8 @@ use std::task::{Context, Poll};
 use tonic::Status;
 use tower::Service;
 
-use super::grpc::{self, Grpc, Keepalive};
+use super::grpc::Grpc;
+use super::streams::{Keepalive, Limits};
 use super::{Target, Transport};
 use crate::call::Rpc;
 use crate::error::Error;
@@ -23,6 +24,7 @@ pub(crate) struct Dial<'a> {
     pub(crate) transport: Transport,
     pub(crate) target: &'a Target,
     pub(crate) keepalive: Keepalive,
+    pub(crate) limits: Limits,
     #[expect(dead_code, reason = "gRPC replies are bounded by the guard")]
     pub(crate) max_reply: usize,
 }
@@ -44,7 +46,7 @@ impl Active {
 
 impl Dial<'_> {
     pub(crate) fn dial(&self) -> Result<(Dialed, Active), Error> {
-        let grpc = Uniform::new(grpc::connect(self.target, self.keepalive)?);
+        let grpc = Uniform::new(Grpc::new(self.target, self.keepalive, self.limits)?);
         Ok((Dialed { grpc }, Active(self.transport)))
     }
 }

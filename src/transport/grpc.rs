@@ -1,97 +1,58 @@
-//! gRPC over HTTP/2: tonic's `Channel` over our own connections.
+//! gRPC: each call is a stream of an HTTP/2 connection.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use http::Uri;
-use http::uri::Scheme;
-use pin_project_lite::pin_project;
-use tonic::transport::channel::ResponseFuture;
-use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 
 use super::connect::{Connector, Protocols, Target};
-use super::link::Refusal;
+use super::origin::Origin;
+use super::streams::{Keepalive, Limits, Reading, Streams};
 use crate::call::Rpc;
 use crate::error::Error;
-use crate::failure::Failure;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A lazily connected channel.
+/// Calls over connections that are opened as they are needed.
 #[derive(Clone, Debug)]
 pub struct Grpc {
-    channel: Channel,
-    refusal: Refusal,
+    origin: Arc<Origin>,
+    streams: Streams,
 }
 
-/// How a silent connection is found out. Pings are sent with calls in flight only: the front ends close
-/// connections that are pinged while idle.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keepalive {
-    pub(crate) interval: Duration,
-    pub(crate) timeout: Duration,
-}
-
-pub(crate) fn connect(target: &Target, keepalive: Keepalive) -> Result<Grpc, Error> {
-    let connector = Connector::new(target, Protocols::Http2)?;
-    let refusal = connector.refusal();
-    // With an `https` address tonic would do TLS itself; ours is done in the connector.
-    let mut plain = target.uri.clone().into_parts();
-    plain.scheme = Some(Scheme::HTTP);
-    let fault = |error| Error::configuration_from("endpoint: not an address", error);
-    let plain = Uri::from_parts(plain).map_err(fault)?;
-    let endpoint = Endpoint::from(plain)
-        .origin(target.uri.clone())
-        .http2_keep_alive_interval(keepalive.interval)
-        .keep_alive_timeout(keepalive.timeout)
-        .keep_alive_while_idle(false)
-        .http2_adaptive_window(true);
-    let channel = endpoint.connect_with_connector_lazy(connector);
-    Ok(Grpc { channel, refusal })
+impl Grpc {
+    /// Nothing is connected yet.
+    pub(crate) fn new(
+        target: &Target,
+        keepalive: Keepalive,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let connector = Connector::new(target, Protocols::Http2)?;
+        Ok(Self {
+            origin: Arc::new(Origin::of(target)?),
+            // One is kept, so that whoever calls seldom need not connect each time.
+            streams: Streams::new(connector, keepalive, limits, 1),
+        })
+    }
 }
 
 impl Service<Rpc> for Grpc {
-    type Response = <Channel as Service<Rpc>>::Response;
+    type Response = http::Response<Reading>;
     type Error = BoxError;
-    type Future = Calling;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.channel.poll_ready(cx).map_err(Into::into)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        // A call waits for its stream within itself, so that its deadline bounds that, too.
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Calling {
-        Calling {
-            call: self.channel.call(rpc),
-            refusal: self.refusal.clone(),
-        }
-    }
-}
-
-pin_project! {
-    /// A call under way, which tells a refused connection as what it was.
-    #[derive(Debug)]
-    pub struct Calling {
-        #[pin]
-        call: ResponseFuture,
-        refusal: Refusal,
-    }
-}
-
-impl Future for Calling {
-    type Output = Result<<Channel as Service<Rpc>>::Response, BoxError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let error = match ready!(this.call.poll(cx)) {
-            Ok(reply) => return Poll::Ready(Ok(reply)),
-            Err(error) => error,
-        };
-        let refused = Failure::is_cancelled(&error).then(|| this.refusal.error());
-        Poll::Ready(Err(match refused.flatten() {
-            Some(refused) => refused.into(),
-            None => error.into(),
-        }))
+    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
+        let uri = self.origin.uri(Origin::path(rpc.uri()));
+        let streams = self.streams.clone();
+        Box::pin(async move {
+            *rpc.uri_mut() = uri?;
+            streams.send(rpc).await
+        })
     }
 }

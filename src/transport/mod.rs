@@ -3,10 +3,12 @@
 mod connect;
 #[cfg_attr(not(feature = "rest"), path = "dial_grpc.rs")]
 mod dial;
+mod greeting;
 mod grpc;
 mod link;
-mod opening;
+mod origin;
 mod proxy;
+mod streams;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 #[cfg(feature = "tls")]
@@ -23,8 +25,8 @@ mod rest;
 
 pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
-pub(crate) use grpc::Keepalive;
 pub(crate) use proxy::{Proxy, Through};
+pub(crate) use streams::{Keepalive, Limits};
 #[cfg(feature = "auth")]
 pub(crate) use tls::has_default_provider;
 #[cfg(all(feature = "emulator", feature = "tls"))]

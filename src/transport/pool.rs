@@ -3,28 +3,30 @@
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::Scheme;
 use http::{HeaderValue, Uri, header};
-use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use hyper::client::conn::{TrySendError, http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::oneshot;
+use hyper::client::conn::{TrySendError, http1};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
-use tonic::ConnectError;
 use tonic::body::Body;
 use tower::Service;
 
 use super::connect::{Connector, Protocols, Target};
+use super::origin::Origin;
+use super::streams::{Keepalive, Limits, Streams};
 use crate::call::Rpc;
 use crate::error::Error;
 
+mod reading;
+
+pub(crate) use reading::Reading;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Http1 = http1::SendRequest<Body>;
-type Http2 = http2::SendRequest<Body>;
 
 /// How long a connection without calls is kept.
 const IDLE: Duration = Duration::from_secs(90);
@@ -41,47 +43,68 @@ pub(crate) struct Pool {
 
 struct Shared {
     connector: Connector,
-    scheme: Scheme,
-    authority: Authority,
+    origin: Origin,
     host: HeaderValue,
+    /// One for each call that may be in flight over HTTP/1.1, and so for each connection.
+    calls: Arc<Semaphore>,
     kept: Mutex<Kept>,
+    /// The connections of a server that chose HTTP/2.
+    streams: Streams,
 }
 
 #[derive(Default)]
 struct Kept {
     /// Those without a call, the one used last at the end.
     idle: Vec<(Http1, Instant)>,
-    http2: Option<(Http2, Instant)>,
     /// The way to the task that closes what is idle for too long. It goes with the pool, and the task with it.
     watch: Option<oneshot::Sender<Infallible>>,
 }
 
-/// A connection for one call.
-enum Connection {
-    Http1(Http1),
-    Http2(Http2),
+/// What carries a call.
+enum Way {
+    /// A connection of its own, and whether it was in use before.
+    Http1(Lent, bool),
+    /// A stream among others.
+    Http2,
+}
+
+/// A connection of HTTP/1.1 while it has a call.
+pub(crate) struct Lent {
+    http1: Http1,
+    shared: Arc<Shared>,
+    /// The next call may begin once this one has ended, however that is.
+    _call: OwnedSemaphorePermit,
+}
+
+impl Lent {
+    /// The reply was read to its end.
+    fn give_back(self) {
+        let mut kept = self.shared.kept();
+        kept.idle.push((self.http1, Instant::now()));
+    }
 }
 
 impl Pool {
-    pub(crate) fn new(target: &Target) -> Result<Self, Error> {
-        let connector = Connector::new(target, Protocols::Any)?;
-        let origin = target.origin();
-        let fault = |error: &dyn std::fmt::Display| {
-            Error::configuration(format!("`{origin}` is no address: {error}"))
-        };
-        let uri: Uri = origin.parse().map_err(|error| fault(&error))?;
-        let parts = uri.into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(fault(&"it has no scheme or no host"));
-        };
-        let host =
-            HeaderValue::from_str(host(&scheme, &authority)).map_err(|error| fault(&error))?;
+    pub(crate) fn new(
+        target: &Target,
+        keepalive: Keepalive,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let origin = Origin::of(target)?;
+        let host = HeaderValue::from_str(host(&origin)).map_err(|error| {
+            let text = format!("endpoint: `{}` is no address", target.origin());
+            Error::configuration_from(text, error)
+        })?;
+        // None is kept without calls: whoever falls back to REST may leave it again.
+        let http2 = Connector::new(target, Protocols::Http2)?;
+        let streams = Streams::new(http2, keepalive, limits, 0);
         let shared = Shared {
-            connector,
-            scheme,
-            authority,
+            connector: Connector::new(target, Protocols::Any)?,
+            origin,
             host,
+            calls: Arc::new(Semaphore::new(limits.http1.min(Semaphore::MAX_PERMITS))),
             kept: Mutex::default(),
+            streams,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -90,10 +113,15 @@ impl Pool {
 }
 
 /// The value of `host`: without the port where the scheme tells it, and without a user.
-fn host<'a>(scheme: &Scheme, authority: &'a Authority) -> &'a str {
+fn host(origin: &Origin) -> &str {
+    let authority = &origin.authority;
     let whole = authority.as_str();
     let whole = whole.rsplit_once('@').map_or(whole, |(_, host)| host);
-    let usual = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    let usual = if origin.scheme == Scheme::HTTPS {
+        443
+    } else {
+        80
+    };
     match authority.port_u16() {
         Some(port) if port == usual => authority.host(),
         _ => whole,
@@ -124,28 +152,21 @@ impl Service<Rpc> for Pool {
 }
 
 async fn send(shared: Arc<Shared>, mut rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
-    let target = rpc.uri().path_and_query().cloned();
-    let target = target.unwrap_or(PathAndQuery::from_static("/"));
+    let path = Origin::path(rpc.uri());
     loop {
-        let (connection, used) = shared.connection().await?;
-        let sent = match connection {
-            Connection::Http1(mut http1) => {
-                *rpc.uri_mut() = Uri::from(target.clone());
-                rpc.headers_mut().insert(header::HOST, shared.host.clone());
-                match http1.try_send_request(rpc).await {
-                    Ok(reply) => Ok(reply.map(|body| Reading::new(body, http1, &shared))),
-                    Err(error) => Err(error),
-                }
-            }
-            Connection::Http2(mut http2) => {
-                *rpc.uri_mut() = shared.uri(&target)?;
+        let (mut lent, used) = match shared.way().await? {
+            Way::Http1(lent, used) => (lent, used),
+            Way::Http2 => {
+                *rpc.uri_mut() = shared.origin.uri(path)?;
                 rpc.headers_mut().remove(header::HOST);
-                let sent = http2.try_send_request(rpc).await;
-                sent.map(|reply| reply.map(Reading::shared))
+                let reply = shared.streams.send(rpc).await?;
+                return Ok(reply.map(Reading::shared));
             }
         };
-        match sent {
-            Ok(reply) => return Ok(reply),
+        *rpc.uri_mut() = Uri::from(path.clone());
+        rpc.headers_mut().insert(header::HOST, shared.host.clone());
+        match lent.http1.try_send_request(rpc).await {
+            Ok(reply) => return Ok(reply.map(|body| Reading::new(body, lent))),
             Err(error) => rpc = unsent(error, used)?,
         }
     }
@@ -164,65 +185,62 @@ impl Shared {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn uri(&self, target: &PathAndQuery) -> Result<Uri, http::Error> {
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(target.clone())
-            .build()
-    }
-
-    /// A connection that is ready, and whether it was in use before.
-    async fn connection(self: &Arc<Self>) -> Result<(Connection, bool), BoxError> {
+    /// What carries the next call: what the server chose when it was last connected to.
+    async fn way(self: &Arc<Self>) -> Result<Way, BoxError> {
         loop {
-            let taken = self.kept().take();
+            if self.streams.is_open() {
+                return Ok(Way::Http2);
+            }
+            // Fails only once it is closed, which it never is.
+            let call = Arc::clone(&self.calls).acquire_owned().await?;
             // What is seldom needed is boxed, so that the future of a call stays small.
-            match taken {
-                None => return Ok((Box::pin(self.connect()).await?, false)),
-                Some(Connection::Http1(http1)) if !http1.is_ready() => {
-                    if let Some(found) = Box::pin(self.settled(http1)).await? {
-                        return Ok(found);
-                    }
-                }
-                Some(connection) => return Ok((connection, true)),
+            let taken = self.kept().idle.pop();
+            let (http1, used) = match taken {
+                Some((http1, _)) if http1.is_ready() => (Some(http1), true),
+                Some((http1, _)) => Box::pin(self.settled(http1)).await?,
+                None => (Box::pin(self.connect()).await?, false),
+            };
+            // Without one, the server has closed it, or there is HTTP/2 now.
+            if let Some(http1) = http1 {
+                let lent = Lent {
+                    http1,
+                    shared: Arc::clone(self),
+                    _call: call,
+                };
+                return Ok(Way::Http1(lent, used));
             }
         }
     }
 
-    /// Waits for a connection whose last reply has been read: that it is ready for the next call takes a
-    /// moment, or shows that the server has closed it, which is `None`.
+    /// Waits for a connection whose last reply has been read, and tells whether that is what it gives: that it
+    /// is ready for the next call takes a moment, or shows that the server has closed it, which is `None`.
     async fn settled(
         self: &Arc<Self>,
         mut http1: Http1,
-    ) -> Result<Option<(Connection, bool)>, BoxError> {
+    ) -> Result<(Option<Http1>, bool), BoxError> {
         let connecting = async {
             tokio::time::sleep(TURN).await;
             self.connect().await
         };
         let ready = match select(pin!(http1.ready()), pin!(connecting)).await {
             Either::Left((ready, _)) => ready.is_ok(),
-            Either::Right((connected, _)) => return Ok(Some((connected?, false))),
+            Either::Right((connected, _)) => return Ok((connected?, false)),
         };
-        Ok(ready.then_some((Connection::Http1(http1), true)))
+        Ok((ready.then_some(http1), true))
     }
 
-    async fn connect(self: &Arc<Self>) -> Result<Connection, BoxError> {
-        let mut connector = self.connector.clone();
-        let link = connector.call(Uri::default()).await;
-        let link = link.map_err(ConnectError)?;
+    /// A new connection; `None` if the server chose HTTP/2, by which there are streams now.
+    async fn connect(self: &Arc<Self>) -> Result<Option<Http1>, BoxError> {
+        let link = self.connector.connect().await?;
         if link.is_http2() {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            let (http2, connection) = builder.timer(TokioTimer::new()).handshake(link).await?;
-            drive(connection);
-            self.watch();
-            self.kept().share(&http2);
-            return Ok(Connection::Http2(http2));
+            self.streams.adopt(link).await?;
+            return Ok(None);
         }
         let (mut http1, connection) = http1::handshake(link).await?;
         drive(connection);
         self.watch();
         http1.ready().await?;
-        Ok(Connection::Http1(http1))
+        Ok(Some(http1))
     }
 
     /// Closes what is idle for too long, as long as there is something.
@@ -247,37 +265,11 @@ impl Shared {
 }
 
 impl Kept {
-    /// A connection, which may have been closed meanwhile.
-    fn take(&mut self) -> Option<Connection> {
-        if let Some((http2, used)) = &mut self.http2 {
-            if !http2.is_closed() {
-                *used = Instant::now();
-                return Some(Connection::Http2(http2.clone()));
-            }
-            self.http2 = None;
-        }
-        let (http1, _) = self.idle.pop()?;
-        Some(Connection::Http1(http1))
-    }
-
-    /// Of several that were opened at once the first stays.
-    fn share(&mut self, new: &Http2) {
-        let there = self
-            .http2
-            .as_ref()
-            .is_some_and(|(http2, _)| !http2.is_closed());
-        if !there {
-            self.http2 = Some((new.clone(), Instant::now()));
-        }
-    }
-
     /// Whether something is left. If not, the next connection is watched anew.
     fn close_idle(&mut self) -> bool {
         self.idle
             .retain(|(http1, used)| !http1.is_closed() && used.elapsed() < IDLE);
-        self.http2
-            .take_if(|(http2, used)| http2.is_closed() || used.elapsed() >= IDLE);
-        let left = !self.idle.is_empty() || self.http2.is_some();
+        let left = !self.idle.is_empty();
         if !left {
             self.watch = None;
         }
@@ -292,66 +284,4 @@ fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
             tracing::debug!(%error, "a connection for REST broke");
         }
     });
-}
-
-/// The body of a reply. Read to its end it gives its connection back; dropped before, it closes it.
-pub(crate) struct Reading {
-    body: Incoming,
-    lent: Option<(Http1, Arc<Shared>)>,
-}
-
-impl Reading {
-    fn new(body: Incoming, http1: Http1, shared: &Arc<Shared>) -> Self {
-        let mut reading = Self {
-            body,
-            lent: Some((http1, Arc::clone(shared))),
-        };
-        reading.give_back();
-        reading
-    }
-
-    /// Of a connection that others use as well.
-    fn shared(body: Incoming) -> Self {
-        Self { body, lent: None }
-    }
-
-    fn give_back(&mut self) {
-        if self.body.is_end_stream()
-            && let Some((http1, shared)) = self.lent.take()
-        {
-            shared.kept().idle.push((http1, Instant::now()));
-        }
-    }
-}
-
-impl hyper::body::Body for Reading {
-    type Data = bytes::Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &frame {
-            // What ends in an error is not used again.
-            Some(Err(_)) => self.lent = None,
-            // A chunked body knows of its end only now.
-            None => {
-                if let Some((http1, shared)) = self.lent.take() {
-                    shared.kept().idle.push((http1, Instant::now()));
-                }
-            }
-            Some(Ok(_)) => self.give_back(),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

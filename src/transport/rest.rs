@@ -9,6 +9,7 @@ use tower::Service;
 
 use super::connect::Target;
 use super::pool::Pool;
+use super::streams::{Keepalive, Limits};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
 use crate::transcode::{self, Rules};
@@ -24,8 +25,13 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    pub(crate) fn connect(target: &Target, max_reply: usize) -> Result<Self, Error> {
-        let pool = Pool::new(target)?;
+    pub(crate) fn connect(
+        target: &Target,
+        keepalive: Keepalive,
+        limits: Limits,
+        max_reply: usize,
+    ) -> Result<Self, Error> {
+        let pool = Pool::new(target, keepalive, limits)?;
         let rest = transcode::Rest::new(Rules::api_gateway(), pool).max_reply(max_reply);
         Ok(Self {
             rest,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::connection::{builder, listener};
+use crate::connection::{builder, listener, tasks, tasks_end};
 use crate::http2::{Answer, NAME, Server};
 
 /// What the client waits with, in the phase that hangs.
@@ -122,6 +122,24 @@ where
 async fn settings_that_do_not_come_are_within_the_deadline() {
     let endpoint = then_silent(std::future::ready).await;
     is_within_the_deadline(&endpoint, Transport::Grpc).await;
+}
+
+/// An attempt to connect goes on without the call that asked for it, but not without the client.
+#[tokio::test]
+async fn connecting_to_a_peer_that_is_silent_ends_with_the_client() {
+    let (listener, endpoint) = listener().await;
+    let before = tasks();
+    let client = builder(endpoint).connect_timeout(LONG).timeout(SHORT);
+    let client = client.build().expect("valid");
+    let (called, accepted) = tokio::join!(client.get_operation(NAME), listener.accept());
+    let error = called.expect_err("nothing is said");
+    assert!(error.is_timeout() && tasks() > before, "{error}");
+    drop(client);
+    let (mut stream, _) = accepted.expect("the client came");
+    let mut said = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said));
+    assert!(closed.await.is_ok(), "the connection is still open");
+    tasks_end(before).await;
 }
 
 #[tokio::test]

@@ -29,6 +29,24 @@ pub(crate) async fn listener() -> (TcpListener, String) {
     (listener, format!("http://{address}"))
 }
 
+/// How many tasks there are, those of a server in this runtime among them.
+pub(crate) fn tasks() -> usize {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+}
+
+/// Waits until there are no more tasks than that.
+pub(crate) async fn tasks_end(before: usize) {
+    for _ in 0..500 {
+        if tasks() == before {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} tasks are left", tasks() - before);
+}
+
 #[tokio::test]
 async fn a_client_connects_with_its_first_call_and_keeps_the_connection() {
     let server = Server::start(|_| Answer::Operation).await;

@@ -6,12 +6,15 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 
 const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
 
 /// A connection whose preface was read and answered.
 #[derive(Debug)]
@@ -28,6 +31,11 @@ pub(crate) struct Frame {
 impl Frame {
     fn kind(&self) -> u8 {
         self.head[3]
+    }
+
+    pub(crate) fn stream(&self) -> u32 {
+        let [.., a, b, c, d] = self.head;
+        u32::from_be_bytes([a, b, c, d])
     }
 
     /// Whether it is a PING that wants an answer.
@@ -60,8 +68,19 @@ impl Peer {
     }
 
     pub(crate) async fn write(&mut self, kind: u8, flags: u8, payload: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
-        let head = [length[1], length[2], length[3], kind, flags, 0, 0, 0, 0];
+        self.write_on(0, kind, flags, payload).await
+    }
+
+    async fn write_on(
+        &mut self,
+        stream: u32,
+        kind: u8,
+        flags: u8,
+        payload: &[u8],
+    ) -> io::Result<()> {
+        let [_, a, b, c] = u32::try_from(payload.len()).expect("small").to_be_bytes();
+        let [d, e, f, g] = stream.to_be_bytes();
+        let head = [a, b, c, kind, flags, d, e, f, g];
         self.stream.write_all(&head).await?;
         self.stream.write_all(payload).await
     }
@@ -70,12 +89,35 @@ impl Peer {
         self.write(PING, ACK, &ping.payload).await
     }
 
+    /// A whole gRPC reply, its headers as literals (RFC 7541 §6.2.2).
+    pub(crate) async fn reply(&mut self, stream: u32, message: &[u8]) -> io::Result<()> {
+        let status_200 = vec![0x88];
+        let head = [status_200, literal("content-type", "application/grpc")].concat();
+        let trailers = literal("grpc-status", "0");
+        self.write_on(stream, HEADERS, END_HEADERS, &head).await?;
+        self.write_on(stream, DATA, 0, message).await?;
+        let last = END_HEADERS | END_STREAM;
+        self.write_on(stream, HEADERS, last, &trailers).await
+    }
+
+    /// Says that no stream beyond this one was processed, or will be.
+    pub(crate) async fn go_away_after(&mut self, stream: u32) -> io::Result<()> {
+        let reason = u32::from(h2::Reason::NO_ERROR);
+        let payload = [stream.to_be_bytes(), reason.to_be_bytes()].concat();
+        self.write(GOAWAY, 0, &payload).await
+    }
+
     /// Says that no stream was processed, and ends cleanly.
     pub(crate) async fn go_away(&mut self, reason: h2::Reason) -> io::Result<()> {
         let payload = [0_u32.to_be_bytes(), u32::from(reason).to_be_bytes()].concat();
         self.write(GOAWAY, 0, &payload).await?;
         self.stream.shutdown().await
     }
+}
+
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).expect("small")], text.as_bytes()].concat();
+    [vec![0], text(name), text(value)].concat()
 }
 
 async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Frame> {

@@ -30,6 +30,21 @@ pub(crate) enum Answer {
     Reset(Reason),
 }
 
+impl Answer {
+    /// The message of [`Answer::Operation`], framed.
+    pub(crate) fn message() -> Bytes {
+        let operation = Operation {
+            name: NAME.into(),
+            ..Default::default()
+        };
+        let mut message = BytesMut::new();
+        message.put_u8(0);
+        message.put_u32(u32::try_from(operation.encoded_len()).expect("small"));
+        message.put_slice(&operation.encode_to_vec());
+        message.freeze()
+    }
+}
+
 /// Serves one connection, answering each call by its number from zero.
 pub(crate) async fn serve<I>(io: I, answer: impl Fn(&Request<h2::RecvStream>) -> Answer)
 where
@@ -47,7 +62,10 @@ where
 }
 
 /// Gives the stream back if it shall stay open.
-fn send(mut respond: SendResponse<Bytes>, answer: Answer) -> Option<SendResponse<Bytes>> {
+pub(crate) fn send(
+    mut respond: SendResponse<Bytes>,
+    answer: Answer,
+) -> Option<SendResponse<Bytes>> {
     let head = |status: u16, media: &'static str| {
         let mut head = Response::new(());
         *head.status_mut() = status.try_into().expect("an HTTP status");
@@ -58,20 +76,12 @@ fn send(mut respond: SendResponse<Bytes>, answer: Answer) -> Option<SendResponse
     // A client that is gone by now is no failure of the server.
     match answer {
         Answer::Operation => {
-            let operation = Operation {
-                name: NAME.into(),
-                ..Default::default()
-            };
-            let mut message = BytesMut::new();
-            message.put_u8(0);
-            message.put_u32(u32::try_from(operation.encoded_len()).expect("small"));
-            message.put_slice(&operation.encode_to_vec());
             let trailers = HeaderMap::from_iter([(
                 "grpc-status".parse().expect("a name"),
                 HeaderValue::from_static("0"),
             )]);
             if let Ok(mut body) = respond.send_response(head(200, "application/grpc"), false) {
-                body.send_data(message.freeze(), false).ok();
+                body.send_data(Answer::message(), false).ok();
                 body.send_trailers(trailers).ok();
             }
         }

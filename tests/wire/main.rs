@@ -13,10 +13,13 @@ mod dropping;
 #[cfg(feature = "rest")]
 mod fallback;
 mod frames;
+mod goaway;
 mod http2;
 mod interruption;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
+mod pool;
+mod pool_server;
 mod proxy;
 mod proxy_server;
 #[cfg(feature = "rest")]

@@ -4,11 +4,11 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
-use apigateway_grpc::{ApiGateway, Transport};
+use apigateway_grpc::{ApiGateway, CallOptions, Transport};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::connection::{builder, listener};
+use crate::connection::{builder, listener, tasks, tasks_end};
 use crate::http1::{Server, json};
 use crate::http2::NAME;
 
@@ -190,13 +190,73 @@ async fn a_connection_that_was_idle_for_long_is_closed() {
 }
 
 #[tokio::test]
+async fn there_are_never_more_connections_than_allowed_and_calls_wait_for_them() {
+    let (listener, endpoint) = listener().await;
+    let client = builder(endpoint)
+        .transport(Transport::Rest)
+        .max_connections(2)
+        .build()
+        .expect("the settings are valid");
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { done(&client).await })
+        })
+        .collect();
+    let mut first = accept(&listener).await;
+    let mut second = accept(&listener).await;
+    assert!(request(&mut first).await && request(&mut second).await);
+    let third = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+    assert!(third.is_err(), "two are allowed");
+
+    // One that waits has its deadline.
+    let mut options = CallOptions::default();
+    options.timeout = Some(Duration::from_millis(50));
+    let hurried = client.with_options(options);
+    let error = hurried.get_operation(NAME).await.expect_err("none is free");
+    assert!(error.is_timeout(), "{error}");
+
+    // The two that wait come over the same connections.
+    for stream in [&mut first, &mut second] {
+        stream.write_all(&json(200, DONE)).await.expect("written");
+    }
+    assert!(request(&mut first).await && request(&mut second).await);
+    for stream in [&mut first, &mut second] {
+        stream.write_all(&json(200, DONE)).await.expect("written");
+    }
+    for call in calls {
+        assert!(call.await.expect("it does not panic"));
+    }
+}
+
+/// A call that is given up takes its connection with it, and leaves its place.
+#[tokio::test]
+async fn a_call_that_is_dropped_makes_room_for_another() {
+    let (listener, endpoint) = listener().await;
+    let client = builder(endpoint)
+        .transport(Transport::Rest)
+        .max_connections(1)
+        .build()
+        .expect("the settings are valid");
+    for _ in 0..3 {
+        let given_up = client.clone();
+        let call = tokio::spawn(async move { done(&given_up).await });
+        let mut stream = accept(&listener).await;
+        assert!(request(&mut stream).await);
+        call.abort();
+        assert!(!request(&mut stream).await, "it is closed");
+    }
+    let (called, ()) = tokio::join!(done(&client), async {
+        let mut stream = accept(&listener).await;
+        assert!(request(&mut stream).await);
+        stream.write_all(&json(200, DONE)).await.expect("written");
+    });
+    assert!(called);
+}
+
+#[tokio::test]
 async fn nothing_runs_on_once_a_client_is_dropped() {
     let (listener, endpoint) = listener().await;
-    let tasks = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
     let before = tasks();
     let client = client(endpoint);
     let (called, mut stream) = tokio::join!(done(&client), async {
@@ -209,11 +269,5 @@ async fn nothing_runs_on_once_a_client_is_dropped() {
     drop(client);
     let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_u8()).await;
     assert!(closed.expect("it is closed").is_err());
-    for _ in 0..100 {
-        if tasks() == before {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{} tasks are left", tasks() - before);
+    tasks_end(before).await;
 }

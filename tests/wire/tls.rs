@@ -339,6 +339,40 @@ mod rest {
     }
 
     #[tokio::test]
+    async fn rest_has_as_many_connections_of_http2_as_its_streams_need() {
+        let authority = Authority::new();
+        let server = Server::start(&authority, "127.0.0.1", &["h2", "http/1.1"]).await;
+        let client = trusting(&server, &authority).transport(Transport::Rest);
+        let client = client.max_streams(1).max_connections(3);
+        let client = client.build().expect("valid");
+        client.get_operation(NAME).await.expect("an operation");
+        assert_eq!(server.connections(), 1);
+        let calls = (0..30).map(|_| client.get_operation(NAME));
+        for read in futures_util::future::join_all(calls).await {
+            assert_eq!(read.expect("an operation").name, NAME);
+        }
+        assert_eq!(server.connections(), 3);
+    }
+
+    #[tokio::test]
+    async fn connections_of_http2_that_rest_does_not_need_are_closed_to_the_last_one() {
+        let authority = Authority::new();
+        let server = Server::start(&authority, "127.0.0.1", &["h2"]).await;
+        let client = trusting(&server, &authority).transport(Transport::Rest);
+        let client = client.build().expect("valid");
+        client.get_operation(NAME).await.expect("an operation");
+        for _ in 0..2 {
+            assert_eq!(server.ended(), 0);
+            tokio::time::pause();
+            tokio::time::advance(std::time::Duration::from_secs(61)).await;
+            tokio::time::resume();
+            tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        }
+        client.get_operation(NAME).await.expect("an operation");
+        assert_eq!((server.connections(), server.ended()), (2, 1));
+    }
+
+    #[tokio::test]
     async fn a_server_that_does_not_choose_http2_is_called_over_rest() {
         let authority = Authority::new();
         for alpn in [&["http/1.1"][..], &[]] {

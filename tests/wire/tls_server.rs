@@ -101,6 +101,12 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// How many connections have come as far as that TLS was agreed on.
     connections: Arc<AtomicUsize>,
+    /// How many of them have ended.
+    #[cfg_attr(
+        not(feature = "rest"),
+        expect(dead_code, reason = "REST's are looked at")
+    )]
+    ended: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -124,15 +130,28 @@ impl Server {
         let acceptor = TlsAcceptor::from(config);
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
+        let ended = Arc::new(AtomicUsize::new(0));
+        let ending = Arc::clone(&ended);
         Self {
             address: listener.local_addr().expect("it listens"),
             connections,
+            ended,
             task: tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(speak(acceptor.clone(), stream, Arc::clone(&counted)));
+                    let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
+                    let ending = Arc::clone(&ending);
+                    tokio::spawn(async move {
+                        speak(acceptor, stream, counted).await;
+                        ending.fetch_add(1, Ordering::SeqCst);
+                    });
                 }
             }),
         }
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn ended(&self) -> usize {
+        self.ended.load(Ordering::SeqCst)
     }
 
     pub(crate) fn connections(&self) -> usize {

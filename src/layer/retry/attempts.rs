@@ -10,7 +10,7 @@ use tower::Service;
 use tower::util::ServiceExt as _;
 
 use super::copied::Copied;
-use super::decision::{Failed, decide};
+use super::decision::{Failed, decide, unseen};
 use super::{Shared, tell};
 use crate::call::{Ambiguity, Call, Renewed, Reply, Rpc};
 use crate::code;
@@ -33,8 +33,8 @@ pub(super) struct Attempts<S> {
     counted: u32,
     /// Whether one was made because of renewed credentials; another is not.
     renewed: bool,
-    /// Whether one was made because the server had not seen the one before; another has to wait its turn.
-    resent: bool,
+    /// How many were made because the server had not seen the one before.
+    unseen: u32,
 }
 
 /// What follows an attempt that failed.
@@ -63,7 +63,7 @@ impl<S> Attempts<S> {
             delay: Duration::ZERO,
             counted: 1,
             renewed: false,
-            resent: false,
+            unseen: 0,
         }
     }
 
@@ -101,10 +101,14 @@ impl<S> Attempts<S> {
             return Next::Now;
         }
         // The server has not seen it, and nothing says that it is in trouble: a connection that is being
-        // closed in good order costs no call its time or its attempts.
-        if failure.is_some_and(Failure::is_refused) && !self.resent {
-            self.resent = true;
-            return Next::Now;
+        // closed in good order costs no call its time or its attempts, and the client no tokens.
+        let most = failure.map_or(0, Failure::unseen_attempts);
+        if let Some(wait) = unseen(most, self.unseen, self.call.remaining()) {
+            self.unseen += 1;
+            return match wait {
+                Duration::ZERO => Next::Now,
+                wait => Next::After(wait),
+            };
         }
         let policy = self.policy();
         // Polls are calls of one attempt, whose own policy has no codes.

@@ -43,6 +43,14 @@ pub(super) fn decide(
         .then_some(wait)
 }
 
+/// After what delay an attempt that the server did not see is made again, if it is: at once for the first time.
+pub(super) fn unseen(most: u32, made: u32, remaining: Option<Duration>) -> Option<Duration> {
+    let doubled = |times| Duration::from_millis(1).saturating_mul(2_u32.saturating_pow(times));
+    let wait = made.checked_sub(1).map_or(Duration::ZERO, doubled);
+    let in_time = remaining.is_none_or(|remaining| wait < remaining);
+    (made < most && in_time).then_some(wait)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,5 +172,26 @@ mod tests {
         };
         assert_eq!(decide(&POLICY, true, &FAILED, 0.0), Some(Duration::ZERO));
         assert_eq!(decide(&endless, true, &late, 1.0), Some(POLICY.max_backoff));
+    }
+
+    #[test]
+    fn an_attempt_that_was_not_seen_is_made_again_at_once_then_ever_later_and_in_time() {
+        let millis = Duration::from_millis;
+        let cases = [
+            (0, 0, None, None),
+            (1, 0, None, Some(Duration::ZERO)),
+            (1, 1, None, None),
+            (16, 1, None, Some(millis(1))),
+            (16, 4, None, Some(millis(8))),
+            (16, 16, None, None),
+            (u32::MAX, 1000, None, Some(millis(u32::MAX.into()))),
+            (16, 4, Some(millis(9)), Some(millis(8))),
+            (16, 4, Some(millis(8)), None),
+            (1, 0, Some(Duration::ZERO), None),
+        ];
+        for (most, made, remaining, expected) in cases {
+            let wait = unseen(most, made, remaining);
+            assert_eq!(wait, expected, "{most} {made} {remaining:?}");
+        }
     }
 }

@@ -1,0 +1,168 @@
+//! Connections that go away under load: no call is lost with them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
+use apigateway_grpc::stack::Rpc;
+use futures_util::future::join_all;
+use tokio::net::TcpStream;
+use tower::ServiceExt as _;
+
+use crate::connection::{builder, listener};
+use crate::frames::{self, Peer};
+use crate::http2::{Answer, NAME};
+use crate::pool_server::{Habits, Server};
+
+/// A create, which may be sent again only if the server did not see it.
+async fn create(client: &ApiGateway) {
+    let request = CreateApiRequest {
+        parent: "projects/p/locations/global".into(),
+        api_id: "a".into(),
+        api: None,
+    };
+    let created = client.service().create_api(request).await;
+    assert_eq!(created.expect("no call is lost").into_inner().name, NAME);
+}
+
+/// So many workers, each with so many creates one after the other.
+async fn load(client: &ApiGateway, workers: usize, calls: usize) {
+    let worker = |_| async move {
+        for _ in 0..calls {
+            create(client).await;
+        }
+    };
+    join_all((0..workers).map(worker)).await;
+}
+
+#[tokio::test]
+async fn connections_that_go_away_after_a_few_calls_lose_none() {
+    let server = Server::start(Habits {
+        takes: Duration::from_millis(2),
+        calls: Some(5),
+        ..Habits::default()
+    })
+    .await;
+    let client = builder(server.endpoint()).retry(RetryPolicy::NEVER);
+    let client = client.build().expect("valid");
+    load(&client, 32, 50).await;
+    assert_eq!(server.calls(), 32 * 50, "and none is processed twice");
+    assert!(server.opened() > 10, "{}", server.opened());
+}
+
+#[tokio::test]
+async fn connections_that_live_for_a_moment_lose_no_call() {
+    let server = Server::start(Habits {
+        takes: Duration::from_millis(20),
+        age: Some(Duration::from_millis(300)),
+        max_streams: Some(100),
+        ..Habits::default()
+    })
+    .await;
+    let client = builder(server.endpoint()).retry(RetryPolicy::NEVER);
+    let client = client.build().expect("valid");
+    let calls = AtomicUsize::new(0);
+    let worker = |_| async {
+        // Two connections at a time, three times replaced.
+        while server.opened() < 8 {
+            create(&client).await;
+            calls.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    join_all((0..150).map(worker)).await;
+    assert_eq!(server.calls(), calls.load(Ordering::SeqCst));
+}
+
+/// Nothing above sends this call again: it is not of the contract, so its body is not kept.
+#[tokio::test]
+async fn a_call_that_a_leaving_connection_did_not_send_goes_by_another_one() {
+    let server = Server::start(Habits {
+        holds: true,
+        calls: Some(1),
+        ..Habits::default()
+    })
+    .await;
+    let client = builder(server.endpoint()).build().expect("valid");
+    let call = || {
+        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        *rpc.method_mut() = http::Method::POST;
+        *rpc.uri_mut() = http::Uri::from_static("/some.Service/Call");
+        client.stack().oneshot(rpc)
+    };
+    // Each keeps a connection that says that it goes away as soon as it has one.
+    let mut begun = tokio::task::JoinSet::new();
+    for calls in 1..=3 {
+        begun.spawn(call());
+        let served = async {
+            while server.calls() < calls {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let served = tokio::time::timeout(Duration::from_secs(10), served).await;
+        served.expect("it has another connection");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    server.answer(true);
+    while let Some(ended) = begun.join_next().await {
+        ended.expect("no panic").expect("it was served");
+    }
+    assert_eq!((server.calls(), server.opened()), (3, 3));
+}
+
+/// Serves so many calls of a connection, and says of all later ones that it did not see them.
+async fn cuts(stream: TcpStream, calls: usize) -> std::io::Result<()> {
+    let mut peer = Peer::new(stream).await?;
+    let mut last = 0;
+    for _ in 0..calls {
+        last = peer.read_to(frames::HEADERS).await?.stream();
+        peer.reply(last, &Answer::message()).await?;
+    }
+    peer.go_away_after(last).await?;
+    // What is still sent is not looked at.
+    while peer.read().await.is_ok() {}
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_beyond_the_last_stream_of_a_connection_are_sent_again_whatever_the_policy() {
+    let (listener, endpoint) = listener().await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(cuts(stream, 4));
+        }
+    });
+    let client = builder(endpoint).retry(RetryPolicy::NEVER);
+    let client = client.build().expect("valid");
+    load(&client, 12, 20).await;
+    let connections = connections.load(Ordering::SeqCst);
+    assert!(connections >= 12 * 20 / 4, "{connections}");
+}
+
+/// A refusal may mean that there is too much: one more attempt is free, the rest is the policy's.
+#[tokio::test]
+async fn a_refused_stream_is_sent_once_more_and_counts_once() {
+    let refuses = |_| Answer::Reset(h2::Reason::REFUSED_STREAM);
+    let server = crate::http2::Server::start(refuses).await;
+    for (policy, attempts) in [(RetryPolicy::NEVER, 2), (three(), 4)] {
+        let client = builder(server.endpoint()).retry(policy).build();
+        let client = client.expect("valid");
+        let before = server.calls();
+        let error = client.get_operation(NAME).await.expect_err("refused");
+        assert!(error.is_unsent() && error.is_unavailable(), "{error}");
+        assert_eq!(server.calls() - before, attempts);
+    }
+}
+
+fn three() -> RetryPolicy {
+    RetryPolicy {
+        max_attempts: Some(3),
+        initial_backoff: Duration::from_millis(1),
+        ..RetryPolicy::DEFAULT
+    }
+}

@@ -1,0 +1,378 @@
+//! How many connections there are, and which calls they carry: as the server counts them.
+
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::{ApiGateway, Builder, CallOptions};
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use crate::connection::{builder, listener, tasks, tasks_end};
+use crate::http2::NAME;
+use crate::pool_server::{Habits, Server};
+
+const HOLDS: Habits = Habits {
+    max_streams: Some(100),
+    takes: Duration::ZERO,
+    holds: true,
+    holds_body: false,
+    calls: None,
+    age: None,
+};
+
+fn once(server: &Server) -> Builder {
+    builder(server.endpoint()).retry(RetryPolicy::NEVER)
+}
+
+/// Begins so many calls.
+fn begin(client: &ApiGateway, calls: usize) -> JoinSet<()> {
+    let mut begun = JoinSet::new();
+    for _ in 0..calls {
+        let client = client.clone();
+        begun.spawn(async move {
+            client.get_operation(NAME).await.expect("an operation");
+        });
+    }
+    begun
+}
+
+/// Waits for what the server is to see.
+async fn until(what: impl Fn() -> bool) {
+    let seen = async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(10), seen).await;
+    seen.expect("it happens within seconds");
+}
+
+/// Long enough for what shall not happen to happen.
+async fn a_while() {
+    tokio::time::sleep(Duration::from_millis(60)).await;
+}
+
+async fn ended(mut begun: JoinSet<()>) {
+    let all = async {
+        while begun
+            .join_next()
+            .await
+            .transpose()
+            .expect("no call failed")
+            .is_some()
+        {}
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(20), all).await;
+    ended.expect("they end within seconds");
+}
+
+#[tokio::test]
+async fn up_to_a_hundred_calls_have_one_connection_and_the_next_one_opens_a_second() {
+    // The server would allow any number.
+    let server = Server::start(Habits {
+        max_streams: None,
+        ..HOLDS
+    })
+    .await;
+    let client = once(&server).build().expect("valid");
+    let hundred = begin(&client, 100);
+    until(|| server.calls() == 100).await;
+    a_while().await;
+    assert_eq!(server.opened(), 1);
+    let next = begin(&client, 1);
+    until(|| server.calls() == 101).await;
+    assert_eq!((server.opened(), server.most_at_once()), (2, 100));
+    server.answer(true);
+    ended(hundred).await;
+    ended(next).await;
+    // One after the other they need no more.
+    for _ in 0..20 {
+        client.get_operation(NAME).await.expect("an operation");
+    }
+    assert_eq!(server.opened(), 2);
+}
+
+#[tokio::test]
+async fn a_burst_opens_as_many_connections_as_it_needs_at_once() {
+    let server = Server::start(HOLDS).await;
+    let client = once(&server).build().expect("valid");
+    let calls = begin(&client, 1024);
+    until(|| server.calls() == 1024).await;
+    assert_eq!(server.opened(), 11);
+    assert!(server.most_at_once() <= 100, "{}", server.most_at_once());
+    server.answer(true);
+    ended(calls).await;
+}
+
+#[tokio::test]
+async fn a_server_that_allows_fewer_streams_has_more_connections() {
+    for allowed in [1, 7] {
+        let server = Server::start(Habits {
+            max_streams: Some(allowed),
+            ..HOLDS
+        })
+        .await;
+        let client = once(&server).build().expect("valid");
+        let calls = begin(&client, 14);
+        until(|| server.calls() == 14).await;
+        let allowed = usize::try_from(allowed).expect("small");
+        assert_eq!(server.opened(), 14 / allowed);
+        assert_eq!(server.most_at_once(), allowed);
+        server.answer(true);
+        ended(calls).await;
+    }
+}
+
+#[tokio::test]
+async fn there_are_never_more_connections_than_allowed_and_calls_wait_for_their_streams() {
+    let server = Server::start(Habits {
+        max_streams: Some(1),
+        holds: false,
+        takes: Duration::from_millis(1),
+        ..HOLDS
+    })
+    .await;
+    let client = once(&server).max_connections(3).build().expect("valid");
+    ended(begin(&client, 100)).await;
+    assert_eq!(server.calls(), 100);
+    assert_eq!((server.opened(), server.most_at_once()), (3, 1));
+}
+
+#[tokio::test]
+async fn at_the_most_connections_calls_share_them_as_far_as_the_server_allows() {
+    let server = Server::start(HOLDS).await;
+    let client = once(&server).max_connections(2).max_streams(3);
+    let client = client.build().expect("valid");
+    let calls = begin(&client, 40);
+    until(|| server.calls() == 40).await;
+    assert_eq!((server.opened(), server.most_at_once()), (2, 20));
+    server.answer(true);
+    ended(calls).await;
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_stream_is_bounded_by_its_deadline_and_leaves_no_gap() {
+    let server = Server::start(Habits {
+        max_streams: Some(1),
+        ..HOLDS
+    })
+    .await;
+    let client = once(&server).max_connections(1);
+    let client = client.build().expect("valid");
+    let first = begin(&client, 1);
+    until(|| server.calls() == 1).await;
+    let mut options = CallOptions::default();
+    options.timeout = Some(Duration::from_millis(50));
+    let hurried = client.with_options(options);
+    let error = hurried.get_operation(NAME).await.expect_err("no room");
+    assert!(error.is_timeout(), "{error}");
+    let last = begin(&client, 1);
+    server.answer(true);
+    ended(first).await;
+    ended(last).await;
+    assert_eq!((server.opened(), server.calls()), (1, 2));
+}
+
+/// With each call in the way of the next, a call that is overtaken forever would not end.
+#[tokio::test]
+async fn calls_that_wait_are_not_overtaken_by_those_that_come_later() {
+    let server = Server::start(Habits {
+        max_streams: Some(1),
+        holds: false,
+        takes: Duration::from_millis(1),
+        ..HOLDS
+    })
+    .await;
+    let client = once(&server).max_connections(1).build().expect("valid");
+    let turns = || async {
+        let began = tokio::time::Instant::now();
+        for _ in 0..40 {
+            client.get_operation(NAME).await.expect("an operation");
+        }
+        began.elapsed()
+    };
+    let took = join_all((0..4).map(|_| turns())).await;
+    let (first, last) = (took.iter().min(), took.iter().max());
+    let (first, last) = (first.expect("four"), last.expect("four"));
+    assert!(*first * 2 > *last, "each has its turn: {took:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_resets_its_stream_and_gives_it_back() {
+    let server = Server::start(Habits {
+        max_streams: Some(10),
+        ..HOLDS
+    })
+    .await;
+    let client = once(&server).max_connections(1).build().expect("valid");
+    for round in 1..=3 {
+        let mut calls = begin(&client, 10);
+        until(|| server.calls() == 10 * round).await;
+        calls.shutdown().await;
+        until(|| server.resets() == 10 * round).await;
+    }
+    server.answer(true);
+    client.get_operation(NAME).await.expect("there is room");
+    assert_eq!(server.opened(), 1);
+}
+
+/// The head of a reply does not end its stream: while its body is held, another call has another connection.
+#[tokio::test]
+async fn a_reply_whose_body_is_dropped_resets_its_stream_and_gives_it_back() {
+    let server = Server::start(Habits {
+        holds: false,
+        holds_body: true,
+        ..HOLDS
+    })
+    .await;
+    let client = once(&server).max_streams(1).build().expect("valid");
+    // Not of the contract, so that its body is the caller's.
+    let call = || {
+        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        *rpc.method_mut() = http::Method::POST;
+        *rpc.uri_mut() = http::Uri::from_static("/some.Service/Stream");
+        client.stack().oneshot(rpc)
+    };
+    for round in 1..=3 {
+        let first = call().await.expect("a head");
+        let second = call().await.expect("a head");
+        assert_eq!(server.opened(), 2, "both are held");
+        drop((first, second));
+        until(|| server.resets() == 2 * round).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_that_a_minute_did_not_need_are_closed_and_one_stays() {
+    let server = Server::start(HOLDS).await;
+    let client = once(&server).build().expect("valid");
+    let calls = begin(&client, 350);
+    until(|| server.calls() == 350).await;
+    server.answer(true);
+    ended(calls).await;
+    assert_eq!(server.open(), 4);
+    let minute = || async {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+        a_while().await;
+    };
+    minute().await;
+    assert_eq!(server.open(), 4, "they were needed in this minute");
+    server.answer(false);
+    let calls = begin(&client, 150);
+    until(|| server.calls() == 500).await;
+    server.answer(true);
+    ended(calls).await;
+    minute().await;
+    until(|| server.open() == 2).await;
+    minute().await;
+    until(|| server.open() == 1).await;
+    minute().await;
+    minute().await;
+    assert_eq!(server.open(), 1);
+    client.get_operation(NAME).await.expect("it is still good");
+    assert_eq!(server.opened(), 4);
+}
+
+/// With two connections there is a task that looks whether both are needed, once a minute.
+#[tokio::test]
+async fn nothing_runs_on_once_a_client_is_dropped() {
+    let server = Server::start(HOLDS).await;
+    let before = tasks();
+    let client = once(&server).max_streams(1).build().expect("valid");
+    let begun = begin(&client, 2);
+    until(|| server.calls() == 2).await;
+    assert_eq!(server.opened(), 2);
+    server.answer(true);
+    ended(begun).await;
+    assert!(tasks() > before);
+    drop(client);
+    tasks_end(before).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_let_go_ends_its_calls_first() {
+    let hour = Duration::from_secs(3600);
+    let server = Server::start(HOLDS).await;
+    let client = once(&server).max_streams(2);
+    let client = client.keepalive(hour, hour).timeout(hour).build();
+    let client = client.expect("valid");
+    // Two on each of two connections, then one on each.
+    let mut calls = Vec::new();
+    for number in 1..=4 {
+        calls.push(begin(&client, 1));
+        until(|| server.calls() == number).await;
+    }
+    calls[0].shutdown().await;
+    calls[2].shutdown().await;
+    until(|| server.resets() == 2).await;
+    for _ in 0..2 {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+        a_while().await;
+    }
+    assert_eq!(server.open(), 2, "each has a call");
+    let late = begin(&client, 1);
+    until(|| server.calls() == 5).await;
+    assert_eq!(server.opened(), 2);
+    server.answer(true);
+    for calls in calls.drain(..).filter(|calls| !calls.is_empty()) {
+        ended(calls).await;
+    }
+    ended(late).await;
+    until(|| server.open() == 1).await;
+}
+
+/// A server that takes no second connection is no reason for a call to fail.
+#[tokio::test]
+async fn a_further_connection_that_cannot_be_made_costs_no_call() {
+    // It may allow more streams than are used, which are then; or calls wait for those that there are.
+    for (allowed, at_once) in [(100, 10), (2, 2)] {
+        let server = Server::start(Habits {
+            max_streams: Some(allowed),
+            ..HOLDS
+        })
+        .await;
+        let (proxy, endpoint) = listener().await;
+        let behind = server.endpoint().trim_start_matches("http://").to_owned();
+        tokio::spawn(async move {
+            let (mut client, _) = proxy.accept().await?;
+            // No other is accepted from here on.
+            drop(proxy);
+            let mut server = tokio::net::TcpStream::connect(behind).await?;
+            tokio::io::copy_bidirectional(&mut client, &mut server).await
+        });
+        let client = builder(endpoint).retry(RetryPolicy::NEVER).max_streams(2);
+        let client = client.build().expect("valid");
+        // The connection is there before it is one too few.
+        let mut calls = begin(&client, 1);
+        until(|| server.calls() == 1).await;
+        for _ in 0..9 {
+            let client = client.clone();
+            calls.spawn(async move {
+                client.get_operation(NAME).await.expect("an operation");
+            });
+        }
+        until(|| server.calls() == at_once).await;
+        a_while().await;
+        assert_eq!((server.calls(), server.opened()), (at_once, 1));
+        server.answer(true);
+        ended(calls).await;
+    }
+}
+
+#[tokio::test]
+async fn bounds_of_nothing_are_refused_by_name() {
+    for (builder, knob) in [
+        (ApiGateway::builder().max_connections(0), "max_connections"),
+        (ApiGateway::builder().max_streams(0), "max_streams"),
+    ] {
+        let error = builder.anonymous().build().expect_err("it is nothing");
+        assert!(error.is_configuration(), "{error}");
+        assert!(error.to_string().contains(knob), "{error}");
+    }
+}

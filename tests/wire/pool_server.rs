@@ -1,0 +1,179 @@
+//! An HTTP/2 server that counts its connections and their streams, and holds its answers back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::http2::{Answer, send};
+
+/// What the server does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habits {
+    /// SETTINGS_MAX_CONCURRENT_STREAMS, if it names any.
+    pub(crate) max_streams: Option<u32>,
+    /// How long each answer takes.
+    pub(crate) takes: Duration,
+    /// Answers come only once the server is told to.
+    pub(crate) holds: bool,
+    /// Sends the head of a reply and then holds the rest back.
+    pub(crate) holds_body: bool,
+    /// After how many calls a connection goes away gracefully.
+    pub(crate) calls: Option<usize>,
+    /// After how long a connection goes away gracefully.
+    pub(crate) age: Option<Duration>,
+}
+
+/// A plaintext server on port 0. Dropping it ends it and its connections.
+pub(crate) struct Server {
+    endpoint: String,
+    seen: Arc<Seen>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    opened: AtomicUsize,
+    closed: AtomicUsize,
+    calls: AtomicUsize,
+    resets: AtomicUsize,
+    /// The most calls that a connection had at once.
+    most: AtomicUsize,
+    answers: watch::Sender<bool>,
+}
+
+impl Server {
+    pub(crate) async fn start(habits: Habits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let seen = Arc::new(Seen::default());
+        seen.answers.send_replace(!habits.holds);
+        let counted = Arc::clone(&seen);
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.opened.fetch_add(1, Ordering::SeqCst);
+                let seen = Arc::clone(&counted);
+                connections.spawn(async move {
+                    serve(stream, habits, &seen).await.ok();
+                    seen.closed.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self {
+            endpoint: format!("http://{address}"),
+            seen,
+            task,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn opened(&self) -> usize {
+        self.seen.opened.load(Ordering::SeqCst)
+    }
+
+    /// How many connections there are.
+    pub(crate) fn open(&self) -> usize {
+        self.opened() - self.seen.closed.load(Ordering::SeqCst)
+    }
+
+    /// How many calls came.
+    pub(crate) fn calls(&self) -> usize {
+        self.seen.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many calls the client reset.
+    pub(crate) fn resets(&self) -> usize {
+        self.seen.resets.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.seen.most.load(Ordering::SeqCst)
+    }
+
+    /// Whether calls are answered from now on, those that came before too.
+    pub(crate) fn answer(&self, answers: bool) {
+        self.seen.answers.send_replace(answers);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(stream: TcpStream, habits: Habits, seen: &Arc<Seen>) -> Result<(), h2::Error> {
+    let mut builder = h2::server::Builder::new();
+    if let Some(streams) = habits.max_streams {
+        builder.max_concurrent_streams(streams);
+    }
+    let mut connection = builder.handshake::<_, Bytes>(stream).await?;
+    let at_once = Arc::new(AtomicUsize::new(0));
+    let mut calls = 0;
+    let mut ages = habits.age.is_some();
+    let age = tokio::time::sleep(habits.age.unwrap_or_default());
+    tokio::pin!(age);
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => {
+                let Some(accepted) = accepted else {
+                    return Ok(());
+                };
+                let (request, respond) = accepted?;
+                seen.calls.fetch_add(1, Ordering::SeqCst);
+                let now = at_once.fetch_add(1, Ordering::SeqCst) + 1;
+                seen.most.fetch_max(now, Ordering::SeqCst);
+                let (seen, at_once) = (Arc::clone(seen), Arc::clone(&at_once));
+                tokio::spawn(async move {
+                    answer(respond, habits, &seen).await;
+                    at_once.fetch_sub(1, Ordering::SeqCst);
+                    drop(request);
+                });
+                calls += 1;
+                if habits.calls == Some(calls) {
+                    connection.graceful_shutdown();
+                }
+            }
+            () = &mut age, if ages => {
+                ages = false;
+                connection.graceful_shutdown();
+            }
+        }
+    }
+}
+
+async fn answer(mut respond: SendResponse<Bytes>, habits: Habits, seen: &Seen) {
+    let mut answers = seen.answers.subscribe();
+    let ready = async {
+        tokio::time::sleep(habits.takes).await;
+        answers.wait_for(|answers| *answers).await.map(drop).ok();
+    };
+    tokio::select! {
+        () = ready => {}
+        _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => {
+            seen.resets.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
+    }
+    if !habits.holds_body {
+        send(respond, Answer::Operation);
+        return;
+    }
+    let head = http::Response::builder().header("content-type", "application/grpc");
+    let head = head.body(()).expect("it is valid");
+    let Ok(mut body) = respond.send_response(head, false) else {
+        return;
+    };
+    std::future::poll_fn(|cx| body.poll_reset(cx)).await.ok();
+    seen.resets.fetch_add(1, Ordering::SeqCst);
+}
