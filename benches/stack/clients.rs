@@ -1,0 +1,209 @@
+//! The clients of the benchmark: each makes its calls, and tells what CPU time they took.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::google_cloud_auth::credentials::service_account::{AccessSpecifier, Builder};
+use apigateway_grpc::google_cloud_auth::credentials::{CacheableResource, Credentials};
+use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
+use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::Pkcs8V1Der;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use google_cloud_apigateway_v1::client::ApiGatewayService;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
+use tonic::body::Body;
+use tonic::transport::{Channel, Endpoint};
+use tower::Service;
+
+use super::{KEY, LAYER, NAME, OURS};
+
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// How many there are in a second of the process's CPU time, as Linux tells it.
+pub(crate) const TICKS: f64 = 100.0;
+
+/// Makes so many calls, so many at once, and tells the ticks of CPU they took.
+pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize) -> u64 {
+    let key = std::env::var(KEY).expect("the key is given");
+    // Callgrind runs one thread at a time, and counts what waking the others costs.
+    let mut runtime = match calls {
+        0..10_000 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.worker_threads(2).enable_all().build();
+    let (grpc, rest) = addresses.split_once(',').expect("two addresses");
+    runtime.expect("a runtime").block_on(async {
+        let credentials = service_account(&key);
+        match kind {
+            OURS => {
+                let client = ApiGateway::builder().endpoint(grpc).max_connections(1);
+                let client = client.credentials(credentials).build().expect("valid");
+                let call = move || {
+                    let client = client.clone();
+                    async move { drop(client.get_operation(NAME).await.expect("it answers")) }
+                };
+                load(in_flight, calls, call).await
+            }
+            "google-cloud-apigateway-v1" => {
+                let client = ApiGatewayService::builder().with_endpoint(rest);
+                let client = client.with_credentials(credentials).build().await;
+                let client = client.expect("valid");
+                let call = move || {
+                    let call = client.get_operation().set_name(NAME);
+                    async move { drop(call.send().await.expect("it answers")) }
+                };
+                load(in_flight, calls, call).await
+            }
+            LAYER => {
+                let headers = headers(&credentials).await.into();
+                let channel = channel(grpc, Some("apigateway-grpc/0.1.0"));
+                let client = OperationsClient::new(WithHeaders { channel, headers });
+                load(in_flight, calls, move || get(client.clone())).await
+            }
+            _ => {
+                let client = OperationsClient::new(channel(grpc, None));
+                load(in_flight, calls, move || get(client.clone())).await
+            }
+        }
+    })
+}
+
+async fn load<F>(
+    in_flight: usize,
+    calls: usize,
+    call: impl Fn() -> F + Clone + Send + 'static,
+) -> u64
+where
+    F: Future<Output = ()> + Send,
+{
+    for _ in 0..3 {
+        call().await;
+    }
+    let before = ticks();
+    let left = Arc::new(AtomicUsize::new(calls));
+    let workers = (0..in_flight).map(|_| {
+        let (call, left) = (call.clone(), Arc::clone(&left));
+        tokio::spawn(async move {
+            let take = |left: usize| left.checked_sub(1);
+            while left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .is_ok()
+            {
+                call().await;
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.expect("no call failed");
+    }
+    ticks() - before
+}
+
+/// The process's CPU time, user and system: the 14th and 15th field of `/proc/self/stat`.
+fn ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let (_, fields) = stat.rsplit_once(')').expect("the name is in parentheses");
+    let times = fields.split_whitespace().skip(11).take(2);
+    times.map(|it| it.parse::<u64>().expect("a number")).sum()
+}
+
+async fn get<S>(mut client: OperationsClient<S>)
+where
+    S: tonic::client::GrpcService<Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::ResponseBody: tonic::codegen::Body<Data = bytes::Bytes> + Send + 'static,
+    <S::ResponseBody as tonic::codegen::Body>::Error:
+        Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+{
+    let name = NAME.to_owned();
+    let operation = client.get_operation(GetOperationRequest { name }).await;
+    drop(operation.expect("it answers"));
+}
+
+fn channel(address: &str, user_agent: Option<&'static str>) -> Channel {
+    let endpoint = Endpoint::from_shared(address.to_owned()).expect("an address");
+    let endpoint = match user_agent {
+        Some(user_agent) => endpoint.user_agent(user_agent).expect("header text"),
+        None => endpoint,
+    };
+    endpoint.connect_lazy()
+}
+
+/// Sets headers from ready values, and nothing else.
+#[derive(Clone)]
+struct WithHeaders {
+    channel: Channel,
+    headers: Arc<[(HeaderName, HeaderValue)]>,
+}
+
+impl Service<http::Request<Body>> for WithHeaders {
+    type Response = <Channel as Service<http::Request<Body>>>::Response;
+    type Error = <Channel as Service<http::Request<Body>>>::Error;
+    type Future = <Channel as Service<http::Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        for (name, value) in &*self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        self.channel.call(request)
+    }
+}
+
+/// Those that this client sends.
+async fn headers(credentials: &Credentials) -> Vec<(HeaderName, HeaderValue)> {
+    let token = credentials.headers(Extensions::new()).await;
+    let CacheableResource::New { data: token, .. } = token.expect("a token") else {
+        panic!("the first is new");
+    };
+    let authorization = HeaderMap::get(&token, header::AUTHORIZATION);
+    let routing = NAME.replace('/', "%2F");
+    let own = [
+        ("x-goog-request-params", format!("name={routing}")),
+        (
+            "x-goog-api-client",
+            "gl-rust/1.95.0 gapic/0.1.0 grpc/0.14.9".to_owned(),
+        ),
+        // As it stands after a moment of the call: deadlines differ from call to call, and so do these.
+        ("grpc-timeout", "9999876u".to_owned()),
+    ];
+    let own = own.map(|(name, value)| {
+        let value = HeaderValue::from_str(&value).expect("header text");
+        (HeaderName::from_static(name), value)
+    });
+    let authorization = authorization.expect("it has the token").clone();
+    let token = [(header::AUTHORIZATION, authorization)];
+    own.into_iter().chain(token).collect()
+}
+
+/// The key of a service account, made for the run.
+pub(crate) fn key() -> String {
+    let key = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).expect("a key");
+    let body = BASE64_STANDARD.encode(der.as_ref());
+    let key = serde_json::json!({
+        "type": "service_account",
+        "client_email": "benchmark@my-project-1.iam.gserviceaccount.com",
+        "private_key_id": "0123456789abcdef0123456789abcdef01234567",
+        "private_key": format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"),
+        "project_id": "my-project-1",
+        "universe_domain": "googleapis.com",
+    });
+    key.to_string()
+}
+
+/// Credentials that sign their own tokens.
+fn service_account(key: &str) -> Credentials {
+    let key = serde_json::from_str(key).expect("it is whole");
+    let access = AccessSpecifier::from_scopes([SCOPE]);
+    let credentials = Builder::new(key).with_access_specifier(access);
+    credentials.build().expect("the key is whole")
+}
