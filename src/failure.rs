@@ -40,6 +40,22 @@ enum Kind {
     Renewed,
 }
 
+/// A connection that had ended took no further stream, or the request was none that HTTP/2 can carry: nothing was sent.
+#[derive(Debug)]
+pub(crate) struct NotSent(pub(crate) h2::Error);
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for NotSent {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
 /// The text that marks an i/o error of a connection that is not HTTP/2: h2 keeps an i/o error's
 /// kind and text, not its type.
 pub(crate) const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
@@ -207,6 +223,14 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
     for error in chain(error) {
         if error.is::<ConnectError>() || connect(error) {
             return Some((Kind::Connect, Code::Unavailable));
+        }
+        // Whatever ended the connection before.
+        if let Some(NotSent(error)) = error.downcast_ref() {
+            let ended = error.is_io() || error.is_go_away() || error.is_reset();
+            return Some(match ended {
+                true => (Kind::GoneAway, Code::Unavailable),
+                false => (Kind::Unsent, Code::Internal),
+            });
         }
         // tonic's channel reads our own `grpc-timeout`, and may be a moment ahead of the deadline layer.
         if error.is::<TimeoutExpired>() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use http::uri::Scheme;
 use http::{HeaderValue, Uri, header};
+use http_body::Body as _;
 use hyper::client::conn::{TrySendError, http1};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
@@ -159,6 +160,11 @@ async fn send(shared: Arc<Shared>, mut rpc: Rpc) -> Result<http::Response<Readin
             Way::Http2 => {
                 *rpc.uri_mut() = shared.origin.uri(path)?;
                 rpc.headers_mut().remove(header::HOST);
+                // As HTTP/1.1 has it; some proxies want to know.
+                if let Some(length) = rpc.body().size_hint().exact().filter(|length| *length > 0) {
+                    let headers = rpc.headers_mut();
+                    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+                }
                 let reply = shared.streams.send(rpc).await?;
                 return Ok(reply.map(Reading::shared));
             }

@@ -7,9 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use hyper::client::conn::{TrySendError, http2};
 use tokio::sync::{Notify, watch};
-use tonic::body::Body;
 
 use super::connect::Connector;
 #[cfg(feature = "rest")]
@@ -17,24 +15,22 @@ use super::link::Link;
 use crate::call::Rpc;
 
 mod fault;
+mod http2;
 mod kept;
 mod opener;
+mod pump;
 mod reading;
 
 use fault::Fault;
+use http2::{Http2, Life};
 use kept::Kept;
 use opener::Opener;
 pub(crate) use reading::Reading;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Http2 = http2::SendRequest<Body>;
 
 /// How often it is looked whether there are more connections than were needed since.
 const LOOK: Duration = Duration::from_secs(60);
-
-/// How often a request goes by another connection because a new one was just going away: those that there are
-/// may all be. Each time a whole connection has come and gone, so more would be a storm.
-const HANDED_BACK: usize = 3;
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +59,6 @@ pub(crate) struct Streams {
 
 struct Shared {
     opener: Opener,
-    /// How often a request is sent again that a connection gave back.
-    handed_back: usize,
     kept: Mutex<Kept>,
     /// Wakes a call that waits, one for each stream that can be had.
     room: Notify,
@@ -82,7 +76,6 @@ impl Streams {
     ) -> Self {
         let shared = Shared {
             opener: Opener::new(connector, keepalive),
-            handed_back: limits.connections.saturating_add(HANDED_BACK),
             kept: Mutex::new(Kept::new(limits, kept)),
             room: Notify::new(),
             alive: watch::Sender::new(()),
@@ -98,22 +91,9 @@ impl Streams {
     /// # Errors
     ///
     /// As [`Failure`](crate::failure::Failure) tells them apart.
-    pub(crate) async fn send(&self, mut rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
-        let mut handed_back = 0;
-        loop {
-            let (slot, mut http2) = self.slot().await?;
-            let mut error = match http2.try_send_request(rpc).await {
-                Ok(reply) => return Ok(reply.map(|body| Reading::new(body, slot))),
-                Err(error) => error,
-            };
-            // hyper gives back what it certainly did not send.
-            match TrySendError::take_message(&mut error) {
-                Some(unsent) if handed_back < self.shared.handed_back => rpc = unsent,
-                _ => return Err(error.into_error().into()),
-            }
-            // Before it did, that connection was closed for other calls.
-            handed_back += 1;
-        }
+    pub(crate) async fn send(&self, rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
+        let (slot, http2) = self.slot().await?;
+        http2.send(rpc, slot).await
     }
 
     /// Whether there is a connection.
@@ -200,19 +180,19 @@ impl Drop for Waiting {
 /// A stream of a connection. Dropping it makes room for another.
 struct Slot {
     shared: Arc<Shared>,
-    connection: u64,
+    life: Arc<Life>,
 }
 
 impl std::fmt::Debug for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Slot").field(&self.connection).finish()
+        f.debug_tuple("Slot").field(&self.life).finish()
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut kept = self.shared.kept();
-        kept.give_back(self.connection);
+        kept.give_back(&self.life);
         let waited_for = kept.waiting > 0;
         drop(kept);
         if waited_for {
@@ -227,13 +207,11 @@ impl Shared {
     }
 
     /// A stream, if one can be had at once.
-    fn take(
-        self: &Arc<Self>,
-        take: fn(&mut Kept) -> Option<(u64, Http2)>,
-    ) -> Option<(Slot, Http2)> {
-        let (connection, http2) = take(&mut self.kept())?;
+    fn take(self: &Arc<Self>, take: fn(&mut Kept) -> Option<Http2>) -> Option<(Slot, Http2)> {
+        let http2 = take(&mut self.kept())?;
         let shared = Arc::clone(self);
-        Some((Slot { shared, connection }, http2))
+        let life = Arc::clone(http2.life());
+        Some((Slot { shared, life }, http2))
     }
 
     /// What follows a connection that was opened.

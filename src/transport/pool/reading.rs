@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
-use super::Lent;
+use super::{BoxError, Lent};
 use crate::transport::streams;
 
 /// Read to its end it gives its connection back; dropped before, it closes it, or resets its stream.
@@ -36,12 +36,12 @@ fn give_back(lent: &mut Option<Lent>) {
 
 impl Body for Reading {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let (body, lent) = match &mut *self {
             Self::Http1 { body, lent } => (body, lent),
             Self::Http2(body) => return Pin::new(body).poll_frame(cx),
@@ -54,7 +54,7 @@ impl Body for Reading {
             // A chunked body knows of its end only when it is asked once more.
             Some(Ok(_)) | None => give_back(lent),
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {

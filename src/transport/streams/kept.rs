@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::Limits;
 use super::fault::Fault;
-use super::{Http2, Limits};
+use super::http2::{Http2, Life};
 
 /// How long no further connection is tried after one failed, while there are others.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -18,8 +19,6 @@ pub(super) struct Kept {
     /// How many connections there are without any call.
     kept: usize,
     open: Vec<Open>,
-    /// The number of the connection that is opened next.
-    next: u64,
     /// How many are being opened.
     pub(super) connecting: usize,
     /// How many calls wait for a stream.
@@ -38,16 +37,18 @@ pub(super) struct Kept {
 }
 
 struct Open {
-    number: u64,
     http2: Http2,
-    streams: usize,
     /// How many streams the server allows.
     allowed: usize,
 }
 
 impl Open {
     fn room(&self, most: usize) -> usize {
-        self.allowed.min(most).saturating_sub(self.streams)
+        self.allowed.min(most).saturating_sub(self.streams())
+    }
+
+    fn streams(&self) -> usize {
+        self.http2.life().streams()
     }
 }
 
@@ -57,7 +58,6 @@ impl Kept {
             limits,
             kept,
             open: Vec::new(),
-            next: 0,
             connecting: 0,
             waiting: 0,
             streams: 0,
@@ -70,37 +70,49 @@ impl Kept {
     }
 
     /// A stream for a call that has just begun: those that wait come first.
-    pub(super) fn take_new(&mut self) -> Option<(u64, Http2)> {
+    pub(super) fn take_new(&mut self) -> Option<Http2> {
         self.take_after(self.waiting)
     }
 
     /// A stream for the call that began to wait last.
-    pub(super) fn take_last(&mut self) -> Option<(u64, Http2)> {
+    pub(super) fn take_last(&mut self) -> Option<Http2> {
         self.take_after(self.waiting - 1)
     }
 
-    fn take_after(&mut self, others: usize) -> Option<(u64, Http2)> {
-        self.purge();
+    fn take_after(&mut self, others: usize) -> Option<Http2> {
         if others > 0 && self.room() <= others {
+            self.purge();
             return None;
         }
         self.take()
     }
 
+    /// Forgets the connections that take no further stream.
     fn purge(&mut self) {
-        self.open.retain(|open| !open.http2.is_closed());
+        self.open.retain_mut(|open| !open.http2.is_closed());
     }
 
-    /// A stream of the connection that has the fewest, and its number.
-    pub(super) fn take(&mut self) -> Option<(u64, Http2)> {
-        self.purge();
-        let most = self.most();
-        let open = self.open.iter_mut().filter(|open| open.room(most) > 0);
-        let open = open.min_by_key(|open| open.streams)?;
-        open.streams += 1;
-        self.streams += 1;
-        self.peak = self.peak.max(self.streams);
-        Some((open.number, open.http2.clone()))
+    /// A stream of the connection that has the fewest.
+    pub(super) fn take(&mut self) -> Option<Http2> {
+        loop {
+            let most = self.most();
+            let open = self.open.iter_mut().enumerate();
+            let open = open.filter(|(_, open)| open.room(most) > 0);
+            let Some((at, open)) = open.min_by_key(|(_, open)| open.streams()) else {
+                // What is full may be going away as well, and then leaves room for another.
+                self.purge();
+                return None;
+            };
+            if open.http2.is_closed() {
+                self.open.swap_remove(at);
+                continue;
+            }
+            let http2 = open.http2.clone();
+            http2.life().begin();
+            self.streams += 1;
+            self.peak = self.peak.max(self.streams);
+            return Some(http2);
+        }
     }
 
     /// How many more streams there can be.
@@ -120,31 +132,23 @@ impl Kept {
         }
     }
 
-    pub(super) fn give_back(&mut self, number: u64) {
+    pub(super) fn give_back(&mut self, life: &Life) {
         self.streams -= 1;
-        if let Some(open) = self.open.iter_mut().find(|open| open.number == number) {
-            open.streams -= 1;
-        }
+        life.end();
     }
 
     /// A connection was opened.
     pub(super) fn add(&mut self, http2: Http2, allowed: usize) {
         // A server that allows none for now will allow some later; h2 waits for it.
         let allowed = allowed.max(1);
-        self.open.push(Open {
-            number: self.next,
-            http2,
-            streams: 0,
-            allowed,
-        });
-        self.next += 1;
+        self.open.push(Open { http2, allowed });
         self.fault = None;
         self.expected = allowed.min(self.limits.streams);
     }
 
     #[cfg(feature = "rest")]
-    pub(super) fn is_open(&self) -> bool {
-        self.open.iter().any(|open| !open.http2.is_closed())
+    pub(super) fn is_open(&mut self) -> bool {
+        self.open.iter_mut().any(|open| !open.http2.is_closed())
     }
 
     /// What a task is to be started with that looks for what is no longer needed, if there is to be one: it
@@ -198,7 +202,7 @@ impl Kept {
     pub(super) fn shrink(&mut self) -> bool {
         self.purge();
         self.open
-            .sort_by_key(|open| std::cmp::Reverse(open.streams));
+            .sort_by_key(|open| std::cmp::Reverse(open.streams()));
         let mut room = 0;
         let mut needed = 0;
         for open in &self.open {

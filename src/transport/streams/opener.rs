@@ -2,10 +2,8 @@
 
 use std::io;
 
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-
-use super::{BoxError, Http2, Keepalive};
+use super::http2::Http2;
+use super::{BoxError, Keepalive};
 use crate::failure::{CANNOT_CONNECT, NOT_HTTP2};
 use crate::transport::connect::Connector;
 use crate::transport::greeting::Greeting;
@@ -15,19 +13,15 @@ use crate::transport::link::Link;
 #[derive(Clone)]
 pub(super) struct Opener {
     connector: Connector,
-    http2: http2::Builder<TokioExecutor>,
+    keepalive: Keepalive,
 }
 
 impl Opener {
     pub(super) fn new(connector: Connector, keepalive: Keepalive) -> Self {
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .keep_alive_interval(keepalive.interval)
-            .keep_alive_timeout(keepalive.timeout)
-            .keep_alive_while_idle(false)
-            .adaptive_window(true);
-        Self { connector, http2 }
+        Self {
+            connector,
+            keepalive,
+        }
     }
 
     pub(super) async fn open(&self) -> Result<(Http2, usize), BoxError> {
@@ -39,13 +33,7 @@ impl Opener {
     pub(super) async fn greet(&self, link: Link) -> Result<(Http2, usize), BoxError> {
         let greeting = Greeting::default();
         let link = link.expecting_http2(greeting.clone());
-        let (http2, connection) = self.http2.handshake(link).await?;
-        tokio::spawn(async move {
-            // The calls on it have their own word of it.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
-            }
-        });
+        let http2 = Http2::new(link, self.keepalive).await?;
         let timeout = self.connector.timeout();
         match tokio::time::timeout(timeout, greeting.streams()).await {
             Ok(Ok(streams)) => Ok((http2, streams)),

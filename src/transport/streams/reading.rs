@@ -3,45 +3,78 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use bytes::Bytes;
+use h2::{Reason, RecvStream};
+use http_body::{Body, Frame};
 
-use super::Slot;
+use super::pump::Pump;
+use super::{BoxError, Slot};
 
 /// Read to its end it gives its stream back; dropped before, it resets it.
 #[derive(Debug)]
 pub struct Reading {
-    body: Incoming,
+    body: RecvStream,
+    /// Gone with the end.
     slot: Option<Slot>,
+    /// Sends what the request still has.
+    _pump: Option<Pump>,
 }
 
 impl Reading {
-    pub(super) fn new(body: Incoming, slot: Slot) -> Self {
+    pub(super) fn new(body: RecvStream, slot: Slot, pump: Option<Pump>) -> Self {
         // A reply that is nothing but a head has ended with it.
         let slot = Some(slot).filter(|_| !body.is_end_stream());
-        Self { body, slot }
+        Self {
+            body,
+            slot,
+            _pump: pump,
+        }
+    }
+
+    /// The data that comes next, then the trailers, then nothing.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        match ready!(self.body.poll_data(cx)) {
+            Some(Ok(data)) => {
+                // It is read: the peer may send as much again. A stream that has ended needs none.
+                let _ = self.body.flow_control().release_capacity(data.len());
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            // A reply that was whole before the request was (RFC 9113 §8.1).
+            Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => {
+                return Poll::Ready(None);
+            }
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => {}
+        }
+        let trailers = ready!(self.body.poll_trailers(cx))?;
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 }
 
 impl Body for Reading {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(slot) = &self.slot else {
+            return Poll::Ready(None);
+        };
+        let life = std::sync::Arc::clone(&slot.life);
+        let frame = ready!(self.poll_next(cx));
+        let whole = match &frame {
+            Some(Ok(frame)) => frame.is_trailers() || self.body.is_end_stream(),
+            Some(Err(_)) | None => true,
+        };
+        if whole {
             self.slot = None;
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| life.explain(error))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.slot.is_none()
     }
 }

@@ -1,0 +1,169 @@
+//! One connection of HTTP/2, over h2: each call is a stream, sent by the task that makes the call.
+//!
+//! hyper's client would hand each call over to a task of the connection's, and start a task for each.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, select};
+use h2::client::{Connection, SendRequest};
+use h2::{Ping, PingPong};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper_util::rt::TokioIo;
+
+use super::reading::Reading;
+use super::{BoxError, Keepalive, Slot, pump};
+use crate::call::Rpc;
+use crate::failure::NotSent;
+use crate::transport::link::Link;
+
+/// How much a peer may send before it is read, of one reply and of all on a connection.
+const STREAM_WINDOW: u32 = 2 << 20;
+const CONNECTION_WINDOW: u32 = 5 << 20;
+
+/// The most that the headers of a reply may take.
+const HEADERS: u32 = 16 << 10;
+
+/// A connection. It is closed once all of these and of the streams on it have gone.
+#[derive(Clone)]
+pub(super) struct Http2 {
+    send: SendRequest<Bytes>,
+    life: Arc<Life>,
+}
+
+/// What is known of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    /// How many streams it has.
+    streams: AtomicUsize,
+    /// Why it was given up, if it was.
+    given_up: OnceLock<String>,
+}
+
+impl Life {
+    pub(super) fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The error of a stream. Of a connection that was given up h2 says only that it broke.
+    pub(super) fn explain(&self, error: h2::Error) -> BoxError {
+        match self.given_up.get().filter(|_| error.is_io()) {
+            Some(why) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
+            None => error.into(),
+        }
+    }
+}
+
+impl Http2 {
+    /// A connection over this link, driven by a task of its own.
+    pub(super) async fn new(link: Link, keepalive: Keepalive) -> Result<Self, h2::Error> {
+        let mut settings = h2::client::Builder::new();
+        settings
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEADERS);
+        let (send, connection) = settings.handshake(TokioIo::new(link)).await?;
+        let life = Arc::<Life>::default();
+        tokio::spawn(drive(connection, keepalive, Arc::clone(&life)));
+        Ok(Self { send, life })
+    }
+
+    pub(super) fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    /// Whether it takes no further stream: it broke, or is going away.
+    pub(super) fn is_closed(&mut self) -> bool {
+        // Ready at once, since no request was made by this handle.
+        let ready = self
+            .send
+            .poll_ready(&mut Context::from_waker(Waker::noop()));
+        matches!(ready, Poll::Ready(Err(_)))
+    }
+
+    /// Sends a request, whose URI is whole, and gives the head of the reply. Dropping this, or the body of the
+    /// reply, resets the stream.
+    pub(super) async fn send(
+        mut self,
+        rpc: Rpc,
+        slot: Slot,
+    ) -> Result<http::Response<Reading>, BoxError> {
+        let (head, mut body) = rpc.into_parts();
+        let head = http::Request::from_parts(head, ());
+        let bodiless = body.is_end_stream();
+        let begun = self.send.send_request(head, bodiless);
+        let (reply, mut stream) = begun.map_err(NotSent)?;
+        let mut pumping = None;
+        if !bodiless {
+            // The body of a unary call is one piece, and there.
+            match body.frame().now_or_never() {
+                Some(Some(Ok(frame))) if frame.is_data() && body.is_end_stream() => {
+                    let whole = frame.into_data().unwrap_or_default();
+                    stream.send_data(whole, true)?;
+                }
+                first => pumping = Some(pump::start(stream, first, body)),
+            }
+        }
+        match reply.await {
+            Ok(reply) => Ok(reply.map(|body| Reading::new(body, slot, pumping))),
+            Err(error) => Err(slot.life.explain(error)),
+        }
+    }
+}
+
+/// Does what the connection has to do, until it has ended, or its peer is silent.
+async fn drive(
+    mut connection: Connection<TokioIo<Link>, Bytes>,
+    keepalive: Keepalive,
+    life: Arc<Life>,
+) {
+    let pings = connection.ping_pong();
+    let silence = std::pin::pin!(silence(pings, keepalive, &life));
+    match select(connection, silence).await {
+        // The calls on it have their own word of it.
+        Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
+        Either::Left((Ok(()), _)) => {}
+        Either::Right(((), connection)) => {
+            let timeout = keepalive.timeout;
+            let why = format!("the connection is dead: no answer to a ping within {timeout:?}");
+            tracing::debug!("{why}");
+            // Set before its end is told to the calls.
+            life.given_up.get_or_init(|| why);
+            drop(connection);
+        }
+    }
+}
+
+/// Ends when a ping found no answer. Pings are sent with streams on the connection alone.
+async fn silence(pings: Option<PingPong>, keepalive: Keepalive, life: &Life) {
+    let Some(mut pings) = pings else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(keepalive.interval).await;
+        if life.streams() == 0 {
+            continue;
+        }
+        let pong = pings.ping(Ping::opaque());
+        match tokio::time::timeout(keepalive.timeout, pong).await {
+            Ok(Ok(_)) => {}
+            // The connection has ended, and says so by itself.
+            Ok(Err(_)) => return std::future::pending().await,
+            Err(_) => return,
+        }
+    }
+}
