@@ -3,11 +3,11 @@
 mod common;
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
-    CreateApiRequest, Gateway, UpdateGatewayRequest,
+    Api, CreateApiRequest, Gateway, UpdateGatewayRequest,
 };
-use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
+use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
 use apigateway_grpc::{ApiGateway, CallOptions};
-use common::{NAME, Played, done, talk};
+use common::{NAME, Played, done, ok, talk};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Request;
 
@@ -254,4 +254,36 @@ async fn a_header_that_the_client_answers_for_is_refused_by_its_name() {
         assert!(!text.contains("secret"), "{text}");
     }
     server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_routing_header_of_an_operations_polls_is_worked_out_once() {
+    let (client, mut server) = talk(|it| it);
+    let mut operation = client.operation::<Api>(NAME).expect("a name");
+    let wait = async {
+        operation
+            .wait()
+            .await
+            .expect_err("it ends without a result");
+    };
+    let polls = async {
+        let mut values = Vec::new();
+        for done in [false, false, true] {
+            let (rpc, answer) = server.asked().await;
+            values.push(rpc.headers()[ROUTING].clone());
+            let name = NAME.to_owned();
+            answer.send_response(ok(&Operation {
+                name,
+                done,
+                ..Operation::default()
+            }));
+        }
+        values
+    };
+    let ((), values) = tokio::join!(wait, polls);
+    let expected = "name=projects%2Fp%2Flocations%2Fglobal%2Foperations%2Fo";
+    assert_eq!(values[0], expected);
+    let places = values.iter().map(|value| value.as_bytes().as_ptr());
+    let places: std::collections::HashSet<_> = places.collect();
+    assert_eq!(places.len(), 1, "all are the same bytes");
 }

@@ -17,7 +17,8 @@ use crate::contract::{Method, RoutingKey};
 use crate::failure::Failure;
 use crate::wire;
 
-const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
+/// Where the server routes the call to. One that a request brings along is not worked out again.
+pub(crate) const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
 const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
 /// The project that is billed and whose quota is used.
 pub(crate) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
@@ -145,12 +146,15 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
     if let Some(project) = &fixed.quota_project {
         headers.insert(QUOTA_PROJECT, project.clone());
     }
+    if headers.contains_key(ROUTING) {
+        return;
+    }
     let message = payload.and_then(|payload| call::message(payload));
     let routing = method
         .zip(message)
         .and_then(|(method, message)| routing(method.routing, message));
     if let Some(routing) = routing {
-        headers.entry(ROUTING).or_insert(routing);
+        headers.insert(ROUTING, routing);
     }
 }
 
@@ -193,6 +197,11 @@ fn is_reserved(name: &HeaderName) -> bool {
         HeaderName::from_static("keep-alive"),
     ];
     RESERVED.contains(name) || name.as_str().starts_with("grpc-")
+}
+
+/// The value of [`ROUTING`] for this request.
+pub(crate) fn routing_of(method: &Method, request: &impl prost::Message) -> Option<HeaderValue> {
+    routing(method.routing, &request.encode_to_vec())
 }
 
 /// `name=projects%2Fp%2F…`, several keys joined by `&`, empty values left out (AIP-4222).

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 use tonic::Status;
+use tonic::metadata::MetadataMap;
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::failure::Progress;
@@ -14,9 +16,11 @@ use super::step::{Ending, Event, Next, Target, Wait, Why, WithoutResult};
 use super::subject::Subject;
 use crate::call::CallOptions;
 use crate::clients::Clients;
+use crate::contract::Method;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
 use crate::failure::retry_delay;
+use crate::layer::headers::{ROUTING, routing_of};
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 
 /// An operation and the wait for it, whatever it ends in.
@@ -32,6 +36,8 @@ pub(crate) struct Engine {
     polls: u32,
     failure: Option<Arc<Error>>,
     random: HasherRng,
+    /// The routing header of its polls, once there was one.
+    routing: Option<HeaderValue>,
 }
 
 /// How an operation is waited for.
@@ -65,6 +71,7 @@ impl Engine {
             polls: 0,
             failure: None,
             random: HasherRng::new(),
+            routing: None,
         }
     }
 
@@ -198,7 +205,11 @@ impl Engine {
     /// Asks for it once.
     pub(crate) async fn get(&mut self, timeout: Duration) -> Result<Event, Status> {
         let name = self.subject.snapshot.name().to_owned();
-        let answer = get(&self.clients, name, timeout).await;
+        let request = GetOperationRequest { name };
+        if self.routing.is_none() {
+            self.routing = routing_of(&Method::GET_OPERATION, &request);
+        }
+        let answer = get(&self.clients, request, self.routing.clone(), timeout).await;
         self.polls = self.polls.saturating_add(1);
         let message = answer?;
         self.fresh = false;
@@ -229,13 +240,19 @@ impl Engine {
     }
 }
 
-/// One poll of one attempt, within this time: when to try again is the schedule's.
+/// One poll of one attempt, within this time: when to try again is the schedule's. Its routing header is worked out
+/// from the request where none is given.
 pub(crate) async fn get(
     clients: &Clients,
-    name: String,
+    request: GetOperationRequest,
+    routing: Option<HeaderValue>,
     timeout: Duration,
 ) -> Result<Message, Status> {
-    let mut request = tonic::Request::new(GetOperationRequest { name });
+    let mut request = tonic::Request::new(request);
+    if let Some(routing) = routing {
+        let headers = HeaderMap::from_iter([(ROUTING, routing)]);
+        *request.metadata_mut() = MetadataMap::from_headers(headers);
+    }
     request.extensions_mut().insert(once(timeout));
     let mut operations = clients.operations();
     Ok(operations.get_operation(request).await?.into_inner())

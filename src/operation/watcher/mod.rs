@@ -23,6 +23,7 @@ use super::{Operation, Subject};
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::failure::retry_delay;
+use crate::proto::google::longrunning::GetOperationRequest;
 
 pub use watched::Watched;
 
@@ -219,7 +220,10 @@ impl Shared {
     async fn get(self: Arc<Self>, name: Arc<str>) {
         self.limit.pass().await;
         let timeout = self.table().poll_timeout(&name, Instant::now());
-        let answer = engine::get(&self.clients, name.to_string(), timeout).await;
+        let request = GetOperationRequest {
+            name: name.to_string(),
+        };
+        let answer = engine::get(&self.clients, request, None, timeout).await;
         let act = match answer {
             Ok(message) => self.happened(&name, |subject| (subject.answered(message), None)),
             Err(status) => self.failed(&name, status),
