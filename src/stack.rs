@@ -82,7 +82,7 @@ pub type Core<S> = crate::layer::trace::Trace<
 #[derive(Clone)]
 pub struct Stack {
     erased: Arc<dyn Erased>,
-    options: Option<CallOptions>,
+    options: Option<Arc<CallOptions>>,
 }
 
 type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
@@ -122,7 +122,7 @@ impl Stack {
         };
         Self {
             erased: Arc::clone(&self.erased),
-            options: Some(options),
+            options: Some(Arc::new(options)),
         }
     }
 }

@@ -31,9 +31,9 @@ impl ApiGateway {
             request.check()?;
             Ok(self.operations().get_operation(request).await?.into_inner())
         };
-        called
-            .await
-            .map_err(|error: Error| error.doing("get operation", &name))
+        // Boxed, since whoever polls keeps this future, with room for a call, between the calls as well.
+        let called = Box::pin(called).await;
+        called.map_err(|error: Error| error.doing("get operation", &name))
     }
 
     /// The operations of a location, `projects/{project}/locations/{location}`; of all locations for

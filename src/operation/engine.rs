@@ -41,10 +41,10 @@ pub(crate) struct Engine {
 }
 
 /// How an operation is waited for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     /// `None` for what fits the verb and the target.
-    pub(crate) schedule: Option<Schedule>,
+    pub(crate) schedule: Option<Box<Schedule>>,
     pub(crate) without_result: WithoutResult,
     pub(crate) cancel_on_timeout: bool,
 }
@@ -106,8 +106,9 @@ impl Engine {
         loop {
             if let Some(due) = self.due {
                 tokio::time::sleep_until(due).await;
-                // A wait that was given up here is taken up with the poll that is due.
-                let next = self.poll(&mut told).await;
+                // A wait that was given up here is taken up with the poll that is due. Its future is boxed, so that
+                // one that sleeps is small.
+                let next = Box::pin(self.poll(&mut told)).await;
                 self.follow(next, &mut told).await?;
             } else {
                 let next = self.begin();
@@ -141,7 +142,7 @@ impl Engine {
                     return Err(why);
                 }
                 Next::Look => {
-                    let event = match self.subject.look(&self.clients).await {
+                    let event = match Box::pin(self.subject.look(&self.clients)).await {
                         Ok((target, result)) => self.subject.looked(target, result),
                         Err(status) => self.failed(status),
                     };
@@ -157,7 +158,7 @@ impl Engine {
     /// The first step of a wait: what was just started is given time, what was resumed is asked for.
     fn begin(&mut self) -> Next {
         let now = Instant::now();
-        let schedule = self.settings.schedule;
+        let schedule = self.settings.schedule.as_deref().copied();
         let schedule = schedule.unwrap_or_else(|| self.subject.schedule());
         let wait = Wait::new(now, schedule, self.settings.without_result);
         self.wait = Some(wait);

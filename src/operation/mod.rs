@@ -52,7 +52,8 @@ use subject::Subject;
 /// future of any of its methods, stops the waiting and nothing else.
 #[must_use = "the operation goes on at the server whether it is awaited or not"]
 pub struct Operation<R> {
-    engine: Engine,
+    /// Boxed, since an operation is moved about and many are kept.
+    engine: Box<Engine>,
     on_drop: Option<CancelOnDrop>,
     result: PhantomData<fn() -> R>,
 }
@@ -94,7 +95,7 @@ impl<R: OperationResult> Operation<R> {
 
     fn of(engine: Engine) -> Self {
         Self {
-            engine,
+            engine: Box::new(engine),
             on_drop: None,
             result: PhantomData,
         }
@@ -122,7 +123,7 @@ impl<R: OperationResult> Operation<R> {
 
     /// The same, polled by this schedule instead of one that fits the verb and the resource.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
-        self.engine.settings.schedule = Some(schedule);
+        self.engine.settings.schedule = Some(Box::new(schedule));
         self
     }
 
@@ -206,7 +207,7 @@ impl<R: OperationResult> Operation<R> {
             Err(why) => {
                 let cancelled = why == Why::TimedOut
                     && self.engine.settings.cancel_on_timeout
-                    && cancel::request(&self.engine.clients, self.name()).await;
+                    && Box::pin(cancel::request(&self.engine.clients, self.name())).await;
                 OperationErrorKind::of(why, cancelled)
             }
         };
@@ -219,7 +220,8 @@ impl<R: OperationResult> Operation<R> {
         if let Some(guard) = &mut self.on_drop {
             guard.disarm();
         }
-        (self.engine.subject, self.engine.settings)
+        let engine = *self.engine;
+        (engine.subject, engine.settings)
     }
 
     /// Makes the server forget it. What it does goes on.

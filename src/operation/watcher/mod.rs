@@ -164,7 +164,8 @@ impl Watcher {
             // It is in the metadata, once for all of them.
             subject.target = None;
         }
-        let schedule = settings.schedule.or(self.settings.schedule);
+        let schedule = settings.schedule.as_deref().copied();
+        let schedule = schedule.or(self.settings.schedule);
         let schedule = schedule.unwrap_or_else(|| subject.schedule());
         let wait = Wait::new(now, schedule, settings.without_result);
         // One that was not yet seen is asked for with the first delay too: they may be many.

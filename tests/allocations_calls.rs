@@ -1,0 +1,257 @@
+//! What a call costs in allocations and memory, and what an operation that is waited for does between its polls.
+//! Alone in its file, because the counter is the process' allocator.
+
+#![cfg(feature = "auth")]
+
+#[path = "wire/frames.rs"]
+#[allow(dead_code, reason = "the tests of the wire use all of it")]
+mod frames;
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata};
+use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+use apigateway_grpc::proto::google::longrunning::operations_server::{
+    Operations, OperationsServer,
+};
+use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
+use apigateway_grpc::stack::Rpc;
+use frames::Peer;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body_util::{BodyExt as _, Full};
+use prost::Message as _;
+use prost_types::Any;
+use tokio::net::TcpListener;
+use tonic::body::Body;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint, Server};
+use tonic::{Request, Response, Status};
+use tower::Service;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+const NAME: &str = "projects/my-project-1/locations/global/operations/operation-1790000000000-0";
+const TOKEN: &str = "ya29.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// One that counts at a time.
+fn counting() -> (std::sync::MutexGuard<'static, ()>, dhat::Profiler) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    (one, dhat::Profiler::builder().testing().build())
+}
+
+fn running(name: &str) -> Operation {
+    let metadata = OperationMetadata {
+        target: "projects/my-project-1/locations/global/apis/api-1".to_owned(),
+        verb: "create".to_owned(),
+        api_version: "v1".to_owned(),
+        ..OperationMetadata::default()
+    };
+    Operation {
+        name: name.to_owned(),
+        metadata: Any::from_msg(&metadata).ok(),
+        ..Operation::default()
+    }
+}
+
+struct Answers;
+
+#[tonic::async_trait]
+impl Operations for Answers {
+    async fn get_operation(
+        &self,
+        request: Request<GetOperationRequest>,
+    ) -> Result<Response<Operation>, Status> {
+        Ok(Response::new(running(&request.into_inner().name)))
+    }
+}
+
+/// Sets headers from ready values, and nothing else.
+#[derive(Clone)]
+struct WithHeaders {
+    channel: Channel,
+    headers: std::sync::Arc<[(HeaderName, HeaderValue)]>,
+}
+
+impl Service<http::Request<Body>> for WithHeaders {
+    type Response = <Channel as Service<http::Request<Body>>>::Response;
+    type Error = <Channel as Service<http::Request<Body>>>::Error;
+    type Future = <Channel as Service<http::Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        for (name, value) in &*self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        self.channel.call(request)
+    }
+}
+
+/// Allocations of each of many calls made one after the other, the server's included.
+async fn allocations(mut call: impl AsyncFnMut()) -> u64 {
+    const CALLS: u64 = 100;
+    for _ in 0..20 {
+        call().await;
+    }
+    let before = dhat::HeapStats::get().total_blocks;
+    for _ in 0..CALLS {
+        call().await;
+    }
+    (dhat::HeapStats::get().total_blocks - before).div_ceil(CALLS)
+}
+
+#[tokio::test]
+async fn a_call_allocates_at_most_12_times_more_than_one_of_a_channel_with_the_same_headers() {
+    let (_one, _profiler) = counting();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("it listens"));
+    let server = Server::builder().add_service(OperationsServer::new(Answers));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+
+    let routing = format!("name={}", NAME.replace('/', "%2F"));
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [
+        ("x-goog-request-params", routing.as_str()),
+        (
+            "x-goog-api-client",
+            "gl-rust/1.95.0 gapic/0.1.0 grpc/0.14.9",
+        ),
+        ("authorization", &authorization),
+        ("grpc-timeout", "9999876u"),
+    ];
+    let headers = headers.map(|(name, value)| {
+        let value = HeaderValue::from_str(value).expect("header text");
+        (HeaderName::from_static(name), value)
+    });
+    let channel = Endpoint::from_shared(address.clone()).expect("an address");
+    let channel = channel.user_agent("apigateway-grpc/0.1.0").expect("text");
+    let channel = channel.connect_lazy();
+    let headers = headers.into_iter().collect();
+    let mut channel = OperationsClient::new(WithHeaders { channel, headers });
+    let of_channel = allocations(async || {
+        let name = NAME.to_owned();
+        let answer = channel.get_operation(GetOperationRequest { name }).await;
+        answer.expect("it answers");
+    });
+    let of_channel = of_channel.await;
+
+    let client = ApiGateway::builder().endpoint(address).access_token(TOKEN);
+    let client = client.build().expect("valid");
+    let ours = allocations(async || {
+        client.get_operation(NAME).await.expect("it answers");
+    });
+    let ours = ours.await;
+    println!("allocations a call, with the server's: {ours} and {of_channel} of a channel");
+    assert!(ours <= of_channel + 12, "{ours} and {of_channel}");
+}
+
+#[tokio::test]
+async fn a_call_in_flight_holds_at_most_8_kilobytes() {
+    const CALLS: usize = 250;
+    let (_one, _profiler) = counting();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("it listens"));
+    let client = ApiGateway::builder().endpoint(address).access_token(TOKEN);
+    let client = client.max_connections(1).build().expect("valid");
+    let bytes = || dhat::HeapStats::get().curr_bytes;
+    let begin = || {
+        let client = client.clone();
+        tokio::spawn(async move { client.get_operation(NAME).await })
+    };
+    let first = begin();
+    let (stream, _) = listener.accept().await.expect("a connection");
+    let mut peer = Peer::new(stream).await.expect("HTTP/2");
+    peer.read_to(frames::HEADERS).await.expect("a call");
+
+    let before = bytes();
+    let calls: Vec<_> = (0..CALLS).map(|_| begin()).collect();
+    for _ in 0..CALLS {
+        peer.read_to(frames::HEADERS).await.expect("a call");
+    }
+    let each = (bytes() - before) / CALLS;
+    println!("a call in flight holds {each} bytes");
+    assert!(each <= 8_000, "{each}");
+    assert!(each > 500, "{each}: nothing was in flight");
+    drop((first, calls));
+}
+
+/// A client of a server on which everything is still running.
+fn client() -> ApiGateway {
+    let transport = tower::service_fn(|rpc: Rpc| async move {
+        let body = rpc.into_body().collect().await?.to_bytes();
+        let asked = GetOperationRequest::decode(&body[5..]).expect("a request");
+        let message = running(&asked.name).encode_to_vec();
+        let length = u32::try_from(message.len()).expect("it is short");
+        let body = [&[0][..], &length.to_be_bytes(), &message].concat();
+        let trailers =
+            HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(0))]);
+        let body = Full::new(bytes::Bytes::from(body));
+        let body = Body::new(body.with_trailers(std::future::ready(Some(Ok(trailers)))));
+        let reply = http::Response::builder().header("content-type", "application/grpc");
+        Ok::<_, Status>(reply.body(body).expect("it is valid"))
+    });
+    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    client.build().expect("valid")
+}
+
+/// The bytes that each of many tasks holds between two polls.
+async fn between_polls<F>(task: impl Fn(usize) -> F) -> usize
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    const COUNT: usize = 200;
+    let bytes = || dhat::HeapStats::get().curr_bytes;
+    let first = tokio::spawn(task(0));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let mut tasks = Vec::with_capacity(COUNT);
+    let before = bytes();
+    tasks.extend((1..=COUNT).map(|number| tokio::spawn(task(number))));
+    // The clock is paused: all are between two polls now, since each poll is over at once.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let each = (bytes() - before) / COUNT;
+    assert!(tasks.iter().all(|task| !task.is_finished()), "all wait");
+    drop(first);
+    each
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_polls_takes_at_most_a_kilobyte_between_its_polls() {
+    let (_one, _profiler) = counting();
+    let client = client();
+    let each = between_polls(|number| {
+        let client = client.clone();
+        let name = format!("projects/p/locations/global/operations/operation-{number:06}");
+        async move {
+            loop {
+                let polled = client.get_operation(name.as_str()).await;
+                assert!(!polled.expect("it answers").done);
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+        }
+    });
+    let each = each.await;
+    println!("a task that polls takes {each} bytes");
+    assert!(each <= 1_000, "{each}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_is_waited_for_takes_little_more() {
+    let (_one, _profiler) = counting();
+    let client = client();
+    let each = between_polls(|number| {
+        let name = format!("projects/p/locations/global/operations/operation-{number:06}");
+        let operation = client.operation::<Api>(name).expect("a name");
+        async move { drop(operation.await) }
+    });
+    let each = each.await;
+    println!("an operation that is waited for takes {each} bytes");
+    assert!(each <= 1_300, "{each}");
+}
