@@ -73,6 +73,46 @@ impl Lead {
     }
 }
 
+#[cfg(all(unix, feature = "emulator"))]
+#[tokio::test]
+async fn all_goes_over_a_unix_socket() {
+    use apigateway_grpc::emulator::Emulator;
+    use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    use tokio::net::{UnixListener, UnixStream};
+
+    let folder = std::env::temp_dir().join(format!("connector-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("gateway.sock");
+    let listener = UnixListener::bind(&path).expect("a new socket");
+    let incoming = futures_util::stream::unfold(listener, |listener| async {
+        let accepted = listener.accept().await;
+        Some((accepted.map(|(io, _)| io), listener))
+    });
+    let emulator = Emulator::builder().build();
+    let serving = tokio::spawn({
+        let emulator = emulator.clone();
+        async move { emulator.serve_with_incoming(incoming).await }
+    });
+    for (number, transport) in transports().into_iter().enumerate() {
+        let path = path.clone();
+        let connector = tower::service_fn(move |_: Uri| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        });
+        let builder = client("http://localhost", transport).connector(connector);
+        let client = builder.build().expect("valid");
+        let id = format!("a-{number}");
+        let created = client
+            .create_api("projects/p/locations/global", &id, Api::default())
+            .await
+            .expect("started");
+        let api = created.await.expect("an api");
+        assert!(api.name.ends_with(&id), "{}", api.name);
+    }
+    serving.abort();
+    std::fs::remove_dir_all(folder).expect("it was there");
+}
+
 #[tokio::test]
 async fn what_it_fails_with_is_told_with_the_address() {
     type Failure = fn() -> io::Error;
