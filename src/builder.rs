@@ -21,8 +21,11 @@ use crate::layer::server::ServerName;
 use crate::layer::trace::TraceLayer;
 use crate::metrics;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
-use crate::transport::{Active, Dial, Dialed, Keepalive, Limits, Target, TlsOptions, Transport};
+use crate::transport::{
+    Active, Custom, Dial, Dialed, Keepalive, Limits, Target, TlsOptions, Transport,
+};
 
+mod connector;
 #[cfg(feature = "auth")]
 mod credentials;
 mod proxy;
@@ -54,6 +57,7 @@ struct Settings {
     max_reply_size: usize,
     tls: TlsOptions,
     proxy: proxy::Setting,
+    connector: Option<Custom>,
     transport: Transport,
 }
 
@@ -84,6 +88,7 @@ impl Default for Settings {
             max_reply_size: 64 << 20,
             tls: TlsOptions::default(),
             proxy: proxy::Setting::default(),
+            connector: None,
             transport: Transport::default(),
         }
     }
@@ -342,6 +347,7 @@ impl Settings {
             connect_timeout: self.connect_timeout,
             tls: self.tls.clone(),
             through,
+            connector: self.connector.clone(),
         })
     }
 

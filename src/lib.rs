@@ -99,7 +99,7 @@ pub use transport::Transport;
 
 #[cfg(feature = "auth")]
 pub use google_cloud_auth;
-pub use {futures_core, http, prost_types, tonic, tonic_types, tower};
+pub use {futures_core, http, hyper, prost_types, tonic, tonic_types, tower};
 
 #[cfg(all(doctest, feature = "emulator", feature = "rest"))]
 #[doc = include_str!("../README.md")]

@@ -5,11 +5,10 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use crate::error::Error;
 use crate::transport;
 
@@ -43,11 +42,15 @@ impl Acceptor {
         self.tls.is_some()
     }
 
-    pub(super) async fn accept(&self, tcp: TcpStream, peer: IpAddr) -> io::Result<Socket> {
+    pub(super) async fn accept(
+        &self,
+        io: impl socket::Stream + 'static,
+        peer: Option<IpAddr>,
+    ) -> io::Result<Socket> {
         let Some(tls) = &self.tls else {
-            return Ok(Socket::new(tcp, peer));
+            return Ok(Socket::new(io, peer));
         };
-        let stream = timeout(HANDSHAKE, tls.accept(tcp)).await??;
+        let stream = timeout(HANDSHAKE, tls.accept(io)).await??;
         Ok(Socket::new(stream, peer))
     }
 }

@@ -3,9 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use tokio::net::TcpStream;
-
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use crate::error::Error;
 
 #[derive(Clone)]
@@ -26,7 +24,11 @@ impl Acceptor {
     }
 
     #[expect(clippy::unused_async, reason = "the face of the other build")]
-    pub(super) async fn accept(&self, tcp: TcpStream, peer: IpAddr) -> io::Result<Socket> {
-        Ok(Socket::new(tcp, peer))
+    pub(super) async fn accept(
+        &self,
+        io: impl socket::Stream + 'static,
+        peer: Option<IpAddr>,
+    ) -> io::Result<Socket> {
+        Ok(Socket::new(io, peer))
     }
 }

@@ -1,47 +1,106 @@
-//! The connections of a port, each encrypted before it is served if there is a certificate.
+//! The connections that are served, each encrypted before if there is a certificate.
 
+use std::any::Any;
 use std::io;
+use std::net::IpAddr;
+#[cfg(unix)]
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use futures_util::Stream;
 use futures_util::stream;
-use tokio::net::TcpListener;
+use futures_util::{Stream, StreamExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::accept::Acceptor;
-use super::socket::Socket;
+use super::socket::{self, Socket};
 
 /// How long the listener rests when it cannot accept, which is when the process has no descriptors left.
 const REST: Duration = Duration::from_millis(50);
 
-/// The connections of a listener. A connection that cannot be encrypted is closed, and nobody is told.
-pub(super) fn incoming(
+/// The connections of a listener, and where they come from.
+pub(super) fn of_listener(
     listener: TcpListener,
+) -> impl Stream<Item = (TcpStream, Option<IpAddr>)> {
+    stream::unfold(listener, |listener| async {
+        loop {
+            match listener.accept().await {
+                Ok((tcp, peer)) => {
+                    // A connection that is gone by now fails with its first use.
+                    tcp.set_nodelay(true).ok();
+                    return Some(((tcp, Some(peer.ip())), listener));
+                }
+                Err(_) => tokio::time::sleep(REST).await,
+            }
+        }
+    })
+}
+
+/// Where a connection comes from, if that is known.
+pub(super) fn peer(io: &impl Connected) -> Option<IpAddr> {
+    let info = io.connect_info();
+    let info: &dyn Any = &info;
+    #[cfg(unix)]
+    if info.is::<tonic::transport::server::UdsConnectInfo>() {
+        // As near as the loopback.
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    let tcp = info.downcast_ref::<TcpConnectInfo>()?;
+    tcp.remote_addr().map(|address| address.ip())
+}
+
+/// Connections ready to be served. One that cannot be encrypted is closed, and nobody is told. Each keeps a clone of
+/// `open` as long as it is.
+pub(super) fn incoming<I: socket::Stream + 'static>(
+    connections: impl Stream<Item = (I, Option<IpAddr>)>,
     acceptor: Acceptor,
+    open: mpsc::Sender<()>,
 ) -> impl Stream<Item = io::Result<Socket>> {
-    stream::unfold(
-        (listener, acceptor, JoinSet::new()),
-        |(listener, acceptor, mut handshakes)| async move {
+    let state = (Box::pin(connections), Some(open), JoinSet::new());
+    stream::unfold(state, move |(mut connections, mut open, mut handshakes)| {
+        let acceptor = acceptor.clone();
+        async move {
             loop {
                 tokio::select! {
-                    accepted = listener.accept() => match accepted {
-                        Ok((tcp, peer)) => {
-                            let accepting = acceptor.clone();
+                    next = connections.next(), if open.is_some() => match (next, &open) {
+                        (Some((io, peer)), Some(open)) => {
+                            let (accepting, open) = (acceptor.clone(), open.clone());
                             handshakes.spawn(async move {
-                                // A connection that is gone by now fails with its first use.
-                                tcp.set_nodelay(true).ok();
-                                accepting.accept(tcp, peer.ip()).await.ok()
+                                accepting.accept(io, peer).await.ok().map(|it| it.keeping(open))
                             });
                         }
-                        Err(_) => tokio::time::sleep(REST).await,
+                        _ => open = None,
                     },
                     Some(accepted) = handshakes.join_next() => {
                         if let Ok(Some(socket)) = accepted {
-                            return Some((Ok(socket), (listener, acceptor, handshakes)));
+                            return Some((Ok(socket), (connections, open, handshakes)));
                         }
                     }
+                    else => return None,
                 }
             }
-        },
-    )
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_peer_of_a_tcp_connection_and_of_a_unix_socket_is_known() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let tcp = TcpStream::connect(address).await.expect("it listens");
+        assert_eq!(peer(&tcp), Some(address.ip()));
+        #[cfg(unix)]
+        {
+            let (unix, _other) = tokio::net::UnixStream::pair().expect("a pair");
+            assert_eq!(peer(&unix), Some(Ipv4Addr::LOCALHOST.into()));
+        }
+        let (pipe, _other) = tokio::io::duplex(1);
+        assert_eq!(peer(&pipe), None);
+    }
 }

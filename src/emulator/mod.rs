@@ -84,7 +84,10 @@ mod world;
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
 
+use futures_core::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::service::Routes;
+use tonic::transport::server::Connected;
 
 use crate::contract::Method;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_server::ApiGatewayServiceServer;
@@ -139,6 +142,71 @@ impl Emulator {
     /// Dropping the future leaves nothing behind; dropping the [`Server`] ends it.
     pub async fn start(&self, address: impl ToSocketAddrs) -> std::io::Result<Server> {
         Server::start(self, address).await
+    }
+
+    /// Serves connections of yours, as [`start`](Self::start) does those of a port: over Unix sockets, in a
+    /// simulated network, within the process. A stream that is one of TCP listeners or of
+    /// [`tokio::io::duplex`](https://docs.rs/tokio/latest/tokio/io/fn.duplex.html) pairs serves as it is. An error in
+    /// it is passed over. The admin service answers to TCP from a loopback address, and to Unix sockets.
+    ///
+    /// It ends once the stream has ended and all its connections are closed.
+    ///
+    /// # Errors
+    ///
+    /// If the certificate of [`EmulatorBuilder::tls`] is none, or serving failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connections, each after the calls that are under way on it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io;
+    ///
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::Emulator;
+    /// use apigateway_grpc::http::Uri;
+    /// use futures_util::stream;
+    /// use hyper_util::rt::TokioIo;
+    /// use tokio::sync::mpsc;
+    ///
+    /// // Each connection is a pipe within this process.
+    /// let (connect, accept) = mpsc::unbounded_channel();
+    /// let incoming = stream::unfold(accept, |mut accept| async {
+    ///     Some((Ok::<_, io::Error>(accept.recv().await?), accept))
+    /// });
+    /// let emulator = Emulator::builder().build();
+    /// let serving = tokio::spawn({
+    ///     let emulator = emulator.clone();
+    ///     async move { emulator.serve_with_incoming(incoming).await }
+    /// });
+    ///
+    /// let pipes = tower::service_fn(move |_: Uri| {
+    ///     let (ours, theirs) = tokio::io::duplex(64 << 10);
+    ///     let sent = connect.send(theirs);
+    ///     async move { sent.map(|()| TokioIo::new(ours)) }
+    /// });
+    /// let client = ApiGateway::builder().endpoint("http://localhost").connector(pipes).anonymous();
+    /// let client = client.build()?;
+    /// client.list_apis("projects/p/locations/global").page("").await?;
+    ///
+    /// // With the client the connections end, and with the last of both the server.
+    /// drop(client);
+    /// serving.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn serve_with_incoming<I, E>(
+        &self,
+        incoming: impl Stream<Item = Result<I, E>>,
+    ) -> std::io::Result<()>
+    where
+        I: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
+    {
+        server::serve_all(self, incoming).await
     }
 
     /// Begins to say what is to happen to calls of a method, over whatever transport they come.

@@ -1,17 +1,22 @@
 //! The emulator on a port.
 
 use std::fmt;
+use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use futures_util::stream;
+use futures_util::{Stream, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tonic::transport::server::Connected;
 
 use super::Emulator;
 use super::accept::Acceptor;
 use super::beside::{Beside, beside};
-use super::incoming::incoming;
+use super::incoming::{incoming, of_listener, peer};
 use super::listen::serve;
 
 /// A running emulator. Dropping it ends it at once; [`stop`](Self::stop) lets calls under way end.
@@ -30,15 +35,17 @@ impl Server {
         emulator: &Emulator,
         address: impl ToSocketAddrs,
     ) -> io::Result<Self> {
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
-        let acceptor = Acceptor::new(emulator.identity.as_deref()).map_err(invalid)?;
+        let acceptor = acceptor(emulator)?;
         let encrypted = acceptor.is_encrypting();
         let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
         let listener = TcpListener::bind(&addresses[..]).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let (routes, beside) = beside(emulator, emulator.service()).await?;
-        let serving = serve(routes, incoming(listener, acceptor), async {
+        // Nobody waits until all connections are closed.
+        let (open, _) = mpsc::channel(1);
+        let incoming = incoming(of_listener(listener), acceptor, open);
+        let serving = serve(routes, incoming, async {
             // A sender that is gone is as good as one that spoke.
             stopped.await.ok();
         });
@@ -91,6 +98,39 @@ impl Server {
             Err(ended) => Err(io::Error::other(ended)),
         }
     }
+}
+
+/// Serves these connections until there are no more and all are closed.
+pub(super) async fn serve_all<I, E>(
+    emulator: &Emulator,
+    connections: impl Stream<Item = Result<I, E>>,
+) -> io::Result<()>
+where
+    I: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
+{
+    let acceptor = acceptor(emulator)?;
+    let (routes, _beside) = beside(emulator, emulator.service()).await?;
+    let (open, mut closed) = mpsc::channel(1);
+    let connections = connections.filter_map(|next| {
+        let io = next.ok();
+        ready(io.map(|io| {
+            let peer = peer(&io);
+            (io, peer)
+        }))
+    });
+    // The end of the stream would have the connections close that there are.
+    let incoming = incoming(connections, acceptor, open).chain(stream::pending());
+    let ended = async {
+        // Nothing is ever sent; this is the end of the last sender.
+        closed.recv().await;
+    };
+    let served = serve(routes, incoming, ended).await;
+    served.map_err(io::Error::other)
+}
+
+fn acceptor(emulator: &Emulator) -> io::Result<Acceptor> {
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+    Acceptor::new(emulator.identity.as_deref()).map_err(invalid)
 }
 
 impl fmt::Debug for Server {

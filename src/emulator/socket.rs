@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tonic::transport::server::Connected;
 
 /// What bytes travel over, encrypted or not.
@@ -22,17 +22,20 @@ pub(super) struct Socket {
     line: Line,
     cut: oneshot::Receiver<()>,
     is_cut: bool,
+    /// Shows by being there that the connection is open.
+    _open: Option<mpsc::Sender<()>>,
 }
 
 /// The other end, which is in the extensions of every request that comes over the connection.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    peer: IpAddr,
+    /// Where the other side is, if that is known.
+    peer: Option<IpAddr>,
     cutter: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: impl Stream + 'static, peer: IpAddr) -> Self {
+    pub(super) fn new(stream: impl Stream + 'static, peer: Option<IpAddr>) -> Self {
         let (sender, cut) = oneshot::channel();
         Self {
             stream: Box::new(stream),
@@ -42,7 +45,14 @@ impl Socket {
             },
             cut,
             is_cut: false,
+            _open: None,
         }
+    }
+
+    /// The same, which drops this when it is closed.
+    pub(super) fn keeping(self, open: mpsc::Sender<()>) -> Self {
+        let _open = Some(open);
+        Self { _open, ..self }
     }
 
     /// Fails once the line is cut, and wakes the task of the connection then.
@@ -56,9 +66,10 @@ impl Socket {
 }
 
 impl Line {
-    /// Whether the other side is on this machine.
+    /// Whether the other side is known to be on this machine.
     pub(super) fn is_local(&self) -> bool {
-        self.peer.to_canonical().is_loopback()
+        self.peer
+            .is_some_and(|peer| peer.to_canonical().is_loopback())
     }
 
     pub(super) fn cut(&self) {

@@ -1,18 +1,17 @@
-//! Connections for both transports: TCP, a tunnel where there is a proxy, then TLS for an `https` address.
+//! Connections for both transports: TCP or what stands for it, a tunnel where there is a proxy, then TLS for an
+//! `https` address.
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tonic::ConnectError;
-use tower::Service;
 
+use super::dialer::{Custom, Dialer};
 use super::link::{Link, Stream};
 use super::proxy::{Proxy, Through};
+use super::tcp::too_late;
 use super::tls::{self, Tls};
 use super::tunnel;
 use crate::error::Error;
@@ -27,6 +26,7 @@ pub(crate) struct Target {
     pub(crate) connect_timeout: Duration,
     pub(crate) tls: tls::Options,
     pub(crate) through: Through,
+    pub(crate) connector: Option<Custom>,
 }
 
 impl Target {
@@ -60,7 +60,7 @@ pub(crate) enum Protocols {
 #[derive(Clone)]
 pub(crate) struct Connector {
     target: Target,
-    tcp: HttpConnector,
+    dialer: Dialer,
     tls: Option<Tls>,
     via: Option<Via>,
 }
@@ -87,16 +87,14 @@ impl Via {
 
 impl Connector {
     pub(crate) fn new(target: &Target, protocols: Protocols) -> Result<Self, Error> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
+        let dialer = Dialer::new(target.connector.clone(), target.connect_timeout);
         let encrypted = target.uri.scheme_str() == Some("https");
         let tls = encrypted.then(|| Tls::new("endpoint", &target.uri, &target.tls, protocols));
         let proxy = target.through.proxy_to(&target.uri)?;
         let via = proxy.map(|proxy| Via::new(proxy, target)).transpose()?;
         Ok(Self {
             target: target.clone(),
-            tcp,
+            dialer,
             tls: tls.transpose()?,
             via,
         })
@@ -105,10 +103,9 @@ impl Connector {
     /// A connection, within the connect timeout.
     pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
         let timeout = self.target.connect_timeout;
-        let mut connector = self.clone();
-        let connected = match tokio::time::timeout(timeout, connector.link()).await {
+        let connected = match tokio::time::timeout(timeout, self.link()).await {
             Ok(connected) => connected,
-            Err(_) => Err(format!("no connection within {timeout:?}").into()),
+            Err(_) => Err(too_late(timeout)),
         };
         connected.map_err(|source| self.cannot_connect(source))
     }
@@ -133,29 +130,47 @@ impl Connector {
         }
     }
 
-    async fn link(&mut self) -> Result<Link, BoxError> {
-        let Some(Via { proxy, tls }) = self.via.clone() else {
-            let tcp = self.tcp(self.target.uri.clone()).await?;
-            return self.over(tcp).await;
+    async fn link(&self) -> Result<Link, BoxError> {
+        let first = match &self.via {
+            Some(via) => via.proxy.uri(),
+            None => &self.target.uri,
         };
-        let unreachable =
-            |error: BoxError| format!("the proxy cannot be reached: {}", root(error.as_ref()));
-        let tcp = self.tcp(proxy.uri().clone()).await.map_err(unreachable)?;
+        // One expression for both would put the streams of all into one more box.
+        match &self.dialer {
+            Dialer::Tcp(tcp) => match tcp.connect(first.clone()).await {
+                Ok(io) => self.through(io).await,
+                Err(error) => Err(self.unreachable(error)),
+            },
+            Dialer::Custom(custom) => match custom.connect(first.clone()).await {
+                Ok(io) => self.through(io).await,
+                Err(error) => Err(self.unreachable(error)),
+            },
+        }
+    }
+
+    /// A connection over the bytes that go to the first on the way, the proxy or the server.
+    async fn through(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
+        let Some(Via { proxy, tls }) = &self.via else {
+            return self.over(io).await;
+        };
         let uri = &self.target.uri;
         let tunnel = match tls {
-            None => tunnel::open(tcp, &proxy, uri).await?,
+            None => tunnel::open(io, proxy, uri).await?,
             Some(tls) => {
-                let link = tls.handshake(tcp).await.map_err(unreachable)?;
-                tunnel::open(link.into_inner(), &proxy, uri).await?
+                let link = tls.handshake(io).await;
+                let link = link.map_err(|error| self.unreachable(error))?;
+                tunnel::open(link.into_inner(), proxy, uri).await?
             }
         };
         self.over(tunnel).await
     }
 
-    async fn tcp(&mut self, uri: Uri) -> Result<TcpStream, BoxError> {
-        std::future::poll_fn(|cx| self.tcp.poll_ready(cx)).await?;
-        let tcp: TokioIo<TcpStream> = self.tcp.call(uri).await?;
-        Ok(tcp.into_inner())
+    /// Tells of a proxy that it is what cannot be reached.
+    fn unreachable(&self, error: BoxError) -> BoxError {
+        match &self.via {
+            Some(_) => format!("the proxy cannot be reached: {}", root(error.as_ref())).into(),
+            None => error,
+        }
     }
 
     /// A connection over the bytes that go to the server.

@@ -3,12 +3,14 @@
 mod connect;
 #[cfg_attr(not(feature = "rest"), path = "dial_grpc.rs")]
 mod dial;
+mod dialer;
 mod greeting;
 mod grpc;
 mod link;
 mod origin;
 mod proxy;
 mod streams;
+mod tcp;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 #[cfg(feature = "tls")]
@@ -25,6 +27,7 @@ mod rest;
 
 pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
+pub(crate) use dialer::Custom;
 pub(crate) use proxy::{Proxy, Through};
 pub(crate) use streams::{Keepalive, Limits};
 #[cfg(feature = "auth")]

@@ -33,6 +33,10 @@ pub(crate) enum Inject {
     Line(Orders),
     /// The server goes, and comes back at another address behind the proxy.
     Restart,
+    /// The server goes for good, and its name leads to another one: from the beginning of the fault, or from its end.
+    Name {
+        at_once: bool,
+    },
     /// The server's own doing.
     Server(Habit),
     Source(Trouble),
@@ -216,6 +220,24 @@ pub(crate) const FAULTS: &[Fault] = &[
         ..Fault::line(
             "server restart",
             "the server ends, nobody listens, it is back after the fault",
+            REFUSING,
+            Outcome::Refused(GONE),
+        )
+    },
+    Fault {
+        inject: Inject::Name { at_once: true },
+        ..Fault::line(
+            "DNS change",
+            "the server ends, its name leads to another one",
+            REFUSING,
+            Outcome::Answered,
+        )
+    },
+    Fault {
+        inject: Inject::Name { at_once: false },
+        ..Fault::line(
+            "late DNS change",
+            "the server ends, its name leads to another one after the fault",
             REFUSING,
             Outcome::Refused(GONE),
         )

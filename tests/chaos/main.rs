@@ -6,6 +6,7 @@
 mod fault;
 mod front;
 mod hostile;
+mod name;
 mod proxy;
 mod row;
 mod run;

@@ -65,6 +65,12 @@ impl Orders {
         refuse: false,
     };
 
+    /// What a server does that has ended.
+    pub(crate) const GONE: Self = Self {
+        refuse: true,
+        ..Self::all(Act::Reset)
+    };
+
     pub(crate) const fn all(act: Act) -> Self {
         Self {
             open: act,
@@ -103,6 +109,10 @@ impl Proxy {
             shared,
             task,
         })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn endpoint(&self) -> String {

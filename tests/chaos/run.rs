@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::fault::{Fault, Inject, Outcome};
 use crate::front::Front;
+use crate::name::Name;
 use crate::proxy::{Act, Orders, Proxy};
 use crate::row::Row;
 use crate::seen::Seen;
@@ -42,6 +43,9 @@ struct Rig {
     emulator: Emulator,
     server: Option<Server>,
     proxy: Proxy,
+    /// The one that the name leads to later.
+    other: Option<Proxy>,
+    name: Name,
     _front: Option<Front>,
     /// The operation that is waited for.
     operation: String,
@@ -69,6 +73,10 @@ impl Rig {
             .as_ref()
             .map_or(server.address(), |front| front.address);
         let proxy = Proxy::start(upstream).await.expect("a free port");
+        let other = match inject {
+            Inject::Name { .. } => Some(Proxy::start(upstream).await.expect("a free port")),
+            _ => None,
+        };
         let within = ApiGateway::builder().with_transport(emulator.service());
         let within = within.access_token(TOKEN).build().expect("valid");
         let created = within.create_api(PARENT, "a", Api::default()).await;
@@ -83,7 +91,9 @@ impl Rig {
             operation: updated.expect("started").name().to_owned(),
             server: Some(server),
             emulator,
+            name: Name::of(proxy.address()),
             proxy,
+            other,
             _front: front,
             on,
         }
@@ -96,8 +106,12 @@ impl Rig {
             max_backoff: Duration::from_millis(100),
             ..RetryPolicy::DEFAULT
         };
-        ApiGateway::builder()
-            .endpoint(self.proxy.endpoint())
+        let builder = ApiGateway::builder();
+        let builder = match &self.other {
+            Some(_) => self.name.resolved_under(builder),
+            None => builder.endpoint(self.proxy.endpoint()),
+        };
+        builder
             .transport(transport)
             .credentials(Credentials::from(Source { trouble, on }))
             .connect_timeout(PATIENCE)
@@ -112,11 +126,14 @@ impl Rig {
         match inject {
             Inject::Line(orders) => self.proxy.order(orders),
             Inject::Restart => {
-                self.proxy.order(Orders {
-                    refuse: true,
-                    ..Orders::all(Act::Reset)
-                });
+                self.proxy.order(Orders::GONE);
                 self.server = None;
+            }
+            Inject::Name { at_once } => {
+                self.proxy.order(Orders::GONE);
+                if at_once {
+                    self.rename();
+                }
             }
             Inject::Server(_) | Inject::Source(_) => {}
         }
@@ -131,7 +148,22 @@ impl Rig {
             self.proxy.lead_to(server.address());
             self.server = Some(server);
         }
+        if self.other.is_some() {
+            return self.rename();
+        }
         self.proxy.order(Orders::PASS);
+    }
+
+    /// The name leads to the other one.
+    fn rename(&self) {
+        if let Some(other) = &self.other {
+            self.name.lead_to(other.address());
+        }
+    }
+
+    /// How many connections clients have open.
+    fn open(&self) -> usize {
+        self.proxy.open() + self.other.as_ref().map_or(0, Proxy::open)
     }
 
     /// How often the emulator was asked to create this.
@@ -271,7 +303,12 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
 
     rig.begin(inject);
     // What is reset is seen to be; a reset that meets a call is a fault of its own.
-    if matches!(inject, Inject::Line(orders) if matches!(orders.open, Act::Reset)) {
+    let resets = match inject {
+        Inject::Line(orders) => matches!(orders.open, Act::Reset),
+        Inject::Name { .. } => true,
+        _ => false,
+    };
+    if resets {
         while rig.proxy.open() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -306,7 +343,7 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
     waited(&mut row, &seen, &client, &rig.operation, waiting, early).await;
 
     drop(client);
-    gone(&mut row, &rig.proxy).await;
+    gone(&mut row, &rig).await;
     row.complain_if(told::panics() > panics, "something panicked");
     row.complaints.extend(seen.leak(SECRET, "hyper"));
     row
@@ -373,12 +410,12 @@ async fn recover(run: &mut Run<'_>, outcome: Outcome) {
 }
 
 /// Nothing of a client is left, neither tasks nor connections.
-async fn gone(row: &mut Row, proxy: &Proxy) {
+async fn gone(row: &mut Row, rig: &Rig) {
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let began = Instant::now();
-    while tasks() > 0 || proxy.open() > 0 {
+    while tasks() > 0 || rig.open() > 0 {
         if began.elapsed() > Duration::from_secs(5) {
-            let (tasks, open) = (tasks(), proxy.open());
+            let (tasks, open) = (tasks(), rig.open());
             return row.complain(format!(
                 "the client left {tasks} tasks and {open} connections"
             ));

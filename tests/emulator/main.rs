@@ -21,6 +21,7 @@ mod faults;
 mod filters;
 #[cfg(feature = "rest")]
 mod http;
+mod incoming;
 mod lists;
 mod operations;
 mod plans;

@@ -9,6 +9,7 @@ mod http1;
 #[cfg(feature = "rest")]
 mod bounds;
 mod connection;
+mod connector;
 mod dropping;
 #[cfg(feature = "rest")]
 mod fallback;

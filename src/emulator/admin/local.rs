@@ -81,22 +81,23 @@ mod tests {
     #[test]
     fn a_call_over_a_line_must_come_from_the_loopback() {
         for (peer, allowed) in [
-            (None, true),
             (Some("127.0.0.1"), true),
             (Some("127.8.9.1"), true),
             (Some("::1"), true),
             (Some("::ffff:127.0.0.1"), true),
             (Some("192.0.2.1"), false),
             (Some("2001:db8::1"), false),
+            // A connection that came by a stream of the user's.
+            (None, false),
         ] {
             let mut rpc = Rpc::new(Body::empty());
-            if let Some(peer) = peer {
-                let peer = peer.parse().expect("an address");
-                let socket = Socket::new(tokio::io::empty(), peer);
-                rpc.extensions_mut().insert(socket.connect_info());
-            }
+            let address = peer.map(|peer| peer.parse().expect("an address"));
+            let socket = Socket::new(tokio::io::empty(), address);
+            rpc.extensions_mut().insert(socket.connect_info());
             assert_eq!(check(&rpc).is_ok(), allowed, "{peer:?}");
         }
+        let within = Rpc::new(Body::empty());
+        assert!(check(&within).is_ok());
     }
 
     #[test]

@@ -1,0 +1,34 @@
+//! A name that leads to one address and then to another, for clients that resolve it by this.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use apigateway_grpc::Builder;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns;
+
+#[derive(Clone)]
+pub(crate) struct Name(Arc<Mutex<SocketAddr>>);
+
+impl Name {
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        Self(Arc::new(Mutex::new(address)))
+    }
+
+    pub(crate) fn lead_to(&self, address: SocketAddr) {
+        *self.0.lock().expect("whole") = address;
+    }
+
+    /// A client of the name. Credentials may go there, since all names of this domain are this machine.
+    pub(crate) fn resolved_under(&self, builder: Builder) -> Builder {
+        let name = Arc::clone(&self.0);
+        let resolver = tower::service_fn(move |_: dns::Name| {
+            let address = *name.lock().expect("whole");
+            async move { Ok::<_, Infallible>(std::iter::once(address)) }
+        });
+        builder
+            .endpoint("http://gateway.localhost")
+            .connector(HttpConnector::new_with_resolver(resolver))
+    }
+}

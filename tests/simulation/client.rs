@@ -1,0 +1,264 @@
+//! What a client does all the time over one transport: calls, and operations that it starts and waits for.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use apigateway_grpc::operation::{Operation, OperationError, OperationErrorKind, Schedule};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::tonic::Code;
+use apigateway_grpc::{ApiGateway, CallOptions, Error, Transport};
+use futures_util::future::join_all;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::network::{SERVER, connect};
+use crate::plan::{Chance, Fault};
+use crate::row::Row;
+use crate::server::{API, PARENT};
+use crate::told;
+
+/// What each call may take, to the tick of tokio's clock. A create has as long as the service's configuration gives it,
+/// in which pings find a connection dead: that would be the time to send it again.
+const DEADLINE: Duration = Duration::from_secs(10);
+const CREATE: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(5);
+
+/// How long after a fault a call may still meet what it left behind, whatever the client did meanwhile: a connection
+/// of HTTP/1.1 that nothing comes over is closed once it was idle for 90 to 180 seconds.
+const AFTER: Duration = Duration::from_secs(200);
+
+/// How many waves of calls may meet it later than that: a dead connection of HTTP/2 is found by pings, which go with
+/// calls alone. The first wave may end before its ping goes out, the second before the ping's time is over.
+const WAVES: usize = 2;
+
+/// How long an operation that is waited for may go on once all faults are over: as long as it runs, and what lies
+/// between two looks at it.
+const WAITS: Duration = Duration::from_secs(400);
+
+/// What the simulation tells its clients of the faults.
+#[derive(Default)]
+pub(crate) struct Weather {
+    /// When there was last a fault, by the simulation's clock.
+    pub(crate) bad: Cell<Duration>,
+    /// That there will be no more.
+    pub(crate) over: Cell<bool>,
+}
+
+impl Weather {
+    fn is_bad(&self) -> bool {
+        now() < self.bad.get() + Duration::from_secs(1)
+    }
+}
+
+fn now() -> Duration {
+    turmoil::sim_elapsed().unwrap_or_default()
+}
+
+/// One client.
+pub(crate) struct Client {
+    pub(crate) transport: Transport,
+    pub(crate) fault: Fault,
+    pub(crate) chance: Chance,
+    pub(crate) weather: Rc<Weather>,
+    pub(crate) row: Rc<RefCell<Row>>,
+    /// When the last waves of calls ended.
+    pub(crate) waves: VecDeque<Duration>,
+}
+
+type Waiting = (String, JoinHandle<Result<Api, OperationError>>);
+
+impl Client {
+    /// Calls until all faults are over and for a while after, then waits for what it has started.
+    pub(crate) async fn run(mut self) {
+        let mut options = CallOptions::default();
+        options.timeout = Some(DEADLINE);
+        let client = ApiGateway::builder()
+            .endpoint(format!("http://{SERVER}"))
+            .transport(self.transport)
+            .connector(tower::service_fn(connect))
+            .keepalive(Duration::from_secs(20), Duration::from_secs(10))
+            .call_options(options)
+            .no_proxy()
+            .anonymous()
+            .build()
+            .expect("valid");
+        let mut waiting = Vec::new();
+        let mut number = 0;
+        while !self.weather.over.get() {
+            self.pause().await;
+            let together = if self.chance.below(10) == 0 { 4 } else { 1 };
+            let calls = (0..together).map(|_| self.chance.below(12));
+            let calls: Vec<u64> = calls.collect();
+            waiting.extend(self.wave(&client, &calls, &mut number).await);
+        }
+        tokio::time::sleep(AFTER).await;
+        for _ in 0..=WAVES {
+            waiting.extend(self.wave(&client, &[0, 4, 8, 11], &mut number).await);
+            tokio::time::sleep(Duration::from_secs(30)).await;
+        }
+        let ended = waiting.into_iter().map(|(name, it)| self.ended(name, it));
+        join_all(ended).await;
+    }
+
+    /// Until the next calls, which are many in bad weather.
+    async fn pause(&mut self) {
+        let (short, long) = (Duration::from_secs(8), Duration::from_secs(90));
+        let mut left = self
+            .chance
+            .between(Duration::from_secs(20), Duration::from_secs(600));
+        let mut bad = false;
+        while !left.is_zero() {
+            if self.weather.is_bad() && !bad {
+                bad = true;
+                left = left.min(self.chance.between(short, long));
+            }
+            let part = left.min(Duration::from_secs(2));
+            tokio::time::sleep(part).await;
+            left -= part;
+        }
+    }
+
+    /// Calls of these kinds at once. What they started is waited for.
+    async fn wave(
+        &mut self,
+        client: &ApiGateway,
+        kinds: &[u64],
+        number: &mut usize,
+    ) -> Vec<Waiting> {
+        let calls = kinds.iter().map(|kind| {
+            *number += 1;
+            let id = format!("{}-{number}", crate::row::named(self.transport)).to_lowercase();
+            self.call(client, *kind, id)
+        });
+        let calls: Vec<_> = calls.collect();
+        let started = join_all(calls).await;
+        self.waves.push_back(now());
+        if self.waves.len() > WAVES {
+            self.waves.pop_front();
+        }
+        started.into_iter().flatten().collect()
+    }
+
+    async fn call(&self, client: &ApiGateway, kind: u64, id: String) -> Option<Waiting> {
+        let began = Instant::now();
+        let call = answer(client, kind, &id);
+        let deadline = if is_create(kind) { CREATE } else { DEADLINE };
+        let ended = tokio::time::timeout(2 * deadline, call).await;
+        let took = began.elapsed();
+        let mut row = self.row.borrow_mut();
+        row.calls += 1;
+        let what = || format!("call {kind} {id}");
+        row.wrong_if(took > deadline + TICK, || {
+            format!("{} took {took:?}", what())
+        });
+        match ended {
+            Err(_) => {
+                row.lost += 1;
+                row.complain(format!("{} did not end", what()));
+            }
+            Ok(Ok(Answer::Read(right))) => row.wrong_if(!right, || format!("{}: another", what())),
+            Ok(Ok(Answer::Started(operation))) => {
+                row.waits += 1;
+                let name = format!("{PARENT}/apis/{id}");
+                let target = operation.snapshot().target();
+                row.wrong_if(target.as_ref() != Some(&name), || {
+                    format!("{name}: {target:?}")
+                });
+                return Some((name, tokio::task::spawn_local(operation.into_future())));
+            }
+            Ok(Err(error)) => {
+                row.failed += 1;
+                let fits = fits(&error) && (self.explains() || self.was_idle(&error));
+                row.wrong_if(!fits, || {
+                    format!("{}, {}: {error}", what(), told::code(&error))
+                });
+            }
+        }
+        None
+    }
+
+    /// Whether a call that is made now may meet a fault, or what one left behind.
+    fn explains(&self) -> bool {
+        let known = self.waves.len() == WAVES;
+        let before = self.waves.front().filter(|_| known);
+        before.is_none_or(|before| *before < self.weather.bad.get() + AFTER)
+    }
+
+    /// Whether the server closed a connection of HTTP/1.1 that was idle for half a minute just when the call was sent
+    /// over it. That may be at any time, and nobody knows whether it was processed.
+    fn was_idle(&self, error: &Error) -> bool {
+        let text = "connection closed before message completed";
+        self.transport != Transport::Grpc && error.to_string().ends_with(text)
+    }
+
+    async fn ended(&self, name: String, waiting: JoinHandle<Result<Api, OperationError>>) {
+        let ended = tokio::time::timeout(WAITS, waiting).await;
+        let mut row = self.row.borrow_mut();
+        match ended {
+            Err(_) => row.complain(format!("the wait for {name} did not end")),
+            Ok(Err(panicked)) => row.complain(format!("the wait for {name}: {panicked}")),
+            Ok(Ok(Ok(api))) if api.name == name => {}
+            // Nobody knows of it any more, nor of what it was to make, and its name may be another's.
+            Ok(Ok(Ok(_))) if self.fault.forgets() => row.expired += 1,
+            Ok(Ok(Err(error))) if self.fault.forgets() && is_expired(&error) => row.expired += 1,
+            Ok(Ok(Ok(api))) => row.complain(format!("the wait for {name} ended in {}", api.name)),
+            Ok(Ok(Err(error))) => row.complain(format!("the wait for {name}: {error}")),
+        }
+    }
+}
+
+fn is_create(kind: u64) -> bool {
+    (8..10).contains(&kind)
+}
+
+enum Answer {
+    /// Whether it is what is there.
+    Read(bool),
+    Started(Box<Operation<Api>>),
+}
+
+async fn answer(client: &ApiGateway, kind: u64, id: &str) -> Result<Answer, Error> {
+    Ok(match kind {
+        0..4 => Answer::Read(client.get_api(API).await?.name == API),
+        4..8 => {
+            let page = client.list_apis(PARENT).page_size(5).page("").await?;
+            Answer::Read(page.items.iter().any(|api| api.name == API))
+        }
+        kind if is_create(kind) => {
+            let mut options = CallOptions::default();
+            options.timeout = Some(CREATE);
+            let client = client.with_options(options);
+            let operation = client.create_api(PARENT, id, Api::default()).await?;
+            Answer::Started(Box::new(operation.with_schedule(schedule())))
+        }
+        _ => {
+            let page = client.list_operations(PARENT).page_size(5).page("").await?;
+            Answer::Read(page.items.iter().all(|it| it.name.starts_with(PARENT)))
+        }
+    })
+}
+
+/// Polls that outlive any fault, and are few: each costs as much as a call.
+fn schedule() -> Schedule {
+    let slow = Duration::from_secs(60);
+    let delays = Schedule::default().with_delays(Duration::from_secs(20), 1.5, slow);
+    delays
+        .expect("valid")
+        .with_total(Duration::from_secs(3 * 3600))
+        .with_failures(100_000)
+        .with_poll_timeout(DEADLINE)
+}
+
+fn is_expired(error: &OperationError) -> bool {
+    matches!(error.kind(), OperationErrorKind::Expired)
+}
+
+/// Whether a network or a server that is gone may be told so.
+fn fits(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(Code::Unavailable | Code::DeadlineExceeded)
+    )
+}

@@ -1,0 +1,85 @@
+//! The simulated network as both sides have it: streams of turmoil's for the client's connector and for the
+//! emulator's incoming connections.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use apigateway_grpc::tonic::transport::server::Connected;
+use futures_util::{Stream, stream};
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use turmoil::net::{TcpListener, TcpStream};
+
+pub(crate) const SERVER: &str = "server";
+pub(crate) const CLIENT: &str = "client";
+const PORT: u16 = 80;
+
+thread_local! {
+    static IS_CUT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says whether anything is lost between the hosts of the simulation of this thread.
+pub(crate) fn cut(is_cut: bool) {
+    IS_CUT.set(is_cut);
+}
+
+/// Connects to where the endpoint leads in this network. While anything is lost in it, that never ends: turmoil refuses a
+/// connection whose SYN is lost, and loses no answer to one.
+pub(crate) async fn connect(uri: Uri) -> io::Result<TokioIo<TcpStream>> {
+    if IS_CUT.get() {
+        return pending().await;
+    }
+    let host = uri.host().unwrap_or_default();
+    let tcp = TcpStream::connect((host, PORT)).await?;
+    Ok(TokioIo::new(tcp))
+}
+
+/// What connects to this host.
+pub(crate) async fn incoming() -> io::Result<impl Stream<Item = io::Result<Incoming>>> {
+    let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
+    Ok(stream::unfold(listener, |listener| async {
+        let accepted = listener.accept().await;
+        Some((accepted.map(|(tcp, _)| Incoming(tcp)), listener))
+    }))
+}
+
+/// A stream that tonic takes, which wants to be told of its peer.
+pub(crate) struct Incoming(TcpStream);
+
+impl Connected for Incoming {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Incoming {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Incoming {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

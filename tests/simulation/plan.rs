@@ -1,0 +1,247 @@
+//! What happens to the network and to the server, and when: all of it by a seed.
+
+use std::time::Duration;
+
+use turmoil::Sim;
+
+use crate::network::{self, CLIENT, SERVER};
+use crate::server::Server;
+
+/// How long a simulation is, from its start to its last fault's end.
+pub(crate) const FAULTY: Duration = Duration::from_secs(45 * 60);
+
+/// What passes at worst on a day without faults.
+const LATENCY: Duration = Duration::from_millis(300);
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Partition,
+    NothingToServer,
+    NothingFromServer,
+    Hold,
+    LongTail,
+    Restart,
+    Loss,
+    /// Any of these, and two at once.
+    Mix,
+}
+
+use Fault::{Hold, LongTail, Loss, Mix, NothingFromServer, NothingToServer, Partition, Restart};
+
+impl Fault {
+    pub(crate) const ALL: [Self; 8] = [
+        Partition,
+        NothingToServer,
+        NothingFromServer,
+        Hold,
+        LongTail,
+        Restart,
+        Loss,
+        Mix,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Partition => "partition",
+            NothingToServer => "one-way partition, to the server",
+            NothingFromServer => "one-way partition, from the server",
+            Hold => "hold and release",
+            LongTail => "latency with a long tail",
+            Restart => "crash, state kept",
+            Loss => "crash, state lost",
+            Mix => "mix",
+        }
+    }
+
+    pub(crate) fn how(self) -> &'static str {
+        match self {
+            Partition => "what is under way and what is sent is lost, 1 s to 3 min",
+            NothingToServer => "the same for what the client sends",
+            NothingFromServer => "the same for what the server sends",
+            Hold => "what is sent waits, 1 s to 3 min, then all of it comes",
+            LongTail => "exponential, to 30 s, mean 1.5 to 6 s",
+            Restart => {
+                "the server's tasks are dropped, with or without a FIN; back after 0 s to 3 min"
+            }
+            Loss => "the same, and it is empty when it is back",
+            Mix => "any of these but the last, two of them at once",
+        }
+    }
+
+    /// Whether the server may not know any more what it once said.
+    pub(crate) fn forgets(self) -> bool {
+        self == Loss
+    }
+}
+
+/// Random numbers that are the same everywhere (SplitMix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// A duration between these two, short ones as likely as long ones on a logarithmic scale.
+    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+        let part = self.below(1 << 20) as f64 / f64::from(1 << 20);
+        least.mul_f64((most.as_secs_f64() / least.as_secs_f64()).powf(part))
+    }
+}
+
+/// What is to happen, in its order.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    steps: std::vec::IntoIter<(Duration, Step)>,
+    next: Option<(Duration, Step)>,
+    /// How many faults there are.
+    active: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Begin(Fault, Shape),
+    End(Fault),
+    /// All faults are over.
+    Heal,
+}
+
+/// How a fault is, where it may be in two ways.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// Whether a crash is seen as the end of its connections.
+    fin: bool,
+    /// What the exponential distribution of latencies has as its rate.
+    rate: f64,
+}
+
+impl Plan {
+    pub(crate) fn new(fault: Fault, chance: &mut Chance) -> Self {
+        let mut steps = Vec::new();
+        let at_once = if fault == Mix { 2 } else { 1 };
+        for _ in 0..at_once {
+            let mut at = chance.between(Duration::from_secs(20), Duration::from_secs(480));
+            while at < FAULTY {
+                let kind = match fault {
+                    Mix => Fault::ALL[chance.below(6) as usize],
+                    alone => alone,
+                };
+                let shape = Shape {
+                    fin: chance.below(2) == 0,
+                    rate: 5.0 + chance.below(16) as f64,
+                };
+                let ends = at + chance.between(Duration::from_secs(1), Duration::from_secs(180));
+                steps.push((at, Step::Begin(kind, shape)));
+                steps.push((ends.min(FAULTY), Step::End(kind)));
+                at = ends + chance.between(Duration::from_secs(20), Duration::from_secs(480));
+            }
+        }
+        // Sorting leaves it the last one.
+        steps.sort_by_key(|(at, _)| *at);
+        steps.push((FAULTY, Step::Heal));
+        let mut steps = steps.into_iter();
+        let next = steps.next();
+        Self {
+            steps,
+            next,
+            active: 0,
+        }
+    }
+
+    /// Has happen what is due. Tells whether there is or was a fault by now.
+    pub(crate) fn follow(&mut self, sim: &mut Sim<'_>, server: &Server) -> bool {
+        let mut bad = self.active > 0;
+        while let Some((_, step)) = self.next.filter(|(at, _)| *at <= sim.elapsed()) {
+            step.take(sim, server);
+            step.cut();
+            match step {
+                Step::Begin(..) => self.active += 1,
+                Step::End(_) => self.active -= 1,
+                Step::Heal => {}
+            }
+            bad = true;
+            self.next = self.steps.next();
+        }
+        bad
+    }
+
+    /// Whether there will be no more faults.
+    pub(crate) fn is_over(&self) -> bool {
+        self.next.is_none()
+    }
+}
+
+impl Step {
+    /// Whether anything is lost from now on.
+    fn cut(self) {
+        match self {
+            Self::Begin(Partition | NothingToServer | NothingFromServer, _) => network::cut(true),
+            // Whatever mends a link mends all of it.
+            Self::End(Partition | NothingToServer | NothingFromServer | Hold) | Self::Heal => {
+                network::cut(false);
+            }
+            Self::Begin(..) | Self::End(_) => {}
+        }
+    }
+
+    fn take(self, sim: &mut Sim<'_>, server: &Server) {
+        match self {
+            Self::Begin(Partition, _) => sim.partition(CLIENT, SERVER),
+            Self::Begin(NothingToServer, _) => sim.partition_oneway(CLIENT, SERVER),
+            Self::Begin(NothingFromServer, _) => sim.partition_oneway(SERVER, CLIENT),
+            Self::Begin(Hold, _) => sim.hold(CLIENT, SERVER),
+            Self::Begin(LongTail, shape) => {
+                sim.set_max_message_latency(Duration::from_secs(30));
+                sim.set_message_latency_curve(shape.rate);
+            }
+            Self::Begin(kind, shape) => crash(sim, server, kind, shape.fin),
+            Self::End(Partition | NothingToServer | NothingFromServer) => {
+                sim.repair(CLIENT, SERVER);
+            }
+            Self::End(Hold) => sim.release(CLIENT, SERVER),
+            Self::End(LongTail) => calm(sim),
+            Self::End(_) => restart(sim),
+            Self::Heal => {
+                sim.release(CLIENT, SERVER);
+                calm(sim);
+                restart(sim);
+            }
+        }
+    }
+}
+
+/// The latencies of a day without faults.
+pub(crate) fn calm(sim: &Sim<'_>) {
+    sim.set_max_message_latency(LATENCY);
+    sim.set_message_latency_curve(5.0);
+}
+
+fn crash(sim: &mut Sim<'_>, server: &Server, kind: Fault, fin: bool) {
+    if !fin {
+        // What a host says that loses its power.
+        sim.partition_oneway(SERVER, CLIENT);
+    }
+    sim.crash(SERVER);
+    if !fin {
+        sim.repair_oneway(SERVER, CLIENT);
+    }
+    if kind.forgets() {
+        server.lose();
+    }
+}
+
+fn restart(sim: &mut Sim<'_>) {
+    if !sim.is_host_running(SERVER) {
+        sim.bounce(SERVER);
+    }
+}

@@ -1,0 +1,253 @@
+//! Connectors of the user's in place of TCP: what they are asked for, and that all above them stays as it is.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::{ApiGateway, Builder, Error, Transport};
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::http2::{Answer, NAME, Server};
+use crate::proxy_server::{Answer as Proxied, Proxy};
+
+fn transports() -> Vec<Transport> {
+    vec![
+        Transport::Grpc,
+        #[cfg(feature = "rest")]
+        Transport::Rest,
+        #[cfg(feature = "rest")]
+        Transport::GrpcWithRestFallback,
+    ]
+}
+
+/// A client of an address that only a connector can reach.
+fn client(endpoint: &str, transport: Transport) -> Builder {
+    ApiGateway::builder()
+        .endpoint(endpoint)
+        .transport(transport)
+        .retry(RetryPolicy::NEVER)
+        .no_proxy()
+        .anonymous()
+}
+
+async fn refused(builder: Builder) -> Error {
+    let client = builder.build().expect("valid");
+    let call = tokio::time::timeout(Duration::from_secs(60), client.get_operation(NAME));
+    let error = call.await.expect("it ends").expect_err("no connection");
+    assert!(
+        error.is_connect() && error.is_unsent() && error.is_unavailable(),
+        "{error}"
+    );
+    error
+}
+
+/// Leads to one place, whatever it is asked for, which it notes.
+#[derive(Clone)]
+struct Lead {
+    to: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Lead {
+    fn to(to: SocketAddr) -> Self {
+        let asked = Arc::default();
+        Self { to, asked }
+    }
+
+    fn under(&self, builder: Builder) -> Builder {
+        let Self { to, asked } = self.clone();
+        builder.connector(tower::service_fn(move |uri: Uri| {
+            asked.lock().expect("whole").push(uri.to_string());
+            async move { TcpStream::connect(to).await.map(TokioIo::new) }
+        }))
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("whole").clone()
+    }
+}
+
+#[cfg(all(unix, feature = "emulator"))]
+#[tokio::test]
+async fn all_goes_over_a_unix_socket() {
+    use apigateway_grpc::emulator::Emulator;
+    use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    use tokio::net::{UnixListener, UnixStream};
+
+    let folder = std::env::temp_dir().join(format!("connector-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("gateway.sock");
+    let listener = UnixListener::bind(&path).expect("a new socket");
+    let incoming = futures_util::stream::unfold(listener, |listener| async {
+        let accepted = listener.accept().await;
+        Some((accepted.map(|(io, _)| io), listener))
+    });
+    let emulator = Emulator::builder().build();
+    let serving = tokio::spawn({
+        let emulator = emulator.clone();
+        async move { emulator.serve_with_incoming(incoming).await }
+    });
+    for (number, transport) in transports().into_iter().enumerate() {
+        let path = path.clone();
+        let connector = tower::service_fn(move |_: Uri| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        });
+        let builder = client("http://localhost", transport).connector(connector);
+        let client = builder.build().expect("valid");
+        let id = format!("a-{number}");
+        let created = client
+            .create_api("projects/p/locations/global", &id, Api::default())
+            .await
+            .expect("started");
+        let api = created.await.expect("an api");
+        assert!(api.name.ends_with(&id), "{}", api.name);
+    }
+    serving.abort();
+    std::fs::remove_dir_all(folder).expect("it was there");
+}
+
+#[tokio::test]
+async fn what_it_fails_with_is_told_with_the_address() {
+    type Failure = fn() -> io::Error;
+    let unnamed: Failure = || io::ErrorKind::AddrNotAvailable.into();
+    let named: Failure = || io::Error::other("the door is shut");
+    let failures = [
+        (unnamed, "address not available"),
+        (named, "the door is shut"),
+    ];
+    for (failure, why) in failures {
+        for transport in transports() {
+            let shut =
+                tower::service_fn(
+                    move |_: Uri| async move { Err::<TokioIo<TcpStream>, _>(failure()) },
+                );
+            let builder = client("http://gateway.test:81", transport).connector(shut);
+            let error = refused(builder).await.to_string();
+            let expected = format!(
+                "get operation {NAME}: unavailable: cannot connect to http://gateway.test:81: {why}"
+            );
+            assert_eq!(error, expected, "{transport:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_has_the_timeout_of_connecting() {
+    for transport in transports() {
+        let hanging =
+            tower::service_fn(|_: Uri| std::future::pending::<io::Result<TokioIo<TcpStream>>>());
+        let builder = client("http://gateway.test", transport).connector(hanging);
+        let error = refused(builder.connect_timeout(Duration::from_millis(150))).await;
+        let expected = "cannot connect to http://gateway.test: no connection within 150ms";
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_asked_for_the_endpoint_or_for_the_proxy_on_the_way() {
+    let server = Server::start(|_| Answer::Operation).await;
+    for endpoint in ["http://gateway.test", "http://gateway.test:81"] {
+        let lead = Lead::to(server.address);
+        let client = lead.under(client(endpoint, Transport::Grpc)).build();
+        let client = client.expect("valid");
+        for _ in 0..2 {
+            client.get_operation(NAME).await.expect("an operation");
+        }
+        // Once a connection.
+        assert_eq!(lead.asked(), [format!("{endpoint}/")]);
+    }
+    let proxy = Proxy::start(server.address, |_| Proxied::Tunnel).await;
+    let lead = Lead::to(proxy.address);
+    let proxied = client("http://gateway.test", Transport::Grpc).proxy("http://proxy.test:3128");
+    let client = lead.under(proxied).build().expect("valid");
+    client.get_operation(NAME).await.expect("an operation");
+    assert_eq!(lead.asked(), ["http://proxy.test:3128/"]);
+    let expected = "CONNECT gateway.test:80 HTTP/1.1\nhost: gateway.test:80";
+    assert_eq!(proxy.requests(), [expected]);
+}
+
+#[tokio::test]
+async fn a_proxy_that_it_does_not_reach_is_told_as_such() {
+    for transport in transports() {
+        let shut =
+            tower::service_fn(|_: Uri| async { Err::<TokioIo<TcpStream>, _>("the door is shut") });
+        let proxied = client("http://gateway.test", transport).proxy("http://proxy.test:3128");
+        let error = refused(proxied.connector(shut)).await;
+        let expected = "cannot connect to http://gateway.test through the proxy \
+                        http://proxy.test:3128: the proxy cannot be reached: the door is shut";
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+}
+
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+#[tokio::test]
+async fn tls_is_done_above_it_for_the_host_of_the_endpoint() {
+    use crate::tls_server::{Authority, Server};
+
+    let authority = Authority::new();
+    let server = Server::start(&authority, "gateway.test", &["h2"]).await;
+    for transport in transports() {
+        let lead = Lead::to(server.address);
+        let to = |host: &str| {
+            let builder = client(host, transport).ca_certificates(authority.pem());
+            lead.under(builder)
+        };
+        let right = to("https://gateway.test").build().expect("valid");
+        right.get_operation(NAME).await.expect("an operation");
+        let error = refused(to("https://other.test")).await;
+        assert!(error.to_string().contains("for another host"), "{error}");
+        assert_eq!(lead.asked()[0], "https://gateway.test/");
+    }
+}
+
+#[cfg(feature = "auth")]
+#[test]
+fn no_credential_goes_to_a_plaintext_address_wherever_it_leads() {
+    let lead = Lead::to(([127, 0, 0, 1], 1).into());
+    let to = |endpoint: &str| {
+        let builder = ApiGateway::builder().endpoint(endpoint).access_token("t");
+        lead.under(builder.no_proxy()).build()
+    };
+    let error = to("http://gateway.test").expect_err("refused").to_string();
+    assert!(error.contains("http://gateway.test"), "{error}");
+    to("http://localhost").expect("this machine");
+}
+
+#[tokio::test]
+async fn a_service_is_waited_for_until_it_is_ready() {
+    use tower::Service;
+
+    /// Panics when called without having been ready.
+    #[derive(Clone)]
+    struct Wary(SocketAddr, bool);
+
+    impl Service<Uri> for Wary {
+        type Response = TokioIo<TcpStream>;
+        type Error = io::Error;
+        type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.1 = true;
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Uri) -> Self::Future {
+            assert!(self.1, "it was not ready");
+            let to = self.0;
+            Box::pin(async move { TcpStream::connect(to).await.map(TokioIo::new) })
+        }
+    }
+
+    let server = Server::start(|_| Answer::Operation).await;
+    let builder =
+        client("http://gateway.test", Transport::Grpc).connector(Wary(server.address, false));
+    let client = builder.build().expect("valid");
+    client.get_operation(NAME).await.expect("an operation");
+}
