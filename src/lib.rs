@@ -95,6 +95,8 @@ pub use client::ApiGateway;
 pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
 pub use layer::retry::RetryThrottling;
+#[cfg(feature = "rest")]
+pub use transport::RestFallback;
 pub use transport::Transport;
 
 #[cfg(feature = "auth")]

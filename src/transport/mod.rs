@@ -25,6 +25,8 @@ mod rest;
 
 pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
+#[cfg(feature = "rest")]
+pub use fallback::RestFallback;
 pub(crate) use proxy::{Proxy, Through};
 pub(crate) use streams::{Keepalive, Limits};
 #[cfg(feature = "auth")]
