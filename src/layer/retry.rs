@@ -2,7 +2,7 @@
 //!
 //! A method that is idempotent is tried again on its policy's codes; any other only if the server
 //! certainly did not begin to process it. Each further attempt waits, full jitter drawn from the policy
-//! and raised by the server's `RetryInfo`, fits into the deadline, and is throttled where too many
+//! or what the server's pushback says, raised by its `RetryInfo`, fits into the deadline, and is throttled where too many
 //! attempts of the client fail: an outage is not answered with a storm. A call that the server did not see is
 //! sent again, whatever its policy: its connection went away or did not take it. No attempt is made while
 //! another is under way.
