@@ -233,7 +233,7 @@ async fn a_create_is_repeated_over_rest_only_if_it_was_not_sent() {
     let call = path.call(CREATE);
     next(&mut path.grpc).await.send_response(page("text/html"));
     let status = ended(call).await.expect_err("it may have been processed");
-    assert_eq!(status.code(), Code::Unknown);
+    assert_eq!(status.code(), Code::Unavailable);
     assert!(untouched(&mut path.rest));
     assert_eq!(path.active(), Transport::Grpc);
 
@@ -307,6 +307,22 @@ async fn a_create_that_broke_over_rest_is_not_said_to_be_unsent() {
     next(&mut path.rest).await.send_error(broken);
     let status = ended(call).await.expect_err("neither works");
     assert!(!Failure::of(&status).is_some_and(Failure::is_unsent));
+    assert_eq!(path.active(), Transport::Grpc);
+}
+
+#[tokio::test]
+async fn a_portal_that_answers_in_place_of_rest_opens_nothing() {
+    let mut path = Path::new();
+    let call = path.call(GET);
+    next(&mut path.grpc).await.send_error(not_http2());
+    let page = Failure::stranger(Status::unavailable("a page"));
+    next(&mut path.rest).await.send_error(page);
+    let status = ended(call).await.expect_err("neither works");
+    assert_eq!(
+        status.message(),
+        "a page",
+        "the call may have been passed on"
+    );
     assert_eq!(path.active(), Transport::Grpc);
 }
 
