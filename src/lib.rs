@@ -78,6 +78,7 @@ pub mod mask;
 mod metrics;
 pub mod names;
 pub mod operation;
+mod phase;
 pub mod proto;
 pub mod request;
 mod resource;

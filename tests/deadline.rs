@@ -87,7 +87,9 @@ async fn a_method_has_the_timeout_of_the_service_config_or_else_the_servers_own(
 async fn a_call_that_hangs_ends_in_an_error_that_names_the_operation() {
     let error = silent().get_operation(NAME).await.expect_err("it hangs");
     assert!(error.is_timeout());
-    let expected = format!("get operation {NAME}: deadline exceeded: no answer within 10s");
+    let expected = format!(
+        "get operation {NAME}: deadline exceeded: no answer within 10s, still waiting for the reply"
+    );
     assert_eq!(error.to_string(), expected);
 }
 
@@ -183,6 +185,11 @@ async fn a_transport_that_is_never_ready_is_within_the_deadline() {
     let client = builder.build().expect("valid");
     let path = "/google.longrunning.Operations/GetOperation";
     assert_eq!(time_of(client.stack(), path).await, secs(10));
+    let error = client.get_operation(NAME).await.expect_err("never ready");
+    assert!(
+        error.to_string().ends_with("10s, still not sent"),
+        "{error}"
+    );
 }
 
 /// A body that never comes.
@@ -204,7 +211,12 @@ async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
         let (_, answer) = server.asked().await;
         answer.send_response(grpc(Body::new(StreamBody::new(Stalled))));
     });
-    assert!(result.expect_err("the body never comes").is_timeout());
+    let error = result.expect_err("the body never comes");
+    assert!(error.is_timeout(), "{error}");
+    assert!(
+        error.to_string().ends_with("still reading the reply"),
+        "{error}"
+    );
     assert_eq!(began.elapsed(), secs(10));
 }
 

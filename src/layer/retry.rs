@@ -210,3 +210,41 @@ fn tell(headers: &mut HeaderMap, remaining: Option<Duration>) {
         headers.insert(deadline::GRPC_TIMEOUT, deadline::header(remaining));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use tonic::body::Body;
+
+    use super::*;
+    use crate::call::CallOptions;
+    use crate::contract::Method;
+    use crate::phase::{self, Phase};
+
+    /// A deadline that ends within such a wait is no longer there when it is begun, so that no error shows it.
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_before_an_attempt_is_a_phase_and_so_is_what_follows() {
+        let away = tower::service_fn(|_: Rpc| {
+            phase::enter(Phase::Reply);
+            std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
+        });
+        let mut retry = RetryLayer::new(None, None).layer(away);
+        let mut rpc = Rpc::new(Body::new(Full::new("a body".into())));
+        rpc.extensions_mut().insert(Call {
+            method: Method::find("/google.longrunning.Operations/GetOperation"),
+            payload: Some("a body".into()),
+            options: CallOptions::default(),
+            deadline: None,
+        });
+        let mut call = Box::pin(retry.call(rpc));
+        let mut phase = Phase::default();
+        let first = std::future::poll_fn(|cx| {
+            Poll::Ready(phase::polled(&mut phase, || call.as_mut().poll(cx)))
+        });
+        assert!(first.await.is_pending(), "it waits");
+        assert_eq!(phase, Phase::Between);
+        let ended = std::future::poll_fn(|cx| phase::polled(&mut phase, || call.as_mut().poll(cx)));
+        assert_eq!(ended.await.expect_err("it is away").message(), "away");
+        assert_eq!(phase, Phase::Reply);
+    }
+}

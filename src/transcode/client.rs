@@ -23,6 +23,7 @@ use super::json::JsonOptions;
 use super::rules::{Method, Rules};
 use crate::call::{self, Pieces, Reply, Rpc};
 use crate::failure::Failure;
+use crate::phase::{self, Phase};
 use reply::Reading;
 use request::Request;
 use stream::Stream;
@@ -193,6 +194,7 @@ where
         let body = Stream::new(reading, head.headers, body, settings.most);
         return Ok(grpc_reply(metadata, Body::new(body)));
     }
+    phase::enter(Phase::Reading);
     let body = whole(body, settings.most).await?;
     let body = match gzip::decompress(&head.headers, body, settings.most) {
         Ok(body) => body,

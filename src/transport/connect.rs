@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiResolver, Name};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tonic::ConnectError;
@@ -17,6 +21,7 @@ use super::tls::{self, Tls};
 use super::tunnel;
 use crate::error::Error;
 use crate::failure::CANNOT_CONNECT;
+use crate::phase::{self, Phase, Step};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -60,9 +65,38 @@ pub(crate) enum Protocols {
 #[derive(Clone)]
 pub(crate) struct Connector {
     target: Target,
-    tcp: HttpConnector,
+    /// Where connections lead and how, for errors.
+    place: Arc<str>,
+    tcp: HttpConnector<Resolver>,
     tls: Option<Tls>,
     via: Option<Via>,
+}
+
+/// The system's own, which says for the error of a deadline when it is at work.
+#[derive(Clone)]
+struct Resolver {
+    system: GaiResolver,
+    place: Arc<str>,
+}
+
+impl Service<Name> for Resolver {
+    type Response = GaiAddrs;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<GaiAddrs>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.system.poll_ready(cx)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        phase::enter(Phase::Connecting(Arc::clone(&self.place), Step::Resolving));
+        let (resolving, place) = (self.system.call(name), Arc::clone(&self.place));
+        Box::pin(async move {
+            let resolved = resolving.await;
+            phase::enter(Phase::Connecting(place, Step::Tcp));
+            resolved
+        })
+    }
 }
 
 /// The proxy on the way, and TLS where it is itself called by it.
@@ -87,15 +121,25 @@ impl Via {
 
 impl Connector {
     pub(crate) fn new(target: &Target, protocols: Protocols) -> Result<Self, Error> {
-        let mut tcp = HttpConnector::new();
+        let via = target.through.proxy_to(&target.uri)?;
+        let origin = target.origin();
+        let place: Arc<str> = match &via {
+            Some(proxy) => format!("{origin} through the proxy {proxy}").into(),
+            None => origin.into(),
+        };
+        let resolver = Resolver {
+            system: GaiResolver::new(),
+            place: Arc::clone(&place),
+        };
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let encrypted = target.uri.scheme_str() == Some("https");
         let tls = encrypted.then(|| Tls::new("endpoint", &target.uri, &target.tls, protocols));
-        let proxy = target.through.proxy_to(&target.uri)?;
-        let via = proxy.map(|proxy| Via::new(proxy, target)).transpose()?;
+        let via = via.map(|proxy| Via::new(proxy, target)).transpose()?;
         Ok(Self {
             target: target.clone(),
+            place,
             tcp,
             tls: tls.transpose()?,
             via,
@@ -106,16 +150,22 @@ impl Connector {
     pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
         let timeout = self.target.connect_timeout;
         let mut connector = self.clone();
-        let connected = match tokio::time::timeout(timeout, connector.link()).await {
-            Ok(connected) => connected,
-            Err(_) => Err(format!("no connection within {timeout:?}").into()),
+        let mut phase = Phase::default();
+        let connecting = phase::within(&mut phase, connector.link());
+        let connected = tokio::time::timeout(timeout, connecting).await;
+        let connected = match (connected, phase) {
+            (Ok(connected), _) => connected,
+            (Err(_), Phase::Connecting(_, step)) => {
+                Err(format!("no connection within {timeout:?}, still {step}").into())
+            }
+            (Err(_), _) => Err(format!("no connection within {timeout:?}").into()),
         };
         connected.map_err(|source| self.cannot_connect(source))
     }
 
     /// The error that names the address.
     pub(crate) fn cannot_connect(&self, source: BoxError) -> BoxError {
-        let place = self.place();
+        let place = Arc::clone(&self.place);
         ConnectError(CannotConnect { place, source }.into()).into()
     }
 
@@ -124,13 +174,9 @@ impl Connector {
         self.target.connect_timeout
     }
 
-    /// Where the connection leads and how, for errors.
-    fn place(&self) -> String {
-        let origin = self.target.origin();
-        match &self.via {
-            Some(via) => format!("{origin} through the proxy {}", via.proxy),
-            None => origin,
-        }
+    /// The call that is being polled waits for this step of a connection.
+    pub(crate) fn enter(&self, step: Step) {
+        phase::enter(Phase::Connecting(Arc::clone(&self.place), step));
     }
 
     async fn link(&mut self) -> Result<Link, BoxError> {
@@ -143,9 +189,14 @@ impl Connector {
         let tcp = self.tcp(proxy.uri().clone()).await.map_err(unreachable)?;
         let uri = &self.target.uri;
         let tunnel = match tls {
-            None => tunnel::open(tcp, &proxy, uri).await?,
+            None => {
+                self.enter(Step::Tunnel);
+                tunnel::open(tcp, &proxy, uri).await?
+            }
             Some(tls) => {
+                self.enter(Step::Tls);
                 let link = tls.handshake(tcp).await.map_err(unreachable)?;
+                self.enter(Step::Tunnel);
                 tunnel::open(link.into_inner(), &proxy, uri).await?
             }
         };
@@ -153,6 +204,7 @@ impl Connector {
     }
 
     async fn tcp(&mut self, uri: Uri) -> Result<TcpStream, BoxError> {
+        self.enter(Step::Tcp);
         std::future::poll_fn(|cx| self.tcp.poll_ready(cx)).await?;
         let tcp: TokioIo<TcpStream> = self.tcp.call(uri).await?;
         Ok(tcp.into_inner())
@@ -162,7 +214,8 @@ impl Connector {
     async fn over(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
         Ok(match &self.tls {
             Some(tls) => {
-                let (offer, place) = (tls.clone(), self.place());
+                self.enter(Step::Tls);
+                let (offer, place) = (tls.clone(), Arc::clone(&self.place));
                 let refusal = move |error: &io::Error| {
                     let why = offer.refusal(error)?;
                     Some(format!("{CANNOT_CONNECT}{place}: {why}"))
@@ -177,7 +230,7 @@ impl Connector {
 /// Names the address; the system's own error does not.
 #[derive(Debug)]
 struct CannotConnect {
-    place: String,
+    place: Arc<str>,
     source: BoxError,
 }
 

@@ -139,3 +139,19 @@ async fn an_empty_page_is_no_success_of_a_call_that_answers_nothing() {
     let error = deleted.expect_err("nobody has deleted anything");
     assert!(error.is_unavailable(), "{error}");
 }
+
+#[tokio::test]
+async fn a_portal_does_not_open_the_fallback() {
+    for (page, _) in pages() {
+        let server = Server::always(page).await;
+        let client = ApiGateway::builder()
+            .endpoint(server.endpoint())
+            .transport(Transport::GrpcWithRestFallback)
+            .retry(RetryPolicy::NEVER);
+        let client = client.anonymous().build().expect("valid");
+        let read = client.get_operation(NAME).await;
+        assert!(read.expect_err("a page").is_unavailable());
+        assert!(!server.requests().is_empty(), "REST was tried");
+        assert!(client.fallback().is_none());
+    }
+}

@@ -17,6 +17,7 @@ use crate::code;
 use crate::contract::RetryPolicy;
 use crate::failure::{Failure, Pushback, pushback, retry_delay};
 use crate::metrics;
+use crate::phase::{self, Phase};
 
 /// What is known of the attempts so far, and what further ones need.
 pub(super) struct Attempts<S> {
@@ -218,12 +219,14 @@ where
                 Next::End => return Err(status),
                 Next::Now => Duration::ZERO,
                 Next::After(wait) => {
+                    phase::enter(Phase::Between);
                     tokio::time::sleep(wait).await;
                     self.may_repeat(&status);
                     wait
                 }
             };
             self.number += 1;
+            phase::enter(Phase::Unsent);
             status = match S::clone(&self.inner).oneshot(self.rpc()).await {
                 Ok(reply) => {
                     self.succeeded();

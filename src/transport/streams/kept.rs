@@ -142,7 +142,6 @@ impl Kept {
         self.expected = allowed.min(self.limits.streams);
     }
 
-    #[cfg(feature = "rest")]
     pub(super) fn is_open(&self) -> bool {
         self.open.iter().any(|open| !open.http2.is_closed())
     }
