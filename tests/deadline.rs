@@ -3,6 +3,8 @@
 mod common;
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -186,6 +188,56 @@ async fn a_transport_that_is_never_ready_is_within_the_deadline() {
     let path = "/google.longrunning.Operations/GetOperation";
     assert_eq!(time_of(client.stack(), path).await, secs(10));
     let error = client.get_operation(NAME).await.expect_err("never ready");
+    assert!(
+        error.to_string().ends_with("10s, still not sent"),
+        "{error}"
+    );
+}
+
+/// A service that is ready but once, and has no answer then.
+struct Once {
+    cloned: Arc<AtomicUsize>,
+    number: usize,
+}
+
+impl Clone for Once {
+    fn clone(&self) -> Self {
+        Self {
+            cloned: Arc::clone(&self.cloned),
+            number: self.cloned.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Service<Rpc> for Once {
+    type Response = Reply;
+    type Error = Status;
+    type Future = std::future::Ready<Result<Reply, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        match self.number {
+            0 => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn call(&mut self, _: Rpc) -> Self::Future {
+        std::future::ready(Err(Status::unavailable("away")))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_was_not_sent_is_told_as_that_whatever_became_of_the_one_before() {
+    let cloned = Arc::new(AtomicUsize::new(0));
+    let once = Once {
+        cloned: Arc::clone(&cloned),
+        number: 0,
+    };
+    let builder = ApiGateway::builder().with_transport(once).anonymous();
+    let client = builder.build().expect("valid");
+    cloned.store(0, Ordering::Relaxed);
+    let error = client.get_operation(NAME).await.expect_err("never ready");
+    assert!(cloned.load(Ordering::Relaxed) > 1, "there was one before");
     assert!(
         error.to_string().ends_with("10s, still not sent"),
         "{error}"

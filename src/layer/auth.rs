@@ -180,7 +180,6 @@ async fn first<S: Carrier>(
 ) -> Result<Reply, Status> {
     phase::enter(Phase::Credentials);
     let headers = again.source.ask().await?;
-    phase::enter(Phase::Reply);
     headers.apply(rpc.headers_mut());
     let result = inner.call(rpc).await;
     if is_unauthenticated(&result) {
@@ -234,7 +233,6 @@ impl<S: Carrier> Again<S> {
         };
         let mut rpc = replay.rpc();
         headers.apply(rpc.headers_mut());
-        phase::enter(Phase::Reply);
         Uniform::new(S::clone(&template)).oneshot(rpc).await
     }
 }

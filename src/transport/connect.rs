@@ -2,14 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiResolver, Name};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tonic::ConnectError;
@@ -17,6 +14,7 @@ use tower::Service;
 
 use super::link::{Link, Stream};
 use super::proxy::{Proxy, Through};
+use super::resolver::Resolver;
 use super::tls::{self, Tls};
 use super::tunnel;
 use crate::error::Error;
@@ -72,33 +70,6 @@ pub(crate) struct Connector {
     via: Option<Via>,
 }
 
-/// The system's own, which says for the error of a deadline when it is at work.
-#[derive(Clone)]
-struct Resolver {
-    system: GaiResolver,
-    place: Arc<str>,
-}
-
-impl Service<Name> for Resolver {
-    type Response = GaiAddrs;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<GaiAddrs>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.system.poll_ready(cx)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        phase::enter(Phase::Connecting(Arc::clone(&self.place), Step::Resolving));
-        let (resolving, place) = (self.system.call(name), Arc::clone(&self.place));
-        Box::pin(async move {
-            let resolved = resolving.await;
-            phase::enter(Phase::Connecting(place, Step::Tcp));
-            resolved
-        })
-    }
-}
-
 /// The proxy on the way, and TLS where it is itself called by it.
 #[derive(Clone)]
 struct Via {
@@ -127,10 +98,7 @@ impl Connector {
             Some(proxy) => format!("{origin} through the proxy {proxy}").into(),
             None => origin.into(),
         };
-        let resolver = Resolver {
-            system: GaiResolver::new(),
-            place: Arc::clone(&place),
-        };
+        let resolver = Resolver::new(Arc::clone(&place));
         let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

@@ -8,6 +8,7 @@ mod grpc;
 mod link;
 mod origin;
 mod proxy;
+mod resolver;
 mod streams;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;

@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use tonic::Code;
 use tower_test::mock::{Handle, Mock, SendResponse, pair};
 
+mod probes;
+
 const GET: &str = "/google.longrunning.Operations/GetOperation";
-/// What the state machine keeps to itself, said once more.
-const PROBE_AFTER: Duration = Duration::from_secs(300);
 const CREATE: &str = "/google.cloud.apigateway.v1.ApiGatewayService/CreateApi";
 
 /// A client's two ends.
@@ -93,138 +93,6 @@ fn page(media: &'static str) -> Reply {
 
 fn not_http2() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, NOT_HTTP2)
-}
-
-#[tokio::test(start_paused = true)]
-async fn calls_stay_with_rest_until_one_probes() {
-    let mut path = Path::new();
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER - Duration::from_millis(1)).await;
-    let call = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
-    ended(call).await.expect("over REST");
-    assert!(untouched(&mut path.grpc));
-
-    tokio::time::advance(Duration::from_millis(1)).await;
-    let probe = path.call(GET);
-    let probed = next(&mut path.grpc).await;
-    let other = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
-    ended(other).await.expect("only one call probes");
-    assert!(untouched(&mut path.grpc));
-    probed.send_response(answer());
-    ended(probe).await.expect("over gRPC");
-    assert_eq!(path.active(), Transport::Grpc);
-
-    let call = path.call(CREATE);
-    next(&mut path.grpc).await.send_response(answer());
-    ended(call).await.expect("back on gRPC");
-    assert!(untouched(&mut path.rest));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_probe_that_fails_goes_over_rest_and_the_wait_begins_anew() {
-    let mut path = Path::new();
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER).await;
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER / 2).await;
-    let call = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
-    ended(call).await.expect("over REST");
-    assert!(untouched(&mut path.grpc));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_probe_that_is_dropped_leaves_the_calls_with_rest_and_blocks_no_later_one() {
-    let mut path = Path::new();
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    let _never_answered = next(&mut path.grpc).await;
-    probe.abort();
-    assert!(probe.await.is_err_and(|error| error.is_cancelled()));
-    assert_eq!(path.active(), Transport::Rest);
-    let told = path.told().expect("over REST");
-    assert_eq!(told.failed_probes, 1);
-
-    tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    next(&mut path.grpc).await.send_response(answer());
-    ended(probe).await.expect("over gRPC");
-    assert_eq!(path.active(), Transport::Grpc);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_probe_that_ends_in_a_status_shows_that_grpc_works() {
-    for fault in [
-        Status::permission_denied("no"),
-        Status::unavailable("later"),
-    ] {
-        let mut path = Path::new();
-        path.falls_back().await;
-        tokio::time::advance(PROBE_AFTER).await;
-        let probe = path.call(GET);
-        let code = fault.code();
-        next(&mut path.grpc).await.send_error(fault);
-        let status = ended(probe).await.expect_err("as gRPC has it");
-        assert_eq!(status.code(), code);
-        assert_eq!(path.active(), Transport::Grpc);
-        assert!(untouched(&mut path.rest));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_probe_that_breaks_shows_nothing_and_is_the_calls_own_error() {
-    let mut path = Path::new();
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    let broken = io::Error::from(io::ErrorKind::ConnectionReset);
-    next(&mut path.grpc).await.send_error(broken);
-    ended(probe).await.expect_err("it broke");
-    assert_eq!(path.active(), Transport::Rest);
-    let call = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
-    ended(call).await.expect("over REST");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_create_never_probes() {
-    let mut path = Path::new();
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER).await;
-    let call = path.call(CREATE);
-    next(&mut path.rest).await.send_response(answer());
-    ended(call).await.expect("over REST");
-    assert!(untouched(&mut path.grpc));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_answer_over_grpc_leaves_the_calls_with_rest() {
-    let mut path = Path::new();
-    let early = path.call(GET);
-    let late = next(&mut path.grpc).await;
-    path.falls_back().await;
-    late.send_response(answer());
-    ended(early).await.expect("over gRPC");
-    assert_eq!(path.active(), Transport::Rest);
-}
-
-#[tokio::test(start_paused = true)]
-async fn since_when_and_why_calls_go_over_rest_is_told_as_long_as_they_do() {
-    let mut path = Path::new();
-    assert!(path.told().is_none());
-    path.falls_back().await;
-    tokio::time::advance(Duration::from_secs(7)).await;
-    let told = path.told().expect("over REST");
-    assert_eq!(told.lasting, Duration::from_secs(7));
-    assert_eq!((told.reason.as_str(), told.failed_probes), (NOT_HTTP2, 0));
-    tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    next(&mut path.grpc).await.send_response(answer());
-    ended(probe).await.expect("over gRPC");
-    assert!(path.told().is_none());
 }
 
 #[tokio::test]
