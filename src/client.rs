@@ -23,6 +23,8 @@ use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::request;
 use crate::request::Request;
 use crate::stack::Stack;
+#[cfg(feature = "rest")]
+use crate::transport::RestFallback;
 use crate::transport::{Active, Transport};
 
 /// A client of Google API Gateway and its operations.
@@ -78,6 +80,26 @@ impl ApiGateway {
     #[must_use]
     pub fn active_transport(&self) -> Option<Transport> {
         self.active.as_ref().map(Active::transport)
+    }
+
+    /// Since when calls go over REST in place of gRPC, and why; `None` as long as they do not.
+    ///
+    /// Only [`Transport::GrpcWithRestFallback`] falls back. It does on what shows that gRPC cannot work on this
+    /// path, once REST has answered there. Then all calls go over REST. Every five minutes one of them tries
+    /// gRPC first, one that may be repeated; when gRPC answers it, be it with an error, calls are back. Going over
+    /// is told as a warning of `tracing` as well, going back at level info.
+    ///
+    /// ```
+    /// # fn watch(client: &apigateway_grpc::ApiGateway) {
+    /// if let Some(fallback) = client.fallback() {
+    ///     println!("over REST for {:?}: {}", fallback.lasting, fallback.reason);
+    /// }
+    /// # }
+    /// ```
+    #[cfg(feature = "rest")]
+    #[must_use]
+    pub fn fallback(&self) -> Option<RestFallback> {
+        self.active.as_ref().and_then(Active::fallback)
     }
 
     /// Sends any request of the contract. The calls below are short forms of it.

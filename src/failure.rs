@@ -3,12 +3,14 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
 use http::response::Parts;
 use http::{StatusCode, header};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
-use tonic_types::StatusExt as _;
+
+mod pushback;
+
+pub(crate) use pushback::{Pushback, pushback, retry_delay};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -28,6 +30,12 @@ enum Kind {
     NotHttp2,
     /// An HTTP answer without gRPC in it.
     NotGrpc,
+    /// Something else than the service answered in its place: a captive portal, a proxy, a gateway.
+    #[cfg_attr(
+        not(feature = "rest"),
+        expect(dead_code, reason = "in place of gRPC it is NotGrpc")
+    )]
+    Stranger,
     /// The call ended here, before anything was sent: it is not valid, or has no credentials.
     Unsent,
     /// The peer said that it did not process the stream.
@@ -79,7 +87,7 @@ impl Failure {
     pub(crate) fn is_unsent(&self) -> bool {
         match self.kind {
             Kind::Connect | Kind::NotHttp2 | Kind::Unsent | Kind::Refused | Kind::GoneAway => true,
-            Kind::NotGrpc | Kind::Broken | Kind::Renewed => false,
+            Kind::NotGrpc | Kind::Stranger | Kind::Broken | Kind::Renewed => false,
         }
     }
 
@@ -109,6 +117,15 @@ impl Failure {
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
         let kind = Kind::Unsent;
         status.set_source(std::sync::Arc::new(Self { kind, source }));
+        status
+    }
+
+    /// The status of a call that something else than the service answered. It may have passed the call on before,
+    /// so that is not unsent.
+    #[cfg(feature = "rest")]
+    pub(crate) fn stranger(mut status: Status) -> Status {
+        let kind = Kind::Stranger;
+        status.set_source(std::sync::Arc::new(Self { kind, source: None }));
         status
     }
 
@@ -153,11 +170,12 @@ impl Failure {
 
     /// Whether an HTTP answer is no gRPC answer: the status that says so, or `None` for gRPC.
     ///
-    /// The code is the one of gRPC's http-grpc-status-mapping.
+    /// The code is the one of gRPC's http-grpc-status-mapping, but for what a captive portal answers, which passes.
     pub(crate) fn not_grpc(head: &Parts) -> Option<Status> {
         let content_type = head.headers.get(header::CONTENT_TYPE);
         let content_type = content_type.map(|value| value.to_str().unwrap_or("?"));
-        let grpc = content_type.is_some_and(|value| value.starts_with("application/grpc"));
+        let is = |media| content_type.is_some_and(|value| value.starts_with(media));
+        let grpc = is("application/grpc");
         if grpc && (head.status == StatusCode::OK || head.headers.contains_key("grpc-status")) {
             return None;
         }
@@ -166,7 +184,8 @@ impl Failure {
             401 => Code::Unauthenticated,
             403 => Code::PermissionDenied,
             404 => Code::Unimplemented,
-            429 | 502..=504 => Code::Unavailable,
+            407 | 429 | 502..=504 | 511 => Code::Unavailable,
+            200..=399 if is("text/html") => Code::Unavailable,
             _ => Code::Unknown,
         };
         let media = content_type.unwrap_or("no content type");
@@ -186,6 +205,7 @@ impl fmt::Display for Failure {
             Kind::Connect => "no connection was made",
             Kind::NotHttp2 => NOT_HTTP2,
             Kind::NotGrpc => "the answer is not gRPC",
+            Kind::Stranger => "the answer is not the service's",
             Kind::Unsent => "nothing was sent",
             Kind::Refused => "the call was not processed",
             Kind::GoneAway => "the connection was going away",
@@ -199,13 +219,6 @@ impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
-}
-
-/// The delay that the server asks for before a further attempt.
-pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
-    status
-        .get_details_retry_info()
-        .and_then(|info| info.retry_delay)
 }
 
 /// The error and its sources, outermost first.

@@ -78,6 +78,7 @@ pub mod mask;
 mod metrics;
 pub mod names;
 pub mod operation;
+mod phase;
 pub mod proto;
 pub mod request;
 mod resource;
@@ -95,6 +96,8 @@ pub use client::ApiGateway;
 pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
 pub use layer::retry::RetryThrottling;
+#[cfg(feature = "rest")]
+pub use transport::RestFallback;
 pub use transport::Transport;
 
 #[cfg(feature = "auth")]

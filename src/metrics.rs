@@ -12,6 +12,7 @@ const CALLS: &str = "apigateway.client.calls";
 const ATTEMPTS: &str = "apigateway.client.attempts";
 const THROTTLED: &str = "apigateway.client.throttled";
 const FALLBACKS: &str = "apigateway.client.fallbacks";
+const PROBES: &str = "apigateway.client.fallback_probes";
 const TOKEN_REFRESHES: &str = "apigateway.client.token_refreshes";
 
 const METHOD: &str = "rpc.method";
@@ -28,6 +29,11 @@ pub(crate) fn describe() {
         "Calls that were not tried again because too many attempts fail"
     );
     metrics::describe_counter!(FALLBACKS, Unit::Count, "Changes from gRPC to REST");
+    metrics::describe_counter!(
+        PROBES,
+        Unit::Count,
+        "Calls that tried gRPC again while others went over REST"
+    );
     metrics::describe_counter!(
         TOKEN_REFRESHES,
         Unit::Count,
@@ -73,6 +79,11 @@ pub(crate) fn throttled(method: &'static str) {
 #[cfg(feature = "rest")]
 pub(crate) fn fell_back() {
     metrics::counter!(FALLBACKS).increment(1);
+}
+
+#[cfg(feature = "rest")]
+pub(crate) fn probed(outcome: &'static str) {
+    metrics::counter!(PROBES, "outcome" => outcome).increment(1);
 }
 
 #[cfg(feature = "auth")]

@@ -11,5 +11,8 @@ pub(crate) fn throttled(_: &'static str) {}
 #[cfg(feature = "rest")]
 pub(crate) fn fell_back() {}
 
+#[cfg(feature = "rest")]
+pub(crate) fn probed(_: &'static str) {}
+
 #[cfg(feature = "auth")]
 pub(crate) fn token_refresh(_: &'static str) {}

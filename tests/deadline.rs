@@ -3,6 +3,8 @@
 mod common;
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -87,7 +89,9 @@ async fn a_method_has_the_timeout_of_the_service_config_or_else_the_servers_own(
 async fn a_call_that_hangs_ends_in_an_error_that_names_the_operation() {
     let error = silent().get_operation(NAME).await.expect_err("it hangs");
     assert!(error.is_timeout());
-    let expected = format!("get operation {NAME}: deadline exceeded: no answer within 10s");
+    let expected = format!(
+        "get operation {NAME}: deadline exceeded: no answer within 10s, still waiting for the reply"
+    );
     assert_eq!(error.to_string(), expected);
 }
 
@@ -183,6 +187,61 @@ async fn a_transport_that_is_never_ready_is_within_the_deadline() {
     let client = builder.build().expect("valid");
     let path = "/google.longrunning.Operations/GetOperation";
     assert_eq!(time_of(client.stack(), path).await, secs(10));
+    let error = client.get_operation(NAME).await.expect_err("never ready");
+    assert!(
+        error.to_string().ends_with("10s, still not sent"),
+        "{error}"
+    );
+}
+
+/// A service that is ready but once, and has no answer then.
+struct Once {
+    cloned: Arc<AtomicUsize>,
+    number: usize,
+}
+
+impl Clone for Once {
+    fn clone(&self) -> Self {
+        Self {
+            cloned: Arc::clone(&self.cloned),
+            number: self.cloned.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Service<Rpc> for Once {
+    type Response = Reply;
+    type Error = Status;
+    type Future = std::future::Ready<Result<Reply, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        match self.number {
+            0 => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn call(&mut self, _: Rpc) -> Self::Future {
+        std::future::ready(Err(Status::unavailable("away")))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_was_not_sent_is_told_as_that_whatever_became_of_the_one_before() {
+    let cloned = Arc::new(AtomicUsize::new(0));
+    let once = Once {
+        cloned: Arc::clone(&cloned),
+        number: 0,
+    };
+    let builder = ApiGateway::builder().with_transport(once).anonymous();
+    let client = builder.build().expect("valid");
+    cloned.store(0, Ordering::Relaxed);
+    let error = client.get_operation(NAME).await.expect_err("never ready");
+    assert!(cloned.load(Ordering::Relaxed) > 1, "there was one before");
+    assert!(
+        error.to_string().ends_with("10s, still not sent"),
+        "{error}"
+    );
 }
 
 /// A body that never comes.
@@ -204,7 +263,12 @@ async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
         let (_, answer) = server.asked().await;
         answer.send_response(grpc(Body::new(StreamBody::new(Stalled))));
     });
-    assert!(result.expect_err("the body never comes").is_timeout());
+    let error = result.expect_err("the body never comes");
+    assert!(error.is_timeout(), "{error}");
+    assert!(
+        error.to_string().ends_with("still reading the reply"),
+        "{error}"
+    );
     assert_eq!(began.elapsed(), secs(10));
 }
 

@@ -216,13 +216,14 @@ fn each_metric_has_a_unit_a_description_and_a_word_in_the_readme() {
         "attempts",
         "throttled",
         "fallbacks",
+        "fallback_probes",
         "token_refreshes",
     ] {
         metrics::counter!(format!("apigateway.client.{name}")).increment(1);
     }
     metrics::histogram!("rpc.client.call.duration").record(1.0);
     let recorded = recorder.snapshotter().snapshot().into_vec();
-    assert_eq!(recorded.len(), 6);
+    assert_eq!(recorded.len(), 7);
     let readme = include_str!("../README.md");
     for (key, unit, description, _) in recorded {
         let name = key.key().name();

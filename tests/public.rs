@@ -74,6 +74,12 @@ fn the_error_of_a_data_file_is_a_small_standard_one() {
 
 #[cfg(feature = "rest")]
 #[test]
+fn what_is_told_of_a_fallback_is_cloned_shared_and_shown() {
+    data::<apigateway_grpc::RestFallback>();
+}
+
+#[cfg(feature = "rest")]
+#[test]
 fn the_transcoder_is_cloned_shared_and_shown() {
     use apigateway_grpc::transcode::{JsonOptions, Rest, Rules, Schema, Transcode, TranscodeLayer};
 
@@ -126,8 +132,8 @@ const ORDER: [&[&str]; 13] = [
     &["transcode"],
     &["endpoint", "uniform"],
     &[
-        "call", "code", "codec", "contract", "error", "failure", "metrics", "proto", "trailers",
-        "wire",
+        "call", "code", "codec", "contract", "error", "failure", "metrics", "phase", "proto",
+        "trailers", "wire",
     ],
 ];
 

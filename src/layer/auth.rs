@@ -36,6 +36,7 @@ use tower::{Layer, Service};
 use crate::call::{Call, Renewed, Reply, Rpc};
 use crate::error::Error;
 use crate::failure::Failure;
+use crate::phase::{self, Phase};
 use crate::uniform::{Carrier, Uniform};
 
 mod exposure;
@@ -177,6 +178,7 @@ async fn first<S: Carrier>(
     mut rpc: Rpc,
     again: Again<S>,
 ) -> Result<Reply, Status> {
+    phase::enter(Phase::Credentials);
     let headers = again.source.ask().await?;
     headers.apply(rpc.headers_mut());
     let result = inner.call(rpc).await;
@@ -216,6 +218,7 @@ impl<S: Carrier> Again<S> {
         if matches!(self.way, Way::None) {
             return result;
         }
+        phase::enter(Phase::Credentials);
         let headers = match self.source.ask().await {
             Ok(headers) if headers.tag != refused.tag => headers,
             Ok(_) => return result,

@@ -12,6 +12,7 @@ use tonic::Status;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Reply, Rpc};
+use crate::phase::{self, Phase};
 
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -67,6 +68,7 @@ where
             call: self.inner.call(rpc),
             sleep,
             timeout,
+            phase: Phase::default(),
         })
     }
 }
@@ -80,6 +82,7 @@ pin_project! {
         #[pin]
         sleep: Sleep,
         timeout: Duration,
+        phase: Phase,
     }
 }
 
@@ -88,13 +91,14 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Bounded<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Poll::Ready(result) = this.call.poll(cx) {
+        // The call is polled before its time is looked at, so that the phase is that of this moment.
+        if let Poll::Ready(result) = phase::polled(this.phase, || this.call.poll(cx)) {
             return Poll::Ready(result);
         }
         this.sleep.poll(cx).map(|()| {
             Err(Status::deadline_exceeded(format!(
-                "no answer within {:?}",
-                this.timeout
+                "no answer within {:?}, still {}",
+                this.timeout, this.phase
             )))
         })
     }

@@ -18,6 +18,7 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, Pieces, Reply, Rpc};
 use crate::failure::Failure;
+use crate::phase::{self, Phase};
 use crate::trailers::outcome;
 
 /// Makes [`Guard`] services.
@@ -64,6 +65,7 @@ where
             .get::<Call>()
             .is_some_and(|call| call.payload.is_some());
         let max_reply = unary.then_some(self.max_reply);
+        phase::enter(Phase::Reply);
         Checking {
             state: State::Calling {
                 call: self.inner.call(rpc),
@@ -111,6 +113,7 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
                 trailers: None,
                 max_reply,
             };
+            phase::enter(Phase::Reading);
             state.set(State::Reading { reading });
         }
     }

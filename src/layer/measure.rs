@@ -8,6 +8,7 @@
 //! | `apigateway.client.attempts` | counter | attempts ended | `rpc.method`, `rpc.response.status_code`, `transport` (`grpc`, `rest`, `given`) |
 //! | `apigateway.client.throttled` | counter | calls not tried again by [`RetryThrottling`](crate::RetryThrottling) | `rpc.method` |
 //! | `apigateway.client.fallbacks` | counter | changes from gRPC to REST | none |
+//! | `apigateway.client.fallback_probes` | counter | calls that tried gRPC again while the others went over REST | `outcome` (`answered`, `failed`) |
 //! | `apigateway.client.token_refreshes` | counter | new credentials, and failures to get them | `outcome` (`renewed`, `failed`) |
 //!
 //! The first is OpenTelemetry's, with the names of its semantic conventions 1.45. A call that is given up,

@@ -2,7 +2,7 @@
 //!
 //! A method that is idempotent is tried again on its policy's codes; any other only if the server
 //! certainly did not begin to process it. Each further attempt waits, full jitter drawn from the policy
-//! and raised by the server's `RetryInfo`, fits into the deadline, and is throttled where too many
+//! or what the server's pushback says, raised by its `RetryInfo`, fits into the deadline, and is throttled where too many
 //! attempts of the client fail: an outage is not answered with a storm. A call that the server did not see is
 //! sent again, whatever its policy: its connection went away or did not take it. No attempt is made while
 //! another is under way.
@@ -208,5 +208,43 @@ where
 fn tell(headers: &mut HeaderMap, remaining: Option<Duration>) {
     if let Some(remaining) = remaining {
         headers.insert(deadline::GRPC_TIMEOUT, deadline::header(remaining));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use tonic::body::Body;
+
+    use super::*;
+    use crate::call::CallOptions;
+    use crate::contract::Method;
+    use crate::phase::{self, Phase};
+
+    /// A deadline that ends within such a wait is no longer there when it is begun, so that no error shows it.
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_before_an_attempt_is_a_phase_and_so_is_what_follows() {
+        let away = tower::service_fn(|_: Rpc| {
+            phase::enter(Phase::Reply);
+            std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
+        });
+        let mut retry = RetryLayer::new(None, None).layer(away);
+        let mut rpc = Rpc::new(Body::new(Full::new("a body".into())));
+        rpc.extensions_mut().insert(Call {
+            method: Method::find("/google.longrunning.Operations/GetOperation"),
+            payload: Some("a body".into()),
+            options: CallOptions::default(),
+            deadline: None,
+        });
+        let mut call = Box::pin(retry.call(rpc));
+        let mut phase = Phase::default();
+        let first = std::future::poll_fn(|cx| {
+            Poll::Ready(phase::polled(&mut phase, || call.as_mut().poll(cx)))
+        });
+        assert!(first.await.is_pending(), "it waits");
+        assert_eq!(phase, Phase::Between);
+        let ended = std::future::poll_fn(|cx| phase::polled(&mut phase, || call.as_mut().poll(cx)));
+        assert_eq!(ended.await.expect_err("it is away").message(), "away");
+        assert_eq!(phase, Phase::Reply);
     }
 }

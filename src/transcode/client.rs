@@ -4,6 +4,7 @@
 mod gzip;
 mod reply;
 mod request;
+mod stranger;
 mod stream;
 
 use std::pin::Pin;
@@ -22,6 +23,7 @@ use super::json::JsonOptions;
 use super::rules::{Method, Rules};
 use crate::call::{self, Pieces, Reply, Rpc};
 use crate::failure::Failure;
+use crate::phase::{self, Phase};
 use reply::Reading;
 use request::Request;
 use stream::Stream;
@@ -38,7 +40,8 @@ const MOST: usize = 4 << 20;
 /// It stands under a generated client where a `Channel` would. Calls that REST cannot make, as those
 /// without a rule and those that stream requests, fail with UNIMPLEMENTED before anything is sent. A reply
 /// of which the service says that it failed comes as the [`Status`] that it tells, details included; a
-/// broken connection as UNAVAILABLE. Redirects are not followed. How long a call may take is the
+/// broken connection as UNAVAILABLE, and so does what a captive portal or a proxy answered in the service's
+/// place. Redirects are not followed. How long a call may take is the
 /// caller's: put a timeout around it.
 ///
 /// ```
@@ -71,6 +74,8 @@ pub struct Rest<S> {
 struct Settings {
     rules: Rules,
     origin: Option<(Scheme, Authority)>,
+    /// The host that requests are for, where the HTTP client knows it and not we.
+    host: Option<String>,
     options: JsonOptions,
     most: usize,
 }
@@ -81,6 +86,7 @@ impl<S> Rest<S> {
         let settings = Settings {
             rules,
             origin: None,
+            host: None,
             options: JsonOptions::default(),
             most: MOST,
         };
@@ -99,6 +105,12 @@ impl<S> Rest<S> {
             (Some(scheme), Some(authority)) => Some((scheme, authority)),
             _ => None,
         };
+        self
+    }
+
+    /// The host to which the HTTP client sends all requests, by which a redirect to another one is known.
+    pub(crate) fn host(mut self, host: Option<&str>) -> Self {
+        Arc::make_mut(&mut self.settings).host = host.map(str::to_owned);
         self
     }
 
@@ -164,6 +176,7 @@ where
         method,
         rule: request.rule,
         options,
+        host: settings.own_host(),
     };
     let request = settings.http_request(request, head.uri, head.headers, method);
     let reply = http
@@ -181,8 +194,16 @@ where
         let body = Stream::new(reading, head.headers, body, settings.most);
         return Ok(grpc_reply(metadata, Body::new(body)));
     }
+    phase::enter(Phase::Reading);
     let body = whole(body, settings.most).await?;
-    let body = gzip::decompress(&head.headers, body, settings.most)?;
+    let body = match gzip::decompress(&head.headers, body, settings.most) {
+        Ok(body) => body,
+        // Of a page it does not matter how it is written.
+        Err(_) if stranger::shown(head.status, &head.headers, reading.host).is_some() => {
+            return Err(reading.failure(head.status, &head.headers, &[]));
+        }
+        Err(status) => return Err(status),
+    };
     let message = reading.unary(head.status, &head.headers, &body)?;
     let metadata = metadata(head.headers, true);
     Ok(grpc_reply(metadata, Body::new(Full::new(message))))
@@ -232,6 +253,12 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 impl Settings {
+    fn own_host(&self) -> Option<&str> {
+        let origin = self.origin.as_ref();
+        let host = origin.map(|(_, authority)| authority.host());
+        host.or(self.host.as_deref())
+    }
+
     fn http_request(
         &self,
         request: Request<'_>,

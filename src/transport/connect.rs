@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -11,11 +12,13 @@ use tonic::ConnectError;
 use super::dialer::{Custom, Dialer};
 use super::link::{Link, Stream};
 use super::proxy::{Proxy, Through};
-use super::tcp::too_late;
+use super::resolver::Resolver;
+use super::tcp::{Tcp, too_late};
 use super::tls::{self, Tls};
 use super::tunnel;
 use crate::error::Error;
 use crate::failure::CANNOT_CONNECT;
+use crate::phase::{self, Phase, Step};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -61,6 +64,8 @@ pub(crate) enum Protocols {
 pub(crate) struct Connector {
     target: Target,
     dialer: Dialer,
+    /// Where connections lead and how, for errors.
+    place: Arc<str>,
     tls: Option<Tls>,
     via: Option<Via>,
 }
@@ -87,14 +92,26 @@ impl Via {
 
 impl Connector {
     pub(crate) fn new(target: &Target, protocols: Protocols) -> Result<Self, Error> {
-        let dialer = Dialer::new(target.connector.clone(), target.connect_timeout);
+        let via = target.through.proxy_to(&target.uri)?;
+        let origin = target.origin();
+        let place: Arc<str> = match &via {
+            Some(proxy) => format!("{origin} through the proxy {proxy}").into(),
+            None => origin.into(),
+        };
+        let dialer = match &target.connector {
+            Some(custom) => Dialer::Custom(custom.clone()),
+            None => {
+                let resolver = Resolver::new(Arc::clone(&place));
+                Dialer::Tcp(Tcp::new(resolver, target.connect_timeout))
+            }
+        };
         let encrypted = target.uri.scheme_str() == Some("https");
         let tls = encrypted.then(|| Tls::new("endpoint", &target.uri, &target.tls, protocols));
-        let proxy = target.through.proxy_to(&target.uri)?;
-        let via = proxy.map(|proxy| Via::new(proxy, target)).transpose()?;
+        let via = via.map(|proxy| Via::new(proxy, target)).transpose()?;
         Ok(Self {
             target: target.clone(),
             dialer,
+            place,
             tls: tls.transpose()?,
             via,
         })
@@ -103,16 +120,20 @@ impl Connector {
     /// A connection, within the connect timeout.
     pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
         let timeout = self.target.connect_timeout;
-        let connected = match tokio::time::timeout(timeout, self.link()).await {
-            Ok(connected) => connected,
-            Err(_) => Err(too_late(timeout)),
+        let mut phase = Phase::default();
+        let connecting = phase::within(&mut phase, self.link());
+        let connected = tokio::time::timeout(timeout, connecting).await;
+        let connected = match (connected, phase) {
+            (Ok(connected), _) => connected,
+            (Err(_), Phase::Connecting(_, step)) => Err(too_late(timeout, Some(step))),
+            (Err(_), _) => Err(too_late(timeout, None)),
         };
         connected.map_err(|source| self.cannot_connect(source))
     }
 
     /// The error that names the address.
     pub(crate) fn cannot_connect(&self, source: BoxError) -> BoxError {
-        let place = self.place();
+        let place = Arc::clone(&self.place);
         ConnectError(CannotConnect { place, source }.into()).into()
     }
 
@@ -121,13 +142,9 @@ impl Connector {
         self.target.connect_timeout
     }
 
-    /// Where the connection leads and how, for errors.
-    fn place(&self) -> String {
-        let origin = self.target.origin();
-        match &self.via {
-            Some(via) => format!("{origin} through the proxy {}", via.proxy),
-            None => origin,
-        }
+    /// The call that is being polled waits for this step of a connection.
+    pub(crate) fn enter(&self, step: Step) {
+        phase::enter(Phase::Connecting(Arc::clone(&self.place), step));
     }
 
     async fn link(&self) -> Result<Link, BoxError> {
@@ -135,6 +152,7 @@ impl Connector {
             Some(via) => via.proxy.uri(),
             None => &self.target.uri,
         };
+        self.enter(Step::Tcp);
         // One expression for both would put the streams of all into one more box.
         match &self.dialer {
             Dialer::Tcp(tcp) => match tcp.connect(first.clone()).await {
@@ -155,10 +173,15 @@ impl Connector {
         };
         let uri = &self.target.uri;
         let tunnel = match tls {
-            None => tunnel::open(io, proxy, uri).await?,
+            None => {
+                self.enter(Step::Tunnel);
+                tunnel::open(io, proxy, uri).await?
+            }
             Some(tls) => {
+                self.enter(Step::Tls);
                 let link = tls.handshake(io).await;
                 let link = link.map_err(|error| self.unreachable(error))?;
+                self.enter(Step::Tunnel);
                 tunnel::open(link.into_inner(), proxy, uri).await?
             }
         };
@@ -177,7 +200,8 @@ impl Connector {
     async fn over(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
         Ok(match &self.tls {
             Some(tls) => {
-                let (offer, place) = (tls.clone(), self.place());
+                self.enter(Step::Tls);
+                let (offer, place) = (tls.clone(), Arc::clone(&self.place));
                 let refusal = move |error: &io::Error| {
                     let why = offer.refusal(error)?;
                     Some(format!("{CANNOT_CONNECT}{place}: {why}"))
@@ -192,7 +216,7 @@ impl Connector {
 /// Names the address; the system's own error does not.
 #[derive(Debug)]
 struct CannotConnect {
-    place: String,
+    place: Arc<str>,
     source: BoxError,
 }
 

@@ -7,7 +7,7 @@ use futures_util::future::Either;
 use tonic::Status;
 use tower::Service;
 
-use super::fallback::{Chosen, Fallback};
+use super::fallback::{Chosen, Fallback, RestFallback};
 use super::grpc::Grpc;
 use super::rest::Rest;
 use super::streams::{Keepalive, Limits};
@@ -51,6 +51,14 @@ impl Active {
         match self {
             Self::Always(transport) => *transport,
             Self::Chosen(chosen) => chosen.transport(),
+        }
+    }
+
+    /// What there is to tell of a fallback while calls go over REST by it.
+    pub(crate) fn fallback(&self) -> Option<RestFallback> {
+        match self {
+            Self::Always(_) => None,
+            Self::Chosen(chosen) => chosen.fallback(),
         }
     }
 

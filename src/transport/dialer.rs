@@ -3,7 +3,6 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, Write};
@@ -11,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tower::{Service, ServiceExt as _};
 
 use super::link::Stream;
+use super::resolver::Resolver;
 use super::tcp::Tcp;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -21,9 +21,9 @@ type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, BoxError>>
 pub(crate) struct Custom(Arc<dyn Connects>);
 
 /// TCP, whose stream is left as it is, or what a user gave.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Dialer {
-    Tcp(Tcp),
+    Tcp(Tcp<Resolver>),
     Custom(Custom),
 }
 
@@ -62,15 +62,6 @@ impl Custom {
 
     pub(super) async fn connect(&self, uri: Uri) -> Result<Box<dyn Stream>, BoxError> {
         self.0.connect(uri).await
-    }
-}
-
-impl Dialer {
-    pub(super) fn new(custom: Option<Custom>, timeout: Duration) -> Self {
-        match custom {
-            Some(custom) => Self::Custom(custom),
-            None => Self::Tcp(Tcp::new(timeout)),
-        }
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! A call goes over to REST only on what shows that gRPC cannot work on this path
 //! ([`Failure::shows_no_grpc`]), and only if it was not processed or may be repeated. Once REST has
-//! answered in its place, calls stay there; after a while one call tries gRPC again.
+//! answered in its place, calls stay there; after a while one call tries gRPC again. What follows what is
+//! [`state`]; here it is done.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::Full;
 use tokio::time::Instant;
 use tonic::Status;
@@ -22,43 +24,103 @@ use crate::failure::Failure;
 use crate::metrics;
 use crate::uniform::Carrier;
 
-/// How long calls stay with REST before one tries gRPC again.
-const PROBE_AFTER: Duration = Duration::from_secs(300);
+mod state;
+
+use state::{Event, Next, State, Ticket};
+
+/// That calls go over REST in place of gRPC, since when, and why.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RestFallback {
+    /// How long calls have been going over REST.
+    pub lasting: Duration,
+    /// What showed that gRPC cannot work on this path: the text of the error of the call that went over first.
+    pub reason: String,
+    /// How many calls have tried gRPC again since, without success. One does every five minutes.
+    pub failed_probes: u32,
+}
 
 /// Which transport carries calls at the moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Chosen {
-    /// Since when calls go over REST; `None` with gRPC.
-    rest_since: Arc<Mutex<Option<Instant>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    state: State,
+    /// Why calls went over to REST, the last time that they did.
+    reason: String,
+}
+
+impl Default for Chosen {
+    fn default() -> Self {
+        let kept = Kept {
+            state: State::START,
+            reason: String::new(),
+        };
+        Self {
+            kept: Arc::new(Mutex::new(kept)),
+        }
+    }
 }
 
 impl Chosen {
     pub(crate) fn transport(&self) -> Transport {
-        if self.rest_since().is_some() {
-            Transport::Rest
-        } else {
-            Transport::Grpc
+        match self.kept().state {
+            State::Grpc { .. } => Transport::Grpc,
+            State::Rest(_) => Transport::Rest,
         }
     }
 
-    /// Whether this call goes over gRPC. A probe starts the wait anew, so that only one call is one.
-    fn tries_grpc(&self) -> bool {
-        let mut since = self.rest_since();
-        let due = since.is_none_or(|since| since.elapsed() >= PROBE_AFTER);
-        if due && since.is_some() {
-            *since = Some(Instant::now());
-        }
-        due
-    }
-
-    fn grpc_works(&self) {
-        if self.rest_since().take().is_some() {
-            tracing::info!("gRPC works again on this path, leaving REST");
+    /// What there is to tell while calls go over REST.
+    pub(crate) fn fallback(&self) -> Option<RestFallback> {
+        let kept = self.kept();
+        match kept.state {
+            State::Grpc { .. } => None,
+            State::Rest(rest) => Some(RestFallback {
+                lasting: rest.since.elapsed(),
+                reason: kept.reason.clone(),
+                failed_probes: rest.failed_probes,
+            }),
         }
     }
 
-    fn rest_works(&self, why: &Status) {
-        if self.rest_since().replace(Instant::now()).is_none() {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step(&self, event: Event) -> Next {
+        let mut kept = self.kept();
+        let (state, next) = kept.state.step(event, Instant::now());
+        kept.state = state;
+        next
+    }
+
+    /// The call over gRPC; `None` if it goes over REST.
+    fn begin(&self, may_probe: bool) -> Option<Begun<'_>> {
+        let Next::Grpc(ticket) = self.step(Event::Begins { may_probe }) else {
+            return None;
+        };
+        if ticket == Ticket::Probe {
+            tracing::debug!("trying gRPC again");
+        }
+        Some(Begun {
+            chosen: self,
+            ticket,
+            ended: false,
+        })
+    }
+
+    /// REST answered in place of gRPC, of which this is what it showed.
+    fn rest_answered(&self, ticket: Ticket, why: &Status) {
+        let mut kept = self.kept();
+        let event = Event::RestAnswered(ticket);
+        let (state, next) = kept.state.step(event, Instant::now());
+        kept.state = state;
+        if next == Next::Opened {
+            why.message().clone_into(&mut kept.reason);
+            drop(kept);
             metrics::fell_back();
             tracing::warn!(
                 reason = why.message(),
@@ -66,11 +128,37 @@ impl Chosen {
             );
         }
     }
+}
 
-    fn rest_since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.rest_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+/// A call over gRPC. One that is dropped without an answer has failed, so that a probe that is given up makes way
+/// for others.
+struct Begun<'c> {
+    chosen: &'c Chosen,
+    ticket: Ticket,
+    ended: bool,
+}
+
+impl Begun<'_> {
+    fn answered(mut self) {
+        self.end(Event::GrpcAnswered(self.ticket), "answered");
+    }
+
+    /// Nothing follows from how the others end, so they take no lock.
+    fn end(&mut self, event: Event, outcome: &'static str) {
+        if std::mem::replace(&mut self.ended, true) || self.ticket != Ticket::Probe {
+            return;
+        }
+        metrics::probed(outcome);
+        match self.chosen.step(event) {
+            Next::Closed => tracing::info!("gRPC works again on this path, leaving REST"),
+            _ => tracing::debug!("gRPC was tried again without success, staying with REST"),
+        }
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.end(Event::GrpcFailed(self.ticket), "failed");
     }
 }
 
@@ -114,24 +202,28 @@ where
     R: Service<Rpc, Response = Reply, Error = Status>,
 {
     let Fallback { grpc, rest, chosen } = transports;
-    if !chosen.tries_grpc() {
-        return rest.oneshot(rpc).await;
-    }
     let (head, body) = rpc.into_parts();
-    let call = head.extensions.get::<Call>().cloned();
+    let repeated = Repeated::of(head.extensions.get());
+    let Some(begun) = chosen.begin(repeated.whatever) else {
+        return rest.oneshot(Rpc::from_parts(head, body)).await;
+    };
+    let ticket = begun.ticket;
     let copy = head.clone();
     let status = match over_grpc(grpc, Rpc::from_parts(head, body)).await {
         Ok(reply) => {
-            chosen.grpc_works();
+            begun.answered();
             return Ok(reply);
+        }
+        // What is no failure of the transport is the server's own word.
+        Err(status) if Failure::of(&status).is_none() => {
+            begun.answered();
+            return Err(status);
         }
         Err(status) => status,
     };
-    let Some(payload) = call
-        .as_ref()
-        .filter(|call| may_fall_back(&status, call))
-        .and_then(|call| call.payload.clone())
-    else {
+    // Before REST is asked: others may probe, and how that ends is not about gRPC.
+    drop(begun);
+    let Some(payload) = repeated.after(&status) else {
         return Err(status);
     };
     match rest
@@ -140,9 +232,35 @@ where
     {
         Err(fault) if Failure::of(&fault).is_some() => Err(neither(status, fault)),
         result => {
-            chosen.rest_works(&status);
+            chosen.rest_answered(ticket, &status);
             result
         }
+    }
+}
+
+/// How a call could be repeated over REST.
+struct Repeated {
+    payload: Option<Bytes>,
+    /// Whether it may be, whatever became of it over gRPC.
+    whatever: bool,
+}
+
+impl Repeated {
+    fn of(call: Option<&Call>) -> Self {
+        let method = call.and_then(|call| call.method);
+        let by_table = method.is_some_and(|method| method.idempotent && !method.http.is_empty());
+        let option = call.and_then(|call| call.options.idempotent);
+        Self {
+            payload: call.and_then(|call| call.payload.clone()),
+            whatever: option.unwrap_or(by_table),
+        }
+    }
+
+    /// The body for REST, if the call goes over after this.
+    fn after(self, status: &Status) -> Option<Bytes> {
+        let failure = Failure::of(status)?;
+        let harmless = failure.is_unsent() || self.whatever;
+        self.payload.filter(|_| failure.shows_no_grpc() && harmless)
     }
 }
 
@@ -167,15 +285,6 @@ async fn over_grpc<G: Carrier>(grpc: G, rpc: Rpc) -> Result<Reply, Status> {
         Some(status) => Err(status),
         None => Ok(Reply::from_parts(head, Body::new(body))),
     }
-}
-
-fn may_fall_back(status: &Status, call: &Call) -> bool {
-    let method = call
-        .method
-        .is_some_and(|method| method.idempotent && !method.http.is_empty());
-    let idempotent = call.options.idempotent.unwrap_or(method);
-    Failure::of(status)
-        .is_some_and(|failure| failure.shows_no_grpc() && (failure.is_unsent() || idempotent))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod grpc;
 mod link;
 mod origin;
 mod proxy;
+mod resolver;
 mod streams;
 mod tcp;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
@@ -28,6 +29,8 @@ mod rest;
 pub(crate) use connect::Target;
 pub(crate) use dial::{Active, Dial, Dialed};
 pub(crate) use dialer::Custom;
+#[cfg(feature = "rest")]
+pub use fallback::RestFallback;
 pub(crate) use proxy::{Proxy, Through};
 pub(crate) use streams::{Keepalive, Limits};
 #[cfg(feature = "auth")]

@@ -21,6 +21,7 @@ use super::origin::Origin;
 use super::streams::{Keepalive, Limits, Streams};
 use crate::call::Rpc;
 use crate::error::Error;
+use crate::phase::{self, Phase};
 
 mod reading;
 
@@ -155,7 +156,9 @@ impl Service<Rpc> for Pool {
 async fn send(shared: Arc<Shared>, mut rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
     let path = Origin::path(rpc.uri());
     loop {
-        let (mut lent, used) = match shared.way().await? {
+        let way = shared.way().await?;
+        phase::enter(Phase::Reply);
+        let (mut lent, used) = match way {
             Way::Http1(lent, used) => (lent, used),
             Way::Http2 => {
                 *rpc.uri_mut() = shared.origin.uri(path)?;
@@ -197,6 +200,7 @@ impl Shared {
             if self.streams.is_open() {
                 return Ok(Way::Http2);
             }
+            phase::enter(Phase::Connection);
             // Fails only once it is closed, which it never is.
             let call = Arc::clone(&self.calls).acquire_owned().await?;
             // What is seldom needed is boxed, so that the future of a call stays small.

@@ -32,7 +32,9 @@ impl Rest {
         max_reply: usize,
     ) -> Result<Self, Error> {
         let pool = Pool::new(target, keepalive, limits)?;
-        let rest = transcode::Rest::new(Rules::api_gateway(), pool).max_reply(max_reply);
+        let rest = transcode::Rest::new(Rules::api_gateway(), pool)
+            .host(target.uri.host())
+            .max_reply(max_reply);
         Ok(Self {
             rest,
             said: Arc::default(),

@@ -13,6 +13,7 @@ use super::connect::Connector;
 #[cfg(feature = "rest")]
 use super::link::Link;
 use crate::call::Rpc;
+use crate::phase::{self, Phase, Progress};
 
 mod fault;
 mod http2;
@@ -62,6 +63,8 @@ struct Shared {
     kept: Mutex<Kept>,
     /// Wakes a call that waits, one for each stream that can be had.
     room: Notify,
+    /// How far the connection has come that was last looked after.
+    progress: Progress,
     /// Tells those who connect that the pool has gone, by going with it.
     alive: watch::Sender<()>,
 }
@@ -78,6 +81,7 @@ impl Streams {
             opener: Opener::new(connector, keepalive),
             kept: Mutex::new(Kept::new(limits, kept)),
             room: Notify::new(),
+            progress: Progress::default(),
             alive: watch::Sender::new(()),
         };
         Self {
@@ -119,7 +123,9 @@ impl Streams {
             return Ok(taken);
         }
         // What is seldom needed is boxed, so that the future of a call stays small.
-        Box::pin(wait(Arc::clone(&self.shared))).await
+        let taken = Box::pin(wait(Arc::clone(&self.shared))).await?;
+        phase::enter(Phase::Reply);
+        Ok(taken)
     }
 }
 
@@ -149,7 +155,11 @@ async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
             return Err(fault.into());
         }
         shared.grow();
-        room.await;
+        std::future::poll_fn(|cx| {
+            phase::enter(shared.phase());
+            room.as_mut().poll(cx)
+        })
+        .await;
     }
 }
 
@@ -214,6 +224,19 @@ impl Shared {
         Some((Slot { shared, life }, http2))
     }
 
+    /// What a call waits for that has no stream.
+    fn phase(&self) -> Phase {
+        let connecting = {
+            let mut kept = self.kept();
+            kept.connecting > 0 && !kept.is_open()
+        };
+        if connecting {
+            self.progress.phase()
+        } else {
+            Phase::Stream
+        }
+    }
+
     /// What follows a connection that was opened.
     fn added(self: &Arc<Self>, kept: MutexGuard<'_, Kept>) {
         let room = kept.room();
@@ -243,7 +266,8 @@ impl Shared {
                 opened: None,
             };
             let gone = self.alive.subscribe();
-            tokio::spawn(connecting.connect(self.opener.clone(), gone));
+            let progress = self.progress.clone();
+            tokio::spawn(connecting.connect(self.opener.clone(), progress, gone));
         }
     }
 
@@ -273,9 +297,9 @@ struct Connecting {
 
 impl Connecting {
     /// Ends with the pool.
-    async fn connect(mut self, opener: Opener, mut gone: watch::Receiver<()>) {
+    async fn connect(mut self, opener: Opener, progress: Progress, mut gone: watch::Receiver<()>) {
         tokio::select! {
-            opened = opener.open() => self.opened = Some(opened),
+            opened = progress.of(opener.open()) => self.opened = Some(opened),
             // Nothing is ever said by it.
             _ = gone.changed() => {}
         }

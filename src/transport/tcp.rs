@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::GaiResolver;
 use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tower::{Service, ServiceExt as _};
+
+use crate::phase::Step;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -18,19 +19,13 @@ const FIRST_FAMILY: Duration = Duration::from_millis(250);
 /// Connects by TCP. Names are resolved with each connection. The addresses of a family are tried one after the
 /// other, each for its share of the timeout, so that a dead one does not use it up.
 #[derive(Clone, Debug)]
-pub(super) struct Tcp<R = GaiResolver> {
+pub(super) struct Tcp<R> {
     connector: HttpConnector<R>,
     timeout: Duration,
 }
 
-impl Tcp {
-    pub(super) fn new(timeout: Duration) -> Self {
-        Self::resolving(GaiResolver::new(), timeout)
-    }
-}
-
 impl<R> Tcp<R> {
-    fn resolving(resolver: R, timeout: Duration) -> Self {
+    pub(super) fn new(resolver: R, timeout: Duration) -> Self {
         let mut connector = HttpConnector::new_with_resolver(resolver);
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -50,15 +45,18 @@ where
         match self.connector.clone().oneshot(uri).await {
             Ok(tcp) => Ok(tcp.into_inner()),
             // Told alike whether the last address was given up first, or all of them together.
-            Err(error) if is_elapsed(&error) => Err(too_late(self.timeout)),
+            Err(error) if is_elapsed(&error) => Err(too_late(self.timeout, Some(Step::Tcp))),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// Why there is no connection where the time for it is over.
-pub(super) fn too_late(timeout: Duration) -> BoxError {
-    format!("no connection within {timeout:?}").into()
+/// Why there is no connection where the time for it is over, and how far it came.
+pub(super) fn too_late(timeout: Duration, step: Option<Step>) -> BoxError {
+    match step {
+        Some(step) => format!("no connection within {timeout:?}, still {step}").into(),
+        None => format!("no connection within {timeout:?}").into(),
+    }
 }
 
 /// Whether an address was given up, in distinction from the system's own timeout.

@@ -252,16 +252,12 @@ pub(crate) const FAULTS: &[Fault] = &[
             Outcome::Refused(GONE),
         )
     },
-    Fault {
-        rest: Some(Outcome::Refused(SENSELESS)),
-        fallback: Outcome::Refused(SENSELESS),
-        ..Fault::line(
-            "captive portal",
-            "a page of HTML with 200, whatever is asked",
-            anew(Act::Answer(PORTAL)),
-            Outcome::Refused(GONE),
-        )
-    },
+    Fault::line(
+        "captive portal",
+        "a page of HTML with 200, whatever is asked",
+        anew(Act::Answer(PORTAL)),
+        Outcome::Refused(GONE),
+    ),
     Fault::line(
         "page of a gateway",
         "a page of HTML with 502, whatever is asked",

@@ -12,5 +12,7 @@ mod emulated;
 mod endings;
 mod many;
 mod polling;
+#[cfg(feature = "rest")]
+mod portal;
 mod starting;
 mod watching;

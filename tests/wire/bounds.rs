@@ -1,11 +1,12 @@
 //! That no phase of a call is without a bound: each is made to hang, over gRPC and over REST, and the call
-//! ends. Credentials and a transport that is never ready are in `deadline.rs`, on a paused clock.
+//! ends in an error that says in which phase it was. A transport that is never ready is in `deadline.rs`, on a paused
+//! clock.
 
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::tonic::Code;
-use apigateway_grpc::{Error, Transport};
+use apigateway_grpc::{CallOptions, Error, Transport};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -35,25 +36,31 @@ async fn fails(endpoint: &str, transport: Transport, connect: Duration, call: Du
     call.expect_err("it hangs")
 }
 
-/// Ends by the timeout of connecting, which says so, or else by the deadline.
-async fn is_within_connecting(endpoint: &str) {
+/// Ends by the timeout of connecting, which says so, or else by the deadline. Both say what was under way.
+async fn is_within_connecting(endpoint: &str, step: &str) {
     for transport in TRANSPORTS {
         let error = fails(endpoint, transport, SHORT, LONG).await;
         assert!(error.is_connect() && error.is_unsent(), "{error}");
-        let text = format!("cannot connect to {endpoint}: no connection within 200ms");
-        assert!(error.to_string().contains(&text), "{transport:?}: {error}");
-        is_within_the_deadline(endpoint, transport).await;
+        let text =
+            format!("cannot connect to {endpoint}: no connection within 200ms, still {step}");
+        assert!(error.to_string().ends_with(&text), "{transport:?}: {error}");
+        let phase = format!("connecting to {endpoint} ({step})");
+        is_within_the_deadline(endpoint, transport, &phase).await;
     }
 }
 
-async fn is_within_the_deadline(endpoint: &str, transport: Transport) {
+async fn is_within_the_deadline(endpoint: &str, transport: Transport, phase: &str) {
     let error = fails(endpoint, transport, LONG, SHORT).await;
-    assert_eq!(
-        error.code(),
-        Some(Code::DeadlineExceeded),
-        "{transport:?}: {error}"
-    );
+    is_by_deadline(&error, phase);
+}
+
+/// One status, which names the phase.
+fn is_by_deadline(error: &Error, phase: &str) {
+    assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
     assert!(error.is_timeout(), "{error}");
+    let text =
+        format!("get operation {NAME}: deadline exceeded: no answer within 200ms, still {phase}");
+    assert_eq!(error.to_string(), text);
 }
 
 /// The only thread for what blocks is taken, so that the system's resolver is never asked.
@@ -66,7 +73,8 @@ fn a_resolver_that_hangs_is_within_a_bound() {
         .expect("a runtime");
     let (end, ended) = std::sync::mpsc::channel::<()>();
     runtime.spawn_blocking(move || ended.recv());
-    runtime.block_on(is_within_connecting("http://localhost:1"));
+    let step = "resolving the name";
+    runtime.block_on(is_within_connecting("http://localhost:1", step));
     drop(end);
 }
 
@@ -87,7 +95,7 @@ async fn a_connection_that_is_not_accepted_is_within_a_bound() {
         }
     }
     assert!(filling.len() < 64, "the queue is never full here");
-    is_within_connecting(&format!("http://{address}")).await;
+    is_within_connecting(&format!("http://{address}"), "waiting for TCP").await;
 }
 
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
@@ -95,7 +103,23 @@ async fn a_connection_that_is_not_accepted_is_within_a_bound() {
 async fn a_tls_handshake_that_hangs_is_within_a_bound() {
     // The connections are accepted by the system, and nothing is ever said on them.
     let (_silent, endpoint) = listener().await;
-    is_within_connecting(&endpoint.replace("http:", "https:")).await;
+    let endpoint = endpoint.replace("http:", "https:");
+    is_within_connecting(&endpoint, "in the TLS handshake").await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_silent_is_within_the_deadline() {
+    let (_silent, proxy) = listener().await;
+    for transport in TRANSPORTS {
+        let client = builder("http://far.example.com").proxy(&proxy);
+        let client = client.transport(transport).timeout(SHORT).build();
+        let client = client.expect("valid");
+        let error = client.get_operation(NAME).await.expect_err("it hangs");
+        let phase = format!(
+            "connecting to http://far.example.com through the proxy {proxy} (asking the proxy for a tunnel)"
+        );
+        is_by_deadline(&error, &phase);
+    }
 }
 
 /// Does this with each connection, and leaves open what it gives back.
@@ -121,7 +145,8 @@ where
 #[tokio::test]
 async fn settings_that_do_not_come_are_within_the_deadline() {
     let endpoint = then_silent(std::future::ready).await;
-    is_within_the_deadline(&endpoint, Transport::Grpc).await;
+    let phase = format!("connecting to {endpoint} (waiting for its HTTP/2 SETTINGS)");
+    is_within_the_deadline(&endpoint, Transport::Grpc, &phase).await;
 }
 
 /// An attempt to connect goes on without the call that asked for it, but not without the client.
@@ -154,18 +179,39 @@ async fn a_stream_that_there_is_no_room_for_is_within_the_deadline() {
         }
     })
     .await;
-    let client = builder(endpoint).timeout(SHORT).build().expect("valid");
-    let calls = (0..3).map(|_| client.get_operation(NAME));
-    for result in futures_util::future::join_all(calls).await {
-        let error = result.expect_err("nobody answers");
-        assert!(error.is_timeout(), "{error}");
+    one_has_room(&endpoint, Transport::Grpc, "waiting for a free stream").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_there_is_no_room_for_is_within_the_deadline() {
+    let (_silent, endpoint) = listener().await;
+    one_has_room(&endpoint, Transport::Rest, "waiting for a free connection").await;
+}
+
+/// One call waits for its reply meanwhile, longer than the two others wait for their turn.
+async fn one_has_room(endpoint: &str, transport: Transport, phase: &str) {
+    let client = builder(endpoint).transport(transport).max_connections(1);
+    let client = client.timeout(LONG).build().expect("valid");
+    let mut short = CallOptions::default();
+    short.timeout = Some(SHORT);
+    let hurried = client.with_options(short);
+    let others = async {
+        let calls = (0..2).map(|_| hurried.get_operation(NAME));
+        for result in futures_util::future::join_all(calls).await {
+            is_by_deadline(&result.expect_err("it has no turn"), phase);
+        }
+    };
+    tokio::select! {
+        biased;
+        result = client.get_operation(NAME) => panic!("nobody answers: {result:?}"),
+        () = others => {}
     }
 }
 
 #[tokio::test]
 async fn headers_that_do_not_come_are_within_the_deadline() {
     let server = Server::start(|_| Answer::Silence).await;
-    is_within_the_deadline(&server.endpoint(), Transport::Grpc).await;
+    is_within_the_deadline(&server.endpoint(), Transport::Grpc, "waiting for the reply").await;
     assert_eq!(server.calls(), 1);
     let endpoint = then_silent(|mut stream| async {
         let read = stream.read(&mut [0; 4096]).await.expect("it asks");
@@ -173,7 +219,7 @@ async fn headers_that_do_not_come_are_within_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest).await;
+    is_within_the_deadline(&endpoint, Transport::Rest, "waiting for the reply").await;
 }
 
 #[tokio::test]
@@ -191,7 +237,7 @@ async fn a_body_that_does_not_end_is_within_the_deadline() {
         while connection.accept().await.is_some() {}
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Grpc).await;
+    is_within_the_deadline(&endpoint, Transport::Grpc, "reading the reply").await;
     let endpoint = then_silent(|mut stream| async {
         let read = stream.read(&mut [0; 4096]).await.expect("it asks");
         assert!(read > 0, "it asks");
@@ -200,5 +246,45 @@ async fn a_body_that_does_not_end_is_within_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest).await;
+    is_within_the_deadline(&endpoint, Transport::Rest, "reading the reply").await;
+}
+
+#[cfg(feature = "auth")]
+mod credentials {
+    use apigateway_grpc::ApiGateway;
+    use apigateway_grpc::google_cloud_auth::credentials::{CacheableResource, CredentialsProvider};
+    use apigateway_grpc::google_cloud_auth::errors::CredentialsError;
+    use http::{Extensions, HeaderMap};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Hanging;
+
+    impl CredentialsProvider for Hanging {
+        async fn headers(
+            &self,
+            _: Extensions,
+        ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+            std::future::pending().await
+        }
+
+        async fn universe_domain(&self) -> Option<String> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_that_hang_are_within_the_deadline() {
+        let (_silent, endpoint) = listener().await;
+        for transport in TRANSPORTS {
+            let client = ApiGateway::builder()
+                .endpoint(&endpoint)
+                .transport(transport)
+                .credentials(Hanging);
+            let client = client.timeout(SHORT).build().expect("valid");
+            let error = client.get_operation(NAME).await.expect_err("they hang");
+            is_by_deadline(&error, "waiting for credentials");
+        }
+    }
 }

@@ -115,7 +115,11 @@ async fn a_dead_port_is_told_alike_over_rest() {
 #[tokio::test]
 async fn an_answer_that_is_not_grpc_is_one_clear_error() {
     let cases = [
-        (200, "text/html", Code::Unknown),
+        (200, "text/html; charset=utf-8", Code::Unavailable),
+        (200, "application/json", Code::Unknown),
+        (302, "text/html", Code::Unavailable),
+        (407, "text/plain", Code::Unavailable),
+        (511, "text/plain", Code::Unavailable),
         (404, "text/plain", Code::Unimplemented),
         (403, "application/json", Code::PermissionDenied),
         (502, "text/html", Code::Unavailable),

@@ -40,6 +40,7 @@ async fn a_server_of_http1_alone_is_called_over_rest_and_stays_so() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let client = client(server.endpoint());
     assert_eq!(client.active_transport(), Some(Transport::Grpc));
+    assert!(client.fallback().is_none());
     for calls in 1..=3 {
         let read = client.get_operation(NAME).await.expect("an operation");
         assert_eq!(read.name, NAME);
@@ -47,6 +48,9 @@ async fn a_server_of_http1_alone_is_called_over_rest_and_stays_so() {
         assert_eq!((server.prefaces(), server.requests().len()), (1, calls));
     }
     assert_eq!(server.connections(), 2, "one for each transport");
+    let fallback = client.fallback().expect("calls go over REST");
+    assert!(fallback.reason.contains("the peer does not speak HTTP/2"));
+    assert_eq!(fallback.failed_probes, 0);
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ mod interruption;
 mod no_tls;
 mod pool;
 mod pool_server;
+#[cfg(feature = "rest")]
+mod portal;
 mod proxy;
 mod proxy_server;
 #[cfg(feature = "rest")]

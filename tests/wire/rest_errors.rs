@@ -119,6 +119,7 @@ async fn the_http_code_serves_where_the_body_says_nothing() {
         (403, Code::PermissionDenied),
         (404, Code::NotFound),
         (405, Code::Unimplemented),
+        (407, Code::Unavailable),
         (408, Code::DeadlineExceeded),
         (409, Code::Aborted),
         (412, Code::FailedPrecondition),
@@ -130,7 +131,7 @@ async fn the_http_code_serves_where_the_body_says_nothing() {
         (502, Code::Unavailable),
         (503, Code::Unavailable),
         (504, Code::DeadlineExceeded),
-        (511, Code::Internal),
+        (511, Code::Unavailable),
         (302, Code::Unknown),
     ];
     for (http, code) in cases {
@@ -213,8 +214,7 @@ async fn a_page_of_a_proxy_keeps_its_http_code_and_shows_a_clean_excerpt() {
     );
     let error = failed(reply("502 -\r\ncontent-type: text/html", page.as_bytes())).await;
     assert_eq!(error.code(), Some(Code::Unavailable));
-    let start =
-        "the server answered HTTP 502 with text/html, which is not JSON: <html> <b> [31mBad";
+    let start = "something else than the service answered HTTP 502 with text/html, which is not JSON: <html> <b> [31mBad";
     assert!(message(&error).starts_with(start), "{error}");
     assert!(message(&error).ends_with("xx…"), "{error}");
     assert!(
@@ -236,13 +236,22 @@ async fn a_200_that_is_no_json_is_an_error() {
         ("invalid UTF-8", b"{\"name\": \"\xff\xfe\"}"),
         ("half a surrogate pair", br#"{"name": "\ud800"}"#),
     ];
+    let medias = [
+        ("application/json", Code::Unknown, "the server answered"),
+        (
+            "text/html",
+            Code::Unavailable,
+            "something else than the service answered",
+        ),
+    ];
     for (what, body) in bodies {
-        let error = failed(reply("200 OK\r\ncontent-type: text/html", body)).await;
-        assert_eq!(error.code(), Some(Code::Unknown), "{what}: {error}");
-        assert!(
-            message(&error).contains("HTTP 200 with text/html, which is not JSON"),
-            "{error}"
-        );
+        for (media, code, who) in medias {
+            let head = format!("200 OK\r\ncontent-type: {media}");
+            let error = failed(reply(&head, body)).await;
+            assert_eq!(error.code(), Some(code), "{what}: {error}");
+            let start = format!("{who} HTTP 200 with {media}, which is not JSON");
+            assert!(message(&error).starts_with(&start), "{error}");
+        }
     }
 }
 

@@ -15,8 +15,9 @@ use super::{Shared, tell};
 use crate::call::{Ambiguity, Call, Renewed, Reply, Rpc};
 use crate::code;
 use crate::contract::RetryPolicy;
-use crate::failure::{Failure, retry_delay};
+use crate::failure::{Failure, Pushback, pushback, retry_delay};
 use crate::metrics;
+use crate::phase::{self, Phase};
 
 /// What is known of the attempts so far, and what further ones need.
 pub(super) struct Attempts<S> {
@@ -31,6 +32,8 @@ pub(super) struct Attempts<S> {
     delay: Duration,
     /// How many attempts count against the policy's maximum.
     counted: u32,
+    /// How many of these failed since the server last said itself when the next one may come.
+    unguided: u32,
     /// Whether one was made because of renewed credentials; another is not.
     renewed: bool,
     /// How many were made because the server had not seen the one before.
@@ -62,6 +65,7 @@ impl<S> Attempts<S> {
             number: 1,
             delay: Duration::ZERO,
             counted: 1,
+            unguided: 1,
             renewed: false,
             unseen: 0,
         }
@@ -96,7 +100,9 @@ impl<S> Attempts<S> {
     /// What follows, as the attempt under way has failed.
     fn next(&mut self, status: &Status) -> Next {
         let failure = Failure::of(status);
-        if failure.is_some_and(Failure::is_renewed) && !self.renewed {
+        let pushback = pushback(status);
+        let forbidden = pushback == Some(Pushback::Never);
+        if failure.is_some_and(Failure::is_renewed) && !self.renewed && !forbidden {
             self.renewed = true;
             return Next::Now;
         }
@@ -113,12 +119,13 @@ impl<S> Attempts<S> {
         let policy = self.policy();
         // Polls are calls of one attempt, whose own policy has no codes.
         let by_table = self.by_table().codes;
-        if (policy.codes.contains(&status.code()) || by_table.contains(&status.code()))
+        let counts = policy.codes.contains(&status.code()) || by_table.contains(&status.code());
+        if (counts || forbidden)
             && let Some(throttle) = &self.shared.throttle
         {
             throttle.take();
         }
-        let Some(wait) = self.wait(&policy, status) else {
+        let Some(wait) = self.wait(&policy, status, pushback) else {
             return Next::End;
         };
         if !self.shared.allows() {
@@ -130,6 +137,10 @@ impl<S> Attempts<S> {
             return Next::End;
         }
         self.counted += 1;
+        self.unguided = match pushback {
+            Some(_) => 1,
+            None => self.unguided.saturating_add(1),
+        };
         Next::After(wait)
     }
 
@@ -148,7 +159,12 @@ impl<S> Attempts<S> {
     }
 
     /// How long to wait before a further attempt; `None` if there is to be none.
-    fn wait(&self, policy: &RetryPolicy, status: &Status) -> Option<Duration> {
+    fn wait(
+        &self,
+        policy: &RetryPolicy,
+        status: &Status,
+        pushback: Option<Pushback>,
+    ) -> Option<Duration> {
         let random = self
             .shared
             .random
@@ -159,7 +175,9 @@ impl<S> Attempts<S> {
             code: status.code(),
             unsent: Failure::of(status).is_some_and(Failure::is_unsent),
             attempts: self.counted,
+            unguided: self.unguided,
             hint: retry_delay(status),
+            pushback,
             remaining: self.call.remaining(),
         };
         let method = self.call.method?;
@@ -201,12 +219,14 @@ where
                 Next::End => return Err(status),
                 Next::Now => Duration::ZERO,
                 Next::After(wait) => {
+                    phase::enter(Phase::Between);
                     tokio::time::sleep(wait).await;
                     self.may_repeat(&status);
                     wait
                 }
             };
             self.number += 1;
+            phase::enter(Phase::Unsent);
             status = match S::clone(&self.inner).oneshot(self.rpc()).await {
                 Ok(reply) => {
                     self.succeeded();

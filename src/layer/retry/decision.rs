@@ -5,6 +5,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use crate::contract::RetryPolicy;
+use crate::failure::Pushback;
 
 /// An attempt that failed, as far as the decision needs it.
 #[derive(Clone, Copy, Debug)]
@@ -12,11 +13,15 @@ pub(super) struct Failed {
     pub(super) code: Code,
     pub(super) unsent: bool,
     pub(super) attempts: u32,
+    /// How many of these failed since the server last said itself when the next one may come.
+    pub(super) unguided: u32,
     pub(super) hint: Option<Duration>,
+    pub(super) pushback: Option<Pushback>,
     pub(super) remaining: Option<Duration>,
 }
 
-/// Whether to try again, and after what delay: full jitter below an exponential bound.
+/// Whether to try again, and after what delay: full jitter below an exponential bound, or what the server's pushback
+/// says in its place. A hint raises either, so that no word of the server's is broken.
 pub(super) fn decide(
     policy: &RetryPolicy,
     idempotent: bool,
@@ -31,16 +36,24 @@ pub(super) fn decide(
     if !(allowed && harmless && transient) {
         return None;
     }
-    let exponent = i32::try_from(failed.attempts.saturating_sub(1)).unwrap_or(i32::MAX);
-    let bound = policy.initial_backoff.as_secs_f64() * policy.multiplier.powi(exponent);
-    let bound = Duration::try_from_secs_f64(bound).unwrap_or(policy.max_backoff);
-    let jittered = bound.min(policy.max_backoff).mul_f64(random);
-    let wait = jittered.max(failed.hint.unwrap_or_default());
+    let wait = match failed.pushback {
+        Some(Pushback::Never) => return None,
+        Some(Pushback::After(wait)) => wait,
+        None => backoff(policy, failed.unguided, random),
+    };
+    let wait = wait.max(failed.hint.unwrap_or_default());
     // A wait that ends after the deadline would only hide the real error behind a timeout.
     failed
         .remaining
         .is_none_or(|remaining| wait < remaining)
         .then_some(wait)
+}
+
+fn backoff(policy: &RetryPolicy, failed: u32, random: f64) -> Duration {
+    let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+    let bound = policy.initial_backoff.as_secs_f64() * policy.multiplier.powi(exponent);
+    let bound = Duration::try_from_secs_f64(bound).unwrap_or(policy.max_backoff);
+    bound.min(policy.max_backoff).mul_f64(random)
 }
 
 /// After what delay an attempt that the server did not see is made again, if it is: at once for the first time.
@@ -67,7 +80,9 @@ mod tests {
         code: Code::Unavailable,
         unsent: false,
         attempts: 1,
+        unguided: 1,
         hint: None,
+        pushback: None,
         remaining: None,
     };
 
@@ -109,9 +124,96 @@ mod tests {
                 true,
                 Failed {
                     attempts: 2,
+                    unguided: 2,
                     ..FAILED
                 },
                 Some(Duration::from_secs(2)),
+            ),
+            (
+                "the second attempt after a pushback",
+                true,
+                Failed {
+                    attempts: 2,
+                    ..FAILED
+                },
+                second,
+            ),
+            (
+                "a pushback, which is drawn from nothing",
+                true,
+                Failed {
+                    pushback: Some(Pushback::After(Duration::from_millis(5))),
+                    ..FAILED
+                },
+                Some(Duration::from_millis(5)),
+            ),
+            (
+                "a pushback beyond the longest backoff",
+                true,
+                Failed {
+                    pushback: Some(Pushback::After(Duration::from_secs(60))),
+                    ..FAILED
+                },
+                Some(Duration::from_secs(60)),
+            ),
+            (
+                "a hint above a pushback",
+                true,
+                Failed {
+                    hint: Some(Duration::from_secs(9)),
+                    pushback: Some(Pushback::After(Duration::from_millis(5))),
+                    ..FAILED
+                },
+                Some(Duration::from_secs(9)),
+            ),
+            (
+                "a pushback that forbids it, whatever is hinted",
+                true,
+                Failed {
+                    hint: second,
+                    pushback: Some(Pushback::Never),
+                    ..FAILED
+                },
+                None,
+            ),
+            (
+                "a pushback for a call that may have been processed",
+                false,
+                Failed {
+                    pushback: Some(Pushback::After(Duration::ZERO)),
+                    ..FAILED
+                },
+                None,
+            ),
+            (
+                "a pushback with another code",
+                true,
+                Failed {
+                    code: Code::Internal,
+                    pushback: Some(Pushback::After(Duration::ZERO)),
+                    ..FAILED
+                },
+                None,
+            ),
+            (
+                "a pushback on the last attempt",
+                true,
+                Failed {
+                    attempts: 3,
+                    pushback: Some(Pushback::After(Duration::ZERO)),
+                    ..FAILED
+                },
+                None,
+            ),
+            (
+                "a pushback beyond the deadline",
+                true,
+                Failed {
+                    pushback: Some(Pushback::After(Duration::from_secs(60))),
+                    remaining: second,
+                    ..FAILED
+                },
+                None,
             ),
             (
                 "a hint above",
@@ -168,6 +270,7 @@ mod tests {
         };
         let late = Failed {
             attempts: u32::MAX,
+            unguided: u32::MAX,
             ..FAILED
         };
         assert_eq!(decide(&POLICY, true, &FAILED, 0.0), Some(Duration::ZERO));

@@ -7,7 +7,7 @@ use crate::error::Error;
 /// When a client whose calls keep failing stops trying them again, as in gRPC's `retryThrottling`.
 ///
 /// All calls of a client and of its clones share one bucket. It begins full. An attempt that fails with a
-/// code on which its method is tried again takes one token out, and a call that succeeds puts `token_ratio` of one back.
+/// code on which its method is tried again, or in a way that forbids it, takes one token out, and a call that succeeds puts `token_ratio` of one back.
 /// As long as no more than half of the tokens are left, a call that fails is not tried again: its caller
 /// gets the error that it failed with. First attempts are always made, and so are those that follow on
 /// renewed credentials or on a stream that the server refused unseen, which take nothing out.

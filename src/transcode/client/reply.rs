@@ -12,6 +12,8 @@ use super::super::rule::{Response, Rule};
 use super::super::rules::{Method, Rules};
 use super::super::status::code_by_http;
 use super::super::{error_body, frames, http_body};
+use super::stranger;
+use crate::failure::Failure;
 
 /// How much of a body that is no JSON is shown.
 const EXCERPT: usize = 160;
@@ -23,6 +25,8 @@ pub(super) struct Reading<'r> {
     pub(super) method: &'r Method,
     pub(super) rule: &'r Rule,
     pub(super) options: JsonOptions,
+    /// The host that the request was for, if it is known.
+    pub(super) host: Option<&'r str>,
 }
 
 impl Reading<'_> {
@@ -47,7 +51,9 @@ impl Reading<'_> {
         }
         let output = self.rules.schema().message(self.method.output);
         let empty = output.fields.is_empty() || status == StatusCode::NO_CONTENT;
-        if empty && body.iter().all(u8::is_ascii_whitespace) {
+        // A page is no reply, however little stands in it.
+        let blank = body.iter().all(u8::is_ascii_whitespace) && !stranger::is_html(headers);
+        if empty && blank {
             return frames::frame(frames::buffer(0));
         }
         self.message(body).map_err(|why| {
@@ -58,7 +64,7 @@ impl Reading<'_> {
             // A page of a proxy is told as such, a reply of the service by what is wrong with it.
             match well_formed {
                 Ok(()) => why,
-                Err(_) => not_json(status, headers, body),
+                Err(_) => self.not_json(status, headers, body),
             }
         })
     }
@@ -90,7 +96,41 @@ impl Reading<'_> {
     pub(super) fn failure(self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
         match serde_json::from_slice::<Value>(body) {
             Ok(json) => error_body::read(self.rules.schema(), status, headers, json),
-            Err(_) => not_json(status, headers, body),
+            Err(_) => self.not_json(status, headers, body),
+        }
+    }
+
+    /// A body that is no JSON: a proxy's page, or cut off. What the service did not answer is UNAVAILABLE,
+    /// since it passes, and since the service may not have been asked at all.
+    fn not_json(self, http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
+        let stranger = stranger::shown(http, headers, self.host);
+        let (code, who) = match &stranger {
+            Some(_) => (
+                Code::Unavailable,
+                "something else than the service answered",
+            ),
+            None if http.is_success() => (Code::Unknown, "the server answered"),
+            None => (code_by_http(http), "the server answered"),
+        };
+        let media = headers.get(header::CONTENT_TYPE);
+        let media = media.map_or_else(String::new, |media| excerpt(media.as_bytes()));
+        let media = match media.as_str() {
+            "" => "no content type",
+            media => media,
+        };
+        let how = stranger.as_deref().unwrap_or_default();
+        let mut text = format!(
+            "{who} HTTP {} with {media}, which is not JSON{how}",
+            http.as_u16()
+        );
+        let shown = excerpt(body);
+        if !shown.is_empty() {
+            text = format!("{text}: {shown}");
+        }
+        let status = error_body::with_details(code, text, Vec::new(), headers);
+        match stranger {
+            Some(_) => Failure::stranger(status),
+            None => status,
         }
     }
 }
@@ -122,28 +162,6 @@ pub(super) fn is_error(body: &[u8]) -> bool {
     };
     let read = Scan::new(body).and_then(|mut scan| scan.object(object));
     read.is_ok() && first
-}
-
-/// A body that is no JSON: a proxy's page, or cut off.
-fn not_json(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
-    let media = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let media = media.unwrap_or("no content type");
-    let code = if http.is_success() {
-        Code::Unknown
-    } else {
-        code_by_http(http)
-    };
-    let text = format!(
-        "the server answered HTTP {} with {media}, which is not JSON",
-        http.as_u16()
-    );
-    let text = match excerpt(body) {
-        shown if shown.is_empty() => text,
-        shown => format!("{text}: {shown}"),
-    };
-    error_body::with_details(code, text, Vec::new(), headers)
 }
 
 /// The beginning of a body on one line, without what could deceive a terminal.

@@ -63,6 +63,7 @@ impl<B> Stream<B> {
             method,
             rule: method.rules.get(self.rule)?,
             options: self.options,
+            host: None,
         })
     }
 

@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 use tonic::Code;
 use tower_test::mock::{Handle, Mock, SendResponse, pair};
 
+mod probes;
+
 const GET: &str = "/google.longrunning.Operations/GetOperation";
 const CREATE: &str = "/google.cloud.apigateway.v1.ApiGatewayService/CreateApi";
 
@@ -44,6 +46,10 @@ impl Path {
 
     fn active(&self) -> Transport {
         self.transports.chosen.transport()
+    }
+
+    fn told(&self) -> Option<RestFallback> {
+        self.transports.chosen.fallback()
     }
 
     /// A first call that falls back.
@@ -89,65 +95,13 @@ fn not_http2() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, NOT_HTTP2)
 }
 
-#[tokio::test(start_paused = true)]
-async fn calls_stay_with_rest_until_one_probes() {
-    let mut path = Path::new();
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER - Duration::from_millis(1)).await;
-    let call = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
-    ended(call).await.expect("over REST");
-    assert!(untouched(&mut path.grpc));
-
-    tokio::time::advance(Duration::from_millis(1)).await;
-    let probe = path.call(GET);
-    let probed = next(&mut path.grpc).await;
-    let other = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
-    ended(other).await.expect("only one call probes");
-    assert!(untouched(&mut path.grpc));
-    probed.send_response(answer());
-    ended(probe).await.expect("over gRPC");
-    assert_eq!(path.active(), Transport::Grpc);
-
-    let call = path.call(CREATE);
-    next(&mut path.grpc).await.send_response(answer());
-    ended(call).await.expect("back on gRPC");
-    assert!(untouched(&mut path.rest));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_probe_that_fails_goes_over_rest_and_the_wait_begins_anew() {
-    let mut path = Path::new();
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER).await;
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER / 2).await;
-    let call = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
-    ended(call).await.expect("over REST");
-    assert!(untouched(&mut path.grpc));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_probe_that_is_dropped_leaves_the_calls_with_rest() {
-    let mut path = Path::new();
-    path.falls_back().await;
-    tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    let _never_answered = next(&mut path.grpc).await;
-    probe.abort();
-    assert!(probe.await.is_err_and(|error| error.is_cancelled()));
-    assert_eq!(path.active(), Transport::Rest);
-}
-
 #[tokio::test]
 async fn a_create_is_repeated_over_rest_only_if_it_was_not_sent() {
     let mut path = Path::new();
     let call = path.call(CREATE);
     next(&mut path.grpc).await.send_response(page("text/html"));
     let status = ended(call).await.expect_err("it may have been processed");
-    assert_eq!(status.code(), Code::Unknown);
+    assert_eq!(status.code(), Code::Unavailable);
     assert!(untouched(&mut path.rest));
     assert_eq!(path.active(), Transport::Grpc);
 
@@ -221,6 +175,22 @@ async fn a_create_that_broke_over_rest_is_not_said_to_be_unsent() {
     next(&mut path.rest).await.send_error(broken);
     let status = ended(call).await.expect_err("neither works");
     assert!(!Failure::of(&status).is_some_and(Failure::is_unsent));
+    assert_eq!(path.active(), Transport::Grpc);
+}
+
+#[tokio::test]
+async fn a_portal_that_answers_in_place_of_rest_opens_nothing() {
+    let mut path = Path::new();
+    let call = path.call(GET);
+    next(&mut path.grpc).await.send_error(not_http2());
+    let page = Failure::stranger(Status::unavailable("a page"));
+    next(&mut path.rest).await.send_error(page);
+    let status = ended(call).await.expect_err("neither works");
+    assert_eq!(
+        status.message(),
+        "a page",
+        "the call may have been passed on"
+    );
     assert_eq!(path.active(), Transport::Grpc);
 }
 

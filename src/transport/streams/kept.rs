@@ -146,7 +146,6 @@ impl Kept {
         self.expected = allowed.min(self.limits.streams);
     }
 
-    #[cfg(feature = "rest")]
     pub(super) fn is_open(&mut self) -> bool {
         self.open.iter_mut().any(|open| !open.http2.is_closed())
     }

@@ -5,6 +5,7 @@ use std::io;
 use super::http2::Http2;
 use super::{BoxError, Keepalive};
 use crate::failure::{CANNOT_CONNECT, NOT_HTTP2};
+use crate::phase::Step;
 use crate::transport::connect::Connector;
 use crate::transport::greeting::Greeting;
 use crate::transport::link::Link;
@@ -31,6 +32,7 @@ impl Opener {
 
     /// The connection, once the server has shown that it speaks HTTP/2 and how many streams it allows.
     pub(super) async fn greet(&self, link: Link) -> Result<(Http2, usize), BoxError> {
+        self.connector.enter(Step::Settings);
         let greeting = Greeting::default();
         let link = link.expecting_http2(greeting.clone());
         let http2 = Http2::new(link, self.keepalive).await?;

@@ -64,7 +64,7 @@ async fn connect(addresses: &[SocketAddr], timeout: Duration) -> (Result<Link, S
         let addresses = addresses.clone();
         async { Ok::<_, io::Error>(addresses.into_iter()) }
     });
-    let tcp = Tcp::resolving(resolver, timeout);
+    let tcp = Tcp::new(resolver, timeout);
     let connector = tower::service_fn(move |uri| {
         let tcp = tcp.clone();
         async move { tcp.connect(uri).await.map(hyper_util::rt::TokioIo::new) }

@@ -1,0 +1,183 @@
+//! Where a call is, so that one whose time runs out can say so.
+//!
+//! The deadline layer keeps the phase of its call, and lends it to the thread while the call is polled. What lies
+//! below enters a phase by a store there: no allocation, nothing shared, nothing handed down. What is
+//! entered outside of any call with a deadline is read by nobody.
+
+use std::cell::Cell;
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+/// What a call waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// A layer or a transport of the user's, before the call goes to it.
+    #[default]
+    Unsent,
+    #[cfg_attr(
+        not(feature = "auth"),
+        expect(dead_code, reason = "there are no credentials")
+    )]
+    Credentials,
+    /// A connection to this address, which has come so far.
+    Connecting(Arc<str>, Step),
+    /// A stream of an HTTP/2 connection.
+    Stream,
+    /// A connection of HTTP/1.1, of which there are as many as there may be.
+    #[cfg_attr(
+        not(feature = "rest"),
+        expect(dead_code, reason = "gRPC has streams alone")
+    )]
+    Connection,
+    /// The head of the reply.
+    Reply,
+    /// The rest of the reply.
+    Reading,
+    /// The time of the next attempt.
+    Between,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Resolving,
+    Tcp,
+    Tunnel,
+    Tls,
+    Settings,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsent => f.write_str("not sent"),
+            Self::Credentials => f.write_str("waiting for credentials"),
+            Self::Connecting(place, step) => write!(f, "connecting to {place} ({step})"),
+            Self::Stream => f.write_str("waiting for a free stream"),
+            Self::Connection => f.write_str("waiting for a free connection"),
+            Self::Reply => f.write_str("waiting for the reply"),
+            Self::Reading => f.write_str("reading the reply"),
+            Self::Between => f.write_str("waiting before the next attempt"),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolving => "resolving the name",
+            Self::Tcp => "waiting for TCP",
+            Self::Tunnel => "asking the proxy for a tunnel",
+            Self::Tls => "in the TLS handshake",
+            Self::Settings => "waiting for its HTTP/2 SETTINGS",
+        })
+    }
+}
+
+thread_local! {
+    /// That of the call which is being polled.
+    static CURRENT: Cell<Phase> = const { Cell::new(Phase::Unsent) };
+}
+
+/// The phase begins for the call that is being polled.
+pub(crate) fn enter(phase: Phase) {
+    replace(phase);
+}
+
+fn replace(phase: Phase) -> Phase {
+    // A thread that ends has no cell any more, and nobody who would read it.
+    let replaced = CURRENT.try_with(|current| current.replace(phase));
+    replaced.unwrap_or_default()
+}
+
+/// Polls a call that is in this phase, and takes over the one that it is in then.
+pub(crate) fn polled<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+    let outer = replace(std::mem::take(phase));
+    let polled = poll();
+    *phase = replace(outer);
+    polled
+}
+
+/// Does it in a phase of its own, which the call that is being polled is in as well.
+pub(crate) async fn within<F: Future>(phase: &mut Phase, task: F) -> F::Output {
+    let mut task = pin!(task);
+    std::future::poll_fn(|cx| {
+        let polled = polled(phase, || task.as_mut().poll(cx));
+        enter(phase.clone());
+        polled
+    })
+    .await
+}
+
+/// What many calls wait for while one task does it: the phase of that task.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<Mutex<Phase>>);
+
+impl Progress {
+    /// Does it, and tells the phase each time that it waits.
+    pub(crate) async fn of<F: Future>(&self, task: F) -> F::Output {
+        let mut phase = Phase::Unsent;
+        let mut task = pin!(task);
+        std::future::poll_fn(|cx| {
+            let polled = polled(&mut phase, || task.as_mut().poll(cx));
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = phase.clone();
+            polled
+        })
+        .await
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Enters a phase, ready at once.
+    fn entering(entered: Phase) -> Poll<()> {
+        enter(entered);
+        Poll::Ready(())
+    }
+
+    #[test]
+    fn a_call_keeps_its_phase_whatever_else_its_thread_does() {
+        let (mut one, mut other) = (Phase::Unsent, Phase::Unsent);
+        let _ = polled(&mut one, || entering(Phase::Reply));
+        let _ = polled(&mut other, || entering(Phase::Stream));
+        enter(Phase::Between);
+        // Nothing new is entered.
+        let _ = polled(&mut one, || Poll::Ready(()));
+        assert_eq!((one, other), (Phase::Reply, Phase::Stream));
+    }
+
+    #[test]
+    fn a_call_within_another_leaves_that_one_its_phase() {
+        let (mut outer, mut inner) = (Phase::Unsent, Phase::Unsent);
+        let _ = polled(&mut outer, || {
+            enter(Phase::Reading);
+            polled(&mut inner, || entering(Phase::Reply))
+        });
+        assert_eq!((outer, inner), (Phase::Reading, Phase::Reply));
+    }
+
+    #[test]
+    fn a_task_tells_its_phase_to_others_and_to_no_call_on_its_thread() {
+        let progress = Progress::default();
+        let task = progress.of(async {
+            enter(Phase::Stream);
+            std::future::pending::<()>().await;
+        });
+        let mut task = pin!(task);
+        let mut call = Phase::Reply;
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = polled(&mut call, || task.as_mut().poll(&mut cx));
+        assert_eq!((call, progress.phase()), (Phase::Reply, Phase::Stream));
+    }
+}

@@ -1,0 +1,228 @@
+//! What a server says of further attempts by `grpc-retry-pushback-ms` (gRFC A6).
+
+mod common;
+
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::prost_types::Any;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
+use apigateway_grpc::proto::google::longrunning::Operation;
+use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
+use apigateway_grpc::stack::Reply;
+use apigateway_grpc::{ApiGateway, RetryThrottling};
+use common::{NAME, done, grpc, ok, talk};
+use http_body_util::{BodyExt as _, Empty};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// The status with so many values of pushback.
+fn pushed(mut status: Status, values: &[&str]) -> Status {
+    for value in values {
+        let value = value.parse().expect("header text");
+        let metadata = status.metadata_mut();
+        metadata.append("grpc-retry-pushback-ms", value);
+    }
+    status
+}
+
+fn away(values: &[&str]) -> Status {
+    pushed(Status::unavailable("away"), values)
+}
+
+fn in_head(status: &Status) -> Reply {
+    status.clone().into_http()
+}
+
+fn in_trailers(status: &Status) -> Reply {
+    let trailers = in_head(status).into_parts().0.headers;
+    let body = Empty::new().with_trailers(std::future::ready(Some(Ok(trailers))));
+    grpc(tonic::body::Body::new(body))
+}
+
+/// How long a read takes that fails so first and succeeds then.
+async fn wait(first: Reply) -> Duration {
+    let (client, mut server) = talk(|it| it);
+    let began = Instant::now();
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_response(first);
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("the second attempt succeeded").done);
+    server.asked_nothing_more(client).await;
+    began.elapsed()
+}
+
+/// A read that fails so and is not tried again.
+async fn fails(status: Status) {
+    let (client, mut server) = talk(|it| it);
+    let began = Instant::now();
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_response(in_head(&status));
+    });
+    let error = result.expect_err("it is not tried again");
+    assert_eq!(error.code(), Some(status.code()), "{error}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_attempt_comes_when_the_server_says_not_when_it_would_be_drawn() {
+    for (value, expected) in [("0", 0), ("1", 1), ("700", 700), ("4321", 4321)] {
+        let status = away(&[value]);
+        for first in [in_head(&status), in_trailers(&status)] {
+            assert_eq!(wait(first).await, millis(expected), "{value}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn below_zero_or_unreadable_there_is_no_further_attempt() {
+    for values in [
+        &["-1"][..],
+        &["-2147483648"],
+        &["soon"],
+        &[""],
+        &["1.5"],
+        &["99999999999"],
+        &["5", "5"],
+    ] {
+        fails(away(values)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_says_when_and_not_whether() {
+    fails(pushed(Status::not_found("no"), &["5"])).await;
+    // Ten seconds are all that the call has.
+    fails(away(&["10000"])).await;
+    let (client, mut server) = talk(|it| it);
+    let create = async |client: &ApiGateway| {
+        let request = CreateApiRequest {
+            parent: "projects/p/locations/global".into(),
+            api_id: "a".into(),
+            api: None,
+        };
+        client.service().create_api(request).await
+    };
+    let (result, ()) = tokio::join!(create(&client), async {
+        server.asked().await.1.send_response(in_head(&away(&["5"])));
+    });
+    let status = result.expect_err("it may have been processed");
+    assert_eq!(status.code(), Code::Unavailable);
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        for _ in 1..=5 {
+            server.asked().await.1.send_response(in_head(&away(&["5"])));
+        }
+    });
+    assert!(result.expect_err("five attempts").is_unavailable());
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_info_raises_it_and_never_lowers_it() {
+    let with = |hint: u64, value: &str| {
+        let details = ErrorDetails::with_retry_info(Some(millis(hint)));
+        let status = Status::with_error_details(Code::Unavailable, "away", details);
+        pushed(status, &[value])
+    };
+    assert_eq!(wait(in_head(&with(3000, "200"))).await, millis(3000));
+    assert_eq!(wait(in_head(&with(200, "3000"))).await, millis(3000));
+    fails(with(200, "-1")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_it_waits_grow_from_the_first_again() {
+    let growing = RetryPolicy {
+        max_attempts: None,
+        initial_backoff: millis(1),
+        max_backoff: Duration::from_secs(9),
+        multiplier: 1000.0,
+        ..RetryPolicy::DEFAULT
+    };
+    let (client, mut server) = talk(|it| it.retry(growing));
+    let began = Instant::now();
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        for values in [&["5"][..], &["5"], &["5"], &[]] {
+            server.asked().await.1.send_response(in_head(&away(values)));
+        }
+        server.asked().await.1.send_response(done());
+    });
+    assert!(result.expect("the fifth attempt succeeded").done);
+    // Three times five, and at most one.
+    assert!(began.elapsed() <= millis(17), "{:?}", began.elapsed());
+    server.asked_nothing_more(client).await;
+}
+
+/// Whether a call that fails is tried again after two that failed so.
+async fn is_tried_again_after(values: &[&str]) -> bool {
+    let mut throttling = RetryThrottling::default();
+    throttling.max_tokens = 4;
+    let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
+    for _ in 0..2 {
+        let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+            let status = pushed(Status::not_found("no"), values);
+            server.asked().await.1.send_response(in_head(&status));
+        });
+        assert!(result.expect_err("it is not there").is_not_found());
+    }
+    let call = client.get_operation(NAME);
+    let serve = async {
+        server.asked().await.1.send_response(in_head(&away(&[])));
+        server.asked().await.1.send_response(done());
+    };
+    tokio::select! {
+        biased;
+        result = call => {
+            assert!(result.expect_err("it failed").is_unavailable());
+            false
+        }
+        () = serve => true,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_further_attempts_takes_a_token_whatever_its_code() {
+    assert!(is_tried_again_after(&[]).await);
+    assert!(is_tried_again_after(&["5"]).await);
+    assert!(!is_tried_again_after(&["-1"]).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_of_an_operation_is_put_off_by_it_and_never_forbidden() {
+    for (value, within) in [("17000", 17..21), ("-1", 0..4)] {
+        let (client, mut server) = talk(|it| it);
+        let began = Instant::now();
+        let waited = async {
+            let operation = client.operation::<Api>(NAME).expect("a name");
+            operation.await.expect("it succeeded")
+        };
+        let (_, ()) = tokio::join!(waited, async {
+            let busy = pushed(Status::resource_exhausted("slower"), &[value]);
+            server.asked().await.1.send_response(in_head(&busy));
+            server.asked().await.1.send_response(ok(&succeeded()));
+        });
+        let took = began.elapsed().as_secs();
+        assert!(within.contains(&took), "{value}: {took}");
+        server.asked_nothing_more(client).await;
+    }
+}
+
+/// An operation that has made an api.
+fn succeeded() -> Operation {
+    let api = Any {
+        type_url: "type.googleapis.com/google.cloud.apigateway.v1.Api".to_owned(),
+        value: Vec::new(),
+    };
+    Operation {
+        name: NAME.to_owned(),
+        done: true,
+        result: Some(Ending::Response(api)),
+        ..Operation::default()
+    }
+}
