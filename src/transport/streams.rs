@@ -16,11 +16,15 @@ use super::connect::Connector;
 use super::link::Link;
 use crate::call::Rpc;
 
+mod allowed;
 mod fault;
 mod kept;
 mod opener;
 mod reading;
+#[cfg(test)]
+mod tests;
 
+use allowed::Allowed;
 use fault::Fault;
 use kept::Kept;
 use opener::Opener;
@@ -65,7 +69,7 @@ struct Shared {
     opener: Opener,
     /// How often a request is sent again that a connection gave back.
     handed_back: usize,
-    kept: Mutex<Kept>,
+    kept: Mutex<Kept<Http2>>,
     /// Wakes a call that waits, one for each stream that can be had.
     room: Notify,
     /// Tells those who connect that the pool has gone, by going with it.
@@ -125,10 +129,11 @@ impl Streams {
     /// Takes a connection in whose peer chose HTTP/2, unless there is one by now.
     #[cfg(feature = "rest")]
     pub(crate) async fn adopt(&self, link: Link) -> Result<(), BoxError> {
-        let (http2, streams) = self.shared.opener.greet(link).await?;
+        let changed = Shared::changed(Arc::downgrade(&self.shared));
+        let (http2, allowed) = self.shared.opener.greet(link, changed).await?;
         let mut kept = self.shared.kept();
         if !kept.is_open() {
-            kept.add(http2, streams);
+            kept.add(http2, allowed);
             self.shared.added(kept);
         }
         Ok(())
@@ -152,24 +157,37 @@ impl std::fmt::Debug for Streams {
 /// Waits for a stream, and has connections opened for it and the others that wait.
 async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
     let mut waiting = None;
+    let mut grown = false;
     loop {
         let mut room = pin!(shared.room.notified());
         // What happens from here on wakes it, also before it is awaited. Only then does it count as one that
         // waits, and who counts is woken.
         room.as_mut().enable();
-        let take: fn(&mut Kept) -> _ = match &waiting {
-            Some(_) => Kept::take,
-            None => Kept::take_last,
+        let (waiting, taken) = match &waiting {
+            Some(waiting) => (waiting, shared.take(Kept::take)),
+            None => {
+                let (begun, taken) = Waiting::begin(&shared);
+                (&*waiting.insert(begun), taken)
+            }
         };
-        let waiting = waiting.get_or_insert_with(|| Waiting::new(&shared));
-        if let Some(taken) = shared.take(take) {
+        if let Some(taken) = taken {
             return Ok(taken);
         }
         if let Some(fault) = shared.kept().fault_since(waiting.failures) {
             return Err(fault.into());
         }
+        // What it asked for may be gone by the time it asked, as in a runtime that shuts down: others have a turn
+        // before it asks again.
+        if std::mem::replace(&mut grown, true) {
+            tokio::task::yield_now().await;
+        }
         shared.grow();
-        room.await;
+        let paused = shared.kept().paused_until();
+        match paused {
+            // Then there may be another connection, though nothing happens to those that there are.
+            Some(end) => drop(tokio::time::timeout_at(end, room).await),
+            None => room.await,
+        }
     }
 }
 
@@ -181,19 +199,22 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn new(shared: &Arc<Shared>) -> Self {
-        let mut kept = shared.kept();
-        kept.waiting += 1;
-        Self {
-            shared: Arc::clone(shared),
-            failures: kept.failures(),
-        }
+    /// Counts from now on, unless there is a stream at once. Both are one step: of two calls that counted first
+    /// and looked then, each would leave the last stream to the other.
+    fn begin(shared: &Arc<Shared>) -> (Self, Option<(Slot, Http2)>) {
+        let mut failures = 0;
+        let taken = shared.take(|kept| {
+            failures = kept.failures();
+            kept.begin_waiting()
+        });
+        let shared = Arc::clone(shared);
+        (Self { shared, failures }, taken)
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.shared.kept().waiting -= 1;
+        self.shared.kept().end_waiting();
     }
 }
 
@@ -213,7 +234,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut kept = self.shared.kept();
         kept.give_back(self.connection);
-        let waited_for = kept.waiting > 0;
+        let waited_for = kept.waiting() > 0;
         drop(kept);
         if waited_for {
             self.shared.room.notify_one();
@@ -222,14 +243,14 @@ impl Drop for Slot {
 }
 
 impl Shared {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Kept<Http2>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A stream, if one can be had at once.
     fn take(
         self: &Arc<Self>,
-        take: fn(&mut Kept) -> Option<(u64, Http2)>,
+        take: impl FnOnce(&mut Kept<Http2>) -> Option<(u64, Http2)>,
     ) -> Option<(Slot, Http2)> {
         let (connection, http2) = take(&mut self.kept())?;
         let shared = Arc::clone(self);
@@ -237,7 +258,7 @@ impl Shared {
     }
 
     /// What follows a connection that was opened.
-    fn added(self: &Arc<Self>, kept: MutexGuard<'_, Kept>) {
+    fn added(self: &Arc<Self>, kept: MutexGuard<'_, Kept<Http2>>) {
         let room = kept.room();
         drop(kept);
         self.wake(room);
@@ -246,9 +267,20 @@ impl Shared {
         self.watch();
     }
 
+    /// What follows when a server allows another number of streams.
+    fn changed(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
+        move || {
+            if let Some(shared) = pool.upgrade() {
+                let room = shared.kept().room();
+                shared.wake(room);
+                shared.grow();
+            }
+        }
+    }
+
     /// Wakes so many of the calls that wait.
     fn wake(&self, most: usize) {
-        let waiting = self.kept().waiting;
+        let waiting = self.kept().waiting();
         for _ in 0..waiting.min(most) {
             self.room.notify_one();
         }
@@ -256,14 +288,16 @@ impl Shared {
 
     /// Opens what is lacking.
     fn grow(self: &Arc<Self>) {
-        let mut kept = self.kept();
-        for _ in 0..kept.lacking() {
-            kept.connecting += 1;
+        let begun = self.kept().begin_connecting();
+        let connecting = || Connecting {
+            shared: Arc::downgrade(self),
+            opened: None,
+        };
+        // All count as begun, and each ends what it counts for; the lock is not held, since a runtime that shuts
+        // down drops a task as it is spawned.
+        let begun: Vec<Connecting> = (0..begun).map(|_| connecting()).collect();
+        for connecting in begun {
             // In a task of its own, since the call that asked for it may be given up while others wait as well.
-            let connecting = Connecting {
-                shared: Arc::downgrade(self),
-                opened: None,
-            };
             let gone = self.alive.subscribe();
             tokio::spawn(connecting.connect(self.opener.clone(), gone));
         }
@@ -290,14 +324,15 @@ impl Shared {
 struct Connecting {
     /// Who needs a connection keeps the pool; the attempt does not.
     shared: Weak<Shared>,
-    opened: Option<Result<(Http2, usize), BoxError>>,
+    opened: Option<Result<(Http2, Allowed), BoxError>>,
 }
 
 impl Connecting {
     /// Ends with the pool.
     async fn connect(mut self, opener: Opener, mut gone: watch::Receiver<()>) {
+        let changed = Shared::changed(Weak::clone(&self.shared));
         tokio::select! {
-            opened = opener.open() => self.opened = Some(opened),
+            opened = opener.open(changed) => self.opened = Some(opened),
             // Nothing is ever said by it.
             _ = gone.changed() => {}
         }
@@ -310,10 +345,10 @@ impl Drop for Connecting {
             return;
         };
         let mut kept = shared.kept();
-        kept.connecting -= 1;
+        kept.end_connecting();
         match self.opened.take() {
-            Some(Ok((http2, streams))) => {
-                kept.add(http2, streams);
+            Some(Ok((http2, allowed))) => {
+                kept.add(http2, allowed);
                 return shared.added(kept);
             }
             Some(Err(error)) => {

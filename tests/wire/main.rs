@@ -19,6 +19,7 @@ mod interruption;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
 mod pool;
+mod pool_faults;
 mod pool_server;
 mod proxy;
 mod proxy_server;

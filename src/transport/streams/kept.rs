@@ -6,24 +6,37 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::allowed::Allowed;
 use super::fault::Fault;
 use super::{Http2, Limits};
 
 /// How long no further connection is tried after one failed, while there are others.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The way to a connection.
+pub(super) trait Handle: Clone {
+    /// Whether it takes no more calls.
+    fn is_closed(&self) -> bool;
+}
+
+impl Handle for Http2 {
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+}
+
 /// The state of a pool. It makes no connections.
-pub(super) struct Kept {
+pub(super) struct Kept<H> {
     limits: Limits,
     /// How many connections there are without any call.
     kept: usize,
-    open: Vec<Open>,
+    open: Vec<Open<H>>,
     /// The number of the connection that is opened next.
     next: u64,
     /// How many are being opened.
-    pub(super) connecting: usize,
+    connecting: usize,
     /// How many calls wait for a stream.
-    pub(super) waiting: usize,
+    waiting: usize,
     /// How many streams there are, those of connections that are no longer in the list included.
     streams: usize,
     /// The most streams since it was last looked whether there are too many connections.
@@ -37,21 +50,21 @@ pub(super) struct Kept {
     watch: Option<oneshot::Sender<Infallible>>,
 }
 
-struct Open {
+struct Open<H> {
     number: u64,
-    http2: Http2,
+    handle: H,
     streams: usize,
     /// How many streams the server allows.
-    allowed: usize,
+    allowed: Allowed,
 }
 
-impl Open {
+impl<H> Open<H> {
     fn room(&self, most: usize) -> usize {
-        self.allowed.min(most).saturating_sub(self.streams)
+        self.allowed.get().min(most).saturating_sub(self.streams)
     }
 }
 
-impl Kept {
+impl<H: Handle> Kept<H> {
     pub(super) fn new(limits: Limits, kept: usize) -> Self {
         Self {
             limits,
@@ -70,16 +83,27 @@ impl Kept {
     }
 
     /// A stream for a call that has just begun: those that wait come first.
-    pub(super) fn take_new(&mut self) -> Option<(u64, Http2)> {
+    pub(super) fn take_new(&mut self) -> Option<(u64, H)> {
         self.take_after(self.waiting)
     }
 
-    /// A stream for the call that began to wait last.
-    pub(super) fn take_last(&mut self) -> Option<(u64, Http2)> {
-        self.take_after(self.waiting - 1)
+    /// A stream for a call that waits from now on, if there is one.
+    pub(super) fn begin_waiting(&mut self) -> Option<(u64, H)> {
+        let others = self.waiting;
+        self.waiting += 1;
+        self.take_after(others)
     }
 
-    fn take_after(&mut self, others: usize) -> Option<(u64, Http2)> {
+    /// It has its stream, or has been given up.
+    pub(super) fn end_waiting(&mut self) {
+        self.waiting -= 1;
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    fn take_after(&mut self, others: usize) -> Option<(u64, H)> {
         self.purge();
         if others > 0 && self.room() <= others {
             return None;
@@ -88,11 +112,11 @@ impl Kept {
     }
 
     fn purge(&mut self) {
-        self.open.retain(|open| !open.http2.is_closed());
+        self.open.retain(|open| !open.handle.is_closed());
     }
 
     /// A stream of the connection that has the fewest, and its number.
-    pub(super) fn take(&mut self) -> Option<(u64, Http2)> {
+    pub(super) fn take(&mut self) -> Option<(u64, H)> {
         self.purge();
         let most = self.most();
         let open = self.open.iter_mut().filter(|open| open.room(most) > 0);
@@ -100,7 +124,7 @@ impl Kept {
         open.streams += 1;
         self.streams += 1;
         self.peak = self.peak.max(self.streams);
-        Some((open.number, open.http2.clone()))
+        Some((open.number, open.handle.clone()))
     }
 
     /// How many more streams there can be.
@@ -128,23 +152,21 @@ impl Kept {
     }
 
     /// A connection was opened.
-    pub(super) fn add(&mut self, http2: Http2, allowed: usize) {
-        // A server that allows none for now will allow some later; h2 waits for it.
-        let allowed = allowed.max(1);
+    pub(super) fn add(&mut self, handle: H, allowed: Allowed) {
+        self.expected = allowed.get().min(self.limits.streams);
         self.open.push(Open {
             number: self.next,
-            http2,
+            handle,
             streams: 0,
             allowed,
         });
         self.next += 1;
         self.fault = None;
-        self.expected = allowed.min(self.limits.streams);
     }
 
     #[cfg(feature = "rest")]
     pub(super) fn is_open(&self) -> bool {
-        self.open.iter().any(|open| !open.http2.is_closed())
+        self.open.iter().any(|open| !open.handle.is_closed())
     }
 
     /// What a task is to be started with that looks for what is no longer needed, if there is to be one: it
@@ -160,9 +182,20 @@ impl Kept {
         Some(gone)
     }
 
-    /// How many connections are to be opened for the calls that wait.
-    pub(super) fn lacking(&self) -> usize {
-        if self.pauses() && !self.open.is_empty() {
+    /// How many connections are to be opened for the calls that wait. They count as begun.
+    pub(super) fn begin_connecting(&mut self) -> usize {
+        let lacking = self.lacking();
+        self.connecting += lacking;
+        lacking
+    }
+
+    /// One of them is open, or will not be.
+    pub(super) fn end_connecting(&mut self) {
+        self.connecting -= 1;
+    }
+
+    fn lacking(&self) -> usize {
+        if self.paused_until().is_some() {
             return 0;
         }
         let unserved = self.waiting.saturating_sub(self.room());
@@ -193,6 +226,13 @@ impl Kept {
         at.is_some_and(|at| at.elapsed() < PAUSE)
     }
 
+    /// Until when no further connection is tried.
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        let (_, at) = self.fault.as_ref()?;
+        let pauses = self.pauses() && !self.open.is_empty();
+        pauses.then(|| *at + PAUSE)
+    }
+
     /// Lets go of the connections that the most streams since the last look did not need, those with the fewest
     /// streams first. Streams on them go on to their end. Tells whether there is more left than is kept anyway.
     pub(super) fn shrink(&mut self) -> bool {
@@ -205,7 +245,11 @@ impl Kept {
             if needed >= self.kept && room >= self.peak {
                 break;
             }
-            room += open.allowed.min(self.limits.streams);
+            room = open
+                .allowed
+                .get()
+                .min(self.limits.streams)
+                .saturating_add(room);
             needed += 1;
         }
         self.open.truncate(needed);
@@ -217,3 +261,6 @@ impl Kept {
         more
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
 //! Opens connections, which are there once the server's first frame is.
 
 use std::io;
+use std::pin::Pin;
 
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::allowed::Allowed;
 use super::{BoxError, Http2, Keepalive};
 use crate::failure::{CANNOT_CONNECT, NOT_HTTP2};
 use crate::transport::connect::Connector;
@@ -30,25 +32,48 @@ impl Opener {
         Self { connector, http2 }
     }
 
-    pub(super) async fn open(&self) -> Result<(Http2, usize), BoxError> {
+    pub(super) async fn open(
+        &self,
+        changed: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Http2, Allowed), BoxError> {
         let link = self.connector.connect().await?;
-        self.greet(link).await
+        self.greet(link, changed).await
     }
 
-    /// The connection, once the server has shown that it speaks HTTP/2 and how many streams it allows.
-    pub(super) async fn greet(&self, link: Link) -> Result<(Http2, usize), BoxError> {
+    /// The connection, once the server has shown that it speaks HTTP/2 and how many streams it allows. Whether it
+    /// allows more or fewer later is told as far as it is known, which is when there is something to do for a call.
+    pub(super) async fn greet(
+        &self,
+        link: Link,
+        changed: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Http2, Allowed), BoxError> {
         let greeting = Greeting::default();
         let link = link.expecting_http2(greeting.clone());
-        let (http2, connection) = self.http2.handshake(link).await?;
+        let (http2, mut connection) = self.http2.handshake(link).await?;
+        let allowed = Allowed::default();
+        let told = allowed.clone();
         tokio::spawn(async move {
+            let mut last = connection.current_max_send_streams();
+            let driven = std::future::poll_fn(|cx| {
+                let ended = Pin::new(&mut connection).poll(cx);
+                let streams = connection.current_max_send_streams();
+                if streams != std::mem::replace(&mut last, streams) {
+                    told.set(streams);
+                    changed();
+                }
+                ended
+            });
             // The calls on it have their own word of it.
-            if let Err(error) = connection.await {
+            if let Err(error) = driven.await {
                 tracing::debug!(%error, "a connection broke");
             }
         });
         let timeout = self.connector.timeout();
         match tokio::time::timeout(timeout, greeting.streams()).await {
-            Ok(Ok(streams)) => Ok((http2, streams)),
+            Ok(Ok(streams)) => {
+                allowed.set_first(streams);
+                Ok((http2, allowed))
+            }
             Ok(Err(error)) if says_all(&error) => Err(error.into()),
             Ok(Err(error)) => Err(self.connector.cannot_connect(error.into())),
             Err(_) => {
