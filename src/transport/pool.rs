@@ -47,6 +47,8 @@ struct Shared {
     host: HeaderValue,
     /// One for each call that may be in flight over HTTP/1.1, and so for each connection.
     calls: Arc<Semaphore>,
+    /// How many there are of these.
+    most_calls: usize,
     kept: Mutex<Kept>,
     /// The connections of a server that chose HTTP/2.
     streams: Streams,
@@ -98,11 +100,13 @@ impl Pool {
         // None is kept without calls: whoever falls back to REST may leave it again.
         let http2 = Connector::new(target, Protocols::Http2)?;
         let streams = Streams::new(http2, keepalive, limits, 0);
+        let most_calls = limits.http1.min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             connector: Connector::new(target, Protocols::Any)?,
             origin,
             host,
-            calls: Arc::new(Semaphore::new(limits.http1.min(Semaphore::MAX_PERMITS))),
+            calls: Arc::new(Semaphore::new(most_calls)),
+            most_calls,
             kept: Mutex::default(),
             streams,
         };
@@ -243,7 +247,7 @@ impl Shared {
         Ok(Some(http1))
     }
 
-    /// Closes what is idle for too long, as long as there is something.
+    /// Closes what is idle for too long, as long as there is something or a call may leave something.
     fn watch(self: &Arc<Self>) {
         let mut kept = self.kept();
         // A task that has ended, were it with its runtime, no longer listens.
@@ -256,24 +260,25 @@ impl Shared {
         tokio::spawn(async move {
             while tokio::time::timeout(IDLE, &mut gone).await.is_err() {
                 match pool.upgrade() {
-                    Some(shared) if shared.kept().close_idle() => {}
+                    Some(shared) if shared.close_idle() => {}
                     _ => return,
                 }
             }
         });
     }
-}
 
-impl Kept {
-    /// Whether something is left. If not, the next connection is watched anew.
-    fn close_idle(&mut self) -> bool {
-        self.idle
+    /// Whether to look again. If not, the next connection is watched anew.
+    fn close_idle(&self) -> bool {
+        let mut kept = self.kept();
+        kept.idle
             .retain(|(http1, used)| !http1.is_closed() && used.elapsed() < IDLE);
-        let left = !self.idle.is_empty();
-        if !left {
-            self.watch = None;
+        // Who gives a connection back does so before the permit, and who opens one has a permit before it asks
+        // for the watch.
+        let again = !kept.idle.is_empty() || self.calls.available_permits() < self.most_calls;
+        if !again {
+            kept.watch = None;
         }
-        left
+        again
     }
 }
 
