@@ -20,8 +20,10 @@ impl Handle for Connection {
 /// What happens; a number chooses among what there is.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// A call begins.
+    /// A call begins, and finds a stream or none.
     Call,
+    /// One that found none begins to wait, whatever has happened since on other threads.
+    Wait,
     /// One that was woken looks again.
     Look(usize),
     /// One that waits is given up.
@@ -47,6 +49,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => Just(Event::Call),
+        6 => Just(Event::Wait),
         4 => any::<usize>().prop_map(Event::Look),
         1 => any::<usize>().prop_map(Event::GiveUp),
         3 => any::<usize>().prop_map(Event::End),
@@ -76,6 +79,8 @@ struct Life {
     limits: Limits,
     /// The connection of each stream.
     streams: Vec<u64>,
+    /// How many calls have found no stream and do not wait yet.
+    begun: usize,
     waiting: Vec<Waiting>,
     connecting: usize,
     /// A wake that met nobody.
@@ -88,6 +93,7 @@ impl Life {
             kept: Kept::new(limits, 1),
             limits,
             streams: Vec::new(),
+            begun: 0,
             waiting: Vec::new(),
             connecting: 0,
             permit: false,
@@ -97,6 +103,7 @@ impl Life {
     async fn meet(&mut self, event: Event) {
         match event {
             Event::Call => self.call(),
+            Event::Wait => self.wait(),
             Event::Look(which) => {
                 let woken = self.waiting.iter().enumerate().filter(|(_, it)| it.woken);
                 let woken: Vec<_> = woken.map(|(place, _)| place).collect();
@@ -159,6 +166,14 @@ impl Life {
         if let Some((number, _)) = self.kept.take_new() {
             return self.streams.push(number);
         }
+        self.begun += 1;
+    }
+
+    fn wait(&mut self) {
+        if self.begun == 0 {
+            return;
+        }
+        self.begun -= 1;
         let failures = self.kept.failures();
         if let Some((number, _)) = self.kept.begin_waiting() {
             self.kept.end_waiting();
@@ -265,9 +280,10 @@ impl Life {
     /// Everything that is under way comes to its end. Nobody waits then.
     async fn calm_down(&mut self) {
         for _ in 0..1000 {
-            if self.waiting.is_empty() && self.streams.is_empty() {
+            if self.begun + self.waiting.len() + self.streams.len() == 0 {
                 return;
             }
+            self.meet(Event::Wait).await;
             self.meet(Event::Open(1)).await;
             self.meet(Event::End(0)).await;
             self.meet(Event::Pass(1500)).await;
