@@ -9,6 +9,11 @@
 //! | `apigateway.client.throttled` | counter | calls not tried again by [`RetryThrottling`](crate::RetryThrottling) | `rpc.method` |
 //! | `apigateway.client.fallbacks` | counter | changes from gRPC to REST | none |
 //! | `apigateway.client.token_refreshes` | counter | new credentials, and failures to get them | `outcome` (`renewed`, `failed`) |
+//! | `apigateway.client.open_connections` | gauge | connections that are open | `transport` |
+//! | `apigateway.client.active_requests` | gauge | attempts that have a stream, or a connection of HTTP/1.1 | `transport` |
+//! | `apigateway.client.pending_requests` | gauge | attempts that wait for one | `transport` |
+//!
+//! The gauges are those of all clients together, with transports of our own.
 //!
 //! The first is OpenTelemetry's, with the names of its semantic conventions 1.45. A call that is given up,
 //! its future dropped, counts as CANCELLED in it, as in gRPC's own metrics. `rpc.method` is `_OTHER` for a

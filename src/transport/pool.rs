@@ -20,6 +20,7 @@ use super::origin::Origin;
 use super::streams::{Keepalive, Limits, Streams};
 use crate::call::Rpc;
 use crate::error::Error;
+use crate::metrics::Counted;
 
 mod reading;
 
@@ -27,6 +28,9 @@ pub(crate) use reading::Reading;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Http1 = http1::SendRequest<Body>;
+
+/// What the connections are counted for.
+const TRANSPORT: &str = "rest";
 
 /// How long a connection without calls is kept.
 const IDLE: Duration = Duration::from_secs(90);
@@ -76,6 +80,7 @@ pub(crate) struct Lent {
     shared: Arc<Shared>,
     /// The next call may begin once this one has ended, however that is.
     _call: OwnedSemaphorePermit,
+    _counted: Counted,
 }
 
 impl Lent {
@@ -99,7 +104,7 @@ impl Pool {
         })?;
         // None is kept without calls: whoever falls back to REST may leave it again.
         let http2 = Connector::new(target, Protocols::Http2)?;
-        let streams = Streams::new(http2, keepalive, limits, 0);
+        let streams = Streams::new(TRANSPORT, http2, keepalive, limits, 0);
         let most_calls = limits.http1.min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             connector: Connector::new(target, Protocols::Any)?,
@@ -195,6 +200,7 @@ impl Shared {
             if self.streams.is_open() {
                 return Ok(Way::Http2);
             }
+            let _pending = Counted::pending(TRANSPORT);
             // Fails only once it is closed, which it never is.
             let call = Arc::clone(&self.calls).acquire_owned().await?;
             // What is seldom needed is boxed, so that the future of a call stays small.
@@ -210,6 +216,7 @@ impl Shared {
                     http1,
                     shared: Arc::clone(self),
                     _call: call,
+                    _counted: Counted::active(TRANSPORT),
                 };
                 return Ok(Way::Http1(lent, used));
             }
@@ -283,7 +290,9 @@ impl Shared {
 }
 
 fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    let counted = Counted::connection(TRANSPORT);
     tokio::spawn(async move {
+        let _counted = counted;
         // The calls on it have their own word of it.
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection for REST broke");

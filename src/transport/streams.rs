@@ -3,7 +3,6 @@
 //! A call takes the connection with the fewest streams. Where none has room it waits, for a stream that ends or
 //! for a connection that is opened because it waits. Whoever calls seldom has one connection.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::connect::Connector;
 #[cfg(feature = "rest")]
 use super::link::Link;
 use crate::call::Rpc;
+use crate::metrics::Counted;
 
 mod allowed;
 mod fault;
@@ -23,6 +23,7 @@ mod opener;
 mod reading;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use allowed::Allowed;
 use fault::Fault;
@@ -66,6 +67,8 @@ pub(crate) struct Streams {
 }
 
 struct Shared {
+    /// What the pool is counted for.
+    transport: &'static str,
     opener: Opener,
     /// How often a request is sent again that a connection gave back.
     handed_back: usize,
@@ -77,15 +80,17 @@ struct Shared {
 }
 
 impl Streams {
-    /// Nothing is connected yet. So many connections are `kept` without any call.
+    /// Nothing is connected yet. So many connections are `kept` without any call, which are counted for `transport`.
     pub(crate) fn new(
+        transport: &'static str,
         connector: Connector,
         keepalive: Keepalive,
         limits: Limits,
         kept: usize,
     ) -> Self {
         let shared = Shared {
-            opener: Opener::new(connector, keepalive),
+            transport,
+            opener: Opener::new(transport, connector, keepalive),
             handed_back: limits.connections.saturating_add(HANDED_BACK),
             kept: Mutex::new(Kept::new(limits, kept)),
             room: Notify::new(),
@@ -144,77 +149,15 @@ impl Streams {
             return Ok(taken);
         }
         // What is seldom needed is boxed, so that the future of a call stays small.
-        Box::pin(wait(Arc::clone(&self.shared))).await
+        Box::pin(waiting::wait(Arc::clone(&self.shared))).await
     }
 }
 
 impl std::fmt::Debug for Streams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streams").finish_non_exhaustive()
-    }
-}
-
-/// Waits for a stream, and has connections opened for it and the others that wait.
-async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
-    let mut waiting = None;
-    let mut grown = false;
-    loop {
-        let mut room = pin!(shared.room.notified());
-        // What happens from here on wakes it, also before it is awaited. Only then does it count as one that
-        // waits, and who counts is woken.
-        room.as_mut().enable();
-        let (waiting, taken) = match &waiting {
-            Some(waiting) => (waiting, shared.take(Kept::take)),
-            None => {
-                let (begun, taken) = Waiting::begin(&shared);
-                (&*waiting.insert(begun), taken)
-            }
-        };
-        if let Some(taken) = taken {
-            return Ok(taken);
-        }
-        if let Some(fault) = shared.kept().fault_since(waiting.failures) {
-            return Err(fault.into());
-        }
-        // What it asked for may be gone by the time it asked, as in a runtime that shuts down: others have a turn
-        // before it asks again.
-        if std::mem::replace(&mut grown, true) {
-            tokio::task::yield_now().await;
-        }
-        shared.grow();
-        let paused = shared.kept().paused_until();
-        match paused {
-            // Then there may be another connection, though nothing happens to those that there are.
-            Some(end) => drop(tokio::time::timeout_at(end, room).await),
-            None => room.await,
-        }
-    }
-}
-
-/// A call that waits.
-struct Waiting {
-    shared: Arc<Shared>,
-    /// How many attempts to connect had failed when it began to wait.
-    failures: u64,
-}
-
-impl Waiting {
-    /// Counts from now on, unless there is a stream at once. Both are one step: of two calls that counted first
-    /// and looked then, each would leave the last stream to the other.
-    fn begin(shared: &Arc<Shared>) -> (Self, Option<(Slot, Http2)>) {
-        let mut failures = 0;
-        let taken = shared.take(|kept| {
-            failures = kept.failures();
-            kept.begin_waiting()
-        });
-        let shared = Arc::clone(shared);
-        (Self { shared, failures }, taken)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.shared.kept().end_waiting();
+        let mut text = f.debug_struct("Streams");
+        self.shared.kept().describe(&mut text);
+        text.finish_non_exhaustive()
     }
 }
 
@@ -222,6 +165,7 @@ impl Drop for Waiting {
 struct Slot {
     shared: Arc<Shared>,
     connection: u64,
+    _counted: Counted,
 }
 
 impl std::fmt::Debug for Slot {
@@ -253,8 +197,12 @@ impl Shared {
         take: impl FnOnce(&mut Kept<Http2>) -> Option<(u64, Http2)>,
     ) -> Option<(Slot, Http2)> {
         let (connection, http2) = take(&mut self.kept())?;
-        let shared = Arc::clone(self);
-        Some((Slot { shared, connection }, http2))
+        let slot = Slot {
+            shared: Arc::clone(self),
+            connection,
+            _counted: Counted::active(self.transport),
+        };
+        Some((slot, http2))
     }
 
     /// What follows a connection that was opened.

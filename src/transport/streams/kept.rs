@@ -1,6 +1,7 @@
 //! What is known of the connections: which one a call takes, when there are too few, when too many.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -80,6 +81,15 @@ impl<H: Handle> Kept<H> {
             fault: None,
             watch: None,
         }
+    }
+
+    /// How many there are of each.
+    pub(super) fn describe(&self, text: &mut fmt::DebugStruct<'_, '_>) {
+        let open = self.open.iter().filter(|open| !open.handle.is_closed());
+        text.field("connections", &open.count())
+            .field("connecting", &self.connecting)
+            .field("streams", &self.streams)
+            .field("waiting", &self.waiting);
     }
 
     /// A stream for a call that has just begun: those that wait come first.

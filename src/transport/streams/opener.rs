@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::allowed::Allowed;
 use super::{BoxError, Http2, Keepalive};
 use crate::failure::{CANNOT_CONNECT, NOT_HTTP2};
+use crate::metrics::Counted;
 use crate::transport::connect::Connector;
 use crate::transport::greeting::Greeting;
 use crate::transport::link::Link;
@@ -16,12 +17,13 @@ use crate::transport::link::Link;
 /// Opens connections.
 #[derive(Clone)]
 pub(super) struct Opener {
+    transport: &'static str,
     connector: Connector,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Opener {
-    pub(super) fn new(connector: Connector, keepalive: Keepalive) -> Self {
+    pub(super) fn new(transport: &'static str, connector: Connector, keepalive: Keepalive) -> Self {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -29,7 +31,11 @@ impl Opener {
             .keep_alive_timeout(keepalive.timeout)
             .keep_alive_while_idle(false)
             .adaptive_window(true);
-        Self { connector, http2 }
+        Self {
+            transport,
+            connector,
+            http2,
+        }
     }
 
     pub(super) async fn open(
@@ -52,7 +58,9 @@ impl Opener {
         let (http2, mut connection) = self.http2.handshake(link).await?;
         let allowed = Allowed::default();
         let told = allowed.clone();
+        let counted = Counted::connection(self.transport);
         tokio::spawn(async move {
+            let _counted = counted;
             let mut last = connection.current_max_send_streams();
             let driven = std::future::poll_fn(|cx| {
                 let ended = Pin::new(&mut connection).poll(cx);

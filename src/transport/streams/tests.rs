@@ -23,7 +23,7 @@ fn pool() -> Streams {
         streams: 1,
     };
     let connector = Connector::new(&target, Protocols::Http2).expect("valid");
-    Streams::new(connector, keepalive, limits, 1)
+    Streams::new("grpc", connector, keepalive, limits, 1)
 }
 
 /// A runtime that shuts down drops what is spawned on it at once, within `spawn`.
