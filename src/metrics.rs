@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Label, Unit};
+use metrics::{Gauge, Label, Unit};
 use tonic::Code;
 
 use crate::code;
@@ -15,7 +15,12 @@ const FALLBACKS: &str = "apigateway.client.fallbacks";
 const PROBES: &str = "apigateway.client.fallback_probes";
 const TOKEN_REFRESHES: &str = "apigateway.client.token_refreshes";
 
+const OPEN_CONNECTIONS: &str = "apigateway.client.open_connections";
+const ACTIVE_REQUESTS: &str = "apigateway.client.active_requests";
+const PENDING_REQUESTS: &str = "apigateway.client.pending_requests";
+
 const METHOD: &str = "rpc.method";
+const TRANSPORT: &str = "transport";
 const CODE: &str = "rpc.response.status_code";
 
 /// Tells the recorder what each of them is.
@@ -38,6 +43,17 @@ pub(crate) fn describe() {
         TOKEN_REFRESHES,
         Unit::Count,
         "New credentials, and failures to get them"
+    );
+    metrics::describe_gauge!(OPEN_CONNECTIONS, Unit::Count, "Connections that are open");
+    metrics::describe_gauge!(
+        ACTIVE_REQUESTS,
+        Unit::Count,
+        "Attempts that have a stream or a connection"
+    );
+    metrics::describe_gauge!(
+        PENDING_REQUESTS,
+        Unit::Count,
+        "Attempts that wait for a stream or a connection"
     );
 }
 
@@ -68,7 +84,7 @@ pub(crate) fn call_ended(
 }
 
 pub(crate) fn attempt_ended(method: &'static str, transport: &'static str, code: Code) {
-    metrics::counter!(ATTEMPTS, METHOD => method, CODE => code::name(code), "transport" => transport)
+    metrics::counter!(ATTEMPTS, METHOD => method, CODE => code::name(code), TRANSPORT => transport)
         .increment(1);
 }
 
@@ -89,4 +105,33 @@ pub(crate) fn probed(outcome: &'static str) {
 #[cfg(feature = "auth")]
 pub(crate) fn token_refresh(outcome: &'static str) {
     metrics::counter!(TOKEN_REFRESHES, "outcome" => outcome).increment(1);
+}
+
+/// One more of something, as long as this is there. It is taken from where it was added to, though the recorder of the
+/// thread is another by then.
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    pub(crate) fn connection(transport: &'static str) -> Self {
+        Self::by(metrics::gauge!(OPEN_CONNECTIONS, TRANSPORT => transport))
+    }
+
+    pub(crate) fn active(transport: &'static str) -> Self {
+        Self::by(metrics::gauge!(ACTIVE_REQUESTS, TRANSPORT => transport))
+    }
+
+    pub(crate) fn pending(transport: &'static str) -> Self {
+        Self::by(metrics::gauge!(PENDING_REQUESTS, TRANSPORT => transport))
+    }
+
+    fn by(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }

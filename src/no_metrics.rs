@@ -16,3 +16,20 @@ pub(crate) fn probed(_: &'static str) {}
 
 #[cfg(feature = "auth")]
 pub(crate) fn token_refresh(_: &'static str) {}
+
+/// What would be counted while it is there.
+pub(crate) struct Counted;
+
+impl Counted {
+    pub(crate) fn connection(_: &'static str) -> Self {
+        Self
+    }
+
+    pub(crate) fn active(_: &'static str) -> Self {
+        Self
+    }
+
+    pub(crate) fn pending(_: &'static str) -> Self {
+        Self
+    }
+}

@@ -188,6 +188,144 @@ async fn a_fallback_is_counted_once_and_attempts_tell_the_transport() {
     assert_eq!(get(&recorded, &duration).len(), 3);
 }
 
+/// Open connections, and the calls that have one or want one, as they are told for a transport. What is seen of a
+/// gauge begins anew each time it is looked at.
+#[cfg(all(feature = "emulator", feature = "rest"))]
+struct Gauges {
+    snapshotter: Snapshotter,
+    transport: &'static str,
+    seen: std::cell::Cell<[f64; 3]>,
+}
+
+#[cfg(all(feature = "emulator", feature = "rest"))]
+impl Gauges {
+    fn new(recorder: &DebuggingRecorder, transport: &'static str) -> Self {
+        Self {
+            snapshotter: recorder.snapshotter(),
+            transport,
+            seen: std::cell::Cell::default(),
+        }
+    }
+
+    fn now(&self) -> [f64; 3] {
+        let recorded = recorded(&self.snapshotter);
+        let mut seen = self.seen.get();
+        let names = ["open_connections", "active_requests", "pending_requests"];
+        for (name, seen) in names.iter().zip(&mut seen) {
+            let transport = self.transport;
+            let key = format!("apigateway.client.{name}{{transport={transport}}}");
+            *seen += recorded.get(&key).map_or(0.0, |values| values[0]);
+        }
+        self.seen.set(seen);
+        seen
+    }
+
+    /// Waits for these.
+    async fn until(&self, expected: [f64; 3]) {
+        for _ in 0..1000 {
+            if self.now() == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(self.now(), expected, "{}", self.transport);
+    }
+}
+
+/// An emulator on a port whose operations take a while to read, and a client of it with few connections.
+#[cfg(all(feature = "emulator", feature = "rest"))]
+async fn narrow(
+    transport: apigateway_grpc::Transport,
+    takes: Duration,
+) -> (
+    apigateway_grpc::emulator::Server,
+    apigateway_grpc::ApiGateway,
+) {
+    let emulator = apigateway_grpc::emulator::Emulator::builder().build();
+    let slow = emulator.on(apigateway_grpc::contract::Method::GET_OPERATION);
+    slow.always().delay(takes).leave();
+    let server = emulator.start("127.0.0.1:0").await.expect("a free port");
+    let builder = apigateway_grpc::ApiGateway::builder().endpoint(server.endpoint());
+    let builder = builder.anonymous().transport(transport);
+    let client = builder.max_connections(1).max_streams(1).build();
+    (server, client.expect("valid"))
+}
+
+#[cfg(all(feature = "emulator", feature = "rest"))]
+#[tokio::test]
+async fn connections_and_the_calls_that_have_or_want_one_are_counted_up_and_down() {
+    use apigateway_grpc::Transport;
+
+    // REST over HTTP/1.1 has one call a connection; gRPC shares the one as far as the server allows.
+    for (transport, name, most) in [
+        (Transport::Grpc, "grpc", 3.0),
+        (Transport::Rest, "rest", 1.0),
+    ] {
+        let recorder = DebuggingRecorder::new();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let gauges = Gauges::new(&recorder, name);
+        let (_server, client) = narrow(transport, Duration::from_secs(30)).await;
+        let calls = (0..3).map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.get_operation(NAME).await })
+        });
+        let calls: Vec<_> = calls.collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        gauges.until([1.0, most, 3.0 - most]).await;
+        calls[2].abort();
+        let most = most.min(2.0);
+        gauges.until([1.0, most, 2.0 - most]).await;
+        calls.iter().for_each(tokio::task::JoinHandle::abort);
+        let [open, ..] = gauges.now();
+        // A connection of HTTP/1.1 ends with its call.
+        let open = if transport == Transport::Grpc {
+            open
+        } else {
+            0.0
+        };
+        gauges.until([open, 0.0, 0.0]).await;
+        drop(client);
+        gauges.until([0.0; 3]).await;
+    }
+}
+
+/// At each of its waits a call may be dropped: for a connection, for a stream, for the head, for the body.
+#[cfg(all(feature = "emulator", feature = "rest"))]
+#[tokio::test]
+async fn calls_that_are_dropped_at_any_moment_leave_no_count_behind() {
+    use apigateway_grpc::Transport;
+
+    for (transport, name) in [(Transport::Grpc, "grpc"), (Transport::Rest, "rest")] {
+        let recorder = DebuggingRecorder::new();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let gauges = Gauges::new(&recorder, name);
+        let (_server, client) = narrow(transport, Duration::ZERO).await;
+        let lanes = (1..=8_u64).map(|lane| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let mut random = lane;
+                for _ in 0..100 {
+                    // A linear congruential generator; its upper bits are the better ones.
+                    random = random
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    let given_up = Duration::from_micros((random >> 33) % 20_000);
+                    let call = client.get_operation(NAME);
+                    tokio::time::timeout(given_up, call).await.ok();
+                }
+            })
+        });
+        futures_util::future::join_all(lanes.collect::<Vec<_>>()).await;
+        // What there is room for is had.
+        let ended = tokio::time::timeout(Duration::from_secs(5), client.get_operation(NAME));
+        let ended = ended.await.expect("there is room");
+        assert_eq!(ended.expect_err("none").code(), Some(Code::NotFound));
+        gauges.until([1.0, 0.0, 0.0]).await;
+        drop(client);
+        gauges.until([0.0; 3]).await;
+    }
+}
+
 /// Speaks HTTP/1.1 alone, also on the preface of HTTP/2.
 #[cfg(feature = "rest")]
 fn speak_http1(mut stream: std::net::TcpStream) {
@@ -222,8 +360,11 @@ fn each_metric_has_a_unit_a_description_and_a_word_in_the_readme() {
         metrics::counter!(format!("apigateway.client.{name}")).increment(1);
     }
     metrics::histogram!("rpc.client.call.duration").record(1.0);
+    for name in ["open_connections", "active_requests", "pending_requests"] {
+        metrics::gauge!(format!("apigateway.client.{name}")).set(1.0);
+    }
     let recorded = recorder.snapshotter().snapshot().into_vec();
-    assert_eq!(recorded.len(), 7);
+    assert_eq!(recorded.len(), 10);
     let readme = include_str!("../README.md");
     for (key, unit, description, _) in recorded {
         let name = key.key().name();

@@ -10,6 +10,11 @@
 //! | `apigateway.client.fallbacks` | counter | changes from gRPC to REST | none |
 //! | `apigateway.client.fallback_probes` | counter | calls that tried gRPC again while the others went over REST | `outcome` (`answered`, `failed`) |
 //! | `apigateway.client.token_refreshes` | counter | new credentials, and failures to get them | `outcome` (`renewed`, `failed`) |
+//! | `apigateway.client.open_connections` | gauge | connections that are open | `transport` |
+//! | `apigateway.client.active_requests` | gauge | attempts that have a stream, or a connection of HTTP/1.1 | `transport` |
+//! | `apigateway.client.pending_requests` | gauge | attempts that wait for one | `transport` |
+//!
+//! The gauges are those of all clients together, with transports of our own.
 //!
 //! The first is OpenTelemetry's, with the names of its semantic conventions 1.45. A call that is given up,
 //! its future dropped, counts as CANCELLED in it, as in gRPC's own metrics. `rpc.method` is `_OTHER` for a

@@ -250,8 +250,11 @@ fn deletes<R: OperationResult>() -> bool {
 
 impl<R> std::fmt::Debug for Operation<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A result is the body of a reply, which no log shall have.
+        let snapshot = &self.engine.subject.snapshot;
         f.debug_struct("Operation")
-            .field("snapshot", &self.engine.subject.snapshot)
+            .field("name", &snapshot.name())
+            .field("done", &snapshot.is_done())
             .finish_non_exhaustive()
     }
 }

@@ -32,7 +32,7 @@ impl Grpc {
         Ok(Self {
             origin: Arc::new(Origin::of(target)?),
             // One is kept, so that whoever calls seldom need not connect each time.
-            streams: Streams::new(connector, keepalive, limits, 1),
+            streams: Streams::new("grpc", connector, keepalive, limits, 1),
         })
     }
 }

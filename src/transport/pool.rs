@@ -21,6 +21,7 @@ use super::origin::Origin;
 use super::streams::{Keepalive, Limits, Streams};
 use crate::call::Rpc;
 use crate::error::Error;
+use crate::metrics::Counted;
 use crate::phase::{self, Phase};
 
 mod reading;
@@ -29,6 +30,9 @@ pub(crate) use reading::Reading;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Http1 = http1::SendRequest<Body>;
+
+/// What the connections are counted for.
+const TRANSPORT: &str = "rest";
 
 /// How long a connection without calls is kept.
 const IDLE: Duration = Duration::from_secs(90);
@@ -49,6 +53,8 @@ struct Shared {
     host: HeaderValue,
     /// One for each call that may be in flight over HTTP/1.1, and so for each connection.
     calls: Arc<Semaphore>,
+    /// How many there are of these.
+    most_calls: usize,
     kept: Mutex<Kept>,
     /// The connections of a server that chose HTTP/2.
     streams: Streams,
@@ -76,6 +82,7 @@ pub(crate) struct Lent {
     shared: Arc<Shared>,
     /// The next call may begin once this one has ended, however that is.
     _call: OwnedSemaphorePermit,
+    _counted: Counted,
 }
 
 impl Lent {
@@ -99,12 +106,14 @@ impl Pool {
         })?;
         // None is kept without calls: whoever falls back to REST may leave it again.
         let http2 = Connector::new(target, Protocols::Http2)?;
-        let streams = Streams::new(http2, keepalive, limits, 0);
+        let streams = Streams::new(TRANSPORT, http2, keepalive, limits, 0);
+        let most_calls = limits.http1.min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             connector: Connector::new(target, Protocols::Any)?,
             origin,
             host,
-            calls: Arc::new(Semaphore::new(limits.http1.min(Semaphore::MAX_PERMITS))),
+            calls: Arc::new(Semaphore::new(most_calls)),
+            most_calls,
             kept: Mutex::default(),
             streams,
         };
@@ -201,6 +210,7 @@ impl Shared {
                 return Ok(Way::Http2);
             }
             phase::enter(Phase::Connection);
+            let _pending = Counted::pending(TRANSPORT);
             // Fails only once it is closed, which it never is.
             let call = Arc::clone(&self.calls).acquire_owned().await?;
             // What is seldom needed is boxed, so that the future of a call stays small.
@@ -216,6 +226,7 @@ impl Shared {
                     http1,
                     shared: Arc::clone(self),
                     _call: call,
+                    _counted: Counted::active(TRANSPORT),
                 };
                 return Ok(Way::Http1(lent, used));
             }
@@ -253,7 +264,7 @@ impl Shared {
         Ok(Some(http1))
     }
 
-    /// Closes what is idle for too long, as long as there is something.
+    /// Closes what is idle for too long, as long as there is something or a call may leave something.
     fn watch(self: &Arc<Self>) {
         let mut kept = self.kept();
         // A task that has ended, were it with its runtime, no longer listens.
@@ -266,29 +277,32 @@ impl Shared {
         tokio::spawn(async move {
             while tokio::time::timeout(IDLE, &mut gone).await.is_err() {
                 match pool.upgrade() {
-                    Some(shared) if shared.kept().close_idle() => {}
+                    Some(shared) if shared.close_idle() => {}
                     _ => return,
                 }
             }
         });
     }
-}
 
-impl Kept {
-    /// Whether something is left. If not, the next connection is watched anew.
-    fn close_idle(&mut self) -> bool {
-        self.idle
+    /// Whether to look again. If not, the next connection is watched anew.
+    fn close_idle(&self) -> bool {
+        let mut kept = self.kept();
+        kept.idle
             .retain(|(http1, used)| !http1.is_closed() && used.elapsed() < IDLE);
-        let left = !self.idle.is_empty();
-        if !left {
-            self.watch = None;
+        // Who gives a connection back does so before the permit, and who opens one has a permit before it asks
+        // for the watch.
+        let again = !kept.idle.is_empty() || self.calls.available_permits() < self.most_calls;
+        if !again {
+            kept.watch = None;
         }
-        left
+        again
     }
 }
 
 fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    let counted = Counted::connection(TRANSPORT);
     tokio::spawn(async move {
+        let _counted = counted;
         // The calls on it have their own word of it.
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection for REST broke");

@@ -3,7 +3,6 @@
 //! A call takes the connection with the fewest streams. Where none has room it waits, for a stream that ends or
 //! for a connection that is opened because it waits. Whoever calls seldom has one connection.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,17 +12,23 @@ use super::connect::Connector;
 #[cfg(feature = "rest")]
 use super::link::Link;
 use crate::call::Rpc;
+use crate::metrics::Counted;
 use crate::phase::{self, Phase, Progress};
 
+mod allowed;
 mod fault;
 mod http2;
 mod kept;
 mod opener;
 mod pump;
 mod reading;
+#[cfg(test)]
+mod tests;
+mod waiting;
 
+use allowed::Allowed;
 use fault::Fault;
-use http2::{Http2, Life};
+use http2::Http2;
 use kept::Kept;
 use opener::Opener;
 pub(crate) use reading::Reading;
@@ -59,8 +64,10 @@ pub(crate) struct Streams {
 }
 
 struct Shared {
+    /// What the pool is counted for.
+    transport: &'static str,
     opener: Opener,
-    kept: Mutex<Kept>,
+    kept: Mutex<Kept<Http2>>,
     /// Wakes a call that waits, one for each stream that can be had.
     room: Notify,
     /// How far the connection has come that was last looked after.
@@ -70,15 +77,17 @@ struct Shared {
 }
 
 impl Streams {
-    /// Nothing is connected yet. So many connections are `kept` without any call.
+    /// Nothing is connected yet. So many connections are `kept` without any call, which are counted for `transport`.
     pub(crate) fn new(
+        transport: &'static str,
         connector: Connector,
         keepalive: Keepalive,
         limits: Limits,
         kept: usize,
     ) -> Self {
         let shared = Shared {
-            opener: Opener::new(connector, keepalive),
+            transport,
+            opener: Opener::new(transport, connector, keepalive),
             kept: Mutex::new(Kept::new(limits, kept)),
             room: Notify::new(),
             progress: Progress::default(),
@@ -109,10 +118,11 @@ impl Streams {
     /// Takes a connection in whose peer chose HTTP/2, unless there is one by now.
     #[cfg(feature = "rest")]
     pub(crate) async fn adopt(&self, link: Link) -> Result<(), BoxError> {
-        let (http2, streams) = self.shared.opener.greet(link).await?;
+        let changed = Shared::changed(Arc::downgrade(&self.shared));
+        let (http2, allowed) = self.shared.opener.greet(link, changed).await?;
         let mut kept = self.shared.kept();
         if !kept.is_open() {
-            kept.add(http2, streams);
+            kept.add(http2, allowed);
             self.shared.added(kept);
         }
         Ok(())
@@ -123,7 +133,7 @@ impl Streams {
             return Ok(taken);
         }
         // What is seldom needed is boxed, so that the future of a call stays small.
-        let taken = Box::pin(wait(Arc::clone(&self.shared))).await?;
+        let taken = Box::pin(waiting::wait(Arc::clone(&self.shared))).await?;
         phase::enter(Phase::Reply);
         Ok(taken)
     }
@@ -131,79 +141,30 @@ impl Streams {
 
 impl std::fmt::Debug for Streams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streams").finish_non_exhaustive()
-    }
-}
-
-/// Waits for a stream, and has connections opened for it and the others that wait.
-async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
-    let mut waiting = None;
-    loop {
-        let mut room = pin!(shared.room.notified());
-        // What happens from here on wakes it, also before it is awaited. Only then does it count as one that
-        // waits, and who counts is woken.
-        room.as_mut().enable();
-        let take: fn(&mut Kept) -> _ = match &waiting {
-            Some(_) => Kept::take,
-            None => Kept::take_last,
-        };
-        let waiting = waiting.get_or_insert_with(|| Waiting::new(&shared));
-        if let Some(taken) = shared.take(take) {
-            return Ok(taken);
-        }
-        if let Some(fault) = shared.kept().fault_since(waiting.failures) {
-            return Err(fault.into());
-        }
-        shared.grow();
-        std::future::poll_fn(|cx| {
-            phase::enter(shared.phase());
-            room.as_mut().poll(cx)
-        })
-        .await;
-    }
-}
-
-/// A call that waits.
-struct Waiting {
-    shared: Arc<Shared>,
-    /// How many attempts to connect had failed when it began to wait.
-    failures: u64,
-}
-
-impl Waiting {
-    fn new(shared: &Arc<Shared>) -> Self {
-        let mut kept = shared.kept();
-        kept.waiting += 1;
-        Self {
-            shared: Arc::clone(shared),
-            failures: kept.failures(),
-        }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.shared.kept().waiting -= 1;
+        let mut text = f.debug_struct("Streams");
+        self.shared.kept().describe(&mut text);
+        text.finish_non_exhaustive()
     }
 }
 
 /// A stream of a connection. Dropping it makes room for another.
 struct Slot {
     shared: Arc<Shared>,
-    life: Arc<Life>,
+    connection: u64,
+    _counted: Counted,
 }
 
 impl std::fmt::Debug for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Slot").field(&self.life).finish()
+        f.debug_tuple("Slot").field(&self.connection).finish()
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut kept = self.shared.kept();
-        kept.give_back(&self.life);
-        let waited_for = kept.waiting > 0;
+        kept.give_back(self.connection);
+        let waited_for = kept.waiting() > 0;
         drop(kept);
         if waited_for {
             self.shared.room.notify_one();
@@ -212,23 +173,29 @@ impl Drop for Slot {
 }
 
 impl Shared {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Kept<Http2>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A stream, if one can be had at once.
-    fn take(self: &Arc<Self>, take: fn(&mut Kept) -> Option<Http2>) -> Option<(Slot, Http2)> {
-        let http2 = take(&mut self.kept())?;
-        let shared = Arc::clone(self);
-        let life = Arc::clone(http2.life());
-        Some((Slot { shared, life }, http2))
+    fn take(
+        self: &Arc<Self>,
+        take: impl FnOnce(&mut Kept<Http2>) -> Option<(u64, Http2)>,
+    ) -> Option<(Slot, Http2)> {
+        let (connection, http2) = take(&mut self.kept())?;
+        let slot = Slot {
+            shared: Arc::clone(self),
+            connection,
+            _counted: Counted::active(self.transport),
+        };
+        Some((slot, http2))
     }
 
     /// What a call waits for that has no stream.
     fn phase(&self) -> Phase {
         let connecting = {
             let mut kept = self.kept();
-            kept.connecting > 0 && !kept.is_open()
+            kept.is_connecting() && !kept.is_open()
         };
         if connecting {
             self.progress.phase()
@@ -238,7 +205,7 @@ impl Shared {
     }
 
     /// What follows a connection that was opened.
-    fn added(self: &Arc<Self>, kept: MutexGuard<'_, Kept>) {
+    fn added(self: &Arc<Self>, kept: MutexGuard<'_, Kept<Http2>>) {
         let room = kept.room();
         drop(kept);
         self.wake(room);
@@ -247,9 +214,20 @@ impl Shared {
         self.watch();
     }
 
+    /// What follows when a server allows another number of streams.
+    fn changed(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
+        move || {
+            if let Some(shared) = pool.upgrade() {
+                let room = shared.kept().room();
+                shared.wake(room);
+                shared.grow();
+            }
+        }
+    }
+
     /// Wakes so many of the calls that wait.
     fn wake(&self, most: usize) {
-        let waiting = self.kept().waiting;
+        let waiting = self.kept().waiting();
         for _ in 0..waiting.min(most) {
             self.room.notify_one();
         }
@@ -257,14 +235,16 @@ impl Shared {
 
     /// Opens what is lacking.
     fn grow(self: &Arc<Self>) {
-        let mut kept = self.kept();
-        for _ in 0..kept.lacking() {
-            kept.connecting += 1;
+        let begun = self.kept().begin_connecting();
+        let connecting = || Connecting {
+            shared: Arc::downgrade(self),
+            opened: None,
+        };
+        // All count as begun, and each ends what it counts for; the lock is not held, since a runtime that shuts
+        // down drops a task as it is spawned.
+        let begun: Vec<Connecting> = (0..begun).map(|_| connecting()).collect();
+        for connecting in begun {
             // In a task of its own, since the call that asked for it may be given up while others wait as well.
-            let connecting = Connecting {
-                shared: Arc::downgrade(self),
-                opened: None,
-            };
             let gone = self.alive.subscribe();
             let progress = self.progress.clone();
             tokio::spawn(connecting.connect(self.opener.clone(), progress, gone));
@@ -292,14 +272,15 @@ impl Shared {
 struct Connecting {
     /// Who needs a connection keeps the pool; the attempt does not.
     shared: Weak<Shared>,
-    opened: Option<Result<(Http2, usize), BoxError>>,
+    opened: Option<Result<(Http2, Allowed), BoxError>>,
 }
 
 impl Connecting {
     /// Ends with the pool.
     async fn connect(mut self, opener: Opener, progress: Progress, mut gone: watch::Receiver<()>) {
+        let changed = Shared::changed(Weak::clone(&self.shared));
         tokio::select! {
-            opened = progress.of(opener.open()) => self.opened = Some(opened),
+            opened = progress.of(opener.open(changed)) => self.opened = Some(opened),
             // Nothing is ever said by it.
             _ = gone.changed() => {}
         }
@@ -312,10 +293,10 @@ impl Drop for Connecting {
             return;
         };
         let mut kept = shared.kept();
-        kept.connecting -= 1;
+        kept.end_connecting();
         match self.opened.take() {
-            Some(Ok((http2, streams))) => {
-                kept.add(http2, streams);
+            Some(Ok((http2, allowed))) => {
+                kept.add(http2, allowed);
                 return shared.added(kept);
             }
             Some(Err(error)) => {

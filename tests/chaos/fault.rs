@@ -88,7 +88,12 @@ impl Fault {
     }
 
     /// Something about HTTP/2.
-    const fn server(name: &'static str, how: &'static str, habit: Habit, outcome: Outcome) -> Self {
+    pub(crate) const fn server(
+        name: &'static str,
+        how: &'static str,
+        habit: Habit,
+        outcome: Outcome,
+    ) -> Self {
         Self {
             inject: Inject::Server(habit),
             rest: None,
@@ -113,14 +118,14 @@ const GONE: &[Code] = &[Unavailable, DeadlineExceeded];
 const BROKEN: &[Code] = &[Unavailable, DeadlineExceeded, Internal];
 const SENSELESS: &[Code] = &[Unavailable, DeadlineExceeded, Internal, Unknown];
 
-const REFUSING: Orders = Orders {
+pub(crate) const REFUSING: Orders = Orders {
     open: Act::Reset,
     new: Act::Pass,
     refuse: true,
 };
 
 /// What is open goes silent, what is new works.
-const HALF_OPEN: Orders = Orders {
+pub(crate) const HALF_OPEN: Orders = Orders {
     open: Act::Swallow,
     new: Act::Pass,
     refuse: false,

@@ -61,8 +61,14 @@ impl Front {
         };
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, behind.clone()));
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                        connections.spawn(serve(stream, behind.clone()));
+                    },
+                    // What has ended is not kept.
+                    Some(_) = connections.join_next() => {}
+                }
             }
         });
         Ok(Self { address, task })

@@ -1,5 +1,6 @@
 //! Servers that are wrong on purpose, where no other test has them: `README.md` tells which are where.
 
+use std::io::Write as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -207,6 +208,44 @@ async fn a_grpc_body_without_an_end_is_given_up_at_the_bound() {
     assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
     let told = tokio::time::timeout(DEADLINE, ended.recv()).await;
     assert!(told.is_ok(), "the server was not told to stop");
+}
+
+/// 64 MiB of nothing in 64 KB, where 64 KiB are the most.
+#[tokio::test]
+async fn compressed_bombs_are_one_clear_error_over_any_transport() {
+    let seen = Seen::default();
+    let _capturing = seen.capture();
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let nothing = vec![b' '; 1 << 20];
+    for _ in 0..64 {
+        packer.write_all(&nothing).expect("memory");
+    }
+    let bomb = packer.finish().expect("memory");
+    let mut message = vec![1];
+    message.extend(u32::try_from(bomb.len()).expect("small").to_be_bytes());
+    message.extend(&bomb);
+    let head = grpc().header("grpc-encoding", "gzip");
+    let head = head.body(()).expect("a head");
+    let (grpc, _ended) = answering(head, Some(message.into()), false).await;
+    let mut answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        bomb.len()
+    )
+    .into_bytes();
+    answer.extend(&bomb);
+    let rest = saying(b"", answer, Vec::new()).await;
+    let both = Transport::GrpcWithRestFallback;
+    for (endpoint, transport) in [
+        (&grpc, Transport::Grpc),
+        (&grpc, both),
+        (&rest, Transport::Rest),
+    ] {
+        let error = called(&seen, endpoint, transport).await;
+        let error = error.expect_err("it is too large");
+        let codes = [Code::ResourceExhausted, Code::Unimplemented, Code::Internal];
+        let code = error.code().expect("a call");
+        assert!(codes.contains(&code), "{transport:?}: {error}");
+    }
 }
 
 #[tokio::test]

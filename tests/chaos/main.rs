@@ -14,6 +14,7 @@ mod run;
 mod seen;
 mod soak;
 mod source;
+mod storm;
 mod told;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

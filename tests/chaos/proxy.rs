@@ -23,8 +23,8 @@ pub(crate) enum Act {
     Close,
     /// Nothing passes for now.
     Hold,
-    /// It stays open, and whatever is sent either way is gone, whatever is ordered later: a stream of which
-    /// bytes are missing is never whole again.
+    /// It stays open, and whatever is sent either way is gone, whatever is ordered later but its end: a stream of
+    /// which bytes are missing is never whole again.
     Swallow,
     /// So many bytes come down to the client, then it ends so.
     Down(usize, End),
@@ -232,7 +232,8 @@ impl Connection {
                 order = orders.changed() => {
                     order.map_err(io::Error::other)?;
                     let act = orders.borrow_and_update().open;
-                    if !matches!(connection.act, Act::Swallow) {
+                    let ends = matches!(act, Act::Reset | Act::Close);
+                    if ends || !matches!(connection.act, Act::Swallow) {
                         connection.act = act;
                         changed = true;
                     }

@@ -145,7 +145,7 @@ async fn it_has_the_timeout_of_connecting() {
             tower::service_fn(|_: Uri| std::future::pending::<io::Result<TokioIo<TcpStream>>>());
         let builder = client("http://gateway.test", transport).connector(hanging);
         let error = refused(builder.connect_timeout(Duration::from_millis(150))).await;
-        let expected = "cannot connect to http://gateway.test: no connection within 150ms";
+        let expected = "cannot connect to http://gateway.test: no connection within 150ms, still waiting for TCP";
         assert!(error.to_string().ends_with(expected), "{error}");
     }
 }

@@ -89,6 +89,10 @@ impl Peer {
         self.write(PING, ACK, &ping.payload).await
     }
 
+    pub(crate) async fn settings(&mut self, settings: &[u8]) -> io::Result<()> {
+        self.write(SETTINGS, 0, settings).await
+    }
+
     /// A whole gRPC reply, its headers as literals (RFC 7541 §6.2.2).
     pub(crate) async fn reply(&mut self, stream: u32, message: &[u8]) -> io::Result<()> {
         let status_200 = vec![0x88];

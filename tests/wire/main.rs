@@ -20,6 +20,7 @@ mod interruption;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
 mod pool;
+mod pool_faults;
 mod pool_server;
 #[cfg(feature = "rest")]
 mod portal;

@@ -39,7 +39,7 @@ fn begin(client: &ApiGateway, calls: usize) -> JoinSet<()> {
 }
 
 /// Waits for what the server is to see.
-async fn until(what: impl Fn() -> bool) {
+pub(crate) async fn until(what: impl Fn() -> bool) {
     let seen = async {
         while !what() {
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -189,6 +189,70 @@ async fn a_connection_that_was_idle_for_long_is_closed() {
     drop(client);
 }
 
+/// It is in use just when it is looked for what is idle, and idle ever after.
+#[tokio::test]
+async fn a_connection_that_was_in_use_for_long_and_then_idle_is_closed() {
+    let (listener, endpoint) = listener().await;
+    let client = client(endpoint);
+    let mut options = CallOptions::default();
+    options.timeout = Some(Duration::from_secs(600));
+    let patient = client.with_options(options);
+    let (called, mut stream) = tokio::join!(done(&patient), async {
+        let mut stream = accept(&listener).await;
+        assert!(request(&mut stream).await);
+        // Two looks fall into this.
+        tokio::time::pause();
+        for _ in 0..2 {
+            tokio::time::advance(Duration::from_secs(95)).await;
+            tokio::task::yield_now().await;
+        }
+        tokio::time::resume();
+        stream.write_all(&json(200, DONE)).await.expect("written");
+        stream
+    });
+    assert!(called);
+    tokio::time::pause();
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_secs(95)).await;
+    }
+    tokio::time::resume();
+    let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_u8()).await;
+    assert!(closed.expect("it is closed").is_err());
+    drop(client);
+}
+
+/// The reply was read before the request was sent to its end, as of a server that refuses it by its head: such a
+/// connection may never be ready for another call.
+#[tokio::test]
+async fn a_connection_that_is_not_ready_soon_holds_up_no_call() {
+    let (listener, endpoint) = listener().await;
+    let client = client(endpoint);
+    let config = apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig {
+        display_name: "x".repeat(16 << 20),
+        ..Default::default()
+    };
+    let parent = "projects/p/locations/global/apis/a";
+    let large = client.create_api_config(parent, "c", config);
+    let (refused, _unread) = tokio::join!(large, async {
+        let mut stream = accept(&listener).await;
+        assert!(request(&mut stream).await);
+        let refusal = json(409, r#"{"error":{"code":409,"status":"ABORTED"}}"#);
+        stream.write_all(&refusal).await.expect("written");
+        stream
+    });
+    let error = refused.expect_err("it was refused");
+    assert_eq!(error.code(), Some(apigateway_grpc::tonic::Code::Aborted));
+    let next = async {
+        tokio::join!(done(&client), async {
+            let mut stream = accept(&listener).await;
+            assert!(request(&mut stream).await);
+            stream.write_all(&json(200, DONE)).await.expect("written");
+        })
+    };
+    let next = tokio::time::timeout(Duration::from_secs(10), next).await;
+    assert!(next.expect("it has a connection of its own").0);
+}
+
 #[tokio::test]
 async fn there_are_never_more_connections_than_allowed_and_calls_wait_for_them() {
     let (listener, endpoint) = listener().await;

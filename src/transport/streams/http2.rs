@@ -16,10 +16,12 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 
+use super::kept::Handle;
 use super::reading::Reading;
 use super::{BoxError, Keepalive, Slot, pump};
 use crate::call::Rpc;
 use crate::failure::NotSent;
+use crate::metrics::Counted;
 use crate::transport::link::Link;
 
 /// How much a peer may send before it is read, of one reply and of all on a connection.
@@ -39,37 +41,21 @@ pub(super) struct Http2 {
 /// What is known of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Life {
-    /// How many streams it has.
-    streams: AtomicUsize,
+    /// How many calls are on it.
+    calls: AtomicUsize,
     /// Why it was given up, if it was.
     given_up: OnceLock<String>,
 }
 
-impl Life {
-    pub(super) fn streams(&self) -> usize {
-        self.streams.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn begin(&self) {
-        self.streams.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn end(&self) {
-        self.streams.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// The error of a stream. Of a connection that was given up h2 says only that it broke.
-    pub(super) fn explain(&self, error: h2::Error) -> BoxError {
-        match self.given_up.get().filter(|_| error.is_io()) {
-            Some(why) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
-            None => error.into(),
-        }
-    }
-}
-
 impl Http2 {
     /// A connection over this link, driven by a task of its own.
-    pub(super) async fn new(link: Link, keepalive: Keepalive) -> Result<Self, h2::Error> {
+    /// `allows` hears when the server allows another number of streams.
+    pub(super) async fn new(
+        link: Link,
+        keepalive: Keepalive,
+        allows: impl Fn(usize) + Send + Sync + 'static,
+        counted: Counted,
+    ) -> Result<Self, h2::Error> {
         let mut settings = h2::client::Builder::new();
         settings
             .enable_push(false)
@@ -78,21 +64,12 @@ impl Http2 {
             .max_header_list_size(HEADERS);
         let (send, connection) = settings.handshake(TokioIo::new(link)).await?;
         let life = Arc::<Life>::default();
-        tokio::spawn(drive(connection, keepalive, Arc::clone(&life)));
+        let driven = drive(connection, keepalive, allows, Arc::clone(&life));
+        tokio::spawn(async move {
+            let _counted = counted;
+            driven.await;
+        });
         Ok(Self { send, life })
-    }
-
-    pub(super) fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-
-    /// Whether it takes no further stream: it broke, or is going away.
-    pub(super) fn is_closed(&mut self) -> bool {
-        // Ready at once, since no request was made by this handle.
-        let ready = self
-            .send
-            .poll_ready(&mut Context::from_waker(Waker::noop()));
-        matches!(ready, Poll::Ready(Err(_)))
     }
 
     /// Sends a request, whose URI is whole, and gives the head of the reply. Dropping this, or the body of the
@@ -102,6 +79,7 @@ impl Http2 {
         rpc: Rpc,
         slot: Slot,
     ) -> Result<http::Response<Reading>, BoxError> {
+        let call = OnIt::new(&self.life, slot);
         let (head, mut body) = rpc.into_parts();
         let head = http::Request::from_parts(head, ());
         let bodiless = body.is_end_stream();
@@ -119,9 +97,51 @@ impl Http2 {
             }
         }
         match reply.await {
-            Ok(reply) => Ok(reply.map(|body| Reading::new(body, slot, pumping))),
-            Err(error) => Err(slot.life.explain(error)),
+            Ok(reply) => Ok(reply.map(|body| Reading::new(body, call, pumping))),
+            Err(error) => Err(call.explain(error)),
         }
+    }
+}
+
+impl Handle for Http2 {
+    /// Whether it takes no further stream: it broke, or is going away.
+    fn is_closed(&mut self) -> bool {
+        // Ready at once, since no request was made by this handle.
+        let ready = self
+            .send
+            .poll_ready(&mut Context::from_waker(Waker::noop()));
+        matches!(ready, Poll::Ready(Err(_)))
+    }
+}
+
+/// A call on a connection, which has a stream as long as this is there.
+#[derive(Debug)]
+pub(super) struct OnIt {
+    life: Arc<Life>,
+    _slot: Slot,
+}
+
+impl OnIt {
+    fn new(life: &Arc<Life>, slot: Slot) -> Self {
+        life.calls.fetch_add(1, Ordering::Relaxed);
+        Self {
+            life: Arc::clone(life),
+            _slot: slot,
+        }
+    }
+
+    /// The error of its stream. Of a connection that was given up h2 says only that it broke.
+    pub(super) fn explain(&self, error: h2::Error) -> BoxError {
+        match self.life.given_up.get().filter(|_| error.is_io()) {
+            Some(why) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
+            None => error.into(),
+        }
+    }
+}
+
+impl Drop for OnIt {
+    fn drop(&mut self) {
+        self.life.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -129,21 +149,31 @@ impl Http2 {
 async fn drive(
     mut connection: Connection<TokioIo<Link>, Bytes>,
     keepalive: Keepalive,
+    allows: impl Fn(usize),
     life: Arc<Life>,
 ) {
     let pings = connection.ping_pong();
     let silence = std::pin::pin!(silence(pings, keepalive, &life));
-    match select(connection, silence).await {
+    let mut last = connection.max_concurrent_send_streams();
+    let driven = std::future::poll_fn(|cx| {
+        let ended = connection.poll_unpin(cx);
+        let streams = connection.max_concurrent_send_streams();
+        if streams != std::mem::replace(&mut last, streams) {
+            allows(streams);
+        }
+        ended
+    });
+    match select(driven, silence).await {
         // The calls on it have their own word of it.
         Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
         Either::Left((Ok(()), _)) => {}
-        Either::Right(((), connection)) => {
+        Either::Right(((), driven)) => {
             let timeout = keepalive.timeout;
             let why = format!("the connection is dead: no answer to a ping within {timeout:?}");
             tracing::debug!("{why}");
             // Set before its end is told to the calls.
             life.given_up.get_or_init(|| why);
-            drop(connection);
+            drop(driven);
         }
     }
 }
@@ -155,7 +185,7 @@ async fn silence(pings: Option<PingPong>, keepalive: Keepalive, life: &Life) {
     };
     loop {
         tokio::time::sleep(keepalive.interval).await;
-        if life.streams() == 0 {
+        if life.calls.load(Ordering::Relaxed) == 0 {
             continue;
         }
         let pong = pings.ping(Ping::opaque());

@@ -1,28 +1,37 @@
 //! What is known of the connections: which one a call takes, when there are too few, when too many.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Limits;
+use super::allowed::Allowed;
 use super::fault::Fault;
-use super::http2::{Http2, Life};
 
 /// How long no further connection is tried after one failed, while there are others.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The way to a connection.
+pub(super) trait Handle: Clone {
+    /// Whether it takes no more calls.
+    fn is_closed(&mut self) -> bool;
+}
+
 /// The state of a pool. It makes no connections.
-pub(super) struct Kept {
+pub(super) struct Kept<H> {
     limits: Limits,
     /// How many connections there are without any call.
     kept: usize,
-    open: Vec<Open>,
+    open: Vec<Open<H>>,
+    /// The number of the connection that is opened next.
+    next: u64,
     /// How many are being opened.
-    pub(super) connecting: usize,
+    connecting: usize,
     /// How many calls wait for a stream.
-    pub(super) waiting: usize,
+    waiting: usize,
     /// How many streams there are, those of connections that are no longer in the list included.
     streams: usize,
     /// The most streams since it was last looked whether there are too many connections.
@@ -36,28 +45,27 @@ pub(super) struct Kept {
     watch: Option<oneshot::Sender<Infallible>>,
 }
 
-struct Open {
-    http2: Http2,
+struct Open<H> {
+    number: u64,
+    handle: H,
+    streams: usize,
     /// How many streams the server allows.
-    allowed: usize,
+    allowed: Allowed,
 }
 
-impl Open {
+impl<H> Open<H> {
     fn room(&self, most: usize) -> usize {
-        self.allowed.min(most).saturating_sub(self.streams())
-    }
-
-    fn streams(&self) -> usize {
-        self.http2.life().streams()
+        self.allowed.get().min(most).saturating_sub(self.streams)
     }
 }
 
-impl Kept {
+impl<H: Handle> Kept<H> {
     pub(super) fn new(limits: Limits, kept: usize) -> Self {
         Self {
             limits,
             kept,
             open: Vec::new(),
+            next: 0,
             connecting: 0,
             waiting: 0,
             streams: 0,
@@ -69,49 +77,71 @@ impl Kept {
         }
     }
 
+    /// How many there are of each.
+    pub(super) fn describe(&mut self, text: &mut fmt::DebugStruct<'_, '_>) {
+        self.purge();
+        text.field("connections", &self.open.len())
+            .field("connecting", &self.connecting)
+            .field("streams", &self.streams)
+            .field("waiting", &self.waiting);
+    }
+
     /// A stream for a call that has just begun: those that wait come first.
-    pub(super) fn take_new(&mut self) -> Option<Http2> {
+    pub(super) fn take_new(&mut self) -> Option<(u64, H)> {
         self.take_after(self.waiting)
     }
 
-    /// A stream for the call that began to wait last.
-    pub(super) fn take_last(&mut self) -> Option<Http2> {
-        self.take_after(self.waiting - 1)
+    /// A stream for a call that waits from now on, if there is one.
+    pub(super) fn begin_waiting(&mut self) -> Option<(u64, H)> {
+        let others = self.waiting;
+        self.waiting += 1;
+        self.take_after(others)
     }
 
-    fn take_after(&mut self, others: usize) -> Option<Http2> {
-        if others > 0 && self.room() <= others {
+    /// It has its stream, or has been given up.
+    pub(super) fn end_waiting(&mut self) {
+        self.waiting -= 1;
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    fn take_after(&mut self, others: usize) -> Option<(u64, H)> {
+        if others > 0 {
             self.purge();
-            return None;
+            if self.room() <= others {
+                return None;
+            }
         }
         self.take()
     }
 
-    /// Forgets the connections that take no further stream.
+    /// Forgets the connections that take no more calls.
     fn purge(&mut self) {
-        self.open.retain_mut(|open| !open.http2.is_closed());
+        self.open.retain_mut(|open| !open.handle.is_closed());
     }
 
-    /// A stream of the connection that has the fewest.
-    pub(super) fn take(&mut self) -> Option<Http2> {
+    /// A stream of the connection that has the fewest, and its number.
+    pub(super) fn take(&mut self) -> Option<(u64, H)> {
         loop {
             let most = self.most();
             let open = self.open.iter_mut().enumerate();
             let open = open.filter(|(_, open)| open.room(most) > 0);
-            let Some((at, open)) = open.min_by_key(|(_, open)| open.streams()) else {
+            let Some((at, open)) = open.min_by_key(|(_, open)| open.streams) else {
                 // What is full may be going away as well, and then leaves room for another.
                 self.purge();
                 return None;
             };
-            if open.http2.is_closed() {
+            // Asked of the one alone, since it costs a lock.
+            if open.handle.is_closed() {
                 self.open.swap_remove(at);
                 continue;
             }
-            let http2 = open.http2.clone();
-            http2.life().begin();
+            open.streams += 1;
             self.streams += 1;
             self.peak = self.peak.max(self.streams);
-            return Some(http2);
+            return Some((open.number, open.handle.clone()));
         }
     }
 
@@ -132,22 +162,32 @@ impl Kept {
         }
     }
 
-    pub(super) fn give_back(&mut self, life: &Life) {
+    pub(super) fn give_back(&mut self, number: u64) {
         self.streams -= 1;
-        life.end();
+        if let Some(open) = self.open.iter_mut().find(|open| open.number == number) {
+            open.streams -= 1;
+        }
     }
 
     /// A connection was opened.
-    pub(super) fn add(&mut self, http2: Http2, allowed: usize) {
-        // A server that allows none for now will allow some later; h2 waits for it.
-        let allowed = allowed.max(1);
-        self.open.push(Open { http2, allowed });
+    pub(super) fn add(&mut self, handle: H, allowed: Allowed) {
+        self.expected = allowed.get().min(self.limits.streams);
+        self.open.push(Open {
+            number: self.next,
+            handle,
+            streams: 0,
+            allowed,
+        });
+        self.next += 1;
         self.fault = None;
-        self.expected = allowed.min(self.limits.streams);
     }
 
     pub(super) fn is_open(&mut self) -> bool {
-        self.open.iter_mut().any(|open| !open.http2.is_closed())
+        self.open.iter_mut().any(|open| !open.handle.is_closed())
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        self.connecting > 0
     }
 
     /// What a task is to be started with that looks for what is no longer needed, if there is to be one: it
@@ -163,9 +203,20 @@ impl Kept {
         Some(gone)
     }
 
-    /// How many connections are to be opened for the calls that wait.
-    pub(super) fn lacking(&self) -> usize {
-        if self.pauses() && !self.open.is_empty() {
+    /// How many connections are to be opened for the calls that wait. They count as begun.
+    pub(super) fn begin_connecting(&mut self) -> usize {
+        let lacking = self.lacking();
+        self.connecting += lacking;
+        lacking
+    }
+
+    /// One of them is open, or will not be.
+    pub(super) fn end_connecting(&mut self) {
+        self.connecting -= 1;
+    }
+
+    fn lacking(&self) -> usize {
+        if self.paused_until().is_some() {
             return 0;
         }
         let unserved = self.waiting.saturating_sub(self.room());
@@ -196,19 +247,30 @@ impl Kept {
         at.is_some_and(|at| at.elapsed() < PAUSE)
     }
 
+    /// Until when no further connection is tried.
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        let (_, at) = self.fault.as_ref()?;
+        let pauses = self.pauses() && !self.open.is_empty();
+        pauses.then(|| *at + PAUSE)
+    }
+
     /// Lets go of the connections that the most streams since the last look did not need, those with the fewest
     /// streams first. Streams on them go on to their end. Tells whether there is more left than is kept anyway.
     pub(super) fn shrink(&mut self) -> bool {
         self.purge();
         self.open
-            .sort_by_key(|open| std::cmp::Reverse(open.streams()));
+            .sort_by_key(|open| std::cmp::Reverse(open.streams));
         let mut room = 0;
         let mut needed = 0;
         for open in &self.open {
             if needed >= self.kept && room >= self.peak {
                 break;
             }
-            room += open.allowed.min(self.limits.streams);
+            room = open
+                .allowed
+                .get()
+                .min(self.limits.streams)
+                .saturating_add(room);
             needed += 1;
         }
         self.open.truncate(needed);
@@ -220,3 +282,6 @@ impl Kept {
         more
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,26 +7,27 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream};
 use http_body::{Body, Frame};
 
+use super::BoxError;
+use super::http2::OnIt;
 use super::pump::Pump;
-use super::{BoxError, Slot};
 
 /// Read to its end it gives its stream back; dropped before, it resets it.
 #[derive(Debug)]
 pub struct Reading {
     body: RecvStream,
     /// Gone with the end.
-    slot: Option<Slot>,
+    call: Option<OnIt>,
     /// Sends what the request still has.
     _pump: Option<Pump>,
 }
 
 impl Reading {
-    pub(super) fn new(body: RecvStream, slot: Slot, pump: Option<Pump>) -> Self {
+    pub(super) fn new(body: RecvStream, call: OnIt, pump: Option<Pump>) -> Self {
         // A reply that is nothing but a head has ended with it.
-        let slot = Some(slot).filter(|_| !body.is_end_stream());
+        let call = Some(call).filter(|_| !body.is_end_stream());
         Self {
             body,
-            slot,
+            call,
             _pump: pump,
         }
     }
@@ -59,22 +60,27 @@ impl Body for Reading {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(slot) = &self.slot else {
+        if self.call.is_none() {
             return Poll::Ready(None);
-        };
-        let life = std::sync::Arc::clone(&slot.life);
+        }
         let frame = ready!(self.poll_next(cx));
         let whole = match &frame {
             Some(Ok(frame)) => frame.is_trailers() || self.body.is_end_stream(),
             Some(Err(_)) | None => true,
         };
-        if whole {
-            self.slot = None;
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| life.explain(error))))
+        let call = match whole {
+            true => self.call.take(),
+            false => None,
+        };
+        Poll::Ready(frame.map(|frame| {
+            frame.map_err(|error| match &call {
+                Some(call) => call.explain(error),
+                None => error.into(),
+            })
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.slot.is_none()
+        self.call.is_none()
     }
 }

@@ -112,7 +112,8 @@ async fn dead_addresses_do_not_use_up_the_time_of_one_that_lives() {
 #[tokio::test]
 async fn where_all_addresses_are_dead_it_is_told_as_the_timeout() {
     let (one, other) = (Full::v4().await, Full::v4().await);
-    let expected = "cannot connect to http://gateway.test: no connection within 300ms";
+    let expected =
+        "cannot connect to http://gateway.test: no connection within 300ms, still waiting for TCP";
     for addresses in [&[one.address][..], &[one.address, other.address]] {
         let (connected, _) = connect(addresses, Duration::from_millis(300)).await;
         assert_eq!(connected.err().as_deref(), Some(expected));
@@ -121,7 +122,8 @@ async fn where_all_addresses_are_dead_it_is_told_as_the_timeout() {
     let (listener, refusing) = listener().await;
     drop(listener);
     let (connected, took) = connect(&[one.address, refusing], Duration::from_secs(2)).await;
-    let expected = "cannot connect to http://gateway.test: no connection within 2s";
+    let expected =
+        "cannot connect to http://gateway.test: no connection within 2s, still waiting for TCP";
     assert_eq!(connected.err().as_deref(), Some(expected));
     assert!(took < Duration::from_secs(2), "{took:?}");
 }

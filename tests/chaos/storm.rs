@@ -1,0 +1,141 @@
+//! Storms of GOAWAY under load: connections that live for 300 ms, and not one call fails with them, reads or creates.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use apigateway_grpc::contract::{Method, RetryPolicy};
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
+use apigateway_grpc::{ApiGateway, Transport};
+use futures_util::future::join_all;
+use tokio::runtime::{Builder, Handle};
+
+use crate::fault::{Fault, Outcome};
+use crate::front::{Front, Habit};
+use crate::proxy::Proxy;
+use crate::row::{Row, table};
+use crate::run::{API, PARENT};
+use crate::source::TOKEN;
+
+/// Three connections one after the other, or one of three that ends while its calls are under way.
+const STORM: Duration = Duration::from_millis(1000);
+
+const AGE: Habit = Habit::Age(Duration::from_millis(300));
+
+const fn storm(name: &'static str, how: &'static str) -> Fault {
+    Fault::server(name, how, AGE, Outcome::Answered)
+}
+
+/// How many calls are under way at once.
+static STORMS: [(usize, Fault); 3] = [
+    (
+        1,
+        storm(
+            "GOAWAY storm, 1 call",
+            "connections are ended at 300 ms, 1 call at once",
+        ),
+    ),
+    (
+        100,
+        storm("GOAWAY storm, 100 calls", "the same with 100 calls at once"),
+    ),
+    (
+        1000,
+        storm(
+            "GOAWAY storm, 1,000 calls",
+            "the same with 1,000 calls at once",
+        ),
+    ),
+];
+
+#[test]
+fn no_call_fails_when_connections_go_away_in_good_order() {
+    let _alone = crate::alone();
+    let servers = crate::servers();
+    let client = Builder::new_current_thread().enable_all().build();
+    let client = client.expect("a runtime");
+    let rows: Vec<Row> = STORMS
+        .iter()
+        .map(|(at_once, fault)| client.block_on(meet(fault, *at_once, servers.handle())))
+        .collect();
+    println!("{}", table(&rows));
+    for row in rows {
+        assert_eq!(
+            (row.failed, row.wrong, row.lost),
+            (0, 0, 0),
+            "{:?}",
+            row.complaints
+        );
+        assert!(row.complaints.is_empty(), "{:?}", row.complaints);
+    }
+}
+
+async fn start() -> (Emulator, Front, Proxy) {
+    let emulator = Emulator::builder().require_token(TOKEN).build();
+    let within = ApiGateway::builder().with_transport(emulator.service());
+    let within = within.access_token(TOKEN).build().expect("valid");
+    let created = within.create_api(PARENT, "a", Api::default()).await;
+    created.expect("started").await.expect("an api");
+    let on = Arc::new(AtomicBool::new(true));
+    let front = Front::start(emulator.service(), AGE, on).await;
+    let front = front.expect("a free port");
+    let proxy = Proxy::start(front.address).await.expect("a free port");
+    (emulator, front, proxy)
+}
+
+async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
+    let (emulator, _front, proxy) = servers.spawn(start()).await.expect("it does not panic");
+    let client = ApiGateway::builder()
+        .endpoint(proxy.endpoint())
+        .access_token(TOKEN)
+        .timeout(Duration::from_secs(60))
+        .retry(RetryPolicy::NEVER)
+        .build()
+        .expect("valid");
+    let began = Instant::now();
+    let lanes = (0..at_once).map(|lane| {
+        let client = &client;
+        async move {
+            let mut ended = Vec::new();
+            // Each has a read and a create at least.
+            while ended.len() < 2 || began.elapsed() < STORM {
+                let call = ended.len();
+                let ending = if call % 2 == 0 {
+                    client.get_api(API).await.map(|api| api.name == API)
+                } else {
+                    let request = CreateApiRequest {
+                        parent: PARENT.into(),
+                        api_id: format!("new-{lane}-{call}"),
+                        api: None,
+                    };
+                    let created = client.service().create_api(request).await;
+                    created
+                        .map(|it| !it.into_inner().name.is_empty())
+                        .map_err(Into::into)
+                };
+                ended.push(ending);
+            }
+            ended
+        }
+    });
+    let mut row = Row::new(fault, Transport::Grpc);
+    let ended = tokio::time::timeout(Duration::from_secs(120), join_all(lanes)).await;
+    let ended = ended.expect("all of them end");
+    let made: usize = ended.iter().map(|its| its.len() / 2).sum();
+    let made = u64::try_from(made).expect("it is small");
+    for ending in ended.into_iter().flatten() {
+        row.calls += 1;
+        match ending {
+            Ok(right) => row.wrong += usize::from(!right),
+            Err(error) => {
+                row.failed += 1;
+                row.complain(format!("{:?}: {error}", error.code()));
+            }
+        }
+    }
+    // The emulator was asked for one before.
+    let creates = emulator.count(Method::CREATE_API) - 1;
+    row.complain_if(creates != made, format!("{creates} creates for {made}"));
+    row
+}

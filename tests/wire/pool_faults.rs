@@ -1,0 +1,180 @@
+//! What could make the pool's calls wait for nothing: threads, runtimes that end, servers that change their mind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::{ApiGateway, CallOptions};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime;
+
+use crate::connection::{builder, listener};
+use crate::frames::{self, Peer};
+use crate::http2::{Answer, NAME};
+use crate::pool::until;
+use crate::pool_server::{Habits, Server};
+
+/// A call that is answered within seconds, or not at all.
+async fn answered(client: &ApiGateway) {
+    let called = tokio::time::timeout(Duration::from_secs(15), client.get_operation(NAME));
+    let called = called.await.expect("it does not wait for nothing");
+    called.expect("an operation");
+}
+
+/// The server's streams are all in use, and nothing happens to them: the pause alone ends.
+#[tokio::test]
+async fn a_call_that_waits_has_another_connection_once_one_can_be_made_again() {
+    let server = Server::start(Habits {
+        max_streams: Some(1),
+        holds: true,
+        ..Habits::default()
+    })
+    .await;
+    let (proxy, endpoint) = listener().await;
+    let address = proxy.local_addr().expect("it listens");
+    let behind = server.endpoint().trim_start_matches("http://").to_owned();
+    let through = behind.clone();
+    tokio::spawn(async move {
+        let (client, _) = proxy.accept().await?;
+        // No other is accepted from here on.
+        drop(proxy);
+        pass(client, through).await
+    });
+    let client = builder(endpoint).retry(RetryPolicy::NEVER).build();
+    let client = client.expect("valid");
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { answered(&client).await }
+    });
+    until(|| server.calls() == 1).await;
+    let second = tokio::spawn({
+        let client = client.clone();
+        async move { answered(&client).await }
+    });
+    // The attempt to connect for it fails.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    socket.bind(address).expect("it is free again");
+    let proxy = socket.listen(8).expect("it listens");
+    tokio::spawn(async move {
+        let (client, _) = proxy.accept().await?;
+        pass(client, behind).await
+    });
+    until(|| server.calls() == 2).await;
+    server.answer(true);
+    first.await.expect("answered");
+    second.await.expect("answered");
+}
+
+async fn pass(mut client: TcpStream, server: String) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(server).await?;
+    let passed = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    passed.map(drop)
+}
+
+/// The tasks of connections and of attempts to connect go with the runtime that the first calls were made in.
+#[tokio::test]
+async fn a_client_outlives_the_runtime_that_it_was_first_used_in() {
+    let server = Server::start(Habits {
+        max_streams: Some(2),
+        ..Habits::default()
+    });
+    let server = Arc::new(server.await);
+    // One connection is there, a second one never will be.
+    let (silent, endpoint) = listener().await;
+    let behind = server.endpoint().trim_start_matches("http://").to_owned();
+    let silence = Arc::new(AtomicBool::new(false));
+    let silently = Arc::clone(&silence);
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((client, _)) = silent.accept().await {
+            if silently.load(Ordering::SeqCst) {
+                held.push(client);
+            } else {
+                tokio::spawn(pass(client, behind.clone()));
+            }
+        }
+    });
+    let client = builder(endpoint).retry(RetryPolicy::NEVER);
+    let client = client.build().expect("valid");
+    let elsewhere = client.clone();
+    server.answer(true);
+    let used = tokio::task::spawn_blocking({
+        let (silence, server) = (Arc::clone(&silence), Arc::clone(&server));
+        move || {
+            let first = runtime::Builder::new_current_thread().enable_all().build();
+            let first = first.expect("a runtime");
+            first.block_on(async {
+                answered(&elsewhere).await;
+                server.answer(false);
+                silence.store(true, Ordering::SeqCst);
+                for _ in 0..5 {
+                    let elsewhere = elsewhere.clone();
+                    tokio::spawn(async move { elsewhere.get_operation(NAME).await });
+                }
+                until(|| server.calls() == 3).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            });
+            // Two calls are in flight, three wait, and a connection is being opened.
+            drop(first);
+        }
+    });
+    used.await.expect("it ends");
+    silence.store(false, Ordering::SeqCst);
+    server.answer(true);
+    for _ in 0..3 {
+        answered(&client).await;
+    }
+    assert_eq!(server.calls(), 6);
+}
+
+/// SETTINGS may come at any time (RFC 9113 §6.5.3).
+#[tokio::test]
+async fn a_server_that_comes_to_allow_fewer_streams_has_more_connections_and_no_call_hangs() {
+    let (listener, endpoint) = listener().await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut peer = Peer::new(stream).await?;
+                // SETTINGS_MAX_CONCURRENT_STREAMS is 2 from now on.
+                let first = peer.read_to(frames::HEADERS).await?.stream();
+                peer.settings(&[0, 3, 0, 0, 0, 2]).await?;
+                peer.reply(first, &Answer::message()).await?;
+                while peer.read().await.is_ok() {}
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    let client = builder(endpoint).retry(RetryPolicy::NEVER);
+    let client = client.build().expect("valid");
+    answered(&client).await;
+    // What it has said is acted upon as the next call is sent.
+    let mut options = CallOptions::default();
+    options.timeout = Some(Duration::from_millis(600));
+    let hurried = client.with_options(options);
+    let mut begun = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let hurried = hurried.clone();
+        begun.spawn(async move { hurried.get_operation(NAME).await });
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    // Each later connection answers its first call, the rest is never answered.
+    let ended = tokio::time::timeout(Duration::from_secs(15), begun.join_all()).await;
+    let ended = ended.expect("each has its deadline");
+    let late = ended.iter().filter(|ended| {
+        let error = ended.as_ref().err();
+        error.is_some_and(apigateway_grpc::Error::is_timeout)
+    });
+    let answered = ended.iter().filter(|ended| ended.is_ok()).count();
+    assert!(answered >= 1, "{ended:?}");
+    assert_eq!(late.count() + answered, 6, "{ended:?}");
+    assert!(
+        connections.load(Ordering::SeqCst) >= 2,
+        "they are not queued"
+    );
+}
