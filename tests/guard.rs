@@ -186,8 +186,11 @@ fn page(status: u16, media: &'static str, body: &'static str) -> Reply {
 #[tokio::test]
 async fn an_answer_that_is_not_grpc_is_told_by_its_http_status_and_kind() {
     let cases = [
-        (200, Code::Unknown),
-        (302, Code::Unknown),
+        // A captive portal has these, and passes.
+        (200, Code::Unavailable),
+        (302, Code::Unavailable),
+        (407, Code::Unavailable),
+        (511, Code::Unavailable),
         (400, Code::Internal),
         (401, Code::Unauthenticated),
         (403, Code::PermissionDenied),
@@ -208,6 +211,8 @@ async fn an_answer_that_is_not_grpc_is_told_by_its_http_status_and_kind() {
             "never a body: {error}"
         );
     }
+    let other = error(page(200, "application/json", "{}")).await;
+    assert_eq!(other.code(), Some(Code::Unknown));
     let error = error(http::Response::new(Body::empty())).await;
     assert!(error.to_string().contains("no content type"), "{error}");
 }

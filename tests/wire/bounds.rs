@@ -2,6 +2,7 @@
 //! ends in an error that says in which phase it was. A transport that is never ready is in `deadline.rs`, on a paused
 //! clock.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
@@ -96,6 +97,8 @@ async fn a_connection_that_is_not_accepted_is_within_a_bound() {
     }
     assert!(filling.len() < 64, "the queue is never full here");
     is_within_connecting(&format!("http://{address}"), "waiting for TCP").await;
+    let named = format!("http://localhost:{}", address.port());
+    is_within_connecting(&named, "waiting for TCP").await;
 }
 
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
@@ -169,28 +172,47 @@ async fn connecting_to_a_peer_that_is_silent_ends_with_the_client() {
 
 #[tokio::test]
 async fn a_stream_that_there_is_no_room_for_is_within_the_deadline() {
-    let endpoint = then_silent(|stream| async {
-        let mut one = h2::server::Builder::new();
-        let connection = one.max_concurrent_streams(1).handshake::<_, Bytes>(stream);
-        let mut connection = connection.await.expect("it is HTTP/2");
-        let mut calls = Vec::new();
-        while let Some(Ok(call)) = connection.accept().await {
-            calls.push(call);
-        }
-    })
-    .await;
-    one_has_room(&endpoint, Transport::Grpc, "waiting for a free stream").await;
+    for most in [1, 2] {
+        let connections = AtomicUsize::new(0);
+        let endpoint = then_silent(move |stream| {
+            let first = connections.fetch_add(1, Ordering::Relaxed) == 0;
+            one_stream(stream, first)
+        });
+        let phase = "waiting for a free stream";
+        one_has_room(&endpoint.await, Transport::Grpc, most, phase).await;
+    }
+}
+
+/// On the first connection, takes one call at a time and answers none; on others, says nothing at all.
+async fn one_stream(stream: TcpStream, first: bool) -> Option<TcpStream> {
+    if !first {
+        return Some(stream);
+    }
+    let mut one = h2::server::Builder::new();
+    let connection = one.max_concurrent_streams(1).handshake::<_, Bytes>(stream);
+    let mut connection = connection.await.expect("it is HTTP/2");
+    let mut calls = Vec::new();
+    while let Some(Ok(call)) = connection.accept().await {
+        calls.push(call);
+    }
+    None
 }
 
 #[tokio::test]
 async fn a_connection_that_there_is_no_room_for_is_within_the_deadline() {
     let (_silent, endpoint) = listener().await;
-    one_has_room(&endpoint, Transport::Rest, "waiting for a free connection").await;
+    one_has_room(
+        &endpoint,
+        Transport::Rest,
+        1,
+        "waiting for a free connection",
+    )
+    .await;
 }
 
 /// One call waits for its reply meanwhile, longer than the two others wait for their turn.
-async fn one_has_room(endpoint: &str, transport: Transport, phase: &str) {
-    let client = builder(endpoint).transport(transport).max_connections(1);
+async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: &str) {
+    let client = builder(endpoint).transport(transport).max_connections(most);
     let client = client.timeout(LONG).build().expect("valid");
     let mut short = CallOptions::default();
     short.timeout = Some(SHORT);
