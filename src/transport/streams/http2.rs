@@ -91,7 +91,8 @@ impl Http2 {
             match body.frame().now_or_never() {
                 Some(Some(Ok(frame))) if frame.is_data() && body.is_end_stream() => {
                     let whole = frame.into_data().unwrap_or_default();
-                    stream.send_data(whole, true)?;
+                    // If the stream has ended meanwhile, the reply says why.
+                    stream.send_data(whole, true).ok();
                 }
                 first => pumping = Some(pump::start(stream, first, body)),
             }
