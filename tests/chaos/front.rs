@@ -20,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tower::util::ServiceExt as _;
 
+use crate::linger::Linger;
+
 /// What it does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Habit {
@@ -92,7 +94,7 @@ async fn serve(stream: TcpStream, behind: Behind) {
         _ => Duration::MAX,
     };
     let calls = service_fn(move |request: Request<Incoming>| answer(behind.clone(), request));
-    let (stream, lingering) = twice(stream).expect("a socket");
+    let (stream, linger) = Linger::over(stream).expect("a socket");
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), calls));
     if tokio::time::timeout(age, connection.as_mut())
         .await
@@ -101,24 +103,7 @@ async fn serve(stream: TcpStream, behind: Behind) {
         connection.as_mut().graceful_shutdown();
         connection.await.ok();
     }
-    let drained = tokio::time::timeout(Duration::from_secs(2), drain(lingering));
-    drained.await.ok();
-}
-
-/// The socket, and once more what keeps it open.
-fn twice(stream: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
-    let stream = stream.into_std()?;
-    let lingering = stream.try_clone()?;
-    Ok((
-        TcpStream::from_std(stream)?,
-        TcpStream::from_std(lingering)?,
-    ))
-}
-
-/// Reads what the peer still sends: to close a socket that has unread bytes resets it, and a last GOAWAY on its way is
-/// lost with that.
-async fn drain(mut stream: TcpStream) -> io::Result<u64> {
-    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    linger.drain().await;
 }
 
 async fn answer(

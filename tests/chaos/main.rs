@@ -6,6 +6,8 @@
 mod fault;
 mod front;
 mod hostile;
+#[path = "../common/linger.rs"]
+mod linger;
 mod name;
 mod proxy;
 mod row;

@@ -229,6 +229,8 @@ async fn a_connection_is_pinged_with_a_call_in_flight_and_given_up_if_it_is_dead
     let began = Instant::now();
     let error = client.get_operation(NAME).await.expect_err("it is dead");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
+    let why = "the connection is dead: no answer to a ping within 1s";
+    assert!(error.to_string().ends_with(why), "{error}");
     assert!(
         began.elapsed() < Duration::from_secs(8),
         "{:?}",

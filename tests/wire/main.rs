@@ -17,6 +17,8 @@ mod frames;
 mod goaway;
 mod http2;
 mod interruption;
+#[path = "../common/linger.rs"]
+mod linger;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
 mod pool;
@@ -40,6 +42,7 @@ mod rest_replies;
 mod rest_requests;
 #[cfg(feature = "rest")]
 mod rest_service;
+mod streaming;
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 mod tls;
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::http2::{Answer, send};
+use crate::linger::Linger;
 
 /// What the server does.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,6 +118,7 @@ async fn serve(stream: TcpStream, habits: Habits, seen: &Arc<Seen>) -> Result<()
     if let Some(streams) = habits.max_streams {
         builder.max_concurrent_streams(streams);
     }
+    let (stream, linger) = Linger::over(stream).expect("a socket");
     let mut connection = builder.handshake::<_, Bytes>(stream).await?;
     let at_once = Arc::new(AtomicUsize::new(0));
     let mut calls = 0;
@@ -127,6 +129,8 @@ async fn serve(stream: TcpStream, habits: Habits, seen: &Arc<Seen>) -> Result<()
         tokio::select! {
             accepted = connection.accept() => {
                 let Some(accepted) = accepted else {
+                    drop(connection);
+                    linger.drain().await;
                     return Ok(());
                 };
                 let (request, respond) = accepted?;
