@@ -1,14 +1,12 @@
 //! What a call costs in allocations and memory, and what an operation that is waited for does between its polls.
 //! Alone in its file, because the counter is the process' allocator.
 
-#![cfg(feature = "auth")]
+#![cfg(all(feature = "auth", feature = "emulator"))]
 
 #[path = "wire/frames.rs"]
 #[allow(dead_code, reason = "the tests of the wire use all of it")]
 mod frames;
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,6 +24,7 @@ use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use prost_types::Any;
 use tokio::net::TcpListener;
+use tokio::sync::{Mutex, MutexGuard};
 use tonic::body::Body;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -39,9 +38,9 @@ const NAME: &str = "projects/my-project-1/locations/global/operations/operation-
 const TOKEN: &str = "ya29.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// One that counts at a time.
-fn counting() -> (std::sync::MutexGuard<'static, ()>, dhat::Profiler) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+async fn counting() -> (MutexGuard<'static, ()>, dhat::Profiler) {
+    static ONE: Mutex<()> = Mutex::const_new(());
+    let one = ONE.lock().await;
     (one, dhat::Profiler::builder().testing().build())
 }
 
@@ -110,7 +109,7 @@ async fn allocations(mut call: impl AsyncFnMut()) -> u64 {
 
 #[tokio::test]
 async fn a_call_allocates_at_most_12_times_more_than_one_of_a_channel_with_the_same_headers() {
-    let (_one, _profiler) = counting();
+    let (_one, _profiler) = counting().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("it listens"));
     let server = Server::builder().add_service(OperationsServer::new(Answers));
@@ -156,7 +155,7 @@ async fn a_call_allocates_at_most_12_times_more_than_one_of_a_channel_with_the_s
 #[tokio::test]
 async fn a_call_in_flight_holds_at_most_8_kilobytes() {
     const CALLS: usize = 250;
-    let (_one, _profiler) = counting();
+    let (_one, _profiler) = counting().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("it listens"));
     let client = ApiGateway::builder().endpoint(address).access_token(TOKEN);
@@ -224,7 +223,7 @@ where
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_polls_takes_at_most_a_kilobyte_between_its_polls() {
-    let (_one, _profiler) = counting();
+    let (_one, _profiler) = counting().await;
     let client = client();
     let each = between_polls(|number| {
         let client = client.clone();
@@ -244,7 +243,7 @@ async fn a_task_that_polls_takes_at_most_a_kilobyte_between_its_polls() {
 
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_is_waited_for_takes_little_more() {
-    let (_one, _profiler) = counting();
+    let (_one, _profiler) = counting().await;
     let client = client();
     let each = between_polls(|number| {
         let name = format!("projects/p/locations/global/operations/operation-{number:06}");

@@ -208,7 +208,7 @@ impl Engine {
         let name = self.subject.snapshot.name().to_owned();
         let request = GetOperationRequest { name };
         if self.routing.is_none() {
-            self.routing = routing_of(&Method::GET_OPERATION, &request);
+            self.routing = routing_of(Method::GET_OPERATION, &request);
         }
         let answer = get(&self.clients, request, self.routing.clone(), timeout).await;
         self.polls = self.polls.saturating_add(1);

@@ -1,7 +1,8 @@
 //! Faults of the network and of the server in simulated time, over days of it: `README.md` beside this file says
 //! what is held.
 
-#![cfg(all(feature = "emulator", feature = "rest"))]
+// Once, with all that the command has, for it takes a minute.
+#![cfg(feature = "cli")]
 
 mod client;
 mod network;
