@@ -21,19 +21,14 @@ use crate::source::TOKEN;
 /// How many calls are under way over each transport.
 const AT_ONCE: usize = 32;
 
-/// How many calls are made unless the environment says another number: one takes 0.7 ms of a processor without
-/// optimisation, which is too much for so many in each run of the tests.
-const CALLS: usize = if cfg!(debug_assertions) {
-    20_000
-} else {
-    100_000
-};
+/// How many calls are made unless the environment says another number.
+const CALLS: usize = 100_000;
 
 /// How many calls a client with the fallback makes before it is dropped for a new one, which knows nothing of REST.
 const LIFE: usize = 100;
 
-/// How much the process may have grown from the second fifth of the calls to the last. A leak of 400 bytes in
-/// each of the 12,000 calls between is more, of 80 in each of 60,000.
+/// How much the process may have grown from the second fifth of the calls to the last. A leak of 80 bytes in each of the
+/// 60,000 calls between is more.
 const GROWTH: usize = 4 << 20;
 
 /// The tasks of a client that are no connection's: each of its pools may have one that looks for what is not needed.
