@@ -25,6 +25,7 @@ use crate::transport::{
     Active, Custom, Dial, Dialed, Keepalive, Limits, Target, TlsOptions, Transport,
 };
 
+mod connections;
 mod connector;
 #[cfg(feature = "auth")]
 mod credentials;
@@ -163,57 +164,6 @@ impl<T, L, A> Builder<T, L, A> {
     /// What holds for each call that has no option of its own.
     pub fn call_options(mut self, options: CallOptions) -> Self {
         self.settings.options = options;
-        self
-    }
-
-    /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together;
-    /// and then once more, how long the server may take to send its first HTTP/2 frame.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.connect_timeout = timeout;
-        self
-    }
-
-    /// How a silent connection is found out: with calls in flight, a ping every `interval` (60 seconds by
-    /// default), answered within `timeout` (20 seconds).
-    pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
-        self.settings.keepalive = Keepalive { interval, timeout };
-        self
-    }
-
-    /// The most connections at once, 16 by default. There is one as long as [`max_streams`](Self::max_streams)
-    /// suffice, further ones are opened before calls queue, and what a minute has not needed is let go.
-    /// With the last one, calls share those that there are as far as the server allows, then wait, within
-    /// their deadline.
-    ///
-    /// REST over HTTP/1.1 has a connection for each call, and 100 at most by default; this sets that, too.
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.settings.limits.connections = connections;
-        self.settings.limits.http1 = connections;
-        self
-    }
-
-    /// How many calls share an HTTP/2 connection before another one is opened: 100 by default, which is what
-    /// Google's front ends allow. Where the server allows fewer, that many do.
-    pub fn max_streams(mut self, streams: usize) -> Self {
-        self.settings.limits.streams = streams;
-        self
-    }
-
-    /// The most bytes that a reply may have, 64 MiB by default.
-    pub fn max_reply_size(mut self, bytes: usize) -> Self {
-        self.settings.max_reply_size = bytes;
-        self
-    }
-
-    /// Trusts these certificates, as PEM text, instead of the well-known roots.
-    pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.settings.tls.ca_certificates = Some(pem.into());
-        self
-    }
-
-    /// Shows the server this certificate chain, for mutual TLS. Chain and key are PEM text.
-    pub fn client_identity(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.settings.tls.identity = Some((chain.into(), key.into()));
         self
     }
 
