@@ -6,8 +6,9 @@
 #[path = "wire/frames.rs"]
 #[allow(dead_code, reason = "the tests of the wire use all of it")]
 mod frames;
+#[path = "common/with_headers.rs"]
+mod with_headers;
 
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
@@ -27,9 +28,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::body::Body;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
-use tower::Service;
+use with_headers::WithHeaders;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -67,30 +68,6 @@ impl Operations for Answers {
         request: Request<GetOperationRequest>,
     ) -> Result<Response<Operation>, Status> {
         Ok(Response::new(running(&request.into_inner().name)))
-    }
-}
-
-/// Sets headers from ready values, and nothing else.
-#[derive(Clone)]
-struct WithHeaders {
-    channel: Channel,
-    headers: std::sync::Arc<[(HeaderName, HeaderValue)]>,
-}
-
-impl Service<http::Request<Body>> for WithHeaders {
-    type Response = <Channel as Service<http::Request<Body>>>::Response;
-    type Error = <Channel as Service<http::Request<Body>>>::Error;
-    type Future = <Channel as Service<http::Request<Body>>>::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.channel.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        for (name, value) in &*self.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        self.channel.call(request)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::google_cloud_auth::credentials::service_account::{AccessSpecifier, Builder};
@@ -18,8 +17,8 @@ use google_cloud_apigateway_v1::client::ApiGatewayService;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
-use tower::Service;
 
+use super::with_headers::WithHeaders;
 use super::{KEY, LAYER, NAME, OURS};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -132,30 +131,6 @@ fn channel(address: &str, user_agent: Option<&'static str>) -> Channel {
         None => endpoint,
     };
     endpoint.connect_lazy()
-}
-
-/// Sets headers from ready values, and nothing else.
-#[derive(Clone)]
-struct WithHeaders {
-    channel: Channel,
-    headers: Arc<[(HeaderName, HeaderValue)]>,
-}
-
-impl Service<http::Request<Body>> for WithHeaders {
-    type Response = <Channel as Service<http::Request<Body>>>::Response;
-    type Error = <Channel as Service<http::Request<Body>>>::Error;
-    type Future = <Channel as Service<http::Request<Body>>>::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.channel.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        for (name, value) in &*self.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        self.channel.call(request)
-    }
 }
 
 /// Those that this client sends.

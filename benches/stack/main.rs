@@ -14,6 +14,8 @@ mod clients;
 mod operation;
 #[path = "../get_operation/server.rs"]
 mod server;
+#[path = "../../tests/common/with_headers.rs"]
+mod with_headers;
 
 /// The operation that [`operation::Body::of`] makes of 0.
 const NAME: &str =
