@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -21,6 +20,7 @@ impl<I: AsyncRead + AsyncWrite + Send + Unpin> Stream for I {}
 pub(crate) struct Link {
     io: TokioIo<Box<dyn Stream>>,
     /// Whether ALPN chose HTTP/2.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "gRPC needs HTTP/2"))]
     http2: bool,
     /// Reads the peer's first frame; gone once that was read, and where nothing is looked at.
     first: Option<Reader>,
@@ -146,16 +146,6 @@ impl Write for Link {
         let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
         let bytes = bufs.iter().map(|buf| buf.len()).sum();
         Poll::Ready(self.written(written, bytes))
-    }
-}
-
-impl Connection for Link {
-    fn connected(&self) -> Connected {
-        if self.http2 {
-            Connected::new().negotiated_h2()
-        } else {
-            Connected::new()
-        }
     }
 }
 
