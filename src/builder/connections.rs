@@ -14,7 +14,9 @@ impl<T, L, A> Builder<T, L, A> {
     }
 
     /// How a silent connection is found out: with calls in flight, a ping every `interval` (60 seconds by
-    /// default), answered within `timeout` (20 seconds).
+    /// default), answered within `timeout` (20 seconds). The first call after a pause of that long has one with it,
+    /// and so does a call that was given up before its answer came, once, even if no other call is in flight.
+    /// A connection without calls is not pinged.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings.keepalive = Keepalive { interval, timeout };
         self

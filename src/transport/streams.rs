@@ -19,6 +19,7 @@ mod allowed;
 mod fault;
 mod http2;
 mod kept;
+mod life;
 mod opener;
 mod pump;
 mod reading;
@@ -49,8 +50,8 @@ pub(crate) struct Limits {
     pub(crate) streams: usize,
 }
 
-/// How a silent connection is found out. Pings are sent with calls in flight only: the front ends close
-/// connections that are pinged while idle.
+/// How a silent connection is found out. Pings are for calls, in flight or given up without an answer: the front
+/// ends close connections that are pinged while idle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keepalive {
     pub(crate) interval: Duration,

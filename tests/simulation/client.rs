@@ -1,7 +1,6 @@
 //! What a client does all the time over one transport: calls, and operations that it starts and waits for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -29,9 +28,13 @@ const TICK: Duration = Duration::from_millis(5);
 /// of HTTP/1.1 that nothing comes over is closed once it was idle for 90 to 180 seconds.
 const AFTER: Duration = Duration::from_secs(200);
 
-/// How many waves of calls may meet it later than that: a dead connection of HTTP/2 is found by pings, which go with
-/// calls alone. The first wave may end before its ping goes out, the second before the ping's time is over.
-const WAVES: usize = 2;
+/// How calls may meet it later than that: a dead connection of HTTP/2 is found by pings, which go with calls alone, at
+/// most one an interval. What came later than this after the first call without an answer has another connection.
+const INTERVAL: Duration = Duration::from_secs(20);
+const PING: Duration = Duration::from_secs(10);
+
+/// How many waves there are at last, so that one has to succeed.
+const WAVES: usize = 3;
 
 /// How long an operation that is waited for may go on once all faults are over: as long as it runs, and what lies
 /// between two looks at it.
@@ -63,8 +66,8 @@ pub(crate) struct Client {
     pub(crate) chance: Chance,
     pub(crate) weather: Rc<Weather>,
     pub(crate) row: Rc<RefCell<Row>>,
-    /// When the last waves of calls ended.
-    pub(crate) waves: VecDeque<Duration>,
+    /// When the first wave of calls ended that began after the last fault.
+    pub(crate) first: Option<Duration>,
 }
 
 type Waiting = (String, JoinHandle<Result<Api, OperationError>>);
@@ -78,7 +81,7 @@ impl Client {
             .endpoint(format!("http://{SERVER}"))
             .transport(self.transport)
             .connector(tower::service_fn(connect))
-            .keepalive(Duration::from_secs(20), Duration::from_secs(10))
+            .keepalive(INTERVAL, PING)
             .call_options(options)
             .no_proxy()
             .anonymous()
@@ -94,7 +97,7 @@ impl Client {
             waiting.extend(self.wave(&client, &calls, &mut number).await);
         }
         tokio::time::sleep(AFTER).await;
-        for _ in 0..=WAVES {
+        for _ in 0..WAVES {
             waiting.extend(self.wave(&client, &[0, 4, 8, 11], &mut number).await);
             tokio::time::sleep(Duration::from_secs(30)).await;
         }
@@ -133,16 +136,17 @@ impl Client {
             self.call(client, *kind, id)
         });
         let calls: Vec<_> = calls.collect();
+        let began = now();
         let started = join_all(calls).await;
-        self.waves.push_back(now());
-        if self.waves.len() > WAVES {
-            self.waves.pop_front();
+        let bad = self.weather.bad.get();
+        if began >= bad && self.first.is_none_or(|first| first < bad) {
+            self.first = Some(now());
         }
         started.into_iter().flatten().collect()
     }
 
     async fn call(&self, client: &ApiGateway, kind: u64, id: String) -> Option<Waiting> {
-        let began = Instant::now();
+        let (began, explained) = (Instant::now(), self.explains());
         let call = answer(client, kind, &id);
         let deadline = if is_create(kind) { CREATE } else { DEADLINE };
         let ended = tokio::time::timeout(2 * deadline, call).await;
@@ -170,7 +174,7 @@ impl Client {
             }
             Ok(Err(error)) => {
                 row.failed += 1;
-                let fits = fits(&error) && (self.explains() || self.was_idle(&error));
+                let fits = fits(&error) && (explained || self.explains() || self.was_idle(&error));
                 row.wrong_if(!fits, || {
                     format!("{}, {}: {error}", what(), told::code(&error))
                 });
@@ -179,11 +183,12 @@ impl Client {
         None
     }
 
-    /// Whether a call that is made now may meet a fault, or what one left behind.
+    /// Whether a call that is under way now may meet a fault, or what one left behind.
     fn explains(&self) -> bool {
-        let known = self.waves.len() == WAVES;
-        let before = self.waves.front().filter(|_| known);
-        before.is_none_or(|before| *before < self.weather.bad.get() + AFTER)
+        let bad = self.weather.bad.get();
+        let first = self.first.filter(|first| *first > bad);
+        let found = first.map(|first| first + INTERVAL + PING);
+        now() < bad + AFTER || found.is_none_or(|found| now() < found)
     }
 
     /// Whether the server closed a connection of HTTP/1.1 that was idle for half a minute just when the call was sent

@@ -13,7 +13,6 @@ mod server;
 mod told;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Mutex;
@@ -147,7 +146,7 @@ fn simulate(fault: Fault, seed: u64) -> Done {
             chance: Chance(chance.next()),
             weather: Rc::clone(&weather),
             row: Rc::clone(row),
-            waves: VecDeque::new(),
+            first: None,
         });
     let clients: Vec<Client> = clients.collect();
     let left = Rc::new(RefCell::new(None));

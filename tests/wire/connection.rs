@@ -1,8 +1,6 @@
-//! Connections: lazy, dead, silent, with what is not gRPC at their end, and asked whether they live. Those
-//! that break are in `interruption.rs`.
+//! Connections: lazy, dead, with what is not gRPC at their end, and asked whether they live. Those
+//! that break are in `interruption.rs`, those that fall silent in `keepalive.rs`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use apigateway_grpc::contract::RetryPolicy;
@@ -10,7 +8,6 @@ use apigateway_grpc::tonic::Code;
 use apigateway_grpc::{ApiGateway, Builder};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::frames::{self, Peer};
 use crate::http2::{Answer, NAME, Server};
 
 pub(crate) fn builder(endpoint: impl Into<String>) -> Builder {
@@ -214,69 +211,4 @@ async fn connecting_has_a_timeout_of_its_own() {
         "{:?}",
         began.elapsed()
     );
-}
-
-#[tokio::test]
-async fn a_connection_is_pinged_with_a_call_in_flight_and_given_up_if_it_is_dead() {
-    let (listener, endpoint) = listener().await;
-    let pings = Arc::new(AtomicUsize::new(0));
-    tokio::spawn(answer_three_pings(listener, Arc::clone(&pings)));
-    let interval = Duration::from_millis(100);
-    let builder = builder(endpoint)
-        .keepalive(interval, Duration::from_secs(1))
-        .retry(RetryPolicy::NEVER);
-    let client = builder.build().expect("valid");
-    let began = Instant::now();
-    let error = client.get_operation(NAME).await.expect_err("it is dead");
-    assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
-    let why = "the connection is dead: no answer to a ping within 1s";
-    assert!(error.to_string().ends_with(why), "{error}");
-    assert!(
-        began.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        began.elapsed()
-    );
-    assert_eq!(pings.load(Ordering::SeqCst), 4);
-}
-
-async fn answer_three_pings(listener: TcpListener, pings: Arc<AtomicUsize>) -> std::io::Result<()> {
-    let mut peer = Peer::new(listener.accept().await?.0).await?;
-    loop {
-        let frame = peer.read().await?;
-        if frame.is_ping() && pings.fetch_add(1, Ordering::SeqCst) < 3 {
-            peer.acknowledge(&frame).await?;
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_idle_connection_is_not_pinged() {
-    let server = Server::start(|_| Answer::Operation).await;
-    let (proxy, endpoint) = listener().await;
-    let pings = Arc::new(AtomicUsize::new(0));
-    let (address, counted) = (server.address, Arc::clone(&pings));
-    // Stands between, and reads what the client sends.
-    tokio::spawn(async move {
-        let (client, _) = proxy.accept().await?;
-        let server = TcpStream::connect(address).await?;
-        frames::relay(client, server, move |frame| {
-            if frame.is_ping() {
-                counted.fetch_add(1, Ordering::SeqCst);
-            }
-        })
-        .await
-    });
-    let interval = Duration::from_millis(50);
-    let builder = builder(endpoint).keepalive(interval, Duration::from_secs(1));
-    let client = builder.build().expect("valid");
-    client.get_operation(NAME).await.expect("an operation");
-    // The measurement of the window is a ping too, and comes with the reply.
-    tokio::time::sleep(interval / 2).await;
-    let during = pings.load(Ordering::SeqCst);
-    tokio::time::sleep(8 * interval).await;
-    assert_eq!(pings.load(Ordering::SeqCst), during);
-    client
-        .get_operation(NAME)
-        .await
-        .expect("the same connection");
 }

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -18,8 +17,8 @@ const END_HEADERS: u8 = 4;
 
 /// A connection whose preface was read and answered.
 #[derive(Debug)]
-pub(crate) struct Peer {
-    stream: TcpStream,
+pub(crate) struct Peer<S = TcpStream> {
+    stream: S,
 }
 
 #[derive(Debug)]
@@ -38,14 +37,19 @@ impl Frame {
         u32::from_be_bytes([a, b, c, d])
     }
 
+    /// Whether it begins a call.
+    pub(crate) fn is_call(&self) -> bool {
+        self.kind() == HEADERS
+    }
+
     /// Whether it is a PING that wants an answer.
     pub(crate) fn is_ping(&self) -> bool {
         self.kind() == PING && self.head[4] & ACK == 0
     }
 }
 
-impl Peer {
-    pub(crate) async fn new(mut stream: TcpStream) -> io::Result<Self> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    pub(crate) async fn new(mut stream: S) -> io::Result<Self> {
         let mut preface = [0; 24];
         stream.read_exact(&mut preface).await?;
         let mut peer = Self { stream };
@@ -131,32 +135,4 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Frame> {
     let mut payload = vec![0; usize::try_from(length).expect("24 bits")];
     stream.read_exact(&mut payload).await?;
     Ok(Frame { head, payload })
-}
-
-/// Passes bytes both ways, and shows each frame that the client sends.
-pub(crate) async fn relay(
-    client: TcpStream,
-    server: TcpStream,
-    show: impl Fn(&Frame),
-) -> io::Result<()> {
-    let (from_client, mut to_client) = client.into_split();
-    let (mut from_server, to_server) = server.into_split();
-    let downstream = tokio::io::copy(&mut from_server, &mut to_client);
-    tokio::try_join!(upstream(from_client, to_server, show), downstream).map(drop)
-}
-
-async fn upstream(
-    mut client: OwnedReadHalf,
-    mut server: OwnedWriteHalf,
-    show: impl Fn(&Frame),
-) -> io::Result<()> {
-    let mut preface = [0; 24];
-    client.read_exact(&mut preface).await?;
-    server.write_all(&preface).await?;
-    loop {
-        let frame = read(&mut client).await?;
-        server.write_all(&frame.head).await?;
-        server.write_all(&frame.payload).await?;
-        show(&frame);
-    }
 }

@@ -17,6 +17,7 @@ mod frames;
 mod goaway;
 mod http2;
 mod interruption;
+mod keepalive;
 #[path = "../common/linger.rs"]
 mod linger;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]

@@ -2,21 +2,19 @@
 //!
 //! hyper's client would hand each call over to a task of the connection's, and start a task for each.
 
-use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use h2::client::{Connection, SendRequest};
-use h2::{Ping, PingPong};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 
 use super::kept::Handle;
+use super::life::{Life, OnIt};
 use super::reading::Reading;
 use super::{BoxError, Keepalive, Slot, pump};
 use crate::call::Rpc;
@@ -36,15 +34,6 @@ const HEADERS: u32 = 16 << 10;
 pub(super) struct Http2 {
     send: SendRequest<Bytes>,
     life: Arc<Life>,
-}
-
-/// What is known of a connection.
-#[derive(Debug, Default)]
-pub(super) struct Life {
-    /// How many calls are on it.
-    calls: AtomicUsize,
-    /// Why it was given up, if it was.
-    given_up: OnceLock<String>,
 }
 
 impl Http2 {
@@ -79,12 +68,12 @@ impl Http2 {
         rpc: Rpc,
         slot: Slot,
     ) -> Result<http::Response<Reading>, BoxError> {
-        let call = OnIt::new(&self.life, slot);
         let (head, mut body) = rpc.into_parts();
         let head = http::Request::from_parts(head, ());
         let bodiless = body.is_end_stream();
         let begun = self.send.send_request(head, bodiless);
         let (reply, mut stream) = begun.map_err(NotSent)?;
+        let call = OnIt::new(&self.life, slot);
         let mut pumping = None;
         if !bodiless {
             // The body of a unary call is one piece, and there.
@@ -115,37 +104,6 @@ impl Handle for Http2 {
     }
 }
 
-/// A call on a connection, which has a stream as long as this is there.
-#[derive(Debug)]
-pub(super) struct OnIt {
-    life: Arc<Life>,
-    _slot: Slot,
-}
-
-impl OnIt {
-    fn new(life: &Arc<Life>, slot: Slot) -> Self {
-        life.calls.fetch_add(1, Ordering::Relaxed);
-        Self {
-            life: Arc::clone(life),
-            _slot: slot,
-        }
-    }
-
-    /// The error of its stream. Of a connection that was given up h2 says only that it broke.
-    pub(super) fn explain(&self, error: h2::Error) -> BoxError {
-        match self.life.given_up.get().filter(|_| error.is_io()) {
-            Some(why) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
-            None => error.into(),
-        }
-    }
-}
-
-impl Drop for OnIt {
-    fn drop(&mut self) {
-        self.life.calls.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Does what the connection has to do, until it has ended, or its peer is silent.
 async fn drive(
     mut connection: Connection<TokioIo<Link>, Bytes>,
@@ -154,7 +112,7 @@ async fn drive(
     life: Arc<Life>,
 ) {
     let pings = connection.ping_pong();
-    let silence = std::pin::pin!(silence(pings, keepalive, &life));
+    let silence = std::pin::pin!(life.silence(pings, keepalive));
     let mut last = connection.max_concurrent_send_streams();
     let driven = std::future::poll_fn(|cx| {
         let ended = connection.poll_unpin(cx);
@@ -169,32 +127,9 @@ async fn drive(
         Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
         Either::Left((Ok(()), _)) => {}
         Either::Right(((), driven)) => {
-            let timeout = keepalive.timeout;
-            let why = format!("the connection is dead: no answer to a ping within {timeout:?}");
-            tracing::debug!("{why}");
-            // Set before its end is told to the calls.
-            life.given_up.get_or_init(|| why);
+            // Before its end is told to the calls.
+            life.give_up(keepalive.timeout);
             drop(driven);
-        }
-    }
-}
-
-/// Ends when a ping found no answer. Pings are sent with streams on the connection alone.
-async fn silence(pings: Option<PingPong>, keepalive: Keepalive, life: &Life) {
-    let Some(mut pings) = pings else {
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::time::sleep(keepalive.interval).await;
-        if life.calls.load(Ordering::Relaxed) == 0 {
-            continue;
-        }
-        let pong = pings.ping(Ping::opaque());
-        match tokio::time::timeout(keepalive.timeout, pong).await {
-            Ok(Ok(_)) => {}
-            // The connection has ended, and says so by itself.
-            Ok(Err(_)) => return std::future::pending().await,
-            Err(_) => return,
         }
     }
 }

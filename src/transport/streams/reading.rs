@@ -8,7 +8,7 @@ use h2::{Reason, RecvStream};
 use http_body::{Body, Frame};
 
 use super::BoxError;
-use super::http2::OnIt;
+use super::life::OnIt;
 use super::pump::Pump;
 
 /// Read to its end it gives its stream back; dropped before, it resets it.
@@ -24,11 +24,21 @@ pub struct Reading {
 impl Reading {
     pub(super) fn new(body: RecvStream, call: OnIt, pump: Option<Pump>) -> Self {
         // A reply that is nothing but a head has ended with it.
-        let call = Some(call).filter(|_| !body.is_end_stream());
-        Self {
+        let ended = body.is_end_stream();
+        let mut reading = Self {
             body,
-            call,
+            call: Some(call),
             _pump: pump,
+        };
+        if ended {
+            reading.end();
+        }
+        reading
+    }
+
+    fn end(&mut self) {
+        if let Some(call) = self.call.take() {
+            call.end();
         }
     }
 
@@ -63,21 +73,24 @@ impl Body for Reading {
         if self.call.is_none() {
             return Poll::Ready(None);
         }
-        let frame = ready!(self.poll_next(cx));
-        let whole = match &frame {
-            Some(Ok(frame)) => frame.is_trailers() || self.body.is_end_stream(),
-            Some(Err(_)) | None => true,
+        let frame = match ready!(self.poll_next(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                let explained = match self.call.take() {
+                    Some(call) => call.explain(error),
+                    None => error.into(),
+                };
+                return Poll::Ready(Some(Err(explained)));
+            }
+            None => {
+                self.end();
+                return Poll::Ready(None);
+            }
         };
-        let call = match whole {
-            true => self.call.take(),
-            false => None,
-        };
-        Poll::Ready(frame.map(|frame| {
-            frame.map_err(|error| match &call {
-                Some(call) => call.explain(error),
-                None => error.into(),
-            })
-        }))
+        if frame.is_trailers() || self.body.is_end_stream() {
+            self.end();
+        }
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {

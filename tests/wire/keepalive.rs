@@ -1,0 +1,190 @@
+//! Connections whose peer is silent: when they are pinged, and what that finds out. In process, on a paused clock.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::{ApiGateway, CallOptions, Error};
+use hyper_util::rt::TokioIo;
+use tokio::io::DuplexStream;
+use tokio::time::Instant;
+
+use crate::connection::builder;
+use crate::frames::Peer;
+use crate::http2::{Answer, NAME};
+
+const INTERVAL: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a connection answers for how long. Beyond that it swallows what is sent.
+#[derive(Clone, Copy, Debug)]
+struct Habit {
+    calls: Duration,
+    pings: Duration,
+}
+
+impl Habit {
+    const ALIVE: Self = Self::dies_at(Duration::MAX);
+    const DEAF: Self = Self::dies_at(Duration::ZERO);
+    /// Whoever calls it hears nothing, but it lives.
+    const SLOW: Self = Self {
+        calls: Duration::ZERO,
+        pings: Duration::MAX,
+    };
+
+    const fn dies_at(moment: Duration) -> Self {
+        Self {
+            calls: moment,
+            pings: moment,
+        }
+    }
+}
+
+/// What came over the connections, in seconds since the start.
+#[derive(Clone, Debug)]
+struct Seen {
+    began: Instant,
+    pings: Arc<Mutex<Vec<u64>>>,
+    connections: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            pings: Arc::default(),
+            connections: Arc::default(),
+        }
+    }
+
+    fn note(&self, what: &Mutex<Vec<u64>>) {
+        what.lock()
+            .expect("whole")
+            .push(self.began.elapsed().as_secs());
+    }
+
+    fn pings(&self) -> Vec<u64> {
+        self.pings.lock().expect("whole").clone()
+    }
+
+    fn connections(&self) -> Vec<u64> {
+        self.connections.lock().expect("whole").clone()
+    }
+
+    async fn until(&self, second: u64) {
+        tokio::time::sleep_until(self.began + Duration::from_secs(second)).await;
+    }
+}
+
+/// A client whose first connection has this habit. All others are alive.
+fn client(first: Habit) -> (ApiGateway, Seen) {
+    let seen = Seen::new();
+    let noted = seen.clone();
+    let connector = tower::service_fn(move |_| {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let is_first = noted.connections().is_empty();
+        noted.note(&noted.connections);
+        let habit = if is_first { first } else { Habit::ALIVE };
+        tokio::spawn(serve(theirs, habit, noted.clone()));
+        async { io::Result::Ok(TokioIo::new(ours)) }
+    });
+    let client = builder("http://duplex")
+        .connector(connector)
+        .keepalive(INTERVAL, TIMEOUT)
+        .build();
+    (client.expect("valid"), seen)
+}
+
+async fn serve(stream: DuplexStream, habit: Habit, seen: Seen) -> io::Result<()> {
+    let mut peer = Peer::new(stream).await?;
+    loop {
+        let frame = peer.read().await?;
+        let age = seen.began.elapsed();
+        if frame.is_call() && age < habit.calls {
+            peer.reply(frame.stream(), &Answer::message()).await?;
+        } else if frame.is_ping() {
+            seen.note(&seen.pings);
+            if age < habit.pings {
+                peer.acknowledge(&frame).await?;
+            }
+        }
+    }
+}
+
+async fn call(client: &ApiGateway, seconds: u64) -> Result<(), Error> {
+    let mut options = CallOptions::default();
+    options.timeout = Some(Duration::from_secs(seconds));
+    let client = client.with_options(options);
+    client.get_operation(NAME).await.map(drop)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_pinged_with_a_call_in_flight_as_long_as_it_answers() {
+    let (client, seen) = client(Habit {
+        calls: Duration::ZERO,
+        pings: Duration::from_secs(70),
+    });
+    let client = client.with_options(once());
+    let error = call(&client, 200).await.expect_err("it is dead");
+    assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
+    let why = "the connection is dead: no answer to a ping within 10s";
+    assert!(error.to_string().ends_with(why), "{error}");
+    assert_eq!(seen.pings(), [20, 40, 60, 80]);
+    assert_eq!(seen.began.elapsed().as_secs(), 90);
+}
+
+fn once() -> CallOptions {
+    let mut options = CallOptions::default();
+    options.retry = Some(RetryPolicy::NEVER);
+    options
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_calls_is_not_pinged_but_the_first_call_after_a_pause_has_a_ping_with_it()
+ {
+    let (client, seen) = client(Habit::ALIVE);
+    call(&client, 5).await.expect("an operation");
+    seen.until(15).await;
+    call(&client, 5).await.expect("an operation");
+    seen.until(300).await;
+    assert_eq!(seen.pings(), [0; 0]);
+    for second in [300, 310, 319, 400] {
+        seen.until(second).await;
+        call(&client, 5).await.expect("an operation");
+    }
+    seen.until(1000).await;
+    assert_eq!(seen.pings(), [300, 400]);
+    assert_eq!(seen.connections().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_after_a_pause_outlives_the_connection_that_died_meanwhile() {
+    let (client, seen) = client(Habit::dies_at(Duration::from_secs(1)));
+    call(&client, 5).await.expect("an operation");
+    seen.until(100).await;
+    call(&client, 15).await.expect("the second connection's");
+    assert_eq!((seen.pings(), seen.connections()[1]), (vec![100], 110));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_had_no_answer_has_a_ping_follow_so_that_a_dead_connection_is_met_once() {
+    let (client, seen) = client(Habit::DEAF);
+    let error = call(&client, 2).await.expect_err("no answer");
+    assert!(error.is_timeout(), "{error}");
+    seen.until(31).await;
+    assert_eq!(seen.pings(), [20]);
+    call(&client, 2).await.expect("the second connection's");
+    assert_eq!(seen.connections(), [0, 31]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_without_an_answer_have_one_ping_an_interval_and_one_that_is_answered_is_enough() {
+    let (client, seen) = client(Habit::SLOW);
+    for _ in 0..30 {
+        call(&client, 1).await.expect_err("no answer");
+    }
+    seen.until(1000).await;
+    assert_eq!(seen.pings(), [20, 40]);
+    assert_eq!(seen.connections().len(), 1);
+}
