@@ -7,16 +7,16 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::response::Parts;
-use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full};
+use http_body::{Body as _, Frame};
 use pin_project_lite::pin_project;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::call::{Call, Pieces, Reply, Rpc};
+use crate::call::{Call, PREFIX, Pieces, Reply, Rpc};
 use crate::failure::Failure;
 use crate::phase::{self, Phase};
 use crate::trailers::outcome;
@@ -155,9 +155,45 @@ impl Reading {
             Some(outcome) => outcome?,
             None => return Err(Status::internal("the reply ended without a gRPC status")),
         }
-        let data = Full::new(self.pieces.whole());
-        let body = data.with_trailers(std::future::ready(Some(Ok(trailers))));
+        let mut message = self.pieces.whole();
+        let prefix = message.split_to(PREFIX.min(message.len()));
+        let body = Whole {
+            prefix,
+            message,
+            trailers: Some(trailers),
+        };
         Ok(Reply::from_parts(head, Body::new(body)))
+    }
+}
+
+/// A body that was read. The prefix of its message comes apart: tonic then has room for the message once, and not
+/// for as much again.
+struct Whole {
+    prefix: Bytes,
+    message: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl http_body::Body for Whole {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let data = [&mut this.prefix, &mut this.message];
+        let data = data.into_iter().find(|data| !data.is_empty());
+        let frame = match data {
+            Some(data) => Some(Frame::data(std::mem::take(data))),
+            None => this.trailers.take().map(Frame::trailers),
+        };
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.trailers.is_none()
     }
 }
 
