@@ -89,14 +89,17 @@ impl fmt::Debug for CallOptions {
 }
 
 /// What our layers know of a call. The headers layer puts it into the request's extensions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Call {
     /// The method's entry, `None` for a method that is not of the contract.
     pub(crate) method: Option<&'static Method>,
     /// The request's body as it travels, kept for further attempts; `None` for a method that is not of
     /// the contract, whose body may be a stream.
     pub(crate) payload: Option<Bytes>,
-    pub(crate) options: CallOptions,
+    /// The options of the call, but for their headers, which it has.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retry: Option<RetryPolicy>,
+    pub(crate) idempotent: Option<bool>,
     pub(crate) deadline: Option<Instant>,
 }
 

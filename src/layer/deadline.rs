@@ -55,7 +55,7 @@ where
         let by_table = call
             .method
             .map(|method| method.timeout.unwrap_or(method.server_deadline));
-        let timeout = asked.or(call.options.timeout).or(by_table);
+        let timeout = asked.or(call.timeout).or(by_table);
         // A timeout beyond what the clock can hold is none.
         let bound =
             timeout.and_then(|timeout| Some((timeout, Instant::now().checked_add(timeout)?)));

@@ -124,14 +124,16 @@ fn prepare(fixed: &Fixed, rpc: Rpc) -> Result<Rpc, Status> {
     };
     set(&mut head.headers, fixed, method, payload.as_ref());
     let own = head.extensions.remove::<CallOptions>().unwrap_or_default();
-    let mut options = own.or(&fixed.options);
+    let options = own.or(&fixed.options);
     if !options.headers.is_empty() {
-        add(&mut head.headers, &std::mem::take(&mut options.headers))?;
+        add(&mut head.headers, &options.headers)?;
     }
     head.extensions.insert(Call {
         method,
         payload,
-        options,
+        timeout: options.timeout,
+        retry: options.retry,
+        idempotent: options.idempotent,
         deadline: None,
     });
     Ok(Rpc::from_parts(head, body))

@@ -134,15 +134,10 @@ where
         let call = head.extensions.get::<Call>().cloned();
         let remaining = call.as_ref().and_then(Call::remaining);
         // Not of the contract: nothing is known that a further attempt could rest on.
-        let known = call.and_then(|call| Some((call.payload.clone()?, call)));
-        let attempts = known.map(|(payload, call)| {
-            Attempts::new(
-                &self.inner,
-                &self.shared,
-                Copied::of(&mut head),
-                call,
-                payload,
-            )
+        let known = call.filter(|call| call.payload.is_some());
+        let attempts = known.map(|call| {
+            let head = Copied::of(&mut head);
+            Attempts::new(&self.inner, &self.shared, head, call)
         });
         // The request itself goes out, the copy stays: its header map has room, that of a copy has not.
         tell(&mut head.headers, remaining);
@@ -217,7 +212,6 @@ mod tests {
     use tonic::body::Body;
 
     use super::*;
-    use crate::call::CallOptions;
     use crate::contract::Method;
     use crate::phase::{self, Phase};
 
@@ -233,8 +227,7 @@ mod tests {
         rpc.extensions_mut().insert(Call {
             method: Method::find("/google.longrunning.Operations/GetOperation"),
             payload: Some("a body".into()),
-            options: CallOptions::default(),
-            deadline: None,
+            ..Call::default()
         });
         let mut call = Box::pin(retry.call(rpc));
         let mut phase = Phase::default();

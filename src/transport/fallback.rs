@@ -249,7 +249,7 @@ impl Repeated {
     fn of(call: Option<&Call>) -> Self {
         let method = call.and_then(|call| call.method);
         let by_table = method.is_some_and(|method| method.idempotent && !method.http.is_empty());
-        let option = call.and_then(|call| call.options.idempotent);
+        let option = call.and_then(|call| call.idempotent);
         Self {
             payload: call.and_then(|call| call.payload.clone()),
             whatever: option.unwrap_or(by_table),

@@ -1,6 +1,5 @@
 //! gRPC: each call is a stream of an HTTP/2 connection.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -8,7 +7,7 @@ use tower::Service;
 
 use super::connect::{Connector, Protocols, Target};
 use super::origin::Origin;
-use super::streams::{Keepalive, Limits, Reading, Streams};
+use super::streams::{Keepalive, Limits, Reading, Sending, Streams};
 use crate::call::Rpc;
 use crate::error::Error;
 
@@ -40,7 +39,7 @@ impl Grpc {
 impl Service<Rpc> for Grpc {
     type Response = http::Response<Reading>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+    type Future = Sending;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         // A call waits for its stream within itself, so that its deadline bounds that, too.
@@ -48,11 +47,12 @@ impl Service<Rpc> for Grpc {
     }
 
     fn call(&mut self, mut rpc: Rpc) -> Self::Future {
-        let uri = self.origin.uri(Origin::path(rpc.uri()));
-        let streams = self.streams.clone();
-        Box::pin(async move {
-            *rpc.uri_mut() = uri?;
-            streams.send(rpc).await
-        })
+        match self.origin.uri(Origin::path(rpc.uri())) {
+            Ok(uri) => {
+                *rpc.uri_mut() = uri;
+                self.streams.send(rpc)
+            }
+            Err(error) => Sending::failed(error),
+        }
     }
 }

@@ -3,9 +3,12 @@
 //! A call takes the connection with the fewest streams. Where none has room it waits, for a stream that ends or
 //! for a connection that is opened because it waits. Whoever calls seldom has one connection.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::sync::{Notify, watch};
 
 use super::connect::Connector;
@@ -29,7 +32,7 @@ mod waiting;
 
 use allowed::Allowed;
 use fault::Fault;
-use http2::Http2;
+use http2::{Http2, Sent};
 use kept::Kept;
 use opener::Opener;
 pub(crate) use reading::Reading;
@@ -105,9 +108,26 @@ impl Streams {
     /// # Errors
     ///
     /// As [`Failure`](crate::failure::Failure) tells them apart.
-    pub(crate) async fn send(&self, rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
-        let (slot, http2) = self.slot().await?;
-        http2.send(rpc, slot).await
+    pub(crate) fn send(&self, rpc: Rpc) -> Sending {
+        match self.shared.take(Kept::take_new) {
+            Some((slot, http2)) => match http2.send(rpc, slot) {
+                Ok(sent) => Sending::Sent { sent },
+                Err(error) => Sending::failed(error),
+            },
+            // What is seldom needed is boxed, so that the future of a call stays small.
+            None => Sending::Waiting {
+                waiting: Box::pin(Self::send_later(Arc::clone(&self.shared), rpc)),
+            },
+        }
+    }
+
+    async fn send_later(
+        shared: Arc<Shared>,
+        rpc: Rpc,
+    ) -> Result<http::Response<Reading>, BoxError> {
+        let (slot, http2) = waiting::wait(shared).await?;
+        phase::enter(Phase::Reply);
+        http2.send(rpc, slot)?.await
     }
 
     /// Whether there is a connection.
@@ -128,15 +148,39 @@ impl Streams {
         }
         Ok(())
     }
+}
 
-    async fn slot(&self) -> Result<(Slot, Http2), BoxError> {
-        if let Some(taken) = self.shared.take(Kept::take_new) {
-            return Ok(taken);
+pin_project! {
+    /// A call under way.
+    #[project = SendingProj]
+    pub enum Sending {
+        Sent { #[pin] sent: Sent },
+        Waiting { waiting: Waiting },
+        Failed { error: Option<BoxError> },
+    }
+}
+
+type Waiting = Pin<Box<dyn Future<Output = Result<http::Response<Reading>, BoxError>> + Send>>;
+
+impl Sending {
+    pub(crate) fn failed(error: impl Into<BoxError>) -> Self {
+        let error = Some(error.into());
+        Self::Failed { error }
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<http::Response<Reading>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            SendingProj::Sent { sent } => sent.poll(cx),
+            SendingProj::Waiting { waiting } => waiting.as_mut().poll(cx),
+            SendingProj::Failed { error } => match error.take() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
         }
-        // What is seldom needed is boxed, so that the future of a call stays small.
-        let taken = Box::pin(waiting::wait(Arc::clone(&self.shared))).await?;
-        phase::enter(Phase::Reply);
-        Ok(taken)
     }
 }
 

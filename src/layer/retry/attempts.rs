@@ -25,7 +25,6 @@ pub(super) struct Attempts<S> {
     shared: Arc<Shared>,
     head: Copied,
     call: Call,
-    payload: bytes::Bytes,
     /// The number of the attempt under way, from one.
     number: u32,
     /// The wait that it followed on.
@@ -49,19 +48,12 @@ enum Next {
 
 impl<S> Attempts<S> {
     /// The first is under way.
-    pub(super) fn new(
-        inner: &Arc<S>,
-        shared: &Arc<Shared>,
-        head: Copied,
-        call: Call,
-        payload: bytes::Bytes,
-    ) -> Self {
+    pub(super) fn new(inner: &Arc<S>, shared: &Arc<Shared>, head: Copied, call: Call) -> Self {
         Self {
             inner: Arc::clone(inner),
             shared: Arc::clone(shared),
             head,
             call,
-            payload,
             number: 1,
             delay: Duration::ZERO,
             counted: 1,
@@ -73,7 +65,7 @@ impl<S> Attempts<S> {
 
     /// The body of each attempt.
     pub(super) fn body(&self) -> Body {
-        Body::new(Full::new(self.payload.clone()))
+        Body::new(Full::new(self.call.payload.clone().unwrap_or_default()))
     }
 
     /// The attempt under way has succeeded.
@@ -150,7 +142,7 @@ impl<S> Attempts<S> {
     }
 
     fn policy(&self) -> RetryPolicy {
-        self.call.options.retry.unwrap_or_else(|| self.by_table())
+        self.call.retry.unwrap_or_else(|| self.by_table())
     }
 
     fn by_table(&self) -> RetryPolicy {
@@ -181,7 +173,7 @@ impl<S> Attempts<S> {
             remaining: self.call.remaining(),
         };
         let method = self.call.method?;
-        let idempotent = self.call.options.idempotent.unwrap_or(method.idempotent);
+        let idempotent = self.call.idempotent.unwrap_or(method.idempotent);
         decide(policy, idempotent, &failed, random)
     }
 

@@ -1,7 +1,6 @@
 //! Both transports as mocks, on a paused clock.
 
 use super::*;
-use crate::call::CallOptions;
 use crate::contract::Method;
 use crate::failure::NOT_HTTP2;
 use crate::uniform::Uniform;
@@ -38,8 +37,7 @@ impl Path {
         rpc.extensions_mut().insert(Call {
             method: Method::find(method),
             payload: Some("payload".into()),
-            options: CallOptions::default(),
-            deadline: None,
+            ..Call::default()
         });
         tokio::spawn(self.transports.call(rpc))
     }

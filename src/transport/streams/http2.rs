@@ -2,21 +2,23 @@
 //!
 //! hyper's client would hand each call over to a task of the connection's, and start a task for each.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
-use h2::client::{Connection, SendRequest};
+use h2::client::{Connection, ResponseFuture, SendRequest};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 
 use super::kept::Handle;
 use super::life::{Life, OnIt};
+use super::pump::{self, Pump};
 use super::reading::Reading;
-use super::{BoxError, Keepalive, Slot, pump};
+use super::{BoxError, Keepalive, Slot};
 use crate::call::Rpc;
 use crate::failure::NotSent;
 use crate::metrics::Counted;
@@ -61,13 +63,8 @@ impl Http2 {
         Ok(Self { send, life })
     }
 
-    /// Sends a request, whose URI is whole, and gives the head of the reply. Dropping this, or the body of the
-    /// reply, resets the stream.
-    pub(super) async fn send(
-        mut self,
-        rpc: Rpc,
-        slot: Slot,
-    ) -> Result<http::Response<Reading>, BoxError> {
+    /// Sends a request, whose URI is whole. Dropping what this gives, or the body of the reply, resets the stream.
+    pub(super) fn send(mut self, rpc: Rpc, slot: Slot) -> Result<Sent, NotSent> {
         let (head, mut body) = rpc.into_parts();
         let head = http::Request::from_parts(head, ());
         let bodiless = body.is_end_stream();
@@ -86,10 +83,34 @@ impl Http2 {
                 first => pumping = Some(pump::start(stream, first, body)),
             }
         }
-        match reply.await {
-            Ok(reply) => Ok(reply.map(|body| Reading::new(body, call, pumping))),
+        Ok(Sent {
+            reply,
+            call: Some(call),
+            pumping,
+        })
+    }
+}
+
+/// A request that was sent, and waits for the head of its reply.
+pub(super) struct Sent {
+    reply: ResponseFuture,
+    /// There until it has come.
+    call: Option<OnIt>,
+    pumping: Option<Pump>,
+}
+
+impl Future for Sent {
+    type Output = Result<http::Response<Reading>, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = ready!(self.reply.poll_unpin(cx));
+        let Some(call) = self.call.take() else {
+            return Poll::Pending;
+        };
+        Poll::Ready(match reply {
+            Ok(reply) => Ok(reply.map(|body| Reading::new(body, call, self.pumping.take()))),
             Err(error) => Err(call.explain(error)),
-        }
+        })
     }
 }
 
