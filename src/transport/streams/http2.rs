@@ -28,6 +28,9 @@ use crate::transport::link::Link;
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 5 << 20;
 
+/// With how many calls on it a connection lets others go first. Fewer have little to add, and each waits for it.
+const MANY: usize = 16;
+
 /// The most that the headers of a reply may take.
 const HEADERS: u32 = 16 << 10;
 
@@ -135,7 +138,14 @@ async fn drive(
     let pings = connection.ping_pong();
     let silence = std::pin::pin!(life.silence(pings, keepalive));
     let mut last = connection.max_concurrent_send_streams();
+    let mut gave_way = false;
     let driven = std::future::poll_fn(|cx| {
+        // What runs meanwhile adds to what is read and written at once.
+        gave_way = !gave_way && life.calls() >= MANY;
+        if gave_way {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let ended = connection.poll_unpin(cx);
         let streams = connection.max_concurrent_send_streams();
         if streams != std::mem::replace(&mut last, streams) {

@@ -25,6 +25,10 @@ pub(super) struct Life {
 }
 
 impl Life {
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
     /// Ends when a ping found no answer. One is sent with the first call after the interval, or without any if one
     /// was given up that had no answer: who calls seldom and briefly would meet a dead connection again and again.
     pub(super) async fn silence(&self, pings: Option<PingPong>, keepalive: Keepalive) {
@@ -47,7 +51,7 @@ impl Life {
     /// Waits for a call, unless there is one, or was one that has left a doubt.
     async fn needed(&self) {
         self.idle.store(true, Ordering::SeqCst);
-        while self.calls.load(Ordering::SeqCst) == 0 && !self.doubted.load(Ordering::SeqCst) {
+        while self.calls() == 0 && !self.doubted.load(Ordering::SeqCst) {
             self.called.notified().await;
         }
         self.idle.store(false, Ordering::SeqCst);
