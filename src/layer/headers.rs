@@ -202,8 +202,9 @@ fn is_reserved(name: &HeaderName) -> bool {
 }
 
 /// The value of [`ROUTING`] for this request.
-pub(crate) fn routing_of(method: &Method, request: &impl prost::Message) -> Option<HeaderValue> {
-    routing(method.routing, &request.encode_to_vec())
+pub(crate) fn routing_of(method: &Method, request: &impl prost::Message) -> Option<Box<str>> {
+    let value = routing(method.routing, &request.encode_to_vec())?;
+    value.to_str().ok().map(Box::from)
 }
 
 /// `name=projects%2Fp%2F…`, several keys joined by `&`, empty values left out (AIP-4222).

@@ -10,7 +10,7 @@ use tonic::metadata::MetadataMap;
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::failure::Progress;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Timetable};
 use super::snapshot::Snapshot;
 use super::step::{Ending, Event, Next, Target, Wait, Why, WithoutResult};
 use super::subject::Subject;
@@ -35,16 +35,15 @@ pub(crate) struct Engine {
     fresh: bool,
     polls: u32,
     failure: Option<Arc<Error>>,
-    random: HasherRng,
-    /// The routing header of its polls, once there was one.
-    routing: Option<HeaderValue>,
+    /// The routing header of its polls, once there was one: as text, which takes the least.
+    routing: Option<Box<str>>,
 }
 
 /// How an operation is waited for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     /// `None` for what fits the verb and the target.
-    pub(crate) schedule: Option<Box<Schedule>>,
+    pub(crate) schedule: Option<Arc<Schedule>>,
     pub(crate) without_result: WithoutResult,
     pub(crate) cancel_on_timeout: bool,
 }
@@ -70,7 +69,6 @@ impl Engine {
             fresh: false,
             polls: 0,
             failure: None,
-            random: HasherRng::new(),
             routing: None,
         }
     }
@@ -91,7 +89,11 @@ impl Engine {
         let now = Instant::now();
         Progress {
             polls: self.polls,
-            elapsed: self.wait.map(|wait| wait.elapsed(now)).unwrap_or_default(),
+            elapsed: self
+                .wait
+                .as_ref()
+                .map(|wait| wait.elapsed(now))
+                .unwrap_or_default(),
             failure: self.failure.clone(),
         }
     }
@@ -158,10 +160,10 @@ impl Engine {
     /// The first step of a wait: what was just started is given time, what was resumed is asked for.
     fn begin(&mut self) -> Next {
         let now = Instant::now();
-        let schedule = self.settings.schedule.as_deref().copied();
-        let schedule = schedule.unwrap_or_else(|| self.subject.schedule());
+        let given = self.settings.schedule.clone().map(Timetable::Given);
+        let schedule = given.unwrap_or_else(|| self.subject.schedule());
         let wait = Wait::new(now, schedule, self.settings.without_result);
-        self.wait = Some(wait);
+        let wait = self.wait.insert(wait);
         if self.subject.snapshot.is_done() {
             // Done without a result as it was started.
             return self.step(Event::Answered {
@@ -172,24 +174,21 @@ impl Engine {
         if self.fresh {
             return Next::Sleep(Duration::ZERO);
         }
-        let random = self.random.next_f64();
-        let (wait, next) = wait.first(now, random);
-        self.wait = Some(wait);
-        next
+        wait.first(now, random())
     }
 
     fn step(&mut self, event: Event) -> Next {
-        let Some(wait) = self.wait else {
-            return Next::GiveUp(Why::Failed);
-        };
-        let random = self.random.next_f64();
-        let (wait, next) = wait.step(event, Instant::now(), random);
-        self.wait = Some(wait);
-        next
+        match &mut self.wait {
+            Some(wait) => wait.step(event, Instant::now(), random()),
+            None => Next::GiveUp(Why::Failed),
+        }
     }
 
     async fn poll(&mut self, told: &mut (impl FnMut(&Snapshot) + Send)) -> Next {
-        let timeout = self.wait.map(|wait| wait.poll_timeout(Instant::now()));
+        let timeout = self
+            .wait
+            .as_ref()
+            .map(|wait| wait.poll_timeout(Instant::now()));
         let timeout = timeout.unwrap_or_default();
         let event = match self.get(timeout).await {
             Ok(event) => {
@@ -210,7 +209,7 @@ impl Engine {
         if self.routing.is_none() {
             self.routing = routing_of(Method::GET_OPERATION, &request);
         }
-        let answer = get(&self.clients, request, self.routing.clone(), timeout).await;
+        let answer = get(&self.clients, request, self.routing.as_deref(), timeout).await;
         self.polls = self.polls.saturating_add(1);
         let message = answer?;
         self.fresh = false;
@@ -241,16 +240,21 @@ impl Engine {
     }
 }
 
+/// From 0 to 1. Each generator is seeded anew, and costs less than to keep one for each wait.
+fn random() -> f64 {
+    HasherRng::new().next_f64()
+}
+
 /// One poll of one attempt, within this time: when to try again is the schedule's. Its routing header is worked out
 /// from the request where none is given.
 pub(crate) async fn get(
     clients: &Clients,
     request: GetOperationRequest,
-    routing: Option<HeaderValue>,
+    routing: Option<&str>,
     timeout: Duration,
 ) -> Result<Message, Status> {
     let mut request = tonic::Request::new(request);
-    if let Some(routing) = routing {
+    if let Some(routing) = routing.and_then(|routing| HeaderValue::from_str(routing).ok()) {
         let headers = HeaderMap::from_iter([(ROUTING, routing)]);
         *request.metadata_mut() = MetadataMap::from_headers(headers);
     }
@@ -265,5 +269,36 @@ pub(crate) fn once(timeout: Duration) -> CallOptions {
         timeout: Some(timeout),
         retry: Some(RetryPolicy::NEVER),
         ..CallOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::ApiGateway;
+    use crate::call::{Reply, Rpc};
+    use crate::proto::google::cloud::apigateway::v1::Api;
+
+    #[tokio::test]
+    async fn the_routing_header_of_polls_is_worked_out_once() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&sent);
+        let away = tower::service_fn(move |rpc: Rpc| {
+            let value = rpc.headers()[ROUTING].clone();
+            noted.lock().expect("whole").push(value);
+            std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
+        });
+        let client = ApiGateway::builder().with_transport(away).anonymous();
+        let client = client.build().expect("valid");
+        let name = "projects/p/locations/l/operations/o";
+        let mut operation = client.operation::<Api>(name).expect("a name");
+        operation.poll().await.expect_err("it is away");
+        operation.engine.routing = Some("name=kept".into());
+        operation.poll().await.expect_err("it is away");
+        let sent = sent.lock().expect("whole");
+        let first = "name=projects%2Fp%2Flocations%2Fl%2Foperations%2Fo";
+        assert_eq!(*sent, [first, "name=kept"]);
     }
 }

@@ -25,6 +25,7 @@ mod watcher;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clients::Clients;
@@ -54,7 +55,7 @@ use subject::Subject;
 pub struct Operation<R> {
     /// Boxed, since an operation is moved about and many are kept.
     engine: Box<Engine>,
-    on_drop: Option<CancelOnDrop>,
+    on_drop: Option<Box<CancelOnDrop>>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -123,7 +124,7 @@ impl<R: OperationResult> Operation<R> {
 
     /// The same, polled by this schedule instead of one that fits the verb and the resource.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
-        self.engine.settings.schedule = Some(Box::new(schedule));
+        self.engine.settings.schedule = Some(Arc::new(schedule));
         self
     }
 
@@ -145,7 +146,7 @@ impl<R: OperationResult> Operation<R> {
     /// The request is made by a task of its own, for five seconds at most, if there is a runtime then.
     pub fn cancel_on_drop(mut self) -> Self {
         let name = self.name().to_owned();
-        self.on_drop = Some(CancelOnDrop::new(&self.engine.clients, name));
+        self.on_drop = Some(Box::new(CancelOnDrop::new(&self.engine.clients, name)));
         self
     }
 
@@ -264,6 +265,9 @@ impl<R: OperationResult> IntoFuture for Operation<R> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move { self.wait().await })
+        Box::pin(async move {
+            let waited = self.engine.run(|_| {}).await;
+            self.settled(waited).await
+        })
     }
 }

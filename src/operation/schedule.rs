@@ -1,5 +1,7 @@
 //! When an operation is looked at again.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -37,18 +39,45 @@ const FLOOR: Duration = Duration::from_millis(250);
 /// The most that a server can ask for.
 const ASKED: Duration = Duration::from_secs(60);
 
-impl Default for Schedule {
-    /// As for an api: the first poll after a second, then ×1.5 up to 20 seconds, for 20 minutes.
-    fn default() -> Self {
-        Self {
-            initial: Duration::from_secs(1),
-            multiplier: 1.5,
-            max: Duration::from_secs(20),
-            total: Duration::from_secs(20 * 60),
-            poll: Duration::from_secs(10),
-            failures: 5,
-            grace: Duration::from_secs(10),
+/// Those that fit: what is over in seconds, configs, gateways.
+static SHORT: Schedule = Schedule::from_to(1, 20);
+static CONFIGS: Schedule = Schedule::from_to(5, 20);
+static GATEWAYS: Schedule = Schedule::from_to(10, 30);
+
+/// The schedule of a wait. There may be very many waits, so each refers to one.
+#[derive(Clone, Debug)]
+pub(crate) enum Timetable {
+    Fitting(&'static Schedule),
+    Given(Arc<Schedule>),
+}
+
+impl Deref for Timetable {
+    type Target = Schedule;
+
+    fn deref(&self) -> &Schedule {
+        match self {
+            Self::Fitting(schedule) => schedule,
+            Self::Given(schedule) => schedule,
         }
+    }
+}
+
+impl Timetable {
+    /// What fits a verb and the name of what it is done to.
+    pub(crate) fn fitting(verb: &str, target: &str) -> Self {
+        let mut segments = target.rsplit('/');
+        let (_, collection) = (segments.next(), segments.next());
+        Self::Fitting(match (collection, verb) {
+            (Some("gateways"), _) => &GATEWAYS,
+            (Some("configs"), verb) if verb != "delete" => &CONFIGS,
+            _ => &SHORT,
+        })
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::from_to(1, 20)
     }
 }
 
@@ -57,18 +86,19 @@ impl Schedule {
     /// seconds, a config and a gateway minutes; what is deleted is gone sooner than a config is made.
     #[must_use]
     pub fn fitting(verb: &str, target: &str) -> Self {
-        let mut segments = target.rsplit('/');
-        let (_, collection) = (segments.next(), segments.next());
-        let (initial, max) = match (collection, verb) {
-            (Some("gateways"), _) => (10, 30),
-            (Some("configs"), "delete") => (1, 20),
-            (Some("configs"), _) => (5, 20),
-            _ => (1, 20),
-        };
+        *Timetable::fitting(verb, target)
+    }
+
+    /// The first delay and the longest, in seconds; in all else as the default.
+    const fn from_to(initial: u64, max: u64) -> Self {
         Self {
             initial: Duration::from_secs(initial),
+            multiplier: 1.5,
             max: Duration::from_secs(max),
-            ..Self::default()
+            total: Duration::from_secs(20 * 60),
+            poll: Duration::from_secs(10),
+            failures: 5,
+            grace: Duration::from_secs(10),
         }
     }
 

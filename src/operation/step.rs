@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::schedule::Schedule;
+use super::schedule::Timetable;
 
 /// What to take an operation for that is done and has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,10 +21,10 @@ pub enum WithoutResult {
 }
 
 /// Where a wait stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wait {
     began: Instant,
-    schedule: Schedule,
+    schedule: Timetable,
     without_result: WithoutResult,
     /// How many polls were made since something last changed.
     quiet: u32,
@@ -92,7 +92,7 @@ pub(crate) enum Why {
 }
 
 impl Wait {
-    pub(crate) fn new(began: Instant, schedule: Schedule, without_result: WithoutResult) -> Self {
+    pub(crate) fn new(began: Instant, schedule: Timetable, without_result: WithoutResult) -> Self {
         Self {
             began,
             schedule,
@@ -118,12 +118,12 @@ impl Wait {
     }
 
     /// How long after the start of an operation that was just started the first poll comes.
-    pub(crate) fn first(self, now: Instant, random: f64) -> (Self, Next) {
+    pub(crate) fn first(&mut self, now: Instant, random: f64) -> Next {
         self.sleep(None, now, random)
     }
 
     /// `random` is from 0 to 1.
-    pub(crate) fn step(mut self, event: Event, now: Instant, random: f64) -> (Self, Next) {
+    pub(crate) fn step(&mut self, event: Event, now: Instant, random: f64) -> Next {
         match event {
             Event::Answered { ending, changed } => self.answered(ending, changed, now, random),
             Event::Failed { code, asked } => match kind(code) {
@@ -133,11 +133,11 @@ impl Wait {
                         return self.sleep(asked, now, random);
                     }
                     self.looking = Some(Why::Expired);
-                    (self, Next::Look)
+                    Next::Look
                 }
-                Kind::Fatal => (self, Next::GiveUp(Why::Failed)),
+                Kind::Fatal => Next::GiveUp(Why::Failed),
                 Kind::Counted if self.failures >= self.schedule.failures() => {
-                    (self, Next::GiveUp(Why::Failed))
+                    Next::GiveUp(Why::Failed)
                 }
                 Kind::Counted => {
                     self.failures += 1;
@@ -146,20 +146,14 @@ impl Wait {
                 Kind::Passing => self.sleep(asked, now, random),
             },
             Event::Seen(target) => match (target, self.looking.take()) {
-                (Target::Settled, _) => (self, Next::Finish),
+                (Target::Settled, _) => Next::Finish,
                 (Target::Busy, _) => self.sleep(None, now, random),
-                (Target::Silent, why) => (self, Next::GiveUp(why.unwrap_or(Why::Expired))),
+                (Target::Silent, why) => Next::GiveUp(why.unwrap_or(Why::Expired)),
             },
         }
     }
 
-    fn answered(
-        mut self,
-        ending: Ending,
-        changed: bool,
-        now: Instant,
-        random: f64,
-    ) -> (Self, Next) {
+    fn answered(&mut self, ending: Ending, changed: bool, now: Instant, random: f64) -> Next {
         self.failures = 0;
         match (ending, self.without_result) {
             (Ending::None, _) => {
@@ -168,27 +162,27 @@ impl Wait {
                 }
                 self.sleep(None, now, random)
             }
-            (Ending::Result, _) | (Ending::Nothing, WithoutResult::Empty) => (self, Next::Finish),
-            (Ending::Nothing, WithoutResult::Fail) => (self, Next::GiveUp(Why::WithoutResult)),
+            (Ending::Result, _) | (Ending::Nothing, WithoutResult::Empty) => Next::Finish,
+            (Ending::Nothing, WithoutResult::Fail) => Next::GiveUp(Why::WithoutResult),
             (Ending::Nothing, WithoutResult::LookAtTarget) => {
                 self.looking = Some(Why::WithoutResult);
-                (self, Next::Look)
+                Next::Look
             }
         }
     }
 
     /// Until the next poll. One that would come after the end of the time comes at the end, and is the
     /// last.
-    fn sleep(mut self, asked: Option<Duration>, now: Instant, random: f64) -> (Self, Next) {
+    fn sleep(&mut self, asked: Option<Duration>, now: Instant, random: f64) -> Next {
         self.looking = None;
         if self.last {
-            return (self, Next::GiveUp(Why::TimedOut));
+            return Next::GiveUp(Why::TimedOut);
         }
         let delay = self.schedule.delay(self.quiet, asked, random);
         let remaining = self.remaining(now);
         self.quiet = self.quiet.saturating_add(1);
         self.last = delay >= remaining;
-        (self, Next::Sleep(delay.min(remaining)))
+        Next::Sleep(delay.min(remaining))
     }
 }
 

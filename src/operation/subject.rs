@@ -3,7 +3,7 @@
 use prost_types::Any;
 use tonic::{Code, Status};
 
-use super::schedule::Schedule;
+use super::schedule::Timetable;
 use super::snapshot::Snapshot;
 use super::step::{Ending, Event, Target};
 use super::target;
@@ -35,8 +35,8 @@ impl Subject {
     }
 
     /// The schedule that fits it.
-    pub(crate) fn schedule(&self) -> Schedule {
-        Schedule::fitting(&self.verb(), self.target().as_deref().unwrap_or_default())
+    pub(crate) fn schedule(&self) -> Timetable {
+        Timetable::fitting(&self.verb(), self.target().as_deref().unwrap_or_default())
     }
 
     /// Takes a poll's answer.

@@ -1,12 +1,13 @@
 //! What follows what, a line a case. The numbers are those of the operation client's checklist.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Code;
 
 use super::{Ending, Event, Next, Target, Wait, Why, WithoutResult};
-use crate::operation::schedule::Schedule;
+use crate::operation::schedule::{Schedule, Timetable};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -42,17 +43,14 @@ const fn asked(code: Code, secs: u64) -> Event {
 fn wait(without_result: WithoutResult) -> (Wait, Instant) {
     let now = Instant::now();
     let schedule = Schedule::default().with_total(secs(60)).with_failures(2);
+    let schedule = Timetable::Given(Arc::new(schedule));
     (Wait::new(now, schedule, without_result), now)
 }
 
 /// What follows each of these events, each so many seconds after the wait began.
 fn follow(without_result: WithoutResult, events: &[(u64, Event)]) -> Vec<Next> {
     let (mut wait, began) = wait(without_result);
-    let step = |(at, event): &(u64, Event)| {
-        let next;
-        (wait, next) = wait.step(*event, began + secs(*at), 0.5);
-        next
-    };
+    let step = |(at, event): &(u64, Event)| wait.step(*event, began + secs(*at), 0.5);
     events.iter().map(step).collect()
 }
 
@@ -270,8 +268,8 @@ async fn every_code_is_of_one_kind() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_what_was_just_started_begins_with_a_delay() {
-    let (wait, began) = wait(WithoutResult::Fail);
-    let (_, next) = wait.first(began, 0.5);
+    let (mut wait, began) = wait(WithoutResult::Fail);
+    let next = wait.first(began, 0.5);
     assert_eq!(next, sleep(1000));
 }
 
@@ -288,9 +286,7 @@ async fn a_wait_ends_whatever_is_answered() {
         let mut now = began;
         let mut polls = 0;
         let why = loop {
-            let next;
-            (wait, next) = wait.step(event, now, 0.0);
-            match next {
+            match wait.step(event, now, 0.0) {
                 Next::Sleep(delay) => now += delay,
                 Next::GiveUp(why) => break why,
                 other => panic!("{other:?}"),

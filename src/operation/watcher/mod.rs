@@ -17,7 +17,7 @@ use tower::util::rng::{HasherRng, Rng as _};
 
 use super::engine;
 use super::result::OperationResult;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Timetable};
 use super::step::{Event, Next, Wait};
 use super::{Operation, Subject};
 use crate::clients::Clients;
@@ -46,12 +46,12 @@ pub struct Watcher {
     settings: Settings,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Settings {
     rate: f64,
     threshold: usize,
     page_size: i32,
-    schedule: Option<Schedule>,
+    schedule: Option<Arc<Schedule>>,
 }
 
 struct Shared {
@@ -108,7 +108,7 @@ impl Watcher {
         }
         let settings = Settings {
             rate,
-            ..self.settings
+            ..self.settings.clone()
         };
         Ok(Self::with(self.shared.clients.clone(), settings))
     }
@@ -119,7 +119,7 @@ impl Watcher {
     pub fn with_threshold(&self, threshold: usize) -> Self {
         let settings = Settings {
             threshold,
-            ..self.settings
+            ..self.settings.clone()
         };
         Self::with(self.shared.clients.clone(), settings)
     }
@@ -128,8 +128,8 @@ impl Watcher {
     #[must_use]
     pub fn with_schedule(&self, schedule: Schedule) -> Self {
         let settings = Settings {
-            schedule: Some(schedule),
-            ..self.settings
+            schedule: Some(Arc::new(schedule)),
+            ..self.settings.clone()
         };
         Self::with(self.shared.clients.clone(), settings)
     }
@@ -164,13 +164,11 @@ impl Watcher {
             // It is in the metadata, once for all of them.
             subject.target = None;
         }
-        let schedule = settings.schedule.as_deref().copied();
-        let schedule = schedule.or(self.settings.schedule);
-        let schedule = schedule.unwrap_or_else(|| subject.schedule());
-        let wait = Wait::new(now, schedule, settings.without_result);
+        let given = settings.schedule.or_else(|| self.settings.schedule.clone());
+        let schedule = given.map_or_else(|| subject.schedule(), Timetable::Given);
+        let mut wait = Wait::new(now, schedule, settings.without_result);
         // One that was not yet seen is asked for with the first delay too: they may be many.
-        let (wait, next) = wait.first(now, self.shared.random());
-        let delay = match next {
+        let delay = match wait.first(now, self.shared.random()) {
             Next::Sleep(delay) => delay,
             _ => Duration::ZERO,
         };

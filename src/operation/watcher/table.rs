@@ -282,9 +282,7 @@ impl Table {
         if let Some(failure) = failure {
             entry.failure = Some(Arc::new(failure));
         }
-        let next;
-        (entry.wait, next) = entry.wait.step(event, now, random);
-        match next {
+        match entry.wait.step(event, now, random) {
             Next::Look => return Act::Look,
             Next::Sleep(delay) => {
                 if self.is_wanted(name) {
