@@ -3,33 +3,34 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
 use tower::layer::util::{Identity, Stack as Both};
 
-use crate::authentication::{self, Authentication};
+use crate::authentication::Authentication;
 use crate::call::CallOptions;
 use crate::client::ApiGateway;
 use crate::clients::Clients;
 use crate::contract::RetryPolicy;
-use crate::endpoint;
 use crate::error::Error;
 use crate::layer::guard::GuardLayer;
-use crate::layer::headers::HeadersLayer;
 use crate::layer::measure::MeasureLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
 use crate::layer::server::ServerName;
 use crate::layer::trace::TraceLayer;
 use crate::metrics;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
-use crate::transport::{
-    Active, Custom, Dial, Dialed, Keepalive, Limits, Target, TlsOptions, Transport,
-};
+use crate::transport::Transport;
 
 mod connections;
 mod connector;
 #[cfg(feature = "auth")]
 mod credentials;
 mod proxy;
+mod settings;
+mod source;
+
+use settings::Settings;
+use source::Source;
+pub use source::{Given, Own};
 
 /// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
 ///
@@ -41,58 +42,6 @@ pub struct Builder<T = Own, L = Identity, A = Identity> {
     transport: T,
     call_layer: L,
     attempt_layer: A,
-}
-
-#[derive(Clone, Debug)]
-struct Settings {
-    endpoint: Option<String>,
-    universe_domain: Option<String>,
-    authentication: Authentication,
-    quota_project: Option<String>,
-    user_agent: Option<String>,
-    options: CallOptions,
-    retry_throttling: Option<RetryThrottling>,
-    connect_timeout: Duration,
-    keepalive: Keepalive,
-    limits: Limits,
-    max_reply_size: usize,
-    tls: TlsOptions,
-    proxy: proxy::Setting,
-    connector: Option<Custom>,
-    transport: Transport,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            endpoint: None,
-            universe_domain: None,
-            authentication: Authentication::default(),
-            quota_project: None,
-            user_agent: None,
-            options: CallOptions::default(),
-            retry_throttling: Some(RetryThrottling::default()),
-            // Shorter than the shortest deadline of a call, so that a dead address is told as such.
-            connect_timeout: Duration::from_secs(5),
-            // The front ends allow a ping every minute or so; a half-open connection is found in 80 s.
-            keepalive: Keepalive {
-                interval: Duration::from_secs(60),
-                timeout: Duration::from_secs(20),
-            },
-            // The front ends allow 100 streams a connection; over HTTP/1.1 it is as if there were one.
-            limits: Limits {
-                connections: 16,
-                http1: 100,
-                streams: 100,
-            },
-            // A page of configs in full view holds whole OpenAPI documents.
-            max_reply_size: 64 << 20,
-            tls: TlsOptions::default(),
-            proxy: proxy::Setting::default(),
-            connector: None,
-            transport: Transport::default(),
-        }
-    }
 }
 
 impl Builder {
@@ -256,149 +205,10 @@ where
     }
 }
 
-impl Settings {
-    fn target(&self) -> Result<Target, Error> {
-        if self.connect_timeout.is_zero() {
-            return Err(Error::configuration("connect_timeout: must be above zero"));
-        }
-        if self.keepalive.interval.is_zero() || self.keepalive.timeout.is_zero() {
-            return Err(Error::configuration(
-                "keepalive: both durations must be above zero",
-            ));
-        }
-        if self.limits.connections == 0 {
-            return Err(Error::configuration("max_connections: must be above zero"));
-        }
-        if self.limits.streams == 0 {
-            return Err(Error::configuration("max_streams: must be above zero"));
-        }
-        if self.max_reply_size == 0 {
-            return Err(Error::configuration("max_reply_size: must be above zero"));
-        }
-        let mut through = self.proxy.through()?;
-        let uri = match &self.endpoint {
-            Some(endpoint) => endpoint::parse("endpoint", endpoint)?,
-            None => match endpoint::emulator()? {
-                Some(emulator) => {
-                    through = through.without_environment();
-                    emulator
-                }
-                None => {
-                    let domain = self
-                        .universe_domain
-                        .as_deref()
-                        .unwrap_or(endpoint::DEFAULT_UNIVERSE);
-                    endpoint::in_universe(domain)?
-                }
-            },
-        };
-        Ok(Target {
-            uri,
-            connect_timeout: self.connect_timeout,
-            tls: self.tls.clone(),
-            through,
-            connector: self.connector.clone(),
-        })
-    }
-
-    fn headers(&self) -> Result<HeadersLayer, Error> {
-        let user_agent = header("user_agent", self.user_agent.as_deref())?;
-        let quota_project = header("quota_project", self.quota_project.as_deref())?;
-        Ok(HeadersLayer::new(
-            user_agent.as_ref(),
-            quota_project,
-            self.options.clone(),
-        ))
-    }
-
-    /// An emulator that the environment names is called without credentials, unless some are set.
-    fn authentication(&self, uri: &Uri) -> Result<Option<authentication::Layer>, Error> {
-        let emulator = self.endpoint.is_none() && uri.scheme_str() == Some("http");
-        let authentication = match &self.authentication {
-            Authentication::Default if emulator => Authentication::None,
-            set => set.clone(),
-        };
-        authentication.layer(uri)
-    }
-}
-
-fn header(knob: &str, value: Option<&str>) -> Result<Option<HeaderValue>, Error> {
-    let parse = |value| {
-        HeaderValue::from_str(value)
-            .map_err(|error| Error::configuration_from(format!("{knob}: not header text"), error))
-    };
-    value.map(parse).transpose()
-}
-
 impl<T, L, A> fmt::Debug for Builder<T, L, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// Calls travel by a [`Transport`] of this crate.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Own;
-
-/// Calls travel by a service of the user's.
-#[derive(Clone, Debug)]
-pub struct Given<S>(S);
-
-/// Where the transport under the stack comes from: [`Own`] or [`Given`].
-#[expect(
-    private_interfaces,
-    reason = "sealed: what it gives is the builder's own"
-)]
-pub trait Source: sealed::Sealed {
-    /// The transport.
-    type Service: Carrier;
-
-    #[doc(hidden)]
-    fn open(
-        self,
-        settings: &Settings,
-        target: &Target,
-    ) -> Result<(Self::Service, Option<Active>), Error>;
-}
-
-mod sealed {
-    pub trait Sealed {}
-
-    impl Sealed for super::Own {}
-    impl<S> Sealed for super::Given<S> {}
-}
-
-#[expect(
-    private_interfaces,
-    reason = "sealed: what it gives is the builder's own"
-)]
-impl Source for Own {
-    type Service = Dialed;
-
-    fn open(self, settings: &Settings, target: &Target) -> Result<(Dialed, Option<Active>), Error> {
-        let dial = Dial {
-            transport: settings.transport,
-            target,
-            keepalive: settings.keepalive,
-            limits: settings.limits,
-            max_reply: settings.max_reply_size,
-        };
-        let (dialed, active) = dial.dial()?;
-        Ok((dialed, Some(active)))
-    }
-}
-
-#[expect(
-    private_interfaces,
-    reason = "sealed: what it gives is the builder's own"
-)]
-impl<S: Carrier> Source for Given<S> {
-    type Service = S;
-
-    fn open(self, _: &Settings, _: &Target) -> Result<(S, Option<Active>), Error> {
-        Ok((self.0, None))
     }
 }

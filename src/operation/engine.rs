@@ -277,7 +277,6 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::ApiGateway;
     use crate::call::{Reply, Rpc};
     use crate::proto::google::cloud::apigateway::v1::Api;
 
@@ -290,7 +289,9 @@ mod tests {
             noted.lock().expect("whole").push(value);
             std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
         });
-        let client = ApiGateway::builder().with_transport(away).anonymous();
+        let client = crate::ApiGateway::builder()
+            .with_transport(away)
+            .anonymous();
         let client = client.build().expect("valid");
         let name = "projects/p/locations/l/operations/o";
         let mut operation = client.operation::<Api>(name).expect("a name");

@@ -3,12 +3,9 @@
 //! A call takes the connection with the fewest streams. Where none has room it waits, for a stream that ends or
 //! for a connection that is opened because it waits. Whoever calls seldom has one connection.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
 use tokio::sync::{Notify, watch};
 
 use super::connect::Connector;
@@ -26,16 +23,18 @@ mod life;
 mod opener;
 mod pump;
 mod reading;
+mod sending;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
 use allowed::Allowed;
 use fault::Fault;
-use http2::{Http2, Sent};
+use http2::Http2;
 use kept::Kept;
 use opener::Opener;
 pub(crate) use reading::Reading;
+pub(crate) use sending::Sending;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -147,40 +146,6 @@ impl Streams {
             self.shared.added(kept);
         }
         Ok(())
-    }
-}
-
-pin_project! {
-    /// A call under way.
-    #[project = SendingProj]
-    pub enum Sending {
-        Sent { #[pin] sent: Sent },
-        Waiting { waiting: Waiting },
-        Failed { error: Option<BoxError> },
-    }
-}
-
-type Waiting = Pin<Box<dyn Future<Output = Result<http::Response<Reading>, BoxError>> + Send>>;
-
-impl Sending {
-    pub(crate) fn failed(error: impl Into<BoxError>) -> Self {
-        let error = Some(error.into());
-        Self::Failed { error }
-    }
-}
-
-impl Future for Sending {
-    type Output = Result<http::Response<Reading>, BoxError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            SendingProj::Sent { sent } => sent.poll(cx),
-            SendingProj::Waiting { waiting } => waiting.as_mut().poll(cx),
-            SendingProj::Failed { error } => match error.take() {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Pending,
-            },
-        }
     }
 }
 
@@ -347,6 +312,10 @@ impl Drop for Connecting {
             Some(Err(error)) => {
                 tracing::debug!(%error, "no connection could be opened");
                 kept.fail(Fault::new(error));
+            }
+            // Else the calls that wait would have it begun again at once.
+            None if std::thread::panicking() => {
+                kept.fail(Fault::new("the connector panicked".into()))
             }
             None => {}
         }

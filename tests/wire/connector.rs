@@ -251,3 +251,17 @@ async fn a_service_is_waited_for_until_it_is_ready() {
     let client = builder.build().expect("valid");
     client.get_operation(NAME).await.expect("an operation");
 }
+
+#[tokio::test]
+async fn that_it_panics_ends_the_call_and_is_not_waited_out() {
+    let panics = tower::service_fn(|_: Uri| async {
+        let tried: io::Result<TokioIo<TcpStream>> = Err(io::ErrorKind::Other.into());
+        tried.map_err(|_| -> io::Error { panic!("it is broken") })
+    });
+    let client = client("http://somewhere", Transport::Grpc).connector(panics);
+    let client = client.build().expect("valid");
+    let call = tokio::time::timeout(Duration::from_secs(60), client.get_operation(NAME));
+    let error = call.await.expect("it ends").expect_err("no connection");
+    let expected = format!("get operation {NAME}: unknown: the connector panicked");
+    assert_eq!(error.to_string(), expected);
+}
