@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::stack::Carrier;
 use crate::transport::{Active, Dial, Dialed, Target};
 
-/// Calls travel by a [`Transport`] of this crate.
+/// Calls travel by a [`Transport`](crate::Transport) of this crate.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Own;
