@@ -28,11 +28,15 @@ impl Emulator {
 
     pub(crate) fn with(options: &[&str]) -> Self {
         let arguments = ["emulator", "--listen", "127.0.0.1:0"];
-        let mut child = apigw(&[&arguments, options].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it runs");
+        let mut command = apigw(&[&arguments, options].concat());
+        command.stderr(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    /// Runs what is to say its address.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let child = command.stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("it runs");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         out.read_line(&mut line).expect("a line");
@@ -67,7 +71,7 @@ impl Emulator {
         created.expect("a new api").into_inner().name
     }
 
-    /// Sends a signal, and gives the exit code with all that was printed besides the address.
+    /// Sends a signal, and gives the exit code with all that was printed besides the address, errors if they are piped.
     pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
@@ -85,8 +89,9 @@ impl Emulator {
         };
         let (mut rest, mut errors) = (String::new(), String::new());
         self.out.read_to_string(&mut rest).expect("text");
-        let mut stderr = self.child.stderr.take().expect("piped");
-        stderr.read_to_string(&mut errors).expect("text");
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut errors).expect("text");
+        }
         (status.code(), rest, errors)
     }
 }

@@ -3,6 +3,7 @@
 #![cfg(feature = "cli")]
 
 mod emulator;
+mod logs;
 mod proxy;
 
 use std::process::{Command, Output, Stdio};

@@ -1,0 +1,71 @@
+//! What the command and its emulator log when they are asked for all.
+
+use std::path::Path;
+
+use crate::apigw;
+use crate::emulator::Emulator;
+
+const NAME: &str = "projects/p/locations/l/operations/o";
+
+/// A folder of this test's, which goes with it.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Whatever stays is the system's to clean.
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// All that was logged, if it is as much as it should be.
+fn logged(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).expect("its log");
+    assert!(text.contains("TRACE"), "{} has no traces", file.display());
+    text
+}
+
+#[test]
+fn logs_of_all_that_the_command_and_its_emulator_do_have_no_token() {
+    let folder = Folder::new("apigw-logs");
+    let file = |name: &str| folder.0.join(name);
+    let log = |name: &str| std::fs::File::create(file(name)).expect("a file");
+
+    let mut command = apigw(&["emulator", "--listen", "127.0.0.1:0"]);
+    command.args(["--require-token", "ya29.s3cr3t"]);
+    command.args(["--token-without-permissions", "weak.s3cr3t"]);
+    command.env("RUST_LOG", "trace").stderr(log("emulator"));
+    let emulator = Emulator::spawn(command);
+
+    let mut logs = Vec::new();
+    for (token, said) in [
+        ("ya29.s3cr3t", "NOT_FOUND"),
+        ("weak.s3cr3t", "PERMISSION_DENIED"),
+        ("none.s3cr3t", "UNAUTHENTICATED"),
+    ] {
+        std::fs::write(file("token"), token).expect("written");
+        for transport in ["grpc", "rest"] {
+            let mut command = apigw(&["operations", "describe", NAME, "--transport", transport]);
+            command.args(["--endpoint", &emulator.endpoint]);
+            command.arg("--access-token-file").arg(file("token"));
+            command.env("RUST_LOG", "trace").stderr(log("command"));
+            assert_eq!(command.status().expect("it runs").code(), Some(1));
+            let text = logged(&file("command"));
+            assert!(text.contains(said), "{transport} with {token}: {text}");
+            logs.push(text);
+        }
+    }
+    let (code, printed, _) = emulator.end("TERM");
+    assert_eq!((code, printed.as_str()), (Some(0), ""));
+    logs.push(logged(&file("emulator")));
+    for line in logs.iter().flat_map(|log| log.lines()) {
+        assert!(!line.contains("s3cr3t"), "a token was shown: {line}");
+    }
+}
