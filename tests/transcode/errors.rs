@@ -1,10 +1,21 @@
 //! What the layer answers where there is no call, and where the call fails.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use apigateway_grpc::tonic::{Code, Status};
 use apigateway_grpc::tonic_types::{ErrorDetails, StatusExt as _};
+use apigateway_grpc::transcode::TranscodeLayer;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{HeaderValue, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use serde_json::json;
+use tower::{Layer as _, ServiceExt as _};
 
-use crate::fixture::{Server, get, rules, send, wire};
+use crate::fixture::{Reply, Rpc, Server, get, rules, send, wire};
 
 #[tokio::test]
 async fn a_path_without_a_method_is_not_found() {
@@ -30,6 +41,53 @@ async fn another_http_method_is_told_which_are_allowed() {
     let mut allowed: Vec<&str> = answer.header("allow").split(", ").collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["GET", "POST", "PUT"]);
+}
+
+/// What is answered to a body of two pieces, and how much of it was read by then.
+async fn answered(mut request: http::Request<String>, most: usize) -> (StatusCode, usize) {
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    let piece = std::mem::take(request.body_mut());
+    let pieces = futures_util::stream::iter([piece.clone(), piece]).map(move |piece| {
+        count.fetch_add(piece.len(), Ordering::SeqCst);
+        Ok::<_, Infallible>(Frame::data(Bytes::from(piece)))
+    });
+    let unused = tower::service_fn(async |_: Rpc| Ok::<Reply, Infallible>(Reply::default()));
+    let service = TranscodeLayer::new(rules()).max_message(most).layer(unused);
+    let request = request.map(|_| StreamBody::new(pieces));
+    let reply = service.oneshot(request).await.expect("it always answers");
+    (reply.status(), read.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn a_refusal_comes_after_the_whole_request() {
+    for (verb, path, status) in [
+        ("POST", "/nothing", StatusCode::NOT_FOUND),
+        (
+            "DELETE",
+            "/v1/shelves/a/file",
+            StatusCode::METHOD_NOT_ALLOWED,
+        ),
+        ("POST", "/v1/books:write", StatusCode::NOT_IMPLEMENTED),
+    ] {
+        let request = send(verb, path, "1234");
+        assert_eq!(answered(request, 8).await, (status, 8), "{verb} {path}");
+        // But not without a bound.
+        let request = send(verb, path, "1234");
+        assert_eq!(answered(request, 3).await, (status, 4), "{verb} {path}");
+    }
+    let mut packed = send("PUT", "/v1/shelves/a/file", "1234");
+    let gzip = HeaderValue::from_static("gzip");
+    packed.headers_mut().insert("content-encoding", gzip);
+    assert_eq!(answered(packed, 8).await, (StatusCode::BAD_REQUEST, 8));
+}
+
+#[tokio::test]
+async fn who_asks_whether_to_send_is_refused_before() {
+    let mut request = send("POST", "/nothing", "1234");
+    let first = HeaderValue::from_static("100-continue");
+    request.headers_mut().insert("expect", first);
+    assert_eq!(answered(request, 8).await, (StatusCode::NOT_FOUND, 0));
 }
 
 #[tokio::test]

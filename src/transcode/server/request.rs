@@ -57,6 +57,9 @@ impl Refusal {
 }
 
 /// The gRPC request for an HTTP one.
+///
+/// A refusal comes when the request has been read to its end, or to the bound: some clients fail if they are
+/// answered while they still send, and HTTP/1.1 loses the connection. Who asks first whether to send is told at once.
 pub(super) async fn call(
     rules: &Rules,
     request: Rpc,
@@ -64,6 +67,22 @@ pub(super) async fn call(
     most: usize,
 ) -> Result<Call, Refusal> {
     let (head, body) = request.into_parts();
+    let asks_first = head.headers.contains_key(header::EXPECT);
+    let mut body = Limited::new(body, most);
+    let call = read(rules, head, &mut body, options, most).await;
+    if call.is_err() && !asks_first {
+        while let Some(Ok(_)) = body.frame().await {}
+    }
+    call
+}
+
+async fn read(
+    rules: &Rules,
+    head: Parts,
+    body: &mut Limited<Body>,
+    options: JsonOptions,
+    most: usize,
+) -> Result<Call, Refusal> {
     let (target, segments) = route(rules, &head)?;
     let (method, rule) = rules.target(target);
     if method.client_streaming {
@@ -121,14 +140,18 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), R
     }
 }
 
-async fn read_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Status> {
+async fn read_body(
+    headers: &HeaderMap,
+    body: &mut Limited<Body>,
+    most: usize,
+) -> Result<Bytes, Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
         let name = String::from_utf8_lossy(encoding.as_bytes());
         let text = format!("the body has the content encoding `{name}`, which is not served");
         return Err(Status::invalid_argument(text));
     }
-    match Limited::new(body, most).collect().await {
+    match body.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             let text = format!("the body is larger than {most} bytes");
