@@ -1,10 +1,13 @@
 //! The engine against prost-reflect, over arbitrary messages: the same JSON of the same wire bytes, and the
 //! same message of the same JSON.
 //!
-//! Two differences are meant. An Empty in an `Any` is told without `value`. And a float is told by the
-//! shortest text that reads back as the same float, where prost-reflect tells that of the double.
+//! Three differences are meant. An Empty in an `Any` is told without `value`. A Timestamp or a Duration in one that is out
+//! of its range is told as bytes, where prost-reflect makes it another. And a float is told by the shortest text
+//! that reads back as the same float, where prost-reflect tells that of the double.
 
 use apigateway_grpc::transcode::JsonOptions;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
@@ -40,6 +43,9 @@ fn differ(ours: &Json, oracle: &Json) -> Option<String> {
             if left.len() != right.len() || left.keys().any(|name| !right.contains_key(name)) {
                 return here();
             }
+            if is_no_time(left) {
+                return None;
+            }
             let mut members = left.iter();
             members.find_map(|(name, left)| Some(format!(".{name}{}", differ(left, &right[name])?)))
         }
@@ -50,6 +56,28 @@ fn differ(ours: &Json, oracle: &Json) -> Option<String> {
         (left, right) if left == right => None,
         _ => here(),
     }
+}
+
+/// Whether this is an `Any` with the bytes of a Timestamp or a Duration that is none.
+fn is_no_time(any: &serde_json::Map<String, Json>) -> bool {
+    let text = |name: &str| any.get(name).and_then(Json::as_str).unwrap_or_default();
+    let Ok(bytes) = BASE64_STANDARD.decode(text("value")) else {
+        return false;
+    };
+    const SECOND: u32 = 1_000_000_000;
+    match text("@type") {
+        "type.googleapis.com/google.protobuf.Timestamp" => {
+            prost_types::Timestamp::decode(&bytes[..])
+                .is_ok_and(|time| !(0..SECOND.cast_signed()).contains(&time.nanos))
+        }
+        "type.googleapis.com/google.protobuf.Duration" => prost_types::Duration::decode(&bytes[..])
+            .is_ok_and(|span| span.nanos.unsigned_abs() >= SECOND || opposed(&span)),
+        _ => false,
+    }
+}
+
+fn opposed(span: &prost_types::Duration) -> bool {
+    i64::from(span.nanos.signum()) * span.seconds.signum() < 0
 }
 
 /// Whether the one is a float's shortest text and the other that float as a double.
@@ -74,6 +102,36 @@ fn arbitrary(random: &mut Random) -> (MessageDescriptor, DynamicMessage) {
     (of, message)
 }
 
+/// Two messages in one, in another order and in pieces.
+fn told_alike(seed: u64) -> Result<(), TestCaseError> {
+    let mut random = Random(seed);
+    let (of, message) = arbitrary(&mut random);
+    let more = random.message(&of, 3);
+    let wire = [message.encode_to_vec(), more.encode_to_vec()].concat();
+    let wire = mangle(&mut random, &of, &wire);
+    // Of pieces of two, a Timestamp or a Duration may be none.
+    if let Some(wanted) = decode(&of, &wire).ok().as_ref().and_then(oracle) {
+        let json = match write(&of, &wire) {
+            Ok(json) => json,
+            // Of two durations in one the signs may be opposed, which prost-reflect puts right and the
+            // suite has refused.
+            Err(why) if why.contains("are no google.protobuf.Duration") => return Ok(()),
+            Err(why) => return Err(TestCaseError::fail(why)),
+        };
+        prop_assert_eq!(
+            differ(&parsed(&json).map_err(TestCaseError::fail)?, &wanted),
+            None
+        );
+    }
+    Ok(())
+}
+
+/// Its `Any` has the type of the second message, a Timestamp, and the bytes of the first, which has no such one.
+#[test]
+fn an_any_whose_bytes_are_no_timestamp_keeps_them() {
+    told_alike(12_050_745_029_794_465_055).expect("the bytes");
+}
+
 proptest! {
     #[test]
     fn arbitrary_messages_have_the_same_json_and_come_back(seed: u64) {
@@ -94,22 +152,7 @@ proptest! {
 
     #[test]
     fn a_message_is_told_alike_however_the_wire_has_it(seed: u64) {
-        let mut random = Random(seed);
-        let (of, message) = arbitrary(&mut random);
-        let more = random.message(&of, 3);
-        let wire = [message.encode_to_vec(), more.encode_to_vec()].concat();
-        let wire = mangle(&mut random, &of, &wire);
-        // Of pieces of two, a Timestamp or a Duration may be none.
-        if let Some(wanted) = decode(&of, &wire).ok().as_ref().and_then(oracle) {
-            let json = match write(&of, &wire) {
-                Ok(json) => json,
-                // Of two durations in one the signs may be opposed, which prost-reflect puts right and the
-                // suite has refused.
-                Err(why) if why.contains("are no google.protobuf.Duration") => return Ok(()),
-                Err(why) => return Err(TestCaseError::fail(why)),
-            };
-            prop_assert_eq!(differ(&parsed(&json).map_err(TestCaseError::fail)?, &wanted), None);
-        }
+        told_alike(seed)?;
     }
 
     #[test]
