@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::response::Parts;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame};
 use pin_project_lite::pin_project;
 use tonic::Status;
@@ -64,16 +64,31 @@ where
             .extensions()
             .get::<Call>()
             .is_some_and(|call| call.payload.is_some());
-        let max_reply = unary.then_some(self.max_reply);
+        let bounds = unary.then(|| Bounds {
+            max_reply: self.max_reply,
+            may_be_compressed: rpc.headers().contains_key(ACCEPT_ENCODING),
+        });
         phase::enter(Phase::Reply);
         Checking {
             state: State::Calling {
                 call: self.inner.call(rpc),
-                max_reply,
+                bounds,
             },
         }
     }
 }
+
+/// What the reply of a unary call may be.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    max_reply: usize,
+    /// What is not compressed may say that it were, which nobody but tonic minds.
+    may_be_compressed: bool,
+}
+
+/// The methods of compression that a client knows, and the one of a message.
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
+const ENCODING: &str = "grpc-encoding";
 
 pin_project! {
     /// A call under way, then its reply being read.
@@ -86,7 +101,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F> {
-        Calling { #[pin] call: F, max_reply: Option<usize> },
+        Calling { #[pin] call: F, bounds: Option<Bounds> },
         Reading { reading: Reading },
     }
 }
@@ -97,13 +112,13 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let (reply, max_reply) = match state.as_mut().project() {
-                StateProj::Calling { call, max_reply } => (ready!(call.poll(cx))?, *max_reply),
+            let (reply, bounds) = match state.as_mut().project() {
+                StateProj::Calling { call, bounds } => (ready!(call.poll(cx))?, *bounds),
                 StateProj::Reading { reading } => return reading.poll(cx),
             };
             let (mut head, body) = reply.into_parts();
             check_head(&mut head)?;
-            let Some(max_reply) = max_reply else {
+            let Some(bounds) = bounds else {
                 return Poll::Ready(Ok(Reply::from_parts(head, body)));
             };
             let reading = Reading {
@@ -111,7 +126,7 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
                 body,
                 pieces: Pieces::default(),
                 trailers: None,
-                max_reply,
+                bounds,
             };
             phase::enter(Phase::Reading);
             state.set(State::Reading { reading });
@@ -125,7 +140,7 @@ struct Reading {
     body: Body,
     pieces: Pieces,
     trailers: Option<HeaderMap>,
-    max_reply: usize,
+    bounds: Bounds,
 }
 
 impl Reading {
@@ -133,8 +148,8 @@ impl Reading {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             let frame = frame.map_err(|status| Failure::status(status.into()))?;
             match frame.into_data() {
-                Ok(data) if self.pieces.len() + data.len() > self.max_reply => {
-                    let text = format!("the reply is larger than {} bytes", self.max_reply);
+                Ok(data) if self.pieces.len() + data.len() > self.bounds.max_reply => {
+                    let text = format!("the reply is larger than {} bytes", self.bounds.max_reply);
                     return Poll::Ready(Err(Status::resource_exhausted(text)));
                 }
                 Ok(data) => self.pieces.push(data),
@@ -157,6 +172,12 @@ impl Reading {
         }
         let mut message = self.pieces.whole();
         let prefix = message.split_to(PREFIX.min(message.len()));
+        if !self.bounds.may_be_compressed {
+            let encoding = head.headers.remove(ENCODING);
+            if prefix.first() == Some(&1) {
+                return Err(compressed(encoding.as_ref()));
+            }
+        }
         let body = Whole {
             prefix,
             message,
@@ -203,4 +224,14 @@ fn check_head(head: &mut Parts) -> Result<(), Status> {
         return Err(status);
     }
     outcome(&mut head.headers).unwrap_or(Ok(()))
+}
+
+/// A message in an encoding that nobody asked for: INTERNAL, as gRPC has it, and so no word of the service.
+fn compressed(encoding: Option<&HeaderValue>) -> Status {
+    let encoding = encoding.map_or("nothing known".into(), |it| {
+        String::from_utf8_lossy(it.as_bytes())
+    });
+    Status::internal(format!(
+        "the reply is compressed by `{encoding}`, which was not asked for"
+    ))
 }
