@@ -9,6 +9,7 @@ use apigateway_grpc::tonic::Code::{
 use h2::Reason;
 
 use crate::front::Habit;
+use crate::liar::Lie;
 use crate::proxy::{Act, End, Orders};
 use crate::source::Trouble;
 
@@ -40,6 +41,8 @@ pub(crate) enum Inject {
     /// The server's own doing.
     Server(Habit),
     Source(Trouble),
+    /// Another server in its place.
+    Liar(Lie),
 }
 
 /// What comes of the calls during a fault.
@@ -130,6 +133,9 @@ pub(crate) const HALF_OPEN: Orders = Orders {
     new: Act::Pass,
     refuse: false,
 };
+
+/// What is open has to be opened anew.
+pub(crate) const ANEW: Orders = anew(Act::Pass);
 
 /// What is open has to be opened anew to meet the fault.
 const fn anew(new: Act) -> Orders {

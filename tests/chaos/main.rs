@@ -6,10 +6,13 @@
 mod fault;
 mod front;
 mod hostile;
+mod liar;
+mod lies;
 #[path = "../common/linger.rs"]
 mod linger;
 mod name;
 mod proxy;
+mod rig;
 mod row;
 mod run;
 #[path = "../common/seen.rs"]
@@ -24,6 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use apigateway_grpc::Transport;
 
 use fault::{FAULTS, Fault};
+use lies::LIES;
 use row::{Row, named, table};
 
 /// How many faults are met at once: most of each is waiting.
@@ -35,6 +39,7 @@ fn each_call_ends_in_time_and_in_what_it_should_whatever_the_network_does() {
     let only = std::env::var("CHAOS_FAULT").unwrap_or_default();
     let all: Vec<(&'static Fault, Transport)> = FAULTS
         .iter()
+        .chain(LIES)
         .filter(|fault| fault.name.contains(&only))
         .flat_map(|fault| {
             let all = [

@@ -367,7 +367,8 @@ impl Way {
         Self {
             from,
             to,
-            held: Vec::new(),
+            // As much as is read at once.
+            held: Vec::with_capacity(16 << 10),
             passed: 0,
             losing: 0,
             ended: false,

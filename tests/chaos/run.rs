@@ -1,185 +1,37 @@
 //! One fault over one transport: calls before it, within it and after it, and one wait through all of it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use apigateway_grpc::contract::{Method, RetryPolicy};
-use apigateway_grpc::emulator::{Emulator, Server};
-use apigateway_grpc::google_cloud_auth::credentials::Credentials;
 use apigateway_grpc::operation::{Operation, Schedule};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::tonic::Code;
 use apigateway_grpc::{ApiGateway, CallOptions, Error, Transport};
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
 use crate::fault::{Fault, Inject, Outcome};
-use crate::front::Front;
-use crate::name::Name;
-use crate::proxy::{Act, Orders, Proxy};
+use crate::lies::SENSELESS;
+use crate::proxy::Act;
+use crate::rig::Rig;
 use crate::row::Row;
 use crate::seen::Seen;
 use crate::source::SECRET;
-use crate::source::{Source, TOKEN, Trouble};
+use crate::source::Trouble;
 use crate::told;
 
 pub(crate) const PARENT: &str = "projects/p/locations/global";
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
 
 /// What a call may take that is to fail.
-const DEADLINE: Duration = Duration::from_millis(800);
+pub(crate) const DEADLINE: Duration = Duration::from_millis(800);
 /// What one may take that is to be answered, on a machine that does other things as well.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// How much later than that a call may end on a busy machine before it is lost.
 const SLACK: Duration = Duration::from_secs(5);
 /// How long a fault is there at least: a few polls of the wait.
-const FAULT: Duration = Duration::from_millis(1000);
+pub(crate) const FAULT: Duration = Duration::from_millis(1000);
 /// How long the client may take to find its way back, and to be gone when it is dropped.
 const RECOVERY: Duration = Duration::from_secs(15);
-
-/// All that is beyond the client.
-struct Rig {
-    emulator: Emulator,
-    server: Option<Server>,
-    proxy: Proxy,
-    /// The one that the name leads to later.
-    other: Option<Proxy>,
-    name: Name,
-    _front: Option<Front>,
-    /// The operation that is waited for.
-    operation: String,
-    on: Arc<AtomicBool>,
-}
-
-impl Rig {
-    /// An api, an operation on it, and the way to them.
-    async fn start(inject: Inject) -> Self {
-        let emulator = Emulator::builder()
-            .require_token(TOKEN)
-            .operation_time_of(Method::UPDATE_API, FAULT / 2)
-            .build();
-        let server = serve(&emulator).await;
-        let on = Arc::new(AtomicBool::new(false));
-        let front = match inject {
-            Inject::Server(habit) => Some(
-                Front::start(emulator.service(), habit, Arc::clone(&on))
-                    .await
-                    .expect("a free port"),
-            ),
-            _ => None,
-        };
-        let upstream = front
-            .as_ref()
-            .map_or(server.address(), |front| front.address);
-        let proxy = Proxy::start(upstream).await.expect("a free port");
-        let other = match inject {
-            Inject::Name { .. } => Some(Proxy::start(upstream).await.expect("a free port")),
-            _ => None,
-        };
-        let within = ApiGateway::builder().with_transport(emulator.service());
-        let within = within.access_token(TOKEN).build().expect("valid");
-        let created = within.create_api(PARENT, "a", Api::default()).await;
-        created.expect("started").await.expect("an api");
-        let after = Api {
-            name: API.into(),
-            display_name: "after".into(),
-            ..Api::default()
-        };
-        let updated = within.update_api(after, ["display_name"]).await;
-        Self {
-            operation: updated.expect("started").name().to_owned(),
-            server: Some(server),
-            emulator,
-            name: Name::of(proxy.address()),
-            proxy,
-            other,
-            _front: front,
-            on,
-        }
-    }
-
-    fn client(&self, transport: Transport, trouble: Trouble) -> ApiGateway {
-        let on = Arc::clone(&self.on);
-        let retry = RetryPolicy {
-            initial_backoff: Duration::from_millis(20),
-            max_backoff: Duration::from_millis(100),
-            ..RetryPolicy::DEFAULT
-        };
-        let builder = ApiGateway::builder();
-        let builder = match &self.other {
-            Some(_) => self.name.resolved_under(builder),
-            None => builder.endpoint(self.proxy.endpoint()),
-        };
-        builder
-            .transport(transport)
-            .credentials(Credentials::from(Source { trouble, on }))
-            .connect_timeout(PATIENCE)
-            .keepalive(DEADLINE / 2, Duration::from_secs(3))
-            .retry(retry)
-            .build()
-            .expect("valid")
-    }
-
-    fn begin(&mut self, inject: Inject) {
-        self.on.store(true, Ordering::SeqCst);
-        match inject {
-            Inject::Line(orders) => self.proxy.order(orders),
-            Inject::Restart => {
-                self.proxy.order(Orders::GONE);
-                self.server = None;
-            }
-            Inject::Name { at_once } => {
-                self.proxy.order(Orders::GONE);
-                if at_once {
-                    self.rename();
-                }
-            }
-            Inject::Server(_) | Inject::Source(_) => {}
-        }
-    }
-
-    async fn end(&mut self, servers: &Handle) {
-        self.on.store(false, Ordering::SeqCst);
-        if self.server.is_none() {
-            let emulator = self.emulator.clone();
-            let server = servers.spawn(async move { serve(&emulator).await });
-            let server = server.await.expect("it does not panic");
-            self.proxy.lead_to(server.address());
-            self.server = Some(server);
-        }
-        if self.other.is_some() {
-            return self.rename();
-        }
-        self.proxy.order(Orders::PASS);
-    }
-
-    /// The name leads to the other one.
-    fn rename(&self) {
-        if let Some(other) = &self.other {
-            self.name.lead_to(other.address());
-        }
-    }
-
-    /// How many connections clients have open.
-    fn open(&self) -> usize {
-        self.proxy.open() + self.other.as_ref().map_or(0, Proxy::open)
-    }
-
-    /// How often the emulator was asked to create this.
-    fn creates(&self, id: &str) -> usize {
-        let calls = self.emulator.calls();
-        let creates = calls.iter().filter(|call| {
-            call.request::<CreateApiRequest>()
-                .is_some_and(|create| create.api_id == id)
-        });
-        creates.count()
-    }
-}
-
-async fn serve(emulator: &Emulator) -> Server {
-    emulator.start("127.0.0.1:0").await.expect("a free port")
-}
 
 /// What a call came to: whether its answer was the right one, or its error.
 type Answer = Result<bool, Error>;
@@ -305,7 +157,7 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
     // What is reset is seen to be; a reset that meets a call is a fault of its own.
     let resets = match inject {
         Inject::Line(orders) => matches!(orders.open, Act::Reset),
-        Inject::Name { .. } => true,
+        Inject::Name { .. } | Inject::Liar(_) => true,
         _ => false,
     };
     if resets {
@@ -327,7 +179,12 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
 
     let early = waiting.is_finished();
     rig.end(servers).await;
-    recover(&mut run, outcome).await;
+    let kept = match inject {
+        // Its connections break as it ends.
+        Inject::Liar(_) => SENSELESS,
+        _ => outcome.codes(),
+    };
+    recover(&mut run, Outcome::Perhaps(kept)).await;
     let mut row = run.row;
     // What is refused for its token is not processed, and sent once more with another.
     let most = if matches!(inject, Inject::Source(_)) {
@@ -398,8 +255,7 @@ async fn waited(
 }
 
 /// What was kept of the fault may cost a few more calls, then all are answered.
-async fn recover(run: &mut Run<'_>, outcome: Outcome) {
-    let after = Outcome::Perhaps(outcome.codes());
+async fn recover(run: &mut Run<'_>, after: Outcome) {
     let began = Instant::now();
     while run.wave(after).await > 0 {
         if began.elapsed() > RECOVERY {

@@ -1,0 +1,199 @@
+//! A server that is wrong on purpose, in the protocol that it is spoken to in.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use http::{HeaderMap, Response};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// What it answers to its calls, by their number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lie {
+    pub(crate) http2: fn(usize) -> Http2,
+    pub(crate) http1: fn(usize) -> Raw,
+}
+
+/// Bytes that are sent once, and others that are sent as long as somebody takes them. Without these the connection ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Raw(pub(crate) Vec<u8>, pub(crate) Vec<u8>);
+
+/// An answer over HTTP/2.
+#[derive(Clone, Debug)]
+pub(crate) enum Http2 {
+    /// By the rules of HTTP/2.
+    Reply(Response<()>, Then),
+    /// Frames after the SETTINGS.
+    Frames(Raw),
+}
+
+/// What follows the head of a reply.
+#[derive(Clone, Debug)]
+pub(crate) enum Then {
+    Nothing,
+    /// This, and trailers.
+    Once(Bytes, HeaderMap),
+    /// This again and again.
+    Forever(Bytes),
+}
+
+/// A running liar. Dropping it ends it and its connections.
+pub(crate) struct Liar {
+    pub(crate) address: SocketAddr,
+    /// How many endless replies were given up by those who asked.
+    pub(crate) given_up: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Mouth {
+    lie: Lie,
+    calls: Arc<AtomicUsize>,
+    given_up: Arc<AtomicUsize>,
+}
+
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+/// How long a request is at least, and what comes before it over HTTP/2 is not.
+const REQUEST: usize = 200;
+
+impl Liar {
+    pub(crate) async fn start(lie: Lie) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let given_up = Arc::<AtomicUsize>::default();
+        let mouth = Mouth {
+            lie,
+            calls: Arc::default(),
+            given_up: Arc::clone(&given_up),
+        };
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                        connections.spawn(mouth.clone().serve(stream));
+                    },
+                    Some(_) = connections.join_next() => {}
+                }
+            }
+        });
+        Ok(Self {
+            address,
+            given_up,
+            task,
+        })
+    }
+}
+
+impl Drop for Liar {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Mouth {
+    fn number(&self) -> usize {
+        self.calls.fetch_add(1, Ordering::SeqCst)
+    }
+
+    async fn serve(self, stream: TcpStream) -> io::Result<()> {
+        let mut first = [0; 3];
+        while stream.peek(&mut first).await? < first.len() {
+            tokio::task::yield_now().await;
+        }
+        if &first != b"PRI" {
+            let raw = (self.lie.http1)(self.number());
+            return say(stream, &[], raw).await;
+        }
+        // What is no HTTP/2 is so from the first call on; whether it is, its number does not change.
+        match (self.lie.http2)(self.calls.load(Ordering::SeqCst)) {
+            Http2::Frames(_) => match (self.lie.http2)(self.number()) {
+                Http2::Frames(raw) => say(stream, SETTINGS, raw).await,
+                Http2::Reply(..) => Err(io::Error::other("a lie is of one kind")),
+            },
+            Http2::Reply(..) => self.reply(stream).await.map_err(io::Error::other),
+        }
+    }
+
+    async fn reply(self, stream: TcpStream) -> Result<(), h2::Error> {
+        let mut connection = h2::server::handshake(stream).await?;
+        while let Some(call) = connection.accept().await {
+            let (_, mut respond) = call?;
+            let Http2::Reply(head, then) = (self.lie.http2)(self.number()) else {
+                return Ok(());
+            };
+            // A stream that its caller has reset by now is no matter of the others.
+            self.send(&mut respond, head, then).ok();
+        }
+        Ok(())
+    }
+
+    fn send(
+        &self,
+        respond: &mut SendResponse<Bytes>,
+        head: Response<()>,
+        then: Then,
+    ) -> Result<(), h2::Error> {
+        let ends = matches!(then, Then::Nothing);
+        let mut sending = respond.send_response(head, ends)?;
+        match then {
+            Then::Nothing => {}
+            Then::Once(data, trailers) => {
+                sending.send_data(data, false)?;
+                sending.send_trailers(trailers)?;
+            }
+            Then::Forever(data) => {
+                let given_up = Arc::clone(&self.given_up);
+                tokio::spawn(async move {
+                    forever(sending, &data).await;
+                    given_up.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sends until the stream is reset.
+async fn forever(mut sending: h2::SendStream<Bytes>, data: &Bytes) {
+    loop {
+        sending.reserve_capacity(data.len());
+        let room = std::future::poll_fn(|cx| sending.poll_capacity(cx)).await;
+        let Some(Ok(room)) = room else {
+            return;
+        };
+        let some = data.slice(..room.min(data.len()));
+        if sending.send_data(some, false).is_err() {
+            return;
+        }
+        // The others on this thread are to have their turn.
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn say(mut stream: TcpStream, greeting: &[u8], raw: Raw) -> io::Result<()> {
+    stream.write_all(greeting).await?;
+    let mut asked = Vec::new();
+    while asked.len() < REQUEST {
+        if stream.read_buf(&mut asked).await? == 0 {
+            return Ok(());
+        }
+    }
+    let Raw(once, again) = raw;
+    stream.write_all(&once).await?;
+    while !again.is_empty() {
+        stream.write_all(&again).await?;
+        tokio::task::yield_now().await;
+    }
+    // What is still sent is read, or the end would be a reset, which may overtake the answer.
+    stream.shutdown().await?;
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
