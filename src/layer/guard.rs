@@ -82,11 +82,11 @@ where
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     max_reply: usize,
-    /// What is not compressed may say that it were, which nobody but tonic minds.
+    /// Whether the call offered an encoding.
     may_be_compressed: bool,
 }
 
-/// The methods of compression that a client knows, and the one of a message.
+/// The encodings that a call offers, and the one of its reply.
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 const ENCODING: &str = "grpc-encoding";
 
@@ -173,6 +173,7 @@ impl Reading {
         let mut message = self.pieces.whole();
         let prefix = message.split_to(PREFIX.min(message.len()));
         if !self.bounds.may_be_compressed {
+            // A plain message is read whatever the head says of it, which tonic would refuse.
             let encoding = head.headers.remove(ENCODING);
             if prefix.first() == Some(&1) {
                 return Err(compressed(encoding.as_ref()));

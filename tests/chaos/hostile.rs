@@ -94,12 +94,12 @@ async fn no_credential_follows_a_redirect_over_any_transport() {
     let address = elsewhere.local_addr().expect("it listens");
     ELSEWHERE.set(format!("http://{address}/")).expect("once");
     let (endpoint, _liar) = liar(Lie {
-        http2: |number| {
+        http2: Http2::Reply(|number| {
             let status = REDIRECTS[number % 4];
             let head = Response::builder().status(status);
             let head = head.header("location", location()).body(());
-            Http2::Reply(head.expect("a head"), Then::Nothing)
-        },
+            (head.expect("a head"), Then::Nothing)
+        }),
         http1: |number| {
             let (status, location) = (REDIRECTS[number % 4], location());
             let answer = format!(

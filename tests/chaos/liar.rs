@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 /// What it answers to its calls, by their number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lie {
-    pub(crate) http2: fn(usize) -> Http2,
+    pub(crate) http2: Http2,
     pub(crate) http1: fn(usize) -> Raw,
 }
 
@@ -23,14 +23,16 @@ pub(crate) struct Lie {
 #[derive(Clone, Debug)]
 pub(crate) struct Raw(pub(crate) Vec<u8>, pub(crate) Vec<u8>);
 
-/// An answer over HTTP/2.
-#[derive(Clone, Debug)]
+/// Answers over HTTP/2.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Http2 {
     /// By the rules of HTTP/2.
-    Reply(Response<()>, Then),
+    Reply(fn(usize) -> Reply),
     /// Frames after the SETTINGS.
-    Frames(Raw),
+    Frames(fn(usize) -> Raw),
 }
+
+pub(crate) type Reply = (Response<()>, Then);
 
 /// What follows the head of a reply.
 #[derive(Clone, Debug)]
@@ -104,30 +106,27 @@ impl Mouth {
 
     async fn serve(self, stream: TcpStream) -> io::Result<()> {
         let mut first = [0; 3];
-        while stream.peek(&mut first).await? < first.len() {
-            tokio::task::yield_now().await;
+        loop {
+            match stream.peek(&mut first).await? {
+                0 => return Ok(()),
+                3.. => break,
+                _ => tokio::task::yield_now().await,
+            }
         }
         if &first != b"PRI" {
-            let raw = (self.lie.http1)(self.number());
-            return say(stream, &[], raw).await;
+            return say(stream, &[], (self.lie.http1)(self.number())).await;
         }
-        // What is no HTTP/2 is so from the first call on; whether it is, its number does not change.
-        match (self.lie.http2)(self.calls.load(Ordering::SeqCst)) {
-            Http2::Frames(_) => match (self.lie.http2)(self.number()) {
-                Http2::Frames(raw) => say(stream, SETTINGS, raw).await,
-                Http2::Reply(..) => Err(io::Error::other("a lie is of one kind")),
-            },
-            Http2::Reply(..) => self.reply(stream).await.map_err(io::Error::other),
+        match self.lie.http2 {
+            Http2::Frames(frames) => say(stream, SETTINGS, frames(self.number())).await,
+            Http2::Reply(reply) => self.reply(stream, reply).await.map_err(io::Error::other),
         }
     }
 
-    async fn reply(self, stream: TcpStream) -> Result<(), h2::Error> {
+    async fn reply(self, stream: TcpStream, reply: fn(usize) -> Reply) -> Result<(), h2::Error> {
         let mut connection = h2::server::handshake(stream).await?;
         while let Some(call) = connection.accept().await {
             let (_, mut respond) = call?;
-            let Http2::Reply(head, then) = (self.lie.http2)(self.number()) else {
-                return Ok(());
-            };
+            let (head, then) = reply(self.number());
             // A stream that its caller has reset by now is no matter of the others.
             self.send(&mut respond, head, then).ok();
         }

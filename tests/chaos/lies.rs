@@ -15,8 +15,8 @@ use crate::fault::{Fault, Inject, Outcome};
 use crate::liar::{Http2, Lie, Raw, Then};
 
 const TOO_MUCH: Outcome = Outcome::Refused(&[ResourceExhausted]);
-/// What shows that a reply, or the connection under it, made no sense.
-pub(crate) const SENSELESS: &[Code] = &[Unavailable, Internal, Unknown, ResourceExhausted];
+/// What calls may end in whose connection, or retry, was of one of these.
+pub(crate) const AFTERWARDS: &[Code] = &[Unavailable, Internal, Unknown, ResourceExhausted];
 
 pub(crate) const LIES: &[Fault] = &[
     Fault {
@@ -26,15 +26,15 @@ pub(crate) const LIES: &[Fault] = &[
             "headers of 64 KB",
             "one field of 64 KiB stands in the head",
             Lie {
-                http2: |_| {
-                    Http2::Reply(
+                http2: Http2::Reply(|_| {
+                    (
                         grpc()
                             .header("x-large", LARGE.as_str())
                             .body(())
                             .expect("a head"),
                         Then::Nothing,
                     )
-                },
+                }),
                 http1: |_| {
                     let head = format!("HTTP/1.1 404 Not Found\r\nx-large: {}\r\n", *LARGE);
                     http1(
@@ -50,7 +50,7 @@ pub(crate) const LIES: &[Fault] = &[
         "headers without an end",
         "field after field, as long as they are taken",
         Lie {
-            http2: |_| Http2::Frames(Raw(frame(1, 0, &[0x88]), frame(9, 0, &long_field()))),
+            http2: Http2::Frames(|_| Raw(frame(1, 0, &[0x88]), frame(9, 0, &long_field()))),
             http1: |_| {
                 Raw(
                     b"HTTP/1.1 200 OK\r\n".to_vec(),
@@ -58,7 +58,7 @@ pub(crate) const LIES: &[Fault] = &[
                 )
             },
         },
-        Outcome::Refused(SENSELESS),
+        Outcome::Refused(&[Unavailable, Internal, ResourceExhausted]),
     ),
     lie(
         "body without an end",
@@ -74,17 +74,17 @@ pub(crate) const LIES: &[Fault] = &[
             "compressed bomb",
             "64 MiB of blanks in 64 KB",
             Lie {
-                http2: |_| {
+                http2: Http2::Reply(|_| {
                     let mut message = vec![1];
                     message.extend(length(&BOMB));
                     message.extend(BOMB.iter());
                     let head = grpc().header("grpc-encoding", "gzip");
                     let trailers = HeaderMap::from_iter([status("0")]);
-                    Http2::Reply(
+                    (
                         head.body(()).expect("a head"),
                         Then::Once(message.into(), trailers),
                     )
-                },
+                }),
                 http1: |_| http1("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n", &BOMB),
             },
             TOO_MUCH,
@@ -94,21 +94,21 @@ pub(crate) const LIES: &[Fault] = &[
         "malformed frames",
         "nine that HTTP/2 forbids, seven of HTTP/1.1, by turns",
         Lie {
-            http2: |number| Http2::Frames(Raw(FRAMES[number % FRAMES.len()].to_vec(), Vec::new())),
+            http2: Http2::Frames(|number| Raw(FRAMES[number % FRAMES.len()].to_vec(), Vec::new())),
             http1: |number| Raw(HEADS[number % HEADS.len()].to_vec(), Vec::new()),
         },
-        Outcome::Refused(SENSELESS),
+        Outcome::Refused(&[Unavailable, Internal]),
     ),
     lie(
         "malformed trailers",
         "six that gRPC forbids, and errors in JSON that are none, by turns",
         Lie {
-            http2: |number| {
-                Http2::Reply(
+            http2: Http2::Reply(|number| {
+                (
                     grpc().body(()).expect("a head"),
                     Then::Once(Bytes::new(), trailers(number)),
                 )
-            },
+            }),
             http1: |number| {
                 http1(
                     "HTTP/1.1 503 Service Unavailable\r\n",
@@ -116,13 +116,13 @@ pub(crate) const LIES: &[Fault] = &[
                 )
             },
         },
-        Outcome::Refused(SENSELESS),
+        Outcome::Refused(&[Unavailable, Internal, Unknown]),
     ),
     lie(
         "status against details",
         "UNAVAILABLE over details of NOT_FOUND, a 404 over a body of UNAVAILABLE",
         Lie {
-            http2: |_| {
+            http2: Http2::Reply(|_| {
                 let other = pb::Status {
                     code: 5,
                     message: "something else".into(),
@@ -132,8 +132,8 @@ pub(crate) const LIES: &[Fault] = &[
                 let head = grpc()
                     .header("grpc-status", "14")
                     .header("grpc-status-details-bin", details);
-                Http2::Reply(head.body(()).expect("a head"), Then::Nothing)
-            },
+                (head.body(()).expect("a head"), Then::Nothing)
+            }),
             http1: |_| {
                 http1(
                     "HTTP/1.1 404 Not Found\r\n",
@@ -146,15 +146,15 @@ pub(crate) const LIES: &[Fault] = &[
 ];
 
 pub(crate) const ENDLESS: Lie = Lie {
-    http2: |_| {
+    http2: Http2::Reply(|_| {
         let mut first = vec![0];
         first.extend(u32::MAX.to_be_bytes());
         first.extend([b'x'; 4096]);
-        Http2::Reply(
+        (
             grpc().body(()).expect("a head"),
             Then::Forever(first.into()),
         )
-    },
+    }),
     http1: |_| {
         Raw(
             b"HTTP/1.1 200 OK\r\n\r\n{\"name\":\"".to_vec(),

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
 use crate::fault::{Fault, Inject, Outcome};
-use crate::lies::SENSELESS;
+use crate::lies::AFTERWARDS;
 use crate::proxy::Act;
 use crate::rig::Rig;
 use crate::row::Row;
@@ -181,7 +181,7 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
     rig.end(servers).await;
     let kept = match inject {
         // Its connections break as it ends.
-        Inject::Liar(_) => SENSELESS,
+        Inject::Liar(_) => AFTERWARDS,
         _ => outcome.codes(),
     };
     recover(&mut run, Outcome::Perhaps(kept)).await;
