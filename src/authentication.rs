@@ -5,10 +5,11 @@ use std::fmt;
 use google_cloud_auth::credentials::{
     self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
 };
-use http::{Extensions, HeaderMap, HeaderValue, Uri, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 
+use crate::endpoint::{self, Credential};
 use crate::error::Error;
-use crate::layer::auth::{Auth, AuthLayer, is_exposed};
+use crate::layer::auth::{Auth, AuthLayer, of_universe};
 use crate::transport;
 
 /// The one OAuth scope of the service.
@@ -33,22 +34,25 @@ pub(crate) type Layer = AuthLayer;
 pub(crate) type Layered<S> = Auth<S>;
 
 impl Authentication {
-    /// The layer for calls to `uri`, or none.
-    pub(crate) fn layer(self, uri: &Uri) -> Result<Option<Layer>, Error> {
+    /// Returns where the credentials come from, which decides where they may be sent.
+    pub(crate) fn credential(&self) -> Credential {
+        match self {
+            Self::None => Credential::Nothing,
+            Self::Default => Credential::Default,
+            Self::Credentials(_) | Self::AccessToken(_) | Self::ApiKey(_) => Credential::Set,
+        }
+    }
+
+    /// The layer for calls of a client in this universe, or none. Tokens and keys are of no universe that is known.
+    pub(crate) fn layer(self, universe: &str) -> Result<Option<Layer>, Error> {
         let credentials = match self {
             Self::None => return Ok(None),
-            Self::Default if is_plaintext_loopback(uri) => return Ok(None),
-            Self::Default if is_exposed(uri) => {
-                return Err(Error::configuration(format!(
-                    "endpoint {uri}: plaintext and not a loopback address, where default credentials are never sent; use https, or `anonymous`"
-                )));
-            }
-            Self::Default => default_credentials()?,
-            Self::Credentials(credentials) => credentials,
+            Self::Default => of_universe(default_credentials()?, universe),
+            Self::Credentials(credentials) => of_universe(credentials, universe),
             Self::AccessToken(token) => Fixed::bearer(&token)?.into(),
             Self::ApiKey(key) => credentials::api_key_credentials::Builder::new(key).build(),
         };
-        AuthLayer::new(credentials, uri).map(Some)
+        Ok(Some(AuthLayer::for_checked(credentials)))
     }
 }
 
@@ -64,11 +68,8 @@ impl fmt::Debug for Authentication {
     }
 }
 
-fn is_plaintext_loopback(uri: &Uri) -> bool {
-    uri.scheme_str() == Some("http") && !is_exposed(uri)
-}
-
 fn default_credentials() -> Result<Credentials, Error> {
+    endpoint::check_metadata_host(|name| std::env::var_os(name))?;
     // google-cloud-auth spawns a task, and panics in it where TLS has no provider.
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(Error::configuration(

@@ -34,18 +34,19 @@ use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Renewed, Reply, Rpc};
+use crate::endpoint::is_exposed;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::phase::{self, Phase};
 use crate::uniform::{Carrier, Uniform};
 
-mod exposure;
 mod replay;
 mod source;
+mod universe;
 
-pub(crate) use exposure::is_exposed;
 use replay::Replay;
 use source::{Headers, Source};
+pub(crate) use universe::of_universe;
 
 /// Adds the headers of [`Credentials`] to each call of the service below.
 #[derive(Clone, Debug)]
@@ -67,9 +68,14 @@ impl AuthLayer {
         if is_exposed(endpoint) {
             return Err(exposed(endpoint));
         }
-        Ok(Self {
-            source: Arc::new(Source::new(credentials.into(), Self::DEFAULT_PATIENCE)),
-        })
+        Ok(Self::for_checked(credentials.into()))
+    }
+
+    /// Creates a layer for calls to an endpoint that was checked before.
+    pub(crate) fn for_checked(credentials: Credentials) -> Self {
+        Self {
+            source: Arc::new(Source::new(credentials, Self::DEFAULT_PATIENCE)),
+        }
     }
 
     /// How long a call waits for the credentials where it has to; eight seconds by default.
