@@ -165,3 +165,36 @@ fn header(knob: &str, value: Option<&str>) -> Result<Option<HeaderValue>, Error>
     };
     value.map(parse).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        settings.tls.identity = Some((b"chain".to_vec(), b"key".to_vec()));
+        settings
+    }
+
+    #[test]
+    fn a_client_certificate_is_not_shown_to_an_emulator_that_the_environment_names() {
+        for (named, endpoint, shown) in [
+            (Named::Endpoint, "https://127.0.0.1:1", true),
+            (
+                Named::Universe,
+                "https://apigateway.mtls.googleapis.com",
+                true,
+            ),
+            (Named::Emulator, "https://127.0.0.1:1", false),
+            (Named::Emulator, "https://emulator.test", false),
+        ] {
+            let place = Place {
+                uri: endpoint.parse().expect("an address"),
+                named,
+                universe: endpoint::DEFAULT_UNIVERSE.to_owned(),
+            };
+            let target = settings().target(&place).expect("valid");
+            assert_eq!(target.tls.identity.is_some(), shown, "{named:?} {endpoint}");
+        }
+    }
+}
