@@ -10,7 +10,7 @@ use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
 mod pushback;
 
-pub(crate) use pushback::{Pushback, pushback, retry_delay};
+pub(crate) use pushback::{Pushback, is_bad_retry_info, pushback, retry_delay};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 

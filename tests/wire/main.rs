@@ -22,6 +22,8 @@ mod keepalive;
 mod linger;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
+#[cfg(all(feature = "auth", feature = "rest"))]
+mod places;
 mod pool;
 mod pool_faults;
 mod pool_server;
