@@ -1,6 +1,7 @@
 //! Which credentials a client's calls carry.
 
 use std::fmt;
+use std::sync::Arc;
 
 use google_cloud_auth::credentials::{
     self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
@@ -22,6 +23,8 @@ pub(crate) enum Authentication {
     Default,
     None,
     Credentials(Credentials),
+    /// Creates the layer from a factory of the user's.
+    Factory(Arc<dyn Fn(&Uri) -> Result<Layer, Error> + Send + Sync>),
     AccessToken(String),
     ApiKey(String),
 }
@@ -43,7 +46,8 @@ impl Authentication {
                     "endpoint {uri}: plaintext and not a loopback address, where default credentials are never sent; use https, or `anonymous`"
                 )));
             }
-            Self::Default => default_credentials()?,
+            Self::Default => return default_layer(uri).map(Some),
+            Self::Factory(layer) => return layer(uri).map(Some),
             Self::Credentials(credentials) => credentials,
             Self::AccessToken(token) => Fixed::bearer(&token)?.into(),
             Self::ApiKey(key) => credentials::api_key_credentials::Builder::new(key).build(),
@@ -58,6 +62,7 @@ impl fmt::Debug for Authentication {
             Self::Default => "Default",
             Self::None => "None",
             Self::Credentials(_) => "Credentials(…)",
+            Self::Factory(_) => "Factory(…)",
             Self::AccessToken(_) => "AccessToken(…)",
             Self::ApiKey(_) => "ApiKey(…)",
         })
@@ -68,7 +73,8 @@ fn is_plaintext_loopback(uri: &Uri) -> bool {
     uri.scheme_str() == Some("http") && !is_exposed(uri)
 }
 
-fn default_credentials() -> Result<Credentials, Error> {
+/// The layer with application default credentials.
+fn default_layer(uri: &Uri) -> Result<Layer, Error> {
     // google-cloud-auth spawns a task, and panics in it where TLS has no provider.
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(Error::configuration(
@@ -81,10 +87,7 @@ fn default_credentials() -> Result<Credentials, Error> {
             "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
         ));
     }
-    credentials::Builder::default()
-        .with_scopes([SCOPE])
-        .build()
-        .map_err(|error| Error::configuration_from("no default credentials: run `gcloud auth application-default login`, or set credentials", error))
+    AuthLayer::application_default(SCOPE, uri)
 }
 
 /// Headers that never change.
