@@ -1,6 +1,7 @@
 //! Which credentials a client's calls carry.
 
 use std::fmt;
+use std::sync::Arc;
 
 use google_cloud_auth::credentials::{
     self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
@@ -23,6 +24,8 @@ pub(crate) enum Authentication {
     Default,
     None,
     Credentials(Credentials),
+    /// Creates the layer from a factory of the user's, for a client in this universe.
+    Factory(Arc<dyn Fn(&str) -> Result<Layer, Error> + Send + Sync>),
     AccessToken(String),
     ApiKey(String),
 }
@@ -39,7 +42,9 @@ impl Authentication {
         match self {
             Self::None => Credential::Nothing,
             Self::Default => Credential::Default,
-            Self::Credentials(_) | Self::AccessToken(_) | Self::ApiKey(_) => Credential::Set,
+            Self::Credentials(_) | Self::Factory(_) | Self::AccessToken(_) | Self::ApiKey(_) => {
+                Credential::Set
+            }
         }
     }
 
@@ -47,7 +52,8 @@ impl Authentication {
     pub(crate) fn layer(self, universe: &str) -> Result<Option<Layer>, Error> {
         let credentials = match self {
             Self::None => return Ok(None),
-            Self::Default => of_universe(default_credentials()?, universe),
+            Self::Default => return default_layer(universe).map(Some),
+            Self::Factory(layer) => return layer(universe).map(Some),
             Self::Credentials(credentials) => of_universe(credentials, universe),
             Self::AccessToken(token) => Fixed::bearer(&token)?.into(),
             Self::ApiKey(key) => credentials::api_key_credentials::Builder::new(key).build(),
@@ -62,13 +68,15 @@ impl fmt::Debug for Authentication {
             Self::Default => "Default",
             Self::None => "None",
             Self::Credentials(_) => "Credentials(…)",
+            Self::Factory(_) => "Factory(…)",
             Self::AccessToken(_) => "AccessToken(…)",
             Self::ApiKey(_) => "ApiKey(…)",
         })
     }
 }
 
-fn default_credentials() -> Result<Credentials, Error> {
+/// The layer with application default credentials.
+fn default_layer(universe: &str) -> Result<Layer, Error> {
     endpoint::check_metadata_host(|name| std::env::var_os(name))?;
     // google-cloud-auth spawns a task, and panics in it where TLS has no provider.
     if tokio::runtime::Handle::try_current().is_err() {
@@ -82,10 +90,7 @@ fn default_credentials() -> Result<Credentials, Error> {
             "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
         ));
     }
-    credentials::Builder::default()
-        .with_scopes([SCOPE])
-        .build()
-        .map_err(|error| Error::configuration_from("no default credentials: run `gcloud auth application-default login`, or set credentials", error))
+    AuthLayer::application_default(SCOPE, universe)
 }
 
 /// Headers that never change.

@@ -107,7 +107,7 @@ async fn a_reply_over_the_cap_is_refused_whole_or_unpacked() {
         assert!(
             error
                 .to_string()
-                .ends_with("the reply is larger than 1000 bytes"),
+                .ends_with("larger than 1000 bytes, the limit of this client (max_reply_size)"),
             "{error}"
         );
     }
