@@ -47,13 +47,20 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// Trusts these certificates, as PEM text, instead of the well-known roots.
+    /// Trusts these certificates, as PEM text, instead of the well-known roots: those of the operating system (feature
+    /// `tls-native-roots`), of the file and folders that the variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name in its place,
+    /// and of Mozilla (feature `tls-webpki-roots`).
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.ca_certificates = Some(pem.into());
         self
     }
 
     /// Shows the server this certificate chain, for mutual TLS. Chain and key are PEM text.
+    ///
+    /// As in Google's clients (AIP-4114), the default address is that for mutual TLS then, `apigateway.mtls.googleapis.com`. The
+    /// variable `GOOGLE_API_USE_MTLS_ENDPOINT` changes that: with `never` it stays the usual one, with `always` it is that for
+    /// mutual TLS even without a certificate, and `auto` is the default. Other universes have no such address, so `build` fails
+    /// there unless the variable is `never` or an endpoint is set. Certificates of devices are not used.
     pub fn client_identity(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.identity = Some((chain.into(), key.into()));
         self

@@ -9,10 +9,11 @@ use apigateway_grpc::{Error, transcode};
 use super::output;
 
 /// The settings of the client's builder that have an argument or a variable here. Errors of the library name the settings.
-const ARGUMENTS: [(&str, &str); 11] = [
+const ARGUMENTS: [(&str, &str); 12] = [
     ("endpoint", "--endpoint"),
     ("universe_domain", "GOOGLE_CLOUD_UNIVERSE_DOMAIN"),
     ("credentials", "GOOGLE_APPLICATION_CREDENTIALS"),
+    ("credentials_from", "GOOGLE_APPLICATION_CREDENTIALS"),
     ("access_token", "--access-token-file"),
     ("anonymous", "--anonymous"),
     ("timeout", "--timeout"),
