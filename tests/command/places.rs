@@ -13,6 +13,9 @@ use crate::{apigw, err, out, run};
 const NAME: &str = "projects/p/locations/global/operations/o";
 const TOKEN: &str = "a-token";
 
+/// Names and values of environment variables.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// A folder of files, which goes with the test.
 struct Folder(PathBuf);
 
@@ -57,7 +60,7 @@ impl Drop for Folder {
     }
 }
 
-fn describe(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+fn describe(arguments: &[&str], variables: Variables<'_>) -> Output {
     let describe = ["operations", "describe", NAME, "--timeout", "5s"];
     let mut command = apigw(&[&describe, arguments].concat());
     command.envs(variables.iter().copied());
@@ -140,7 +143,7 @@ fn the_variables_of_googles_clients_choose_the_host() {
         "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
         "GOOGLE_API_USE_MTLS_ENDPOINT",
     );
-    let cases: [(&[(&str, &str)], &[&str], &str); 8] = [
+    let cases: [(Variables<'_>, &[&str], &str); 8] = [
         (&[], &[], "apigateway.googleapis.com"),
         (&[(universe, "")], &[], "apigateway.googleapis.com"),
         (&[(universe, "u.test")], &[], "apigateway.u.test"),
