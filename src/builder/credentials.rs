@@ -37,9 +37,9 @@ impl<T, L, A> Builder<T, L, A> {
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
         let factory = Arc::new(factory);
-        self.authentication(Authentication::Factory(Arc::new(move |uri| {
+        self.authentication(Authentication::Factory(Arc::new(move |universe| {
             let factory = Arc::clone(&factory);
-            AuthLayer::from_factory(move || factory(), uri)
+            AuthLayer::from_checked_factory(move || factory(), universe)
         })))
     }
 

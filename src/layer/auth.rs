@@ -34,6 +34,7 @@ use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Renewed, Reply, Rpc};
+use crate::endpoint::is_exposed;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::phase::{self, Phase};
@@ -43,7 +44,6 @@ mod adc;
 mod ca_roots;
 mod cause;
 mod credential_file;
-mod exposure;
 mod metadata_server;
 mod origin;
 mod recovery;
@@ -51,14 +51,15 @@ mod redact;
 mod rejection;
 mod replay;
 mod source;
+mod universe;
 
-pub(crate) use exposure::is_exposed;
 use origin::Origin;
-use recovery::{Created, Provider};
+use recovery::{Created, Factory, Provider};
 use redact::redact;
 use rejection::Rejection;
 use replay::Replay;
 use source::{Headers, Source};
+pub(crate) use universe::of_universe;
 
 /// Adds the headers of [`Credentials`] to each call of the service below.
 #[derive(Clone, Debug)]
@@ -77,7 +78,13 @@ impl AuthLayer {
     ///
     /// If the endpoint is plaintext and not a loopback address: a credential never goes there.
     pub fn new(credentials: impl Into<Credentials>, endpoint: &Uri) -> Result<Self, Error> {
-        Self::with_provider(endpoint, || Ok(Provider::fixed(credentials.into())))
+        check(endpoint)?;
+        Ok(Self::for_checked(credentials.into()))
+    }
+
+    /// Credentials for calls to an endpoint that was checked before.
+    pub(crate) fn for_checked(credentials: Credentials) -> Self {
+        Self::with(Provider::fixed(credentials))
     }
 
     /// Credentials of a factory for calls to `endpoint`. The factory is called once now, and again after credentials
@@ -109,26 +116,36 @@ impl AuthLayer {
         C: Into<Credentials>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let factory = Arc::new(move || created(factory()));
-        Self::with_provider(endpoint, || Provider::from_factory(factory))
+        check(endpoint)?;
+        Self::with_factory(Arc::new(move || created(factory())))
     }
 
-    /// Application default credentials with this scope.
-    pub(crate) fn application_default(scope: &'static str, endpoint: &Uri) -> Result<Self, Error> {
-        Self::with_provider(endpoint, || Provider::from_factory(adc::factory(scope)))
+    /// Credentials of a user's factory, for a client in this universe whose endpoint was checked before.
+    pub(crate) fn from_checked_factory<F, C, E>(factory: F, universe: &str) -> Result<Self, Error>
+    where
+        F: Fn() -> Result<C, E> + Send + Sync + 'static,
+        C: Into<Credentials>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self::with_factory(in_universe(move || created(factory()), universe))
     }
 
-    fn with_provider(
-        endpoint: &Uri,
-        provider: impl FnOnce() -> Result<Provider, Rejection>,
-    ) -> Result<Self, Error> {
-        if is_exposed(endpoint) {
-            return Err(exposed(endpoint));
-        }
-        let provider = provider().map_err(|rejection| Error::configuration(rejection.text()))?;
-        Ok(Self {
+    /// Application default credentials with this scope, for a client in this universe whose endpoint was checked before.
+    pub(crate) fn application_default(scope: &'static str, universe: &str) -> Result<Self, Error> {
+        let create = adc::factory(scope);
+        Self::with_factory(in_universe(move || create(), universe))
+    }
+
+    fn with_factory(factory: Factory) -> Result<Self, Error> {
+        let provider = Provider::from_factory(factory);
+        let provider = provider.map_err(|rejection| Error::configuration(rejection.text()))?;
+        Ok(Self::with(provider))
+    }
+
+    fn with(provider: Provider) -> Self {
+        Self {
             source: Arc::new(Source::new(provider, Self::DEFAULT_PATIENCE)),
-        })
+        }
     }
 
     /// How long a call waits for the credentials where it has to; eight seconds by default.
@@ -154,6 +171,29 @@ where
         credentials: credentials.into(),
         origin: Origin::User,
     })
+}
+
+/// The same factory, whose credentials give headers only if they belong to this universe.
+fn in_universe(
+    create: impl Fn() -> Result<Created, Rejection> + Send + Sync + 'static,
+    universe: &str,
+) -> Factory {
+    let universe = universe.to_owned();
+    Arc::new(move || {
+        let created = create()?;
+        Ok(Created {
+            credentials: of_universe(created.credentials, &universe),
+            ..created
+        })
+    })
+}
+
+/// Refuses an endpoint to which credentials are never sent.
+fn check(endpoint: &Uri) -> Result<(), Error> {
+    match is_exposed(endpoint) {
+        true => Err(exposed(endpoint)),
+        false => Ok(()),
+    }
 }
 
 fn exposed(uri: &Uri) -> Error {
