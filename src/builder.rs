@@ -79,7 +79,8 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// The project whose quota the calls use. It goes before the one of the credentials.
+    /// The project whose quota the calls use. It goes before `GOOGLE_CLOUD_QUOTA_PROJECT`,
+    /// which goes before the `quota_project_id` of the credential file.
     pub fn quota_project(mut self, project: impl Into<String>) -> Self {
         self.settings.quota_project = Some(project.into());
         self
@@ -170,7 +171,12 @@ where
     /// # Errors
     ///
     /// If a setting is not valid, the error names it. If credentials would go to a plaintext address that
-    /// is not this machine; if there are no default credentials; if TLS has no provider or no roots.
+    /// is not this machine; if TLS has no provider or no roots.
+    ///
+    /// Of the application default credentials: if the credential file cannot be read, is not valid JSON, lacks a field or is of
+    /// a type that cannot be loaded; if there are no CA certificates for the token endpoint; outside a Tokio runtime. The error
+    /// names the file and the variable that named it. No network is used: whether there is a metadata server, and whether a token
+    /// endpoint accepts the credentials, shows in the first call, as the module `layer::auth` describes.
     pub fn build(self) -> Result<ApiGateway, Error> {
         let Self {
             settings,

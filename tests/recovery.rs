@@ -25,6 +25,11 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// The answer of credentials of google-cloud-auth whose task has ended.
+fn panics() -> Answer {
+    panic!("the task has ended")
+}
+
 /// A client whose credentials come from a factory: the n-th question to any of them has the n-th answer.
 fn factory(script: &Script) -> (ApiGateway, Server, Arc<AtomicUsize>) {
     let created = Arc::new(AtomicUsize::new(0));
@@ -103,14 +108,11 @@ async fn the_wait_begins_anew_after_a_success() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_of_credentials_that_once_worked_is_not_seen_by_the_call_if_new_ones_work() {
-    for late in [
-        Answer::Fails(false, "revoked"),
-        Answer::Fails(true, "away"),
-        Answer::Panics,
-    ] {
+    let transient = || Answer::Fails(true, "away");
+    for late in [|| Answer::Fails(false, "revoked"), transient, panics] {
         let script = Script::new(move |number| match number {
             1 => token("Bearer old"),
-            2 => late.clone(),
+            2 => late(),
             _ => token("Bearer new"),
         });
         let (client, mut server, created) = factory(&script);
@@ -144,7 +146,7 @@ async fn calls_at_the_same_time_share_new_credentials_and_their_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_credentials_is_an_error_of_the_call() {
     let script = Script::new(|number| match number {
-        1..=2 => Answer::Panics,
+        1..=2 => panics(),
         _ => token("Bearer new"),
     });
     let (client, mut server, created) = factory(&script);
@@ -166,7 +168,7 @@ async fn a_panic_of_credentials_is_an_error_of_the_call() {
     assert_eq!(sent(&client, &mut server).await, "Bearer new");
 
     // Credentials that the user made cannot be created again.
-    let script = Script::new(|_| Answer::Panics);
+    let script = Script::new(|_| panics());
     let (client, server) = talk(|it| it.credentials(script));
     let error = failed(&client).await;
     assert_eq!(error.code(), Some(Code::Internal), "{error}");
@@ -336,7 +338,7 @@ async fn a_client_recovers_from_whatever_a_token_endpoint_answered_once() {
         (
             200,
             "<html><title>Log in</title>",
-            "answered with something that is not a token",
+            "answered with text that is not JSON",
         ),
         (
             400,

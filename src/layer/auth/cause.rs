@@ -280,6 +280,10 @@ impl Fault {
             Self::Response { status, body } => {
                 format!("{endpoint} answered HTTP {status}{}", body.describe())
             }
+            // Where the first character is wrong, it is a page of HTML or other text.
+            Self::NotToken(cause) if cause.ends_with("at line 1 column 1") => {
+                format!("{endpoint} answered with text that is not JSON ({cause})")
+            }
             Self::NotToken(cause) => {
                 format!("{endpoint} answered with something that is not a token ({cause})")
             }
