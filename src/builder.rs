@@ -196,6 +196,7 @@ where
             auth,
             guard: GuardLayer {
                 max_reply: settings.max_reply_size,
+                max_metadata: settings.max_metadata_size,
             },
         };
         metrics::describe();
