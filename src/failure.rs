@@ -109,6 +109,11 @@ impl Failure {
         self.kind == Kind::Renewed
     }
 
+    /// Whether the same call will fail in the same way again, since a setting of this client is the cause.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.kind == Kind::TooLarge
+    }
+
     /// Returns the status of a call whose reply is larger than `limit` bytes. `setting` names the setting of the limit.
     pub(crate) fn too_large(limit: usize, setting: &str) -> Status {
         let text =

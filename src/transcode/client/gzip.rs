@@ -38,5 +38,5 @@ fn unknown(encoding: &[u8]) -> Status {
 }
 
 pub(super) fn too_large(most: usize) -> Status {
-    Failure::too_large(most, "max_reply_size")
+    Failure::too_large(most, "max_reply_size, or max_reply of a Rest of your own")
 }
