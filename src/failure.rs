@@ -121,14 +121,6 @@ impl Failure {
         Self::with(Kind::TooLarge, Code::ResourceExhausted, text, None)
     }
 
-    /// Returns the status of a call whose reply has more metadata than `limit` bytes.
-    pub(crate) fn metadata_too_large(size: usize, limit: usize) -> Status {
-        let text = format!(
-            "the reply has {size} bytes of metadata, which is over the limit of {limit} (max_metadata_size)"
-        );
-        Self::with(Kind::TooLarge, Code::ResourceExhausted, text, None)
-    }
-
     /// Whether this shows that gRPC cannot work on this path, whatever the call.
     #[cfg(feature = "rest")]
     pub(crate) fn shows_no_grpc(&self) -> bool {
@@ -289,7 +281,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
             return Some((Kind::Broken, Code::DeadlineExceeded));
         }
         if is_large_head(error) {
-            return Some((Kind::TooLarge, Code::ResourceExhausted));
+            return Some((Kind::Broken, Code::ResourceExhausted));
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             // Keepalive without an answer is a broken connection; cancelled means never sent.

@@ -8,8 +8,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use tonic::{Code, Status};
 
-use crate::failure::Failure;
-
 const OK: &str = "0";
 
 /// Maximum value of the limit on metadata. HTTP/2 decodes twice as much, so that a reply that is over the limit still has its
@@ -127,9 +125,12 @@ fn size(headers: &HeaderMap) -> usize {
 }
 
 impl Excess {
-    /// The status of a call that would have succeeded.
+    /// The status of a call that would have succeeded. A later reply may have less metadata, so a wait goes on after it.
     pub(crate) fn status(self) -> Status {
-        Failure::metadata_too_large(self.size, self.limit)
+        let Self { size, limit, .. } = self;
+        Status::resource_exhausted(format!(
+            "the reply has {size} bytes of metadata, which is over the limit of {limit} (max_metadata_size)"
+        ))
     }
 
     /// Adds to the message of a failed call what is missing.
