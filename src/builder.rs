@@ -192,7 +192,6 @@ where
     /// If a setting or a variable is invalid: the error names it, its value and the fault. If credentials must not be sent to
     /// the address, see [above](Self#where-credentials-are-sent); if TLS has no provider or no certificate roots.
     ///
-    ///
     /// Of the application default credentials: if the credential file cannot be read, is not valid JSON, lacks a field or is of
     /// a type that cannot be loaded; if there are no CA certificates for the token endpoint; outside a Tokio runtime. The error
     /// names the file and the variable that named it. No network is used: whether there is a metadata server, and whether a token
@@ -224,6 +223,7 @@ where
             auth,
             guard: GuardLayer {
                 max_reply: settings.max_reply_size,
+                max_metadata: settings.max_metadata_size,
             },
         };
         metrics::describe();
