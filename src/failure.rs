@@ -48,6 +48,15 @@ enum Kind {
     Renewed,
 }
 
+impl Kind {
+    fn is_unsent(self) -> bool {
+        match self {
+            Self::Connect | Self::NotHttp2 | Self::Unsent | Self::Refused | Self::GoneAway => true,
+            Self::NotGrpc | Self::Stranger | Self::Broken | Self::Renewed => false,
+        }
+    }
+}
+
 /// A connection that had ended took no further stream, or the request was none that HTTP/2 can carry: nothing was sent.
 #[derive(Debug)]
 pub(crate) struct NotSent(pub(crate) h2::Error);
@@ -61,6 +70,22 @@ impl fmt::Display for NotSent {
 impl StdError for NotSent {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&self.0)
+    }
+}
+
+/// An error after the head of the response. The server has begun to process the call, whatever the error says.
+#[derive(Debug)]
+pub(crate) struct AfterHead(pub(crate) BoxError);
+
+impl fmt::Display for AfterHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for AfterHead {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(self.0.as_ref())
     }
 }
 
@@ -85,10 +110,7 @@ impl Failure {
 
     /// Whether the server certainly did not begin to process the call.
     pub(crate) fn is_unsent(&self) -> bool {
-        match self.kind {
-            Kind::Connect | Kind::NotHttp2 | Kind::Unsent | Kind::Refused | Kind::GoneAway => true,
-            Kind::NotGrpc | Kind::Stranger | Kind::Broken | Kind::Renewed => false,
-        }
+        self.kind.is_unsent()
     }
 
     /// How often at most a call that failed so is tried again though its policy says nothing of it: the server
@@ -234,6 +256,11 @@ fn chain<'a>(
 fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
     let mut found = None;
     for error in chain(error) {
+        if let Some(AfterHead(error)) = error.downcast_ref() {
+            let (kind, code) = classify(error.as_ref())?;
+            let begun = if kind.is_unsent() { Kind::Broken } else { kind };
+            return Some((begun, code));
+        }
         if error.is::<ConnectError>() || connect(error) {
             return Some((Kind::Connect, Code::Unavailable));
         }
@@ -250,13 +277,12 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
             return Some((Kind::Broken, Code::DeadlineExceeded));
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
-            // Keepalive without an answer is a broken connection; cancelled means never sent.
-            let kind = if error.is_canceled() {
-                Kind::GoneAway
-            } else {
-                Kind::Broken
-            };
-            found = Some((kind, Code::Unavailable));
+            // hyper cancels a request only before it was started. What ended the connection, its source,
+            // says nothing of the request.
+            if error.is_canceled() {
+                return Some((Kind::GoneAway, Code::Unavailable));
+            }
+            found = Some((Kind::Broken, Code::Unavailable));
         }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return Some(classify_h2(error));
@@ -293,12 +319,18 @@ fn classify_h2(error: &h2::Error) -> (Kind, Code) {
     if let Some(error) = error.get_io() {
         return classify_io(error);
     }
+    // h2 ends by the peer's GOAWAY only the streams above its last stream, which the peer did not process
+    // (RFC 9113 §6.8). Streams at or below it go on.
+    if error.is_go_away() && error.is_remote() {
+        let kind = match error.reason() {
+            Some(h2::Reason::NO_ERROR) => Kind::GoneAway,
+            // The peer is in trouble, or has had enough of us.
+            _ => Kind::Refused,
+        };
+        return (kind, Code::Unavailable);
+    }
     match error.reason() {
         Some(h2::Reason::REFUSED_STREAM) => (Kind::Refused, Code::Unavailable),
-        // A stream that ends by the peer's clean GOAWAY is beyond its last one.
-        Some(h2::Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => {
-            (Kind::GoneAway, Code::Unavailable)
-        }
         Some(h2::Reason::CANCEL) => (Kind::Broken, Code::Cancelled),
         Some(h2::Reason::ENHANCE_YOUR_CALM) => (Kind::Broken, Code::ResourceExhausted),
         Some(h2::Reason::INADEQUATE_SECURITY) => (Kind::Broken, Code::PermissionDenied),
@@ -337,3 +369,6 @@ fn is_wrapper(error: &(dyn StdError + 'static)) -> bool {
         error.is::<tonic::transport::Error>() || error.is::<hyper_util::client::legacy::Error>();
     wraps && error.source().is_some()
 }
+
+#[cfg(test)]
+mod tests;
