@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use http::response::Parts;
 use http::{StatusCode, header};
@@ -89,13 +90,50 @@ impl StdError for AfterHead {
     }
 }
 
-/// The text that marks an i/o error of a connection that is not HTTP/2: h2 keeps an i/o error's
-/// kind and text, not its type.
-pub(crate) const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
+/// Why a connection can carry no calls. The connection keeps it, since h2 keeps only kind and text of an i/o error.
+#[derive(Clone, Debug)]
+pub(crate) struct Unusable {
+    kind: Kind,
+    text: Arc<str>,
+}
 
-/// How the text begins of an error that a connection was not made; of an i/o error it is the mark as well, for
-/// a peer that refuses TLS once it is used.
-pub(crate) const CANNOT_CONNECT: &str = "cannot connect to ";
+impl Unusable {
+    /// The peer's first bytes are not HTTP/2.
+    pub(crate) fn not_http2(why: &str) -> Self {
+        let kind = Kind::NotHttp2;
+        let text = format!("{NOT_HTTP2}: {why}").into();
+        Self { kind, text }
+    }
+
+    /// The peer refused the connection, which counts as one that was not made.
+    pub(crate) fn refused(text: String) -> Self {
+        let kind = Kind::Connect;
+        let text = text.into();
+        Self { kind, text }
+    }
+
+    /// Returns the reason that an i/o error carries.
+    pub(crate) fn within(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    fn of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        match error.downcast_ref() {
+            Some(unusable) => Some(unusable),
+            None => Self::within(error.downcast_ref()?),
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Unusable {}
+
+const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
 
 impl Failure {
     /// The failure behind a status, if the status is of our making.
@@ -138,7 +176,7 @@ impl Failure {
     /// The status of a call that ended here, before anything was sent, and what it ended by.
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
         let kind = Kind::Unsent;
-        status.set_source(std::sync::Arc::new(Self { kind, source }));
+        status.set_source(Arc::new(Self { kind, source }));
         status
     }
 
@@ -147,7 +185,7 @@ impl Failure {
     #[cfg(feature = "rest")]
     pub(crate) fn stranger(mut status: Status) -> Status {
         let kind = Kind::Stranger;
-        status.set_source(std::sync::Arc::new(Self { kind, source: None }));
+        status.set_source(Arc::new(Self { kind, source: None }));
         status
     }
 
@@ -155,7 +193,7 @@ impl Failure {
     #[cfg(feature = "auth")]
     pub(crate) fn renewed(mut refusal: Status) -> Status {
         let kind = Kind::Renewed;
-        refusal.set_source(std::sync::Arc::new(Self { kind, source: None }));
+        refusal.set_source(Arc::new(Self { kind, source: None }));
         refusal
     }
 
@@ -186,7 +224,7 @@ impl Failure {
 
     fn with(kind: Kind, code: Code, text: String, source: Option<BoxError>) -> Status {
         let mut status = Status::new(code, text);
-        status.set_source(std::sync::Arc::new(Self { kind, source }));
+        status.set_source(Arc::new(Self { kind, source }));
         status
     }
 
@@ -261,6 +299,9 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
             let begun = if kind.is_unsent() { Kind::Broken } else { kind };
             return Some((begun, code));
         }
+        if let Some(unusable) = Unusable::of(error) {
+            return Some((unusable.kind, Code::Unavailable));
+        }
         if error.is::<ConnectError>() || connect(error) {
             return Some((Kind::Connect, Code::Unavailable));
         }
@@ -287,8 +328,8 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return Some(classify_h2(error));
         }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(classify_io(error));
+        if error.is::<io::Error>() {
+            return Some((Kind::Broken, Code::Unavailable));
         }
     }
     found
@@ -299,25 +340,10 @@ fn connect(error: &(dyn StdError + 'static)) -> bool {
     legacy.is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
-fn classify_io(error: &io::Error) -> (Kind, Code) {
-    let text = match error.kind() {
-        io::ErrorKind::InvalidData => error.to_string(),
-        _ => String::new(),
-    };
-    let kind = if text.starts_with(NOT_HTTP2) {
-        Kind::NotHttp2
-    } else if text.starts_with(CANNOT_CONNECT) {
-        Kind::Connect
-    } else {
-        Kind::Broken
-    };
-    (kind, Code::Unavailable)
-}
-
 /// gRPC over HTTP/2, "Errors".
 fn classify_h2(error: &h2::Error) -> (Kind, Code) {
-    if let Some(error) = error.get_io() {
-        return classify_io(error);
+    if error.is_io() {
+        return (Kind::Broken, Code::Unavailable);
     }
     // h2 ends by the peer's GOAWAY only the streams above its last stream, which the peer did not process
     // (RFC 9113 §6.8). Streams at or below it go on.
@@ -341,8 +367,11 @@ fn classify_h2(error: &h2::Error) -> (Kind, Code) {
 /// The innermost two texts of the chain that say different things: what was done and why it failed. One that
 /// says both stands alone.
 fn describe(error: &(dyn StdError + 'static)) -> String {
-    let mut all = chain(error).map(ToString::to_string);
-    if let Some(text) = all.find(|text| text.starts_with(CANNOT_CONNECT)) {
+    let complete = chain(error).find_map(|error| match Unusable::of(error) {
+        Some(unusable) => Some(unusable.to_string()),
+        None => error.is::<ConnectError>().then(|| error.to_string()),
+    });
+    if let Some(text) = complete {
         return text;
     }
     let mut texts: Vec<String> = Vec::new();

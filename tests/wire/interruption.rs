@@ -141,11 +141,14 @@ async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
     let refuses = move |mut peer: Peer| {
         let calls = Arc::clone(&counted);
         async move {
-            let stream = peer.read_to(frames::HEADERS).await?.stream();
-            calls.fetch_add(1, Ordering::SeqCst);
-            peer.head(stream, &[("content-type", "application/grpc")])
-                .await?;
-            peer.reset(stream, h2::Reason::REFUSED_STREAM).await
+            while let Ok(call) = peer.read_to(frames::HEADERS).await {
+                calls.fetch_add(1, Ordering::SeqCst);
+                peer.head(call.stream(), &[("content-type", "application/grpc")])
+                    .await?;
+                peer.reset(call.stream(), h2::Reason::REFUSED_STREAM)
+                    .await?;
+            }
+            Ok(())
         }
     };
     let (endpoint, _) = then_proper(refuses, usize::MAX).await;

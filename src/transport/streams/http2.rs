@@ -13,6 +13,7 @@ use h2::client::{Connection, ResponseFuture, SendRequest};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
+use tokio::task::AbortHandle;
 
 use super::kept::Handle;
 use super::life::{Life, OnIt};
@@ -42,28 +43,28 @@ pub(super) struct Http2 {
 }
 
 impl Http2 {
-    /// A connection over this link, driven by a task of its own.
+    /// A connection over this link, driven by a task of its own, which the handle aborts.
     /// `allows` hears when the server allows another number of streams.
     pub(super) async fn new(
         link: Link,
         keepalive: Keepalive,
         allows: impl Fn(usize) + Send + Sync + 'static,
         counted: Counted,
-    ) -> Result<Self, h2::Error> {
+    ) -> Result<(Self, AbortHandle), h2::Error> {
         let mut settings = h2::client::Builder::new();
         settings
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADERS);
+        let life = Arc::new(Life::new(link.cause()));
         let (send, connection) = settings.handshake(TokioIo::new(link)).await?;
-        let life = Arc::<Life>::default();
         let driven = drive(connection, keepalive, allows, Arc::clone(&life));
-        tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             let _counted = counted;
             driven.await;
         });
-        Ok(Self { send, life })
+        Ok((Self { send, life }, driver.abort_handle()))
     }
 
     /// Sends a request, whose URI is whole. Dropping what this gives, or the body of the reply, resets the stream.
@@ -154,6 +155,10 @@ async fn drive(
         ended
     });
     match select(driven, silence).await {
+        // The peer has had too much, mostly of pings. Its operator, or ours, should know.
+        Either::Left((Err(error), _)) if is_calmed(&error) => {
+            tracing::warn!(%error, "the server closed a connection with ENHANCE_YOUR_CALM");
+        }
         // The calls on it have their own word of it.
         Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
         Either::Left((Ok(()), _)) => {}
@@ -163,4 +168,9 @@ async fn drive(
             drop(driven);
         }
     }
+}
+
+fn is_calmed(error: &h2::Error) -> bool {
+    let calmed = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    calmed && error.is_go_away() && error.is_remote()
 }
