@@ -148,7 +148,11 @@ impl Connector {
 
     /// The call that is being polled waits for this step of a connection.
     pub(crate) fn enter(&self, step: Step) {
-        phase::enter(Phase::Connecting(Arc::clone(&self.place), step));
+        phase::enter(self.phase(step));
+    }
+
+    pub(crate) fn phase(&self, step: Step) -> Phase {
+        Phase::Connecting(Arc::clone(&self.place), step)
     }
 
     async fn link(&self) -> Result<Link, BoxError> {

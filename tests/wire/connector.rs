@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use apigateway_grpc::contract::RetryPolicy;
 #[cfg(feature = "rest")]
 use apigateway_grpc::CallOptions;
+use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::{ApiGateway, Builder, Error, Transport};
 use http::Uri;
 use hyper_util::rt::TokioIo;
@@ -373,7 +373,8 @@ async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs(
         let call = tokio::time::timeout(Duration::from_secs(20), client.get_operation(NAME));
         let error = call.await.expect("it ends").expect_err("it hangs");
         assert!(error.is_connect() && error.is_unsent(), "{error}");
-        let text = "cannot connect to http://gateway.test: no HTTP/2 SETTINGS from the peer within 150ms";
+        let text =
+            "cannot connect to http://gateway.test: no HTTP/2 SETTINGS from the peer within 150ms";
         assert!(error.to_string().ends_with(text), "{error}");
         until(|| dropped.load(Ordering::SeqCst) == 1).await;
         client

@@ -7,7 +7,7 @@ use super::http2::Http2;
 use super::{BoxError, Keepalive};
 use crate::failure::Unusable;
 use crate::metrics::Counted;
-use crate::phase::Step;
+use crate::phase::{Phase, Step};
 use crate::transport::connect::{Connector, caught};
 use crate::transport::greeting::Greeting;
 use crate::transport::link::Link;
@@ -27,6 +27,11 @@ impl Opener {
             connector,
             keepalive,
         }
+    }
+
+    /// The phase of a call that waits before the next attempt.
+    pub(super) fn paused(&self) -> Phase {
+        self.connector.phase(Step::Pause)
     }
 
     pub(super) async fn open(
