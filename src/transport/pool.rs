@@ -49,6 +49,10 @@ const IDLE: Duration = Duration::from_secs(90);
 /// further one is opened beside it.
 const TURN: Duration = Duration::from_millis(5);
 
+/// How much longer than an attempt to connect may take a call waits for one that another call makes. That call may be of
+/// a runtime that no longer runs.
+const STALLED: Duration = Duration::from_secs(2);
+
 /// How long a connection may take to close in good order. Its peer may read nothing more.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -298,10 +302,13 @@ impl Shared {
         let Some(failures) = self.kept().needs_turn() else {
             return self.open().await;
         };
-        // A runtime that no longer runs may have the turn.
-        let most = self.connector.timeout().saturating_mul(3);
-        let turn = tokio::time::timeout(most, self.waiting(self.turn.acquire())).await;
-        let Ok(_turn) = turn else {
+        let most = self
+            .connector
+            .timeout()
+            .saturating_mul(2)
+            .saturating_add(STALLED);
+        let turn = self.waiting(self.turn.acquire());
+        let Ok(_turn) = tokio::time::timeout(most, turn).await else {
             return self.open().await;
         };
         if let Some(error) = self.kept().backoff.failed_since(failures) {
@@ -311,10 +318,11 @@ impl Shared {
             return Ok(None);
         }
         let pause = self.kept().backoff.until();
-        self.progress.of(self.open_after(pause)).await
+        let opening = self.progress.of(self.open_after(pause));
+        self.waiting(opening).await
     }
 
-    /// Waits for the call that connects, whose phase is that of this call too.
+    /// Waits for the one attempt to connect, whose phase is that of this call too.
     async fn waiting<F: Future>(&self, turn: F) -> F::Output {
         let mut turn = pin!(turn);
         std::future::poll_fn(|cx| {

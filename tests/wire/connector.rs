@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "rest")]
 use apigateway_grpc::CallOptions;
@@ -460,4 +460,104 @@ async fn a_rest_call_over_a_stream_that_hangs_is_within_its_deadline_and_the_nex
     }
     drop(server);
     tasks_end(before - 1).await;
+}
+
+/// Fails until the server is back, and counts how often it was asked.
+#[derive(Clone)]
+struct Outage {
+    server: SocketAddr,
+    asked: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+}
+
+impl Outage {
+    fn of(server: SocketAddr) -> Self {
+        Self {
+            server,
+            asked: Arc::default(),
+            over: Arc::default(),
+        }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn under(&self, builder: Builder) -> ApiGateway {
+        let outage = self.clone();
+        let connector = tower::service_fn(move |_: Uri| {
+            outage.asked.fetch_add(1, Ordering::SeqCst);
+            let outage = outage.clone();
+            async move {
+                if !outage.over.load(Ordering::SeqCst) {
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                }
+                TcpStream::connect(outage.server).await.map(TokioIo::new)
+            }
+        });
+        builder.connector(connector).build().expect("valid")
+    }
+}
+
+/// 100 ms after the first failure, then 200, 400, 800, and a second from then on.
+async fn is_tried_ever_later(server: SocketAddr, transport: Transport) {
+    let outage = Outage::of(server);
+    let client = outage.under(client("http://gateway.test", transport));
+    let began = Instant::now();
+    let mut failed = 0;
+    while began.elapsed() < Duration::from_millis(1400) {
+        let error = client.get_operation(NAME).await.expect_err("an outage");
+        assert!(error.is_connect() && error.is_unsent(), "{error}");
+        failed += 1;
+    }
+    // Each call had an attempt of its own, and the delays are what bounds them.
+    assert_eq!(outage.asked(), failed, "{transport:?}");
+    assert!(failed <= 5, "{transport:?}: {failed}");
+    // Calls at once share an attempt.
+    let calls = (0..20).map(|_| client.get_operation(NAME));
+    let calls = futures_util::future::join_all(calls).await;
+    assert!(calls.iter().all(Result::is_err));
+    assert_eq!(outage.asked(), failed + 1, "{transport:?}");
+    // No call fails because of an attempt that was made before it began.
+    outage.over.store(true, Ordering::SeqCst);
+    let back = Instant::now();
+    client.get_operation(NAME).await.expect("it is back");
+    assert!(back.elapsed() < Duration::from_secs(5));
+    // After a success the delays are short again.
+    assert_eq!(outage.asked(), failed + 2);
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_reached_is_tried_ever_later_and_found_soon_over_grpc() {
+    let server = Server::start(|_| Answer::Operation).await;
+    is_tried_ever_later(server.address, Transport::Grpc).await;
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn an_address_that_cannot_be_reached_is_tried_ever_later_and_found_soon_over_rest() {
+    let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
+    let server = crate::http1::Server::always(json).await;
+    is_tried_ever_later(server.address, Transport::Rest).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_deadline_ends_in_the_pause_after_a_failure_says_so() {
+    let nobody = ([127, 0, 0, 1], 1).into();
+    for transport in transports() {
+        // With a fallback, a call that waited over gRPC may be over REST by then.
+        if format!("{transport:?}").contains("Fallback") {
+            continue;
+        }
+        let client = Outage::of(nobody).under(client("http://gateway.test", transport));
+        client.get_operation(NAME).await.expect_err("an outage");
+        let hurried = client.with_options({
+            let mut options = CallOptions::default();
+            options.timeout = Some(Duration::from_millis(30));
+            options
+        });
+        let error = hurried.get_operation(NAME).await.expect_err("an outage");
+        let text = "connecting to http://gateway.test (pausing after a failed attempt)";
+        assert!(error.to_string().ends_with(text), "{transport:?}: {error}");
+    }
 }

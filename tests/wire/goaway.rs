@@ -208,6 +208,23 @@ async fn a_second_goaway_with_an_error_code_is_the_calls_error_and_unsent() {
     }
 }
 
+/// Whoever runs the client should know that its server had too much of it.
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn a_goaway_with_enhance_your_calm_is_logged() {
+    let log = crate::fallback::Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
+    let subscriber = subscriber.with_writer(move || written.clone()).finish();
+    // With a single subscriber in the process, tracing asks only the thread that first logs an event.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (endpoint, _) = excludes(h2::Reason::ENHANCE_YOUR_CALM, 1).await;
+    create(&crate::connection::once(endpoint)).await;
+    crate::pool::until(|| log.text().contains("ENHANCE_YOUR_CALM")).await;
+    assert!(log.text().contains("WARN"), "{}", log.text());
+}
+
 /// The server processes the stream that its GOAWAY names, and refuses the one above.
 #[tokio::test]
 async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
