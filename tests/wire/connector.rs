@@ -462,6 +462,67 @@ async fn a_rest_call_over_a_stream_that_hangs_is_within_its_deadline_and_the_nex
     tasks_end(before - 1).await;
 }
 
+/// A stream whose closing never ends.
+struct Unclosable(TcpStream);
+
+impl AsyncRead for Unclosable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Unclosable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+async fn leaves_no_task(server: SocketAddr, transport: Transport) {
+    let before = tasks();
+    let short = Duration::from_millis(100);
+    let connector = tower::service_fn(move |_: Uri| async move {
+        let io = TcpStream::connect(server).await?;
+        io::Result::Ok(TokioIo::new(Unclosable(io)))
+    });
+    let builder = client("http://gateway.test", transport).keepalive(short, short);
+    let client = builder.connector(connector).build().expect("valid");
+    client.get_operation(NAME).await.expect("an operation");
+    assert!(tasks() > before);
+    drop(client);
+    // The server has a task for the connection too.
+    until(|| tasks() == before).await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_stream_never_closes_leaves_no_task_behind() {
+    let server = Server::start(|_| Answer::Operation).await;
+    leaves_no_task(server.address, Transport::Grpc).await;
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn a_rest_connection_whose_stream_never_closes_leaves_no_task_behind() {
+    let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
+    let server = crate::http1::Server::always(json).await;
+    leaves_no_task(server.address, Transport::Rest).await;
+}
+
 /// Fails until the server is back, and counts how often it was asked.
 #[derive(Clone)]
 struct Outage {

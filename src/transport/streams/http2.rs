@@ -2,7 +2,7 @@
 //!
 //! hyper's client would hand each call over to a task of the connection's, and start a task for each.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -154,6 +154,8 @@ async fn drive(
         }
         ended
     });
+    let let_go = pin!(let_go(&life, keepalive));
+    let silence = select(silence, let_go);
     match select(driven, silence).await {
         // The peer has had too much, mostly of pings. Its operator, or ours, should know.
         Either::Left((Err(error), _)) if is_calmed(&error) => {
@@ -162,12 +164,24 @@ async fn drive(
         // The calls on it have their own word of it.
         Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
         Either::Left((Ok(()), _)) => {}
-        Either::Right(((), driven)) => {
+        // Its peer does not let it close in good order.
+        Either::Right((Either::Right(_), _)) => {}
+        Either::Right((Either::Left(_), driven)) => {
             // Before its end is told to the calls.
             life.give_up(keepalive.timeout);
             drop(driven);
         }
     }
+}
+
+/// Returns some time after the last handle and the last call are gone. The connection has then been closing for at
+/// least the keepalive timeout.
+async fn let_go(life: &Arc<Life>, keepalive: Keepalive) {
+    // The last one is ours.
+    while Arc::strong_count(life) > 1 {
+        tokio::time::sleep(keepalive.interval).await;
+    }
+    tokio::time::sleep(keepalive.timeout).await;
 }
 
 fn is_calmed(error: &h2::Error) -> bool {
