@@ -178,12 +178,14 @@ where
             call_layer,
             attempt_layer,
         } = self;
-        let target = settings.target()?;
+        let place = settings.place()?;
+        let target = settings.target(&place)?;
         let headers = settings.headers()?;
-        let auth = settings.authentication(&target.uri)?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
+        // Before the credentials, whose library panics where there are no certificate roots.
         let (transport, active) = transport.open(&settings, &target)?;
+        let auth = settings.authentication(&place, &target, active.is_some())?;
         // A transport of the user's goes wherever it goes.
         let server = active.as_ref().map(|_| ServerName::of(&target.uri));
         let layers = Layers {

@@ -47,13 +47,15 @@ enum Kind {
     Broken,
     /// The credentials were refused, and have been renewed since.
     Renewed,
+    /// The reply is larger than this client's limit.
+    TooLarge,
 }
 
 impl Kind {
     fn is_unsent(self) -> bool {
         match self {
             Self::Connect | Self::NotHttp2 | Self::Unsent | Self::Refused | Self::GoneAway => true,
-            Self::NotGrpc | Self::Stranger | Self::Broken | Self::Renewed => false,
+            Self::NotGrpc | Self::Stranger | Self::Broken | Self::Renewed | Self::TooLarge => false,
         }
     }
 }
@@ -167,6 +169,18 @@ impl Failure {
         self.kind == Kind::Renewed
     }
 
+    /// Whether the same call will fail in the same way again, since a setting of this client is the cause.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.kind == Kind::TooLarge
+    }
+
+    /// Returns the status of a call whose reply is larger than `limit` bytes. `setting` names the setting of the limit.
+    pub(crate) fn too_large(limit: usize, setting: &str) -> Status {
+        let text =
+            format!("the reply is larger than {limit} bytes, the limit of this client ({setting})");
+        Self::with(Kind::TooLarge, Code::ResourceExhausted, text, None)
+    }
+
     /// Whether this shows that gRPC cannot work on this path, whatever the call.
     #[cfg(feature = "rest")]
     pub(crate) fn shows_no_grpc(&self) -> bool {
@@ -271,6 +285,7 @@ impl fmt::Display for Failure {
             Kind::GoneAway => "the connection was going away",
             Kind::Broken => "the connection broke with the call in flight",
             Kind::Renewed => "the credentials were refused, and have been renewed since",
+            Kind::TooLarge => "the reply is larger than the limit",
         })
     }
 }

@@ -34,18 +34,32 @@ use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Renewed, Reply, Rpc};
+use crate::endpoint::is_exposed;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::phase::{self, Phase};
 use crate::uniform::{Carrier, Uniform};
 
-mod exposure;
+mod adc;
+mod ca_roots;
+mod cause;
+mod credential_file;
+mod metadata_server;
+mod origin;
+mod recovery;
+mod redact;
+mod rejection;
 mod replay;
 mod source;
+mod universe;
 
-pub(crate) use exposure::is_exposed;
+use origin::Origin;
+use recovery::{Created, Factory, Provider};
+use redact::redact;
+use rejection::Rejection;
 use replay::Replay;
 use source::{Headers, Source};
+pub(crate) use universe::of_universe;
 
 /// Adds the headers of [`Credentials`] to each call of the service below.
 #[derive(Clone, Debug)]
@@ -64,12 +78,74 @@ impl AuthLayer {
     ///
     /// If the endpoint is plaintext and not a loopback address: a credential never goes there.
     pub fn new(credentials: impl Into<Credentials>, endpoint: &Uri) -> Result<Self, Error> {
-        if is_exposed(endpoint) {
-            return Err(exposed(endpoint));
+        check(endpoint)?;
+        Ok(Self::for_checked(credentials.into()))
+    }
+
+    /// Credentials for calls to an endpoint that was checked before.
+    pub(crate) fn for_checked(credentials: Credentials) -> Self {
+        Self::with(Provider::fixed(credentials))
+    }
+
+    /// Credentials of a factory for calls to `endpoint`. The factory is called once now, and again after credentials
+    /// of it have failed: google-cloud-auth's never recover from an error that it takes for permanent, from a panic, or
+    /// from the end of the runtime in which they were created.
+    ///
+    /// After a failure, credentials are created by the first call that is made after a wait of 1 s, which doubles up to
+    /// 60 s with each failure in a row (10 s if the failures are transient). Until then, calls fail at once with the
+    /// last error. A failure of credentials that gave headers before is followed by new ones in the same call. The
+    /// factory runs in the task of a call, so it must not block for long.
+    ///
+    /// ```
+    /// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    /// # rt.block_on(async {
+    /// use apigateway_grpc::layer::auth::AuthLayer;
+    /// use google_cloud_auth::credentials::mds;
+    ///
+    /// let uri = http::Uri::from_static("https://apigateway.googleapis.com");
+    /// let auth = AuthLayer::from_factory(|| mds::Builder::default().build(), &uri).expect("valid");
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the endpoint is plaintext and not a loopback address, or if the factory fails or panics.
+    pub fn from_factory<F, C, E>(factory: F, endpoint: &Uri) -> Result<Self, Error>
+    where
+        F: Fn() -> Result<C, E> + Send + Sync + 'static,
+        C: Into<Credentials>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        check(endpoint)?;
+        Self::with_factory(Arc::new(move || created(factory())))
+    }
+
+    /// Credentials of a user's factory, for a client in this universe whose endpoint was checked before.
+    pub(crate) fn from_checked_factory<F, C, E>(factory: F, universe: &str) -> Result<Self, Error>
+    where
+        F: Fn() -> Result<C, E> + Send + Sync + 'static,
+        C: Into<Credentials>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self::with_factory(in_universe(move || created(factory()), universe))
+    }
+
+    /// Application default credentials with this scope, for a client in this universe whose endpoint was checked before.
+    pub(crate) fn application_default(scope: &'static str, universe: &str) -> Result<Self, Error> {
+        let create = adc::factory(scope);
+        Self::with_factory(in_universe(move || create(), universe))
+    }
+
+    fn with_factory(factory: Factory) -> Result<Self, Error> {
+        let provider = Provider::from_factory(factory);
+        let provider = provider.map_err(|rejection| Error::configuration(rejection.text()))?;
+        Ok(Self::with(provider))
+    }
+
+    fn with(provider: Provider) -> Self {
+        Self {
+            source: Arc::new(Source::new(provider, Self::DEFAULT_PATIENCE)),
         }
-        Ok(Self {
-            source: Arc::new(Source::new(credentials.into(), Self::DEFAULT_PATIENCE)),
-        })
     }
 
     /// How long a call waits for the credentials where it has to; eight seconds by default.
@@ -78,6 +154,45 @@ impl AuthLayer {
         Self {
             source: Arc::new(self.source.with_patience(patience)),
         }
+    }
+}
+
+/// The credentials of a user's factory.
+fn created<C, E>(made: Result<C, E>) -> Result<Created, Rejection>
+where
+    C: Into<Credentials>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let credentials = made.map_err(|error| {
+        let cause = redact(&error.into().to_string(), &[]);
+        Rejection::lasting(format!("credentials cannot be created: {cause}"))
+    })?;
+    Ok(Created {
+        credentials: credentials.into(),
+        origin: Origin::User,
+    })
+}
+
+/// The same factory, whose credentials give headers only if they belong to this universe.
+fn in_universe(
+    create: impl Fn() -> Result<Created, Rejection> + Send + Sync + 'static,
+    universe: &str,
+) -> Factory {
+    let universe = universe.to_owned();
+    Arc::new(move || {
+        let created = create()?;
+        Ok(Created {
+            credentials: of_universe(created.credentials, &universe),
+            ..created
+        })
+    })
+}
+
+/// Refuses an endpoint to which credentials are never sent.
+fn check(endpoint: &Uri) -> Result<(), Error> {
+    match is_exposed(endpoint) {
+        true => Err(exposed(endpoint)),
+        false => Ok(()),
     }
 }
 

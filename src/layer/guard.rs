@@ -3,13 +3,18 @@
 //! A reply is read to its end, within a bound, and taken apart: one whose gRPC status is not OK becomes
 //! the error [`Status`], wherever the status stood, in the head or in the trailers. tonic itself panics
 //! on a malformed `grpc-status-details-bin`; such details are dropped here and the status kept.
+//!
+//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its reply is decompressed here, within the limit on
+//! its size. So every generated client over the stack reads it, and a transport of the user's may send it. Other methods
+//! may stream their replies, which pass: they offer only what the generated client sets itself.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::Entry;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
 use pin_project_lite::pin_project;
 use tonic::Status;
@@ -18,6 +23,7 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, PREFIX, Pieces, Reply, Rpc};
 use crate::failure::Failure;
+use crate::gzip;
 use crate::phase::{self, Phase};
 use crate::trailers::outcome;
 
@@ -58,7 +64,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
         // The methods of the contract are unary; the reply of another may be a stream and passes.
         let unary = rpc
             .extensions()
@@ -66,7 +72,7 @@ where
             .is_some_and(|call| call.payload.is_some());
         let bounds = unary.then(|| Bounds {
             max_reply: self.max_reply,
-            may_be_compressed: rpc.headers().contains_key(ACCEPT_ENCODING),
+            encodings: offer(rpc.headers_mut()),
         });
         phase::enter(Phase::Reply);
         Checking {
@@ -82,13 +88,34 @@ where
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     max_reply: usize,
-    /// Whether the call offered an encoding.
-    may_be_compressed: bool,
+    encodings: Encodings,
 }
 
-/// The encodings that a call offers, and the one of its reply.
-const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
-const ENCODING: &str = "grpc-encoding";
+/// The encodings that a call offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encodings {
+    /// gzip, which is decompressed here.
+    Gzip,
+    /// Those that the generated client set: it reads whatever is not gzip.
+    OfClient,
+}
+
+/// The encodings that a call offers, and the encoding of its reply.
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GZIP: &[u8] = b"gzip";
+const IDENTITY: &[u8] = b"identity";
+
+/// Offers gzip, unless the generated client has set what it offers.
+fn offer(headers: &mut HeaderMap) -> Encodings {
+    match headers.entry(ACCEPT_ENCODING) {
+        Entry::Occupied(_) => Encodings::OfClient,
+        Entry::Vacant(entry) => {
+            entry.insert(HeaderValue::from_static("gzip,identity"));
+            Encodings::Gzip
+        }
+    }
+}
 
 pin_project! {
     /// A call under way, then its reply being read.
@@ -149,8 +176,8 @@ impl Reading {
             let frame = frame.map_err(|status| Failure::status(status.into()))?;
             match frame.into_data() {
                 Ok(data) if self.pieces.len() + data.len() > self.bounds.max_reply => {
-                    let text = format!("the reply is larger than {} bytes", self.bounds.max_reply);
-                    return Poll::Ready(Err(Status::resource_exhausted(text)));
+                    let status = Failure::too_large(self.bounds.max_reply, "max_reply_size");
+                    return Poll::Ready(Err(status));
                 }
                 Ok(data) => self.pieces.push(data),
                 Err(frame) => self.trailers = frame.into_trailers().ok(),
@@ -170,15 +197,7 @@ impl Reading {
             Some(outcome) => outcome?,
             None => return Err(Status::internal("the reply ended without a gRPC status")),
         }
-        let mut message = self.pieces.whole();
-        let prefix = message.split_to(PREFIX.min(message.len()));
-        if !self.bounds.may_be_compressed {
-            // A plain message is read whatever the head says of it, which tonic would refuse.
-            let encoding = head.headers.remove(ENCODING);
-            if prefix.first() == Some(&1) {
-                return Err(compressed(encoding.as_ref()));
-            }
-        }
+        let (prefix, message) = self.message(&mut head.headers)?;
         let body = Whole {
             prefix,
             message,
@@ -186,6 +205,55 @@ impl Reading {
         };
         Ok(Reply::from_parts(head, Body::new(body)))
     }
+
+    /// The message and its prefix, decompressed.
+    fn message(&mut self, headers: &mut HeaderMap) -> Result<(Bytes, Bytes), Status> {
+        let mut message = self.pieces.whole();
+        let prefix = message.split_to(PREFIX.min(message.len()));
+        let compressed = prefix.first() == Some(&COMPRESSED);
+        let encoding = match self.bounds.encodings {
+            // The generated client checks both.
+            Encodings::OfClient if !compressed => return Ok((prefix, message)),
+            Encodings::OfClient => headers.get(ENCODING).cloned(),
+            // A message that is not compressed is read whatever the head says, which tonic would refuse.
+            Encodings::Gzip => headers.remove(ENCODING),
+        };
+        if !compressed {
+            return Ok((prefix, message));
+        }
+        if encoding.as_ref().is_some_and(|encoding| encoding == GZIP) {
+            headers.remove(ENCODING);
+            return decompress(&prefix, &message, self.bounds.max_reply);
+        }
+        match self.bounds.encodings {
+            Encodings::OfClient => Ok((prefix, message)),
+            Encodings::Gzip => Err(not_offered(encoding.as_ref())),
+        }
+    }
+}
+
+/// The first byte of the prefix of a compressed message.
+const COMPRESSED: u8 = 1;
+
+/// The message and its prefix, as if it had not been compressed.
+fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Bytes), Status> {
+    let length = prefix.get(1..).and_then(|length| length.try_into().ok());
+    let length = length
+        .map(u32::from_be_bytes)
+        .and_then(|length| usize::try_from(length).ok());
+    if length != Some(message.len()) {
+        let text = "the reply is not one message: the length in its prefix is wrong";
+        return Err(Status::internal(text));
+    }
+    let message = gzip::decompress(message, limit)?;
+    let too_large = || Failure::too_large(limit, "max_reply_size");
+    // The limit includes the prefix, as that of a reply that was not compressed does.
+    if message.len() > limit.saturating_sub(PREFIX) {
+        return Err(too_large());
+    }
+    let length = u32::try_from(message.len()).map_err(|_| too_large())?;
+    let prefix = [&[0][..], &length.to_be_bytes()].concat();
+    Ok((prefix.into(), message.into()))
 }
 
 /// A body that was read. The prefix of its message comes apart: tonic then has room for the message once, and not
@@ -227,11 +295,14 @@ fn check_head(head: &mut Parts) -> Result<(), Status> {
     outcome(&mut head.headers).unwrap_or(Ok(()))
 }
 
-/// A message in an encoding that nobody asked for: INTERNAL, as gRPC has it, and so no word of the service.
-fn compressed(encoding: Option<&HeaderValue>) -> Status {
-    let encoding = encoding.map_or("nothing known".into(), |it| {
-        String::from_utf8_lossy(it.as_bytes())
-    });
+/// The status of a compressed message whose encoding was not offered: INTERNAL, as gRPC specifies, so it is not the
+/// service's own.
+fn not_offered(encoding: Option<&HeaderValue>) -> Status {
+    let encoding = encoding.map_or(IDENTITY, HeaderValue::as_bytes);
+    if encoding == IDENTITY {
+        return Status::internal("the reply is compressed, but its `grpc-encoding` says it is not");
+    }
+    let encoding = String::from_utf8_lossy(encoding);
     Status::internal(format!(
         "the reply is compressed by `{encoding}`, which was not asked for"
     ))

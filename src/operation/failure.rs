@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use prost_types::Any;
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, pb};
 
 use super::snapshot::{Snapshot, type_name};
@@ -28,6 +28,8 @@ pub struct OperationError(Box<Inner>);
 struct Inner {
     kind: OperationErrorKind,
     snapshot: Snapshot,
+    /// What it is done to, as far as that is known without the snapshot.
+    target: Option<String>,
     progress: Progress,
 }
 
@@ -36,6 +38,8 @@ struct Inner {
 pub(crate) struct Progress {
     pub(crate) polls: u32,
     pub(crate) elapsed: Duration,
+    /// How long before the end of the wait the server last answered about the operation; `None` if it never did.
+    pub(crate) seen: Option<Duration>,
     /// The latest poll that failed.
     pub(crate) failure: Option<std::sync::Arc<Error>>,
 }
@@ -58,14 +62,17 @@ pub enum OperationErrorKind {
     },
     /// It is done, and has neither a result nor an error.
     WithoutResult,
-    /// Polls failed. The operation may still run.
+    /// Polls failed, or a poll failed for a reason that will not pass. The operation may still run.
     Polling,
-    /// The time for waiting was over. The operation still runs, and was not cancelled.
+    /// The request to cancel it failed. The operation may still run.
+    CancelRequest,
+    /// The time for waiting was over. The operation may still run.
     TimedOut {
         /// Whether it was asked to be cancelled then, as the caller wished.
         cancelled: bool,
     },
-    /// The server does not know it, or no longer, and what it was done to does not tell how it ended.
+    /// The server does not know the operation, or no longer, and the target does not prove how it ended: only a ready
+    /// target of a create and a missing target of a delete do.
     Expired,
 }
 
@@ -86,8 +93,15 @@ impl OperationError {
         Self(Box::new(Inner {
             kind,
             snapshot,
+            target: None,
             progress,
         }))
+    }
+
+    /// Adds the target, which the snapshot may lack.
+    pub(crate) fn on(mut self, target: Option<String>) -> Self {
+        self.0.target = target;
+        self
     }
 
     /// Whoever polled has gone away, as a runtime does.
@@ -97,7 +111,13 @@ impl OperationError {
             ..Message::default()
         };
         let snapshot = Snapshot::new(message);
-        Self::new(OperationErrorKind::Polling, snapshot, Progress::default())
+        let reason =
+            Status::cancelled("the task that polled has ended, as when its runtime shuts down");
+        let progress = Progress {
+            failure: Some(std::sync::Arc::new(reason.into())),
+            ..Progress::default()
+        };
+        Self::new(OperationErrorKind::Polling, snapshot, progress)
     }
 
     /// What ended the wait.
@@ -130,7 +150,14 @@ impl OperationError {
         self.0.progress.elapsed
     }
 
-    /// The latest poll that failed, whether or not the wait ended by it.
+    /// Returns how long before the end of the wait the server last answered about the operation; `None` if it did
+    /// not in this process.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<Duration> {
+        self.0.progress.seen
+    }
+
+    /// The latest call of the wait that failed, whether or not the wait ended by it.
     #[must_use]
     pub fn last_failure(&self) -> Option<&Error> {
         self.0.progress.failure.as_deref()
@@ -141,7 +168,9 @@ impl OperationError {
     pub fn may_still_run(&self) -> bool {
         matches!(
             self.kind(),
-            OperationErrorKind::Polling | OperationErrorKind::TimedOut { .. }
+            OperationErrorKind::Polling
+                | OperationErrorKind::CancelRequest
+                | OperationErrorKind::TimedOut { .. }
         )
     }
 
@@ -188,64 +217,93 @@ pub(crate) fn code(number: i32) -> Code {
 
 impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.name().escape_debug();
-        let Progress {
-            polls,
-            elapsed,
-            failure,
-        } = &self.0.progress;
+        write!(f, "operation {}", self.name().escape_debug())?;
         match self.kind() {
             OperationErrorKind::Failed(status) => {
                 let code = match status.code {
                     number @ 1..=16 => code_name(code(number)).to_owned(),
                     number => format!("code {number}"),
                 };
-                write!(f, "operation {name} failed: {code}: {}", status.message)?;
+                write!(f, " failed: {code}: {}", status.message)?;
             }
             OperationErrorKind::Cancelled(status) => {
-                write!(f, "operation {name} was cancelled: {}", status.message)?;
+                write!(f, " was cancelled: {}", status.message)?;
             }
             OperationErrorKind::WrongResult { expected, found } => {
                 let found = type_name(found).escape_debug();
-                write!(
-                    f,
-                    "operation {name} ended in a {found}, not in a {expected}"
-                )?;
+                write!(f, ": result type is {found}, expected {expected}")?;
             }
-            OperationErrorKind::WithoutResult => {
-                write!(f, "operation {name} is done without a result or an error")?;
-            }
-            OperationErrorKind::Polling => {
-                write!(
-                    f,
-                    "operation {name} may still run, asking for it failed after {polls} polls in {elapsed:.1?}"
-                )?;
-            }
-            OperationErrorKind::TimedOut { cancelled } => {
-                let cancelled = if *cancelled {
-                    "its cancellation was asked for"
-                } else {
-                    "it was not cancelled"
-                };
-                write!(
-                    f,
-                    "operation {name} still runs after {elapsed:.1?} and {polls} polls, {cancelled}; wait for it again by its name"
-                )?;
-            }
-            OperationErrorKind::Expired => {
-                write!(
-                    f,
-                    "operation {name} is not known to the server, or no longer, and its target does not tell how it ended"
-                )?;
-            }
-        }
-        if let Some(failure) = failure.as_ref().filter(|_| self.may_still_run()) {
-            write!(f, "; the last failure: {failure}")?;
+            kind => self.fmt_wait(kind, f)?,
         }
         for Diagnostic { location, message } in self.diagnostics() {
             write!(f, "\n  {location}: {message}")?;
         }
         Ok(())
+    }
+}
+
+impl OperationError {
+    /// Writes how the wait ended: what is known of the operation, what was seen last and when, and how to go on.
+    fn fmt_wait(&self, kind: &OperationErrorKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Progress { polls, elapsed, .. } = &self.0.progress;
+        let plural = if *polls == 1 { "" } else { "s" };
+        let effort = format!("after {polls} poll{plural} in {elapsed:.1?}");
+        match kind {
+            OperationErrorKind::TimedOut { cancelled: false } => write!(
+                f,
+                ": timed out {effort}; the operation may still be running and was not cancelled"
+            )?,
+            OperationErrorKind::TimedOut { cancelled: true } => write!(
+                f,
+                ": timed out {effort}; the operation may still be running, its cancellation was requested"
+            )?,
+            OperationErrorKind::CancelRequest => {
+                f.write_str(
+                    ": the request to cancel it failed; the operation may still be running",
+                )?;
+            }
+            OperationErrorKind::Expired => {
+                f.write_str(": not found or expired; outcome unknown")?
+            }
+            OperationErrorKind::WithoutResult => {
+                f.write_str(": done without a result or an error; outcome unknown")?;
+            }
+            _ => write!(
+                f,
+                ": polling failed {effort}; the operation may still be running"
+            )?,
+        }
+        self.fmt_seen(f)?;
+        if self.may_still_run() {
+            f.write_str("; wait for it again by its name")?;
+        } else {
+            let known = self.0.target.clone().or_else(|| self.0.snapshot.target());
+            let target = known.as_deref().unwrap_or("the resource");
+            write!(f, "; read {} for its state", target.escape_debug())?;
+        }
+        match &self.0.progress.failure {
+            Some(failure) => write!(f, "; last failure: {failure}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what was seen last, and when. That the operation is done is all that a wait without a result says.
+    fn fmt_seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = self.0.snapshot.is_done();
+        match self.0.progress.seen {
+            _ if matches!(self.kind(), OperationErrorKind::WithoutResult) => Ok(()),
+            None => f.write_str("; never seen by this wait"),
+            Some(ago) if done => write!(f, "; last seen done without a result {ago:.1?} before"),
+            Some(ago) => write!(f, "; last seen running {ago:.1?} before"),
+        }
+    }
+
+    /// Whether the wait ended without the operation's own outcome.
+    fn is_of_wait(&self) -> bool {
+        matches!(
+            self.kind(),
+            OperationErrorKind::Expired | OperationErrorKind::WithoutResult
+        ) || self.may_still_run()
     }
 }
 
@@ -262,6 +320,6 @@ impl fmt::Debug for OperationError {
 impl std::error::Error for OperationError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let failure = self.0.progress.failure.as_deref();
-        failure.filter(|_| self.may_still_run()).map(|it| it as _)
+        failure.filter(|_| self.is_of_wait()).map(|it| it as _)
     }
 }

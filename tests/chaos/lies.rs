@@ -66,30 +66,25 @@ pub(crate) const LIES: &[Fault] = &[
         ENDLESS,
         TOO_MUCH,
     ),
-    Fault {
-        // Over gRPC it was not asked for.
-        grpc: Outcome::Refused(&[Internal]),
-        fallback: Outcome::Refused(&[Internal]),
-        ..lie(
-            "compressed bomb",
-            "64 MiB of blanks in 64 KB",
-            Lie {
-                http2: Http2::Reply(|_| {
-                    let mut message = vec![1];
-                    message.extend(length(&BOMB));
-                    message.extend(BOMB.iter());
-                    let head = grpc().header("grpc-encoding", "gzip");
-                    let trailers = HeaderMap::from_iter([status("0")]);
-                    (
-                        head.body(()).expect("a head"),
-                        Then::Once(message.into(), trailers),
-                    )
-                }),
-                http1: |_| http1("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n", &BOMB),
-            },
-            TOO_MUCH,
-        )
-    },
+    lie(
+        "compressed bomb",
+        "64 MiB of blanks in 64 KB",
+        Lie {
+            http2: Http2::Reply(|_| {
+                let mut message = vec![1];
+                message.extend(length(&BOMB));
+                message.extend(BOMB.iter());
+                let head = grpc().header("grpc-encoding", "gzip");
+                let trailers = HeaderMap::from_iter([status("0")]);
+                (
+                    head.body(()).expect("a head"),
+                    Then::Once(message.into(), trailers),
+                )
+            }),
+            http1: |_| http1("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n", &BOMB),
+        },
+        TOO_MUCH,
+    ),
     lie(
         "malformed frames",
         "nine that HTTP/2 forbids, seven of HTTP/1.1, by turns",

@@ -118,7 +118,7 @@ fn a_host_that_is_excepted_and_the_emulator_are_called_without_a_proxy() {
 #[test]
 fn a_proxy_of_the_environment_that_is_none_is_told_with_its_variable() {
     let output = describe(&[("HTTPS_PROXY", "ftp://me:s3cr3t@proxy.test")]);
-    let expected = "ERROR: (apigw.operations.describe) HTTPS_PROXY: a proxy of the scheme `ftp`, where only http \
-                    and https are known\n";
+    let expected = "ERROR: (apigw.operations.describe) invalid `HTTPS_PROXY`: unsupported scheme `ftp`: must be http \
+                    or https\n";
     assert_eq!((output.status.code(), err(&output)), (Some(1), expected));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{Ending, Event, Next, Target, Wait, Why, WithoutResult};
+use super::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
 use crate::operation::schedule::{Schedule, Timetable};
 
 const fn secs(secs: u64) -> Duration {
@@ -30,13 +30,27 @@ const NOTHING: Event = Event::Answered {
     changed: true,
 };
 
+const fn failure(code: Code) -> CallFailure {
+    CallFailure {
+        code,
+        asked: None,
+        lasting: false,
+    }
+}
+
 const fn failed(code: Code) -> Event {
-    Event::Failed { code, asked: None }
+    Event::Failed(failure(code))
+}
+
+const fn unread(code: Code) -> Event {
+    Event::Unread(failure(code))
 }
 
 const fn asked(code: Code, secs: u64) -> Event {
-    let asked = Some(Duration::from_secs(secs));
-    Event::Failed { code, asked }
+    Event::Failed(CallFailure {
+        asked: Some(Duration::from_secs(secs)),
+        ..failure(code)
+    })
 }
 
 /// A wait for an api: 1 s, ×1.5, at most 20 s, for a minute.
@@ -207,7 +221,7 @@ async fn each_event_has_its_next_step() {
             LookAtTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, failed(Code::Unavailable)),
+                (10, unread(Code::Unavailable)),
                 (11, failed(Code::NotFound)),
             ],
             &[Next::Look, sleep(1000), Next::Look],

@@ -18,11 +18,10 @@ use tower::util::rng::{HasherRng, Rng as _};
 use super::engine;
 use super::result::OperationResult;
 use super::schedule::{Schedule, Timetable};
-use super::step::{Event, Next, Wait};
+use super::step::{CallFailure, Event, Next, Wait};
 use super::{Operation, Subject};
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::failure::retry_delay;
 use crate::proto::google::longrunning::GetOperationRequest;
 
 pub use watched::Watched;
@@ -225,7 +224,7 @@ impl Shared {
         let answer = engine::get(&self.clients, request, None, timeout).await;
         let act = match answer {
             Ok(message) => self.happened(&name, |subject| (subject.answered(message), None)),
-            Err(status) => self.failed(&name, status),
+            Err(status) => self.failed(&name, status, Event::Failed),
         };
         if act == Act::Look {
             self.look(name).await;
@@ -237,7 +236,7 @@ impl Shared {
         let look = self
             .table()
             .subject(&name)
-            .map(|subject| subject.look(&self.clients));
+            .map(|subject| subject.look(&self.clients, LOOK_TIMEOUT));
         let Some(look) = look else {
             return;
         };
@@ -247,7 +246,7 @@ impl Shared {
                 self.happened(&name, |subject| (subject.looked(target, result), None));
             }
             Err(status) => {
-                self.failed(&name, status);
+                self.failed(&name, status, Event::Unread);
             }
         }
     }
@@ -262,21 +261,22 @@ impl Shared {
             .happened(name, happened, Instant::now(), random)
     }
 
-    fn failed(&self, name: &Arc<str>, status: Status) -> Act {
-        if status.code() == Code::ResourceExhausted {
+    fn failed(
+        &self,
+        name: &Arc<str>,
+        status: Status,
+        event: impl FnOnce(CallFailure) -> Event,
+    ) -> Act {
+        let failure = CallFailure::of(&status);
+        if failure.code == Code::ResourceExhausted && !failure.lasting {
             self.limit.lower();
         }
-        self.happened(name, |_| failure(status))
+        self.happened(name, |_| (event(failure), Some(status.into())))
     }
 }
 
-fn failure(status: Status) -> (Event, Option<Error>) {
-    let event = Event::Failed {
-        code: status.code(),
-        asked: retry_delay(&status),
-    };
-    (event, Some(status.into()))
-}
+/// How long a read of a target may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Drop for Shared {
     fn drop(&mut self) {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
+use super::Shared;
 use super::table::{Act, Table, location};
-use super::{Shared, failure};
 use crate::operation::engine::once;
+use crate::operation::step::{CallFailure, Event};
 use crate::proto::google::longrunning::ListOperationsRequest;
 
 /// Those that are due within so long after the first are due with it.
@@ -133,7 +134,7 @@ pub(super) async fn sweep(
             .insert(once(Duration::from_secs(60)));
         let page = match shared.clients.operations().list_operations(request).await {
             Ok(page) => page.into_inner(),
-            Err(status) if stays(status.code()) => break Some(Fault::Stays(status)),
+            Err(status) if stays(&status) => break Some(Fault::Stays(status)),
             Err(status) => break Some(Fault::Passes(status)),
         };
         pages += 1;
@@ -177,17 +178,18 @@ enum Fault {
 }
 
 /// Whether a listing that failed so is not worth another.
-fn stays(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unimplemented
-            | Code::PermissionDenied
-            | Code::InvalidArgument
-            | Code::NotFound
-            | Code::FailedPrecondition
-            | Code::OutOfRange
-            | Code::Unauthenticated
-    )
+fn stays(status: &Status) -> bool {
+    CallFailure::of(status).lasting
+        || matches!(
+            status.code(),
+            Code::Unimplemented
+                | Code::PermissionDenied
+                | Code::InvalidArgument
+                | Code::NotFound
+                | Code::FailedPrecondition
+                | Code::OutOfRange
+                | Code::Unauthenticated
+        )
 }
 
 impl Shared {
@@ -208,7 +210,8 @@ impl Shared {
         }
         for (name, due) in pending {
             if due <= together {
-                self.happened(&name, |_| failure(fault.clone()));
+                let event = Event::Failed(CallFailure::of(fault));
+                self.happened(&name, |_| (event, Some(fault.clone().into())));
             } else {
                 self.table().put_back(&name, due);
             }

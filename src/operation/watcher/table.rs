@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prost::Message as _;
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use crate::operation::failure::Progress;
 use crate::operation::snapshot::Snapshot;
 use crate::operation::step::{Event, Next, Wait, Why};
 use crate::operation::subject::Subject;
+use crate::operation::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
 
 /// How a wait ended, for all who wait.
@@ -30,7 +31,10 @@ struct Entry {
     /// The operation without its name, encoded.
     known: Box<[u8]>,
     target: Option<Box<str>>,
-    deletes: bool,
+    verb: Verb,
+    began: Option<SystemTime>,
+    /// When it was last seen.
+    seen: Option<Instant>,
     wait: Wait,
     /// When it is looked at next; `None` while it is.
     due: Option<Instant>,
@@ -65,7 +69,9 @@ impl Entry {
         Subject {
             snapshot: Snapshot::new(message),
             target: self.target.as_deref().map(str::to_owned),
-            deletes: self.deletes,
+            verb: self.verb,
+            began: self.began,
+            seen: self.seen,
         }
     }
 }
@@ -126,7 +132,9 @@ impl Table {
         let entry = Entry {
             known: known(&subject.snapshot),
             target: subject.target.map(Into::into),
-            deletes: subject.deletes,
+            verb: subject.verb,
+            began: subject.began,
+            seen: subject.seen,
             wait,
             due: None,
             listed: true,
@@ -272,9 +280,10 @@ impl Table {
         };
         let mut subject = entry.subject(name);
         let (event, failure) = happened(&mut subject);
+        entry.seen = subject.seen;
         if !matches!(
             event,
-            Event::Failed { .. } | Event::Answered { changed: false, .. }
+            Event::Failed(_) | Event::Unread(_) | Event::Answered { changed: false, .. }
         ) {
             entry.known = known(&subject.snapshot);
         }
@@ -306,6 +315,7 @@ impl Table {
             progress: Progress {
                 polls: entry.polls,
                 elapsed: entry.wait.elapsed(now),
+                seen: entry.seen.map(|seen| now.saturating_duration_since(seen)),
                 failure: entry.failure,
             },
         });
