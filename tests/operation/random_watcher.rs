@@ -25,6 +25,7 @@ use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use prost::Message as _;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use tonic::{Code, Status};
 use tonic_types::pb;
@@ -238,6 +239,8 @@ struct World {
     began: Instant,
     watcher: Mutex<Option<Watcher>>,
     held: Vec<Held>,
+    /// A wait was dropped by a call.
+    dropped: Notify,
     counts: Mutex<HashMap<String, usize>>,
     sent: Mutex<Vec<Sent>>,
 }
@@ -273,17 +276,24 @@ impl World {
         format!("{location}/apis/a{number}")
     }
 
+    fn watcher(&self) -> Option<Watcher> {
+        self.watcher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Foreign code that comes back to the watcher, and drops waits: a lock that is held now would never be free.
     fn touch(&self, call: usize, place: u8) {
-        let watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        let watcher = watcher.clone();
-        if let Some(watcher) = watcher {
+        let watcher = self.watcher();
+        if let Some(watcher) = &watcher {
             let _ = watcher.pending();
         }
         for (wait, held) in self.plan.waits.iter().zip(&self.held) {
             if wait.dropped == Dropped::Within(call, place) {
                 let future = held.lock().unwrap_or_else(PoisonError::into_inner).take();
                 drop(future);
+                self.dropped.notify_waiters();
             }
         }
     }
@@ -520,11 +530,7 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
     let wait = world.plan.waits[number].clone();
     let begins = Duration::from_millis(wait.begins);
     sleep_until(world.began + begins).await;
-    let watcher = world
-        .watcher
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let watcher = world.watcher();
     let watcher = watcher.expect("it is there");
     let (operation, script) = world.script(&wait);
     let name = world.name(operation);
@@ -562,20 +568,23 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
         if wait.dropped == Dropped::Polled(polls) {
             return Poll::Ready(None);
         }
-        polls += 1;
+        polls = polls.saturating_add(1);
         future
             .as_mut()
             .poll(&mut Context::from_waker(&waker))
             .map(Some)
     });
-    // One that was dropped elsewhere is woken by the clock.
     let gone = async {
-        while held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-        {
-            sleep(Duration::from_millis(50)).await;
+        loop {
+            let dropped = world.dropped.notified();
+            let there = held
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_some();
+            if !there {
+                return;
+            }
+            dropped.await;
         }
     };
     let ended = tokio::select! {
@@ -595,6 +604,7 @@ async fn run(plan: Plan) -> Result<(), TestCaseError> {
         began: Instant::now(),
         watcher: Mutex::default(),
         held: plan.waits.iter().map(|_| Held::default()).collect(),
+        dropped: Notify::new(),
         counts: Mutex::default(),
         sent: Mutex::default(),
         plan,
@@ -732,7 +742,6 @@ fn sent_for_a_reason(world: &World, went: &[Went]) -> Result<(), TestCaseError> 
         };
         let mut waits = world.plan.waits.iter().zip(went);
         let reason = waits.any(|(wait, (began, ended, _))| {
-            // One that was dropped by a call is noticed up to 50 ms later.
             concerns(wait) && *began <= call.at && call.at <= *ended
         });
         prop_assert!(reason, "{call:?}: nobody waits for it, {went:?}");

@@ -52,11 +52,23 @@ pub(super) struct Queued {
 pub(super) struct Waiter {
     cell: Arc<WaitCell>,
     wait: Wait,
+    /// When the next poll is due.
     due: Instant,
+    /// When it would be due without the answers that came early. The delays grow by this moment, so that no wait has
+    /// fewer polls because another has more.
+    own_due: Instant,
     look: Look,
+    asked: Option<Asked>,
     facts: Facts,
     polls: u32,
     failure: Option<Arc<Error>>,
+}
+
+/// The poll in flight that a wait has asked for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    call: u64,
+    at: Instant,
 }
 
 /// Whether a wait needs the state of its target.
@@ -147,14 +159,29 @@ impl Entry {
     }
 
     /// Begins a poll if one is due, and returns its timeout: the longest that a wait whose poll is due allows.
-    pub(super) fn poll(&mut self, now: Instant) -> Option<Duration> {
-        let due = self.waiters.iter().filter(|waiter| {
-            let next = waiter.next(self.polling);
-            waiter.look == Look::No && next.is_some_and(|next| next <= now)
-        });
-        let timeout = due.map(|waiter| waiter.wait.poll_timeout(now)).max()?;
-        self.polling = Some(now);
-        Some(timeout)
+    pub(super) fn poll(&mut self, call: u64, now: Instant) -> Option<Duration> {
+        let mut timeout = None;
+        for waiter in &mut self.waiters {
+            let due = waiter.next(self.polling).is_some_and(|next| next <= now);
+            if due && waiter.look == Look::No {
+                waiter.asked = Some(Asked { call, at: now });
+                timeout = timeout.max(Some(waiter.wait.poll_timeout(now)));
+            }
+        }
+        self.polling = Some(now).filter(|_| timeout.is_some()).or(self.polling);
+        timeout
+    }
+
+    /// A poll has ended. Returns whether a wait has asked for it and did not hear of it.
+    pub(super) fn polled(&mut self, call: u64) -> bool {
+        let mut any = false;
+        for waiter in &mut self.waiters {
+            if waiter.has_asked(call) {
+                waiter.asked = None;
+                any = true;
+            }
+        }
+        any
     }
 
     /// Begins a look at the target of a wait that needs one, for all waits that know the same of it.
@@ -272,7 +299,9 @@ impl Waiter {
             cell: Arc::default(),
             wait,
             due,
+            own_due: due,
             look: Look::No,
+            asked: None,
             facts: Facts::of(subject),
             polls: 0,
             failure: None,
@@ -286,13 +315,18 @@ impl Waiter {
     /// Returns when the wait needs a call. A poll in flight stands for its own until that would have timed out;
     /// for the poll at the end of the total it does so only if it began then.
     fn next(&self, polling: Option<Instant>) -> Option<Instant> {
+        let polling = self.asked.map(|asked| asked.at).or(polling);
         match (self.look, polling) {
             (Look::Going(_), _) => None,
-            (Look::No, Some(started)) if !self.wait.is_last() || started >= self.due => {
-                Some(self.due.max(later(started, self.wait.poll_limit())))
+            (Look::No, Some(began)) if !self.wait.is_last() || began >= self.due => {
+                Some(self.due.max(later(began, self.wait.poll_limit())))
             }
             (Look::No | Look::Wanted, _) => Some(self.due),
         }
+    }
+
+    fn has_asked(&self, call: u64) -> bool {
+        self.asked.is_some_and(|asked| asked.call == call)
     }
 
     /// Whether the wait cannot be patient with a listing.
@@ -305,7 +339,7 @@ impl Waiter {
         if self.wait.is_last() {
             self.due <= started
         } else {
-            self.due <= now + TOGETHER
+            self.own_due <= now + TOGETHER
         }
     }
 
@@ -322,30 +356,31 @@ impl Waiter {
         }
     }
 
-    /// Returns what the wait hears of a failed call that began at `started`: only a poll that was due then was its
-    /// own.
+    /// Returns what the wait hears of a poll that failed, if it has asked for it.
     pub(super) fn hears_failure(
+        &self,
+        call: u64,
+        event: Event,
+        error: &Arc<Error>,
+    ) -> Option<Heard> {
+        let own = self.look == Look::No && self.has_asked(call);
+        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+    }
+
+    /// Returns what the wait hears of a page that failed, if it was due when that was asked for.
+    pub(super) fn hears_no_list(
         &self,
         event: Event,
         started: Instant,
         error: &Arc<Error>,
     ) -> Option<Heard> {
-        let own = self.look == Look::No && self.due <= started;
+        let own = self.look == Look::No && self.asked.is_none() && self.due <= started;
         own.then(|| Heard::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait hears of a call that panicked.
-    pub(super) fn hears_panic(
-        &self,
-        call: u64,
-        started: Instant,
-        error: &Arc<Error>,
-    ) -> Option<Heard> {
-        let own = match self.look {
-            Look::No => self.due <= started,
-            Look::Wanted => false,
-            Look::Going(number) => number == call,
-        };
+    /// Returns what the wait hears of a call that panicked, if it has asked for it.
+    pub(super) fn hears_panic(&self, call: u64, error: &Arc<Error>) -> Option<Heard> {
+        let own = self.has_asked(call) || self.look == Look::Going(call);
         own.then(|| Heard::Over(Why::Failed, Some(Arc::clone(error))))
     }
 
@@ -395,8 +430,12 @@ impl Waiter {
         self.polls = self.polls.saturating_add(1);
         self.fail(error, effects);
         self.look = Look::No;
+        self.asked = None;
         match self.wait.step(event, now, random) {
-            Next::Sleep(delay) => self.due = later(now, delay),
+            Next::Sleep(delay) => {
+                self.due = later(now, delay);
+                self.own_due = self.due;
+            }
             Next::Look => {
                 self.look = Look::Wanted;
                 self.due = now;

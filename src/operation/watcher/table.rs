@@ -360,7 +360,7 @@ impl Table {
         let begun = if let Some((subject, timeout)) = entry.look(name, id, now) {
             Some((What::Look(kept()), Request::Look(subject.into()), timeout))
         } else {
-            let timeout = entry.poll(now);
+            let timeout = entry.poll(id, now);
             timeout.map(|timeout| (What::Poll(kept()), Request::Poll(kept()), timeout))
         };
         if begun.is_some() {
@@ -412,7 +412,7 @@ impl Table {
                 self.answered(name, message, started, now);
             }
             (What::Poll(name), Outcome::Polled(Err(status))) => {
-                self.failed(name, status, started, now);
+                self.failed(name, id, status, now);
             }
             (What::Look(name), Outcome::Looked(looked)) => self.looked(name, id, looked, now),
             (What::Page(location), Outcome::Listed(Ok(page))) => {
@@ -426,7 +426,7 @@ impl Table {
             }
             (What::Poll(name) | What::Look(name), Outcome::Panicked) => {
                 let error = Arc::new(Lost::CallPanicked.error());
-                self.tell(name, now, &mut |it| it.hears_panic(id, started, &error));
+                self.tell(name, now, &mut |it| it.hears_panic(id, &error));
                 self.effects.errors.push(error);
             }
             (What::Look(name), _) => {
@@ -435,8 +435,12 @@ impl Table {
                 }
                 self.requeue(name);
             }
-            (What::Poll(name), _) => self.requeue(name),
-            (What::Page(_), _) => {}
+            (What::Poll(_) | What::Page(_), _) => {}
+        }
+        if let What::Poll(name) = &call.what
+            && self.entries.get_mut(name).is_some_and(|it| it.polled(id))
+        {
+            self.requeue(name);
         }
         self.place_of(&call.what);
         self.drivers.notify_others(call.driver, &mut self.effects);
@@ -454,9 +458,12 @@ impl Table {
                 let entry = self.entries.get_mut(name);
                 entry.map(|entry| {
                     entry.calls -= 1;
-                    let polls = matches!(call.what, What::Poll(_));
-                    if polls && entry.polling == Some(call.started) {
-                        entry.polling = None;
+                    if matches!(call.what, What::Poll(_)) {
+                        // Another poll may still be in flight, with a longer timeout.
+                        let others = self.calls.values().filter(|_| entry.calls > 0);
+                        let others =
+                            others.filter(|it| matches!(&it.what, What::Poll(of) if of == name));
+                        entry.polling = others.map(|it| it.started).max();
                     }
                     Arc::clone(&entry.location)
                 })
@@ -521,10 +528,10 @@ impl Table {
         self.tell(name, now, &mut hears);
     }
 
-    fn failed(&mut self, name: &Arc<str>, status: Status, started: Instant, now: Instant) {
+    fn failed(&mut self, name: &Arc<str>, id: u64, status: Status, now: Instant) {
         let (event, error) = self.failure(status, now);
         self.tell(name, now, &mut |waiter| {
-            waiter.hears_failure(event, started, &error)
+            waiter.hears_failure(id, event, &error)
         });
         self.effects.errors.push(error);
     }
@@ -611,7 +618,7 @@ impl Table {
             let due: Vec<_> = due.map(|(_, name)| Arc::clone(name)).collect();
             for name in due {
                 self.tell(&name, now, &mut |waiter| {
-                    waiter.hears_failure(event, started, &error)
+                    waiter.hears_no_list(event, started, &error)
                 });
             }
         }
