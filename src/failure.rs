@@ -46,6 +46,8 @@ enum Kind {
     Broken,
     /// The credentials were refused, and have been renewed since.
     Renewed,
+    /// The reply is larger than this client's limit.
+    TooLarge,
 }
 
 /// A connection that had ended took no further stream, or the request was none that HTTP/2 can carry: nothing was sent.
@@ -87,7 +89,7 @@ impl Failure {
     pub(crate) fn is_unsent(&self) -> bool {
         match self.kind {
             Kind::Connect | Kind::NotHttp2 | Kind::Unsent | Kind::Refused | Kind::GoneAway => true,
-            Kind::NotGrpc | Kind::Stranger | Kind::Broken | Kind::Renewed => false,
+            Kind::NotGrpc | Kind::Stranger | Kind::Broken | Kind::Renewed | Kind::TooLarge => false,
         }
     }
 
@@ -105,6 +107,18 @@ impl Failure {
     /// Whether the credentials were refused, and others are at hand now.
     pub(crate) fn is_renewed(&self) -> bool {
         self.kind == Kind::Renewed
+    }
+
+    /// Whether the same call will fail in the same way again, since a setting of this client is the cause.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.kind == Kind::TooLarge
+    }
+
+    /// Returns the status of a call whose reply is larger than `limit` bytes. `setting` names the setting of the limit.
+    pub(crate) fn too_large(limit: usize, setting: &str) -> Status {
+        let text =
+            format!("the reply is larger than {limit} bytes, the limit of this client ({setting})");
+        Self::with(Kind::TooLarge, Code::ResourceExhausted, text, None)
     }
 
     /// Whether this shows that gRPC cannot work on this path, whatever the call.
@@ -211,6 +225,7 @@ impl fmt::Display for Failure {
             Kind::GoneAway => "the connection was going away",
             Kind::Broken => "the connection broke with the call in flight",
             Kind::Renewed => "the credentials were refused, and have been renewed since",
+            Kind::TooLarge => "the reply is larger than the limit",
         })
     }
 }

@@ -149,8 +149,8 @@ impl Reading {
             let frame = frame.map_err(|status| Failure::status(status.into()))?;
             match frame.into_data() {
                 Ok(data) if self.pieces.len() + data.len() > self.bounds.max_reply => {
-                    let text = format!("the reply is larger than {} bytes", self.bounds.max_reply);
-                    return Poll::Ready(Err(Status::resource_exhausted(text)));
+                    let status = Failure::too_large(self.bounds.max_reply, "max_reply_size");
+                    return Poll::Ready(Err(status));
                 }
                 Ok(data) => self.pieces.push(data),
                 Err(frame) => self.trailers = frame.into_trailers().ok(),

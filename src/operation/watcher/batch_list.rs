@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::entry::Queued;
+use crate::operation::step::CallFailure;
 
 /// Operations that are due within this time after the first are due with it.
 pub(super) const TOGETHER: Duration = Duration::from_secs(1);
@@ -104,9 +105,11 @@ pub(super) enum Ended {
 impl Ended {
     /// Classifies the failure of a page. A listing is only an optimization: all but the errors that a poll is as
     /// likely to meet speak against it.
-    pub(super) fn of(code: Code) -> Self {
-        match code {
-            Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled => {
+    pub(super) fn of(failure: CallFailure) -> Self {
+        match failure.code {
+            Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled
+                if !failure.lasting =>
+            {
                 Self::Transient
             }
             code => Self::Failed(code),

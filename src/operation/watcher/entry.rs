@@ -2,7 +2,7 @@
 //! target; only what the server said of the operation is shared.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prost::Message as _;
 use prost_types::Any;
@@ -16,6 +16,7 @@ use crate::operation::failure::Progress;
 use crate::operation::snapshot::Snapshot;
 use crate::operation::step::{Ending, Event, Next, Target, Wait, Why};
 use crate::operation::subject::Subject;
+use crate::operation::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
 
 /// An operation that somebody waits for. There may be very many, so it is small: the operation is kept as it came
@@ -25,6 +26,8 @@ pub(super) struct Entry {
     pub(super) location: Arc<str>,
     /// The operation without its name, encoded.
     known: Box<[u8]>,
+    /// The moment of the latest answer about it.
+    seen: Option<Instant>,
     pub(super) waiters: Vec<Waiter>,
     /// Its place among the due operations of its location.
     pub(super) queued: Option<Queued>,
@@ -84,7 +87,8 @@ enum Look {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Facts {
     target: Option<Box<str>>,
-    deletes: bool,
+    verb: Verb,
+    began: Option<SystemTime>,
 }
 
 /// What a wait hears of a call.
@@ -103,7 +107,8 @@ impl Facts {
     fn of(subject: &Subject) -> Self {
         Self {
             target: subject.target.as_deref().map(Into::into),
-            deletes: subject.deletes,
+            verb: subject.verb,
+            began: subject.began,
         }
     }
 
@@ -111,16 +116,19 @@ impl Facts {
         Subject {
             snapshot,
             target: self.target.as_deref().map(str::to_owned),
-            deletes: self.deletes,
+            verb: self.verb,
+            began: self.began,
+            seen: None,
         }
     }
 }
 
 impl Entry {
-    pub(super) fn new(location: Arc<str>, snapshot: &Snapshot) -> Self {
+    pub(super) fn new(location: Arc<str>, subject: &Subject) -> Self {
         Self {
             location,
-            known: encoded(snapshot),
+            known: encoded(&subject.snapshot),
+            seen: subject.seen,
             waiters: Vec::with_capacity(1),
             queued: None,
             deadline: None,
@@ -137,7 +145,9 @@ impl Entry {
     }
 
     /// Adds what a further wait knows, if nothing was known yet.
-    pub(super) fn learn(&mut self, name: &str, snapshot: &Snapshot) {
+    pub(super) fn learn(&mut self, name: &str, subject: &Subject) {
+        let snapshot = &subject.snapshot;
+        self.seen = self.seen.max(subject.seen);
         if self.snapshot(name).raw().metadata.is_none() && snapshot.raw().metadata.is_some() {
             self.known = encoded(snapshot);
         }
@@ -198,7 +208,7 @@ impl Entry {
         for waiter in &mut self.waiters {
             if waiter.look == Look::Wanted && waiter.facts == facts {
                 waiter.look = Look::Going(call);
-                timeout = timeout.max(waiter.wait.poll_timeout(now));
+                timeout = timeout.max(waiter.look_timeout(now));
             }
         }
         Some((subject, timeout))
@@ -229,6 +239,7 @@ impl Entry {
     ) -> impl FnMut(&Waiter) -> Option<Heard> + use<> {
         let mut subject = Facts::default().about(self.snapshot(name));
         let event = subject.answered(message);
+        self.seen = self.seen.max(Some(now));
         if let Event::Answered { changed: true, .. } = event {
             self.known = encoded(&subject.snapshot);
         }
@@ -262,11 +273,20 @@ impl Entry {
                 Some(waited) => {
                     let mut waiter = self.waiters.swap_remove(index);
                     let snapshot = shown.unwrap_or_else(|| decoded(&self.known, name));
-                    let end = waiter.end(waited, snapshot, now);
+                    let end = waiter.end(waited, snapshot, self.seen, now);
                     effects.ended.push((waiter, Box::new(end)));
                 }
             }
         }
+    }
+
+    /// Ends a wait of this entry that nobody polls for any more.
+    pub(super) fn lose(&self, waiter: &mut Waiter, name: &str, error: Error, now: Instant) -> End {
+        let before = waiter.failure.replace(Arc::new(error));
+        let snapshot = decoded(&self.known, name);
+        let end = waiter.end(Err(Why::Failed), snapshot, self.seen, now);
+        waiter.failure = before;
+        end
     }
 
     /// Removes a wait.
@@ -323,6 +343,13 @@ impl Waiter {
             }
             (Look::No | Look::Wanted, _) => Some(self.due),
         }
+    }
+
+    /// After the total, poll and look share one poll's timeout.
+    fn look_timeout(&self, now: Instant) -> Duration {
+        let deadline = self.wait.deadline();
+        let deadline = deadline.unwrap_or_else(|| later(now, self.wait.poll_limit()));
+        self.wait.look_timeout(now, deadline)
     }
 
     fn has_asked(&self, call: u64) -> bool {
@@ -454,24 +481,24 @@ impl Waiter {
         }
     }
 
-    pub(super) fn end(&mut self, waited: Result<(), Why>, snapshot: Snapshot, now: Instant) -> End {
+    fn end(
+        &mut self,
+        waited: Result<(), Why>,
+        snapshot: Snapshot,
+        seen: Option<Instant>,
+        now: Instant,
+    ) -> End {
         End {
             waited,
             snapshot,
+            target: self.facts.target.take().map(String::from),
             progress: Progress {
                 polls: self.polls,
                 elapsed: self.wait.elapsed(now),
+                seen: seen.map(|seen| now.saturating_duration_since(seen)),
                 failure: self.failure.take(),
             },
         }
-    }
-
-    /// Ends the wait because nobody polls for it any more.
-    pub(super) fn lose(&mut self, error: Error, snapshot: Snapshot, now: Instant) -> End {
-        let before = self.failure.replace(Arc::new(error));
-        let end = self.end(Err(Why::Failed), snapshot, now);
-        self.failure = before;
-        end
     }
 }
 

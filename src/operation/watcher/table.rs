@@ -18,8 +18,7 @@ use super::rate_limit::RateLimit;
 use super::task::{Drivers, Lost};
 use super::wait::{End, WaitCell};
 use crate::error::Error;
-use crate::failure::retry_delay;
-use crate::operation::step::{Event, Wait};
+use crate::operation::step::{CallFailure, Event, Wait};
 use crate::operation::subject::{Looked, Subject};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
@@ -175,7 +174,7 @@ impl Table {
         if let Some((name, _)) = self.entries.get_key_value(snapshot.name()) {
             let name = Arc::clone(name);
             if let Some(entry) = self.entries.get_mut(&name) {
-                entry.learn(&name, snapshot);
+                entry.learn(&name, subject);
             }
             return name;
         }
@@ -187,7 +186,7 @@ impl Table {
         };
         let location = self.locations.entry(Arc::clone(&at)).or_default();
         location.operations += 1;
-        let mut entry = Entry::new(at, snapshot);
+        let mut entry = Entry::new(at, subject);
         entry.listing = location.number;
         self.entries.insert(Arc::clone(&name), Box::new(entry));
         name
@@ -219,7 +218,7 @@ impl Table {
     ) -> Option<End> {
         let entry = self.entries.get_mut(name)?;
         let mut waiter = entry.remove(cell)?;
-        let end = waiter.lose(lost.error(), entry.snapshot(name), Instant::now());
+        let end = entry.lose(&mut waiter, name, lost.error(), Instant::now());
         self.effects.waiters.push(waiter);
         self.requeue(name);
         Some(end)
@@ -233,7 +232,7 @@ impl Table {
             while let Some(entry) = self.entries.get_mut(&name)
                 && let Some(mut waiter) = entry.waiters.pop()
             {
-                let end = waiter.lose(lost.error(), entry.snapshot(&name), now);
+                let end = entry.lose(&mut waiter, &name, lost.error(), now);
                 self.effects.ended.push((waiter, Box::new(end)));
             }
             self.requeue(&name);
@@ -529,7 +528,8 @@ impl Table {
     }
 
     fn failed(&mut self, name: &Arc<str>, id: u64, status: Status, now: Instant) {
-        let (event, error) = self.failure(status, now);
+        let (failure, error) = self.failure(status, now);
+        let event = Event::Failed(failure);
         self.tell(name, now, &mut |waiter| {
             waiter.hears_failure(id, event, &error)
         });
@@ -542,7 +542,8 @@ impl Table {
                 self.tell(name, now, &mut |waiter| waiter.hears_look(id, Ok(&found)));
             }
             Err(status) => {
-                let (event, error) = self.failure(status, now);
+                let (failure, error) = self.failure(status, now);
+                let event = Event::Unread(failure);
                 self.tell(name, now, &mut |waiter| {
                     waiter.hears_look(id, Err((event, &error)))
                 });
@@ -552,18 +553,15 @@ impl Table {
     }
 
     /// Takes note of a call that failed.
-    fn failure(&mut self, status: Status, now: Instant) -> (Event, Arc<Error>) {
-        let code = status.code();
-        let event = Event::Failed {
-            code,
-            asked: retry_delay(&status),
-        };
-        if code == Code::ResourceExhausted && self.limit.lower(now) {
+    fn failure(&mut self, status: Status, now: Instant) -> (CallFailure, Arc<Error>) {
+        let failure = CallFailure::of(&status);
+        let refused = failure.code == Code::ResourceExhausted && !failure.lasting;
+        if refused && self.limit.lower(now) {
             let note = Note::RateLowered(self.limit.rate());
             self.effects.notes.push(note);
         }
-        self.effects.notes.push(Note::PollFailed(code));
-        (event, Arc::new(Error::from(status)))
+        self.effects.notes.push(Note::PollFailed(failure.code));
+        (failure, Arc::new(Error::from(status)))
     }
 
     /// Applies a page of a listing.
@@ -609,8 +607,8 @@ impl Table {
 
     /// A page of a listing failed. A transient error counts as that of each poll that the listing stands for.
     fn not_listed(&mut self, location: &Arc<str>, status: Status, started: Instant, now: Instant) {
-        let ended = Ended::of(status.code());
-        let (event, error) = self.failure(status, now);
+        let (failure, error) = self.failure(status, now);
+        let (event, ended) = (Event::Failed(failure), Ended::of(failure));
         if ended == Ended::Transient {
             let listed = self.locations.get(location).map(|at| &at.listed);
             let due = listed.into_iter().flatten();

@@ -231,10 +231,7 @@ async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
             };
             Outcome::Polled(engine::get(&clients, request, None, timeout).await)
         }
-        Request::Look(subject) => {
-            let clients = clients.with_options(once(timeout));
-            Outcome::Looked(subject.look(&clients).await)
-        }
+        Request::Look(subject) => Outcome::Looked(subject.look(&clients, timeout).await),
         Request::Page { location, token } => {
             let mut request = tonic::Request::new(ListOperationsRequest {
                 name: location.to_string(),

@@ -38,6 +38,8 @@ pub(super) struct Ticket {
 pub(super) struct End {
     pub(super) waited: Result<(), Why>,
     pub(super) snapshot: Snapshot,
+    /// The target, as far as it is known without the snapshot.
+    pub(super) target: Option<String>,
     pub(super) progress: Progress,
 }
 
@@ -154,6 +156,7 @@ impl<R: OperationResult> Future for Watched<R> {
             },
             Err(why) => OperationErrorKind::of(why, false),
         };
-        Poll::Ready(Err(OperationError::new(kind, end.snapshot, end.progress)))
+        let error = OperationError::new(kind, end.snapshot, end.progress);
+        Poll::Ready(Err(error.on(end.target)))
     }
 }

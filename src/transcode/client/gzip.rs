@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use tonic::Status;
 
+use crate::failure::Failure;
+
 /// The body as it was before it was compressed, if that was by gzip, as we ask.
 ///
 /// # Errors
@@ -49,5 +51,5 @@ fn unknown(encoding: &[u8]) -> Status {
 }
 
 pub(super) fn too_large(most: usize) -> Status {
-    Status::resource_exhausted(format!("the reply is larger than {most} bytes"))
+    Failure::too_large(most, "max_reply_size, or max_reply of a Rest of your own")
 }
