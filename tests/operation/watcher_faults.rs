@@ -353,7 +353,9 @@ async fn a_wait_with_a_short_poll_timeout_does_not_cut_the_polls_of_another() {
     for hasty_first in [true, false] {
         let watcher = client.watcher();
         let hasty = every(Duration::from_millis(300));
-        let hasty = hasty.with_poll_timeout(Duration::from_millis(100));
+        let hasty = hasty
+            .with_poll_timeout(Duration::from_millis(100))
+            .expect("valid");
         let one = |schedule: Schedule| {
             let operation = client.operation::<Api>(name("l", 0)).expect("a name");
             watcher.wait(operation.with_schedule(schedule))
@@ -388,10 +390,11 @@ async fn a_wait_with_a_long_poll_timeout_does_not_hold_up_another() {
         let operation = client.operation::<Api>(name("l", 0)).expect("a name");
         watcher.wait(operation.with_schedule(schedule))
     };
-    let _patient = one(every(secs(1)).with_poll_timeout(secs(3600)));
+    let _patient = one(every(secs(1)).with_poll_timeout(secs(3600)).expect("valid"));
     let began = Instant::now();
     let hasty = one(every(secs(2))
         .with_poll_timeout(secs(3))
+        .expect("valid")
         .with_total(secs(10)));
     assert_eq!(hasty.await.expect("its own poll is answered"), active());
     assert!(began.elapsed() < secs(7), "{:?}", began.elapsed());

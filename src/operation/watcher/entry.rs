@@ -401,7 +401,11 @@ impl Waiter {
         started: Instant,
         error: &Arc<Error>,
     ) -> Option<Heard> {
-        let own = self.look == Look::No && self.asked.is_none() && self.due <= started;
+        let due = match self.wait.is_last() {
+            true => self.due <= started,
+            false => self.due <= started + TOGETHER,
+        };
+        let own = self.look == Look::No && self.asked.is_none() && due;
         own.then(|| Heard::Own(event, Some(Arc::clone(error))))
     }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tower::util::rng::{HasherRng, Rng as _};
 
-use super::batch_list::{Choice, Ended, Location, Place};
+use super::batch_list::{Choice, Ended, Location, Place, TOGETHER};
 use super::effects::{Effects, Note};
 use super::entry::{Entry, Heard, Queued, Waiter, later};
 use super::rate_limit::RateLimit;
@@ -612,7 +612,7 @@ impl Table {
         if ended == Ended::Transient {
             let listed = self.locations.get(location).map(|at| &at.listed);
             let due = listed.into_iter().flatten();
-            let due = due.take_while(|(due, _)| *due <= started);
+            let due = due.take_while(|(due, _)| *due <= started + TOGETHER);
             let due: Vec<_> = due.map(|(_, name)| Arc::clone(name)).collect();
             for name in due {
                 self.tell(&name, now, &mut |waiter| {
