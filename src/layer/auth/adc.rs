@@ -45,7 +45,7 @@ fn create(env: Env<'_>, scope: &str) -> Result<Created, Rejection> {
         return metadata_server(env, searched, scope);
     };
     match read(&location) {
-        Ok(text) => from_file(env, location, &text, scope),
+        Ok(text) => from_file(env, &location, &text, scope),
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound && location.variable.is_none() =>
         {
@@ -137,7 +137,7 @@ fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Create
 
 fn from_file(
     env: Env<'_>,
-    location: FileLocation,
+    location: &FileLocation,
     text: &str,
     scope: &str,
 ) -> Result<Created, Rejection> {
@@ -210,7 +210,10 @@ fn build(
 mod tests {
     use super::*;
 
-    fn env<'a>(values: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
+    /// Variables of an environment and their values.
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn env<'a>(values: Variables<'a>) -> impl Fn(&str) -> Option<OsString> + 'a {
         move |name| {
             let found = values.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| OsString::from(value))
@@ -220,7 +223,7 @@ mod tests {
     #[cfg(not(windows))]
     #[test]
     fn the_file_is_that_of_the_variable_else_the_well_known_one_and_an_empty_variable_is_unset() {
-        let cases: [(&[(&str, &str)], Option<(&str, bool)>); 7] = [
+        let cases: [(Variables<'_>, Option<(&str, bool)>); 7] = [
             (&[], None),
             (&[("HOME", "")], None),
             (
@@ -267,7 +270,7 @@ mod tests {
         };
         let without = user("");
         let with = user(r#","quota_project_id":"of-file""#);
-        let cases: [(&[(&str, &str)], &CredentialFile, Option<&str>); 6] = [
+        let cases: [(Variables<'_>, &CredentialFile, Option<&str>); 6] = [
             (&[], &without, None),
             (&[], &with, Some("of-file")),
             (

@@ -368,7 +368,7 @@ mod tests {
 
     /// An error of this text, and the rest of the chain below.
     #[derive(Debug)]
-    struct Text(&'static str, Option<Box<Text>>);
+    struct Text(&'static str, Option<Box<Self>>);
 
     impl fmt::Display for Text {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
