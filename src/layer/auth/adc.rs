@@ -119,7 +119,8 @@ fn quota_project(env: Env<'_>, file: Option<&CredentialFile>) -> Result<Option<S
 fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Created, Rejection> {
     let server = MetadataServer::locate(env, searched).map_err(Rejection::lasting)?;
     let quota = quota_project(env, None)?;
-    check_roots(None)?;
+    let origin = Origin::MetadataServer(server);
+    check_roots(&origin)?;
     let builder = mds::Builder::default().with_scopes([scope]);
     let builder = match quota {
         Some(project) => builder.with_quota_project_id(project),
@@ -131,7 +132,7 @@ fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Create
     })?;
     Ok(Created {
         credentials,
-        origin: Origin::MetadataServer(server),
+        origin,
     })
 }
 
@@ -147,9 +148,9 @@ fn from_file(
         ))
     };
     let file = CredentialFile::parse(text).map_err(fault)?;
-    check_roots(Some(file.kind))?;
     let quota = quota_project(env, Some(&file))?;
     let origin = Origin::file(location.clone(), &file);
+    check_roots(&origin)?;
     let built = build(file, quota, scope);
     let credentials = built.map_err(|error| fault(redact(&error.to_string(), origin.secrets())))?;
     Ok(Created {
@@ -159,12 +160,15 @@ fn from_file(
 }
 
 /// google-cloud-auth panics on the first request where there are no CA certificates.
-fn check_roots(kind: Option<Kind>) -> Result<(), Rejection> {
+fn check_roots(origin: &Origin) -> Result<(), Rejection> {
     // A service account signs its tokens itself.
-    if kind == Some(Kind::ServiceAccount) {
+    if origin.kind() == Some(Kind::ServiceAccount) {
         return Ok(());
     }
-    ca_roots::missing().map_or(Ok(()), |text| Err(Rejection::lasting(text)))
+    let missing = ca_roots::missing();
+    missing.map_or(Ok(()), |text| {
+        Err(Rejection::lasting(format!("{origin}: {text}")))
+    })
 }
 
 fn build(
