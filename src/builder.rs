@@ -98,7 +98,8 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// The project whose quota the calls use. It goes before the one of the credentials.
+    /// The project whose quota the calls use. It goes before `GOOGLE_CLOUD_QUOTA_PROJECT`,
+    /// which goes before the `quota_project_id` of the credential file.
     pub fn quota_project(mut self, project: impl Into<String>) -> Self {
         self.settings.quota_project = Some(project.into());
         self
@@ -189,8 +190,12 @@ where
     /// # Errors
     ///
     /// If a setting or a variable is invalid: the error names it, its value and the fault. If credentials must not be sent to
-    /// the address, see [above](Self#where-credentials-are-sent); if there are no default credentials; if TLS has no provider
-    /// or no certificate roots.
+    /// the address, see [above](Self#where-credentials-are-sent); if TLS has no provider or no certificate roots.
+    ///
+    /// Of the application default credentials: if the credential file cannot be read, is not valid JSON, lacks a field or is of
+    /// a type that cannot be loaded; if there are no CA certificates for the token endpoint; outside a Tokio runtime. The error
+    /// names the file and the variable that named it. No network is used: whether there is a metadata server, and whether a token
+    /// endpoint accepts the credentials, shows in the first call, as the module `layer::auth` describes.
     pub fn build(self) -> Result<ApiGateway, Error> {
         let Self {
             settings,
@@ -218,6 +223,7 @@ where
             auth,
             guard: GuardLayer {
                 max_reply: settings.max_reply_size,
+                max_metadata: settings.max_metadata_size,
             },
         };
         metrics::describe();

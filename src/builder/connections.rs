@@ -7,7 +7,10 @@ use crate::transport::Keepalive;
 
 impl<T, L, A> Builder<T, L, A> {
     /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together;
-    /// and then once more, how long the server may take to send its first HTTP/2 frame.
+    /// and then once more, how long the HTTP/2 handshake may take, up to the server's first frame.
+    ///
+    /// After a failure, further attempts are made as calls need them, 100 ms later at first and a second later at most.
+    /// A call waits for the next attempt, and calls that wait share it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -44,6 +47,20 @@ impl<T, L, A> Builder<T, L, A> {
     /// The most bytes that a reply may have, 64 MiB by default.
     pub fn max_reply_size(mut self, bytes: usize) -> Self {
         self.settings.max_reply_size = bytes;
+        self
+    }
+
+    /// Maximum size of the metadata of a reply in bytes, 16 KiB by default, for its head and its trailers each: the
+    /// names and values, and 32 bytes for each field (RFC 9113 §6.5.2).
+    ///
+    /// More than that fails its own call alone. A failed call keeps its status code and message, and its error details if these
+    /// fit; the message says that something was dropped. A call that would have succeeded is RESOURCE_EXHAUSTED.
+    ///
+    /// Clients differ in their defaults: this is the one of gRPC's C core (C++, Python, Ruby, PHP) and of tonic; Java's
+    /// has 8 KiB, .NET's 64 KiB, Go's 16 MiB. At most 1 MiB may be set. REST over HTTP/1.1 reads up to 100 headers and
+    /// 400 KiB. A transport of yours may have limits of its own.
+    pub fn max_metadata_size(mut self, bytes: usize) -> Self {
+        self.settings.max_metadata_size = bytes;
         self
     }
 

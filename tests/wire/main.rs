@@ -20,6 +20,7 @@ mod interruption;
 mod keepalive;
 #[path = "../common/linger.rs"]
 mod linger;
+mod metadata;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
 #[cfg(all(feature = "auth", feature = "rest"))]
