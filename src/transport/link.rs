@@ -3,6 +3,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -25,6 +27,22 @@ pub(crate) struct Link {
     /// Reads the peer's first frame; gone once that was read, and where nothing is looked at.
     first: Option<Reader>,
     told: Option<Box<Told>>,
+    reads: Reads,
+}
+
+/// The number of reads of a connection that returned something. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads(Arc<AtomicUsize>);
+
+impl Reads {
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Only the connection's task calls this, so that no locked instruction is needed.
+    fn add_one(&self) {
+        self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
+    }
 }
 
 /// Tells errors by which the peer refuses the connection.
@@ -37,7 +55,13 @@ impl Link {
             http2,
             first: None,
             told: None,
+            reads: Reads::default(),
         }
+    }
+
+    /// Returns the number of reads, which goes on counting.
+    pub(crate) fn reads(&self) -> Reads {
+        self.reads.clone()
     }
 
     /// The same connection, of which errors that `told` has words for say that it was never made.
@@ -98,12 +122,14 @@ impl Read for Link {
         let link = &mut *self;
         if link.first.is_none() {
             let read = ready!(Pin::new(&mut link.io).poll_read(cx, buf));
+            link.reads.add_one();
             return Poll::Ready(read.map_err(|error| link.explain(error)));
         }
         let mut bytes = [0; 1024];
         let room = bytes.len().min(buf.remaining());
         let mut bytes = ReadBuf::new(&mut bytes[..room]);
         let read = ready!(Pin::new(&mut link.io).poll_read(cx, bytes.unfilled()));
+        link.reads.add_one();
         read.map_err(|error| link.explain(error))?;
         if let Some(reader) = &mut link.first
             && reader.take(bytes.filled())?

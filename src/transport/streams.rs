@@ -224,11 +224,14 @@ impl Shared {
         self.watch();
     }
 
-    /// What follows when a server allows another number of streams.
+    /// What follows when a server allows another number of streams, or a connection gets no new calls.
     fn changed(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             if let Some(shared) = pool.upgrade() {
-                let room = shared.kept().room();
+                let mut kept = shared.kept();
+                kept.purge();
+                let room = kept.room();
+                drop(kept);
                 shared.wake(room);
                 shared.grow();
             }
