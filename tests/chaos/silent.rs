@@ -38,8 +38,7 @@ async fn silence() {
         client.with_options(options)
     };
     let (early, late) = (within(4), within(10));
-    let early: Vec<_> = (0..64).map(|_| early.get_api(API)).collect();
-    let early = tokio::spawn(join_all(early));
+    let early = tokio::spawn(async move { join_all((0..64).map(|_| early.get_api(API))).await });
     tokio::time::sleep(Duration::from_millis(3000)).await;
     let late = join_all((0..64).map(|_| late.get_api(API))).await;
     for api in late {
