@@ -25,13 +25,16 @@ pub(crate) enum Authentication {
     None,
     Credentials(Credentials),
     /// Creates the layer from a factory of the user's, for a client in this universe.
-    Factory(Arc<dyn Fn(&str) -> Result<Layer, Error> + Send + Sync>),
+    Factory(Arc<CreateLayer>),
     AccessToken(String),
     ApiKey(String),
 }
 
 /// The layer that carries credentials.
 pub(crate) type Layer = AuthLayer;
+
+/// Creates the layer of a client in the universe that is given.
+type CreateLayer = dyn Fn(&str) -> Result<Layer, Error> + Send + Sync;
 
 /// A service under that layer.
 pub(crate) type Layered<S> = Auth<S>;

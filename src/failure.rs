@@ -11,7 +11,7 @@ use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
 mod pushback;
 
-pub(crate) use pushback::{Pushback, pushback, retry_delay};
+pub(crate) use pushback::{Pushback, is_bad_retry_info, pushback, retry_delay};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -254,7 +254,7 @@ impl Failure {
             return None;
         }
         let code = match head.status.as_u16() {
-            400 => Code::Internal,
+            400 | 431 => Code::Internal,
             401 => Code::Unauthenticated,
             403 => Code::PermissionDenied,
             404 => Code::Unimplemented,
@@ -263,12 +263,22 @@ impl Failure {
             _ => Code::Unknown,
         };
         let media = content_type.unwrap_or("no content type");
-        let text = format!(
+        // It may be as long as a header may be.
+        let media = media.get(..MEDIA).unwrap_or(media);
+        let mut text = format!(
             "the server answered HTTP {} with {media}, which is not gRPC",
             head.status.as_u16()
         );
-        // What says gRPC but has another status comes from a gRPC server in trouble.
-        let kind = if grpc { Kind::Broken } else { Kind::NotGrpc };
+        let refused = head.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        if refused {
+            text.push_str(": the metadata of the request is larger than the server accepts");
+        }
+        // What says gRPC but has another status comes from a gRPC server in trouble, and so does what HTTP/2 refused.
+        let kind = if grpc || refused {
+            Kind::Broken
+        } else {
+            Kind::NotGrpc
+        };
         Some(Self::with(kind, code, text, None))
     }
 }
@@ -295,6 +305,12 @@ impl StdError for Failure {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+/// Maximum length of a media type in an error.
+const MEDIA: usize = 100;
+
+/// hyper's limits, which are above ours by far.
+const LARGE_HEAD: &str = "the reply has more than 100 headers, or more than 400 KiB of them";
 
 /// The error and its sources, outermost first.
 fn chain<'a>(
@@ -332,6 +348,9 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
         if error.is::<TimeoutExpired>() {
             return Some((Kind::Broken, Code::DeadlineExceeded));
         }
+        if is_large_head(error) {
+            return Some((Kind::Broken, Code::ResourceExhausted));
+        }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             // hyper cancels a request only before it was started. What ended the connection, its source,
             // says nothing of the request.
@@ -348,6 +367,12 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
         }
     }
     found
+}
+
+/// Whether a response over HTTP/1.1 had a head that hyper does not read.
+fn is_large_head(error: &(dyn StdError + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(hyper::Error::is_parse_too_large)
 }
 
 fn connect(error: &(dyn StdError + 'static)) -> bool {
@@ -388,6 +413,9 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
     });
     if let Some(text) = complete {
         return text;
+    }
+    if chain(error).any(is_large_head) {
+        return LARGE_HEAD.to_owned();
     }
     let mut texts: Vec<String> = Vec::new();
     let telling = chain(error).filter(|error| !is_wrapper(*error));

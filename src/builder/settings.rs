@@ -11,6 +11,7 @@ use crate::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
+use crate::trailers::LARGEST_METADATA;
 use crate::transport::{Custom, Keepalive, Limits, Proxy, Target, TlsOptions, Transport};
 
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub(super) struct Settings {
     pub(super) keepalive: Keepalive,
     pub(super) limits: Limits,
     pub(super) max_reply_size: usize,
+    pub(super) max_metadata_size: usize,
     pub(super) tls: TlsOptions,
     pub(super) proxy: proxy::Setting,
     pub(super) connector: Option<Custom>,
@@ -57,6 +59,8 @@ impl Default for Settings {
             },
             // A page of configs in full view holds whole OpenAPI documents.
             max_reply_size: 64 << 20,
+            // That of gRPC's C core and of tonic.
+            max_metadata_size: 16 << 10,
             tls: TlsOptions::default(),
             proxy: proxy::Setting::default(),
             connector: None,
@@ -119,6 +123,11 @@ impl Settings {
         if self.max_reply_size == 0 {
             return Err(Error::configuration("max_reply_size: must be above zero"));
         }
+        if !(1..=LARGEST_METADATA).contains(&self.max_metadata_size) {
+            return Err(Error::configuration(format!(
+                "max_metadata_size: must be from 1 to {LARGEST_METADATA} bytes"
+            )));
+        }
         Ok(())
     }
 
@@ -164,4 +173,37 @@ fn header(knob: &str, value: Option<&str>) -> Result<Option<HeaderValue>, Error>
             .map_err(|error| Error::configuration_from(format!("{knob}: not header text"), error))
     };
     value.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        settings.tls.identity = Some((b"chain".to_vec(), b"key".to_vec()));
+        settings
+    }
+
+    #[test]
+    fn a_client_certificate_is_not_shown_to_an_emulator_that_the_environment_names() {
+        for (named, endpoint, shown) in [
+            (Named::Endpoint, "https://127.0.0.1:1", true),
+            (
+                Named::Universe,
+                "https://apigateway.mtls.googleapis.com",
+                true,
+            ),
+            (Named::Emulator, "https://127.0.0.1:1", false),
+            (Named::Emulator, "https://emulator.test", false),
+        ] {
+            let place = Place {
+                uri: endpoint.parse().expect("an address"),
+                named,
+                universe: endpoint::DEFAULT_UNIVERSE.to_owned(),
+            };
+            let target = settings().target(&place).expect("valid");
+            assert_eq!(target.tls.identity.is_some(), shown, "{named:?} {endpoint}");
+        }
+    }
 }

@@ -13,8 +13,16 @@ pub(crate) enum Credential {
     /// No credential.
     Nothing,
     /// Application default credentials, which nobody chose for this address.
+    #[cfg_attr(
+        not(any(feature = "auth", test)),
+        expect(dead_code, reason = "this build has no credentials")
+    )]
     Default,
     /// A token, a key or credentials that were set on the builder.
+    #[cfg_attr(
+        not(any(feature = "auth", test)),
+        expect(dead_code, reason = "this build has no credentials")
+    )]
     Set,
     /// A client certificate, which TLS shows to a server that asks for one.
     Identity,

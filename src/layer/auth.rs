@@ -1,9 +1,32 @@
 //! Google credentials under every attempt of a call, for any tonic client.
 //!
-//! [`AuthLayer`] adds the headers that a [`Credentials`] gives, marked sensitive. They are kept as ready
-//! values and asked for again in the background, so that a call waits for credentials only at the very
-//! beginning. When the server answers UNAUTHENTICATED, the credentials are asked once past these values;
-//! if they give others (another entity tag), the call is sent once more.
+//! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and renewed in
+//! the background, so a call waits for credentials only at the very beginning. When the server answers UNAUTHENTICATED, the
+//! credentials are asked again; if they return other headers (another entity tag), the call is sent once more.
+//!
+//! # Failures
+//!
+//! Credentials that fail end the call before anything is sent, with one text: the source (the metadata server, or the type
+//! and path of the credential file and the variable that named it), the endpoint, the cause in the endpoint's words, and the
+//! next step. The code is
+//!
+//! - UNAUTHENTICATED for what lasts until somebody mends it: no credentials on this machine, a revoked login, HTTP 4xx, a page
+//!   of HTML, an unknown certificate authority. The call is not retried.
+//! - UNAVAILABLE for what may pass: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
+//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience). The call is not retried.
+//! - INTERNAL if the library below panicked.
+//!
+//! No error, log or `Debug` shows a token, a key or the content of a file. Of a response only the fields `error`,
+//! `error_subtype`, `error_description`, `error_uri`, `status` and `message` are shown, the title of an HTML page, or an excerpt
+//! without anything that looks like a token. For the same reason an error of google-cloud-auth is not a
+//! [`source`](std::error::Error::source) of ours.
+//!
+//! # Recovery
+//!
+//! Credentials of a factory ([`AuthLayer::from_factory`]) and the application default credentials of
+//! [`Builder`](crate::Builder) are created again after they failed, so a client recovers when its source does, and a changed
+//! credential file is read again. Credentials that were passed to [`AuthLayer::new`] are not: those of google-cloud-auth repeat
+//! an error that the library takes for permanent.
 //!
 //! ```no_run
 //! // `no_run`: default credentials are found on the machine, and the token comes from Google.
@@ -72,7 +95,7 @@ impl AuthLayer {
     /// error well before the usual deadline does.
     pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(8);
 
-    /// For calls to `endpoint`.
+    /// For calls to `endpoint`. The credentials are never created again, see [`from_factory`](Self::from_factory).
     ///
     /// # Errors
     ///
@@ -91,10 +114,17 @@ impl AuthLayer {
     /// of it have failed: google-cloud-auth's never recover from an error that it takes for permanent, from a panic, or
     /// from the end of the runtime in which they were created.
     ///
-    /// After a failure, credentials are created by the first call that is made after a wait of 1 s, which doubles up to
+    /// After a failure, credentials are created again by the first call that is made after a wait of 1 s, which doubles up to
     /// 60 s with each failure in a row (10 s if the failures are transient). Until then, calls fail at once with the
-    /// last error. A failure of credentials that gave headers before is followed by new ones in the same call. The
-    /// factory runs in the task of a call, so it must not block for long.
+    /// last error. A failure of credentials that gave headers before is followed by new ones in the same call. Credentials
+    /// that have not answered for a minute are replaced too.
+    ///
+    /// The factory runs in the task of a call and under a lock, so it must not block. A factory that fails or panics
+    /// fails the call with UNAUTHENTICATED or INTERNAL, and counts as a failure of the credentials.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped while it waits for credentials leaves them to the other calls.
     ///
     /// ```
     /// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -4,6 +4,9 @@
 //! the error [`Status`], wherever the status stood, in the head or in the trailers. tonic itself panics
 //! on a malformed `grpc-status-details-bin`; such details are dropped here and the status kept.
 //!
+//! Metadata over its limit, in the head or in the trailers, fails its own call alone. A failed call keeps its code, its message,
+//! and its details if these fit; the message says that something is missing. A call that would have succeeded is RESOURCE_EXHAUSTED.
+//!
 //! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its reply is decompressed here, within the limit on
 //! its size. So every generated client over the stack reads it, and a transport of the user's may send it. Other methods
 //! may stream their replies, which pass: they offer only what the generated client sets itself.
@@ -25,13 +28,15 @@ use crate::call::{Call, PREFIX, Pieces, Reply, Rpc};
 use crate::failure::Failure;
 use crate::gzip;
 use crate::phase::{self, Phase};
-use crate::trailers::outcome;
+use crate::trailers::{Excess, limit, outcome};
 
 /// Makes [`Guard`] services.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GuardLayer {
-    /// The most bytes that a reply may have.
+    /// Maximum number of bytes of a reply.
     pub(crate) max_reply: usize,
+    /// Maximum number of bytes of the head of a reply, and of its trailers.
+    pub(crate) max_metadata: usize,
 }
 
 impl<S> Layer<S> for GuardLayer {
@@ -40,7 +45,7 @@ impl<S> Layer<S> for GuardLayer {
     fn layer(&self, inner: S) -> Guard<S> {
         Guard {
             inner,
-            max_reply: self.max_reply,
+            limits: *self,
         }
     }
 }
@@ -49,7 +54,7 @@ impl<S> Layer<S> for GuardLayer {
 #[derive(Clone, Debug)]
 pub struct Guard<S> {
     inner: S,
-    max_reply: usize,
+    limits: GuardLayer,
 }
 
 impl<S> Service<Rpc> for Guard<S>
@@ -70,10 +75,10 @@ where
             .extensions()
             .get::<Call>()
             .is_some_and(|call| call.payload.is_some());
-        let bounds = unary.then(|| Bounds {
-            max_reply: self.max_reply,
-            encodings: offer(rpc.headers_mut()),
-        });
+        let bounds = Bounds {
+            limits: self.limits,
+            encodings: unary.then(|| offer(rpc.headers_mut())),
+        };
         phase::enter(Phase::Reply);
         Checking {
             state: State::Calling {
@@ -84,11 +89,12 @@ where
     }
 }
 
-/// What the reply of a unary call may be.
+/// What a reply may be.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    max_reply: usize,
-    encodings: Encodings,
+    limits: GuardLayer,
+    /// `None` for a method that is not of the contract.
+    encodings: Option<Encodings>,
 }
 
 /// The encodings that a call offers.
@@ -128,7 +134,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F> {
-        Calling { #[pin] call: F, bounds: Option<Bounds> },
+        Calling { #[pin] call: F, bounds: Bounds },
         Reading { reading: Reading },
     }
 }
@@ -144,16 +150,19 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
                 StateProj::Reading { reading } => return reading.poll(cx),
             };
             let (mut head, body) = reply.into_parts();
-            check_head(&mut head)?;
-            let Some(bounds) = bounds else {
-                return Poll::Ready(Ok(Reply::from_parts(head, body)));
+            let excess = check_head(&mut head, bounds.limits.max_metadata)?;
+            let Some(encodings) = bounds.encodings else {
+                let reply = Reply::from_parts(head, body);
+                return Poll::Ready(excess.map_or(Ok(reply), |excess| Err(excess.status())));
             };
             let reading = Reading {
                 head,
                 body,
                 pieces: Pieces::default(),
                 trailers: None,
-                bounds,
+                limits: bounds.limits,
+                encodings,
+                excess,
             };
             phase::enter(Phase::Reading);
             state.set(State::Reading { reading });
@@ -167,7 +176,10 @@ struct Reading {
     body: Body,
     pieces: Pieces,
     trailers: Option<HeaderMap>,
-    bounds: Bounds,
+    limits: GuardLayer,
+    encodings: Encodings,
+    /// The metadata of the head that was dropped.
+    excess: Option<Excess>,
 }
 
 impl Reading {
@@ -175,8 +187,8 @@ impl Reading {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             let frame = frame.map_err(|status| Failure::status(status.into()))?;
             match frame.into_data() {
-                Ok(data) if self.pieces.len() + data.len() > self.bounds.max_reply => {
-                    let status = Failure::too_large(self.bounds.max_reply, "max_reply_size");
+                Ok(data) if self.pieces.len() + data.len() > self.limits.max_reply => {
+                    let status = Failure::too_large(self.limits.max_reply, "max_reply_size");
                     return Poll::Ready(Err(status));
                 }
                 Ok(data) => self.pieces.push(data),
@@ -193,9 +205,13 @@ impl Reading {
         if let Some(ok) = head.headers.remove(Status::GRPC_STATUS) {
             trailers.entry(Status::GRPC_STATUS).or_insert(ok);
         }
-        match outcome(&mut trailers) {
-            Some(outcome) => outcome?,
-            None => return Err(Status::internal("the reply ended without a gRPC status")),
+        let excess = limit(&mut trailers, self.limits.max_metadata).or(self.excess);
+        match (outcome(&mut trailers), excess) {
+            (Some(Ok(())), None) => {}
+            (Some(Err(status)), Some(excess)) => return Err(excess.note(&status)),
+            (Some(Err(status)), None) => return Err(status),
+            (_, Some(excess)) => return Err(excess.status()),
+            (None, None) => return Err(Status::internal("the reply ended without a gRPC status")),
         }
         let (prefix, message) = self.message(&mut head.headers)?;
         let body = Whole {
@@ -211,7 +227,7 @@ impl Reading {
         let mut message = self.pieces.whole();
         let prefix = message.split_to(PREFIX.min(message.len()));
         let compressed = prefix.first() == Some(&COMPRESSED);
-        let encoding = match self.bounds.encodings {
+        let encoding = match self.encodings {
             // The generated client checks both.
             Encodings::OfClient if !compressed => return Ok((prefix, message)),
             Encodings::OfClient => headers.get(ENCODING).cloned(),
@@ -223,9 +239,9 @@ impl Reading {
         }
         if encoding.as_ref().is_some_and(|encoding| encoding == GZIP) {
             headers.remove(ENCODING);
-            return decompress(&prefix, &message, self.bounds.max_reply);
+            return decompress(&prefix, &message, self.limits.max_reply);
         }
-        match self.bounds.encodings {
+        match self.encodings {
             Encodings::OfClient => Ok((prefix, message)),
             Encodings::Gzip => Err(not_offered(encoding.as_ref())),
         }
@@ -287,12 +303,18 @@ impl http_body::Body for Whole {
     }
 }
 
-/// Refuses what is not gRPC, and finds the status of a reply that has nothing but a head.
-fn check_head(head: &mut Parts) -> Result<(), Status> {
+/// Returns the error of a head that is not gRPC, or has the status of a failure. Otherwise drops its metadata if that is over
+/// the limit: the status may be in the trailers.
+fn check_head(head: &mut Parts, max_metadata: usize) -> Result<Option<Excess>, Status> {
     if let Some(status) = Failure::not_grpc(head) {
         return Err(status);
     }
-    outcome(&mut head.headers).unwrap_or(Ok(()))
+    let excess = limit(&mut head.headers, max_metadata);
+    match (outcome(&mut head.headers), excess) {
+        (Some(Err(status)), Some(excess)) => Err(excess.note(&status)),
+        (Some(Err(status)), None) => Err(status),
+        (Some(Ok(())) | None, excess) => Ok(excess),
+    }
 }
 
 /// The status of a compressed message whose encoding was not offered: INTERNAL, as gRPC specifies, so it is not the

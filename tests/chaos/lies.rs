@@ -60,31 +60,38 @@ pub(crate) const LIES: &[Fault] = &[
         },
         Outcome::Refused(&[Unavailable, Internal, ResourceExhausted]),
     ),
-    lie(
-        "body without an end",
-        "a message of 4 GiB begins, and goes on as long as it is taken",
-        ENDLESS,
-        TOO_MUCH,
-    ),
-    lie(
-        "compressed bomb",
-        "64 MiB of blanks in 64 KB",
-        Lie {
-            http2: Http2::Reply(|_| {
-                let mut message = vec![1];
-                message.extend(length(&BOMB));
-                message.extend(BOMB.iter());
-                let head = grpc().header("grpc-encoding", "gzip");
-                let trailers = HeaderMap::from_iter([status("0")]);
-                (
-                    head.body(()).expect("a head"),
-                    Then::Once(message.into(), trailers),
-                )
-            }),
-            http1: |_| http1("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n", &BOMB),
-        },
-        TOO_MUCH,
-    ),
+    Fault {
+        // The limit is a setting of the client, so further polls would fail in the same way.
+        outlived: false,
+        ..lie(
+            "body without an end",
+            "a message of 4 GiB begins, and goes on as long as it is taken",
+            ENDLESS,
+            TOO_MUCH,
+        )
+    },
+    Fault {
+        outlived: false,
+        ..lie(
+            "compressed bomb",
+            "64 MiB of blanks in 64 KB",
+            Lie {
+                http2: Http2::Reply(|_| {
+                    let mut message = vec![1];
+                    message.extend(length(&BOMB));
+                    message.extend(BOMB.iter());
+                    let head = grpc().header("grpc-encoding", "gzip");
+                    let trailers = HeaderMap::from_iter([status("0")]);
+                    (
+                        head.body(()).expect("a head"),
+                        Then::Once(message.into(), trailers),
+                    )
+                }),
+                http1: |_| http1("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n", &BOMB),
+            },
+            TOO_MUCH,
+        )
+    },
     lie(
         "malformed frames",
         "nine that HTTP/2 forbids, seven of HTTP/1.1, by turns",

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use crate::{apigw, err};
 
 /// Keeps the first lines of what it is asked, and forbids it all.
-struct Proxy {
-    address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let lines = Arc::<Mutex<Vec<String>>>::default();
@@ -36,7 +36,7 @@ impl Proxy {
         Self { address, lines }
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("whole").clone()
     }
 }

@@ -77,7 +77,7 @@ impl Facts {
             (**error).source()
         });
         let texts: Vec<String> = chain.map(ToString::to_string).collect();
-        let url = texts.iter().find_map(|text| url(text));
+        let url = texts.iter().rev().find_map(|text| url(text));
         Self {
             url,
             fault: fault(&texts, secrets),
@@ -86,10 +86,11 @@ impl Facts {
 }
 
 fn fault(texts: &[String], secrets: &[String]) -> Fault {
+    // An outer text often repeats a part of the inner one, so the innermost is read first.
     let root = texts.last().map(String::as_str).unwrap_or_default();
     let any = |part: &str| texts.iter().any(|text| text.contains(part));
-    if let Some(status) = texts.iter().find_map(|text| status(text)) {
-        let body = texts.iter().find_map(|text| body(text));
+    if let Some(status) = texts.iter().rev().find_map(|text| status(text)) {
+        let body = texts.iter().rev().find_map(|text| body(text));
         let body = Body::parse(&body.unwrap_or_default(), secrets);
         return Fault::Response { status, body };
     }
@@ -279,6 +280,10 @@ impl Fault {
             Self::Response { status, body } => {
                 format!("{endpoint} answered HTTP {status}{}", body.describe())
             }
+            // Where the first character is wrong, it is a page of HTML or other text.
+            Self::NotToken(cause) if cause.ends_with("at line 1 column 1") => {
+                format!("{endpoint} answered with text that is not JSON ({cause})")
+            }
             Self::NotToken(cause) => {
                 format!("{endpoint} answered with something that is not a token ({cause})")
             }
@@ -350,5 +355,174 @@ fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> &'static st
             "; check the service account and the access scopes of the instance"
         }
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+    use std::path::PathBuf;
+
+    use super::super::origin::{FileLocation, FileOrigin};
+    use super::*;
+
+    /// An error of this text, and the rest of the chain below.
+    #[derive(Debug)]
+    struct Text(&'static str, Option<Box<Text>>);
+
+    impl fmt::Display for Text {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl StdError for Text {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.1.as_deref().map(|source| source as _)
+        }
+    }
+
+    fn file(kind: Kind) -> Origin {
+        Origin::File(FileOrigin {
+            location: FileLocation {
+                path: PathBuf::from("/f.json"),
+                variable: Some("VARIABLE"),
+            },
+            kind,
+            endpoint: Some("https://h/token".to_owned()),
+            secrets: vec!["hush".to_owned()],
+        })
+    }
+
+    /// The texts of google-cloud-auth 1.18's errors, outermost first, as its endpoints were seen to cause them.
+    #[test]
+    fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
+        let user = || file(Kind::AuthorizedUser);
+        let external = || file(Kind::ExternalAccount);
+        let cases: [(Origin, bool, &[&'static str], bool, &str); 9] = [
+            (
+                user(),
+                false,
+                &[
+                    "Request to fetch the token failed. Subsequent calls with this credential will also fail.",
+                    "cannot create the authentication headers failed to refresh, body=<{\"error\": \"x\"}> and future attempts",
+                    "failed to refresh user access token, body=<{\"error\":\"invalid_grant\",\"error_description\":\"Bad hush\"}>",
+                    "HTTP status client error (400 Bad Request) for url (https://u:p@h/token?secret=v)",
+                ],
+                false,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 400 invalid_grant: \
+                 Bad [redacted]; the user's login has expired or was revoked: run `gcloud auth application-default login`",
+            ),
+            (
+                file(Kind::ImpersonatedServiceAccount),
+                false,
+                &[
+                    "failed to fetch token",
+                    "the HTTP transport reports a [403] error: {\"error\":{\"code\":403,\"message\":\"Denied\",\"status\":\"PERMISSION_DENIED\"}}",
+                ],
+                false,
+                "impersonated_service_account credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 403 \
+                 PERMISSION_DENIED: Denied; check that the service account exists, and that the caller has \
+                 roles/iam.serviceAccountTokenCreator on it",
+            ),
+            (
+                Origin::User,
+                true,
+                &[
+                    "x",
+                    "the HTTP transport reports a [503] error: failed to fetch access token :b\"<html>\\n<TITLE>Away \\\"now\\\"</TITLE>\"",
+                ],
+                true,
+                "credentials: the token endpoint answered HTTP 503 with an HTML page, titled `Away \"now\"`; check for a captive \
+                 portal or a proxy on the way, and the URL",
+            ),
+            (
+                user(),
+                false,
+                &[
+                    "cannot create auth headers",
+                    "error decoding response body",
+                    "invalid type: string \"short\", expected u64 at line 1 column 9",
+                ],
+                false,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token answered with something that is not a \
+                 token (invalid type: string, expected u64 at line 1 column 9); check for a captive portal or a proxy on the way, \
+                 and the URL",
+            ),
+            (
+                user(),
+                true,
+                &[
+                    "x",
+                    "error sending request for url (https://h/token)",
+                    "client error (Connect)",
+                    "tcp connect error",
+                    "Connection refused (os error 111)",
+                ],
+                true,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token cannot be reached: Connection refused \
+                 (os error 111); check the network, DNS, the firewall and the proxy variables (HTTPS_PROXY, NO_PROXY)",
+            ),
+            (
+                user(),
+                true,
+                &[
+                    "x",
+                    "error sending request for url (https://h/token)",
+                    "client error (Connect)",
+                    "invalid peer certificate: UnknownIssuer",
+                ],
+                false,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: invalid \
+                 peer certificate: UnknownIssuer; the certificate's issuer is not among the system's CA certificates: add it there, \
+                 or name a PEM file in SSL_CERT_FILE, if https://h/token may be trusted",
+            ),
+            (
+                external(),
+                false,
+                &[
+                    "failed to read subject token field `t` as string, body=<{\"x\":\"anything\"}> and future attempts will not succeed",
+                ],
+                false,
+                "external_account credentials in `/f.json` (named by VARIABLE): failed to read subject token field `t` as string; check \
+                 `credential_source` in the file",
+            ),
+            (
+                external(),
+                true,
+                &[
+                    "cannot create auth headers but future attempts may succeed",
+                    "No such file or directory (os error 2)",
+                ],
+                false,
+                "external_account credentials in `/f.json` (named by VARIABLE): No such file or directory (os error 2); check \
+                 `credential_source` in the file",
+            ),
+            (
+                file(Kind::ServiceAccount),
+                false,
+                &[
+                    "failed to parse service account private key PEM: no items found and future attempts will not succeed",
+                ],
+                false,
+                "service_account credentials in `/f.json` (named by VARIABLE): failed to parse service account private key PEM: no \
+                 items found; create a new key, and download it as JSON",
+            ),
+        ];
+        for (origin, transient, texts, retried, expected) in cases {
+            let chain = |texts: &[&'static str]| {
+                texts
+                    .iter()
+                    .rev()
+                    .fold(None, |below, text| Some(Box::new(Text(text, below))))
+            };
+            let error = match chain(&texts[1..]) {
+                Some(below) => CredentialsError::new(transient, texts[0], *below),
+                None => CredentialsError::from_msg(transient, texts[0]),
+            };
+            let rejection = Cause::of(&error, &origin).rejection;
+            assert_eq!(rejection.text(), expected);
+            assert_eq!(rejection.is_transient(), retried, "{expected}");
+        }
     }
 }

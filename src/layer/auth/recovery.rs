@@ -439,7 +439,99 @@ fn delay(failures: u32, transient: bool, random: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use google_cloud_auth::credentials::CredentialsProvider;
+
+    use super::super::metadata_server::MetadataServer;
     use super::*;
+
+    /// Credentials of the metadata server, as google-cloud-auth makes them.
+    #[derive(Clone, Copy, Debug)]
+    enum Metadata {
+        Hangs,
+        Unreachable,
+        NotFound,
+        Token,
+    }
+
+    impl CredentialsProvider for Metadata {
+        async fn headers(&self, _: Extensions) -> Result<Answer, CredentialsError> {
+            match self {
+                Self::Hangs => std::future::pending().await,
+                Self::Unreachable => Err(CredentialsError::from_msg(true, "error sending request")),
+                Self::NotFound => Err(CredentialsError::from_msg(
+                    false,
+                    "the HTTP transport reports a [404] error: ",
+                )),
+                Self::Token => Ok(Answer::New {
+                    entity_tag: EntityTag::new(),
+                    data: HeaderMap::new(),
+                }),
+            }
+        }
+
+        async fn universe_domain(&self) -> Option<String> {
+            None
+        }
+    }
+
+    fn provider(metadata: Metadata, address: &str) -> Provider {
+        let address = OsString::from(address);
+        let server = MetadataServer::locate(|_| Some(address.clone()), String::new());
+        let server = server.expect("valid");
+        let factory: Factory = Arc::new(move || {
+            Ok(Created {
+                credentials: metadata.into(),
+                origin: Origin::MetadataServer(server.clone()),
+            })
+        });
+        Provider::from_factory(factory).expect("it does not fail")
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_a_metadata_server_has_no_credentials_and_says_so_within_a_second() {
+        let reached = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let reached = reached.local_addr().expect("bound").to_string();
+        let patience = Duration::from_secs(3);
+        let missing = (Code::Unauthenticated, "no credentials found");
+        let cases = [
+            (Metadata::Hangs, "127.0.0.1:1", Some(missing)),
+            (Metadata::Unreachable, "127.0.0.1:1", Some(missing)),
+            // An answer is believed, whichever way it came.
+            (
+                Metadata::NotFound,
+                "127.0.0.1:1",
+                Some((Code::Unauthenticated, "answered HTTP 404")),
+            ),
+            (Metadata::Token, "127.0.0.1:1", None),
+            (
+                Metadata::Unreachable,
+                &reached,
+                Some((Code::Unavailable, "cannot be reached")),
+            ),
+            (Metadata::Token, &reached, None),
+        ];
+        for (metadata, address, expected) in cases {
+            let began = Instant::now();
+            let answer = provider(metadata, address).headers(None, patience).await;
+            assert!(
+                began.elapsed() < Duration::from_secs(2),
+                "{metadata:?} {address}"
+            );
+            match (answer, expected) {
+                (Ok(_), None) => {}
+                (Err(status), Some((code, text))) => {
+                    assert_eq!(status.code(), code, "{status}");
+                    assert!(status.message().contains(text), "{status}");
+                }
+                (Ok(_), Some(_)) => panic!("{metadata:?} {address}"),
+                (Err(status), None) => panic!("{status}"),
+            }
+        }
+    }
 
     #[test]
     fn the_wait_doubles_up_to_a_bound_and_has_a_quarter_of_jitter() {

@@ -46,6 +46,13 @@ const fn unread(code: Code) -> Event {
     Event::Unread(failure(code))
 }
 
+const fn lasting(code: Code) -> Event {
+    Event::Failed(CallFailure {
+        lasting: true,
+        ..failure(code)
+    })
+}
+
 const fn asked(code: Code, secs: u64) -> Event {
     Event::Failed(CallFailure {
         asked: Some(Duration::from_secs(secs)),
@@ -227,6 +234,61 @@ async fn each_event_has_its_next_step() {
             &[Next::Look, sleep(1000), Next::Look],
         ),
         (
+            "15: a target that may not be read tells nothing",
+            LookAtTarget,
+            &[
+                (10, failed(Code::NotFound)),
+                (10, unread(Code::PermissionDenied)),
+            ],
+            &[Next::Look, Next::GiveUp(Why::Expired)],
+        ),
+        (
+            "15: a target that cannot be read until the end of the time tells nothing",
+            LookAtTarget,
+            &[
+                (59, failed(Code::Unavailable)),
+                (60, failed(Code::NotFound)),
+                (60, unread(Code::Unavailable)),
+            ],
+            &[sleep(1000), Next::Look, Next::GiveUp(Why::Expired)],
+        ),
+        (
+            "16: an operation whose target is changing may still run at the end of the time",
+            LookAtTarget,
+            &[
+                (59, failed(Code::Unavailable)),
+                (60, failed(Code::NotFound)),
+                (60, Event::Seen(Target::Busy)),
+            ],
+            &[sleep(1000), Next::Look, Next::GiveUp(Why::TimedOut)],
+        ),
+        (
+            "20: a target that cannot be read is read again, within the budget of failures",
+            LookAtTarget,
+            &[
+                (1, NOTHING),
+                (1, unread(Code::Internal)),
+                (2, NOTHING),
+                (2, unread(Code::Internal)),
+                (3, NOTHING),
+                (3, unread(Code::Internal)),
+            ],
+            &[
+                Next::Look,
+                sleep(1000),
+                Next::Look,
+                sleep(1500),
+                Next::Look,
+                Next::GiveUp(Why::WithoutResult),
+            ],
+        ),
+        (
+            "7: a failure that lasts ends the wait at once, whatever its code",
+            LookAtTarget,
+            &[(1, lasting(Code::ResourceExhausted))],
+            &[Next::GiveUp(Why::Failed)],
+        ),
+        (
             "20: done without a result is an error where that is wanted",
             Fail,
             &[(1, NOTHING)],
@@ -260,6 +322,54 @@ async fn each_event_has_its_next_step() {
     for (claim, policy, events, expected) in cases {
         assert_eq!(follow(*policy, events), *expected, "{claim}");
     }
+}
+
+/// A wait for an operation that the server says is done is never ended by what only concerns its target.
+#[tokio::test(start_paused = true)]
+async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
+    let transient = [
+        Code::Unavailable,
+        Code::DeadlineExceeded,
+        Code::ResourceExhausted,
+        Code::Aborted,
+        Code::Cancelled,
+        Code::Internal,
+        Code::Unknown,
+        Code::DataLoss,
+        Code::Ok,
+    ];
+    for code in (0..=16).map(Code::from_i32) {
+        for (before, why) in [
+            (NOTHING, Why::WithoutResult),
+            (failed(Code::NotFound), Why::Expired),
+        ] {
+            let events = [(30, before), (30, unread(code))];
+            let next = follow(WithoutResult::LookAtTarget, &events)[1];
+            let expected = match transient.contains(&code) {
+                true => sleep(1000),
+                false => Next::GiveUp(why),
+            };
+            assert_eq!(next, expected, "{code:?}, {why:?}");
+            let events = [(59, RUNNING), (60, before), (60, unread(code))];
+            let next = follow(WithoutResult::LookAtTarget, &events)[2];
+            assert_eq!(
+                next,
+                Next::GiveUp(why),
+                "{code:?}, {why:?}, at the end of the time"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_of_the_target_ends_with_the_total_and_one_polls_timeout() {
+    let (mut wait, began) = wait(WithoutResult::LookAtTarget);
+    let round = began + secs(70);
+    assert_eq!(wait.look_timeout(began + secs(1), round), secs(10));
+    assert_eq!(wait.look_timeout(began + secs(57), round), secs(3));
+    wait.step(RUNNING, began + secs(60), 0.5);
+    assert_eq!(wait.look_timeout(began + secs(64), round), secs(6));
+    assert_eq!(wait.look_timeout(began + secs(71), round), secs(0));
 }
 
 #[tokio::test(start_paused = true)]

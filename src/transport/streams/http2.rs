@@ -2,6 +2,7 @@
 //!
 //! hyper's client would hand each call over to a task of the connection's, and start a task for each.
 
+use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -23,6 +24,7 @@ use super::{BoxError, Keepalive, Slot};
 use crate::call::Rpc;
 use crate::failure::NotSent;
 use crate::metrics::Counted;
+use crate::trailers;
 use crate::transport::link::Link;
 
 /// How much a peer may send before it is read, of one reply and of all on a connection.
@@ -32,8 +34,10 @@ const CONNECTION_WINDOW: u32 = 5 << 20;
 /// With how many calls on it a connection lets others go first. Fewer have little to add, and each waits for it.
 const MANY: usize = 16;
 
-/// The most that the headers of a reply may take.
-const HEADERS: u32 = 16 << 10;
+/// Maximum size of the headers of a reply that h2 decodes: twice the largest `max_metadata_size`, so that a reply over that
+/// limit still has its status. h2 resets the stream of a larger head, and closes the connection if one is four times as
+/// large. A reply's body may take as much memory before it is read.
+const HEADERS: u32 = 2 * trailers::LARGEST_METADATA as u32;
 
 /// A connection. It is closed once all of these and of the streams on it have gone.
 #[derive(Clone)]
@@ -113,8 +117,33 @@ impl Future for Sent {
         };
         Poll::Ready(match reply {
             Ok(reply) => Ok(reply.map(|body| Reading::new(body, call, self.pumping.take()))),
+            Err(error) if is_bad_head(&error) => Err(BadHead(error).into()),
             Err(error) => Err(call.explain(error)),
         })
+    }
+}
+
+/// h2 refused the head of a reply.
+#[derive(Debug)]
+struct BadHead(h2::Error);
+
+/// Whether h2 refused the head of a reply. It does not tell why.
+fn is_bad_head(error: &h2::Error) -> bool {
+    error.is_library() && error.is_reset() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR)
+}
+
+impl fmt::Display for BadHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the headers of the reply are malformed, or larger than {HEADERS} bytes"
+        )
+    }
+}
+
+impl std::error::Error for BadHead {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
     }
 }
 

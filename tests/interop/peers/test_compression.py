@@ -36,16 +36,16 @@ class Tap:
         self.bytes = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve, args=(port,), daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._serve, args=(port,), daemon=True).start()
 
     def _serve(self, port: int) -> None:
-        client, _ = self._listener.accept()
-        server = socket.create_connection(("127.0.0.1", port))
-        back = threading.Thread(target=self._copy, args=(server, client, True), daemon=True)
-        back.start()
-        self._copy(client, server, False)
-        back.join()
+        with self._listener:
+            client, _ = self._listener.accept()
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            back = threading.Thread(target=self._copy, args=(server, client, True), daemon=True)
+            back.start()
+            self._copy(client, server, False)
+            back.join()
 
     def _copy(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
         while data := source.recv(65536):

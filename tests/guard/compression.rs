@@ -1,7 +1,5 @@
 //! Replies in gzip over gRPC: offered by every call of the contract, read within the limit, refused if broken.
 
-mod common;
-
 use std::io::Write as _;
 
 use apigateway_grpc::contract::RetryPolicy;
@@ -9,7 +7,6 @@ use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::stack::{Reply, Rpc};
 use apigateway_grpc::{ApiGateway, Error};
 use bytes::Bytes;
-use common::{NAME, Played, framed, grpc, talk};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue};
@@ -18,6 +15,8 @@ use prost::Message as _;
 use tonic::Code;
 use tonic::body::Body;
 use tower::ServiceExt as _;
+
+use crate::common::{NAME, Played, framed, grpc, talk};
 
 const OFFERED: &str = "grpc-accept-encoding";
 
