@@ -504,7 +504,7 @@ fn calls_of_one_thread(pool: &Locked<Connection>, seed: usize) {
         let mut taken = pool.with(Kept::take_new).map(|(number, _)| number);
         if taken.is_none() {
             let ticket = pool.with(Kept::begin_waiting);
-            let given_up = (seed + call) % 7 == 0;
+            let given_up = (seed + call).is_multiple_of(7);
             while taken.is_none() && !given_up {
                 pause(call + 1);
                 let waker = Arc::new(Unpark(thread::current())).into();
