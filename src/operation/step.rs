@@ -140,6 +140,13 @@ impl Wait {
         self.schedule.poll_timeout(self.remaining(now))
     }
 
+    /// Returns the timeout of a poll that starts now. One that starts after the end of the time, as when a wait is
+    /// taken up again, is the last.
+    pub(crate) fn begin_poll(&mut self, now: Instant) -> Duration {
+        self.last |= self.remaining(now).is_zero();
+        self.poll_timeout(now)
+    }
+
     /// Returns the timeout of a read of the target that starts now. `round_ends` is the moment at which the poll
     /// before it would have timed out: after the end of the time, poll and read share one poll's timeout.
     pub(crate) fn look_timeout(&self, now: Instant, round_ends: Instant) -> Duration {

@@ -14,5 +14,6 @@ mod many;
 mod polling;
 #[cfg(feature = "rest")]
 mod portal;
+mod random;
 mod starting;
 mod watching;
