@@ -16,7 +16,8 @@ pub enum WithoutResult {
     Fail,
     /// For an empty result.
     Empty,
-    /// For a success if what it was done to shows so: the resource is there, or gone after a delete.
+    /// For a success if what it was done to shows so: the resource is ready, or gone after a delete. For an update too,
+    /// since the server said that it is done and reported no error. For an error if the resource cannot be read.
     #[default]
     LookAtTarget,
 }
@@ -159,6 +160,46 @@ impl Wait {
     /// How long after the start of an operation that was just started the first poll comes.
     pub(crate) fn first(&mut self, now: Instant, random: f64) -> Next {
         self.sleep(None, now, random)
+    }
+
+    /// Returns the moment at which the wait ends at the latest: its total and one poll's timeout after it began.
+    /// `None` if there is no such moment.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let longest = self.schedule.total().checked_add(self.poll_limit())?;
+        self.began.checked_add(longest)
+    }
+
+    /// Returns the timeout of a poll for which enough of the total remains.
+    pub(crate) fn poll_limit(&self) -> Duration {
+        self.schedule.poll_timeout(Duration::MAX)
+    }
+
+    /// Whether the next poll is the one at the end of the total.
+    pub(crate) fn is_last(&self) -> bool {
+        self.last
+    }
+
+    /// Applies an answer that came before the next poll of this wait was due, since another wait asked for it. The
+    /// operation is not done. Returns the delay until the next poll, which does not grow by such an answer; `None` if
+    /// that poll stays due when it was.
+    pub(crate) fn answered_early(
+        &mut self,
+        changed: bool,
+        now: Instant,
+        random: f64,
+    ) -> Option<Duration> {
+        self.failures = 0;
+        if self.last {
+            return None;
+        }
+        self.quiet = match changed {
+            true => 0,
+            false => self.quiet.saturating_sub(1),
+        };
+        match self.sleep(None, now, random) {
+            Next::Sleep(delay) => Some(delay),
+            _ => None,
+        }
     }
 
     /// `random` is from 0 to 1.

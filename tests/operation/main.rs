@@ -15,5 +15,8 @@ mod polling;
 #[cfg(feature = "rest")]
 mod portal;
 mod random;
+mod random_watcher;
 mod starting;
+mod watcher_faults;
+mod watcher_runtimes;
 mod watching;
