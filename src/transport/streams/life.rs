@@ -9,6 +9,7 @@ use h2::{Ping, PingPong};
 use tokio::sync::Notify;
 
 use super::{BoxError, Keepalive, Slot};
+use crate::transport::link::Cause;
 
 /// What is known of a connection.
 #[derive(Debug, Default)]
@@ -22,9 +23,18 @@ pub(super) struct Life {
     doubted: AtomicBool,
     /// Why it was given up, if it was.
     given_up: OnceLock<String>,
+    /// Why the peer refused the connection, if it did.
+    cause: Cause,
 }
 
 impl Life {
+    pub(super) fn new(cause: Cause) -> Self {
+        Self {
+            cause,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -92,12 +102,16 @@ impl OnIt {
         self.answered = true;
     }
 
-    /// The error of its stream. Of a connection that was given up h2 says only that it broke.
+    /// The error of its stream. Of a connection that ended by an i/o error h2 has not the cause.
     pub(super) fn explain(mut self, error: h2::Error) -> BoxError {
         self.answered = true;
-        match self.life.given_up.get().filter(|_| error.is_io()) {
-            Some(why) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
-            None => error.into(),
+        if !error.is_io() {
+            return error.into();
+        }
+        match (self.life.given_up.get(), self.life.cause.get()) {
+            (Some(why), _) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
+            (None, Some(cause)) => cause.clone().into(),
+            (None, None) => error.into(),
         }
     }
 }
