@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::{OperationErrorKind, Schedule, Watched, Watcher, WithoutResult};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsResponse, Operation as Message,
 };
@@ -316,6 +316,33 @@ async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
     assert!(matches!(error.kind(), OperationErrorKind::WithoutResult));
     assert_eq!(empty.expect("empty will do"), Api::default());
     assert_eq!(look.expect("the target is ready"), active());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_has_its_whole_total_though_another_sees_a_target_that_is_not_ready() {
+    let client = client(move |method, _| async move {
+        if method == "GetApi" {
+            return Ok(ok(&Api {
+                state: api::State::Updating.into(),
+                ..active()
+            }));
+        }
+        Ok(ok(&Message {
+            done: true,
+            ..running()
+        }))
+    });
+    let watcher = client.watcher();
+    let one = || {
+        let operation = client.operation::<Api>(name("l", 0)).expect("a name");
+        watcher.wait(operation.with_schedule(every(secs(10)).with_total(secs(3))))
+    };
+    let first = one();
+    sleep(Duration::from_millis(400)).await;
+    for result in join_all([first, one()]).await {
+        let error = result.expect_err("the target is not ready");
+        assert!(error.elapsed() >= secs(3), "{error}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
