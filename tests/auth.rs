@@ -251,6 +251,20 @@ async fn the_patience_of_the_layer_can_be_chosen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_patience_without_end_is_no_bound() {
+    use tower::{Layer as _, ServiceExt as _};
+
+    let script = Script::new(|_| token("Bearer t"));
+    let layer = AuthLayer::new(script, &Uri::from_static("https://h"));
+    let layer = layer.expect("it is encrypted").patience(Duration::MAX);
+    let service = layer.layer(tower::service_fn(|_: apigateway_grpc::stack::Rpc| async {
+        Ok::<_, Status>(done())
+    }));
+    let reply = service.oneshot(http::Request::default()).await;
+    reply.expect("there is a token");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_transient_failure_is_unavailable_and_a_permanent_one_unauthenticated() {
     let (error, _) = refused(Answer::Fails(true, "the metadata server is away")).await;
     assert!(error.is_unavailable(), "{error}");

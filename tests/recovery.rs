@@ -239,6 +239,24 @@ async fn silent_credentials_are_created_again_after_a_time_that_doubles() {
     assert_eq!(created.load(Ordering::SeqCst), 3);
 }
 
+/// No call waits for as long as the layer's patience, so none reports the silence.
+#[tokio::test(start_paused = true)]
+async fn silent_credentials_are_created_again_though_each_call_is_given_up_before_its_patience_ends()
+ {
+    let script = Script::new(|number| match number {
+        1..=2 => Answer::Hangs,
+        _ => token("Bearer new"),
+    });
+    let (client, mut server, created) = factory(&script);
+    for expected in [1, 2] {
+        let given_up = tokio::time::timeout(secs(4), failed(&client)).await;
+        given_up.expect_err("the credentials are silent");
+        assert_eq!(script.asked(), expected);
+    }
+    assert_eq!(sent(&client, &mut server).await, "Bearer new");
+    assert_eq!(created.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_after_a_failure_names_the_failure() {
     let script = Script::new(|number| match number {

@@ -52,6 +52,9 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 const SILENCE: Duration = Duration::from_secs(7);
 const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 
+/// Stands for a patience that is beyond the clock's range.
+const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// The credentials of a layer.
 pub(super) struct Provider {
     /// `None` for credentials that the user made, which are never created again.
@@ -120,13 +123,15 @@ impl Provider {
 
     /// Asks the credentials for headers; `tag` is that of the headers that the caller has.
     ///
-    /// Cancel safe: a caller that is dropped leaves the state as it was.
+    /// Cancel safe: a caller that is dropped leaves the credentials to the others, unless they have been silent for too
+    /// long.
     pub(super) async fn headers(
         &self,
         tag: Option<&EntityTag>,
         patience: Duration,
     ) -> Result<Answer, Status> {
-        let deadline = Instant::now() + patience;
+        let now = Instant::now();
+        let deadline = now.checked_add(patience).unwrap_or(now + ENDLESS);
         let answer = self.attempt(tag, deadline, patience).await;
         answer.map_err(|rejection| rejection.status())
     }
@@ -235,7 +240,7 @@ impl Provider {
 
     async fn ask(
         &self,
-        generation: &Generation,
+        generation: &Arc<Generation>,
         tag: Option<&EntityTag>,
         deadline: Instant,
         patience: Duration,
@@ -246,7 +251,14 @@ impl Provider {
             extensions.insert(tag.clone());
         }
         let asked = generation.ask(extensions, !self.state().delivered);
-        match tokio::time::timeout_at(deadline, asked).await {
+        let mut waiting = Waiting {
+            provider: self,
+            generation,
+            ended: false,
+        };
+        let answer = tokio::time::timeout_at(deadline, asked).await;
+        waiting.ended = true;
+        match answer {
             Ok(answer) => answer,
             Err(_) => Err(Failed {
                 rejection: self.silence(generation, patience),
@@ -281,6 +293,26 @@ impl Provider {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that waits for an answer. Calls whose deadlines are shorter than their patience never see it end, so one that is
+/// dropped before that looks for silence, too.
+struct Waiting<'a> {
+    provider: &'a Provider,
+    generation: &'a Arc<Generation>,
+    ended: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.ended || self.provider.factory.is_none() {
+            return;
+        }
+        let mut state = self.provider.state();
+        if state.is_current(self.generation) {
+            state.silent();
+        }
     }
 }
 
