@@ -180,6 +180,23 @@ async fn a_connection_without_calls_is_not_pinged_but_the_first_call_after_a_pau
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endless_interval_or_timeout_is_never_over() {
+    for (interval, timeout) in [
+        (Duration::MAX, TIMEOUT),
+        (INTERVAL, Duration::MAX),
+        (Duration::MAX, Duration::MAX),
+    ] {
+        let (builder, seen) = builder_of(Habit::ALIVE);
+        let client = builder.keepalive(interval, timeout).build().expect("valid");
+        for second in [0, 50, 100] {
+            seen.until(second).await;
+            call(&client, 5).await.expect("an operation");
+        }
+        assert_eq!(seen.connections().len(), 1, "{interval:?} {timeout:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_after_a_pause_outlives_the_connection_that_died_meanwhile() {
     let (client, seen) = client(Habit::dies_at(Duration::from_secs(1)));
     call(&client, 5).await.expect("an operation");

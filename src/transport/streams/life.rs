@@ -22,6 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a connection with calls on it is checked for silence.
 const TICK: Duration = Duration::from_millis(250);
 
+/// Returns the end of a delay. One that is beyond the clock's range ends in thirty years.
+fn later(begin: Instant, delay: Duration) -> Instant {
+    const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+    begin.checked_add(delay).unwrap_or(begin + ENDLESS)
+}
+
 /// The state of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Life {
@@ -86,12 +93,12 @@ impl Life {
         let Some(mut pings) = pings else {
             return std::future::pending().await;
         };
-        let mut due = Instant::now() + keepalive.interval;
+        let mut due = later(Instant::now(), keepalive.interval);
         let mut silence = Silence::new(&self.reads);
         loop {
             let early = self.until_ping(&mut silence, due).await;
             // A ping that is sent before the interval is over has until then, and the timeout.
-            let end = due.max(Instant::now()) + keepalive.timeout;
+            let end = later(due.max(Instant::now()), keepalive.timeout);
             let pong = self.answer(pings.ping(Ping::opaque()), &suspect);
             match timeout_at(end, pong).await {
                 Ok(Ok(_)) => self.doubted.store(false, Ordering::SeqCst),
@@ -99,7 +106,7 @@ impl Life {
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => return,
             }
-            due = Instant::now() + keepalive.interval;
+            due = later(Instant::now(), keepalive.interval);
             silence.answered(early, &self.reads);
         }
     }
