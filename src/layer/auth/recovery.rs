@@ -15,13 +15,14 @@ use futures_util::future::{Either, select};
 use google_cloud_auth::credentials::{CacheableResource, Credentials, EntityTag};
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::ca_roots;
 use super::cause::Cause;
-use super::metadata_server::PROBE_TIMEOUT;
+use super::metadata_server::{MetadataServer, PROBE_TIMEOUT};
 use super::origin::Origin;
 use super::rejection::Rejection;
 
@@ -82,6 +83,8 @@ struct Generation {
     credentials: Credentials,
     origin: Origin,
     created: Instant,
+    /// Whether their metadata server accepts connections.
+    probed: OnceCell<Result<(), String>>,
 }
 
 /// Why the current credentials gave no headers.
@@ -366,6 +369,17 @@ impl Generation {
             credentials: created.credentials,
             origin: created.origin,
             created: Instant::now(),
+            probed: OnceCell::new(),
+        }
+    }
+
+    /// Connects to the metadata server, once for all calls that wait. The call that does may be of a runtime that no longer
+    /// runs; then others connect themselves.
+    async fn probe(&self, server: &MetadataServer) -> Result<(), String> {
+        let probed = self.probed.get_or_init(|| server.probe());
+        match tokio::time::timeout(PROBE_TIMEOUT * 2, probed).await {
+            Ok(probed) => probed.clone(),
+            Err(_) => server.probe().await,
         }
     }
 
@@ -383,7 +397,7 @@ impl Generation {
         };
         let latest = Instant::now() + PROBE_TIMEOUT;
         let asked = pin!(self.ask_credentials(extensions));
-        let probed = pin!(server.probe());
+        let probed = pin!(self.probe(server));
         match select(asked, probed).await {
             Either::Left((Err(failed), probed)) if !failed.answered => match probed.await {
                 Ok(()) => Err(failed),
@@ -476,7 +490,6 @@ mod tests {
 
     use google_cloud_auth::credentials::CredentialsProvider;
 
-    use super::super::metadata_server::MetadataServer;
     use super::*;
 
     /// Credentials of the metadata server, as google-cloud-auth makes them.
@@ -564,6 +577,27 @@ mod tests {
                 (Err(status), None) => panic!("{status}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn calls_at_the_same_time_share_one_probe_of_the_metadata_server() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let provider = provider(Metadata::Hangs, &address);
+        let calls = (0..50).map(|_| provider.headers(None, Duration::from_millis(200)));
+        for answer in futures_util::future::join_all(calls).await {
+            let status = answer.expect_err("no answer");
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+        }
+        let mut probes = 0;
+        let soon = Duration::from_millis(100);
+        while let Ok(accepted) = tokio::time::timeout(soon, listener.accept()).await {
+            accepted.expect("a connection");
+            probes += 1;
+        }
+        assert_eq!(probes, 1);
     }
 
     #[test]
