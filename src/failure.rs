@@ -223,6 +223,19 @@ impl Failure {
         }
     }
 
+    /// The status for an error after the head of a response, of any transport: the server has begun to process the call, so
+    /// it is not unsent.
+    pub(crate) fn after_head(error: BoxError) -> Status {
+        let status = Self::status(error);
+        match Self::of(&status) {
+            Some(failure) if failure.is_unsent() => {
+                let text = status.message().to_owned();
+                Self::with(Kind::Broken, status.code(), text, None)
+            }
+            _ => status,
+        }
+    }
+
     /// A status as tonic makes it from an error in the middle of a body hides the error as its source.
     fn status_within(status: Status) -> Status {
         let known = match status.source() {

@@ -10,6 +10,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::{ApiGateway, Error, RetryThrottling};
 use common::{NAME, done, talk};
+use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -39,6 +40,23 @@ async fn a_create_that_was_refused_unseen_is_sent_once_more_at_once_whatever_the
     });
     assert!(result.expect("the second sending was taken").done);
     assert_eq!(began.elapsed(), Duration::ZERO);
+    server.asked_nothing_more(client).await;
+}
+
+/// A transport of the user's reports whatever ended the stream as the error of the reply's body.
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_stream_is_refused_after_the_head_of_its_reply_is_not_sent_again() {
+    let (client, mut server) = talk(|it| it);
+    let (result, ()) = tokio::join!(create(&client), async {
+        let refused = Status::from_error(refused().into());
+        let cut = http_body_util::Empty::new()
+            .map_err(|never| match never {})
+            .with_trailers(std::future::ready(Some(Err(refused))));
+        let reply = done().map(|_| tonic::body::Body::new(cut));
+        server.asked().await.1.send_response(reply);
+    });
+    let error = result.expect_err("it was cut off");
+    assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
     server.asked_nothing_more(client).await;
 }
 

@@ -185,7 +185,7 @@ struct Reading {
 impl Reading {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            let frame = frame.map_err(|status| Failure::status(status.into()))?;
+            let frame = frame.map_err(|status| Failure::after_head(status.into()))?;
             match frame.into_data() {
                 Ok(data) if self.pieces.len() + data.len() > self.limits.max_reply => {
                     let status = Failure::too_large(self.limits.max_reply, "max_reply_size");

@@ -237,7 +237,7 @@ where
 {
     let mut pieces = Pieces::default();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::status(error.into()))?;
+        let frame = frame.map_err(|error| Failure::after_head(error.into()))?;
         let piece = frame.into_data().unwrap_or_default();
         if piece.len() > most.saturating_sub(pieces.len()) {
             return Err(gzip::too_large(most));

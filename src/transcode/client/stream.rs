@@ -113,7 +113,7 @@ where
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
                 return Poll::Ready(self.end());
             };
-            let frame = frame.map_err(|error| Failure::status(error.into()))?;
+            let frame = frame.map_err(|error| Failure::after_head(error.into()))?;
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
