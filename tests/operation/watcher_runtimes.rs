@@ -168,8 +168,10 @@ fn another_runtime_takes_over_when_one_ends() {
             let polled = wait(&watcher, &client);
             let unpolled = wait(&watcher, &client);
             drop(entered);
-            let polled = second.spawn(polled);
+            // The first runtime makes the first poll, before the second has a wait.
             thread::sleep(Duration::from_millis(600));
+            let polled = second.spawn(polled);
+            thread::sleep(Duration::from_millis(100));
             drop(first);
             thread::sleep(Duration::from_millis(100));
             ends.store(true, Ordering::SeqCst);
