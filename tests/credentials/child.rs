@@ -27,6 +27,8 @@ pub(crate) struct Scenario {
     pub(crate) quota_project: Option<&'static str>,
     /// Calls until one succeeds, for this long.
     pub(crate) until_success: Duration,
+    /// Whether the client waits for most of its time, so that many of them may run at once.
+    pub(crate) waits: bool,
     /// Renames the first file to the second after a call has failed.
     pub(crate) rename: Option<(PathBuf, PathBuf)>,
 }
