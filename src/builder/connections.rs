@@ -9,7 +9,7 @@ impl<T, L, A> Builder<T, L, A> {
     /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together;
     /// and then once more, how long the HTTP/2 handshake may take, up to the server's first frame.
     ///
-    /// After a failure, further attempts are made as calls need them, 100 ms later at first and a second later at most.
+    /// After a failure, further attempts are made as calls need them, 10 ms later at first and a second later at most.
     /// A call waits for the next attempt, and calls that wait share it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
@@ -20,6 +20,10 @@ impl<T, L, A> Builder<T, L, A> {
     /// default), answered within `timeout` (20 seconds). The first call after a pause of that long has one with it,
     /// and so does a call that was given up before its answer came, once, even if no other call is in flight.
     /// A connection without calls is not pinged.
+    ///
+    /// If there are calls and the connection has received nothing for one second, it is pinged early, once. If nothing
+    /// is received for another second, new calls use another connection. Calls in flight go on until the connection
+    /// recovers or `interval` and `timeout` are over.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings.keepalive = Keepalive { interval, timeout };
         self
