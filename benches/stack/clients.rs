@@ -1,7 +1,4 @@
-//! The clients of the benchmark: each makes its calls, and tells what CPU time they took.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! The clients of the benchmark.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::google_cloud_auth::credentials::service_account::{AccessSpecifier, Builder};
@@ -18,16 +15,14 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 
+use super::load::{Measured, load};
 use super::with_headers::WithHeaders;
-use super::{KEY, LAYER, NAME, OURS};
+use super::{KEY, LAYER, NAME, OFFICIAL, OURS, OURS_POOLED};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// How many there are in a second of the process's CPU time, as Linux tells it.
-pub(crate) const TICKS: f64 = 100.0;
-
-/// Makes so many calls, so many at once, and tells the ticks of CPU they took.
-pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize) -> u64 {
+/// Makes `calls` calls, `in_flight` at a time, and returns what was measured.
+pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize) -> Measured {
     let key = std::env::var(KEY).expect("the key is given");
     // Callgrind runs one thread at a time, and counts what waking the others costs.
     let mut runtime = match calls {
@@ -39,8 +34,12 @@ pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize
     runtime.expect("a runtime").block_on(async {
         let credentials = service_account(&key);
         match kind {
-            OURS => {
-                let client = ApiGateway::builder().endpoint(grpc).max_connections(1);
+            OURS | OURS_POOLED => {
+                let client = ApiGateway::builder().endpoint(grpc);
+                let client = match kind {
+                    OURS => client.max_connections(1),
+                    _ => client,
+                };
                 let client = client.credentials(credentials).build().expect("valid");
                 let call = move || {
                     let client = client.clone();
@@ -48,7 +47,7 @@ pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize
                 };
                 load(in_flight, calls, call).await
             }
-            "google-cloud-apigateway-v1" => {
+            OFFICIAL => {
                 let client = ApiGatewayService::builder().with_endpoint(rest);
                 let client = client.with_credentials(credentials).build().await;
                 let client = client.expect("valid");
@@ -70,45 +69,6 @@ pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize
             }
         }
     })
-}
-
-async fn load<F>(
-    in_flight: usize,
-    calls: usize,
-    call: impl Fn() -> F + Clone + Send + 'static,
-) -> u64
-where
-    F: Future<Output = ()> + Send,
-{
-    for _ in 0..3 {
-        call().await;
-    }
-    let before = ticks();
-    let left = Arc::new(AtomicUsize::new(calls));
-    let workers = (0..in_flight).map(|_| {
-        let (call, left) = (call.clone(), Arc::clone(&left));
-        tokio::spawn(async move {
-            let take = |left: usize| left.checked_sub(1);
-            while left
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-                .is_ok()
-            {
-                call().await;
-            }
-        })
-    });
-    for worker in workers.collect::<Vec<_>>() {
-        worker.await.expect("no call failed");
-    }
-    ticks() - before
-}
-
-/// The process's CPU time, user and system: the 14th and 15th field of `/proc/self/stat`.
-fn ticks() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let (_, fields) = stat.rsplit_once(')').expect("the name is in parentheses");
-    let times = fields.split_whitespace().skip(11).take(2);
-    times.map(|it| it.parse::<u64>().expect("a number")).sum()
 }
 
 async fn get<S>(mut client: OperationsClient<S>)

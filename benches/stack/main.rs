@@ -1,15 +1,20 @@
-//! What the whole stack costs over one connection: with service-account credentials, headers, deadline, retry,
-//! throttling and tracing without a subscriber, against a `Channel` whose one layer sets the same headers from
-//! ready values, a bare `Channel`, and Google's own crate with the same token. The server is a process of its
-//! own, and so is each round of a client.
+//! The cost of the whole stack: with service-account credentials, headers, deadline, retry, throttling and tracing
+//! without a subscriber, over one connection and over the default pool. It is compared with a `Channel` whose one layer
+//! sets the same headers from ready values, with a bare `Channel`, and with Google's own crate with the same token. The
+//! server is a process of its own, and so is each round of a client.
 //!
-//! `cargo bench --features emulator --bench stack` prints CPU time a call with many calls at once, and with
-//! valgrind on the machine the instructions of a call (those of 1,200 less those of 200). Clients take turns:
-//! a ratio is the median of those within a round. Linux only, for the process's own CPU time.
+//! `cargo bench --features emulator --bench stack` prints CPU time per call, calls per second and the latencies p50, p99
+//! and p99.9 of a closed loop with 64, 256 and 1,024 calls in flight. If valgrind is installed, it also prints the
+//! instructions of a call (those of 2,480 calls less those of 1,200). `… -- load 1024` measures one number in flight
+//! alone, `… -- instructions` the instructions alone. Clients take turns: a ratio is the median of those within a round.
+//! Linux only, for the process's own CPU time.
 
 use std::process::{Command, Stdio};
 
+use load::Measured;
+
 mod clients;
+mod load;
 #[path = "../json/operation.rs"]
 mod operation;
 #[path = "../get_operation/server.rs"]
@@ -21,64 +26,86 @@ mod with_headers;
 const NAME: &str =
     "projects/my-project-1/locations/us-central1/operations/operation-1790000000000-0";
 
-const CLIENTS: [&str; 4] = [LAYER, "bare `Channel`", OURS, "google-cloud-apigateway-v1"];
+const CLIENTS: [&str; 5] = [LAYER, "bare `Channel`", OURS, OURS_POOLED, OFFICIAL];
 
-/// What the others are held against.
+/// The client that the others are compared with.
 const LAYER: &str = "`Channel`, one layer";
-const OURS: &str = "this client";
+const OURS: &str = "this client, one connection";
+const OURS_POOLED: &str = "this client, default pool";
+const OFFICIAL: &str = "google-cloud-apigateway-v1";
 
-/// The variable that the clients have the service account's key in.
+/// The variable that passes the service account's key to the clients.
 const KEY: &str = "STACK_KEY";
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 const CALLS: usize = 60_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    match arguments.get(1).map(String::as_str) {
-        Some("server") => server::run(),
-        Some("client") => {
-            let number = |at: usize| arguments[at].parse().expect("a number");
-            let cpu = clients::client(&arguments[2], &arguments[3], number(4), number(5));
-            println!("{cpu}");
+    let arguments: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    match arguments[..] {
+        ["server"] => server::run(),
+        ["client", kind, addresses, in_flight, calls] => {
+            let measured = clients::client(kind, addresses, number(in_flight), number(calls));
+            println!("{measured}");
         }
-        _ => compare(),
+        ["load", in_flight, ..] => compare(&[number(in_flight)], &[]),
+        ["instructions", ..] => compare(&[], &[1, 64]),
+        _ => compare(&[64, 256, 1024], &[1, 64]),
     }
 }
 
-fn compare() {
+/// Prints the load and the instructions with each of these numbers of calls in flight.
+fn compare(load: &[usize], instructions: &[usize]) {
     // The same key for all, since making one takes ever another number of instructions.
     let key = clients::key();
     let mut server = itself(&["server"]);
     let mut server = server.stdout(Stdio::piped()).spawn().expect("it runs");
     let addresses = server::addresses(server.stdout.take().expect("it is piped"));
-    println!("| get_operation | in flight | CPU µs a call | of {LAYER} | this client / it |");
-    println!("|---|---|---|---|---|");
-    for in_flight in [64, 1024] {
-        let rounds = (0..ROUNDS).map(|_| CLIENTS.map(|it| cpu(it, &addresses, in_flight, &key)));
-        print(&in_flight.to_string(), 1e6, &rounds.collect::<Vec<_>>());
+    if !load.is_empty() {
+        println!(
+            "| get_operation | in flight | CPU µs a call | of {LAYER} | calls/s | of {LAYER} | p50 ms | p99 ms | p99.9 ms |"
+        );
+        println!("|---|---|---|---|---|---|---|---|---|");
     }
-    if Command::new("valgrind").arg("--version").output().is_ok() {
+    for &in_flight in load {
+        let round = || CLIENTS.map(|client| measure(client, &addresses, in_flight, &key));
+        let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
+        print_load(in_flight, &rounds);
+    }
+    if !instructions.is_empty() && Command::new("valgrind").arg("--version").output().is_ok() {
         println!();
-        println!("| get_operation | in flight | instructions | of {LAYER} | this client / it |");
-        println!("|---|---|---|---|---|");
-        for in_flight in [1, 64] {
-            let counted = CLIENTS.map(|client| instructions(client, &addresses, in_flight, &key));
-            print(&in_flight.to_string(), 1.0, &[counted]);
+        println!("| get_operation | in flight | instructions | of {LAYER} |");
+        println!("|---|---|---|---|");
+        for &in_flight in instructions {
+            let counted = CLIENTS.map(|client| count(client, &addresses, in_flight, &key));
+            for (client, count) in CLIENTS.iter().zip(counted) {
+                let of = count / counted[0];
+                println!("| {client} | {in_flight} | {count:.0} | {of:.2} |");
+            }
         }
     }
     server.kill().expect("it runs");
     server.wait().expect("it ends");
 }
 
-fn print(in_flight: &str, unit: f64, rounds: &[[f64; CLIENTS.len()]]) {
-    let ours = CLIENTS.iter().position(|it| *it == OURS);
-    let ours = ours.expect("it is one of them");
+fn print_load(in_flight: usize, rounds: &[[Measured; CLIENTS.len()]]) {
     for (number, client) in CLIENTS.into_iter().enumerate() {
-        let cost = median(rounds.iter().map(|round| round[number] * unit));
-        let of = median(rounds.iter().map(|round| round[number] / round[0]));
-        let to = median(rounds.iter().map(|round| round[ours] / round[number]));
-        println!("| {client} | {in_flight} | {cost:.1} | {of:.2} | {to:.2} |");
+        let of = |value: fn(&Measured) -> f64| median(rounds.iter().map(|it| value(&it[number])));
+        let ratio = |value: fn(&Measured) -> f64| {
+            median(rounds.iter().map(|it| value(&it[number]) / value(&it[0])))
+        };
+        println!(
+            "| {client} | {in_flight} | {:.1} | {:.2} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} |",
+            of(|it| it.cpu) * 1e6,
+            ratio(|it| it.cpu),
+            of(|it| it.throughput),
+            ratio(|it| it.throughput),
+            of(|it| it.p50),
+            of(|it| it.p99),
+            of(|it| it.p999),
+        );
     }
 }
 
@@ -94,17 +121,15 @@ fn itself(arguments: &[&str]) -> Command {
     command
 }
 
-/// Seconds of CPU a call.
-fn cpu(client: &str, addresses: &str, in_flight: usize, key: &str) -> f64 {
+fn measure(client: &str, addresses: &str, in_flight: usize, key: &str) -> Measured {
     let (in_flight, calls) = (in_flight.to_string(), CALLS.to_string());
     let mut client = itself(&["client", client, addresses, &in_flight, &calls]);
     let output = client.env(KEY, key).output().expect("it runs");
-    let told = String::from_utf8_lossy(&output.stdout);
-    let ticks: f64 = told.trim().parse().expect("a number of ticks");
-    ticks / clients::TICKS / f64::from(u32::try_from(CALLS).expect("a small number"))
+    Measured::parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-fn instructions(client: &str, addresses: &str, in_flight: usize, key: &str) -> f64 {
+/// Instructions per call.
+fn count(client: &str, addresses: &str, in_flight: usize, key: &str) -> f64 {
     let collected = |calls: &str| {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

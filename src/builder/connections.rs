@@ -20,6 +20,10 @@ impl<T, L, A> Builder<T, L, A> {
     /// default), answered within `timeout` (20 seconds). The first call after a pause of that long has one with it,
     /// and so does a call that was given up before its answer came, once, even if no other call is in flight.
     /// A connection without calls is not pinged.
+    ///
+    /// If there are calls and the connection has received nothing for one second, it is pinged early, once. If nothing
+    /// is received for another second, new calls use another connection. Calls in flight go on until the connection
+    /// recovers or `interval` and `timeout` are over.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings.keepalive = Keepalive { interval, timeout };
         self

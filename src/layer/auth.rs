@@ -117,7 +117,7 @@ impl AuthLayer {
     /// After a failure, credentials are created again by the first call that is made after a wait of 1 s, which doubles up to
     /// 60 s with each failure in a row (10 s if the failures are transient). Until then, calls fail at once with the
     /// last error. A failure of credentials that gave headers before is followed by new ones in the same call. Credentials
-    /// that have not answered for a minute are replaced too.
+    /// that have not answered for 7 s are replaced too; that time doubles up to 15 minutes.
     ///
     /// The factory runs in the task of a call and under a lock, so it must not block. A factory that fails or panics
     /// fails the call with UNAUTHENTICATED or INTERNAL, and counts as a failure of the credentials.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
@@ -28,6 +29,22 @@ pub(crate) struct Link {
     first: Option<Reader>,
     told: Option<Box<Told>>,
     cause: Cause,
+    reads: Reads,
+}
+
+/// The number of reads of a connection that returned something. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads(Arc<AtomicUsize>);
+
+impl Reads {
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Only the connection's task calls this, so that no locked instruction is needed.
+    fn add_one(&self) {
+        self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
+    }
 }
 
 /// Tells errors by which the peer refuses the connection.
@@ -55,7 +72,13 @@ impl Link {
             first: None,
             told: None,
             cause: Cause::default(),
+            reads: Reads::default(),
         }
+    }
+
+    /// Returns the number of reads, which goes on counting.
+    pub(crate) fn reads(&self) -> Reads {
+        self.reads.clone()
     }
 
     /// The same connection, of which errors that `told` has words for say that it was never made.
@@ -129,12 +152,14 @@ impl Read for Link {
         let link = &mut *self;
         if link.first.is_none() {
             let read = ready!(Pin::new(&mut link.io).poll_read(cx, buf));
+            link.reads.add_one();
             return Poll::Ready(read.map_err(|error| link.explain(error)));
         }
         let mut bytes = [0; 1024];
         let room = bytes.len().min(buf.remaining());
         let mut bytes = ReadBuf::new(&mut bytes[..room]);
         let read = ready!(Pin::new(&mut link.io).poll_read(cx, bytes.unfilled()));
+        link.reads.add_one();
         read.map_err(|error| link.explain(error))?;
         if let Some(reader) = &mut link.first {
             let taken = reader.take(bytes.filled());

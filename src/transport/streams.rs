@@ -215,10 +215,11 @@ impl Shared {
         self.watch();
     }
 
-    /// What follows when a server allows another number of streams.
+    /// What follows when a server allows another number of streams, or a connection gets no new calls.
     fn changed(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             if let Some(shared) = pool.upgrade() {
+                shared.kept.with(Kept::purge);
                 shared.grow();
             }
         }

@@ -17,6 +17,7 @@ mod row;
 mod run;
 #[path = "../common/seen.rs"]
 mod seen;
+mod silent;
 mod soak;
 mod source;
 mod storm;

@@ -61,7 +61,16 @@ impl Drop for Folder {
 }
 
 fn describe(arguments: &[&str], variables: Variables<'_>) -> Output {
-    let describe = ["operations", "describe", NAME, "--timeout", "5s"];
+    within("10s", arguments, variables)
+}
+
+/// For what is tried again until the time is over.
+fn briefly(arguments: &[&str], variables: Variables<'_>) -> Output {
+    within("1s", arguments, variables)
+}
+
+fn within(time: &str, arguments: &[&str], variables: Variables<'_>) -> Output {
+    let describe = ["operations", "describe", NAME, "--timeout", time];
     let mut command = apigw(&[&describe, arguments].concat());
     command.envs(variables.iter().copied());
     let output = command.output().expect("it runs");
@@ -162,7 +171,7 @@ fn the_variables_of_googles_clients_choose_the_host() {
         let url = format!("http://{}", proxy.address);
         let variables = [variables, &[("https_proxy", &url)]].concat();
         let token = ["--access-token-file", &token, "--ca-cert", &cert];
-        let output = describe(&[&token, arguments].concat(), &variables);
+        let output = briefly(&[&token, arguments].concat(), &variables);
         let line = proxy.lines().first().cloned();
         let expected = format!("CONNECT {host}:443 HTTP/1.1");
         assert_eq!(line, Some(expected), "{variables:?}: {}", err(&output));
@@ -198,7 +207,7 @@ fn a_certificate_authority_is_given_as_a_file_and_an_unknown_issuer_says_so() {
     let endpoint = ["--endpoint", emulator.endpoint.as_str(), "--anonymous"];
     for transport in ["grpc", "rest", "auto"] {
         let endpoint = [&endpoint[..], &["--transport", transport]].concat();
-        let text = describe(&endpoint, &[]);
+        let text = briefly(&endpoint, &[]);
         let expected =
             "the certificate is of an unknown issuer; `--ca-cert FILE` sets whom to trust";
         assert!(err(&text).contains(expected), "{}", err(&text));
@@ -329,7 +338,7 @@ fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable
         ];
         let given = [&given[..], &[cert.as_str()]].concat();
         for arguments in [&given[..], &["--endpoint", "http://127.0.0.1:1"]] {
-            let output = describe(arguments, &variables);
+            let output = briefly(arguments, &variables);
             assert!(
                 err(&output).contains("cannot connect to"),
                 "{}",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
-use apigateway_grpc::{ApiGateway, CallOptions, Error};
+use apigateway_grpc::{ApiGateway, Builder, CallOptions, Error};
 use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
@@ -22,6 +22,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 struct Habit {
     calls: Duration,
     pings: Duration,
+    /// The first call gets no answer.
+    first_call: bool,
+    /// The peer never reads what is sent.
+    reads: bool,
+    /// SETTINGS_MAX_CONCURRENT_STREAMS.
+    streams: u8,
 }
 
 impl Habit {
@@ -30,13 +36,16 @@ impl Habit {
     /// Whoever calls it hears nothing, but it lives.
     const SLOW: Self = Self {
         calls: Duration::ZERO,
-        pings: Duration::MAX,
+        ..Self::ALIVE
     };
 
     const fn dies_at(moment: Duration) -> Self {
         Self {
             calls: moment,
             pings: moment,
+            first_call: true,
+            reads: true,
+            streams: 100,
         }
     }
 }
@@ -79,30 +88,41 @@ impl Seen {
 
 /// A client whose first connection has this habit. All others are alive.
 fn client(first: Habit) -> (ApiGateway, Seen) {
+    let (builder, seen) = builder_of(first);
+    (builder.build().expect("valid"), seen)
+}
+
+fn builder_of(first: Habit) -> (Builder, Seen) {
     let seen = Seen::new();
     let noted = seen.clone();
     let connector = tower::service_fn(move |_| {
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        // Room for the preface and SETTINGS, but not for a call if nobody reads.
+        let (ours, theirs) = tokio::io::duplex(if first.reads { 1 << 16 } else { 100 });
         let is_first = noted.connections().is_empty();
         noted.note(&noted.connections);
         let habit = if is_first { first } else { Habit::ALIVE };
         tokio::spawn(serve(theirs, habit, noted.clone()));
         async { io::Result::Ok(TokioIo::new(ours)) }
     });
-    let client = builder("http://duplex")
+    let builder = builder("http://duplex")
         .connector(connector)
-        .keepalive(INTERVAL, TIMEOUT)
-        .build();
-    (client.expect("valid"), seen)
+        .keepalive(INTERVAL, TIMEOUT);
+    (builder, seen)
 }
 
 async fn serve(stream: DuplexStream, habit: Habit, seen: Seen) -> io::Result<()> {
     let mut peer = Peer::new(stream).await?;
+    peer.settings(&[0, 3, 0, 0, 0, habit.streams]).await?;
+    if !habit.reads {
+        return std::future::pending().await;
+    }
     loop {
         let frame = peer.read().await?;
         let age = seen.began.elapsed();
         if frame.is_call() && age < habit.calls {
-            peer.reply(frame.stream(), &Answer::message()).await?;
+            if frame.stream() > 1 || habit.first_call {
+                peer.reply(frame.stream(), &Answer::message()).await?;
+            }
         } else if frame.is_ping() {
             seen.note(&seen.pings);
             if age < habit.pings {
@@ -124,14 +144,15 @@ async fn a_connection_is_pinged_with_a_call_in_flight_as_long_as_it_answers() {
     let (client, seen) = client(Habit {
         calls: Duration::ZERO,
         pings: Duration::from_secs(70),
+        ..Habit::ALIVE
     });
     let client = client.with_options(once());
     let error = call(&client, 200).await.expect_err("it is dead");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
     let why = "the connection is dead: no answer to a ping within 10s";
     assert!(error.to_string().ends_with(why), "{error}");
-    assert_eq!(seen.pings(), [20, 40, 60, 80]);
-    assert_eq!(seen.began.elapsed().as_secs(), 90);
+    assert_eq!(seen.pings(), [1, 21, 41, 61, 81]);
+    assert_eq!(seen.began.elapsed().as_secs(), 91);
 }
 
 fn once() -> CallOptions {
@@ -172,19 +193,103 @@ async fn a_call_that_had_no_answer_has_a_ping_follow_so_that_a_dead_connection_i
     let (client, seen) = client(Habit::DEAF);
     let error = call(&client, 2).await.expect_err("no answer");
     assert!(error.is_timeout(), "{error}");
-    seen.until(31).await;
-    assert_eq!(seen.pings(), [20]);
+    seen.until(3).await;
+    assert_eq!(seen.pings(), [1]);
     call(&client, 2).await.expect("the second connection's");
-    assert_eq!(seen.connections(), [0, 31]);
+    assert_eq!(seen.connections(), [0, 3]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_without_an_answer_have_one_ping_an_interval_and_one_that_is_answered_is_enough() {
+async fn a_silence_has_one_early_ping_and_further_ones_only_at_the_keepalive_interval() {
     let (client, seen) = client(Habit::SLOW);
     for _ in 0..30 {
         call(&client, 1).await.expect_err("no answer");
     }
     seen.until(1000).await;
-    assert_eq!(seen.pings(), [20, 40]);
+    assert_eq!(seen.pings(), [1, 21, 41]);
     assert_eq!(seen.connections().len(), 1);
+}
+
+/// Calls in flight go on until the keepalive ends the connection, and may be repeated then.
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() {
+    let (client, seen) = client(Habit::dies_at(Duration::from_secs(10)));
+    call(&client, 5).await.expect("an operation");
+    seen.until(12).await;
+    let first = client.clone();
+    let first = tokio::spawn(async move { call(&first, 60).await });
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    for _ in 0..10 {
+        call(&client, 1).await.expect("the second connection's");
+    }
+    assert_eq!((seen.pings(), seen.connections()), (vec![13], vec![0, 14]));
+    first.await.expect("no panic").expect("repeated");
+    // The ping was due at 20, and its timeout is 10 s.
+    assert_eq!(seen.began.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_peer_stops_reading_gets_no_new_calls_either() {
+    let (client, seen) = client(Habit {
+        reads: false,
+        ..Habit::ALIVE
+    });
+    let first = client.clone();
+    let first = tokio::spawn(async move { call(&first, 60).await });
+    seen.until(3).await;
+    call(&client, 1).await.expect("the second connection's");
+    assert_eq!(seen.connections(), [0, 3]);
+    first.await.expect("no panic").expect("repeated");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_call_costs_no_ping_while_others_are_answered() {
+    let (client, seen) = client(Habit {
+        first_call: false,
+        ..Habit::ALIVE
+    });
+    let slow = client.clone();
+    let slow = tokio::spawn(async move { call(&slow, 19).await });
+    for _ in 0..38 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        call(&client, 1).await.expect("an operation");
+    }
+    slow.await.expect("no panic").expect_err("no answer");
+    assert_eq!(seen.pings(), [0; 0]);
+}
+
+/// The second call waits for the only stream of the only connection there may be.
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_does_not_count_against_the_most_connections() {
+    let (builder, seen) = builder_of(Habit {
+        streams: 1,
+        ..Habit::DEAF
+    });
+    let client = builder.max_connections(1).build().expect("valid");
+    let first = client.clone();
+    let first = tokio::spawn(async move { call(&first, 5).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    call(&client, 4).await.expect("the second connection's");
+    assert_eq!(seen.connections(), [0, 2]);
+    first.await.expect("no panic").expect_err("no answer");
+}
+
+/// The keepalive's own ping does not count as the early one.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_dies_soon_after_a_keepalive_ping_is_noticed_early_too() {
+    let (client, seen) = client(Habit::dies_at(Duration::from_secs(105)));
+    for second in [0, 100] {
+        seen.until(second).await;
+        call(&client, 5).await.expect("an operation");
+    }
+    seen.until(110).await;
+    let first = client.clone();
+    let first = tokio::spawn(async move { call(&first, 60).await });
+    seen.until(113).await;
+    call(&client, 1).await.expect("the second connection's");
+    assert_eq!(
+        (seen.pings(), seen.connections()),
+        (vec![100, 111], vec![0, 113])
+    );
+    first.await.expect("no panic").expect("repeated");
 }

@@ -45,7 +45,7 @@ fn create(env: Env<'_>, scope: &str) -> Result<Created, Rejection> {
         return metadata_server(env, searched, scope);
     };
     match read(&location) {
-        Ok(text) => from_file(env, location, &text, scope),
+        Ok(text) => from_file(env, &location, &text, scope),
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound && location.variable.is_none() =>
         {
@@ -119,7 +119,8 @@ fn quota_project(env: Env<'_>, file: Option<&CredentialFile>) -> Result<Option<S
 fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Created, Rejection> {
     let server = MetadataServer::locate(env, searched).map_err(Rejection::lasting)?;
     let quota = quota_project(env, None)?;
-    check_roots(None)?;
+    let origin = Origin::MetadataServer(server);
+    check_roots(&origin)?;
     let builder = mds::Builder::default().with_scopes([scope]);
     let builder = match quota {
         Some(project) => builder.with_quota_project_id(project),
@@ -131,13 +132,13 @@ fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Create
     })?;
     Ok(Created {
         credentials,
-        origin: Origin::MetadataServer(server),
+        origin,
     })
 }
 
 fn from_file(
     env: Env<'_>,
-    location: FileLocation,
+    location: &FileLocation,
     text: &str,
     scope: &str,
 ) -> Result<Created, Rejection> {
@@ -147,9 +148,9 @@ fn from_file(
         ))
     };
     let file = CredentialFile::parse(text).map_err(fault)?;
-    check_roots(Some(file.kind))?;
     let quota = quota_project(env, Some(&file))?;
     let origin = Origin::file(location.clone(), &file);
+    check_roots(&origin)?;
     let built = build(file, quota, scope);
     let credentials = built.map_err(|error| fault(redact(&error.to_string(), origin.secrets())))?;
     Ok(Created {
@@ -159,12 +160,15 @@ fn from_file(
 }
 
 /// google-cloud-auth panics on the first request where there are no CA certificates.
-fn check_roots(kind: Option<Kind>) -> Result<(), Rejection> {
+fn check_roots(origin: &Origin) -> Result<(), Rejection> {
     // A service account signs its tokens itself.
-    if kind == Some(Kind::ServiceAccount) {
+    if origin.kind() == Some(Kind::ServiceAccount) {
         return Ok(());
     }
-    ca_roots::missing().map_or(Ok(()), |text| Err(Rejection::lasting(text)))
+    let missing = ca_roots::missing();
+    missing.map_or(Ok(()), |text| {
+        Err(Rejection::lasting(format!("{origin}: {text}")))
+    })
 }
 
 fn build(
@@ -210,7 +214,10 @@ fn build(
 mod tests {
     use super::*;
 
-    fn env<'a>(values: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
+    /// Variables of an environment and their values.
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn env<'a>(values: Variables<'a>) -> impl Fn(&str) -> Option<OsString> + 'a {
         move |name| {
             let found = values.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| OsString::from(value))
@@ -220,7 +227,7 @@ mod tests {
     #[cfg(not(windows))]
     #[test]
     fn the_file_is_that_of_the_variable_else_the_well_known_one_and_an_empty_variable_is_unset() {
-        let cases: [(&[(&str, &str)], Option<(&str, bool)>); 7] = [
+        let cases: [(Variables<'_>, Option<(&str, bool)>); 7] = [
             (&[], None),
             (&[("HOME", "")], None),
             (
@@ -267,7 +274,7 @@ mod tests {
         };
         let without = user("");
         let with = user(r#","quota_project_id":"of-file""#);
-        let cases: [(&[(&str, &str)], &CredentialFile, Option<&str>); 6] = [
+        let cases: [(Variables<'_>, &CredentialFile, Option<&str>); 6] = [
             (&[], &without, None),
             (&[], &with, Some("of-file")),
             (

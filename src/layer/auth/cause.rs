@@ -23,10 +23,23 @@ pub(super) struct Cause {
 impl Cause {
     pub(super) fn of(error: &CredentialsError, origin: &Origin) -> Self {
         let facts = Facts::of(error, origin.secrets());
-        let endpoint = facts.url.clone().or_else(|| origin.endpoint());
+        let impersonation = origin.impersonation().filter(|_| facts.impersonating);
+        let endpoint = facts.url.clone().or_else(|| match impersonation {
+            Some(url) => Some(url.to_owned()),
+            None => origin.endpoint(),
+        });
         let endpoint = endpoint.as_deref().unwrap_or("the token endpoint");
-        let what = facts.fault.describe(endpoint);
-        let advice = facts.fault.advice(origin, endpoint);
+        let what = match (&facts.fault, origin.subject()) {
+            // The texts of the library do not say which file, URL or executable they are about.
+            (Fault::Other(cause), Some(subject)) => format!("{subject}: {cause}"),
+            (fault, _) => fault.describe(endpoint),
+        };
+        let advice = match (&facts.fault, impersonation) {
+            (Fault::Response { status, body }, Some(_)) if !body.html && !is_busy(*status) => {
+                CHECK_ROLE.to_owned()
+            }
+            (fault, _) => fault.advice(origin, endpoint),
+        };
         let text = format!("{origin}: {what}{advice}");
         let transient = error.is_transient() && !facts.fault.lasts();
         Self {
@@ -42,6 +55,8 @@ impl Cause {
 /// What the texts of an error show.
 struct Facts {
     url: Option<String>,
+    /// Whether the response is, for an external account, one of the impersonation URL: its error has no URL.
+    impersonating: bool,
     fault: Fault,
 }
 
@@ -80,10 +95,14 @@ impl Facts {
         let url = texts.iter().rev().find_map(|text| url(text));
         Self {
             url,
+            impersonating: texts.iter().any(|text| text.contains(WITHOUT_URL)),
             fault: fault(&texts, secrets),
         }
     }
 }
+
+/// The library's errors of this form have no URL.
+const WITHOUT_URL: &str = "the HTTP transport reports a [";
 
 fn fault(texts: &[String], secrets: &[String]) -> Fault {
     // An outer text often repeats a part of the inner one, so the innermost is read first.
@@ -166,7 +185,7 @@ fn status(text: &str) -> Option<u16> {
     let marks = [
         "HTTP status client error (",
         "HTTP status server error (",
-        "the HTTP transport reports a [",
+        WITHOUT_URL,
     ];
     let after = marks.iter().find_map(|mark| text.split_once(mark))?.1;
     after.get(..3)?.parse().ok()
@@ -177,7 +196,7 @@ fn body(text: &str) -> Option<String> {
         let end = body.rfind('>').unwrap_or(body.len());
         return Some(body[..end].to_owned());
     }
-    let (_, body) = text.split_once("the HTTP transport reports a [")?;
+    let (_, body) = text.split_once(WITHOUT_URL)?;
     let (_, body) = body.split_once("] error: ")?;
     // The metadata server's body is shown as a byte string after a fixed text.
     match body.split_once(" :b\"") {
@@ -327,12 +346,18 @@ impl Fault {
 
 const NOT_GOOGLE: &str = "; check for a captive portal or a proxy on the way, and the URL";
 
+const CHECK_ROLE: &str = "; check that the service account exists, and that the caller has \
+                          roles/iam.serviceAccountTokenCreator on it";
+
+/// Whether a response of this status may be another one soon.
+fn is_busy(status: u16) -> bool {
+    status >= 500 || status == 429 || status == 408
+}
+
 fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> &'static str {
     let code = body.code.as_deref().unwrap_or_default();
     match (origin, origin.kind()) {
-        _ if status >= 500 || status == 429 || status == 408 => {
-            "; the endpoint fails at the moment"
-        }
+        _ if is_busy(status) => "; the endpoint fails at the moment, try again later",
         (_, Some(Kind::AuthorizedUser)) if code == "invalid_grant" => {
             "; the user's login has expired or was revoked: run `gcloud auth application-default login`"
         }
@@ -342,9 +367,7 @@ fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> &'static st
         (_, Some(Kind::ImpersonatedServiceAccount)) if code == "invalid_grant" => {
             "; the source credentials have expired or were revoked: create the file anew"
         }
-        (_, Some(Kind::ImpersonatedServiceAccount)) => {
-            "; check that the service account exists, and that the caller has roles/iam.serviceAccountTokenCreator on it"
-        }
+        (_, Some(Kind::ImpersonatedServiceAccount)) => CHECK_ROLE,
         (_, Some(Kind::ExternalAccount)) => {
             "; check the workload identity pool, its provider, and the subject token"
         }
@@ -368,7 +391,7 @@ mod tests {
 
     /// An error of this text, and the rest of the chain below.
     #[derive(Debug)]
-    struct Text(&'static str, Option<Box<Text>>);
+    struct Text(&'static str, Option<Box<Self>>);
 
     impl fmt::Display for Text {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -390,6 +413,8 @@ mod tests {
             },
             kind,
             endpoint: Some("https://h/token".to_owned()),
+            impersonation: (kind == Kind::ExternalAccount).then(|| "https://h/iam".to_owned()),
+            subject: (kind == Kind::ExternalAccount).then(|| "subject token file `/s`".to_owned()),
             secrets: vec!["hush".to_owned()],
         })
     }
@@ -399,7 +424,7 @@ mod tests {
     fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
         let user = || file(Kind::AuthorizedUser);
         let external = || file(Kind::ExternalAccount);
-        let cases: [(Origin, bool, &[&'static str], bool, &str); 9] = [
+        let cases: [(Origin, bool, &[&'static str], bool, &str); 11] = [
             (
                 user(),
                 false,
@@ -484,8 +509,30 @@ mod tests {
                     "failed to read subject token field `t` as string, body=<{\"x\":\"anything\"}> and future attempts will not succeed",
                 ],
                 false,
-                "external_account credentials in `/f.json` (named by VARIABLE): failed to read subject token field `t` as string; check \
-                 `credential_source` in the file",
+                "external_account credentials in `/f.json` (named by VARIABLE): subject token file `/s`: failed to read subject token \
+                 field `t` as string; check `credential_source` in the file",
+            ),
+            (
+                external(),
+                false,
+                &[
+                    "failed to fetch token",
+                    "the HTTP transport reports a [403] error: {\"error\":{\"message\":\"Denied\",\"status\":\"PERMISSION_DENIED\"}}",
+                ],
+                false,
+                "external_account credentials in `/f.json` (named by VARIABLE): https://h/iam answered HTTP 403 PERMISSION_DENIED: \
+                 Denied; check that the service account exists, and that the caller has roles/iam.serviceAccountTokenCreator on it",
+            ),
+            (
+                external(),
+                true,
+                &[
+                    "failed to exchange token",
+                    "HTTP status server error (503 Service Unavailable) for url (https://h/token)",
+                ],
+                true,
+                "external_account credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 503; the endpoint \
+                 fails at the moment, try again later",
             ),
             (
                 external(),
@@ -495,8 +542,8 @@ mod tests {
                     "No such file or directory (os error 2)",
                 ],
                 false,
-                "external_account credentials in `/f.json` (named by VARIABLE): No such file or directory (os error 2); check \
-                 `credential_source` in the file",
+                "external_account credentials in `/f.json` (named by VARIABLE): subject token file `/s`: No such file or directory (os \
+                 error 2); check `credential_source` in the file",
             ),
             (
                 file(Kind::ServiceAccount),

@@ -8,6 +8,10 @@ pub(super) struct CredentialFile {
     pub(super) kind: Kind,
     /// The URL that creates the tokens; `None` if they are signed locally.
     pub(super) endpoint: Option<String>,
+    /// The URL that an external account's token is exchanged at for one of a service account.
+    pub(super) impersonation: Option<String>,
+    /// The source of an external account's subject token, as errors name it.
+    pub(super) subject: Option<String>,
     pub(super) quota_project: Option<String>,
     /// Values that must not appear in any text.
     pub(super) secrets: Vec<String>,
@@ -81,6 +85,8 @@ impl CredentialFile {
         Ok(Self {
             kind,
             endpoint: kind.endpoint(&json),
+            impersonation: impersonation(kind, &json),
+            subject: subject(&json["credential_source"]),
             quota_project: quota_project.filter(|project| !project.is_empty()),
             secrets,
             json,
@@ -129,6 +135,29 @@ fn check_source(json: &Value, at: &str) -> Result<(), String> {
     Err(format!(
         "`{at}credential_source` must have one of `file`, `url`, `executable`, `environment_id`"
     ))
+}
+
+fn impersonation(kind: Kind, json: &Value) -> Option<String> {
+    let url = json.get("service_account_impersonation_url");
+    let url = url.filter(|_| kind == Kind::ExternalAccount)?;
+    url.as_str().map(without_secrets)
+}
+
+/// Describes a `credential_source`. Of a command only the program is shown: its arguments may be secret.
+fn subject(source: &Value) -> Option<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if source.get("environment_id").is_some() {
+        return Some("AWS credentials".to_owned());
+    }
+    if let Some(command) = text(&source["executable"]["command"]) {
+        let program = command.split_whitespace().next().unwrap_or_default();
+        return Some(format!("executable `{}`", program.escape_debug()));
+    }
+    if let Some(url) = text(&source["url"]) {
+        return Some(format!("subject token URL {}", without_secrets(&url)));
+    }
+    let file = text(&source["file"])?;
+    Some(format!("subject token file `{}`", file.escape_debug()))
 }
 
 fn unsupported(name: &str) -> String {
@@ -263,6 +292,35 @@ mod tests {
         for (text, expected) in cases {
             let error = CredentialFile::parse(text).err();
             assert_eq!(error.as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_source_of_a_subject_token_is_described_without_its_secrets() {
+        let cases = [
+            (r#"{"file":"/x"}"#, "subject token file `/x`"),
+            (
+                r#"{"url":"https://u:p@h/x?k=v"}"#,
+                "subject token URL https://h/x",
+            ),
+            (
+                r#"{"executable":{"command":"/bin/x --token hush"}}"#,
+                "executable `/bin/x`",
+            ),
+            (
+                r#"{"environment_id":"aws1","url":"http://h"}"#,
+                "AWS credentials",
+            ),
+        ];
+        for (source, expected) in cases {
+            let text = format!(
+                r#"{{"type":"external_account","audience":"a","subject_token_type":"t","token_url":"https://h/sts",
+                    "service_account_impersonation_url":"https://i/x?k=v","credential_source":{source}}}"#
+            );
+            let file = CredentialFile::parse(&text).expect("valid");
+            assert_eq!(file.subject.as_deref(), Some(expected));
+            assert_eq!(file.endpoint.as_deref(), Some("https://h/sts"));
+            assert_eq!(file.impersonation.as_deref(), Some("https://i/x"));
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct FileOrigin {
     pub(super) location: FileLocation,
     pub(super) kind: Kind,
     pub(super) endpoint: Option<String>,
+    pub(super) impersonation: Option<String>,
+    pub(super) subject: Option<String>,
     pub(super) secrets: Vec<String>,
 }
 
@@ -38,6 +40,8 @@ impl Origin {
             location,
             kind: file.kind,
             endpoint: file.endpoint.clone(),
+            impersonation: file.impersonation.clone(),
+            subject: file.subject.clone(),
             secrets: file.secrets.clone(),
         })
     }
@@ -48,6 +52,22 @@ impl Origin {
             Self::User => None,
             Self::File(file) => file.endpoint.clone(),
             Self::MetadataServer(server) => Some(server.endpoint()),
+        }
+    }
+
+    /// The URL that an external account's token is exchanged at for one of a service account.
+    pub(super) fn impersonation(&self) -> Option<&str> {
+        match self {
+            Self::File(file) => file.impersonation.as_deref(),
+            Self::User | Self::MetadataServer(_) => None,
+        }
+    }
+
+    /// The source of an external account's subject token.
+    pub(super) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::File(file) => file.subject.as_deref(),
+            Self::User | Self::MetadataServer(_) => None,
         }
     }
 

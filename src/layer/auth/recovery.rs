@@ -46,9 +46,10 @@ const MAX_DELAY_TRANSIENT: Duration = Duration::from_secs(10);
 /// Its bound after a failure that lasts until somebody mends the source.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// Credentials that gave no answer for so long are created again, which leaves a request of theirs open. The time
-/// doubles with each such replacement, so that a source that swallows all requests costs four sockets an hour.
-const SILENCE: Duration = Duration::from_secs(60);
+/// Credentials that gave no answer for so long are created again, which leaves a request of theirs open. It is shorter
+/// than the default patience, so that one lost answer costs one call. The time doubles with each such replacement, so
+/// that a source that swallows all requests costs four sockets an hour.
+const SILENCE: Duration = Duration::from_secs(7);
 const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The credentials of a layer.

@@ -31,11 +31,14 @@ fn without_tokens(line: &str) -> String {
     let mut kept = String::with_capacity(line.len());
     let mut rest = line;
     // The value after the name of a secret field is a secret, however short.
-    let mut expected = false;
+    let mut after_name = false;
+    let mut after_equals = false;
     while !rest.is_empty() {
         let gap = rest.find(is_token_char).unwrap_or(rest.len());
         let (between, tail) = rest.split_at(gap);
-        expected &= between.chars().all(|char| " \":'<".contains(char));
+        // A quote alone may end a quoted word that is no field, such as the name of a permission.
+        let expected = (after_equals || after_name && between.contains(':'))
+            && between.chars().all(|char| " \":'<".contains(char));
         kept.push_str(between);
         let end = tail.find(|char| !is_token_char(char)).unwrap_or(tail.len());
         let (word, tail) = tail.split_at(end);
@@ -55,11 +58,11 @@ fn without_tokens(line: &str) -> String {
             kept.push('=');
             kept.push_str(REDACTED);
         }
-        let named = rest.starts_with(['"', ':', '\'']) || word.ends_with('=');
         let scheme = ["bearer", "basic"]
             .iter()
             .any(|it| word.eq_ignore_ascii_case(it));
-        expected = scheme || named && is_secret_name(name);
+        after_name = is_secret_name(name);
+        after_equals = scheme || after_name && word.ends_with('=');
     }
     kept
 }
@@ -134,6 +137,14 @@ mod tests {
             (
                 "denied for sa@my-project-123456.iam.gserviceaccount.com on iam.serviceAccounts.getAccessToken",
                 "denied for sa@my-project-123456.iam.gserviceaccount.com on iam.serviceAccounts.getAccessToken",
+            ),
+            (
+                "Permission 'iam.serviceAccounts.getAccessToken' denied on resource",
+                "Permission 'iam.serviceAccounts.getAccessToken' denied on resource",
+            ),
+            (
+                "token=\"short\" and 'token': 'short'",
+                "token=\"[redacted]\" and 'token': '[redacted]'",
             ),
             (
                 "my own secret is hush here",

@@ -377,7 +377,8 @@ impl Waiter {
         match ending {
             Ending::Result => Some(Heard::Own(event, None)),
             Ending::None | Ending::Nothing if self.look != Look::No => None,
-            Ending::Nothing => Some(Heard::Own(event, None)),
+            // A look at the target may tell nothing, and after the last poll of a wait that ends it.
+            Ending::Nothing => self.is_due(started, now).then_some(Heard::Own(event, None)),
             Ending::None if self.is_due(started, now) => Some(Heard::Own(event, None)),
             Ending::None => Some(Heard::Early { changed }),
         }
@@ -451,10 +452,7 @@ impl Waiter {
                 return Some(Err(why));
             }
             Heard::Early { changed } => {
-                self.polls = self.polls.saturating_add(1);
-                if let Some(delay) = self.wait.answered_early(changed, now, random) {
-                    self.due = later(now, delay);
-                }
+                self.postpone(changed, now, random);
                 return None;
             }
         };
@@ -475,6 +473,14 @@ impl Waiter {
             Next::GiveUp(why) => return Some(Err(why)),
         }
         None
+    }
+
+    /// The next poll of the wait is not needed yet.
+    fn postpone(&mut self, changed: bool, now: Instant, random: f64) {
+        self.polls = self.polls.saturating_add(1);
+        if let Some(delay) = self.wait.answered_early(changed, now, random) {
+            self.due = later(now, delay);
+        }
     }
 
     fn fail(&mut self, error: Option<Arc<Error>>, effects: &mut Effects) {

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
@@ -61,7 +62,7 @@ impl Http2 {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADERS);
-        let life = Arc::new(Life::new(link.cause()));
+        let life = Arc::new(Life::new(link.cause(), link.reads()));
         let (send, connection) = settings.handshake(TokioIo::new(link)).await?;
         let driven = drive(connection, keepalive, allows, Arc::clone(&life));
         let driver = tokio::spawn(async move {
@@ -148,8 +149,11 @@ impl std::error::Error for BadHead {
 }
 
 impl Handle for Http2 {
-    /// Whether it takes no further stream: it broke, or is going away.
+    /// Returns whether the connection gets no further stream: it broke, is going away, or is suspected to be dead.
     fn is_closed(&mut self) -> bool {
+        if self.life.is_suspected() {
+            return true;
+        }
         // Ready at once, since no request was made by this handle.
         let ready = self
             .send
@@ -166,8 +170,10 @@ async fn drive(
     life: Arc<Life>,
 ) {
     let pings = connection.ping_pong();
-    let silence = std::pin::pin!(life.silence(pings, keepalive));
-    let mut last = connection.max_concurrent_send_streams();
+    let last = AtomicUsize::new(connection.max_concurrent_send_streams());
+    // The pool has other connections opened for the calls that wait.
+    let suspect = || allows(last.load(Ordering::Relaxed));
+    let silence = pin!(life.watch(pings, keepalive, suspect));
     let mut gave_way = false;
     let driven = std::future::poll_fn(|cx| {
         // What runs meanwhile adds to what is read and written at once.
@@ -178,7 +184,8 @@ async fn drive(
         }
         let ended = connection.poll_unpin(cx);
         let streams = connection.max_concurrent_send_streams();
-        if streams != std::mem::replace(&mut last, streams) {
+        if streams != last.load(Ordering::Relaxed) {
+            last.store(streams, Ordering::Relaxed);
             allows(streams);
         }
         ended

@@ -187,7 +187,7 @@ impl<H: Handle> Kept<H> {
     }
 
     /// Forgets the connections that take no more calls.
-    fn purge(&mut self) {
+    pub(super) fn purge(&mut self) {
         self.open.retain_mut(|open| !open.handle.is_closed());
     }
 

@@ -1,36 +1,62 @@
 //! The calls on a connection, and whether its peer is still there.
 
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use h2::{Ping, PingPong};
+use h2::{Ping, PingPong, Pong};
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{BoxError, Keepalive, Slot};
-use crate::transport::link::Cause;
+use crate::transport::link::{Cause, Reads};
 
-/// What is known of a connection.
+/// How long a connection with calls on it may receive nothing before it is pinged.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long such a connection may leave a ping unanswered before it gets no new calls.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a connection with calls on it is checked for silence.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The state of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Life {
-    /// How many calls are on it.
+    /// Number of calls on the connection.
     calls: AtomicUsize,
-    /// Whether the next call on it is to be told of.
+    /// Whether the next call has to wake the task that watches the connection.
     idle: AtomicBool,
     called: Notify,
-    /// Whether a call was given up before its answer was whole, and nothing was heard of the peer since.
+    /// Whether a call was given up before its answer was complete, and no ping was answered since.
     doubted: AtomicBool,
-    /// Why it was given up, if it was.
+    /// Whether the peer left a ping unanswered. A suspected connection gets no new calls.
+    suspected: AtomicBool,
+    /// Why the connection was given up, if it was.
     given_up: OnceLock<String>,
     /// Why the peer refused the connection, if it did.
     cause: Cause,
+    /// Number of reads that returned bytes.
+    reads: Reads,
+}
+
+/// A period in which the peer sent nothing but answers to pings.
+struct Silence {
+    since: Instant,
+    /// The number of reads when it began.
+    reads: usize,
+    /// Whether it has had its early ping.
+    pinged: bool,
 }
 
 impl Life {
-    pub(super) fn new(cause: Cause) -> Self {
+    /// Creates the state of a connection whose reads are counted by `reads`.
+    pub(super) fn new(cause: Cause, reads: Reads) -> Self {
         Self {
             cause,
+            reads,
             ..Self::default()
         }
     }
@@ -39,39 +65,134 @@ impl Life {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Ends when a ping found no answer. One is sent with the first call after the interval, or without any if one
-    /// was given up that had no answer: who calls seldom and briefly would meet a dead connection again and again.
-    pub(super) async fn silence(&self, pings: Option<PingPong>, keepalive: Keepalive) {
+    /// Returns whether the peer left a ping unanswered.
+    pub(super) fn is_suspected(&self) -> bool {
+        self.suspected.load(Ordering::Relaxed)
+    }
+
+    /// Pings the peer when a ping is due. Returns when a ping stayed unanswered for the keepalive timeout, and calls
+    /// `suspect` when one stayed unanswered for [`PATIENCE`] and nothing else was received meanwhile.
+    ///
+    /// A ping is due in two cases. First, after the keepalive interval, with the next call, or without any if a call was
+    /// given up unanswered: otherwise brief and rare calls would meet a dead connection again and again. Second, if there
+    /// are calls and nothing was received for [`SILENCE`]. A silence has one ping of the second kind: gRPC servers close
+    /// a connection that sends more than a few pings between which they sent no data.
+    pub(super) async fn watch(
+        &self,
+        pings: Option<PingPong>,
+        keepalive: Keepalive,
+        suspect: impl Fn(),
+    ) {
         let Some(mut pings) = pings else {
             return std::future::pending().await;
         };
+        let mut due = Instant::now() + keepalive.interval;
+        let mut silence = Silence::new(&self.reads);
         loop {
-            tokio::time::sleep(keepalive.interval).await;
-            self.needed().await;
-            let pong = pings.ping(Ping::opaque());
-            match tokio::time::timeout(keepalive.timeout, pong).await {
+            let early = self.until_ping(&mut silence, due).await;
+            // A ping that is sent before the interval is over has until then, and the timeout.
+            let end = due.max(Instant::now()) + keepalive.timeout;
+            let pong = self.answer(pings.ping(Ping::opaque()), &suspect);
+            match timeout_at(end, pong).await {
                 Ok(Ok(_)) => self.doubted.store(false, Ordering::SeqCst),
-                // The connection has ended, and says so by itself.
+                // The connection has ended, and reports that by itself.
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => return,
             }
+            due = Instant::now() + keepalive.interval;
+            silence.answered(early, &self.reads);
         }
     }
 
-    /// Waits for a call, unless there is one, or was one that has left a doubt.
-    async fn needed(&self) {
+    /// Waits until a ping is due: at `due` or earlier, which is for a silence. Returns whether it is earlier.
+    async fn until_ping(&self, silence: &mut Silence, due: Instant) -> bool {
+        loop {
+            if self.calls() == 0 && self.doubted.load(Ordering::SeqCst) {
+                // The silence goes on if the next call meets it.
+                let called = timeout_at(due, self.called()).await;
+                self.idle.store(false, Ordering::SeqCst);
+                if called.is_err() {
+                    return false;
+                }
+            } else if self.calls() == 0 {
+                self.called().await;
+                self.idle.store(false, Ordering::SeqCst);
+                silence.since = Instant::now();
+            }
+            silence.check(&self.reads);
+            let now = Instant::now();
+            if self.calls() > 0 && (now >= due || silence.needs_ping(now)) {
+                return now < due;
+            }
+            // Also without calls, so that sequential calls wake this task once a tick and not each.
+            let next = now + TICK;
+            sleep_until(if now < due { next.min(due) } else { next }).await;
+        }
+    }
+
+    /// Waits for a call, unless there is one. May return early.
+    async fn called(&self) {
         self.idle.store(true, Ordering::SeqCst);
-        while self.calls() == 0 && !self.doubted.load(Ordering::SeqCst) {
+        // The order matters: whoever counts a call after this check sees the flag.
+        if self.calls() == 0 {
             self.called.notified().await;
         }
-        self.idle.store(false, Ordering::SeqCst);
     }
 
-    /// Says why it ends.
+    /// Waits for the answer to a ping. Marks the connection as suspected if nothing is received for [`PATIENCE`].
+    async fn answer(
+        &self,
+        pong: impl Future<Output = Result<Pong, h2::Error>>,
+        suspect: &impl Fn(),
+    ) -> Result<Pong, h2::Error> {
+        let mut pong = pin!(pong);
+        loop {
+            let reads = self.reads.get();
+            if let Ok(answered) = timeout(PATIENCE, pong.as_mut()).await {
+                return answered;
+            }
+            if reads == self.reads.get() {
+                break;
+            }
+        }
+        tracing::debug!("a connection gets no new calls: no answer to a ping within {PATIENCE:?}");
+        self.suspected.store(true, Ordering::Relaxed);
+        suspect();
+        pong.await
+    }
+
+    /// Records why the connection ends.
     pub(super) fn give_up(&self, timeout: Duration) {
         let why = format!("the connection is dead: no answer to a ping within {timeout:?}");
         tracing::debug!("{why}");
         self.given_up.get_or_init(|| why);
+    }
+}
+
+impl Silence {
+    fn new(reads: &Reads) -> Self {
+        Self {
+            since: Instant::now(),
+            reads: reads.get(),
+            pinged: false,
+        }
+    }
+
+    /// Begins anew if something was received.
+    fn check(&mut self, reads: &Reads) {
+        if self.reads != reads.get() {
+            *self = Self::new(reads);
+        }
+    }
+
+    fn needs_ping(&self, now: Instant) -> bool {
+        !self.pinged && now.duration_since(self.since) >= SILENCE
+    }
+
+    /// A ping was answered. The answer does not end the silence.
+    fn answered(&mut self, early: bool, reads: &Reads) {
+        self.reads = reads.get();
+        self.pinged |= early;
     }
 }
 
