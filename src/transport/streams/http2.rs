@@ -14,6 +14,7 @@ use h2::client::{Connection, ResponseFuture, SendRequest};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
+use tokio::runtime::RuntimeMetrics;
 
 use super::kept::Handle;
 use super::life::{Life, OnIt};
@@ -31,6 +32,10 @@ const CONNECTION_WINDOW: u32 = 5 << 20;
 
 /// With how many calls on it a connection lets others go first. Fewer have little to add, and each waits for it.
 const MANY: usize = 16;
+
+/// How often in a row such a connection waits for tasks that the runtime has set aside. The runtime runs up to 61 tasks each
+/// time, so 16 times are enough for about 1,000 tasks, and bound the wait in a runtime that always has some.
+const MOST_YIELDS: usize = 16;
 
 /// The most that the headers of a reply may take.
 const HEADERS: u32 = 16 << 10;
@@ -144,12 +149,9 @@ async fn drive(
     // The pool has other connections opened for the calls that wait.
     let suspect = || allows(last.load(Ordering::Relaxed));
     let silence = pin!(life.watch(pings, keepalive, suspect));
-    let mut gave_way = false;
+    let mut turn = Turn::new();
     let driven = std::future::poll_fn(|cx| {
-        // What runs meanwhile adds to what is read and written at once.
-        gave_way = !gave_way && life.calls() >= MANY;
-        if gave_way {
-            cx.waker().wake_by_ref();
+        if life.calls() >= MANY && turn.give_way(cx) {
             return Poll::Pending;
         }
         let ended = connection.poll_unpin(cx);
@@ -169,5 +171,40 @@ async fn drive(
             life.give_up(keepalive.timeout);
             drop(driven);
         }
+    }
+}
+
+/// Whether a connection with many calls lets other tasks run before it reads and writes.
+struct Turn {
+    runtime: RuntimeMetrics,
+    gave_way: bool,
+    yields: usize,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Self {
+            runtime: tokio::runtime::Handle::current().metrics(),
+            gave_way: false,
+            yields: 0,
+        }
+    }
+
+    /// Returns whether the connection has to wait, and arranges that it is polled again.
+    fn give_way(&mut self, cx: &mut Context<'_>) -> bool {
+        // A worker whose own queue is full moves half of it to the queue that all workers share, and takes from there
+        // only when its own is empty, or one task now and then. A connection that goes on answering calls of the own
+        // queue keeps it filled, so that those of the shared queue wait for dozens of rounds.
+        if self.yields < MOST_YIELDS && self.runtime.global_queue_depth() > 0 {
+            self.yields += 1;
+            return pin!(tokio::task::yield_now()).poll(cx).is_pending();
+        }
+        self.yields = 0;
+        // The tasks that run meanwhile add to what is read and written at once.
+        self.gave_way = !self.gave_way;
+        if self.gave_way {
+            cx.waker().wake_by_ref();
+        }
+        self.gave_way
     }
 }
