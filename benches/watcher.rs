@@ -3,18 +3,28 @@
 //!
 //! `cargo bench --features emulator --bench watcher` prints a table; each line is measured in a process of
 //! its own. `… -- 1000` measures that many alone.
+//!
+//! A second table has the bounds of one watcher: how late the ends of healthy operations are noticed beside a location
+//! whose calls hang, and how long after their total the waits for operations end that are never done and never listed.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::operation::{Operation, Watcher};
+use apigateway_grpc::operation::{Operation, Schedule, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::stack::Rpc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use http_body_util::{BodyExt as _, Full};
 use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tower::ServiceExt as _;
 
 const PARENT: &str = "projects/p/locations/global";
 const RUNS: Duration = Duration::from_secs(120);
@@ -27,6 +37,11 @@ fn main() {
             .get(at)
             .and_then(|text| text.parse::<usize>().ok())
     };
+    match arguments.get(1).map(String::as_str) {
+        Some("hung") => return hung(number(2).expect("a number")),
+        Some("totals") => return totals(number(2).expect("a number")),
+        _ => {}
+    }
     if arguments.get(1).is_some_and(|first| first == "one") {
         measure(arguments[2] == "watcher", number(3).expect("a number"));
         return;
@@ -43,6 +58,125 @@ fn main() {
             assert!(status.expect("it runs").success());
         }
     }
+    if number(1).is_some() {
+        return;
+    }
+    println!();
+    println!("| scenario | waits | calls | late, median | late, most |");
+    println!("|---|---|---|---|---|");
+    for (scenario, count) in [
+        ("hung", 0),
+        ("hung", 10),
+        ("hung", 2000),
+        ("totals", 200),
+        ("totals", 2000),
+    ] {
+        let mut command = Command::new(std::env::current_exe().expect("it runs"));
+        let status = command.args([scenario, &count.to_string()]).status();
+        assert!(status.expect("it runs").success());
+    }
+}
+
+/// One hundred healthy operations, beside so many of a location whose calls hang. All run for two minutes.
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn hung(count: usize) {
+    let emulator = Emulator::builder().operation_time(RUNS).build();
+    let (client, calls) = beside(&emulator, |body| {
+        let hung = b"locations/us-central1/operations";
+        body.windows(hung.len()).any(|window| window == hung)
+    });
+    let watcher = client.watcher();
+    let schedule = Schedule::default().with_total(RUNS * 2);
+    let never = (0..count).map(|number| {
+        let name = format!("projects/p/locations/us-central1/operations/o{number}");
+        let operation = client.operation::<Api>(name).expect("a name");
+        watcher.wait(operation.with_schedule(schedule))
+    });
+    let never: Vec<_> = never.collect();
+    let mut waits = Vec::new();
+    for number in 0..100 {
+        let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
+        let ends = Instant::now() + RUNS;
+        waits.push(wait(
+            Some(&watcher),
+            operation.await.expect("it was started"),
+            ends,
+        ));
+    }
+    let mut late = futures_util::future::join_all(waits).await;
+    drop(never);
+    let scenario = format!("100 healthy, {count} in a hung location");
+    report(
+        &scenario,
+        100 + count,
+        calls.load(Ordering::SeqCst),
+        &mut late,
+    );
+}
+
+/// So many operations that outlast their total of thirty seconds.
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn totals(count: usize) {
+    let emulator = Emulator::builder().operation_time(RUNS * 10).build();
+    let (client, calls) = beside(&emulator, |_| false);
+    let total = Duration::from_secs(30);
+    let watcher = client.watcher().with_threshold(usize::MAX);
+    let watcher = watcher.with_schedule(Schedule::default().with_total(total));
+    let mut started = Vec::new();
+    for number in 0..count {
+        let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
+        started.push(operation.await.expect("it was started"));
+    }
+    let waits = started.into_iter().map(|operation| {
+        let ends = Instant::now() + total;
+        let watched = watcher.wait(operation);
+        async move {
+            watched.await.expect_err("its time is over");
+            ends.elapsed()
+        }
+    });
+    let mut late = futures_util::future::join_all(waits).await;
+    let polls = calls.load(Ordering::SeqCst) - count;
+    report(
+        &format!("{count} totals of 30 s, not listed"),
+        count,
+        polls,
+        &mut late,
+    );
+}
+
+fn report(scenario: &str, waits: usize, calls: usize, late: &mut [Duration]) {
+    late.sort();
+    let seconds = |at: usize| late[at].as_secs_f64();
+    let (median, most) = (seconds(late.len() / 2), seconds(late.len() - 1));
+    println!("| {scenario} | {waits} | {calls} | {median:.1} s | {most:.1} s |");
+}
+
+/// A client of the emulator whose calls are counted, and hang if their body is so.
+fn beside(
+    emulator: &Emulator,
+    hangs: impl Fn(&[u8]) -> bool + Clone + Send + Sync + 'static,
+) -> (ApiGateway, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (service, count) = (emulator.service(), Arc::clone(&calls));
+    let transport = tower::service_fn(move |rpc: Rpc| {
+        let (service, hangs) = (service.clone(), hangs.clone());
+        count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let (head, body) = rpc.into_parts();
+            let body = body.collect().await?.to_bytes();
+            if hangs(&body) {
+                std::future::pending::<()>().await;
+            }
+            let rpc = Rpc::from_parts(head, Body::new(Full::new(body)));
+            service
+                .oneshot(rpc)
+                .await
+                .map_err(|error| Status::from_error(error.into()))
+        }
+    });
+    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    (client.build().expect("the settings are valid"), calls)
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -1,14 +1,16 @@
 //! Which credentials a client's calls carry.
 
 use std::fmt;
+use std::sync::Arc;
 
 use google_cloud_auth::credentials::{
     self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
 };
-use http::{Extensions, HeaderMap, HeaderValue, Uri, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 
+use crate::endpoint::{self, Credential};
 use crate::error::Error;
-use crate::layer::auth::{Auth, AuthLayer, is_exposed};
+use crate::layer::auth::{Auth, AuthLayer, of_universe};
 use crate::transport;
 
 /// The one OAuth scope of the service.
@@ -22,6 +24,8 @@ pub(crate) enum Authentication {
     Default,
     None,
     Credentials(Credentials),
+    /// Creates the layer from a factory of the user's, for a client in this universe.
+    Factory(Arc<CreateLayer>),
     AccessToken(String),
     ApiKey(String),
 }
@@ -29,26 +33,35 @@ pub(crate) enum Authentication {
 /// The layer that carries credentials.
 pub(crate) type Layer = AuthLayer;
 
+/// Creates the layer of a client in the universe that is given.
+type CreateLayer = dyn Fn(&str) -> Result<Layer, Error> + Send + Sync;
+
 /// A service under that layer.
 pub(crate) type Layered<S> = Auth<S>;
 
 impl Authentication {
-    /// The layer for calls to `uri`, or none.
-    pub(crate) fn layer(self, uri: &Uri) -> Result<Option<Layer>, Error> {
+    /// Returns where the credentials come from, which decides where they may be sent.
+    pub(crate) fn credential(&self) -> Credential {
+        match self {
+            Self::None => Credential::Nothing,
+            Self::Default => Credential::Default,
+            Self::Credentials(_) | Self::Factory(_) | Self::AccessToken(_) | Self::ApiKey(_) => {
+                Credential::Set
+            }
+        }
+    }
+
+    /// The layer for calls of a client in this universe, or none. Tokens and keys are of no universe that is known.
+    pub(crate) fn layer(self, universe: &str) -> Result<Option<Layer>, Error> {
         let credentials = match self {
             Self::None => return Ok(None),
-            Self::Default if is_plaintext_loopback(uri) => return Ok(None),
-            Self::Default if is_exposed(uri) => {
-                return Err(Error::configuration(format!(
-                    "endpoint {uri}: plaintext and not a loopback address, where default credentials are never sent; use https, or `anonymous`"
-                )));
-            }
-            Self::Default => default_credentials()?,
-            Self::Credentials(credentials) => credentials,
+            Self::Default => return default_layer(universe).map(Some),
+            Self::Factory(layer) => return layer(universe).map(Some),
+            Self::Credentials(credentials) => of_universe(credentials, universe),
             Self::AccessToken(token) => Fixed::bearer(&token)?.into(),
             Self::ApiKey(key) => credentials::api_key_credentials::Builder::new(key).build(),
         };
-        AuthLayer::new(credentials, uri).map(Some)
+        Ok(Some(AuthLayer::for_checked(credentials)))
     }
 }
 
@@ -58,17 +71,16 @@ impl fmt::Debug for Authentication {
             Self::Default => "Default",
             Self::None => "None",
             Self::Credentials(_) => "Credentials(…)",
+            Self::Factory(_) => "Factory(…)",
             Self::AccessToken(_) => "AccessToken(…)",
             Self::ApiKey(_) => "ApiKey(…)",
         })
     }
 }
 
-fn is_plaintext_loopback(uri: &Uri) -> bool {
-    uri.scheme_str() == Some("http") && !is_exposed(uri)
-}
-
-fn default_credentials() -> Result<Credentials, Error> {
+/// The layer with application default credentials.
+fn default_layer(universe: &str) -> Result<Layer, Error> {
+    endpoint::check_metadata_host(|name| std::env::var_os(name))?;
     // google-cloud-auth spawns a task, and panics in it where TLS has no provider.
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(Error::configuration(
@@ -81,10 +93,7 @@ fn default_credentials() -> Result<Credentials, Error> {
             "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
         ));
     }
-    credentials::Builder::default()
-        .with_scopes([SCOPE])
-        .build()
-        .map_err(|error| Error::configuration_from("no default credentials: run `gcloud auth application-default login`, or set credentials", error))
+    AuthLayer::application_default(SCOPE, universe)
 }
 
 /// Headers that never change.

@@ -34,8 +34,25 @@ pub use source::{Given, Own};
 
 /// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
 ///
-/// Without any knob set, calls go by gRPC and TLS to `apigateway.googleapis.com` with the application
-/// default credentials, or to the emulator that `APIGATEWAY_EMULATOR_HOST` names.
+/// By default, calls go by gRPC and TLS to `apigateway.googleapis.com` with the application default credentials, or without
+/// them to the emulator that `APIGATEWAY_EMULATOR_HOST` names.
+///
+/// # Where credentials are sent
+///
+/// A credential goes only to the host that it is meant for, never in plaintext beyond loopback, and never to an emulator:
+///
+/// | the address | application default credentials | a token, a key or credentials that were set | [`client_identity`](Self::client_identity) |
+/// |---|---|---|---|
+/// | `https`, directly or through a proxy | sent | sent | shown |
+/// | plaintext on loopback | not used | sent | |
+/// | plaintext on loopback, through a proxy on another machine | not used | `build` fails | |
+/// | plaintext on another machine | `build` fails | `build` fails | |
+/// | an emulator that `APIGATEWAY_EMULATOR_HOST` names, on loopback | not used | sent, for emulators that require a token | not shown |
+/// | an emulator that it names on another machine, `https` too | not used | `build` fails | not shown |
+///
+/// Loopback are 127.0.0.0/8, ::1, `localhost`, and the names below `localhost`, which are not looked up. Under a transport or
+/// a connector of yours, which may look them up, the names below `localhost` are not loopback. Redirects are never followed.
+/// Credentials whose universe is not that of the client fail their first call, before anything is sent.
 #[must_use = "nothing is built before `build`"]
 pub struct Builder<T = Own, L = Identity, A = Identity> {
     settings: Settings,
@@ -57,19 +74,21 @@ impl Builder {
 
 impl<T, L, A> Builder<T, L, A> {
     /// The address of the service: `https://HOST[:PORT]`, `http://HOST[:PORT]` for plaintext, or
-    /// `HOST[:PORT]` for TLS. It goes before the emulator and the universe domain.
+    /// `HOST[:PORT]` for TLS. It goes before the emulator, the universe domain and the endpoint for mutual TLS.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.settings.endpoint = Some(endpoint.into());
         self
     }
 
-    /// The universe in which the service is addressed, `googleapis.com` by default (AIP-4120).
+    /// The universe in which the service is addressed (AIP-4120): by default the variable `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, then
+    /// `googleapis.com`. Credentials must belong to it.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.settings.universe_domain = Some(domain.into());
         self
     }
 
-    /// Calls without credentials. On a plaintext address of this machine that is the default.
+    /// Calls without credentials. That is the default on a plaintext loopback address, and for the emulator that
+    /// `APIGATEWAY_EMULATOR_HOST` names.
     pub fn anonymous(self) -> Self {
         self.authentication(Authentication::None)
     }
@@ -79,7 +98,8 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// The project whose quota the calls use. It goes before the one of the credentials.
+    /// The project whose quota the calls use. It goes before `GOOGLE_CLOUD_QUOTA_PROJECT`,
+    /// which goes before the `quota_project_id` of the credential file.
     pub fn quota_project(mut self, project: impl Into<String>) -> Self {
         self.settings.quota_project = Some(project.into());
         self
@@ -169,8 +189,13 @@ where
     ///
     /// # Errors
     ///
-    /// If a setting is not valid, the error names it. If credentials would go to a plaintext address that
-    /// is not this machine; if there are no default credentials; if TLS has no provider or no roots.
+    /// If a setting or a variable is invalid: the error names it, its value and the fault. If credentials must not be sent to
+    /// the address, see [above](Self#where-credentials-are-sent); if TLS has no provider or no certificate roots.
+    ///
+    /// Of the application default credentials: if the credential file cannot be read, is not valid JSON, lacks a field or is of
+    /// a type that cannot be loaded; if there are no CA certificates for the token endpoint; outside a Tokio runtime. The error
+    /// names the file and the variable that named it. No network is used: whether there is a metadata server, and whether a token
+    /// endpoint accepts the credentials, shows in the first call, as the module `layer::auth` describes.
     pub fn build(self) -> Result<ApiGateway, Error> {
         let Self {
             settings,
@@ -178,12 +203,14 @@ where
             call_layer,
             attempt_layer,
         } = self;
-        let target = settings.target()?;
+        let place = settings.place()?;
+        let target = settings.target(&place)?;
         let headers = settings.headers()?;
-        let auth = settings.authentication(&target.uri)?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
+        // Before the credentials, whose library panics where there are no certificate roots.
         let (transport, active) = transport.open(&settings, &target)?;
+        let auth = settings.authentication(&place, &target, active.is_some())?;
         // A transport of the user's goes wherever it goes.
         let server = active.as_ref().map(|_| ServerName::of(&target.uri));
         let layers = Layers {
@@ -196,6 +223,7 @@ where
             auth,
             guard: GuardLayer {
                 max_reply: settings.max_reply_size,
+                max_metadata: settings.max_metadata_size,
             },
         };
         metrics::describe();

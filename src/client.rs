@@ -33,6 +33,14 @@ use crate::transport::{Active, Transport};
 /// connects with the first call. Dropping the future of a call ends it here, and resets its stream
 /// or closes its HTTP/1.1 connection; the server may have begun it.
 ///
+/// # Runtimes
+///
+/// A connection is a task of the tokio runtime in which the call ran that needed it. A client may be used in several
+/// runtimes, one after the other: when a runtime ends, its connections end, and the next call connects anew. Calls from
+/// another runtime share the connection as long as its runtime runs. If that one is not polled, such as a
+/// `current_thread` runtime outside of `block_on`, these calls wait until their deadline; give such a runtime a client of
+/// its own.
+///
 /// ```
 /// # #[cfg(feature = "emulator")]
 /// # #[tokio::main(flavor = "current_thread")]

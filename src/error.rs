@@ -7,7 +7,7 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, is_bad_retry_info};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -252,7 +252,9 @@ pub(crate) fn typed_details(details: Vec<prost_types::Any>) -> Vec<ErrorDetail> 
         let details = one.encode_to_vec().into();
         Status::with_details(Code::Unknown, "", details).get_error_details_vec()
     };
-    details.into_iter().flat_map(typed).collect()
+    let details = details.into_iter();
+    let sound = details.filter(|detail| !is_bad_retry_info(detail));
+    sound.flat_map(typed).collect()
 }
 
 /// The code as a phrase.

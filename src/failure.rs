@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use http::response::Parts;
 use http::{StatusCode, header};
@@ -10,7 +11,7 @@ use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
 mod pushback;
 
-pub(crate) use pushback::{Pushback, pushback, retry_delay};
+pub(crate) use pushback::{Pushback, is_bad_retry_info, pushback, retry_delay};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -46,6 +47,17 @@ enum Kind {
     Broken,
     /// The credentials were refused, and have been renewed since.
     Renewed,
+    /// The reply is larger than this client's limit.
+    TooLarge,
+}
+
+impl Kind {
+    fn is_unsent(self) -> bool {
+        match self {
+            Self::Connect | Self::NotHttp2 | Self::Unsent | Self::Refused | Self::GoneAway => true,
+            Self::NotGrpc | Self::Stranger | Self::Broken | Self::Renewed | Self::TooLarge => false,
+        }
+    }
 }
 
 /// A connection that had ended took no further stream, or the request was none that HTTP/2 can carry: nothing was sent.
@@ -64,13 +76,66 @@ impl StdError for NotSent {
     }
 }
 
-/// The text that marks an i/o error of a connection that is not HTTP/2: h2 keeps an i/o error's
-/// kind and text, not its type.
-pub(crate) const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
+/// An error after the head of the response. The server has begun to process the call, whatever the error says.
+#[derive(Debug)]
+pub(crate) struct AfterHead(pub(crate) BoxError);
 
-/// How the text begins of an error that a connection was not made; of an i/o error it is the mark as well, for
-/// a peer that refuses TLS once it is used.
-pub(crate) const CANNOT_CONNECT: &str = "cannot connect to ";
+impl fmt::Display for AfterHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for AfterHead {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(self.0.as_ref())
+    }
+}
+
+/// Why a connection can carry no calls. The connection keeps it, since h2 keeps only kind and text of an i/o error.
+#[derive(Clone, Debug)]
+pub(crate) struct Unusable {
+    kind: Kind,
+    text: Arc<str>,
+}
+
+impl Unusable {
+    /// The peer's first bytes are not HTTP/2.
+    pub(crate) fn not_http2(why: &str) -> Self {
+        let kind = Kind::NotHttp2;
+        let text = format!("{NOT_HTTP2}: {why}").into();
+        Self { kind, text }
+    }
+
+    /// The peer refused the connection, which counts as one that was not made.
+    pub(crate) fn refused(text: String) -> Self {
+        let kind = Kind::Connect;
+        let text = text.into();
+        Self { kind, text }
+    }
+
+    /// Returns the reason that an i/o error carries.
+    pub(crate) fn within(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    fn of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        match error.downcast_ref() {
+            Some(unusable) => Some(unusable),
+            None => Self::within(error.downcast_ref()?),
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Unusable {}
+
+const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
 
 impl Failure {
     /// The failure behind a status, if the status is of our making.
@@ -85,10 +150,7 @@ impl Failure {
 
     /// Whether the server certainly did not begin to process the call.
     pub(crate) fn is_unsent(&self) -> bool {
-        match self.kind {
-            Kind::Connect | Kind::NotHttp2 | Kind::Unsent | Kind::Refused | Kind::GoneAway => true,
-            Kind::NotGrpc | Kind::Stranger | Kind::Broken | Kind::Renewed => false,
-        }
+        self.kind.is_unsent()
     }
 
     /// How often at most a call that failed so is tried again though its policy says nothing of it: the server
@@ -107,6 +169,18 @@ impl Failure {
         self.kind == Kind::Renewed
     }
 
+    /// Whether the same call will fail in the same way again, since a setting of this client is the cause.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.kind == Kind::TooLarge
+    }
+
+    /// Returns the status of a call whose reply is larger than `limit` bytes. `setting` names the setting of the limit.
+    pub(crate) fn too_large(limit: usize, setting: &str) -> Status {
+        let text =
+            format!("the reply is larger than {limit} bytes, the limit of this client ({setting})");
+        Self::with(Kind::TooLarge, Code::ResourceExhausted, text, None)
+    }
+
     /// Whether this shows that gRPC cannot work on this path, whatever the call.
     #[cfg(feature = "rest")]
     pub(crate) fn shows_no_grpc(&self) -> bool {
@@ -116,7 +190,7 @@ impl Failure {
     /// The status of a call that ended here, before anything was sent, and what it ended by.
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
         let kind = Kind::Unsent;
-        status.set_source(std::sync::Arc::new(Self { kind, source }));
+        status.set_source(Arc::new(Self { kind, source }));
         status
     }
 
@@ -125,7 +199,7 @@ impl Failure {
     #[cfg(feature = "rest")]
     pub(crate) fn stranger(mut status: Status) -> Status {
         let kind = Kind::Stranger;
-        status.set_source(std::sync::Arc::new(Self { kind, source: None }));
+        status.set_source(Arc::new(Self { kind, source: None }));
         status
     }
 
@@ -133,7 +207,7 @@ impl Failure {
     #[cfg(feature = "auth")]
     pub(crate) fn renewed(mut refusal: Status) -> Status {
         let kind = Kind::Renewed;
-        refusal.set_source(std::sync::Arc::new(Self { kind, source: None }));
+        refusal.set_source(Arc::new(Self { kind, source: None }));
         refusal
     }
 
@@ -164,7 +238,7 @@ impl Failure {
 
     fn with(kind: Kind, code: Code, text: String, source: Option<BoxError>) -> Status {
         let mut status = Status::new(code, text);
-        status.set_source(std::sync::Arc::new(Self { kind, source }));
+        status.set_source(Arc::new(Self { kind, source }));
         status
     }
 
@@ -180,7 +254,7 @@ impl Failure {
             return None;
         }
         let code = match head.status.as_u16() {
-            400 => Code::Internal,
+            400 | 431 => Code::Internal,
             401 => Code::Unauthenticated,
             403 => Code::PermissionDenied,
             404 => Code::Unimplemented,
@@ -189,12 +263,22 @@ impl Failure {
             _ => Code::Unknown,
         };
         let media = content_type.unwrap_or("no content type");
-        let text = format!(
+        // It may be as long as a header may be.
+        let media = media.get(..MEDIA).unwrap_or(media);
+        let mut text = format!(
             "the server answered HTTP {} with {media}, which is not gRPC",
             head.status.as_u16()
         );
-        // What says gRPC but has another status comes from a gRPC server in trouble.
-        let kind = if grpc { Kind::Broken } else { Kind::NotGrpc };
+        let refused = head.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        if refused {
+            text.push_str(": the metadata of the request is larger than the server accepts");
+        }
+        // What says gRPC but has another status comes from a gRPC server in trouble, and so does what HTTP/2 refused.
+        let kind = if grpc || refused {
+            Kind::Broken
+        } else {
+            Kind::NotGrpc
+        };
         Some(Self::with(kind, code, text, None))
     }
 }
@@ -211,6 +295,7 @@ impl fmt::Display for Failure {
             Kind::GoneAway => "the connection was going away",
             Kind::Broken => "the connection broke with the call in flight",
             Kind::Renewed => "the credentials were refused, and have been renewed since",
+            Kind::TooLarge => "the reply is larger than the limit",
         })
     }
 }
@@ -220,6 +305,12 @@ impl StdError for Failure {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+/// Maximum length of a media type in an error.
+const MEDIA: usize = 100;
+
+/// hyper's limits, which are above ours by far.
+const LARGE_HEAD: &str = "the reply has more than 100 headers, or more than 400 KiB of them";
 
 /// The error and its sources, outermost first.
 fn chain<'a>(
@@ -234,6 +325,14 @@ fn chain<'a>(
 fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
     let mut found = None;
     for error in chain(error) {
+        if let Some(AfterHead(error)) = error.downcast_ref() {
+            let (kind, code) = classify(error.as_ref())?;
+            let begun = if kind.is_unsent() { Kind::Broken } else { kind };
+            return Some((begun, code));
+        }
+        if let Some(unusable) = Unusable::of(error) {
+            return Some((unusable.kind, Code::Unavailable));
+        }
         if error.is::<ConnectError>() || connect(error) {
             return Some((Kind::Connect, Code::Unavailable));
         }
@@ -249,23 +348,31 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
         if error.is::<TimeoutExpired>() {
             return Some((Kind::Broken, Code::DeadlineExceeded));
         }
+        if is_large_head(error) {
+            return Some((Kind::Broken, Code::ResourceExhausted));
+        }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
-            // Keepalive without an answer is a broken connection; cancelled means never sent.
-            let kind = if error.is_canceled() {
-                Kind::GoneAway
-            } else {
-                Kind::Broken
-            };
-            found = Some((kind, Code::Unavailable));
+            // hyper cancels a request only before it was started. What ended the connection, its source,
+            // says nothing of the request.
+            if error.is_canceled() {
+                return Some((Kind::GoneAway, Code::Unavailable));
+            }
+            found = Some((Kind::Broken, Code::Unavailable));
         }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return Some(classify_h2(error));
         }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(classify_io(error));
+        if error.is::<io::Error>() {
+            return Some((Kind::Broken, Code::Unavailable));
         }
     }
     found
+}
+
+/// Whether a response over HTTP/1.1 had a head that hyper does not read.
+fn is_large_head(error: &(dyn StdError + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(hyper::Error::is_parse_too_large)
 }
 
 fn connect(error: &(dyn StdError + 'static)) -> bool {
@@ -273,32 +380,23 @@ fn connect(error: &(dyn StdError + 'static)) -> bool {
     legacy.is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
-fn classify_io(error: &io::Error) -> (Kind, Code) {
-    let text = match error.kind() {
-        io::ErrorKind::InvalidData => error.to_string(),
-        _ => String::new(),
-    };
-    let kind = if text.starts_with(NOT_HTTP2) {
-        Kind::NotHttp2
-    } else if text.starts_with(CANNOT_CONNECT) {
-        Kind::Connect
-    } else {
-        Kind::Broken
-    };
-    (kind, Code::Unavailable)
-}
-
 /// gRPC over HTTP/2, "Errors".
 fn classify_h2(error: &h2::Error) -> (Kind, Code) {
-    if let Some(error) = error.get_io() {
-        return classify_io(error);
+    if error.is_io() {
+        return (Kind::Broken, Code::Unavailable);
+    }
+    // h2 ends by the peer's GOAWAY only the streams above its last stream, which the peer did not process
+    // (RFC 9113 §6.8). Streams at or below it go on.
+    if error.is_go_away() && error.is_remote() {
+        let kind = match error.reason() {
+            Some(h2::Reason::NO_ERROR) => Kind::GoneAway,
+            // The peer is in trouble, or has had enough of us.
+            _ => Kind::Refused,
+        };
+        return (kind, Code::Unavailable);
     }
     match error.reason() {
         Some(h2::Reason::REFUSED_STREAM) => (Kind::Refused, Code::Unavailable),
-        // A stream that ends by the peer's clean GOAWAY is beyond its last one.
-        Some(h2::Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => {
-            (Kind::GoneAway, Code::Unavailable)
-        }
         Some(h2::Reason::CANCEL) => (Kind::Broken, Code::Cancelled),
         Some(h2::Reason::ENHANCE_YOUR_CALM) => (Kind::Broken, Code::ResourceExhausted),
         Some(h2::Reason::INADEQUATE_SECURITY) => (Kind::Broken, Code::PermissionDenied),
@@ -309,9 +407,15 @@ fn classify_h2(error: &h2::Error) -> (Kind, Code) {
 /// The innermost two texts of the chain that say different things: what was done and why it failed. One that
 /// says both stands alone.
 fn describe(error: &(dyn StdError + 'static)) -> String {
-    let mut all = chain(error).map(ToString::to_string);
-    if let Some(text) = all.find(|text| text.starts_with(CANNOT_CONNECT)) {
+    let complete = chain(error).find_map(|error| match Unusable::of(error) {
+        Some(unusable) => Some(unusable.to_string()),
+        None => error.is::<ConnectError>().then(|| error.to_string()),
+    });
+    if let Some(text) = complete {
         return text;
+    }
+    if chain(error).any(is_large_head) {
+        return LARGE_HEAD.to_owned();
     }
     let mut texts: Vec<String> = Vec::new();
     let telling = chain(error).filter(|error| !is_wrapper(*error));
@@ -337,3 +441,6 @@ fn is_wrapper(error: &(dyn StdError + 'static)) -> bool {
         error.is::<tonic::transport::Error>() || error.is::<hyper_util::client::legacy::Error>();
     wraps && error.source().is_some()
 }
+
+#[cfg(test)]
+mod tests;

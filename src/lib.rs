@@ -71,6 +71,7 @@ pub mod emulator;
 mod endpoint;
 mod error;
 mod failure;
+mod gzip;
 pub mod layer;
 pub mod list;
 pub mod mask;

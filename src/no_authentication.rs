@@ -1,7 +1,6 @@
 //! Stands for credentials in a build without them.
 
-use http::Uri;
-
+use crate::endpoint::Credential;
 use crate::error::Error;
 
 /// What a user says of credentials: there are none.
@@ -19,11 +18,18 @@ pub(crate) type Layer = tower::layer::util::Identity;
 pub(crate) type Layered<S> = S;
 
 impl Authentication {
+    /// There are no default credentials in this build.
+    pub(crate) fn credential(&self) -> Credential {
+        match self {
+            Self::Default | Self::None => Credential::Nothing,
+        }
+    }
+
     #[expect(
         clippy::unnecessary_wraps,
         reason = "the face of the build with credentials"
     )]
-    pub(crate) fn layer(self, _: &Uri) -> Result<Option<Layer>, Error> {
+    pub(crate) fn layer(self, _: &str) -> Result<Option<Layer>, Error> {
         match self {
             Self::Default | Self::None => Ok(None),
         }

@@ -42,6 +42,8 @@ pub(crate) enum Phase {
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// Waiting for the time of the next attempt, since the last one failed.
+    Pause,
     Resolving,
     Tcp,
     Tunnel,
@@ -67,6 +69,7 @@ impl fmt::Display for Phase {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Pause => "pausing after a failed attempt",
             Self::Resolving => "resolving the name",
             Self::Tcp => "waiting for TCP",
             Self::Tunnel => "asking the proxy for a tunnel",

@@ -40,7 +40,7 @@ use crate::contract::METHODS;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::mask;
-use crate::operation::Operation;
+use crate::operation::{Operation, Verb};
 use crate::resource;
 use crate::resource::Forms;
 
@@ -141,7 +141,8 @@ macro_rules! request {
     (@starts $request:ident, $clients:ident, $client:ident.$call:ident) => {{
         let target = sealed::Call::resource(&$request);
         let mut client = $clients.$client();
-        Operation::start($clients, target, $request, |request| client.$call(request)).await
+        let verb = Verb::of_method(stringify!($call));
+        Operation::start($clients, target, verb, $request, |request| client.$call(request)).await
     }};
 }
 

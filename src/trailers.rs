@@ -1,12 +1,18 @@
-//! The gRPC status in the head or the trailers of a reply, checked before tonic sees it.
+//! The gRPC status in the head or the trailers of a reply, checked before tonic sees it, and the limit on their size.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use tonic::{Code, Status};
+
+const OK: &str = "0";
+
+/// Maximum value of the limit on metadata. HTTP/2 decodes twice as much, so that a reply that is over the limit still has its
+/// status.
+pub(crate) const LARGEST_METADATA: usize = 1 << 20;
 
 /// As tonic reads base64: with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -17,10 +23,17 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// What the gRPC status in headers or trailers says, if there is one. What is malformed about it is
 /// dropped or replaced, since tonic would panic on it: a code that was sent is worth more than the text
 /// that goes with it.
+///
+/// Of several codes the first failure counts: a proxy that adds one to an OK has a reason.
 pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
-    if headers.get(Status::GRPC_STATUS)? == "0" {
+    if headers.get(Status::GRPC_STATUS)? == OK {
+        let several = headers.len() > 1;
+        if several && let Some(failure) = failure(headers).cloned() {
+            headers.insert(Status::GRPC_STATUS, failure);
+            return outcome(headers);
+        }
         // tonic reads these of a reply that is OK as well, and panics on them as well.
-        if headers.len() > 1 {
+        if several {
             headers.remove(Status::GRPC_STATUS_DETAILS);
             headers.remove(Status::GRPC_MESSAGE);
         }
@@ -44,4 +57,108 @@ pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
         Code::Ok => Ok(()),
         _ => Err(status),
     })
+}
+
+/// The first code that is not OK.
+fn failure(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut codes = headers.get_all(Status::GRPC_STATUS).iter();
+    codes.find(|code| *code != OK)
+}
+
+/// Metadata that was over the limit, and was dropped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Excess {
+    size: usize,
+    limit: usize,
+    /// Whether error details were dropped as well.
+    details: bool,
+}
+
+/// Drops metadata that is larger than `limit`. The status and its message stay, and so do the server's delay for retries and
+/// the error details if these fit.
+pub(crate) fn limit(headers: &mut HeaderMap, limit: usize) -> Option<Excess> {
+    let size = size(headers);
+    if size <= limit {
+        return None;
+    }
+    let mut kept = HeaderMap::new();
+    let code = failure(headers).or(headers.get(Status::GRPC_STATUS));
+    if let Some(code) = code.cloned() {
+        kept.insert(Status::GRPC_STATUS, code);
+    }
+    if let Some(message) = headers.remove(Status::GRPC_MESSAGE) {
+        kept.insert(Status::GRPC_MESSAGE, message);
+    }
+    // Two say the same as more of them.
+    for pushback in headers.get_all(PUSHBACK).iter().take(2) {
+        kept.append(PUSHBACK, pushback.clone());
+    }
+    let details = headers.remove(Status::GRPC_STATUS_DETAILS);
+    let dropped = match details {
+        Some(details) => {
+            kept.insert(Status::GRPC_STATUS_DETAILS, details);
+            let over = self::size(&kept) > limit;
+            if over {
+                kept.remove(Status::GRPC_STATUS_DETAILS);
+            }
+            over
+        }
+        None => false,
+    };
+    *headers = kept;
+    Some(Excess {
+        size,
+        limit,
+        details: dropped,
+    })
+}
+
+/// The delay that a server asks for before a retry (gRFC A6).
+const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// The size of metadata as HTTP/2 counts it: each name and value, and 32 bytes for each field (RFC 9113 §6.5.2).
+fn size(headers: &HeaderMap) -> usize {
+    let fields = headers.iter();
+    fields
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum()
+}
+
+impl Excess {
+    /// The status of a call that would have succeeded. A later reply may have less metadata, so a wait goes on after it.
+    pub(crate) fn status(self) -> Status {
+        let Self { size, limit, .. } = self;
+        Status::resource_exhausted(format!(
+            "the reply has {size} bytes of metadata, which is over the limit of {limit} (max_metadata_size)"
+        ))
+    }
+
+    /// Adds to the message of a failed call what is missing.
+    pub(crate) fn note(self, status: &Status) -> Status {
+        let Self {
+            size,
+            limit,
+            details,
+        } = self;
+        let mut message = status.message();
+        if message.len() > limit {
+            message = &message[..message.floor_char_boundary(limit)];
+        }
+        let cut = if message.len() < status.message().len() {
+            "…"
+        } else {
+            ""
+        };
+        let dropped = if details { "error details" } else { "metadata" };
+        let message = format!(
+            "{message}{cut}; {dropped} dropped: {size} bytes of metadata are over the limit of {limit} (max_metadata_size)"
+        );
+        let details = status.details().to_vec().into();
+        Status::with_details_and_metadata(
+            status.code(),
+            message,
+            details,
+            status.metadata().clone(),
+        )
+    }
 }

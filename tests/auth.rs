@@ -222,9 +222,9 @@ async fn refused(answer: Answer) -> (Error, Duration) {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_hangs_ends_in_a_clear_error_after_its_patience() {
     let (error, took) = refused(Answer::Hangs).await;
-    let why = "the credentials gave no token within 8s";
+    let why = "credentials: no token within 8s; check the network and the proxy variables";
     let text = format!("get operation {NAME}: deadline exceeded: {why}");
-    assert_eq!(error.to_string(), text);
+    assert!(error.to_string().starts_with(&text), "{error}");
     assert_eq!(
         took,
         secs(8),
@@ -257,7 +257,7 @@ async fn a_transient_failure_is_unavailable_and_a_permanent_one_unauthenticated(
     assert!(
         error
             .to_string()
-            .contains("the credentials gave no token: the metadata server is away")
+            .contains("credentials: the metadata server is away")
     );
 
     let (error, took) = refused(Answer::Fails(false, "the key was revoked")).await;
@@ -265,7 +265,7 @@ async fn a_transient_failure_is_unavailable_and_a_permanent_one_unauthenticated(
     assert!(
         error
             .to_string()
-            .contains("the credentials gave no token: the key was revoked")
+            .contains("credentials: the key was revoked")
     );
     assert_eq!(took, secs(0), "it is not tried again");
     assert!(error.is_unsent(), "there was nothing to send");

@@ -1,10 +1,13 @@
 //! What a hostile or broken peer may send: each gives one error that names the operation, and no panic.
 
 mod common;
+#[path = "guard/compression.rs"]
+mod compression;
 
 use std::time::Duration;
 
 use apigateway_grpc::Error;
+use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::stack::Reply;
 use bytes::Bytes;
 use common::{NAME, done, framed, grpc, talk};
@@ -31,7 +34,7 @@ async fn error(reply: Reply) -> Error {
     error
 }
 
-fn headers(pairs: &[(&'static str, &'static [u8])]) -> HeaderMap {
+fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
     let pairs = pairs.iter().map(|(name, value)| {
         let value = HeaderValue::from_bytes(value).expect("header bytes");
         (http::HeaderName::from_static(name), value)
@@ -261,30 +264,6 @@ async fn frames_that_are_cut_off_garbage_or_compressed_are_errors() {
 }
 
 #[tokio::test]
-async fn what_is_compressed_unasked_is_internal_and_what_only_says_so_is_read() {
-    let packed = vec![1, 0, 0, 0, 2, 0x0a, 0x00];
-    let plain = done().into_body().collect();
-    let plain = plain.await.expect("whole").to_bytes();
-    let ok = headers(&[("grpc-status", b"0")]);
-    let said = |body: Vec<u8>| {
-        let mut reply = ended(body, &ok);
-        let gzip = HeaderValue::from_static("gzip");
-        reply.headers_mut().insert("grpc-encoding", gzip);
-        reply
-    };
-    let error = error(said(packed)).await;
-    assert_eq!(error.code(), Some(Code::Internal));
-    let text = "the reply is compressed by `gzip`, which was not asked for";
-    assert!(error.to_string().ends_with(text), "{error}");
-
-    let (client, mut server) = talk(|it| it);
-    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
-        server.asked().await.1.send_response(said(plain.to_vec()));
-    });
-    assert!(result.expect("it is not").done);
-}
-
-#[tokio::test]
 async fn a_reply_larger_than_the_bound_is_refused() {
     let reply = || done().into_body().collect();
     let size = reply().await.expect("whole").to_bytes().len();
@@ -295,9 +274,95 @@ async fn a_reply_larger_than_the_bound_is_refused() {
         });
         assert_eq!(result.is_ok(), fits, "{bound}");
         if let Err(error) = result {
-            let said = format!("the reply is larger than {bound} bytes");
+            let said =
+                format!("larger than {bound} bytes, the limit of this client (max_reply_size)");
             assert_eq!(error.code(), Some(Code::ResourceExhausted));
-            assert!(error.to_string().ends_with(&said), "{error}");
+            assert!(error.to_string().contains(&said), "{error}");
+            assert!(error.to_string().ends_with("(max_reply_size)"), "{error}");
         }
     }
+}
+
+#[tokio::test]
+async fn of_several_codes_the_first_failure_counts() {
+    for codes in [[&b"0"[..], b"5"], [b"5", b"0"], [b"5", b"7"]] {
+        let mut status = HeaderMap::new();
+        for code in codes {
+            let code = HeaderValue::from_bytes(code).expect("header bytes");
+            status.append("grpc-status", code);
+        }
+        for reply in both(&status) {
+            let error = error(reply).await;
+            assert!(error.is_not_found(), "{codes:?}: {error}");
+        }
+    }
+    let ok = headers(&[("grpc-status", b"0"), ("grpc-status", b"0")]);
+    let (client, mut server) = talk(|it| it);
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        let operation = framed(&Operation::default());
+        server.asked().await.1.send_response(ended(operation, &ok));
+    });
+    result.expect("both are OK");
+}
+
+#[tokio::test]
+async fn a_media_type_without_an_end_is_cut_in_the_error() {
+    let mut reply = page(502, "", "");
+    let media = HeaderValue::try_from("x".repeat(60_000)).expect("header text");
+    reply.headers_mut().insert("content-type", media);
+    let text = error(reply).await.to_string();
+    assert!(
+        text.len() < 300 && text.contains("HTTP 502 with xxx"),
+        "{text}"
+    );
+}
+
+/// The error of a reply with these trailers and 2,000 bytes of others, where 1,000 are the limit.
+async fn over(status: &HeaderMap) -> Error {
+    let mut status = status.clone();
+    let padding = HeaderValue::try_from("x".repeat(2000)).expect("header text");
+    status.insert("x-padding", padding);
+    let (client, mut server) = talk(|it| {
+        let never = apigateway_grpc::contract::RetryPolicy::NEVER;
+        it.retry(never).max_metadata_size(1000)
+    });
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        server.asked().await.1.send_response(ended(vec![], &status));
+    });
+    result.expect_err("it failed")
+}
+
+#[tokio::test]
+async fn metadata_over_the_limit_leaves_what_fits_of_the_status() {
+    let mut details = ErrorDetails::with_error_info("GONE", "apigateway.googleapis.com", []);
+    let small = Status::with_error_details(Code::NotFound, "gone", details.clone());
+    details.set_debug_info(vec!["x".repeat(1000)], "");
+    let large = Status::with_error_details(Code::NotFound, "gone", details);
+    for (status, kept, dropped) in [(small, 1, "metadata"), (large, 0, "error details")] {
+        let mut trailers = status.into_http::<()>().into_parts().0.headers;
+        trailers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("70"));
+        let error = over(&trailers).await;
+        assert!(error.is_not_found(), "{error}");
+        assert_eq!(error.details().len(), kept);
+        let text = format!("not found: gone; {dropped} dropped: ");
+        assert!(error.to_string().contains(&text), "{error}");
+        let status = error.status().expect("a status");
+        let metadata = status.metadata();
+        assert!(metadata.contains_key("grpc-retry-pushback-ms"));
+        assert!(!metadata.contains_key("x-padding"));
+    }
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_cut_between_its_characters() {
+    let text = "é".repeat(1000);
+    let encoded = text.bytes().map(|byte| format!("%{byte:X}"));
+    let encoded: String = encoded.collect();
+    let status = [
+        ("grpc-status", &b"5"[..]),
+        ("grpc-message", encoded.as_bytes()),
+    ];
+    let error = over(&headers(&status)).await;
+    let expected = format!("not found: {}…; metadata dropped: ", "é".repeat(500));
+    assert!(error.to_string().contains(&expected), "{error}");
 }

@@ -132,8 +132,8 @@ const ORDER: [&[&str]; 13] = [
     &["transcode"],
     &["endpoint", "uniform"],
     &[
-        "call", "code", "codec", "contract", "error", "failure", "metrics", "phase", "proto",
-        "trailers", "wire",
+        "call", "code", "codec", "contract", "error", "failure", "gzip", "metrics", "phase",
+        "proto", "trailers", "wire",
     ],
 ];
 

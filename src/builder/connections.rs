@@ -7,7 +7,10 @@ use crate::transport::Keepalive;
 
 impl<T, L, A> Builder<T, L, A> {
     /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together;
-    /// and then once more, how long the server may take to send its first HTTP/2 frame.
+    /// and then once more, how long the HTTP/2 handshake may take, up to the server's first frame.
+    ///
+    /// After a failure, further attempts are made as calls need them, 100 ms later at first and a second later at most.
+    /// A call waits for the next attempt, and calls that wait share it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -51,13 +54,34 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// Trusts these certificates, as PEM text, instead of the well-known roots.
+    /// Maximum size of the metadata of a reply in bytes, 16 KiB by default, for its head and its trailers each: the
+    /// names and values, and 32 bytes for each field (RFC 9113 §6.5.2).
+    ///
+    /// More than that fails its own call alone. A failed call keeps its status code and message, and its error details if these
+    /// fit; the message says that something was dropped. A call that would have succeeded is RESOURCE_EXHAUSTED.
+    ///
+    /// Clients differ in their defaults: this is the one of gRPC's C core (C++, Python, Ruby, PHP) and of tonic; Java's
+    /// has 8 KiB, .NET's 64 KiB, Go's 16 MiB. At most 1 MiB may be set. REST over HTTP/1.1 reads up to 100 headers and
+    /// 400 KiB. A transport of yours may have limits of its own.
+    pub fn max_metadata_size(mut self, bytes: usize) -> Self {
+        self.settings.max_metadata_size = bytes;
+        self
+    }
+
+    /// Trusts these certificates, as PEM text, instead of the well-known roots: those of the operating system (feature
+    /// `tls-native-roots`), of the file and folders that the variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name in its place,
+    /// and of Mozilla (feature `tls-webpki-roots`).
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.ca_certificates = Some(pem.into());
         self
     }
 
     /// Shows the server this certificate chain, for mutual TLS. Chain and key are PEM text.
+    ///
+    /// As in Google's clients (AIP-4114), the default address is that for mutual TLS then, `apigateway.mtls.googleapis.com`. The
+    /// variable `GOOGLE_API_USE_MTLS_ENDPOINT` changes that: with `never` it stays the usual one, with `always` it is that for
+    /// mutual TLS even without a certificate, and `auto` is the default. Other universes have no such address, so `build` fails
+    /// there unless the variable is `never` or an endpoint is set. Certificates of devices are not used.
     pub fn client_identity(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.identity = Some((chain.into(), key.into()));
         self

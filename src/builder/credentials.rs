@@ -1,14 +1,46 @@
 //! The knobs for credentials.
 
+use std::sync::Arc;
+
 use google_cloud_auth::credentials::Credentials;
 
 use super::Builder;
 use crate::authentication::Authentication;
+use crate::layer::auth::AuthLayer;
 
 impl<T, L, A> Builder<T, L, A> {
     /// Calls with these credentials instead of the application default ones.
     pub fn credentials(self, credentials: impl Into<Credentials>) -> Self {
         self.authentication(Authentication::Credentials(credentials.into()))
+    }
+
+    /// Calls with credentials of this factory, which is called once by [`build`](Self::build), and again after
+    /// credentials of it have failed. So a client recovers when the source of its tokens does, which credentials of
+    /// google-cloud-auth do not after an error that they take for permanent, such as a 404 or a page of HTML. The
+    /// application default credentials are created again in the same way; the rules are those of
+    /// [`AuthLayer::from_factory`].
+    ///
+    /// ```
+    /// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    /// # rt.block_on(async {
+    /// use apigateway_grpc::ApiGateway;
+    /// use google_cloud_auth::credentials::mds;
+    ///
+    /// let builder = ApiGateway::builder().credentials_from(|| mds::Builder::default().build());
+    /// let client = builder.build().expect("valid");
+    /// # });
+    /// ```
+    pub fn credentials_from<F, C, E>(self, factory: F) -> Self
+    where
+        F: Fn() -> Result<C, E> + Send + Sync + 'static,
+        C: Into<Credentials> + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let factory = Arc::new(factory);
+        self.authentication(Authentication::Factory(Arc::new(move |universe| {
+            let factory = Arc::clone(&factory);
+            AuthLayer::from_checked_factory(move || factory(), universe)
+        })))
     }
 
     /// Calls with this OAuth access token, which is never renewed.

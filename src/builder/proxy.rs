@@ -49,9 +49,11 @@ impl<T, L, A> Builder<T, L, A> {
     /// Of the environment, an `https` endpoint goes by `https_proxy`, a plaintext one by `http_proxy`, and either
     /// by `all_proxy` where that is missing. Capitals serve too, but for HTTP_PROXY. Hosts in `no_proxy` are
     /// called directly: names, with all names below them, addresses, networks such as `10.0.0.0/8`, or `*`
-    /// alone. This machine, and the emulator that `APIGATEWAY_EMULATOR_HOST` names, always are.
+    /// alone. Any other entry is ignored, with a warning. Loopback addresses, and the emulator that `APIGATEWAY_EMULATOR_HOST`
+    /// names, are always called directly.
     ///
-    /// A URL of either that is none is an error of [`build`](Self::build). Default credentials are fetched by
+    /// An invalid URL, set here or in the environment, makes [`build`](Self::build) fail. So do credentials for a plaintext
+    /// endpoint on loopback if the proxy is on another machine. Default credentials are fetched by
     /// google-cloud-auth, which asks the environment itself, and knows nothing of this setting.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.proxy = Setting::Url(url.into());

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 
 use super::proxy;
 use crate::authentication::{self, Authentication};
 use crate::call::CallOptions;
-use crate::endpoint;
+use crate::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
-use crate::transport::{Custom, Keepalive, Limits, Target, TlsOptions, Transport};
+use crate::trailers::LARGEST_METADATA;
+use crate::transport::{Custom, Keepalive, Limits, Proxy, Target, TlsOptions, Transport};
 
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -26,6 +27,7 @@ pub(super) struct Settings {
     pub(super) keepalive: Keepalive,
     pub(super) limits: Limits,
     pub(super) max_reply_size: usize,
+    pub(super) max_metadata_size: usize,
     pub(super) tls: TlsOptions,
     pub(super) proxy: proxy::Setting,
     pub(super) connector: Option<Custom>,
@@ -57,6 +59,8 @@ impl Default for Settings {
             },
             // A page of configs in full view holds whole OpenAPI documents.
             max_reply_size: 64 << 20,
+            // That of gRPC's C core and of tonic.
+            max_metadata_size: 16 << 10,
             tls: TlsOptions::default(),
             proxy: proxy::Setting::default(),
             connector: None,
@@ -66,7 +70,42 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn target(&self) -> Result<Target, Error> {
+    /// The address of the service.
+    pub(super) fn place(&self) -> Result<Place, Error> {
+        let choice = Choice {
+            endpoint: self.endpoint.as_deref(),
+            universe_domain: self.universe_domain.as_deref(),
+            identity: self.tls.identity.is_some(),
+        };
+        choice.place(|name| std::env::var_os(name))
+    }
+
+    pub(super) fn target(&self, place: &Place) -> Result<Target, Error> {
+        self.check_numbers()?;
+        let mut through = self.proxy.through()?;
+        if place.named == Named::Emulator {
+            through = through.without_environment();
+        }
+        let route = Route {
+            endpoint: &place.uri,
+            named: place.named,
+            proxy: None,
+            foreign: self.connector.is_some(),
+        };
+        let tls = match endpoint::decide(Credential::Identity, &route) {
+            Decision::Send => self.tls.clone(),
+            Decision::Withhold | Decision::Refuse(_) => self.tls.without_identity(),
+        };
+        Ok(Target {
+            uri: place.uri.clone(),
+            connect_timeout: self.connect_timeout,
+            tls,
+            through,
+            connector: self.connector.clone(),
+        })
+    }
+
+    fn check_numbers(&self) -> Result<(), Error> {
         if self.connect_timeout.is_zero() {
             return Err(Error::configuration("connect_timeout: must be above zero"));
         }
@@ -84,30 +123,12 @@ impl Settings {
         if self.max_reply_size == 0 {
             return Err(Error::configuration("max_reply_size: must be above zero"));
         }
-        let mut through = self.proxy.through()?;
-        let uri = match &self.endpoint {
-            Some(endpoint) => endpoint::parse("endpoint", endpoint)?,
-            None => match endpoint::emulator()? {
-                Some(emulator) => {
-                    through = through.without_environment();
-                    emulator
-                }
-                None => {
-                    let domain = self
-                        .universe_domain
-                        .as_deref()
-                        .unwrap_or(endpoint::DEFAULT_UNIVERSE);
-                    endpoint::in_universe(domain)?
-                }
-            },
-        };
-        Ok(Target {
-            uri,
-            connect_timeout: self.connect_timeout,
-            tls: self.tls.clone(),
-            through,
-            connector: self.connector.clone(),
-        })
+        if !(1..=LARGEST_METADATA).contains(&self.max_metadata_size) {
+            return Err(Error::configuration(format!(
+                "max_metadata_size: must be from 1 to {LARGEST_METADATA} bytes"
+            )));
+        }
+        Ok(())
     }
 
     pub(super) fn headers(&self) -> Result<HeadersLayer, Error> {
@@ -120,14 +141,29 @@ impl Settings {
         ))
     }
 
-    /// An emulator that the environment names is called without credentials, unless some are set.
-    pub(super) fn authentication(&self, uri: &Uri) -> Result<Option<authentication::Layer>, Error> {
-        let emulator = self.endpoint.is_none() && uri.scheme_str() == Some("http");
-        let authentication = match &self.authentication {
-            Authentication::Default if emulator => Authentication::None,
-            set => set.clone(),
+    /// The layer of the credentials that may be sent to the target. Over a transport of the user's, our proxies are not used
+    /// and its endpoint is all that is known.
+    pub(super) fn authentication(
+        &self,
+        place: &Place,
+        target: &Target,
+        own_transport: bool,
+    ) -> Result<Option<authentication::Layer>, Error> {
+        let proxy = match own_transport {
+            true => target.through.proxy_to(&place.uri)?,
+            false => None,
         };
-        authentication.layer(uri)
+        let route = Route {
+            endpoint: &place.uri,
+            named: place.named,
+            proxy: proxy.as_ref().map(Proxy::uri),
+            foreign: !own_transport || self.connector.is_some(),
+        };
+        match endpoint::decide(self.authentication.credential(), &route) {
+            Decision::Withhold => Ok(None),
+            Decision::Send => self.authentication.clone().layer(&place.universe),
+            Decision::Refuse(refusal) => Err(Error::configuration(route.explain(refusal))),
+        }
     }
 }
 
@@ -137,4 +173,37 @@ fn header(knob: &str, value: Option<&str>) -> Result<Option<HeaderValue>, Error>
             .map_err(|error| Error::configuration_from(format!("{knob}: not header text"), error))
     };
     value.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        settings.tls.identity = Some((b"chain".to_vec(), b"key".to_vec()));
+        settings
+    }
+
+    #[test]
+    fn a_client_certificate_is_not_shown_to_an_emulator_that_the_environment_names() {
+        for (named, endpoint, shown) in [
+            (Named::Endpoint, "https://127.0.0.1:1", true),
+            (
+                Named::Universe,
+                "https://apigateway.mtls.googleapis.com",
+                true,
+            ),
+            (Named::Emulator, "https://127.0.0.1:1", false),
+            (Named::Emulator, "https://emulator.test", false),
+        ] {
+            let place = Place {
+                uri: endpoint.parse().expect("an address"),
+                named,
+                universe: endpoint::DEFAULT_UNIVERSE.to_owned(),
+            };
+            let target = settings().target(&place).expect("valid");
+            assert_eq!(target.tls.identity.is_some(), shown, "{named:?} {endpoint}");
+        }
+    }
 }

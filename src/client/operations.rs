@@ -126,11 +126,11 @@ impl ApiGateway {
     pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
         if handle.result() != R::full_name() {
             let (is, wanted) = (handle.result(), R::full_name());
-            let error = Error::argument(format!("it ends in a {is}, not in a {wanted}"));
+            let error = Error::argument(format!("result type is {is}, expected {wanted}"));
             return Err(error.doing("resume operation", handle.name()));
         }
         let operation = self.operation::<R>(handle.name())?;
-        Ok(operation.with_target(handle.target()))
+        Ok(operation.described_by(handle))
     }
 
     /// One scheduler for many operations of this client.

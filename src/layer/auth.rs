@@ -1,9 +1,32 @@
 //! Google credentials under every attempt of a call, for any tonic client.
 //!
-//! [`AuthLayer`] adds the headers that a [`Credentials`] gives, marked sensitive. They are kept as ready
-//! values and asked for again in the background, so that a call waits for credentials only at the very
-//! beginning. When the server answers UNAUTHENTICATED, the credentials are asked once past these values;
-//! if they give others (another entity tag), the call is sent once more.
+//! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and renewed in
+//! the background, so a call waits for credentials only at the very beginning. When the server answers UNAUTHENTICATED, the
+//! credentials are asked again; if they return other headers (another entity tag), the call is sent once more.
+//!
+//! # Failures
+//!
+//! Credentials that fail end the call before anything is sent, with one text: the source (the metadata server, or the type
+//! and path of the credential file and the variable that named it), the endpoint, the cause in the endpoint's words, and the
+//! next step. The code is
+//!
+//! - UNAUTHENTICATED for what lasts until somebody mends it: no credentials on this machine, a revoked login, HTTP 4xx, a page
+//!   of HTML, an unknown certificate authority. The call is not retried.
+//! - UNAVAILABLE for what may pass: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
+//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience). The call is not retried.
+//! - INTERNAL if the library below panicked.
+//!
+//! No error, log or `Debug` shows a token, a key or the content of a file. Of a response only the fields `error`,
+//! `error_subtype`, `error_description`, `error_uri`, `status` and `message` are shown, the title of an HTML page, or an excerpt
+//! without anything that looks like a token. For the same reason an error of google-cloud-auth is not a
+//! [`source`](std::error::Error::source) of ours.
+//!
+//! # Recovery
+//!
+//! Credentials of a factory ([`AuthLayer::from_factory`]) and the application default credentials of
+//! [`Builder`](crate::Builder) are created again after they failed, so a client recovers when its source does, and a changed
+//! credential file is read again. Credentials that were passed to [`AuthLayer::new`] are not: those of google-cloud-auth repeat
+//! an error that the library takes for permanent.
 //!
 //! ```no_run
 //! // `no_run`: default credentials are found on the machine, and the token comes from Google.
@@ -34,18 +57,32 @@ use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Renewed, Reply, Rpc};
+use crate::endpoint::is_exposed;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::phase::{self, Phase};
 use crate::uniform::{Carrier, Uniform};
 
-mod exposure;
+mod adc;
+mod ca_roots;
+mod cause;
+mod credential_file;
+mod metadata_server;
+mod origin;
+mod recovery;
+mod redact;
+mod rejection;
 mod replay;
 mod source;
+mod universe;
 
-pub(crate) use exposure::is_exposed;
+use origin::Origin;
+use recovery::{Created, Factory, Provider};
+use redact::redact;
+use rejection::Rejection;
 use replay::Replay;
 use source::{Headers, Source};
+pub(crate) use universe::of_universe;
 
 /// Adds the headers of [`Credentials`] to each call of the service below.
 #[derive(Clone, Debug)]
@@ -58,18 +95,87 @@ impl AuthLayer {
     /// error well before the usual deadline does.
     pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(8);
 
-    /// For calls to `endpoint`.
+    /// For calls to `endpoint`. The credentials are never created again, see [`from_factory`](Self::from_factory).
     ///
     /// # Errors
     ///
     /// If the endpoint is plaintext and not a loopback address: a credential never goes there.
     pub fn new(credentials: impl Into<Credentials>, endpoint: &Uri) -> Result<Self, Error> {
-        if is_exposed(endpoint) {
-            return Err(exposed(endpoint));
+        check(endpoint)?;
+        Ok(Self::for_checked(credentials.into()))
+    }
+
+    /// Credentials for calls to an endpoint that was checked before.
+    pub(crate) fn for_checked(credentials: Credentials) -> Self {
+        Self::with(Provider::fixed(credentials))
+    }
+
+    /// Credentials of a factory for calls to `endpoint`. The factory is called once now, and again after credentials
+    /// of it have failed: google-cloud-auth's never recover from an error that it takes for permanent, from a panic, or
+    /// from the end of the runtime in which they were created.
+    ///
+    /// After a failure, credentials are created again by the first call that is made after a wait of 1 s, which doubles up to
+    /// 60 s with each failure in a row (10 s if the failures are transient). Until then, calls fail at once with the
+    /// last error. A failure of credentials that gave headers before is followed by new ones in the same call. Credentials
+    /// that have not answered for 7 s are replaced too; that time doubles up to 15 minutes.
+    ///
+    /// The factory runs in the task of a call and under a lock, so it must not block. A factory that fails or panics
+    /// fails the call with UNAUTHENTICATED or INTERNAL, and counts as a failure of the credentials.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped while it waits for credentials leaves them to the other calls.
+    ///
+    /// ```
+    /// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    /// # rt.block_on(async {
+    /// use apigateway_grpc::layer::auth::AuthLayer;
+    /// use google_cloud_auth::credentials::mds;
+    ///
+    /// let uri = http::Uri::from_static("https://apigateway.googleapis.com");
+    /// let auth = AuthLayer::from_factory(|| mds::Builder::default().build(), &uri).expect("valid");
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the endpoint is plaintext and not a loopback address, or if the factory fails or panics.
+    pub fn from_factory<F, C, E>(factory: F, endpoint: &Uri) -> Result<Self, Error>
+    where
+        F: Fn() -> Result<C, E> + Send + Sync + 'static,
+        C: Into<Credentials>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        check(endpoint)?;
+        Self::with_factory(Arc::new(move || created(factory())))
+    }
+
+    /// Credentials of a user's factory, for a client in this universe whose endpoint was checked before.
+    pub(crate) fn from_checked_factory<F, C, E>(factory: F, universe: &str) -> Result<Self, Error>
+    where
+        F: Fn() -> Result<C, E> + Send + Sync + 'static,
+        C: Into<Credentials>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self::with_factory(in_universe(move || created(factory()), universe))
+    }
+
+    /// Application default credentials with this scope, for a client in this universe whose endpoint was checked before.
+    pub(crate) fn application_default(scope: &'static str, universe: &str) -> Result<Self, Error> {
+        let create = adc::factory(scope);
+        Self::with_factory(in_universe(move || create(), universe))
+    }
+
+    fn with_factory(factory: Factory) -> Result<Self, Error> {
+        let provider = Provider::from_factory(factory);
+        let provider = provider.map_err(|rejection| Error::configuration(rejection.text()))?;
+        Ok(Self::with(provider))
+    }
+
+    fn with(provider: Provider) -> Self {
+        Self {
+            source: Arc::new(Source::new(provider, Self::DEFAULT_PATIENCE)),
         }
-        Ok(Self {
-            source: Arc::new(Source::new(credentials.into(), Self::DEFAULT_PATIENCE)),
-        })
     }
 
     /// How long a call waits for the credentials where it has to; eight seconds by default.
@@ -78,6 +184,45 @@ impl AuthLayer {
         Self {
             source: Arc::new(self.source.with_patience(patience)),
         }
+    }
+}
+
+/// The credentials of a user's factory.
+fn created<C, E>(made: Result<C, E>) -> Result<Created, Rejection>
+where
+    C: Into<Credentials>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let credentials = made.map_err(|error| {
+        let cause = redact(&error.into().to_string(), &[]);
+        Rejection::lasting(format!("credentials cannot be created: {cause}"))
+    })?;
+    Ok(Created {
+        credentials: credentials.into(),
+        origin: Origin::User,
+    })
+}
+
+/// The same factory, whose credentials give headers only if they belong to this universe.
+fn in_universe(
+    create: impl Fn() -> Result<Created, Rejection> + Send + Sync + 'static,
+    universe: &str,
+) -> Factory {
+    let universe = universe.to_owned();
+    Arc::new(move || {
+        let created = create()?;
+        Ok(Created {
+            credentials: of_universe(created.credentials, &universe),
+            ..created
+        })
+    })
+}
+
+/// Refuses an endpoint to which credentials are never sent.
+fn check(endpoint: &Uri) -> Result<(), Error> {
+    match is_exposed(endpoint) {
+        true => Err(exposed(endpoint)),
+        false => Ok(()),
     }
 }
 

@@ -3,13 +3,21 @@
 //! A reply is read to its end, within a bound, and taken apart: one whose gRPC status is not OK becomes
 //! the error [`Status`], wherever the status stood, in the head or in the trailers. tonic itself panics
 //! on a malformed `grpc-status-details-bin`; such details are dropped here and the status kept.
+//!
+//! Metadata over its limit, in the head or in the trailers, fails its own call alone. A failed call keeps its code, its message,
+//! and its details if these fit; the message says that something is missing. A call that would have succeeded is RESOURCE_EXHAUSTED.
+//!
+//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its reply is decompressed here, within the limit on
+//! its size. So every generated client over the stack reads it, and a transport of the user's may send it. Other methods
+//! may stream their replies, which pass: they offer only what the generated client sets itself.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::Entry;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame};
 use pin_project_lite::pin_project;
 use tonic::Status;
@@ -18,14 +26,17 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, PREFIX, Pieces, Reply, Rpc};
 use crate::failure::Failure;
+use crate::gzip;
 use crate::phase::{self, Phase};
-use crate::trailers::outcome;
+use crate::trailers::{Excess, limit, outcome};
 
 /// Makes [`Guard`] services.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GuardLayer {
-    /// The most bytes that a reply may have.
+    /// Maximum number of bytes of a reply.
     pub(crate) max_reply: usize,
+    /// Maximum number of bytes of the head of a reply, and of its trailers.
+    pub(crate) max_metadata: usize,
 }
 
 impl<S> Layer<S> for GuardLayer {
@@ -34,7 +45,7 @@ impl<S> Layer<S> for GuardLayer {
     fn layer(&self, inner: S) -> Guard<S> {
         Guard {
             inner,
-            max_reply: self.max_reply,
+            limits: *self,
         }
     }
 }
@@ -43,7 +54,7 @@ impl<S> Layer<S> for GuardLayer {
 #[derive(Clone, Debug)]
 pub struct Guard<S> {
     inner: S,
-    max_reply: usize,
+    limits: GuardLayer,
 }
 
 impl<S> Service<Rpc> for Guard<S>
@@ -58,16 +69,16 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
         // The methods of the contract are unary; the reply of another may be a stream and passes.
         let unary = rpc
             .extensions()
             .get::<Call>()
             .is_some_and(|call| call.payload.is_some());
-        let bounds = unary.then(|| Bounds {
-            max_reply: self.max_reply,
-            may_be_compressed: rpc.headers().contains_key(ACCEPT_ENCODING),
-        });
+        let bounds = Bounds {
+            limits: self.limits,
+            encodings: unary.then(|| offer(rpc.headers_mut())),
+        };
         phase::enter(Phase::Reply);
         Checking {
             state: State::Calling {
@@ -78,17 +89,39 @@ where
     }
 }
 
-/// What the reply of a unary call may be.
+/// What a reply may be.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    max_reply: usize,
-    /// Whether the call offered an encoding.
-    may_be_compressed: bool,
+    limits: GuardLayer,
+    /// `None` for a method that is not of the contract.
+    encodings: Option<Encodings>,
 }
 
-/// The encodings that a call offers, and the one of its reply.
-const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
-const ENCODING: &str = "grpc-encoding";
+/// The encodings that a call offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encodings {
+    /// gzip, which is decompressed here.
+    Gzip,
+    /// Those that the generated client set: it reads whatever is not gzip.
+    OfClient,
+}
+
+/// The encodings that a call offers, and the encoding of its reply.
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GZIP: &[u8] = b"gzip";
+const IDENTITY: &[u8] = b"identity";
+
+/// Offers gzip, unless the generated client has set what it offers.
+fn offer(headers: &mut HeaderMap) -> Encodings {
+    match headers.entry(ACCEPT_ENCODING) {
+        Entry::Occupied(_) => Encodings::OfClient,
+        Entry::Vacant(entry) => {
+            entry.insert(HeaderValue::from_static("gzip,identity"));
+            Encodings::Gzip
+        }
+    }
+}
 
 pin_project! {
     /// A call under way, then its reply being read.
@@ -101,7 +134,7 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F> {
-        Calling { #[pin] call: F, bounds: Option<Bounds> },
+        Calling { #[pin] call: F, bounds: Bounds },
         Reading { reading: Reading },
     }
 }
@@ -117,16 +150,19 @@ impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
                 StateProj::Reading { reading } => return reading.poll(cx),
             };
             let (mut head, body) = reply.into_parts();
-            check_head(&mut head)?;
-            let Some(bounds) = bounds else {
-                return Poll::Ready(Ok(Reply::from_parts(head, body)));
+            let excess = check_head(&mut head, bounds.limits.max_metadata)?;
+            let Some(encodings) = bounds.encodings else {
+                let reply = Reply::from_parts(head, body);
+                return Poll::Ready(excess.map_or(Ok(reply), |excess| Err(excess.status())));
             };
             let reading = Reading {
                 head,
                 body,
                 pieces: Pieces::default(),
                 trailers: None,
-                bounds,
+                limits: bounds.limits,
+                encodings,
+                excess,
             };
             phase::enter(Phase::Reading);
             state.set(State::Reading { reading });
@@ -140,7 +176,10 @@ struct Reading {
     body: Body,
     pieces: Pieces,
     trailers: Option<HeaderMap>,
-    bounds: Bounds,
+    limits: GuardLayer,
+    encodings: Encodings,
+    /// The metadata of the head that was dropped.
+    excess: Option<Excess>,
 }
 
 impl Reading {
@@ -148,9 +187,9 @@ impl Reading {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             let frame = frame.map_err(|status| Failure::status(status.into()))?;
             match frame.into_data() {
-                Ok(data) if self.pieces.len() + data.len() > self.bounds.max_reply => {
-                    let text = format!("the reply is larger than {} bytes", self.bounds.max_reply);
-                    return Poll::Ready(Err(Status::resource_exhausted(text)));
+                Ok(data) if self.pieces.len() + data.len() > self.limits.max_reply => {
+                    let status = Failure::too_large(self.limits.max_reply, "max_reply_size");
+                    return Poll::Ready(Err(status));
                 }
                 Ok(data) => self.pieces.push(data),
                 Err(frame) => self.trailers = frame.into_trailers().ok(),
@@ -166,19 +205,15 @@ impl Reading {
         if let Some(ok) = head.headers.remove(Status::GRPC_STATUS) {
             trailers.entry(Status::GRPC_STATUS).or_insert(ok);
         }
-        match outcome(&mut trailers) {
-            Some(outcome) => outcome?,
-            None => return Err(Status::internal("the reply ended without a gRPC status")),
+        let excess = limit(&mut trailers, self.limits.max_metadata).or(self.excess);
+        match (outcome(&mut trailers), excess) {
+            (Some(Ok(())), None) => {}
+            (Some(Err(status)), Some(excess)) => return Err(excess.note(&status)),
+            (Some(Err(status)), None) => return Err(status),
+            (_, Some(excess)) => return Err(excess.status()),
+            (None, None) => return Err(Status::internal("the reply ended without a gRPC status")),
         }
-        let mut message = self.pieces.whole();
-        let prefix = message.split_to(PREFIX.min(message.len()));
-        if !self.bounds.may_be_compressed {
-            // A plain message is read whatever the head says of it, which tonic would refuse.
-            let encoding = head.headers.remove(ENCODING);
-            if prefix.first() == Some(&1) {
-                return Err(compressed(encoding.as_ref()));
-            }
-        }
+        let (prefix, message) = self.message(&mut head.headers)?;
         let body = Whole {
             prefix,
             message,
@@ -186,6 +221,55 @@ impl Reading {
         };
         Ok(Reply::from_parts(head, Body::new(body)))
     }
+
+    /// The message and its prefix, decompressed.
+    fn message(&mut self, headers: &mut HeaderMap) -> Result<(Bytes, Bytes), Status> {
+        let mut message = self.pieces.whole();
+        let prefix = message.split_to(PREFIX.min(message.len()));
+        let compressed = prefix.first() == Some(&COMPRESSED);
+        let encoding = match self.encodings {
+            // The generated client checks both.
+            Encodings::OfClient if !compressed => return Ok((prefix, message)),
+            Encodings::OfClient => headers.get(ENCODING).cloned(),
+            // A message that is not compressed is read whatever the head says, which tonic would refuse.
+            Encodings::Gzip => headers.remove(ENCODING),
+        };
+        if !compressed {
+            return Ok((prefix, message));
+        }
+        if encoding.as_ref().is_some_and(|encoding| encoding == GZIP) {
+            headers.remove(ENCODING);
+            return decompress(&prefix, &message, self.limits.max_reply);
+        }
+        match self.encodings {
+            Encodings::OfClient => Ok((prefix, message)),
+            Encodings::Gzip => Err(not_offered(encoding.as_ref())),
+        }
+    }
+}
+
+/// The first byte of the prefix of a compressed message.
+const COMPRESSED: u8 = 1;
+
+/// The message and its prefix, as if it had not been compressed.
+fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Bytes), Status> {
+    let length = prefix.get(1..).and_then(|length| length.try_into().ok());
+    let length = length
+        .map(u32::from_be_bytes)
+        .and_then(|length| usize::try_from(length).ok());
+    if length != Some(message.len()) {
+        let text = "the reply is not one message: the length in its prefix is wrong";
+        return Err(Status::internal(text));
+    }
+    let message = gzip::decompress(message, limit)?;
+    let too_large = || Failure::too_large(limit, "max_reply_size");
+    // The limit includes the prefix, as that of a reply that was not compressed does.
+    if message.len() > limit.saturating_sub(PREFIX) {
+        return Err(too_large());
+    }
+    let length = u32::try_from(message.len()).map_err(|_| too_large())?;
+    let prefix = [&[0][..], &length.to_be_bytes()].concat();
+    Ok((prefix.into(), message.into()))
 }
 
 /// A body that was read. The prefix of its message comes apart: tonic then has room for the message once, and not
@@ -219,19 +303,28 @@ impl http_body::Body for Whole {
     }
 }
 
-/// Refuses what is not gRPC, and finds the status of a reply that has nothing but a head.
-fn check_head(head: &mut Parts) -> Result<(), Status> {
+/// Returns the error of a head that is not gRPC, or has the status of a failure. Otherwise drops its metadata if that is over
+/// the limit: the status may be in the trailers.
+fn check_head(head: &mut Parts, max_metadata: usize) -> Result<Option<Excess>, Status> {
     if let Some(status) = Failure::not_grpc(head) {
         return Err(status);
     }
-    outcome(&mut head.headers).unwrap_or(Ok(()))
+    let excess = limit(&mut head.headers, max_metadata);
+    match (outcome(&mut head.headers), excess) {
+        (Some(Err(status)), Some(excess)) => Err(excess.note(&status)),
+        (Some(Err(status)), None) => Err(status),
+        (Some(Ok(())) | None, excess) => Ok(excess),
+    }
 }
 
-/// A message in an encoding that nobody asked for: INTERNAL, as gRPC has it, and so no word of the service.
-fn compressed(encoding: Option<&HeaderValue>) -> Status {
-    let encoding = encoding.map_or("nothing known".into(), |it| {
-        String::from_utf8_lossy(it.as_bytes())
-    });
+/// The status of a compressed message whose encoding was not offered: INTERNAL, as gRPC specifies, so it is not the
+/// service's own.
+fn not_offered(encoding: Option<&HeaderValue>) -> Status {
+    let encoding = encoding.map_or(IDENTITY, HeaderValue::as_bytes);
+    if encoding == IDENTITY {
+        return Status::internal("the reply is compressed, but its `grpc-encoding` says it is not");
+    }
+    let encoding = String::from_utf8_lossy(encoding);
     Status::internal(format!(
         "the reply is compressed by `{encoding}`, which was not asked for"
     ))

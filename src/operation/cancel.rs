@@ -5,6 +5,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use super::Operation;
+use super::engine::within;
 use super::failure::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
 use crate::call::CallOptions;
@@ -41,8 +42,12 @@ impl<R: OperationResult> Operation<R> {
         if !self.snapshot().is_done() {
             let asked = ask(&self.engine.clients, self.name()).await;
             match asked.as_ref().map_err(Status::code) {
-                Ok(()) => {}
-                Err(Code::Unimplemented) => return Ok(Cancellation::Unsupported),
+                // Another request, when this is dropped, would change nothing.
+                Ok(()) => self.engine.disarm(),
+                Err(Code::Unimplemented) => {
+                    self.engine.disarm();
+                    return Ok(Cancellation::Unsupported);
+                }
                 // It may be over, or gone: that shows when it is asked for, which is due now.
                 Err(Code::NotFound | Code::FailedPrecondition) => self.engine.hurry(),
                 Err(_) => {
@@ -50,7 +55,7 @@ impl<R: OperationResult> Operation<R> {
                         self.engine.note(status);
                     }
                     let progress = self.engine.progress();
-                    let kind = OperationErrorKind::Polling;
+                    let kind = OperationErrorKind::CancelRequest;
                     return Err(OperationError::new(kind, self.snapshot().clone(), progress));
                 }
             }
@@ -76,6 +81,11 @@ impl<R: OperationResult> Operation<R> {
     /// Dropping the future leaves open whether the server was asked.
     pub async fn request_cancel(&self) -> Result<(), Error> {
         let asked = ask(&self.engine.clients, self.name()).await;
+        let again = |status: &Status| status.code() != Code::Unimplemented;
+        if !asked.as_ref().is_err_and(again) {
+            // Another request, when this is dropped, would change nothing.
+            self.engine.disarm();
+        }
         asked.map_err(|status| Error::from(status).doing("cancel operation", self.name()))
     }
 }
@@ -100,7 +110,7 @@ pub(super) async fn request(clients: &Clients, name: &str) -> bool {
         ..CallOptions::default()
     });
     let mut operations = clients.operations();
-    match operations.cancel_operation(request).await {
+    match within(BOUND, operations.cancel_operation(request)).await {
         Ok(_) => {
             tracing::debug!(
                 name,
@@ -115,34 +125,12 @@ pub(super) async fn request(clients: &Clients, name: &str) -> bool {
     }
 }
 
-/// Asks for the cancellation of an operation when it is dropped.
-#[derive(Debug)]
-pub(super) struct CancelOnDrop {
-    wanted: Option<(Clients, String)>,
-}
-
-impl CancelOnDrop {
-    pub(super) fn new(clients: &Clients, name: String) -> Self {
-        let wanted = (!name.is_empty()).then(|| (clients.clone(), name));
-        Self { wanted }
-    }
-
-    pub(super) fn disarm(&mut self) {
-        self.wanted = None;
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        let Some((clients, name)) = self.wanted.take() else {
-            return;
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { request(&clients, &name).await })),
-            Err(_) => tracing::warn!(
-                name,
-                "no runtime to ask for the cancellation of an operation"
-            ),
-        }
-    }
+/// Sends a cancel request from a task of its own, if there is a runtime.
+pub(super) fn detached(clients: &Clients, name: &str) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        tracing::warn!(name, "no runtime to cancel an operation that was dropped");
+        return;
+    };
+    let (clients, name) = (clients.clone(), name.to_owned());
+    drop(runtime.spawn(async move { request(&clients, &name).await }));
 }

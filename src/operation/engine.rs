@@ -1,6 +1,7 @@
 //! Does what the steps say: sleeps and calls, and nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -12,14 +13,14 @@ use tower::util::rng::{HasherRng, Rng as _};
 use super::failure::Progress;
 use super::schedule::{Schedule, Timetable};
 use super::snapshot::Snapshot;
-use super::step::{Ending, Event, Next, Target, Wait, Why, WithoutResult};
+use super::step::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
 use super::subject::Subject;
+use super::verb::Verb;
 use crate::call::CallOptions;
 use crate::clients::Clients;
 use crate::contract::Method;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
-use crate::failure::retry_delay;
 use crate::layer::headers::{ROUTING, routing_of};
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 
@@ -28,9 +29,13 @@ pub(crate) struct Engine {
     pub(crate) clients: Clients,
     pub(crate) subject: Subject,
     pub(crate) settings: Settings,
+    /// Whether the operation is cancelled when this is dropped before its end was seen.
+    cancel_on_drop: AtomicBool,
     wait: Option<Wait>,
     /// When the next poll is made.
     due: Option<Instant>,
+    /// When the latest poll would have timed out.
+    round_ends: Instant,
     /// Whether there was no look at it yet in this process.
     fresh: bool,
     polls: u32,
@@ -54,18 +59,23 @@ impl Engine {
         clients: &Clients,
         message: Message,
         target: Option<String>,
-        deletes: bool,
+        verb: Verb,
     ) -> Self {
+        let now = Instant::now();
         Self {
             clients: clients.clone(),
             subject: Subject {
                 snapshot: Snapshot::new(message),
                 target,
-                deletes,
+                verb,
+                began: None,
+                seen: Some(now),
             },
             settings: Settings::default(),
+            cancel_on_drop: AtomicBool::new(false),
             wait: None,
             due: None,
+            round_ends: now,
             fresh: false,
             polls: 0,
             failure: None,
@@ -74,15 +84,25 @@ impl Engine {
     }
 
     /// One that somebody else has started.
-    pub(crate) fn resumed(clients: &Clients, name: String, deletes: bool) -> Self {
+    pub(crate) fn resumed(clients: &Clients, name: String, verb: Verb) -> Self {
         let message = Message {
             name,
             ..Message::default()
         };
-        Self {
-            fresh: true,
-            ..Self::started(clients, message, None, deletes)
-        }
+        let mut engine = Self::started(clients, message, None, verb);
+        engine.fresh = true;
+        engine.subject.seen = None;
+        engine
+    }
+
+    /// Cancels the operation when this is dropped, unless its end was seen by then or it is disarmed.
+    pub(crate) fn arm(&self) {
+        self.cancel_on_drop.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends no cancel request on drop.
+    pub(crate) fn disarm(&self) {
+        self.cancel_on_drop.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -94,6 +114,10 @@ impl Engine {
                 .as_ref()
                 .map(|wait| wait.elapsed(now))
                 .unwrap_or_default(),
+            seen: self
+                .subject
+                .seen
+                .map(|seen| now.saturating_duration_since(seen)),
             failure: self.failure.clone(),
         }
     }
@@ -144,9 +168,11 @@ impl Engine {
                     return Err(why);
                 }
                 Next::Look => {
-                    let event = match Box::pin(self.subject.look(&self.clients)).await {
+                    let timeout = self.look_timeout();
+                    let looked = Box::pin(self.subject.look(&self.clients, timeout)).await;
+                    let event = match looked {
                         Ok((target, result)) => self.subject.looked(target, result),
-                        Err(status) => self.failed(status),
+                        Err(status) => Event::Unread(self.failed(status)),
                     };
                     if event == Event::Seen(Target::Settled) {
                         told(&self.subject.snapshot);
@@ -164,6 +190,7 @@ impl Engine {
         let schedule = given.unwrap_or_else(|| self.subject.schedule());
         let wait = Wait::new(now, schedule, self.settings.without_result);
         let wait = self.wait.insert(wait);
+        self.round_ends = ends(now, wait.poll_timeout(now));
         if self.subject.snapshot.is_done() {
             // Done without a result as it was started.
             return self.step(Event::Answered {
@@ -185,11 +212,10 @@ impl Engine {
     }
 
     async fn poll(&mut self, told: &mut (impl FnMut(&Snapshot) + Send)) -> Next {
-        let timeout = self
-            .wait
-            .as_ref()
-            .map(|wait| wait.poll_timeout(Instant::now()));
+        let now = Instant::now();
+        let timeout = self.wait.as_ref().map(|wait| wait.poll_timeout(now));
         let timeout = timeout.unwrap_or_default();
+        self.round_ends = ends(now, timeout);
         let event = match self.get(timeout).await {
             Ok(event) => {
                 if matches!(event, Event::Answered { changed: true, .. }) {
@@ -197,9 +223,17 @@ impl Engine {
                 }
                 event
             }
-            Err(status) => self.failed(status),
+            Err(status) => Event::Failed(self.failed(status)),
         };
         self.step(event)
+    }
+
+    /// Returns the timeout of a read of the target that starts now.
+    fn look_timeout(&self) -> Duration {
+        let now = Instant::now();
+        let wait = self.wait.as_ref();
+        wait.map(|wait| wait.look_timeout(now, self.round_ends))
+            .unwrap_or_default()
     }
 
     /// Asks for it once.
@@ -225,19 +259,32 @@ impl Engine {
     }
 
     /// Keeps a failure, to be told with what it led to.
-    pub(crate) fn note(&mut self, status: Status) {
-        self.failure = Some(Arc::new(status.into()));
+    pub(crate) fn note(&mut self, failure: impl Into<Error>) {
+        self.failure = Some(Arc::new(failure.into()));
     }
 
-    fn failed(&mut self, status: Status) -> Event {
-        let event = Event::Failed {
-            code: status.code(),
-            asked: retry_delay(&status),
-        };
+    fn failed(&mut self, status: Status) -> CallFailure {
+        let failure = CallFailure::of(&status);
         tracing::debug!(code = ?status.code(), "a poll of an operation failed");
         self.note(status);
-        event
+        failure
     }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let subject = &self.subject;
+        let armed = *self.cancel_on_drop.get_mut();
+        if armed && !subject.snapshot.is_done() && !subject.snapshot.name().is_empty() {
+            super::cancel::detached(&self.clients, subject.snapshot.name());
+        }
+    }
+}
+
+/// Returns the moment after a timeout. One that no clock can represent never comes.
+fn ends(now: Instant, timeout: Duration) -> Instant {
+    let never = || now + Duration::from_secs(365 * 24 * 3600);
+    now.checked_add(timeout).unwrap_or_else(never)
 }
 
 /// From 0 to 1. Each generator is seeded anew, and costs less than to keep one for each wait.
@@ -260,7 +307,23 @@ pub(crate) async fn get(
     }
     request.extensions_mut().insert(once(timeout));
     let mut operations = clients.operations();
-    Ok(operations.get_operation(request).await?.into_inner())
+    let answer = within(timeout, operations.get_operation(request)).await;
+    Ok(answer?.into_inner())
+}
+
+/// Ends a call at its timeout whatever holds it up. The client's own deadline does not bound the layers that the user
+/// has put around calls.
+pub(crate) async fn within<T>(
+    timeout: Duration,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    // The timer starts after the call has set its own deadline, whose error says more, and so ends after it.
+    let timer = async { tokio::time::sleep(timeout).await };
+    tokio::select! {
+        biased;
+        answer = call => answer,
+        () = timer => Err(Status::deadline_exceeded(format!("no answer within {timeout:?}"))),
+    }
 }
 
 /// One attempt, within this time.

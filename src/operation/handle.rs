@@ -1,6 +1,12 @@
 //! An operation as it is kept: in a file, a database, a message.
 
 use std::fmt;
+use std::time::SystemTime;
+
+use prost_types::Timestamp;
+
+use super::subject::Subject;
+use super::verb::Verb;
 
 /// What it takes to wait for an operation in another process
 /// ([`ApiGateway::resume`](crate::ApiGateway::resume)).
@@ -16,15 +22,39 @@ pub struct Handle {
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     target: Option<String>,
+    /// `create`, `update` or `delete`.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    verb: Option<String>,
+    /// As RFC 3339 has it.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    began: Option<String>,
 }
 
 impl Handle {
-    pub(crate) fn new(name: &str, result: String, target: Option<String>) -> Self {
+    pub(crate) fn new(subject: &Subject, result: String) -> Self {
+        let verb = Some(subject.verb().as_str()).filter(|verb| !verb.is_empty());
+        let began = subject.began().map(Timestamp::from);
         Self {
-            name: name.to_owned(),
+            name: subject.snapshot.name().to_owned(),
             result,
-            target,
+            target: subject.target(),
+            verb: verb.map(str::to_owned),
+            began: began.map(|began| began.to_string()),
         }
+    }
+
+    /// Adds what the handle knows to an operation that was resumed by its name. A handle of an earlier version
+    /// knows neither the verb nor the beginning.
+    pub(crate) fn describe(&self, subject: &mut Subject) {
+        subject.target.clone_from(&self.target);
+        subject.verb = Verb::parse(self.verb().unwrap_or_default()).or(subject.verb);
+        subject.began = self.began();
     }
 
     /// The operation's name.
@@ -37,6 +67,19 @@ impl Handle {
     #[must_use]
     pub fn result(&self) -> &str {
         &self.result
+    }
+
+    /// Returns the verb of the operation, `create`, `update` or `delete`, as far as it was known.
+    #[must_use]
+    pub fn verb(&self) -> Option<&str> {
+        self.verb.as_deref()
+    }
+
+    /// Returns when the operation began, by the server's clock, as far as it was known.
+    #[must_use]
+    pub fn began(&self) -> Option<SystemTime> {
+        let began: Timestamp = self.began.as_ref()?.parse().ok()?;
+        SystemTime::try_from(began).ok()
     }
 
     /// The full name of what it is done to, as far as that was known.

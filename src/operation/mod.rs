@@ -19,6 +19,7 @@ mod start;
 mod step;
 mod subject;
 mod target;
+mod verb;
 mod watch;
 mod watcher;
 
@@ -42,8 +43,10 @@ pub use step::WithoutResult;
 pub use watch::Watch;
 pub use watcher::{Watched, Watcher};
 
-use cancel::CancelOnDrop;
+pub(crate) use verb::Verb;
+
 use engine::{Engine, Settings};
+use failure::Progress;
 use step::Why;
 use subject::Subject;
 
@@ -55,7 +58,6 @@ use subject::Subject;
 pub struct Operation<R> {
     /// Boxed, since an operation is moved about and many are kept.
     engine: Box<Engine>,
-    on_drop: Option<Box<CancelOnDrop>>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -69,35 +71,30 @@ impl<R: OperationResult> Operation<R> {
         clients: &Clients,
         reply: Message,
         target: Option<String>,
+        verb: Verb,
     ) -> Result<Self, Error> {
         if !reply.done && reply.name.is_empty() {
             return Err(Error::protocol(
                 "the server started an operation that has no name and is not done",
             ));
         }
-        Ok(Self::of(Engine::started(
-            clients,
-            reply,
-            target,
-            deletes::<R>(),
-        )))
+        Ok(Self::of(Engine::started(clients, reply, target, verb)))
     }
 
     /// An operation that was started elsewhere.
     pub(crate) fn resumed(clients: &Clients, name: String) -> Self {
-        Self::of(Engine::resumed(clients, name, deletes::<R>()))
+        Self::of(Engine::resumed(clients, name, verb_of::<R>()))
     }
 
-    /// The same, known to be on this.
-    pub(crate) fn with_target(mut self, target: Option<&str>) -> Self {
-        self.engine.subject.target = target.map(str::to_owned);
+    /// The same, with what its handle knows of it.
+    pub(crate) fn described_by(mut self, handle: &Handle) -> Self {
+        handle.describe(&mut self.engine.subject);
         self
     }
 
     fn of(engine: Engine) -> Self {
         Self {
             engine: Box::new(engine),
-            on_drop: None,
             result: PhantomData,
         }
     }
@@ -119,7 +116,7 @@ impl<R: OperationResult> Operation<R> {
     /// What it takes to wait for it in another process.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(self.name(), R::full_name(), self.engine.subject.target())
+        Handle::new(&self.engine.subject, R::full_name())
     }
 
     /// The same, polled by this schedule instead of one that fits the verb and the resource.
@@ -134,19 +131,22 @@ impl<R: OperationResult> Operation<R> {
         self
     }
 
-    /// The same, asked to be cancelled when the time for waiting is over. By default it goes on.
+    /// The same, asked to be cancelled when the time for waiting is over. By default it goes on. The request is
+    /// made before the wait ends, and takes five seconds at most.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.engine.settings.cancel_on_timeout = true;
         self
     }
 
-    /// The same, asked to be cancelled when this is dropped before its end was seen, as by a timeout
-    /// around it. By default it goes on.
+    /// The same, asked to be cancelled when this is dropped before its end was seen, as by a timeout around it.
+    /// By default it goes on.
     ///
-    /// The request is made by a task of its own, for five seconds at most, if there is a runtime then.
-    pub fn cancel_on_drop(mut self) -> Self {
-        let name = self.name().to_owned();
-        self.on_drop = Some(Box::new(CancelOnDrop::new(&self.engine.clients, name)));
+    /// The request is made by a task of its own, for five seconds at most, if there is a runtime then. None is made
+    /// once any call of this has seen the end, after a request to cancel was accepted, after [`delete`](Self::delete),
+    /// or if this is awaited and the wait ends by itself: for the end of its time there is
+    /// [`cancel_on_timeout`](Self::cancel_on_timeout).
+    pub fn cancel_on_drop(self) -> Self {
+        self.engine.arm();
         self
     }
 
@@ -185,17 +185,24 @@ impl<R: OperationResult> Operation<R> {
         self.settled(waited).await
     }
 
-    /// What a wait came to. Whoever has seen the end need not cancel it.
+    /// What a wait came to. There is nothing to cancel once the end was seen.
     async fn settled(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
         let waited = self.ended(waited).await;
-        if waited
+        let over = waited
             .as_ref()
             .err()
-            .is_none_or(|error| !error.may_still_run())
-            && let Some(guard) = &mut self.on_drop
-        {
-            guard.disarm();
+            .is_none_or(|error| !error.may_still_run());
+        if over {
+            self.engine.disarm();
         }
+        waited
+    }
+
+    /// Waits for the end of an operation that is given up with its wait, whatever the wait ends in.
+    async fn wait_and_drop(mut self) -> Result<R, OperationError> {
+        let waited = self.engine.run(|_| {}).await;
+        let waited = self.settled(waited).await;
+        self.engine.disarm();
         waited
     }
 
@@ -206,26 +213,40 @@ impl<R: OperationResult> Operation<R> {
                 Err(kind) => kind,
             },
             Err(why) => {
-                let cancelled = why == Why::TimedOut
-                    && self.engine.settings.cancel_on_timeout
-                    && Box::pin(cancel::request(&self.engine.clients, self.name())).await;
+                let cancelled = why == Why::TimedOut && self.cancelled_on_timeout().await;
                 OperationErrorKind::of(why, cancelled)
             }
         };
         let progress = self.engine.progress();
-        Err(OperationError::new(kind, self.snapshot().clone(), progress))
+        Err(self.error(kind, progress))
+    }
+
+    /// Cancels the operation if the caller wants that on a timeout. Returns whether the request was accepted.
+    async fn cancelled_on_timeout(&self) -> bool {
+        let wanted = self.engine.settings.cancel_on_timeout && !self.snapshot().is_done();
+        let cancelled =
+            wanted && Box::pin(cancel::request(&self.engine.clients, self.name())).await;
+        if cancelled {
+            self.engine.disarm();
+        }
+        cancelled
+    }
+
+    fn error(&self, kind: OperationErrorKind, progress: Progress) -> OperationError {
+        let subject = &self.engine.subject;
+        OperationError::new(kind, subject.snapshot.clone(), progress).on(subject.target())
     }
 
     pub(crate) fn into_parts(mut self) -> (Subject, Settings) {
         // Who waits elsewhere does not cancel here.
-        if let Some(guard) = &mut self.on_drop {
-            guard.disarm();
-        }
-        let engine = *self.engine;
-        (engine.subject, engine.settings)
+        self.engine.disarm();
+        let subject = std::mem::take(&mut self.engine.subject);
+        let settings = std::mem::take(&mut self.engine.settings);
+        (subject, settings)
     }
 
-    /// Makes the server forget it. What it does goes on.
+    /// Makes the server forget it. What it does goes on, and is not cancelled, whatever
+    /// [`cancel_on_drop`](Self::cancel_on_drop) says.
     ///
     /// # Errors
     ///
@@ -235,6 +256,7 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// Dropping the future leaves open whether the server has forgotten it.
     pub async fn delete(self) -> Result<(), Error> {
+        self.engine.disarm();
         let name = self.name().to_owned();
         let request = crate::proto::google::longrunning::DeleteOperationRequest { name };
         let mut operations = self.engine.clients.operations();
@@ -245,8 +267,12 @@ impl<R: OperationResult> Operation<R> {
     }
 }
 
-fn deletes<R: OperationResult>() -> bool {
-    R::full_name() == <() as prost::Name>::full_name()
+/// The verb of an operation of which only the type of the result is known: only deletes end in nothing.
+fn verb_of<R: OperationResult>() -> Verb {
+    match R::full_name() == <() as prost::Name>::full_name() {
+        true => Verb::Delete,
+        false => Verb::Unknown,
+    }
 }
 
 impl<R> std::fmt::Debug for Operation<R> {
@@ -264,10 +290,7 @@ impl<R: OperationResult> IntoFuture for Operation<R> {
     type Output = Result<R, OperationError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let waited = self.engine.run(|_| {}).await;
-            self.settled(waited).await
-        })
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.wait_and_drop())
     }
 }

@@ -36,6 +36,8 @@ pub struct Schedule {
 
 /// No delay is shorter.
 const FLOOR: Duration = Duration::from_millis(250);
+/// No delay is longer: every clock can represent a moment that is this far away.
+const CEILING: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The most that a server can ask for.
 const ASKED: Duration = Duration::from_secs(60);
 
@@ -102,11 +104,13 @@ impl Schedule {
         }
     }
 
-    /// With these delays.
+    /// Sets the first delay, the factor by which delays grow, and the longest delay. A delay of more than a year
+    /// counts as a year, and a first delay above `max` as `max`.
     ///
     /// # Errors
     ///
-    /// If the multiplier is no number of at least 1, or a delay is zero: polls would not end.
+    /// If the multiplier is not a number of at least 1, or a delay is zero: polls would follow each other
+    /// without a pause.
     pub fn with_delays(
         self,
         initial: Duration,
@@ -115,13 +119,13 @@ impl Schedule {
     ) -> Result<Self, Error> {
         if !multiplier.is_finite() || multiplier < 1.0 {
             return Err(Error::configuration(format!(
-                "schedule: the multiplier is {multiplier}, it must be a number of at least 1"
+                "schedule: invalid multiplier {multiplier}: must be a finite number of at least 1"
             )));
         }
         if initial.is_zero() || max.is_zero() {
-            return Err(Error::configuration(
-                "schedule: the delays must be above zero",
-            ));
+            return Err(Error::configuration(format!(
+                "schedule: invalid delays {initial:?} to {max:?}: must be above zero"
+            )));
         }
         Ok(Self {
             initial,
@@ -131,17 +135,27 @@ impl Schedule {
         })
     }
 
-    /// How long is waited in all, 20 minutes by default. A last poll is made at the end.
+    /// Sets the time for the whole wait, 20 minutes by default. A last poll is made at its end, so a wait ends by
+    /// its total plus the timeout of one poll. [`Duration::MAX`] is no end: such a wait ends only with the operation.
+    /// With zero, one poll is made.
     #[must_use]
     pub fn with_total(self, total: Duration) -> Self {
         Self { total, ..self }
     }
 
-    /// How long one poll may take, ten seconds by default. The server itself gives up after five; shorter
-    /// times give up polls that it would still answer.
-    #[must_use]
-    pub fn with_poll_timeout(self, poll: Duration) -> Self {
-        Self { poll, ..self }
+    /// Sets the timeout of one poll, ten seconds by default. The server itself gives up after five; a shorter
+    /// timeout gives up polls that it would still answer.
+    ///
+    /// # Errors
+    ///
+    /// If the timeout is zero: no poll could be answered.
+    pub fn with_poll_timeout(self, poll: Duration) -> Result<Self, Error> {
+        if poll.is_zero() {
+            return Err(Error::configuration(
+                "schedule: invalid poll timeout 0: must be above zero",
+            ));
+        }
+        Ok(Self { poll, ..self })
     }
 
     /// How many polls in a row may fail with INTERNAL, UNKNOWN and the like, 5 by default. What passes by
@@ -185,10 +199,11 @@ impl Schedule {
     pub(crate) fn delay(&self, n: u32, asked: Option<Duration>, random: f64) -> Duration {
         let exponent = i32::try_from(n).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.multiplier.powi(exponent);
-        let grown = Duration::try_from_secs_f64(grown).unwrap_or(self.max);
-        let jittered = grown.min(self.max).mul_f64(0.75 + random / 2.0);
-        jittered
-            .max(FLOOR)
+        let middle = grown.min(self.max.min(CEILING).as_secs_f64());
+        let jittered = middle * (0.75 + random / 2.0);
+        Duration::try_from_secs_f64(jittered)
+            .unwrap_or(CEILING)
+            .clamp(FLOOR, CEILING)
             .max(asked.unwrap_or_default().min(ASKED))
     }
 }
@@ -251,14 +266,59 @@ mod tests {
     }
 
     #[test]
-    fn delays_that_would_never_grow_or_end_are_refused() {
-        for multiplier in [0.0, 0.99, -1.0, f64::NAN, f64::INFINITY] {
-            let refused = Schedule::default().with_delays(secs(1), multiplier, secs(2));
-            assert!(refused.expect_err("no multiplier").is_configuration());
+    fn settings_that_cannot_work_are_refused_with_the_value_and_the_rule() {
+        let schedule = Schedule::default();
+        for (multiplier, text) in [
+            (0.0, "invalid multiplier 0"),
+            (0.99, "invalid multiplier 0.99"),
+            (-1.0, "invalid multiplier -1"),
+            (1e-300, "invalid multiplier 0.00000"),
+            (f64::NAN, "invalid multiplier NaN"),
+            (f64::INFINITY, "invalid multiplier inf"),
+            (f64::NEG_INFINITY, "invalid multiplier -inf"),
+        ] {
+            let refused = schedule.with_delays(secs(1), multiplier, secs(2));
+            let refused = refused.expect_err("delays would not grow");
+            assert!(refused.is_configuration());
+            let refused = refused.to_string();
+            assert!(refused.contains(text), "{refused}");
+            assert!(refused.ends_with("of at least 1"), "{refused}");
         }
         for (initial, max) in [(Duration::ZERO, secs(1)), (secs(1), Duration::ZERO)] {
-            assert!(Schedule::default().with_delays(initial, 1.5, max).is_err());
+            let refused = schedule.with_delays(initial, 1.5, max);
+            let refused = refused.expect_err("polls without a pause").to_string();
+            assert!(refused.contains("must be above zero"), "{refused}");
         }
+        let refused = schedule.with_poll_timeout(Duration::ZERO);
+        let refused = refused.expect_err("no poll could be answered").to_string();
+        assert!(refused.contains("must be above zero"), "{refused}");
+    }
+
+    #[test]
+    fn extreme_delays_saturate_within_what_a_clock_can_represent() {
+        let tiny = Duration::from_nanos(1);
+        let extremes = [tiny, secs(1), Duration::from_secs(u64::MAX), Duration::MAX];
+        let now = tokio::time::Instant::now();
+        for initial in extremes {
+            for max in extremes {
+                for multiplier in [1.0, 1.0 + f64::EPSILON, 1e300, f64::MAX] {
+                    let schedule = Schedule::default().with_delays(initial, multiplier, max);
+                    let schedule = schedule.expect("valid");
+                    for n in [0, 1, 2, u32::MAX] {
+                        for random in [0.0, 0.5, 1.0] {
+                            let delay = schedule.delay(n, Some(Duration::MAX), random);
+                            assert!(
+                                delay >= FLOOR && delay <= CEILING,
+                                "{schedule:?}: {delay:?}"
+                            );
+                            assert!(now.checked_add(delay).is_some());
+                        }
+                    }
+                }
+            }
+        }
+        let longest = Schedule::default().with_delays(Duration::MAX, 1.0, Duration::MAX);
+        assert_eq!(longest.expect("valid").delay(0, None, 0.5), CEILING);
     }
 
     #[test]
@@ -267,7 +327,7 @@ mod tests {
         assert_eq!(schedule.poll_timeout(secs(60)), secs(10));
         assert_eq!(schedule.poll_timeout(secs(3)), secs(3));
         assert_eq!(schedule.poll_timeout(Duration::ZERO), secs(10));
-        let patient = schedule.with_poll_timeout(secs(30));
+        let patient = schedule.with_poll_timeout(secs(30)).expect("valid");
         assert_eq!(patient.poll_timeout(secs(60)), secs(30));
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::schedule::Timetable;
+use crate::failure::{Failure, retry_delay};
 
 /// What to take an operation for that is done and has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,10 +42,32 @@ pub(crate) struct Wait {
 pub(crate) enum Event {
     /// A poll was answered.
     Answered { ending: Ending, changed: bool },
-    /// A poll failed, or a look at the target other than by its being gone.
-    Failed { code: Code, asked: Option<Duration> },
+    /// A poll failed.
+    Failed(CallFailure),
     /// The target was looked at.
     Seen(Target),
+    /// The target could not be read. One that does not exist was read.
+    Unread(CallFailure),
+}
+
+/// A call that failed, as far as the next step depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallFailure {
+    pub(crate) code: Code,
+    /// The delay that the server asked for.
+    pub(crate) asked: Option<Duration>,
+    /// Whether every further call will fail in the same way, whatever the code says.
+    pub(crate) lasting: bool,
+}
+
+impl CallFailure {
+    pub(crate) fn of(status: &Status) -> Self {
+        Self {
+            code: status.code(),
+            asked: retry_delay(status),
+            lasting: Failure::of(status).is_some_and(Failure::is_lasting),
+        }
+    }
 }
 
 /// Whether an operation is done.
@@ -117,46 +140,89 @@ impl Wait {
         self.schedule.poll_timeout(self.remaining(now))
     }
 
+    /// Returns the timeout of a read of the target that starts now. `round_ends` is the moment at which the poll
+    /// before it would have timed out: after the end of the time, poll and read share one poll's timeout.
+    pub(crate) fn look_timeout(&self, now: Instant, round_ends: Instant) -> Duration {
+        match self.remaining(now) {
+            Duration::ZERO => round_ends.saturating_duration_since(now),
+            _ => self.poll_timeout(now),
+        }
+    }
+
     /// How long after the start of an operation that was just started the first poll comes.
     pub(crate) fn first(&mut self, now: Instant, random: f64) -> Next {
         self.sleep(None, now, random)
+    }
+
+    /// Returns the moment at which the wait ends at the latest: its total and one poll's timeout after it began.
+    /// `None` if there is no such moment.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let longest = self.schedule.total().checked_add(self.poll_limit())?;
+        self.began.checked_add(longest)
+    }
+
+    /// Returns the timeout of a poll for which enough of the total remains.
+    pub(crate) fn poll_limit(&self) -> Duration {
+        self.schedule.poll_timeout(Duration::MAX)
+    }
+
+    /// Whether the next poll is the one at the end of the total.
+    pub(crate) fn is_last(&self) -> bool {
+        self.last
+    }
+
+    /// Applies an answer that came before the next poll of this wait was due, since another wait asked for it. The
+    /// operation is not done. Returns the delay until the next poll, which does not grow by such an answer; `None` if
+    /// that poll stays due when it was.
+    pub(crate) fn answered_early(
+        &mut self,
+        changed: bool,
+        now: Instant,
+        random: f64,
+    ) -> Option<Duration> {
+        self.failures = 0;
+        if self.last {
+            return None;
+        }
+        self.quiet = match changed {
+            true => 0,
+            false => self.quiet.saturating_sub(1),
+        };
+        match self.sleep(None, now, random) {
+            Next::Sleep(delay) => Some(delay),
+            _ => None,
+        }
     }
 
     /// `random` is from 0 to 1.
     pub(crate) fn step(&mut self, event: Event, now: Instant, random: f64) -> Next {
         match event {
             Event::Answered { ending, changed } => self.answered(ending, changed, now, random),
-            Event::Failed { code, asked } => match kind(code) {
+            Event::Failed(failure) => match self.weigh(failure) {
                 // Its target may well be known where it is not, or not any more.
                 Kind::Missing => {
                     if self.elapsed(now) < self.schedule.grace() {
-                        return self.sleep(asked, now, random);
+                        return self.sleep(failure.asked, now, random);
                     }
                     self.looking = Some(Why::Expired);
                     Next::Look
                 }
                 Kind::Fatal => Next::GiveUp(Why::Failed),
-                Kind::Counted if self.failures >= self.schedule.failures() => {
-                    Next::GiveUp(Why::Failed)
-                }
-                Kind::Counted => {
-                    self.failures += 1;
-                    self.sleep(asked, now, random)
-                }
-                Kind::Passing => self.sleep(asked, now, random),
+                Kind::Counted | Kind::Passing => self.sleep(failure.asked, now, random),
             },
             Event::Seen(target) => match (target, self.looking.take()) {
                 (Target::Settled, _) => Next::Finish,
                 (Target::Busy, _) => self.sleep(None, now, random),
                 (Target::Silent, why) => Next::GiveUp(why.unwrap_or(Why::Expired)),
             },
+            Event::Unread(failure) => self.unread(failure, now, random),
         }
     }
 
     fn answered(&mut self, ending: Ending, changed: bool, now: Instant, random: f64) -> Next {
-        self.failures = 0;
         match (ending, self.without_result) {
             (Ending::None, _) => {
+                self.failures = 0;
                 if changed {
                     self.quiet = 0;
                 }
@@ -168,6 +234,29 @@ impl Wait {
                 self.looking = Some(Why::WithoutResult);
                 Next::Look
             }
+        }
+    }
+
+    /// The target could not be read: it is read later if that may help. If not, the wait ends as it would for a
+    /// target that tells nothing, since the operation itself is over or gone.
+    fn unread(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
+        let why = self.looking.take().unwrap_or(Why::Expired);
+        match self.weigh(failure) {
+            Kind::Counted | Kind::Passing if !self.last => self.sleep(failure.asked, now, random),
+            _ => Next::GiveUp(why),
+        }
+    }
+
+    /// Returns the kind of a failure, and counts it. One too many is as good as fatal.
+    fn weigh(&mut self, failure: CallFailure) -> Kind {
+        match kind(failure.code) {
+            _ if failure.lasting => Kind::Fatal,
+            Kind::Counted if self.failures >= self.schedule.failures() => Kind::Fatal,
+            Kind::Counted => {
+                self.failures += 1;
+                Kind::Counted
+            }
+            kind => kind,
         }
     }
 

@@ -1,24 +1,33 @@
 //! What is known of an operation, and what an answer adds to it.
 
+use std::time::{Duration, SystemTime};
+
 use prost_types::Any;
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::schedule::Timetable;
 use super::snapshot::Snapshot;
 use super::step::{Ending, Event, Target};
 use super::target;
+use super::verb::Verb;
 use crate::clients::Clients;
 use crate::proto::google::longrunning::Operation as Message;
 use crate::proto::google::longrunning::operation::Result as Ended;
 
 /// An operation, as far as it is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Subject {
     pub(crate) snapshot: Snapshot,
     /// What it is done to, as far as it is known before its metadata says so.
     pub(crate) target: Option<String>,
-    /// Whether it ends in nothing, as deletes do.
-    pub(crate) deletes: bool,
+    /// The verb, as far as it is known before the metadata says so.
+    pub(crate) verb: Verb,
+    /// The time at which the operation began, by the server's clock, as far as it is known before the metadata
+    /// says so.
+    pub(crate) began: Option<SystemTime>,
+    /// The moment of the latest answer about the operation; `None` if there was none in this process.
+    pub(crate) seen: Option<Instant>,
 }
 
 /// What a look at a target came to.
@@ -30,17 +39,29 @@ impl Subject {
         self.snapshot.target().or_else(|| self.target.clone())
     }
 
-    fn verb(&self) -> String {
-        self.snapshot.known().map(|it| it.verb).unwrap_or_default()
+    /// Returns the verb that the metadata says, or else the one that was known before.
+    pub(crate) fn verb(&self) -> Verb {
+        let known = self.snapshot.known();
+        let said = known.map(|it| Verb::parse(&it.verb));
+        said.unwrap_or_default().or(self.verb)
+    }
+
+    /// Returns when the operation began, by the server's clock.
+    pub(crate) fn began(&self) -> Option<SystemTime> {
+        let said = self.snapshot.known().and_then(|it| it.create_time);
+        let said = said.and_then(|time| SystemTime::try_from(time).ok());
+        said.or(self.began)
     }
 
     /// The schedule that fits it.
     pub(crate) fn schedule(&self) -> Timetable {
-        Timetable::fitting(&self.verb(), self.target().as_deref().unwrap_or_default())
+        let target = self.target().unwrap_or_default();
+        Timetable::fitting(self.verb().as_str(), &target)
     }
 
     /// Takes a poll's answer.
     pub(crate) fn answered(&mut self, message: Message) -> Event {
+        self.seen = Some(Instant::now());
         let changed = self.snapshot.update(message);
         Event::Answered {
             ending: self.ending(),
@@ -56,23 +77,28 @@ impl Subject {
         }
     }
 
-    /// A look at its target, which needs nothing of this any more.
-    pub(crate) fn look(&self, clients: &Clients) -> impl Future<Output = Looked> + Send + use<> {
+    /// Reads the target and judges the operation by it, within `timeout`. The future does not borrow the subject.
+    pub(crate) fn look(
+        &self,
+        clients: &Clients,
+        timeout: Duration,
+    ) -> impl Future<Output = Looked> + Send + use<> {
         let (target, clients) = (self.target(), clients.clone());
-        let deletes = self.deletes || self.verb() == "delete";
+        let question = target::Question {
+            verb: self.verb(),
+            began: self.began(),
+            done: self.snapshot.is_done(),
+        };
         async move {
             let Some(target) = target else {
                 return Ok((Target::Silent, None));
             };
-            match target::look(&clients, &target).await {
-                Ok(found) => Ok(target::judge(found, deletes)),
-                Err(status) if status.code() == Code::NotFound && deletes => {
-                    let empty = Any::from_msg(&()).unwrap_or_default();
-                    Ok((Target::Settled, Some(empty)))
-                }
-                Err(status) if status.code() == Code::NotFound => Ok((Target::Silent, None)),
-                Err(status) => Err(status),
-            }
+            let found = match target::look(&clients, &target, timeout).await {
+                Ok(found) => Some(found),
+                Err(status) if status.code() == Code::NotFound => None,
+                Err(status) => return Err(status),
+            };
+            Ok(target::judge(found, &question))
         }
     }
 

@@ -74,7 +74,10 @@ impl<R: OperationResult> Operation<R> {
                     sender.send_replace(snapshot.clone());
                 })
                 .await;
-            self.settled(waited).await
+            let waited = self.settled(waited).await;
+            // The wait has ended by itself: it was not given up.
+            self.engine.disarm();
+            waited
         });
         let snapshots =
             futures_util::stream::unfold((receiver, true), |(mut receiver, first)| async move {

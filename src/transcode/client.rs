@@ -31,6 +31,7 @@ use stream::Stream;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// The most bytes of a reply, as tonic's own clients have it.
 const MOST: usize = 4 << 20;
@@ -294,7 +295,7 @@ impl Settings {
 
 /// The headers of the call but for those that only gRPC has.
 fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
-    for name in [header::CONTENT_TYPE, header::TE, TIMEOUT] {
+    for name in [header::CONTENT_TYPE, header::TE, TIMEOUT, ACCEPT_ENCODING] {
         headers.remove(name);
     }
     // There is seldom another.

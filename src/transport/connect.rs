@@ -3,9 +3,11 @@
 
 use std::fmt;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::Uri;
 use tonic::ConnectError;
 
@@ -17,10 +19,12 @@ use super::tcp::{Tcp, too_late};
 use super::tls::{self, Tls};
 use super::tunnel;
 use crate::error::Error;
-use crate::failure::CANNOT_CONNECT;
 use crate::phase::{self, Phase, Step};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How the text of each error begins by which there is no connection.
+const CANNOT_CONNECT: &str = "cannot connect to ";
 
 /// Where to connect and how.
 #[derive(Clone, Debug)]
@@ -121,7 +125,7 @@ impl Connector {
     pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
         let timeout = self.target.connect_timeout;
         let mut phase = Phase::default();
-        let connecting = phase::within(&mut phase, self.link());
+        let connecting = phase::within(&mut phase, caught(self.link()));
         let connected = tokio::time::timeout(timeout, connecting).await;
         let connected = match (connected, phase) {
             (Ok(connected), _) => connected,
@@ -144,7 +148,11 @@ impl Connector {
 
     /// The call that is being polled waits for this step of a connection.
     pub(crate) fn enter(&self, step: Step) {
-        phase::enter(Phase::Connecting(Arc::clone(&self.place), step));
+        phase::enter(self.phase(step));
+    }
+
+    pub(crate) fn phase(&self, step: Step) -> Phase {
+        Phase::Connecting(Arc::clone(&self.place), step)
     }
 
     async fn link(&self) -> Result<Link, BoxError> {
@@ -210,6 +218,17 @@ impl Connector {
             }
             None => Link::new(io, false),
         })
+    }
+}
+
+/// Turns a panic of a user's connector, or of the stream that it returned, into an error: it must not end the
+/// task of the call or of the pool.
+pub(crate) async fn caught<T>(
+    opening: impl Future<Output = Result<T, BoxError>>,
+) -> Result<T, BoxError> {
+    match AssertUnwindSafe(opening).catch_unwind().await {
+        Ok(opened) => opened,
+        Err(_) => Err("the connector panicked".into()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::failure::NOT_HTTP2;
+use crate::failure::Unusable;
 
 /// The length of an HTTP/2 frame header, and that of one setting.
 const HEADER: usize = 9;
@@ -27,8 +27,19 @@ pub(crate) struct Greeting {
 enum Told {
     /// It speaks HTTP/2, and allows so many streams at once.
     Streams(usize),
-    /// It does not, or the connection broke: an i/o error cannot be copied.
+    /// It does not speak HTTP/2, or refused the connection.
+    Unusable(Unusable),
+    /// The connection broke: an i/o error cannot be copied.
     Failed(io::ErrorKind, String),
+}
+
+impl Told {
+    fn failed(error: &io::Error) -> Self {
+        match Unusable::within(error) {
+            Some(unusable) => Self::Unusable(unusable.clone()),
+            None => Self::Failed(error.kind(), error.to_string()),
+        }
+    }
 }
 
 impl Greeting {
@@ -36,13 +47,17 @@ impl Greeting {
     ///
     /// # Errors
     ///
-    /// As the connection had it: [`NOT_HTTP2`] begins the text if the peer showed that it speaks something else.
+    /// The error of the connection, with [`Unusable`] in it if the peer does not speak HTTP/2 or refused us.
     pub(crate) async fn streams(&self) -> io::Result<usize> {
         let mut told = self.told.subscribe();
         // The sender is kept here, so it cannot be gone.
         let told = told.wait_for(Option::is_some).await;
         match told.as_deref() {
             Ok(Some(Told::Streams(streams))) => Ok(*streams),
+            Ok(Some(Told::Unusable(unusable))) => {
+                let kind = io::ErrorKind::InvalidData;
+                Err(io::Error::new(kind, unusable.clone()))
+            }
             Ok(Some(Told::Failed(kind, text))) => Err(io::Error::new(*kind, text.clone())),
             _ => Err(io::ErrorKind::ConnectionAborted.into()),
         }
@@ -124,16 +139,14 @@ impl Reader {
         if is_reset(&error) {
             return self.refuse("it reset the connection before its first frame");
         }
-        let word = Told::Failed(error.kind(), error.to_string());
-        self.greeting.tell(word);
+        self.greeting.tell(Told::failed(&error));
         error
     }
 
     fn refuse(&self, why: &str) -> io::Error {
-        let text = format!("{NOT_HTTP2}: {why}");
-        let kind = io::ErrorKind::InvalidData;
-        self.greeting.tell(Told::Failed(kind, text.clone()));
-        io::Error::new(kind, text)
+        let unusable = Unusable::not_http2(why);
+        self.greeting.tell(Told::Unusable(unusable.clone()));
+        io::Error::new(io::ErrorKind::InvalidData, unusable)
     }
 }
 
@@ -221,7 +234,7 @@ mod tests {
         let mut closed = reader();
         closed.take(&[0, 0]).expect("it may go on");
         let error = closed.take(&[]).expect_err("nothing was read");
-        assert!(error.to_string().starts_with(NOT_HTTP2), "{error}");
+        assert!(Unusable::within(&error).is_some(), "{error}");
         let cases = [
             (io::ErrorKind::ConnectionReset, true),
             (io::ErrorKind::BrokenPipe, true),
@@ -232,7 +245,8 @@ mod tests {
             let explained = reader.explain(kind.into());
             let told = reader.greeting.streams().await.expect_err("it broke");
             assert_eq!(told.to_string(), explained.to_string());
-            assert_eq!(told.to_string().starts_with(NOT_HTTP2), refused, "{told}");
+            assert_eq!(Unusable::within(&told).is_some(), refused, "{told}");
+            assert_eq!(Unusable::within(&explained).is_some(), refused, "{told}");
         }
     }
 

@@ -3,8 +3,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::greeting::{Greeting, Reader, is_reset};
+use crate::failure::Unusable;
 
 /// What lies below: TCP, or TLS over it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -27,6 +28,7 @@ pub(crate) struct Link {
     /// Reads the peer's first frame; gone once that was read, and where nothing is looked at.
     first: Option<Reader>,
     told: Option<Box<Told>>,
+    cause: Cause,
     reads: Reads,
 }
 
@@ -48,6 +50,20 @@ impl Reads {
 /// Tells errors by which the peer refuses the connection.
 type Told = dyn Fn(&io::Error) -> Option<String> + Send + Sync;
 
+/// Why a connection can carry no calls, once that is known. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cause(Arc<OnceLock<Unusable>>);
+
+impl Cause {
+    pub(crate) fn get(&self) -> Option<&Unusable> {
+        self.0.get()
+    }
+
+    fn set(&self, unusable: &Unusable) {
+        self.0.get_or_init(|| unusable.clone());
+    }
+}
+
 impl Link {
     pub(crate) fn new(io: impl Stream + 'static, http2: bool) -> Self {
         Self {
@@ -55,6 +71,7 @@ impl Link {
             http2,
             first: None,
             told: None,
+            cause: Cause::default(),
             reads: Reads::default(),
         }
     }
@@ -71,6 +88,11 @@ impl Link {
     ) -> Self {
         let told = Some(Box::new(told) as Box<Told>);
         Self { told, ..self }
+    }
+
+    /// Returns the cause of the connection's end, which is set before an error is returned because of it.
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause.clone()
     }
 
     /// What lies below.
@@ -90,16 +112,24 @@ impl Link {
         self
     }
 
-    /// What the peer's error says of the connection. An error that h2 hands on keeps no more than its kind and text.
+    /// Returns the error with its cause, if the peer refuses the connection by it. The cause is kept as well.
     fn explain(&self, error: io::Error) -> io::Error {
         let error = match self.told.as_ref().and_then(|told| told(&error)) {
-            Some(why) => io::Error::new(io::ErrorKind::InvalidData, why),
+            Some(why) => io::Error::new(io::ErrorKind::InvalidData, Unusable::refused(why)),
             None => error,
         };
-        match &self.first {
+        let error = match &self.first {
             Some(first) => first.explain(error),
             None => error,
+        };
+        self.keep(error)
+    }
+
+    fn keep(&self, error: io::Error) -> io::Error {
+        if let Some(unusable) = Unusable::within(&error) {
+            self.cause.set(unusable);
         }
+        error
     }
 
     /// What became of so many bytes that were to be written. A peer that refuses the connection says why and
@@ -131,10 +161,11 @@ impl Read for Link {
         let read = ready!(Pin::new(&mut link.io).poll_read(cx, bytes.unfilled()));
         link.reads.add_one();
         read.map_err(|error| link.explain(error))?;
-        if let Some(reader) = &mut link.first
-            && reader.take(bytes.filled())?
-        {
-            link.first = None;
+        if let Some(reader) = &mut link.first {
+            let taken = reader.take(bytes.filled());
+            if taken.map_err(|error| link.keep(error))? {
+                link.first = None;
+            }
         }
         buf.put_slice(bytes.filled());
         Poll::Ready(Ok(()))

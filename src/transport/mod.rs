@@ -1,5 +1,6 @@
 //! How a call travels: gRPC, REST, or gRPC with a fallback to REST. Nothing above knows which.
 
+mod backoff;
 mod connect;
 #[cfg_attr(not(feature = "rest"), path = "dial_grpc.rs")]
 mod dial;
@@ -10,6 +11,7 @@ mod link;
 mod origin;
 mod proxy;
 mod resolver;
+mod shared_error;
 mod streams;
 mod tcp;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]

@@ -16,20 +16,28 @@ use tokio::time::Instant;
 use tonic::body::Body;
 use tower::Service;
 
-use super::connect::{Connector, Protocols, Target};
+use super::backoff::Backoff;
+use super::connect::{Connector, Protocols, Target, caught};
 use super::origin::Origin;
+use super::shared_error::SharedError;
 use super::streams::{Keepalive, Limits, Streams};
 use crate::call::Rpc;
 use crate::error::Error;
 use crate::metrics::Counted;
-use crate::phase::{self, Phase};
+use crate::phase::{self, Phase, Progress, Step};
 
 mod reading;
 
 pub(crate) use reading::Reading;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Http1 = http1::SendRequest<Body>;
+
+/// The way to a connection of HTTP/1.1, which is closed once this is gone.
+struct Http1 {
+    send: http1::SendRequest<Body>,
+    /// Goes with it, which the task of the connection sees.
+    _open: oneshot::Sender<Infallible>,
+}
 
 /// What the connections are counted for.
 const TRANSPORT: &str = "rest";
@@ -40,6 +48,13 @@ const IDLE: Duration = Duration::from_secs(90);
 /// How long a connection that has just ended a call may take to be ready for the next one, before a
 /// further one is opened beside it.
 const TURN: Duration = Duration::from_millis(5);
+
+/// How much longer than an attempt to connect may take a call waits for one that another call makes. That call may be of
+/// a runtime that no longer runs.
+const STALLED: Duration = Duration::from_secs(2);
+
+/// How long a connection may take to close in good order. Its peer may read nothing more.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// The connections to one address, shared by its clones.
 #[derive(Clone)]
@@ -56,16 +71,22 @@ struct Shared {
     /// How many there are of these.
     most_calls: usize,
     kept: Mutex<Kept>,
+    /// The turn to connect, as long as one attempt is to be made for all calls.
+    turn: Semaphore,
+    /// How far the connection has come that is opened for all calls.
+    progress: Progress,
     /// The connections of a server that chose HTTP/2.
     streams: Streams,
 }
 
-#[derive(Default)]
 struct Kept {
     /// Those without a call, the one used last at the end.
     idle: Vec<(Http1, Instant)>,
     /// The way to the task that closes what is idle for too long. It goes with the pool, and the task with it.
     watch: Option<oneshot::Sender<Infallible>>,
+    /// Whether the server speaks HTTP/1.1, as the last connection has shown, or the address says.
+    speaks_http1: bool,
+    backoff: Backoff,
 }
 
 /// What carries a call.
@@ -81,7 +102,7 @@ pub(crate) struct Lent {
     http1: Http1,
     shared: Arc<Shared>,
     /// The next call may begin once this one has ended, however that is.
-    _call: OwnedSemaphorePermit,
+    call: OwnedSemaphorePermit,
     _counted: Counted,
 }
 
@@ -114,7 +135,15 @@ impl Pool {
             host,
             calls: Arc::new(Semaphore::new(most_calls)),
             most_calls,
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept {
+                idle: Vec::new(),
+                watch: None,
+                // Only ALPN chooses HTTP/2.
+                speaks_http1: target.uri.scheme() != Some(&Scheme::HTTPS),
+                backoff: Backoff::default(),
+            }),
+            turn: Semaphore::new(1),
+            progress: Progress::default(),
             streams,
         };
         Ok(Self {
@@ -164,8 +193,9 @@ impl Service<Rpc> for Pool {
 
 async fn send(shared: Arc<Shared>, mut rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
     let path = Origin::path(rpc.uri());
+    let mut call = None;
     loop {
-        let way = shared.way().await?;
+        let way = shared.way(call.take()).await?;
         phase::enter(Phase::Reply);
         let (mut lent, used) = match way {
             Way::Http1(lent, used) => (lent, used),
@@ -183,9 +213,13 @@ async fn send(shared: Arc<Shared>, mut rpc: Rpc) -> Result<http::Response<Readin
         };
         *rpc.uri_mut() = Uri::from(path.clone());
         rpc.headers_mut().insert(header::HOST, shared.host.clone());
-        match lent.http1.try_send_request(rpc).await {
+        match lent.http1.send.try_send_request(rpc).await {
             Ok(reply) => return Ok(reply.map(|body| Reading::new(body, lent))),
-            Err(error) => rpc = unsent(error, used)?,
+            Err(error) => {
+                rpc = unsent(error, used)?;
+                // It has waited, and those behind it have not waited longer.
+                call = Some(lent.call);
+            }
         }
     }
 }
@@ -203,32 +237,42 @@ impl Shared {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What carries the next call: what the server chose when it was last connected to.
-    async fn way(self: &Arc<Self>) -> Result<Way, BoxError> {
+    /// What carries the next call: what the server chose when it was last connected to. A call that has a permit keeps
+    /// it.
+    async fn way(
+        self: &Arc<Self>,
+        mut call: Option<OwnedSemaphorePermit>,
+    ) -> Result<Way, BoxError> {
         loop {
             if self.streams.is_open() {
                 return Ok(Way::Http2);
             }
             phase::enter(Phase::Connection);
             let _pending = Counted::pending(TRANSPORT);
-            // Fails only once it is closed, which it never is.
-            let call = Arc::clone(&self.calls).acquire_owned().await?;
+            let permit = match call.take() {
+                Some(permit) => permit,
+                // Fails only once it is closed, which it never is.
+                None => Arc::clone(&self.calls).acquire_owned().await?,
+            };
             // What is seldom needed is boxed, so that the future of a call stays small.
             let taken = self.kept().idle.pop();
             let (http1, used) = match taken {
-                Some((http1, _)) if http1.is_ready() => (Some(http1), true),
+                Some((http1, _)) if http1.send.is_ready() => (Some(http1), true),
                 Some((http1, _)) => Box::pin(self.settled(http1)).await?,
                 None => (Box::pin(self.connect()).await?, false),
             };
-            // Without one, the server has closed it, or there is HTTP/2 now.
-            if let Some(http1) = http1 {
-                let lent = Lent {
-                    http1,
-                    shared: Arc::clone(self),
-                    _call: call,
-                    _counted: Counted::active(TRANSPORT),
-                };
-                return Ok(Way::Http1(lent, used));
+            match http1 {
+                Some(http1) => {
+                    let lent = Lent {
+                        http1,
+                        shared: Arc::clone(self),
+                        call: permit,
+                        _counted: Counted::active(TRANSPORT),
+                    };
+                    return Ok(Way::Http1(lent, used));
+                }
+                // The server has closed it, or there is another way now.
+                None => call = Some(permit),
             }
         }
     }
@@ -243,36 +287,104 @@ impl Shared {
             tokio::time::sleep(TURN).await;
             self.connect().await
         };
-        let ready = match select(pin!(http1.ready()), pin!(connecting)).await {
+        let ready = match select(pin!(http1.send.ready()), pin!(connecting)).await {
             Either::Left((ready, _)) => ready.is_ok(),
             Either::Right((connected, _)) => return Ok((connected?, false)),
         };
         Ok((ready.then_some(http1), true))
     }
 
-    /// A new connection; `None` if the server chose HTTP/2, by which there are streams now.
+    /// Returns a new connection, or `None` if there is another way by now.
+    ///
+    /// As long as it is not known what the server speaks, or it could not be reached, one call connects and the others
+    /// wait for what comes of it: of connections for all of them, HTTP/2 would need one.
     async fn connect(self: &Arc<Self>) -> Result<Option<Http1>, BoxError> {
+        let Some(failures) = self.kept().needs_turn() else {
+            return self.open().await;
+        };
+        let most = self
+            .connector
+            .timeout()
+            .saturating_mul(2)
+            .saturating_add(STALLED);
+        let turn = self.waiting(self.turn.acquire());
+        let Ok(_turn) = tokio::time::timeout(most, turn).await else {
+            return self.open().await;
+        };
+        if let Some(error) = self.kept().backoff.failed_since(failures) {
+            return Err(error.into());
+        }
+        if self.streams.is_open() || self.kept().needs_turn().is_none() {
+            return Ok(None);
+        }
+        let pause = self.kept().backoff.until();
+        let opening = self.progress.of(self.open_after(pause));
+        self.waiting(opening).await
+    }
+
+    /// Waits for the one attempt to connect, whose phase is that of this call too.
+    async fn waiting<F: Future>(&self, turn: F) -> F::Output {
+        let mut turn = pin!(turn);
+        std::future::poll_fn(|cx| {
+            let polled = turn.as_mut().poll(cx);
+            if polled.is_pending() {
+                phase::enter(self.progress.phase());
+            }
+            polled
+        })
+        .await
+    }
+
+    async fn open_after(
+        self: &Arc<Self>,
+        pause: Option<Instant>,
+    ) -> Result<Option<Http1>, BoxError> {
+        if let Some(end) = pause {
+            self.connector.enter(Step::Pause);
+            tokio::time::sleep_until(end).await;
+        }
+        self.open().await
+    }
+
+    /// A new connection; `None` if the server chose HTTP/2, by which there are streams now.
+    async fn open(self: &Arc<Self>) -> Result<Option<Http1>, BoxError> {
+        let opened = caught(self.try_open()).await;
+        let mut kept = self.kept();
+        let (result, _before) = match opened {
+            Ok(http1) => {
+                kept.speaks_http1 = http1.is_some();
+                (Ok(http1), kept.backoff.succeeded())
+            }
+            Err(error) => {
+                let error = SharedError::new(error);
+                let before = kept.backoff.failed(error.clone());
+                (Err(error.into()), before)
+            }
+        };
+        // The error before is dropped after the lock.
+        drop(kept);
+        result
+    }
+
+    async fn try_open(self: &Arc<Self>) -> Result<Option<Http1>, BoxError> {
         let link = self.connector.connect().await?;
         if link.is_http2() {
             self.streams.adopt(link).await?;
             return Ok(None);
         }
-        let (mut http1, connection) = http1::handshake(link).await?;
-        drive(connection);
+        let (mut send, connection) = http1::handshake(link).await?;
+        let (_open, closed) = oneshot::channel();
+        drive(connection, closed);
         self.watch();
-        http1.ready().await?;
-        Ok(Some(http1))
+        send.ready().await?;
+        Ok(Some(Http1 { send, _open }))
     }
 
     /// Closes what is idle for too long, as long as there is something or a call may leave something.
     fn watch(self: &Arc<Self>) {
-        let mut kept = self.kept();
-        // A task that has ended, were it with its runtime, no longer listens.
-        if kept.watch.as_ref().is_some_and(|task| !task.is_closed()) {
+        let Some(mut gone) = self.kept().begin_watch() else {
             return;
-        }
-        let (watch, mut gone) = oneshot::channel();
-        kept.watch = Some(watch);
+        };
         let pool = Arc::downgrade(self);
         tokio::spawn(async move {
             while tokio::time::timeout(IDLE, &mut gone).await.is_err() {
@@ -288,7 +400,7 @@ impl Shared {
     fn close_idle(&self) -> bool {
         let mut kept = self.kept();
         kept.idle
-            .retain(|(http1, used)| !http1.is_closed() && used.elapsed() < IDLE);
+            .retain(|(http1, used)| !http1.send.is_closed() && used.elapsed() < IDLE);
         // Who gives a connection back does so before the permit, and who opens one has a permit before it asks
         // for the watch.
         let again = !kept.idle.is_empty() || self.calls.available_permits() < self.most_calls;
@@ -299,12 +411,42 @@ impl Shared {
     }
 }
 
-fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+impl Kept {
+    /// Returns the number of failures so far, if one call is to connect for all.
+    fn needs_turn(&self) -> Option<u64> {
+        let known = self.speaks_http1 && !self.backoff.is_failing();
+        (!known).then(|| self.backoff.failures())
+    }
+
+    /// Returns what ends the task that looks for idle connections, if that is to be started.
+    fn begin_watch(&mut self) -> Option<oneshot::Receiver<Infallible>> {
+        // A task that has ended, were it with its runtime, no longer listens.
+        if self.watch.as_ref().is_some_and(|task| !task.is_closed()) {
+            return None;
+        }
+        let (watch, gone) = oneshot::channel();
+        self.watch = Some(watch);
+        Some(gone)
+    }
+}
+
+/// Drives a connection in a task of its own, which ends soon after the way to it is gone.
+fn drive(
+    connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+    closed: oneshot::Receiver<Infallible>,
+) {
     let counted = Counted::connection(TRANSPORT);
     tokio::spawn(async move {
         let _counted = counted;
+        let ended = match select(pin!(connection), closed).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((_, connection)) => {
+                let closing = tokio::time::timeout(CLOSING, connection);
+                closing.await.unwrap_or(Ok(()))
+            }
+        };
         // The calls on it have their own word of it.
-        if let Err(error) = connection.await {
+        if let Err(error) = ended {
             tracing::debug!(%error, "a connection for REST broke");
         }
     });

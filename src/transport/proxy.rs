@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::IpAddr;
 
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::endpoint::is_loopback;
+use crate::endpoint::{Fault, is_loopback, parse_host_port};
 use crate::error::Error;
 
-const NO_URL: &str = "not a URL of a proxy, like http://HOST:PORT";
+const NO_URL: &str = "must be a URL such as http://HOST:PORT";
 
 /// What a user says of proxies.
 #[derive(Clone, Debug, Default)]
@@ -50,60 +51,30 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy's URL, `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`. As for curl, the scheme is `http` and the port
-    /// 1080, or 443 for `https`, unless they are given. `knob` is named in the error, and nothing of the text
-    /// but its scheme.
-    pub(crate) fn parse(knob: &str, text: &str) -> Result<Self, Error> {
-        let fault = |why: &str| Error::configuration(format!("{knob}: {why}"));
+    /// Parses a proxy's URL, `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`. As for curl, the scheme is `http` and the port
+    /// 1080, or 443 for `https`, unless they are given. Errors name the setting and nothing of the text but its scheme, since
+    /// any other part may be a password.
+    pub(crate) fn parse(setting: &str, text: &str) -> Result<Self, Error> {
+        let fault = |why: &str| Error::configuration(format!("invalid `{setting}`: {why}"));
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         let scheme = scheme.to_ascii_lowercase();
-        if scheme.is_empty() || !scheme.bytes().all(is_of_scheme) {
-            return Err(fault(NO_URL));
-        }
-        if !matches!(scheme.as_str(), "http" | "https") {
-            return Err(fault(&format!(
-                "a proxy of the scheme `{scheme}`, where only http and https are known"
-            )));
-        }
-        // A password may hold any of these as it is; what stands before it would be taken for the host.
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if !matches!(path, "" | "/") {
-            return Err(fault(
-                "a proxy has no path; `/`, `?` and `#` of a password are written %2F, %3F and %23",
-            ));
-        }
-        let authority: Authority = authority.parse().map_err(|_| fault(NO_URL))?;
-        let place = authority.as_str();
-        let place = match place.split_once('@') {
-            Some((_, place)) if place.contains('@') => {
-                return Err(fault("an `@` of a user or password is written %40"));
-            }
-            Some((_, place)) => place,
-            None => place,
-        };
-        let host = authority.host();
-        let port = match place.strip_prefix(host) {
-            _ if host.is_empty() => return Err(fault("there is no host of a proxy")),
-            Some("") if scheme == "https" => 443,
-            Some("") => 1080,
-            port => port
-                .and_then(|port| port.strip_prefix(':')?.parse().ok())
-                .filter(|port| *port != 0_u16)
-                .ok_or_else(|| fault("the port of the proxy is none"))?,
-        };
-        let matcher = Matcher::builder().all(format!("{scheme}://{authority}"));
-        let intercept = matcher
-            .build()
-            .intercept(&Uri::from_static("https://any.invalid"));
+        check_scheme(&scheme).map_err(|why| fault(&why))?;
+        let (user, place) = split_user(rest).map_err(fault)?;
+        let place = parse_host_port(place).map_err(fault)?;
+        let default = if scheme == "https" { 443 } else { 1080 };
+        let port = place.port.unwrap_or(default);
         let uri = Uri::builder()
             .scheme(scheme.as_str())
-            .authority(format!("{host}:{port}"))
+            .authority(format!("{}:{port}", place.host))
             .path_and_query("/")
             .build();
         Ok(Self {
             uri: uri.map_err(|_| fault(NO_URL))?,
-            authorization: intercept.and_then(|it| it.basic_auth().cloned()),
+            authorization: user
+                .map(authorization)
+                .transpose()
+                .map_err(fault)?
+                .flatten(),
         })
     }
 
@@ -137,8 +108,43 @@ impl fmt::Debug for Proxy {
     }
 }
 
-fn is_of_scheme(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
+fn check_scheme(scheme: &str) -> Result<(), String> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    match scheme {
+        "http" | "https" => Ok(()),
+        _ if scheme.is_empty() || !scheme.bytes().all(known) => Err(NO_URL.to_owned()),
+        _ => Err(format!(
+            "unsupported scheme `{scheme}`: must be http or https"
+        )),
+    }
+}
+
+/// Splits the user and password from the host and port.
+fn split_user(text: &str) -> Result<(Option<&str>, &str), Fault> {
+    // A password may hold any of these as it is; the text before it would be taken for the host.
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let (authority, path) = text.split_at(end);
+    if !matches!(path, "" | "/") {
+        return Err(
+            "a path, query or fragment is not allowed; write `/`, `?` and `#` of a password as %2F, %3F and %23",
+        );
+    }
+    match authority.split_once('@') {
+        Some((_, place)) if place.contains('@') => Err("write an `@` of a user or password as %40"),
+        Some((user, place)) => Ok((Some(user), place)),
+        None => Ok((None, authority)),
+    }
+}
+
+/// The header value for a user and password, which are percent-encoded.
+fn authorization(user: &str) -> Result<Option<HeaderValue>, Fault> {
+    let url = format!("http://{user}@proxy.invalid");
+    if url.parse::<Uri>().is_err() {
+        return Err("the user or password has characters that must be percent-encoded");
+    }
+    let matcher = Matcher::builder().all(url).build();
+    let found = matcher.intercept(&Uri::from_static("https://any.invalid"));
+    Ok(found.and_then(|found| found.basic_auth().cloned()))
 }
 
 /// As curl reads the environment: small letters go before capitals, an empty variable is none, and
@@ -159,7 +165,9 @@ fn from_environment(
         let found = values.find(|(_, value)| !value.is_empty());
         let text = found.map(|(name, value)| match value.into_string() {
             Ok(text) => Ok((name, text)),
-            Err(_) => Err(Error::configuration(format!("{name}: not valid Unicode"))),
+            Err(_) => Err(Error::configuration(format!(
+                "invalid `{name}`: not valid Unicode"
+            ))),
         });
         text.transpose()
     };
@@ -176,8 +184,11 @@ fn from_environment(
     }
 }
 
-/// Whether a host is in a list of NO_PROXY, by the rules of curl. Matching is hyper-util's, which knows commas
-/// alone, minds dots at ends, and takes a `*` anywhere.
+/// Returns whether a list of NO_PROXY has a host, by the rules of curl. Matching is hyper-util's, which knows commas
+/// alone, minds dots at ends, and accepts a `*` anywhere.
+///
+/// The variable is that of all programs of a machine, each of which has forms of its own. So an entry that is no host is
+/// no error, but ignored as curl ignores it, and a warning says so.
 fn is_excepted(list: &str, host: &str) -> bool {
     if list == "*" {
         return true;
@@ -186,7 +197,14 @@ fn is_excepted(list: &str, host: &str) -> bool {
         .split([',', ' ', '\t'])
         .map(|entry| entry.strip_suffix('.').unwrap_or(entry))
         .map(|entry| entry.strip_prefix('.').unwrap_or(entry))
-        .filter(|entry| !entry.is_empty() && *entry != "*");
+        .filter(|entry| !entry.is_empty());
+    let entries = entries.filter(|entry| match check_excepted(entry) {
+        Ok(()) => true,
+        Err(fault) => {
+            tracing::warn!(entry, fault, "ignoring an entry of no_proxy");
+            false
+        }
+    });
     let entries = entries.collect::<Vec<_>>().join(",");
     let host = host.strip_suffix('.').unwrap_or(host);
     let Ok(uri) = format!("http://{host}/").parse::<Uri>() else {
@@ -194,6 +212,30 @@ fn is_excepted(list: &str, host: &str) -> bool {
     };
     let matcher = Matcher::builder().all("http://proxy.invalid").no(entries);
     matcher.build().intercept(&uri).is_none()
+}
+
+/// Accepts an entry of NO_PROXY: a name, an address, or a network.
+fn check_excepted(entry: &str) -> Result<(), Fault> {
+    if entry.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    if let Some((network, prefix)) = entry.split_once('/') {
+        let longest = match network.parse() {
+            Ok(IpAddr::V4(_)) => 32,
+            Ok(IpAddr::V6(_)) => 128,
+            Err(_) => return Err("invalid address of a network"),
+        };
+        let prefix = prefix.parse::<u8>().ok();
+        let prefix = prefix.filter(|prefix| *prefix <= longest);
+        return prefix.map(drop).ok_or("invalid prefix length of a network");
+    }
+    if entry.starts_with('[') {
+        return Err("an IPv6 address must be without brackets");
+    }
+    match parse_host_port(entry)?.port {
+        None => Ok(()),
+        Some(_) => Err("a port is not supported"),
+    }
 }
 
 #[cfg(test)]

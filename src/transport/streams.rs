@@ -3,20 +3,20 @@
 //! A call takes the connection with the fewest streams. Where none has room it waits, for a stream that ends or
 //! for a connection that is opened because it waits. Whoever calls seldom has one connection.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::connect::Connector;
 #[cfg(feature = "rest")]
 use super::link::Link;
+use super::shared_error::SharedError;
 use crate::call::Rpc;
 use crate::metrics::Counted;
 use crate::phase::{self, Phase, Progress};
 
 mod allowed;
-mod fault;
 mod http2;
 mod kept;
 mod life;
@@ -29,9 +29,8 @@ mod tests;
 mod waiting;
 
 use allowed::Allowed;
-use fault::Fault;
 use http2::Http2;
-use kept::Kept;
+use kept::{Kept, Locked};
 use opener::Opener;
 pub(crate) use reading::Reading;
 pub(crate) use sending::Sending;
@@ -70,9 +69,7 @@ struct Shared {
     /// What the pool is counted for.
     transport: &'static str,
     opener: Opener,
-    kept: Mutex<Kept<Http2>>,
-    /// Wakes a call that waits, one for each stream that can be had.
-    room: Notify,
+    kept: Locked<Http2>,
     /// How far the connection has come that was last looked after.
     progress: Progress,
     /// Tells those who connect that the pool has gone, by going with it.
@@ -91,8 +88,7 @@ impl Streams {
         let shared = Shared {
             transport,
             opener: Opener::new(transport, connector, keepalive),
-            kept: Mutex::new(Kept::new(limits, kept)),
-            room: Notify::new(),
+            kept: Locked::new(limits, kept),
             progress: Progress::default(),
             alive: watch::Sender::new(()),
         };
@@ -108,7 +104,7 @@ impl Streams {
     ///
     /// As [`Failure`](crate::failure::Failure) tells them apart.
     pub(crate) fn send(&self, rpc: Rpc) -> Sending {
-        match self.shared.take(Kept::take_new) {
+        match self.shared.take() {
             Some((slot, http2)) => match http2.send(rpc, slot) {
                 Ok(sent) => Sending::Sent { sent },
                 Err(error) => Sending::failed(error),
@@ -132,7 +128,7 @@ impl Streams {
     /// Whether there is a connection.
     #[cfg(feature = "rest")]
     pub(crate) fn is_open(&self) -> bool {
-        self.shared.kept().is_open()
+        self.shared.kept.with(Kept::is_open)
     }
 
     /// Takes a connection in whose peer chose HTTP/2, unless there is one by now.
@@ -140,10 +136,13 @@ impl Streams {
     pub(crate) async fn adopt(&self, link: Link) -> Result<(), BoxError> {
         let changed = Shared::changed(Arc::downgrade(&self.shared));
         let (http2, allowed) = self.shared.opener.greet(link, changed).await?;
-        let mut kept = self.shared.kept();
-        if !kept.is_open() {
-            kept.add(http2, allowed);
-            self.shared.added(kept);
+        let add = |kept: &mut Kept<Http2>| match kept.is_open() {
+            true => Err(http2),
+            false => Ok(kept.add(http2, allowed)),
+        };
+        // One that is not needed is closed without the lock.
+        if self.shared.kept.with(add).is_ok() {
+            self.shared.added();
         }
         Ok(())
     }
@@ -152,7 +151,7 @@ impl Streams {
 impl std::fmt::Debug for Streams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut text = f.debug_struct("Streams");
-        self.shared.kept().describe(&mut text);
+        self.shared.kept.with(|kept| kept.describe(&mut text));
         text.finish_non_exhaustive()
     }
 }
@@ -170,55 +169,47 @@ impl std::fmt::Debug for Slot {
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut kept = self.shared.kept();
-        kept.give_back(self.connection);
-        let waited_for = kept.waiting() > 0;
-        drop(kept);
-        if waited_for {
-            self.shared.room.notify_one();
+impl Slot {
+    /// A stream that was taken of the connection with this number.
+    fn new(shared: &Arc<Shared>, connection: u64) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            connection,
+            _counted: Counted::active(shared.transport),
         }
     }
 }
 
-impl Shared {
-    fn kept(&self) -> MutexGuard<'_, Kept<Http2>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let connection = self.connection;
+        self.shared.kept.with(|kept| kept.give_back(connection));
     }
+}
 
+impl Shared {
     /// A stream, if one can be had at once.
-    fn take(
-        self: &Arc<Self>,
-        take: impl FnOnce(&mut Kept<Http2>) -> Option<(u64, Http2)>,
-    ) -> Option<(Slot, Http2)> {
-        let (connection, http2) = take(&mut self.kept())?;
-        let slot = Slot {
-            shared: Arc::clone(self),
-            connection,
-            _counted: Counted::active(self.transport),
-        };
-        Some((slot, http2))
+    fn take(self: &Arc<Self>) -> Option<(Slot, Http2)> {
+        let (connection, http2) = self.kept.with(Kept::take_new)?;
+        Some((Slot::new(self, connection), http2))
     }
 
     /// What a call waits for that has no stream.
     fn phase(&self) -> Phase {
-        let connecting = {
-            let mut kept = self.kept();
-            kept.is_connecting() && !kept.is_open()
-        };
-        if connecting {
-            self.progress.phase()
-        } else {
-            Phase::Stream
+        let (connecting, paused) = self.kept.with(|kept| {
+            let none = !kept.is_open();
+            let paused = kept.paused_until().is_some();
+            (none && kept.is_connecting(), none && paused)
+        });
+        match (connecting, paused) {
+            (true, _) => self.progress.phase(),
+            (false, true) => self.opener.paused(),
+            (false, false) => Phase::Stream,
         }
     }
 
     /// What follows a connection that was opened.
-    fn added(self: &Arc<Self>, kept: MutexGuard<'_, Kept<Http2>>) {
-        let room = kept.room();
-        drop(kept);
-        self.wake(room);
+    fn added(self: &Arc<Self>) {
         // It may have fewer streams than were hoped for.
         self.grow();
         self.watch();
@@ -228,27 +219,24 @@ impl Shared {
     fn changed(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             if let Some(shared) = pool.upgrade() {
-                let mut kept = shared.kept();
-                kept.purge();
-                let room = kept.room();
-                drop(kept);
-                shared.wake(room);
+                shared.kept.with(Kept::purge);
                 shared.grow();
             }
         }
     }
 
-    /// Wakes so many of the calls that wait.
-    fn wake(&self, most: usize) {
-        let waiting = self.kept().waiting();
-        for _ in 0..waiting.min(most) {
-            self.room.notify_one();
-        }
+    /// What follows an attempt to connect that failed.
+    fn failed(&self, error: BoxError) {
+        let error = SharedError::new(error);
+        let _before = self.kept.with(|kept| {
+            kept.end_connecting();
+            kept.fail(&error)
+        });
     }
 
     /// Opens what is lacking.
     fn grow(self: &Arc<Self>) {
-        let begun = self.kept().begin_connecting();
+        let begun = self.kept.with(Kept::begin_connecting);
         let connecting = || Connecting {
             shared: Arc::downgrade(self),
             opened: None,
@@ -266,14 +254,14 @@ impl Shared {
 
     /// Looks for connections that are no longer needed, as long as there are more than are kept anyway.
     fn watch(self: &Arc<Self>) {
-        let Some(mut gone) = self.kept().begin_watch() else {
+        let Some(mut gone) = self.kept.with(Kept::begin_watch) else {
             return;
         };
         let pool = Arc::downgrade(self);
         tokio::spawn(async move {
             while tokio::time::timeout(LOOK, &mut gone).await.is_err() {
                 match pool.upgrade() {
-                    Some(shared) if shared.kept().shrink() => {}
+                    Some(shared) if shared.kept.with(Kept::shrink) => {}
                     _ => return,
                 }
             }
@@ -305,24 +293,20 @@ impl Drop for Connecting {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        let mut kept = shared.kept();
-        kept.end_connecting();
         match self.opened.take() {
             Some(Ok((http2, allowed))) => {
-                kept.add(http2, allowed);
-                return shared.added(kept);
+                let _last_error = shared.kept.with(|kept| {
+                    kept.end_connecting();
+                    kept.add(http2, allowed)
+                });
+                shared.added();
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "no connection could be opened");
-                kept.fail(Fault::new(error));
+                shared.failed(error);
             }
-            // Else the calls that wait would have it begun again at once.
-            None if std::thread::panicking() => {
-                kept.fail(Fault::new("the connector panicked".into()))
-            }
-            None => {}
+            None if std::thread::panicking() => shared.failed("connecting panicked".into()),
+            None => shared.kept.with(Kept::abandon_connecting),
         }
-        drop(kept);
-        shared.wake(usize::MAX);
     }
 }

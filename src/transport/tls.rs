@@ -17,6 +17,8 @@ use super::tls_error::{self, Offer};
 pub(crate) use super::tls_options::Options;
 use crate::error::Error;
 
+mod roots;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Turns a connection to a host into an encrypted one.
@@ -37,7 +39,10 @@ impl Tls {
     ) -> Result<Self, Error> {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
-            Error::configuration_from(format!("{setting}: not a name that TLS can check"), error)
+            Error::configuration_from(
+                format!("invalid `{setting}`: invalid TLS server name"),
+                error,
+            )
         })?;
         let mut config = config(options)?;
         config.alpn_protocols = match protocols {
@@ -76,18 +81,29 @@ fn config(options: &Options) -> Result<ClientConfig, Error> {
     let config = ClientConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
         .map_err(|error| {
-            Error::configuration_from("the rustls provider lacks what TLS needs", error)
+            Error::configuration_from(
+                "the rustls crypto provider supports neither TLS 1.2 nor TLS 1.3",
+                error,
+            )
         })?
         .with_root_certificates(roots(options)?);
     let Some((chain, key)) = &options.identity else {
         return Ok(config.with_no_client_auth());
     };
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
-        Error::configuration_from("client_identity: no private key in the PEM text", error)
+        Error::configuration_from(
+            "invalid `client_identity`: no private key in the PEM text",
+            error,
+        )
     })?;
     config
         .with_client_auth_cert(certificates("client_identity", chain)?, key)
-        .map_err(|error| Error::configuration_from("client_identity: the key does not fit", error))
+        .map_err(|error| {
+            Error::configuration_from(
+                "invalid `client_identity`: the key does not fit the certificate",
+                error,
+            )
+        })
 }
 
 /// What a server with this certificate chain and key, PEM text both, accepts connections by. Errors name the
@@ -99,17 +115,26 @@ pub(crate) fn server_config(
     key: &[u8],
 ) -> Result<Arc<ServerConfig>, Error> {
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
-        Error::configuration_from(format!("{setting}: no private key in the PEM text"), error)
+        Error::configuration_from(
+            format!("invalid `{setting}`: no private key in the PEM text"),
+            error,
+        )
     })?;
     let mut config = ServerConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
         .map_err(|error| {
-            Error::configuration_from("the rustls provider lacks what TLS needs", error)
+            Error::configuration_from(
+                "the rustls crypto provider supports neither TLS 1.2 nor TLS 1.3",
+                error,
+            )
         })?
         .with_no_client_auth()
         .with_single_cert(certificates(setting, chain)?, key)
         .map_err(|error| {
-            Error::configuration_from(format!("{setting}: the key does not fit"), error)
+            Error::configuration_from(
+                format!("invalid `{setting}`: the key does not fit the certificate"),
+                error,
+            )
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -147,24 +172,17 @@ fn compiled_in() -> Option<Arc<CryptoProvider>> {
 }
 
 fn roots(options: &Options) -> Result<RootCertStore, Error> {
+    let Some(pem) = &options.ca_certificates else {
+        return roots::well_known();
+    };
     let mut roots = RootCertStore::empty();
-    match &options.ca_certificates {
-        Some(pem) => {
-            for certificate in certificates("ca_certificates", pem)? {
-                roots.add(certificate).map_err(|error| {
-                    Error::configuration_from("ca_certificates: a certificate is not valid", error)
-                })?;
-            }
-        }
-        None => {
-            add_native_roots(&mut roots);
-            add_webpki_roots(&mut roots);
-        }
-    }
-    if roots.is_empty() {
-        return Err(Error::configuration(
-            "no certificate roots: enable `tls-native-roots` or `tls-webpki-roots`, or set `ca_certificates`",
-        ));
+    for certificate in certificates("ca_certificates", pem)? {
+        roots.add(certificate).map_err(|error| {
+            Error::configuration_from(
+                "invalid `ca_certificates`: a certificate is not valid",
+                error,
+            )
+        })?;
     }
     Ok(roots)
 }
@@ -174,28 +192,11 @@ fn certificates(knob: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(Error::configuration(format!(
-            "{knob}: no certificate in the PEM text"
+            "invalid `{knob}`: no certificate in the PEM text"
         ))),
         Err(error) => Err(Error::configuration_from(
-            format!("{knob}: the PEM text is not valid"),
+            format!("invalid `{knob}`: invalid PEM text"),
             error,
         )),
     }
 }
-
-#[cfg(feature = "tls-native-roots")]
-fn add_native_roots(roots: &mut RootCertStore) {
-    // A system's store often holds a few that rustls does not take; the others serve.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-}
-
-#[cfg(not(feature = "tls-native-roots"))]
-fn add_native_roots(_: &mut RootCertStore) {}
-
-#[cfg(feature = "tls-webpki-roots")]
-fn add_webpki_roots(roots: &mut RootCertStore) {
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-}
-
-#[cfg(not(feature = "tls-webpki-roots"))]
-fn add_webpki_roots(_: &mut RootCertStore) {}

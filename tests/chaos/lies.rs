@@ -60,16 +60,18 @@ pub(crate) const LIES: &[Fault] = &[
         },
         Outcome::Refused(&[Unavailable, Internal, ResourceExhausted]),
     ),
-    lie(
-        "body without an end",
-        "a message of 4 GiB begins, and goes on as long as it is taken",
-        ENDLESS,
-        TOO_MUCH,
-    ),
     Fault {
-        // Over gRPC it was not asked for.
-        grpc: Outcome::Refused(&[Internal]),
-        fallback: Outcome::Refused(&[Internal]),
+        // The limit is a setting of the client, so further polls would fail in the same way.
+        outlived: false,
+        ..lie(
+            "body without an end",
+            "a message of 4 GiB begins, and goes on as long as it is taken",
+            ENDLESS,
+            TOO_MUCH,
+        )
+    },
+    Fault {
+        outlived: false,
         ..lie(
             "compressed bomb",
             "64 MiB of blanks in 64 KB",

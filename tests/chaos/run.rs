@@ -215,7 +215,8 @@ fn operation(client: &ApiGateway, name: &str) -> Operation<Api> {
         .expect("valid")
         // How many polls a fault meets depends on the machine.
         .with_failures(1000)
-        .with_poll_timeout(DEADLINE);
+        .with_poll_timeout(DEADLINE)
+        .expect("valid");
     let operation = client.operation::<Api>(name).expect("a name");
     operation.with_schedule(schedule)
 }

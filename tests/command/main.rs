@@ -4,6 +4,7 @@
 
 mod emulator;
 mod logs;
+mod places;
 mod proxy;
 
 use std::process::{Command, Output, Stdio};
@@ -16,7 +17,17 @@ use emulator::Emulator;
 fn apigw(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_apigw"));
     command.args(arguments).stdin(Stdio::null());
-    for name in ["APIGATEWAY_EMULATOR_HOST", "RUST_LOG", "RUST_BACKTRACE"] {
+    for name in [
+        "APIGATEWAY_EMULATOR_HOST",
+        "GCE_METADATA_HOST",
+        "GOOGLE_API_USE_MTLS_ENDPOINT",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
+        "RUST_BACKTRACE",
+        "RUST_LOG",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+    ] {
         command.env_remove(name);
     }
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
@@ -228,8 +239,9 @@ fn help_and_version_exit_0() {
     assert_eq!((help.status.code(), err(&help)), (Some(0), ""));
     assert!(out(&help).contains("demo"), "{}", out(&help));
     let help = run(&["operations", "describe", "--help"]);
-    let options = "--endpoint --transport --access-token-file --timeout --format";
-    for option in options.split(' ') {
+    let options = "--endpoint --transport --access-token-file --anonymous --ca-cert --client-cert --client-key \
+                   --timeout --format";
+    for option in options.split_whitespace() {
         assert!(out(&help).contains(option), "{}", out(&help));
     }
     let version = run(&["--version"]);

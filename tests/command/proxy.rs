@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use crate::{apigw, err};
 
 /// Keeps the first lines of what it is asked, and forbids it all.
-struct Proxy {
-    address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let lines = Arc::<Mutex<Vec<String>>>::default();
@@ -36,7 +36,7 @@ impl Proxy {
         Self { address, lines }
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("whole").clone()
     }
 }
@@ -118,7 +118,7 @@ fn a_host_that_is_excepted_and_the_emulator_are_called_without_a_proxy() {
 #[test]
 fn a_proxy_of_the_environment_that_is_none_is_told_with_its_variable() {
     let output = describe(&[("HTTPS_PROXY", "ftp://me:s3cr3t@proxy.test")]);
-    let expected = "ERROR: (apigw.operations.describe) HTTPS_PROXY: a proxy of the scheme `ftp`, where only http \
-                    and https are known\n";
+    let expected = "ERROR: (apigw.operations.describe) invalid `HTTPS_PROXY`: unsupported scheme `ftp`: must be http \
+                    or https\n";
     assert_eq!((output.status.code(), err(&output)), (Some(1), expected));
 }

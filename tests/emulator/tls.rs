@@ -61,12 +61,16 @@ async fn a_certificate_that_is_none_is_told_at_the_start() {
     let other = generate_simple_self_signed(["b".to_owned()]).expect("a certificate");
     let (chain, key) = (one.cert.pem(), one.signing_key.serialize_pem());
     for (chain, key, why) in [
-        ("", key.as_str(), "tls: no certificate in the PEM text"),
-        (&chain, "", "tls: no private key in the PEM text"),
+        (
+            "",
+            key.as_str(),
+            "invalid `tls`: no certificate in the PEM text",
+        ),
+        (&chain, "", "invalid `tls`: no private key in the PEM text"),
         (
             &chain,
             &other.signing_key.serialize_pem(),
-            "tls: the key does not fit",
+            "invalid `tls`: the key does not fit the certificate",
         ),
     ] {
         let failed = Emulator::builder().tls(chain, key).start().await;

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use apigateway_grpc::operation::{Cancellation, OperationErrorKind, Schedule};
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::operation::{Cancellation, Operation, OperationErrorKind, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use tonic::{Code, Status};
 
 use crate::common::NAME;
-use crate::play::{WAYS, active, each_way, failed, fails, get, line, running, succeeded, talk};
+use crate::play::{
+    Line, WAYS, active, each_way, failed, fails, get, line, running, succeeded, talk,
+};
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_of_a_cancellation_is_told() {
@@ -80,6 +84,7 @@ async fn a_request_that_fails_is_an_error_and_the_operation_may_still_run() {
         let mut operation = client.operation::<Api>(NAME).expect("a name");
         let error = operation.cancel().await.expect_err("it may not be asked");
         assert!(error.may_still_run());
+        assert!(matches!(error.kind(), OperationErrorKind::CancelRequest));
         let failure = error.last_failure().expect("the request");
         assert_eq!(failure.code(), Some(Code::PermissionDenied));
     })
@@ -164,6 +169,195 @@ async fn when_dropped_it_is_cancelled_only_if_that_was_asked_for_and_its_end_was
         });
         result.expect("it succeeded");
         drop(operation);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+fn armed(client: &ApiGateway) -> Operation<Api> {
+    let operation = client.operation::<Api>(NAME).expect("a name");
+    let schedule = Schedule::default().with_total(Duration::from_millis(1));
+    operation.with_schedule(schedule).cancel_on_drop()
+}
+
+fn asked() -> Line {
+    line("CancelOperation", &())
+}
+
+/// Nothing is sent once its reason is gone: each script holds all calls.
+#[tokio::test(start_paused = true)]
+async fn an_armed_operation_whose_end_was_seen_by_any_call_is_not_cancelled() {
+    each_way(
+        || vec![get(&succeeded())],
+        async |client| {
+            let mut operation = armed(&client);
+            assert!(operation.poll().await.expect("it is answered").is_done());
+        },
+    )
+    .await;
+    each_way(
+        || vec![get(&failed(13, "broken"))],
+        async |client| {
+            armed(&client).await.expect_err("it failed");
+        },
+    )
+    .await;
+    // The end was seen, and the future dropped while it read the target.
+    let nothing = || Message {
+        done: true,
+        ..running()
+    };
+    for way in WAYS {
+        let (client, mut server) = talk(way);
+        let mut operation = armed(&client).with_schedule(Schedule::default());
+        let (given_up, _unanswered) = tokio::join!(
+            tokio::time::timeout(Duration::from_secs(3), operation.wait()),
+            async {
+                let (_, answer) = server.asked().await;
+                answer.send_response(crate::common::ok(&nothing()));
+                server.asked().await
+            }
+        );
+        given_up.expect_err("the target is not told");
+        drop(operation);
+        server.asked_nothing_more(client).await;
+    }
+    // It is gone, which is the end of the wait too.
+    let gone = || fails("GetOperation", Status::not_found("which?"));
+    each_way(
+        || vec![gone()],
+        async |client| {
+            let schedule = Schedule::default().with_grace(Duration::ZERO);
+            let mut operation = armed(&client).with_schedule(schedule);
+            operation.wait().await.expect_err("there is no telling");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_armed_operation_that_the_server_is_to_forget_is_not_cancelled() {
+    each_way(
+        || vec![line("DeleteOperation", &())],
+        async |client| armed(&client).delete().await.expect("it is forgotten"),
+    )
+    .await;
+    each_way(
+        || vec![fails("DeleteOperation", Status::unimplemented("never"))],
+        async |client| {
+            armed(&client).delete().await.expect_err("never");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_armed_operation_that_was_asked_to_be_cancelled_is_not_asked_again() {
+    each_way(
+        || vec![asked()],
+        async |client| armed(&client).request_cancel().await.expect("it is asked"),
+    )
+    .await;
+    let never = || fails("CancelOperation", Status::unimplemented("never"));
+    each_way(
+        || vec![never()],
+        async |client| {
+            let mut operation = armed(&client);
+            operation.cancel().await.expect("that is an outcome");
+        },
+    )
+    .await;
+    each_way(
+        || vec![never()],
+        async |client| {
+            armed(&client).request_cancel().await.expect_err("never");
+        },
+    )
+    .await;
+    // It was asked, and the wait for what comes of it is over.
+    each_way(
+        || vec![asked(), get(&running()), get(&running())],
+        async |client| {
+            let mut operation = armed(&client);
+            operation.cancel().await.expect_err("the time is over");
+        },
+    )
+    .await;
+    each_way(
+        || vec![get(&running()), get(&running()), asked()],
+        async |client| {
+            let mut operation = armed(&client).cancel_on_timeout();
+            operation.wait().await.expect_err("the time is over");
+        },
+    )
+    .await;
+}
+
+/// Whoever awaits an operation gives it up with its wait, and the error says that it was not cancelled.
+#[tokio::test(start_paused = true)]
+async fn an_armed_operation_whose_wait_has_ended_by_itself_is_not_cancelled_behind_its_error() {
+    let polls = || vec![get(&running()), get(&running())];
+    each_way(polls, async |client| {
+        let error = armed(&client).await.expect_err("the time is over");
+        assert!(error.to_string().contains("was not cancelled"), "{error}");
+    })
+    .await;
+    each_way(polls, async |client| {
+        let watch = armed(&client).watch();
+        watch.result().await.expect_err("the time is over");
+    })
+    .await;
+}
+
+/// What is still armed when it is dropped is cancelled, once.
+#[tokio::test(start_paused = true)]
+async fn an_armed_operation_that_is_given_up_is_cancelled_once() {
+    let settle = || tokio::time::sleep(Duration::from_millis(1));
+    // Its owner could have waited for it again.
+    each_way(
+        || vec![get(&running()), get(&running()), asked()],
+        async |client| {
+            let mut operation = armed(&client);
+            operation.wait().await.expect_err("the time is over");
+            drop(operation);
+            settle().await;
+        },
+    )
+    .await;
+    // A request that failed has changed nothing.
+    let busy = || fails("CancelOperation", Status::unavailable("away"));
+    each_way(
+        || vec![busy(), asked()],
+        async |client| {
+            armed(&client).request_cancel().await.expect_err("away");
+            settle().await;
+        },
+    )
+    .await;
+    each_way(
+        || vec![get(&running()), asked()],
+        async |client| {
+            let schedule = Schedule::default();
+            let watch = armed(&client).with_schedule(schedule).watch();
+            settle().await;
+            drop(watch);
+            settle().await;
+        },
+    )
+    .await;
+    // The future was dropped in its first poll.
+    for way in WAYS {
+        let (client, mut server) = talk(way);
+        let operation = armed(&client).with_schedule(Schedule::default());
+        let wait = operation.into_future();
+        let (given_up, _unanswered) = tokio::join!(
+            tokio::time::timeout(Duration::from_secs(1), wait),
+            server.asked()
+        );
+        given_up.expect_err("it was not answered");
+        let (rpc, answer) = server.asked().await;
+        assert!(rpc.uri().path().ends_with("/CancelOperation"));
+        answer.send_response(crate::common::ok(&()));
+        settle().await;
         server.asked_nothing_more(client).await;
     }
 }

@@ -14,5 +14,8 @@ mod many;
 mod polling;
 #[cfg(feature = "rest")]
 mod portal;
+mod random_watcher;
 mod starting;
+mod watcher_faults;
+mod watcher_runtimes;
 mod watching;

@@ -89,7 +89,7 @@ pub(crate) fn talk(way: Way) -> (ApiGateway, Server) {
     (builder.build().expect("the settings are valid"), server)
 }
 
-fn ok(message: Vec<u8>) -> Reply {
+pub(crate) fn ok(message: Vec<u8>) -> Reply {
     use http_body_util::BodyExt as _;
 
     let mut trailers = http::HeaderMap::new();

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use apigateway_grpc::operation::{OperationErrorKind, Schedule};
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::operation::{OperationError, OperationErrorKind, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::common::NAME;
+use crate::common::{self, NAME, Server};
 use crate::play::{
     API, WAYS, active, each_way, failed, fails, get, line, metadata, running, succeeded, talk,
     with_metadata,
@@ -139,15 +141,21 @@ async fn a_timeout_tells_all_that_is_known_and_the_operation_goes_on() {
         assert_eq!(error.elapsed().as_secs(), 5);
         assert_eq!(error.snapshot().raw().name, NAME);
         let text = error.to_string();
-        for told in [
+        for part in [
             NAME,
-            "still runs after 5",
-            "not cancelled",
-            "by its name",
-            "away",
+            "timed out after",
+            "polls in 5.0s",
+            "may still be running and was not cancelled",
+            "last seen running",
+            "wait for it again by its name",
+            "last failure: unavailable: away",
         ] {
-            assert!(text.contains(told), "{told:?} is not in {text}");
+            assert!(text.contains(part), "{part:?} is not in {text}");
         }
+        assert!(
+            error.last_seen().is_some_and(|seen| seen < secs(3)),
+            "{error}"
+        );
         let polls = 5 - error.polls();
         for _ in 0..polls {
             operation.poll().await.expect("it was asked");
@@ -275,5 +283,329 @@ async fn polling_anew_when_something_changes_is_quick_again() {
         result.expect_err("it failed");
         assert!(gaps[7] > secs(5), "{gaps:?}");
         assert!(gaps[8] < secs(2), "{gaps:?}");
+    }
+}
+
+/// Two seconds between polls, and five for the wait.
+fn five_seconds() -> Schedule {
+    let schedule = Schedule::default().with_total(secs(5));
+    schedule.with_delays(secs(2), 1.0, secs(2)).expect("valid")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_whose_polls_were_never_answered_claims_nothing_of_the_operation() {
+    for way in WAYS {
+        let (client, mut server) = talk(way);
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let wait = operation.with_schedule(five_seconds()).into_future();
+        let answers = async {
+            loop {
+                server
+                    .asked()
+                    .await
+                    .1
+                    .send_error(Status::unavailable("away"));
+            }
+        };
+        let error = tokio::select! {
+            ended = wait => ended.expect_err("the time is over"),
+            () = answers => unreachable!("the server answers for ever"),
+        };
+        assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
+        assert_eq!(error.last_seen(), None);
+        let text = error.to_string();
+        assert!(text.contains("may still be running"), "{text}");
+        assert!(text.contains("never seen by this wait"), "{text}");
+        assert!(!text.contains("seen running"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_says_done_and_cannot_be_read_is_no_sight_of_the_operation() {
+    let (client, mut server) = talk(WAYS[0]);
+    let operation = client.operation::<Api>(NAME).expect("a name");
+    let wait = operation.with_schedule(five_seconds()).into_future();
+    let answers = async {
+        loop {
+            // Field 3, `done`, and then a length that is cut off.
+            let broken = crate::play::ok(vec![0, 0, 0, 0, 3, 0x18, 0x01, 0x2a]);
+            server.asked().await.1.send_response(broken);
+        }
+    };
+    let error = tokio::select! {
+        ended = wait => ended.expect_err("the time is over"),
+        () = answers => unreachable!("the server answers for ever"),
+    };
+    assert!(
+        error.may_still_run() && error.last_seen().is_none(),
+        "{error}"
+    );
+    assert!(!error.snapshot().is_done(), "{error}");
+}
+
+/// A client with room for replies of 300 bytes.
+fn narrow(way: crate::play::Way) -> (ApiGateway, Server) {
+    let (mock, server) = common::play();
+    let service = crate::play::travel(way, mock);
+    let builder = ApiGateway::builder().with_transport(service).anonymous();
+    let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(300);
+    (builder.build().expect("the settings are valid"), server)
+}
+
+fn names_the_limit(error: &OperationError) {
+    let failure = error.last_failure().expect("the poll that failed");
+    assert_eq!(failure.code(), Some(Code::ResourceExhausted));
+    let text = error.to_string();
+    assert!(text.contains("larger than 300 bytes"), "{text}");
+    assert!(text.contains("max_reply_size"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_above_the_clients_limit_ends_the_wait_at_once_and_names_the_limit() {
+    let mut long = metadata("create");
+    long.status_message = "x".repeat(400);
+    for way in WAYS {
+        let (client, mut server) = narrow(way);
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let (result, ()) = tokio::join!(operation.into_future(), async {
+            let (_, answer) = server.asked().await;
+            answer.send_response(common::ok(&with_metadata(&long)));
+        });
+        let error = result.expect_err("the reply is too large");
+        assert!(
+            matches!(error.kind(), OperationErrorKind::Polling),
+            "{error}"
+        );
+        assert!(error.may_still_run());
+        assert!(error.to_string().contains("after 1 poll in"), "{error}");
+        names_the_limit(&error);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_above_the_clients_limit_tells_nothing_and_the_error_names_the_limit() {
+    let mut long = active();
+    long.display_name = "x".repeat(400);
+    for way in WAYS {
+        let (client, mut server) = narrow(way);
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let (result, ()) = tokio::join!(operation.into_future(), async {
+            let nothing = Message {
+                done: true,
+                ..running()
+            };
+            server.asked().await.1.send_response(common::ok(&nothing));
+            server.asked().await.1.send_response(common::ok(&long));
+        });
+        let error = result.expect_err("its target is too large");
+        assert!(matches!(error.kind(), OperationErrorKind::WithoutResult));
+        names_the_limit(&error);
+        server.asked_nothing_more(client).await;
+    }
+}
+
+/// The server said nothing of how the update ended, and its target was ready before it.
+#[tokio::test(start_paused = true)]
+async fn an_update_that_has_expired_is_never_taken_for_a_success() {
+    let gone = || fails("GetOperation", Status::not_found("which?"));
+    let updating = || get(&with_metadata(&metadata("update")));
+    let at_once = Schedule::default().with_grace(Duration::ZERO);
+    each_way(
+        || vec![updating(), gone(), line("GetApi", &active())],
+        async |client| {
+            let operation = client.operation::<Api>(NAME).expect("a name");
+            let error = operation.with_schedule(at_once).await;
+            let error = error.expect_err("there is no telling");
+            assert!(
+                matches!(error.kind(), OperationErrorKind::Expired),
+                "{error}"
+            );
+            assert!(
+                error
+                    .to_string()
+                    .contains(&format!("read {API} for its state"))
+            );
+        },
+    )
+    .await;
+    // Done, and without an error: the target stands for the result, whatever the verb.
+    let nothing = || Message {
+        done: true,
+        ..with_metadata(&metadata("update"))
+    };
+    each_way(
+        || vec![get(&nothing()), line("GetApi", &active())],
+        async |client| {
+            let operation = client.operation::<Api>(NAME).expect("a name");
+            assert_eq!(operation.await.expect("the server said done"), active());
+        },
+    )
+    .await;
+}
+
+/// The metadata names no verb that is known, so nothing but the method that began the operation tells it.
+#[tokio::test(start_paused = true)]
+async fn the_method_that_began_an_operation_tells_its_verb() {
+    let silent = || Message {
+        metadata: None,
+        ..running()
+    };
+    let gone = || fails("GetOperation", Status::not_found("which?"));
+    let at_once = Schedule::default().with_grace(Duration::ZERO);
+    let target = || line("GetApi", &active());
+    each_way(
+        || vec![line("CreateApi", &silent()), gone(), target()],
+        async |client| {
+            let parent = "projects/p/locations/global";
+            let operation = client.create_api(parent, "a", Api::default()).await;
+            let operation = operation.expect("it was started");
+            let created = operation.with_schedule(at_once).await;
+            assert_eq!(created.expect("its api is there"), active());
+        },
+    )
+    .await;
+    each_way(
+        || vec![line("UpdateApi", &silent()), gone(), target()],
+        async |client| {
+            let api = Api {
+                name: API.to_owned(),
+                ..Api::default()
+            };
+            let operation = client.update_api(api, ["display_name"]).await;
+            let operation = operation.expect("it was started");
+            let updated = operation.with_schedule(at_once).await;
+            let error = updated.expect_err("there is no telling");
+            assert!(
+                matches!(error.kind(), OperationErrorKind::Expired),
+                "{error}"
+            );
+        },
+    )
+    .await;
+}
+
+/// A layer that holds every call of these methods for ever, above the client's own deadlines.
+#[derive(Clone, Copy)]
+struct Hold(&'static [&'static str]);
+
+impl<S> tower::Layer<S> for Hold {
+    type Service = Held<S>;
+
+    fn layer(&self, inner: S) -> Held<S> {
+        Held(self.0, inner)
+    }
+}
+
+#[derive(Clone)]
+struct Held<S>(&'static [&'static str], S);
+
+impl<S> tower::Service<apigateway_grpc::stack::Rpc> for Held<S>
+where
+    S: tower::Service<apigateway_grpc::stack::Rpc, Future: Send + 'static>,
+    S::Response: 'static,
+    S::Error: 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = futures_util::future::BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), S::Error>> {
+        self.1.poll_ready(cx)
+    }
+
+    fn call(&mut self, rpc: apigateway_grpc::stack::Rpc) -> Self::Future {
+        if self.0.iter().any(|held| rpc.uri().path().ends_with(held)) {
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(self.1.call(rpc))
+    }
+}
+
+/// Its total, one poll, and five seconds for the request to cancel.
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() {
+    let nothing = || Message {
+        done: true,
+        ..running()
+    };
+    let cases: [(&'static [&'static str], Result<Message, Status>, u64); 5] = [
+        (&["GetOperation"], Ok(running()), 15),
+        (&["GetOperation", "CancelOperation"], Ok(running()), 20),
+        (&["GetApi"], Ok(nothing()), 15),
+        (&["GetApi"], Err(Status::not_found("which?")), 15),
+        (&["CancelOperation"], Ok(running()), 10),
+    ];
+    for (held, answer, seconds) in cases {
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+            let answer = answer.clone();
+            std::future::ready(answer.map(|message| common::ok(&message)))
+        });
+        let builder = ApiGateway::builder().with_transport(transport).anonymous();
+        let client = builder.with_layer(Hold(held)).build().expect("valid");
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let schedule = five_seconds().with_grace(Duration::ZERO);
+        let mut operation = operation.with_schedule(schedule);
+        if held.contains(&"CancelOperation") {
+            operation = operation.cancel_on_timeout();
+        }
+        let began = Instant::now();
+        let ended = tokio::time::timeout(secs(3600), operation.wait()).await;
+        let error = ended.expect("it ends").expect_err("nothing succeeds");
+        let took = began.elapsed();
+        assert!(
+            took <= secs(seconds) + Duration::from_millis(5),
+            "{held:?}: {took:?}, {error}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_by_its_total_whatever_delay_and_grace_are() {
+    let huge = || {
+        let details = ErrorDetails::with_retry_info(Some(Duration::MAX / 2));
+        Status::with_error_details(Code::Unavailable, "much later", details)
+    };
+    for status in [huge(), Status::not_found("which?")] {
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+            std::future::ready(Err::<apigateway_grpc::stack::Reply, _>(status.clone()))
+        });
+        let builder = ApiGateway::builder().with_transport(transport).anonymous();
+        let client = builder.build().expect("valid");
+        let schedule = five_seconds().with_grace(Duration::MAX);
+        let schedule = schedule.with_poll_timeout(Duration::MAX).expect("valid");
+        for delay in [secs(2), Duration::MAX] {
+            let schedule = schedule.with_delays(delay, 1.0, Duration::MAX);
+            let operation = client.operation::<Api>(NAME).expect("a name");
+            let operation = operation.with_schedule(schedule.expect("valid"));
+            let began = Instant::now();
+            operation.await.expect_err("it is never answered");
+            assert_eq!(began.elapsed().as_secs(), 5);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_total_without_end_is_waited_for() {
+    const DAY: Duration = secs(24 * 3600);
+    for delay in [DAY, Duration::MAX] {
+        let began = Instant::now();
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+            let over = began.elapsed() > DAY * 500;
+            let message = if over { succeeded() } else { running() };
+            std::future::ready(Ok::<_, Status>(common::ok(&message)))
+        });
+        let builder = ApiGateway::builder().with_transport(transport).anonymous();
+        let client = builder.build().expect("valid");
+        let schedule = Schedule::default().with_total(Duration::MAX);
+        let schedule = schedule.with_delays(delay, 2.0, delay).expect("valid");
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let operation = operation.with_schedule(schedule);
+        assert_eq!(operation.await.expect("it succeeded"), active());
+        let days = began.elapsed().as_secs() / DAY.as_secs();
+        assert!((500..1200).contains(&days), "{days} days");
     }
 }

@@ -7,12 +7,13 @@ use apigateway_grpc::operation::OperationErrorKind;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata};
 use apigateway_grpc::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 use apigateway_grpc::{ApiGateway, CallOptions};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use crate::common::NAME;
+use crate::common::{self, NAME, Server};
 use crate::play::{
-    API, Line, active, each_way, failed, fails, get, line, metadata, running, succeeded,
-    with_metadata,
+    API, Line, WAYS, active, each_way, failed, fails, get, line, metadata, running, succeeded,
+    talk, with_metadata,
 };
 
 const PARENT: &str = "projects/p/locations/global";
@@ -124,10 +125,17 @@ fn listed(ours: Message) -> Line {
 }
 
 fn created(ago: u64, message: Message) -> Message {
-    let time = SystemTime::now() - Duration::from_secs(ago);
+    began(
+        SystemTime::now() - Duration::from_secs(ago),
+        "create",
+        message,
+    )
+}
+
+fn began(at: SystemTime, verb: &str, message: Message) -> Message {
     let metadata = OperationMetadata {
-        create_time: Some(time.into()),
-        ..metadata("create")
+        create_time: Some(at.into()),
+        ..metadata(verb)
     };
     Message {
         metadata: with_metadata(&metadata).metadata,
@@ -138,11 +146,7 @@ fn created(ago: u64, message: Message) -> Message {
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_reply_was_lost_takes_its_operation_up() {
     let lost = || fails("CreateApi", Status::unavailable("the connection broke"));
-    for ours in [
-        created(0, running()),
-        created(0, succeeded()),
-        created(9999, running()),
-    ] {
+    for ours in [created(0, running()), created(0, succeeded())] {
         let done = ours.done;
         let script = || {
             let mut lines = vec![lost(), conflict(), listed(ours.clone())];
@@ -173,10 +177,196 @@ async fn a_conflict_with_what_others_have_made_stays_one() {
     // The first attempt of ours met it: nothing is looked for.
     each_way(|| vec![conflict()], refused).await;
     let lost = || fails("CreateApi", Status::unavailable("the connection broke"));
-    let old = || listed(created(9999, succeeded()));
-    each_way(|| vec![lost(), conflict(), old()], refused).await;
+    for older in [succeeded(), running(), failed(13, "broken")] {
+        let older = || listed(created(30, older.clone()));
+        each_way(|| vec![lost(), conflict(), older()], refused).await;
+    }
+    // Nothing tells when it began.
+    each_way(|| vec![lost(), conflict(), listed(running())], refused).await;
     let none = || line("ListOperations", &ListOperationsResponse::default());
     each_way(|| vec![lost(), conflict(), none()], refused).await;
     let forbidden = || fails("ListOperations", Status::permission_denied("no"));
     each_way(|| vec![lost(), conflict(), forbidden()], refused).await;
+}
+
+/// An operation on our target in the list of a case: its id, its verb, when it began, in seconds after the call by the
+/// server's clock, and how far it is.
+type Listed = (&'static str, &'static str, i64, fn() -> Message);
+
+/// Answers a create whose first reply is lost and whose repetition, two seconds later, meets the resource. The pages
+/// list these operations; the server's clock is ahead of ours by `skew` seconds, and it tells its time if `dated`.
+async fn lose_and_list(server: &mut Server, pages: &[&[Listed]], skew: i64, dated: bool) {
+    let (began_at, start) = (Instant::now(), SystemTime::now());
+    let after = |seconds: i64| moved(start, skew + seconds);
+    server
+        .asked()
+        .await
+        .1
+        .send_error(Status::unavailable("the connection broke"));
+    let (_, answer) = server.asked().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    answer.send_error(Status::already_exists("it is there"));
+    for (number, page) in pages.iter().enumerate() {
+        let (rpc, answer) = server.asked().await;
+        assert!(rpc.uri().path().ends_with("/ListOperations"));
+        let operations = page.iter().map(|(id, verb, at, message)| Message {
+            name: format!("{PARENT}/operations/{id}"),
+            ..began(after(*at), verb, message())
+        });
+        let last = number + 1 == pages.len();
+        let mut reply = common::ok(&ListOperationsResponse {
+            operations: operations.collect(),
+            next_page_token: if last {
+                String::new()
+            } else {
+                number.to_string()
+            },
+            ..Default::default()
+        });
+        if dated {
+            let passed = i64::try_from(began_at.elapsed().as_secs()).expect("short");
+            let date = httpdate::fmt_http_date(after(passed));
+            let date = date.try_into().expect("a header's value");
+            reply.headers_mut().insert("date", date);
+        }
+        answer.send_response(reply);
+    }
+}
+
+/// The moment that is some seconds later, or earlier.
+fn moved(time: SystemTime, seconds: i64) -> SystemTime {
+    let length = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 {
+        time - length
+    } else {
+        time + length
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_operation_that_the_call_began_is_adopted_whatever_the_clocks_say() {
+    let broken: fn() -> Message = || failed(13, "broken");
+    let done: fn() -> Message = succeeded;
+    let under_way: fn() -> Message = running;
+    let ours: Listed = ("ours", "create", 1, under_way);
+    let cases: &[(&str, &[&[Listed]], Option<&str>)] = &[
+        (
+            "create, delete and create within a minute",
+            &[&[
+                ("first", "create", -40, done),
+                ("gone", "delete", -20, done),
+                ours,
+            ]],
+            Some("ours"),
+        ),
+        (
+            "the same, listed newest first",
+            &[&[
+                ours,
+                ("gone", "delete", -20, done),
+                ("first", "create", -40, done),
+            ]],
+            Some("ours"),
+        ),
+        (
+            "a first create that failed",
+            &[&[("first", "create", -30, broken), ours]],
+            Some("ours"),
+        ),
+        (
+            "a first create that failed, and a call that never began one",
+            &[&[("first", "create", -30, broken)]],
+            None,
+        ),
+        (
+            "somebody else's create that began earlier and still runs",
+            &[&[("theirs", "create", -30, under_way)]],
+            None,
+        ),
+        (
+            "the same, a few seconds before",
+            &[&[("theirs", "create", -8, under_way)]],
+            None,
+        ),
+        (
+            "ours has failed",
+            &[&[("ours", "create", 1, broken)]],
+            Some("ours"),
+        ),
+        (
+            "the first attempt's has failed, and the second began another",
+            &[&[
+                ("second", "create", 3, under_way),
+                ("first", "create", 1, broken),
+            ]],
+            Some("second"),
+        ),
+        (
+            "a deletion is none of ours",
+            &[&[("gone", "delete", 1, under_way)]],
+            None,
+        ),
+        (
+            "the newest is on the first page",
+            &[&[ours], &[("first", "create", -40, done)]],
+            Some("ours"),
+        ),
+        (
+            "the newest is on the last page",
+            &[&[("first", "create", -1, done)], &[], &[ours]],
+            Some("ours"),
+        ),
+    ];
+    for (claim, pages, expected) in cases {
+        for (skew, dated) in [
+            (0, true),
+            (0, false),
+            (3600, true),
+            (-3600, true),
+            (7, true),
+        ] {
+            let (client, mut server) = talk(WAYS[0]);
+            let client = insistent(&client);
+            let (result, ()) = tokio::join!(
+                client.create_api(PARENT, "a", Api::default()),
+                lose_and_list(&mut server, pages, skew, dated),
+            );
+            let adopted = result.as_ref().ok().map(|it| it.name().rsplit('/').next());
+            let found = adopted.map(Option::unwrap_or_default);
+            assert_eq!(found, *expected, "{claim}, skew {skew}, dated: {dated}");
+            if let Err(error) = result {
+                assert_eq!(error.code(), Some(Code::AlreadyExists), "{claim}: {error}");
+            }
+        }
+    }
+}
+
+/// The conflict is reported if the search takes too long.
+#[tokio::test(start_paused = true)]
+async fn the_search_for_an_operation_ends_though_the_list_does_not() {
+    let (client, mut server) = talk(WAYS[0]);
+    let client = insistent(&client);
+    let began = Instant::now();
+    let create = client.create_api(PARENT, "a", Api::default());
+    let answers = async {
+        lose_and_list(&mut server, &[], 0, true).await;
+        for number in 0_u32.. {
+            let (_, answer) = server.asked().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            answer.send_response(common::ok(&ListOperationsResponse {
+                next_page_token: number.to_string(),
+                ..Default::default()
+            }));
+        }
+    };
+    let error = tokio::select! {
+        created = create => created.expect_err("it is there already"),
+        () = answers => unreachable!("the list has no end"),
+    };
+    assert_eq!(error.code(), Some(Code::AlreadyExists), "{error}");
+    assert!(
+        began.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        began.elapsed()
+    );
 }

@@ -118,6 +118,117 @@ async fn a_handle_is_written_and_read() {
     assert!(serde_json::from_str::<Handle>(r#"{"name":1}"#).is_err());
 }
 
+/// A time of the service's, `seconds` after noon.
+#[cfg(feature = "serde")]
+fn noon(seconds: i64) -> prost_types::Timestamp {
+    let noon = "2026-11-29T12:00:00Z".parse::<prost_types::Timestamp>();
+    let noon = noon.expect("a time");
+    prost_types::Timestamp {
+        seconds: noon.seconds + seconds,
+        ..noon
+    }
+}
+
+#[cfg(feature = "serde")]
+#[tokio::test(start_paused = true)]
+async fn a_handle_keeps_the_verb_the_target_and_the_beginning() {
+    use apigateway_grpc::operation::Handle;
+
+    let mut creating = metadata("create");
+    creating.create_time = Some(noon(0));
+    each_way(
+        || vec![get(&with_metadata(&creating))],
+        async |client| {
+            let mut operation = client.operation::<Api>(NAME).expect("a name");
+            operation.poll().await.expect("it was asked");
+            let handle = operation.handle();
+            assert_eq!(handle.verb(), Some("create"));
+            assert_eq!(handle.began(), noon(0).try_into().ok());
+            let text = serde_json::to_string(&handle).expect("it is text");
+            assert_eq!(
+                text,
+                format!(
+                    r#"{{"name":"{NAME}","result":"google.cloud.apigateway.v1.Api","target":"{API}","verb":"create","began":"2026-11-29T12:00:00Z"}}"#
+                )
+            );
+            let read: Handle = serde_json::from_str(&text).expect("just written");
+            assert_eq!(read, handle);
+            // It is kept through a wait that has seen nothing yet.
+            let again = client.resume::<Api>(&read).expect("the same").handle();
+            assert_eq!(again, handle);
+        },
+    )
+    .await;
+}
+
+/// The operation is gone at the first poll: what its handle says decides what the target proves.
+#[cfg(feature = "serde")]
+#[tokio::test(start_paused = true)]
+async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
+    use apigateway_grpc::operation::{Handle, OperationErrorKind, Schedule};
+
+    let old = |rest: &str| {
+        let kind = "google.cloud.apigateway.v1.Api";
+        format!(r#"{{"name":"{NAME}","result":"{kind}","target":"{API}"{rest}}}"#)
+    };
+    let cases = [
+        (r#","verb":"create""#, true),
+        (r#","verb":"create","began":"2026-11-29T12:00:00Z""#, true),
+        // The api was there long before its creation began: it is another's.
+        (r#","verb":"create","began":"2026-11-29T13:00:00Z""#, false),
+        (
+            r#","verb":"create","began":"a time that nobody can read""#,
+            true,
+        ),
+        (r#","verb":"update""#, false),
+        (r#","verb":"delete""#, false),
+        (r#","verb":"polish""#, false),
+        // As versions before this one wrote it.
+        ("", false),
+    ];
+    let gone = || {
+        let which = tonic::Status::not_found("which?");
+        crate::play::fails("GetOperation", which)
+    };
+    let mut there = active();
+    there.create_time = Some(noon(1));
+    for (rest, succeeds) in cases {
+        let handle: Handle = serde_json::from_str(&old(rest)).expect("a handle");
+        each_way(
+            || vec![gone(), crate::play::line("GetApi", &there)],
+            async |client| {
+                let at_once = Schedule::default().with_grace(Duration::ZERO);
+                let operation = client.resume::<Api>(&handle).expect("it ends in an api");
+                match operation.with_schedule(at_once).await {
+                    Ok(api) => assert!(succeeds && api == there, "{rest}"),
+                    Err(error) => {
+                        assert!(!succeeds, "{rest}: {error}");
+                        assert!(
+                            matches!(error.kind(), OperationErrorKind::Expired),
+                            "{error}"
+                        );
+                    }
+                }
+            },
+        )
+        .await;
+    }
+    // That it ends in nothing is enough to know a deletion by, in handles of all versions.
+    let text = format!(r#"{{"name":"{NAME}","result":"google.protobuf.Empty","target":"{API}"}}"#);
+    let handle: Handle = serde_json::from_str(&text).expect("a handle");
+    let no_api = || crate::play::fails("GetApi", tonic::Status::not_found("no such api"));
+    each_way(
+        || vec![gone(), no_api()],
+        async |client| {
+            let at_once = Schedule::default().with_grace(Duration::ZERO);
+            let operation = client.resume::<()>(&handle).expect("it ends in nothing");
+            let ended = operation.with_schedule(at_once).await;
+            ended.expect("its api is gone");
+        },
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn what_is_no_operations_name_is_taken_up_by_nobody() {
     let (client, _server) = talk(WAYS[0]);

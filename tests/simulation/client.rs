@@ -254,6 +254,7 @@ fn schedule() -> Schedule {
         .with_total(Duration::from_secs(3 * 3600))
         .with_failures(100_000)
         .with_poll_timeout(DEADLINE)
+        .expect("valid")
 }
 
 fn is_expired(error: &OperationError) -> bool {

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use apigateway_grpc::tonic::body::Body;
 use apigateway_grpc::tonic::client::Grpc;
 use apigateway_grpc::tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use apigateway_grpc::tonic::{Code, Request, Status};
+use apigateway_grpc::tonic::{Code, Request, Status, Streaming};
 use apigateway_grpc::transcode::{Rest, Rules};
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http_body_util::BodyExt as _;
@@ -94,20 +94,26 @@ impl Client {
         Ok(reply.into_inner())
     }
 
+    /// Begins a call whose replies are a stream.
+    pub(crate) async fn open(
+        &mut self,
+        method: &str,
+        message: Vec<u8>,
+    ) -> Result<Streaming<Vec<u8>>, Status> {
+        self.grpc.ready().await.expect("it is ready");
+        let path = format!("/{SHELF}.Shelf/{method}").parse().expect("a path");
+        let request = Request::new(message);
+        let reply = self.grpc.server_streaming(request, path, Raw).await?;
+        Ok(reply.into_inner())
+    }
+
     /// The replies, and what the stream failed with.
     pub(crate) async fn stream(
         &mut self,
         method: &str,
         message: Vec<u8>,
     ) -> Result<(Vec<Vec<u8>>, Option<Status>), Status> {
-        self.grpc.ready().await.expect("it is ready");
-        let path = format!("/{SHELF}.Shelf/{method}").parse().expect("a path");
-        let request = Request::new(message);
-        let mut stream = self
-            .grpc
-            .server_streaming(request, path, Raw)
-            .await?
-            .into_inner();
+        let mut stream = self.open(method, message).await?;
         let mut replies = Vec::new();
         loop {
             match stream.message().await {

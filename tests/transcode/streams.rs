@@ -1,10 +1,17 @@
 //! Streams of replies, on either side.
 
-use apigateway_grpc::tonic::Status;
+use std::time::Duration;
+
+use apigateway_grpc::tonic::body::Body;
+use apigateway_grpc::tonic::{Code, Status};
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::client::{Client, call};
-use crate::fixture::{Server, get, rules, wire};
+use crate::fixture::{Rpc, Server, get, json as read, rules, wire};
 
 fn books(count: u32) -> Vec<Vec<u8>> {
     (0..count)
@@ -107,10 +114,7 @@ async fn a_client_reads_the_stream_that_the_layer_writes() {
         let (replies, end) = client.stream(method, request).await.expect("it begins");
         assert_eq!(replies, books(2));
         let end = end.expect("it fails");
-        assert_eq!(
-            (end.code(), end.message()),
-            (apigateway_grpc::tonic::Code::Aborted, "enough")
-        );
+        assert_eq!((end.code(), end.message()), (Code::Aborted, "enough"));
     }
 }
 
@@ -140,4 +144,160 @@ async fn a_stream_that_is_cut_off_is_an_error() {
         assert_eq!(replies.len(), whole, "{body}");
         assert!(end.is_some(), "{body}");
     }
+}
+
+/// A client of a server that sends these pieces of a body, one every 300 ms, the first at once.
+fn slowly(media: &'static str, pieces: Vec<Bytes>) -> Client {
+    Client::of(tower::service_fn(move |_| {
+        let pieces = pieces.clone().into_iter().enumerate();
+        let body = futures_util::stream::unfold(pieces, async |mut pieces| {
+            let (index, piece) = pieces.next()?;
+            if index > 0 {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            Some((Ok::<_, Status>(Frame::data(piece)), pieces))
+        });
+        let mut reply = http::Response::new(Body::new(StreamBody::new(body)));
+        let media = http::HeaderValue::from_static(media);
+        reply.headers_mut().insert("content-type", media);
+        std::future::ready(Ok(reply))
+    }))
+}
+
+fn pieces(texts: &[&'static str]) -> Vec<Bytes> {
+    texts
+        .iter()
+        .map(|text| Bytes::from_static(text.as_bytes()))
+        .collect()
+}
+
+const ARRAY: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+
+/// The `pages` of each book and when it came, in milliseconds, and when and how the stream ended.
+async fn times(client: &mut Client) -> (Vec<(String, u128)>, u128, Option<Status>) {
+    let begun = Instant::now();
+    let request = wire("DownloadRequest", &json!({"name": "shelves/a"}));
+    let mut stream = client.open("Watch", request).await.expect("it begins");
+    let mut books = Vec::new();
+    loop {
+        let message = stream.message().await;
+        let after = begun.elapsed().as_millis();
+        match message {
+            Ok(Some(book)) => {
+                let pages = read("Book", &book)["pages"].clone();
+                books.push((pages.as_str().unwrap_or("0").to_owned(), after));
+            }
+            Ok(None) => return (books, after, None),
+            Err(status) => return (books, after, Some(status)),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_reply_of_a_stream_is_delivered_as_soon_as_it_is_complete() {
+    let array = [
+        r#"[{"pages":"1"}"#,
+        r#",{"pages":"2"}"#,
+        r#",{"pages":"3"}"#,
+        "]",
+    ];
+    // As a server writes it that knows whether another one follows.
+    let commas = [
+        r#"[{"pages":"1"},"#,
+        r#"{"pages":"2"},"#,
+        r#"{"pages":"3"}"#,
+        "]",
+    ];
+    let lines = [
+        "{\"pages\":\"1\"}\n",
+        "{\"pages\":\"2\"}\n",
+        "{\"pages\":\"3\"}\n",
+        "",
+    ];
+    let no_breaks = [
+        "{\"pages\":\"1\"}",
+        "\n{\"pages\":\"2\"}",
+        "\n{\"pages\":\"3\"}",
+        "\n",
+    ];
+    for (media, body) in [
+        (ARRAY, array),
+        (ARRAY, commas),
+        (LINES, lines),
+        (LINES, no_breaks),
+    ] {
+        let (books, end, status) = times(&mut slowly(media, pieces(&body))).await;
+        let expected = [("1".into(), 0), ("2".into(), 300), ("3".into(), 600)];
+        assert_eq!(books, expected, "{body:?}");
+        assert!(status.is_none() && end == 900, "{end} {status:?} {body:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_in_the_middle_delivers_what_was_complete_before_it_fails() {
+    for (media, body) in [
+        (ARRAY, [r#"[{"pages":"1"}"#, r#", {"pages""#]),
+        (ARRAY, [r#"[{"pages":"1"}"#, ""]),
+        (LINES, ["{\"pages\":\"1\"}\n", "{\"pages\""]),
+    ] {
+        let (books, end, status) = times(&mut slowly(media, pieces(&body))).await;
+        assert_eq!(books, [("1".into(), 0)], "{body:?}");
+        let status = status.expect("it is cut off");
+        assert_eq!((end, status.code()), (300, Code::Internal), "{body:?}");
+        assert_eq!(status.message(), "the stream is cut off", "{body:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_may_be_split_at_every_byte() {
+    for (media, body) in [
+        (
+            ARRAY,
+            "[{\"pages\":\"1\"},\n {\"title\":\"\u{e9}\\\"]\",\"pages\":\"2\"}]\n",
+        ),
+        (
+            LINES,
+            "{\"pages\":\"1\"}\n{\"title\":\"\u{e9}\\\"]\",\"pages\":\"2\"}\n",
+        ),
+    ] {
+        let bytes = body.as_bytes().to_vec();
+        let one_by_one = bytes.chunks(1).map(Bytes::copy_from_slice).collect();
+        let (books, _, status) = times(&mut slowly(media, one_by_one)).await;
+        assert!(status.is_none(), "{status:?}");
+        let ends = |number: usize| {
+            let closing = body.match_indices('}').nth(number).expect("two").0;
+            u128::try_from(closing).expect("small") * 300
+        };
+        assert_eq!(
+            books,
+            [("1".into(), ends(0)), ("2".into(), ends(1))],
+            "{body}"
+        );
+        for split in 0..=bytes.len() {
+            let halves = [&bytes[..split], &bytes[split..]].map(Bytes::copy_from_slice);
+            let (books, _, status) = times(&mut slowly(media, halves.to_vec())).await;
+            assert!(status.is_none(), "{status:?}");
+            assert_eq!(books.len(), 2, "split at {split}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_replies_offers_no_gzip_and_one_in_gzip_is_an_error() {
+    let mut client = Client::of(tower::service_fn(|rpc: Rpc| {
+        assert!(!rpc.headers().contains_key("accept-encoding"));
+        let mut reply = http::Response::new(Body::empty());
+        let gzip = http::HeaderValue::from_static("gzip");
+        reply.headers_mut().insert("content-encoding", gzip);
+        std::future::ready(Ok(reply))
+    }));
+    let request = wire("DownloadRequest", &json!({"name": "shelves/a"}));
+    let status = client
+        .open("Watch", request)
+        .await
+        .expect_err("not offered");
+    assert_eq!(status.code(), Code::Internal);
+    let text = "the reply has the content encoding `gzip`, which was not asked for";
+    assert_eq!(status.message(), text);
 }

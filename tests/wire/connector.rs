@@ -3,17 +3,23 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+#[cfg(feature = "rest")]
+use apigateway_grpc::CallOptions;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::{ApiGateway, Builder, Error, Transport};
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::connection::{tasks, tasks_end};
 use crate::http2::{Answer, NAME, Server};
+use crate::pool::until;
 use crate::proxy_server::{Answer as Proxied, Proxy};
 
 fn transports() -> Vec<Transport> {
@@ -253,15 +259,366 @@ async fn a_service_is_waited_for_until_it_is_ready() {
 }
 
 #[tokio::test]
-async fn that_it_panics_ends_the_call_and_is_not_waited_out() {
-    let panics = tower::service_fn(|_: Uri| async {
-        let tried: io::Result<TokioIo<TcpStream>> = Err(io::ErrorKind::Other.into());
-        tried.map_err(|_| -> io::Error { panic!("it is broken") })
+async fn a_panic_of_the_connector_is_an_error_of_the_call_over_every_transport() {
+    for transport in transports() {
+        let panics = tower::service_fn(|_: Uri| async {
+            let tried: io::Result<TokioIo<TcpStream>> = Err(io::ErrorKind::Other.into());
+            tried.map_err(|_| -> io::Error { panic!("it is broken") })
+        });
+        let builder = client("http://somewhere", transport).connector(panics);
+        let error = refused(builder).await.to_string();
+        let expected = format!(
+            "get operation {NAME}: unavailable: cannot connect to http://somewhere: the connector panicked"
+        );
+        assert_eq!(error, expected, "{transport:?}");
+    }
+}
+
+/// A stream of a connector that accepts so many bytes, and then neither takes nor gives any.
+struct Stuck {
+    takes: usize,
+    /// Panics instead.
+    panics: bool,
+    /// Counts the streams that were dropped.
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Stuck {
+    fn hangs<T>(&self) -> Poll<T> {
+        assert!(!self.panics, "it is broken");
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for Stuck {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Stuck {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.takes == 0 {
+            return self.hangs();
+        }
+        let taken = bytes.len().min(self.takes);
+        self.takes -= taken;
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.hangs()
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.hangs()
+    }
+}
+
+/// Returns a stuck stream first, and leads to the server from then on.
+fn once_stuck(
+    builder: Builder,
+    server: SocketAddr,
+    takes: usize,
+    panics: bool,
+) -> (Builder, Arc<AtomicUsize>) {
+    let dropped = Arc::<AtomicUsize>::default();
+    let stuck = Mutex::new(Some(Stuck {
+        takes,
+        panics,
+        dropped: Arc::clone(&dropped),
+    }));
+    let stuck = Arc::new(stuck);
+    let connector = tower::service_fn(move |_: Uri| {
+        let stuck = stuck.lock().expect("whole").take();
+        async move {
+            let io: Box<dyn Io> = match stuck {
+                Some(stuck) => Box::new(stuck),
+                None => Box::new(TcpStream::connect(server).await?),
+            };
+            io::Result::Ok(TokioIo::new(io))
+        }
     });
-    let client = client("http://somewhere", Transport::Grpc).connector(panics);
-    let client = client.build().expect("valid");
-    let call = tokio::time::timeout(Duration::from_secs(60), client.get_operation(NAME));
-    let error = call.await.expect("it ends").expect_err("no connection");
-    let expected = format!("get operation {NAME}: unknown: the connector panicked");
-    assert_eq!(error.to_string(), expected);
+    (builder.connector(connector), dropped)
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// 24 bytes are the preface (RFC 9113 §3.4), and 1 MiB is all that is ever written before the server's first frame.
+#[tokio::test]
+async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs() {
+    let server = Server::start(|_| Answer::Operation).await;
+    let before = tasks();
+    for takes in [0, 10, 24, 1 << 20] {
+        let builder = client("http://gateway.test", Transport::Grpc);
+        let builder = builder.connect_timeout(Duration::from_millis(150));
+        let (builder, dropped) = once_stuck(builder, server.address, takes, false);
+        let client = builder.build().expect("valid");
+        let call = tokio::time::timeout(Duration::from_secs(20), client.get_operation(NAME));
+        let error = call.await.expect("it ends").expect_err("it hangs");
+        assert!(error.is_connect() && error.is_unsent(), "{error}");
+        let text =
+            "cannot connect to http://gateway.test: no HTTP/2 SETTINGS from the peer within 150ms";
+        assert!(error.to_string().ends_with(text), "{error}");
+        until(|| dropped.load(Ordering::SeqCst) == 1).await;
+        client
+            .get_operation(NAME)
+            .await
+            .expect("by another connection");
+    }
+    drop(server);
+    tasks_end(before - 1).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_panics_in_the_http2_handshake_is_an_error_of_the_call() {
+    let server = Server::start(|_| Answer::Operation).await;
+    for takes in [0, 24, 1 << 20] {
+        let builder = client("http://gateway.test", Transport::Grpc);
+        let (builder, dropped) = once_stuck(builder, server.address, takes, true);
+        let client = builder.build().expect("valid");
+        let call = tokio::time::timeout(Duration::from_secs(20), client.get_operation(NAME));
+        let error = call.await.expect("it ends").expect_err("it panics");
+        assert!(error.is_connect() && error.is_unsent(), "{error}");
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+        client
+            .get_operation(NAME)
+            .await
+            .expect("by another connection");
+    }
+}
+
+/// A tunnel and TLS have the connect timeout too. A proxy sees bytes before the server does.
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+#[tokio::test]
+async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() {
+    let nobody = ([127, 0, 0, 1], 1).into();
+    for transport in transports() {
+        for takes in [0, 10, 1 << 20] {
+            let encrypted = client("https://gateway.test", transport);
+            let proxied = client("http://gateway.test", transport).proxy("http://proxy.test:1");
+            let secret = client("http://gateway.test", transport).proxy("https://proxy.test:1");
+            let cases = [
+                (encrypted, "in the TLS handshake"),
+                (proxied, "asking the proxy for a tunnel"),
+                (secret, "in the TLS handshake"),
+            ];
+            for (builder, step) in cases {
+                let builder = builder.connect_timeout(Duration::from_millis(50));
+                let (builder, dropped) = once_stuck(builder, nobody, takes, false);
+                let builder = match transport {
+                    // The second transport gets its own error of the address, which nobody serves.
+                    Transport::GrpcWithRestFallback => builder.timeout(Duration::from_secs(20)),
+                    _ => builder,
+                };
+                let error = refused(builder).await.to_string();
+                assert!(error.contains(step), "{transport:?}, {takes}: {error}");
+                assert_eq!(dropped.load(Ordering::SeqCst), 1, "{transport:?}, {takes}");
+            }
+        }
+    }
+}
+
+/// HTTP/1.1 has no handshake: the request itself is what the stream does not take.
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn a_rest_call_over_a_stream_that_hangs_is_within_its_deadline_and_the_next_has_another() {
+    let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
+    let server = crate::http1::Server::always(json).await;
+    let before = tasks();
+    for takes in [0, 10, 1 << 20] {
+        let builder = client("http://gateway.test", Transport::Rest);
+        let builder = builder.timeout(Duration::from_millis(150));
+        let (builder, dropped) = once_stuck(builder, server.address, takes, false);
+        let client = builder.build().expect("valid");
+        let error = client.get_operation(NAME).await.expect_err("it hangs");
+        assert!(error.is_timeout(), "{error}");
+        let mut options = CallOptions::default();
+        options.timeout = Some(Duration::from_secs(20));
+        let patient = client.with_options(options);
+        patient
+            .get_operation(NAME)
+            .await
+            .expect("by another connection");
+        until(|| dropped.load(Ordering::SeqCst) == 1).await;
+    }
+    drop(server);
+    tasks_end(before - 1).await;
+}
+
+/// A stream whose closing never ends.
+struct Unclosable(TcpStream);
+
+impl AsyncRead for Unclosable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Unclosable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+async fn leaves_no_task(server: SocketAddr, transport: Transport) {
+    let before = tasks();
+    let short = Duration::from_millis(100);
+    let connector = tower::service_fn(move |_: Uri| async move {
+        let io = TcpStream::connect(server).await?;
+        io::Result::Ok(TokioIo::new(Unclosable(io)))
+    });
+    let builder = client("http://gateway.test", transport).keepalive(short, short);
+    let client = builder.connector(connector).build().expect("valid");
+    client.get_operation(NAME).await.expect("an operation");
+    assert!(tasks() > before);
+    drop(client);
+    // The server has a task for the connection too.
+    until(|| tasks() == before).await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_stream_never_closes_leaves_no_task_behind() {
+    let server = Server::start(|_| Answer::Operation).await;
+    leaves_no_task(server.address, Transport::Grpc).await;
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn a_rest_connection_whose_stream_never_closes_leaves_no_task_behind() {
+    let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
+    let server = crate::http1::Server::always(json).await;
+    leaves_no_task(server.address, Transport::Rest).await;
+}
+
+/// Fails until the server is back, and counts how often it was asked.
+#[derive(Clone)]
+struct Outage {
+    server: SocketAddr,
+    asked: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+}
+
+impl Outage {
+    fn of(server: SocketAddr) -> Self {
+        Self {
+            server,
+            asked: Arc::default(),
+            over: Arc::default(),
+        }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn under(&self, builder: Builder) -> ApiGateway {
+        let outage = self.clone();
+        let connector = tower::service_fn(move |_: Uri| {
+            outage.asked.fetch_add(1, Ordering::SeqCst);
+            let outage = outage.clone();
+            async move {
+                if !outage.over.load(Ordering::SeqCst) {
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                }
+                TcpStream::connect(outage.server).await.map(TokioIo::new)
+            }
+        });
+        builder.connector(connector).build().expect("valid")
+    }
+}
+
+/// 100 ms after the first failure, then 200, 400, 800, and a second from then on.
+async fn is_tried_ever_later(server: SocketAddr, transport: Transport) {
+    let outage = Outage::of(server);
+    let client = outage.under(client("http://gateway.test", transport));
+    let began = Instant::now();
+    let mut failed = 0;
+    while began.elapsed() < Duration::from_millis(1400) {
+        let error = client.get_operation(NAME).await.expect_err("an outage");
+        assert!(error.is_connect() && error.is_unsent(), "{error}");
+        failed += 1;
+    }
+    // Each call had an attempt of its own, and the delays are what bounds them.
+    assert_eq!(outage.asked(), failed, "{transport:?}");
+    assert!(failed <= 5, "{transport:?}: {failed}");
+    // Calls at once share an attempt.
+    let calls = (0..20).map(|_| client.get_operation(NAME));
+    let calls = futures_util::future::join_all(calls).await;
+    assert!(calls.iter().all(Result::is_err));
+    assert_eq!(outage.asked(), failed + 1, "{transport:?}");
+    // No call fails because of an attempt that was made before it began.
+    outage.over.store(true, Ordering::SeqCst);
+    let back = Instant::now();
+    client.get_operation(NAME).await.expect("it is back");
+    assert!(back.elapsed() < Duration::from_secs(5));
+    // After a success the delays are short again.
+    assert_eq!(outage.asked(), failed + 2);
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_reached_is_tried_ever_later_and_found_soon_over_grpc() {
+    let server = Server::start(|_| Answer::Operation).await;
+    is_tried_ever_later(server.address, Transport::Grpc).await;
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn an_address_that_cannot_be_reached_is_tried_ever_later_and_found_soon_over_rest() {
+    let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
+    let server = crate::http1::Server::always(json).await;
+    is_tried_ever_later(server.address, Transport::Rest).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_deadline_ends_in_the_pause_after_a_failure_says_so() {
+    let nobody = ([127, 0, 0, 1], 1).into();
+    for transport in transports() {
+        // With a fallback, a call that waited over gRPC may be over REST by then.
+        if format!("{transport:?}").contains("Fallback") {
+            continue;
+        }
+        let client = Outage::of(nobody).under(client("http://gateway.test", transport));
+        client.get_operation(NAME).await.expect_err("an outage");
+        let hurried = client.with_options({
+            let mut options = CallOptions::default();
+            options.timeout = Some(Duration::from_millis(30));
+            options
+        });
+        let error = hurried.get_operation(NAME).await.expect_err("an outage");
+        let text = "connecting to http://gateway.test (pausing after a failed attempt)";
+        assert!(error.to_string().ends_with(text), "{transport:?}: {error}");
+    }
 }

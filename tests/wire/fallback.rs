@@ -253,7 +253,13 @@ async fn a_reset_of_a_grpc_server_never_leads_to_rest() {
 
 /// What is logged on this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no panic with it").clone()).expect("text")
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
@@ -288,7 +294,7 @@ async fn the_fallback_is_told_once_in_a_warning_with_its_reason() {
     for _ in 0..3 {
         client.get_operation(NAME).await.expect("an operation");
     }
-    let text = String::from_utf8(log.0.lock().expect("no panic with it").clone()).expect("text");
+    let text = log.text();
     let lines: Vec<_> = text.lines().collect();
     let [line] = lines[..] else {
         panic!("one event: {text}");

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
@@ -99,26 +100,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// A whole gRPC reply, its headers as literals (RFC 7541 §6.2.2).
     pub(crate) async fn reply(&mut self, stream: u32, message: &[u8]) -> io::Result<()> {
-        let status_200 = vec![0x88];
-        let head = [status_200, literal("content-type", "application/grpc")].concat();
+        self.head(stream, &[("content-type", "application/grpc")])
+            .await?;
+        self.data(stream, message).await?;
         let trailers = literal("grpc-status", "0");
-        self.write_on(stream, HEADERS, END_HEADERS, &head).await?;
-        self.write_on(stream, DATA, 0, message).await?;
         let last = END_HEADERS | END_STREAM;
         self.write_on(stream, HEADERS, last, &trailers).await
     }
 
+    /// The head of a response with status 200.
+    pub(crate) async fn head(&mut self, stream: u32, headers: &[(&str, &str)]) -> io::Result<()> {
+        let mut head = vec![0x88];
+        for (name, value) in headers {
+            head.extend(literal(name, value));
+        }
+        self.write_on(stream, HEADERS, END_HEADERS, &head).await
+    }
+
+    /// Data that is not the end of its stream.
+    pub(crate) async fn data(&mut self, stream: u32, data: &[u8]) -> io::Result<()> {
+        self.write_on(stream, DATA, 0, data).await
+    }
+
+    pub(crate) async fn reset(&mut self, stream: u32, reason: h2::Reason) -> io::Result<()> {
+        let reason = u32::from(reason).to_be_bytes();
+        self.write_on(stream, RST_STREAM, 0, &reason).await
+    }
+
     /// Says that no stream beyond this one was processed, or will be.
-    pub(crate) async fn go_away_after(&mut self, stream: u32) -> io::Result<()> {
-        let reason = u32::from(h2::Reason::NO_ERROR);
-        let payload = [stream.to_be_bytes(), reason.to_be_bytes()].concat();
+    pub(crate) async fn go_away_after(
+        &mut self,
+        stream: u32,
+        reason: h2::Reason,
+    ) -> io::Result<()> {
+        let payload = [stream.to_be_bytes(), u32::from(reason).to_be_bytes()].concat();
         self.write(GOAWAY, 0, &payload).await
     }
 
     /// Says that no stream was processed, and ends cleanly.
     pub(crate) async fn go_away(&mut self, reason: h2::Reason) -> io::Result<()> {
-        let payload = [0_u32.to_be_bytes(), u32::from(reason).to_be_bytes()].concat();
-        self.write(GOAWAY, 0, &payload).await?;
+        self.go_away_after(0, reason).await?;
         self.stream.shutdown().await
     }
 }

@@ -120,7 +120,7 @@ async fn cuts(stream: TcpStream, calls: usize) -> std::io::Result<()> {
         last = peer.read_to(frames::HEADERS).await?.stream();
         peer.reply(last, &Answer::message()).await?;
     }
-    peer.go_away_after(last).await?;
+    peer.go_away_after(last, h2::Reason::NO_ERROR).await?;
     // What is still sent is not looked at.
     while peer.read().await.is_ok() {}
     Ok(())
@@ -157,6 +157,98 @@ async fn a_refused_stream_is_sent_once_more_and_counts_once() {
         assert!(error.is_unsent() && error.is_unavailable(), "{error}");
         assert_eq!(server.calls() - before, attempts);
     }
+}
+
+/// Codes by which a server reports trouble, `too_many_pings` among them.
+const TROUBLE: [h2::Reason; 3] = [
+    h2::Reason::ENHANCE_YOUR_CALM,
+    h2::Reason::INTERNAL_ERROR,
+    h2::Reason::PROTOCOL_ERROR,
+];
+
+/// Ends so many connections by a GOAWAY that excludes their first call, and serves all later ones.
+async fn excludes(reason: h2::Reason, times: usize) -> (String, Arc<AtomicUsize>) {
+    let (listener, endpoint) = listener().await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if counted.fetch_add(1, Ordering::SeqCst) < times {
+                let mut peer = Peer::new(stream).await?;
+                peer.read_to(frames::HEADERS).await?;
+                peer.go_away(reason).await?;
+            } else {
+                tokio::spawn(crate::http2::serve(stream, |_| Answer::Operation));
+            }
+        }
+        std::io::Result::Ok(())
+    });
+    (endpoint, connections)
+}
+
+#[tokio::test]
+async fn a_call_above_the_last_stream_of_a_goaway_with_an_error_code_is_sent_once_more() {
+    for reason in TROUBLE {
+        let (endpoint, connections) = excludes(reason, 1).await;
+        let client = crate::connection::once(endpoint);
+        create(&client).await;
+        assert_eq!(connections.load(Ordering::SeqCst), 2, "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_goaway_with_an_error_code_is_the_calls_error_and_unsent() {
+    for reason in TROUBLE {
+        let (endpoint, connections) = excludes(reason, usize::MAX).await;
+        let client = crate::connection::once(endpoint);
+        let error = client.get_operation(NAME).await.expect_err("no server");
+        assert!(error.is_unsent() && error.is_unavailable(), "{error}");
+        assert!(!error.is_connect(), "{error}");
+        assert_eq!(connections.load(Ordering::SeqCst), 2, "{reason:?}");
+    }
+}
+
+/// Whoever runs the client should know that its server had too much of it.
+#[cfg(feature = "rest")]
+#[tokio::test]
+async fn a_goaway_with_enhance_your_calm_is_logged() {
+    let log = crate::fallback::Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
+    let subscriber = subscriber.with_writer(move || written.clone()).finish();
+    // With a single subscriber in the process, tracing asks only the thread that first logs an event.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (endpoint, _) = excludes(h2::Reason::ENHANCE_YOUR_CALM, 1).await;
+    create(&crate::connection::once(endpoint)).await;
+    crate::pool::until(|| log.text().contains("ENHANCE_YOUR_CALM")).await;
+    assert!(log.text().contains("WARN"), "{}", log.text());
+}
+
+/// The server processes the stream that its GOAWAY names, and refuses the one above.
+#[tokio::test]
+async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
+    let (listener, endpoint) = listener().await;
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await?;
+        let mut peer = Peer::new(stream).await?;
+        let first = peer.read_to(frames::HEADERS).await?.stream();
+        peer.read_to(frames::HEADERS).await?;
+        peer.go_away_after(first, h2::Reason::INTERNAL_ERROR)
+            .await?;
+        // The call above comes by another connection while the first one goes on.
+        let (stream, _) = listener.accept().await?;
+        let mut other = Peer::new(stream).await?;
+        let again = other.read_to(frames::HEADERS).await?.stream();
+        other.reply(again, &Answer::message()).await?;
+        peer.reply(first, &Answer::message()).await?;
+        std::io::Result::Ok((peer, other))
+    });
+    let client = crate::connection::once(endpoint);
+    let both = join_all([create(&client), create(&client)]);
+    let both = tokio::time::timeout(Duration::from_secs(10), both).await;
+    both.expect("both are answered");
+    server.await.expect("no panic").expect("no i/o error");
 }
 
 fn three() -> RetryPolicy {

@@ -113,6 +113,52 @@ async fn a_clean_goaway_costs_not_even_a_call_of_one_attempt() {
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
+/// A message came whole, but not the trailers that say how the call ended.
+#[tokio::test]
+async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream() {
+    let cuts = |mut peer: Peer| async move {
+        let stream = peer.read_to(frames::HEADERS).await?.stream();
+        peer.head(stream, &[("content-type", "application/grpc")])
+            .await?;
+        peer.data(stream, &Answer::message()).await?;
+        peer.reset(stream, h2::Reason::NO_ERROR).await?;
+        while peer.read().await.is_ok() {}
+        Ok(())
+    };
+    let (endpoint, _) = then_proper(cuts, usize::MAX).await;
+    let error = once(endpoint).get_operation(NAME).await;
+    let error = error.expect_err("it has no end");
+    assert_eq!(error.code(), Some(Code::Internal), "{error}");
+    assert!(error.to_string().contains("stream error"), "{error}");
+    assert!(!error.is_unsent(), "{error}");
+}
+
+/// A peer that has begun to answer has processed the call, whatever it says later.
+#[tokio::test]
+async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let refuses = move |mut peer: Peer| {
+        let calls = Arc::clone(&counted);
+        async move {
+            while let Ok(call) = peer.read_to(frames::HEADERS).await {
+                calls.fetch_add(1, Ordering::SeqCst);
+                peer.head(call.stream(), &[("content-type", "application/grpc")])
+                    .await?;
+                peer.reset(call.stream(), h2::Reason::REFUSED_STREAM)
+                    .await?;
+            }
+            Ok(())
+        }
+    };
+    let (endpoint, _) = then_proper(refuses, usize::MAX).await;
+    let client = builder(endpoint).retry(quick()).build().expect("valid");
+    let status = client.service().create_api(create()).await;
+    let status = status.expect_err("it was reset");
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn no_call_is_written_before_the_servers_first_frame() {
     let (listener, endpoint) = listener().await;

@@ -20,8 +20,11 @@ mod interruption;
 mod keepalive;
 #[path = "../common/linger.rs"]
 mod linger;
+mod metadata;
 #[cfg(not(any(feature = "tls-aws-lc", feature = "tls-ring")))]
 mod no_tls;
+#[cfg(all(feature = "auth", feature = "rest"))]
+mod places;
 mod pool;
 mod pool_faults;
 mod pool_server;

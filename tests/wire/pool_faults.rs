@@ -178,3 +178,44 @@ async fn a_server_that_comes_to_allow_fewer_streams_has_more_connections_and_no_
         "they are not queued"
     );
 }
+
+/// A runtime that ends takes its connections along: the calls on them end, and the next ones connect anew.
+#[tokio::test]
+async fn a_call_over_a_connection_of_another_runtime_ends_with_that_runtime() {
+    let server = Server::start(Habits {
+        holds: true,
+        ..Habits::default()
+    });
+    let server = Arc::new(server.await);
+    let client = builder(server.endpoint()).retry(RetryPolicy::NEVER);
+    let client = client.build().expect("valid");
+    let (opened, is_open) = tokio::sync::oneshot::channel();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let elsewhere = client.clone();
+    let other = tokio::task::spawn_blocking(move || {
+        let other = runtime::Builder::new_current_thread().enable_all().build();
+        other.expect("a runtime").block_on(async {
+            let call = tokio::spawn(async move { elsewhere.get_operation(NAME).await });
+            opened.send(()).expect("the test waits for it");
+            ended.await.expect("the test says so");
+            drop(call);
+        });
+    });
+    is_open.await.expect("it runs");
+    until(|| server.calls() == 1).await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.get_operation(NAME).await }
+    });
+    until(|| server.calls() == 2).await;
+    assert_eq!(server.opened(), 1, "both share a connection");
+    end.send(()).expect("it runs");
+    other.await.expect("it ends");
+    let call = tokio::time::timeout(Duration::from_secs(15), call).await;
+    let error = call.expect("it ends").expect("no panic");
+    let error = error.expect_err("its connection is gone");
+    assert!(error.is_unavailable() && !error.is_unsent(), "{error}");
+    server.answer(true);
+    answered(&client).await;
+    assert_eq!(server.opened(), 2);
+}

@@ -218,7 +218,7 @@ fn a_bad_proxy_is_refused_with_the_name_of_its_knob() {
     let builder = builder.anonymous().proxy("gopher://me:s3cr3t@proxy");
     let error = builder.build().expect_err("refused");
     assert!(error.is_configuration(), "{error}");
-    let expected = "proxy: a proxy of the scheme `gopher`, where only http and https are known";
+    let expected = "invalid `proxy`: unsupported scheme `gopher`: must be http or https";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -335,3 +335,181 @@ async fn nothing_runs_on_once_a_client_is_dropped() {
     assert!(closed.expect("it is closed").is_err());
     tasks_end(before).await;
 }
+
+/// Reads one request without a body; its line.
+fn request_line(stream: &mut std::net::TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("the client asks");
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).expect("text");
+    head.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The first call is given a kept connection that the server has closed unseen. It goes by another one before those that
+/// waited behind it.
+#[tokio::test]
+async fn a_call_whose_kept_connection_was_dead_keeps_its_place() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it listens");
+    let server = std::thread::spawn(move || {
+        let mut lines = Vec::new();
+        // Each connection is closed after one reply, which does not say so.
+        for _ in 0..4 {
+            let (mut stream, _) = listener.accept().expect("the client connects");
+            lines.push(request_line(&mut stream));
+            stream
+                .write_all(&json(200, DONE))
+                .expect("the client reads");
+        }
+        lines
+    });
+    let client = builder(format!("http://{address}"))
+        .transport(Transport::Rest)
+        .retry(RetryPolicy::NEVER)
+        .max_connections(1)
+        .build()
+        .expect("the settings are valid");
+    assert!(done(&client).await);
+    // The runtime does not come to look at the connection's end.
+    std::thread::sleep(Duration::from_millis(50));
+    let call = |name: &'static str| {
+        let client = client.clone();
+        async move { client.get_operation(name).await.expect("it was answered") }
+    };
+    tokio::join!(
+        call("projects/p/locations/l/operations/1"),
+        call("projects/p/locations/l/operations/2"),
+        call("projects/p/locations/l/operations/3"),
+    );
+    let lines = server.join().expect("every connection was used once");
+    let last: Vec<_> = lines[1..]
+        .iter()
+        .map(|line| line.trim_end_matches(" HTTP/1.1"))
+        .filter_map(|line| line.rsplit('/').next())
+        .collect();
+    assert_eq!(last, ["1", "2", "3"]);
+}
+
+/// ALPN says what the server speaks, and is not known before.
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+#[tokio::test]
+async fn first_calls_at_once_wait_for_the_first_connection_to_show_its_protocol() {
+    use crate::tls_server::{Authority, Server};
+
+    let authority = Authority::new();
+    for (alpn, connections) in [("h2", 1..=1), ("http/1.1", 2..=20)] {
+        let server = Server::start(&authority, "localhost", &[alpn]).await;
+        let endpoint = format!("https://localhost:{}", server.address.port());
+        let client = builder(endpoint)
+            .transport(Transport::Rest)
+            .retry(RetryPolicy::NEVER)
+            .ca_certificates(authority.pem())
+            .build()
+            .expect("valid");
+        let calls = (0..20).map(|_| client.get_operation(NAME));
+        let calls = futures_util::future::join_all(calls);
+        let calls = tokio::time::timeout(Duration::from_secs(60), calls).await;
+        for call in calls.expect("they end") {
+            call.expect("it was answered");
+        }
+        let opened = server.connections();
+        assert!(connections.contains(&opened), "{alpn}: {opened}");
+    }
+}
+
+/// The calls that waited for the first connection have its error: each would otherwise have the connect timeout anew.
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+#[tokio::test]
+async fn first_calls_at_once_have_the_error_of_the_first_connection() {
+    let (_silent, endpoint) = listener().await;
+    let client = builder(endpoint.replace("http:", "https:"))
+        .transport(Transport::Rest)
+        .retry(RetryPolicy::NEVER)
+        .connect_timeout(Duration::from_millis(500))
+        .build()
+        .expect("valid");
+    let began = std::time::Instant::now();
+    let calls = (0..20).map(|_| client.get_operation(NAME));
+    for call in futures_util::future::join_all(calls).await {
+        let error = call.expect_err("nobody answers");
+        assert!(error.is_connect() && error.is_unsent(), "{error}");
+        assert!(
+            error.to_string().contains("in the TLS handshake"),
+            "{error}"
+        );
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+/// The call that connects for all may be given up: the next one that waits connects.
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+#[tokio::test]
+async fn a_first_call_that_is_dropped_leaves_the_connection_to_the_next() {
+    use crate::tls_server::{Authority, config};
+    use tokio_rustls::TlsAcceptor;
+
+    let authority = Authority::new();
+    let acceptor = TlsAcceptor::from(config(&authority, "localhost", &["h2"], None));
+    let (listener, endpoint) = listener().await;
+    let client = builder(endpoint.replace("http://127.0.0.1", "https://localhost"))
+        .transport(Transport::Rest)
+        .retry(RetryPolicy::NEVER)
+        .ca_certificates(authority.pem())
+        .build()
+        .expect("valid");
+    let call = || {
+        let client = client.clone();
+        tokio::spawn(async move { done(&client).await })
+    };
+    let first = call();
+    // It is in the handshake, which is not answered.
+    let (held, _) = listener.accept().await.expect("it connects");
+    let second = call();
+    let other = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+    assert!(other.is_err(), "the second call waits");
+    first.abort();
+    let (stream, _) = listener.accept().await.expect("the second call connects");
+    let stream = acceptor.accept(stream).await.expect("a handshake");
+    tokio::spawn(crate::http2::serve(stream, |_| {
+        crate::http2::Answer::Page(200, "application/json", DONE)
+    }));
+    assert!(second.await.expect("no panic"));
+    drop(held);
+}
+
+/// The tasks of kept connections go with the runtime that the first calls were made in.
+#[tokio::test]
+async fn a_client_outlives_the_runtime_that_it_was_first_used_in() {
+    let server = Server::always(json(200, DONE)).await;
+    let client = builder(server.endpoint())
+        .transport(Transport::Rest)
+        .retry(RetryPolicy::NEVER)
+        .build()
+        .expect("valid");
+    for ended in 1..=2 {
+        let elsewhere = client.clone();
+        let used = tokio::task::spawn_blocking(move || {
+            let first = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            assert!(first.block_on(done(&elsewhere)));
+        });
+        used.await.expect("it ends");
+        let called = tokio::time::timeout(Duration::from_secs(15), done(&client)).await;
+        assert!(called.expect("it does not wait for nothing"));
+        // The connection of this runtime is kept, and is the one that is used last in the next round.
+        assert!(
+            server.connections() <= 1 + ended,
+            "{}",
+            server.connections()
+        );
+    }
+}

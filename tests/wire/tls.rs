@@ -274,35 +274,41 @@ async fn a_bad_pem_text_is_refused_with_the_name_of_its_knob() {
     let builder = || client("https://127.0.0.1:1");
     let trusted = || builder().ca_certificates(pem.clone());
     let cases = [
-        ("ca_certificates: ", builder().ca_certificates("")),
-        ("ca_certificates: ", builder().ca_certificates(key.clone())),
-        ("ca_certificates: ", builder().ca_certificates(broken)),
+        ("invalid `ca_certificates`: ", builder().ca_certificates("")),
         (
-            "ca_certificates: ",
+            "invalid `ca_certificates`: ",
+            builder().ca_certificates(key.clone()),
+        ),
+        (
+            "invalid `ca_certificates`: ",
+            builder().ca_certificates(broken),
+        ),
+        (
+            "invalid `ca_certificates`: ",
             builder().ca_certificates(no_certificate),
         ),
         (
-            "client_identity: ",
+            "invalid `client_identity`: ",
             trusted().client_identity("", key.clone()),
         ),
         (
-            "client_identity: ",
+            "invalid `client_identity`: ",
             trusted().client_identity(broken, key.clone()),
         ),
         (
-            "client_identity: ",
+            "invalid `client_identity`: ",
             trusted().client_identity(chain.clone(), ""),
         ),
         (
-            "client_identity: ",
+            "invalid `client_identity`: ",
             trusted().client_identity(chain.clone(), chain.clone()),
         ),
         (
-            "client_identity: ",
+            "invalid `client_identity`: ",
             trusted().client_identity(no_certificate, key.clone()),
         ),
         (
-            "client_identity: ",
+            "invalid `client_identity`: ",
             trusted().client_identity(other.pem(), key.clone()),
         ),
     ];

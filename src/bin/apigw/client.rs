@@ -17,8 +17,20 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = By::Grpc)]
     transport: By,
     /// A file with an OAuth access token, instead of the default credentials.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "anonymous")]
     access_token_file: Option<PathBuf>,
+    /// Call without credentials.
+    #[arg(long)]
+    anonymous: bool,
+    /// A PEM file of CA certificates to trust, instead of the well-known ones.
+    #[arg(long, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+    /// A PEM file with a certificate chain to show the server, for mutual TLS.
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// The PEM file with the private key of the client certificate.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
     /// How long a call may take, all attempts together, such as 500ms or 10s.
     #[arg(long, value_name = "DURATION", value_parser = positive)]
     timeout: Option<Duration>,
@@ -49,8 +61,37 @@ impl Arguments {
         if let Some(file) = &self.access_token_file {
             builder = builder.access_token(token(file)?);
         }
-        Ok(builder.build()?)
+        if self.anonymous {
+            builder = builder.anonymous();
+        }
+        if let Some(file) = &self.ca_cert {
+            builder = builder.ca_certificates(content("--ca-cert", file)?);
+        }
+        if let (Some(chain), Some(key)) = (&self.client_cert, &self.client_key) {
+            let chain = content("--client-cert", chain)?;
+            builder = builder.client_identity(chain, content("--client-key", key)?);
+        }
+        let built = builder.build();
+        built.map_err(|error| Failure::from(error).with_files(&self.files()))
     }
+
+    /// The arguments that name a file, and their files.
+    fn files(&self) -> Vec<(&'static str, &Path)> {
+        let files = [
+            ("--ca-cert", &self.ca_cert),
+            ("--client-cert", &self.client_cert),
+            ("--client-key", &self.client_key),
+        ];
+        let given = files.into_iter();
+        let given = given.filter_map(|(name, file)| Some((name, file.as_deref()?)));
+        given.collect()
+    }
+}
+
+/// The content of a file. Errors name the argument and the file.
+pub(crate) fn content(argument: &str, file: &Path) -> Result<Vec<u8>, Failure> {
+    let content = std::fs::read(file);
+    content.map_err(|error| format!("{argument} {}: {error}", file.display()).into())
 }
 
 /// The one line of a token file. No part of it is ever shown.

@@ -11,7 +11,7 @@ use apigateway_grpc::emulator::{Emulator, LOCATIONS};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::client::duration;
+use super::client::{content, duration};
 use super::output;
 use crate::failure::Failure;
 
@@ -50,6 +50,16 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// The arguments that name the certificate and the key, for errors.
+    fn tls_files(&self) -> String {
+        let shown = |name: &str, file: &Option<PathBuf>| {
+            let file = file.as_deref().unwrap_or(Path::new("")).display();
+            format!("{name} {file}")
+        };
+        let (cert, key) = (&self.tls_cert, &self.tls_key);
+        format!("{} {}", shown("--tls-cert", cert), shown("--tls-key", key))
+    }
+
     fn emulator(self) -> Result<Emulator, Failure> {
         let mut builder = Emulator::builder().operation_time(self.operation_time);
         for (method, time) in self.operation_time_of {
@@ -68,7 +78,7 @@ impl Arguments {
             builder = builder.service_accounts(self.service_account);
         }
         if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
-            builder = builder.tls(content(&chain)?, content(&key)?);
+            builder = builder.tls(content("--tls-cert", &chain)?, content("--tls-key", &key)?);
         }
         match self.data {
             Some(file) => Ok(builder.open(file).map_err(|error| told("--data", &error))?),
@@ -112,24 +122,27 @@ fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     Ok((method, duration(time)?))
 }
 
-fn content(file: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()).into())
-}
-
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let ended = ended()?;
     let listen = arguments.listen.clone();
+    let tls = arguments.tls_files();
     let emulator = arguments.emulator()?;
-    let server = emulator
-        .start(&listen)
-        .await
-        .map_err(|error| format!("--listen {listen}: {error}"))?;
+    let started = emulator.start(&listen).await;
+    let server = started.map_err(|error| match error.get_ref() {
+        Some(setting) if setting.is::<apigateway_grpc::Error>() => about_tls(&tls, setting),
+        _ => format!("--listen {listen}: {error}"),
+    })?;
     output::line(&format!("listening on {}", server.endpoint()))?;
     ended.await;
     server
         .stop()
         .await
         .map_err(|error| error.to_string().into())
+}
+
+/// The emulator's error about its certificate or key, with the arguments that name them.
+fn about_tls(files: &str, error: &(dyn Error + Send + Sync + 'static)) -> String {
+    told(files, error).replace("invalid `tls`: ", "")
 }
 
 /// An error with its causes, and the argument that it is about.

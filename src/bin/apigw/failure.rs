@@ -1,11 +1,62 @@
 //! What a command failed with, shown as gcloud shows it.
 
 use std::fmt;
+use std::path::Path;
 
 use apigateway_grpc::tonic::Code;
 use apigateway_grpc::{Error, transcode};
 
 use super::output;
+
+/// The settings of the client's builder that have an argument or a variable here. Errors of the library name the settings.
+const ARGUMENTS: [(&str, &str); 12] = [
+    ("endpoint", "--endpoint"),
+    ("universe_domain", "GOOGLE_CLOUD_UNIVERSE_DOMAIN"),
+    ("credentials", "GOOGLE_APPLICATION_CREDENTIALS"),
+    ("credentials_from", "GOOGLE_APPLICATION_CREDENTIALS"),
+    ("access_token", "--access-token-file"),
+    ("anonymous", "--anonymous"),
+    ("timeout", "--timeout"),
+    ("transport", "--transport"),
+    ("ca_certificates", "--ca-cert FILE"),
+    ("client_identity", "--client-cert FILE --client-key FILE"),
+    ("proxy", "https_proxy"),
+    ("no_proxy", "no_proxy=HOST"),
+];
+
+/// The settings that are always the default here.
+const FIXED: [&str; 16] = [
+    "api_key",
+    "build",
+    "call_options",
+    "connect_timeout",
+    "connector",
+    "keepalive",
+    "max_connections",
+    "max_reply_size",
+    "max_streams",
+    "quota_project",
+    "retry",
+    "retry_throttling",
+    "user_agent",
+    "with_layer",
+    "with_transport",
+    "with_attempt_layer",
+];
+
+/// An error's text with the names of this command in place of those of the builder.
+fn in_words_of_the_command(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (setting, argument) in ARGUMENTS {
+        text = text.replace(&format!("`{setting}`"), &format!("`{argument}`"));
+    }
+    for setting in FIXED {
+        let fixed =
+            format!("`{setting}` (a setting of the library, which apigw leaves at its default)");
+        text = text.replace(&format!("`{setting}`"), &fixed);
+    }
+    text
+}
 
 /// The reason why a command ends with exit code 1.
 #[derive(Debug)]
@@ -19,6 +70,21 @@ pub(crate) enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Client(Box::new(error))
+    }
+}
+
+impl Failure {
+    /// Names the files that were given for arguments whose values are refused.
+    pub(crate) fn with_files(self, files: &[(&str, &Path)]) -> Self {
+        let mut text = match self {
+            Self::Client(error) if error.is_configuration() => words(&error),
+            other => return other,
+        };
+        for (argument, file) in files {
+            let named = format!("{argument} {}", file.display());
+            text = text.replace(&format!("{argument} FILE"), &named);
+        }
+        Self::Other(text)
     }
 }
 
@@ -37,18 +103,26 @@ impl fmt::Display for Failure {
         if let Some(code) = error.code() {
             write!(f, "{}: ", screaming(code))?;
         }
-        write!(f, "{error}")?;
-        let mut source =
-            std::error::Error::source(error.as_ref()).filter(|_| error.code().is_none());
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
+        f.write_str(&words(error))?;
         for detail in error.raw_details() {
             let json = transcode::to_json(&detail).unwrap_or_else(|error| error.to_string());
             write!(f, "\n{}", output::yaml_item(&json))?;
         }
         Ok(())
+    }
+}
+
+/// The error with its causes. What a server says is left as it is.
+fn words(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error).filter(|_| error.code().is_none());
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    match error.code().is_none() || error.is_unsent() {
+        true => in_words_of_the_command(&text),
+        false => text,
     }
 }
 

@@ -68,7 +68,11 @@ pub(super) fn shown(plan: &OperationPlan) -> Asked {
 }
 
 pub(super) fn duration(field: &str, asked: &prost_types::Duration) -> Result<Duration, Status> {
-    Duration::try_from(*asked).map_err(|_| refusal::invalid(field, "must not be negative"))
+    let (seconds, nanos) = (u64::try_from(asked.seconds), u32::try_from(asked.nanos));
+    match (seconds, nanos) {
+        (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
+        _ => Err(refusal::invalid(field, "must not be negative")),
+    }
 }
 
 /// A time longer than a message can tell is told as the longest.

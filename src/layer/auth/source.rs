@@ -1,15 +1,15 @@
-//! The headers of credentials, kept as ready values.
+//! The cached headers of credentials.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{CacheableResource, Credentials, EntityTag};
-use http::{Extensions, HeaderMap};
+use google_cloud_auth::credentials::{CacheableResource, EntityTag};
+use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::failure::Failure;
+use super::recovery::Provider;
 use crate::layer::headers::QUOTA_PROJECT;
 use crate::metrics;
 
@@ -43,24 +43,38 @@ impl Headers {
 /// Where headers come from.
 #[derive(Debug)]
 pub(super) struct Source {
-    credentials: Credentials,
+    provider: Arc<Provider>,
     patience: Duration,
     kept: RwLock<Option<Arc<Headers>>>,
-    asking: AtomicBool,
+    /// Whether a task renews the headers.
+    renewing: AtomicBool,
+}
+
+/// Marks the end of a renewal in the background, however it ends: its task may panic, or be dropped with its runtime.
+struct Renewal(Arc<Source>);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.renewing.store(false, Ordering::Release);
+    }
 }
 
 impl Source {
-    pub(super) fn new(credentials: Credentials, patience: Duration) -> Self {
-        Self {
-            credentials,
-            patience,
-            kept: RwLock::default(),
-            asking: AtomicBool::new(false),
-        }
+    pub(super) fn new(provider: Provider, patience: Duration) -> Self {
+        Self::shared(Arc::new(provider), patience)
     }
 
     pub(super) fn with_patience(&self, patience: Duration) -> Self {
-        Self::new(self.credentials.clone(), patience)
+        Self::shared(Arc::clone(&self.provider), patience)
+    }
+
+    fn shared(provider: Arc<Provider>, patience: Duration) -> Self {
+        Self {
+            provider,
+            patience,
+            kept: RwLock::default(),
+            renewing: AtomicBool::new(false),
+        }
     }
 
     /// The kept headers, if they are good; those that age are asked for again in the background.
@@ -70,13 +84,12 @@ impl Source {
         if age > USABLE {
             return None;
         }
-        if age > FRESH && !self.asking.swap(true, Ordering::AcqRel) {
-            let source = Arc::clone(self);
+        if age > FRESH && !self.renewing.swap(true, Ordering::AcqRel) {
+            let renewal = Renewal(Arc::clone(self));
             tokio::spawn(async move {
-                if let Err(status) = source.ask().await {
+                if let Err(status) = renewal.0.ask().await {
                     tracing::debug!(code = ?status.code(), "credentials could not be renewed, keeping the old ones");
                 }
-                source.asking.store(false, Ordering::Release);
             });
         }
         Some(kept)
@@ -90,20 +103,9 @@ impl Source {
 
     async fn renew(&self) -> Result<Arc<Headers>, Status> {
         let kept = self.kept();
-        let mut extensions = Extensions::new();
-        // `EntityTag::default()` equals the first tag of the process: no tag is not the default one.
-        if let Some(kept) = &kept {
-            extensions.insert(kept.tag.clone());
-        }
-        let asked = tokio::time::timeout(self.patience, self.credentials.headers(extensions)).await;
-        let answer = asked.map_err(|_| {
-            // No code that is tried again: a second wait would end in the call's own deadline.
-            Status::deadline_exceeded(format!(
-                "the credentials gave no token within {:?}",
-                self.patience
-            ))
-        })?;
-        let (tag, values) = match (answer.map_err(refused)?, kept) {
+        let tag = kept.as_ref().map(|kept| &kept.tag);
+        let answer = self.provider.headers(tag, self.patience).await?;
+        let (tag, values) = match (answer, kept) {
             (CacheableResource::New { entity_tag, data }, _) => {
                 metrics::token_refresh("renewed");
                 (entity_tag, data)
@@ -135,18 +137,4 @@ impl Source {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
-}
-
-fn refused(error: google_cloud_auth::errors::CredentialsError) -> Status {
-    let mut root: &dyn std::error::Error = &error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    let text = format!("the credentials gave no token: {root}");
-    let status = if error.is_transient() {
-        Status::unavailable(text)
-    } else {
-        Status::unauthenticated(text)
-    };
-    Failure::unsent(status, Some(error.into()))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{Ending, Event, Next, Target, Wait, Why, WithoutResult};
+use super::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
 use crate::operation::schedule::{Schedule, Timetable};
 
 const fn secs(secs: u64) -> Duration {
@@ -30,13 +30,34 @@ const NOTHING: Event = Event::Answered {
     changed: true,
 };
 
+const fn failure(code: Code) -> CallFailure {
+    CallFailure {
+        code,
+        asked: None,
+        lasting: false,
+    }
+}
+
 const fn failed(code: Code) -> Event {
-    Event::Failed { code, asked: None }
+    Event::Failed(failure(code))
+}
+
+const fn unread(code: Code) -> Event {
+    Event::Unread(failure(code))
+}
+
+const fn lasting(code: Code) -> Event {
+    Event::Failed(CallFailure {
+        lasting: true,
+        ..failure(code)
+    })
 }
 
 const fn asked(code: Code, secs: u64) -> Event {
-    let asked = Some(Duration::from_secs(secs));
-    Event::Failed { code, asked }
+    Event::Failed(CallFailure {
+        asked: Some(Duration::from_secs(secs)),
+        ..failure(code)
+    })
 }
 
 /// A wait for an api: 1 s, ×1.5, at most 20 s, for a minute.
@@ -207,10 +228,65 @@ async fn each_event_has_its_next_step() {
             LookAtTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, failed(Code::Unavailable)),
+                (10, unread(Code::Unavailable)),
                 (11, failed(Code::NotFound)),
             ],
             &[Next::Look, sleep(1000), Next::Look],
+        ),
+        (
+            "15: a target that may not be read tells nothing",
+            LookAtTarget,
+            &[
+                (10, failed(Code::NotFound)),
+                (10, unread(Code::PermissionDenied)),
+            ],
+            &[Next::Look, Next::GiveUp(Why::Expired)],
+        ),
+        (
+            "15: a target that cannot be read until the end of the time tells nothing",
+            LookAtTarget,
+            &[
+                (59, failed(Code::Unavailable)),
+                (60, failed(Code::NotFound)),
+                (60, unread(Code::Unavailable)),
+            ],
+            &[sleep(1000), Next::Look, Next::GiveUp(Why::Expired)],
+        ),
+        (
+            "16: an operation whose target is changing may still run at the end of the time",
+            LookAtTarget,
+            &[
+                (59, failed(Code::Unavailable)),
+                (60, failed(Code::NotFound)),
+                (60, Event::Seen(Target::Busy)),
+            ],
+            &[sleep(1000), Next::Look, Next::GiveUp(Why::TimedOut)],
+        ),
+        (
+            "20: a target that cannot be read is read again, within the budget of failures",
+            LookAtTarget,
+            &[
+                (1, NOTHING),
+                (1, unread(Code::Internal)),
+                (2, NOTHING),
+                (2, unread(Code::Internal)),
+                (3, NOTHING),
+                (3, unread(Code::Internal)),
+            ],
+            &[
+                Next::Look,
+                sleep(1000),
+                Next::Look,
+                sleep(1500),
+                Next::Look,
+                Next::GiveUp(Why::WithoutResult),
+            ],
+        ),
+        (
+            "7: a failure that lasts ends the wait at once, whatever its code",
+            LookAtTarget,
+            &[(1, lasting(Code::ResourceExhausted))],
+            &[Next::GiveUp(Why::Failed)],
         ),
         (
             "20: done without a result is an error where that is wanted",
@@ -246,6 +322,54 @@ async fn each_event_has_its_next_step() {
     for (claim, policy, events, expected) in cases {
         assert_eq!(follow(*policy, events), *expected, "{claim}");
     }
+}
+
+/// A wait for an operation that the server says is done is never ended by what only concerns its target.
+#[tokio::test(start_paused = true)]
+async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
+    let transient = [
+        Code::Unavailable,
+        Code::DeadlineExceeded,
+        Code::ResourceExhausted,
+        Code::Aborted,
+        Code::Cancelled,
+        Code::Internal,
+        Code::Unknown,
+        Code::DataLoss,
+        Code::Ok,
+    ];
+    for code in (0..=16).map(Code::from_i32) {
+        for (before, why) in [
+            (NOTHING, Why::WithoutResult),
+            (failed(Code::NotFound), Why::Expired),
+        ] {
+            let events = [(30, before), (30, unread(code))];
+            let next = follow(WithoutResult::LookAtTarget, &events)[1];
+            let expected = match transient.contains(&code) {
+                true => sleep(1000),
+                false => Next::GiveUp(why),
+            };
+            assert_eq!(next, expected, "{code:?}, {why:?}");
+            let events = [(59, RUNNING), (60, before), (60, unread(code))];
+            let next = follow(WithoutResult::LookAtTarget, &events)[2];
+            assert_eq!(
+                next,
+                Next::GiveUp(why),
+                "{code:?}, {why:?}, at the end of the time"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_of_the_target_ends_with_the_total_and_one_polls_timeout() {
+    let (mut wait, began) = wait(WithoutResult::LookAtTarget);
+    let round = began + secs(70);
+    assert_eq!(wait.look_timeout(began + secs(1), round), secs(10));
+    assert_eq!(wait.look_timeout(began + secs(57), round), secs(3));
+    wait.step(RUNNING, began + secs(60), 0.5);
+    assert_eq!(wait.look_timeout(began + secs(64), round), secs(6));
+    assert_eq!(wait.look_timeout(began + secs(71), round), secs(0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,45 +1,65 @@
 //! Many operations at once: one scheduler for all of them.
 
-mod limit;
-mod sweep;
+mod batch_list;
+mod effects;
+mod entry;
+mod rate_limit;
 mod table;
 mod task;
-mod watched;
+mod wait;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::IntoFuture as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::runtime;
 use tokio::time::Instant;
-use tonic::{Code, Status};
-use tower::util::rng::{HasherRng, Rng as _};
 
-use super::engine;
+use super::Operation;
 use super::result::OperationResult;
 use super::schedule::{Schedule, Timetable};
-use super::step::{Event, Next, Wait};
-use super::{Operation, Subject};
+use super::step::{Next, Wait};
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::failure::retry_delay;
-use crate::proto::google::longrunning::GetOperationRequest;
 
-pub use watched::Watched;
+pub use wait::Watched;
 
-use limit::Limit;
-use sweep::Sweeps;
-use table::{Act, Table};
-use task::{Running, run};
-use watched::By;
+use rate_limit::RateLimit;
+use table::Table;
+use task::{Driver, Lost};
+use wait::{By, Ticket};
 
 /// Waits for many operations with few calls.
 ///
-/// Those who wait for one operation share its polls. Where many of one location are due, one listing of
-/// the location stands for their polls, and only those that it does not show are asked for by themselves.
-/// All calls keep to one rate, which falls when the server says RESOURCE_EXHAUSTED and recovers.
+/// Waits for one operation share its polls. Each wait is judged by its own schedule, policy and target. Where many
+/// operations of one location are due, one listing of the location replaces their polls, and only the operations
+/// that it does not show are polled one by one. All calls of a watcher share one rate, which falls when the server
+/// returns RESOURCE_EXHAUSTED and recovers afterwards.
 ///
-/// It is cheap to clone. Its work is done by one task, which ends with the last clone and the last wait.
+/// A watcher is cheap to clone, and its clones share everything.
+///
+/// # Bounds
+///
+/// - A wait ends at the latest when its total and one poll's timeout are over, whatever other waits, locations, calls
+///   and listings do, and even if the rate left no turn for its last poll.
+/// - At most 32 calls are in flight, at most 8 of them in one location. A location without any call in flight may make
+///   one beyond that, and locations with due calls take turns. So a location waits for at most one call of each other
+///   location, however slow their calls are.
+/// - A listing takes at most a minute, and at most as many pages as the polls that it replaces. While it lasts, an
+///   operation that has been due for five seconds is polled on its own.
+///
+/// # Runtimes
+///
+/// The calls are made by one task on each Tokio runtime on which waits are polled; the tasks end with the last clone
+/// of the watcher and the last wait. When a runtime ends, the tasks on the other runtimes take over. A wait that no
+/// runtime is left for ends with [`OperationErrorKind::Polling`](super::OperationErrorKind::Polling), and
+/// [`last_failure`](super::OperationError::last_failure) says why. The runtimes need their time driver.
+///
+/// # Panics
+///
+/// A transport or a layer that panics ends the waits whose poll it was, with an error as above. A listing that panics
+/// is replaced by polls. Other waits go on, and the watcher stays usable.
 #[derive(Clone)]
 pub struct Watcher {
     shared: Arc<Shared>,
@@ -55,21 +75,16 @@ struct Settings {
 }
 
 struct Shared {
-    clients: Clients,
-    limit: Limit,
-    sweeps: Sweeps,
+    clients: Arc<Clients>,
+    page_size: i32,
+    /// Locked by [`Shared::locked`] alone.
     table: Mutex<Table>,
-    /// Something was added that may be due before all others, or the last who waits has gone.
-    woken: Arc<Notify>,
-    random: Mutex<HasherRng>,
-    /// Whether the task is there.
-    running: Mutex<bool>,
 }
 
 impl Watcher {
     pub(crate) fn new(clients: &Clients) -> Self {
         Self::with(
-            clients.clone(),
+            Arc::new(clients.clone()),
             Settings {
                 rate: 20.0,
                 threshold: 8,
@@ -79,15 +94,12 @@ impl Watcher {
         )
     }
 
-    fn with(clients: Clients, settings: Settings) -> Self {
+    fn with(clients: Arc<Clients>, settings: Settings) -> Self {
+        let table = Table::new(settings.rate, settings.threshold, Instant::now());
         let shared = Shared {
             clients,
-            limit: Limit::new(settings.rate),
-            sweeps: Sweeps::new(settings.threshold, settings.page_size),
-            table: Mutex::default(),
-            woken: Arc::default(),
-            random: Mutex::new(HasherRng::new()),
-            running: Mutex::new(false),
+            page_size: settings.page_size,
+            table: Mutex::new(table),
         };
         Self {
             shared: Arc::new(shared),
@@ -95,65 +107,65 @@ impl Watcher {
         }
     }
 
-    /// Another watcher of the same client, that makes at most so many calls a second; 20 by default.
+    /// Returns another watcher of the same client, that makes at most `rate` calls a second; 20 by default.
     ///
     /// # Errors
     ///
-    /// If it is no number above zero.
+    /// If `rate` is not a finite number of at least 0.001.
     pub fn with_rate(&self, rate: f64) -> Result<Self, Error> {
-        if !rate.is_finite() || rate <= 0.0 {
-            return Err(Error::configuration(format!(
-                "watcher: the rate is {rate}, it must be a number above zero"
-            )));
-        }
         let settings = Settings {
-            rate,
+            rate: RateLimit::check(rate)?,
             ..self.settings.clone()
         };
-        Ok(Self::with(self.shared.clients.clone(), settings))
+        Ok(Self::with(Arc::clone(&self.shared.clients), settings))
     }
 
-    /// Another watcher of the same client, that lists a location from so many due operations on; 8 by
-    /// default. `usize::MAX` never lists.
+    /// Returns another watcher of the same client, that lists a location once at least this many of its operations are
+    /// due; 8 by default. `usize::MAX` never lists.
     #[must_use]
     pub fn with_threshold(&self, threshold: usize) -> Self {
         let settings = Settings {
             threshold,
             ..self.settings.clone()
         };
-        Self::with(self.shared.clients.clone(), settings)
+        Self::with(Arc::clone(&self.shared.clients), settings)
     }
 
-    /// Another watcher of the same client, that polls by this schedule instead of those that fit.
+    /// Returns another watcher of the same client, that polls by this schedule instead of those that fit the operations.
     #[must_use]
     pub fn with_schedule(&self, schedule: Schedule) -> Self {
         let settings = Settings {
             schedule: Some(Arc::new(schedule)),
             ..self.settings.clone()
         };
-        Self::with(self.shared.clients.clone(), settings)
+        Self::with(Arc::clone(&self.shared.clients), settings)
     }
 
-    /// How many operations are waited for.
+    /// Returns the number of operations that are waited for.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.shared.table().len()
+        self.shared.locked(|table| table.len())
     }
 
-    /// How many calls a second pass at the moment: fewer than was set while the server wants fewer.
+    /// Returns the current maximum number of calls a second, which is lower than the one that was set while the server
+    /// refuses calls.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        self.shared.limit.rate()
+        self.shared.locked(|table| table.limit.rate())
     }
 
     /// Waits for an operation, by this watcher's polls instead of its own.
     ///
-    /// Its schedule and its policy hold; that it be cancelled on a timeout or when dropped does not. One that
-    /// is done is not polled. It needs a Tokio runtime, that of the first wait for all that follow.
+    /// Its schedule and result policy apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total begins with
+    /// this call. An operation that is done already is not polled.
+    ///
+    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is. Outside of any
+    /// runtime, and within one that has been shut down, it ends with an error.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends this wait. The operation goes on, and so do other waits for it.
+    /// Dropping the future ends this wait. The operation goes on, and so do other waits for it. A call that no other
+    /// wait needs is aborted.
     pub fn wait<R: OperationResult>(&self, operation: Operation<R>) -> Watched<R> {
         if operation.snapshot().is_done() {
             return Watched(By::Itself(operation.into_future()));
@@ -167,23 +179,21 @@ impl Watcher {
         let given = settings.schedule.or_else(|| self.settings.schedule.clone());
         let schedule = given.map_or_else(|| subject.schedule(), Timetable::Given);
         let mut wait = Wait::new(now, schedule, settings.without_result);
-        // One that was not yet seen is asked for with the first delay too: they may be many.
-        let delay = match wait.first(now, self.shared.random()) {
-            Next::Sleep(delay) => delay,
-            _ => Duration::ZERO,
-        };
-        let (sender, end) = oneshot::channel();
-        let name = subject.snapshot.name().into();
-        let name = self
-            .shared
-            .table()
-            .add(name, subject, wait, now + delay, sender);
-        self.shared.wake();
-        Watched(By::Watcher {
+        let (name, cell) = self.shared.locked(|table| {
+            // One that was not yet seen is polled after the first delay too: they may be many.
+            let delay = match wait.first(now, table.random()) {
+                Next::Sleep(delay) => delay,
+                _ => Duration::ZERO,
+            };
+            table.add(&subject, wait, delay, now)
+        });
+        // If there is no runtime here, the future looks for one.
+        self.shared.drive().ok();
+        Watched(By::Watcher(Ticket {
             name,
-            end,
-            _keep: Arc::clone(&self.shared),
-        })
+            cell,
+            shared: Arc::clone(&self.shared),
+        }))
     }
 }
 
@@ -197,89 +207,47 @@ impl fmt::Debug for Watcher {
 }
 
 impl Shared {
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Works on the table under its lock, and then does what that leads to without it.
+    fn locked<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = work(&mut table);
+        let effects = table.take_effects();
+        drop(table);
+        effects.run();
+        value
     }
 
-    fn random(&self) -> f64 {
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        random.next_f64()
-    }
-
-    /// Sees to it that the task is there and knows of what was added.
-    fn wake(self: &Arc<Self>) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut *running, true) {
-            tokio::spawn(run(Running(Arc::downgrade(self))));
-        }
-        self.woken.notify_one();
-    }
-
-    /// Asks for one operation, and does what follows.
-    async fn get(self: Arc<Self>, name: Arc<str>) {
-        self.limit.pass().await;
-        let timeout = self.table().poll_timeout(&name, Instant::now());
-        let request = GetOperationRequest {
-            name: name.to_string(),
+    /// Makes sure that the current runtime has a task that polls. Outside of a runtime, that of another one will do.
+    fn drive(self: &Arc<Self>) -> Result<(), Lost> {
+        let Ok(handle) = runtime::Handle::try_current() else {
+            let driven = self.locked(|table| !table.drivers.is_empty());
+            return driven.then_some(()).ok_or(Lost::NoRuntime);
         };
-        let answer = engine::get(&self.clients, request, None, timeout).await;
-        let act = match answer {
-            Ok(message) => self.happened(&name, |subject| (subject.answered(message), None)),
-            Err(status) => self.failed(&name, status),
+        let runtime = handle.id();
+        let added = self.locked(|table| {
+            let there = table.drivers.is_on(runtime);
+            (!there).then(|| table.drivers.add(runtime))
+        });
+        let Some((number, notify)) = added else {
+            return Ok(());
         };
-        if act == Act::Look {
-            self.look(name).await;
-        }
-    }
-
-    /// Looks at the target of one that does not tell itself.
-    async fn look(&self, name: Arc<str>) {
-        let look = self
-            .table()
-            .subject(&name)
-            .map(|subject| subject.look(&self.clients));
-        let Some(look) = look else {
-            return;
+        let driver = Driver {
+            shared: Arc::downgrade(self),
+            number,
+            notify,
+            panicked: false,
         };
-        self.limit.pass().await;
-        match look.await {
-            Ok((target, result)) => {
-                self.happened(&name, |subject| (subject.looked(target, result), None));
-            }
-            Err(status) => {
-                self.failed(&name, status);
-            }
-        }
+        // A runtime that has been shut down drops the task at once.
+        handle.spawn(driver.run());
+        let driven = self.locked(|table| table.drivers.is_on(runtime) || !table.drivers.is_empty());
+        driven.then_some(()).ok_or(Lost::ShutDown)
     }
-
-    fn happened(
-        &self,
-        name: &Arc<str>,
-        happened: impl FnOnce(&mut Subject) -> (Event, Option<Error>),
-    ) -> Act {
-        let random = self.random();
-        self.table()
-            .happened(name, happened, Instant::now(), random)
-    }
-
-    fn failed(&self, name: &Arc<str>, status: Status) -> Act {
-        if status.code() == Code::ResourceExhausted {
-            self.limit.lower();
-        }
-        self.happened(name, |_| failure(status))
-    }
-}
-
-fn failure(status: Status) -> (Event, Option<Error>) {
-    let event = Event::Failed {
-        code: status.code(),
-        asked: retry_delay(&status),
-    };
-    (event, Some(status.into()))
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.woken.notify_one();
+        let table = self.table.get_mut().unwrap_or_else(PoisonError::into_inner);
+        table.notify_drivers();
+        table.take_effects().run();
     }
 }

@@ -1,318 +1,753 @@
-//! The operations of a watcher, and which of them are due: without clock, chance or calls.
+//! The operations that a watcher waits for, and which call is made next: without clock or calls. All of it is under
+//! one lock, and nothing foreign runs there; see [`Effects`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message as _;
-use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tonic::{Code, Status};
+use tower::util::rng::{HasherRng, Rng as _};
 
+use super::batch_list::{Choice, Ended, Location, Place, TOGETHER};
+use super::effects::{Effects, Note};
+use super::entry::{Entry, Heard, Queued, Waiter, later};
+use super::rate_limit::RateLimit;
+use super::task::{Drivers, Lost};
+use super::wait::{End, WaitCell};
 use crate::error::Error;
-use crate::operation::failure::Progress;
-use crate::operation::snapshot::Snapshot;
-use crate::operation::step::{Event, Next, Wait, Why};
-use crate::operation::subject::Subject;
-use crate::proto::google::longrunning::Operation as Message;
+use crate::operation::step::{CallFailure, Event, Wait};
+use crate::operation::subject::{Looked, Subject};
+use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
-/// How a wait ended, for all who wait.
-#[derive(Clone, Debug)]
-pub(super) struct End {
-    pub(super) waited: Result<(), Why>,
-    pub(super) snapshot: Snapshot,
-    pub(super) progress: Progress,
-}
+/// Maximum number of concurrent calls. Beyond it, only a location without any call may make one.
+const IN_FLIGHT: usize = 32;
+/// A call that has not ended this long after its timeout is given up, whatever hangs there.
+const OVERDUE: Duration = Duration::from_secs(1);
 
-/// An operation that somebody waits for. There may be very many, so it is small: what is known of it is
-/// kept as it came over the wire.
+/// All operations that are waited for, by name, and the calls about them.
 #[derive(Debug)]
-struct Entry {
-    /// The operation without its name, encoded.
-    known: Box<[u8]>,
-    target: Option<Box<str>>,
-    deletes: bool,
-    wait: Wait,
-    /// When it is looked at next; `None` while it is.
-    due: Option<Instant>,
-    /// Whether listings show it, as far as is known.
-    listed: bool,
-    polls: u32,
-    failure: Option<Arc<Error>>,
-    waiters: Waiters,
-}
-
-/// Who waits: mostly one.
-#[derive(Debug)]
-struct Waiters {
-    first: oneshot::Sender<Arc<End>>,
-    others: Vec<oneshot::Sender<Arc<End>>>,
-}
-
-impl Waiters {
-    /// Whether there still is one.
-    fn are_there(&mut self) -> bool {
-        self.others.retain(|waiter| !waiter.is_closed());
-        !self.first.is_closed() || !self.others.is_empty()
-    }
-}
-
-impl Entry {
-    /// What is known of it, whose name is this.
-    fn subject(&self, name: &str) -> Subject {
-        // It was encoded here.
-        let mut message = Message::decode(&*self.known).unwrap_or_default();
-        name.clone_into(&mut message.name);
-        Subject {
-            snapshot: Snapshot::new(message),
-            target: self.target.as_deref().map(str::to_owned),
-            deletes: self.deletes,
-        }
-    }
-}
-
-/// An operation without its name, encoded.
-fn known(snapshot: &Snapshot) -> Box<[u8]> {
-    let message = Message {
-        name: String::new(),
-        ..snapshot.raw().clone()
-    };
-    message.encode_to_vec().into()
-}
-
-/// All of them, by name.
-#[derive(Debug, Default)]
 pub(super) struct Table {
+    threshold: usize,
+    pub(super) limit: RateLimit,
+    random: HasherRng,
     entries: HashMap<Arc<str>, Box<Entry>>,
-    due: BTreeSet<(Instant, Arc<str>)>,
-    /// The due ones again, by location.
-    locations: HashMap<Arc<str>, BTreeSet<(Instant, Arc<str>)>>,
+    locations: HashMap<Arc<str>, Location>,
+    /// The locations whose next call is later, by its time.
+    timed: BTreeSet<(Instant, Arc<str>)>,
+    /// The locations whose next call is due. They take turns.
+    ready: VecDeque<Arc<str>>,
+    /// The earliest deadline of each operation's waits.
+    deadlines: BTreeSet<(Instant, Arc<str>)>,
+    calls: HashMap<u64, Call>,
+    /// The calls, by the moment at which they are given up.
+    overdue: BTreeSet<(Instant, u64)>,
+    latest_call: u64,
+    pub(super) drivers: Drivers,
+    effects: Effects,
 }
 
-/// `projects/p/locations/l` of a name in it.
-pub(super) fn location(name: &str) -> &str {
+/// A call in flight.
+#[derive(Debug)]
+struct Call {
+    what: What,
+    driver: u64,
+    started: Instant,
+    given_up: Instant,
+    /// Set once the call has been spawned.
+    handle: Option<AbortHandle>,
+}
+
+/// The subject of a call.
+#[derive(Clone, Debug)]
+enum What {
+    Poll(Arc<str>),
+    Look(Arc<str>),
+    Page(Arc<str>),
+}
+
+/// The next action of a driver.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Make this call.
+    Call(Plan),
+    /// Wait until this moment, if there is one, or until something happens.
+    Wait(Option<Instant>),
+}
+
+/// A call to make.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) id: u64,
+    pub(super) request: Request,
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug)]
+pub(super) enum Request {
+    Poll(Arc<str>),
+    Look(Box<Subject>),
+    Page { location: Arc<str>, token: String },
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Polled(Result<Message, Status>),
+    Looked(Looked),
+    Listed(Result<ListOperationsResponse, Status>),
+    Panicked,
+    /// It was dropped with its runtime.
+    Dropped,
+}
+
+/// Returns `projects/p/locations/l` of a name in it.
+fn location(name: &str) -> &str {
     let mut slashes = name.match_indices('/').map(|(at, _)| at);
     slashes.nth(3).map_or(name, |at| &name[..at])
 }
 
-/// What is to be done for an operation at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Act {
-    Nothing,
-    Look,
-}
-
 impl Table {
+    pub(super) fn new(rate: f64, threshold: usize, now: Instant) -> Self {
+        Self {
+            threshold: threshold.max(2),
+            limit: RateLimit::new(rate, now),
+            random: HasherRng::new(),
+            entries: HashMap::new(),
+            locations: HashMap::new(),
+            timed: BTreeSet::new(),
+            ready: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            calls: HashMap::new(),
+            overdue: BTreeSet::new(),
+            latest_call: 0,
+            drivers: Drivers::default(),
+            effects: Effects::default(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Adds somebody who waits, and gives the name that is kept. One who waits for what others wait for
-    /// shares their polls.
+    pub(super) fn take_effects(&mut self) -> Effects {
+        mem::take(&mut self.effects)
+    }
+
+    pub(super) fn notify_drivers(&mut self) {
+        self.drivers.notify(&mut self.effects);
+    }
+
+    pub(super) fn random(&mut self) -> f64 {
+        self.random.next_f64()
+    }
+
+    /// Adds a wait. Returns the name as it is kept, and where the end is handed over.
     pub(super) fn add(
         &mut self,
-        name: Arc<str>,
-        subject: Subject,
+        subject: &Subject,
         wait: Wait,
-        due: Instant,
-        waiter: oneshot::Sender<Arc<End>>,
-    ) -> Arc<str> {
-        if let Some((kept, _)) = self.entries.get_key_value(&name) {
-            let kept = Arc::clone(kept);
-            if let Some(entry) = self.entries.get_mut(&name) {
-                entry.waiters.others.push(waiter);
+        delay: Duration,
+        now: Instant,
+    ) -> (Arc<str>, Arc<WaitCell>) {
+        let due = later(now, delay);
+        let deadline = wait.deadline();
+        let waiter = Waiter::new(subject, wait, due);
+        let cell = Arc::clone(waiter.cell());
+        let name = self.entry_of(subject);
+        if let Some(entry) = self.entries.get_mut(&name) {
+            entry.waiters.push(waiter);
+            let later = |queued: Queued| queued.due <= due;
+            if !entry.queued.is_some_and(later) || deadline < entry.deadline || deadline.is_none() {
+                self.requeue(&name);
             }
-            return kept;
         }
-        let entry = Entry {
-            known: known(&subject.snapshot),
-            target: subject.target.map(Into::into),
-            deletes: subject.deletes,
-            wait,
-            due: None,
-            listed: true,
-            polls: 0,
-            failure: None,
-            waiters: Waiters {
-                first: waiter,
-                others: Vec::new(),
-            },
+        self.notify_drivers();
+        (name, cell)
+    }
+
+    /// Returns the key of the subject's entry, which is added if it is new.
+    fn entry_of(&mut self, subject: &Subject) -> Arc<str> {
+        let snapshot = &subject.snapshot;
+        if let Some((name, _)) = self.entries.get_key_value(snapshot.name()) {
+            let name = Arc::clone(name);
+            if let Some(entry) = self.entries.get_mut(&name) {
+                entry.learn(&name, subject);
+            }
+            return name;
+        }
+        let name: Arc<str> = snapshot.name().into();
+        let within = location(&name);
+        let at = match self.locations.get_key_value(within) {
+            Some((at, _)) => Arc::clone(at),
+            None => within.into(),
         };
+        let location = self.locations.entry(Arc::clone(&at)).or_default();
+        location.operations += 1;
+        let mut entry = Entry::new(at, subject);
+        entry.listing = location.number;
         self.entries.insert(Arc::clone(&name), Box::new(entry));
-        self.schedule(&name, due);
         name
     }
 
-    fn schedule(&mut self, name: &Arc<str>, due: Instant) {
+    /// Removes a wait whose future was dropped.
+    pub(super) fn leave(&mut self, name: &Arc<str>, cell: &Arc<WaitCell>) {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
-        entry.due = Some(due);
-        self.due.insert((due, Arc::clone(name)));
-        let location = location(name);
-        match self.locations.get_mut(location) {
-            Some(due_there) => due_there.insert((due, Arc::clone(name))),
-            None => {
-                let due_there = BTreeSet::from([(due, Arc::clone(name))]);
-                self.locations.insert(location.into(), due_there).is_none()
-            }
-        };
-    }
-
-    /// Takes it off what is due, whether it was or not.
-    fn unschedule(&mut self, name: &Arc<str>) {
-        let Some(due) = self
-            .entries
-            .get_mut(name)
-            .and_then(|entry| entry.due.take())
-        else {
+        let removed = entry.remove(cell);
+        if removed.is_none() {
             return;
-        };
-        let key = (due, Arc::clone(name));
-        self.due.remove(&key);
-        let location = location(name);
-        if let Some(due_there) = self.locations.get_mut(location) {
-            due_there.remove(&key);
-            if due_there.is_empty() {
-                self.locations.remove(location);
-            }
+        }
+        self.effects.waiters.extend(removed);
+        if entry.waiters.is_empty() {
+            self.requeue(name);
+        } else if entry.calls > 0 {
+            self.abort_needless(name);
         }
     }
 
-    /// When something is due next.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(due, _)| *due)
-    }
-
-    /// The one that is due first, if it is by `now`. It is not due any more.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Arc<str>> {
-        let (due, name) = self.due.first()?;
-        if *due > now {
-            return None;
-        }
-        let name = Arc::clone(name);
-        self.unschedule(&name);
-        Some(name)
-    }
-
-    /// How many of a location are due by a moment, counted up to a bound.
-    pub(super) fn due_there(&self, location: &str, by: Instant, bound: usize) -> usize {
-        let due_there = self.locations.get(location);
-        let due_there = due_there.into_iter().flatten();
-        due_there
-            .take(bound)
-            .take_while(|(due, _)| *due <= by)
-            .count()
-    }
-
-    /// Takes all of a location off what is due, with the moments when they were.
-    pub(super) fn take_location(&mut self, location: &str) -> HashMap<Arc<str>, Instant> {
-        let there = self.locations.remove(location).unwrap_or_default();
-        for key in &there {
-            self.due.remove(key);
-            if let Some(entry) = self.entries.get_mut(&key.1) {
-                entry.due = None;
-            }
-        }
-        there.into_iter().map(|(due, name)| (name, due)).collect()
-    }
-
-    /// What is known of one that is waited for.
-    pub(super) fn subject(&self, name: &str) -> Option<Subject> {
-        self.entries.get(name).map(|entry| entry.subject(name))
-    }
-
-    /// What a poll of it that is made now may take.
-    pub(super) fn poll_timeout(&self, name: &str, now: Instant) -> Duration {
-        let entry = self.entries.get(name);
-        entry
-            .map(|entry| entry.wait.poll_timeout(now))
-            .unwrap_or_default()
-    }
-
-    /// Whether somebody still waits for it; it is forgotten if not.
-    pub(super) fn is_wanted(&mut self, name: &Arc<str>) -> bool {
-        let entry = self.entries.get_mut(name);
-        let wanted = entry.is_some_and(|entry| entry.waiters.are_there());
-        if !wanted {
-            self.unschedule(name);
-            self.entries.remove(name);
-        }
-        wanted
-    }
-
-    /// Keeps whether a listing has shown it.
-    pub(super) fn listed(&mut self, name: &str, listed: bool) {
-        if let Some(entry) = self.entries.get_mut(name) {
-            entry.listed = listed;
-        }
-    }
-
-    /// Whether the last listing, if there was one, has shown it.
-    pub(super) fn is_listed(&self, name: &str) -> bool {
-        self.entries.get(name).is_some_and(|entry| entry.listed)
-    }
-
-    /// Puts back what was taken and not asked for.
-    pub(super) fn put_back(&mut self, name: &Arc<str>, due: Instant) {
-        if self.is_wanted(name) {
-            self.schedule(name, due);
-        }
-    }
-
-    /// Takes what has happened to one of them, and says what follows at once.
-    pub(super) fn happened(
+    /// Removes a wait that nobody polls for any more. `None` if it has ended already.
+    pub(super) fn lose(
         &mut self,
         name: &Arc<str>,
-        happened: impl FnOnce(&mut Subject) -> (Event, Option<Error>),
-        now: Instant,
-        random: f64,
-    ) -> Act {
-        let Some(entry) = self.entries.get_mut(name) else {
-            return Act::Nothing;
-        };
-        let mut subject = entry.subject(name);
-        let (event, failure) = happened(&mut subject);
-        if !matches!(
-            event,
-            Event::Failed { .. } | Event::Answered { changed: false, .. }
-        ) {
-            entry.known = known(&subject.snapshot);
-        }
-        entry.polls = entry.polls.saturating_add(1);
-        if let Some(failure) = failure {
-            entry.failure = Some(Arc::new(failure));
-        }
-        match entry.wait.step(event, now, random) {
-            Next::Look => return Act::Look,
-            Next::Sleep(delay) => {
-                if self.is_wanted(name) {
-                    self.schedule(name, now + delay);
-                }
-            }
-            Next::Finish => self.end(name, Ok(()), now),
-            Next::GiveUp(why) => self.end(name, Err(why), now),
-        }
-        Act::Nothing
+        cell: &Arc<WaitCell>,
+        lost: Lost,
+    ) -> Option<End> {
+        let entry = self.entries.get_mut(name)?;
+        let mut waiter = entry.remove(cell)?;
+        let end = entry.lose(&mut waiter, name, lost.error(), Instant::now());
+        self.effects.waiters.push(waiter);
+        self.requeue(name);
+        Some(end)
     }
 
-    fn end(&mut self, name: &Arc<str>, waited: Result<(), Why>, now: Instant) {
-        self.unschedule(name);
-        let Some(entry) = self.entries.remove(name) else {
+    /// Ends all waits, since the task that polls for them panicked.
+    pub(super) fn lose_all(&mut self, lost: Lost) {
+        let now = Instant::now();
+        let names: Vec<_> = self.entries.keys().cloned().collect();
+        for name in names {
+            while let Some(entry) = self.entries.get_mut(&name)
+                && let Some(mut waiter) = entry.waiters.pop()
+            {
+                let end = entry.lose(&mut waiter, &name, lost.error(), now);
+                self.effects.ended.push((waiter, Box::new(end)));
+            }
+            self.requeue(&name);
+        }
+    }
+
+    /// Wakes the futures of all waits.
+    pub(super) fn wake_all(&mut self) {
+        let waiters = self.entries.values().flat_map(|entry| &entry.waiters);
+        let cells = waiters.map(|waiter| Arc::clone(waiter.cell()));
+        self.effects.woken.extend(cells);
+    }
+
+    /// Returns what a driver does next. Begins the call if it is one.
+    pub(super) fn next(&mut self, driver: u64, now: Instant) -> Next {
+        self.expire(now);
+        while let Some((due, location)) = self.timed.first().cloned()
+            && due <= now
+        {
+            self.timed.pop_first();
+            if let Some(at) = self.locations.get_mut(&location) {
+                at.place = Place::Ready;
+                self.ready.push_back(location);
+            }
+        }
+        let mut turn = None;
+        for _ in 0..self.ready.len() {
+            let Some(location) = self.ready.pop_front() else {
+                break;
+            };
+            if !self.may_call(&location, now) {
+                continue;
+            }
+            if self.limit.next() > now {
+                self.ready.push_front(location);
+                turn = Some(self.limit.next());
+                break;
+            }
+            if let Some(plan) = self.begin(&location, driver, now) {
+                self.limit.take(now);
+                return Next::Call(plan);
+            }
+        }
+        let timed = self.timed.first().map(|(at, _)| *at);
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        let overdue = self.overdue.first().map(|(at, _)| *at);
+        Next::Wait([turn, timed, deadline, overdue].into_iter().flatten().min())
+    }
+
+    /// Whether a location that was ready can make a call now. If not, it is put where it belongs.
+    fn may_call(&mut self, location: &Arc<str>, now: Instant) -> bool {
+        let in_flight = self.calls.len();
+        let Some(at) = self.locations.get_mut(location) else {
+            return false;
+        };
+        if at.is_full() || at.next().is_none_or(|next| next > now) {
+            at.place = Place::Nowhere;
+            self.place(location);
+            return false;
+        }
+        let room = at.has_room(in_flight, IN_FLIGHT);
+        if !room {
+            self.ready.push_back(Arc::clone(location));
+        }
+        room
+    }
+
+    /// Begins the next call of a location.
+    fn begin(&mut self, location: &Arc<str>, driver: u64, now: Instant) -> Option<Plan> {
+        let at = self.locations.get_mut(location)?;
+        at.place = Place::Nowhere;
+        let id = self.latest_call + 1;
+        let begun = match at.choose(now, self.threshold) {
+            None => None,
+            Some(Choice::Page) => at.listing.as_mut().map(|listing| {
+                listing.fetching = true;
+                let request = Request::Page {
+                    location: Arc::clone(location),
+                    token: listing.token.clone(),
+                };
+                let what = What::Page(Arc::clone(location));
+                (what, request, listing.timeout(now))
+            }),
+            Some(Choice::Operation(name)) => self.begin_with(&name, id, now),
+        };
+        let Some((what, request, timeout)) = begun else {
+            self.place(location);
+            return None;
+        };
+        self.latest_call = id;
+        let given_up = later(now, timeout.saturating_add(OVERDUE));
+        self.overdue.insert((given_up, id));
+        let call = Call {
+            what: what.clone(),
+            driver,
+            started: now,
+            given_up,
+            handle: None,
+        };
+        self.calls.insert(id, call);
+        if let Some(at) = self.locations.get_mut(location) {
+            at.calls += 1;
+        }
+        if let What::Poll(name) | What::Look(name) = what {
+            self.requeue(&name);
+        }
+        self.place(location);
+        Some(Plan {
+            id,
+            request,
+            timeout,
+        })
+    }
+
+    /// Begins a call about one operation, if one is due.
+    fn begin_with(
+        &mut self,
+        name: &Arc<str>,
+        id: u64,
+        now: Instant,
+    ) -> Option<(What, Request, Duration)> {
+        let entry = self.entries.get_mut(name)?;
+        let kept = || Arc::clone(name);
+        let begun = if let Some((subject, timeout)) = entry.look(name, id, now) {
+            Some((What::Look(kept()), Request::Look(subject.into()), timeout))
+        } else {
+            let timeout = entry.poll(id, now);
+            timeout.map(|timeout| (What::Poll(kept()), Request::Poll(kept()), timeout))
+        };
+        if begun.is_some() {
+            entry.calls += 1;
+        } else {
+            self.requeue(name);
+        }
+        begun
+    }
+
+    /// Keeps what aborts a call. A call that is over already is aborted at once.
+    pub(super) fn began(&mut self, id: u64, handle: AbortHandle) {
+        match self.calls.get_mut(&id) {
+            Some(call) => call.handle = Some(handle),
+            None => self.effects.aborted.push(handle),
+        }
+    }
+
+    /// Gives up calls that hang and ends waits whose time is over.
+    fn expire(&mut self, now: Instant) {
+        while let Some((given_up, id)) = self.overdue.first().copied()
+            && given_up <= now
+        {
+            let status = || Status::deadline_exceeded("the call did not end at its timeout");
+            let outcome = match self.calls.get(&id).map(|call| &call.what) {
+                Some(What::Look(_)) => Outcome::Looked(Err(status())),
+                Some(What::Page(_)) => Outcome::Listed(Err(status())),
+                Some(What::Poll(_)) | None => Outcome::Polled(Err(status())),
+            };
+            self.abort(id);
+            self.done(id, outcome, now);
+            self.overdue.remove(&(given_up, id));
+        }
+        while let Some((deadline, name)) = self.deadlines.first().cloned()
+            && deadline <= now
+        {
+            self.tell(&name, now, &mut |waiter| waiter.hears_deadline(now));
+        }
+    }
+
+    /// Applies the end of a call. Returns an outcome that nobody needs any more.
+    pub(super) fn done(&mut self, id: u64, outcome: Outcome, now: Instant) -> Option<Outcome> {
+        let Some(call) = self.remove_call(id) else {
+            return Some(outcome);
+        };
+        let started = call.started;
+        match (&call.what, outcome) {
+            (What::Poll(name), Outcome::Polled(Ok(message))) => {
+                self.answered(name, message, started, now);
+            }
+            (What::Poll(name), Outcome::Polled(Err(status))) => {
+                self.failed(name, id, status, now);
+            }
+            (What::Look(name), Outcome::Looked(looked)) => self.looked(name, id, looked, now),
+            (What::Page(location), Outcome::Listed(Ok(page))) => {
+                self.listed(location, page, started, now);
+            }
+            (What::Page(location), Outcome::Listed(Err(status))) => {
+                self.not_listed(location, status, started, now);
+            }
+            (What::Page(location), Outcome::Panicked) => {
+                self.end_listing(location, Ended::Failed(Code::Internal), now);
+            }
+            (What::Poll(name) | What::Look(name), Outcome::Panicked) => {
+                let error = Arc::new(Lost::CallPanicked.error());
+                self.tell(name, now, &mut |it| it.hears_panic(id, &error));
+                self.effects.errors.push(error);
+            }
+            (What::Look(name), _) => {
+                if let Some(entry) = self.entries.get_mut(name) {
+                    entry.look_again(id);
+                }
+                self.requeue(name);
+            }
+            (What::Poll(_) | What::Page(_), _) => {}
+        }
+        if let What::Poll(name) = &call.what
+            && self.entries.get_mut(name).is_some_and(|it| it.polled(id))
+        {
+            self.requeue(name);
+        }
+        self.place_of(&call.what);
+        self.drivers.notify_others(call.driver, &mut self.effects);
+        self.effects.handles.extend(call.handle);
+        None
+    }
+
+    /// Removes a call from all that counts it.
+    fn remove_call(&mut self, id: u64) -> Option<Call> {
+        let call = self.calls.remove(&id)?;
+        self.overdue.remove(&(call.given_up, id));
+        let location = match &call.what {
+            What::Page(location) => Some(Arc::clone(location)),
+            What::Poll(name) | What::Look(name) => {
+                let entry = self.entries.get_mut(name);
+                entry.map(|entry| {
+                    entry.calls -= 1;
+                    if matches!(call.what, What::Poll(_)) {
+                        // Another poll may still be in flight, with a longer timeout.
+                        let others = self.calls.values().filter(|_| entry.calls > 0);
+                        let others =
+                            others.filter(|it| matches!(&it.what, What::Poll(of) if of == name));
+                        entry.polling = others.map(|it| it.started).max();
+                    }
+                    Arc::clone(&entry.location)
+                })
+            }
+        };
+        if let Some(at) = location.and_then(|location| self.locations.get_mut(&location)) {
+            at.calls -= 1;
+            if let (What::Page(_), Some(listing)) = (&call.what, &mut at.listing) {
+                listing.fetching = false;
+            }
+        }
+        Some(call)
+    }
+
+    /// Aborts a call, which is then over.
+    fn abort(&mut self, id: u64) {
+        let call = self.calls.get_mut(&id);
+        let handle = call.and_then(|call| call.handle.take());
+        self.effects.aborted.extend(handle);
+    }
+
+    /// Aborts the calls of an operation that no wait needs: a look of waits that have gone, or all when none is left.
+    fn abort_needless(&mut self, name: &Arc<str>) {
+        let Some(entry) = self.entries.get(name) else {
             return;
         };
-        let end = Arc::new(End {
-            waited,
-            snapshot: entry.subject(name).snapshot,
-            progress: Progress {
-                polls: entry.polls,
-                elapsed: entry.wait.elapsed(now),
-                failure: entry.failure,
-            },
+        let needless = |(id, call): (&u64, &Call)| match &call.what {
+            What::Look(about) => about == name && !entry.is_looking(*id),
+            What::Poll(about) => about == name && entry.waiters.is_empty(),
+            What::Page(_) => false,
+        };
+        let calls = self.calls.iter();
+        let needless: Vec<u64> = calls
+            .filter(|call| needless(*call))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in needless {
+            self.abort(id);
+            let call = self.remove_call(id);
+            self.effects
+                .handles
+                .extend(call.and_then(|call| call.handle));
+        }
+    }
+
+    /// The driver is gone, and its calls with it.
+    pub(super) fn drop_calls(&mut self, driver: u64) {
+        let calls = self.calls.iter();
+        let dropped = calls.filter(|(_, call)| call.driver == driver);
+        let dropped: Vec<u64> = dropped.map(|(id, _)| *id).collect();
+        let now = Instant::now();
+        for id in dropped {
+            self.done(id, Outcome::Dropped, now);
+        }
+    }
+
+    fn answered(&mut self, name: &Arc<str>, message: Message, started: Instant, now: Instant) {
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
+        let mut hears = entry.answered(name, message, started, now);
+        self.tell(name, now, &mut hears);
+    }
+
+    fn failed(&mut self, name: &Arc<str>, id: u64, status: Status, now: Instant) {
+        let (failure, error) = self.failure(status, now);
+        let event = Event::Failed(failure);
+        self.tell(name, now, &mut |waiter| {
+            waiter.hears_failure(id, event, &error)
         });
-        let Waiters { first, others } = entry.waiters;
-        for waiter in others.into_iter().chain([first]) {
-            // One that has gone away is told nothing.
-            waiter.send(Arc::clone(&end)).ok();
+        self.effects.errors.push(error);
+    }
+
+    fn looked(&mut self, name: &Arc<str>, id: u64, looked: Looked, now: Instant) {
+        match looked {
+            Ok(found) => {
+                self.tell(name, now, &mut |waiter| waiter.hears_look(id, Ok(&found)));
+            }
+            Err(status) => {
+                let (failure, error) = self.failure(status, now);
+                let event = Event::Unread(failure);
+                self.tell(name, now, &mut |waiter| {
+                    waiter.hears_look(id, Err((event, &error)))
+                });
+                self.effects.errors.push(error);
+            }
+        }
+    }
+
+    /// Takes note of a call that failed.
+    fn failure(&mut self, status: Status, now: Instant) -> (CallFailure, Arc<Error>) {
+        let failure = CallFailure::of(&status);
+        let refused = failure.code == Code::ResourceExhausted && !failure.lasting;
+        if refused && self.limit.lower(now) {
+            let note = Note::RateLowered(self.limit.rate());
+            self.effects.notes.push(note);
+        }
+        self.effects.notes.push(Note::PollFailed(failure.code));
+        (failure, Arc::new(Error::from(status)))
+    }
+
+    /// Applies a page of a listing.
+    fn listed(
+        &mut self,
+        location: &Arc<str>,
+        page: ListOperationsResponse,
+        started: Instant,
+        now: Instant,
+    ) {
+        let number = self.locations.get(location).map(|at| at.number);
+        for operation in page.operations {
+            let Some((name, _)) = self.entries.get_key_value(operation.name.as_str()) else {
+                continue;
+            };
+            let name = Arc::clone(name);
+            if let Some(entry) = self.entries.get_mut(&name)
+                && entry.location == *location
+            {
+                entry.unlisted = false;
+                let before = mem::replace(&mut entry.listing, number.unwrap_or_default());
+                if Some(before) != number {
+                    self.shown(location);
+                }
+                self.answered(&name, operation, started, now);
+            }
+        }
+        let listing = self.locations.get_mut(location);
+        let listing = listing.and_then(|at| at.listing.as_mut());
+        if let Some(ended) = listing.and_then(|it| it.next_page(page.next_page_token, now)) {
+            self.end_listing(location, ended, now);
+        }
+    }
+
+    /// Counts an operation that the listing has shown.
+    fn shown(&mut self, location: &Arc<str>) {
+        let listing = self.locations.get_mut(location);
+        if let Some(listing) = listing.and_then(|at| at.listing.as_mut()) {
+            listing.shown += 1;
+            listing.remaining = listing.remaining.saturating_sub(1);
+        }
+    }
+
+    /// A page of a listing failed. A transient error counts as that of each poll that the listing stands for.
+    fn not_listed(&mut self, location: &Arc<str>, status: Status, started: Instant, now: Instant) {
+        let (failure, error) = self.failure(status, now);
+        let (event, ended) = (Event::Failed(failure), Ended::of(failure));
+        if ended == Ended::Transient {
+            let listed = self.locations.get(location).map(|at| &at.listed);
+            let due = listed.into_iter().flatten();
+            let due = due.take_while(|(due, _)| *due <= started + TOGETHER);
+            let due: Vec<_> = due.map(|(_, name)| Arc::clone(name)).collect();
+            for name in due {
+                self.tell(&name, now, &mut |waiter| {
+                    waiter.hears_no_list(event, started, &error)
+                });
+            }
+        }
+        self.effects.errors.push(error);
+        self.end_listing(location, ended, now);
+    }
+
+    /// Ends a listing. What a complete one has not shown is polled by itself until a listing shows it.
+    fn end_listing(&mut self, location: &Arc<str>, ended: Ended, now: Instant) {
+        let Some(at) = self.locations.get_mut(location) else {
+            return;
+        };
+        at.end(ended, now);
+        let code = match ended {
+            Ended::Failed(code) => Some(code),
+            _ => None,
+        };
+        if matches!(ended, Ended::Failed(_) | Ended::Endless) {
+            let note = Note::NotListed(Arc::clone(location), code);
+            self.effects.notes.push(note);
+        }
+        let number = at.number;
+        let listed = at.listed.iter().filter(|_| ended == Ended::Complete);
+        let names: Vec<_> = listed.map(|(_, name)| Arc::clone(name)).collect();
+        for name in names {
+            if let Some(entry) = self.entries.get_mut(&name)
+                && entry.listing != number
+            {
+                entry.unlisted = true;
+                self.requeue(&name);
+            }
+        }
+    }
+
+    /// Tells the waits for an operation what they hear of a call, and queues what follows.
+    fn tell(
+        &mut self,
+        name: &Arc<str>,
+        now: Instant,
+        hears: &mut dyn FnMut(&Waiter) -> Option<Heard>,
+    ) {
+        let random = self.random();
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
+        entry.tell(name, now, random, &mut self.effects, hears);
+        if entry.calls > 0 {
+            self.abort_needless(name);
+        }
+        self.requeue(name);
+    }
+
+    /// Puts an operation where it belongs in all queues. One that nobody waits for is forgotten.
+    fn requeue(&mut self, name: &Arc<str>) {
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
+        let location = Arc::clone(&entry.location);
+        let (queued, deadline) = (entry.next(), entry.next_deadline());
+        let queued_before = mem::replace(&mut entry.queued, queued);
+        let deadline_before = mem::replace(&mut entry.deadline, deadline);
+        let (empty, listing) = (entry.waiters.is_empty(), entry.listing);
+        if deadline != deadline_before {
+            if let Some(before) = deadline_before {
+                self.deadlines.remove(&(before, Arc::clone(name)));
+            }
+            if let Some(deadline) = deadline {
+                self.deadlines.insert((deadline, Arc::clone(name)));
+            }
+        }
+        if let Some(at) = self.locations.get_mut(&location) {
+            if queued != queued_before {
+                at.queue(name, queued_before, queued);
+            }
+            if empty {
+                at.forget(listing);
+            }
+        }
+        if empty {
+            self.abort_needless(name);
+            self.entries.remove(name);
+            self.abort_listing(&location);
+        }
+        self.place(&location);
+    }
+
+    /// Aborts the listing of a location in which nobody waits any more.
+    fn abort_listing(&mut self, location: &Arc<str>) {
+        let empty = |at: &&mut Location| at.operations == 0 && at.listing.is_some();
+        let Some(at) = self.locations.get_mut(location).filter(empty) else {
+            return;
+        };
+        at.listing = None;
+        let of = |call: &Call| matches!(&call.what, What::Page(of) if of == location);
+        let page = self.calls.iter().find(|(_, call)| of(call));
+        if let Some(id) = page.map(|(id, _)| *id) {
+            self.abort(id);
+            self.remove_call(id);
+        }
+    }
+
+    fn place_of(&mut self, what: &What) {
+        let location: Arc<str> = match what {
+            What::Page(location) => Arc::clone(location),
+            What::Poll(name) | What::Look(name) => location(name).into(),
+        };
+        self.place(&location);
+    }
+
+    /// Puts a location where it belongs in the queues. One of which nothing is known or awaited is forgotten.
+    fn place(&mut self, location: &Arc<str>) {
+        let Some(at) = self.locations.get_mut(location) else {
+            return;
+        };
+        if at.place == Place::Ready {
+            return;
+        }
+        let next = at.next().filter(|_| !at.is_full());
+        let place = next.map_or(Place::Nowhere, Place::At);
+        let before = mem::replace(&mut at.place, place);
+        let idle = at.is_idle();
+        if before != place {
+            if let Place::At(before) = before {
+                self.timed.remove(&(before, Arc::clone(location)));
+            }
+            if let Place::At(next) = place {
+                self.timed.insert((next, Arc::clone(location)));
+            }
+        }
+        if idle {
+            self.locations.remove(location);
         }
     }
 }

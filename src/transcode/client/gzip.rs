@@ -1,10 +1,11 @@
 //! A reply without its `content-encoding`.
 
-use std::io::Read as _;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use tonic::Status;
+
+use crate::failure::Failure;
+use crate::gzip;
 
 /// The body as it was before it was compressed, if that was by gzip, as we ask.
 ///
@@ -15,19 +16,7 @@ pub(super) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Resul
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => {
-            let mut out = Vec::new();
-            let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-            let mut decoder = flate2::read::MultiGzDecoder::new(&body[..]).take(bound);
-            decoder.read_to_end(&mut out).map_err(|error| {
-                Status::internal(format!("the reply's gzip is broken: {error}"))
-            })?;
-            if out.len() > most {
-                Err(too_large(most))
-            } else {
-                Ok(out.into())
-            }
-        }
+        Some(b"gzip" | b"x-gzip") => gzip::decompress(&body, most).map(Bytes::from),
         Some(other) => Err(unknown(other)),
     }
 }
@@ -49,5 +38,5 @@ fn unknown(encoding: &[u8]) -> Status {
 }
 
 pub(super) fn too_large(most: usize) -> Status {
-    Status::resource_exhausted(format!("the reply is larger than {most} bytes"))
+    Failure::too_large(most, "max_reply_size, or max_reply of a Rest of your own")
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::contract::Method;
-use crate::failure::NOT_HTTP2;
+use crate::failure::Unusable;
 use crate::uniform::Uniform;
 use http::{HeaderValue, header};
 use std::io;
@@ -89,8 +89,11 @@ fn page(media: &'static str) -> Reply {
     reply
 }
 
-fn not_http2() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, NOT_HTTP2)
+/// What [`not_http2`] says.
+const NOT_HTTP2: &str = "the peer does not speak HTTP/2: it is a mock";
+
+fn not_http2() -> Unusable {
+    Unusable::not_http2("it is a mock")
 }
 
 #[tokio::test]

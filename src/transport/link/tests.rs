@@ -51,6 +51,7 @@ async fn a_peers_words_for_its_refusal_are_told_though_writing_shows_it_first() 
     let told = |error: &io::Error| Some(format!("refused by {error}"));
     let link = Link::new(Refusing::default(), false).refused_as(told);
     let link = link.expecting_http2(greeting.clone());
+    let cause = link.cause();
     let executor = hyper_util::rt::TokioExecutor::new();
     let connected = hyper::client::conn::http2::handshake(executor, link).await;
     let (_calls, connection): (
@@ -60,5 +61,8 @@ async fn a_peers_words_for_its_refusal_are_told_though_writing_shows_it_first() 
     let (told, broke) = tokio::join!(greeting.streams(), connection);
     let error = told.expect_err("it was refused");
     assert_eq!(error.to_string(), "refused by an alert");
+    let unusable = crate::failure::Unusable::within(&error).expect("it has a cause");
+    let kept = cause.get().expect("the connection keeps it");
+    assert_eq!(kept.to_string(), unusable.to_string());
     assert!(broke.is_err());
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use super::{BoxError, Lent};
+use crate::failure::AfterHead;
 use crate::transport::streams;
 
 /// Read to its end it gives its connection back; dropped before, it closes it, or resets its stream.
@@ -54,7 +55,7 @@ impl Body for Reading {
             // A chunked body knows of its end only when it is asked once more.
             Some(Ok(_)) | None => give_back(lent),
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| AfterHead(error.into()).into())))
     }
 
     fn is_end_stream(&self) -> bool {

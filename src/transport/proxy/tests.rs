@@ -104,6 +104,44 @@ fn hosts_are_excepted_as_by_curl() {
 }
 
 #[test]
+fn an_entry_of_no_proxy_that_is_no_host_is_ignored_with_its_fault() {
+    for entry in [
+        "h",
+        "a.test",
+        "10.0.0.1",
+        "10.0.0.0/8",
+        "::1",
+        "2001:db8::/32",
+    ] {
+        check_excepted(entry).expect(entry);
+    }
+    let cases = [
+        ("*", "letters, digits"),
+        ("*.test", "letters, digits"),
+        ("a.test:443", "a port is not supported"),
+        ("http://a.test", "network"),
+        ("[::1]", "without brackets"),
+        ("10.0.0.0/33", "prefix length"),
+        ("10.0.0.0/", "prefix length"),
+        ("a/8", "address of a network"),
+        ("u@h", "user or password"),
+        ("1.2.3", "IPv4"),
+    ];
+    for (entry, fault) in cases {
+        let found = check_excepted(entry).expect_err(entry);
+        assert!(found.contains(fault), "{entry}: {found}");
+        let variables = [
+            ("https_proxy", "p"),
+            ("no_proxy", &format!("{entry},b.test")),
+        ];
+        let proxied = environment("https://a.test", &variables).expect("valid");
+        assert!(proxied.is_some(), "{entry}");
+        let excepted = environment("https://b.test", &variables).expect("valid");
+        assert_eq!(excepted, None, "{entry}");
+    }
+}
+
+#[test]
 fn this_machine_is_never_reached_through_a_proxy_of_the_environment() {
     let variables = [("all_proxy", "proxy.test")];
     for host in [
@@ -160,21 +198,29 @@ fn a_proxy_has_the_parts_of_its_url_and_curls_default_ports() {
 #[test]
 fn a_url_that_is_none_is_refused_with_its_knob_and_nothing_secret() {
     let cases = [
-        ("", "not a URL"),
-        ("http://", "not a URL"),
-        ("s3cr3t@", "not a URL"),
-        ("http://me:s3cr3t@", "not a URL"),
-        ("http://me:s3cr3t@:80", "there is no host"),
-        ("http://me:s3cr3t/part@proxy:80", "written %2F"),
-        ("http://me:80#s3cr3t@proxy:80", "written %2F"),
-        ("http://proxy/s3cr3t", "no path"),
-        ("http://me:s3cr3t@s3cr3t@proxy:80", "written %40"),
-        ("http://s3cr3t:99999", "port"),
-        ("http://s3cr3t:0", "port"),
-        ("http://s3cr3t:", "port"),
-        ("http://me:s3 cr3t@proxy", "not a URL"),
-        ("s3cr3t@me://proxy", "not a URL"),
-        ("://s3cr3t", "not a URL"),
+        ("", "missing host"),
+        ("http://", "missing host"),
+        ("s3cr3t@", "missing host"),
+        ("http://me:s3cr3t@", "missing host"),
+        ("http://me:s3cr3t@:80", "missing host"),
+        ("http://me:s3cr3t/part@proxy:80", "as %2F"),
+        ("http://me:80#s3cr3t@proxy:80", "as %2F"),
+        (
+            "http://proxy/s3cr3t",
+            "a path, query or fragment is not allowed",
+        ),
+        ("http://me:s3cr3t@s3cr3t@proxy:80", "as %40"),
+        ("http://s3cr3t:99999", "port must be between 1 and 65535"),
+        ("http://s3cr3t:0", "port must be between 1 and 65535"),
+        ("http://s3cr3t:+1", "port must be between 1 and 65535"),
+        ("http://s3cr3t:", "missing port"),
+        ("http://me:s3 cr3t@proxy", "must be percent-encoded"),
+        ("http://me:s3cr3t@pro xy", "whitespace"),
+        ("http://me:s3cr3t@pröxy", "punycode"),
+        ("http://me:s3cr3t@::1", "in brackets"),
+        ("http://me:s3cr3t@1.2.3", "invalid IPv4 address"),
+        ("s3cr3t@me://proxy", "must be a URL"),
+        ("://s3cr3t", "must be a URL"),
         ("socks4://me:s3cr3t@proxy", "scheme `socks4`"),
         ("ftp://me:s3cr3t@proxy", "scheme `ftp`"),
     ];
@@ -190,7 +236,10 @@ fn a_url_that_is_none_is_refused_with_its_knob_and_nothing_secret() {
         for error in errors {
             let shown = format!("{error} {error:?}");
             assert!(error.is_configuration(), "{shown}");
-            assert!(error.to_string().starts_with("https_proxy: "), "{shown}");
+            assert!(
+                error.to_string().starts_with("invalid `https_proxy`: "),
+                "{shown}"
+            );
             assert!(shown.contains(why), "`{text}`: {shown}");
             assert!(!shown.contains("s3cr3t"), "{shown}");
         }
@@ -219,7 +268,10 @@ fn a_variable_that_is_no_text_is_named() {
         });
         let error = error.expect_err("refused");
         assert!(error.is_configuration(), "{error}");
-        assert_eq!(error.to_string(), format!("{wrong}: not valid Unicode"));
+        assert_eq!(
+            error.to_string(),
+            format!("invalid `{wrong}`: not valid Unicode")
+        );
     }
 }
 

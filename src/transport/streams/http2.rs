@@ -2,6 +2,7 @@
 //!
 //! hyper's client would hand each call over to a task of the connection's, and start a task for each.
 
+use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use tokio::runtime::RuntimeMetrics;
+use tokio::task::AbortHandle;
 
 use super::kept::Handle;
 use super::life::{Life, OnIt};
@@ -24,6 +26,7 @@ use super::{BoxError, Keepalive, Slot};
 use crate::call::Rpc;
 use crate::failure::NotSent;
 use crate::metrics::Counted;
+use crate::trailers;
 use crate::transport::link::Link;
 
 /// How much a peer may send before it is read, of one reply and of all on a connection.
@@ -33,12 +36,14 @@ const CONNECTION_WINDOW: u32 = 5 << 20;
 /// With how many calls on it a connection lets others go first. Fewer have little to add, and each waits for it.
 const MANY: usize = 16;
 
-/// How often in a row such a connection waits for tasks that the runtime has set aside. The runtime runs up to 61 tasks each
-/// time, so 16 times are enough for about 1,000 tasks, and bound the wait in a runtime that always has some.
-const MOST_YIELDS: usize = 16;
+/// How often in a row such a connection yields to tasks in the queue that all workers share. The runtime runs up to 61 tasks
+/// each time, and a worker's own queue, which has to run dry first, has room for 256.
+const MOST_YIELDS: usize = 5;
 
-/// The most that the headers of a reply may take.
-const HEADERS: u32 = 16 << 10;
+/// Maximum size of the headers of a reply that h2 decodes: twice the largest `max_metadata_size`, so that a reply over that
+/// limit still has its status. h2 resets the stream of a larger head, and closes the connection if one is four times as
+/// large. A reply's body may take as much memory before it is read.
+const HEADERS: u32 = 2 * trailers::LARGEST_METADATA as u32;
 
 /// A connection. It is closed once all of these and of the streams on it have gone.
 #[derive(Clone)]
@@ -48,28 +53,28 @@ pub(super) struct Http2 {
 }
 
 impl Http2 {
-    /// A connection over this link, driven by a task of its own.
+    /// A connection over this link, driven by a task of its own, which the handle aborts.
     /// `allows` hears when the server allows another number of streams.
     pub(super) async fn new(
         link: Link,
         keepalive: Keepalive,
         allows: impl Fn(usize) + Send + Sync + 'static,
         counted: Counted,
-    ) -> Result<Self, h2::Error> {
+    ) -> Result<(Self, AbortHandle), h2::Error> {
         let mut settings = h2::client::Builder::new();
         settings
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADERS);
-        let life = Arc::new(Life::new(link.reads()));
+        let life = Arc::new(Life::new(link.reads(), link.cause()));
         let (send, connection) = settings.handshake(TokioIo::new(link)).await?;
         let driven = drive(connection, keepalive, allows, Arc::clone(&life));
-        tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             let _counted = counted;
             driven.await;
         });
-        Ok(Self { send, life })
+        Ok((Self { send, life }, driver.abort_handle()))
     }
 
     /// Sends a request, whose URI is whole. Dropping what this gives, or the body of the reply, resets the stream.
@@ -118,8 +123,33 @@ impl Future for Sent {
         };
         Poll::Ready(match reply {
             Ok(reply) => Ok(reply.map(|body| Reading::new(body, call, self.pumping.take()))),
+            Err(error) if is_bad_head(&error) => Err(BadHead(error).into()),
             Err(error) => Err(call.explain(error)),
         })
+    }
+}
+
+/// h2 refused the head of a reply.
+#[derive(Debug)]
+struct BadHead(h2::Error);
+
+/// Whether h2 refused the head of a reply. It does not tell why.
+fn is_bad_head(error: &h2::Error) -> bool {
+    error.is_library() && error.is_reset() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR)
+}
+
+impl fmt::Display for BadHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the headers of the reply are malformed, or larger than {HEADERS} bytes"
+        )
+    }
+}
+
+impl std::error::Error for BadHead {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
     }
 }
 
@@ -162,11 +192,19 @@ async fn drive(
         }
         ended
     });
+    let let_go = pin!(let_go(&life, keepalive));
+    let silence = select(silence, let_go);
     match select(driven, silence).await {
+        // The peer has had too much, mostly of pings. Its operator, or ours, should know.
+        Either::Left((Err(error), _)) if is_calmed(&error) => {
+            tracing::warn!(%error, "the server closed a connection with ENHANCE_YOUR_CALM");
+        }
         // The calls on it have their own word of it.
         Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
         Either::Left((Ok(()), _)) => {}
-        Either::Right(((), driven)) => {
+        // Its peer does not let it close in good order.
+        Either::Right((Either::Right(_), _)) => {}
+        Either::Right((Either::Left(_), driven)) => {
             // Before its end is told to the calls.
             life.give_up(keepalive.timeout);
             drop(driven);
@@ -207,4 +245,19 @@ impl Turn {
         }
         self.gave_way
     }
+}
+
+/// Returns some time after the last handle and the last call are gone. The connection has then been closing for at
+/// least the keepalive timeout.
+async fn let_go(life: &Arc<Life>, keepalive: Keepalive) {
+    // The last one is ours.
+    while Arc::strong_count(life) > 1 {
+        tokio::time::sleep(keepalive.interval).await;
+    }
+    tokio::time::sleep(keepalive.timeout).await;
+}
+
+fn is_calmed(error: &h2::Error) -> bool {
+    let calmed = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    calmed && error.is_go_away() && error.is_remote()
 }

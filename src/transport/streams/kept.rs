@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -9,7 +11,13 @@ use tokio::time::Instant;
 
 use super::Limits;
 use super::allowed::Allowed;
-use super::fault::Fault;
+use crate::transport::backoff::Backoff;
+use crate::transport::shared_error::SharedError;
+
+mod queue;
+
+use queue::{Decision, Queue};
+pub(super) use queue::{Ticket, Turn};
 
 /// How long no further connection is tried after one failed, while there are others.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -18,6 +26,29 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) trait Handle: Clone {
     /// Whether it takes no more calls.
     fn is_closed(&mut self) -> bool;
+}
+
+/// A pool that threads share.
+pub(super) struct Locked<H>(Mutex<Kept<H>>);
+
+impl<H: Handle> Locked<H> {
+    pub(super) fn new(limits: Limits, kept: usize) -> Self {
+        Self(Mutex::new(Kept::new(limits, kept)))
+    }
+
+    /// Accesses the pool. Whatever the access changed, no call waits beside a free stream when the lock is released.
+    /// Calls are woken without the lock, since a waker runs code of others.
+    pub(super) fn with<R>(&self, access: impl FnOnce(&mut Kept<H>) -> R) -> R {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = access(&mut kept);
+        kept.serve();
+        let woken = kept.queue.woken();
+        drop(kept);
+        for waker in woken {
+            waker.wake();
+        }
+        result
+    }
 }
 
 /// The state of a pool. It makes no connections.
@@ -30,17 +61,15 @@ pub(super) struct Kept<H> {
     next: u64,
     /// How many are being opened.
     connecting: usize,
-    /// How many calls wait for a stream.
-    waiting: usize,
+    /// The calls that wait for a stream.
+    queue: Queue<H>,
     /// How many streams there are, those of connections that are no longer in the list included.
     streams: usize,
     /// The most streams since it was last looked whether there are too many connections.
     peak: usize,
     /// How many streams a further connection will have: what the last one has.
     expected: usize,
-    /// How many attempts to connect have failed, and how the last one did.
-    failures: u64,
-    fault: Option<(Fault, Instant)>,
+    backoff: Backoff,
     /// The way to the task that looks for what is no longer needed. It goes with the pool, and the task with it.
     watch: Option<oneshot::Sender<Infallible>>,
 }
@@ -67,12 +96,11 @@ impl<H: Handle> Kept<H> {
             open: Vec::new(),
             next: 0,
             connecting: 0,
-            waiting: 0,
+            queue: Queue::default(),
             streams: 0,
             peak: 0,
             expected: limits.streams,
-            failures: 0,
-            fault: None,
+            backoff: Backoff::default(),
             watch: None,
         }
     }
@@ -83,38 +111,79 @@ impl<H: Handle> Kept<H> {
         text.field("connections", &self.open.len())
             .field("connecting", &self.connecting)
             .field("streams", &self.streams)
-            .field("waiting", &self.waiting);
+            .field("waiting", &self.queue.waiting());
     }
 
     /// A stream for a call that has just begun: those that wait come first.
     pub(super) fn take_new(&mut self) -> Option<(u64, H)> {
-        self.take_after(self.waiting)
-    }
-
-    /// A stream for a call that waits from now on, if there is one.
-    pub(super) fn begin_waiting(&mut self) -> Option<(u64, H)> {
-        let others = self.waiting;
-        self.waiting += 1;
-        self.take_after(others)
-    }
-
-    /// It has its stream, or has been given up.
-    pub(super) fn end_waiting(&mut self) {
-        self.waiting -= 1;
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    fn take_after(&mut self, others: usize) -> Option<(u64, H)> {
-        if others > 0 {
-            self.purge();
-            if self.room() <= others {
-                return None;
-            }
+        if self.queue.waiting() > 0 {
+            return None;
         }
         self.take()
+    }
+
+    /// Lets a call wait for a stream. Its place is where it began.
+    pub(super) fn begin_waiting(&mut self) -> Ticket {
+        self.queue.join()
+    }
+
+    /// Gives the streams that there are to the calls that wait, in their order. Taking a stream and leaving the queue
+    /// are one step. If there are to be further connections, all that still wait are woken to open them: any may be of
+    /// a runtime that no longer runs.
+    fn serve(&mut self) {
+        if self.queue.waiting() == 0 {
+            return;
+        }
+        while self.queue.waiting() > 0 {
+            let Some((number, handle)) = self.take() else {
+                break;
+            };
+            self.queue.serve(number, handle);
+        }
+        let needed = self.lacking() > 0;
+        self.queue.call_for_growth(needed);
+    }
+
+    /// Returns what the call gets, or has the waker woken when to ask again. The second part is dropped without the
+    /// lock.
+    pub(super) fn turn(
+        &mut self,
+        ticket: Ticket,
+        paused: Option<Instant>,
+        waker: Waker,
+    ) -> (Turn<H>, Option<Waker>) {
+        loop {
+            match self.queue.decided(ticket) {
+                Some(Ok((number, mut handle))) => {
+                    if !handle.is_closed() {
+                        return (Turn::Stream(number, handle), Some(waker));
+                    }
+                    // It keeps its place.
+                    self.give_back(number);
+                    self.queue.rejoin(ticket);
+                    self.serve();
+                }
+                Some(Err(error)) => return (Turn::Failed(error), Some(waker)),
+                None if self.lacking() > 0 || self.paused_until() != paused => {
+                    return (Turn::Again, Some(waker));
+                }
+                None => return (Turn::Wait, self.queue.register(ticket, waker)),
+            }
+        }
+    }
+
+    /// The call has its turn behind it, or is given up. What is returned is dropped without the lock.
+    pub(super) fn end_waiting(&mut self, ticket: Ticket) -> (Option<Waker>, Option<Decision<H>>) {
+        let decided = self.queue.decided(ticket);
+        if let Some(Ok((number, _))) = &decided {
+            self.give_back(*number);
+        }
+        (self.queue.leave(ticket), decided)
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.waiting()
     }
 
     /// Forgets the connections that take no more calls.
@@ -123,7 +192,7 @@ impl<H: Handle> Kept<H> {
     }
 
     /// A stream of the connection that has the fewest, and its number.
-    pub(super) fn take(&mut self) -> Option<(u64, H)> {
+    fn take(&mut self) -> Option<(u64, H)> {
         loop {
             let most = self.most();
             let open = self.open.iter_mut().enumerate();
@@ -146,7 +215,7 @@ impl<H: Handle> Kept<H> {
     }
 
     /// How many more streams there can be.
-    pub(super) fn room(&self) -> usize {
+    fn room(&self) -> usize {
         let most = self.most();
         let rooms = self.open.iter().map(|open| open.room(most));
         rooms.fold(0, usize::saturating_add)
@@ -169,8 +238,8 @@ impl<H: Handle> Kept<H> {
         }
     }
 
-    /// A connection was opened.
-    pub(super) fn add(&mut self, handle: H, allowed: Allowed) {
+    /// A connection was opened. Returns the last error of connecting, which is dropped without the lock.
+    pub(super) fn add(&mut self, handle: H, allowed: Allowed) -> Option<SharedError> {
         self.expected = allowed.get().min(self.limits.streams);
         self.open.push(Open {
             number: self.next,
@@ -179,7 +248,7 @@ impl<H: Handle> Kept<H> {
             allowed,
         });
         self.next += 1;
-        self.fault = None;
+        self.backoff.succeeded()
     }
 
     pub(super) fn is_open(&mut self) -> bool {
@@ -205,53 +274,65 @@ impl<H: Handle> Kept<H> {
 
     /// How many connections are to be opened for the calls that wait. They count as begun.
     pub(super) fn begin_connecting(&mut self) -> usize {
+        self.serve();
         let lacking = self.lacking();
+        self.queue.call_for_growth(false);
         self.connecting += lacking;
         lacking
     }
 
-    /// One of them is open, or will not be.
+    /// One of them is open, or failed.
     pub(super) fn end_connecting(&mut self) {
         self.connecting -= 1;
+    }
+
+    /// One of them ended without a result: its runtime did.
+    pub(super) fn abandon_connecting(&mut self) {
+        self.end_connecting();
+        self.queue.wake_all();
     }
 
     fn lacking(&self) -> usize {
         if self.paused_until().is_some() {
             return 0;
         }
-        let unserved = self.waiting.saturating_sub(self.room());
+        let unserved = self.queue.waiting().saturating_sub(self.room());
         let wanted = unserved.div_ceil(self.expected);
+        // An address that could not be reached is tried once, for all calls that wait.
+        let most = match self.open.is_empty() && self.backoff.is_failing() {
+            true => 1,
+            false => self.limits.connections,
+        };
         let there = self.open.len() + self.connecting;
-        let allowed = self.limits.connections.saturating_sub(there);
-        wanted.saturating_sub(self.connecting).min(allowed)
+        wanted
+            .saturating_sub(self.connecting)
+            .min(most.saturating_sub(there))
     }
 
-    pub(super) fn failures(&self) -> u64 {
-        self.failures
-    }
-
-    pub(super) fn fail(&mut self, fault: Fault) {
-        self.failures += 1;
-        self.fault = Some((fault, Instant::now()));
-    }
-
-    /// Why a call that waits since there were so many failures has nothing to wait for.
-    pub(super) fn fault_since(&self, failures: u64) -> Option<Fault> {
-        let hopeless = self.failures > failures && self.open.is_empty() && self.connecting == 0;
-        let fault = self.fault.as_ref().filter(|_| hopeless);
-        fault.map(|(fault, _)| fault.clone())
+    /// A connection could not be opened. If there is none and no other attempt is under way, the calls that wait get
+    /// the error. Returns the error before, which is dropped without the lock.
+    pub(super) fn fail(&mut self, error: &SharedError) -> Option<SharedError> {
+        let before = self.backoff.failed(error.clone());
+        self.purge();
+        if self.open.is_empty() && self.connecting == 0 {
+            self.queue.fail_all(error);
+        } else {
+            // They wait for the pause to end as well.
+            self.queue.wake_all();
+        }
+        before
     }
 
     fn pauses(&self) -> bool {
-        let at = self.fault.as_ref().map(|(_, at)| *at);
-        at.is_some_and(|at| at.elapsed() < PAUSE)
+        self.backoff.within(PAUSE).is_some()
     }
 
     /// Until when no further connection is tried.
     pub(super) fn paused_until(&self) -> Option<Instant> {
-        let (_, at) = self.fault.as_ref()?;
-        let pauses = self.pauses() && !self.open.is_empty();
-        pauses.then(|| *at + PAUSE)
+        match self.open.is_empty() {
+            true => self.backoff.until(),
+            false => self.backoff.within(PAUSE),
+        }
     }
 
     /// Lets go of the connections that the most streams since the last look did not need, those with the fewest

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{BoxError, Keepalive, Slot};
-use crate::transport::link::Reads;
+use crate::transport::link::{Cause, Reads};
 
 /// How long a connection with calls on it may receive nothing before it is pinged.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -38,6 +38,8 @@ pub(super) struct Life {
     given_up: OnceLock<String>,
     /// Number of reads that returned bytes.
     reads: Reads,
+    /// Why the peer refused the connection, if it did.
+    cause: Cause,
 }
 
 /// A period in which the peer sent nothing but answers to pings.
@@ -51,9 +53,10 @@ struct Silence {
 
 impl Life {
     /// Creates the state of a connection whose reads are counted by `reads`.
-    pub(super) fn new(reads: Reads) -> Self {
+    pub(super) fn new(reads: Reads, cause: Cause) -> Self {
         Self {
             reads,
+            cause,
             ..Self::default()
         }
     }
@@ -220,12 +223,16 @@ impl OnIt {
         self.answered = true;
     }
 
-    /// The error of its stream. Of a connection that was given up h2 says only that it broke.
+    /// The error of its stream. Of a connection that ended by an i/o error h2 has not the cause.
     pub(super) fn explain(mut self, error: h2::Error) -> BoxError {
         self.answered = true;
-        match self.life.given_up.get().filter(|_| error.is_io()) {
-            Some(why) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
-            None => error.into(),
+        if !error.is_io() {
+            return error.into();
+        }
+        match (self.life.given_up.get(), self.life.cause.get()) {
+            (Some(why), _) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
+            (None, Some(cause)) => cause.clone().into(),
+            (None, None) => error.into(),
         }
     }
 }

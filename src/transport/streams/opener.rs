@@ -1,14 +1,14 @@
 //! Opens connections, which are there once the server's first frame is.
 
-use std::io;
+use tokio::task::AbortHandle;
 
 use super::allowed::Allowed;
 use super::http2::Http2;
 use super::{BoxError, Keepalive};
-use crate::failure::{CANNOT_CONNECT, NOT_HTTP2};
+use crate::failure::Unusable;
 use crate::metrics::Counted;
-use crate::phase::Step;
-use crate::transport::connect::Connector;
+use crate::phase::{Phase, Step};
+use crate::transport::connect::{Connector, caught};
 use crate::transport::greeting::Greeting;
 use crate::transport::link::Link;
 
@@ -29,6 +29,11 @@ impl Opener {
         }
     }
 
+    /// The phase of a call that waits before the next attempt.
+    pub(super) fn paused(&self) -> Phase {
+        self.connector.phase(Step::Pause)
+    }
+
     pub(super) async fn open(
         &self,
         changed: impl Fn() + Send + Sync + 'static,
@@ -37,16 +42,34 @@ impl Opener {
         self.greet(link, changed).await
     }
 
-    /// The connection, once the server has shown that it speaks HTTP/2 and how many streams it allows. Whether it
-    /// allows more or fewer later is told as far as it is known, which is when there is something to do for a call.
+    /// Returns the connection once the server has shown that it speaks HTTP/2 and how many streams it allows. All of
+    /// the handshake is within the connect timeout: writing to the stream may hang as well as reading from it.
+    /// `changed` is called when the server allows another number of streams.
     pub(super) async fn greet(
         &self,
         link: Link,
         changed: impl Fn() + Send + Sync + 'static,
     ) -> Result<(Http2, Allowed), BoxError> {
         self.connector.enter(Step::Settings);
+        let timeout = self.connector.timeout();
+        let greeting = caught(self.handshake(link, changed));
+        let error = match tokio::time::timeout(timeout, greeting).await {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(error)) if error.is::<Unusable>() => return Err(error),
+            Ok(Err(error)) => error,
+            Err(_) => format!("no HTTP/2 SETTINGS from the peer within {timeout:?}").into(),
+        };
+        Err(self.connector.cannot_connect(error))
+    }
+
+    async fn handshake(
+        &self,
+        link: Link,
+        changed: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Http2, Allowed), BoxError> {
         let greeting = Greeting::default();
         let link = link.expecting_http2(greeting.clone());
+        let cause = link.cause();
         let allowed = Allowed::default();
         let told = allowed.clone();
         let tell = move |streams| {
@@ -54,25 +77,35 @@ impl Opener {
             changed();
         };
         let counted = Counted::connection(self.transport);
-        let http2 = Http2::new(link, self.keepalive, tell, counted).await?;
-        let timeout = self.connector.timeout();
-        match tokio::time::timeout(timeout, greeting.streams()).await {
-            Ok(Ok(streams)) => {
-                allowed.set_first(streams);
-                Ok((http2, allowed))
-            }
-            Ok(Err(error)) if says_all(&error) => Err(error.into()),
-            Ok(Err(error)) => Err(self.connector.cannot_connect(error.into())),
-            Err(_) => {
-                let text = format!("no HTTP/2 SETTINGS from the peer within {timeout:?}");
-                Err(self.connector.cannot_connect(text.into()))
-            }
-        }
+        let opened = async {
+            let (http2, driver) = Http2::new(link, self.keepalive, tell, counted).await?;
+            let unfinished = Unfinished(Some(driver));
+            let streams = greeting.streams().await?;
+            unfinished.finish();
+            allowed.set_first(streams);
+            Ok((http2, allowed))
+        };
+        opened.await.map_err(|error: BoxError| match cause.get() {
+            Some(cause) => cause.clone().into(),
+            None => error,
+        })
     }
 }
 
-/// Whether the connection's error needs no more words: the peer is none of HTTP/2, or has refused us by TLS.
-fn says_all(error: &io::Error) -> bool {
-    let text = error.to_string();
-    text.starts_with(NOT_HTTP2) || text.starts_with(CANNOT_CONNECT)
+/// A connection without the server's first frame. Dropping it ends the connection's task, which would otherwise try
+/// to close the connection in good order, without a bound.
+struct Unfinished(Option<AbortHandle>);
+
+impl Unfinished {
+    fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.0 {
+            driver.abort();
+        }
+    }
 }

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream};
+use h2::RecvStream;
 use http_body::{Body, Frame};
 
 use super::BoxError;
 use super::life::OnIt;
 use super::pump::Pump;
+use crate::failure::AfterHead;
 
 /// Read to its end it gives its stream back; dropped before, it resets it.
 #[derive(Debug)]
@@ -50,10 +51,8 @@ impl Reading {
                 let _ = self.body.flow_control().release_capacity(data.len());
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
-            // A reply that was whole before the request was (RFC 9113 §8.1).
-            Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => {
-                return Poll::Ready(None);
-            }
+            // Also RST_STREAM with NO_ERROR: if it followed a complete response (RFC 9113 §8.1), h2 reports the
+            // response's end and no error.
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => {}
         }
@@ -80,7 +79,7 @@ impl Body for Reading {
                     Some(call) => call.explain(error),
                     None => error.into(),
                 };
-                return Poll::Ready(Some(Err(explained)));
+                return Poll::Ready(Some(Err(AfterHead(explained).into())));
             }
             None => {
                 self.end();

@@ -1,50 +1,38 @@
 //! A call that has found no stream.
 
-use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use super::kept::Kept;
+use tokio::time::Instant;
+
+use super::kept::{Ticket, Turn};
 use super::{BoxError, Http2, Shared, Slot};
 use crate::metrics::Counted;
 use crate::phase;
 
-/// Waits for a stream, and has connections opened for it and the others that wait.
+/// Waits for a stream, and has connections opened for the calls that wait.
 pub(super) async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
-    let mut waiting = None;
+    let waiting = Waiting::begin(shared);
     let mut grown = false;
     loop {
-        let mut room = pin!(shared.room.notified());
-        // What happens from here on wakes it, also before it is awaited. Only then does it count as one that
-        // waits, and who counts is woken.
-        room.as_mut().enable();
-        let (waiting, taken) = match &waiting {
-            Some(waiting) => (waiting, shared.take(Kept::take)),
-            None => {
-                let (begun, taken) = Waiting::begin(&shared);
-                (&*waiting.insert(begun), taken)
-            }
-        };
-        if let Some(taken) = taken {
-            return Ok(taken);
-        }
-        if let Some(fault) = shared.kept().fault_since(waiting.failures) {
-            return Err(fault.into());
-        }
-        // What it asked for may be gone by the time it asked, as in a runtime that shuts down: others have a turn
-        // before it asks again.
+        // The attempt to connect may be gone by now, as in a runtime that shuts down: others have a turn before the
+        // next one.
         if std::mem::replace(&mut grown, true) {
             tokio::task::yield_now().await;
         }
-        shared.grow();
-        let paused = shared.kept().paused_until();
-        let room = std::future::poll_fn(|cx| {
-            phase::enter(shared.phase());
-            room.as_mut().poll(cx)
-        });
-        match paused {
-            // Then there may be another connection, though nothing happens to those that there are.
-            Some(end) => drop(tokio::time::timeout_at(end, room).await),
-            None => room.await,
+        waiting.shared.grow();
+        let paused = waiting.shared.kept.with(|kept| kept.paused_until());
+        let turn = std::future::poll_fn(|cx| waiting.poll(cx, paused));
+        let taken = match paused {
+            // Then another connection may be opened, though nothing happens to those that there are.
+            Some(end) => match tokio::time::timeout_at(end, turn).await {
+                Ok(taken) => taken?,
+                Err(_) => None,
+            },
+            None => turn.await?,
+        };
+        if let Some(taken) = taken {
+            return Ok(taken);
         }
     }
 }
@@ -52,31 +40,47 @@ pub(super) async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError>
 /// A call that waits.
 struct Waiting {
     shared: Arc<Shared>,
+    ticket: Ticket,
     _counted: Counted,
-    /// How many attempts to connect had failed when it began to wait.
-    failures: u64,
 }
 
 impl Waiting {
-    /// Counts from now on, unless there is a stream at once. Both are one step: of two calls that counted first
-    /// and looked then, each would leave the last stream to the other.
-    fn begin(shared: &Arc<Shared>) -> (Self, Option<(Slot, Http2)>) {
-        let mut failures = 0;
-        let taken = shared.take(|kept| {
-            failures = kept.failures();
-            kept.begin_waiting()
-        });
-        let waiting = Self {
-            _counted: Counted::pending(shared.transport),
-            shared: Arc::clone(shared),
-            failures,
-        };
-        (waiting, taken)
+    fn begin(shared: Arc<Shared>) -> Self {
+        let _counted = Counted::pending(shared.transport);
+        let ticket = shared.kept.with(|kept| kept.begin_waiting());
+        Self {
+            shared,
+            ticket,
+            _counted,
+        }
+    }
+
+    /// Returns the stream, or nothing if the call has to look at what there is.
+    fn poll(
+        &self,
+        cx: &Context<'_>,
+        paused: Option<Instant>,
+    ) -> Poll<Result<Option<(Slot, Http2)>, BoxError>> {
+        let waker = cx.waker().clone();
+        let turn = |kept: &mut super::Kept<Http2>| kept.turn(self.ticket, paused, waker);
+        let (turn, _waker) = self.shared.kept.with(turn);
+        match turn {
+            Turn::Stream(number, http2) => {
+                let slot = Slot::new(&self.shared, number);
+                Poll::Ready(Ok(Some((slot, http2))))
+            }
+            Turn::Failed(error) => Poll::Ready(Err(error.into())),
+            Turn::Again => Poll::Ready(Ok(None)),
+            Turn::Wait => {
+                phase::enter(self.shared.phase());
+                Poll::Pending
+            }
+        }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.shared.kept().end_waiting();
+        let _unlocked = self.shared.kept.with(|kept| kept.end_waiting(self.ticket));
     }
 }

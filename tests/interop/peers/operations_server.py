@@ -39,7 +39,7 @@ class Received:
 class OperationsServer(operations_pb2_grpc.OperationsServicer):
     """Answers by `script.ANSWERS`, on a loopback port of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, compression=None) -> None:
         self._lock = threading.Lock()
         self._received: list[Received] = []
         self._attempts: Counter[str] = Counter()
@@ -48,6 +48,7 @@ class OperationsServer(operations_pb2_grpc.OperationsServicer):
             futures.ThreadPoolExecutor(max_workers=16),
             # Without this a second server could share the port unnoticed.
             options=[("grpc.so_reuseport", 0)],
+            compression=compression,
         )
         operations_pb2_grpc.add_OperationsServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port("127.0.0.1:0")

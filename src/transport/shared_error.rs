@@ -1,27 +1,27 @@
-//! Why no connection could be opened, told to every call that waited for it.
+//! An error that several calls get.
 
 use std::fmt;
 use std::sync::Arc;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An error that can be copied.
+/// The error of an attempt to connect. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Fault(Arc<BoxError>);
+pub(super) struct SharedError(Arc<BoxError>);
 
-impl Fault {
+impl SharedError {
     pub(super) fn new(error: BoxError) -> Self {
         Self(Arc::new(error))
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SharedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Fault {
+impl std::error::Error for SharedError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(self.0.as_ref().as_ref())
     }

@@ -1,0 +1,301 @@
+//! Application default credentials (AIP-4110): finds them, checks them and creates them.
+//!
+//! google-cloud-auth can do this too, but its errors name neither the file nor the variable, an empty variable counts
+//! as a path, and the quota project of some files is ignored. So we read the file, and use the library's builder for
+//! its type. All of it is repeated each time the credentials are created again, so a changed file takes effect.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use google_cloud_auth::build_errors;
+use google_cloud_auth::credentials::service_account::AccessSpecifier;
+use google_cloud_auth::credentials::{
+    Credentials, external_account, impersonated, mds, service_account, user_account,
+};
+use http::HeaderValue;
+
+use super::ca_roots;
+use super::credential_file::{CredentialFile, Kind};
+use super::metadata_server::MetadataServer;
+use super::origin::{FileLocation, Origin};
+use super::recovery::{Created, Factory};
+use super::redact::redact;
+use super::rejection::Rejection;
+
+const CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+const QUOTA_PROJECT: &str = "GOOGLE_CLOUD_QUOTA_PROJECT";
+const FILE_NAME: &str = "application_default_credentials.json";
+
+/// Maximum size of a credential file. The largest, with a certificate chain, have some kilobytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The environment: the value of a variable.
+type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Creates application default credentials of the process's environment.
+pub(super) fn factory(scope: &'static str) -> Factory {
+    Arc::new(move || create(&|name| std::env::var_os(name), scope))
+}
+
+fn create(env: Env<'_>, scope: &str) -> Result<Created, Rejection> {
+    let Some(location) = locate(env) else {
+        let searched = format!("{CREDENTIALS} is not set, and no home directory is known");
+        return metadata_server(env, searched, scope);
+    };
+    match read(&location) {
+        Ok(text) => from_file(env, &location, &text, scope),
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound && location.variable.is_none() =>
+        {
+            let path = location.path.display().to_string();
+            let path = path.escape_debug();
+            let searched = format!("{CREDENTIALS} is not set, `{path}` does not exist");
+            metadata_server(env, searched, scope)
+        }
+        Err(error) => {
+            let advice = match location.variable {
+                Some(variable) => {
+                    format!("set {variable} to a readable credential file, or unset it")
+                }
+                None => "make it readable, or set GOOGLE_APPLICATION_CREDENTIALS".to_owned(),
+            };
+            let text = format!("cannot read credential file {location}: {error}; {advice}");
+            Err(Rejection::lasting(text))
+        }
+    }
+}
+
+/// The path of the credential file, whether it exists or not; `None` if no variable leads to one.
+fn locate(env: Env<'_>) -> Option<FileLocation> {
+    let set = |name: &str| env(name).filter(|value| !value.is_empty());
+    if let Some(path) = set(CREDENTIALS) {
+        return Some(FileLocation {
+            path: PathBuf::from(path),
+            variable: Some(CREDENTIALS),
+        });
+    }
+    // gcloud writes the file to the directory of its own configuration.
+    let folder = match set("CLOUDSDK_CONFIG") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(set(HOME.0)?).join(HOME.1),
+    };
+    Some(FileLocation {
+        path: folder.join(FILE_NAME),
+        variable: None,
+    })
+}
+
+/// The variable of the directory that the well-known file is in, and the path within (AIP-4113).
+#[cfg(not(windows))]
+const HOME: (&str, &str) = ("HOME", ".config/gcloud");
+#[cfg(windows)]
+const HOME: (&str, &str) = ("APPDATA", "gcloud");
+
+fn read(location: &FileLocation) -> std::io::Result<String> {
+    let file = std::fs::File::open(&location.path)?;
+    let mut text = String::new();
+    file.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::other("larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// The quota project of the credentials: that of the variable goes before that of the file. The setting of the client
+/// goes before both, as the header of the request is not overwritten.
+fn quota_project(env: Env<'_>, file: Option<&CredentialFile>) -> Result<Option<String>, Rejection> {
+    let variable = env(QUOTA_PROJECT).filter(|value| !value.is_empty());
+    let Some(value) = variable else {
+        return Ok(file.and_then(|file| file.quota_project.clone()));
+    };
+    let text = value.into_string().ok();
+    let text = text.filter(|text| HeaderValue::from_str(text).is_ok());
+    let fault = || Rejection::lasting(format!("{QUOTA_PROJECT}: not the ID of a project"));
+    text.map(Some).ok_or_else(fault)
+}
+
+fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Created, Rejection> {
+    let server = MetadataServer::locate(env, searched).map_err(Rejection::lasting)?;
+    let quota = quota_project(env, None)?;
+    let origin = Origin::MetadataServer(server);
+    check_roots(&origin)?;
+    let builder = mds::Builder::default().with_scopes([scope]);
+    let builder = match quota {
+        Some(project) => builder.with_quota_project_id(project),
+        None => builder,
+    };
+    let credentials = builder.build().map_err(|error| {
+        let cause = redact(&error.to_string(), &[]);
+        Rejection::lasting(format!("metadata server: {cause}"))
+    })?;
+    Ok(Created {
+        credentials,
+        origin,
+    })
+}
+
+fn from_file(
+    env: Env<'_>,
+    location: &FileLocation,
+    text: &str,
+    scope: &str,
+) -> Result<Created, Rejection> {
+    let fault = |cause: String| {
+        Rejection::lasting(format!(
+            "invalid credential file {location}: {cause}; `gcloud auth application-default login` creates one"
+        ))
+    };
+    let file = CredentialFile::parse(text).map_err(fault)?;
+    let quota = quota_project(env, Some(&file))?;
+    let origin = Origin::file(location.clone(), &file);
+    check_roots(&origin)?;
+    let built = build(file, quota, scope);
+    let credentials = built.map_err(|error| fault(redact(&error.to_string(), origin.secrets())))?;
+    Ok(Created {
+        credentials,
+        origin,
+    })
+}
+
+/// google-cloud-auth panics on the first request where there are no CA certificates.
+fn check_roots(origin: &Origin) -> Result<(), Rejection> {
+    // A service account signs its tokens itself.
+    if origin.kind() == Some(Kind::ServiceAccount) {
+        return Ok(());
+    }
+    let missing = ca_roots::missing();
+    missing.map_or(Ok(()), |text| {
+        Err(Rejection::lasting(format!("{origin}: {text}")))
+    })
+}
+
+fn build(
+    file: CredentialFile,
+    quota: Option<String>,
+    scope: &str,
+) -> Result<Credentials, build_errors::Error> {
+    let json = file.json;
+    match file.kind {
+        Kind::AuthorizedUser => {
+            let builder = user_account::Builder::new(json).with_scopes([scope]);
+            let builder = quota
+                .into_iter()
+                .fold(builder, |builder, it| builder.with_quota_project_id(it));
+            builder.build()
+        }
+        Kind::ServiceAccount => {
+            let access = AccessSpecifier::from_scopes([scope]);
+            let builder = service_account::Builder::new(json).with_access_specifier(access);
+            let builder = quota
+                .into_iter()
+                .fold(builder, |builder, it| builder.with_quota_project_id(it));
+            builder.build()
+        }
+        Kind::ImpersonatedServiceAccount => {
+            let builder = impersonated::Builder::new(json).with_scopes([scope]);
+            let builder = quota
+                .into_iter()
+                .fold(builder, |builder, it| builder.with_quota_project_id(it));
+            builder.build()
+        }
+        Kind::ExternalAccount => {
+            let builder = external_account::Builder::new(json).with_scopes([scope]);
+            let builder = quota
+                .into_iter()
+                .fold(builder, |builder, it| builder.with_quota_project_id(it));
+            builder.build()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Variables of an environment and their values.
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn env<'a>(values: Variables<'a>) -> impl Fn(&str) -> Option<OsString> + 'a {
+        move |name| {
+            let found = values.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| OsString::from(value))
+        }
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn the_file_is_that_of_the_variable_else_the_well_known_one_and_an_empty_variable_is_unset() {
+        let cases: [(Variables<'_>, Option<(&str, bool)>); 7] = [
+            (&[], None),
+            (&[("HOME", "")], None),
+            (
+                &[("HOME", "/h")],
+                Some((
+                    "/h/.config/gcloud/application_default_credentials.json",
+                    false,
+                )),
+            ),
+            (
+                &[("HOME", "/h"), ("CLOUDSDK_CONFIG", "/c")],
+                Some(("/c/application_default_credentials.json", false)),
+            ),
+            (
+                &[("HOME", "/h"), (CREDENTIALS, "")],
+                Some((
+                    "/h/.config/gcloud/application_default_credentials.json",
+                    false,
+                )),
+            ),
+            (&[("HOME", "/h"), (CREDENTIALS, "/f")], Some(("/f", true))),
+            (
+                &[(CREDENTIALS, "relative.json")],
+                Some(("relative.json", true)),
+            ),
+        ];
+        for (values, expected) in cases {
+            let found = locate(&env(values));
+            let expected = expected.map(|(path, named)| FileLocation {
+                path: PathBuf::from(path),
+                variable: named.then_some(CREDENTIALS),
+            });
+            assert_eq!(found, expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_quota_project_of_the_variable_goes_before_that_of_the_file() {
+        let user = |quota: &str| {
+            let text = format!(
+                r#"{{"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r"{quota}}}"#
+            );
+            CredentialFile::parse(&text).expect("valid")
+        };
+        let without = user("");
+        let with = user(r#","quota_project_id":"of-file""#);
+        let cases: [(Variables<'_>, &CredentialFile, Option<&str>); 6] = [
+            (&[], &without, None),
+            (&[], &with, Some("of-file")),
+            (
+                &[(QUOTA_PROJECT, "of-variable")],
+                &without,
+                Some("of-variable"),
+            ),
+            (
+                &[(QUOTA_PROJECT, "of-variable")],
+                &with,
+                Some("of-variable"),
+            ),
+            (&[(QUOTA_PROJECT, "")], &with, Some("of-file")),
+            (&[(QUOTA_PROJECT, "")], &without, None),
+        ];
+        for (values, file, expected) in cases {
+            let found = quota_project(&env(values), Some(file)).expect("valid");
+            assert_eq!(found.as_deref(), expected, "{values:?}");
+        }
+        let error =
+            quota_project(&env(&[(QUOTA_PROJECT, "a\nb")]), None).expect_err("not a header");
+        assert!(error.text().contains(QUOTA_PROJECT), "{error}");
+    }
+}

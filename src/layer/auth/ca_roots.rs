@@ -1,0 +1,18 @@
+//! The certificate authorities that google-cloud-auth trusts: its HTTP client panics without any.
+
+/// Returns why google-cloud-auth cannot create its HTTP client on this machine; `None` if it can.
+#[cfg(all(unix, not(target_os = "android"), not(target_vendor = "apple")))]
+pub(super) fn missing() -> Option<&'static str> {
+    let loaded = rustls_native_certs::load_native_certs();
+    loaded.certs.is_empty().then_some(
+        "no CA certificates found on this machine, which credentials need for TLS to their token endpoint: install the \
+         package `ca-certificates`, or set SSL_CERT_FILE to a PEM file (the feature `tls-webpki-roots` and the setting \
+         `ca_certificates` do not apply to token endpoints)",
+    )
+}
+
+/// Returns `None`: other systems verify certificates themselves.
+#[cfg(not(all(unix, not(target_os = "android"), not(target_vendor = "apple"))))]
+pub(super) fn missing() -> Option<&'static str> {
+    None
+}

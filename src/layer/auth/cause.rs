@@ -1,0 +1,575 @@
+//! Reads why a token request failed out of an error of google-cloud-auth.
+//!
+//! The library gives the response's status, URL and body only as parts of texts, so these are parsed. A text of an
+//! unknown form is shown as it is, without anything that looks like a secret.
+
+use std::error::Error as StdError;
+
+use google_cloud_auth::errors::CredentialsError;
+use serde_json::Value;
+
+use super::credential_file::{Kind, without_secrets};
+use super::origin::Origin;
+use super::redact::redact;
+use super::rejection::Rejection;
+
+/// Why credentials gave no token.
+pub(super) struct Cause {
+    pub(super) rejection: Rejection,
+    /// Whether the endpoint sent a response.
+    pub(super) answered: bool,
+}
+
+impl Cause {
+    pub(super) fn of(error: &CredentialsError, origin: &Origin) -> Self {
+        let facts = Facts::of(error, origin.secrets());
+        let impersonation = origin.impersonation().filter(|_| facts.impersonating);
+        let endpoint = facts.url.clone().or_else(|| match impersonation {
+            Some(url) => Some(url.to_owned()),
+            None => origin.endpoint(),
+        });
+        let endpoint = endpoint.as_deref().unwrap_or("the token endpoint");
+        let what = match (&facts.fault, origin.subject()) {
+            // The texts of the library do not say which file, URL or executable they are about.
+            (Fault::Other(cause), Some(subject)) => format!("{subject}: {cause}"),
+            (fault, _) => fault.describe(endpoint),
+        };
+        let advice = match (&facts.fault, impersonation) {
+            (Fault::Response { status, body }, Some(_)) if !body.html && !is_busy(*status) => {
+                CHECK_ROLE.to_owned()
+            }
+            (fault, _) => fault.advice(origin, endpoint),
+        };
+        let text = format!("{origin}: {what}{advice}");
+        let transient = error.is_transient() && !facts.fault.lasts();
+        Self {
+            rejection: match transient {
+                true => Rejection::transient(text),
+                false => Rejection::lasting(text),
+            },
+            answered: matches!(facts.fault, Fault::Response { .. } | Fault::NotToken(_)),
+        }
+    }
+}
+
+/// What the texts of an error show.
+struct Facts {
+    url: Option<String>,
+    /// Whether the response is, for an external account, one of the impersonation URL: its error has no URL.
+    impersonating: bool,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+enum Fault {
+    /// A response with an error status.
+    Response { status: u16, body: Body },
+    /// A successful response that is not a token.
+    NotToken(String),
+    /// The TLS handshake failed.
+    Tls(String),
+    /// No response: the name was not resolved, no connection, or it broke.
+    Unreachable(String),
+    /// Everything else: a file of a subject token, an executable, a key.
+    Other(String),
+}
+
+/// The body of an error response.
+#[derive(Debug, Default)]
+struct Body {
+    /// The machine-readable cause, such as `invalid_grant` or `PERMISSION_DENIED`.
+    code: Option<String>,
+    /// A refinement of the cause, such as `invalid_rapt`.
+    subtype: Option<String>,
+    text: Option<String>,
+    html: bool,
+}
+
+impl Facts {
+    fn of(error: &CredentialsError, secrets: &[String]) -> Self {
+        let first: &(dyn StdError + 'static) = error;
+        let chain = std::iter::successors(Some(first), |error: &&(dyn StdError + 'static)| {
+            (**error).source()
+        });
+        let texts: Vec<String> = chain.map(ToString::to_string).collect();
+        let url = texts.iter().rev().find_map(|text| url(text));
+        Self {
+            url,
+            impersonating: texts.iter().any(|text| text.contains(WITHOUT_URL)),
+            fault: fault(&texts, secrets),
+        }
+    }
+}
+
+/// The library's errors of this form have no URL.
+const WITHOUT_URL: &str = "the HTTP transport reports a [";
+
+fn fault(texts: &[String], secrets: &[String]) -> Fault {
+    // An outer text often repeats a part of the inner one, so the innermost is read first.
+    let root = texts.last().map(String::as_str).unwrap_or_default();
+    let any = |part: &str| texts.iter().any(|text| text.contains(part));
+    if let Some(status) = texts.iter().rev().find_map(|text| status(text)) {
+        let body = texts.iter().rev().find_map(|text| body(text));
+        let body = Body::parse(&body.unwrap_or_default(), secrets);
+        return Fault::Response { status, body };
+    }
+    if any("error decoding response body") {
+        return Fault::NotToken(redact(&without_values(root), secrets));
+    }
+    if any("invalid peer certificate") || any("received fatal alert") {
+        return Fault::Tls(redact(root, secrets));
+    }
+    if any("error sending request")
+        || any("request or response body error")
+        || any("deadline has elapsed")
+    {
+        return Fault::Unreachable(redact(root, secrets));
+    }
+    // The texts of the library's frame repeat what is below, or say nothing.
+    let mut telling: Vec<&str> = Vec::new();
+    for text in texts
+        .iter()
+        .map(|text| plain(text))
+        .filter(|text| !text.is_empty())
+    {
+        let repeated = telling.last().is_some_and(|last| last.contains(text));
+        if !repeated {
+            telling.push(text);
+        }
+    }
+    let telling = telling.join(": ");
+    // A subject token's source is quoted as it was read.
+    let shown = match telling.split_once("body=<") {
+        Some((before, _)) => before.trim_end_matches([' ', ',']),
+        None => &telling,
+    };
+    Fault::Other(redact(&without_values(shown), secrets))
+}
+
+/// The text without what the library adds to each error.
+fn plain(text: &str) -> &str {
+    let text = text
+        .trim_end_matches(" and future attempts will not succeed")
+        .trim_end_matches(" but future attempts may succeed");
+    let frame = [
+        "cannot create auth headers",
+        "cannot create the authentication headers",
+        "Fetching the token resulted in transient errors",
+        "Request to fetch the token failed",
+        "Could not fetch an auth token to authenticate",
+    ];
+    if frame.iter().any(|start| text.starts_with(start)) {
+        return "";
+    }
+    text
+}
+
+/// serde quotes a string that it did not expect, which may be a token.
+fn without_values(text: &str) -> String {
+    match text.split_once("string \"") {
+        Some((before, after)) => {
+            let rest = after.rsplit_once('"').map_or("", |(_, rest)| rest);
+            format!("{before}string{rest}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+fn url(text: &str) -> Option<String> {
+    let (_, url) = text.split_once(" for url (")?;
+    let end = url.find(')').unwrap_or(url.len());
+    Some(without_secrets(&url[..end]))
+}
+
+fn status(text: &str) -> Option<u16> {
+    let marks = [
+        "HTTP status client error (",
+        "HTTP status server error (",
+        WITHOUT_URL,
+    ];
+    let after = marks.iter().find_map(|mark| text.split_once(mark))?.1;
+    after.get(..3)?.parse().ok()
+}
+
+fn body(text: &str) -> Option<String> {
+    if let Some((_, body)) = text.split_once("body=<") {
+        let end = body.rfind('>').unwrap_or(body.len());
+        return Some(body[..end].to_owned());
+    }
+    let (_, body) = text.split_once(WITHOUT_URL)?;
+    let (_, body) = body.split_once("] error: ")?;
+    // The metadata server's body is shown as a byte string after a fixed text.
+    match body.split_once(" :b\"") {
+        Some((_, escaped)) => Some(unescape(escaped.trim_end_matches('"'))),
+        None => Some(body.to_owned()),
+    }
+}
+
+fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        plain.push(match char {
+            '\\' => match chars.next() {
+                Some('n' | 'r' | 't' | '0') | None => ' ',
+                Some('x') => {
+                    chars.nth(1);
+                    '?'
+                }
+                Some(other) => other,
+            },
+            other => other,
+        });
+    }
+    plain
+}
+
+impl Body {
+    fn parse(text: &str, secrets: &[String]) -> Self {
+        let text = text.trim();
+        let clean = |text: &str| redact(text, secrets);
+        if let Ok(json) = serde_json::from_str::<Value>(text) {
+            return Self::of_json(&json, &clean);
+        }
+        let lower = text.to_ascii_lowercase();
+        if lower.starts_with('<') || lower.contains("<html") {
+            let title = lower.find("<title>").and_then(|at| {
+                let title = text.get(at + "<title>".len()..)?;
+                title.get(..title.find('<')?)
+            });
+            return Self {
+                html: true,
+                text: title.map(clean).filter(|title| !title.is_empty()),
+                ..Self::default()
+            };
+        }
+        Self {
+            text: Some(clean(text)).filter(|text| !text.is_empty()),
+            ..Self::default()
+        }
+    }
+
+    /// Only the known fields are shown: the others may be an echo of the request.
+    fn of_json(json: &Value, clean: &impl Fn(&str) -> String) -> Self {
+        let field = |json: &Value, name: &str| json.get(name)?.as_str().map(clean);
+        match json.get("error") {
+            // The form of Google's APIs.
+            Some(error @ Value::Object(_)) => Self {
+                code: field(error, "status"),
+                text: field(error, "message"),
+                ..Self::default()
+            },
+            // The form of OAuth 2.0 (RFC 6749 §5.2).
+            Some(Value::String(code)) => Self {
+                code: Some(clean(code)),
+                subtype: field(json, "error_subtype"),
+                text: field(json, "error_description").or_else(|| field(json, "error_uri")),
+                html: false,
+            },
+            _ => Self {
+                code: field(json, "status"),
+                text: field(json, "message"),
+                ..Self::default()
+            },
+        }
+    }
+
+    fn describe(&self) -> String {
+        if self.html {
+            return match &self.text {
+                Some(title) => format!(" with an HTML page, titled `{title}`"),
+                None => " with an HTML page".to_owned(),
+            };
+        }
+        let code = match (&self.code, &self.subtype) {
+            (Some(code), Some(subtype)) => format!(" {code} ({subtype})"),
+            (Some(code), None) => format!(" {code}"),
+            _ => String::new(),
+        };
+        match &self.text {
+            Some(text) => format!("{code}: {text}"),
+            None => code,
+        }
+    }
+}
+
+impl Fault {
+    fn describe(&self, endpoint: &str) -> String {
+        match self {
+            Self::Response { status, body } => {
+                format!("{endpoint} answered HTTP {status}{}", body.describe())
+            }
+            // Where the first character is wrong, it is a page of HTML or other text.
+            Self::NotToken(cause) if cause.ends_with("at line 1 column 1") => {
+                format!("{endpoint} answered with text that is not JSON ({cause})")
+            }
+            Self::NotToken(cause) => {
+                format!("{endpoint} answered with something that is not a token ({cause})")
+            }
+            Self::Tls(cause) => format!("the TLS handshake with {endpoint} failed: {cause}"),
+            Self::Unreachable(cause) => format!("{endpoint} cannot be reached: {cause}"),
+            Self::Other(cause) => cause.clone(),
+        }
+    }
+
+    /// Whether the fault lasts although google-cloud-auth calls it transient.
+    fn lasts(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Other(cause) => {
+                cause.contains("No such file") || cause.contains("Permission denied")
+            }
+            Self::Response { .. } | Self::NotToken(_) | Self::Unreachable(_) => false,
+        }
+    }
+
+    /// The next step, as the end of a sentence.
+    fn advice(&self, origin: &Origin, endpoint: &str) -> String {
+        match self {
+            Self::Response { body, .. } if body.html => NOT_GOOGLE.to_owned(),
+            Self::Response { status, body } => advice_for_response(*status, body, origin).to_owned(),
+            Self::NotToken(_) => NOT_GOOGLE.to_owned(),
+            Self::Tls(cause) if cause.contains("UnknownIssuer") => format!(
+                "; the certificate's issuer is not among the system's CA certificates: add it there, or name a PEM file \
+                 in SSL_CERT_FILE, if {endpoint} may be trusted"
+            ),
+            Self::Tls(_) => "; check the clock of this machine and the proxy variables".to_owned(),
+            Self::Unreachable(_) => "; check the network, DNS, the firewall and the proxy variables (HTTPS_PROXY, NO_PROXY)".to_owned(),
+            Self::Other(_) => match origin.kind() {
+                Some(Kind::ServiceAccount) => "; create a new key, and download it as JSON".to_owned(),
+                Some(Kind::ExternalAccount) => "; check `credential_source` in the file".to_owned(),
+                _ => String::new(),
+            },
+        }
+    }
+}
+
+const NOT_GOOGLE: &str = "; check for a captive portal or a proxy on the way, and the URL";
+
+const CHECK_ROLE: &str = "; check that the service account exists, and that the caller has \
+                          roles/iam.serviceAccountTokenCreator on it";
+
+/// Whether a response of this status may be another one soon.
+fn is_busy(status: u16) -> bool {
+    status >= 500 || status == 429 || status == 408
+}
+
+fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> &'static str {
+    let code = body.code.as_deref().unwrap_or_default();
+    match (origin, origin.kind()) {
+        _ if is_busy(status) => "; the endpoint fails at the moment, try again later",
+        (_, Some(Kind::AuthorizedUser)) if code == "invalid_grant" => {
+            "; the user's login has expired or was revoked: run `gcloud auth application-default login`"
+        }
+        (_, Some(Kind::AuthorizedUser)) => {
+            "; run `gcloud auth application-default login` to create a new file"
+        }
+        (_, Some(Kind::ImpersonatedServiceAccount)) if code == "invalid_grant" => {
+            "; the source credentials have expired or were revoked: create the file anew"
+        }
+        (_, Some(Kind::ImpersonatedServiceAccount)) => CHECK_ROLE,
+        (_, Some(Kind::ExternalAccount)) => {
+            "; check the workload identity pool, its provider, and the subject token"
+        }
+        (Origin::MetadataServer(_), _) if status == 404 => {
+            "; check that the instance has a service account"
+        }
+        (Origin::MetadataServer(_), _) => {
+            "; check the service account and the access scopes of the instance"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+    use std::path::PathBuf;
+
+    use super::super::origin::{FileLocation, FileOrigin};
+    use super::*;
+
+    /// An error of this text, and the rest of the chain below.
+    #[derive(Debug)]
+    struct Text(&'static str, Option<Box<Self>>);
+
+    impl fmt::Display for Text {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl StdError for Text {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.1.as_deref().map(|source| source as _)
+        }
+    }
+
+    fn file(kind: Kind) -> Origin {
+        Origin::File(FileOrigin {
+            location: FileLocation {
+                path: PathBuf::from("/f.json"),
+                variable: Some("VARIABLE"),
+            },
+            kind,
+            endpoint: Some("https://h/token".to_owned()),
+            impersonation: (kind == Kind::ExternalAccount).then(|| "https://h/iam".to_owned()),
+            subject: (kind == Kind::ExternalAccount).then(|| "subject token file `/s`".to_owned()),
+            secrets: vec!["hush".to_owned()],
+        })
+    }
+
+    /// The texts of google-cloud-auth 1.18's errors, outermost first, as its endpoints were seen to cause them.
+    #[test]
+    fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
+        let user = || file(Kind::AuthorizedUser);
+        let external = || file(Kind::ExternalAccount);
+        let cases: [(Origin, bool, &[&'static str], bool, &str); 11] = [
+            (
+                user(),
+                false,
+                &[
+                    "Request to fetch the token failed. Subsequent calls with this credential will also fail.",
+                    "cannot create the authentication headers failed to refresh, body=<{\"error\": \"x\"}> and future attempts",
+                    "failed to refresh user access token, body=<{\"error\":\"invalid_grant\",\"error_description\":\"Bad hush\"}>",
+                    "HTTP status client error (400 Bad Request) for url (https://u:p@h/token?secret=v)",
+                ],
+                false,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 400 invalid_grant: \
+                 Bad [redacted]; the user's login has expired or was revoked: run `gcloud auth application-default login`",
+            ),
+            (
+                file(Kind::ImpersonatedServiceAccount),
+                false,
+                &[
+                    "failed to fetch token",
+                    "the HTTP transport reports a [403] error: {\"error\":{\"code\":403,\"message\":\"Denied\",\"status\":\"PERMISSION_DENIED\"}}",
+                ],
+                false,
+                "impersonated_service_account credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 403 \
+                 PERMISSION_DENIED: Denied; check that the service account exists, and that the caller has \
+                 roles/iam.serviceAccountTokenCreator on it",
+            ),
+            (
+                Origin::User,
+                true,
+                &[
+                    "x",
+                    "the HTTP transport reports a [503] error: failed to fetch access token :b\"<html>\\n<TITLE>Away \\\"now\\\"</TITLE>\"",
+                ],
+                true,
+                "credentials: the token endpoint answered HTTP 503 with an HTML page, titled `Away \"now\"`; check for a captive \
+                 portal or a proxy on the way, and the URL",
+            ),
+            (
+                user(),
+                false,
+                &[
+                    "cannot create auth headers",
+                    "error decoding response body",
+                    "invalid type: string \"short\", expected u64 at line 1 column 9",
+                ],
+                false,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token answered with something that is not a \
+                 token (invalid type: string, expected u64 at line 1 column 9); check for a captive portal or a proxy on the way, \
+                 and the URL",
+            ),
+            (
+                user(),
+                true,
+                &[
+                    "x",
+                    "error sending request for url (https://h/token)",
+                    "client error (Connect)",
+                    "tcp connect error",
+                    "Connection refused (os error 111)",
+                ],
+                true,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token cannot be reached: Connection refused \
+                 (os error 111); check the network, DNS, the firewall and the proxy variables (HTTPS_PROXY, NO_PROXY)",
+            ),
+            (
+                user(),
+                true,
+                &[
+                    "x",
+                    "error sending request for url (https://h/token)",
+                    "client error (Connect)",
+                    "invalid peer certificate: UnknownIssuer",
+                ],
+                false,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: invalid \
+                 peer certificate: UnknownIssuer; the certificate's issuer is not among the system's CA certificates: add it there, \
+                 or name a PEM file in SSL_CERT_FILE, if https://h/token may be trusted",
+            ),
+            (
+                external(),
+                false,
+                &[
+                    "failed to read subject token field `t` as string, body=<{\"x\":\"anything\"}> and future attempts will not succeed",
+                ],
+                false,
+                "external_account credentials in `/f.json` (named by VARIABLE): subject token file `/s`: failed to read subject token \
+                 field `t` as string; check `credential_source` in the file",
+            ),
+            (
+                external(),
+                false,
+                &[
+                    "failed to fetch token",
+                    "the HTTP transport reports a [403] error: {\"error\":{\"message\":\"Denied\",\"status\":\"PERMISSION_DENIED\"}}",
+                ],
+                false,
+                "external_account credentials in `/f.json` (named by VARIABLE): https://h/iam answered HTTP 403 PERMISSION_DENIED: \
+                 Denied; check that the service account exists, and that the caller has roles/iam.serviceAccountTokenCreator on it",
+            ),
+            (
+                external(),
+                true,
+                &[
+                    "failed to exchange token",
+                    "HTTP status server error (503 Service Unavailable) for url (https://h/token)",
+                ],
+                true,
+                "external_account credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 503; the endpoint \
+                 fails at the moment, try again later",
+            ),
+            (
+                external(),
+                true,
+                &[
+                    "cannot create auth headers but future attempts may succeed",
+                    "No such file or directory (os error 2)",
+                ],
+                false,
+                "external_account credentials in `/f.json` (named by VARIABLE): subject token file `/s`: No such file or directory (os \
+                 error 2); check `credential_source` in the file",
+            ),
+            (
+                file(Kind::ServiceAccount),
+                false,
+                &[
+                    "failed to parse service account private key PEM: no items found and future attempts will not succeed",
+                ],
+                false,
+                "service_account credentials in `/f.json` (named by VARIABLE): failed to parse service account private key PEM: no \
+                 items found; create a new key, and download it as JSON",
+            ),
+        ];
+        for (origin, transient, texts, retried, expected) in cases {
+            let chain = |texts: &[&'static str]| {
+                texts
+                    .iter()
+                    .rev()
+                    .fold(None, |below, text| Some(Box::new(Text(text, below))))
+            };
+            let error = match chain(&texts[1..]) {
+                Some(below) => CredentialsError::new(transient, texts[0], *below),
+                None => CredentialsError::from_msg(transient, texts[0]),
+            };
+            let rejection = Cause::of(&error, &origin).rejection;
+            assert_eq!(rejection.text(), expected);
+            assert_eq!(rejection.is_transient(), retried, "{expected}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The metadata server of Google Cloud: its address, and whether there is one.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::endpoint;
+
+/// The variable that names another metadata server, as `HOST[:PORT]`.
+pub(super) const GCE_METADATA_HOST: &str = "GCE_METADATA_HOST";
+
+const DEFAULT_HOST: &str = "metadata.google.internal";
+
+/// How long a metadata server may take to accept a connection. It is on the same host or link.
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The metadata server that google-cloud-auth asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MetadataServer {
+    /// `HOST[:PORT]`.
+    address: String,
+    from_variable: bool,
+    /// Where credentials were looked for before, as a part of a sentence.
+    searched: String,
+}
+
+impl MetadataServer {
+    /// The server that the environment names, or the default one.
+    pub(super) fn locate(
+        env: impl Fn(&str) -> Option<OsString>,
+        searched: String,
+    ) -> Result<Self, String> {
+        let Some(host) = env(GCE_METADATA_HOST) else {
+            return Ok(Self {
+                address: DEFAULT_HOST.to_owned(),
+                from_variable: false,
+                searched,
+            });
+        };
+        let host = host.to_str().unwrap_or_default();
+        // google-cloud-auth reads the variable itself, and would ask `http://`.
+        if host.is_empty() {
+            return Err(format!(
+                "{GCE_METADATA_HOST} is empty: unset it, or set it to HOST[:PORT]"
+            ));
+        }
+        let uri = endpoint::parse(GCE_METADATA_HOST, &format!("http://{host}"));
+        let uri =
+            uri.map_err(|error| format!("{error}; {GCE_METADATA_HOST} must be HOST[:PORT]"))?;
+        Ok(Self {
+            address: uri.authority().map_or(host, |it| it.as_str()).to_owned(),
+            from_variable: true,
+            searched,
+        })
+    }
+
+    pub(super) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Connects to the server and closes the connection.
+    pub(super) async fn probe(&self) -> Result<(), String> {
+        let address = match self.address.parse::<http::uri::Authority>() {
+            Ok(authority) if authority.port().is_some() => self.address.clone(),
+            _ => format!("{}:80", self.address),
+        };
+        match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no connection within {PROBE_TIMEOUT:?}")),
+        }
+    }
+
+    /// The text for a machine that has no credentials at all; `cause` is why the server could not be reached.
+    pub(super) fn nothing_found(&self, cause: &str) -> String {
+        let named = match self.from_variable {
+            true => " (named by GCE_METADATA_HOST)",
+            false => "",
+        };
+        format!(
+            "no credentials found: {}, and the metadata server http://{}{named} cannot be reached ({cause}); run \
+             `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file",
+            self.searched, self.address
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locate(value: Option<&str>) -> Result<String, String> {
+        let env = |_: &str| value.map(OsString::from);
+        MetadataServer::locate(env, String::new()).map(|server| server.endpoint())
+    }
+
+    #[test]
+    fn the_variable_names_the_server_and_must_be_a_host() {
+        assert_eq!(
+            locate(None).as_deref(),
+            Ok("http://metadata.google.internal")
+        );
+        assert_eq!(
+            locate(Some("127.0.0.1:8080")).as_deref(),
+            Ok("http://127.0.0.1:8080")
+        );
+        assert_eq!(locate(Some("[::1]:80")).as_deref(), Ok("http://[::1]:80"));
+        for wrong in ["", "http://h", "h/path", "u:hush@h", "a b"] {
+            let error = locate(Some(wrong)).expect_err(wrong);
+            assert!(
+                error.contains(GCE_METADATA_HOST) && error.contains("HOST[:PORT]"),
+                "{error}"
+            );
+            assert!(!error.contains("hush"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_resolve_is_reported_with_everything_that_was_searched() {
+        let env = |_: &str| Some(OsString::from("metadata.invalid"));
+        let server = MetadataServer::locate(env, "SEARCHED".to_owned()).expect("a host");
+        let cause = server
+            .probe()
+            .await
+            .expect_err("RFC 6761: `invalid` does not resolve");
+        let text = server.nothing_found(&cause);
+        assert!(
+            text.starts_with("no credentials found: SEARCHED, and"),
+            "{text}"
+        );
+        assert!(
+            text.contains("http://metadata.invalid (named by GCE_METADATA_HOST)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("`gcloud auth application-default login`"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! The source of credentials, as errors name it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::credential_file::{CredentialFile, Kind};
+use super::metadata_server::MetadataServer;
+
+/// Where credentials come from.
+pub(super) enum Origin {
+    /// Credentials that the user made; nothing is known of them.
+    User,
+    /// A credential file.
+    File(FileOrigin),
+    /// The metadata server.
+    MetadataServer(MetadataServer),
+}
+
+/// A credential file that was read.
+pub(super) struct FileOrigin {
+    pub(super) location: FileLocation,
+    pub(super) kind: Kind,
+    pub(super) endpoint: Option<String>,
+    pub(super) impersonation: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) secrets: Vec<String>,
+}
+
+/// The path of a credential file, and why it is this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileLocation {
+    pub(super) path: PathBuf,
+    /// The variable that named the file; `None` for the well-known path.
+    pub(super) variable: Option<&'static str>,
+}
+
+impl Origin {
+    pub(super) fn file(location: FileLocation, file: &CredentialFile) -> Self {
+        Self::File(FileOrigin {
+            location,
+            kind: file.kind,
+            endpoint: file.endpoint.clone(),
+            impersonation: file.impersonation.clone(),
+            subject: file.subject.clone(),
+            secrets: file.secrets.clone(),
+        })
+    }
+
+    /// The URL that tokens are requested from, if one is.
+    pub(super) fn endpoint(&self) -> Option<String> {
+        match self {
+            Self::User => None,
+            Self::File(file) => file.endpoint.clone(),
+            Self::MetadataServer(server) => Some(server.endpoint()),
+        }
+    }
+
+    /// The URL that an external account's token is exchanged at for one of a service account.
+    pub(super) fn impersonation(&self) -> Option<&str> {
+        match self {
+            Self::File(file) => file.impersonation.as_deref(),
+            Self::User | Self::MetadataServer(_) => None,
+        }
+    }
+
+    /// The source of an external account's subject token.
+    pub(super) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::File(file) => file.subject.as_deref(),
+            Self::User | Self::MetadataServer(_) => None,
+        }
+    }
+
+    pub(super) fn secrets(&self) -> &[String] {
+        match self {
+            Self::File(file) => &file.secrets,
+            Self::User | Self::MetadataServer(_) => &[],
+        }
+    }
+
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::File(file) => Some(file.kind),
+            Self::User | Self::MetadataServer(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User => f.write_str("credentials"),
+            Self::File(file) => write!(f, "{} credentials in {}", file.kind.name(), file.location),
+            Self::MetadataServer(_) => f.write_str("metadata server"),
+        }
+    }
+}
+
+impl fmt::Display for FileLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display().to_string();
+        let path = path.escape_debug();
+        match self.variable {
+            Some(variable) => write!(f, "`{path}` (named by {variable})"),
+            None => write!(f, "`{path}` (the well-known file)"),
+        }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({self})")
+    }
+}

@@ -1,0 +1,559 @@
+//! Credentials that are created again after they failed.
+//!
+//! google-cloud-auth requests tokens in a task of its own. This task ends for good after an error that it takes for
+//! permanent, with the runtime that it was spawned on, and when it panics; from then on the credentials repeat the
+//! error or panic in their caller. So credentials are dropped after any error, and a factory creates others.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use google_cloud_auth::credentials::{CacheableResource, Credentials, EntityTag};
+use google_cloud_auth::errors::CredentialsError;
+use http::{Extensions, HeaderMap};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tower::util::rng::{HasherRng, Rng as _};
+
+use super::ca_roots;
+use super::cause::Cause;
+use super::metadata_server::PROBE_TIMEOUT;
+use super::origin::Origin;
+use super::rejection::Rejection;
+
+/// Creates credentials. Called in a call's task, so it must not block for long.
+pub(super) type Factory = Arc<dyn Fn() -> Result<Created, Rejection> + Send + Sync>;
+
+/// Credentials and where they come from.
+pub(super) struct Created {
+    pub(super) credentials: Credentials,
+    pub(super) origin: Origin,
+}
+
+type Answer = CacheableResource<HeaderMap>;
+
+/// An error of credentials older than this says nothing of their source now.
+const STALE: Duration = Duration::from_secs(1);
+
+/// The wait before credentials are created again: it doubles with each failure in a row.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// Its bound after a transient failure, which google-cloud-auth would retry as often.
+const MAX_DELAY_TRANSIENT: Duration = Duration::from_secs(10);
+/// Its bound after a failure that lasts until somebody mends the source.
+const MAX_DELAY: Duration = Duration::from_secs(60);
+
+/// Credentials that gave no answer for so long are created again, which leaves a request of theirs open. It is shorter
+/// than the default patience, so that one lost answer costs one call. The time doubles with each such replacement, so
+/// that a source that swallows all requests costs four sockets an hour.
+const SILENCE: Duration = Duration::from_secs(7);
+const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The credentials of a layer.
+pub(super) struct Provider {
+    /// `None` for credentials that the user made, which are never created again.
+    factory: Option<Factory>,
+    state: Mutex<State>,
+}
+
+struct State {
+    current: Option<Arc<Generation>>,
+    /// Failures in a row.
+    failures: u32,
+    /// Replacements of silent credentials in a row.
+    silences: u32,
+    /// The last failure, and until when it is returned at once.
+    blocked: Option<(Instant, Rejection)>,
+    /// Since when the current credentials have not answered.
+    waiting_since: Option<Instant>,
+    /// Whether any credentials of the factory have given headers.
+    delivered: bool,
+    rng: HasherRng,
+}
+
+/// Credentials, from one creation to the next.
+struct Generation {
+    credentials: Credentials,
+    origin: Origin,
+    created: Instant,
+}
+
+/// Why the current credentials gave no headers.
+struct Failed {
+    rejection: Rejection,
+    kind: FailureKind,
+    /// Whether a response came, if an unwelcome one.
+    answered: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FailureKind {
+    Error,
+    Panic,
+    Silence,
+}
+
+impl Provider {
+    /// Credentials that are never created again.
+    pub(super) fn fixed(credentials: Credentials) -> Self {
+        let created = Created {
+            credentials,
+            origin: Origin::User,
+        };
+        Self {
+            factory: None,
+            state: Mutex::new(State::new(created)),
+        }
+    }
+
+    /// Credentials of a factory, which is called once now.
+    pub(super) fn from_factory(factory: Factory) -> Result<Self, Rejection> {
+        let created = call(&factory)?;
+        Ok(Self {
+            factory: Some(factory),
+            state: Mutex::new(State::new(created)),
+        })
+    }
+
+    /// Asks the credentials for headers; `tag` is that of the headers that the caller has.
+    ///
+    /// Cancel safe: a caller that is dropped leaves the state as it was.
+    pub(super) async fn headers(
+        &self,
+        tag: Option<&EntityTag>,
+        patience: Duration,
+    ) -> Result<Answer, Status> {
+        let deadline = Instant::now() + patience;
+        let answer = self.attempt(tag, deadline, patience).await;
+        answer.map_err(|rejection| rejection.status())
+    }
+
+    async fn attempt(
+        &self,
+        tag: Option<&EntityTag>,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<Answer, Rejection> {
+        let (mut generation, is_new) = self.current()?;
+        let mut stale = !is_new && generation.created.elapsed() >= STALE;
+        let mut replaceable = !is_new;
+        loop {
+            let failed = match self.ask(&generation, tag, deadline, patience).await {
+                Ok(answer) => {
+                    self.succeeded(&generation);
+                    return Ok(answer);
+                }
+                Err(failed) => failed,
+            };
+            stale |= failed.kind == FailureKind::Panic;
+            match self.failed(&generation, &failed, replaceable, stale)? {
+                Some(next) => generation = next,
+                None => return Err(failed.rejection),
+            }
+            replaceable = false;
+        }
+    }
+
+    /// The current credentials, and whether they were created just now.
+    fn current(&self) -> Result<(Arc<Generation>, bool), Rejection> {
+        let mut state = self.state();
+        let now = Instant::now();
+        if let Some(generation) = state.current.clone() {
+            state.waiting_since.get_or_insert(now);
+            return Ok((generation, false));
+        }
+        if let Some((until, rejection)) = &state.blocked
+            && now < *until
+        {
+            return Err(rejection.clone());
+        }
+        let generation = self.create(&mut state)?;
+        Ok((generation, true))
+    }
+
+    fn create(&self, state: &mut State) -> Result<Arc<Generation>, Rejection> {
+        let Some(factory) = &self.factory else {
+            return Err(Rejection::lasting("the credentials have failed"));
+        };
+        match call(factory) {
+            Ok(created) => {
+                let generation = Arc::new(Generation::new(created));
+                state.current = Some(Arc::clone(&generation));
+                state.waiting_since = Some(generation.created);
+                Ok(generation)
+            }
+            Err(rejection) => {
+                state.block(rejection.clone());
+                Err(rejection)
+            }
+        }
+    }
+
+    /// Records an answer.
+    fn succeeded(&self, generation: &Arc<Generation>) {
+        let mut state = self.state();
+        if state.is_current(generation) {
+            state.failures = 0;
+            state.silences = 0;
+            state.blocked = None;
+            state.waiting_since = None;
+            state.delivered = true;
+        }
+    }
+
+    /// Records a failure, and returns the credentials to ask in place of those that failed: once a call, and only
+    /// if the failure says nothing of the source now.
+    fn failed(
+        &self,
+        generation: &Arc<Generation>,
+        failed: &Failed,
+        replaceable: bool,
+        stale: bool,
+    ) -> Result<Option<Arc<Generation>>, Rejection> {
+        let mut state = self.state();
+        if self.factory.is_none() {
+            return Ok(None);
+        }
+        if !state.is_current(generation) {
+            // Another call has replaced them meanwhile.
+            return Ok(state.current.clone().filter(|_| replaceable));
+        }
+        if failed.kind == FailureKind::Silence {
+            state.silent();
+            return Ok(None);
+        }
+        state.current = None;
+        if stale && replaceable {
+            return self.create(&mut state).map(Some);
+        }
+        state.block(failed.rejection.clone());
+        Ok(None)
+    }
+
+    async fn ask(
+        &self,
+        generation: &Generation,
+        tag: Option<&EntityTag>,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<Answer, Failed> {
+        let mut extensions = Extensions::new();
+        // `EntityTag::default()` equals the first tag of the process: no tag is not the default one.
+        if let Some(tag) = tag {
+            extensions.insert(tag.clone());
+        }
+        let asked = generation.ask(extensions, !self.state().delivered);
+        match tokio::time::timeout_at(deadline, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failed {
+                rejection: self.silence(generation, patience),
+                kind: FailureKind::Silence,
+                answered: false,
+            }),
+        }
+    }
+
+    /// The error of a call that waited in vain.
+    fn silence(&self, generation: &Generation, patience: Duration) -> Rejection {
+        let origin = &generation.origin;
+        let from = origin
+            .endpoint()
+            .map(|endpoint| format!(" from {endpoint}"));
+        let before = self
+            .state()
+            .blocked
+            .as_ref()
+            .map(|(_, last)| format!("; the failure before: {}", last.text()));
+        // No code that is retried: a second wait would end in the call's own deadline.
+        Rejection::new(
+            Code::DeadlineExceeded,
+            format!(
+                "{origin}: no token{} within {patience:?}; check the network and the proxy variables, or whether the \
+                 endpoint answers{}",
+                from.unwrap_or_default(),
+                before.unwrap_or_default(),
+            ),
+        )
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new(created: Created) -> Self {
+        Self {
+            current: Some(Arc::new(Generation::new(created))),
+            failures: 0,
+            silences: 0,
+            blocked: None,
+            waiting_since: None,
+            delivered: false,
+            rng: HasherRng::default(),
+        }
+    }
+
+    fn is_current(&self, generation: &Arc<Generation>) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|current| Arc::ptr_eq(current, generation))
+    }
+
+    /// Returns this failure at once until it is time to create credentials again.
+    fn block(&mut self, rejection: Rejection) {
+        self.failures = self.failures.saturating_add(1);
+        let delay = delay(self.failures, rejection.is_transient(), self.rng.next_f64());
+        tracing::debug!(
+            failures = self.failures,
+            ?delay,
+            "credentials failed and will be created again"
+        );
+        self.blocked = Some((Instant::now() + delay, rejection));
+    }
+
+    /// Drops credentials that have been silent for too long. The next call creates others.
+    fn silent(&mut self) {
+        let bound = SILENCE
+            .saturating_mul(1 << self.silences.min(8))
+            .min(MAX_SILENCE);
+        let since = self.waiting_since.unwrap_or_else(Instant::now);
+        if since.elapsed() >= bound {
+            self.current = None;
+            self.waiting_since = None;
+            self.silences = self.silences.saturating_add(1);
+        }
+    }
+}
+
+impl Generation {
+    fn new(created: Created) -> Self {
+        Self {
+            credentials: created.credentials,
+            origin: created.origin,
+            created: Instant::now(),
+        }
+    }
+
+    /// Asks for headers. With `probe`, a metadata server that has never answered must accept a connection within
+    /// [`PROBE_TIMEOUT`]: without this, a machine that has no credentials waits for DNS or for TCP.
+    async fn ask(&self, extensions: Extensions, probe: bool) -> Result<Answer, Failed> {
+        let server = match &self.origin {
+            Origin::MetadataServer(server) if probe => server,
+            _ => return self.ask_credentials(extensions).await,
+        };
+        let nothing_found = |cause: String| Failed {
+            rejection: Rejection::lasting(server.nothing_found(&cause)),
+            kind: FailureKind::Error,
+            answered: false,
+        };
+        let latest = Instant::now() + PROBE_TIMEOUT;
+        let asked = pin!(self.ask_credentials(extensions));
+        let probed = pin!(server.probe());
+        match select(asked, probed).await {
+            Either::Left((Err(failed), probed)) if !failed.answered => match probed.await {
+                Ok(()) => Err(failed),
+                Err(cause) => Err(nothing_found(cause)),
+            },
+            Either::Left((answer, _)) => answer,
+            Either::Right((Ok(()), asked)) => asked.await,
+            // The library may have a way that the probe has not, such as a proxy.
+            Either::Right((Err(cause), asked)) => {
+                match tokio::time::timeout_at(latest, asked).await {
+                    Ok(Err(failed)) if !failed.answered => Err(nothing_found(cause)),
+                    Ok(answer) => answer,
+                    Err(_) => Err(nothing_found(cause)),
+                }
+            }
+        }
+    }
+
+    async fn ask_credentials(&self, extensions: Extensions) -> Result<Answer, Failed> {
+        let mut asked = pin!(self.credentials.headers(extensions));
+        let answer = std::future::poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(cx)));
+            polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
+        });
+        match answer.await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => Err(self.refused(&error)),
+            None => Err(Failed {
+                rejection: panicked(
+                    &self.origin,
+                    "the task that renews them has ended: it panicked, or its runtime was shut down",
+                ),
+                kind: FailureKind::Panic,
+                answered: false,
+            }),
+        }
+    }
+
+    fn refused(&self, error: &CredentialsError) -> Failed {
+        let cause = Cause::of(error, &self.origin);
+        Failed {
+            rejection: cause.rejection,
+            kind: FailureKind::Error,
+            answered: cause.answered,
+        }
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").finish_non_exhaustive()
+    }
+}
+
+/// Calls a factory, whose panic becomes an error.
+fn call(factory: &Factory) -> Result<Created, Rejection> {
+    let called = catch_unwind(AssertUnwindSafe(|| factory()));
+    called.unwrap_or_else(|_| {
+        let what = match tokio::runtime::Handle::try_current() {
+            Ok(_) => "creating them panicked",
+            Err(_) => {
+                "creating them panicked, as there is no Tokio runtime: call `build` within one"
+            }
+        };
+        Err(panicked(&Origin::User, what))
+    })
+}
+
+/// The error for a panic below, with its likely cause.
+fn panicked(origin: &Origin, what: &str) -> Rejection {
+    let roots = ca_roots::missing().map(|text| format!("; {text}"));
+    let text = format!("{origin}: {what}{}", roots.unwrap_or_default());
+    Rejection::new(Code::Internal, text)
+}
+
+/// The wait after so many failures in a row; `random` is from 0 to 1.
+fn delay(failures: u32, transient: bool, random: f64) -> Duration {
+    let bound = match transient {
+        true => MAX_DELAY_TRANSIENT,
+        false => MAX_DELAY,
+    };
+    let doubled = FIRST_DELAY.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    // Clients that failed together do not come back together.
+    doubled.min(bound).mul_f64(1.0 - random / 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use google_cloud_auth::credentials::CredentialsProvider;
+
+    use super::super::metadata_server::MetadataServer;
+    use super::*;
+
+    /// Credentials of the metadata server, as google-cloud-auth makes them.
+    #[derive(Clone, Copy, Debug)]
+    enum Metadata {
+        Hangs,
+        Unreachable,
+        NotFound,
+        Token,
+    }
+
+    impl CredentialsProvider for Metadata {
+        async fn headers(&self, _: Extensions) -> Result<Answer, CredentialsError> {
+            match self {
+                Self::Hangs => std::future::pending().await,
+                Self::Unreachable => Err(CredentialsError::from_msg(true, "error sending request")),
+                Self::NotFound => Err(CredentialsError::from_msg(
+                    false,
+                    "the HTTP transport reports a [404] error: ",
+                )),
+                Self::Token => Ok(Answer::New {
+                    entity_tag: EntityTag::new(),
+                    data: HeaderMap::new(),
+                }),
+            }
+        }
+
+        async fn universe_domain(&self) -> Option<String> {
+            None
+        }
+    }
+
+    fn provider(metadata: Metadata, address: &str) -> Provider {
+        let address = OsString::from(address);
+        let server = MetadataServer::locate(|_| Some(address.clone()), String::new());
+        let server = server.expect("valid");
+        let factory: Factory = Arc::new(move || {
+            Ok(Created {
+                credentials: metadata.into(),
+                origin: Origin::MetadataServer(server.clone()),
+            })
+        });
+        Provider::from_factory(factory).expect("it does not fail")
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_a_metadata_server_has_no_credentials_and_says_so_within_a_second() {
+        let reached = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let reached = reached.local_addr().expect("bound").to_string();
+        let patience = Duration::from_secs(3);
+        let missing = (Code::Unauthenticated, "no credentials found");
+        let cases = [
+            (Metadata::Hangs, "127.0.0.1:1", Some(missing)),
+            (Metadata::Unreachable, "127.0.0.1:1", Some(missing)),
+            // An answer is believed, whichever way it came.
+            (
+                Metadata::NotFound,
+                "127.0.0.1:1",
+                Some((Code::Unauthenticated, "answered HTTP 404")),
+            ),
+            (Metadata::Token, "127.0.0.1:1", None),
+            (
+                Metadata::Unreachable,
+                &reached,
+                Some((Code::Unavailable, "cannot be reached")),
+            ),
+            (Metadata::Token, &reached, None),
+        ];
+        for (metadata, address, expected) in cases {
+            let began = Instant::now();
+            let answer = provider(metadata, address).headers(None, patience).await;
+            assert!(
+                began.elapsed() < Duration::from_secs(2),
+                "{metadata:?} {address}"
+            );
+            match (answer, expected) {
+                (Ok(_), None) => {}
+                (Err(status), Some((code, text))) => {
+                    assert_eq!(status.code(), code, "{status}");
+                    assert!(status.message().contains(text), "{status}");
+                }
+                (Ok(_), Some(_)) => panic!("{metadata:?} {address}"),
+                (Err(status), None) => panic!("{status}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_wait_doubles_up_to_a_bound_and_has_a_quarter_of_jitter() {
+        let cases = [
+            (1, false, 1),
+            (2, false, 2),
+            (6, false, 32),
+            (7, false, 60),
+            (u32::MAX, false, 60),
+            (4, true, 8),
+            (5, true, 10),
+            (u32::MAX, true, 10),
+        ];
+        for (failures, transient, secs) in cases {
+            let most = Duration::from_secs(secs);
+            assert_eq!(delay(failures, transient, 0.0), most, "{failures}");
+            assert_eq!(
+                delay(failures, transient, 1.0),
+                most.mul_f64(0.75),
+                "{failures}"
+            );
+        }
+    }
+}

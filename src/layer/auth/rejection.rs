@@ -1,0 +1,56 @@
+//! Why credentials gave no headers: a status that can be handed out more than once.
+
+use std::fmt;
+
+use tonic::{Code, Status};
+
+use crate::failure::Failure;
+
+/// An error of credentials: one text without secrets, and a code.
+#[derive(Clone, Debug)]
+pub(super) struct Rejection {
+    code: Code,
+    text: String,
+}
+
+impl Rejection {
+    /// A fault that a later attempt may not meet. The call is retried by its policy.
+    pub(super) fn transient(text: impl Into<String>) -> Self {
+        Self::new(Code::Unavailable, text)
+    }
+
+    /// A fault that lasts until somebody mends it. The call is not retried.
+    pub(super) fn lasting(text: impl Into<String>) -> Self {
+        Self::new(Code::Unauthenticated, text)
+    }
+
+    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+        }
+    }
+
+    pub(super) fn is_transient(&self) -> bool {
+        self.code == Code::Unavailable
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The status of a call that ended here. Its source is the text alone: the error of the library below may
+    /// hold what a token endpoint echoed.
+    pub(super) fn status(&self) -> Status {
+        let status = Status::new(self.code, self.text.clone());
+        Failure::unsent(status, Some(Box::new(self.clone())))
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Rejection {}

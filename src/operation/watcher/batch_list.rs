@@ -1,0 +1,274 @@
+//! The operations of one location: which are due, and whether one listing takes the place of many polls.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::entry::Queued;
+use crate::operation::step::CallFailure;
+
+/// Operations that are due within this time after the first are due with it.
+pub(super) const TOGETHER: Duration = Duration::from_secs(1);
+/// An operation that a listing has not shown this long after it was due is polled by itself.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Maximum duration of one listing, all pages together.
+const LISTING: Duration = Duration::from_secs(60);
+/// A location whose listing does not help is polled for this long.
+const REFUSED: Duration = Duration::from_secs(600);
+/// A location whose listings fail with transient errors is polled for this long.
+const UNSTABLE: Duration = Duration::from_secs(60);
+/// Maximum number of concurrent calls of one location.
+const CALLS: usize = 8;
+
+/// When an operation is due, and its name.
+pub(super) type Due = (Instant, Arc<str>);
+
+/// A location, as far as calls depend on it.
+#[derive(Debug, Default)]
+pub(super) struct Location {
+    /// Number of operations that are waited for.
+    pub(super) operations: usize,
+    /// Number of calls in flight.
+    pub(super) calls: usize,
+    /// Where it stands in the queues of the table.
+    pub(super) place: Place,
+    /// The operations that a listing may show.
+    pub(super) listed: BTreeSet<Due>,
+    /// The operations that are polled by themselves.
+    pub(super) single: BTreeSet<Due>,
+    pub(super) listing: Option<Listing>,
+    /// Number of the latest listing.
+    pub(super) number: u32,
+    /// Largest number of pages of a listing.
+    pages: usize,
+    /// Number of listings in a row that failed with a transient error.
+    failures: u32,
+    /// There is no listing before this moment.
+    refused: Option<Instant>,
+    /// Whether the next call is a page's. Pages and polls that are both due take turns.
+    page_next: bool,
+}
+
+/// Where a location stands in the queues of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    #[default]
+    Nowhere,
+    /// Among the locations whose next call is at this moment.
+    At(Instant),
+    /// Among the locations whose call is due.
+    Ready,
+}
+
+/// A listing in progress.
+#[derive(Debug)]
+pub(super) struct Listing {
+    began: Instant,
+    pub(super) token: String,
+    tokens: HashSet<String>,
+    pages: usize,
+    /// Number of operations that it has shown and that were waited for as it began.
+    pub(super) shown: usize,
+    /// Number of operations that were waited for as it began and that it has not shown yet.
+    pub(super) remaining: usize,
+    /// Maximum number of pages: as many as the polls that it takes the place of.
+    bound: usize,
+    /// Whether a page is being fetched.
+    pub(super) fetching: bool,
+}
+
+/// The next call of a location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    Page,
+    Operation(Arc<str>),
+}
+
+/// How a listing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// All pages were read, or all operations were shown.
+    Complete,
+    /// It took too long.
+    Late,
+    /// It had too many pages.
+    Endless,
+    /// A page failed with an error that the next listing may not meet.
+    Transient,
+    /// A page failed with another error.
+    Failed(Code),
+}
+
+impl Ended {
+    /// Classifies the failure of a page. A listing is only an optimization: all but the errors that a poll is as
+    /// likely to meet speak against it.
+    pub(super) fn of(failure: CallFailure) -> Self {
+        match failure.code {
+            Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled
+                if !failure.lasting =>
+            {
+                Self::Transient
+            }
+            code => Self::Failed(code),
+        }
+    }
+}
+
+impl Location {
+    /// Whether another call may be made when so many of all locations are in flight. A location without a call may
+    /// always make one, so that no location waits for the calls of others.
+    pub(super) fn has_room(&self, in_flight: usize, most: usize) -> bool {
+        self.calls == 0 || (self.calls < CALLS && in_flight < most)
+    }
+
+    /// Whether the location makes no further call before one of its calls has ended.
+    pub(super) fn is_full(&self) -> bool {
+        self.calls >= CALLS
+    }
+
+    /// Returns when the next call is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let single = self.single.first().map(|(due, _)| *due);
+        let listed = self.listed.first().map(|(due, _)| match self.listing {
+            Some(_) => *due + PATIENCE,
+            None => *due,
+        });
+        let page = self.listing.as_ref().filter(|listing| !listing.fetching);
+        let page = page.map(|listing| listing.began);
+        [single, listed, page].into_iter().flatten().min()
+    }
+
+    /// Chooses the next call. A listing begins where it costs less than the polls that are due.
+    pub(super) fn choose(&mut self, now: Instant, threshold: usize) -> Option<Choice> {
+        let patience = match self.listing {
+            Some(_) => PATIENCE,
+            None => Duration::ZERO,
+        };
+        let due = |set: &BTreeSet<Due>, patience| {
+            let first = set.first().filter(|(due, _)| *due + patience <= now);
+            first.cloned()
+        };
+        let (single, listed) = (
+            due(&self.single, Duration::ZERO),
+            due(&self.listed, patience),
+        );
+        if listed.is_some() && self.listing.is_none() && self.is_worth_listing(now, threshold) {
+            self.begin(now, threshold);
+        }
+        let page = self.listing.as_ref().is_some_and(|it| !it.fetching);
+        let operation = [single, listed].into_iter().flatten().min();
+        match operation {
+            Some((_, name)) if !page || !self.page_next => {
+                self.page_next = true;
+                Some(Choice::Operation(name))
+            }
+            _ if page => {
+                self.page_next = false;
+                Some(Choice::Page)
+            }
+            _ => None,
+        }
+    }
+
+    fn is_worth_listing(&self, now: Instant, threshold: usize) -> bool {
+        if self.refused.is_some_and(|refused| now < refused) {
+            return false;
+        }
+        let worth = threshold.max(self.pages);
+        let due = self.listed.iter().take(worth);
+        due.take_while(|(due, _)| *due <= now + TOGETHER).count() >= worth
+    }
+
+    fn begin(&mut self, now: Instant, threshold: usize) {
+        self.number = self.number.wrapping_add(1);
+        self.page_next = true;
+        self.listing = Some(Listing {
+            began: now,
+            token: String::new(),
+            tokens: HashSet::new(),
+            pages: 0,
+            shown: 0,
+            remaining: self.listed.len(),
+            bound: self.listed.len().max(threshold),
+            fetching: false,
+        });
+    }
+
+    /// Ends the listing, and decides whether another one is worth it.
+    pub(super) fn end(&mut self, ended: Ended, now: Instant) {
+        let Some(listing) = self.listing.take() else {
+            return;
+        };
+        self.pages = self.pages.max(listing.pages);
+        self.failures = match ended {
+            Ended::Transient => self.failures.saturating_add(1),
+            _ => 0,
+        };
+        self.refused = match ended {
+            Ended::Failed(_) | Ended::Endless => Some(REFUSED),
+            // The first failure may be that of all calls, which polls would not escape.
+            Ended::Transient => Some(UNSTABLE).filter(|_| self.failures > 1),
+            Ended::Complete | Ended::Late => {
+                Some(REFUSED).filter(|_| listing.shown < listing.pages)
+            }
+        }
+        .map(|pause| now + pause);
+    }
+
+    /// Moves an operation among those that are due.
+    pub(super) fn queue(&mut self, name: &Arc<str>, before: Option<Queued>, now: Option<Queued>) {
+        if let Some(Queued { single, due }) = before {
+            self.queue_of(single).remove(&(due, Arc::clone(name)));
+        }
+        if let Some(Queued { single, due }) = now {
+            self.queue_of(single).insert((due, Arc::clone(name)));
+        }
+    }
+
+    fn queue_of(&mut self, single: bool) -> &mut BTreeSet<Due> {
+        match single {
+            true => &mut self.single,
+            false => &mut self.listed,
+        }
+    }
+
+    /// An operation that this listing was the latest to show is not waited for any more.
+    pub(super) fn forget(&mut self, listing: u32) {
+        self.operations -= 1;
+        if let Some(it) = self.listing.as_mut().filter(|_| listing != self.number) {
+            it.remaining = it.remaining.saturating_sub(1);
+        }
+    }
+
+    /// Whether the location can be forgotten.
+    pub(super) fn is_idle(&self) -> bool {
+        let known = self.pages > 1 || self.refused.is_some();
+        self.operations == 0 && self.calls == 0 && !known
+    }
+}
+
+impl Listing {
+    /// Returns the timeout of a page that is fetched now.
+    pub(super) fn timeout(&self, now: Instant) -> Duration {
+        LISTING.saturating_sub(now.saturating_duration_since(self.began))
+    }
+
+    /// Continues with the next page, or returns why there is none.
+    pub(super) fn next_page(&mut self, token: String, now: Instant) -> Option<Ended> {
+        self.fetching = false;
+        self.pages += 1;
+        if token.is_empty() || self.remaining == 0 {
+            Some(Ended::Complete)
+        } else if !self.tokens.insert(token.clone()) || self.pages >= self.bound {
+            Some(Ended::Endless)
+        } else if self.timeout(now).is_zero() {
+            Some(Ended::Late)
+        } else {
+            self.token = token;
+            None
+        }
+    }
+}

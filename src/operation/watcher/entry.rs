@@ -1,0 +1,513 @@
+//! One operation of a watcher's table, and the waits for it. Each wait is judged by its own schedule, policy and
+//! target; only what the server said of the operation is shared.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use prost::Message as _;
+use prost_types::Any;
+use tokio::time::Instant;
+
+use super::batch_list::{PATIENCE, TOGETHER};
+use super::effects::Effects;
+use super::wait::{End, WaitCell};
+use crate::error::Error;
+use crate::operation::failure::Progress;
+use crate::operation::snapshot::Snapshot;
+use crate::operation::step::{Ending, Event, Next, Target, Wait, Why};
+use crate::operation::subject::Subject;
+use crate::operation::verb::Verb;
+use crate::proto::google::longrunning::Operation as Message;
+
+/// An operation that somebody waits for. There may be very many, so it is small: the operation is kept as it came
+/// over the wire.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) location: Arc<str>,
+    /// The operation without its name, encoded.
+    known: Box<[u8]>,
+    /// The moment of the latest answer about it.
+    seen: Option<Instant>,
+    pub(super) waiters: Vec<Waiter>,
+    /// Its place among the due operations of its location.
+    pub(super) queued: Option<Queued>,
+    /// Its place among the deadlines of waits.
+    pub(super) deadline: Option<Instant>,
+    /// The start of the latest poll in flight.
+    pub(super) polling: Option<Instant>,
+    /// Number of its calls in flight.
+    pub(super) calls: usize,
+    /// Whether the last complete listing did not show it.
+    pub(super) unlisted: bool,
+    /// Number of the latest listing that has shown it, or during which it was added.
+    pub(super) listing: u32,
+}
+
+/// When an operation is due, and whether it is polled by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Queued {
+    pub(super) single: bool,
+    pub(super) due: Instant,
+}
+
+/// One wait.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    cell: Arc<WaitCell>,
+    wait: Wait,
+    /// When the next poll is due.
+    due: Instant,
+    /// When it would be due without the answers that came early. The delays grow by this moment, so that no wait has
+    /// fewer polls because another has more.
+    own_due: Instant,
+    look: Look,
+    asked: Option<Asked>,
+    facts: Facts,
+    polls: u32,
+    failure: Option<Arc<Error>>,
+}
+
+/// The poll in flight that a wait has asked for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    call: u64,
+    at: Instant,
+}
+
+/// Whether a wait needs the state of its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    No,
+    Wanted,
+    /// By the call of this number.
+    Going(u64),
+}
+
+/// What a wait knows of the operation before the metadata says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    target: Option<Box<str>>,
+    verb: Verb,
+    began: Option<SystemTime>,
+}
+
+/// What a wait hears of a call.
+pub(super) enum Heard {
+    /// The call counts as the wait's own.
+    Own(Event, Option<Arc<Error>>),
+    /// The wait's look at its target has shown this.
+    Looked(Target, Option<Any>),
+    /// The operation was not done before the wait's own poll was due.
+    Early { changed: bool },
+    /// The wait ends.
+    Over(Why, Option<Arc<Error>>),
+}
+
+impl Facts {
+    fn of(subject: &Subject) -> Self {
+        Self {
+            target: subject.target.as_deref().map(Into::into),
+            verb: subject.verb,
+            began: subject.began,
+        }
+    }
+
+    fn about(&self, snapshot: Snapshot) -> Subject {
+        Subject {
+            snapshot,
+            target: self.target.as_deref().map(str::to_owned),
+            verb: self.verb,
+            began: self.began,
+            seen: None,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn new(location: Arc<str>, subject: &Subject) -> Self {
+        Self {
+            location,
+            known: encoded(&subject.snapshot),
+            seen: subject.seen,
+            waiters: Vec::with_capacity(1),
+            queued: None,
+            deadline: None,
+            polling: None,
+            calls: 0,
+            unlisted: false,
+            listing: 0,
+        }
+    }
+
+    /// Returns what is known of the operation.
+    pub(super) fn snapshot(&self, name: &str) -> Snapshot {
+        decoded(&self.known, name)
+    }
+
+    /// Adds what a further wait knows, if nothing was known yet.
+    pub(super) fn learn(&mut self, name: &str, subject: &Subject) {
+        let snapshot = &subject.snapshot;
+        self.seen = self.seen.max(subject.seen);
+        if self.snapshot(name).raw().metadata.is_none() && snapshot.raw().metadata.is_some() {
+            self.known = encoded(snapshot);
+        }
+    }
+
+    /// Returns when the next poll of the operation is due.
+    pub(super) fn next(&self) -> Option<Queued> {
+        let waiters = self.waiters.iter();
+        let due = waiters.filter_map(|waiter| waiter.next(self.polling)).min();
+        due.map(|due| Queued {
+            single: self.unlisted || self.waiters.iter().any(Waiter::is_single),
+            due,
+        })
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let waiters = self.waiters.iter();
+        waiters.filter_map(|waiter| waiter.wait.deadline()).min()
+    }
+
+    /// Begins a poll if one is due, and returns its timeout: the longest that a wait whose poll is due allows.
+    pub(super) fn poll(&mut self, call: u64, now: Instant) -> Option<Duration> {
+        let mut timeout = None;
+        for waiter in &mut self.waiters {
+            let due = waiter.next(self.polling).is_some_and(|next| next <= now);
+            if due && waiter.look == Look::No {
+                waiter.asked = Some(Asked { call, at: now });
+                timeout = timeout.max(Some(waiter.wait.poll_timeout(now)));
+            }
+        }
+        self.polling = Some(now).filter(|_| timeout.is_some()).or(self.polling);
+        timeout
+    }
+
+    /// A poll has ended. Returns whether a wait has asked for it and did not hear of it.
+    pub(super) fn polled(&mut self, call: u64) -> bool {
+        let mut any = false;
+        for waiter in &mut self.waiters {
+            if waiter.has_asked(call) {
+                waiter.asked = None;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Begins a look at the target of a wait that needs one, for all waits that know the same of it.
+    pub(super) fn look(
+        &mut self,
+        name: &str,
+        call: u64,
+        now: Instant,
+    ) -> Option<(Subject, Duration)> {
+        let mut wanted = self.waiters.iter().filter(|it| it.look == Look::Wanted);
+        let facts = wanted.next()?.facts.clone();
+        let subject = facts.about(self.snapshot(name));
+        let mut timeout = Duration::ZERO;
+        for waiter in &mut self.waiters {
+            if waiter.look == Look::Wanted && waiter.facts == facts {
+                waiter.look = Look::Going(call);
+                timeout = timeout.max(waiter.look_timeout(now));
+            }
+        }
+        Some((subject, timeout))
+    }
+
+    /// The look of this call was not made.
+    pub(super) fn look_again(&mut self, call: u64) {
+        for waiter in &mut self.waiters {
+            if waiter.look == Look::Going(call) {
+                waiter.look = Look::Wanted;
+            }
+        }
+    }
+
+    /// Whether a wait needs the result of this look.
+    pub(super) fn is_looking(&self, call: u64) -> bool {
+        let mut waiters = self.waiters.iter();
+        waiters.any(|waiter| waiter.look == Look::Going(call))
+    }
+
+    /// Adds an answer to what is known. Returns what each wait hears of it; the call began at `started`.
+    pub(super) fn answered(
+        &mut self,
+        name: &str,
+        message: Message,
+        started: Instant,
+        now: Instant,
+    ) -> impl FnMut(&Waiter) -> Option<Heard> + use<> {
+        let mut subject = Facts::default().about(self.snapshot(name));
+        let event = subject.answered(message);
+        self.seen = self.seen.max(Some(now));
+        if let Event::Answered { changed: true, .. } = event {
+            self.known = encoded(&subject.snapshot);
+        }
+        move |waiter| waiter.hears_answer(event, started, now)
+    }
+
+    /// Tells each wait what it hears. Those that are over leave the entry.
+    pub(super) fn tell(
+        &mut self,
+        name: &str,
+        now: Instant,
+        random: f64,
+        effects: &mut Effects,
+        hears: &mut dyn FnMut(&Waiter) -> Option<Heard>,
+    ) {
+        let mut index = 0;
+        while let Some(waiter) = self.waiters.get_mut(index) {
+            let mut shown = None;
+            let heard = match hears(waiter) {
+                Some(Heard::Looked(target, result)) => {
+                    // What the target of one wait stands for is not known of the operation.
+                    let mut subject = waiter.facts.about(decoded(&self.known, name));
+                    let event = subject.looked(target, result);
+                    shown = Some(subject.snapshot);
+                    Some(Heard::Own(event, None))
+                }
+                heard => heard,
+            };
+            match heard.and_then(|heard| waiter.step(heard, now, random, effects)) {
+                None => index += 1,
+                Some(waited) => {
+                    let mut waiter = self.waiters.swap_remove(index);
+                    let snapshot = shown.unwrap_or_else(|| decoded(&self.known, name));
+                    let end = waiter.end(waited, snapshot, self.seen, now);
+                    effects.ended.push((waiter, Box::new(end)));
+                }
+            }
+        }
+    }
+
+    /// Ends a wait of this entry that nobody polls for any more.
+    pub(super) fn lose(&self, waiter: &mut Waiter, name: &str, error: Error, now: Instant) -> End {
+        let before = waiter.failure.replace(Arc::new(error));
+        let snapshot = decoded(&self.known, name);
+        let end = waiter.end(Err(Why::Failed), snapshot, self.seen, now);
+        waiter.failure = before;
+        end
+    }
+
+    /// Removes a wait.
+    pub(super) fn remove(&mut self, cell: &Arc<WaitCell>) -> Option<Waiter> {
+        let mut waiters = self.waiters.iter();
+        let index = waiters.position(|waiter| Arc::ptr_eq(&waiter.cell, cell))?;
+        Some(self.waiters.swap_remove(index))
+    }
+}
+
+/// An operation without its name, encoded.
+fn encoded(snapshot: &Snapshot) -> Box<[u8]> {
+    let message = Message {
+        name: String::new(),
+        ..snapshot.raw().clone()
+    };
+    message.encode_to_vec().into()
+}
+
+fn decoded(known: &[u8], name: &str) -> Snapshot {
+    // It was encoded here.
+    let mut message = Message::decode(known).unwrap_or_default();
+    name.clone_into(&mut message.name);
+    Snapshot::new(message)
+}
+
+impl Waiter {
+    pub(super) fn new(subject: &Subject, wait: Wait, due: Instant) -> Self {
+        Self {
+            cell: Arc::default(),
+            wait,
+            due,
+            own_due: due,
+            look: Look::No,
+            asked: None,
+            facts: Facts::of(subject),
+            polls: 0,
+            failure: None,
+        }
+    }
+
+    pub(super) fn cell(&self) -> &Arc<WaitCell> {
+        &self.cell
+    }
+
+    /// Returns when the wait needs a call. A poll in flight stands for its own until that would have timed out;
+    /// for the poll at the end of the total it does so only if it began then.
+    fn next(&self, polling: Option<Instant>) -> Option<Instant> {
+        let polling = self.asked.map(|asked| asked.at).or(polling);
+        match (self.look, polling) {
+            (Look::Going(_), _) => None,
+            (Look::No, Some(began)) if !self.wait.is_last() || began >= self.due => {
+                Some(self.due.max(later(began, self.wait.poll_limit())))
+            }
+            (Look::No | Look::Wanted, _) => Some(self.due),
+        }
+    }
+
+    /// After the total, poll and look share one poll's timeout.
+    fn look_timeout(&self, now: Instant) -> Duration {
+        let deadline = self.wait.deadline();
+        let deadline = deadline.unwrap_or_else(|| later(now, self.wait.poll_limit()));
+        self.wait.look_timeout(now, deadline)
+    }
+
+    fn has_asked(&self, call: u64) -> bool {
+        self.asked.is_some_and(|asked| asked.call == call)
+    }
+
+    /// Whether the wait cannot be patient with a listing.
+    fn is_single(&self) -> bool {
+        self.look == Look::Wanted || (self.wait.is_last() && self.wait.poll_limit() < 2 * PATIENCE)
+    }
+
+    /// Whether an answer to a call that began at `started` is in time for the wait's own poll.
+    fn is_due(&self, started: Instant, now: Instant) -> bool {
+        if self.wait.is_last() {
+            self.due <= started
+        } else {
+            self.own_due <= now + TOGETHER
+        }
+    }
+
+    fn hears_answer(&self, event: Event, started: Instant, now: Instant) -> Option<Heard> {
+        let Event::Answered { ending, changed } = event else {
+            return None;
+        };
+        match ending {
+            Ending::Result => Some(Heard::Own(event, None)),
+            Ending::None | Ending::Nothing if self.look != Look::No => None,
+            Ending::Nothing => Some(Heard::Own(event, None)),
+            Ending::None if self.is_due(started, now) => Some(Heard::Own(event, None)),
+            Ending::None => Some(Heard::Early { changed }),
+        }
+    }
+
+    /// Returns what the wait hears of a poll that failed, if it has asked for it.
+    pub(super) fn hears_failure(
+        &self,
+        call: u64,
+        event: Event,
+        error: &Arc<Error>,
+    ) -> Option<Heard> {
+        let own = self.look == Look::No && self.has_asked(call);
+        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+    }
+
+    /// Returns what the wait hears of a page that failed, if it was due when that was asked for.
+    pub(super) fn hears_no_list(
+        &self,
+        event: Event,
+        started: Instant,
+        error: &Arc<Error>,
+    ) -> Option<Heard> {
+        let due = match self.wait.is_last() {
+            true => self.due <= started,
+            false => self.due <= started + TOGETHER,
+        };
+        let own = self.look == Look::No && self.asked.is_none() && due;
+        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+    }
+
+    /// Returns what the wait hears of a call that panicked, if it has asked for it.
+    pub(super) fn hears_panic(&self, call: u64, error: &Arc<Error>) -> Option<Heard> {
+        let own = self.has_asked(call) || self.look == Look::Going(call);
+        own.then(|| Heard::Over(Why::Failed, Some(Arc::clone(error))))
+    }
+
+    /// Returns what the wait hears of a look, if that was its own.
+    pub(super) fn hears_look(
+        &self,
+        call: u64,
+        looked: Result<&(Target, Option<Any>), (Event, &Arc<Error>)>,
+    ) -> Option<Heard> {
+        if self.look != Look::Going(call) {
+            return None;
+        }
+        Some(match looked {
+            Ok((target, result)) => Heard::Looked(*target, result.clone()),
+            Err((event, error)) => Heard::Own(event, Some(Arc::clone(error))),
+        })
+    }
+
+    /// Whether the wait has had its total and one poll's timeout.
+    pub(super) fn hears_deadline(&self, now: Instant) -> Option<Heard> {
+        let over = self.wait.deadline().is_some_and(|deadline| deadline <= now);
+        over.then_some(Heard::Over(Why::TimedOut, None))
+    }
+
+    fn step(
+        &mut self,
+        heard: Heard,
+        now: Instant,
+        random: f64,
+        effects: &mut Effects,
+    ) -> Option<Result<(), Why>> {
+        let (event, error) = match heard {
+            Heard::Own(event, error) => (event, error),
+            Heard::Looked(target, _) => (Event::Seen(target), None),
+            Heard::Over(why, error) => {
+                self.fail(error, effects);
+                return Some(Err(why));
+            }
+            Heard::Early { changed } => {
+                self.polls = self.polls.saturating_add(1);
+                if let Some(delay) = self.wait.answered_early(changed, now, random) {
+                    self.due = later(now, delay);
+                }
+                return None;
+            }
+        };
+        self.polls = self.polls.saturating_add(1);
+        self.fail(error, effects);
+        self.look = Look::No;
+        self.asked = None;
+        match self.wait.step(event, now, random) {
+            Next::Sleep(delay) => {
+                self.due = later(now, delay);
+                self.own_due = self.due;
+            }
+            Next::Look => {
+                self.look = Look::Wanted;
+                self.due = now;
+            }
+            Next::Finish => return Some(Ok(())),
+            Next::GiveUp(why) => return Some(Err(why)),
+        }
+        None
+    }
+
+    fn fail(&mut self, error: Option<Arc<Error>>, effects: &mut Effects) {
+        if error.is_some() {
+            effects
+                .errors
+                .extend(std::mem::replace(&mut self.failure, error));
+        }
+    }
+
+    fn end(
+        &mut self,
+        waited: Result<(), Why>,
+        snapshot: Snapshot,
+        seen: Option<Instant>,
+        now: Instant,
+    ) -> End {
+        End {
+            waited,
+            snapshot,
+            target: self.facts.target.take().map(String::from),
+            progress: Progress {
+                polls: self.polls,
+                elapsed: self.wait.elapsed(now),
+                seen: seen.map(|seen| now.saturating_duration_since(seen)),
+                failure: self.failure.take(),
+            },
+        }
+    }
+}
+
+/// Returns the moment after this time; a moment in the far future where there is none.
+pub(super) fn later(now: Instant, delay: Duration) -> Instant {
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    now.checked_add(delay).unwrap_or(now + 30 * year)
+}

@@ -1,0 +1,141 @@
+//! The rate of a watcher's calls.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::Error;
+
+/// The lowest rate that can be set: a call in about a quarter of an hour.
+const LOWEST: f64 = 0.001;
+/// A server that refuses calls lowers the rate to this at most, or a busy hour would stop all polls.
+const LOWERED: f64 = 0.2;
+/// After this long without a refusal the rate rises by a tenth of the rate that was set.
+const CALM: Duration = Duration::from_secs(10);
+/// After a pause, the calls of this long may be made at once.
+const SAVED: Duration = Duration::from_secs(1);
+
+/// Limits the calls of a watcher to a number a second. A call takes its turn when it is made, so no turn is lost.
+#[derive(Debug)]
+pub(super) struct RateLimit {
+    set: f64,
+    rate: f64,
+    /// When the next call may be made.
+    next: Instant,
+    /// When the rate was last changed.
+    changed: Instant,
+}
+
+impl RateLimit {
+    pub(super) fn new(rate: f64, now: Instant) -> Self {
+        Self {
+            set: rate,
+            rate,
+            next: now,
+            changed: now,
+        }
+    }
+
+    /// Returns `rate` if it can be kept. Any finite number from [`LOWEST`] on can.
+    pub(super) fn check(rate: f64) -> Result<f64, Error> {
+        if rate.is_finite() && rate >= LOWEST {
+            return Ok(rate);
+        }
+        Err(Error::configuration(format!(
+            "invalid rate {rate:?} of a watcher: must be a finite number of calls a second, at least {LOWEST}"
+        )))
+    }
+
+    /// Returns when the next call may be made.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Counts a call that is made now.
+    pub(super) fn take(&mut self, now: Instant) {
+        if self.rate < self.set && now.saturating_duration_since(self.changed) >= CALM {
+            self.rate = (self.rate + self.set / 10.0).min(self.set);
+            self.changed = now;
+        }
+        let earliest = now.checked_sub(SAVED).unwrap_or(now);
+        // At most 1 / LOWEST seconds.
+        let interval = Duration::try_from_secs_f64(1.0 / self.rate).unwrap_or_default();
+        self.next = self.next.max(earliest) + interval;
+    }
+
+    /// Halves the rate, at most once a second, since the server refused a call. Returns whether the rate changed.
+    pub(super) fn lower(&mut self, now: Instant) -> bool {
+        let lowered = self.rate < self.set;
+        if lowered && now.saturating_duration_since(self.changed) < Duration::from_secs(1) {
+            return false;
+        }
+        self.rate = (self.rate / 2.0).max(LOWERED.min(self.set));
+        self.changed = now;
+        true
+    }
+
+    /// Returns how many calls a second are made now.
+    pub(super) fn rate(&self) -> f64 {
+        self.rate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes so many calls, each as soon as it may be made, and returns the moment of the last.
+    fn make(limit: &mut RateLimit, calls: usize, mut now: Instant) -> Instant {
+        for _ in 0..calls {
+            now = now.max(limit.next());
+            limit.take(now);
+        }
+        now
+    }
+
+    #[test]
+    fn calls_are_made_at_the_rate_after_those_of_one_second_at_once() {
+        let start = Instant::now();
+        let mut limit = RateLimit::new(10.0, start);
+        let began = start + Duration::from_secs(60);
+        let took = (make(&mut limit, 110, began) - began).as_secs_f64();
+        assert!((took - 9.9).abs() < 0.2, "{took}");
+    }
+
+    #[test]
+    fn a_refusal_halves_the_rate_and_calm_restores_it() {
+        let mut now = Instant::now();
+        let mut limit = RateLimit::new(8.0, now);
+        assert!(limit.lower(now));
+        assert!(!limit.lower(now), "many refusals at once count as one");
+        assert!((limit.rate() - 4.0).abs() < 1e-9);
+        now += Duration::from_secs(2);
+        limit.lower(now);
+        assert!((limit.rate() - 2.0).abs() < 1e-9);
+        for _ in 0..99 {
+            now += CALM;
+            limit.take(now);
+        }
+        assert!((limit.rate() - 8.0).abs() < 1e-9, "{}", limit.rate());
+        for _ in 0..99 {
+            now += Duration::from_secs(2);
+            limit.lower(now);
+        }
+        assert!((limit.rate() - LOWERED).abs() < 1e-9, "{}", limit.rate());
+    }
+
+    #[test]
+    fn a_rate_that_cannot_be_kept_is_refused_and_the_others_do_not_overflow() {
+        for rate in [0.0, -1.0, 1e-300, 0.0009, f64::NAN, f64::INFINITY, f64::MIN] {
+            let error = RateLimit::check(rate).expect_err("it cannot be kept");
+            assert!(error.is_configuration());
+            assert!(error.to_string().contains("at least 0.001"), "{error}");
+        }
+        for rate in [LOWEST, 20.0, f64::MAX] {
+            let now = Instant::now();
+            let mut limit = RateLimit::new(RateLimit::check(rate).expect("it can be kept"), now);
+            limit.lower(now);
+            make(&mut limit, 10, now);
+        }
+    }
+}

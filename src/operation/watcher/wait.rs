@@ -1,0 +1,162 @@
+//! One wait among those of a watcher.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::Shared;
+use crate::operation::Operation;
+use crate::operation::failure::{OperationError, OperationErrorKind, Progress};
+use crate::operation::result;
+use crate::operation::result::OperationResult;
+use crate::operation::snapshot::Snapshot;
+use crate::operation::step::Why;
+
+/// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Watched<R: OperationResult>(pub(super) By<R>);
+
+pub(super) enum By<R: OperationResult> {
+    Watcher(Ticket),
+    /// The operation was done at its start, so there is nothing to poll for.
+    Itself(<Operation<R> as IntoFuture>::IntoFuture),
+}
+
+/// The place of one wait in a watcher's table. Dropping it removes the wait.
+pub(super) struct Ticket {
+    pub(super) name: Arc<str>,
+    pub(super) cell: Arc<WaitCell>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// How a wait ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) waited: Result<(), Why>,
+    pub(super) snapshot: Snapshot,
+    /// The target, as far as it is known without the snapshot.
+    pub(super) target: Option<String>,
+    pub(super) progress: Progress,
+}
+
+/// Hands the end of a wait to its future.
+#[derive(Debug, Default)]
+pub(super) struct WaitCell(Mutex<State>);
+
+#[derive(Debug)]
+enum State {
+    Waiting(Option<Waker>),
+    Ended(Option<Box<End>>),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Waiting(None)
+    }
+}
+
+impl WaitCell {
+    /// Ends the wait and wakes its future.
+    pub(super) fn end(&self, end: Box<End>) {
+        let before = mem::replace(&mut *self.state(), State::Ended(Some(end)));
+        if let State::Waiting(Some(waker)) = before {
+            wake(waker);
+        }
+    }
+
+    /// Wakes the future, which then looks after itself.
+    pub(super) fn wake(&self) {
+        let waker = match &mut *self.state() {
+            State::Waiting(waker) => waker.take(),
+            State::Ended(_) => None,
+        };
+        if let Some(waker) = waker {
+            wake(waker);
+        }
+    }
+
+    /// Returns the end, if the wait has ended; else keeps the waker.
+    fn poll(&self, waker: &Waker) -> Option<Box<End>> {
+        // Wakers are foreign code: this one is cloned before the lock, and the old one is dropped after it.
+        let mut waker = Some(waker.clone());
+        let mut state = self.state();
+        let end = match &mut *state {
+            State::Waiting(kept) => {
+                mem::swap(kept, &mut waker);
+                None
+            }
+            State::Ended(end) => end.take(),
+        };
+        drop(state);
+        end
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A waker that panics must not stop the task that wakes it.
+fn wake(waker: Waker) {
+    catch_unwind(AssertUnwindSafe(|| waker.wake())).ok();
+}
+
+impl Ticket {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Box<End>> {
+        if let Some(end) = self.cell.poll(cx.waker()) {
+            return Poll::Ready(end);
+        }
+        let Err(reason) = self.shared.drive() else {
+            return Poll::Pending;
+        };
+        let lost = |table: &mut super::Table| table.lose(&self.name, &self.cell, reason);
+        match self.shared.locked(lost) {
+            Some(end) => Poll::Ready(Box::new(end)),
+            // It has just ended, and is woken for that.
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.shared
+            .locked(|table| table.leave(&self.name, &self.cell));
+    }
+}
+
+impl<R: OperationResult> fmt::Debug for Watched<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match &self.0 {
+            By::Watcher(ticket) => &*ticket.name,
+            By::Itself(_) => "",
+        };
+        f.debug_struct("Watched")
+            .field("name", &name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: OperationResult> Future for Watched<R> {
+    type Output = Result<R, OperationError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let end = match &mut self.0 {
+            By::Itself(operation) => return operation.as_mut().poll(cx),
+            By::Watcher(ticket) => std::task::ready!(ticket.poll(cx)),
+        };
+        let kind = match end.waited {
+            Ok(()) => match result::read(&end.snapshot) {
+                Ok(result) => return Poll::Ready(Ok(result)),
+                Err(kind) => kind,
+            },
+            Err(why) => OperationErrorKind::of(why, false),
+        };
+        let error = OperationError::new(kind, end.snapshot, end.progress);
+        Poll::Ready(Err(error.on(end.target)))
+    }
+}

@@ -1,0 +1,392 @@
+//! Where the command sends its calls and credentials, and whom it trusts: by arguments and by the environment, which a test
+//! can give to a process of its own alone.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use rcgen::generate_simple_self_signed;
+
+use crate::emulator::Emulator;
+use crate::proxy::Proxy;
+use crate::{apigw, err, out, run};
+
+const NAME: &str = "projects/p/locations/global/operations/o";
+const TOKEN: &str = "a-token";
+
+/// Names and values of environment variables.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// A folder of files, which goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// With a certificate for localhost and 127.0.0.1, its key, and a token.
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("apigw-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        let folder = Self(path);
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let issued = generate_simple_self_signed(names).expect("a certificate");
+        folder.write("cert.pem", &issued.cert.pem());
+        folder.write("key.pem", &issued.signing_key.serialize_pem());
+        folder.write("token", TOKEN);
+        folder
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        std::fs::write(self.0.join(name), content).expect("written");
+        self.file(name)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("text").to_owned()
+    }
+
+    /// An emulator that requires the token.
+    fn emulator(&self, tls: bool) -> Emulator {
+        let (cert, key) = (self.file("cert.pem"), self.file("key.pem"));
+        let tls = match tls {
+            true => vec!["--tls-cert", &cert, "--tls-key", &key],
+            false => vec![],
+        };
+        Emulator::with(&[&["--require-token", TOKEN][..], &tls].concat())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Whatever stays is the system's to clean.
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn describe(arguments: &[&str], variables: Variables<'_>) -> Output {
+    within("10s", arguments, variables)
+}
+
+/// For what is tried again until the time is over.
+fn briefly(arguments: &[&str], variables: Variables<'_>) -> Output {
+    within("1s", arguments, variables)
+}
+
+fn within(time: &str, arguments: &[&str], variables: Variables<'_>) -> Output {
+    let describe = ["operations", "describe", NAME, "--timeout", time];
+    let mut command = apigw(&[&describe, arguments].concat());
+    command.envs(variables.iter().copied());
+    let output = command.output().expect("it runs");
+    assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
+    output
+}
+
+fn host(emulator: &Emulator) -> &str {
+    emulator.endpoint.split_once("://").expect("a URL").1
+}
+
+#[test]
+fn an_emulator_of_the_environment_gets_no_default_credential_whatever_its_scheme() {
+    let folder = Folder::new("no-default");
+    for tls in [false, true] {
+        let emulator = folder.emulator(tls);
+        let forms = match tls {
+            true => vec![emulator.endpoint.clone(), format!("{}/", emulator.endpoint)],
+            false => vec![host(&emulator).to_owned(), emulator.endpoint.clone()],
+        };
+        for form in forms {
+            // Nobody looks for default credentials, or their absence would be the error.
+            let variables = [
+                ("APIGATEWAY_EMULATOR_HOST", form.as_str()),
+                ("GOOGLE_APPLICATION_CREDENTIALS", "/no/such/file"),
+            ];
+            let output = describe(&["--ca-cert", &folder.file("cert.pem")], &variables);
+            let text = err(&output);
+            assert!(
+                text.contains("the request has no credentials"),
+                "{form}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_token_that_was_given_goes_to_an_emulator_of_the_environment_on_loopback_only() {
+    let folder = Folder::new("given");
+    let (cert, token) = (folder.file("cert.pem"), folder.file("token"));
+    let arguments = ["--ca-cert", &cert, "--access-token-file", &token];
+    for tls in [false, true] {
+        let emulator = folder.emulator(tls);
+        let variables = [("APIGATEWAY_EMULATOR_HOST", emulator.endpoint.as_str())];
+        let output = describe(&arguments, &variables);
+        assert!(err(&output).contains("NOT_FOUND"), "{}", err(&output));
+    }
+    for elsewhere in ["emulator.test:1", "https://emulator.test", "192.0.2.1:1"] {
+        let output = describe(&arguments, &[("APIGATEWAY_EMULATOR_HOST", elsewhere)]);
+        let text = err(&output);
+        for part in [
+            "`APIGATEWAY_EMULATOR_HOST` names",
+            "not a loopback address",
+            "`--endpoint`",
+        ] {
+            assert!(text.contains(part), "{elsewhere}: {text}");
+        }
+    }
+    let arguments = [
+        "--endpoint",
+        "http://emulator.test",
+        "--access-token-file",
+        &token,
+    ];
+    let text = describe(&arguments, &[]);
+    assert!(err(&text).contains("`--anonymous`"), "{}", err(&text));
+}
+
+#[test]
+fn the_variables_of_googles_clients_choose_the_host() {
+    let folder = Folder::new("variables");
+    let (token, cert, key) = (
+        folder.file("token"),
+        folder.file("cert.pem"),
+        folder.file("key.pem"),
+    );
+    let identity = ["--client-cert", cert.as_str(), "--client-key", &key];
+    let (universe, mtls) = (
+        "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
+        "GOOGLE_API_USE_MTLS_ENDPOINT",
+    );
+    let cases: [(Variables<'_>, &[&str], &str); 8] = [
+        (&[], &[], "apigateway.googleapis.com"),
+        (&[(universe, "")], &[], "apigateway.googleapis.com"),
+        (&[(universe, "u.test")], &[], "apigateway.u.test"),
+        (&[], &identity, "apigateway.mtls.googleapis.com"),
+        (
+            &[(mtls, "auto")],
+            &identity,
+            "apigateway.mtls.googleapis.com",
+        ),
+        (&[(mtls, "never")], &identity, "apigateway.googleapis.com"),
+        (&[(mtls, "always")], &[], "apigateway.mtls.googleapis.com"),
+        (&[(mtls, "always")], &["--endpoint", "h.test"], "h.test"),
+    ];
+    for (variables, arguments, host) in cases {
+        let proxy = Proxy::start();
+        let url = format!("http://{}", proxy.address);
+        let variables = [variables, &[("https_proxy", &url)]].concat();
+        let token = ["--access-token-file", &token, "--ca-cert", &cert];
+        let output = briefly(&[&token, arguments].concat(), &variables);
+        let line = proxy.lines().first().cloned();
+        let expected = format!("CONNECT {host}:443 HTTP/1.1");
+        assert_eq!(line, Some(expected), "{variables:?}: {}", err(&output));
+    }
+    let refused = [
+        (
+            universe,
+            "evil.com/",
+            "a path, query or fragment is not allowed",
+        ),
+        (universe, "x@y", "a user or password is not allowed"),
+        (mtls, "yes", "must be never, auto or always"),
+        (
+            "APIGATEWAY_EMULATOR_HOST",
+            "h:0",
+            "port must be between 1 and 65535",
+        ),
+        ("GCE_METADATA_HOST", "http://h", "must be HOST[:PORT]"),
+    ];
+    for (name, value, fault) in refused {
+        let output = describe(&[], &[(name, value)]);
+        let text = err(&output);
+        let start = format!("ERROR: (apigw.operations.describe) invalid `{name}` ");
+        assert!(text.starts_with(&start) && text.contains(fault), "{text}");
+    }
+}
+
+#[test]
+fn a_certificate_authority_is_given_as_a_file_and_an_unknown_issuer_says_so() {
+    let folder = Folder::new("authority");
+    let emulator = folder.emulator(true);
+    let cert = folder.file("cert.pem");
+    let endpoint = ["--endpoint", emulator.endpoint.as_str(), "--anonymous"];
+    for transport in ["grpc", "rest", "auto"] {
+        let endpoint = [&endpoint[..], &["--transport", transport]].concat();
+        let text = briefly(&endpoint, &[]);
+        let expected =
+            "the certificate is of an unknown issuer; `--ca-cert FILE` sets whom to trust";
+        assert!(err(&text).contains(expected), "{}", err(&text));
+        let trusted = [&endpoint[..], &["--ca-cert", &cert]].concat();
+        let text = describe(&trusted, &[]);
+        assert!(
+            err(&text).contains("the request has no credentials"),
+            "{}",
+            err(&text)
+        );
+        let variables = [("SSL_CERT_FILE", folder.file("cert.pem"))];
+        let variables = variables
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        let text = describe(&endpoint, &variables);
+        assert!(
+            err(&text).contains("the request has no credentials"),
+            "{}",
+            err(&text)
+        );
+    }
+}
+
+#[test]
+fn an_error_about_a_file_of_certificates_names_its_argument_and_the_file() {
+    let folder = Folder::new("files");
+    let empty = folder.write("empty.pem", "no certificate");
+    let (cert, key) = (folder.file("cert.pem"), folder.file("key.pem"));
+    let missing = folder.file("missing.pem");
+    let endpoint = ["--endpoint", "https://127.0.0.1:1", "--anonymous"];
+    let cases: [(&[&str], String); 5] = [
+        (
+            &["--ca-cert", &missing],
+            format!("--ca-cert {missing}: No such file"),
+        ),
+        (
+            &["--ca-cert", &empty],
+            format!("invalid `--ca-cert {empty}`: no certificate in the PEM text"),
+        ),
+        (
+            &["--client-cert", &missing, "--client-key", &key],
+            format!("--client-cert {missing}: No such file"),
+        ),
+        (
+            &["--client-cert", &empty, "--client-key", &key],
+            format!(
+                "invalid `--client-cert {empty} --client-key {key}`: no certificate in the PEM text"
+            ),
+        ),
+        (
+            &["--client-cert", &cert, "--client-key", &empty],
+            format!(
+                "invalid `--client-cert {cert} --client-key {empty}`: no private key in the PEM text"
+            ),
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let output = describe(&[&endpoint, arguments].concat(), &[]);
+        let start = format!("ERROR: (apigw.operations.describe) {expected}");
+        assert!(err(&output).starts_with(&start), "{}", err(&output));
+    }
+    let served = [
+        "emulator",
+        "--listen",
+        "127.0.0.1:0",
+        "--tls-cert",
+        &empty,
+        "--tls-key",
+        &key,
+    ];
+    let output = run(&served);
+    let expected = format!(
+        "ERROR: (apigw.emulator) --tls-cert {empty} --tls-key {key}: no certificate in the PEM text\n"
+    );
+    assert_eq!(
+        (output.status.code(), err(&output)),
+        (Some(1), expected.as_str())
+    );
+}
+
+#[test]
+fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable_and_the_file() {
+    let folder = Folder::new("roots");
+    let empty = folder.write("empty.pem", "no certificate");
+    let missing = folder.file("missing.pem");
+    let (cert, nothing) = (folder.file("cert.pem"), folder.file("nothing"));
+    std::fs::create_dir(&nothing).expect("a folder");
+    let cases = [
+        (
+            vec![("SSL_CERT_FILE", missing.as_str())],
+            "No such file or directory",
+        ),
+        (
+            vec![("SSL_CERT_FILE", &empty)],
+            "no valid certificate in PEM",
+        ),
+        (vec![("SSL_CERT_FILE", "")], "No such file or directory"),
+        (
+            vec![("SSL_CERT_DIR", &missing)],
+            "No such file or directory",
+        ),
+        (
+            vec![("SSL_CERT_DIR", &nothing)],
+            "no valid certificate in PEM",
+        ),
+        (
+            vec![("SSL_CERT_FILE", &empty), ("SSL_CERT_DIR", &nothing)],
+            "no valid certificate in PEM",
+        ),
+    ];
+    for (variables, fault) in cases {
+        let output = describe(&["--endpoint", "https://h.test", "--anonymous"], &variables);
+        let text = err(&output);
+        for (name, value) in &variables {
+            assert!(text.contains(&format!("`{name}` is {value:?}")), "{text}");
+        }
+        assert!(
+            text.contains("no certificate roots: ") && text.contains(fault),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1, "{text}");
+        // They are not needed where others are given, or where there is no TLS.
+        let given = [
+            "--endpoint",
+            "https://127.0.0.1:1",
+            "--anonymous",
+            "--ca-cert",
+        ];
+        let given = [&given[..], &[cert.as_str()]].concat();
+        for arguments in [&given[..], &["--endpoint", "http://127.0.0.1:1"]] {
+            let output = briefly(arguments, &variables);
+            assert!(
+                err(&output).contains("cannot connect to"),
+                "{}",
+                err(&output)
+            );
+        }
+    }
+}
+
+/// The names of the settings of the client's builder, by its source.
+fn settings() -> Vec<String> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![src.join("builder.rs")];
+    for entry in std::fs::read_dir(src.join("builder")).expect("a folder") {
+        files.push(entry.expect("an entry").path());
+    }
+    let mut names = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(file).expect("source");
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("    pub fn ") {
+                let end = rest.find(['(', '<']).expect("a function");
+                names.push(rest[..end].to_owned());
+            }
+        }
+    }
+    assert!(
+        names.iter().any(|name| name == "ca_certificates"),
+        "{names:?}"
+    );
+    names
+}
+
+#[test]
+fn every_setting_that_an_error_of_the_library_may_name_has_words_of_the_command() {
+    let words = include_str!("../../src/bin/apigw/failure.rs");
+    let missing = settings();
+    let missing = missing
+        .iter()
+        .filter(|name| !words.contains(&format!("\"{name}\"")));
+    assert_eq!(missing.collect::<Vec<_>>(), [""; 0]);
+    let help = run(&["operations", "describe", "--help"]);
+    for flag in words.split('"').filter(|text| text.starts_with("--")) {
+        for flag in flag
+            .split(' ')
+            .filter(|word| word.starts_with("--") && *word != "--")
+        {
+            assert!(out(&help).contains(flag), "{flag}");
+        }
+    }
+}

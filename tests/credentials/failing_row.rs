@@ -1,0 +1,133 @@
+//! One row of the table of failures: what is wrong, and what the error says.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::credential_file::Place;
+use crate::setup::Found;
+use crate::token_server::Answer;
+
+/// What is at the path of the credentials file.
+#[derive(Clone, Copy)]
+pub(crate) enum File {
+    /// Nothing, and no variable names it.
+    None,
+    Json(fn(&Place) -> Value),
+    Bytes(&'static [u8]),
+    /// Nothing, but a variable names it.
+    Missing,
+    /// A folder. Root may read any file, whatever its mode is.
+    Folder,
+    BrokenLink,
+}
+
+/// Who signs the certificate of the token endpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tls {
+    /// Nobody: it speaks plaintext.
+    Off,
+    ByUnknown,
+    /// An authority that would be trusted, but the process has no roots at all.
+    NoRoots,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) file: File,
+    pub(crate) found: Found,
+    pub(crate) variables: &'static [(&'static str, &'static str)],
+    pub(crate) fault: Option<(&'static str, Answer)>,
+    pub(crate) tls: Tls,
+    pub(crate) expected: Expected,
+}
+
+/// What the error says. `{file}`, `{well-known}`, `{folder}`, `{url}` and `{host}` stand for those of the test.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected {
+    /// The status code; empty where `build` fails.
+    pub(crate) code: &'static str,
+    pub(crate) source: &'static str,
+    /// The file or the endpoint.
+    pub(crate) place: &'static str,
+    /// The cause in the words of the source.
+    pub(crate) cause: &'static str,
+    /// What to do about it.
+    pub(crate) next: &'static str,
+    /// The most time that it may take.
+    pub(crate) within: Duration,
+}
+
+pub(crate) const LASTING: &str = "UNAUTHENTICATED";
+pub(crate) const TRANSIENT: &str = "UNAVAILABLE";
+/// The client gave up waiting.
+pub(crate) const SILENT: &str = "DEADLINE_EXCEEDED";
+/// `build` fails.
+pub(crate) const NO_CODE: &str = "";
+/// Ample for every row that does not wait: the machine may be busy.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+const ROW: Row = Row {
+    name: "",
+    file: File::None,
+    found: Found::ByVariable,
+    variables: &[],
+    fault: None,
+    tls: Tls::Off,
+    expected: Expected {
+        code: LASTING,
+        source: "",
+        place: "",
+        cause: "",
+        next: "",
+        within: SOON,
+    },
+};
+
+impl Row {
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self { name, ..ROW }
+    }
+
+    pub(crate) const fn file(self, file: File) -> Self {
+        Self { file, ..self }
+    }
+
+    pub(crate) const fn json(self, json: fn(&Place) -> Value) -> Self {
+        self.file(File::Json(json))
+    }
+
+    pub(crate) const fn variables(
+        self,
+        variables: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self { variables, ..self }
+    }
+
+    pub(crate) const fn fault(self, path: &'static str, answer: Answer) -> Self {
+        let fault = Some((path, answer));
+        Self { fault, ..self }
+    }
+
+    pub(crate) const fn says(
+        self,
+        code: &'static str,
+        [source, place, cause, next]: [&'static str; 4],
+    ) -> Self {
+        let expected = Expected {
+            code,
+            source,
+            place,
+            cause,
+            next,
+            within: self.expected.within,
+        };
+        Self { expected, ..self }
+    }
+
+    pub(crate) const fn within(mut self, seconds: u64) -> Self {
+        self.expected.within = Duration::from_secs(seconds);
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! Each source failing: the error text, the status code and the time until it.
+
+use std::fs;
+use std::path::Path;
+
+use tokio::task::JoinSet;
+
+use crate::credential_file::Place;
+use crate::failing_row::{File, Row, Tls};
+use crate::failing_rows::rows;
+use crate::process::{Client, Outcome};
+use crate::setup::{Found, Setup, TRUSTED, UNKNOWN};
+use crate::token_server::Fault;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_failure_names_source_place_cause_and_next_step() {
+    let mut cells = JoinSet::new();
+    for (number, row) in rows().into_iter().enumerate() {
+        for (column, client) in [Client::LibraryGrpc, Client::ApigwGrpc]
+            .into_iter()
+            .enumerate()
+        {
+            cells.spawn(async move { (number, column, cell(row, client).await) });
+        }
+    }
+    let mut table = vec![[const { None }; 2]; rows().len()];
+    while let Some(cell) = cells.join_next().await {
+        let (number, column, outcome) = cell.expect("no panic");
+        table[number][column] = Some(outcome);
+    }
+    println!("| source and fault | error | code | library | apigw |");
+    println!("|---|---|---|---|---|");
+    let mut faults = Vec::new();
+    for (row, cells) in rows().iter().zip(table) {
+        let [Some(library), Some(apigw)] = cells else {
+            panic!("{}: not run", row.name);
+        };
+        println!(
+            "| {} | {} | {} | {:.1} s | {:.1} s |",
+            row.name,
+            library.0.text.replace('\n', " "),
+            library.0.code,
+            library.0.time.as_secs_f64(),
+            apigw.0.time.as_secs_f64(),
+        );
+        for (client, (_, found)) in [("library", library), ("apigw", apigw)] {
+            faults.extend(
+                found
+                    .into_iter()
+                    .map(|fault| format!("{}, {client}: {fault}", row.name)),
+            );
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// Runs one client and returns its error, and what is wrong with that.
+async fn cell(row: Row, client: Client) -> (Outcome, Vec<String>) {
+    let authority = match row.tls {
+        Tls::Off => None,
+        Tls::ByUnknown => Some(&*UNKNOWN),
+        Tls::NoRoots => Some(&*TRUSTED),
+    };
+    let fault = row.fault.map(|(path, answer)| Fault {
+        path,
+        answer,
+        times: usize::MAX,
+    });
+    let mut setup = Setup::start(fault, authority).await;
+    for (name, value) in row.variables {
+        setup.variable(name, value);
+    }
+    if row.tls == Tls::NoRoots {
+        fs::write(setup.place.folder.join("empty.pem"), "").expect("a new file");
+        fs::create_dir(setup.place.folder.join("empty")).expect("a new folder");
+        setup.variable("SSL_CERT_FILE", "{folder}/empty.pem");
+        setup.variable("SSL_CERT_DIR", "{folder}/empty");
+        setup.scenario.ca_file = Some(setup.place.folder.join("ca.pem"));
+    }
+    if !matches!(row.file, File::None) {
+        let path = setup.path(row.found);
+        write(row.file, &setup.place, &path);
+    }
+    let run = setup.run(client).await;
+    let [outcome] = &run.calls[..] else {
+        panic!("{} calls", run.calls.len());
+    };
+    let faults = check(&row, outcome, &run.printed, &mut setup);
+    (outcome.clone(), faults)
+}
+
+fn write(file: File, place: &Place, path: &Path) {
+    match file {
+        File::None | File::Missing => (),
+        File::Json(json) => fs::write(path, json(place).to_string()).expect("a new file"),
+        File::Bytes(bytes) => fs::write(path, bytes).expect("a new file"),
+        File::Folder => fs::create_dir(path).expect("a new folder"),
+        File::BrokenLink => {
+            let missing = place.folder.join("missing");
+            std::os::unix::fs::symlink(missing, path).expect("a new link");
+        }
+    }
+}
+
+/// Everything that is wrong with an error.
+fn check(row: &Row, outcome: &Outcome, printed: &str, setup: &mut Setup) -> Vec<String> {
+    let expected = row.expected;
+    let mut faults = Vec::new();
+    if outcome.ok {
+        faults.push("the call succeeded".to_owned());
+    }
+    if outcome.code != expected.code {
+        faults.push(format!(
+            "code {} instead of {}",
+            outcome.code, expected.code
+        ));
+    }
+    let file = setup.path(Found::ByVariable);
+    let file = file.to_str().expect("text");
+    let well_known = setup.path(Found::AtWellKnownPath);
+    let well_known = well_known.to_str().expect("text");
+    for part in [
+        expected.source,
+        expected.place,
+        expected.cause,
+        expected.next,
+    ] {
+        let part = setup.place.fill(part).replace("{file}", file);
+        let part = part.replace("{well-known}", well_known);
+        if !outcome.text.contains(&part) {
+            faults.push(format!("{part:?} is not in: {}", outcome.text));
+        }
+    }
+    if let Some(secret) = setup.secret_in(printed) {
+        faults.push(format!("{secret} is in: {printed}"));
+    }
+    if outcome.time > expected.within {
+        faults.push(format!(
+            "took {:?} instead of {:?}",
+            outcome.time, expected.within
+        ));
+    }
+    if !setup.api.calls().is_empty() {
+        faults.push("a call without credentials arrived".to_owned());
+    }
+    faults
+}

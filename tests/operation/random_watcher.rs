@@ -1,0 +1,805 @@
+//! The invariants of a watcher, on random schedules by the paused clock: a server that delays, loses, hangs, panics,
+//! forgets and repeats itself, and waits that begin, end and are dropped at any moment.
+//!
+//! `WATCHER_SCHEDULES` sets how many schedules are run; 10,000 by default.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::operation::{
+    OperationError, OperationErrorKind, Schedule, Watcher, WithoutResult,
+};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::GetApiRequest;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
+use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
+use apigateway_grpc::proto::google::longrunning::{
+    GetOperationRequest, ListOperationsRequest, ListOperationsResponse, Operation as Message,
+};
+use apigateway_grpc::stack::{Reply, Rpc};
+use futures_util::future::BoxFuture;
+use http_body_util::BodyExt as _;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use prost::Message as _;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+use tonic::{Code, Status};
+use tonic_types::pb;
+use tower::Service;
+
+use crate::common::ok;
+use crate::play::packed;
+
+/// How one operation goes, in milliseconds after the start.
+#[derive(Clone, Debug)]
+struct Script {
+    location: usize,
+    deletes: bool,
+    ends: u64,
+    outcome: Outcome,
+    /// The server forgets the operation at this moment.
+    forgotten: Option<u64>,
+    target: Target,
+    /// The server's metadata is in its answers.
+    tells: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    Success,
+    Error,
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Target {
+    Ready,
+    Changing,
+    Failed,
+    Missing,
+}
+
+/// What happens to one call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Act {
+    Answer,
+    /// An answer after so many milliseconds.
+    Slow(u64),
+    /// An answer as of three seconds ago.
+    Stale,
+    Fail(Code),
+    Hang,
+    /// In `call`, in the future's `poll`, after a delay.
+    Panic(u8),
+}
+
+/// How a listing is answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Pages {
+    Whole,
+    Hidden,
+    /// Each page has a new token.
+    Endless,
+    /// Each page has the same token.
+    Repeated,
+}
+
+#[derive(Clone, Debug)]
+struct Wait {
+    operation: usize,
+    begins: u64,
+    initial: u64,
+    max: u64,
+    total: u64,
+    poll_timeout: u64,
+    policy: u8,
+    dropped: Dropped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Dropped {
+    Never,
+    /// So many milliseconds after its start.
+    After(u64),
+    /// At the server's call of this number, from within it: in `call`, in the future's `poll`, or in its drop.
+    Within(usize, u8),
+    /// When it has been polled so often.
+    Polled(u8),
+}
+
+#[derive(Clone, Debug)]
+struct Plan {
+    scripts: Vec<Script>,
+    gets: Vec<Act>,
+    lists: Vec<(Act, Pages)>,
+    waits: Vec<Wait>,
+    rate: f64,
+    threshold: usize,
+}
+
+fn codes() -> impl Strategy<Value = Code> {
+    prop_oneof![
+        3 => Just(Code::Unavailable),
+        1 => Just(Code::ResourceExhausted),
+        1 => Just(Code::Internal),
+        1 => Just(Code::PermissionDenied),
+        1 => Just(Code::Unimplemented),
+    ]
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        8 => Just(Act::Answer),
+        2 => prop_oneof![Just(20), Just(250), Just(500), Just(1000), Just(1700)].prop_map(Act::Slow),
+        1 => Just(Act::Stale),
+        2 => codes().prop_map(Act::Fail),
+        1 => Just(Act::Hang),
+        1 => (0..3_u8).prop_map(Act::Panic),
+    ]
+}
+
+fn scripts() -> impl Strategy<Value = Script> {
+    let outcome = prop_oneof![
+        3 => Just(Outcome::Success),
+        1 => Just(Outcome::Error),
+        1 => Just(Outcome::Nothing)
+    ];
+    let target = prop_oneof![
+        Just(Target::Ready),
+        Just(Target::Changing),
+        Just(Target::Failed),
+        Just(Target::Missing)
+    ];
+    let forgotten = prop_oneof![3 => Just(None), 1 => (0..6000_u64).prop_map(Some)];
+    let times = (0..8000_u64, forgotten);
+    (
+        0..3_usize,
+        any::<bool>(),
+        times,
+        outcome,
+        target,
+        any::<bool>(),
+    )
+        .prop_map(
+            |(location, deletes, (ends, forgotten), outcome, target, tells)| Script {
+                location,
+                deletes,
+                ends,
+                outcome,
+                forgotten,
+                target,
+                tells,
+            },
+        )
+}
+
+fn waits() -> impl Strategy<Value = Wait> {
+    let dropped = prop_oneof![
+        4 => Just(Dropped::Never),
+        1 => (0..5000_u64).prop_map(Dropped::After),
+        1 => (0..8_usize, 0..3_u8).prop_map(|(call, at)| Dropped::Within(call, at)),
+        1 => (0..3_u8).prop_map(Dropped::Polled),
+    ];
+    let begins = prop_oneof![2 => Just(0), 1 => 0..3000_u64];
+    let initial = prop_oneof![Just(300), Just(1000), Just(2500)];
+    let total = prop_oneof![Just(0), Just(1000), Just(3000), Just(6000), Just(15_000)];
+    let poll_timeout = prop_oneof![Just(100), Just(1000), Just(4000)];
+    let numbers = (initial, 500..3000_u64, total, poll_timeout, 0..3_u8);
+    (0..5_usize, begins, numbers, dropped).prop_map(
+        |(operation, begins, (initial, max, total, poll_timeout, policy), dropped)| Wait {
+            operation,
+            begins,
+            initial,
+            max,
+            total,
+            poll_timeout,
+            policy,
+            dropped,
+        },
+    )
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    let pages = prop_oneof![
+        3 => Just(Pages::Whole),
+        1 => Just(Pages::Hidden),
+        1 => Just(Pages::Endless),
+        1 => Just(Pages::Repeated)
+    ];
+    let rate = prop_oneof![Just(0.5), Just(3.0), Just(20.0), Just(1000.0)];
+    let threshold = prop_oneof![Just(2), Just(3), Just(usize::MAX)];
+    (
+        prop::collection::vec(scripts(), 1..5),
+        prop::collection::vec(acts(), 1..8),
+        prop::collection::vec((acts(), pages), 1..5),
+        prop::collection::vec(waits(), 1..7),
+        rate,
+        threshold,
+    )
+        .prop_map(|(scripts, gets, lists, waits, rate, threshold)| Plan {
+            scripts,
+            gets,
+            lists,
+            waits,
+            rate,
+            threshold,
+        })
+}
+
+/// The future of a wait, where calls can drop it.
+type Held = Arc<Mutex<Option<BoxFuture<'static, Result<(), OperationError>>>>>;
+
+/// The server, the watcher and the waits of one schedule.
+struct World {
+    plan: Plan,
+    began: Instant,
+    watcher: Mutex<Option<Watcher>>,
+    held: Vec<Held>,
+    /// A wait was dropped by a call.
+    dropped: Notify,
+    counts: Mutex<HashMap<String, usize>>,
+    sent: Mutex<Vec<Sent>>,
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    at: u64,
+    method: String,
+    name: String,
+}
+
+fn location(number: usize) -> String {
+    format!("projects/p/locations/l{number}")
+}
+
+impl World {
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).expect("it is short")
+    }
+
+    fn script(&self, wait: &Wait) -> (usize, &Script) {
+        let number = wait.operation % self.plan.scripts.len();
+        (number, &self.plan.scripts[number])
+    }
+
+    fn name(&self, number: usize) -> String {
+        let location = location(self.plan.scripts[number].location);
+        format!("{location}/operations/o{number}")
+    }
+
+    fn target(&self, number: usize) -> String {
+        let location = location(self.plan.scripts[number].location);
+        format!("{location}/apis/a{number}")
+    }
+
+    fn watcher(&self) -> Option<Watcher> {
+        self.watcher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Foreign code that comes back to the watcher, and drops waits: a lock that is held now would never be free.
+    fn touch(&self, call: usize, place: u8) {
+        let watcher = self.watcher();
+        if let Some(watcher) = &watcher {
+            let _ = watcher.pending();
+        }
+        for (wait, held) in self.plan.waits.iter().zip(&self.held) {
+            if wait.dropped == Dropped::Within(call, place) {
+                let future = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+                drop(future);
+                self.dropped.notify_waiters();
+            }
+        }
+    }
+
+    fn count(&self, key: &str) -> usize {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(key.to_owned()).or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    fn note(&self, method: &str, name: &str) {
+        let sent = Sent {
+            at: self.now(),
+            method: method.to_owned(),
+            name: name.to_owned(),
+        };
+        self.sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(sent);
+    }
+
+    fn operation(&self, number: usize, now: u64) -> Message {
+        let script = &self.plan.scripts[number];
+        let metadata = OperationMetadata {
+            verb: if script.deletes { "delete" } else { "create" }.to_owned(),
+            target: self.target(number),
+            ..OperationMetadata::default()
+        };
+        let result = match script.outcome {
+            Outcome::Success if script.deletes => Some(Ending::Response(packed(&()))),
+            Outcome::Success => Some(Ending::Response(packed(&Api::default()))),
+            Outcome::Error => Some(Ending::Error(pb::Status {
+                code: 13,
+                ..pb::Status::default()
+            })),
+            Outcome::Nothing => None,
+        };
+        let done = script.ends <= now;
+        Message {
+            name: self.name(number),
+            done,
+            result: result.filter(|_| done),
+            metadata: script.tells.then(|| packed(&metadata)),
+        }
+    }
+
+    fn answer(
+        &self,
+        method: &str,
+        body: &[u8],
+        stale: bool,
+        pages: Pages,
+    ) -> Result<Reply, Status> {
+        let now = self.now().saturating_sub(if stale { 3000 } else { 0 });
+        let forgotten = |number: usize| {
+            let forgotten = self.plan.scripts[number].forgotten;
+            forgotten.is_some_and(|at| at <= now)
+        };
+        let all = 0..self.plan.scripts.len();
+        match method {
+            "GetOperation" => {
+                let name = GetOperationRequest::decode(body).expect("a request").name;
+                let number = all.clone().find(|number| self.name(*number) == name);
+                let number = number.filter(|number| !forgotten(*number));
+                let number = number.ok_or_else(|| Status::not_found("which?"))?;
+                Ok(ok(&self.operation(number, now)))
+            }
+            "GetApi" => {
+                let name = GetApiRequest::decode(body).expect("a request").name;
+                let number = all.clone().find(|number| self.target(*number) == name);
+                let target = self.plan.scripts[number.expect("it is one of them")].target;
+                let state = match target {
+                    Target::Ready => api::State::Active,
+                    Target::Changing => api::State::Updating,
+                    Target::Failed => api::State::Failed,
+                    Target::Missing => return Err(Status::not_found("no such api")),
+                };
+                Ok(ok(&Api {
+                    state: state.into(),
+                    ..Api::default()
+                }))
+            }
+            "ListOperations" => {
+                let name = ListOperationsRequest::decode(body).expect("a request").name;
+                let within = |number: &usize| location(self.plan.scripts[*number].location) == name;
+                let shown = all.filter(within).filter(|number| !forgotten(*number));
+                let shown = shown.filter(|_| pages == Pages::Whole);
+                Ok(ok(&ListOperationsResponse {
+                    operations: shown.map(|number| self.operation(number, now)).collect(),
+                    next_page_token: match pages {
+                        Pages::Whole | Pages::Hidden => String::new(),
+                        Pages::Endless => format!("t{}", self.count("tokens")),
+                        Pages::Repeated => "t".to_owned(),
+                    },
+                    ..ListOperationsResponse::default()
+                }))
+            }
+            other => panic!("nobody asks for {other}"),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Transport(Arc<World>);
+
+impl Service<Rpc> for Transport {
+    type Response = Reply;
+    type Error = Status;
+    type Future = Call;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Call {
+        let world = Arc::clone(&self.0);
+        let number = world.count("calls");
+        world.touch(number, 0);
+        let method = rpc
+            .uri()
+            .path()
+            .rsplit('/')
+            .next()
+            .expect("a path")
+            .to_owned();
+        let (mut act, mut pages) = (Act::Answer, Pages::Whole);
+        if method == "ListOperations" {
+            let lists = &world.plan.lists;
+            (act, pages) = lists[world.count("lists") % lists.len()];
+        }
+        let first = Act::Panic(0);
+        assert!(
+            method != "ListOperations" || act != first,
+            "a panic in `call`"
+        );
+        let served = Arc::clone(&world);
+        let future = async move {
+            let body = rpc.into_body().collect().await?.to_bytes();
+            let body = &body[5..];
+            let name = match method.as_str() {
+                // Both have one field, the name.
+                "GetApi" => GetApiRequest::decode(body).expect("a request").name,
+                "ListOperations" => ListOperationsRequest::decode(body).expect("a request").name,
+                _ => GetOperationRequest::decode(body).expect("a request").name,
+            };
+            served.note(&method, &name);
+            // The first location behaves well, apart from its listings.
+            if method != "ListOperations" && !name.starts_with(&location(0)) {
+                let gets = &served.plan.gets;
+                act = gets[served.count("gets") % gets.len()];
+            }
+            match act {
+                Act::Answer | Act::Stale => {}
+                Act::Slow(millis) => sleep(Duration::from_millis(millis)).await,
+                Act::Fail(code) => return Err(Status::new(code, "as planned")),
+                Act::Hang => std::future::pending().await,
+                Act::Panic(2) => {
+                    sleep(Duration::from_millis(100)).await;
+                    panic!("after a delay, as planned");
+                }
+                Act::Panic(_) => panic!("as planned"),
+            }
+            served.answer(&method, body, act == Act::Stale, pages)
+        };
+        Call {
+            future: Box::pin(future),
+            world,
+            number,
+        }
+    }
+}
+
+struct Call {
+    future: BoxFuture<'static, Result<Reply, Status>>,
+    world: Arc<World>,
+    number: usize,
+}
+
+impl Future for Call {
+    type Output = Result<Reply, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.world.touch(self.number, 1);
+        self.future.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.world.touch(self.number, 2);
+    }
+}
+
+/// A waker that comes back to the watcher when it is woken and dropped.
+struct Nosy(Waker, Arc<World>);
+
+impl Wake for Nosy {
+    fn wake(self: Arc<Self>) {
+        self.1.touch(usize::MAX, 0);
+        self.0.wake_by_ref();
+    }
+}
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        self.1.touch(usize::MAX, 0);
+    }
+}
+
+fn schedule(wait: &Wait) -> Schedule {
+    let millis = Duration::from_millis;
+    let schedule = Schedule::default().with_total(millis(wait.total));
+    let schedule = schedule.with_poll_timeout(millis(wait.poll_timeout));
+    let schedule = schedule.expect("it is valid");
+    // What a forgotten operation ended in is asked soon.
+    let schedule = schedule.with_grace(millis(500));
+    let delays = schedule.with_delays(millis(wait.initial), 1.5, millis(wait.max));
+    delays.expect("they are valid")
+}
+
+fn policy(wait: &Wait) -> WithoutResult {
+    match wait.policy {
+        0 => WithoutResult::Fail,
+        1 => WithoutResult::Empty,
+        _ => WithoutResult::LookAtTarget,
+    }
+}
+
+/// How a wait went: its start, its end and its result, `None` if it was dropped.
+type Went = (u64, u64, Option<Result<(), OperationError>>);
+
+async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
+    let wait = world.plan.waits[number].clone();
+    let begins = Duration::from_millis(wait.begins);
+    sleep_until(world.began + begins).await;
+    let watcher = world.watcher();
+    let watcher = watcher.expect("it is there");
+    let (operation, script) = world.script(&wait);
+    let name = world.name(operation);
+    let began = world.now();
+    let future: BoxFuture<'static, Result<(), OperationError>> = if script.deletes {
+        let operation = client.operation::<()>(name).expect("a name");
+        let operation = operation
+            .with_schedule(schedule(&wait))
+            .with_policy(policy(&wait));
+        Box::pin(watcher.wait(operation))
+    } else {
+        let operation = client.operation::<Api>(name).expect("a name");
+        let operation = operation
+            .with_schedule(schedule(&wait))
+            .with_policy(policy(&wait));
+        let watched = watcher.wait(operation);
+        Box::pin(async move { watched.await.map(|_| ()) })
+    };
+    drop(watcher);
+    let held = Arc::clone(&world.held[number]);
+    *held.lock().expect("whole") = Some(future);
+    let mut polls = 0;
+    let looked = Arc::clone(&world);
+    let limit = match wait.dropped {
+        Dropped::After(millis) => Duration::from_millis(millis),
+        _ => Duration::from_secs(3600),
+    };
+    let polling = std::future::poll_fn(|cx| {
+        let waker = Waker::from(Arc::new(Nosy(cx.waker().clone(), Arc::clone(&looked))));
+        // A call may drop the future, but not while it is polled: all is on one thread.
+        let mut slot = held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(future) = slot.as_mut() else {
+            return Poll::Ready(None);
+        };
+        if wait.dropped == Dropped::Polled(polls) {
+            return Poll::Ready(None);
+        }
+        polls = polls.saturating_add(1);
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .map(Some)
+    });
+    let gone = async {
+        loop {
+            let dropped = world.dropped.notified();
+            let there = held
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_some();
+            if !there {
+                return;
+            }
+            dropped.await;
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = polling => ended,
+        () = sleep(limit) => None,
+        () = gone => None,
+    };
+    let future = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(future);
+    (began, world.now(), ended)
+}
+
+/// Runs a schedule and returns what broke an invariant.
+async fn run(plan: Plan) -> Result<(), TestCaseError> {
+    let world = Arc::new(World {
+        began: Instant::now(),
+        watcher: Mutex::default(),
+        held: plan.waits.iter().map(|_| Held::default()).collect(),
+        dropped: Notify::new(),
+        counts: Mutex::default(),
+        sent: Mutex::default(),
+        plan,
+    });
+    let transport = Transport(Arc::clone(&world));
+    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = client.build().expect("the settings are valid");
+    let watcher = client.watcher().with_rate(world.plan.rate).expect("valid");
+    let watcher = watcher.with_threshold(world.plan.threshold);
+    *world.watcher.lock().expect("whole") = Some(watcher);
+    let waits = (0..world.plan.waits.len())
+        .map(|number| tokio::spawn(wait(Arc::clone(&world), number, client.clone())));
+    let mut went = Vec::new();
+    for wait in waits.collect::<Vec<_>>() {
+        went.push(wait.await.expect("no wait panics"));
+    }
+    let watcher = world.watcher.lock().expect("whole").take();
+    let pending = watcher.as_ref().map(Watcher::pending);
+    drop((watcher, client));
+    sleep(Duration::from_millis(100)).await;
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    prop_assert_eq!(pending, Some(0), "operations are left in the table");
+    prop_assert_eq!(tasks, 0, "tasks are left");
+    for (wait, went) in world.plan.waits.iter().zip(&went) {
+        ended_in_time(&world, wait, went)?;
+        told_the_truth(&world, wait, went)?;
+        was_not_disturbed(&world, wait, went)?;
+    }
+    sent_for_a_reason(&world, &went)
+}
+
+/// The clock rounds up to milliseconds, several times on the way.
+const ROUNDED: u64 = 5;
+
+fn ended_in_time(
+    _: &World,
+    wait: &Wait,
+    (began, ended, result): &Went,
+) -> Result<(), TestCaseError> {
+    let latest = began + wait.total + wait.poll_timeout + ROUNDED;
+    prop_assert!(
+        result.is_none() || *ended <= latest,
+        "{wait:?} ended at {ended} ms: {result:?}"
+    );
+    Ok(())
+}
+
+fn told_the_truth(
+    world: &World,
+    wait: &Wait,
+    (began, ended, result): &Went,
+) -> Result<(), TestCaseError> {
+    let Some(result) = result else {
+        return Ok(());
+    };
+    let (_, script) = world.script(wait);
+    let done = script.ends <= *ended;
+    let forgotten = script.forgotten.is_some_and(|at| at <= *ended);
+    let nothing = done && script.outcome == Outcome::Nothing;
+    let proven = match script.target {
+        Target::Ready => !script.deletes,
+        Target::Missing => script.deletes,
+        Target::Changing | Target::Failed => false,
+    };
+    let fails = |act: &Act| {
+        matches!(
+            act,
+            Act::Panic(_)
+                | Act::Fail(Code::Internal | Code::PermissionDenied | Code::Unimplemented)
+        )
+    };
+    let possible = match result.as_ref().map_err(OperationError::kind) {
+        Ok(()) => {
+            done && script.outcome == Outcome::Success
+                || nothing && (wait.policy == 1 || wait.policy == 2 && proven)
+                || forgotten && proven
+        }
+        Err(OperationErrorKind::Failed(_)) => done && script.outcome == Outcome::Error,
+        Err(OperationErrorKind::WithoutResult) => nothing && wait.policy != 1,
+        Err(OperationErrorKind::Expired) => forgotten,
+        Err(OperationErrorKind::TimedOut { .. }) => ended - began >= wait.total,
+        Err(OperationErrorKind::Polling) => {
+            script.location != 0 && world.plan.gets.iter().any(fails)
+        }
+        Err(_) => false,
+    };
+    prop_assert!(
+        possible,
+        "{wait:?} of {script:?} ended at {ended} ms: {result:?}"
+    );
+    Ok(())
+}
+
+/// A wait of the location that behaves well ends in the operation's outcome, whatever other locations do.
+fn was_not_disturbed(
+    world: &World,
+    wait: &Wait,
+    (began, ended, result): &Went,
+) -> Result<(), TestCaseError> {
+    let (_, script) = world.script(wait);
+    if script.location != 0 || script.forgotten.is_some() || world.plan.rate < 20.0 {
+        return Ok(());
+    }
+    // A delay with its jitter, a listing's share, and a look at the target.
+    let seen = script.ends.max(*began) + wait.max.max(wait.initial) * 5 / 4 + 6000;
+    if seen > began + wait.total || result.is_none() {
+        return Ok(());
+    }
+    let timed_out = matches!(result, Some(Err(error)) if matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
+    let busy = script.outcome == Outcome::Nothing && script.target == Target::Changing;
+    prop_assert!(
+        !timed_out || busy,
+        "{wait:?} of {script:?} has not seen the end"
+    );
+    prop_assert!(
+        *ended <= seen || busy,
+        "{wait:?} of {script:?} ended at {ended} ms"
+    );
+    Ok(())
+}
+
+/// Whoever is asked about, somebody waits for it then.
+fn sent_for_a_reason(world: &World, went: &[Went]) -> Result<(), TestCaseError> {
+    let sent = world.sent.lock().expect("whole").clone();
+    for call in sent {
+        let concerns = |wait: &Wait| {
+            let (number, script) = world.script(wait);
+            match call.method.as_str() {
+                "ListOperations" => location(script.location) == call.name,
+                "GetApi" => world.target(number) == call.name,
+                _ => world.name(number) == call.name,
+            }
+        };
+        let mut waits = world.plan.waits.iter().zip(went);
+        let reason = waits.any(|(wait, (began, ended, _))| {
+            concerns(wait) && *began <= call.at && call.at <= *ended
+        });
+        prop_assert!(reason, "{call:?}: nobody waits for it, {went:?}");
+    }
+    Ok(())
+}
+
+fn schedules() -> u32 {
+    let set = std::env::var("WATCHER_SCHEDULES").ok();
+    set.map_or(10_000, |set| {
+        set.parse().expect("WATCHER_SCHEDULES is a number")
+    })
+}
+
+/// Planned panics are not printed.
+fn quiet() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let text = info
+                .payload()
+                .downcast_ref::<&str>()
+                .copied()
+                .unwrap_or_default();
+            if !text.ends_with("as planned") && !text.starts_with("a panic in `call`") {
+                before(info);
+            }
+        }));
+    });
+}
+
+fn runs(share: u32) {
+    quiet();
+    let config = Config {
+        cases: (schedules() / share).max(1),
+        failure_persistence: None,
+        max_shrink_iters: 2000,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new(config);
+    let result = runner.run(&plans(), |plan| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build();
+        runtime.expect("a runtime").block_on(run(plan))
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn every_wait_ends_in_time_and_tells_the_truth_on_random_schedules() {
+    runs(2);
+}
+
+#[test]
+fn every_wait_ends_in_time_and_tells_the_truth_on_further_random_schedules() {
+    runs(2);
+}

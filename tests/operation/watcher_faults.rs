@@ -1,0 +1,589 @@
+//! A watcher whose calls panic, hang or never end, and waits that want different things: each test has a server made of
+//! one function.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::operation::{OperationErrorKind, Schedule, Watched, Watcher, WithoutResult};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::proto::google::longrunning::{
+    GetOperationRequest, ListOperationsResponse, Operation as Message,
+};
+use apigateway_grpc::stack::{Reply, Rpc};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
+use http_body_util::BodyExt as _;
+use prost::Message as _;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::{Code, Status};
+
+use crate::common::ok;
+use crate::play::{active, running, succeeded};
+
+/// A client of a server that is asked by method and name. All requests of a watcher begin with a name.
+pub(crate) fn client<F>(
+    server: impl Fn(String, String) -> F + Clone + Send + Sync + 'static,
+) -> ApiGateway
+where
+    F: Future<Output = Result<Reply, Status>> + Send + 'static,
+{
+    let transport = tower::service_fn(move |rpc: Rpc| {
+        let server = server.clone();
+        let method = rpc
+            .uri()
+            .path()
+            .rsplit('/')
+            .next()
+            .expect("a path")
+            .to_owned();
+        async move {
+            let body = rpc.into_body().collect().await?.to_bytes();
+            let name = match method.as_str() {
+                "ListOperations" => location_of(&body[5..]),
+                _ => GetOperationRequest::decode(&body[5..])
+                    .map(|it| it.name)
+                    .unwrap_or_default(),
+            };
+            server(method, name).await
+        }
+    });
+    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    client.build().expect("the settings are valid")
+}
+
+fn location_of(body: &[u8]) -> String {
+    use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+
+    ListOperationsRequest::decode(body).expect("a request").name
+}
+
+fn name(location: &str, number: usize) -> String {
+    format!("projects/p/locations/{location}/operations/o{number:04}")
+}
+
+pub(crate) fn done() -> Result<Reply, Status> {
+    Ok(ok(&succeeded()))
+}
+
+pub(crate) fn not_done() -> Result<Reply, Status> {
+    Ok(ok(&running()))
+}
+
+fn listed(operations: Vec<Message>, token: &str) -> Result<Reply, Status> {
+    Ok(ok(&ListOperationsResponse {
+        operations,
+        next_page_token: token.to_owned(),
+        ..ListOperationsResponse::default()
+    }))
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn every(delay: Duration) -> Schedule {
+    let schedule = Schedule::default().with_delays(delay, 1.0, delay);
+    schedule.expect("it is valid")
+}
+
+fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> Watched<Api> {
+    watcher.wait(client.operation(name).expect("a name"))
+}
+
+/// Planned panics are not printed.
+fn quiet() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let text = info
+                .payload()
+                .downcast_ref::<&str>()
+                .copied()
+                .unwrap_or_default();
+            if !text.ends_with("as planned") {
+                before(info);
+            }
+        }));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_panics_ends_its_wait_with_an_error_and_harms_no_other() {
+    quiet();
+    let panicked = Arc::new(AtomicBool::new(false));
+    let client = client(move |_, asked| {
+        let first = asked == name("l", 0) && !panicked.swap(true, Ordering::SeqCst);
+        assert!(!first, "as planned");
+        async { done() }
+    });
+    let watcher = client.watcher();
+    let other = wait(&watcher, &client, name("l", 1));
+    let error = timeout(secs(60), wait(&watcher, &client, name("l", 0))).await;
+    let error = error.expect("it ends").expect_err("its poll panicked");
+    assert!(matches!(error.kind(), OperationErrorKind::Polling));
+    let failure = error.last_failure().expect("the panic").to_string();
+    assert!(failure.contains("panicked"), "{failure}");
+    other.await.expect("its own poll was answered");
+    let again = wait(&watcher, &client, name("l", 0)).await;
+    assert_eq!(again.expect("the next poll is answered"), active());
+    assert_eq!(watcher.pending(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_panics_is_replaced_by_polls() {
+    quiet();
+    let client = client(move |method, _| async move {
+        assert!(method != "ListOperations", "as planned");
+        done()
+    });
+    let watcher = client.watcher();
+    let waits = (0..50).map(|number| wait(&watcher, &client, name("l", number)));
+    let waits: Vec<_> = waits.collect();
+    let began = Instant::now();
+    for result in timeout(secs(60), join_all(waits)).await.expect("they end") {
+        assert_eq!(result.expect("it was polled"), active());
+    }
+    assert!(began.elapsed() < secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_harms_no_other_wait() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("as planned");
+        }
+    }
+
+    quiet();
+    let client = client(move |_, _| async { done() });
+    let watcher = client.watcher();
+    let mut first = wait(&watcher, &client, name("l", 0));
+    let waker = Waker::from(Arc::new(Panics));
+    let polled = first.poll_unpin(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    let second = timeout(secs(60), wait(&watcher, &client, name("l", 0)));
+    second.await.expect("it ends").expect("it was polled");
+    assert!(matches!(
+        first.poll_unpin(&mut Context::from_waker(Waker::noop())),
+        Poll::Ready(Ok(_))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_without_end_is_stopped_and_what_is_due_is_polled_meanwhile() {
+    for (delay, most) in [(0, 100), (700, 100)] {
+        let pages = Arc::new(AtomicUsize::new(0));
+        let listings = Arc::clone(&pages);
+        let client = client(move |method, _| {
+            let pages = Arc::clone(&pages);
+            async move {
+                if method == "GetOperation" {
+                    return done();
+                }
+                sleep(Duration::from_millis(delay)).await;
+                let page = pages.fetch_add(1, Ordering::SeqCst);
+                listed(Vec::new(), &format!("token-{page}"))
+            }
+        });
+        let watcher = client.watcher();
+        let began = Instant::now();
+        let waits = (0..100).map(|number| wait(&watcher, &client, name("l", number)));
+        let waits: Vec<_> = waits.collect();
+        for result in join_all(waits).await {
+            assert_eq!(result.expect("it was polled"), active());
+        }
+        // A delay, the patience with a listing, and two turns at twenty a second for each.
+        assert!(began.elapsed() < secs(17), "{:?}", began.elapsed());
+        let pages = listings.load(Ordering::SeqCst);
+        assert!(pages <= most, "{pages} pages");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_hangs_delays_no_wait_beyond_its_total() {
+    let client = client(move |method, _| async move {
+        if method == "ListOperations" {
+            std::future::pending::<()>().await;
+        }
+        done()
+    });
+    let watcher = client
+        .watcher()
+        .with_schedule(every(secs(1)).with_total(secs(8)));
+    let waits = (0..100).map(|number| wait(&watcher, &client, name("l", number)));
+    let waits: Vec<_> = waits.collect();
+    let began = Instant::now();
+    for result in join_all(waits).await {
+        assert_eq!(result.expect("it was polled"), active());
+    }
+    assert!(began.elapsed() < secs(12), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn listings_that_fail_end_no_wait_for_operations_that_can_be_polled() {
+    for code in [
+        Code::Unavailable,
+        Code::Internal,
+        Code::DeadlineExceeded,
+        Code::Unknown,
+    ] {
+        let began = Instant::now();
+        let client = client(move |method, _| async move {
+            if method == "ListOperations" {
+                return Err(Status::new(code, "no lists"));
+            }
+            if began.elapsed() < secs(20) {
+                not_done()
+            } else {
+                done()
+            }
+        });
+        let watcher = client.watcher();
+        let waits = (0..50).map(|number| wait(&watcher, &client, name("l", number)));
+        let waits: Vec<_> = waits.collect();
+        for result in join_all(waits).await {
+            assert_eq!(result.expect("it was polled"), active());
+        }
+        assert!(
+            began.elapsed() < secs(90),
+            "{code:?}: {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_wait_for_one_operation_has_its_own_total_and_its_own_delays() {
+    let began = Instant::now();
+    let client = client(move |_, _| async move {
+        if began.elapsed() < secs(30) {
+            not_done()
+        } else {
+            done()
+        }
+    });
+    let watcher = client.watcher();
+    let one = |schedule: Schedule| {
+        let operation = client.operation::<Api>(name("l", 0)).expect("a name");
+        let wait = watcher.wait(operation.with_schedule(schedule));
+        async move { (wait.await, began.elapsed()) }
+    };
+    let (short, rare, often) = tokio::join!(
+        one(every(secs(20)).with_total(secs(2))),
+        one(every(secs(100))),
+        one(every(secs(1))),
+    );
+    let error = short.0.expect_err("its time was over");
+    assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
+    assert_eq!(error.elapsed().as_secs(), 2);
+    assert_eq!(
+        (often.0.expect("it ended"), rare.0.expect("it ended")),
+        (active(), active())
+    );
+    assert!(often.1 < secs(32), "{:?}", often.1);
+    assert_eq!(rare.1, often.1, "an answer is for all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
+    let client = client(move |method, _| async move {
+        if method == "GetApi" {
+            return Ok(ok(&active()));
+        }
+        Ok(ok(&Message {
+            done: true,
+            ..running()
+        }))
+    });
+    let watcher = client.watcher();
+    let one = |policy| {
+        let operation = client.operation::<Api>(name("l", 0)).expect("a name");
+        watcher.wait(operation.with_policy(policy))
+    };
+    let (fail, empty, look) = tokio::join!(
+        one(WithoutResult::Fail),
+        one(WithoutResult::Empty),
+        one(WithoutResult::LookAtTarget),
+    );
+    let error = fail.expect_err("it has no result");
+    assert!(matches!(error.kind(), OperationErrorKind::WithoutResult));
+    assert_eq!(empty.expect("empty will do"), Api::default());
+    assert_eq!(look.expect("the target is ready"), active());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_wait_for_one_operation_looks_at_the_target_that_it_knows() {
+    let started = Message {
+        name: name("l", 0),
+        ..Message::default()
+    };
+    let client = client(move |method, _| {
+        let reply = match method.as_str() {
+            "CreateApi" => Ok(ok(&started)),
+            "GetApi" => Ok(ok(&active())),
+            _ => Err(Status::not_found("forgotten")),
+        };
+        async { reply }
+    });
+    let watcher = client.watcher();
+    let parent = "projects/p/locations/global";
+    let knows = client.create_api(parent, "a", Api::default()).await;
+    let knows = watcher.wait(knows.expect("it is started"));
+    let (ignorant, knows) = tokio::join!(wait(&watcher, &client, name("l", 0)), knows);
+    assert_eq!(knows.expect("its target is ready"), active());
+    let error = ignorant.expect_err("it knows no target");
+    assert!(
+        matches!(error.kind(), OperationErrorKind::Expired),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_with_a_short_poll_timeout_does_not_cut_the_polls_of_another() {
+    let client = client(move |_, _| async move {
+        sleep(secs(2)).await;
+        done()
+    });
+    for hasty_first in [true, false] {
+        let watcher = client.watcher();
+        let hasty = every(Duration::from_millis(300));
+        let hasty = hasty
+            .with_poll_timeout(Duration::from_millis(100))
+            .expect("valid");
+        let one = |schedule: Schedule| {
+            let operation = client.operation::<Api>(name("l", 0)).expect("a name");
+            watcher.wait(operation.with_schedule(schedule))
+        };
+        let began = Instant::now();
+        let mut schedules = [hasty, every(secs(3))];
+        if !hasty_first {
+            schedules.reverse();
+        }
+        let mut waits = schedules.map(one);
+        let patient = usize::from(hasty_first);
+        let result = (&mut waits[patient]).await;
+        assert_eq!(result.expect("it is patient"), active());
+        assert!(began.elapsed() < secs(7), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_with_a_long_poll_timeout_does_not_hold_up_another() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let client = client(move |_, _| {
+        let first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if first {
+                std::future::pending::<()>().await;
+            }
+            done()
+        }
+    });
+    let watcher = client.watcher();
+    let one = |schedule: Schedule| {
+        let operation = client.operation::<Api>(name("l", 0)).expect("a name");
+        watcher.wait(operation.with_schedule(schedule))
+    };
+    let _patient = one(every(secs(1)).with_poll_timeout(secs(3600)).expect("valid"));
+    let began = Instant::now();
+    let hasty = one(every(secs(2))
+        .with_poll_timeout(secs(3))
+        .expect("valid")
+        .with_total(secs(10)));
+    assert_eq!(hasty.await.expect("its own poll is answered"), active());
+    assert!(began.elapsed() < secs(7), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_thousand_totals_are_kept_whatever_the_rate() {
+    for code in [None, Some(Code::ResourceExhausted)] {
+        let client = client(move |_, _| async move {
+            match code {
+                Some(code) => Err(Status::new(code, "busy")),
+                None => not_done(),
+            }
+        });
+        let schedule = Schedule::default().with_total(secs(30));
+        let watcher = client
+            .watcher()
+            .with_threshold(usize::MAX)
+            .with_schedule(schedule);
+        let began = Instant::now();
+        let waits = (0..2000).map(|number| {
+            let wait = wait(&watcher, &client, name("l", number));
+            async move {
+                let error = wait.await.expect_err("it is never done");
+                assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
+                began.elapsed()
+            }
+        });
+        let ends = join_all(waits).await;
+        let (first, last) = (ends.iter().min(), ends.iter().max());
+        assert!(first >= Some(&secs(30)), "{first:?}");
+        assert!(last <= Some(&Duration::from_millis(40_005)), "{last:?}");
+        assert_eq!(watcher.pending(), 0);
+    }
+}
+
+/// Waits for one operation of a healthy location beside those of others, and returns when its end was noticed.
+async fn beside(
+    others: impl Fn(usize) -> String,
+    server: impl Fn(String) -> BoxFuture<'static, Result<Reply, Status>> + Clone + Send + Sync + 'static,
+) -> Duration {
+    let client = client(move |_, name| server(name));
+    let watcher = client.watcher().with_threshold(usize::MAX);
+    let others = (0..2000).map(|number| wait(&watcher, &client, others(number)));
+    let others: Vec<_> = others.collect();
+    // The others take all that they can get.
+    sleep(secs(5)).await;
+    let began = Instant::now();
+    wait(&watcher, &client, name("healthy", 0))
+        .await
+        .expect("it succeeds");
+    drop(others);
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn hung_locations_do_not_hold_up_a_healthy_one() {
+    for locations in [1, 4, 50] {
+        let others = move |number: usize| name(&format!("hung{}", number % locations), number);
+        let took = beside(others, |name| {
+            Box::pin(async move {
+                if name.contains("hung") {
+                    std::future::pending::<()>().await;
+                }
+                done()
+            })
+        });
+        let took = took.await;
+        // Its delay, and a turn for each location at twenty a second.
+        assert!(
+            took < secs(2) + Duration::from_millis(50) * locations as u32,
+            "{took:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_location_with_many_due_operations_does_not_hold_up_another() {
+    let others = |number: usize| name("busy", number);
+    let took = beside(others, |name| {
+        Box::pin(async move {
+            if name.contains("busy") {
+                not_done()
+            } else {
+                done()
+            }
+        })
+    });
+    let took = took.await;
+    assert!(took < secs(2), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_no_wait_needs_any_more_is_aborted_and_one_that_waits_for_its_turn_is_not_sent()
+{
+    struct Sent(Arc<Mutex<Vec<&'static str>>>);
+    impl Drop for Sent {
+        fn drop(&mut self) {
+            self.0.lock().expect("whole").push("dropped");
+        }
+    }
+
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let server = Arc::clone(&log);
+    let client = client(move |_, _| {
+        server.lock().expect("whole").push("sent");
+        let sent = Sent(Arc::clone(&server));
+        async move {
+            std::future::pending::<()>().await;
+            drop(sent);
+            done()
+        }
+    });
+    let watcher = client.watcher().with_rate(0.1).expect("valid");
+    let first = wait(&watcher, &client, name("l", 0));
+    let second = wait(&watcher, &client, name("l", 1));
+    sleep(secs(2)).await;
+    assert_eq!(
+        *log.lock().expect("whole"),
+        ["sent"],
+        "the second waits for its turn"
+    );
+    drop((first, second));
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(*log.lock().expect("whole"), ["sent", "dropped"]);
+    sleep(secs(100)).await;
+    assert_eq!(log.lock().expect("whole").len(), 2);
+    assert_eq!(watcher.pending(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_that_comes_back_to_the_watcher_from_any_of_its_code_finds_no_lock_held() {
+    struct Back(Arc<Mutex<Option<Watcher>>>);
+    impl Back {
+        fn ask(&self) {
+            let watcher = self.0.lock().expect("whole").clone();
+            if let Some(watcher) = watcher {
+                let _ = watcher.pending();
+            }
+        }
+    }
+    impl Wake for Back {
+        fn wake(self: Arc<Self>) {
+            self.ask();
+        }
+    }
+    impl Drop for Back {
+        fn drop(&mut self) {
+            self.ask();
+        }
+    }
+
+    let place = Arc::new(Mutex::new(None));
+    let back = Arc::clone(&place);
+    let client = client(move |_, asked| {
+        let back = Back(Arc::clone(&back));
+        back.ask();
+        async move {
+            if asked.ends_with('1') {
+                std::future::pending::<()>().await;
+            }
+            back.ask();
+            done()
+        }
+    });
+    let watcher = client.watcher();
+    *place.lock().expect("whole") = Some(watcher.clone());
+    let mut waits = [0, 1].map(|number| wait(&watcher, &client, name("l", number)));
+    for wait in &mut waits {
+        let waker = Waker::from(Arc::new(Back(Arc::clone(&place))));
+        assert!(
+            wait.poll_unpin(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        let waker = Waker::from(Arc::new(Back(Arc::clone(&place))));
+        assert!(
+            wait.poll_unpin(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    sleep(secs(5)).await;
+    let [first, second] = waits;
+    first
+        .now_or_never()
+        .expect("it ended")
+        .expect("it succeeded");
+    let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| drop(second)));
+    dropped.expect("no drop panics");
+    sleep(secs(1)).await;
+    place.lock().expect("whole").take();
+    assert_eq!(watcher.pending(), 0);
+}

@@ -1,0 +1,229 @@
+//! A watcher on several runtimes, on none, and on runtimes that end: by the real clock, each test in a thread that must
+//! end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::operation::{OperationError, OperationErrorKind, Schedule, Watched, Watcher};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use futures_util::FutureExt as _;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::common::NAME;
+use crate::play::active;
+use crate::watcher_faults::{client, done, not_done};
+
+/// Runs a test in a thread, and fails if it does not end.
+fn within(test: impl FnOnce() + Send + 'static) {
+    let (sender, end) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        test();
+        sender.send(()).ok();
+    });
+    match end.recv_timeout(Duration::from_secs(60)) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
+        _ => thread.join().expect("it holds"),
+    }
+}
+
+/// Waits for a future outside of any runtime.
+fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.poll_unpin(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    let builder = builder.worker_threads(1).enable_time();
+    builder.build().expect("a runtime")
+}
+
+/// A client whose operation ends when this is set.
+fn ends_when() -> (ApiGateway, Arc<AtomicBool>) {
+    let ends = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ends);
+    let client = client(move |_, _| {
+        let ends = flag.load(Ordering::SeqCst);
+        async move { if ends { done() } else { not_done() } }
+    });
+    (client, ends)
+}
+
+fn wait(watcher: &Watcher, client: &ApiGateway) -> Watched<Api> {
+    let quarter = Duration::from_millis(250);
+    let schedule = Schedule::default().with_delays(quarter, 1.0, quarter);
+    let schedule = schedule.expect("valid").with_total(Duration::from_secs(30));
+    let operation = client.operation(NAME).expect("a name");
+    watcher.wait(operation.with_schedule(schedule))
+}
+
+fn is_lost(result: Result<Api, OperationError>, reason: &str) {
+    let error = result.expect_err("nobody polls for it");
+    assert!(
+        matches!(error.kind(), OperationErrorKind::Polling),
+        "{error}"
+    );
+    assert!(error.may_still_run());
+    assert_eq!(error.name(), NAME);
+    let text = error.last_failure().expect("a reason").to_string();
+    assert!(text.contains(reason), "{text}");
+}
+
+#[test]
+fn a_wait_outside_of_any_runtime_ends_with_an_error() {
+    within(|| {
+        let (client, _) = ends_when();
+        let watcher = client.watcher();
+        is_lost(block_on(wait(&watcher, &client)), "no Tokio runtime");
+        assert_eq!(watcher.pending(), 0);
+    });
+}
+
+#[test]
+fn a_wait_that_was_begun_outside_of_a_runtime_may_be_polled_within_one() {
+    within(|| {
+        let (client, ends) = ends_when();
+        let watched = wait(&client.watcher(), &client);
+        ends.store(true, Ordering::SeqCst);
+        assert_eq!(runtime().block_on(watched).expect("it ended"), active());
+    });
+}
+
+#[test]
+fn a_wait_within_a_runtime_that_was_shut_down_ends_with_an_error() {
+    within(|| {
+        let (client, ends) = ends_when();
+        let watcher = client.watcher();
+        let ended = runtime();
+        let handle = ended.handle().clone();
+        drop(ended);
+        let entered = handle.enter();
+        for _ in 0..3 {
+            let watched = wait(&watcher, &client);
+            is_lost(block_on(watched), "shut down");
+        }
+        assert_eq!(watcher.pending(), 0);
+        drop(entered);
+        ends.store(true, Ordering::SeqCst);
+        let later = runtime().block_on(async { wait(&watcher, &client).await });
+        assert_eq!(later.expect("the watcher stays usable"), active());
+    });
+}
+
+#[test]
+fn a_wait_from_a_blocking_task_of_a_runtime_that_is_dropped_ends_with_an_error() {
+    within(|| {
+        let (client, _) = ends_when();
+        let watcher = client.watcher();
+        let ending = runtime();
+        let (sender, shut_down) = mpsc::channel::<()>();
+        let (results, result) = mpsc::channel();
+        ending.spawn_blocking(move || {
+            shut_down.recv().expect("the runtime is shut down");
+            results.send(block_on(wait(&watcher, &client))).ok();
+        });
+        // The blocking task has begun, and is not waited for.
+        thread::sleep(Duration::from_millis(100));
+        ending.shutdown_background();
+        sender.send(()).expect("it is received");
+        is_lost(result.recv().expect("it ends"), "shut down");
+    });
+}
+
+#[test]
+fn another_runtime_takes_over_when_one_ends() {
+    within(|| {
+        for hangs in [false, true] {
+            let ends = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&ends);
+            let client = client(move |_, _| {
+                let ends = flag.load(Ordering::SeqCst);
+                async move {
+                    // A call of the runtime that ends is under way then.
+                    if hangs && !ends {
+                        std::future::pending::<()>().await;
+                    }
+                    if ends { done() } else { not_done() }
+                }
+            });
+            let watcher = client.watcher();
+            let (first, second) = (runtime(), runtime());
+            let entered = first.enter();
+            let polled = wait(&watcher, &client);
+            let unpolled = wait(&watcher, &client);
+            drop(entered);
+            let polled = second.spawn(polled);
+            thread::sleep(Duration::from_millis(600));
+            drop(first);
+            thread::sleep(Duration::from_millis(100));
+            ends.store(true, Ordering::SeqCst);
+            let results = second.block_on(async { (polled.await, unpolled.await) });
+            assert_eq!(results.0.expect("it is whole").expect("it ended"), active());
+            assert_eq!(results.1.expect("it ended"), active());
+        }
+    });
+}
+
+#[test]
+fn a_runtime_that_nobody_drives_holds_up_no_wait_of_another() {
+    within(|| {
+        let (client, ends) = ends_when();
+        let watcher = client.watcher();
+        let mut idle = Builder::new_current_thread();
+        let idle = idle.enable_time().build().expect("a runtime");
+        let first = idle.block_on(async {
+            let first = wait(&watcher, &client);
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            first
+        });
+        ends.store(true, Ordering::SeqCst);
+        let second = runtime().block_on(async { wait(&watcher, &client).await });
+        assert_eq!(second.expect("it ended"), active());
+        assert_eq!(idle.block_on(first).expect("it ended"), active());
+    });
+}
+
+#[test]
+fn a_wait_that_is_polled_outside_ends_with_the_last_runtime() {
+    within(|| {
+        let (client, _) = ends_when();
+        let watcher = client.watcher();
+        let ending = runtime();
+        let entered = ending.enter();
+        let watched = wait(&watcher, &client);
+        drop(entered);
+        let waits = thread::spawn(move || block_on(watched));
+        thread::sleep(Duration::from_millis(300));
+        drop(ending);
+        is_lost(waits.join().expect("it ends"), "no Tokio runtime");
+        assert_eq!(watcher.pending(), 0);
+    });
+}
+
+#[test]
+fn a_runtime_without_a_time_driver_ends_its_waits_with_an_error() {
+    within(|| {
+        let (client, _) = ends_when();
+        let watcher = client.watcher();
+        let mut timeless = Builder::new_current_thread();
+        let timeless = timeless.build().expect("a runtime");
+        let result = timeless.block_on(async { wait(&watcher, &client).await });
+        is_lost(result, "time driver");
+    });
+}

@@ -1,0 +1,432 @@
+//! Credentials that failed are created again: when, how often, and what calls get meanwhile.
+#![cfg(feature = "auth")]
+
+mod common;
+#[path = "common/credentials.rs"]
+mod credentials;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::google_cloud_auth::credentials::{Credentials, user_account};
+use apigateway_grpc::layer::auth::AuthLayer;
+use apigateway_grpc::{ApiGateway, Error};
+use common::{NAME, Server, done, talk};
+use credentials::{Answer, Script, token};
+use http::Uri;
+use tokio::time::Instant;
+use tonic::Code;
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// The answer of credentials of google-cloud-auth whose task has ended.
+fn panics() -> Answer {
+    panic!("the task has ended")
+}
+
+/// A client whose credentials come from a factory: the n-th question to any of them has the n-th answer.
+fn factory(script: &Script) -> (ApiGateway, Server, Arc<AtomicUsize>) {
+    let created = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&created);
+    let script = script.clone();
+    let (client, server) = talk(|it| {
+        it.retry(RetryPolicy::NEVER).credentials_from(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok::<Credentials, Error>(script.clone().into())
+        })
+    });
+    (client, server, created)
+}
+
+/// The `authorization` header of one call.
+async fn sent(client: &ApiGateway, server: &mut Server) -> String {
+    let (result, header) = tokio::join!(client.get_operation(NAME), async {
+        let (rpc, answer) = server.asked().await;
+        answer.send_response(done());
+        let value = rpc.headers()["authorization"].to_str();
+        value.expect("the value is text").to_owned()
+    });
+    assert!(result.expect("it was answered").done);
+    header
+}
+
+async fn failed(client: &ApiGateway) -> Error {
+    client.get_operation(NAME).await.expect_err("no headers")
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_failed_for_good_are_created_again_after_a_wait_that_doubles() {
+    let script = Script::new(|number| match number {
+        1..=3 => Answer::Fails(false, "revoked"),
+        _ => token("Bearer new"),
+    });
+    let (client, mut server, created) = factory(&script);
+    assert_eq!(created.load(Ordering::SeqCst), 1, "`build` has called it");
+    for (failures, wait) in [(1, secs(1)), (2, secs(2)), (3, secs(4))] {
+        let error = failed(&client).await;
+        assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
+        assert_eq!(script.asked(), failures);
+        tokio::time::sleep(wait.mul_f64(0.74)).await;
+        let began = Instant::now();
+        assert!(failed(&client).await.to_string().contains("revoked"));
+        assert_eq!(
+            began.elapsed(),
+            secs(0),
+            "the last error is returned at once"
+        );
+        assert_eq!(script.asked(), failures, "and nothing is asked meanwhile");
+        tokio::time::sleep(wait.mul_f64(0.27)).await;
+    }
+    assert_eq!(sent(&client, &mut server).await, "Bearer new");
+    assert_eq!(created.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_begins_anew_after_a_success() {
+    let script = Script::new(|number| match number {
+        2 => token("Bearer t"),
+        _ => Answer::Fails(false, "revoked"),
+    });
+    let (client, mut server, _) = factory(&script);
+    failed(&client).await;
+    tokio::time::sleep(secs(1)).await;
+    sent(&client, &mut server).await;
+    tokio::time::sleep(secs(300)).await;
+    // Both the old credentials and their successors fail.
+    failed(&client).await;
+    assert_eq!(script.asked(), 4);
+    tokio::time::sleep(secs(1)).await;
+    failed(&client).await;
+    assert_eq!(script.asked(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_credentials_that_once_worked_is_not_seen_by_the_call_if_new_ones_work() {
+    let transient = || Answer::Fails(true, "away");
+    for late in [|| Answer::Fails(false, "revoked"), transient, panics] {
+        let script = Script::new(move |number| match number {
+            1 => token("Bearer old"),
+            2 => late(),
+            _ => token("Bearer new"),
+        });
+        let (client, mut server, created) = factory(&script);
+        assert_eq!(sent(&client, &mut server).await, "Bearer old");
+        tokio::time::sleep(secs(3600)).await;
+        assert_eq!(sent(&client, &mut server).await, "Bearer new");
+        assert_eq!(created.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_at_the_same_time_share_new_credentials_and_their_failure() {
+    let script = Script::new(|_| Answer::Fails(false, "revoked"));
+    let (client, _server, created) = factory(&script);
+    tokio::time::sleep(secs(60)).await;
+    let calls = (0..20).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { failed(&client).await.code() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.expect("no panic"), Some(Code::Unauthenticated));
+    }
+    assert_eq!(
+        created.load(Ordering::SeqCst),
+        2,
+        "the first ones were too old to be believed"
+    );
+    assert!(script.asked() <= 2, "{}", script.asked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_credentials_is_an_error_of_the_call() {
+    let script = Script::new(|number| match number {
+        1..=2 => panics(),
+        _ => token("Bearer new"),
+    });
+    let (client, mut server, created) = factory(&script);
+    let error = failed(&client).await;
+    assert_eq!(error.code(), Some(Code::Internal), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("the task that renews them has ended"),
+        "{error}"
+    );
+    assert!(error.is_unsent());
+    assert_eq!(
+        created.load(Ordering::SeqCst),
+        2,
+        "new ones were asked at once"
+    );
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(sent(&client, &mut server).await, "Bearer new");
+
+    // Credentials that the user made cannot be created again.
+    let script = Script::new(|_| panics());
+    let (client, server) = talk(|it| it.credentials(script));
+    let error = failed(&client).await;
+    assert_eq!(error.code(), Some(Code::Internal), "{error}");
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_factory_that_fails_or_panics_is_an_error_of_build_and_later_of_the_call() {
+    let uri = Uri::from_static("https://gateway.example");
+    let built = AuthLayer::from_factory(|| Err::<Credentials, _>("no such vault"), &uri);
+    let error = built.expect_err("it fails");
+    assert!(error.is_configuration());
+    assert_eq!(
+        error.to_string(),
+        "credentials cannot be created: no such vault"
+    );
+
+    let panics = || -> Result<Credentials, Error> { panic!("hush") };
+    let error = AuthLayer::from_factory(panics, &uri).expect_err("it panics");
+    assert!(error.is_configuration());
+    assert!(
+        error.to_string().contains("creating them panicked"),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("hush"), "{error}");
+
+    let calls = AtomicUsize::new(0);
+    let (client, mut server) = talk(|it| {
+        it.credentials_from(move || match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(Script::new(|_| Answer::Fails(false, "revoked"))),
+            1 => Err("the vault is sealed"),
+            _ => Ok(Script::new(|_| token("Bearer new"))),
+        })
+    });
+    assert!(failed(&client).await.to_string().contains("revoked"));
+    tokio::time::sleep(secs(1)).await;
+    let error = failed(&client).await;
+    assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
+    assert!(error.to_string().contains("the vault is sealed"), "{error}");
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(sent(&client, &mut server).await, "Bearer new");
+}
+
+#[test]
+fn a_factory_that_needs_a_runtime_says_so_without_one() {
+    let uri = Uri::from_static("https://gateway.example");
+    let error =
+        AuthLayer::from_factory(|| user("http://127.0.0.1:1"), &uri).expect_err("no runtime");
+    assert!(
+        error.to_string().contains("call `build` within one"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_credentials_are_created_again_after_a_time_that_doubles() {
+    let script = Script::new(|number| match number {
+        1..=3 => Answer::Hangs,
+        _ => token("Bearer new"),
+    });
+    let (client, mut server, created) = factory(&script);
+    for expected in [1, 2, 2] {
+        let error = failed(&client).await;
+        assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
+        assert_eq!(created.load(Ordering::SeqCst), expected);
+    }
+    assert_eq!(sent(&client, &mut server).await, "Bearer new");
+    assert_eq!(created.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_after_a_failure_names_the_failure() {
+    let script = Script::new(|number| match number {
+        1 => Answer::Fails(true, "HTTP 503"),
+        _ => Answer::Hangs,
+    });
+    let (client, _server, _) = factory(&script);
+    failed(&client).await;
+    tokio::time::sleep(secs(1)).await;
+    let error = failed(&client).await;
+    assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("the failure before: credentials: HTTP 503"),
+        "{error}"
+    );
+}
+
+/// The runtime ends while a task renews the headers.
+#[test]
+fn a_renewal_that_was_dropped_with_its_runtime_is_followed_by_another() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+    };
+    let script = Script::new(|number| match number {
+        1 => token("Bearer t"),
+        2 => Answer::Hangs,
+        _ => Answer::Same,
+    });
+    let first = runtime();
+    let (client, mut server) = first.block_on(async {
+        let (client, mut server) = talk(|it| it.credentials(script.clone()));
+        sent(&client, &mut server).await;
+        tokio::time::sleep(secs(11)).await;
+        sent(&client, &mut server).await;
+        tokio::time::sleep(secs(1)).await;
+        (client, server)
+    });
+    assert_eq!(script.asked(), 2);
+    drop(first);
+    runtime().block_on(async {
+        tokio::time::sleep(secs(30)).await;
+        sent(&client, &mut server).await;
+        tokio::time::sleep(secs(1)).await;
+    });
+    assert_eq!(script.asked(), 3, "the renewal was begun again");
+}
+
+/// Credentials of google-cloud-auth that request their tokens there.
+fn user(
+    token_uri: &str,
+) -> Result<Credentials, apigateway_grpc::google_cloud_auth::build_errors::Error> {
+    let file = serde_json::json!({
+        "type": "authorized_user", "client_id": "i", "client_secret": "hush-secret", "refresh_token": "hush-token",
+    });
+    user_account::Builder::new(file)
+        .with_token_uri(token_uri)
+        .build()
+}
+
+/// A token endpoint that gives each connection the next answer, and the last one from then on.
+fn endpoint(answers: Vec<(u16, &'static str)>) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let count = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer);
+            let number = requests.fetch_add(1, Ordering::SeqCst);
+            let (status, body) = answers[number.min(answers.len() - 1)];
+            let head = format!(
+                "HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(head.as_bytes());
+            let _ = stream.write_all(body.as_bytes());
+        }
+    });
+    (format!("http://{address}/token"), count)
+}
+
+const TOKEN: &str = r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#;
+
+/// google-cloud-auth itself would repeat each of these answers for ever.
+#[tokio::test]
+async fn a_client_recovers_from_whatever_a_token_endpoint_answered_once() {
+    let cases = [
+        (
+            200,
+            "<html><title>Log in</title>",
+            "answered with text that is not JSON",
+        ),
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"Bad","error_subtype":"invalid_rapt","refresh_token":"hush"}"#,
+            "answered HTTP 400 invalid_grant (invalid_rapt): Bad",
+        ),
+        (401, "", "answered HTTP 401"),
+        (
+            403,
+            "<html><title>No entry</title>",
+            "answered HTTP 403 with an HTML page, titled `No entry`",
+        ),
+        (
+            404,
+            "client_secret=hush-secret",
+            "answered HTTP 404: client_secret=[redacted]",
+        ),
+    ];
+    let clients = cases.map(|(status, body, expected)| {
+        let (uri, requests) = endpoint(vec![(status, body), (200, TOKEN)]);
+        let (client, server) = talk(|it| it.credentials_from(move || user(&uri)));
+        (client, server, requests, expected)
+    });
+    let mut recovering = Vec::new();
+    for (client, server, requests, expected) in clients {
+        let error = failed(&client).await;
+        assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+        recovering.push((client, server, requests));
+    }
+    tokio::time::sleep(secs(1)).await;
+    for (client, mut server, requests) in recovering {
+        assert_eq!(sent(&client, &mut server).await, "Bearer t");
+        assert_eq!(requests.load(Ordering::SeqCst), 2);
+    }
+}
+
+/// google-cloud-auth panics in its task on a redirect to nowhere, and then in its caller.
+#[tokio::test]
+async fn a_panic_within_google_cloud_auth_is_an_error_of_the_call_and_the_client_recovers() {
+    let (uri, _) = endpoint(vec![(304, ""), (304, ""), (200, TOKEN)]);
+    let (client, mut server) = talk(|it| it.credentials_from(move || user(&uri)));
+    let error = failed(&client).await;
+    assert_eq!(error.code(), Some(Code::Internal), "{error}");
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(sent(&client, &mut server).await, "Bearer t");
+}
+
+#[test]
+fn a_client_outlives_the_runtime_in_which_its_credentials_were_created() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().expect("a runtime")
+    };
+    let (uri, _) = endpoint(vec![(200, TOKEN)]);
+    let first = runtime();
+    let (client, mut server) =
+        first.block_on(async { talk(|it| it.credentials_from(move || user(&uri))) });
+    drop(first);
+    let header = runtime().block_on(async { sent(&client, &mut server).await });
+    assert_eq!(header, "Bearer t");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_in_passing_is_unavailable() {
+    let (uri, _) = endpoint(vec![(503, "")]);
+    let (client, _server) = talk(|it| {
+        it.retry(RetryPolicy::NEVER)
+            .credentials_from(move || user(&uri))
+    });
+    let error = failed(&client).await;
+    assert!(error.is_unavailable(), "{error}");
+    assert!(
+        error.to_string().contains("/token answered HTTP 503"),
+        "{error}"
+    );
+
+    let (client, _server) = talk(|it| {
+        it.retry(RetryPolicy::NEVER)
+            .credentials_from(|| user("http://127.0.0.1:1/token"))
+    });
+    let error = failed(&client).await;
+    assert!(error.is_unavailable(), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("http://127.0.0.1:1/token cannot be reached: "),
+        "{error}"
+    );
+}

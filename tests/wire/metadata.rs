@@ -1,0 +1,342 @@
+//! Metadata of a reply over its limit: the call fails by itself and keeps its status, and the calls beside it on the
+//! connection live.
+
+use apigateway_grpc::contract::RetryPolicy;
+use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::tonic_types::{ErrorDetails, StatusExt as _};
+use apigateway_grpc::{ApiGateway, Error, Transport};
+use bytes::Bytes;
+use h2::server::SendResponse;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use crate::connection::{builder, listener};
+use crate::http2::{Answer, NAME, send};
+
+/// The head and the trailers of a reply; without trailers the head is all of it.
+type Parts = (HeaderMap, Option<HeaderMap>);
+
+fn fields(fields: &[(&'static str, String)]) -> HeaderMap {
+    let fields = fields.iter().map(|(name, value)| {
+        let value = HeaderValue::from_str(value).expect("header text");
+        (HeaderName::from_static(name), value)
+    });
+    fields.collect()
+}
+
+fn grpc() -> HeaderMap {
+    fields(&[("content-type", "application/grpc".to_owned())])
+}
+
+/// So many fields of this size.
+fn padding(count: usize, size: usize) -> HeaderMap {
+    let fields = (0..count).map(|number| {
+        let name = HeaderName::try_from(format!("x-pad-{number}")).expect("a name");
+        (name, HeaderValue::try_from("v".repeat(size)).expect("text"))
+    });
+    fields.collect()
+}
+
+fn ok() -> HeaderMap {
+    fields(&[("grpc-status", "0".to_owned())])
+}
+
+fn failed(message: &str) -> HeaderMap {
+    fields(&[
+        ("grpc-status", "9".to_owned()),
+        ("grpc-message", message.to_owned()),
+    ])
+}
+
+/// FAILED_PRECONDITION with so many violations of about 100 bytes in its details.
+fn violations(count: usize) -> HeaderMap {
+    let mut details = ErrorDetails::new();
+    for number in 0..count {
+        details.add_bad_request_violation(format!("field {number}"), "d".repeat(100));
+    }
+    let status = Status::with_error_details(Code::FailedPrecondition, "not now", details);
+    let mut head = status.into_http::<()>().into_parts().0.headers;
+    head.remove("content-type");
+    head
+}
+
+fn with(mut first: HeaderMap, second: HeaderMap) -> HeaderMap {
+    first.extend(second);
+    first
+}
+
+/// Answers the first call once the second one, whose reply has these parts, has failed.
+async fn serve(stream: TcpStream, parts: Parts, failed: oneshot::Receiver<()>) {
+    let connection = h2::server::handshake(stream).await;
+    let mut connection = connection.expect("it is HTTP/2");
+    let (_, neighbour) = connection.accept().await.expect("a call").expect("a call");
+    let (_, respond) = connection.accept().await.expect("a call").expect("a call");
+    answer(respond, parts);
+    tokio::spawn(async move {
+        failed.await.expect("the test goes on");
+        send(neighbour, Answer::Operation);
+    });
+    while let Some(Ok((_, respond))) = connection.accept().await {
+        send(respond, Answer::Operation);
+    }
+}
+
+fn answer(mut respond: SendResponse<Bytes>, (head, trailers): Parts) {
+    let mut reply = http::Response::new(());
+    *reply.headers_mut() = head;
+    let body = respond.send_response(reply, trailers.is_none());
+    // A client may have reset the stream by now.
+    if let (Ok(mut body), Some(trailers)) = (body, trailers) {
+        body.send_data(Answer::message(), false).ok();
+        body.send_trailers(trailers).ok();
+    }
+}
+
+/// The outcome of a call whose reply has these parts. It has a neighbour in flight, and a call after it, on the same
+/// connection: both succeed.
+async fn outcome(parts: Parts, limit: Option<usize>) -> Result<(), Error> {
+    let (listener, endpoint) = listener().await;
+    let mut builder = builder(endpoint)
+        .retry(RetryPolicy::NEVER)
+        .max_connections(1);
+    if let Some(limit) = limit {
+        builder = builder.max_metadata_size(limit);
+    }
+    let client = builder.build().expect("valid");
+    let (fails, failed) = oneshot::channel();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        serve(stream, parts, failed).await;
+    });
+    let neighbour = tokio::spawn({
+        let client = client.clone();
+        async move { client.get_operation(NAME).await }
+    });
+    tokio::task::yield_now().await;
+    let result = client.get_operation(NAME).await;
+    fails.send(()).expect("the server is there");
+    let neighbour = neighbour.await.expect("no panic");
+    neighbour.expect("the neighbour lives");
+    let later = client.get_operation(NAME).await;
+    later.expect("the connection lives");
+    server.abort();
+    result.map(drop)
+}
+
+#[tokio::test]
+async fn an_error_whose_details_are_over_the_limit_keeps_its_code_and_message() {
+    for parts in [
+        (with(grpc(), violations(150)), None),
+        (grpc(), Some(violations(150))),
+    ] {
+        let error = outcome(parts.clone(), None).await.expect_err("it failed");
+        assert_eq!(error.code(), Some(Code::FailedPrecondition));
+        assert!(error.details().is_empty());
+        let text = error.to_string();
+        let note = ": not now; error details dropped: ";
+        assert!(text.contains(note), "{text}");
+        let limit = " bytes of metadata are over the limit of 16384 (max_metadata_size)";
+        assert!(text.ends_with(limit), "{text}");
+
+        let error = outcome(parts, Some(64 << 10)).await.expect_err("it failed");
+        assert!(error.to_string().ends_with(": not now"), "{error}");
+        let details = error.status().expect("a status").get_details_bad_request();
+        let violations = details.expect("they fit").field_violations;
+        assert_eq!(violations.len(), 150);
+    }
+}
+
+#[tokio::test]
+async fn metadata_over_the_limit_fails_its_own_call_alone() {
+    let cases = [
+        ("trailers of 60 KB", grpc(), with(ok(), padding(60, 1000))),
+        ("many small trailers", grpc(), with(ok(), padding(1000, 1))),
+        ("a head of 60 KB", with(grpc(), padding(60, 1000)), ok()),
+        ("one field of 60 KB", grpc(), with(ok(), padding(1, 60_000))),
+        ("trailers of 1 MB", grpc(), with(ok(), padding(100, 10_000))),
+        ("the status last", grpc(), with(padding(60, 1000), ok())),
+        ("3 MB", grpc(), with(ok(), padding(300, 10_000))),
+    ];
+    for (what, head, trailers) in cases {
+        let result = outcome((head, Some(trailers)), None).await;
+        let error = result.expect_err(what);
+        assert_eq!(
+            error.code(),
+            Some(Code::ResourceExhausted),
+            "{what}: {error}"
+        );
+        let text = "which is over the limit of 16384 (max_metadata_size)";
+        assert!(error.to_string().ends_with(text), "{what}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_call_keeps_its_status_whatever_part_of_it_is_over_the_limit() {
+    let long = "m".repeat(60_000);
+    let cases = [
+        (
+            "its head",
+            with(grpc(), padding(60, 1000)),
+            failed("not now"),
+        ),
+        (
+            "its trailers",
+            grpc(),
+            with(padding(60, 1000), failed("not now")),
+        ),
+        (
+            "many fields",
+            grpc(),
+            with(padding(1000, 1), failed("not now")),
+        ),
+        ("its message", grpc(), failed(&long)),
+    ];
+    for (what, head, trailers) in cases {
+        let result = outcome((head, Some(trailers)), None).await;
+        let error = result.expect_err(what);
+        assert_eq!(
+            error.code(),
+            Some(Code::FailedPrecondition),
+            "{what}: {error}"
+        );
+        let text = error.to_string();
+        assert!(text.contains("; metadata dropped: "), "{what}: {text}");
+        assert!(text.len() < 17_000, "{what}: {}", text.len());
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_http2_does_not_decode_fails_its_own_call_with_a_clear_error() {
+    let head = with(grpc(), padding(300, 10_000));
+    let error = outcome((head, Some(ok())), None)
+        .await
+        .expect_err("it is too large");
+    assert_eq!(error.code(), Some(Code::Internal), "{error}");
+    let text = "the headers of the reply are malformed, or larger than 2097152 bytes";
+    assert!(error.to_string().contains(text), "{error}");
+}
+
+#[tokio::test]
+async fn metadata_within_the_limit_is_read() {
+    let parts = |size| (grpc(), Some(with(ok(), padding(1, size))));
+    // `grpc-status: 0` and `x-pad-0`, each with 32 bytes.
+    let size = 1024 - (11 + 1 + 32) - (7 + 32);
+    outcome(parts(size), Some(1024)).await.expect("it fits");
+    let error = outcome(parts(size + 1), Some(1024))
+        .await
+        .expect_err("it does not");
+    let text =
+        "the reply has 1025 bytes of metadata, which is over the limit of 1024 (max_metadata_size)";
+    assert!(error.to_string().ends_with(text), "{error}");
+    outcome(parts(1 << 19), Some(1 << 20))
+        .await
+        .expect("it fits");
+}
+
+#[test]
+fn a_limit_of_nothing_and_one_above_a_megabyte_are_refused() {
+    for bytes in [0, (1 << 20) + 1, usize::MAX] {
+        let built = builder("http://localhost:1")
+            .max_metadata_size(bytes)
+            .build();
+        let error = built.expect_err("no such limit").to_string();
+        assert!(
+            error.contains("max_metadata_size: must be from 1 to 1048576 bytes"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_metadata_of_a_request_gives_one_clear_error() {
+    let (listener, endpoint) = listener().await;
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut small = h2::server::Builder::new();
+        let connection = small
+            .max_header_list_size(4096)
+            .handshake::<_, Bytes>(stream);
+        let mut connection = connection.await.expect("it is HTTP/2");
+        while let Some(Ok((_, respond))) = connection.accept().await {
+            send(respond, Answer::Operation);
+        }
+    });
+    let client = builder(endpoint)
+        .transport(FALLBACK)
+        .retry(RetryPolicy::NEVER);
+    let client = client.build().expect("valid");
+    let mut options = apigateway_grpc::CallOptions::default();
+    let large = HeaderValue::try_from("v".repeat(8192)).expect("text");
+    options.headers.insert("x-large", large);
+    let error = client.with_options(options).get_operation(NAME).await;
+    let error = error.expect_err("it is too large for the server");
+    assert_eq!(error.code(), Some(Code::Internal), "{error}");
+    let text = "HTTP 431 with no content type, which is not gRPC: the metadata of the request is larger than the server accepts";
+    assert!(error.to_string().ends_with(text), "{error}");
+    still_grpc(&client).await;
+    server.abort();
+}
+
+#[cfg(feature = "rest")]
+const FALLBACK: Transport = Transport::GrpcWithRestFallback;
+#[cfg(not(feature = "rest"))]
+const FALLBACK: Transport = Transport::Grpc;
+
+/// The connection lives, and no call goes over REST.
+async fn still_grpc(client: &ApiGateway) {
+    client
+        .get_operation(NAME)
+        .await
+        .expect("the connection lives");
+}
+
+#[cfg(feature = "rest")]
+mod rest {
+    use super::*;
+    use crate::call::client;
+    use crate::http1::{Server, json, reply};
+
+    fn padded(status: &str, count: usize, size: usize, body: &str) -> Vec<u8> {
+        let fields = (0..count).map(|number| format!("\r\nx-pad-{number}: {}", "v".repeat(size)));
+        let head = format!(
+            "{status} -\r\ncontent-type: application/json{}",
+            fields.collect::<String>()
+        );
+        reply(&head, body.as_bytes())
+    }
+
+    async fn answered(reply: Vec<u8>) -> Error {
+        let server = Server::script([reply, json(200, "{}")]).await;
+        let client = client(&server);
+        let error = client.get_operation(NAME).await.expect_err("it fails");
+        client.get_operation(NAME).await.expect("the next call");
+        error
+    }
+
+    #[tokio::test]
+    async fn a_failed_call_over_rest_keeps_its_status_whatever_its_headers() {
+        let body = r#"{"error": {"status": "FAILED_PRECONDITION", "message": "not now"}}"#;
+        let error = answered(padded("400", 60, 1000, body)).await;
+        assert_eq!(error.code(), Some(Code::FailedPrecondition));
+        assert!(error.to_string().ends_with(": not now"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn headers_over_the_limit_fail_their_call_over_rest() {
+        let error = answered(padded("200", 60, 1000, "{}")).await;
+        assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
+        let text = "which is over the limit of 16384 (max_metadata_size)";
+        assert!(error.to_string().ends_with(text), "{error}");
+    }
+
+    #[tokio::test]
+    async fn headers_that_http1_does_not_read_are_a_clear_error() {
+        for (count, size) in [(150, 1), (60, 10_000)] {
+            let error = answered(padded("200", count, size, "{}")).await;
+            assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
+            let text = "the reply has more than 100 headers, or more than 400 KiB of them";
+            assert!(error.to_string().ends_with(text), "{error}");
+        }
+    }
+}
