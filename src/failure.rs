@@ -348,16 +348,12 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
         if error.is::<TimeoutExpired>() {
             return Some((Kind::Broken, Code::DeadlineExceeded));
         }
-        if is_large_head(error) {
-            return Some((Kind::Broken, Code::ResourceExhausted));
-        }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
-            // hyper cancels a request only before it was started. What ended the connection, its source,
-            // says nothing of the request.
-            if error.is_canceled() {
-                return Some((Kind::GoneAway, Code::Unavailable));
+            let hyper = classify_hyper(error);
+            if hyper.0 == Kind::GoneAway {
+                return Some(hyper);
             }
-            found = Some((Kind::Broken, Code::Unavailable));
+            found = Some(hyper);
         }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return Some(classify_h2(error));
@@ -369,10 +365,21 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
     found
 }
 
-/// Whether a response over HTTP/1.1 had a head that hyper does not read.
-fn is_large_head(error: &(dyn StdError + 'static)) -> bool {
-    let error = error.downcast_ref::<hyper::Error>();
-    error.is_some_and(hyper::Error::is_parse_too_large)
+fn classify_hyper(error: &hyper::Error) -> (Kind, Code) {
+    // hyper cancels a request only before it was started. What ended the connection, its source,
+    // says nothing of the request.
+    if error.is_canceled() {
+        return (Kind::GoneAway, Code::Unavailable);
+    }
+    match is_large_head(error) {
+        true => (Kind::Broken, Code::ResourceExhausted),
+        false => (Kind::Broken, Code::Unavailable),
+    }
+}
+
+/// Whether a response over HTTP/1.1 had a head that is too large for hyper. A client of hyper learns that by the text alone.
+fn is_large_head(error: &hyper::Error) -> bool {
+    error.is_parse() && error.to_string() == "message head is too large"
 }
 
 fn connect(error: &(dyn StdError + 'static)) -> bool {
@@ -414,7 +421,8 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
     if let Some(text) = complete {
         return text;
     }
-    if chain(error).any(is_large_head) {
+    let hyper = chain(error).find_map(|error| error.downcast_ref::<hyper::Error>());
+    if hyper.is_some_and(is_large_head) {
         return LARGE_HEAD.to_owned();
     }
     let mut texts: Vec<String> = Vec::new();

@@ -9,7 +9,7 @@ impl<T, L, A> Builder<T, L, A> {
     /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together;
     /// and then once more, how long the HTTP/2 handshake may take, up to the server's first frame.
     ///
-    /// After a failure, further attempts are made as calls need them, 100 ms later at first and a second later at most.
+    /// After a failure, further attempts are made as calls need them, 10 ms later at first and a second later at most.
     /// A call waits for the next attempt, and calls that wait share it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;

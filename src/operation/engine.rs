@@ -213,7 +213,7 @@ impl Engine {
 
     async fn poll(&mut self, told: &mut (impl FnMut(&Snapshot) + Send)) -> Next {
         let now = Instant::now();
-        let timeout = self.wait.as_ref().map(|wait| wait.poll_timeout(now));
+        let timeout = self.wait.as_mut().map(|wait| wait.begin_poll(now));
         let timeout = timeout.unwrap_or_default();
         self.round_ends = ends(now, timeout);
         let event = match self.get(timeout).await {

@@ -5,6 +5,16 @@
 //! [`Snapshot`]; what went wrong is an [`OperationError`], which tells a failed operation from a wait that
 //! failed.
 //!
+//! A wait ends by the total of its schedule plus one poll's timeout, whatever the server or a layer does. Its result
+//! is a success only if the operation's own outcome says so. Where the server does not know the operation any more, a
+//! ready target proves that a create succeeded, and a missing one that a delete did; the target of an update proves
+//! nothing, and the wait's end is [`Expired`](OperationErrorKind::Expired).
+//!
+//! A create that is [`idempotent`](crate::CallOptions::idempotent) and was repeated may meet its own resource. It
+//! adopts the newest operation that creates the target and began since the call, by the `date` of the server's replies.
+//! Without a `date`, the clock of this machine has to be right within two seconds. Somebody else's create of the same
+//! name that began in this time cannot be told from one's own.
+//!
 //! When polls are made is a [`Schedule`]'s; what follows what is a function of its own, without clock or
 //! calls.
 

@@ -16,7 +16,8 @@ pub enum WithoutResult {
     Fail,
     /// For an empty result.
     Empty,
-    /// For a success if what it was done to shows so: the resource is there, or gone after a delete.
+    /// For a success if what it was done to shows so: the resource is ready, or gone after a delete. For an update too,
+    /// since the server said that it is done and reported no error. For an error if the resource cannot be read.
     #[default]
     LookAtTarget,
 }
@@ -138,6 +139,13 @@ impl Wait {
     /// What a poll that is made now may take.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Duration {
         self.schedule.poll_timeout(self.remaining(now))
+    }
+
+    /// Returns the timeout of a poll that starts now. One that starts after the end of the time, as when a wait is
+    /// taken up again, is the last.
+    pub(crate) fn begin_poll(&mut self, now: Instant) -> Duration {
+        self.last |= self.remaining(now).is_zero();
+        self.poll_timeout(now)
     }
 
     /// Returns the timeout of a read of the target that starts now. `round_ends` is the moment at which the poll

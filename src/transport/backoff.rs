@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::shared_error::SharedError;
 
-/// The delay after the first failure. It doubles with each further one.
-const FIRST: Duration = Duration::from_millis(100);
+/// The delay after the first failure, short since most faults are brief. It doubles with each further one.
+const FIRST: Duration = Duration::from_millis(10);
 
 /// The longest delay. Calls wait for it, so that it also bounds how late a server that is back is found.
 const MOST: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ mod tests {
     async fn the_delay_doubles_with_each_failure_up_to_a_second_and_ends_with_a_success() {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.until(), None);
-        for millis in [100, 200, 400, 800, 1000, 1000] {
+        for millis in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
             backoff.failed(error());
             let delay = Duration::from_millis(millis);
             assert_eq!(backoff.until(), Some(Instant::now() + delay));

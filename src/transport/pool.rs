@@ -348,7 +348,8 @@ impl Shared {
 
     /// A new connection; `None` if the server chose HTTP/2, by which there are streams now.
     async fn open(self: &Arc<Self>) -> Result<Option<Http1>, BoxError> {
-        let opened = caught(self.try_open()).await;
+        // Boxed where it begins, so that all that waits for it stays small.
+        let opened = caught(Box::pin(self.try_open())).await;
         let mut kept = self.kept();
         let (result, _before) = match opened {
             Ok(http1) => {

@@ -74,6 +74,55 @@ async fn a_create_whose_reply_was_lost_is_awaited_all_the_same() {
     .await;
 }
 
+/// The operations of an earlier create and of its deletion are listed too.
+#[tokio::test(start_paused = true)]
+async fn a_create_after_a_delete_adopts_its_own_operation() {
+    each_way(async |emulator, client| {
+        let first = client.create_api(PARENT, "a", Api::default()).await;
+        let mut first = first.expect("it was started");
+        first.wait().await.expect("it was created");
+        let deleted = client.delete_api(API).await.expect("it was started");
+        deleted.await.expect("it was deleted");
+        let lost = emulator.on(Method::CREATE_API).lose_reply();
+        let mut options = CallOptions::default();
+        options.retry = Some(RetryPolicy::DEFAULT);
+        options.idempotent = Some(true);
+        let client = client.with_options(options);
+        let second = client.create_api(PARENT, "a", Api::default()).await;
+        let second = second.expect("it was adopted");
+        assert_ne!(second.name(), first.name());
+        assert!(!second.snapshot().is_done());
+        assert_eq!(second.await.expect("it was created").name, API);
+        assert_eq!(lost.used(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_failed_and_was_forgotten_is_no_success() {
+    each_way(async |emulator, client| {
+        created(&client).await;
+        let plan = OperationPlan::default()
+            .fails(Status::internal("broken"))
+            .forgotten_after(secs(1));
+        let planned = emulator.on(Method::UPDATE_API).operation(plan);
+        let api = Api {
+            name: API.to_owned(),
+            display_name: "new".to_owned(),
+            ..Api::default()
+        };
+        let operation = client.update_api(api, ["display_name"]).await;
+        let error = operation.expect("it was started").await;
+        let error = error.expect_err("nobody knows how it ended");
+        assert!(
+            matches!(error.kind(), OperationErrorKind::Expired),
+            "{error}"
+        );
+        assert_eq!(planned.used(), 1);
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn read_after_write_is_given_a_moment_and_what_expired_is_told_by_its_target() {
     each_way(async |emulator, client| {

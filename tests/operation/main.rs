@@ -14,6 +14,7 @@ mod many;
 mod polling;
 #[cfg(feature = "rest")]
 mod portal;
+mod random;
 mod random_watcher;
 mod starting;
 mod watcher_faults;

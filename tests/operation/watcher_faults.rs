@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::{OperationErrorKind, Schedule, Watched, Watcher, WithoutResult};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsResponse, Operation as Message,
 };
@@ -244,8 +244,9 @@ async fn listings_that_fail_end_no_wait_for_operations_that_can_be_polled() {
                 done()
             }
         });
-        let watcher = client.watcher();
-        let waits = (0..50).map(|number| wait(&watcher, &client, name("l", number)));
+        let watcher = client.watcher().with_rate(1000.0).expect("valid");
+        let watcher = watcher.with_threshold(2);
+        let waits = (0..200).map(|number| wait(&watcher, &client, name("l", number)));
         let waits: Vec<_> = waits.collect();
         for result in join_all(waits).await {
             assert_eq!(result.expect("it was polled"), active());
@@ -318,6 +319,33 @@ async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_has_its_whole_total_though_another_sees_a_target_that_is_not_ready() {
+    let client = client(move |method, _| async move {
+        if method == "GetApi" {
+            return Ok(ok(&Api {
+                state: api::State::Updating.into(),
+                ..active()
+            }));
+        }
+        Ok(ok(&Message {
+            done: true,
+            ..running()
+        }))
+    });
+    let watcher = client.watcher();
+    let one = || {
+        let operation = client.operation::<Api>(name("l", 0)).expect("a name");
+        watcher.wait(operation.with_schedule(every(secs(10)).with_total(secs(3))))
+    };
+    let first = one();
+    sleep(Duration::from_millis(400)).await;
+    for result in join_all([first, one()]).await {
+        let error = result.expect_err("the target is not ready");
+        assert!(error.elapsed() >= secs(3), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_wait_for_one_operation_looks_at_the_target_that_it_knows() {
     let started = Message {
         name: name("l", 0),
@@ -350,8 +378,9 @@ async fn a_wait_with_a_short_poll_timeout_does_not_cut_the_polls_of_another() {
         sleep(secs(2)).await;
         done()
     });
-    for hasty_first in [true, false] {
-        let watcher = client.watcher();
+    // At the low rate, both waits are due at each turn.
+    for (hasty_first, rate) in [(true, 20.0), (false, 20.0), (true, 0.5), (false, 0.5)] {
+        let watcher = client.watcher().with_rate(rate).expect("valid");
         let hasty = every(Duration::from_millis(300));
         let hasty = hasty
             .with_poll_timeout(Duration::from_millis(100))
@@ -369,7 +398,7 @@ async fn a_wait_with_a_short_poll_timeout_does_not_cut_the_polls_of_another() {
         let patient = usize::from(hasty_first);
         let result = (&mut waits[patient]).await;
         assert_eq!(result.expect("it is patient"), active());
-        assert!(began.elapsed() < secs(7), "{:?}", began.elapsed());
+        assert!(began.elapsed() < secs(9), "{:?}", began.elapsed());
     }
 }
 
@@ -485,6 +514,123 @@ async fn a_location_with_many_due_operations_does_not_hold_up_another() {
     });
     let took = took.await;
     assert!(took < secs(2), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_location_has_eight_calls_at_most() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let client = client(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        std::future::pending()
+    });
+    let watcher = client.watcher().with_rate(1000.0).expect("valid");
+    let watcher = watcher.with_threshold(usize::MAX);
+    let waits = (0..100).map(|number| wait(&watcher, &client, name("l", number)));
+    let waits: Vec<_> = waits.collect();
+    sleep(secs(5)).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 8);
+    drop(waits);
+}
+
+#[tokio::test(start_paused = true)]
+async fn locations_with_many_due_operations_share_the_turns() {
+    let calls = Arc::new(Mutex::new([0_u32; 3]));
+    let count = Arc::clone(&calls);
+    let client = client(move |_, name| {
+        let location = (0..3).find(|it| name.contains(&format!("/l{it}/")));
+        count.lock().expect("whole")[location.expect("one of them")] += 1;
+        async { not_done() }
+    });
+    let watcher = client.watcher().with_threshold(usize::MAX);
+    let location = |number: usize| format!("l{}", number * 3 / 2100);
+    let waits = (0..2100).map(|number| wait(&watcher, &client, name(&location(number), number)));
+    let waits: Vec<_> = waits.collect();
+    sleep(secs(60)).await;
+    let calls = *calls.lock().expect("whole");
+    assert!(
+        calls.iter().all(|calls| (380..=420).contains(calls)),
+        "{calls:?}"
+    );
+    drop(waits);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_takes_a_minute_at_most() {
+    let pages = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&pages);
+    let client = client(move |method, _| {
+        let pages = Arc::clone(&count);
+        async move {
+            if method == "GetOperation" {
+                return not_done();
+            }
+            sleep(Duration::from_millis(700)).await;
+            let page = pages.fetch_add(1, Ordering::SeqCst);
+            listed(Vec::new(), &format!("token-{page}"))
+        }
+    });
+    let watcher = client.watcher();
+    let waits = (0..500).map(|number| wait(&watcher, &client, name("l", number)));
+    let waits: Vec<_> = waits.collect();
+    sleep(secs(200)).await;
+    let pages = pages.load(Ordering::SeqCst);
+    assert!((40..=86).contains(&pages), "{pages} pages");
+    drop(waits);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_delays_of_a_wait_do_not_grow_by_the_polls_of_another() {
+    let began = Instant::now();
+    let client = client(move |_, _| async move {
+        if began.elapsed() < secs(5) {
+            not_done()
+        } else {
+            done()
+        }
+    });
+    let watcher = client.watcher();
+    let often = client.operation::<Api>(name("l", 0)).expect("a name");
+    let often = watcher.wait(often.with_schedule(every(Duration::from_millis(250))));
+    let wait = wait(&watcher, &client, name("l", 0));
+    timeout(secs(4), often).await.expect_err("it is not done");
+    assert_eq!(wait.await.expect("it is done"), active());
+    // A second, ×1.5 each time: the delay in the fifth second is 2.25 s or 3.4 s.
+    assert!(began.elapsed() < secs(9), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_missed_their_operation_at_once_look_at_their_own_targets() {
+    let started = Message {
+        name: name("l", 0),
+        ..Message::default()
+    };
+    let client = client(move |method, _| {
+        let reply = match method.as_str() {
+            "CreateApi" => Ok(ok(&started)),
+            "GetApi" => Ok(ok(&active())),
+            _ => Err(Status::not_found("forgotten")),
+        };
+        async { reply }
+    });
+    // The first turn goes to another operation. At the second, both waits are due.
+    let watcher = client.watcher().with_rate(0.1).expect("valid");
+    let schedule = every(Duration::from_millis(250)).with_grace(Duration::ZERO);
+    let first = client.operation::<Api>(name("l", 1)).expect("a name");
+    let _first = watcher.wait(first.with_schedule(schedule));
+    sleep(secs(1)).await;
+    let parent = "projects/p/locations/global";
+    let knows = client.create_api(parent, "a", Api::default()).await;
+    let knows = watcher.wait(knows.expect("it is started").with_schedule(schedule));
+    let ignorant = client.operation::<Api>(name("l", 0)).expect("a name");
+    let ignorant = watcher.wait(ignorant.with_schedule(schedule));
+    let (ignorant, knows) = tokio::join!(ignorant, knows);
+    assert_eq!(knows.expect("its target is ready"), active());
+    let error = ignorant.expect_err("it knows no target");
+    assert!(
+        matches!(error.kind(), OperationErrorKind::Expired),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

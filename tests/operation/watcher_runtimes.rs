@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::{OperationError, OperationErrorKind, Schedule, Watched, Watcher};
@@ -168,12 +168,21 @@ fn another_runtime_takes_over_when_one_ends() {
             let polled = wait(&watcher, &client);
             let unpolled = wait(&watcher, &client);
             drop(entered);
-            let polled = second.spawn(polled);
+            // The first runtime makes the first poll, before the second has a wait.
             thread::sleep(Duration::from_millis(600));
+            let polled = second.spawn(polled);
+            thread::sleep(Duration::from_millis(100));
             drop(first);
             thread::sleep(Duration::from_millis(100));
             ends.store(true, Ordering::SeqCst);
+            let began = Instant::now();
             let results = second.block_on(async { (polled.await, unpolled.await) });
+            // A poll that ended with its runtime is made again at once, not after its timeout.
+            assert!(
+                began.elapsed() < Duration::from_secs(7),
+                "{:?}",
+                began.elapsed()
+            );
             assert_eq!(results.0.expect("it is whole").expect("it ended"), active());
             assert_eq!(results.1.expect("it ended"), active());
         }

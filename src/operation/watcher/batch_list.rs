@@ -67,7 +67,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Listing {
     began: Instant,
-    pub(super) token: String,
+    token: String,
     tokens: HashSet<String>,
     pages: usize,
     /// Number of operations that it has shown and that were waited for as it began.
@@ -197,6 +197,13 @@ impl Location {
         });
     }
 
+    /// Begins to fetch the next page of the listing. Returns its token and its timeout.
+    pub(super) fn begin_page(&mut self, now: Instant) -> Option<(String, Duration)> {
+        let listing = self.listing.as_mut()?;
+        listing.fetching = true;
+        Some((listing.token.clone(), listing.timeout(now)))
+    }
+
     /// Ends the listing, and decides whether another one is worth it.
     pub(super) fn end(&mut self, ended: Ended, now: Instant) {
         let Some(listing) = self.listing.take() else {
@@ -252,7 +259,7 @@ impl Location {
 
 impl Listing {
     /// Returns the timeout of a page that is fetched now.
-    pub(super) fn timeout(&self, now: Instant) -> Duration {
+    fn timeout(&self, now: Instant) -> Duration {
         LISTING.saturating_sub(now.saturating_duration_since(self.began))
     }
 

@@ -377,7 +377,8 @@ impl Waiter {
         match ending {
             Ending::Result => Some(Heard::Own(event, None)),
             Ending::None | Ending::Nothing if self.look != Look::No => None,
-            Ending::Nothing => Some(Heard::Own(event, None)),
+            // A look at the target may tell nothing, and after the last poll of a wait that ends it.
+            Ending::Nothing => self.is_due(started, now).then_some(Heard::Own(event, None)),
             Ending::None if self.is_due(started, now) => Some(Heard::Own(event, None)),
             Ending::None => Some(Heard::Early { changed }),
         }
@@ -419,15 +420,22 @@ impl Waiter {
     pub(super) fn hears_look(
         &self,
         call: u64,
-        looked: Result<&(Target, Option<Any>), (Event, &Arc<Error>)>,
+        target: Target,
+        result: Option<&Any>,
     ) -> Option<Heard> {
-        if self.look != Look::Going(call) {
-            return None;
-        }
-        Some(match looked {
-            Ok((target, result)) => Heard::Looked(*target, result.clone()),
-            Err((event, error)) => Heard::Own(event, Some(Arc::clone(error))),
-        })
+        let own = self.look == Look::Going(call);
+        own.then(|| Heard::Looked(target, result.cloned()))
+    }
+
+    /// Returns what the wait hears of a look that failed, if that was its own.
+    pub(super) fn hears_no_look(
+        &self,
+        call: u64,
+        event: Event,
+        error: &Arc<Error>,
+    ) -> Option<Heard> {
+        let own = self.look == Look::Going(call);
+        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
     }
 
     /// Whether the wait has had its total and one poll's timeout.
@@ -451,10 +459,7 @@ impl Waiter {
                 return Some(Err(why));
             }
             Heard::Early { changed } => {
-                self.polls = self.polls.saturating_add(1);
-                if let Some(delay) = self.wait.answered_early(changed, now, random) {
-                    self.due = later(now, delay);
-                }
+                self.postpone(changed, now, random);
                 return None;
             }
         };
@@ -475,6 +480,14 @@ impl Waiter {
             Next::GiveUp(why) => return Some(Err(why)),
         }
         None
+    }
+
+    /// The next poll of the wait is not needed yet.
+    fn postpone(&mut self, changed: bool, now: Instant, random: f64) {
+        self.polls = self.polls.saturating_add(1);
+        if let Some(delay) = self.wait.answered_early(changed, now, random) {
+            self.due = later(now, delay);
+        }
     }
 
     fn fail(&mut self, error: Option<Arc<Error>>, effects: &mut Effects) {

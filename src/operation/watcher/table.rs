@@ -307,24 +307,40 @@ impl Table {
         let id = self.latest_call + 1;
         let begun = match at.choose(now, self.threshold) {
             None => None,
-            Some(Choice::Page) => at.listing.as_mut().map(|listing| {
-                listing.fetching = true;
+            Some(Choice::Page) => at.begin_page(now).map(|(token, timeout)| {
+                let location = || Arc::clone(location);
                 let request = Request::Page {
-                    location: Arc::clone(location),
-                    token: listing.token.clone(),
+                    location: location(),
+                    token,
                 };
-                let what = What::Page(Arc::clone(location));
-                (what, request, listing.timeout(now))
+                (What::Page(location()), request, timeout)
             }),
             Some(Choice::Operation(name)) => self.begin_with(&name, id, now),
         };
-        let Some((what, request, timeout)) = begun else {
-            self.place(location);
-            return None;
-        };
-        self.latest_call = id;
+        let plan = begun.map(|(what, request, timeout)| {
+            self.register(what, location, timeout, driver, now);
+            Plan {
+                id,
+                request,
+                timeout,
+            }
+        });
+        self.place(location);
+        plan
+    }
+
+    /// Counts a call that begins.
+    fn register(
+        &mut self,
+        what: What,
+        location: &Arc<str>,
+        timeout: Duration,
+        driver: u64,
+        now: Instant,
+    ) {
+        self.latest_call += 1;
         let given_up = later(now, timeout.saturating_add(OVERDUE));
-        self.overdue.insert((given_up, id));
+        self.overdue.insert((given_up, self.latest_call));
         let call = Call {
             what: what.clone(),
             driver,
@@ -332,19 +348,13 @@ impl Table {
             given_up,
             handle: None,
         };
-        self.calls.insert(id, call);
+        self.calls.insert(self.latest_call, call);
         if let Some(at) = self.locations.get_mut(location) {
             at.calls += 1;
         }
         if let What::Poll(name) | What::Look(name) = what {
             self.requeue(&name);
         }
-        self.place(location);
-        Some(Plan {
-            id,
-            request,
-            timeout,
-        })
     }
 
     /// Begins a call about one operation, if one is due.
@@ -405,6 +415,19 @@ impl Table {
         let Some(call) = self.remove_call(id) else {
             return Some(outcome);
         };
+        self.apply(id, &call, outcome, now);
+        if let What::Poll(name) = &call.what
+            && self.entries.get_mut(name).is_some_and(|it| it.polled(id))
+        {
+            self.requeue(name);
+        }
+        self.place_of(&call.what);
+        self.drivers.notify_others(call.driver, &mut self.effects);
+        self.effects.handles.extend(call.handle);
+        None
+    }
+
+    fn apply(&mut self, id: u64, call: &Call, outcome: Outcome, now: Instant) {
         let started = call.started;
         match (&call.what, outcome) {
             (What::Poll(name), Outcome::Polled(Ok(message))) => {
@@ -436,15 +459,6 @@ impl Table {
             }
             (What::Poll(_) | What::Page(_), _) => {}
         }
-        if let What::Poll(name) = &call.what
-            && self.entries.get_mut(name).is_some_and(|it| it.polled(id))
-        {
-            self.requeue(name);
-        }
-        self.place_of(&call.what);
-        self.drivers.notify_others(call.driver, &mut self.effects);
-        self.effects.handles.extend(call.handle);
-        None
     }
 
     /// Removes a call from all that counts it.
@@ -538,14 +552,14 @@ impl Table {
 
     fn looked(&mut self, name: &Arc<str>, id: u64, looked: Looked, now: Instant) {
         match looked {
-            Ok(found) => {
-                self.tell(name, now, &mut |waiter| waiter.hears_look(id, Ok(&found)));
-            }
+            Ok((target, result)) => self.tell(name, now, &mut |waiter| {
+                waiter.hears_look(id, target, result.as_ref())
+            }),
             Err(status) => {
                 let (failure, error) = self.failure(status, now);
                 let event = Event::Unread(failure);
                 self.tell(name, now, &mut |waiter| {
-                    waiter.hears_look(id, Err((event, &error)))
+                    waiter.hears_no_look(id, event, &error)
                 });
                 self.effects.errors.push(error);
             }

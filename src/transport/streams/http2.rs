@@ -67,7 +67,7 @@ impl Http2 {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADERS);
-        let life = Arc::new(Life::new(link.reads(), link.cause()));
+        let life = Arc::new(Life::new(link.cause(), link.reads()));
         let (send, connection) = settings.handshake(TokioIo::new(link)).await?;
         let driven = drive(connection, keepalive, allows, Arc::clone(&life));
         let driver = tokio::spawn(async move {

@@ -36,10 +36,10 @@ pub(super) struct Life {
     suspected: AtomicBool,
     /// Why the connection was given up, if it was.
     given_up: OnceLock<String>,
-    /// Number of reads that returned bytes.
-    reads: Reads,
     /// Why the peer refused the connection, if it did.
     cause: Cause,
+    /// Number of reads that returned bytes.
+    reads: Reads,
 }
 
 /// A period in which the peer sent nothing but answers to pings.
@@ -53,10 +53,10 @@ struct Silence {
 
 impl Life {
     /// Creates the state of a connection whose reads are counted by `reads`.
-    pub(super) fn new(reads: Reads, cause: Cause) -> Self {
+    pub(super) fn new(cause: Cause, reads: Reads) -> Self {
         Self {
-            reads,
             cause,
+            reads,
             ..Self::default()
         }
     }
