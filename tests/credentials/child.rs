@@ -27,6 +27,8 @@ pub(crate) struct Scenario {
     pub(crate) quota_project: Option<&'static str>,
     /// Calls until one succeeds, for this long.
     pub(crate) until_success: Duration,
+    /// Whether the client waits for most of its time, so that many of them may run at once.
+    pub(crate) waits: bool,
     /// Renames the first file to the second after a call has failed.
     pub(crate) rename: Option<(PathBuf, PathBuf)>,
 }
@@ -64,28 +66,33 @@ async fn with_a_scenario_the_library_calls_the_service() {
         builder = builder.quota_project(project);
     }
     let started = Instant::now();
+    let calls = match builder.build() {
+        Err(error) => vec![outcome(Err(error), started)],
+        Ok(client) => call(&client, &scenario).await,
+    };
+    println!("\n{REPORT}{}", Value::from(calls));
+}
+
+/// Calls until one succeeds or the time is over.
+async fn call(client: &ApiGateway, scenario: &Value) -> Vec<Value> {
     let limit = scenario["until_success"].as_u64().expect("a number");
-    let limit = Duration::from_secs(limit);
+    let limit = Instant::now() + Duration::from_secs(limit);
     let rename = serde_json::from_value(scenario["rename"].clone());
     let mut rename: Option<(PathBuf, PathBuf)> = rename.expect("two paths");
     let mut calls = Vec::new();
-    match builder.build() {
-        Err(error) => calls.push(outcome(Err(error), started)),
-        Ok(client) => loop {
-            let call = Instant::now();
-            let result = client.get_operation(OPERATION).await;
-            let ok = result.is_ok();
-            calls.push(outcome(result.map(drop), call));
-            if let (false, Some(paths)) = (ok, rename.take()) {
-                std::fs::rename(&paths.0, &paths.1).expect("it exists");
-            }
-            if ok || started.elapsed() >= limit {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        },
+    loop {
+        let started = Instant::now();
+        let result = client.get_operation(OPERATION).await;
+        let ok = result.is_ok();
+        calls.push(outcome(result.map(drop), started));
+        if let (false, Some(paths)) = (ok, rename.take()) {
+            std::fs::rename(&paths.0, &paths.1).expect("it exists");
+        }
+        if ok || Instant::now() >= limit {
+            return calls;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    println!("\n{REPORT}{}", Value::from(calls));
 }
 
 fn outcome(result: Result<(), Error>, started: Instant) -> Value {

@@ -112,14 +112,14 @@ pub(crate) fn service_account(place: &Place) -> Value {
 }
 
 pub(crate) fn impersonated_from_user(place: &Place) -> Value {
-    impersonated(place, authorized_user(place))
+    impersonated(place, &authorized_user(place))
 }
 
 pub(crate) fn impersonated_from_service_account(place: &Place) -> Value {
-    impersonated(place, service_account(place))
+    impersonated(place, &service_account(place))
 }
 
-fn impersonated(place: &Place, source: Value) -> Value {
+fn impersonated(place: &Place, source: &Value) -> Value {
     json!({
         "type": "impersonated_service_account",
         "service_account_impersonation_url": place.url(IAM),
@@ -128,26 +128,26 @@ fn impersonated(place: &Place, source: Value) -> Value {
 }
 
 pub(crate) fn external_file_text(place: &Place) -> Value {
-    external(place, json!({"file": place.file("subject.txt")}))
+    external(place, &json!({"file": place.file("subject.txt")}))
 }
 
 pub(crate) fn external_file_json(place: &Place) -> Value {
     let format = json!({"type": "json", "subject_token_field_name": "subject"});
     external(
         place,
-        json!({"file": place.file("subject.json"), "format": format}),
+        &json!({"file": place.file("subject.json"), "format": format}),
     )
 }
 
 pub(crate) fn external_url_text(place: &Place) -> Value {
-    external(place, json!({"url": place.url(SUBJECT_TEXT)}))
+    external(place, &json!({"url": place.url(SUBJECT_TEXT)}))
 }
 
 pub(crate) fn external_url_json(place: &Place) -> Value {
     let format = json!({"type": "json", "subject_token_field_name": "subject"});
     external(
         place,
-        json!({"url": place.url(SUBJECT_JSON), "format": format}),
+        &json!({"url": place.url(SUBJECT_JSON), "format": format}),
     )
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn external_executable(place: &Place) -> Value {
 
 pub(crate) fn external_command(place: &Place, command: &str) -> Value {
     let executable = json!({"command": command, "timeout_millis": 5000});
-    external(place, json!({"executable": executable}))
+    external(place, &json!({"executable": executable}))
 }
 
 pub(crate) fn external_aws(place: &Place) -> Value {
@@ -172,12 +172,12 @@ pub(crate) fn external_aws(place: &Place) -> Value {
         "regional_cred_verification_url":
             "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
     });
-    let mut file = external(place, source);
+    let mut file = external(place, &source);
     file["subject_token_type"] = json!("urn:ietf:params:aws:token-type:aws4_request");
     file
 }
 
-fn external(place: &Place, source: Value) -> Value {
+fn external(place: &Place, source: &Value) -> Value {
     json!({
         "type": "external_account",
         "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/provider",

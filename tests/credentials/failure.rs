@@ -10,7 +10,7 @@ use crate::failing_row::{File, Row, Tls};
 use crate::failing_rows::rows;
 use crate::process::{Client, Outcome};
 use crate::setup::{Found, Setup, TRUSTED, UNKNOWN};
-use crate::token_server::Fault;
+use crate::token_server::{Answer, Fault};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_failure_names_source_place_cause_and_next_step() {
@@ -81,6 +81,7 @@ async fn cell(row: Row, client: Client) -> (Outcome, Vec<String>) {
         let path = setup.path(row.found);
         write(row.file, &setup.place, &path);
     }
+    setup.scenario.waits = matches!(row.fault, Some((_, Answer::Silence)));
     let run = setup.run(client).await;
     let [outcome] = &run.calls[..] else {
         panic!("{} calls", run.calls.len());
@@ -115,6 +116,26 @@ fn check(row: &Row, outcome: &Outcome, printed: &str, setup: &mut Setup) -> Vec<
             outcome.code, expected.code
         ));
     }
+    faults.extend(check_text(row, &outcome.text, setup));
+    if let Some(secret) = setup.secret_in(printed) {
+        faults.push(format!("{secret} is in: {printed}"));
+    }
+    if outcome.time > expected.within {
+        faults.push(format!(
+            "took {:?} instead of {:?}",
+            outcome.time, expected.within
+        ));
+    }
+    if !setup.api.calls().is_empty() {
+        faults.push("a call without credentials arrived".to_owned());
+    }
+    faults
+}
+
+/// Everything that the text of an error lacks.
+fn check_text(row: &Row, text: &str, setup: &mut Setup) -> Vec<String> {
+    let expected = row.expected;
+    let mut faults = Vec::new();
     let file = setup.path(Found::ByVariable);
     let file = file.to_str().expect("text");
     let well_known = setup.path(Found::AtWellKnownPath);
@@ -127,21 +148,9 @@ fn check(row: &Row, outcome: &Outcome, printed: &str, setup: &mut Setup) -> Vec<
     ] {
         let part = setup.place.fill(part).replace("{file}", file);
         let part = part.replace("{well-known}", well_known);
-        if !outcome.text.contains(&part) {
-            faults.push(format!("{part:?} is not in: {}", outcome.text));
+        if !text.contains(&part) {
+            faults.push(format!("{part:?} is not in: {}", text));
         }
-    }
-    if let Some(secret) = setup.secret_in(printed) {
-        faults.push(format!("{secret} is in: {printed}"));
-    }
-    if outcome.time > expected.within {
-        faults.push(format!(
-            "took {:?} instead of {:?}",
-            outcome.time, expected.within
-        ));
-    }
-    if !setup.api.calls().is_empty() {
-        faults.push("a call without credentials arrived".to_owned());
     }
     faults
 }

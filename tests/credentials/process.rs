@@ -67,8 +67,12 @@ pub(crate) struct Run {
     pub(crate) printed: String,
 }
 
-/// As many processes as do not slow each other down; most of them wait.
-static PROCESSES: Semaphore = Semaphore::const_new(24);
+/// What the running processes take of the machine: a call that has to wait for the processor may miss its deadline.
+static MACHINE: Semaphore = Semaphore::const_new(32);
+
+/// The shares of a process that computes and of one that waits.
+const COMPUTES: u32 = 8;
+const WAITS: u32 = 2;
 
 /// A process that has not ended by then hangs.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -85,9 +89,10 @@ async fn library(client: Client, scenario: &Scenario, environment: &Environment)
     let this = std::env::current_exe().expect("it runs");
     let mut command = Command::new(this);
     command.args(["--exact", child::TEST, "--nocapture"]);
+    let waits = scenario.waits;
     let scenario = scenario.json(client.is_grpc());
     let command = command.env(child::VARIABLE, scenario);
-    let (printed, _, total) = output(command, environment).await;
+    let (printed, _, total) = output(command, environment, waits).await;
     let report = printed
         .lines()
         .find_map(|line| line.strip_prefix(child::REPORT));
@@ -130,7 +135,7 @@ async fn apigw(client: Client, scenario: &Scenario, environment: &Environment) -
     if let Some(ca) = &scenario.ca_file {
         command.arg("--ca-cert").arg(ca);
     }
-    let (printed, ok, total) = output(&mut command, environment).await;
+    let (printed, ok, total) = output(&mut command, environment, scenario.waits).await;
     let text = printed
         .split_once("ERROR: (apigw.operations.describe) ")
         .map_or("", |(_, text)| text)
@@ -155,8 +160,14 @@ async fn apigw(client: Client, scenario: &Scenario, environment: &Environment) -
 }
 
 /// Both streams of the process, whether it succeeded, and how long it ran.
-async fn output(command: &mut Command, environment: &Environment) -> (String, bool, Duration) {
-    let _permit = PROCESSES.acquire().await.expect("never closed");
+async fn output(
+    command: &mut Command,
+    environment: &Environment,
+    waits: bool,
+) -> (String, bool, Duration) {
+    let share = if waits { WAITS } else { COMPUTES };
+    let share = MACHINE.acquire_many(share).await;
+    let _share = share.expect("never closed");
     let scenario = command.as_std().get_envs().next().map(|(name, value)| {
         (
             name.to_owned(),

@@ -127,6 +127,7 @@ async fn recover(row: Row) -> Result<(String, Duration), String> {
     let mut setup = Setup::start(Some(fault), None).await;
     setup.source(&row.source, Found::ByVariable);
     setup.scenario.until_success = LIMIT;
+    setup.scenario.waits = true;
     let run = setup.run(Client::LibraryGrpc).await;
     if setup.tokens.faults_left() > 0 {
         return Err("the endpoint was not asked".to_owned());

@@ -141,11 +141,21 @@ async fn from_each_source_the_token_the_scope_and_the_quota_project_arrive() {
         let (number, column, text) = cell.expect("no panic");
         table[number][column] = text;
     }
+    print(&table);
+    let wrong = table
+        .iter()
+        .flatten()
+        .filter(|cell| cell.starts_with("WRONG"));
+    assert_eq!(wrong.count(), 0, "see the table");
+}
+
+/// Prints the table as Markdown.
+fn print(table: &[[String; 4]]) {
     println!(
         "| source | quota project by | library gRPC | library REST | apigw gRPC | apigw REST |"
     );
     println!("|---|---|---|---|---|---|");
-    for (row, cells) in rows().iter().zip(&table) {
+    for (row, cells) in rows().iter().zip(table) {
         let found = match row.found {
             Found::ByVariable => "",
             Found::AtWellKnownPath => ", well-known file",
@@ -158,11 +168,6 @@ async fn from_each_source_the_token_the_scope_and_the_quota_project_arrive() {
             row.source.name, row.quota.name
         );
     }
-    let wrong = table
-        .iter()
-        .flatten()
-        .filter(|cell| cell.starts_with("WRONG"));
-    assert_eq!(wrong.count(), 0, "see the table");
 }
 
 /// Runs one client and describes what arrived.

@@ -104,10 +104,11 @@ impl TokenServer {
                     match acceptor {
                         None => serve(stream, state).await,
                         // A client that does not trust the certificate closes the connection.
-                        Some(acceptor) => match acceptor.accept(stream).await {
-                            Ok(stream) => serve(stream, state).await,
-                            Err(_) => (),
-                        },
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve(stream, state).await;
+                            }
+                        }
                     }
                 });
             }

@@ -25,7 +25,7 @@ const ARGUMENTS: [(&str, &str); 12] = [
 ];
 
 /// The settings that are always the default here.
-const FIXED: [&str; 16] = [
+const FIXED: [&str; 17] = [
     "api_key",
     "build",
     "call_options",
@@ -33,6 +33,7 @@ const FIXED: [&str; 16] = [
     "connector",
     "keepalive",
     "max_connections",
+    "max_metadata_size",
     "max_reply_size",
     "max_streams",
     "quota_project",

@@ -420,15 +420,22 @@ impl Waiter {
     pub(super) fn hears_look(
         &self,
         call: u64,
-        looked: Result<&(Target, Option<Any>), (Event, &Arc<Error>)>,
+        target: Target,
+        result: Option<&Any>,
     ) -> Option<Heard> {
-        if self.look != Look::Going(call) {
-            return None;
-        }
-        Some(match looked {
-            Ok((target, result)) => Heard::Looked(*target, result.clone()),
-            Err((event, error)) => Heard::Own(event, Some(Arc::clone(error))),
-        })
+        let own = self.look == Look::Going(call);
+        own.then(|| Heard::Looked(target, result.cloned()))
+    }
+
+    /// Returns what the wait hears of a look that failed, if that was its own.
+    pub(super) fn hears_no_look(
+        &self,
+        call: u64,
+        event: Event,
+        error: &Arc<Error>,
+    ) -> Option<Heard> {
+        let own = self.look == Look::Going(call);
+        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
     }
 
     /// Whether the wait has had its total and one poll's timeout.

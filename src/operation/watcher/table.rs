@@ -552,14 +552,14 @@ impl Table {
 
     fn looked(&mut self, name: &Arc<str>, id: u64, looked: Looked, now: Instant) {
         match looked {
-            Ok(found) => {
-                self.tell(name, now, &mut |waiter| waiter.hears_look(id, Ok(&found)));
-            }
+            Ok((target, result)) => self.tell(name, now, &mut |waiter| {
+                waiter.hears_look(id, target, result.as_ref())
+            }),
             Err(status) => {
                 let (failure, error) = self.failure(status, now);
                 let event = Event::Unread(failure);
                 self.tell(name, now, &mut |waiter| {
-                    waiter.hears_look(id, Err((event, &error)))
+                    waiter.hears_no_look(id, event, &error)
                 });
                 self.effects.errors.push(error);
             }
