@@ -189,7 +189,10 @@ fn the_variables_of_googles_clients_choose_the_host() {
             "h:0",
             "port must be between 1 and 65535",
         ),
+        (universe, "https://evil.com", "without a scheme"),
         ("GCE_METADATA_HOST", "http://h", "must be HOST[:PORT]"),
+        ("GCE_METADATA_HOST", "", "must be HOST[:PORT]"),
+        ("GOOGLE_CLOUD_QUOTA_PROJECT", "a\nb", "must be a project ID"),
     ];
     for (name, value, fault) in refused {
         let output = describe(&[], &[(name, value)]);

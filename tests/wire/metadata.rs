@@ -242,7 +242,7 @@ fn a_limit_of_nothing_and_one_above_a_megabyte_are_refused() {
             .build();
         let error = built.expect_err("no such limit").to_string();
         assert!(
-            error.contains("max_metadata_size: must be from 1 to 1048576 bytes"),
+            error.contains("`: must be from 1 to 1048576 bytes"),
             "{error}"
         );
     }
