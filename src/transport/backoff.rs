@@ -57,7 +57,6 @@ impl Backoff {
     }
 
     /// Returns the number of failures ever.
-    #[cfg(feature = "rest")]
     pub(super) fn failures(&self) -> u64 {
         self.failures
     }

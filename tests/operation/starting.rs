@@ -243,13 +243,16 @@ fn moved(time: SystemTime, seconds: i64) -> SystemTime {
     }
 }
 
+/// A case of adoption: its title, what each list shows, and the operation that is adopted.
+type Adoption<'a> = (&'a str, &'a [&'a [Listed]], Option<&'a str>);
+
 #[tokio::test(start_paused = true)]
 async fn only_the_operation_that_the_call_began_is_adopted_whatever_the_clocks_say() {
     let broken: fn() -> Message = || failed(13, "broken");
     let done: fn() -> Message = succeeded;
     let under_way: fn() -> Message = running;
     let ours: Listed = ("ours", "create", 1, under_way);
-    let cases: &[(&str, &[&[Listed]], Option<&str>)] = &[
+    let cases: &[Adoption<'_>] = &[
         (
             "create, delete and create within a minute",
             &[&[

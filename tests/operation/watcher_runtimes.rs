@@ -172,9 +172,9 @@ fn another_runtime_takes_over_when_one_ends() {
             thread::sleep(Duration::from_millis(600));
             let polled = second.spawn(polled);
             thread::sleep(Duration::from_millis(100));
-            drop(first);
-            thread::sleep(Duration::from_millis(100));
+            // The poll of the first runtime hangs still; one that is made now is answered.
             ends.store(true, Ordering::SeqCst);
+            drop(first);
             let began = Instant::now();
             let results = second.block_on(async { (polled.await, unpolled.await) });
             // A poll that ended with its runtime is made again at once, not after its timeout.
@@ -196,11 +196,10 @@ fn a_runtime_that_nobody_drives_holds_up_no_wait_of_another() {
         let watcher = client.watcher();
         let mut idle = Builder::new_current_thread();
         let idle = idle.enable_time().build().expect("a runtime");
-        let first = idle.block_on(async {
-            let first = wait(&watcher, &client);
-            tokio::time::sleep(Duration::from_millis(400)).await;
-            first
-        });
+        let entered = idle.enter();
+        let first = wait(&watcher, &client);
+        drop(entered);
+        idle.block_on(async { tokio::time::sleep(Duration::from_millis(400)).await });
         ends.store(true, Ordering::SeqCst);
         let second = runtime().block_on(async { wait(&watcher, &client).await });
         assert_eq!(second.expect("it ended"), active());

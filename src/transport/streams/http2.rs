@@ -15,6 +15,7 @@ use h2::client::{Connection, ResponseFuture, SendRequest};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
+use tokio::runtime::RuntimeMetrics;
 use tokio::task::AbortHandle;
 
 use super::kept::Handle;
@@ -34,6 +35,10 @@ const CONNECTION_WINDOW: u32 = 5 << 20;
 
 /// With how many calls on it a connection lets others go first. Fewer have little to add, and each waits for it.
 const MANY: usize = 16;
+
+/// How often in a row such a connection yields to tasks in the queue that all workers share. The runtime runs up to 61 tasks
+/// each time, and a worker's own queue, which has to run dry first, has room for 256.
+const MOST_YIELDS: usize = 5;
 
 /// Maximum size of the headers of a reply that h2 decodes: twice the largest `max_metadata_size`, so that a reply over that
 /// limit still has its status. h2 resets the stream of a larger head, and closes the connection if one is four times as
@@ -174,12 +179,9 @@ async fn drive(
     // The pool has other connections opened for the calls that wait.
     let suspect = || allows(last.load(Ordering::Relaxed));
     let silence = pin!(life.watch(pings, keepalive, suspect));
-    let mut gave_way = false;
+    let mut turn = Turn::new();
     let driven = std::future::poll_fn(|cx| {
-        // What runs meanwhile adds to what is read and written at once.
-        gave_way = !gave_way && life.calls() >= MANY;
-        if gave_way {
-            cx.waker().wake_by_ref();
+        if life.calls() >= MANY && turn.give_way(cx) {
             return Poll::Pending;
         }
         let ended = connection.poll_unpin(cx);
@@ -207,6 +209,41 @@ async fn drive(
             life.give_up(keepalive.timeout);
             drop(driven);
         }
+    }
+}
+
+/// Whether a connection with many calls lets other tasks run before it reads and writes.
+struct Turn {
+    runtime: RuntimeMetrics,
+    gave_way: bool,
+    yields: usize,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Self {
+            runtime: tokio::runtime::Handle::current().metrics(),
+            gave_way: false,
+            yields: 0,
+        }
+    }
+
+    /// Returns whether the connection has to wait, and arranges that it is polled again.
+    fn give_way(&mut self, cx: &mut Context<'_>) -> bool {
+        // A worker whose own queue is full moves half of it to the queue that all workers share, and takes from there
+        // only when its own is empty, or one task now and then. A connection that goes on answering calls of the own
+        // queue keeps it filled, so that those of the shared queue wait for dozens of rounds.
+        if self.yields < MOST_YIELDS && self.runtime.global_queue_depth() > 0 {
+            self.yields += 1;
+            return pin!(tokio::task::yield_now()).poll(cx).is_pending();
+        }
+        self.yields = 0;
+        // The tasks that run meanwhile add to what is read and written at once.
+        self.gave_way = !self.gave_way;
+        if self.gave_way {
+            cx.waker().wake_by_ref();
+        }
+        self.gave_way
     }
 }
 

@@ -111,7 +111,8 @@ impl<H: Handle> Kept<H> {
         text.field("connections", &self.open.len())
             .field("connecting", &self.connecting)
             .field("streams", &self.streams)
-            .field("waiting", &self.queue.waiting());
+            .field("waiting", &self.queue.waiting())
+            .field("failures", &self.backoff.failures());
     }
 
     /// A stream for a call that has just begun: those that wait come first.
