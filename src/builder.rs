@@ -34,25 +34,28 @@ pub use source::{Given, Own};
 
 /// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
 ///
-/// By default, calls go by gRPC and TLS to `apigateway.googleapis.com` with the application default credentials, or without
-/// them to the emulator that `APIGATEWAY_EMULATOR_HOST` names.
+/// By default, calls go to `apigateway.googleapis.com` over gRPC and TLS, with the application default credentials. If
+/// `APIGATEWAY_EMULATOR_HOST` names an emulator, they go there without these credentials.
 ///
 /// # Where credentials are sent
 ///
-/// A credential goes only to the host that it is meant for, never in plaintext beyond loopback, and never to an emulator:
+/// A credential goes only to the host that it is meant for, never in plaintext beyond loopback, and never to an emulator. The
+/// one exception is a token, a key or credentials that were set on the builder: they go to an emulator on loopback, which may
+/// require a token.
 ///
 /// | the address | application default credentials | a token, a key or credentials that were set | [`client_identity`](Self::client_identity) |
 /// |---|---|---|---|
 /// | `https`, directly or through a proxy | sent | sent | shown |
-/// | plaintext on loopback | not used | sent | |
-/// | plaintext on loopback, through a proxy on another machine | not used | `build` fails | |
-/// | plaintext on another machine | `build` fails | `build` fails | |
-/// | an emulator that `APIGATEWAY_EMULATOR_HOST` names, on loopback | not used | sent, for emulators that require a token | not shown |
-/// | an emulator that it names on another machine, `https` too | not used | `build` fails | not shown |
+/// | plaintext on loopback | not used | sent | not shown |
+/// | plaintext on loopback, through a proxy on another machine | not used | `build` fails | not shown |
+/// | plaintext on another machine | `build` fails | `build` fails | not shown |
+/// | an emulator that `APIGATEWAY_EMULATOR_HOST` names, on loopback | not used | sent | not shown |
+/// | an emulator that this variable names, on another machine, with `https` too | not used | `build` fails | not shown |
 ///
-/// Loopback are 127.0.0.0/8, ::1, `localhost`, and the names below `localhost`, which are not looked up. Under a transport or
-/// a connector of yours, which may look them up, the names below `localhost` are not loopback. Redirects are never followed.
-/// Credentials whose universe is not that of the client fail their first call, before anything is sent.
+/// Loopback is 127.0.0.0/8, ::1, `localhost` and the names below `localhost`, such as `a.localhost`, which are not looked up in
+/// DNS. A transport or a connector of yours may look them up, so with one the names below `localhost` are not loopback.
+/// Redirects are never followed. If the credentials belong to another universe than the client, the first call fails before
+/// anything is sent.
 #[must_use = "nothing is built before `build`"]
 pub struct Builder<T = Own, L = Identity, A = Identity> {
     settings: Settings,
@@ -74,14 +77,15 @@ impl Builder {
 
 impl<T, L, A> Builder<T, L, A> {
     /// The address of the service: `https://HOST[:PORT]`, `http://HOST[:PORT]` for plaintext, or
-    /// `HOST[:PORT]` for TLS. It goes before the emulator, the universe domain and the endpoint for mutual TLS.
+    /// `HOST[:PORT]` for TLS. It takes precedence over the emulator, the universe domain and
+    /// the endpoint for mutual TLS.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.settings.endpoint = Some(endpoint.into());
         self
     }
 
-    /// The universe in which the service is addressed (AIP-4120): by default the variable `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, then
-    /// `googleapis.com`. Credentials must belong to it.
+    /// The domain of the universe whose service is called (AIP-4120). The default is that of the variable
+    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, else `googleapis.com`. The credentials must belong to the same universe.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.settings.universe_domain = Some(domain.into());
         self
@@ -98,8 +102,8 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// The project whose quota the calls use. It goes before `GOOGLE_CLOUD_QUOTA_PROJECT`,
-    /// which goes before the `quota_project_id` of the credential file.
+    /// The project whose quota the calls use. By default it is that of `GOOGLE_CLOUD_QUOTA_PROJECT`, else the
+    /// `quota_project_id` of the credential file.
     pub fn quota_project(mut self, project: impl Into<String>) -> Self {
         self.settings.quota_project = Some(project.into());
         self
@@ -189,13 +193,20 @@ where
     ///
     /// # Errors
     ///
-    /// If a setting or a variable is invalid: the error names it, its value and the fault. If credentials must not be sent to
-    /// the address, see [above](Self#where-credentials-are-sent); if TLS has no provider or no certificate roots.
+    /// - A setting or a variable is invalid. The error names it, its value and the fault.
+    /// - Credentials must not be sent to the address, by the [table above](Self#where-credentials-are-sent).
+    /// - TLS has no provider or no certificate roots.
+    /// - The function of `credentials_from` fails or panics.
     ///
-    /// Of the application default credentials: if the credential file cannot be read, is not valid JSON, lacks a field or is of
-    /// a type that cannot be loaded; if there are no CA certificates for the token endpoint; outside a Tokio runtime. The error
-    /// names the file and the variable that named it. No network is used: whether there is a metadata server, and whether a token
-    /// endpoint accepts the credentials, shows in the first call, as the module `layer::auth` describes.
+    /// With the application default credentials, also:
+    ///
+    /// - The credential file cannot be read, is not valid JSON, lacks a field or has a type that cannot be loaded. The error
+    ///   names the file and the variable that named it.
+    /// - There are no CA certificates for the token endpoint.
+    /// - `build` is called outside a Tokio runtime.
+    ///
+    /// `build` does not use the network. If there is no metadata server, or the token endpoint rejects the credentials, the
+    /// first call fails, as the module `layer::auth` describes.
     pub fn build(self) -> Result<ApiGateway, Error> {
         let Self {
             settings,

@@ -35,11 +35,10 @@ use crate::transport::{Active, Transport};
 ///
 /// # Runtimes
 ///
-/// A connection is a task of the tokio runtime in which the call ran that needed it. A client may be used in several
-/// runtimes, one after the other: when a runtime ends, its connections end, and the next call connects anew. Calls from
-/// another runtime share the connection as long as its runtime runs. If that one is not polled, such as a
-/// `current_thread` runtime outside of `block_on`, these calls wait until their deadline; give such a runtime a client of
-/// its own.
+/// A connection is a task of a tokio runtime: the one of the call that opened the connection. Calls from other runtimes
+/// share the connection while its runtime runs. When the runtime ends, its connections end, and the next call opens
+/// another. If the runtime exists but is not polled, such as a `current_thread` runtime outside of `block_on`, calls on its
+/// connections wait until their deadline; give such a runtime a client of its own.
 ///
 /// ```
 /// # #[cfg(feature = "emulator")]

@@ -117,11 +117,15 @@ impl Choice<'_> {
             "always" => true,
             _ => return Err(invalid(MTLS, &mode, "must be never, auto or always")),
         };
+        let reason = match self.identity {
+            true => "a client certificate".to_owned(),
+            false => format!("`{MTLS}` {mode:?}"),
+        };
         match mtls {
             false => parse("universe_domain", &format!("https://apigateway.{universe}")),
             true if universe == DEFAULT_UNIVERSE => Ok(Uri::from_static(MTLS_ENDPOINT)),
             true => Err(Error::configuration(format!(
-                "the universe {universe} has no endpoint for mutual TLS, which `{MTLS}` ({mode}) asks for; set it to `never`, or set `endpoint`"
+                "the universe {universe} has no endpoint for mutual TLS, which {reason} asks for; set `{MTLS}` to `never`, or set `endpoint`"
             ))),
         }
     }

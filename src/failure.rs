@@ -169,7 +169,7 @@ impl Failure {
         self.kind == Kind::Renewed
     }
 
-    /// Whether the same call will fail in the same way again, since a setting of this client is the cause.
+    /// Returns whether the same call will fail in the same way again, since a setting of this client is the cause.
     pub(crate) fn is_lasting(&self) -> bool {
         self.kind == Kind::TooLarge
     }
@@ -390,7 +390,7 @@ fn classify_hyper(error: &hyper::Error) -> (Kind, Code) {
     }
 }
 
-/// Whether a response over HTTP/1.1 had a head that is too large for hyper. A client of hyper learns that by the text alone.
+/// Returns whether a response over HTTP/1.1 had a head that is too large for hyper. Only the text of hyper's error shows that.
 fn is_large_head(error: &hyper::Error) -> bool {
     error.is_parse() && error.to_string() == "message head is too large"
 }

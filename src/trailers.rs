@@ -70,7 +70,7 @@ fn failure(headers: &HeaderMap) -> Option<&HeaderValue> {
 pub(crate) struct Excess {
     size: usize,
     limit: usize,
-    /// Whether error details were dropped as well.
+    /// Error details were dropped as well.
     details: bool,
 }
 

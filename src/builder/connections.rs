@@ -6,11 +6,11 @@ use super::Builder;
 use crate::transport::Keepalive;
 
 impl<T, L, A> Builder<T, L, A> {
-    /// How long connecting may take, five seconds by default: name resolution, TCP, a proxy and TLS together;
-    /// and then once more, how long the HTTP/2 handshake may take, up to the server's first frame.
+    /// Maximum time for name resolution, TCP, a proxy and TLS together, five seconds by default. The HTTP/2 handshake
+    /// that follows, up to the server's first frame, may take the same time again.
     ///
-    /// After a failure, further attempts are made as calls need them, 10 ms later at first and a second later at most.
-    /// A call waits for the next attempt, and calls that wait share it.
+    /// After a failure, a call waits for the next attempt to connect, and all waiting calls share it. It begins 10 ms
+    /// after the first failure; this delay doubles with each further failure, up to one second.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -54,23 +54,24 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// Maximum size of the metadata of a reply in bytes, 16 KiB by default, for its head and its trailers each: the
-    /// names and values, and 32 bytes for each field (RFC 9113 §6.5.2).
+    /// Maximum size in bytes of the metadata in the head of a reply, and of that in its trailers, 16 KiB by default and
+    /// at most 1 MiB. The size is that of all names and values, plus 32 bytes for each field (RFC 9113 §6.5.2).
     ///
-    /// More than that fails its own call alone. A failed call keeps its status code and message, and its error details if these
-    /// fit; the message says that something was dropped. A call that would have succeeded is RESOURCE_EXHAUSTED.
+    /// Larger metadata is dropped, and fails only its own call. A failed call keeps its status code, its error details if these
+    /// fit, and its message, cut to this size; the message then says that metadata was dropped. A call that would have succeeded fails with
+    /// RESOURCE_EXHAUSTED.
     ///
-    /// Clients differ in their defaults: this is the one of gRPC's C core (C++, Python, Ruby, PHP) and of tonic; Java's
-    /// has 8 KiB, .NET's 64 KiB, Go's 16 MiB. At most 1 MiB may be set. REST over HTTP/1.1 reads up to 100 headers and
-    /// 400 KiB. A transport of yours may have limits of its own.
+    /// gRPC's C core (C++, Python, Ruby, PHP) and tonic have the same default; Java has 8 KiB, .NET 64 KiB, Go 16 MiB.
+    /// REST over HTTP/1.1 also has a fixed limit of 100 headers and 400 KiB. A transport of yours may have its own limits.
     pub fn max_metadata_size(mut self, bytes: usize) -> Self {
         self.settings.max_metadata_size = bytes;
         self
     }
 
-    /// Trusts these certificates, as PEM text, instead of the well-known roots: those of the operating system (feature
-    /// `tls-native-roots`), of the file and folders that the variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name in its place,
-    /// and of Mozilla (feature `tls-webpki-roots`).
+    /// Trusts these certificates, as PEM text, instead of the well-known roots.
+    ///
+    /// The well-known roots are those of the operating system (feature `tls-native-roots`) and those of Mozilla (feature
+    /// `tls-webpki-roots`). The variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace those of the operating system.
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.ca_certificates = Some(pem.into());
         self
@@ -78,10 +79,11 @@ impl<T, L, A> Builder<T, L, A> {
 
     /// Shows the server this certificate chain, for mutual TLS. Chain and key are PEM text.
     ///
-    /// As in Google's clients (AIP-4114), the default address is that for mutual TLS then, `apigateway.mtls.googleapis.com`. The
-    /// variable `GOOGLE_API_USE_MTLS_ENDPOINT` changes that: with `never` it stays the usual one, with `always` it is that for
-    /// mutual TLS even without a certificate, and `auto` is the default. Other universes have no such address, so `build` fails
-    /// there unless the variable is `never` or an endpoint is set. Certificates of devices are not used.
+    /// With a client certificate, the default address is the one for mutual TLS, `apigateway.mtls.googleapis.com`, as in
+    /// Google's clients (AIP-4114). The variable `GOOGLE_API_USE_MTLS_ENDPOINT` changes the default address: `never` selects the
+    /// usual one, `always` selects the one for mutual TLS even without a certificate, and `auto` is the default. Other universes
+    /// have no address for mutual TLS, so `build` fails there unless the variable is `never` or an endpoint is set. Device
+    /// certificates are not used.
     pub fn client_identity(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.identity = Some((chain.into(), key.into()));
         self

@@ -16,9 +16,9 @@ impl<L, A> Builder<Own, L, A> {
     ///
     /// It is given the endpoint, as `SCHEME://HOST[:PORT]/`, or a proxy where connections go through one
     /// ([`no_proxy`](Self::no_proxy) forbids that). Without a port, 443 is meant for `https` and 80 for `http`.
-    /// The endpoint alone decides whether credentials may be sent: none are to a plaintext address unless its host is a loopback
-    /// address or `localhost`, wherever the connector leads. It is asked for each new connection, by a clone of its own, and a
-    /// failure or a panic is one of connecting, so nothing was sent.
+    /// The endpoint alone decides whether credentials may be sent, wherever the connector leads: to a plaintext endpoint
+    /// they are sent only if its host is a loopback address or `localhost`. Each new connection calls a clone of the
+    /// connector. If it fails or panics, the call fails as one that could not connect, so nothing was sent.
     ///
     /// By default it is hyper-util's `HttpConnector`, which resolves names with each connection, tries the other
     /// family of addresses after 250 ms, and gives each address of a family its share of the timeout. One of

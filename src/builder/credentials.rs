@@ -14,11 +14,11 @@ impl<T, L, A> Builder<T, L, A> {
         self.authentication(Authentication::Credentials(credentials.into()))
     }
 
-    /// Calls with credentials of this factory, which is called once by [`build`](Self::build), and again after
-    /// credentials of it have failed. So a client recovers when the source of its tokens does, which credentials of
-    /// google-cloud-auth do not after an error that they take for permanent, such as a 404 or a page of HTML. The
-    /// application default credentials are created again in the same way; the rules are those of
-    /// [`AuthLayer::from_factory`].
+    /// Calls with the credentials that this factory creates. [`build`](Self::build) calls the factory once; it is called
+    /// again after its credentials have failed, by the rules of [`AuthLayer::from_factory`]. So the client recovers when
+    /// the source of its tokens does. Credentials that are set with [`credentials`](Self::credentials) do not recover
+    /// after an error that google-cloud-auth takes for permanent, such as a 404 or a page of HTML. The application default
+    /// credentials recover without a factory.
     ///
     /// ```
     /// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -125,7 +125,8 @@ impl Settings {
         }
         if !(1..=LARGEST_METADATA).contains(&self.max_metadata_size) {
             return Err(Error::configuration(format!(
-                "max_metadata_size: must be from 1 to {LARGEST_METADATA} bytes"
+                "invalid `max_metadata_size` {}: must be from 1 to {LARGEST_METADATA} bytes",
+                self.max_metadata_size
             )));
         }
         Ok(())

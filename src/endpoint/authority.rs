@@ -31,8 +31,14 @@ pub(crate) fn parse(text: &str) -> Result<HostPort<'_>, Fault> {
     Ok(HostPort { host, port })
 }
 
-/// Accepts a domain: a host name that is no IP address, without a port and without a dot at its end.
+/// Accepts a domain: a host name that is not an IP address, without a port and without a dot at its end.
 pub(crate) fn check_domain(text: &str) -> Result<(), Fault> {
+    if text.is_empty() {
+        return Err("must not be empty");
+    }
+    if text.contains("://") {
+        return Err("must be a domain name, without a scheme");
+    }
     let place = parse(text)?;
     if place.port.is_some() {
         return Err("a port is not allowed");
@@ -112,7 +118,9 @@ fn check_host(host: &str) -> Result<(), Fault> {
     if ends_in_number(name) {
         // Resolvers read such texts as addresses, `127.1` and `0x7f.1` among them (URL Standard §3.5).
         let address = host.parse::<Ipv4Addr>();
-        return address.map(drop).map_err(|_| "invalid IPv4 address");
+        return address
+            .map(drop)
+            .map_err(|_| "invalid IPv4 address: must be four numbers, such as 127.0.0.1");
     }
     check_name(name)
 }
@@ -182,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_no_host_is_refused_with_its_fault() {
+    fn an_invalid_host_is_refused_with_its_fault() {
         let long_name = format!("{}b", "a.".repeat(127));
         let long_label = "a".repeat(64);
         let cases = [
@@ -254,9 +262,9 @@ mod tests {
             check_domain(text).expect(text);
         }
         let cases = [
-            ("", "missing host"),
+            ("", "must not be empty"),
             ("evil.com/", "path"),
-            ("https://evil.com", "path"),
+            ("https://evil.com", "without a scheme"),
             ("x@y", "user or password"),
             ("a.com:443", "port"),
             ("10.0.0.1", "not an IP address"),

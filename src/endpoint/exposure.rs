@@ -38,7 +38,7 @@ pub(crate) struct Route<'a> {
     pub(crate) foreign: bool,
 }
 
-/// What becomes of a credential.
+/// The decision about a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Send,
@@ -169,8 +169,8 @@ mod tests {
         decide(credential, &route)
     }
 
-    /// How the address was named, the address, the proxy, whether others resolve its name; then what becomes of default
-    /// credentials, of credentials that were set, and of a client certificate.
+    /// How the address was named, the address, the proxy, whether others resolve its name; then the decisions about default
+    /// credentials, about credentials that were set, and about a client certificate.
     type Row = (
         (Named, &'static str, &'static str, bool),
         Decision,

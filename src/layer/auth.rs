@@ -2,31 +2,31 @@
 //!
 //! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and renewed in
 //! the background, so a call waits for credentials only at the very beginning. When the server answers UNAUTHENTICATED, the
-//! credentials are asked again; if they return other headers (another entity tag), the call is sent once more.
+//! layer asks the credentials again; if they return other headers (another entity tag), the call is sent once more.
 //!
 //! # Failures
 //!
-//! Credentials that fail end the call before anything is sent, with one text: the source (the metadata server, or the type
-//! and path of the credential file and the variable that named it), the endpoint, the cause in the endpoint's words, and the
-//! next step. The code is
+//! If the credentials fail, the call fails before anything is sent. The error names the source (the metadata server, or the
+//! type and path of the credential file and the variable that named it), the endpoint, the cause in the endpoint's words, and
+//! the next step. Its code is
 //!
-//! - UNAUTHENTICATED for what lasts until somebody mends it: no credentials on this machine, a revoked login, HTTP 4xx, a page
-//!   of HTML, an unknown certificate authority. The call is not retried.
-//! - UNAVAILABLE for what may pass: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
+//! - UNAUTHENTICATED if someone has to fix the cause: no credentials on this machine, a revoked login, HTTP 4xx, a page of
+//!   HTML, an unknown certificate authority. The call is not retried.
+//! - UNAVAILABLE if the cause is transient: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
 //! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience). The call is not retried.
-//! - INTERNAL if the library below panicked.
+//! - INTERNAL if google-cloud-auth or a factory panicked.
 //!
-//! No error, log or `Debug` shows a token, a key or the content of a file. Of a response only the fields `error`,
-//! `error_subtype`, `error_description`, `error_uri`, `status` and `message` are shown, the title of an HTML page, or an excerpt
-//! without anything that looks like a token. For the same reason an error of google-cloud-auth is not a
-//! [`source`](std::error::Error::source) of ours.
+//! No error, log or `Debug` output shows a token, a key or the content of a file. An error shows only these parts of a
+//! response: of JSON the fields `error`, `error_subtype`, `error_description`, `error_uri`, `status` and `message`, of an HTML
+//! page the title, of other text an excerpt without anything that looks like a token. For the same reason the error of
+//! google-cloud-auth is not its [`source`](std::error::Error::source).
 //!
 //! # Recovery
 //!
 //! Credentials of a factory ([`AuthLayer::from_factory`]) and the application default credentials of
-//! [`Builder`](crate::Builder) are created again after they failed, so a client recovers when its source does, and a changed
-//! credential file is read again. Credentials that were passed to [`AuthLayer::new`] are not: those of google-cloud-auth repeat
-//! an error that the library takes for permanent.
+//! [`Builder`](crate::Builder) are created again after they failed. So a client recovers when the source of its tokens does,
+//! and reads a changed credential file. Credentials that were passed to [`AuthLayer::new`] are never created again: after an
+//! error that google-cloud-auth takes for permanent, they repeat this error.
 //!
 //! ```no_run
 //! // `no_run`: default credentials are found on the machine, and the token comes from Google.
@@ -95,7 +95,8 @@ impl AuthLayer {
     /// error well before the usual deadline does.
     pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(8);
 
-    /// For calls to `endpoint`. The credentials are never created again, see [`from_factory`](Self::from_factory).
+    /// A layer with these credentials for calls to `endpoint`. They are never created again; for that, see
+    /// [`from_factory`](Self::from_factory).
     ///
     /// # Errors
     ///
@@ -110,17 +111,18 @@ impl AuthLayer {
         Self::with(Provider::fixed(credentials))
     }
 
-    /// Credentials of a factory for calls to `endpoint`. The factory is called once now, and again after credentials
-    /// of it have failed: google-cloud-auth's never recover from an error that it takes for permanent, from a panic, or
-    /// from the end of the runtime in which they were created.
+    /// A layer with the credentials of a factory, for calls to `endpoint`. The factory is called once now, and again after
+    /// its credentials have failed: credentials of google-cloud-auth never recover from an error that it takes for
+    /// permanent, from a panic, or from the end of the runtime in which they were created.
     ///
-    /// After a failure, credentials are created again by the first call that is made after a wait of 1 s, which doubles up to
-    /// 60 s with each failure in a row (10 s if the failures are transient). Until then, calls fail at once with the
-    /// last error. A failure of credentials that gave headers before is followed by new ones in the same call. Credentials
-    /// that have not answered for 7 s are replaced too; that time doubles up to 15 minutes.
+    /// After a failure, the first call that is made after a delay calls the factory; until then, calls fail at once with
+    /// the last error. The delay is 1 s after the first failure, and doubles with each failure in a row up to 60 s, or up to
+    /// 10 s if the failure is transient. If credentials that were created more than 1 s ago fail, the same call replaces
+    /// them and asks the new ones. Credentials that have not answered for 7 s are replaced too; this time doubles with each such
+    /// replacement, up to 15 minutes.
     ///
-    /// The factory runs in the task of a call and under a lock, so it must not block. A factory that fails or panics
-    /// fails the call with UNAUTHENTICATED or INTERNAL, and counts as a failure of the credentials.
+    /// The factory runs in the task of a call and under a lock, so it must not block. If it returns an error or panics, the
+    /// call fails with UNAUTHENTICATED or INTERNAL, as for any other failure of the credentials.
     ///
     /// # Cancel safety
     ///
@@ -229,7 +231,7 @@ fn check(endpoint: &Uri) -> Result<(), Error> {
 fn exposed(uri: &Uri) -> Error {
     let host = uri.authority().map_or("", http::uri::Authority::as_str);
     Error::configuration(format!(
-        "http://{host} is plaintext and not a loopback address: credentials are never sent there; use https, or no credentials"
+        "http://{host} is plaintext and not a loopback address: credentials are never sent there; use https, or leave out this layer"
     ))
 }
 

@@ -89,7 +89,7 @@ where
     }
 }
 
-/// What a reply may be.
+/// The limits of a reply, and its possible encodings.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     limits: GuardLayer,

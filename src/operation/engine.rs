@@ -29,7 +29,7 @@ pub(crate) struct Engine {
     pub(crate) clients: Clients,
     pub(crate) subject: Subject,
     pub(crate) settings: Settings,
-    /// Whether the operation is cancelled when this is dropped before its end was seen.
+    /// The operation is cancelled when this is dropped before its end was seen.
     cancel_on_drop: AtomicBool,
     wait: Option<Wait>,
     /// When the next poll is made.

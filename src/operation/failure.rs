@@ -28,7 +28,7 @@ pub struct OperationError(Box<Inner>);
 struct Inner {
     kind: OperationErrorKind,
     snapshot: Snapshot,
-    /// What it is done to, as far as that is known without the snapshot.
+    /// The name of the target, as far as it is known without the snapshot.
     target: Option<String>,
     progress: Progress,
 }
@@ -62,17 +62,17 @@ pub enum OperationErrorKind {
     },
     /// It is done, and has neither a result nor an error.
     WithoutResult,
-    /// Polls failed, or a poll failed for a reason that will not pass. The operation may still run.
+    /// Too many polls failed, or one failed for a reason that lasts. The operation may still run.
     Polling,
-    /// The request to cancel it failed. The operation may still run.
+    /// The request to cancel the operation failed. The operation may still run.
     CancelRequest,
-    /// The time for waiting was over. The operation may still run.
+    /// The wait timed out. The operation may still run.
     TimedOut {
         /// Whether it was asked to be cancelled then, as the caller wished.
         cancelled: bool,
     },
-    /// The server does not know the operation, or no longer, and the target does not prove how it ended: only a ready
-    /// target of a create and a missing target of a delete do.
+    /// The operation was not found or has expired, and the target does not prove how it ended: only a ready target of
+    /// a create and a missing target of a delete do.
     Expired,
 }
 
@@ -298,7 +298,7 @@ impl OperationError {
         }
     }
 
-    /// Whether the wait ended without the operation's own outcome.
+    /// Returns whether the wait ended without the operation's own outcome.
     fn is_of_wait(&self) -> bool {
         matches!(
             self.kind(),

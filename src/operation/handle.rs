@@ -28,7 +28,7 @@ pub struct Handle {
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     verb: Option<String>,
-    /// As RFC 3339 has it.
+    /// The time at which the operation began, as in RFC 3339.
     #[cfg_attr(
         feature = "serde",
         serde(default, skip_serializing_if = "Option::is_none")

@@ -5,15 +5,15 @@
 //! [`Snapshot`]; what went wrong is an [`OperationError`], which tells a failed operation from a wait that
 //! failed.
 //!
-//! A wait ends by the total of its schedule plus one poll's timeout, whatever the server or a layer does. Its result
-//! is a success only if the operation's own outcome says so. Where the server does not know the operation any more, a
-//! ready target proves that a create succeeded, and a missing one that a delete did; the target of an update proves
-//! nothing, and the wait's end is [`Expired`](OperationErrorKind::Expired).
+//! A wait ends by the total of its schedule plus one poll's timeout, whatever the server or a layer does. It returns a
+//! success only if the operation's own outcome is a success, or if its target proves one. If the server no longer knows
+//! the operation, a ready target proves that a create succeeded, and a missing target that a delete succeeded. The target
+//! of an update proves nothing, so the wait ends with [`Expired`](OperationErrorKind::Expired).
 //!
-//! A create that is [`idempotent`](crate::CallOptions::idempotent) and was repeated may meet its own resource. It
-//! adopts the newest operation that creates the target and began since the call, by the `date` of the server's replies.
-//! Without a `date`, the clock of this machine has to be right within two seconds. Somebody else's create of the same
-//! name that began in this time cannot be told from one's own.
+//! If a create that is [`idempotent`](crate::CallOptions::idempotent) is repeated, the resource of its first attempt may
+//! already exist. Then the create adopts the newest operation that creates the target and began since the call, by the
+//! `date` of the server's replies. Without a `date`, the clock of this machine has to be right within two seconds. If
+//! someone else creates a resource of the same name in this time, that operation may be adopted instead.
 //!
 //! When polls are made is a [`Schedule`]'s; what follows what is a function of its own, without clock or
 //! calls.
@@ -96,7 +96,7 @@ impl<R: OperationResult> Operation<R> {
         Self::of(Engine::resumed(clients, name, verb_of::<R>()))
     }
 
-    /// The same, with what its handle knows of it.
+    /// Adds what the handle knows of the operation.
     pub(crate) fn described_by(mut self, handle: &Handle) -> Self {
         handle.describe(&mut self.engine.subject);
         self
@@ -141,19 +141,19 @@ impl<R: OperationResult> Operation<R> {
         self
     }
 
-    /// The same, asked to be cancelled when the time for waiting is over. By default it goes on. The request is
-    /// made before the wait ends, and takes five seconds at most.
+    /// Requests that the operation be cancelled when the time for waiting is over. By default the operation goes on. The request
+    /// is made before the wait ends, and takes five seconds at most.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.engine.settings.cancel_on_timeout = true;
         self
     }
 
-    /// The same, asked to be cancelled when this is dropped before its end was seen, as by a timeout around it.
-    /// By default it goes on.
+    /// Requests that the operation be cancelled when this is dropped before its end was seen, as by a timeout around it.
+    /// By default the operation goes on.
     ///
-    /// The request is made by a task of its own, for five seconds at most, if there is a runtime then. None is made
-    /// once any call of this has seen the end, after a request to cancel was accepted, after [`delete`](Self::delete),
-    /// or if this is awaited and the wait ends by itself: for the end of its time there is
+    /// The request to cancel is made by a task of its own, for five seconds at most, if there is a runtime. No request is
+    /// made if the end was seen by any call, if a request to cancel was accepted before, after [`delete`](Self::delete), or
+    /// if this is awaited and the wait ends by itself. For a wait whose time is over, see
     /// [`cancel_on_timeout`](Self::cancel_on_timeout).
     pub fn cancel_on_drop(self) -> Self {
         self.engine.arm();
@@ -195,7 +195,7 @@ impl<R: OperationResult> Operation<R> {
         self.settled(waited).await
     }
 
-    /// What a wait came to. There is nothing to cancel once the end was seen.
+    /// Keeps the outcome of a wait. There is nothing to cancel once the end was seen.
     async fn settled(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
         let waited = self.ended(waited).await;
         let over = waited
@@ -255,8 +255,8 @@ impl<R: OperationResult> Operation<R> {
         (subject, settings)
     }
 
-    /// Makes the server forget it. What it does goes on, and is not cancelled, whatever
-    /// [`cancel_on_drop`](Self::cancel_on_drop) says.
+    /// Deletes the operation's record at the server. The work of the operation goes on: it is not cancelled, even with
+    /// [`cancel_on_drop`](Self::cancel_on_drop).
     ///
     /// # Errors
     ///

@@ -109,8 +109,8 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// If the multiplier is not a number of at least 1, or a delay is zero: polls would follow each other
-    /// without a pause.
+    /// If the multiplier is not a finite number of at least 1, or if a delay is zero, since polls would follow each
+    /// other without a pause.
     pub fn with_delays(
         self,
         initial: Duration,
@@ -136,15 +136,15 @@ impl Schedule {
     }
 
     /// Sets the time for the whole wait, 20 minutes by default. A last poll is made at its end, so a wait ends by
-    /// its total plus the timeout of one poll. [`Duration::MAX`] is no end: such a wait ends only with the operation.
-    /// With zero, one poll is made.
+    /// its total plus the timeout of one poll. With [`Duration::MAX`] there is no limit: the wait ends only with the
+    /// operation. With zero, one poll is made.
     #[must_use]
     pub fn with_total(self, total: Duration) -> Self {
         Self { total, ..self }
     }
 
-    /// Sets the timeout of one poll, ten seconds by default. The server itself gives up after five; a shorter
-    /// timeout gives up polls that it would still answer.
+    /// Sets the timeout of one poll, ten seconds by default. The server itself gives up after five seconds, so
+    /// a shorter timeout gives up polls that the server would still answer.
     ///
     /// # Errors
     ///

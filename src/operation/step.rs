@@ -16,8 +16,8 @@ pub enum WithoutResult {
     Fail,
     /// For an empty result.
     Empty,
-    /// For a success if what it was done to shows so: the resource is ready, or gone after a delete. For an update too,
-    /// since the server said that it is done and reported no error. For an error if the resource cannot be read.
+    /// For a success if its target proves one: the resource is ready, or missing after a delete. That applies to an
+    /// update too, since the server said that it is done and reported no error. If the resource cannot be read, for an error.
     #[default]
     LookAtTarget,
 }
@@ -57,7 +57,7 @@ pub(crate) struct CallFailure {
     pub(crate) code: Code,
     /// The delay that the server asked for.
     pub(crate) asked: Option<Duration>,
-    /// Whether every further call will fail in the same way, whatever the code says.
+    /// Every further call will fail in the same way, whatever the code says.
     pub(crate) lasting: bool,
 }
 
@@ -174,7 +174,7 @@ impl Wait {
         self.schedule.poll_timeout(Duration::MAX)
     }
 
-    /// Whether the next poll is the one at the end of the total.
+    /// Returns whether the next poll is the one at the end of the total.
     pub(crate) fn is_last(&self) -> bool {
         self.last
     }

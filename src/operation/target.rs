@@ -28,7 +28,7 @@ pub(super) struct Question {
     pub(super) verb: Verb,
     /// When the operation began, by the server's clock.
     pub(super) began: Option<SystemTime>,
-    /// Whether the server said that the operation is done, with neither a response nor an error.
+    /// The server said that the operation is done, with neither a response nor an error.
     pub(super) done: bool,
 }
 
@@ -111,7 +111,7 @@ impl Found {
         }
     }
 
-    /// Whether the resource existed before an operation that began at this moment, as far as is known.
+    /// Returns whether the resource existed before an operation that began at this moment, as far as is known.
     fn is_older_than(&self, began: Option<SystemTime>) -> bool {
         let earliest = began.and_then(|began| began.checked_sub(TOLERANCE));
         self.created
@@ -133,7 +133,7 @@ impl<M: prost::Message + Name> Packed for M {
     }
 }
 
-/// What the state of the target proves about an operation, and the operation's result if it proves success.
+/// Returns what the state of the target proves about an operation, and the operation's result if it proves success.
 /// `None` is a target that does not exist.
 ///
 /// For an operation that the server does not know any more, only a ready resource that the operation created, or a

@@ -157,7 +157,7 @@ fn between(state: State, byte: u8, lines: bool) -> Result<State, String> {
     })
 }
 
-/// Whether a number or literal ends before this byte.
+/// Returns whether a number or literal ends before this byte.
 fn ends_scalar(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b',' | b']' | b'}' | b'[' | b'{' | b':' | b'"')
 }

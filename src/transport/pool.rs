@@ -84,7 +84,7 @@ struct Kept {
     idle: Vec<(Http1, Instant)>,
     /// The way to the task that closes what is idle for too long. It goes with the pool, and the task with it.
     watch: Option<oneshot::Sender<Infallible>>,
-    /// Whether the server speaks HTTP/1.1, as the last connection has shown, or the address says.
+    /// The server speaks HTTP/1.1, by the last connection or by the scheme of the address.
     speaks_http1: bool,
     backoff: Backoff,
 }
@@ -237,8 +237,8 @@ impl Shared {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What carries the next call: what the server chose when it was last connected to. A call that has a permit keeps
-    /// it.
+    /// Returns how the next call travels, by the protocol that the server chose for the last connection. A call that has
+    /// a permit keeps it.
     async fn way(
         self: &Arc<Self>,
         mut call: Option<OwnedSemaphorePermit>,

@@ -20,7 +20,7 @@ impl Name {
         *self.0.lock().expect("whole") = address;
     }
 
-    /// A client of the name. Credentials may go there, since all names of this domain are this machine.
+    /// A client of the name. Credentials may go to `localhost`, whatever resolves it.
     pub(crate) fn resolved_under(&self, builder: Builder) -> Builder {
         let name = Arc::clone(&self.0);
         let resolver = tower::service_fn(move |_: dns::Name| {
@@ -28,7 +28,7 @@ impl Name {
             async move { Ok::<_, Infallible>(std::iter::once(address)) }
         });
         builder
-            .endpoint("http://gateway.localhost")
+            .endpoint("http://localhost")
             .connector(HttpConnector::new_with_resolver(resolver))
     }
 }

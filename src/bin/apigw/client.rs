@@ -96,11 +96,13 @@ pub(crate) fn content(argument: &str, file: &Path) -> Result<Vec<u8>, Failure> {
 
 /// The one line of a token file. No part of it is ever shown.
 fn token(file: &Path) -> Result<String, Failure> {
-    let content =
-        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let fault = |fault: &dyn std::fmt::Display| -> Failure {
+        format!("--access-token-file {}: {fault}", file.display()).into()
+    };
+    let content = std::fs::read_to_string(file).map_err(|error| fault(&error))?;
     let token = content.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {
-        return Err(format!("{}: not one access token on one line", file.display()).into());
+        return Err(fault(&"not one access token on one line"));
     }
     Ok(token.to_owned())
 }

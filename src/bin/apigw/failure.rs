@@ -49,7 +49,12 @@ const FIXED: [&str; 17] = [
 fn in_words_of_the_command(text: &str) -> String {
     let mut text = text.to_owned();
     for (setting, argument) in ARGUMENTS {
-        text = text.replace(&format!("`{setting}`"), &format!("`{argument}`"));
+        // A field of a credential file or of a token may have the same name.
+        let field = format!("field `{setting}`");
+        let parts = text.split(&field);
+        let parts =
+            parts.map(|part| part.replace(&format!("`{setting}`"), &format!("`{argument}`")));
+        text = parts.collect::<Vec<_>>().join(&field);
     }
     for setting in FIXED {
         let fixed =
@@ -138,4 +143,26 @@ fn screaming(code: Code) -> String {
             },
         );
     parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_renamed_and_fields_of_files_and_tokens_are_not() {
+        for (text, shown) in [
+            ("set `endpoint`", "set `--endpoint`"),
+            (
+                "missing field `access_token`",
+                "missing field `access_token`",
+            ),
+            (
+                "missing field `timeout`; set `timeout`",
+                "missing field `timeout`; set `--timeout`",
+            ),
+        ] {
+            assert_eq!(in_words_of_the_command(text), shown);
+        }
+    }
 }

@@ -23,6 +23,7 @@ use super::origin::{FileLocation, Origin};
 use super::recovery::{Created, Factory};
 use super::redact::redact;
 use super::rejection::Rejection;
+use crate::endpoint;
 
 const CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const QUOTA_PROJECT: &str = "GOOGLE_CLOUD_QUOTA_PROJECT";
@@ -41,7 +42,7 @@ pub(super) fn factory(scope: &'static str) -> Factory {
 
 fn create(env: Env<'_>, scope: &str) -> Result<Created, Rejection> {
     let Some(location) = locate(env) else {
-        let searched = format!("{CREDENTIALS} is not set, and no home directory is known");
+        let searched = format!("{CREDENTIALS} is not set, {} is not set", HOME.0);
         return metadata_server(env, searched, scope);
     };
     match read(&location) {
@@ -110,10 +111,14 @@ fn quota_project(env: Env<'_>, file: Option<&CredentialFile>) -> Result<Option<S
     let Some(value) = variable else {
         return Ok(file.and_then(|file| file.quota_project.clone()));
     };
-    let text = value.into_string().ok();
+    let text = value.to_str();
     let text = text.filter(|text| HeaderValue::from_str(text).is_ok());
-    let fault = || Rejection::lasting(format!("{QUOTA_PROJECT}: not the ID of a project"));
-    text.map(Some).ok_or_else(fault)
+    let fault = || {
+        let value = value.to_string_lossy();
+        let error = endpoint::invalid(QUOTA_PROJECT, &value, "must be a project ID");
+        Rejection::lasting(error.to_string())
+    };
+    text.map(|text| Some(text.to_owned())).ok_or_else(fault)
 }
 
 fn metadata_server(env: Env<'_>, searched: String, scope: &str) -> Result<Created, Rejection> {

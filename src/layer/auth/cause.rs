@@ -16,7 +16,7 @@ use super::rejection::Rejection;
 /// Why credentials gave no token.
 pub(super) struct Cause {
     pub(super) rejection: Rejection,
-    /// Whether the endpoint sent a response.
+    /// The endpoint sent a response.
     pub(super) answered: bool,
 }
 
@@ -52,10 +52,10 @@ impl Cause {
     }
 }
 
-/// What the texts of an error show.
+/// The facts that the texts of an error show.
 struct Facts {
     url: Option<String>,
-    /// Whether the response is, for an external account, one of the impersonation URL: its error has no URL.
+    /// The response is, for an external account, one of the impersonation URL: its error has no URL.
     impersonating: bool,
     fault: Fault,
 }
@@ -312,7 +312,7 @@ impl Fault {
         }
     }
 
-    /// Whether the fault lasts although google-cloud-auth calls it transient.
+    /// Returns whether the fault lasts although google-cloud-auth calls it transient.
     fn lasts(&self) -> bool {
         match self {
             Self::Tls(_) => true,
@@ -349,7 +349,7 @@ const NOT_GOOGLE: &str = "; check for a captive portal or a proxy on the way, an
 const CHECK_ROLE: &str = "; check that the service account exists, and that the caller has \
                           roles/iam.serviceAccountTokenCreator on it";
 
-/// Whether a response of this status may be another one soon.
+/// Returns whether a response of this status is transient.
 fn is_busy(status: u16) -> bool {
     status >= 500 || status == 429 || status == 408
 }

@@ -42,7 +42,7 @@ impl MetadataServer {
         // google-cloud-auth reads the variable itself, and would ask `http://`.
         if host.is_empty() {
             return Err(format!(
-                "{GCE_METADATA_HOST} is empty: unset it, or set it to HOST[:PORT]"
+                "invalid `{GCE_METADATA_HOST}` \"\": must be HOST[:PORT], or unset"
             ));
         }
         let uri = endpoint::parse(GCE_METADATA_HOST, &format!("http://{host}"));

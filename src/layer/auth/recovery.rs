@@ -37,14 +37,14 @@ pub(super) struct Created {
 
 type Answer = CacheableResource<HeaderMap>;
 
-/// An error of credentials older than this says nothing of their source now.
+/// An error of credentials that are older than this may be outdated.
 const STALE: Duration = Duration::from_secs(1);
 
 /// The wait before credentials are created again: it doubles with each failure in a row.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// Its bound after a transient failure, which google-cloud-auth would retry as often.
 const MAX_DELAY_TRANSIENT: Duration = Duration::from_secs(10);
-/// Its bound after a failure that lasts until somebody mends the source.
+/// Its bound after a failure that lasts until someone fixes the source.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// Credentials that gave no answer for so long are created again, which leaves a request of theirs open. It is shorter
@@ -73,7 +73,7 @@ struct State {
     blocked: Option<(Instant, Rejection)>,
     /// Since when the current credentials have not answered.
     waiting_since: Option<Instant>,
-    /// Whether any credentials of the factory have given headers.
+    /// Credentials of the factory have returned headers before.
     delivered: bool,
     rng: HasherRng,
 }
@@ -91,7 +91,7 @@ struct Generation {
 struct Failed {
     rejection: Rejection,
     kind: FailureKind,
-    /// Whether a response came, if an unwelcome one.
+    /// The endpoint sent a response.
     answered: bool,
 }
 
@@ -213,7 +213,7 @@ impl Provider {
     }
 
     /// Records a failure, and returns the credentials to ask in place of those that failed: once a call, and only
-    /// if the failure says nothing of the source now.
+    /// if the failure may be outdated.
     fn failed(
         &self,
         generation: &Arc<Generation>,

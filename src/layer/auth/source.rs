@@ -46,7 +46,7 @@ pub(super) struct Source {
     provider: Arc<Provider>,
     patience: Duration,
     kept: RwLock<Option<Arc<Headers>>>,
-    /// Whether a task renews the headers.
+    /// A task renews the headers.
     renewing: AtomicBool,
 }
 

@@ -89,7 +89,7 @@ fn page(media: &'static str) -> Reply {
     reply
 }
 
-/// What [`not_http2`] says.
+/// The text of [`not_http2`].
 const NOT_HTTP2: &str = "the peer does not speak HTTP/2: it is a mock";
 
 fn not_http2() -> Unusable {
