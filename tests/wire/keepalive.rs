@@ -217,13 +217,13 @@ async fn a_call_that_had_no_answer_has_a_ping_follow_so_that_a_dead_connection_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silence_has_one_early_ping_and_further_ones_only_at_the_keepalive_interval() {
+async fn a_silence_has_two_early_pings_at_most_and_further_ones_only_at_the_keepalive_interval() {
     let (client, seen) = client(Habit::SLOW);
     for _ in 0..30 {
         call(&client, 1).await.expect_err("no answer");
     }
     seen.until(1000).await;
-    assert_eq!(seen.pings(), [1, 21, 41]);
+    assert_eq!(seen.pings(), [1, 3, 23, 43]);
     assert_eq!(seen.connections().len(), 1);
 }
 
@@ -243,6 +243,26 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() 
     first.await.expect("no panic").expect("repeated");
     // The ping was due at 20, and its timeout is 10 s.
     assert_eq!(seen.began.elapsed().as_secs(), 30);
+}
+
+/// The early ping of the slow call was answered while the path still worked.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_dies_behind_a_slow_call_gets_no_new_calls_two_seconds_after_the_next_one()
+ {
+    let (client, seen) = client(Habit {
+        first_call: false,
+        ..Habit::dies_at(Duration::from_secs(5))
+    });
+    let slow = client.clone();
+    let slow = tokio::spawn(async move { call(&slow, 60).await });
+    seen.until(8).await;
+    call(&client, 3).await.expect_err("the path is dead");
+    call(&client, 1).await.expect("the second connection's");
+    assert_eq!(
+        (seen.pings(), seen.connections()),
+        (vec![1, 9], vec![0, 11])
+    );
+    slow.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,6 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a connection with calls on it is checked for silence.
 const TICK: Duration = Duration::from_millis(250);
 
+/// Maximum number of early pings of a silence. gRPC servers close a connection after more than two untimely pings
+/// between which they sent no data, and the keepalive's pings count, too.
+const EARLY_PINGS: u8 = 2;
+
 /// Returns the end of a delay. One that is beyond the clock's range ends in thirty years.
 fn later(begin: Instant, delay: Duration) -> Instant {
     const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
@@ -32,8 +36,9 @@ fn later(begin: Instant, delay: Duration) -> Instant {
 /// The state of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Life {
-    /// Number of calls on the connection.
-    calls: AtomicUsize,
+    /// Number of calls that began on the connection, and of those that have ended.
+    begun: AtomicUsize,
+    ended: AtomicUsize,
     /// Whether the next call has to wake the task that watches the connection.
     idle: AtomicBool,
     called: Notify,
@@ -51,11 +56,14 @@ pub(super) struct Life {
 
 /// A period in which the peer sent nothing but answers to pings.
 struct Silence {
+    /// When it began, or when a call was seen that began after its last early ping.
     since: Instant,
     /// The number of reads when it began.
     reads: usize,
-    /// Whether it has had its early ping.
-    pinged: bool,
+    /// Number of early pings that it has had.
+    early_pings: u8,
+    /// The number of calls that had begun when its last early ping was answered; `None` once another one is seen.
+    begun: Option<usize>,
 }
 
 impl Life {
@@ -69,7 +77,9 @@ impl Life {
     }
 
     pub(super) fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+        // A call that ends in between began before, so the difference is not negative.
+        let ended = self.ended.load(Ordering::SeqCst);
+        self.begun.load(Ordering::SeqCst).wrapping_sub(ended)
     }
 
     /// Returns whether the peer left a ping unanswered.
@@ -82,8 +92,8 @@ impl Life {
     ///
     /// A ping is due in two cases. First, after the keepalive interval, with the next call, or without any if a call was
     /// given up unanswered: otherwise brief and rare calls would meet a dead connection again and again. Second, if there
-    /// are calls and nothing was received for [`SILENCE`]. A silence has one ping of the second kind: gRPC servers close
-    /// a connection that sends more than a few pings between which they sent no data.
+    /// are calls and nothing was received for [`SILENCE`]. A silence has a second ping of this kind only for a call that
+    /// began after the first one was answered: the path may have died since. See [`EARLY_PINGS`] for the bound.
     pub(super) async fn watch(
         &self,
         pings: Option<PingPong>,
@@ -94,7 +104,7 @@ impl Life {
             return std::future::pending().await;
         };
         let mut due = later(Instant::now(), keepalive.interval);
-        let mut silence = Silence::new(&self.reads);
+        let mut silence = Silence::new(self);
         loop {
             let early = self.until_ping(&mut silence, due).await;
             // A ping that is sent before the interval is over has until then, and the timeout.
@@ -107,7 +117,7 @@ impl Life {
                 Err(_) => return,
             }
             due = later(Instant::now(), keepalive.interval);
-            silence.answered(early, &self.reads);
+            silence.answered(early, self);
         }
     }
 
@@ -126,8 +136,8 @@ impl Life {
                 self.idle.store(false, Ordering::SeqCst);
                 silence.since = Instant::now();
             }
-            silence.check(&self.reads);
             let now = Instant::now();
+            silence.check(now, self);
             if self.calls() > 0 && (now >= due || silence.needs_ping(now)) {
                 return now < due;
             }
@@ -177,29 +187,40 @@ impl Life {
 }
 
 impl Silence {
-    fn new(reads: &Reads) -> Self {
+    fn new(life: &Life) -> Self {
         Self {
             since: Instant::now(),
-            reads: reads.get(),
-            pinged: false,
+            reads: life.reads.get(),
+            early_pings: 0,
+            begun: None,
         }
     }
 
-    /// Begins anew if something was received.
-    fn check(&mut self, reads: &Reads) {
-        if self.reads != reads.get() {
-            *self = Self::new(reads);
+    /// Begins anew if something was received, and notices a call that began after the last early ping.
+    fn check(&mut self, now: Instant, life: &Life) {
+        if self.reads != life.reads.get() {
+            *self = Self::new(life);
+        } else if self
+            .begun
+            .is_some_and(|begun| begun != life.begun.load(Ordering::SeqCst))
+        {
+            self.begun = None;
+            self.since = now;
         }
     }
 
     fn needs_ping(&self, now: Instant) -> bool {
-        !self.pinged && now.duration_since(self.since) >= SILENCE
+        let allowed = self.begun.is_none() && self.early_pings < EARLY_PINGS;
+        allowed && now.duration_since(self.since) >= SILENCE
     }
 
     /// A ping was answered. The answer does not end the silence.
-    fn answered(&mut self, early: bool, reads: &Reads) {
-        self.reads = reads.get();
-        self.pinged |= early;
+    fn answered(&mut self, early: bool, life: &Life) {
+        self.reads = life.reads.get();
+        if early {
+            self.early_pings += 1;
+            self.begun = Some(life.begun.load(Ordering::SeqCst));
+        }
     }
 }
 
@@ -213,7 +234,7 @@ pub(super) struct OnIt {
 
 impl OnIt {
     pub(super) fn new(life: &Arc<Life>, slot: Slot) -> Self {
-        life.calls.fetch_add(1, Ordering::SeqCst);
+        life.begun.fetch_add(1, Ordering::SeqCst);
         // After the call is counted: whoever has seen none has said so before.
         if life.idle.load(Ordering::SeqCst) {
             life.called.notify_one();
@@ -249,6 +270,6 @@ impl Drop for OnIt {
         if !self.answered {
             self.life.doubted.store(true, Ordering::SeqCst);
         }
-        self.life.calls.fetch_sub(1, Ordering::SeqCst);
+        self.life.ended.fetch_add(1, Ordering::SeqCst);
     }
 }
