@@ -178,6 +178,22 @@ async fn a_renewal_that_hangs_or_fails_leaves_the_old_headers_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_begin_one_renewal_a_second_while_the_credentials_fail() {
+    let script = Script::new(|number| match number {
+        1 => token("Bearer old"),
+        _ => Answer::Fails(true, "away"),
+    });
+    let (client, mut server) = talk(|it| it.credentials(script.clone()));
+    sent(&client, &mut server).await;
+    tokio::time::sleep(secs(11)).await;
+    for _ in 0..30 {
+        sent(&client, &mut server).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!((3..=5).contains(&script.asked()), "{}", script.asked());
+}
+
+#[tokio::test(start_paused = true)]
 async fn headers_too_old_to_be_good_are_waited_for() {
     let script = Script::new(|number| match number {
         1 => token("Bearer old"),

@@ -20,6 +20,9 @@ const FRESH: Duration = Duration::from_secs(10);
 /// token four minutes before its end, so what they gave is good for about as long.
 const USABLE: Duration = Duration::from_secs(200);
 
+/// The pause after a renewal in the background that failed.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+
 /// Headers as the credentials gave them.
 #[derive(Debug)]
 pub(super) struct Headers {
@@ -89,6 +92,8 @@ impl Source {
             tokio::spawn(async move {
                 if let Err(status) = renewal.0.ask().await {
                     tracing::debug!(code = ?status.code(), "credentials could not be renewed, keeping the old ones");
+                    // Calls begin no other renewal meanwhile: while the credentials fail, each call would.
+                    tokio::time::sleep(RENEWAL_PAUSE).await;
                 }
             });
         }
