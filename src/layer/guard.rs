@@ -102,7 +102,7 @@ struct Bounds {
 enum Encodings {
     /// gzip, which is decompressed here.
     Gzip,
-    /// Those that the generated client set: it reads whatever is not gzip.
+    /// The encodings that the generated client set. The client reads every encoding but gzip.
     OfClient,
 }
 

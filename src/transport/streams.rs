@@ -215,7 +215,8 @@ impl Shared {
         self.watch();
     }
 
-    /// What follows when a server allows another number of streams, or a connection gets no new calls.
+    /// Returns a function that opens the connections that are missing. It is called when a server allows another number
+    /// of streams, and when a connection gets no new calls.
     fn changed(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             if let Some(shared) = pool.upgrade() {
@@ -225,7 +226,7 @@ impl Shared {
         }
     }
 
-    /// What follows an attempt to connect that failed.
+    /// Records that an attempt to connect failed.
     fn failed(&self, error: BoxError) {
         let error = SharedError::new(error);
         let _before = self.kept.with(|kept| {

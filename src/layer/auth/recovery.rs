@@ -83,7 +83,7 @@ struct Generation {
     credentials: Credentials,
     origin: Origin,
     created: Instant,
-    /// Whether their metadata server accepts connections.
+    /// The result of the probe of their metadata server, once there is one.
     probed: OnceCell<Result<(), String>>,
 }
 

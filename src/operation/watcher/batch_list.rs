@@ -48,7 +48,7 @@ pub(super) struct Location {
     failures: u32,
     /// There is no listing before this moment.
     refused: Option<Instant>,
-    /// Whether the next call is a page's. Pages and polls that are both due take turns.
+    /// True if the next call is a page's. Pages and polls that are both due take turns.
     page_next: bool,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Listing {
     pub(super) remaining: usize,
     /// Maximum number of pages: as many as the polls that it takes the place of.
     bound: usize,
-    /// Whether a page is being fetched.
+    /// True while a page is being fetched.
     pub(super) fetching: bool,
 }
 
@@ -118,13 +118,13 @@ impl Ended {
 }
 
 impl Location {
-    /// Whether another call may be made when so many of all locations are in flight. A location without a call may
+    /// Returns whether another call may be made when so many of all locations are in flight. A location without a call may
     /// always make one, so that no location waits for the calls of others.
     pub(super) fn has_room(&self, in_flight: usize, most: usize) -> bool {
         self.calls == 0 || (self.calls < CALLS && in_flight < most)
     }
 
-    /// Whether the location makes no further call before one of its calls has ended.
+    /// Returns whether the location makes no further call before one of its calls has ended.
     pub(super) fn is_full(&self) -> bool {
         self.calls >= CALLS
     }
@@ -250,7 +250,7 @@ impl Location {
         }
     }
 
-    /// Whether the location can be forgotten.
+    /// Returns whether the location can be removed.
     pub(super) fn is_idle(&self) -> bool {
         let known = self.pages > 1 || self.refused.is_some();
         self.operations == 0 && self.calls == 0 && !known

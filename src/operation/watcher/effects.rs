@@ -1,4 +1,4 @@
-//! What a change of the table leads to outside of its lock.
+//! The effects of a change of the table. They run after its lock was released.
 
 use std::sync::Arc;
 

@@ -37,7 +37,7 @@ pub(super) struct Entry {
     pub(super) polling: Option<Instant>,
     /// Number of its calls in flight.
     pub(super) calls: usize,
-    /// Whether the last complete listing did not show it.
+    /// True if the last complete listing did not show it.
     pub(super) unlisted: bool,
     /// Number of the latest listing that has shown it, or during which it was added.
     pub(super) listing: u32,
@@ -74,7 +74,7 @@ struct Asked {
     at: Instant,
 }
 
-/// Whether a wait needs the state of its target.
+/// The need of a wait for the state of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     No,
@@ -83,7 +83,7 @@ enum Look {
     Going(u64),
 }
 
-/// What a wait knows of the operation before the metadata says so.
+/// The facts about an operation that are known without its metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Facts {
     target: Option<Box<str>>,
@@ -91,7 +91,7 @@ struct Facts {
     began: Option<SystemTime>,
 }
 
-/// What a wait hears of a call.
+/// The result of a call, for one wait.
 pub(super) enum Heard {
     /// The call counts as the wait's own.
     Own(Event, Option<Arc<Error>>),
@@ -223,7 +223,7 @@ impl Entry {
         }
     }
 
-    /// Whether a wait needs the result of this look.
+    /// Returns whether a wait needs the result of this look.
     pub(super) fn is_looking(&self, call: u64) -> bool {
         let mut waiters = self.waiters.iter();
         waiters.any(|waiter| waiter.look == Look::Going(call))
@@ -356,12 +356,12 @@ impl Waiter {
         self.asked.is_some_and(|asked| asked.call == call)
     }
 
-    /// Whether the wait cannot be patient with a listing.
+    /// Returns whether the wait cannot wait for a listing.
     fn is_single(&self) -> bool {
         self.look == Look::Wanted || (self.wait.is_last() && self.wait.poll_limit() < 2 * PATIENCE)
     }
 
-    /// Whether an answer to a call that began at `started` is in time for the wait's own poll.
+    /// Returns whether an answer to a call that began at `started` is in time for the wait's own poll.
     fn is_due(&self, started: Instant, now: Instant) -> bool {
         if self.wait.is_last() {
             self.due <= started
@@ -438,7 +438,7 @@ impl Waiter {
         own.then(|| Heard::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Whether the wait has had its total and one poll's timeout.
+    /// Returns whether the wait has had its total and one poll's timeout.
     pub(super) fn hears_deadline(&self, now: Instant) -> Option<Heard> {
         let over = self.wait.deadline().is_some_and(|deadline| deadline <= now);
         over.then_some(Heard::Over(Why::TimedOut, None))

@@ -282,7 +282,7 @@ impl Table {
         Next::Wait([turn, timed, deadline, overdue].into_iter().flatten().min())
     }
 
-    /// Whether a location that was ready can make a call now. If not, it is put where it belongs.
+    /// Returns whether a location that was ready can make a call now. If it cannot, it is put where it belongs.
     fn may_call(&mut self, location: &Arc<str>, now: Instant) -> bool {
         let in_flight = self.calls.len();
         let Some(at) = self.locations.get_mut(location) else {

@@ -64,7 +64,7 @@ struct Record {
     number: u64,
     runtime: runtime::Id,
     notify: Arc<Notify>,
-    /// Whether a wait has seen that this driver is there.
+    /// True once a wait has seen this driver.
     relied_on: bool,
 }
 
@@ -73,7 +73,7 @@ impl Drivers {
         self.all.is_empty()
     }
 
-    /// Whether there is a driver on this runtime.
+    /// Returns whether this runtime has a driver.
     pub(super) fn is_on(&mut self, runtime: runtime::Id) -> bool {
         let mut all = self.all.iter_mut();
         let found = all.find(|driver| driver.runtime == runtime);

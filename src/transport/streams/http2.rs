@@ -133,7 +133,7 @@ impl Future for Sent {
 #[derive(Debug)]
 struct BadHead(h2::Error);
 
-/// Whether h2 refused the head of a reply. It does not tell why.
+/// Returns whether h2 refused the head of a reply. h2 does not report the reason.
 fn is_bad_head(error: &h2::Error) -> bool {
     error.is_library() && error.is_reset() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR)
 }
@@ -212,7 +212,7 @@ async fn drive(
     }
 }
 
-/// Whether a connection with many calls lets other tasks run before it reads and writes.
+/// Decides when a connection with many calls lets other tasks run before it reads and writes.
 struct Turn {
     runtime: RuntimeMetrics,
     gave_way: bool,

@@ -39,12 +39,12 @@ pub(super) struct Life {
     /// Number of calls that began on the connection, and of those that have ended.
     begun: AtomicUsize,
     ended: AtomicUsize,
-    /// Whether the next call has to wake the task that watches the connection.
+    /// True if the next call has to wake the task that watches the connection.
     idle: AtomicBool,
     called: Notify,
-    /// Whether a call was given up before its answer was complete, and no ping was answered since.
+    /// True if a call was given up before its answer was complete, and no ping was answered since.
     doubted: AtomicBool,
-    /// Whether the peer left a ping unanswered. A suspected connection gets no new calls.
+    /// True if the peer left a ping unanswered. A suspected connection gets no new calls.
     suspected: AtomicBool,
     /// Why the connection was given up, if it was.
     given_up: OnceLock<String>,

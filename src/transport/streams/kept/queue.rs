@@ -9,7 +9,7 @@ use crate::transport::shared_error::SharedError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::transport::streams) struct Ticket(u64);
 
-/// What a call gets: a stream of the connection with this number, or the reason why there is none.
+/// A decision for a waiting call: a stream of the connection with this number, or the reason why there is none.
 pub(in crate::transport::streams) type Decision<H> = Result<(u64, H), SharedError>;
 
 /// The state of a call that waits.
@@ -30,11 +30,11 @@ pub(super) struct Queue<H> {
     next: u64,
     /// The calls without a stream, and how those are woken that sleep.
     waiting: BTreeMap<Ticket, Option<Waker>>,
-    /// What the calls get that have left the queue and have not run since.
+    /// The decisions for calls that have left the queue and have not run since.
     decided: BTreeMap<Ticket, Decision<H>>,
-    /// Those to be woken once the lock is released.
+    /// The calls that are woken once the lock is released.
     woken: Vec<Waker>,
-    /// Whether all have been woken to open connections, and none has since.
+    /// True if all calls were woken to open connections, and none of them has run since.
     called: bool,
 }
 
