@@ -261,3 +261,37 @@ fn is_calmed(error: &h2::Error) -> bool {
     let calmed = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
     calmed && error.is_go_away() && error.is_remote()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The queue that all workers share is filled from outside while the only worker is busy.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_busy_connection_yields_while_the_shared_queue_has_tasks_and_within_a_bound() {
+        let (free, busy) = std::sync::mpsc::channel::<()>();
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let worker = tokio::spawn(async move {
+            started.send(()).expect("it is awaited");
+            busy.recv().expect("it is freed");
+        });
+        has_started.await.expect("it starts");
+        let mut turn = Turn::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        // Nothing waits: one turn for others, and then its own.
+        assert!(turn.give_way(&mut cx));
+        assert!(!turn.give_way(&mut cx));
+        let waits: Vec<_> = (0..3).map(|_| tokio::spawn(async {})).collect();
+        assert_eq!(turn.runtime.global_queue_depth(), 3);
+        let ways = (0..20).map(|_| turn.give_way(&mut cx));
+        let before_its_own = ways.take_while(|gave_way| *gave_way).count();
+        assert_eq!(before_its_own, 2 * MOST_YIELDS + 1);
+        free.send(()).expect("it waits");
+        worker.await.expect("no panic");
+        for wait in waits {
+            wait.await.expect("no panic");
+        }
+        assert!(turn.give_way(&mut cx));
+        assert!(!turn.give_way(&mut cx));
+    }
+}
