@@ -8,10 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "rest")]
-use apigateway_grpc::CallOptions;
 use apigateway_grpc::contract::RetryPolicy;
-use apigateway_grpc::{ApiGateway, Builder, Error, Transport};
+use apigateway_grpc::{ApiGateway, Builder, CallOptions, Error, Transport};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
