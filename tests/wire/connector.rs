@@ -420,11 +420,8 @@ async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() 
             for (builder, step) in cases {
                 let builder = builder.connect_timeout(Duration::from_millis(50));
                 let (builder, dropped) = once_stuck(builder, nobody, takes, false);
-                let builder = match transport {
-                    // The second transport gets its own error of the address, which nobody serves.
-                    Transport::GrpcWithRestFallback => builder.timeout(Duration::from_secs(20)),
-                    _ => builder,
-                };
+                // With a fallback, the second transport gets its own error of the address, which nobody serves.
+                let builder = builder.timeout(Duration::from_secs(20));
                 let error = refused(builder).await.to_string();
                 assert!(error.contains(step), "{transport:?}, {takes}: {error}");
                 assert_eq!(dropped.load(Ordering::SeqCst), 1, "{transport:?}, {takes}");
