@@ -32,9 +32,9 @@ def running(message: str = "") -> longrunning.Operation:
     )
 
 
-def done(**ending) -> longrunning.Operation:
+def done(verb: str = "create", **ending) -> longrunning.Operation:
     return longrunning.Operation(
-        name=NAME, metadata=finished_metadata("create", "apis/a"), done=True, **ending
+        name=NAME, metadata=finished_metadata(verb, "apis/a"), done=True, **ending
     )
 
 
@@ -131,7 +131,8 @@ class Operations(EveryMethodTest):
     def test_a_handle_of_one_process_is_taken_up_by_another(self):
         self.plays((CREATE, running()), (GET, running()), (GET, done(response=pack(api()))))
         kept = self.create("start")["handle"]
-        self.assertEqual(kept, handle(target=API))
+        began = "2026-01-02T03:04:05Z"
+        self.assertEqual(kept, handle(target=API, verb="create", began=began))
         self.assert_ended_in(self.do("await", handle=kept), api())
 
     @over_every_way
@@ -191,7 +192,7 @@ class Operations(EveryMethodTest):
 
     @over_every_way
     def test_a_delete_without_a_result_has_succeeded_if_its_target_is_gone(self):
-        self.plays((GET, done()), (GET_API, MISSING))
+        self.plays((GET, done("delete")), (GET_API, MISSING))
         answer = self.do("await", handle=handle("google.protobuf.Empty"))
         self.assert_ended_in(answer, empty_pb2.Empty())
 
