@@ -403,7 +403,10 @@ async fn a_stream_that_panics_in_the_http2_handshake_is_an_error_of_the_call() {
 }
 
 /// A tunnel and TLS have the connect timeout too. A proxy sees bytes before the server does.
-#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
+#[cfg(all(
+    any(feature = "tls-aws-lc", feature = "tls-ring"),
+    any(feature = "tls-native-roots", feature = "tls-webpki-roots")
+))]
 #[tokio::test]
 async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() {
     let nobody = ([127, 0, 0, 1], 1).into();
