@@ -29,7 +29,7 @@ fn retry_info(status: &Status) -> Option<Duration> {
     delays.flatten().next()
 }
 
-/// The delay of a RetryInfo. One that is negative or no duration is none.
+/// Returns the delay of a RetryInfo. A delay that is negative or out of range is ignored.
 fn delay_of(detail: &Any) -> Result<Option<Duration>, DecodeError> {
     let info = pb::RetryInfo::decode(detail.value.as_slice())?;
     Ok(info.retry_delay.and_then(duration))

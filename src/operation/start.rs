@@ -141,7 +141,7 @@ async fn find(
     Ok(found)
 }
 
-/// Returns when an operation that creates `target` began. One without a time cannot be told from an older one.
+/// Returns when an operation that creates `target` began. An operation without a time could be an older one.
 fn created(operation: &Message, target: &str) -> Option<SystemTime> {
     let metadata = Snapshot::new(operation.clone()).known()?;
     let creates = Verb::parse(&metadata.verb) == Verb::Create && metadata.target == target;
