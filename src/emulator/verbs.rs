@@ -127,8 +127,8 @@ impl State {
         let found = R::table(&tables).get(&name).cloned();
         let found = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
         let mut coming = found.clone();
-        mask.apply(&mut coming, &mut resource);
         let mut wrong = Violations::default();
+        wrong.keep(mask.apply(&mut coming, &mut resource));
         note(&mut coming, &mut wrong);
         wrong.check()?;
         check_free::<R>(&tables, &name)?;
