@@ -64,6 +64,7 @@ mod order;
 mod place;
 mod plan;
 mod policies;
+mod policy;
 mod refusal;
 mod resource;
 mod rows;

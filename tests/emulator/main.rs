@@ -25,6 +25,7 @@ mod incoming;
 mod lists;
 mod operations;
 mod plans;
+mod policies;
 mod port;
 mod port_faults;
 #[cfg(feature = "rest")]
