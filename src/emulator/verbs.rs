@@ -40,6 +40,9 @@ impl State {
         if R::table(&tables).get(&name).is_some() {
             return Err(refusal::already_exists(R::KIND, &name));
         }
+        if let Some(limits) = self.world.limits {
+            limits.check::<R>(&tables, parent)?;
+        }
         let held = R::creation_hold(&name).unwrap_or_default();
         if let Some(operation) = tables.operations.under_way(&held) {
             return Err(refusal::busy(R::KIND, &held, operation));

@@ -22,6 +22,7 @@ mod filters;
 #[cfg(feature = "rest")]
 mod http;
 mod incoming;
+mod limits;
 mod lists;
 mod operations;
 mod plans;

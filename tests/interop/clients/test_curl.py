@@ -227,8 +227,9 @@ class Answers(CurlTest):
         self.create("a")
         apis = f"{self.home}/apis"
         for target, options, http, status, reason in [
-            (f"{apis}/none", [], 404, "NOT_FOUND", "RESOURCE_NOT_FOUND"),
-            (f"{apis}/none", ["-X", "DELETE"], 404, "NOT_FOUND", "RESOURCE_NOT_FOUND"),
+            # As the live service is recorded to answer, without details.
+            (f"{apis}/none", [], 404, "NOT_FOUND", None),
+            (f"{apis}/none", ["-X", "DELETE"], 404, "NOT_FOUND", None),
             (f"{apis}?apiId=a", ["-d", "{}"], 409, "ALREADY_EXISTS", "RESOURCE_ALREADY_EXISTS"),
             (f"{apis}/a", ["-X", "DELETE"], 409, "ABORTED", "RESOURCE_BUSY"),
             (f"{apis}?apiId=A_b", ["-d", "{}"], 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
@@ -252,7 +253,7 @@ class Answers(CurlTest):
         for target, verb in [("", "GET"), ("", "DELETE"), (":cancel", "POST")]:
             with self.subTest(verb=verb, target=target):
                 answer = self.ask(f"{first['name']}{target}", "-X", verb)
-                self.assert_refused(answer, 404, "NOT_FOUND", "RESOURCE_NOT_FOUND")
+                self.assert_refused(answer, 404, "NOT_FOUND", None)
 
     @over_both
     def test_another_verb_is_not_allowed_and_told_which_are(self):
