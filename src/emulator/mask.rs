@@ -90,13 +90,13 @@ fn fixed(field: &str) -> String {
     format!("`{field}` cannot be changed after the creation")
 }
 
-/// Whether a request has the stored value of an immutable field, as a client has read it or as it was created.
+/// Returns true if a request has the stored value of an immutable field, as clients read it or as it was created.
 fn repeats<R: Resource>(field: &str, stored: &R, given: &R) -> bool {
     let given = given.only(field);
     given == stored.only(field) || given == stored.full().only(field)
 }
 
-/// The field that a path leads to; `None` for an output-only one.
+/// Returns the field that a path leads to, or `None` for an output-only one.
 fn path<R: Resource>(text: &str) -> Result<Option<Path>, &'static str> {
     if text == "*" {
         return Ok(Some(Path::All));

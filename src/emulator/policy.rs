@@ -14,14 +14,14 @@ use crate::proto::google::r#type::Expr;
 const VERSIONS: [i32; 3] = [0, 1, 3];
 /// The version of a policy with conditions.
 pub(super) const CONDITIONS: i32 = 3;
-/// What follows the role of a conditional binding in a policy of version 1, before the hash of the condition.
+/// The mark after the role of a conditional binding in a policy of version 1. A hash of the condition follows.
 const WITHCOND: &str = "_withcond_";
 /// The most principals of a policy, and the most groups among them.
 const PRINCIPALS: usize = 1500;
 const GROUPS: usize = 250;
 /// The principals that have no id.
 const ALL: [&str; 2] = ["allUsers", "allAuthenticatedUsers"];
-/// How all other principals begin. Those of projects and of identity pools are not in policy.proto, but in the
+/// The prefixes of all other principals. Those of projects and of identity pools are not in policy.proto, but in the
 /// documentation of IAM.
 const KINDS: [&str; 12] = [
     "user:",
@@ -119,7 +119,7 @@ pub(super) fn note_version(field: &str, version: i32, wrong: &mut Violations) {
     }
 }
 
-/// The policy in the highest version that is asked for and that it needs.
+/// Returns the policy in the lowest version that can show it, but at most in the one that is asked for.
 ///
 /// Below version 3 no condition is shown. The role of a conditional binding then ends with `_withcond_` and a hash of
 /// its condition, as IAM's documentation on these roles has it.

@@ -29,7 +29,7 @@ impl Tokens {
         self.0.insert(token, allowed);
     }
 
-    /// What the token of a call allows. TestIamPermissions needs no permission: it answers which the caller has.
+    /// Returns what the token of a call allows. TestIamPermissions needs no permission: it answers which the caller has.
     ///
     /// # Errors
     ///

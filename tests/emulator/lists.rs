@@ -4,10 +4,10 @@ use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::cloud::location::{GetLocationRequest, ListLocationsRequest};
 use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
-use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::tonic::Code;
 
 use crate::configs::{REGION, all};
-use crate::{API, PARENT, RUNS, client, create, created, delete, list};
+use crate::{PARENT, RUNS, client, create, created, list};
 
 fn ids(apis: &[Api]) -> String {
     let ids = apis

@@ -7,7 +7,7 @@ use prost_types::Timestamp;
 use super::parse::{Literal, Sign};
 use crate::emulator::field::{Field, Kind, Value};
 
-/// How a date-time of RFC 3339 begins: a zero is any digit.
+/// The beginning of a date-time of RFC 3339, with a zero for any digit.
 const SHAPE: &str = "0000-00-00T00:00:00";
 
 /// What is asked of a value.

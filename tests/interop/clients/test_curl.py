@@ -244,6 +244,13 @@ class Answers(CurlTest):
                 self.assert_refused(self.ask(target, *options), http, status, reason)
 
     @over_both
+    def test_not_found_has_a_list_of_errors_and_no_details(self):
+        error = self.assert_refused(self.ask(f"{self.home}/apis/none"), 404, "NOT_FOUND", None)
+        expected = {"message": error["message"], "domain": "global", "reason": "notFound"}
+        self.assertEqual(error["errors"], [expected])
+        self.assertNotIn("details", error)
+
+    @over_both
     def test_a_deleted_operation_is_forgotten(self):
         self.operation_time = RUNNING
         first, second = self.create("a"), self.create("b")
