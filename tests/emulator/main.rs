@@ -35,6 +35,7 @@ mod tls;
 mod tokens;
 mod unreachable;
 mod updates;
+mod web;
 
 use std::time::Duration;
 

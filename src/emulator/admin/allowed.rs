@@ -1,0 +1,44 @@
+//! The admin service serves only requests that were allowed.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use tonic::Code;
+use tonic::server::NamedService;
+use tower::Service;
+
+use crate::call::{Reply, Rpc};
+use crate::emulator::access::AdminAllowed;
+use crate::emulator::refusal;
+
+/// A service for requests with [`AdminAllowed`]. So no way of writing a path leads to it past the decision about access.
+#[derive(Clone, Debug)]
+pub(in crate::emulator) struct Allowed<S>(pub(in crate::emulator) S);
+
+impl<S: NamedService> NamedService for Allowed<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Rpc> for Allowed<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Infallible>,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Reply, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        if rpc.extensions().get::<AdminAllowed>().is_some() {
+            return Either::Left(self.0.call(rpc));
+        }
+        let text = "the path of the request is not one of the admin service";
+        let refused = refusal::no_access(Code::PermissionDenied, "PATH_NOT_ALLOWED", text);
+        Either::Right(ready(Ok(refused.into_http())))
+    }
+}
