@@ -255,7 +255,8 @@ fn check_content_type(facts: &Facts<'_>) -> Result<(), Refusal> {
         http: StatusCode::UNSUPPORTED_MEDIA_TYPE,
         code: Code::InvalidArgument,
         reason: "CONTENT_TYPE_NOT_ALLOWED",
-        text: "a web page must write to the admin service with `Content-Type: application/json`"
+        text: "a write to the admin service with `Origin` or `Sec-Fetch-*`, as by a web page or \
+               Node's fetch, must have `Content-Type: application/json`"
             .to_owned(),
     })
 }

@@ -101,10 +101,6 @@ where
         if face == Face::Admin {
             request.extensions_mut().insert(AdminAllowed);
         }
-        if let Some(value) = request.headers_mut().get_mut(header::AUTHORIZATION) {
-            // It may be the admin token, and is not shown by `Debug` from here on.
-            value.set_sensitive(true);
-        }
         let reply = self.inner.call(request);
         match cors {
             Cors::Off => Either::Left(reply),

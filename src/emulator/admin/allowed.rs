@@ -42,3 +42,31 @@ where
         Either::Right(ready(Ok(refused.into_http())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::body::Body;
+
+    use super::*;
+    use crate::emulator::Emulator;
+    use crate::emulator::admin::AdminServer;
+
+    #[tokio::test]
+    async fn a_request_that_was_not_allowed_is_refused_whatever_its_path() {
+        for (allowed, refused) in [(false, true), (true, false)] {
+            let emulator = Emulator::builder().build();
+            let mut service = Allowed(AdminServer::new(emulator));
+            let mut rpc = Rpc::new(Body::empty());
+            if allowed {
+                rpc.extensions_mut().insert(AdminAllowed);
+            }
+            *rpc.uri_mut() = "/apigateway_grpc.emulator.v1.Admin/ListCalls"
+                .parse()
+                .expect("a path");
+            let reply = service.call(rpc).await.expect("infallible");
+            let status = reply.headers().get("grpc-status");
+            let status = status.and_then(|status| status.to_str().ok());
+            assert_eq!(status == Some("7"), refused, "{status:?}");
+        }
+    }
+}

@@ -1,9 +1,11 @@
 //! The settings of access: what is invalid, what a browser is told, and where the admin token is not shown.
 
 use std::io;
+use std::time::Duration;
 
 use apigateway_grpc::emulator::Emulator;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::raw::{Link, Port, Way};
 use crate::PARENT;
@@ -139,6 +141,24 @@ async fn a_refusal_has_the_form_of_an_error_of_the_service() {
         "metadata": {"service": "apigateway.googleapis.com"},
     }]}});
     assert_eq!(answer.body, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_read_to_its_end_before_it_is_refused() {
+    let (mut ours, theirs) = tokio::io::duplex(4096);
+    let incoming = futures_util::stream::iter([Ok::<_, io::Error>(theirs)]);
+    let emulator = Emulator::builder().build();
+    tokio::spawn(async move { emulator.serve_with_incoming(incoming).await });
+    let head =
+        "POST /emulator/v1/reset HTTP/1.1\r\nhost: evil.example\r\ncontent-length: 2\r\n\r\n{";
+    ours.write_all(head.as_bytes()).await.expect("open");
+    let mut start = [0; 12];
+    let early = ours.read_exact(&mut start);
+    let early = tokio::time::timeout(Duration::from_secs(60), early).await;
+    early.expect_err("it is answered early");
+    ours.write_all(b"}").await.expect("open");
+    ours.read_exact(&mut start).await.expect("an answer");
+    assert_eq!(&start, b"HTTP/1.1 421");
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn check(section: &str, builder: EmulatorBuilder) {
         }
         let ends = ["_NOT_ALLOWED", "_REQUIRED", "HOST_INVALID"];
         if ends.iter().any(|end| seen.ends_with(end)) {
-            let names = text.contains("`--") || text.contains("`Content-Type: ");
+            let names = text.contains("`--") || text.contains("`Content-Type: application/json`");
             assert!(names && !text.contains(". "), "not one sentence: {text}");
             assert!(!text.contains(TOKEN), "{text}");
             assert_eq!(port.calls(), before, "{line} {shown} was called");
