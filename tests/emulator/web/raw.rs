@@ -193,7 +193,7 @@ impl Port {
             Link::Remote => {
                 let _ = way;
                 let (ours, theirs) = tokio::io::duplex(64 << 10);
-                self.remote.send(Remote(theirs)).ok().expect("it serves");
+                self.remote.send(Remote(theirs)).expect("it serves");
                 Box::new(ours)
             }
             Link::Pipe => {
