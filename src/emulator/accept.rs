@@ -2,23 +2,21 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-use super::socket::{self, Socket};
+use super::socket::{self, Ends, Socket};
 use crate::error::Error;
 use crate::transport;
-
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Makes a connection ready to be served.
 #[derive(Clone)]
 pub(super) struct Acceptor {
     tls: Option<TlsAcceptor>,
+    /// The time to open a connection, the TLS handshake included.
+    handshake_timeout: Duration,
 }
 
 /// A certificate chain and its key, as PEM text.
@@ -29,12 +27,16 @@ pub(super) struct Identity {
 }
 
 impl Acceptor {
-    pub(super) fn new(identity: Option<&Identity>) -> Result<Self, Error> {
+    pub(super) fn new(
+        identity: Option<&Identity>,
+        handshake_timeout: Duration,
+    ) -> Result<Self, Error> {
         let tls = identity
             .map(|Identity { chain, key }| transport::server_config("tls", chain, key))
             .transpose()?;
         Ok(Self {
             tls: tls.map(TlsAcceptor::from),
+            handshake_timeout,
         })
     }
 
@@ -45,13 +47,19 @@ impl Acceptor {
     pub(super) async fn accept(
         &self,
         io: impl socket::Stream + 'static,
-        peer: Option<IpAddr>,
+        ends: Ends,
     ) -> io::Result<Socket> {
+        let deadline = Instant::now().checked_add(self.handshake_timeout);
         let Some(tls) = &self.tls else {
-            return Ok(Socket::new(io, peer));
+            return Ok(Socket::new(io, ends, false).opened_by(deadline));
         };
-        let stream = timeout(HANDSHAKE, tls.accept(io)).await??;
-        Ok(Socket::new(stream, peer))
+        let handshake = tls.accept(io);
+        let stream = match deadline {
+            Some(deadline) => timeout_at(deadline, handshake).await??,
+            // No clock reaches it.
+            None => handshake.await?,
+        };
+        Ok(Socket::new(stream, ends, true).opened_by(deadline))
     }
 }
 

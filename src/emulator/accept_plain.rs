@@ -1,13 +1,17 @@
 //! Without the feature `tls`, connections are served as they come.
 
 use std::io;
-use std::net::IpAddr;
+use std::time::Duration;
 
-use super::socket::{self, Socket};
+use tokio::time::Instant;
+
+use super::socket::{self, Ends, Socket};
 use crate::error::Error;
 
 #[derive(Clone)]
-pub(super) struct Acceptor;
+pub(super) struct Acceptor {
+    handshake_timeout: Duration,
+}
 
 /// A certificate that nobody can give.
 #[derive(Clone, Debug)]
@@ -15,8 +19,8 @@ pub(super) enum Identity {}
 
 impl Acceptor {
     #[expect(clippy::unnecessary_wraps, reason = "the face of the other build")]
-    pub(super) fn new(_: Option<&Identity>) -> Result<Self, Error> {
-        Ok(Self)
+    pub(super) fn new(_: Option<&Identity>, handshake_timeout: Duration) -> Result<Self, Error> {
+        Ok(Self { handshake_timeout })
     }
 
     pub(super) fn is_encrypting(&self) -> bool {
@@ -27,8 +31,9 @@ impl Acceptor {
     pub(super) async fn accept(
         &self,
         io: impl socket::Stream + 'static,
-        peer: Option<IpAddr>,
+        ends: Ends,
     ) -> io::Result<Socket> {
-        Ok(Socket::new(io, peer))
+        let deadline = Instant::now().checked_add(self.handshake_timeout);
+        Ok(Socket::new(io, ends, false).opened_by(deadline))
     }
 }

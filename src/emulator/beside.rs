@@ -8,7 +8,7 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server;
 
 use super::Emulator;
-use super::admin::{AdminServer, DESCRIPTORS, Local};
+use super::admin::{AdminServer, Allowed, DESCRIPTORS};
 use crate::contract::Method;
 
 /// Holds up what never ends by itself.
@@ -31,7 +31,7 @@ pub(super) async fn beside(emulator: &Emulator, api: Routes) -> io::Result<(Rout
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let routes = api
-        .add_service(Local(AdminServer::new(emulator.clone())))
+        .add_service(Allowed(AdminServer::new(emulator.clone())))
         .add_service(health_server)
         .add_service(reflected().build_v1().map_err(io::Error::other)?)
         // What grpcurl and grpc_cli of some years ago ask.

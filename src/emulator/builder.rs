@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "tls")]
 use super::accept::Identity;
 use super::clock::{Clock, Moment};
 use super::data::Keeper;
@@ -12,6 +13,7 @@ use super::data::Keeper;
 use super::data::{self, DataError};
 use super::errors::Details;
 use super::limits::Limits;
+use super::port_settings::PortSettings;
 use super::state::{State, Tables, Times};
 use super::tokens::{Allowed, Tokens};
 use super::world::World;
@@ -26,7 +28,7 @@ pub struct EmulatorBuilder {
     tokens: Tokens,
     world: World,
     details: Details,
-    identity: Option<Identity>,
+    port: PortSettings,
     begins_at: Option<SystemTime>,
 }
 
@@ -145,10 +147,65 @@ impl EmulatorBuilder {
     /// [`Emulator::start`] fails if they are not that.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity {
+        self.port.identity = Some(Identity {
             chain: chain.into(),
             key: key.into(),
         });
+        self
+    }
+
+    /// Accepts a name as the host of requests to the admin service. Each call adds one.
+    ///
+    /// By default the host must be a loopback address, `localhost`, a name below it, or the address that is listened on, on
+    /// any port. A web page on a name that leads to this machine (DNS rebinding) is refused so, while a container needs the
+    /// name by which others call it. The API itself accepts any host.
+    ///
+    /// The name is a host name or an IP address, without a port. If it is invalid, serving fails.
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.port.access.hosts.push(name.into());
+        self
+    }
+
+    /// Lets the web pages of an origin, such as `http://localhost:3000`, use the emulator. Each call adds one.
+    ///
+    /// By default no web page can use the API, and none but the emulator's own the admin service. Pages of the origin may
+    /// use both, and their browsers are told so by CORS headers, preflight requests included. They write to the admin
+    /// service with `Content-Type: application/json` only. If the origin is invalid, serving fails.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::emulator::Emulator;
+    ///
+    /// let server = Emulator::builder().allow_origin("http://localhost:3000").start().await?;
+    /// # drop(server);
+    /// let invalid = Emulator::builder().allow_origin("localhost:3000").start().await;
+    /// assert_eq!(invalid.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.port.access.origins.push(origin.into());
+        self
+    }
+
+    /// Lets other machines call the admin service with this token, as `Authorization: Bearer TOKEN`.
+    ///
+    /// By default only loopback addresses and Unix sockets may call it, and they never need the token. Inside a container
+    /// no client outside has a loopback address. The token has visible ASCII characters only; if it is invalid or empty,
+    /// serving fails. It is sent in plaintext unless the emulator has a certificate.
+    pub fn admin_token(mut self, token: impl Into<String>) -> Self {
+        self.port.access.admin_token = Some(token.into());
+        self
+    }
+
+    /// The time in which a new connection must be opened, 10 seconds by default: the TLS handshake, and then the preface of
+    /// HTTP/2 or the first request head of HTTP/1.1. A connection that is not opened by then is closed.
+    ///
+    /// An open connection has no such limit, with or without calls. Only HTTP/1.1 closes one that brings no request for 30
+    /// seconds. [`Duration::MAX`] sets no limit; with zero, serving fails.
+    pub fn handshake_timeout(mut self, time: Duration) -> Self {
+        self.port.handshake_timeout = time;
         self
     }
 
@@ -218,7 +275,7 @@ impl EmulatorBuilder {
                 tables,
                 keeper,
             )),
-            identity: self.identity.map(Arc::new),
+            port: Arc::new(self.port),
         }
     }
 
@@ -241,7 +298,7 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// If no port is free, or the certificate is none.
+    /// If no port is free, or a setting is invalid, such as the certificate.
     pub async fn start(self) -> std::io::Result<Server> {
         self.build().start("127.0.0.1:0").await
     }

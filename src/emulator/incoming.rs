@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::io;
-use std::net::IpAddr;
 #[cfg(unix)]
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -15,22 +14,24 @@ use tokio::task::JoinSet;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::accept::Acceptor;
-use super::socket::{self, Socket};
+use super::socket::{self, Ends, Socket};
 
 /// How long the listener rests when it cannot accept, which is when the process has no descriptors left.
 const REST: Duration = Duration::from_millis(50);
 
-/// The connections of a listener, and where they come from.
-pub(super) fn of_listener(
-    listener: TcpListener,
-) -> impl Stream<Item = (TcpStream, Option<IpAddr>)> {
+/// The connections of a listener, and their addresses.
+pub(super) fn of_listener(listener: TcpListener) -> impl Stream<Item = (TcpStream, Ends)> {
     stream::unfold(listener, |listener| async {
         loop {
             match listener.accept().await {
                 Ok((tcp, peer)) => {
                     // A connection that is gone by now fails with its first use.
                     tcp.set_nodelay(true).ok();
-                    return Some(((tcp, Some(peer.ip())), listener));
+                    let ends = Ends {
+                        peer: Some(peer.ip()),
+                        local: tcp.local_addr().ok().map(|address| address.ip()),
+                    };
+                    return Some(((tcp, ends), listener));
                 }
                 Err(_) => tokio::time::sleep(REST).await,
             }
@@ -38,23 +39,29 @@ pub(super) fn of_listener(
     })
 }
 
-/// Where a connection comes from, if that is known.
-pub(super) fn peer(io: &impl Connected) -> Option<IpAddr> {
+/// The addresses of a connection.
+pub(super) fn ends(io: &impl Connected) -> Ends {
     let info = io.connect_info();
     let info: &dyn Any = &info;
     #[cfg(unix)]
     if info.is::<tonic::transport::server::UdsConnectInfo>() {
         // As near as the loopback.
-        return Some(Ipv4Addr::LOCALHOST.into());
+        let peer = Some(Ipv4Addr::LOCALHOST.into());
+        return Ends { peer, local: None };
     }
-    let tcp = info.downcast_ref::<TcpConnectInfo>()?;
-    tcp.remote_addr().map(|address| address.ip())
+    let Some(tcp) = info.downcast_ref::<TcpConnectInfo>() else {
+        return Ends::default();
+    };
+    Ends {
+        peer: tcp.remote_addr().map(|address| address.ip()),
+        local: tcp.local_addr().map(|address| address.ip()),
+    }
 }
 
-/// Connections ready to be served. One that cannot be encrypted is closed, and nobody is told. Each keeps a clone of
-/// `open` as long as it is.
+/// Connections ready to be served. One that cannot be encrypted is closed, and nobody is told. One that is not opened
+/// in time fails. Each keeps a clone of `open` as long as it is.
 pub(super) fn incoming<I: socket::Stream + 'static>(
-    connections: impl Stream<Item = (I, Option<IpAddr>)>,
+    connections: impl Stream<Item = (I, Ends)>,
     acceptor: Acceptor,
     open: mpsc::Sender<()>,
 ) -> impl Stream<Item = io::Result<Socket>> {
@@ -65,10 +72,10 @@ pub(super) fn incoming<I: socket::Stream + 'static>(
             loop {
                 tokio::select! {
                     next = connections.next(), if open.is_some() => match (next, &open) {
-                        (Some((io, peer)), Some(open)) => {
+                        (Some((io, ends)), Some(open)) => {
                             let (accepting, open) = (acceptor.clone(), open.clone());
                             handshakes.spawn(async move {
-                                accepting.accept(io, peer).await.ok().map(|it| it.keeping(open))
+                                accepting.accept(io, ends).await.ok().map(|it| it.keeping(open))
                             });
                         }
                         _ => open = None,
@@ -94,13 +101,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let tcp = TcpStream::connect(address).await.expect("it listens");
-        assert_eq!(peer(&tcp), Some(address.ip()));
+        let found = ends(&tcp);
+        assert_eq!(found.peer, Some(address.ip()));
+        assert_eq!(found.local, tcp.local_addr().ok().map(|local| local.ip()));
         #[cfg(unix)]
         {
             let (unix, _other) = tokio::net::UnixStream::pair().expect("a pair");
-            assert_eq!(peer(&unix), Some(Ipv4Addr::LOCALHOST.into()));
+            assert_eq!(ends(&unix).peer, Some(Ipv4Addr::LOCALHOST.into()));
         }
         let (pipe, _other) = tokio::io::duplex(1);
-        assert_eq!(peer(&pipe), None);
+        assert_eq!(ends(&pipe).peer, None);
     }
 }

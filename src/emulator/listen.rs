@@ -7,6 +7,7 @@ use futures_util::Stream;
 use tonic::service::Routes;
 use tonic::transport::{Error, Server};
 
+use super::access::AccessLayer;
 use super::admin::DESCRIPTORS;
 use super::socket::Socket;
 use crate::proto::SERVICE_CONFIG;
@@ -22,6 +23,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
 
 pub(super) async fn serve(
     routes: Routes,
+    access: AccessLayer,
     incoming: impl Stream<Item = io::Result<Socket>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
@@ -33,6 +35,8 @@ pub(super) async fn serve(
     };
     Server::builder()
         .accept_http1(true)
+        // Nothing is read or routed before it is allowed.
+        .layer(access)
         .layer(TranscodeLayer::new(RULES.clone()).json(options))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped)

@@ -6,14 +6,17 @@ use futures_util::Stream;
 use tonic::service::Routes;
 use tonic::transport::{Error, Server};
 
+use super::access::AccessLayer;
 use super::socket::Socket;
 
 pub(super) async fn serve(
     routes: Routes,
+    access: AccessLayer,
     incoming: impl Stream<Item = io::Result<Socket>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     Server::builder()
+        .layer(access)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped)
         .await

@@ -54,6 +54,7 @@
 
 #[cfg_attr(not(feature = "tls"), path = "accept_plain.rs")]
 mod accept;
+mod access;
 mod admin;
 mod beside;
 mod builder;
@@ -74,12 +75,14 @@ mod listen;
 mod listing;
 mod locations;
 mod mask;
+mod opening;
 mod operations;
 mod order;
 mod place;
 mod plan;
 mod policies;
 mod policy;
+mod port_settings;
 mod refusal;
 mod resource;
 mod rows;
@@ -122,15 +125,15 @@ pub use place::LOCATIONS;
 pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
-use accept::Identity;
 use door::Door;
+use port_settings::PortSettings;
 use state::State;
 
 /// An API Gateway, in memory or in a file. Its clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Emulator {
     state: Arc<State>,
-    identity: Option<Arc<Identity>>,
+    port: Arc<PortSettings>,
 }
 
 impl Emulator {
@@ -153,7 +156,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on.
+    /// If the address cannot be listened on, or a setting of the builder is invalid.
     ///
     /// # Cancel safety
     ///
@@ -165,13 +168,15 @@ impl Emulator {
     /// Serves connections of yours, as [`start`](Self::start) does those of a port: over Unix sockets, in a
     /// simulated network, within the process. A stream that is one of TCP listeners or of
     /// [`tokio::io::duplex`](https://docs.rs/tokio/latest/tokio/io/fn.duplex.html) pairs serves as it is. An error in
-    /// it is passed over. The admin service answers to TCP from a loopback address, and to Unix sockets.
+    /// it is passed over. The admin service answers to TCP from a loopback address, to Unix sockets, and to whoever has the
+    /// token of [`EmulatorBuilder::admin_token`]. A connection must be opened within
+    /// [`EmulatorBuilder::handshake_timeout`].
     ///
     /// It ends once the stream has ended and all its connections are closed.
     ///
     /// # Errors
     ///
-    /// If the certificate of [`EmulatorBuilder::tls`] is none, or serving failed.
+    /// If a setting of the builder is invalid, such as the certificate of [`EmulatorBuilder::tls`], or serving failed.
     ///
     /// # Cancel safety
     ///

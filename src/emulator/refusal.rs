@@ -146,9 +146,9 @@ pub(super) fn unreachable(location: &str) -> Status {
     Status::with_error_details(Code::Unavailable, text, details)
 }
 
-/// For whoever may not ask at all.
-pub(super) fn forbidden(text: &str) -> Status {
-    Status::with_error_details(Code::PermissionDenied, text, details("FORBIDDEN", &[]))
+/// For a request that is refused before it is routed. The service has no such errors.
+pub(super) fn no_access(code: Code, reason: &str, text: &str) -> Status {
+    Status::with_error_details(code, text, details(reason, &[]))
 }
 
 pub(super) fn too_large(most: usize) -> Status {

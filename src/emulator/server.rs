@@ -14,9 +14,8 @@ use tokio::task::JoinHandle;
 use tonic::transport::server::Connected;
 
 use super::Emulator;
-use super::accept::Acceptor;
 use super::beside::{Beside, beside};
-use super::incoming::{incoming, of_listener, peer};
+use super::incoming::{ends, incoming, of_listener};
 use super::listen::serve;
 
 /// A running emulator. Dropping it ends it at once; [`stop`](Self::stop) lets calls under way end.
@@ -35,17 +34,20 @@ impl Server {
         emulator: &Emulator,
         address: impl ToSocketAddrs,
     ) -> io::Result<Self> {
-        let acceptor = acceptor(emulator)?;
+        let acceptor = emulator.port.acceptor()?;
         let encrypted = acceptor.is_encrypting();
+        // The settings are checked before anything listens.
+        emulator.port.access(None)?;
         let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
         let listener = TcpListener::bind(&addresses[..]).await?;
         let address = listener.local_addr()?;
+        let access = emulator.port.access(Some(address.ip()))?;
         let (stop, stopped) = oneshot::channel::<()>();
         let (routes, beside) = beside(emulator, emulator.service()).await?;
         // Nobody waits until all connections are closed.
         let (open, _) = mpsc::channel(1);
         let incoming = incoming(of_listener(listener), acceptor, open);
-        let serving = serve(routes, incoming, async {
+        let serving = serve(routes, access, incoming, async {
             // A sender that is gone is as good as one that spoke.
             stopped.await.ok();
         });
@@ -108,14 +110,15 @@ pub(super) async fn serve_all<I, E>(
 where
     I: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
 {
-    let acceptor = acceptor(emulator)?;
+    let acceptor = emulator.port.acceptor()?;
+    let access = emulator.port.access(None)?;
     let (routes, _beside) = beside(emulator, emulator.service()).await?;
     let (open, mut closed) = mpsc::channel(1);
     let connections = connections.filter_map(|next| {
         let io = next.ok();
         ready(io.map(|io| {
-            let peer = peer(&io);
-            (io, peer)
+            let ends = ends(&io);
+            (io, ends)
         }))
     });
     // The end of the stream would have the connections close that there are.
@@ -124,13 +127,8 @@ where
         // Nothing is ever sent; this is the end of the last sender.
         closed.recv().await;
     };
-    let served = serve(routes, incoming, ended).await;
+    let served = serve(routes, access, incoming, ended).await;
     served.map_err(io::Error::other)
-}
-
-fn acceptor(emulator: &Emulator) -> io::Result<Acceptor> {
-    let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
-    Acceptor::new(emulator.identity.as_deref()).map_err(invalid)
 }
 
 impl fmt::Debug for Server {

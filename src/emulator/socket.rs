@@ -4,24 +4,38 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tonic::transport::server::Connected;
+
+use super::opening::Opening;
 
 /// What bytes travel over, encrypted or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A connection that fails once its [`Line`] is cut. The server then closes it, with nothing more written.
+/// The addresses of a connection's two ends, as far as they are known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ends {
+    pub(super) peer: Option<IpAddr>,
+    pub(super) local: Option<IpAddr>,
+}
+
+/// A connection that fails once its [`Line`] is cut, or if it is not opened in time. The server then closes it, with
+/// nothing more written.
 pub(super) struct Socket {
     stream: Box<dyn Stream>,
     line: Line,
     cut: oneshot::Receiver<()>,
     is_cut: bool,
+    /// `None` once the connection is open.
+    opening: Option<Opening>,
     /// Shows by being there that the connection is open.
     _open: Option<mpsc::Sender<()>>,
 }
@@ -29,24 +43,35 @@ pub(super) struct Socket {
 /// The other end, which is in the extensions of every request that comes over the connection.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    /// Where the other side is, if that is known.
-    peer: Option<IpAddr>,
+    ends: Ends,
+    is_encrypted: bool,
+    /// A request has come over the connection.
+    has_request: Arc<AtomicBool>,
     cutter: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: impl Stream + 'static, peer: Option<IpAddr>) -> Self {
+    pub(super) fn new(stream: impl Stream + 'static, ends: Ends, is_encrypted: bool) -> Self {
         let (sender, cut) = oneshot::channel();
         Self {
             stream: Box::new(stream),
             line: Line {
-                peer,
+                ends,
+                is_encrypted,
+                has_request: Arc::default(),
                 cutter: Arc::new(Mutex::new(Some(sender))),
             },
             cut,
             is_cut: false,
+            opening: None,
             _open: None,
         }
+    }
+
+    /// Sets the time by which the preface of HTTP/2 or the first request of HTTP/1.1 must have come.
+    pub(super) fn opened_by(self, deadline: Option<Instant>) -> Self {
+        let opening = deadline.map(Opening::new);
+        Self { opening, ..self }
     }
 
     /// The same, which drops this when it is closed.
@@ -61,6 +86,13 @@ impl Socket {
         if self.is_cut {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
+        if self.line.has_request.load(Ordering::Relaxed) {
+            self.opening = None;
+        }
+        let opening = self.opening.as_mut();
+        if opening.is_some_and(|opening| opening.poll_deadline(cx).is_ready()) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         Ok(())
     }
 }
@@ -68,8 +100,22 @@ impl Socket {
 impl Line {
     /// Whether the other side is known to be on this machine.
     pub(super) fn is_local(&self) -> bool {
-        self.peer
-            .is_some_and(|peer| peer.to_canonical().is_loopback())
+        let peer = self.ends.peer;
+        peer.is_some_and(|peer| peer.to_canonical().is_loopback())
+    }
+
+    /// Our own address.
+    pub(super) fn local(&self) -> Option<IpAddr> {
+        self.ends.local
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    /// Takes note that a request has come, so the connection is open.
+    pub(super) fn note_request(&self) {
+        self.has_request.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn cut(&self) {
@@ -104,7 +150,14 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.whole(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let received = &buffer.filled()[before..];
+        let opening = self.opening.as_mut();
+        if opening.is_some_and(|opening| opening.receive(received)) {
+            self.opening = None;
+        }
+        read
     }
 }
 

@@ -216,6 +216,86 @@ fn an_option_of_the_emulator_that_is_wrong_is_named() {
 }
 
 #[test]
+fn an_option_of_access_that_is_wrong_is_named_without_the_token() {
+    for (options, error) in [
+        (
+            ["--host", "a:1"],
+            "--host \"a:1\": must be a host name or an IP address, without a port",
+        ),
+        (
+            ["--allow-origin", "*"],
+            "--allow-origin \"*\": must be one origin; there is no wildcard",
+        ),
+        (
+            ["--handshake-timeout", "0s"],
+            "--handshake-timeout 0s: must be longer than zero",
+        ),
+        (
+            ["--admin-token", ""],
+            "--admin-token or APIGW_ADMIN_TOKEN: must not be empty",
+        ),
+        (
+            ["--admin-token", "s3cr3t s3cr3t"],
+            "--admin-token or APIGW_ADMIN_TOKEN: must have visible ASCII characters only, and no spaces",
+        ),
+    ] {
+        let output = run(&[&["emulator"], options.as_slice()].concat());
+        let expected = format!("ERROR: (apigw.emulator) {error}\n");
+        assert_eq!((err(&output), out(&output)), (expected.as_str(), ""));
+        assert_eq!(output.status.code(), Some(1), "{options:?}");
+    }
+    let mut command = apigw(&["emulator", "--listen", "127.0.0.1:0"]);
+    let output = command.env("APIGW_ADMIN_TOKEN", "").output();
+    let output = output.expect("it runs");
+    assert!(err(&output).contains("must not be empty"), "{output:?}");
+    let mut command = apigw(&["emulator", "--help"]);
+    let output = command.env("APIGW_ADMIN_TOKEN", "s3cr3t").output();
+    let output = output.expect("it runs");
+    assert!(out(&output).contains("[env: APIGW_ADMIN_TOKEN]"));
+    assert!(!out(&output).contains("s3cr3t"), "{}", out(&output));
+}
+
+#[test]
+fn an_admin_token_is_made_up_and_printed_after_the_address() {
+    let tokens = [0; 2].map(|_| {
+        let emulator = Emulator::with(&["--admin-token", "-"]);
+        let (code, printed, errors) = emulator.end("TERM");
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        let token = printed.strip_prefix("admin token: ");
+        let token = token.and_then(|token| token.strip_suffix('\n'));
+        let token = token.unwrap_or_else(|| panic!("{printed}")).to_owned();
+        // 256 bits.
+        assert_eq!(token.len(), 43, "{token}");
+        token
+    });
+    assert_ne!(tokens[0], tokens[1]);
+    // One that was given is not printed.
+    let emulator = Emulator::with(&["--admin-token", "s3cr3t"]);
+    let nothing = (Some(0), String::new(), String::new());
+    assert_eq!(emulator.end("TERM"), nothing);
+}
+
+#[test]
+fn web_pages_and_hosts_are_allowed_by_options() {
+    use std::io::Write as _;
+
+    let options = ["--host", "emulator.test", "--allow-origin", "http://a.test"];
+    for (options, status) in [(&options[..], "204"), (&[], "421")] {
+        let emulator = Emulator::with(options);
+        let address = emulator.endpoint.strip_prefix("http://");
+        let stream = std::net::TcpStream::connect(address.expect("plaintext"));
+        let mut stream = stream.expect("it listens");
+        let request = "OPTIONS /emulator/v1/reset HTTP/1.1\r\nhost: emulator.test\r\norigin: http://a.test\r\n\
+            access-control-request-method: POST\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("text");
+        let start = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&start), "{options:?}: {answer}");
+    }
+}
+
+#[test]
 fn locations_are_lost_and_service_accounts_named_by_options() {
     let email = "run@p.iam.gserviceaccount.com";
     let lost = ["--unreachable", "us-east1", "--unreachable", "us-west2"];

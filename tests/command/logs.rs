@@ -32,6 +32,21 @@ fn logged(file: &Path) -> String {
     text
 }
 
+/// Calls the admin service with a token.
+fn admin(endpoint: &str, host: &str, token: &str) {
+    use std::io::{Read as _, Write as _};
+
+    let address = endpoint.strip_prefix("http://").expect("plaintext");
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let request = format!(
+        "GET /emulator/v1/calls HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+}
+
 #[test]
 fn logs_of_all_that_the_command_and_its_emulator_do_have_no_token() {
     let folder = Folder::new("apigw-logs");
@@ -41,8 +56,12 @@ fn logs_of_all_that_the_command_and_its_emulator_do_have_no_token() {
     let mut command = apigw(&["emulator", "--listen", "127.0.0.1:0"]);
     command.args(["--require-token", "ya29.s3cr3t"]);
     command.args(["--token-without-permissions", "weak.s3cr3t"]);
+    command.env("APIGW_ADMIN_TOKEN", "admin.s3cr3t");
     command.env("RUST_LOG", "trace").stderr(log("emulator"));
     let emulator = Emulator::spawn(command);
+    for host in ["localhost", "evil.example"] {
+        admin(&emulator.endpoint, host, "admin.s3cr3t");
+    }
 
     let mut logs = Vec::new();
     for (token, said) in [

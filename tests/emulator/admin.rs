@@ -292,13 +292,3 @@ async fn a_fault_is_withdrawn_once_and_a_reset_forgets_all() {
     let gone = get(&client, API).await.expect_err("forgotten");
     assert_eq!(gone.code(), Code::NotFound);
 }
-
-#[tokio::test]
-async fn a_web_page_of_another_host_is_refused() {
-    let server = served().await;
-    for (origin, status) in [("https://example.com", 403), ("http://localhost:3000", 200)] {
-        let headers = format!("origin: {origin}\r\n");
-        let answer = send(&server, "POST /emulator/v1/reset", &headers, "").await;
-        assert_eq!(answer.status, status, "{origin}: {}", answer.body);
-    }
-}

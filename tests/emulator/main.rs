@@ -37,6 +37,7 @@ mod tls;
 mod tokens;
 mod unreachable;
 mod updates;
+mod web;
 
 use std::time::Duration;
 

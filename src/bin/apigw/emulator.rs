@@ -8,12 +8,17 @@ use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::{Details, Emulator, LOCATIONS, Limits};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::client::{content, duration};
 use super::output;
 use crate::failure::Failure;
+
+/// The environment variable of `--admin-token`, which no list of processes shows.
+const ADMIN_TOKEN: &str = "APIGW_ADMIN_TOKEN";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -47,6 +52,19 @@ pub(crate) struct Arguments {
     /// Which details errors have: documented ones only, those of AIP-193 but none for NOT_FOUND, or all of AIP-193.
     #[arg(long, value_name = "documented|standard|all", default_value = "standard", value_parser = details)]
     error_details: Details,
+    /// A host by which requests may call the admin service, beside loopback and the address that is listened on; repeatable.
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+    /// An origin whose web pages may use the emulator, such as http://localhost:3000; repeatable. Without one, none may.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// A bearer token by which other machines may call the admin service; - makes one up and prints it. Without one, only
+    /// loopback addresses may.
+    #[arg(long, value_name = "TOKEN", env = ADMIN_TOKEN, hide_env_values = true)]
+    admin_token: Option<Secret>,
+    /// How long a connection may take to be opened: the TLS handshake, the HTTP/2 preface or the first HTTP/1.1 request head.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    handshake_timeout: Duration,
     /// A certificate chain in PEM, to serve over TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -94,11 +112,23 @@ impl Arguments {
             builder = builder.limits(limits);
         }
         builder = builder.error_details(self.error_details);
+        for name in self.host {
+            builder = builder.host(name);
+        }
+        for origin in self.allow_origin {
+            builder = builder.allow_origin(origin);
+        }
+        if let Some(token) = self.admin_token {
+            builder = builder.admin_token(token.0);
+        }
+        builder = builder.handshake_timeout(self.handshake_timeout);
         if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
             builder = builder.tls(content("--tls-cert", &chain)?, content("--tls-key", &key)?);
         }
         match self.data {
-            Some(file) => Ok(builder.open(file).map_err(|error| told("--data", &error))?),
+            Some(file) => Ok(builder
+                .open(file)
+                .map_err(|error| format!("--data: {}", told(&error)))?),
             None => Ok(builder.build()),
         }
     }
@@ -157,6 +187,34 @@ impl fmt::Debug for Token {
     }
 }
 
+/// A text that neither `Debug` nor an error of the command line shows. The emulator checks it.
+#[derive(Clone)]
+struct Secret(String);
+
+impl FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Secret {
+    /// A token of 256 random bits.
+    fn random() -> Result<Self, Failure> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Failure::from(format!("--admin-token -: {error}")))?;
+        Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+}
+
 /// `CreateGateway=30s`.
 fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     let (name, time) = text.split_once('=').ok_or("must be METHOD=DURATION")?;
@@ -171,17 +229,27 @@ fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     Ok((method, duration(time)?))
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let ended = ended()?;
+    let made_up = match &arguments.admin_token {
+        Some(Secret(text)) if text == "-" => Some(Secret::random()?),
+        _ => None,
+    };
+    if let Some(token) = &made_up {
+        arguments.admin_token = Some(token.clone());
+    }
     let listen = arguments.listen.clone();
     let tls = arguments.tls_files();
     let emulator = arguments.emulator()?;
     let started = emulator.start(&listen).await;
     let server = started.map_err(|error| match error.get_ref() {
-        Some(setting) if setting.is::<apigateway_grpc::Error>() => about_tls(&tls, setting),
+        Some(setting) if setting.is::<apigateway_grpc::Error>() => about_setting(&tls, setting),
         _ => format!("--listen {listen}: {error}"),
     })?;
     output::line(&format!("listening on {}", server.endpoint()))?;
+    if let Some(Secret(token)) = made_up {
+        output::line(&format!("admin token: {token}"))?;
+    }
     ended.await;
     server
         .stop()
@@ -189,14 +257,31 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_err(|error| error.to_string().into())
 }
 
-/// The emulator's error about its certificate or key, with the arguments that name them.
-fn about_tls(files: &str, error: &(dyn Error + Send + Sync + 'static)) -> String {
-    told(files, error).replace("invalid `tls`: ", "")
+/// The emulator's error about a setting, with the arguments that set it.
+fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> String {
+    let text = told(error);
+    let names = [
+        ("invalid `tls`: ", format!("{tls}: ")),
+        ("invalid `host` ", "--host ".to_owned()),
+        ("invalid `allow_origin` ", "--allow-origin ".to_owned()),
+        (
+            "invalid `admin_token`: ",
+            format!("--admin-token or {ADMIN_TOKEN}: "),
+        ),
+        (
+            "invalid `handshake_timeout` ",
+            "--handshake-timeout ".to_owned(),
+        ),
+    ];
+    let named = names
+        .iter()
+        .find_map(|(setting, name)| Some(format!("{name}{}", text.strip_prefix(setting)?)));
+    named.unwrap_or(text)
 }
 
-/// An error with its causes, and the argument that it is about.
-fn told(argument: &str, error: &dyn Error) -> String {
-    let mut text = format!("{argument}: {error}");
+/// An error with its causes.
+fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(&format!(": {cause}"));

@@ -1,7 +1,8 @@
-//! The admin service: faults and calls of an emulator in another process, for loopback addresses alone.
+//! The admin service: faults and calls of an emulator in another process, for loopback addresses and for whoever has the
+//! admin token.
 
+mod allowed;
 mod fault;
-mod local;
 mod plan;
 
 use prost_types::Any;
@@ -11,8 +12,8 @@ use super::calls::{ReceivedCall, Via};
 use super::{Emulator, refusal};
 use crate::contract::Method;
 
-pub(super) use local::Local;
-pub(super) use proto::admin_server::AdminServer;
+pub(super) use allowed::Allowed;
+pub(super) use proto::admin_server::{AdminServer, SERVICE_NAME};
 
 use proto::admin_server::Admin;
 use proto::{

@@ -1,0 +1,9 @@
+//! Web pages and other machines: which of their requests the port serves.
+
+mod opening;
+#[cfg(feature = "rest")]
+mod raw;
+#[cfg(feature = "rest")]
+mod settings;
+#[cfg(feature = "rest")]
+mod table;
