@@ -121,8 +121,11 @@ impl AuthLayer {
     /// them and asks the new ones. Credentials that have not answered for 7 s are replaced too; this time doubles with each such
     /// replacement, up to 15 minutes.
     ///
-    /// The factory runs in the task of a call and under a lock, so it must not block. If it returns an error or panics, the
-    /// call fails with UNAUTHENTICATED or INTERNAL, as for any other failure of the credentials.
+    /// The factory runs in the task of a call, one call at a time, and blocks the thread of that task until it returns. Other
+    /// calls that need credentials wait for it without blocking their threads, at most for the [`patience`](Self::patience);
+    /// then they fail with DEADLINE_EXCEEDED. A call that the factory makes by itself over this layer waits like the others.
+    /// If the factory returns an error or panics, the call fails with UNAUTHENTICATED or INTERNAL, as for any other failure
+    /// of the credentials.
     ///
     /// # Cancel safety
     ///
