@@ -134,9 +134,8 @@ fn fault(texts: &[String], secrets: &[String]) -> Fault {
     {
         return Fault::Unreachable(redact(root, secrets));
     }
-    let universe =
-        |text: &&String| text.starts_with(universe::SUBJECT) && text.contains(" universe");
-    if let Some(text) = texts.iter().find(universe) {
+    let universe = |text: &&str| text.starts_with(universe::SUBJECT) && text.contains(" universe");
+    if let Some(text) = texts.iter().map(|text| plain(text)).find(universe) {
         return Fault::Universe(redact(text, secrets));
     }
     // The texts of the library's frame repeat what is below, or say nothing.
