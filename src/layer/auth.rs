@@ -13,7 +13,8 @@
 //! - UNAUTHENTICATED if someone has to fix the cause: no credentials on this machine, a revoked login, HTTP 4xx, a page of
 //!   HTML, an unknown certificate authority. The call is not retried.
 //! - UNAVAILABLE if the cause is transient: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
-//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience). The call is not retried.
+//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience), or if the credentials do not
+//!   name their universe within 2 s. The call is not retried.
 //! - INTERNAL if google-cloud-auth or a factory panicked.
 //!
 //! No error, log or `Debug` output shows a token, a key or the content of a file. An error shows only these parts of a

@@ -243,7 +243,7 @@ const METADATA_ROWS: &[Row] = &[
         .variables(METADATA_HERE)
         .fault(UNIVERSE, Answer::Silence)
         .says(
-            TRANSIENT,
+            SILENT,
             [
                 SERVER,
                 "",

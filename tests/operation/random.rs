@@ -151,7 +151,7 @@ fn cancel_answer() -> impl Strategy<Value = CancelAnswer> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => millis(20_000).prop_map(Step::WaitFor),
-        2 => (0..6_u8).prop_map(Step::PollFuture),
+        2 => (1..6_u8).prop_map(Step::PollFuture),
         1 => Just(Step::Poll),
         1 => Just(Step::RequestCancel),
         1 => millis(20_000).prop_map(Step::Cancel),

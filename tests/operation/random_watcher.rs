@@ -743,7 +743,7 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
         let now = turn * TURN;
         prop_assert!(now < 3_600_000, "waits are left");
         let until = world.began + Duration::from_millis(now);
-        first.block_on(sleep_until(until));
+        first.block_on(async { sleep_until(until).await });
         if second.ends.is_some_and(|ends| ends <= now)
             && let Some(other) = other.take()
         {
@@ -782,7 +782,8 @@ fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
     let pending = watcher.as_ref().map(Watcher::pending);
     drop((watcher, client));
     for runtime in std::iter::once(&first).chain(&other) {
-        runtime.block_on(sleep(Duration::from_millis(100)));
+        // The timer is that of the runtime in which it is made.
+        runtime.block_on(async { sleep(Duration::from_millis(100)).await });
         prop_assert_eq!(alive(runtime.handle()), 0, "tasks are left");
     }
     prop_assert_eq!(pending, Some(0), "operations are left in the table");

@@ -54,7 +54,8 @@ where
     let builder = builder("https://gateway.test").transport(Transport::Rest);
     let builder = builder
         .ca_certificates(authority.pem())
-        .connector(connector);
+        .connector(connector)
+        .keepalive(Duration::from_secs(20), Duration::from_secs(10));
     builder.build().expect("valid")
 }
 

@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 
 use google_cloud_auth::errors::CredentialsError;
 use serde_json::Value;
+use tonic::Code;
 
 use super::credential_file::{Kind, without_secrets};
 use super::metadata_server::{GCE_METADATA_HOST, MetadataServer};
@@ -21,6 +22,8 @@ pub(super) struct Cause {
     pub(super) rejection: Rejection,
     /// The endpoint sent a response.
     pub(super) answered: bool,
+    /// An answer did not come in time. The credentials are good.
+    pub(super) late: bool,
 }
 
 impl Cause {
@@ -45,11 +48,15 @@ impl Cause {
         };
         let text = format!("{origin}: {what}{advice}");
         let transient = error.is_transient() && !facts.fault.lasts();
+        let late = transient && matches!(facts.fault, Fault::Universe(_));
         Self {
             rejection: match transient {
+                // No code that is retried: a second wait would end in the call's own deadline.
+                true if late => Rejection::new(Code::DeadlineExceeded, text),
                 true => Rejection::transient(text),
                 false => Rejection::lasting(text),
             },
+            late,
             answered: matches!(facts.fault, Fault::Response { .. } | Fault::NotToken(_)),
         }
     }
@@ -514,7 +521,7 @@ mod tests {
                 &[
                     "the credentials did not name their universe within 2s, so they are not sent to h; the next call asks again",
                 ],
-                true,
+                false,
                 "external_account credentials in `/f.json` (named by VARIABLE): the credentials did not name their universe within \
                  2s, so they are not sent to h; the next call asks again",
             ),

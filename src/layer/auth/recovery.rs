@@ -495,7 +495,10 @@ impl Generation {
         let cause = Cause::of(error, &self.origin);
         Failed {
             rejection: cause.rejection,
-            kind: FailureKind::Error,
+            kind: match cause.late {
+                true => FailureKind::Silence,
+                false => FailureKind::Error,
+            },
             answered: cause.answered,
         }
     }
