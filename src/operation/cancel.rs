@@ -105,8 +105,8 @@ async fn ask(clients: &Clients, name: &str) -> Result<(), Status> {
 /// How long a request may take that nobody waits for.
 const BOUND: Duration = Duration::from_secs(5);
 
-/// Asks, for a bounded time, and tells whether it was heard.
-pub(super) async fn request(clients: &Clients, name: &str) -> bool {
+/// Requests the cancellation, for a bounded time. Returns whether the request was accepted, and `None` if another one may be.
+pub(super) async fn request(clients: &Clients, name: &str) -> Option<bool> {
     let mut request = tonic::Request::new(CancelOperationRequest {
         name: name.to_owned(),
     });
@@ -121,11 +121,11 @@ pub(super) async fn request(clients: &Clients, name: &str) -> bool {
                 name,
                 "asked for the cancellation of an operation that was given up"
             );
-            true
+            Some(true)
         }
         Err(status) => {
             tracing::warn!(name, code = ?status.code(), "an operation that was given up could not be asked to be cancelled");
-            false
+            (status.code() == Code::Unimplemented).then_some(false)
         }
     }
 }

@@ -242,11 +242,11 @@ impl<R: OperationResult> Operation<R> {
         if let Some(accepted) = self.engine.is_cancelling() {
             return accepted;
         }
-        let accepted = Box::pin(cancel::request(&self.engine.clients, self.name())).await;
-        if accepted {
-            self.engine.cancel_answered(true);
+        let answer = Box::pin(cancel::request(&self.engine.clients, self.name())).await;
+        if let Some(accepted) = answer {
+            self.engine.cancel_answered(accepted);
         }
-        accepted
+        answer == Some(true)
     }
 
     fn error(&self, kind: OperationErrorKind, progress: Progress) -> OperationError {

@@ -246,11 +246,11 @@ async fn a_connection_without_calls_is_not_pinged_over_rest() {
     };
     let server = silent.clone();
     let client = client(move |number, stream| server.clone().serve(number, stream));
-    for second in [0, 15, 30] {
+    for second in [0, 15] {
         tokio::time::sleep_until(silent.began + Duration::from_secs(second)).await;
         call(&client, once(5)).await.expect("an operation");
     }
-    tokio::time::sleep(Duration::from_secs(19)).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(*silent.pings.lock().expect("whole"), [0_u64; 0]);
     assert_eq!(*silent.connections.lock().expect("whole"), [0]);
 }
