@@ -572,17 +572,23 @@ impl<R: OperationResult + PartialEq> Run<R> {
         let began = Instant::now();
         let done = self.operation().snapshot().is_done();
         self.asked += usize::from(!done);
+        let before = self.over;
         self.taken_up(if done { Duration::ZERO } else { CANCEL });
         let cancel = self.operation().cancel();
         let ended = AssertUnwindSafe(tokio::time::timeout(slice, cancel)).catch_unwind();
         let Some(ended) = ended.await.ok().and_then(Result::ok) else {
             self.given_up += 1;
+            // The wait may not have begun by then.
+            self.over = before.and(self.over);
             return None;
         };
         match ended {
             Ok(Cancellation::CompletedAnyway(result)) => Some(Ok(result)),
             Ok(Cancellation::Cancelled(error) | Cancellation::Failed(error)) => Some(Err(error)),
-            Ok(Cancellation::Unsupported) => None,
+            Ok(Cancellation::Unsupported) => {
+                self.over = before;
+                None
+            }
             Ok(other) => panic!("{other:?}"),
             Err(error) => {
                 let request = matches!(error.kind(), OperationErrorKind::CancelRequest);
