@@ -475,13 +475,11 @@ async fn a_client_recovers_from_whatever_a_token_endpoint_answered_once() {
             "answered HTTP 404: client_secret=[redacted]",
         ),
     ];
-    let clients = cases.map(|(status, body, expected)| {
+    let mut recovering = Vec::new();
+    // Each client is made just before its call: credentials that are older than a second would be replaced within it.
+    for (status, body, expected) in cases {
         let (uri, requests) = endpoint(vec![(status, body), (200, TOKEN)]);
         let (client, server) = talk(|it| it.credentials_from(move || user(&uri)));
-        (client, server, requests, expected)
-    });
-    let mut recovering = Vec::new();
-    for (client, server, requests, expected) in clients {
         let error = failed(&client).await;
         assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
