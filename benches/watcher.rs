@@ -6,6 +6,10 @@
 //!
 //! A second table has the bounds of one watcher: how late the ends of healthy operations are noticed beside a location
 //! whose calls hang, and how long after their total the waits for operations end that are never done and never listed.
+//!
+//! How late an end is noticed depends on chance: delays grow to 20 s with ±25 %, so single runs differ by several seconds
+//! whatever hangs beside them. Compare ten runs of each scenario (`… -- hung 2000`). With 0, 10 and 2,000 hung waits the
+//! latest of 100 ends was noticed after 10, 11 and 12 s in the median, and after 14, 14 and 15 s at most.
 
 use std::process::Command;
 use std::sync::Arc;

@@ -239,7 +239,7 @@ where
         };
         metrics::describe();
         let stack: Stack = stack::stack(layers, transport);
-        let clients = Clients::new(stack, settings.max_reply_size);
+        let clients = Clients::new(stack, settings.max_reply_size, settings.options.timeout);
         Ok(ApiGateway::new(clients, active))
     }
 }

@@ -1,6 +1,9 @@
 //! The generated clients over one stack.
 
+use std::time::Duration;
+
 use crate::call::CallOptions;
+use crate::contract::Method;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
@@ -12,19 +15,32 @@ use crate::stack::Stack;
 pub struct Clients {
     stack: Stack,
     max_reply_size: usize,
+    /// The timeout of calls whose options have none, if the client has one.
+    timeout: Option<Duration>,
 }
 
 impl Clients {
-    pub(crate) fn new(stack: Stack, max_reply_size: usize) -> Self {
+    pub(crate) fn new(stack: Stack, max_reply_size: usize, timeout: Option<Duration>) -> Self {
         Self {
             stack,
             max_reply_size,
+            timeout,
         }
     }
 
     /// The same, whose calls have these options; where they are silent, those they had.
     pub(crate) fn with_options(&self, options: CallOptions) -> Self {
-        Self::new(self.stack.with_options(options), self.max_reply_size)
+        Self {
+            stack: self.stack.with_options(options),
+            ..*self
+        }
+    }
+
+    /// Returns the timeout of a call of this method: that of the options, of the client, or of the contract.
+    pub(crate) fn timeout(&self, method: &Method) -> Duration {
+        let options = self.stack.options().and_then(|options| options.timeout);
+        let set = options.or(self.timeout);
+        set.unwrap_or_else(|| method.default_timeout())
     }
 
     pub(crate) fn service(&self) -> ApiGatewayServiceClient<Stack> {

@@ -121,6 +121,11 @@ impl Method {
         &METHODS
     }
 
+    /// Returns the timeout of a call for which none is set.
+    pub(crate) fn default_timeout(&self) -> Duration {
+        self.timeout.unwrap_or(self.server_deadline)
+    }
+
     /// The method with this gRPC path.
     #[must_use]
     pub fn find(path: &str) -> Option<&'static Self> {

@@ -61,6 +61,8 @@
 mod authentication;
 mod builder;
 mod call;
+#[cfg(any(feature = "auth", feature = "tls"))]
+mod certificate_fault;
 mod client;
 mod clients;
 mod code;

@@ -113,6 +113,10 @@ impl Stack {
         }
     }
 
+    pub(crate) fn options(&self) -> Option<&CallOptions> {
+        self.options.as_deref()
+    }
+
     /// The same stack, whose calls have these options; where they are silent, those it had.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {

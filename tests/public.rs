@@ -132,8 +132,19 @@ const ORDER: [&[&str]; 13] = [
     &["transcode"],
     &["endpoint", "uniform"],
     &[
-        "call", "code", "codec", "contract", "error", "failure", "gzip", "metrics", "phase",
-        "proto", "trailers", "wire",
+        "call",
+        "certificate_fault",
+        "code",
+        "codec",
+        "contract",
+        "error",
+        "failure",
+        "gzip",
+        "metrics",
+        "phase",
+        "proto",
+        "trailers",
+        "wire",
     ],
 ];
 

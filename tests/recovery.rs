@@ -212,6 +212,106 @@ async fn a_factory_that_fails_or_panics_is_an_error_of_build_and_later_of_the_ca
     assert_eq!(sent(&client, &mut server).await, "Bearer new");
 }
 
+/// Runs a test in a thread, and fails if it does not end: a thread that is blocked would hang the test for ever.
+fn ends(test: impl FnOnce() + Send + 'static) {
+    let (sender, end) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        test();
+        sender.send(()).ok();
+    });
+    match end.recv_timeout(secs(60)) {
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
+        _ => thread.join().expect("it holds"),
+    }
+}
+
+/// On two threads: one is blocked by the factory, and the other runs all other calls.
+#[test]
+fn a_factory_that_blocks_blocks_no_thread_of_another_call() {
+    ends(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let (entered, enters) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel();
+        let (entered, released) = (
+            std::sync::Mutex::new(entered),
+            std::sync::Mutex::new(released),
+        );
+        let script = Script::new(|number| match number {
+            1 => panics(),
+            _ => token("Bearer new"),
+        });
+        let created = AtomicUsize::new(0);
+        let (client, mut server) = runtime.block_on(async {
+            talk(|it| {
+                it.retry(RetryPolicy::NEVER).credentials_from(move || {
+                    if created.fetch_add(1, Ordering::SeqCst) > 0 {
+                        entered
+                            .lock()
+                            .expect("whole")
+                            .send(())
+                            .expect("the test goes on");
+                        let released = released.lock().expect("whole");
+                        released.recv().expect("the test goes on");
+                    }
+                    Ok::<Credentials, Error>(script.clone().into())
+                })
+            })
+        });
+        let call = || {
+            let client = client.clone();
+            runtime.spawn(async move { client.get_operation(NAME).await.map(|_| ()) })
+        };
+        let first = call();
+        enters.recv().expect("the factory is called");
+        let others = [call(), call(), call()];
+        // The other thread is free: it runs this task.
+        let free = runtime.spawn(async { tokio::task::yield_now().await });
+        runtime.block_on(free).expect("no panic");
+        release.send(()).expect("the factory waits");
+        runtime.block_on(async {
+            for _ in 0..4 {
+                server.asked().await.1.send_response(done());
+            }
+            first.await.expect("no panic").expect("it was answered");
+            for other in others {
+                other.await.expect("no panic").expect("it was answered");
+            }
+        });
+    });
+}
+
+/// The call within the factory waits like any other call, and locks nothing.
+#[test]
+fn a_factory_that_calls_by_its_own_client_does_not_lock_itself_out() {
+    ends(|| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().start_paused(true).build();
+        runtime.expect("a runtime").block_on(async {
+            use futures_util::FutureExt as _;
+
+            let own = Arc::new(std::sync::OnceLock::<ApiGateway>::new());
+            let client = Arc::clone(&own);
+            let script = Script::new(|number| match number {
+                1 => panics(),
+                _ => token("Bearer new"),
+            });
+            let (client_of_test, mut server) = talk(|it| {
+                it.retry(RetryPolicy::NEVER).credentials_from(move || {
+                    if let Some(client) = client.get() {
+                        let call = client.get_operation(NAME).now_or_never();
+                        assert!(call.is_none(), "it waits for credentials");
+                    }
+                    Ok::<Credentials, Error>(script.clone().into())
+                })
+            });
+            own.set(client_of_test.clone()).expect("it is the first");
+            assert_eq!(sent(&client_of_test, &mut server).await, "Bearer new");
+        });
+    });
+}
+
 #[test]
 fn a_factory_that_needs_a_runtime_says_so_without_one() {
     let uri = Uri::from_static("https://gateway.example");
@@ -375,13 +475,11 @@ async fn a_client_recovers_from_whatever_a_token_endpoint_answered_once() {
             "answered HTTP 404: client_secret=[redacted]",
         ),
     ];
-    let clients = cases.map(|(status, body, expected)| {
+    let mut recovering = Vec::new();
+    // Each client is made just before its call: credentials that are older than a second would be replaced within it.
+    for (status, body, expected) in cases {
         let (uri, requests) = endpoint(vec![(status, body), (200, TOKEN)]);
         let (client, server) = talk(|it| it.credentials_from(move || user(&uri)));
-        (client, server, requests, expected)
-    });
-    let mut recovering = Vec::new();
-    for (client, server, requests, expected) in clients {
         let error = failed(&client).await;
         assert_eq!(error.code(), Some(Code::Unauthenticated), "{error}");
         assert!(error.to_string().contains(expected), "{error}");

@@ -368,3 +368,28 @@ async fn a_further_attempt_has_the_extensions_of_the_first() {
         result.expect("the third attempt succeeded");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_above_the_clients_limit_is_not_asked_for_again_whatever_the_policy_says() {
+    let policy = RetryPolicy {
+        codes: &[Code::ResourceExhausted],
+        ..RetryPolicy::DEFAULT
+    };
+    let (client, mut server) = talk(|it| it.retry(policy).max_reply_size(100));
+    let (result, ()) = tokio::join!(client.get_operation(NAME), async {
+        // A server that is exhausted is asked again.
+        let (_, answer) = server.asked().await;
+        answer.send_error(Status::resource_exhausted("busy"));
+        let (_, answer) = server.asked().await;
+        answer.send_response(common::ok(&Operation {
+            name: "x".repeat(200),
+            ..Operation::default()
+        }));
+    });
+    let error = result.expect_err("it is too large");
+    assert_eq!(error.code(), Some(Code::ResourceExhausted));
+    let text = error.to_string();
+    assert!(text.contains("100 bytes"), "{text}");
+    assert!(text.contains("max_reply_size"), "{text}");
+    server.asked_nothing_more(client).await;
+}

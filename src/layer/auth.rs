@@ -13,7 +13,8 @@
 //! - UNAUTHENTICATED if someone has to fix the cause: no credentials on this machine, a revoked login, HTTP 4xx, a page of
 //!   HTML, an unknown certificate authority. The call is not retried.
 //! - UNAVAILABLE if the cause is transient: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
-//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience). The call is not retried.
+//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience), or if the credentials do not
+//!   name their universe within 2 s. The call is not retried.
 //! - INTERNAL if google-cloud-auth or a factory panicked.
 //!
 //! No error, log or `Debug` output shows a token, a key or the content of a file. An error shows only these parts of a
@@ -121,8 +122,11 @@ impl AuthLayer {
     /// them and asks the new ones. Credentials that have not answered for 7 s are replaced too; this time doubles with each such
     /// replacement, up to 15 minutes.
     ///
-    /// The factory runs in the task of a call and under a lock, so it must not block. If it returns an error or panics, the
-    /// call fails with UNAUTHENTICATED or INTERNAL, as for any other failure of the credentials.
+    /// The factory runs in the task of a call, one call at a time, and blocks the thread of that task until it returns. Other
+    /// calls that need credentials wait for it without blocking their threads, at most for the [`patience`](Self::patience);
+    /// then they fail with DEADLINE_EXCEEDED. A call that the factory makes by itself over this layer waits like the others.
+    /// If the factory returns an error or panics, the call fails with UNAUTHENTICATED or INTERNAL, as for any other failure
+    /// of the credentials.
     ///
     /// # Cancel safety
     ///

@@ -12,6 +12,7 @@ use tonic::Status;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Reply, Rpc};
+use crate::contract::Method;
 use crate::phase::{self, Phase};
 
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -52,9 +53,7 @@ where
         let Some(call) = rpc.extensions_mut().get_mut::<Call>() else {
             return Either::Right(self.inner.call(rpc));
         };
-        let by_table = call
-            .method
-            .map(|method| method.timeout.unwrap_or(method.server_deadline));
+        let by_table = call.method.map(Method::default_timeout);
         let timeout = asked.or(call.timeout).or(by_table);
         // A timeout beyond what the clock can hold is none.
         let bound =

@@ -10,6 +10,7 @@ use super::failure::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
 use crate::call::CallOptions;
 use crate::clients::Clients;
+use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::CancelOperationRequest;
 
@@ -31,6 +32,9 @@ impl<R: OperationResult> Operation<R> {
     /// Asks for its cancellation and waits for its end, however it comes: the server does what it can, and
     /// the operation may succeed all the same (AIP-151).
     ///
+    /// The request is retried by its policy. It ends after the client's [`timeout`](CallOptions::timeout), ten seconds
+    /// by default, even if a layer of the user's hangs. Then the wait begins, with a total of its own.
+    ///
     /// # Errors
     ///
     /// If the request fails, or the wait for its end does. That the operation fails is no error here.
@@ -42,10 +46,9 @@ impl<R: OperationResult> Operation<R> {
         if !self.snapshot().is_done() {
             let asked = ask(&self.engine.clients, self.name()).await;
             match asked.as_ref().map_err(Status::code) {
-                // Another request, when this is dropped, would change nothing.
-                Ok(()) => self.engine.disarm(),
+                Ok(()) => self.engine.cancel_answered(true),
                 Err(Code::Unimplemented) => {
-                    self.engine.disarm();
+                    self.engine.cancel_answered(false);
                     return Ok(Cancellation::Unsupported);
                 }
                 // It may be over, or gone: that shows when it is asked for, which is due now.
@@ -70,7 +73,8 @@ impl<R: OperationResult> Operation<R> {
         }
     }
 
-    /// Asks for its cancellation, and does not wait for what comes of it.
+    /// Asks for its cancellation, and does not wait for what comes of it. The request has the timeout of that of
+    /// [`cancel`](Self::cancel).
     ///
     /// # Errors
     ///
@@ -81,10 +85,10 @@ impl<R: OperationResult> Operation<R> {
     /// Dropping the future leaves open whether the server was asked.
     pub async fn request_cancel(&self) -> Result<(), Error> {
         let asked = ask(&self.engine.clients, self.name()).await;
-        let again = |status: &Status| status.code() != Code::Unimplemented;
-        if !asked.as_ref().is_err_and(again) {
-            // Another request, when this is dropped, would change nothing.
-            self.engine.disarm();
+        match asked.as_ref().map_err(Status::code) {
+            Ok(()) => self.engine.cancel_answered(true),
+            Err(Code::Unimplemented) => self.engine.cancel_answered(false),
+            Err(_) => {}
         }
         asked.map_err(|status| Error::from(status).doing("cancel operation", self.name()))
     }
@@ -94,14 +98,15 @@ async fn ask(clients: &Clients, name: &str) -> Result<(), Status> {
     let name = name.to_owned();
     let mut operations = clients.operations();
     let asked = operations.cancel_operation(CancelOperationRequest { name });
-    asked.await.map(|_| ())
+    let timeout = clients.timeout(Method::CANCEL_OPERATION);
+    within(timeout, asked).await.map(|_| ())
 }
 
 /// How long a request may take that nobody waits for.
 const BOUND: Duration = Duration::from_secs(5);
 
-/// Asks, for a bounded time, and tells whether it was heard.
-pub(super) async fn request(clients: &Clients, name: &str) -> bool {
+/// Requests the cancellation, for a bounded time. Returns whether the request was accepted, and `None` if another one may be.
+pub(super) async fn request(clients: &Clients, name: &str) -> Option<bool> {
     let mut request = tonic::Request::new(CancelOperationRequest {
         name: name.to_owned(),
     });
@@ -116,11 +121,11 @@ pub(super) async fn request(clients: &Clients, name: &str) -> bool {
                 name,
                 "asked for the cancellation of an operation that was given up"
             );
-            true
+            Some(true)
         }
         Err(status) => {
             tracing::warn!(name, code = ?status.code(), "an operation that was given up could not be asked to be cancelled");
-            false
+            (status.code() == Code::Unimplemented).then_some(false)
         }
     }
 }

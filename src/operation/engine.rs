@@ -1,7 +1,7 @@
 //! Does what the steps say: sleeps and calls, and nothing else.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -31,6 +31,9 @@ pub(crate) struct Engine {
     pub(crate) settings: Settings,
     /// The operation is cancelled when this is dropped before its end was seen.
     cancel_on_drop: AtomicBool,
+    /// Set once a further request to cancel would change nothing: true if one was accepted, false if the server does not
+    /// cancel operations.
+    cancelling: OnceLock<bool>,
     wait: Option<Wait>,
     /// When the next poll is made.
     due: Option<Instant>,
@@ -73,6 +76,7 @@ impl Engine {
             },
             settings: Settings::default(),
             cancel_on_drop: AtomicBool::new(false),
+            cancelling: OnceLock::new(),
             wait: None,
             due: None,
             round_ends: now,
@@ -103,6 +107,23 @@ impl Engine {
     /// Sends no cancel request on drop.
     pub(crate) fn disarm(&self) {
         self.cancel_on_drop.store(false, Ordering::Relaxed);
+    }
+
+    /// Records that a request to cancel was accepted, or that the server does not cancel operations.
+    pub(crate) fn cancel_answered(&self, accepted: bool) {
+        // The first answer counts: what was accepted once stays so.
+        self.cancelling.set(accepted).ok();
+    }
+
+    /// Returns whether a request to cancel was accepted; `None` if another one may change that.
+    pub(crate) fn is_cancelling(&self) -> Option<bool> {
+        self.cancelling.get().copied()
+    }
+
+    /// Ends the wait, whose error is now returned: a further one begins anew. Until then, a wait that was dropped on the
+    /// way to its error goes on with one poll.
+    pub(crate) fn end_wait(&mut self) {
+        self.due = None;
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -162,11 +183,8 @@ impl Engine {
                     self.due = Some(Instant::now() + delay);
                     return Ok(());
                 }
-                Next::GiveUp(why) => {
-                    // A further wait begins anew; this one is still to be told of.
-                    self.due = None;
-                    return Err(why);
-                }
+                // The wait ends once its error is returned, see `end_wait`.
+                Next::GiveUp(why) => return Err(why),
                 Next::Look => {
                     let timeout = self.look_timeout();
                     let looked = Box::pin(self.subject.look(&self.clients, timeout)).await;
@@ -183,12 +201,21 @@ impl Engine {
         }
     }
 
+    /// Returns the schedule that was set, or else the one that fits the operation.
+    fn schedule(&self) -> Timetable {
+        let given = self.settings.schedule.clone().map(Timetable::Given);
+        given.unwrap_or_else(|| self.subject.schedule())
+    }
+
+    /// Returns the timeout of a poll that is not part of a wait.
+    pub(crate) fn poll_timeout(&self) -> Duration {
+        self.schedule().poll_timeout(Duration::MAX)
+    }
+
     /// The first step of a wait: what was just started is given time, what was resumed is asked for.
     fn begin(&mut self) -> Next {
         let now = Instant::now();
-        let given = self.settings.schedule.clone().map(Timetable::Given);
-        let schedule = given.unwrap_or_else(|| self.subject.schedule());
-        let wait = Wait::new(now, schedule, self.settings.without_result);
+        let wait = Wait::new(now, self.schedule(), self.settings.without_result);
         let wait = self.wait.insert(wait);
         self.round_ends = ends(now, wait.poll_timeout(now));
         if self.subject.snapshot.is_done() {
@@ -274,7 +301,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let subject = &self.subject;
-        let armed = *self.cancel_on_drop.get_mut();
+        let armed = *self.cancel_on_drop.get_mut() && self.cancelling.get().is_none();
         if armed && !subject.snapshot.is_done() && !subject.snapshot.name().is_empty() {
             super::cancel::detached(&self.clients, subject.snapshot.name());
         }

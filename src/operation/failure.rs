@@ -293,8 +293,16 @@ impl OperationError {
         match self.0.progress.seen {
             _ if matches!(self.kind(), OperationErrorKind::WithoutResult) => Ok(()),
             None => f.write_str("; never seen by this wait"),
-            Some(ago) if done => write!(f, "; last seen done without a result {ago:.1?} before"),
-            Some(ago) => write!(f, "; last seen running {ago:.1?} before"),
+            Some(ago) => {
+                let state = match done {
+                    true => "done without a result",
+                    false => "running",
+                };
+                match ago < Duration::from_millis(50) {
+                    true => write!(f, "; last seen {state} just before"),
+                    false => write!(f, "; last seen {state} {ago:.1?} before"),
+                }
+            }
         }
     }
 
@@ -512,7 +520,7 @@ mod tests {
                 Some(0),
                 None,
                 None,
-                ": timed out after 4 polls in 5.0s; the operation may still be running and was not cancelled; last seen running 0.0ns before; wait for it again by its name",
+                ": timed out after 4 polls in 5.0s; the operation may still be running and was not cancelled; last seen running just before; wait for it again by its name",
             ),
             (
                 timed_out(false),

@@ -37,9 +37,9 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clients::Clients;
+use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
 
@@ -55,7 +55,7 @@ pub use watcher::{Watched, Watcher};
 
 pub(crate) use verb::Verb;
 
-use engine::{Engine, Settings};
+use engine::{Engine, Settings, within};
 use failure::Progress;
 use step::Why;
 use subject::Subject;
@@ -160,18 +160,19 @@ impl<R: OperationResult> Operation<R> {
         self
     }
 
-    /// Asks the server once, at once, whatever the schedule. One that is done is not asked for again.
+    /// Polls the operation once, now. The timeout is the schedule's
+    /// [poll timeout](Schedule::with_poll_timeout). An operation that is done is not polled.
     ///
     /// # Errors
     ///
-    /// If the call fails, which says nothing of the operation.
+    /// If the call fails, which says nothing about the operation.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves everything as it was.
     pub async fn poll(&mut self) -> Result<&Snapshot, Error> {
         if !self.engine.subject.snapshot.is_done() {
-            let timeout = Duration::from_secs(10);
+            let timeout = self.engine.poll_timeout();
             let asked = self.engine.get(timeout).await;
             asked.map_err(|status| Error::from(status).doing("get operation", self.name()))?;
         }
@@ -228,18 +229,24 @@ impl<R: OperationResult> Operation<R> {
             }
         };
         let progress = self.engine.progress();
+        self.engine.end_wait();
         Err(self.error(kind, progress))
     }
 
-    /// Cancels the operation if the caller wants that on a timeout. Returns whether the request was accepted.
+    /// Cancels the operation if the caller wants that on a timeout. Returns whether a request was accepted, this one or one
+    /// before.
     async fn cancelled_on_timeout(&self) -> bool {
-        let wanted = self.engine.settings.cancel_on_timeout && !self.snapshot().is_done();
-        let cancelled =
-            wanted && Box::pin(cancel::request(&self.engine.clients, self.name())).await;
-        if cancelled {
-            self.engine.disarm();
+        if !self.engine.settings.cancel_on_timeout || self.snapshot().is_done() {
+            return false;
         }
-        cancelled
+        if let Some(accepted) = self.engine.is_cancelling() {
+            return accepted;
+        }
+        let answer = Box::pin(cancel::request(&self.engine.clients, self.name())).await;
+        if let Some(accepted) = answer {
+            self.engine.cancel_answered(accepted);
+        }
+        answer == Some(true)
     }
 
     fn error(&self, kind: OperationErrorKind, progress: Progress) -> OperationError {
@@ -258,6 +265,9 @@ impl<R: OperationResult> Operation<R> {
     /// Deletes the operation's record at the server. The work of the operation goes on: it is not cancelled, even with
     /// [`cancel_on_drop`](Self::cancel_on_drop).
     ///
+    /// The call is retried by its policy. It ends after the client's [`timeout`](crate::CallOptions::timeout), ten
+    /// seconds by default, even if a layer of the user's hangs.
+    ///
     /// # Errors
     ///
     /// If the call fails; UNIMPLEMENTED where the server does not offer it.
@@ -270,7 +280,8 @@ impl<R: OperationResult> Operation<R> {
         let name = self.name().to_owned();
         let request = crate::proto::google::longrunning::DeleteOperationRequest { name };
         let mut operations = self.engine.clients.operations();
-        let deleted = operations.delete_operation(request).await;
+        let timeout = self.engine.clients.timeout(Method::DELETE_OPERATION);
+        let deleted = within(timeout, operations.delete_operation(request)).await;
         deleted
             .map(|_| ())
             .map_err(|status| Error::from(status).doing("delete operation", self.name()))

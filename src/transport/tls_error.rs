@@ -5,6 +5,7 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
 use super::connect::Protocols;
+use crate::certificate_fault;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -144,7 +145,11 @@ fn certificate(error: &CertificateError) -> String {
         }
         CertificateError::NotValidYet => "the certificate is not yet valid".to_owned(),
         CertificateError::Revoked => "the certificate was revoked".to_owned(),
-        other => format!("the certificate is not valid: {other}"),
+        other => {
+            let text = other.to_string();
+            let fault = certificate_fault::describe(&text).unwrap_or(&text);
+            format!("the certificate is not valid: {fault}")
+        }
     }
 }
 

@@ -46,7 +46,7 @@ const LATER: &str = "try again later";
 /// What errors say of the cause.
 const NOTHING_FOUND: &str = "no credentials found: GOOGLE_APPLICATION_CREDENTIALS is not set, \
                              `{well-known}` does not exist";
-const REVOKED_TEXT: &str = "HTTP 400 invalid_grant: Token has been expired or revoked.";
+const REVOKED_TEXT: &str = "HTTP 400 invalid_grant: Token has been expired or revoked; ";
 const DENIED: &str = "HTTP 403 PERMISSION_DENIED: \
                       Permission 'iam.serviceAccounts.getAccessToken' denied";
 const NOT_JSON: &str = "answered with text that is not JSON";
@@ -128,7 +128,7 @@ const FILES: &[Row] = &[
                 FILE,
                 NAMED,
                 "`external_account_authorized_user` is not supported",
-                LOG_IN,
+                "`gcloud iam workforce-pools create-cred-config`",
             ],
         ),
     Row::new("gdch_service_account")
@@ -139,7 +139,7 @@ const FILES: &[Row] = &[
                 FILE,
                 NAMED,
                 "`gdch_service_account` is not supported",
-                LOG_IN,
+                "use credentials of Google Cloud",
             ],
         ),
     Row::new("authorized_user without refresh_token")
@@ -150,15 +150,36 @@ const FILES: &[Row] = &[
         ),
     Row::new("service_account without private_key")
         .json(|place| without(file::service_account(place), "private_key"))
-        .says(NO_CODE, [FILE, NAMED, "missing field `private_key`", ";"]),
+        .says(
+            NO_CODE,
+            [
+                FILE,
+                NAMED,
+                "missing field `private_key`",
+                "create a new key",
+            ],
+        ),
     Row::new("external_account without token_url")
         .json(|place| without(file::external_file_text(place), "token_url"))
-        .says(NO_CODE, [FILE, NAMED, "missing field `token_url`", ";"]),
+        .says(
+            NO_CODE,
+            [
+                FILE,
+                NAMED,
+                "missing field `token_url`",
+                "workload-identity-pools",
+            ],
+        ),
     Row::new("impersonated_service_account without source")
         .json(|place| without(file::impersonated_from_user(place), "source_credentials"))
         .says(
             NO_CODE,
-            [FILE, NAMED, "missing field `source_credentials`", ";"],
+            [
+                FILE,
+                NAMED,
+                "missing field `source_credentials`",
+                "--impersonate-service-account",
+            ],
         ),
     Row {
         found: Found::AtWellKnownPath,
@@ -203,7 +224,7 @@ const METADATA_ROWS: &[Row] = &[
                 SERVER,
                 "{url}",
                 "HTTP 404: no such account",
-                "check that the instance has a service account",
+                "check that the instance has a service account, and that GCE_METADATA_HOST names a metadata server",
             ],
         ),
     Row::new("metadata server, 500")
@@ -217,6 +238,19 @@ const METADATA_ROWS: &[Row] = &[
         .variables(METADATA_HERE)
         .fault(METADATA, Answer::Silence)
         .says(SILENT, [SERVER, "{url}", "no token", CHECK_NETWORK])
+        .within(20),
+    Row::new("metadata server, silent about its universe")
+        .variables(METADATA_HERE)
+        .fault(UNIVERSE, Answer::Silence)
+        .says(
+            SILENT,
+            [
+                SERVER,
+                "",
+                "did not name their universe within 2s, so they are not sent to googleapis.com",
+                "the next call asks again",
+            ],
+        )
         .within(20),
     Row::new("metadata server, other universe")
         .variables(METADATA_HERE)

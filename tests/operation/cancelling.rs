@@ -361,3 +361,67 @@ async fn an_armed_operation_that_is_given_up_is_cancelled_once() {
         server.asked_nothing_more(client).await;
     }
 }
+
+/// The server does not cancel operations, or has accepted a request: no other one has a reason.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_and_a_drop_request_no_cancellation_that_was_answered_before() {
+    let schedule = Schedule::default().with_total(Duration::from_millis(1));
+    let polls = || vec![get(&running()), get(&running())];
+    let unsupported = || fails("CancelOperation", Status::unimplemented("never"));
+    let script = || [polls(), vec![unsupported()]].concat();
+    each_way(script, async |client| {
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let operation = operation.with_schedule(schedule).cancel_on_timeout();
+        let mut operation = operation.cancel_on_drop();
+        let error = operation.wait().await.expect_err("the time is over");
+        let timed_out = OperationErrorKind::TimedOut { cancelled: false };
+        assert_eq!(format!("{:?}", error.kind()), format!("{timed_out:?}"));
+        drop(operation);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    })
+    .await;
+    let script = || [vec![line("CancelOperation", &())], polls()].concat();
+    each_way(script, async |client| {
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let operation = operation.with_schedule(schedule).cancel_on_timeout();
+        let mut operation = operation.cancel_on_drop();
+        operation.request_cancel().await.expect("it is accepted");
+        let error = operation.wait().await.expect_err("the time is over");
+        let timed_out = OperationErrorKind::TimedOut { cancelled: true };
+        assert_eq!(format!("{:?}", error.kind()), format!("{timed_out:?}"));
+        drop(operation);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    })
+    .await;
+}
+
+/// The wait was over, and its request to cancel hung. It is not begun anew: it makes one more poll.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_was_dropped_while_it_requested_the_cancellation_is_not_begun_anew() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let polls = std::sync::Arc::new(AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&polls);
+    let client = crate::watcher_faults::client(move |method, _| {
+        let cancels = method == "CancelOperation";
+        count.fetch_add(usize::from(!cancels), Ordering::SeqCst);
+        async move {
+            if cancels {
+                std::future::pending::<()>().await;
+            }
+            crate::watcher_faults::not_done()
+        }
+    });
+    let schedule = Schedule::default().with_total(Duration::from_secs(60));
+    let operation = client.operation::<Api>(NAME).expect("a name");
+    let mut operation = operation.with_schedule(schedule).cancel_on_timeout();
+    let slice = Duration::from_secs(62);
+    let dropped = tokio::time::timeout(slice, operation.wait()).await;
+    assert!(dropped.is_err(), "the request hangs until second 65");
+    let made = polls.load(Ordering::SeqCst);
+    let began = tokio::time::Instant::now();
+    let error = operation.wait().await.expect_err("the time is over");
+    assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
+    assert_eq!(polls.load(Ordering::SeqCst), made + 1);
+    assert_eq!(began.elapsed().as_secs(), 5, "only the request to cancel");
+}

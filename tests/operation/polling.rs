@@ -563,6 +563,83 @@ async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() 
     }
 }
 
+/// A client whose calls of these methods hang in a layer of the user's; `timeout` is set on the builder.
+fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiGateway {
+    let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+        std::future::ready(Ok::<_, Status>(common::ok(&running())))
+    });
+    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = match timeout {
+        Some(timeout) => builder.timeout(timeout),
+        None => builder,
+    };
+    builder.with_layer(Hold(held)).build().expect("valid")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_by_hand_has_the_poll_timeout_of_the_schedule_even_in_a_layer_that_hangs() {
+    let three = Schedule::default().with_poll_timeout(secs(3));
+    let minute = Schedule::default().with_poll_timeout(secs(60));
+    let cases = [
+        (None, 10),
+        (Some(three.expect("valid")), 3),
+        (Some(minute.expect("valid")), 60),
+    ];
+    for (schedule, seconds) in cases {
+        let hangs = |_: apigateway_grpc::stack::Rpc| {
+            std::future::pending::<Result<apigateway_grpc::stack::Reply, Status>>()
+        };
+        let builder = ApiGateway::builder().with_transport(tower::service_fn(hangs));
+        let server = builder.anonymous().build().expect("valid");
+        for client in [server, held_client(&["GetOperation"], None)] {
+            let mut operation = client.operation::<Api>(NAME).expect("a name");
+            if let Some(schedule) = schedule {
+                operation = operation.with_schedule(schedule);
+            }
+            let began = Instant::now();
+            let polled = tokio::time::timeout(secs(3600), operation.poll()).await;
+            let error = polled.expect("it ends").expect_err("it hangs");
+            assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
+            assert_eq!(began.elapsed().as_secs(), seconds, "{error}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_and_a_cancel_request_end_by_the_clients_timeout_even_in_a_layer_that_hangs() {
+    let held = &["DeleteOperation", "CancelOperation"];
+    let mut options = apigateway_grpc::CallOptions::default();
+    options.timeout = Some(secs(2));
+    let cases = [
+        (held_client(held, None), 10),
+        (held_client(held, Some(secs(4))), 4),
+        (held_client(held, Some(secs(4))).with_options(options), 2),
+    ];
+    for (client, seconds) in cases {
+        let hour = secs(3600);
+        let operation = || client.operation::<Api>(NAME).expect("a name");
+        let began = Instant::now();
+        let deleted = tokio::time::timeout(hour, operation().delete()).await;
+        let error = deleted.expect("it ends").expect_err("it hangs");
+        assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
+        assert_eq!(began.elapsed().as_secs(), seconds, "{error}");
+
+        let began = Instant::now();
+        let operation_of_request = operation();
+        let asked = tokio::time::timeout(hour, operation_of_request.request_cancel()).await;
+        let error = asked.expect("it ends").expect_err("it hangs");
+        assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
+        assert_eq!(began.elapsed().as_secs(), seconds, "{error}");
+
+        let began = Instant::now();
+        let mut operation = operation();
+        let cancelled = tokio::time::timeout(hour, operation.cancel()).await;
+        let error = cancelled.expect("it ends").expect_err("it hangs");
+        assert!(matches!(error.kind(), OperationErrorKind::CancelRequest));
+        assert_eq!(began.elapsed().as_secs(), seconds, "{error}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_by_its_total_whatever_delay_and_grace_are() {
     let huge = || {

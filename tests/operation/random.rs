@@ -1,20 +1,24 @@
-//! Single operations under random schedules: answers of every kind, delays, hanging calls, and waits that are dropped
-//! at any await, on a paused clock.
+//! Single operations under random schedules: answers of every kind, delays, hanging calls and panics, waits that are
+//! dropped at any await, and the other calls of an operation between them, on a paused clock.
 //!
 //! `PROPTEST_CASES` sets the number of schedules. The invariants are those of DESIGN.md, "Operations".
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::operation::{
-    Operation, OperationError, OperationErrorKind, OperationResult, Schedule, WithoutResult,
+    Cancellation, Operation, OperationError, OperationErrorKind, OperationResult, Schedule,
+    WithoutResult,
 };
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
 use apigateway_grpc::stack::{Reply, Rpc};
+use futures_util::{FutureExt as _, StreamExt as _};
 use proptest::prelude::*;
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -39,6 +43,15 @@ enum Answer {
     TooLarge,
     Garbage,
     Hang,
+    Panic,
+}
+
+/// How the server answers a request to cancel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum CancelAnswer {
+    Accepted,
+    Code(i32),
+    Hang,
 }
 
 /// What the server says of the target.
@@ -48,6 +61,35 @@ enum Target {
     Code(i32),
     TooLarge,
     Hang,
+    Panic,
+}
+
+/// What is done with the operation before its end is waited for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    /// A wait that is dropped after this time.
+    WaitFor(Duration),
+    /// A wait that is dropped once its future was polled so often.
+    PollFuture(u8),
+    /// One poll by hand.
+    Poll,
+    RequestCancel,
+    /// A cancellation that is given up after this time.
+    Cancel(Duration),
+    /// The operation is taken up by its handle, as in another process.
+    Resume,
+}
+
+/// How the operation is waited for until its end, or given up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Last {
+    Wait,
+    Await,
+    Watch,
+    GiveUp,
+    /// The future that was awaited is dropped after this time.
+    DropFuture(Duration),
+    DropWatch(Duration),
 }
 
 /// One random schedule.
@@ -69,10 +111,11 @@ struct Case {
     /// The answers to polls, each after a delay. The last one is repeated.
     answers: Vec<(Duration, Answer)>,
     targets: Vec<(Duration, Target)>,
-    /// For how long the wait is polled before it is dropped, and the pause before it is taken up again.
-    drops: Vec<(Duration, Duration)>,
-    /// Whether the operation is given up after the last of these, instead of waited for until the end.
-    gives_up: bool,
+    /// The answers to requests to cancel.
+    cancels: Vec<(Duration, CancelAnswer)>,
+    /// Each is followed by a pause.
+    steps: Vec<(Step, Duration)>,
+    last: Last,
 }
 
 fn millis(most: u64) -> impl Strategy<Value = Duration> {
@@ -92,6 +135,38 @@ fn answer() -> impl Strategy<Value = Answer> {
         1 => Just(Answer::TooLarge),
         1 => Just(Answer::Garbage),
         1 => Just(Answer::Hang),
+        1 => Just(Answer::Panic),
+    ]
+}
+
+fn cancel_answer() -> impl Strategy<Value = CancelAnswer> {
+    prop_oneof![
+        4 => Just(CancelAnswer::Accepted),
+        1 => Just(CancelAnswer::Code(Code::Unimplemented as i32)),
+        2 => (1..=16).prop_map(CancelAnswer::Code),
+        1 => Just(CancelAnswer::Hang),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => millis(20_000).prop_map(Step::WaitFor),
+        2 => (1..6_u8).prop_map(Step::PollFuture),
+        1 => Just(Step::Poll),
+        1 => Just(Step::RequestCancel),
+        1 => millis(20_000).prop_map(Step::Cancel),
+        1 => Just(Step::Resume),
+    ]
+}
+
+fn last() -> impl Strategy<Value = Last> {
+    prop_oneof![
+        4 => Just(Last::Wait),
+        2 => Just(Last::Await),
+        2 => Just(Last::Watch),
+        2 => Just(Last::GiveUp),
+        1 => millis(20_000).prop_map(Last::DropFuture),
+        1 => millis(20_000).prop_map(Last::DropWatch),
     ]
 }
 
@@ -105,6 +180,7 @@ fn target() -> impl Strategy<Value = Target> {
         2 => (1..=16).prop_map(Target::Code),
         1 => Just(Target::TooLarge),
         1 => Just(Target::Hang),
+        1 => Just(Target::Panic),
     ]
 }
 
@@ -126,7 +202,7 @@ fn policy() -> impl Strategy<Value = WithoutResult> {
 prop_compose! {
     fn case()(
         verb in prop_oneof![Just("create"), Just("update"), Just("delete"), Just("polish")],
-        flags in any::<[bool; 4]>(),
+        flags in any::<[bool; 3]>(),
         policy in policy(),
         total in prop_oneof![millis(60_000), Just(Duration::ZERO)],
         poll in millis(12_000),
@@ -135,14 +211,16 @@ prop_compose! {
         grace in prop_oneof![Just(Duration::ZERO), millis(30_000), Just(Duration::MAX)],
         answers in prop::collection::vec((millis(4000), answer()), 1..8),
         targets in prop::collection::vec((millis(4000), target()), 1..4),
-        drops in prop::collection::vec((millis(20_000), millis(20_000)), 0..4),
+        cancels in prop::collection::vec((millis(4000), cancel_answer()), 1..4),
+        steps in prop::collection::vec((step(), millis(20_000)), 0..4),
+        last in last(),
     ) -> Case {
-        let [metadata, cancel_on_timeout, cancel_on_drop, gives_up] = flags;
+        let [metadata, cancel_on_timeout, cancel_on_drop] = flags;
         let (initial, max, multiplier) = delays;
         let poll = poll.max(Duration::from_millis(1));
         Case {
             verb, metadata, policy, cancel_on_timeout, cancel_on_drop, total, poll, initial,
-            multiplier, max, failures, grace, answers, targets, drops, gives_up,
+            multiplier, max, failures, grace, answers, targets, cancels, steps, last,
         }
     }
 }
@@ -153,6 +231,8 @@ struct Log {
     polls: usize,
     probes: usize,
     cancels: usize,
+    /// Requests to cancel after which no other one has a reason: they were accepted, or never will be.
+    settled_cancels: usize,
     /// Calls that are neither answered nor dropped, and the most of them at once.
     in_flight: usize,
     most_in_flight: usize,
@@ -194,8 +274,8 @@ impl Server {
                 self.probe(number).await
             }
             "CancelOperation" => {
-                self.count(|log| &mut log.cancels);
-                Ok(ok(&()))
+                let number = self.count(|log| &mut log.cancels);
+                self.cancel(number).await
             }
             other => panic!("nothing else is called: {other}"),
         }
@@ -259,6 +339,27 @@ impl Server {
             Answer::TooLarge => reply(self.message(&"x".repeat(4000))),
             Answer::Garbage => Ok(crate::play::ok(vec![0, 0, 0, 0, 3, 0x18, 0x01, 0x2a])),
             Answer::Hang => std::future::pending().await,
+            Answer::Panic => panic!("a poll, as planned"),
+        }
+    }
+
+    async fn cancel(&self, number: usize) -> Result<Reply, Status> {
+        let cancels = &self.case.cancels;
+        let (delay, answer) = cancels[number.min(cancels.len() - 1)];
+        tokio::time::sleep(delay).await;
+        match answer {
+            CancelAnswer::Accepted => {
+                self.log().settled_cancels += 1;
+                Ok(ok(&()))
+            }
+            CancelAnswer::Code(code) => {
+                let code = Code::from_i32(code);
+                if code == Code::Unimplemented {
+                    self.log().settled_cancels += 1;
+                }
+                Err(Status::new(code, "no"))
+            }
+            CancelAnswer::Hang => std::future::pending().await,
         }
     }
 
@@ -278,6 +379,7 @@ impl Server {
                 ..active()
             })),
             Target::Hang => std::future::pending().await,
+            Target::Panic => panic!("a read of the target, as planned"),
         }
     }
 
@@ -298,6 +400,29 @@ impl Server {
 /// How a schedule ended: with an outcome of the wait, or given up.
 type End<R> = Option<Result<R, OperationError>>;
 
+/// One schedule as it runs.
+struct Run<R> {
+    case: Arc<Case>,
+    server: Server,
+    client: ApiGateway,
+    /// `None` once it was awaited or watched.
+    operation: Option<Operation<R>>,
+    /// The moment by which the last poll of the wait must have begun. `None` before the wait has begun.
+    over: Option<Instant>,
+    /// The number of polls before the operation was last taken up by its handle.
+    polls_before: usize,
+    /// The number of waits that were dropped, or that panicked.
+    given_up: usize,
+    /// The number of requests to cancel that the steps have asked for.
+    asked: usize,
+}
+
+/// A week is far beyond every total here.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The longest request to cancel.
+const CANCEL: Duration = Duration::from_secs(10);
+
 async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
     let server = Server {
         case: Arc::clone(case),
@@ -308,21 +433,31 @@ async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
     let builder = ApiGateway::builder().with_transport(transport).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(2000);
     let client = builder.build().expect("valid");
-    let mut operation = configured::<R>(&client, case);
-    let (end, latest) = wait(&mut operation, case).await;
+    let operation = client.operation::<R>(NAME).expect("a name");
+    let mut run = Run {
+        case: Arc::clone(case),
+        server,
+        client,
+        operation: Some(configured(operation, case)),
+        over: None,
+        polls_before: 0,
+        given_up: 0,
+        asked: 0,
+    };
+    let end = run.end().await;
     let ended = Instant::now();
-    check_end(&end, &server.log(), case);
+    run.check_end(&end);
     if end.is_some() {
         let bound = case.poll + Duration::from_millis(20);
         let cancel = Duration::from_secs(if case.cancel_on_timeout { 5 } else { 0 });
-        let late = ended.saturating_duration_since(latest);
+        let late = ended.saturating_duration_since(run.over.expect("it was waited for"));
         assert!(late <= bound + cancel, "{late:?} too late: {end:?}");
     }
-    check_again(&mut operation, &end, &server).await;
-    check_drop(operation, &end, &server).await;
+    run.check_again(&end).await;
+    run.check_drop(&end).await;
 }
 
-fn configured<R: OperationResult>(client: &ApiGateway, case: &Case) -> Operation<R> {
+fn configured<R: OperationResult>(mut operation: Operation<R>, case: &Case) -> Operation<R> {
     let schedule = Schedule::default()
         .with_delays(case.initial, case.multiplier, case.max)
         .and_then(|schedule| schedule.with_poll_timeout(case.poll))
@@ -330,7 +465,6 @@ fn configured<R: OperationResult>(client: &ApiGateway, case: &Case) -> Operation
         .with_total(case.total)
         .with_failures(case.failures)
         .with_grace(case.grace);
-    let mut operation = client.operation::<R>(NAME).expect("a name");
     operation = operation.with_schedule(schedule).with_policy(case.policy);
     if case.cancel_on_timeout {
         operation = operation.cancel_on_timeout();
@@ -341,119 +475,281 @@ fn configured<R: OperationResult>(client: &ApiGateway, case: &Case) -> Operation
     operation
 }
 
-/// Waits, with the drops of the case. Returns the end, and the moment by which the last poll must have begun.
-async fn wait<R: OperationResult>(operation: &mut Operation<R>, case: &Case) -> (End<R>, Instant) {
-    let over = Instant::now() + case.total;
-    for (slice, pause) in &case.drops {
-        let taken_up = Instant::now();
-        if let Ok(end) = tokio::time::timeout(*slice, operation.wait()).await {
-            return (Some(end), over.max(taken_up));
+/// Waits for this future until it has been polled so often.
+async fn polled<F: Future + Unpin>(mut future: F, most: u8) -> Option<F::Output> {
+    let mut polls = 0;
+    std::future::poll_fn(|cx| {
+        if polls == most {
+            return Poll::Ready(None);
         }
-        tokio::time::sleep(*pause).await;
-    }
-    if case.gives_up {
-        return (None, over);
-    }
-    let taken_up = Instant::now();
-    // A week is far beyond every total here.
-    let week = Duration::from_secs(7 * 24 * 3600);
-    let end = tokio::time::timeout(week, operation.wait()).await;
-    (Some(end.expect("every wait ends")), over.max(taken_up))
+        polls += 1;
+        future.poll_unpin(cx).map(Some)
+    })
+    .await
 }
 
-/// The end says no more than the server has said.
-fn check_end<R: OperationResult>(end: &End<R>, log: &Log, case: &Case) {
-    let said = |answer: Answer| log.answered.contains(&answer);
-    let seen = |target: Target| log.targets.contains(&target);
-    let gone = said(Answer::Code(Code::NotFound as i32));
-    let ready = seen(Target::State(api::State::Active));
-    let missing = seen(Target::Code(Code::NotFound as i32));
-    assert!(log.most_in_flight <= 1, "one call at a time: {log:?}");
-    match end {
-        None => {}
-        Some(Ok(_)) => {
-            let proven = match case.verb {
-                "create" => ready && (gone || said(Answer::Nothing)),
-                "delete" => missing && (gone || said(Answer::Nothing)),
-                _ => ready && said(Answer::Nothing),
-            };
-            let empty = case.policy == WithoutResult::Empty && said(Answer::Nothing);
-            assert!(said(Answer::Succeeded) || proven || empty, "{log:?}");
-        }
-        Some(Err(error)) => {
-            match error.kind() {
-                OperationErrorKind::Failed(_) => assert!(said(Answer::Failed), "{log:?}"),
-                OperationErrorKind::WithoutResult => assert!(said(Answer::Nothing), "{log:?}"),
-                OperationErrorKind::Expired => assert!(gone, "{log:?}"),
-                OperationErrorKind::TimedOut { .. } => assert!(error.elapsed() >= case.total),
-                OperationErrorKind::Polling => assert!(error.last_failure().is_some()),
-                other => panic!("{other:?}: {log:?}"),
+/// The end of a watch, if its task did not panic.
+fn not_lost<R>(ended: Result<R, OperationError>) -> End<R> {
+    let lost = |error: &OperationError| {
+        let text = error.last_failure().map(ToString::to_string);
+        text.is_some_and(|text| text.contains("the task that polled has ended"))
+    };
+    Some(ended).filter(|ended| !ended.as_ref().is_err_and(lost))
+}
+
+impl<R: OperationResult + PartialEq> Run<R> {
+    /// The wait is taken up now, after at most this time.
+    fn taken_up(&mut self, after: Duration) {
+        let now = Instant::now() + after;
+        let total = self.case.total;
+        self.over = Some(self.over.map_or(now + total, |over| over.max(now)));
+    }
+
+    /// Does all steps and the last one. Returns the end, if one was seen.
+    async fn end(&mut self) -> End<R> {
+        let case = Arc::clone(&self.case);
+        for (step, pause) in &case.steps {
+            let end = self.step(*step).await;
+            if end.is_some() {
+                return end;
             }
-            let polls = usize::try_from(error.polls()).expect("few");
-            let dropped = case.drops.len();
-            assert!(
-                polls <= log.polls && polls + dropped >= log.polls,
-                "{error}: {log:?}"
-            );
-            assert_eq!(
-                error.may_still_run(),
-                error.to_string().contains("may still be")
-            );
+            tokio::time::sleep(*pause).await;
+        }
+        self.last(case.last).await
+    }
+
+    async fn step(&mut self, step: Step) -> End<R> {
+        match step {
+            Step::WaitFor(slice) => {
+                self.taken_up(Duration::ZERO);
+                let wait = self.operation().wait();
+                let ended = AssertUnwindSafe(tokio::time::timeout(slice, wait)).catch_unwind();
+                let ended = ended.await.ok().and_then(Result::ok);
+                self.given_up += usize::from(ended.is_none());
+                ended
+            }
+            Step::PollFuture(most) => {
+                self.taken_up(Duration::ZERO);
+                let wait = polled(Box::pin(self.operation().wait()), most);
+                let ended = AssertUnwindSafe(wait).catch_unwind().await.ok().flatten();
+                self.given_up += usize::from(ended.is_none());
+                ended
+            }
+            Step::Poll => {
+                let began = Instant::now();
+                let bound = self.case.poll + Duration::from_millis(20);
+                let poll = self.operation().poll();
+                let polled = AssertUnwindSafe(async { poll.await.map(|_| ()) }).catch_unwind();
+                let panicked = polled.await.is_err();
+                self.given_up += usize::from(panicked);
+                assert!(began.elapsed() <= bound, "{:?}", began.elapsed());
+                None
+            }
+            Step::RequestCancel => {
+                let began = Instant::now();
+                self.asked += 1;
+                self.operation().request_cancel().await.ok();
+                assert!(began.elapsed() <= CANCEL + Duration::from_millis(20));
+                None
+            }
+            Step::Cancel(slice) => self.cancel(slice).await,
+            Step::Resume => {
+                // An armed operation would be cancelled now.
+                if !self.case.cancel_on_drop {
+                    let handle = self.operation().handle();
+                    let operation = self.client.resume(&handle).expect("its handle");
+                    self.operation = Some(configured(operation, &self.case));
+                    self.over = None;
+                    self.polls_before = self.server.log().polls;
+                    self.server.log().settled_cancels = 0;
+                }
+                None
+            }
         }
     }
-}
 
-/// What has its outcome gives the same again, without a call.
-async fn check_again<R: OperationResult + PartialEq>(
-    operation: &mut Operation<R>,
-    end: &End<R>,
-    server: &Server,
-) {
-    let over = match end {
-        Some(Ok(_)) => true,
-        Some(Err(error)) => matches!(error.kind(), OperationErrorKind::Failed(_)),
-        None => false,
-    };
-    if !over {
-        return;
+    async fn cancel(&mut self, slice: Duration) -> End<R> {
+        let began = Instant::now();
+        let done = self.operation().snapshot().is_done();
+        self.asked += usize::from(!done);
+        let before = self.over;
+        self.taken_up(if done { Duration::ZERO } else { CANCEL });
+        let cancel = self.operation().cancel();
+        let ended = AssertUnwindSafe(tokio::time::timeout(slice, cancel)).catch_unwind();
+        let Some(ended) = ended.await.ok().and_then(Result::ok) else {
+            self.given_up += 1;
+            // The wait may not have begun by then.
+            self.over = before.and(self.over);
+            return None;
+        };
+        match ended {
+            Ok(Cancellation::CompletedAnyway(result)) => Some(Ok(result)),
+            Ok(Cancellation::Cancelled(error) | Cancellation::Failed(error)) => Some(Err(error)),
+            Ok(Cancellation::Unsupported) => {
+                self.over = before;
+                None
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => {
+                let request = matches!(error.kind(), OperationErrorKind::CancelRequest);
+                assert!(!request || began.elapsed() <= CANCEL + Duration::from_millis(20));
+                Some(Err(error))
+            }
+        }
     }
-    let calls = server.reads();
-    let again = operation.wait().await;
-    match (end, again) {
-        (Some(Ok(first)), Ok(again)) => assert_eq!(*first, again),
-        (Some(Err(first)), Err(again)) => assert_eq!(first.code(), again.code()),
-        (_, again) => panic!("{again:?} after {end:?}"),
-    }
-    assert_eq!(server.reads(), calls);
-}
 
-/// Nothing is sent after an operation was dropped, but for a request to cancel that still has its reason.
-async fn check_drop<R: OperationResult>(operation: Operation<R>, end: &End<R>, server: &Server) {
-    let case = &server.case;
-    let timed_out = matches!(
-        end,
-        Some(Err(error)) if matches!(error.kind(), OperationErrorKind::TimedOut { .. })
-    );
-    let done = operation.snapshot().is_done();
-    let over = match end {
-        None => done,
-        Some(Ok(_)) => true,
-        Some(Err(error)) => done || !error.may_still_run(),
-    };
-    let on_timeout = timed_out && case.cancel_on_timeout && !done;
-    let on_drop = case.cancel_on_drop && !over && !on_timeout;
-    let calls = server.reads();
-    assert_eq!(server.log().cancels, usize::from(on_timeout));
-    drop(operation);
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    let log = server.log();
-    assert_eq!(log.polls + log.probes, calls, "{log:?}");
-    assert_eq!(
-        log.cancels,
-        usize::from(on_timeout || on_drop),
-        "{log:?}, {end:?}"
-    );
-    assert_eq!(log.in_flight, 0);
+    async fn last(&mut self, last: Last) -> End<R> {
+        if last == Last::GiveUp {
+            return None;
+        }
+        self.taken_up(Duration::ZERO);
+        let ended = match last {
+            Last::GiveUp => None,
+            Last::Wait => {
+                let ended = tokio::time::timeout(WEEK, self.operation().wait());
+                let ended = AssertUnwindSafe(ended).catch_unwind().await.ok();
+                ended.map(|ended| ended.expect("every wait ends"))
+            }
+            Last::Await => {
+                let operation = self.operation.take().expect("it is here");
+                let ended = tokio::time::timeout(WEEK, operation.into_future());
+                let ended = AssertUnwindSafe(ended).catch_unwind().await.ok();
+                ended.map(|ended| ended.expect("every wait ends"))
+            }
+            Last::Watch => {
+                let watch = self.operation.take().expect("it is here").watch();
+                let ended = tokio::time::timeout(WEEK, watch.result()).await;
+                not_lost(ended.expect("every watch ends"))
+            }
+            Last::DropFuture(slice) => {
+                let operation = self.operation.take().expect("it is here");
+                let ended = tokio::time::timeout(slice, operation.into_future());
+                let ended = AssertUnwindSafe(ended).catch_unwind().await.ok();
+                ended.and_then(Result::ok)
+            }
+            Last::DropWatch(slice) => {
+                let mut watch = self.operation.take().expect("it is here").watch();
+                let snapshots = async { while watch.next().await.is_some() {} };
+                match tokio::time::timeout(slice, snapshots).await {
+                    Ok(()) => not_lost(watch.result().await),
+                    Err(_) => None,
+                }
+            }
+        };
+        self.given_up += usize::from(ended.is_none());
+        ended
+    }
+
+    fn operation(&mut self) -> &mut Operation<R> {
+        self.operation.as_mut().expect("it is here")
+    }
+
+    /// The end says no more than the server has said.
+    fn check_end(&self, end: &End<R>) {
+        let (log, case) = (self.server.log(), &self.case);
+        let said = |answer: Answer| log.answered.contains(&answer);
+        let seen = |target: Target| log.targets.contains(&target);
+        let gone = said(Answer::Code(Code::NotFound as i32));
+        let ready = seen(Target::State(api::State::Active));
+        let missing = seen(Target::Code(Code::NotFound as i32));
+        assert!(log.most_in_flight <= 1, "one call at a time: {log:?}");
+        match end {
+            None => {}
+            Some(Ok(_)) => {
+                let proven = match case.verb {
+                    "create" => ready && (gone || said(Answer::Nothing)),
+                    "delete" => missing && (gone || said(Answer::Nothing)),
+                    _ => ready && said(Answer::Nothing),
+                };
+                let empty = case.policy == WithoutResult::Empty && said(Answer::Nothing);
+                assert!(said(Answer::Succeeded) || proven || empty, "{log:?}");
+            }
+            Some(Err(error)) => {
+                match error.kind() {
+                    OperationErrorKind::Failed(_) => assert!(said(Answer::Failed), "{log:?}"),
+                    OperationErrorKind::WithoutResult => assert!(said(Answer::Nothing), "{log:?}"),
+                    OperationErrorKind::Expired => assert!(gone, "{log:?}"),
+                    OperationErrorKind::TimedOut { .. } => assert!(error.elapsed() >= case.total),
+                    OperationErrorKind::Polling | OperationErrorKind::CancelRequest => {
+                        assert!(error.last_failure().is_some());
+                    }
+                    other => panic!("{other:?}: {log:?}"),
+                }
+                let polls = usize::try_from(error.polls()).expect("few");
+                let made = log.polls - self.polls_before;
+                assert!(
+                    polls <= made && polls + self.given_up >= made,
+                    "{error}: {log:?}"
+                );
+                assert_eq!(
+                    error.may_still_run(),
+                    error.to_string().contains("may still be")
+                );
+            }
+        }
+    }
+
+    /// What has its outcome gives the same again, without a call.
+    async fn check_again(&mut self, end: &End<R>) {
+        let over = match end {
+            Some(Ok(_)) => true,
+            Some(Err(error)) => matches!(error.kind(), OperationErrorKind::Failed(_)),
+            None => false,
+        };
+        let server = self.server.clone();
+        let Some(operation) = self.operation.as_mut().filter(|_| over) else {
+            return;
+        };
+        let calls = server.reads();
+        let again = operation.wait().await;
+        match (end, again) {
+            (Some(Ok(first)), Ok(again)) => assert_eq!(*first, again),
+            (Some(Err(first)), Err(again)) => assert_eq!(first.code(), again.code()),
+            (_, again) => panic!("{again:?} after {end:?}"),
+        }
+        assert_eq!(server.reads(), calls);
+    }
+
+    /// Nothing is sent after an operation was dropped, but for a request to cancel that still has its reason.
+    async fn check_drop(self, end: &End<R>) {
+        let (case, server) = (&self.case, &self.server);
+        let done = match &self.operation {
+            Some(operation) => operation.snapshot().is_done(),
+            // It was given up while it was awaited or watched. What was said was heard.
+            None => {
+                let log = server.log();
+                let dones = [Answer::Succeeded, Answer::Failed, Answer::Nothing];
+                dones.iter().any(|answer| log.answered.contains(answer))
+            }
+        };
+        let over = match end {
+            None => done,
+            Some(Ok(_)) => true,
+            // There is no request to cancel behind the error of a wait that is not kept.
+            Some(Err(error)) => done || !error.may_still_run() || self.operation.is_none(),
+        };
+        let armed = case.cancel_on_drop && !over && server.log().settled_cancels == 0;
+        let calls = server.reads();
+        drop(self.operation);
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let log = server.log();
+        assert_eq!(log.polls + log.probes, calls, "{log:?}");
+        assert_eq!(log.in_flight, 0);
+        let timed_out =
+            |error: &OperationError| matches!(error.kind(), OperationErrorKind::TimedOut { .. });
+        let timed_out = matches!(end, Some(Err(error)) if timed_out(error));
+        // Waits that were dropped may have been about to return their error.
+        let errors = usize::from(timed_out) + self.given_up;
+        let on_timeout = usize::from(case.cancel_on_timeout) * errors;
+        let most = self.asked + on_timeout + usize::from(armed);
+        assert!(log.cancels <= most, "{most}: {log:?}, {end:?}");
+        if !case.cancel_on_timeout {
+            assert_eq!(log.cancels, most, "{log:?}, {end:?}");
+        }
+        if armed || (timed_out && case.cancel_on_timeout && !done) {
+            assert!(log.cancels > 0, "{log:?}, {end:?}");
+        }
+    }
 }
 
 fn cases() -> u32 {
@@ -466,6 +762,7 @@ proptest! {
 
     #[test]
     fn every_wait_for_one_operation_ends_in_time_and_says_only_what_is_known(case in case()) {
+        crate::random_watcher::quiet();
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build();
         let case = Arc::new(case);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -25,7 +25,9 @@ use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use prost::Message as _;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tonic::{Code, Status};
 use tonic_types::pb;
@@ -230,6 +232,44 @@ fn plans() -> impl Strategy<Value = Plan> {
         })
 }
 
+/// A second runtime beside the one on which the watcher was created.
+#[derive(Clone, Debug)]
+struct Second {
+    /// The waits that begin on it, by bit.
+    waits: u8,
+    /// It is not driven from the first moment to the second.
+    stalls: Option<(u64, u64)>,
+    /// It is shut down at this moment.
+    ends: Option<u64>,
+    /// The waits on it are taken up on the first runtime then, or else dropped.
+    moves: bool,
+}
+
+impl Second {
+    fn has(&self, wait: usize) -> bool {
+        self.waits >> wait & 1 == 1
+    }
+
+    fn is_stalled(&self, now: u64) -> bool {
+        self.stalls
+            .is_some_and(|(from, to)| from <= now && now < to)
+    }
+}
+
+fn seconds() -> impl Strategy<Value = Second> {
+    let stalls = prop_oneof![
+        2 => Just(None),
+        1 => (0..6000_u64, 1..6000_u64).prop_map(|(from, length)| Some((from, from + length)))
+    ];
+    let ends = prop_oneof![1 => Just(None), 2 => (0..8000_u64).prop_map(Some)];
+    (any::<u8>(), stalls, ends, any::<bool>()).prop_map(|(waits, stalls, ends, moves)| Second {
+        waits,
+        stalls,
+        ends,
+        moves,
+    })
+}
+
 /// The future of a wait, where calls can drop it.
 type Held = Arc<Mutex<Option<BoxFuture<'static, Result<(), OperationError>>>>>;
 
@@ -239,6 +279,10 @@ struct World {
     began: Instant,
     watcher: Mutex<Option<Watcher>>,
     held: Vec<Held>,
+    /// When each wait has begun.
+    begun: Vec<OnceLock<u64>>,
+    /// How far the clocks of several runtimes may differ, in milliseconds.
+    skew: u64,
     /// A wait was dropped by a call.
     dropped: Notify,
     counts: Mutex<HashMap<String, usize>>,
@@ -551,8 +595,16 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
         Box::pin(async move { watched.await.map(|_| ()) })
     };
     drop(watcher);
+    *world.held[number].lock().expect("whole") = Some(future);
+    world.begun[number].set(began).expect("it begins once");
+    hold(world, number).await
+}
+
+/// Polls a wait that has begun until its end, or until it is dropped.
+async fn hold(world: Arc<World>, number: usize) -> Went {
+    let wait = world.plan.waits[number].clone();
+    let began = *world.begun[number].get().expect("it has begun");
     let held = Arc::clone(&world.held[number]);
-    *held.lock().expect("whole") = Some(future);
     let mut polls = 0;
     let looked = Arc::clone(&world);
     let limit = match wait.dropped {
@@ -599,12 +651,14 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
     (began, world.now(), ended)
 }
 
-/// Runs a schedule and returns what broke an invariant.
-async fn run(plan: Plan) -> Result<(), TestCaseError> {
+/// The world of a schedule, and its client. The watcher is in the world.
+fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
     let world = Arc::new(World {
         began: Instant::now(),
         watcher: Mutex::default(),
         held: plan.waits.iter().map(|_| Held::default()).collect(),
+        begun: plan.waits.iter().map(|_| OnceLock::new()).collect(),
+        skew,
         dropped: Notify::new(),
         counts: Mutex::default(),
         sent: Mutex::default(),
@@ -616,6 +670,12 @@ async fn run(plan: Plan) -> Result<(), TestCaseError> {
     let watcher = client.watcher().with_rate(world.plan.rate).expect("valid");
     let watcher = watcher.with_threshold(world.plan.threshold);
     *world.watcher.lock().expect("whole") = Some(watcher);
+    (world, client)
+}
+
+/// Runs a schedule and returns what broke an invariant.
+async fn run(plan: Plan) -> Result<(), TestCaseError> {
+    let (world, client) = world(plan, 0);
     let waits = (0..world.plan.waits.len())
         .map(|number| tokio::spawn(wait(Arc::clone(&world), number, client.clone())));
     let mut went = Vec::new();
@@ -626,28 +686,142 @@ async fn run(plan: Plan) -> Result<(), TestCaseError> {
     let pending = watcher.as_ref().map(Watcher::pending);
     drop((watcher, client));
     sleep(Duration::from_millis(100)).await;
-    let tasks = tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks();
     prop_assert_eq!(pending, Some(0), "operations are left in the table");
-    prop_assert_eq!(tasks, 0, "tasks are left");
-    for (wait, went) in world.plan.waits.iter().zip(&went) {
-        ended_in_time(&world, wait, went)?;
-        told_the_truth(&world, wait, went)?;
-        was_not_disturbed(&world, wait, went)?;
+    prop_assert_eq!(
+        alive(&tokio::runtime::Handle::current()),
+        0,
+        "tasks are left"
+    );
+    holds(&world, &went, None)
+}
+
+fn alive(runtime: &tokio::runtime::Handle) -> usize {
+    runtime.metrics().num_alive_tasks()
+}
+
+/// Returns which invariant was broken.
+fn holds(world: &World, went: &[Went], second: Option<&Second>) -> Result<(), TestCaseError> {
+    for (number, (wait, went)) in world.plan.waits.iter().zip(went).enumerate() {
+        let stalled = second.filter(|second| second.has(number));
+        let resumed = stalled.and_then(|second| second.stalls).map(|(_, to)| to);
+        ended_in_time(world, wait, went, resumed.unwrap_or_default())?;
+        told_the_truth(world, wait, went)?;
+        // A call of a runtime that is not driven hangs, wherever it goes.
+        if second.is_none_or(|second| second.stalls.is_none() && second.ends.is_none()) {
+            was_not_disturbed(world, wait, went)?;
+        }
     }
-    sent_for_a_reason(&world, &went)
+    sent_for_a_reason(world, went)
+}
+
+fn paused() -> Runtime {
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build();
+    runtime.expect("a runtime")
+}
+
+/// The runtimes are driven by turns for so many milliseconds.
+const TURN: u64 = 20;
+
+/// Runs a schedule on two runtimes, in one thread. Their clocks differ by a turn at most.
+fn run_on_two(plan: Plan, second: &Second) -> Result<(), TestCaseError> {
+    let (first, mut other) = (paused(), Some(paused()));
+    let entered = first.enter();
+    let (world, client) = world(plan, 2 * TURN);
+    let count = world.plan.waits.len();
+    let mut waits: Vec<_> = (0..count)
+        .map(|number| {
+            let runtime = other
+                .as_ref()
+                .filter(|_| second.has(number))
+                .unwrap_or(&first);
+            runtime.spawn(wait(Arc::clone(&world), number, client.clone()))
+        })
+        .collect();
+    let mut dropped_at = None;
+    for turn in 1.. {
+        let now = turn * TURN;
+        prop_assert!(now < 3_600_000, "waits are left");
+        let until = world.began + Duration::from_millis(now);
+        first.block_on(async { sleep_until(until).await });
+        if second.ends.is_some_and(|ends| ends <= now)
+            && let Some(other) = other.take()
+        {
+            drop(other);
+            dropped_at = Some(now);
+            for number in (0..count).filter(|number| second.has(*number)) {
+                take_over(&world, number, second.moves, &first, &mut waits);
+            }
+        }
+        if let Some(other) = other.as_ref().filter(|_| !second.is_stalled(now)) {
+            // A runtime that was not driven finds that much time has passed.
+            other.block_on(async {
+                let missed = until.saturating_duration_since(Instant::now());
+                if missed > Duration::from_millis(2 * TURN) {
+                    tokio::time::advance(missed).await;
+                }
+                sleep_until(until).await;
+            });
+        }
+        if waits.iter().all(JoinHandle::is_finished) {
+            break;
+        }
+    }
+    let mut went = Vec::new();
+    for (number, wait) in waits.into_iter().enumerate() {
+        match first.block_on(wait) {
+            Ok(wait) => went.push(wait),
+            Err(error) => {
+                prop_assert!(error.is_cancelled(), "no wait panics");
+                let at = dropped_at.unwrap_or_default();
+                went.push((*world.begun[number].get().unwrap_or(&at), at, None));
+            }
+        }
+    }
+    let watcher = world.watcher.lock().expect("whole").take();
+    let pending = watcher.as_ref().map(Watcher::pending);
+    drop((watcher, client));
+    for runtime in std::iter::once(&first).chain(&other) {
+        // The timer is that of the runtime in which it is made.
+        runtime.block_on(async { sleep(Duration::from_millis(100)).await });
+        prop_assert_eq!(alive(runtime.handle()), 0, "tasks are left");
+    }
+    prop_assert_eq!(pending, Some(0), "operations are left in the table");
+    drop(entered);
+    holds(&world, &went, Some(second))
+}
+
+/// A wait whose runtime has ended goes on with the first one, or is dropped.
+fn take_over(
+    world: &Arc<World>,
+    number: usize,
+    moves: bool,
+    first: &Runtime,
+    waits: &mut [JoinHandle<Went>],
+) {
+    let held = || {
+        world.held[number]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    if moves && held().is_some() {
+        waits[number] = first.spawn(hold(Arc::clone(world), number));
+    } else {
+        let future = held().take();
+        drop(future);
+    }
 }
 
 /// The clock rounds up to milliseconds, several times on the way.
 const ROUNDED: u64 = 5;
 
 fn ended_in_time(
-    _: &World,
+    world: &World,
     wait: &Wait,
     (began, ended, result): &Went,
+    resumed: u64,
 ) -> Result<(), TestCaseError> {
-    let latest = began + wait.total + wait.poll_timeout + ROUNDED;
+    let latest = (began + wait.total + wait.poll_timeout).max(resumed) + ROUNDED + world.skew;
     prop_assert!(
         result.is_none() || *ended <= latest,
         "{wait:?} ended at {ended} ms: {result:?}"
@@ -664,8 +838,9 @@ fn told_the_truth(
         return Ok(());
     };
     let (_, script) = world.script(wait);
-    let done = script.ends <= *ended;
-    let forgotten = script.forgotten.is_some_and(|at| at <= *ended);
+    let seen = ended + world.skew;
+    let done = script.ends <= seen;
+    let forgotten = script.forgotten.is_some_and(|at| at <= seen);
     let nothing = done && script.outcome == Outcome::Nothing;
     let proven = match script.target {
         Target::Ready => !script.deletes,
@@ -688,7 +863,7 @@ fn told_the_truth(
         Err(OperationErrorKind::Failed(_)) => done && script.outcome == Outcome::Error,
         Err(OperationErrorKind::WithoutResult) => nothing && wait.policy != 1,
         Err(OperationErrorKind::Expired) => forgotten,
-        Err(OperationErrorKind::TimedOut { .. }) => ended - began >= wait.total,
+        Err(OperationErrorKind::TimedOut { .. }) => seen - began >= wait.total,
         Err(OperationErrorKind::Polling) => {
             script.location != 0 && world.plan.gets.iter().any(fails)
         }
@@ -712,7 +887,7 @@ fn was_not_disturbed(
         return Ok(());
     }
     // A delay with its jitter, a listing's share, and a look at the target.
-    let seen = script.ends.max(*began) + wait.max.max(wait.initial) * 5 / 4 + 6000;
+    let seen = script.ends.max(*began) + wait.max.max(wait.initial) * 5 / 4 + 6000 + world.skew;
     if seen > began + wait.total || result.is_none() {
         return Ok(());
     }
@@ -743,7 +918,8 @@ fn sent_for_a_reason(world: &World, went: &[Went]) -> Result<(), TestCaseError> 
         };
         let mut waits = world.plan.waits.iter().zip(went);
         let reason = waits.any(|(wait, (began, ended, _))| {
-            concerns(wait) && *began <= call.at && call.at <= *ended
+            let (first, last) = (began.saturating_sub(world.skew), ended + world.skew);
+            concerns(wait) && first <= call.at && call.at <= last
         });
         prop_assert!(reason, "{call:?}: nobody waits for it, {went:?}");
     }
@@ -758,7 +934,7 @@ fn schedules() -> u32 {
 }
 
 /// Planned panics are not printed.
-fn quiet() {
+pub(crate) fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
@@ -775,7 +951,12 @@ fn quiet() {
     });
 }
 
-fn runs(share: u32) {
+/// Runs this share of the schedules.
+fn runs<P: std::fmt::Debug>(
+    share: u32,
+    plans: &impl Strategy<Value = P>,
+    run: impl Fn(P) -> Result<(), TestCaseError>,
+) {
     quiet();
     let config = Config {
         cases: (schedules() / share).max(1),
@@ -783,23 +964,24 @@ fn runs(share: u32) {
         max_shrink_iters: 2000,
         ..Config::default()
     };
-    let mut runner = TestRunner::new(config);
-    let result = runner.run(&plans(), |plan| {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().start_paused(true).build();
-        runtime.expect("a runtime").block_on(run(plan))
-    });
-    if let Err(error) = result {
+    if let Err(error) = TestRunner::new(config).run(plans, run) {
         panic!("{error}");
     }
 }
 
 #[test]
 fn every_wait_ends_in_time_and_tells_the_truth_on_random_schedules() {
-    runs(2);
+    runs(2, &plans(), |plan| paused().block_on(run(plan)));
 }
 
 #[test]
 fn every_wait_ends_in_time_and_tells_the_truth_on_further_random_schedules() {
-    runs(2);
+    runs(4, &plans(), |plan| paused().block_on(run(plan)));
+}
+
+#[test]
+fn every_wait_ends_in_time_and_tells_the_truth_on_random_schedules_of_two_runtimes() {
+    runs(4, &(plans(), seconds()), |(plan, second)| {
+        run_on_two(plan, &second)
+    });
 }

@@ -122,6 +122,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.write_on(stream, DATA, 0, data).await
     }
 
+    /// Data that is the end of its stream.
+    #[cfg(all(feature = "rest", any(feature = "tls-aws-lc", feature = "tls-ring")))]
+    pub(crate) async fn end(&mut self, stream: u32, data: &[u8]) -> io::Result<()> {
+        self.write_on(stream, DATA, END_STREAM, data).await
+    }
+
     pub(crate) async fn reset(&mut self, stream: u32, reason: h2::Reason) -> io::Result<()> {
         let reason = u32::from(reason).to_be_bytes();
         self.write_on(stream, RST_STREAM, 0, &reason).await

@@ -38,6 +38,8 @@ mod rest_bodies;
 mod rest_connections;
 #[cfg(feature = "rest")]
 mod rest_errors;
+#[cfg(all(feature = "rest", any(feature = "tls-aws-lc", feature = "tls-ring")))]
+mod rest_http2;
 #[cfg(feature = "rest")]
 mod rest_mixins;
 #[cfg(feature = "rest")]

@@ -17,7 +17,7 @@ use google_cloud_auth::credentials::{
 use http::HeaderValue;
 
 use super::ca_roots;
-use super::credential_file::{CredentialFile, Kind};
+use super::credential_file::{self, CredentialFile, Kind};
 use super::metadata_server::MetadataServer;
 use super::origin::{FileLocation, Origin};
 use super::recovery::{Created, Factory};
@@ -149,7 +149,8 @@ fn from_file(
 ) -> Result<Created, Rejection> {
     let fault = |cause: String| {
         Rejection::lasting(format!(
-            "invalid credential file {location}: {cause}; `gcloud auth application-default login` creates one"
+            "invalid credential file {location}: {cause}; {}",
+            credential_file::advice(text)
         ))
     };
     let file = CredentialFile::parse(text).map_err(fault)?;

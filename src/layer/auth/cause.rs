@@ -7,17 +7,23 @@ use std::error::Error as StdError;
 
 use google_cloud_auth::errors::CredentialsError;
 use serde_json::Value;
+use tonic::Code;
 
 use super::credential_file::{Kind, without_secrets};
+use super::metadata_server::{GCE_METADATA_HOST, MetadataServer};
 use super::origin::Origin;
 use super::redact::redact;
 use super::rejection::Rejection;
+use super::universe;
+use crate::certificate_fault;
 
 /// Why credentials gave no token.
 pub(super) struct Cause {
     pub(super) rejection: Rejection,
     /// The endpoint sent a response.
     pub(super) answered: bool,
+    /// An answer did not come in time. The credentials are good.
+    pub(super) late: bool,
 }
 
 impl Cause {
@@ -42,11 +48,15 @@ impl Cause {
         };
         let text = format!("{origin}: {what}{advice}");
         let transient = error.is_transient() && !facts.fault.lasts();
+        let late = transient && matches!(facts.fault, Fault::Universe(_));
         Self {
             rejection: match transient {
+                // No code that is retried: a second wait would end in the call's own deadline.
+                true if late => Rejection::new(Code::DeadlineExceeded, text),
                 true => Rejection::transient(text),
                 false => Rejection::lasting(text),
             },
+            late,
             answered: matches!(facts.fault, Fault::Response { .. } | Fault::NotToken(_)),
         }
     }
@@ -70,6 +80,8 @@ enum Fault {
     Tls(String),
     /// No response: the name was not resolved, no connection, or it broke.
     Unreachable(String),
+    /// The credentials belong to another universe, or did not name theirs. The text says what to do.
+    Universe(String),
     /// Everything else: a file of a subject token, an executable, a key.
     Other(String),
 }
@@ -117,13 +129,21 @@ fn fault(texts: &[String], secrets: &[String]) -> Fault {
         return Fault::NotToken(redact(&without_values(root), secrets));
     }
     if any("invalid peer certificate") || any("received fatal alert") {
-        return Fault::Tls(redact(root, secrets));
+        let fault = certificate_fault::describe(root);
+        return Fault::Tls(match fault {
+            Some(fault) => format!("the certificate is not valid: {fault}"),
+            None => redact(root, secrets),
+        });
     }
     if any("error sending request")
         || any("request or response body error")
         || any("deadline has elapsed")
     {
         return Fault::Unreachable(redact(root, secrets));
+    }
+    let universe = |text: &&str| text.starts_with(universe::SUBJECT) && text.contains(" universe");
+    if let Some(text) = texts.iter().map(|text| plain(text)).find(universe) {
+        return Fault::Universe(redact(text, secrets));
     }
     // The texts of the library's frame repeat what is below, or say nothing.
     let mut telling: Vec<&str> = Vec::new();
@@ -227,7 +247,11 @@ fn unescape(text: &str) -> String {
 impl Body {
     fn parse(text: &str, secrets: &[String]) -> Self {
         let text = text.trim();
-        let clean = |text: &str| redact(text, secrets);
+        // The advice follows after a semicolon.
+        let clean = |text: &str| {
+            let text = redact(text, secrets);
+            text.trim_end_matches(['.', ' ']).to_owned()
+        };
         if let Ok(json) = serde_json::from_str::<Value>(text) {
             return Self::of_json(&json, &clean);
         }
@@ -308,7 +332,7 @@ impl Fault {
             }
             Self::Tls(cause) => format!("the TLS handshake with {endpoint} failed: {cause}"),
             Self::Unreachable(cause) => format!("{endpoint} cannot be reached: {cause}"),
-            Self::Other(cause) => cause.clone(),
+            Self::Universe(cause) | Self::Other(cause) => cause.clone(),
         }
     }
 
@@ -319,7 +343,10 @@ impl Fault {
             Self::Other(cause) => {
                 cause.contains("No such file") || cause.contains("Permission denied")
             }
-            Self::Response { .. } | Self::NotToken(_) | Self::Unreachable(_) => false,
+            Self::Response { .. }
+            | Self::NotToken(_)
+            | Self::Unreachable(_)
+            | Self::Universe(_) => false,
         }
     }
 
@@ -327,14 +354,18 @@ impl Fault {
     fn advice(&self, origin: &Origin, endpoint: &str) -> String {
         match self {
             Self::Response { body, .. } if body.html => NOT_GOOGLE.to_owned(),
-            Self::Response { status, body } => advice_for_response(*status, body, origin).to_owned(),
+            Self::Response { status, body } => advice_for_response(*status, body, origin),
             Self::NotToken(_) => NOT_GOOGLE.to_owned(),
             Self::Tls(cause) if cause.contains("UnknownIssuer") => format!(
                 "; the certificate's issuer is not among the system's CA certificates: add it there, or name a PEM file \
                  in SSL_CERT_FILE, if {endpoint} may be trusted"
             ),
-            Self::Tls(_) => "; check the clock of this machine and the proxy variables".to_owned(),
+            Self::Tls(cause) if cause.contains("expired") || cause.contains("not valid yet") => {
+                format!("; check the clock of this machine, and the certificate of {endpoint}")
+            }
+            Self::Tls(_) => format!("; check the certificate of {endpoint}, and the proxy variables"),
             Self::Unreachable(_) => "; check the network, DNS, the firewall and the proxy variables (HTTPS_PROXY, NO_PROXY)".to_owned(),
+            Self::Universe(_) => String::new(),
             Self::Other(_) => match origin.kind() {
                 Some(Kind::ServiceAccount) => "; create a new key, and download it as JSON".to_owned(),
                 Some(Kind::ExternalAccount) => "; check `credential_source` in the file".to_owned(),
@@ -354,9 +385,12 @@ fn is_busy(status: u16) -> bool {
     status >= 500 || status == 429 || status == 408
 }
 
-fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> &'static str {
+fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> String {
     let code = body.code.as_deref().unwrap_or_default();
-    match (origin, origin.kind()) {
+    let advice = match (origin, origin.kind()) {
+        (Origin::MetadataServer(server), _) if !is_busy(status) => {
+            return advice_for_metadata(status, server);
+        }
         _ if is_busy(status) => "; the endpoint fails at the moment, try again later",
         (_, Some(Kind::AuthorizedUser)) if code == "invalid_grant" => {
             "; the user's login has expired or was revoked: run `gcloud auth application-default login`"
@@ -371,13 +405,19 @@ fn advice_for_response(status: u16, body: &Body, origin: &Origin) -> &'static st
         (_, Some(Kind::ExternalAccount)) => {
             "; check the workload identity pool, its provider, and the subject token"
         }
-        (Origin::MetadataServer(_), _) if status == 404 => {
-            "; check that the instance has a service account"
-        }
-        (Origin::MetadataServer(_), _) => {
-            "; check the service account and the access scopes of the instance"
-        }
         _ => "",
+    };
+    advice.to_owned()
+}
+
+fn advice_for_metadata(status: u16, server: &MetadataServer) -> String {
+    let named = match server.is_from_variable() {
+        true => format!(", and that {GCE_METADATA_HOST} names a metadata server"),
+        false => String::new(),
+    };
+    match status {
+        404 => format!("; check that the instance has a service account{named}"),
+        _ => format!("; check the service account and the access scopes of the instance{named}"),
     }
 }
 
@@ -424,14 +464,74 @@ mod tests {
     fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
         let user = || file(Kind::AuthorizedUser);
         let external = || file(Kind::ExternalAccount);
-        let cases: [(Origin, bool, &[&'static str], bool, &str); 11] = [
+        let metadata = |host: Option<&str>| {
+            let host = host.map(std::ffi::OsString::from);
+            let server = MetadataServer::locate(|_| host.clone(), String::new());
+            Origin::MetadataServer(server.expect("valid"))
+        };
+        let cases: [(Origin, bool, &[&'static str], bool, &str); 16] = [
+            (
+                metadata(Some("h:1")),
+                false,
+                &[
+                    "x",
+                    "the HTTP transport reports a [404] error: failed to fetch access token :b\"Not found.\"",
+                ],
+                false,
+                "metadata server (named by GCE_METADATA_HOST): http://h:1 answered HTTP 404: Not found; check that the instance \
+                 has a service account, and that GCE_METADATA_HOST names a metadata server",
+            ),
+            (
+                metadata(None),
+                false,
+                &[
+                    "x",
+                    "the HTTP transport reports a [404] error: failed to fetch access token :b\"Not found.\"",
+                ],
+                false,
+                "metadata server: http://metadata.google.internal answered HTTP 404: Not found; check that the instance has a \
+                 service account",
+            ),
+            (
+                user(),
+                true,
+                &[
+                    "x",
+                    "error sending request for url (https://h/token)",
+                    "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+                ],
+                false,
+                "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: the \
+                 certificate is not valid: it is a CA certificate, which no server may use as its own; check the certificate of \
+                 https://h/token, and the proxy variables",
+            ),
+            (
+                file(Kind::ServiceAccount),
+                false,
+                &[
+                    "the credentials belong to the universe u.test, but the client to googleapis.com; use others",
+                ],
+                false,
+                "service_account credentials in `/f.json` (named by VARIABLE): the credentials belong to the universe u.test, but \
+                 the client to googleapis.com; use others",
+            ),
+            (
+                external(),
+                true,
+                &[
+                    "the credentials did not name their universe within 2s, so they are not sent to h; the next call asks again",
+                ],
+                false,
+                "external_account credentials in `/f.json` (named by VARIABLE): the credentials did not name their universe within \
+                 2s, so they are not sent to h; the next call asks again",
+            ),
             (
                 user(),
                 false,
                 &[
                     "Request to fetch the token failed. Subsequent calls with this credential will also fail.",
                     "cannot create the authentication headers failed to refresh, body=<{\"error\": \"x\"}> and future attempts",
-                    "failed to refresh user access token, body=<{\"error\":\"invalid_grant\",\"error_description\":\"Bad hush\"}>",
+                    "failed to refresh user access token, body=<{\"error\":\"invalid_grant\",\"error_description\":\"Bad hush.\"}>",
                     "HTTP status client error (400 Bad Request) for url (https://u:p@h/token?secret=v)",
                 ],
                 false,

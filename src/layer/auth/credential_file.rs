@@ -160,6 +160,32 @@ fn subject(source: &Value) -> Option<String> {
     Some(format!("subject token file `{}`", file.escape_debug()))
 }
 
+/// Returns how to get a file in place of one that is not valid, as the end of a sentence. It depends on the type that the
+/// file declares.
+pub(super) fn advice(text: &str) -> &'static str {
+    let json: Value = serde_json::from_str(text).unwrap_or_default();
+    match json.get("type").and_then(Value::as_str) {
+        Some("service_account") => {
+            "create a new key of the service account, and download it as JSON"
+        }
+        Some("impersonated_service_account") => {
+            "`gcloud auth application-default login --impersonate-service-account=EMAIL` creates one"
+        }
+        Some("external_account") => {
+            "`gcloud iam workload-identity-pools create-cred-config` creates one"
+        }
+        // A login would create such a file again.
+        Some("external_account_authorized_user") => {
+            "gcloud creates this type at a login by workforce identity federation; for programs, \
+             `gcloud iam workforce-pools create-cred-config` creates a file of type external_account"
+        }
+        Some("gdch_service_account") => {
+            "use credentials of Google Cloud: this type is for Google Distributed Cloud"
+        }
+        _ => "`gcloud auth application-default login` creates one",
+    }
+}
+
 fn unsupported(name: &str) -> String {
     let supported = Kind::ALL.map(Kind::name).join(", ");
     let name: String = name
@@ -292,6 +318,40 @@ mod tests {
         for (text, expected) in cases {
             let error = CredentialFile::parse(text).err();
             assert_eq!(error.as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_advice_is_never_a_command_that_creates_the_same_file_again() {
+        let login = "`gcloud auth application-default login` creates one";
+        let cases = [
+            ("", login),
+            ("[]", login),
+            (r#"{"type":7}"#, login),
+            (r#"{"type":"carrier_pigeon"}"#, login),
+            (r#"{"type":"authorized_user"}"#, login),
+            (r#"{"type":"service_account"}"#, "create a new key"),
+            (
+                r#"{"type":"impersonated_service_account"}"#,
+                "--impersonate-service-account",
+            ),
+            (
+                r#"{"type":"external_account"}"#,
+                "workload-identity-pools create-cred-config",
+            ),
+            (
+                r#"{"type":"external_account_authorized_user"}"#,
+                "workforce-pools create-cred-config",
+            ),
+            (
+                r#"{"type":"gdch_service_account"}"#,
+                "credentials of Google Cloud",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert!(advice(text).contains(expected), "{text}: {}", advice(text));
+            let logs_in = advice(text).contains("login`");
+            assert_eq!(logs_in, expected == login, "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The metadata server of Google Cloud: its address, and whether there is one.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -55,35 +56,64 @@ impl MetadataServer {
         })
     }
 
+    /// Returns whether [`GCE_METADATA_HOST`] names the server.
+    pub(super) fn is_from_variable(&self) -> bool {
+        self.from_variable
+    }
+
     pub(super) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Connects to the server and closes the connection.
-    pub(super) async fn probe(&self) -> Result<(), String> {
+    pub(super) async fn probe(&self) -> Result<(), ProbeError> {
         let address = match self.address.parse::<http::uri::Authority>() {
             Ok(authority) if authority.port().is_some() => self.address.clone(),
             _ => format!("{}:80", self.address),
         };
         match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no connection within {PROBE_TIMEOUT:?}")),
+            Ok(Err(error)) => Err(ProbeError::Unreachable(error.to_string())),
+            Err(_) => Err(ProbeError::Late),
         }
     }
 
-    /// The text for a machine that has no credentials at all; `cause` is why the server could not be reached.
-    pub(super) fn nothing_found(&self, cause: &str) -> String {
-        let named = match self.from_variable {
-            true => " (named by GCE_METADATA_HOST)",
-            false => "",
-        };
-        format!(
-            "no credentials found: {}, and the metadata server http://{}{named} cannot be reached ({cause}); run \
-             `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a credential file",
-            self.searched, self.address
-        )
+    /// The text for a machine that has no credentials file; `cause` is why the server was not reached.
+    pub(super) fn nothing_found(&self, cause: &ProbeError) -> String {
+        const ADVICE: &str = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a \
+                              credential file";
+        let searched = &self.searched;
+        match cause {
+            ProbeError::Unreachable(cause) => format!(
+                "no credentials found: {searched}, and the metadata server {self} cannot be reached ({cause}); {ADVICE}"
+            ),
+            ProbeError::Late => format!(
+                "no credentials found within {PROBE_TIMEOUT:?}: {searched}, and the metadata server {self} accepted no \
+                 connection in this time; if this machine is on Google Cloud, call again, which asks the server again; if \
+                 not, {ADVICE}"
+            ),
+        }
     }
+}
+
+/// The URL of the server, and the variable that named it.
+impl fmt::Display for MetadataServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.address)?;
+        match self.from_variable {
+            true => write!(f, " (named by {GCE_METADATA_HOST})"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Why a probe made no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ProbeError {
+    /// The name was not resolved, or the connection was refused.
+    Unreachable(String),
+    /// There was no answer within [`PROBE_TIMEOUT`]. The server may still be there.
+    Late,
 }
 
 #[cfg(test)]

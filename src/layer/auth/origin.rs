@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::credential_file::{CredentialFile, Kind};
-use super::metadata_server::MetadataServer;
+use super::metadata_server::{GCE_METADATA_HOST, MetadataServer};
 
 /// Where credentials come from.
 pub(super) enum Origin {
@@ -91,6 +91,9 @@ impl fmt::Display for Origin {
         match self {
             Self::User => f.write_str("credentials"),
             Self::File(file) => write!(f, "{} credentials in {}", file.kind.name(), file.location),
+            Self::MetadataServer(server) if server.is_from_variable() => {
+                write!(f, "metadata server (named by {GCE_METADATA_HOST})")
+            }
             Self::MetadataServer(_) => f.write_str("metadata server"),
         }
     }

@@ -22,11 +22,11 @@ use tower::util::rng::{HasherRng, Rng as _};
 
 use super::ca_roots;
 use super::cause::Cause;
-use super::metadata_server::{MetadataServer, PROBE_TIMEOUT};
+use super::metadata_server::{MetadataServer, PROBE_TIMEOUT, ProbeError};
 use super::origin::Origin;
 use super::rejection::Rejection;
 
-/// Creates credentials. Called in a call's task, so it must not block for long.
+/// Creates credentials. It runs in the task of a call, without any lock.
 pub(super) type Factory = Arc<dyn Fn() -> Result<Created, Rejection> + Send + Sync>;
 
 /// Credentials and where they come from.
@@ -60,6 +60,9 @@ const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 pub(super) struct Provider {
     /// `None` for credentials that the user made, which are never created again.
     factory: Option<Factory>,
+    /// Held by the call that runs the factory. The others wait for it without blocking their threads.
+    creating: tokio::sync::Mutex<()>,
+    /// Not held while foreign code runs.
     state: Mutex<State>,
 }
 
@@ -83,9 +86,11 @@ struct Generation {
     credentials: Credentials,
     origin: Origin,
     created: Instant,
-    /// The result of the probe of their metadata server, once there is one.
-    probed: OnceCell<Result<(), String>>,
+    /// The probe of their metadata server, which all calls that wait at the same time share.
+    probe: Mutex<Arc<Probe>>,
 }
+
+type Probe = OnceCell<Result<(), ProbeError>>;
 
 /// Why the current credentials gave no headers.
 struct Failed {
@@ -99,7 +104,18 @@ struct Failed {
 enum FailureKind {
     Error,
     Panic,
+    /// There was no answer in time. The credentials are kept, since their answer may still come.
     Silence,
+}
+
+/// The next step after credentials have failed.
+enum Recovery {
+    /// Return the failure.
+    Report,
+    /// Ask the credentials that another call has created meanwhile.
+    Ask(Arc<Generation>),
+    /// Create credentials and ask them.
+    Create,
 }
 
 impl Provider {
@@ -111,6 +127,7 @@ impl Provider {
         };
         Self {
             factory: None,
+            creating: tokio::sync::Mutex::default(),
             state: Mutex::new(State::new(created)),
         }
     }
@@ -120,6 +137,7 @@ impl Provider {
         let created = call(&factory)?;
         Ok(Self {
             factory: Some(factory),
+            creating: tokio::sync::Mutex::default(),
             state: Mutex::new(State::new(created)),
         })
     }
@@ -145,7 +163,10 @@ impl Provider {
         deadline: Instant,
         patience: Duration,
     ) -> Result<Answer, Rejection> {
-        let (mut generation, is_new) = self.current()?;
+        let (mut generation, is_new) = match self.current() {
+            Some(generation) => (generation, false),
+            None => self.create(deadline, patience).await?,
+        };
         let mut stale = !is_new && generation.created.elapsed() >= STALE;
         let mut replaceable = !is_new;
         loop {
@@ -157,41 +178,55 @@ impl Provider {
                 Err(failed) => failed,
             };
             stale |= failed.kind == FailureKind::Panic;
-            match self.failed(&generation, &failed, replaceable, stale)? {
-                Some(next) => generation = next,
-                None => return Err(failed.rejection),
-            }
+            generation = match self.failed(&generation, &failed, replaceable, stale) {
+                Recovery::Report => return Err(failed.rejection),
+                Recovery::Ask(next) => next,
+                Recovery::Create => self.create(deadline, patience).await?.0,
+            };
             replaceable = false;
         }
     }
 
-    /// The current credentials, and whether they were created just now.
-    fn current(&self) -> Result<(Arc<Generation>, bool), Rejection> {
+    /// Returns the current credentials, if there are any.
+    fn current(&self) -> Option<Arc<Generation>> {
         let mut state = self.state();
-        let now = Instant::now();
-        if let Some(generation) = state.current.clone() {
-            state.waiting_since.get_or_insert(now);
-            return Ok((generation, false));
-        }
-        if let Some((until, rejection)) = &state.blocked
-            && now < *until
-        {
-            return Err(rejection.clone());
-        }
-        let generation = self.create(&mut state)?;
-        Ok((generation, true))
+        let generation = state.current.clone()?;
+        state.waiting_since.get_or_insert_with(Instant::now);
+        Some(generation)
     }
 
-    fn create(&self, state: &mut State) -> Result<Arc<Generation>, Rejection> {
+    /// Creates credentials, unless another call has created some or has failed to while this one waited for its turn.
+    /// Returns whether they were created by this call.
+    async fn create(
+        &self,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<(Arc<Generation>, bool), Rejection> {
         let Some(factory) = &self.factory else {
             return Err(Rejection::lasting("the credentials have failed"));
         };
-        match call(factory) {
+        let turn = tokio::time::timeout_at(deadline, self.creating.lock()).await;
+        let _turn = turn.map_err(|_| {
+            let text = format!(
+                "credentials: another call has been creating them for {patience:?} or longer; check whether the function of \
+                 `credentials_from`, or the file system of the credential file, hangs"
+            );
+            Rejection::new(Code::DeadlineExceeded, text)
+        })?;
+        if let Some(generation) = self.current() {
+            return Ok((generation, false));
+        }
+        if let Some(rejection) = self.state().blocked_by() {
+            return Err(rejection);
+        }
+        let created = call(factory);
+        let mut state = self.state();
+        match created {
             Ok(created) => {
                 let generation = Arc::new(Generation::new(created));
                 state.current = Some(Arc::clone(&generation));
                 state.waiting_since = Some(generation.created);
-                Ok(generation)
+                Ok((generation, true))
             }
             Err(rejection) => {
                 state.block(rejection.clone());
@@ -212,33 +247,34 @@ impl Provider {
         }
     }
 
-    /// Records a failure, and returns the credentials to ask in place of those that failed: once a call, and only
-    /// if the failure may be outdated.
+    /// Records a failure. Other credentials are asked in place of those that failed once a call, and only if the
+    /// failure may be outdated.
     fn failed(
         &self,
         generation: &Arc<Generation>,
         failed: &Failed,
         replaceable: bool,
         stale: bool,
-    ) -> Result<Option<Arc<Generation>>, Rejection> {
+    ) -> Recovery {
         let mut state = self.state();
         if self.factory.is_none() {
-            return Ok(None);
+            return Recovery::Report;
         }
         if !state.is_current(generation) {
             // Another call has replaced them meanwhile.
-            return Ok(state.current.clone().filter(|_| replaceable));
+            let other = state.current.clone().filter(|_| replaceable);
+            return other.map_or(Recovery::Report, Recovery::Ask);
         }
         if failed.kind == FailureKind::Silence {
             state.silent();
-            return Ok(None);
+            return Recovery::Report;
         }
         state.current = None;
         if stale && replaceable {
-            return self.create(&mut state).map(Some);
+            return Recovery::Create;
         }
         state.block(failed.rejection.clone());
-        Ok(None)
+        Recovery::Report
     }
 
     async fn ask(
@@ -337,6 +373,12 @@ impl State {
         current.is_some_and(|current| Arc::ptr_eq(current, generation))
     }
 
+    /// Returns the last failure while it is too early to create credentials again.
+    fn blocked_by(&self) -> Option<Rejection> {
+        let (until, rejection) = self.blocked.as_ref()?;
+        (Instant::now() < *until).then(|| rejection.clone())
+    }
+
     /// Returns this failure at once until it is time to create credentials again.
     fn block(&mut self, rejection: Rejection) {
         self.failures = self.failures.saturating_add(1);
@@ -369,30 +411,40 @@ impl Generation {
             credentials: created.credentials,
             origin: created.origin,
             created: Instant::now(),
-            probed: OnceCell::new(),
+            probe: Mutex::default(),
         }
     }
 
     /// Connects to the metadata server, once for all calls that wait. The call that does may be of a runtime that no longer
-    /// runs; then others connect themselves.
-    async fn probe(&self, server: &MetadataServer) -> Result<(), String> {
-        let probed = self.probed.get_or_init(|| server.probe());
-        match tokio::time::timeout(PROBE_TIMEOUT * 2, probed).await {
+    /// runs; then others connect themselves. After a failure the next call connects again.
+    async fn probe(&self, server: &MetadataServer) -> Result<(), ProbeError> {
+        let shared = || self.probe.lock().unwrap_or_else(PoisonError::into_inner);
+        let probe = Arc::clone(&shared());
+        let probed = probe.get_or_init(|| server.probe());
+        let probed = match tokio::time::timeout(PROBE_TIMEOUT * 2, probed).await {
             Ok(probed) => probed.clone(),
             Err(_) => server.probe().await,
+        };
+        if probed.is_err() {
+            let mut shared = shared();
+            if Arc::ptr_eq(&shared, &probe) {
+                *shared = Arc::default();
+            }
         }
+        probed
     }
 
     /// Asks for headers. With `probe`, a metadata server that has never answered must accept a connection within
-    /// [`PROBE_TIMEOUT`]: without this, a machine that has no credentials waits for DNS or for TCP.
+    /// [`PROBE_TIMEOUT`]: without this, a machine that has no credentials waits for DNS or for TCP. A server that is only slow
+    /// is not lost by it: the credentials are kept, and the library goes on with its request, whose answer the next call gets.
     async fn ask(&self, extensions: Extensions, probe: bool) -> Result<Answer, Failed> {
         let server = match &self.origin {
             Origin::MetadataServer(server) if probe => server,
             _ => return self.ask_credentials(extensions).await,
         };
-        let nothing_found = |cause: String| Failed {
-            rejection: Rejection::lasting(server.nothing_found(&cause)),
-            kind: FailureKind::Error,
+        let nothing_found = |cause: &ProbeError, kind| Failed {
+            rejection: Rejection::lasting(server.nothing_found(cause)),
+            kind,
             answered: false,
         };
         let latest = Instant::now() + PROBE_TIMEOUT;
@@ -401,16 +453,19 @@ impl Generation {
         match select(asked, probed).await {
             Either::Left((Err(failed), probed)) if !failed.answered => match probed.await {
                 Ok(()) => Err(failed),
-                Err(cause) => Err(nothing_found(cause)),
+                Err(cause) => Err(nothing_found(&cause, failed.kind)),
             },
             Either::Left((answer, _)) => answer,
             Either::Right((Ok(()), asked)) => asked.await,
             // The library may have a way that the probe has not, such as a proxy.
             Either::Right((Err(cause), asked)) => {
                 match tokio::time::timeout_at(latest, asked).await {
-                    Ok(Err(failed)) if !failed.answered => Err(nothing_found(cause)),
+                    Ok(Err(failed)) if !failed.answered => Err(nothing_found(&cause, failed.kind)),
                     Ok(answer) => answer,
-                    Err(_) => Err(nothing_found(cause)),
+                    Err(_) if cause == ProbeError::Late => {
+                        Err(nothing_found(&cause, FailureKind::Silence))
+                    }
+                    Err(_) => Err(nothing_found(&cause, FailureKind::Error)),
                 }
             }
         }
@@ -440,7 +495,10 @@ impl Generation {
         let cause = Cause::of(error, &self.origin);
         Failed {
             rejection: cause.rejection,
-            kind: FailureKind::Error,
+            kind: match cause.late {
+                true => FailureKind::Silence,
+                false => FailureKind::Error,
+            },
             answered: cause.answered,
         }
     }
@@ -598,6 +656,125 @@ mod tests {
             probes += 1;
         }
         assert_eq!(probes, 1);
+    }
+
+    /// Credentials of the metadata server whose request goes on in a task of their own, as google-cloud-auth's does.
+    #[derive(Debug)]
+    struct Slow(tokio::sync::watch::Receiver<bool>);
+
+    impl CredentialsProvider for Slow {
+        async fn headers(&self, _: Extensions) -> Result<Answer, CredentialsError> {
+            let mut answered = self.0.clone();
+            answered
+                .wait_for(|answered| *answered)
+                .await
+                .expect("the test goes on");
+            Ok(Answer::New {
+                entity_tag: EntityTag::new(),
+                data: HeaderMap::new(),
+            })
+        }
+
+        async fn universe_domain(&self) -> Option<String> {
+            None
+        }
+    }
+
+    /// A listener that accepts no further connection: on Linux, its queue is full.
+    async fn full() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind("127.0.0.1:0".parse().expect("an address"))
+            .expect("a free port");
+        let listener = socket.listen(1).expect("it listens");
+        let address = listener.local_addr().expect("it listens");
+        let mut filling = Vec::new();
+        for _ in 0..64 {
+            let connected = tokio::net::TcpStream::connect(address);
+            match tokio::time::timeout(Duration::from_millis(100), connected).await {
+                Ok(connected) => filling.push(connected.expect("it listens")),
+                Err(_) => return (listener, filling),
+            }
+        }
+        panic!("the queue is never full here");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test(start_paused = true)]
+    async fn a_metadata_server_that_is_late_is_not_called_missing_and_the_next_call_has_its_answer()
+    {
+        let (listener, _filling) = full().await;
+        let address = listener.local_addr().expect("bound").to_string();
+        let (sender, answered) = tokio::sync::watch::channel(false);
+        let created = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&created);
+        let server =
+            MetadataServer::locate(|_| Some(OsString::from(&address)), "SEARCHED".to_owned());
+        let server = server.expect("valid");
+        let factory: Factory = Arc::new(move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Ok(Created {
+                credentials: Slow(answered.clone()).into(),
+                origin: Origin::MetadataServer(server.clone()),
+            })
+        });
+        let provider = Provider::from_factory(factory).expect("it does not fail");
+        let patience = Duration::from_secs(3);
+        for _ in 0..2 {
+            let began = Instant::now();
+            let status = provider
+                .headers(None, patience)
+                .await
+                .expect_err("it is late");
+            assert_eq!(began.elapsed().as_secs(), 1);
+            assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+            let text = status.message();
+            let start = "no credentials found within 1s: SEARCHED, and the metadata server http://127.0.0.1:";
+            assert!(text.starts_with(start), "{text}");
+            assert!(
+                text.contains("accepted no connection in this time"),
+                "{text}"
+            );
+            assert!(text.contains("call again"), "{text}");
+            assert!(!text.contains("cannot be reached"), "{text}");
+        }
+        sender.send(true).expect("the credentials wait");
+        provider
+            .headers(None, patience)
+            .await
+            .expect("they have their answer");
+        assert_eq!(
+            created.load(std::sync::atomic::Ordering::SeqCst),
+            1,
+            "they are the same"
+        );
+    }
+
+    /// A call waits for another one's factory without blocking, and only for its patience.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_for_the_factory_of_another_as_long_as_its_patience() {
+        let provider = provider(Metadata::Token, "127.0.0.1:1");
+        provider.state().current = None;
+        let turn = provider.creating.lock().await;
+        let began = Instant::now();
+        let patience = Duration::from_secs(3);
+        let status = provider
+            .headers(None, patience)
+            .await
+            .expect_err("it is not its turn");
+        assert_eq!(began.elapsed(), patience);
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+        assert!(
+            status
+                .message()
+                .contains("another call has been creating them for 3s"),
+            "{status}"
+        );
+        drop(turn);
+        provider
+            .headers(None, patience)
+            .await
+            .expect("it creates them");
     }
 
     #[test]

@@ -9,16 +9,23 @@ use http::{Extensions, HeaderMap};
 
 use crate::endpoint::DEFAULT_UNIVERSE;
 
-/// Maximum time for the question, which credentials of the metadata server send over the network.
+/// The beginning of every error here, by which it is known among the texts of the library.
+pub(super) const SUBJECT: &str = "the credentials ";
+
+/// Maximum time for the answer, which the metadata server gives over the network.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Returns credentials that give headers only if they belong to the universe `domain`. They are asked once, after their
-/// first token.
+/// Returns credentials that give headers only if they belong to the universe `domain`. They are asked with each request
+/// for headers until they have named their universe.
+///
+/// An answer that does not come in time proves nothing, so the headers are not sent, and the next call asks again. No
+/// universe counts as the default one, as in Google's clients; the library answers so after a failed request too, so that
+/// answer is not kept.
 pub(crate) fn of_universe(credentials: Credentials, domain: &str) -> Credentials {
     OfUniverse {
         credentials,
         domain: domain.to_owned(),
-        checked: AtomicBool::new(false),
+        named: AtomicBool::new(false),
     }
     .into()
 }
@@ -27,23 +34,30 @@ pub(crate) fn of_universe(credentials: Credentials, domain: &str) -> Credentials
 struct OfUniverse {
     credentials: Credentials,
     domain: String,
-    checked: AtomicBool,
+    /// The credentials have named the universe `domain` as theirs.
+    named: AtomicBool,
 }
 
 impl OfUniverse {
     async fn check(&self) -> Result<(), CredentialsError> {
         let asked = tokio::time::timeout(PATIENCE, self.credentials.universe_domain()).await;
-        let found = asked.ok().flatten();
-        // Google's clients take credentials without a universe for those of the default one.
-        let found = found.as_deref().unwrap_or(DEFAULT_UNIVERSE);
-        if found.eq_ignore_ascii_case(&self.domain) {
-            self.checked.store(true, Ordering::Release);
+        let Ok(named) = asked else {
+            let text = format!(
+                "{SUBJECT}did not name their universe within {PATIENCE:?}, so they are not sent to {}; the next call asks \
+                 again",
+                self.domain
+            );
+            return Err(CredentialsError::from_msg(true, text));
+        };
+        let universe = named.as_deref().unwrap_or(DEFAULT_UNIVERSE);
+        if universe.eq_ignore_ascii_case(&self.domain) {
+            self.named.store(named.is_some(), Ordering::Release);
             return Ok(());
         }
         Err(CredentialsError::from_msg(
             false,
             format!(
-                "the credentials belong to the universe {found}, but the client to {}; set `universe_domain` or GOOGLE_CLOUD_UNIVERSE_DOMAIN to {found}, or use other credentials",
+                "{SUBJECT}belong to the universe {universe}, but the client to {}; set `universe_domain` or GOOGLE_CLOUD_UNIVERSE_DOMAIN to {universe}, or use other credentials",
                 self.domain
             ),
         ))
@@ -56,7 +70,7 @@ impl CredentialsProvider for OfUniverse {
         extensions: Extensions,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
         let headers: CacheableResource<HeaderMap> = self.credentials.headers(extensions).await?;
-        if !self.checked.load(Ordering::Acquire) {
+        if !self.named.load(Ordering::Acquire) {
             self.check().await?;
         }
         Ok(headers)
@@ -77,9 +91,13 @@ mod tests {
     use super::DEFAULT_UNIVERSE as DEFAULT;
     use super::*;
 
-    /// Credentials of a universe, which count how often they are asked for it.
+    /// Credentials that answer the n-th question for their universe with the n-th of these, and then with the last one.
+    /// They count the questions.
     #[derive(Debug)]
-    struct Of(Option<&'static str>, Arc<AtomicUsize>);
+    struct Of(&'static [Option<&'static str>], Arc<AtomicUsize>);
+
+    /// Stands for no answer.
+    const SILENT: Option<&str> = Some("silent");
 
     impl CredentialsProvider for Of {
         async fn headers(
@@ -93,41 +111,74 @@ mod tests {
         }
 
         async fn universe_domain(&self) -> Option<String> {
-            self.1.fetch_add(1, Ordering::SeqCst);
-            if self.0 == Some("silent") {
+            let number = self.1.fetch_add(1, Ordering::SeqCst);
+            let answer = self.0[number.min(self.0.len() - 1)];
+            if answer == SILENT {
                 std::future::pending::<()>().await;
             }
-            self.0.map(str::to_owned)
+            answer.map(str::to_owned)
         }
+    }
+
+    /// The result of a request for headers.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Asked {
+        Sent,
+        /// Refused, and not to be retried.
+        Refused,
+        /// Refused, and to be retried.
+        Unknown,
     }
 
     #[tokio::test(start_paused = true)]
     async fn credentials_give_headers_in_their_own_universe_only() {
-        let cases = [
-            (None, DEFAULT, true),
-            (Some(DEFAULT), DEFAULT, true),
-            (Some("u.test"), "u.test", true),
-            (Some("U.test"), "u.test", true),
-            (Some("u.test"), DEFAULT, false),
-            (Some(DEFAULT), "u.test", false),
-            (None, "u.test", false),
-            (Some("silent"), DEFAULT, true),
-            (Some("silent"), "u.test", false),
+        use Asked::{Refused, Sent, Unknown};
+
+        const OTHER: &str = "u.test";
+        let cases: [(&'static [Option<&'static str>], &str, [Asked; 3], usize); 13] = [
+            (&[None], DEFAULT, [Sent; 3], 3),
+            (&[Some(DEFAULT)], DEFAULT, [Sent; 3], 1),
+            (&[Some(OTHER)], OTHER, [Sent; 3], 1),
+            (&[Some("U.test")], OTHER, [Sent; 3], 1),
+            (&[Some(OTHER)], DEFAULT, [Refused; 3], 3),
+            (&[Some(DEFAULT)], OTHER, [Refused; 3], 3),
+            (&[None], OTHER, [Refused; 3], 3),
+            // What is not known is not sent, and asked again.
+            (&[SILENT], DEFAULT, [Unknown; 3], 3),
+            (&[SILENT], OTHER, [Unknown; 3], 3),
+            (&[SILENT, Some(OTHER)], OTHER, [Unknown, Sent, Sent], 2),
+            (
+                &[SILENT, Some(OTHER)],
+                DEFAULT,
+                [Unknown, Refused, Refused],
+                3,
+            ),
+            (&[SILENT, Some(DEFAULT)], DEFAULT, [Unknown, Sent, Sent], 2),
+            // No universe is no proof of the default one.
+            (&[None, Some(OTHER)], DEFAULT, [Sent, Refused, Refused], 3),
         ];
-        for (own, client, sent) in cases {
+        for (answers, client, expected, questions) in cases {
             let asked = Arc::default();
-            let credentials = of_universe(Of(own, Arc::clone(&asked)).into(), client);
-            for _ in 0..3 {
+            let credentials = of_universe(Of(answers, Arc::clone(&asked)).into(), client);
+            for expected in expected {
                 let headers = credentials.headers(Extensions::new()).await;
-                assert_eq!(headers.is_ok(), sent, "{own:?} {client}");
+                let found = match &headers {
+                    Ok(_) => Sent,
+                    Err(error) if error.is_transient() => Unknown,
+                    Err(_) => Refused,
+                };
+                assert_eq!(found, expected, "{answers:?} {client}");
                 if let Err(error) = headers {
-                    assert!(!error.is_transient());
                     let text = format!("{error:?}");
                     assert!(text.contains(client), "{text}");
+                    assert_eq!(text.contains("asks again"), found == Unknown, "{text}");
                 }
             }
-            let expected = if sent { 1 } else { 3 };
-            assert_eq!(asked.load(Ordering::SeqCst), expected, "{own:?} {client}");
+            assert_eq!(
+                asked.load(Ordering::SeqCst),
+                questions,
+                "{answers:?} {client}"
+            );
         }
     }
 }

@@ -92,6 +92,10 @@ impl<S> Attempts<S> {
     /// What follows, as the attempt under way has failed.
     fn next(&mut self, status: &Status) -> Next {
         let failure = Failure::of(status);
+        // Every further attempt would fail in the same way, whatever the policy says of the code.
+        if failure.is_some_and(Failure::is_lasting) {
+            return Next::End;
+        }
         let pushback = pushback(status);
         let forbidden = pushback == Some(Pushback::Never);
         if failure.is_some_and(Failure::is_renewed) && !self.renewed && !forbidden {

@@ -1,8 +1,10 @@
 //! Many operations at once: one scheduler for all of them.
 
 mod batch_list;
+mod calls;
 mod effects;
 mod entry;
+mod locations;
 mod rate_limit;
 mod table;
 mod task;

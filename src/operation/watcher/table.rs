@@ -1,7 +1,7 @@
 //! The operations that a watcher waits for, and which call is made next: without clock or calls. All of it is under
 //! one lock, and nothing foreign runs there; see [`Effects`].
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tower::util::rng::{HasherRng, Rng as _};
 
-use super::batch_list::{Choice, Ended, Location, Place, TOGETHER};
+use super::batch_list::{Choice, Ended, Location, TOGETHER};
+use super::calls::{Call, Calls, Outcome, Plan, Request, What};
 use super::effects::{Effects, Note};
 use super::entry::{Entry, Heard, Queued, Waiter, later};
+use super::locations::{Locations, location};
 use super::rate_limit::RateLimit;
 use super::task::{Drivers, Lost};
 use super::wait::{End, WaitCell};
@@ -24,8 +26,6 @@ use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Mes
 
 /// Maximum number of concurrent calls. Beyond it, only a location without any call may make one.
 const IN_FLIGHT: usize = 32;
-/// A call that has not ended this long after its timeout is given up, whatever hangs there.
-const OVERDUE: Duration = Duration::from_secs(1);
 
 /// All operations that are waited for, by name, and the calls about them.
 #[derive(Debug)]
@@ -34,38 +34,12 @@ pub(super) struct Table {
     pub(super) limit: RateLimit,
     random: HasherRng,
     entries: HashMap<Arc<str>, Box<Entry>>,
-    locations: HashMap<Arc<str>, Location>,
-    /// The locations whose next call is later, by its time.
-    timed: BTreeSet<(Instant, Arc<str>)>,
-    /// The locations whose next call is due. They take turns.
-    ready: VecDeque<Arc<str>>,
+    locations: Locations,
     /// The earliest deadline of each operation's waits.
     deadlines: BTreeSet<(Instant, Arc<str>)>,
-    calls: HashMap<u64, Call>,
-    /// The calls, by the moment at which they are given up.
-    overdue: BTreeSet<(Instant, u64)>,
-    latest_call: u64,
+    calls: Calls,
     pub(super) drivers: Drivers,
     effects: Effects,
-}
-
-/// A call in flight.
-#[derive(Debug)]
-struct Call {
-    what: What,
-    driver: u64,
-    started: Instant,
-    given_up: Instant,
-    /// Set once the call has been spawned.
-    handle: Option<AbortHandle>,
-}
-
-/// The subject of a call.
-#[derive(Clone, Debug)]
-enum What {
-    Poll(Arc<str>),
-    Look(Arc<str>),
-    Page(Arc<str>),
 }
 
 /// The next action of a driver.
@@ -77,38 +51,6 @@ pub(super) enum Next {
     Wait(Option<Instant>),
 }
 
-/// A call to make.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) id: u64,
-    pub(super) request: Request,
-    pub(super) timeout: Duration,
-}
-
-#[derive(Debug)]
-pub(super) enum Request {
-    Poll(Arc<str>),
-    Look(Box<Subject>),
-    Page { location: Arc<str>, token: String },
-}
-
-/// How a call ended.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    Polled(Result<Message, Status>),
-    Looked(Looked),
-    Listed(Result<ListOperationsResponse, Status>),
-    Panicked,
-    /// It was dropped with its runtime.
-    Dropped,
-}
-
-/// Returns `projects/p/locations/l` of a name in it.
-fn location(name: &str) -> &str {
-    let mut slashes = name.match_indices('/').map(|(at, _)| at);
-    slashes.nth(3).map_or(name, |at| &name[..at])
-}
-
 impl Table {
     pub(super) fn new(rate: f64, threshold: usize, now: Instant) -> Self {
         Self {
@@ -116,13 +58,9 @@ impl Table {
             limit: RateLimit::new(rate, now),
             random: HasherRng::new(),
             entries: HashMap::new(),
-            locations: HashMap::new(),
-            timed: BTreeSet::new(),
-            ready: VecDeque::new(),
+            locations: Locations::default(),
             deadlines: BTreeSet::new(),
-            calls: HashMap::new(),
-            overdue: BTreeSet::new(),
-            latest_call: 0,
+            calls: Calls::default(),
             drivers: Drivers::default(),
             effects: Effects::default(),
         }
@@ -179,15 +117,9 @@ impl Table {
             return name;
         }
         let name: Arc<str> = snapshot.name().into();
-        let within = location(&name);
-        let at = match self.locations.get_key_value(within) {
-            Some((at, _)) => Arc::clone(at),
-            None => within.into(),
-        };
-        let location = self.locations.entry(Arc::clone(&at)).or_default();
-        location.operations += 1;
+        let (at, listing) = self.locations.join(&name);
         let mut entry = Entry::new(at, subject);
-        entry.listing = location.number;
+        entry.listing = listing;
         self.entries.insert(Arc::clone(&name), Box::new(entry));
         name
     }
@@ -249,25 +181,17 @@ impl Table {
     /// Returns what a driver does next. Begins the call if it is one.
     pub(super) fn next(&mut self, driver: u64, now: Instant) -> Next {
         self.expire(now);
-        while let Some((due, location)) = self.timed.first().cloned()
-            && due <= now
-        {
-            self.timed.pop_first();
-            if let Some(at) = self.locations.get_mut(&location) {
-                at.place = Place::Ready;
-                self.ready.push_back(location);
-            }
-        }
+        self.locations.make_ready(now);
         let mut turn = None;
-        for _ in 0..self.ready.len() {
-            let Some(location) = self.ready.pop_front() else {
+        for _ in 0..self.locations.ready() {
+            let Some(location) = self.locations.take_turn() else {
                 break;
             };
             if !self.may_call(&location, now) {
                 continue;
             }
             if self.limit.next() > now {
-                self.ready.push_front(location);
+                self.locations.return_turn(location);
                 turn = Some(self.limit.next());
                 break;
             }
@@ -276,9 +200,9 @@ impl Table {
                 return Next::Call(plan);
             }
         }
-        let timed = self.timed.first().map(|(at, _)| *at);
+        let timed = self.locations.next_timed();
         let deadline = self.deadlines.first().map(|(at, _)| *at);
-        let overdue = self.overdue.first().map(|(at, _)| *at);
+        let overdue = self.calls.next_overdue();
         Next::Wait([turn, timed, deadline, overdue].into_iter().flatten().min())
     }
 
@@ -289,13 +213,12 @@ impl Table {
             return false;
         };
         if at.is_full() || at.next().is_none_or(|next| next > now) {
-            at.place = Place::Nowhere;
-            self.place(location);
+            self.locations.place_anew(location);
             return false;
         }
         let room = at.has_room(in_flight, IN_FLIGHT);
         if !room {
-            self.ready.push_back(Arc::clone(location));
+            self.locations.end_turn(Arc::clone(location));
         }
         room
     }
@@ -303,8 +226,7 @@ impl Table {
     /// Begins the next call of a location.
     fn begin(&mut self, location: &Arc<str>, driver: u64, now: Instant) -> Option<Plan> {
         let at = self.locations.get_mut(location)?;
-        at.place = Place::Nowhere;
-        let id = self.latest_call + 1;
+        let id = self.calls.next();
         let begun = match at.choose(now, self.threshold) {
             None => None,
             Some(Choice::Page) => at.begin_page(now).map(|(token, timeout)| {
@@ -325,7 +247,7 @@ impl Table {
                 timeout,
             }
         });
-        self.place(location);
+        self.locations.place_anew(location);
         plan
     }
 
@@ -338,17 +260,7 @@ impl Table {
         driver: u64,
         now: Instant,
     ) {
-        self.latest_call += 1;
-        let given_up = later(now, timeout.saturating_add(OVERDUE));
-        self.overdue.insert((given_up, self.latest_call));
-        let call = Call {
-            what: what.clone(),
-            driver,
-            started: now,
-            given_up,
-            handle: None,
-        };
-        self.calls.insert(self.latest_call, call);
+        self.calls.add(what.clone(), driver, timeout, now);
         if let Some(at) = self.locations.get_mut(location) {
             at.calls += 1;
         }
@@ -382,26 +294,14 @@ impl Table {
 
     /// Keeps what aborts a call. A call that is over already is aborted at once.
     pub(super) fn began(&mut self, id: u64, handle: AbortHandle) {
-        match self.calls.get_mut(&id) {
-            Some(call) => call.handle = Some(handle),
-            None => self.effects.aborted.push(handle),
-        }
+        self.effects.aborted.extend(self.calls.spawned(id, handle));
     }
 
     /// Gives up calls that hang and ends waits whose time is over.
     fn expire(&mut self, now: Instant) {
-        while let Some((given_up, id)) = self.overdue.first().copied()
-            && given_up <= now
-        {
-            let status = || Status::deadline_exceeded("the call did not end at its timeout");
-            let outcome = match self.calls.get(&id).map(|call| &call.what) {
-                Some(What::Look(_)) => Outcome::Looked(Err(status())),
-                Some(What::Page(_)) => Outcome::Listed(Err(status())),
-                Some(What::Poll(_)) | None => Outcome::Polled(Err(status())),
-            };
+        while let Some((id, outcome)) = self.calls.overdue(now) {
             self.abort(id);
             self.done(id, outcome, now);
-            self.overdue.remove(&(given_up, id));
         }
         while let Some((deadline, name)) = self.deadlines.first().cloned()
             && deadline <= now
@@ -463,8 +363,7 @@ impl Table {
 
     /// Removes a call from all that counts it.
     fn remove_call(&mut self, id: u64) -> Option<Call> {
-        let call = self.calls.remove(&id)?;
-        self.overdue.remove(&(call.given_up, id));
+        let call = self.calls.remove(id)?;
         let location = match &call.what {
             What::Page(location) => Some(Arc::clone(location)),
             What::Poll(name) | What::Look(name) => {
@@ -473,10 +372,8 @@ impl Table {
                     entry.calls -= 1;
                     if matches!(call.what, What::Poll(_)) {
                         // Another poll may still be in flight, with a longer timeout.
-                        let others = self.calls.values().filter(|_| entry.calls > 0);
-                        let others =
-                            others.filter(|it| matches!(&it.what, What::Poll(of) if of == name));
-                        entry.polling = others.map(|it| it.started).max();
+                        let others = (entry.calls > 0).then(|| self.calls.latest_poll(name));
+                        entry.polling = others.flatten();
                     }
                     Arc::clone(&entry.location)
                 })
@@ -493,9 +390,7 @@ impl Table {
 
     /// Aborts a call, which is then over.
     fn abort(&mut self, id: u64) {
-        let call = self.calls.get_mut(&id);
-        let handle = call.and_then(|call| call.handle.take());
-        self.effects.aborted.extend(handle);
+        self.effects.aborted.extend(self.calls.take_handle(id));
     }
 
     /// Aborts the calls of an operation that no wait needs: a look of waits that have gone, or all when none is left.
@@ -503,16 +398,11 @@ impl Table {
         let Some(entry) = self.entries.get(name) else {
             return;
         };
-        let needless = |(id, call): (&u64, &Call)| match &call.what {
-            What::Look(about) => about == name && !entry.is_looking(*id),
+        let needless = self.calls.which(|id, call| match &call.what {
+            What::Look(about) => about == name && !entry.is_looking(id),
             What::Poll(about) => about == name && entry.waiters.is_empty(),
             What::Page(_) => false,
-        };
-        let calls = self.calls.iter();
-        let needless: Vec<u64> = calls
-            .filter(|call| needless(*call))
-            .map(|(id, _)| *id)
-            .collect();
+        });
         for id in needless {
             self.abort(id);
             let call = self.remove_call(id);
@@ -524,9 +414,7 @@ impl Table {
 
     /// The driver is gone, and its calls with it.
     pub(super) fn drop_calls(&mut self, driver: u64) {
-        let calls = self.calls.iter();
-        let dropped = calls.filter(|(_, call)| call.driver == driver);
-        let dropped: Vec<u64> = dropped.map(|(id, _)| *id).collect();
+        let dropped = self.calls.which(|_, call| call.driver == driver);
         let now = Instant::now();
         for id in dropped {
             self.done(id, Outcome::Dropped, now);
@@ -714,7 +602,7 @@ impl Table {
             self.entries.remove(name);
             self.abort_listing(&location);
         }
-        self.place(&location);
+        self.locations.place(&location);
     }
 
     /// Aborts the listing of a location in which nobody waits any more.
@@ -724,9 +612,8 @@ impl Table {
             return;
         };
         at.listing = None;
-        let of = |call: &Call| matches!(&call.what, What::Page(of) if of == location);
-        let page = self.calls.iter().find(|(_, call)| of(call));
-        if let Some(id) = page.map(|(id, _)| *id) {
+        let of = |_: u64, call: &Call| matches!(&call.what, What::Page(of) if of == location);
+        for id in self.calls.which(of) {
             self.abort(id);
             self.remove_call(id);
         }
@@ -737,31 +624,6 @@ impl Table {
             What::Page(location) => Arc::clone(location),
             What::Poll(name) | What::Look(name) => location(name).into(),
         };
-        self.place(&location);
-    }
-
-    /// Puts a location where it belongs in the queues. One of which nothing is known or awaited is forgotten.
-    fn place(&mut self, location: &Arc<str>) {
-        let Some(at) = self.locations.get_mut(location) else {
-            return;
-        };
-        if at.place == Place::Ready {
-            return;
-        }
-        let next = at.next().filter(|_| !at.is_full());
-        let place = next.map_or(Place::Nowhere, Place::At);
-        let before = mem::replace(&mut at.place, place);
-        let idle = at.is_idle();
-        if before != place {
-            if let Place::At(before) = before {
-                self.timed.remove(&(before, Arc::clone(location)));
-            }
-            if let Place::At(next) = place {
-                self.timed.insert((next, Arc::clone(location)));
-            }
-        }
-        if idle {
-            self.locations.remove(location);
-        }
+        self.locations.place(&location);
     }
 }

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::Shared;
+use super::calls::{Outcome, Plan, Request};
 use super::effects::Effects;
-use super::table::{Next, Outcome, Plan, Request};
+use super::table::Next;
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::operation::engine::{self, once};

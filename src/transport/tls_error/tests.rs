@@ -109,9 +109,18 @@ fn what_has_no_words_here_keeps_its_own() {
     let offer = offer(Protocols::Http2, false);
     let own = told(offer, rustls::Error::DecryptError);
     assert_eq!(own, rustls::Error::DecryptError.to_string());
-    let other = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
-    let text = told(offer, other);
-    assert_eq!(text, "the certificate is not valid: BadSignature");
+    let other = CertificateError::ApplicationVerificationFailure;
+    let text = told(offer, rustls::Error::InvalidCertificate(other));
+    assert_eq!(
+        text,
+        "the certificate is not valid: ApplicationVerificationFailure"
+    );
+    let signature = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
+    let text = told(offer, signature);
+    assert_eq!(
+        text,
+        "the certificate is not valid: its signature is not valid"
+    );
     let reset = io::Error::new(io::ErrorKind::ConnectionReset, "reset");
     assert_eq!(offer.explain(reset).to_string(), "reset");
 }
