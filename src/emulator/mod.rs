@@ -49,6 +49,7 @@ mod clock;
 mod cursor;
 #[cfg_attr(not(feature = "emulator-data"), path = "no_data.rs")]
 mod data;
+mod decompress;
 mod door;
 mod fault;
 mod field;
@@ -105,7 +106,7 @@ pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
 use accept::Identity;
-use door::Door;
+use door::{Door, MAX_REQUEST};
 use state::State;
 
 /// An API Gateway, in memory or in a file. Its clones are the same one.
@@ -125,10 +126,14 @@ impl Emulator {
     #[must_use]
     pub fn service(&self) -> Routes {
         let door = &self.state;
-        Routes::new(Door::new(door, ApiGatewayServiceServer::new(self.clone())))
-            .add_service(Door::new(door, OperationsServer::new(self.clone())))
-            .add_service(Door::new(door, LocationsServer::new(self.clone())))
-            .add_service(Door::new(door, IamPolicyServer::new(self.clone())))
+        let api = ApiGatewayServiceServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
+        let operations = OperationsServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
+        let locations = LocationsServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
+        let policies = IamPolicyServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
+        Routes::new(Door::new(door, api))
+            .add_service(Door::new(door, operations))
+            .add_service(Door::new(door, locations))
+            .add_service(Door::new(door, policies))
     }
 
     /// Serves on a port, gRPC and (feature `rest`) HTTP/JSON, over HTTP/1.1 and HTTP/2; port 0 picks one.

@@ -116,9 +116,10 @@ pub(super) fn forbidden(text: &str) -> Status {
     status(Code::PermissionDenied, "FORBIDDEN", text)
 }
 
+/// For a request above a number of bytes. Code and words are those of Google's services.
 pub(super) fn too_large(most: usize) -> Status {
-    let text = format!("the request is larger than {most} bytes");
-    status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", &text)
+    let text = format!("Request payload size exceeds the limit: {most} bytes.");
+    status(Code::InvalidArgument, "REQUEST_TOO_LARGE", &text)
 }
 
 pub(super) fn no_cancelling() -> Status {
