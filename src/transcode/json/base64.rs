@@ -84,7 +84,6 @@ mod tests {
             "ab=c",
             "====",
             "+-",
-            "a b",
             " a b c d e",
             "ab =c",
             "é",

@@ -229,7 +229,7 @@ mod tests {
             (GATEWAY, "state", "NEW_ONE"),
             (GATEWAY, "createTime", "yesterday"),
             (GATEWAY, "labels", "a"),
-            ("google.longrunning.Operation", "done", "1"),
+            ("google.longrunning.Operation", "done", "2"),
             ("google.longrunning.Operation", "error", "{}"),
             ("google.longrunning.Operation", "response", "{}"),
         ];
