@@ -9,6 +9,8 @@ use tonic_reflection::server;
 
 use super::Emulator;
 use super::admin::{AdminServer, Allowed, DESCRIPTORS};
+use super::decompress::Decompress;
+use super::door::MAX_REQUEST;
 use crate::contract::Method;
 
 /// Holds up what never ends by itself.
@@ -30,12 +32,15 @@ pub(super) async fn beside(emulator: &Emulator, api: Routes) -> io::Result<(Rout
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    let admin = AdminServer::new(emulator.clone()).max_decoding_message_size(MAX_REQUEST);
+    let reflection = reflected().build_v1().map_err(io::Error::other)?;
+    // What grpcurl and grpc_cli of some years ago ask.
+    let reflection_alpha = reflected().build_v1alpha().map_err(io::Error::other)?;
     let routes = api
-        .add_service(Allowed(AdminServer::new(emulator.clone())))
-        .add_service(health_server)
-        .add_service(reflected().build_v1().map_err(io::Error::other)?)
-        // What grpcurl and grpc_cli of some years ago ask.
-        .add_service(reflected().build_v1alpha().map_err(io::Error::other)?);
+        .add_service(Decompress(Allowed(admin)))
+        .add_service(Decompress(health_server))
+        .add_service(Decompress(reflection))
+        .add_service(Decompress(reflection_alpha));
     Ok((routes, Beside { health }))
 }
 

@@ -15,6 +15,7 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use super::calls::Via;
+use super::decompress::decompressed;
 use super::errors::legacy;
 use super::fault::Action;
 use super::plan::OperationPlan;
@@ -27,8 +28,8 @@ use crate::wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most bytes of a request: what tonic's servers take, and the prefix of a message.
-const MOST: usize = (4 << 20) + call::PREFIX;
+/// Maximum number of bytes of a request, decompressed. The files of a config may have 10 MiB.
+pub(super) const MAX_REQUEST: usize = 16 << 20;
 
 /// A generated service behind the door.
 #[derive(Clone, Debug)]
@@ -99,11 +100,18 @@ async fn enter<S>(state: &State, mut service: S, rpc: Rpc) -> Result<Reply, Infa
 where
     S: Service<Rpc, Response = Reply, Error = Infallible>,
 {
+    let rpc = match decompressed(rpc) {
+        Ok(rpc) => rpc,
+        Err(refused) => return Ok(refused.into_http()),
+    };
     let (mut head, body) = rpc.into_parts();
     let Some(method) = Method::find(head.uri.path()) else {
         return service.call(Rpc::from_parts(head, body)).await;
     };
-    let payload = match Limited::new(body, MOST).collect().await {
+    let payload = match Limited::new(body, MAX_REQUEST + call::PREFIX)
+        .collect()
+        .await
+    {
         Ok(collected) => collected.to_bytes(),
         Err(error) => return Ok(state.details.reply(refused(error).into_http())),
     };
@@ -154,7 +162,7 @@ where
 
 fn refused(error: BoxError) -> Status {
     if error.is::<LengthLimitError>() {
-        return refusal::too_large(MOST);
+        return refusal::too_large(MAX_REQUEST);
     }
     Status::from_error(error)
 }

@@ -9,9 +9,13 @@ use tonic::transport::{Error, Server};
 
 use super::access::AccessLayer;
 use super::admin::DESCRIPTORS;
+use super::door::MAX_REQUEST;
 use super::socket::Socket;
 use crate::proto::SERVICE_CONFIG;
 use crate::transcode::{JsonOptions, Rules, TranscodeLayer};
+
+/// Maximum number of bytes of a request's JSON: twice those of its message, since base64 and names make it longer.
+const MAX_JSON_REQUEST: usize = 2 * MAX_REQUEST;
 
 /// The rules of the API and of the admin service.
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
@@ -37,7 +41,11 @@ pub(super) async fn serve(
         .accept_http1(true)
         // Nothing is read or routed before it is allowed.
         .layer(access)
-        .layer(TranscodeLayer::new(RULES.clone()).json(options))
+        .layer(
+            TranscodeLayer::new(RULES.clone())
+                .json(options)
+                .max_request(MAX_JSON_REQUEST),
+        )
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped)
         .await

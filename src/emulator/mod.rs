@@ -63,6 +63,7 @@ mod clock;
 mod cursor;
 #[cfg_attr(not(feature = "emulator-data"), path = "no_data.rs")]
 mod data;
+mod decompress;
 mod door;
 mod errors;
 mod fault;
@@ -125,7 +126,7 @@ pub use place::LOCATIONS;
 pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;
 
-use door::Door;
+use door::{Door, MAX_REQUEST};
 use port_settings::PortSettings;
 use state::State;
 
@@ -146,10 +147,14 @@ impl Emulator {
     #[must_use]
     pub fn service(&self) -> Routes {
         let door = &self.state;
-        Routes::new(Door::new(door, ApiGatewayServiceServer::new(self.clone())))
-            .add_service(Door::new(door, OperationsServer::new(self.clone())))
-            .add_service(Door::new(door, LocationsServer::new(self.clone())))
-            .add_service(Door::new(door, IamPolicyServer::new(self.clone())))
+        let api = ApiGatewayServiceServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
+        let operations = OperationsServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
+        let locations = LocationsServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
+        let policies = IamPolicyServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
+        Routes::new(Door::new(door, api))
+            .add_service(Door::new(door, operations))
+            .add_service(Door::new(door, locations))
+            .add_service(Door::new(door, policies))
     }
 
     /// Serves on a port, gRPC and (feature `rest`) HTTP/JSON, over HTTP/1.1 and HTTP/2; port 0 picks one.

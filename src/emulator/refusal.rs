@@ -151,10 +151,11 @@ pub(super) fn no_access(code: Code, reason: &str, text: &str) -> Status {
     Status::with_error_details(code, text, details(reason, &[]))
 }
 
+/// For a request above a number of bytes. Code and words are those of Google's services.
 pub(super) fn too_large(most: usize) -> Status {
-    let text = format!("the request is larger than {most} bytes");
+    let text = format!("Request payload size exceeds the limit: {most} bytes.");
     let details = details("REQUEST_TOO_LARGE", &[("limit", &most.to_string())]);
-    Status::with_error_details(Code::ResourceExhausted, text, details)
+    Status::with_error_details(Code::InvalidArgument, text, details)
 }
 
 pub(super) fn no_cancelling() -> Status {

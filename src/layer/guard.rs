@@ -261,7 +261,7 @@ fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Byt
         let text = "the reply is not one message: the length in its prefix is wrong";
         return Err(Status::internal(text));
     }
-    let message = gzip::decompress(message, limit)?;
+    let message = gzip::decompress_reply(message, limit)?;
     let too_large = || Failure::too_large(limit, "max_reply_size");
     // The limit includes the prefix, as that of a reply that was not compressed does.
     if message.len() > limit.saturating_sub(PREFIX) {

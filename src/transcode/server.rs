@@ -1,5 +1,6 @@
 //! HTTP/JSON before a tonic server: a request becomes a gRPC one by its rule, and the reply JSON.
 
+mod encoding;
 mod path;
 mod query;
 mod reply;
@@ -24,8 +25,8 @@ use reply::Reading;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most bytes of a message, as tonic's own servers have it.
-const MOST: usize = 4 << 20;
+/// The default limit on a request's body: twice that of tonic's servers on a message, since its JSON is longer.
+const MAX_REQUEST: usize = 8 << 20;
 
 /// Has a tonic service take HTTP/JSON requests beside gRPC ones.
 ///
@@ -36,6 +37,28 @@ const MOST: usize = 4 << 20;
 /// each. Unknown fields and query names are refused, system parameters such as `$alt` are known. Some of
 /// these become headers of the gRPC request: `key`, `quotaUser`, `userProject`, `fields`, `access_token`;
 /// those that only shape the text, such as `prettyPrint`, have no effect.
+///
+/// # Requests
+///
+/// Where the specifications leave a choice, requests are read as Envoy's transcoder and Google's services read them.
+///
+/// | request | how it is read |
+/// |---|---|
+/// | `Content-Encoding: gzip` (or `x-gzip`, `identity`) | The body is decompressed, within the limit of [`max_request`](Self::max_request). An empty body is empty, whatever the header says. Another encoding is 415 with the code UNIMPLEMENTED and an `Accept-Encoding`. |
+/// | POST with `X-HTTP-Method-Override` | The verb that the header names takes the place of POST, for every method that has a rule of the verb. The header is left out of the gRPC request. On other verbs the header has no meaning and passes. |
+/// | the same with GET, and a body of the type `application/x-www-form-urlencoded` | The form is added to the query. Clients send it where an address would be too long. |
+/// | HEAD | As any verb without a rule: 405, or 404 where there is no route. |
+/// | `bytes` | Base64 of either alphabet, with padding or without. White space is passed over, such as the line breaks of MIME (RFC 2045). |
+/// | a boolean in a path or query | `true`, `t`, `yes`, `y`, `1` and `false`, `f`, `no`, `n`, `0`, in capital or small letters. In a body only JSON's `true` and `false`. |
+/// | a field mask | In camel case or in snake case. A capital letter becomes an underscore and the small letter, everything else stays, as `labels.team_2` does. The key of a map may be enclosed in backticks (AIP-161) and stays as it is. |
+///
+/// # Sizes
+///
+/// A body that is larger than [`max_request`](Self::max_request), before or after decompression, is 400 with the code
+/// INVALID_ARGUMENT, which Google's services answer over gRPC as well. Before any refusal the body is read, so that
+/// clients that send first and read then find the answer, up to four times the limit. After that, or if the
+/// request's `Content-Length` is above that, the answer comes at once and HTTP/1.1 closes the connection. Replies have no limit
+/// unless [`max_reply`](Self::max_reply) sets one, as tonic's servers have none.
 ///
 /// With a tonic server both go to one port, over HTTP/1.1 and HTTP/2:
 ///
@@ -64,7 +87,8 @@ pub struct TranscodeLayer {
 struct Settings {
     rules: Rules,
     options: JsonOptions,
-    most: usize,
+    max_request: usize,
+    max_reply: usize,
 }
 
 impl TranscodeLayer {
@@ -79,7 +103,8 @@ impl TranscodeLayer {
             settings: Settings {
                 rules,
                 options,
-                most: MOST,
+                max_request: MAX_REQUEST,
+                max_reply: usize::MAX,
             },
         }
     }
@@ -92,10 +117,22 @@ impl TranscodeLayer {
         self
     }
 
-    /// The most bytes that the body of a request or a message of a reply may have; 4 MiB by default.
+    /// Maximum number of bytes of a request's body, before and after decompression; 8 MiB by default.
+    ///
+    /// JSON is longer than the message that it becomes, by a third for `bytes`. So the limit should be about twice that of
+    /// the server on a message, which is 4 MiB for tonic's servers. Then both faces accept the same messages, since
+    /// the server's limit decides.
     #[must_use]
-    pub fn max_message(mut self, bytes: usize) -> Self {
-        self.settings.most = bytes;
+    pub fn max_request(mut self, bytes: usize) -> Self {
+        self.settings.max_request = bytes;
+        self
+    }
+
+    /// Maximum number of bytes of a reply's message, or of each message of a stream, before it becomes JSON; no
+    /// limit by default. A larger one is answered with RESOURCE_EXHAUSTED.
+    #[must_use]
+    pub fn max_reply(mut self, bytes: usize) -> Self {
+        self.settings.max_reply = bytes;
         self
     }
 }
@@ -170,9 +207,10 @@ where
     let Settings {
         rules,
         mut options,
-        most,
+        max_request,
+        max_reply,
     } = settings;
-    let call = match request::call(&rules, request, options, most).await {
+    let call = match request::call(&rules, request, options, max_request).await {
         Ok(call) => call,
         Err(refusal) => return refusal.reply(&rules, options),
     };
@@ -183,7 +221,7 @@ where
         rules: &rules,
         target: call.target,
         options,
-        most,
+        most: max_reply,
     };
     match inner.call(call.rpc).await {
         Ok(reply) => reading.reply(reply).await,

@@ -106,9 +106,9 @@ async fn the_messages_of_calls_are_kept_up_to_16_mib() {
 async fn a_request_that_is_too_large_is_refused() {
     let emulator = emulator();
     let client = over(&emulator);
-    let name = format!("{API}{}", "x".repeat((4 << 20) - 100));
+    let name = format!("{API}{}", "x".repeat((16 << 20) - 100));
     let found = get(&client, &name).await.expect_err("none");
     assert_eq!(found.code(), Code::NotFound);
     let refused = get(&client, &name.repeat(2)).await.expect_err("too large");
-    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
 }

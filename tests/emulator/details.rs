@@ -174,8 +174,8 @@ async fn what_is_in_use_says_by_what_over_both() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_too_large_has_details() {
     let client = crate::client();
-    let large = get(&client, &"x".repeat(5 << 20)).await;
-    details(large, Code::ResourceExhausted);
+    let large = get(&client, &"x".repeat(17 << 20)).await;
+    details(large, Code::InvalidArgument);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,8 +17,12 @@ mod data_operations;
 #[cfg(feature = "rest")]
 mod details;
 mod errors;
+#[cfg(feature = "rest")]
+mod faces;
 mod faults;
 mod filters;
+#[cfg(feature = "rest")]
+mod gzip;
 #[cfg(feature = "rest")]
 mod http;
 mod incoming;
@@ -32,6 +36,8 @@ mod port_faults;
 #[cfg(feature = "rest")]
 mod rest;
 mod scale;
+#[cfg(feature = "rest")]
+mod sizes;
 mod sources;
 mod tls;
 mod tokens;

@@ -53,7 +53,7 @@ async fn answered(mut request: http::Request<String>, most: usize) -> (StatusCod
         Ok::<_, Infallible>(Frame::data(Bytes::from(piece)))
     });
     let unused = tower::service_fn(async |_: Rpc| Ok::<Reply, Infallible>(Reply::default()));
-    let service = TranscodeLayer::new(rules()).max_message(most).layer(unused);
+    let service = TranscodeLayer::new(rules()).max_request(most).layer(unused);
     let request = request.map(|_| StreamBody::new(pieces));
     let reply = service.oneshot(request).await.expect("it always answers");
     (reply.status(), read.load(Ordering::SeqCst))
@@ -72,14 +72,21 @@ async fn a_refusal_comes_after_the_whole_request() {
     ] {
         let request = send(verb, path, "1234");
         assert_eq!(answered(request, 8).await, (status, 8), "{verb} {path}");
-        // But not without a bound.
-        let request = send(verb, path, "1234");
-        assert_eq!(answered(request, 3).await, (status, 4), "{verb} {path}");
+        // But not without a bound, which is four times the limit.
+        for (limit, read) in [(2, 8), (1, 4)] {
+            let request = send(verb, path, "1234");
+            let answer = answered(request, limit).await;
+            assert_eq!(answer, (status, read), "{verb} {path} {limit}");
+        }
     }
     let mut packed = send("PUT", "/v1/shelves/a/file", "1234");
-    let gzip = HeaderValue::from_static("gzip");
-    packed.headers_mut().insert("content-encoding", gzip);
-    assert_eq!(answered(packed, 8).await, (StatusCode::BAD_REQUEST, 8));
+    let other = HeaderValue::from_static("br");
+    packed.headers_mut().insert("content-encoding", other);
+    let unsupported = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    assert_eq!(answered(packed, 8).await, (unsupported, 8));
+    // What is too large, too.
+    let large = send("POST", "/v1/shelves/a/file", "1234");
+    assert_eq!(answered(large, 7).await, (StatusCode::BAD_REQUEST, 8));
 }
 
 #[tokio::test]
@@ -88,6 +95,11 @@ async fn who_asks_whether_to_send_is_refused_before() {
     let first = HeaderValue::from_static("100-continue");
     request.headers_mut().insert("expect", first);
     assert_eq!(answered(request, 8).await, (StatusCode::NOT_FOUND, 0));
+    // Once it was asked to send, it is read to its end.
+    let mut request = send("POST", "/v1/shelves/a/file", "1234");
+    let first = HeaderValue::from_static("100-continue");
+    request.headers_mut().insert("expect", first);
+    assert_eq!(answered(request, 3).await, (StatusCode::BAD_REQUEST, 8));
 }
 
 #[tokio::test]

@@ -122,8 +122,12 @@ impl Server {
     }
 
     /// Sends one HTTP request, and gives the status, the headers and the body of the answer.
-    pub(crate) async fn ask(&self, rules: Rules, request: http::Request<String>) -> Answer {
-        let request = request.map(|body| Full::new(Bytes::from(body)));
+    pub(crate) async fn ask(
+        &self,
+        rules: Rules,
+        request: http::Request<impl Into<Bytes>>,
+    ) -> Answer {
+        let request = request.map(|body| Full::new(body.into()));
         let mut service = self.behind(rules);
         let service = ready(&mut service).await;
         let reply = service.call(request).await.expect("it always answers");

@@ -5,6 +5,7 @@ mod arbitrary;
 mod client;
 mod errors;
 mod fixture;
+mod forms;
 mod requests;
 mod round;
 mod streams;

@@ -29,7 +29,7 @@ async fn variables_of_any_scalar_type_come_from_the_path() {
     assert_eq!(found, expected);
     for path in [
         "/v1/shelves/x/rows/9/true/1:find",
-        "/v1/shelves/1/rows/9/yes/1:find",
+        "/v1/shelves/1/rows/9/maybe/1:find",
     ] {
         assert!(refused(get(path)).await.contains('`'), "{path}");
     }
@@ -193,17 +193,6 @@ async fn a_bad_body_is_refused_with_its_place() {
     let message = refused(send("GET", "/v2/shelves/1", r#"{"open": true}"#)).await;
     assert!(message.contains("takes no body"), "{message}");
     came(send("GET", "/v2/shelves/1", " {} "), "FindRequest").await;
-    let mut request = send("MOVE", "/v1/shelves/a", "{}");
-    request
-        .headers_mut()
-        .insert("content-encoding", http::HeaderValue::from_static("br"));
-    assert!(refused(request).await.contains("`br`"));
-    let long = format!(r#"{{"name": "{}"}}"#, "x".repeat(5 << 20));
-    assert!(
-        refused(send("MOVE", "/v1/shelves/a", &long))
-            .await
-            .contains("larger than")
-    );
 }
 
 #[tokio::test]

@@ -9,6 +9,11 @@ use crate::emulator::refusal;
 use crate::proto::google::cloud::apigateway::v1::ApiConfig;
 use crate::proto::google::cloud::apigateway::v1::api_config::File;
 
+/// Maximum number of files of a config, and of bytes in all of them. The service documents both for OpenAPI 3.x; here they
+/// hold for every config.
+const MAX_FILES: usize = 50;
+const MAX_BYTES: usize = 10 << 20;
+
 /// What a file is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -33,6 +38,7 @@ pub(in crate::emulator) fn check(config: &ApiConfig) -> Result<(), Status> {
     if !why.is_empty() {
         return Err(refusal::invalid("api_config", why));
     }
+    check_size(config)?;
     let mut violations = Vec::new();
     for (_, field, file) in files(config) {
         if violations.len() >= MOST {
@@ -59,6 +65,24 @@ pub(in crate::emulator) fn check(config: &ApiConfig) -> Result<(), Status> {
         return Ok(());
     }
     Err(refusal::invalid_fields(violations))
+}
+
+/// Checks the number of files and their size.
+fn check_size(config: &ApiConfig) -> Result<(), Status> {
+    let (mut count, mut bytes) = (0, 0_usize);
+    for (_, _, file) in files(config) {
+        count += 1;
+        bytes = bytes.saturating_add(file.map_or(0, |file| file.contents.len()));
+    }
+    if count > MAX_FILES {
+        let why = format!("has {count} files: must have at most {MAX_FILES}");
+        return Err(refusal::invalid("api_config", &why));
+    }
+    if bytes > MAX_BYTES {
+        let why = format!("has files of {bytes} bytes: must be at most {MAX_BYTES} in all");
+        return Err(refusal::invalid("api_config", &why));
+    }
+    Ok(())
 }
 
 /// The files that are read, each by its field: descriptor sets before what speaks of their services.

@@ -16,7 +16,7 @@ pub(super) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Resul
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => gzip::decompress(&body, most).map(Bytes::from),
+        Some(b"gzip" | b"x-gzip") => gzip::decompress_reply(&body, most).map(Bytes::from),
         Some(other) => Err(unknown(other)),
     }
 }

@@ -76,7 +76,7 @@ impl Reader<'_> {
         let begin = out.len();
         put_text(1, url, out);
         out.push(VALUE);
-        let decoded = as_bytes(scan)?.and_then(|text| base64::decode(&text, out));
+        let decoded = as_bytes(scan)?.and_then(|text| base64::decode_dense(&text, out));
         if decoded.is_none() {
             out.truncate(begin);
         }

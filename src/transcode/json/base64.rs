@@ -1,4 +1,6 @@
 //! Bytes as base64, of which both alphabets are read, with padding or without.
+//!
+//! White space is passed over, as Envoy does: base64 of MIME has a line break after 76 characters (RFC 2045 §6.8).
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -15,6 +17,17 @@ const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
 /// Writes the bytes that a text stands for, their length before them; `None` if it is no base64.
 pub(super) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    let begin = out.len();
+    decode_dense(text, out).or_else(|| {
+        out.truncate(begin);
+        let dense: String = text.split_ascii_whitespace().collect();
+        (dense.len() < text.len()).then_some(())?;
+        decode_dense(&dense, out)
+    })
+}
+
+/// As [`decode`], of a text without white space.
+pub(super) fn decode_dense(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let is_url = text.bytes().any(|byte| matches!(byte, b'-' | b'_'));
     let engine = if is_url { &URL } else { &PLAIN };
     let digits = text.trim_end_matches('=').len();
@@ -65,8 +78,31 @@ mod tests {
                 assert_eq!(&out[1..], bytes, "{text}");
             }
         }
-        for text in ["a", "abcde", "ab=c", "====", "+-", "a b", "é"] {
+        for text in [
+            "a",
+            "abcde",
+            "ab=c",
+            "====",
+            "+-",
+            " a b c d e",
+            "ab =c",
+            "é",
+            " é",
+            "\u{a0}YQ",
+        ] {
             assert_eq!(decode(text, &mut Vec::new()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn white_space_is_passed_over() {
+        for text in ["+/8=", "+/8", "-_8", "\n+/\r\n8=\n", " - _\t8\x0c", "+/8 ="] {
+            let mut out = Vec::new();
+            assert_eq!(decode(text, &mut out), Some(()), "{text:?}");
+            assert_eq!(out, b"\x02\xfb\xff", "{text:?}");
+        }
+        let mut out = Vec::new();
+        assert_eq!(decode(" \r\n", &mut out), Some(()));
+        assert_eq!(out, b"\x00");
     }
 }

@@ -1,120 +1,177 @@
 //! The paths of field masks, which JSON has in camel case and the wire in snake case.
+//!
+//! Reading is as lenient as Envoy: a capital letter becomes an underscore and the small letter, and every other
+//! character stays as it is. So a path in snake case is read as such, and `labels.team_2` and `labels.a__b` are read.
+//! Writing is the reverse: an underscore before a small letter becomes a capital letter, and every other underscore
+//! stays. protobuf's own JSON refuses paths that need this, but the key of a label may have any of them.
+//!
+//! The key of a map may be enclosed in backticks (AIP-161). Such a key is read and written unchanged, capital letters and
+//! commas included.
 
 use super::wire::put_varint;
 
-/// Writes the fields of a mask whose JSON form is this text. A path that is as the wire has it stays so.
+/// Writes the fields of a mask whose JSON form is this text. Empty paths are left out.
 ///
 /// # Errors
 ///
-/// If a path could not be told back.
+/// If a backtick is not closed.
 pub(super) fn parse(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
-    for path in text.split(',').filter(|path| !path.is_empty()) {
-        let capitals = path.bytes().filter(u8::is_ascii_uppercase).count();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (path, after) = split(rest);
+        rest = after;
+        if path.is_empty() {
+            continue;
+        }
         // Field 1, with its length before it.
         out.push(0x0a);
+        let capitals = unquoted(path).filter(u8::is_ascii_uppercase).count();
         put_varint((path.len() + capitals) as u64, out);
-        let begin = out.len();
+        let mut quoted = false;
         for byte in path.bytes() {
-            if byte.is_ascii_uppercase() {
-                out.push(b'_');
+            quoted ^= byte == b'`';
+            if byte.is_ascii_uppercase() && !quoted {
+                out.extend_from_slice(&[b'_', byte.to_ascii_lowercase()]);
+            } else {
+                out.push(byte);
             }
-            out.push(byte.to_ascii_lowercase());
         }
-        if !comes_back(&out[begin..]) {
-            return Err(format!("`{path}` is no path of a field mask"));
+        if quoted {
+            return Err(format!("`{path}` has a backtick that is not closed"));
         }
     }
     Ok(())
 }
 
-/// Writes a path as JSON has it; `None` for one that cannot be told back, or not without escapes.
-pub(super) fn write(path: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    if !comes_back(path) {
-        return None;
-    }
-    let mut bytes = path.iter();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'_' => bytes.next()?.to_ascii_uppercase(),
-            byte => *byte,
-        });
-    }
-    Some(())
+/// Splits a text after its first path, at a comma that is not between backticks.
+fn split(text: &str) -> (&str, &str) {
+    let mut quoted = false;
+    let comma = text.bytes().position(|byte| {
+        quoted ^= byte == b'`';
+        byte == b',' && !quoted
+    });
+    comma.map_or((text, ""), |at| (&text[..at], &text[at + 1..]))
 }
 
-/// Whether a path of the wire is read out of its JSON form again: what that has in capitals is what
-/// stands after an underscore. An empty one would be none.
-fn comes_back(path: &[u8]) -> bool {
-    let told = |(at, byte): (usize, &u8)| match byte {
-        b'_' => path.get(at + 1).is_some_and(u8::is_ascii_lowercase),
-        b'A'..=b'Z' | b'"' | b'\\' | b',' | 0..=0x1f => false,
-        _ => true,
-    };
-    !path.is_empty() && path.iter().enumerate().all(told)
+/// The bytes of a path that are not between backticks.
+fn unquoted(path: &str) -> impl Iterator<Item = u8> {
+    let mut quoted = false;
+    path.bytes().filter(move |byte| {
+        quoted ^= *byte == b'`';
+        !quoted
+    })
+}
+
+/// Writes a path in its JSON form, without quotes and escapes.
+///
+/// # Errors
+///
+/// If JSON has no form of the path that is read back as the path: the reason.
+pub(super) fn write(path: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    if path.is_empty() {
+        return Err("it is empty");
+    }
+    let mut quoted = false;
+    let mut bytes = path.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        quoted ^= byte == b'`';
+        match byte {
+            _ if quoted => out.push(byte),
+            b'A'..=b'Z' => return Err("a capital letter must be between backticks"),
+            b',' => return Err("a comma must be between backticks"),
+            b'_' => {
+                let small = bytes.next_if(u8::is_ascii_lowercase);
+                out.push(small.map_or(b'_', |small| small.to_ascii_uppercase()));
+            }
+            _ => out.push(byte),
+        }
+    }
+    match quoted {
+        true => Err("a backtick is not closed"),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
 
-    fn written(path: &str) -> Option<String> {
+    fn written(path: &str) -> Result<String, &'static str> {
         let mut out = Vec::new();
         write(path.as_bytes(), &mut out)?;
-        String::from_utf8(out).ok()
+        Ok(String::from_utf8(out).expect("UTF-8"))
+    }
+
+    /// The paths that are read from a text.
+    fn read(text: &str) -> Result<Vec<String>, String> {
+        let mut out = Vec::new();
+        parse(text, &mut out)?;
+        let mask = prost_types::FieldMask::decode(out.as_slice()).expect("a mask");
+        Ok(mask.paths)
     }
 
     #[test]
-    fn a_path_is_told_only_if_it_can_be_told_back() {
-        assert_eq!(written("display_name.x").as_deref(), Some("displayName.x"));
-        for path in [
-            "",
-            "displayName",
-            "a__b",
-            "a_1",
-            "a_",
-            "a,b",
-            "a\"b",
-            "a\nb",
+    fn every_path_has_one_form_that_is_read_back() {
+        for (path, expected) in [
+            ("display_name.x", "displayName.x"),
+            ("labels.team_2", "labels.team_2"),
+            ("a__b", "a_B"),
+            ("a___b_", "a__B_"),
+            ("_a", "A"),
+            ("_", "_"),
+            ("a_", "a_"),
+            ("a_.b", "a_.b"),
+            ("a_`b_c`_d", "a_`b_c`D"),
+            ("labels.`A,b_c`", "labels.`A,b_c`"),
+            ("labels.``", "labels.``"),
+            ("a_\u{e4}", "a_\u{e4}"),
+            ("a\"b\\\n", "a\"b\\\n"),
+            ("*", "*"),
         ] {
-            assert_eq!(written(path), None, "{path}");
+            assert_eq!(written(path).as_deref(), Ok(expected), "{path}");
+            assert_eq!(read(expected), Ok(vec![path.to_owned()]), "{expected}");
         }
     }
 
     #[test]
-    fn both_spellings_of_a_path_are_read() {
-        for text in ["displayName.x,,a", "display_name.x,a,"] {
-            let mut out = Vec::new();
-            assert_eq!(parse(text, &mut out), Ok(()));
-            assert_eq!(out, b"\x0a\x0edisplay_name.x\x0a\x01a");
+    fn a_path_without_such_a_form_is_refused_with_the_reason() {
+        for (path, reason) in [
+            ("", "it is empty"),
+            ("displayName", "a capital letter must be between backticks"),
+            ("a_B", "a capital letter must be between backticks"),
+            ("`A`B", "a capital letter must be between backticks"),
+            ("a,b", "a comma must be between backticks"),
+            ("labels.`a", "a backtick is not closed"),
+            ("`a``b", "a backtick is not closed"),
+        ] {
+            assert_eq!(written(path), Err(reason), "{path}");
         }
     }
 
     #[test]
-    fn a_path_that_could_not_be_told_back_is_not_read() {
-        for text in [
-            "-_/xS", "a_1", "a_", "a__b", "a_B", "b,a\"b", "a\\b", "a\nb",
+    fn any_spelling_is_read_as_envoy_reads_it() {
+        for (text, expected) in [
+            ("displayName.x,,a", "display_name.x|a"),
+            ("display_name.x,a,", "display_name.x|a"),
+            ("DisplayName", "_display_name"),
+            ("a.B", "a._b"),
+            ("foo_3Bar,foo_Bar", "foo_3_bar|foo__bar"),
+            (
+                "labels.team_2,labels.a__b,labels.a_",
+                "labels.team_2|labels.a__b|labels.a_",
+            ),
+            ("labels.`Team,b`.cD,e", "labels.`Team,b`.c_d|e"),
+            ("-_/xS, a", "-_/x_s| a"),
+            ("", ""),
         ] {
-            assert!(parse(text, &mut Vec::new()).is_err(), "{text}");
+            let paths = read(text).expect(text);
+            assert_eq!(paths.join("|"), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn what_is_read_is_told_and_read_again_as_it_was() {
-        for text in [
-            "DisplayName",
-            "_a",
-            "a.B",
-            "a b",
-            "labels.`x/y`",
-            "ä1Ö",
-            "*",
-        ] {
-            let mut out = Vec::new();
-            assert_eq!(parse(text, &mut out), Ok(()), "{text}");
-            let told = written(std::str::from_utf8(&out[2..]).expect("UTF-8")).expect(text);
-            let mut again = Vec::new();
-            assert_eq!(parse(&told, &mut again), Ok(()), "{text}");
-            assert_eq!(again, out, "{text}");
+        for text in ["`", "a,labels.`b,c", "``a`"] {
+            let error = read(text).expect_err(text);
+            assert!(error.ends_with("a backtick that is not closed"), "{error}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A value as a path or a query has it: in its JSON form, but a text without quotes.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 
@@ -8,7 +10,12 @@ use super::field::collect;
 use super::number::{integer, is_number, spelled};
 use super::wire::{Wire, joined, number, put_bytes, put_tag, put_varint, slice, text, zero};
 use super::write::{Result, Writer, finished};
-use super::{JsonOptions, base64 as bytes_as_text, mask, time};
+use super::{JsonOptions, Scan, base64 as bytes_as_text, mask, time};
+
+/// The words of a boolean, in capital or small letters, as Envoy reads them. Some clients write a boolean as their
+/// language does, such as Python's `True`.
+const TRUE: [&str; 5] = ["true", "t", "yes", "y", "1"];
+const FALSE: [&str; 5] = ["false", "f", "no", "n", "0"];
 
 /// The wire bytes, with the field's key, of one value in a path or a query, decoded. Of a repeated field
 /// it is one element.
@@ -81,7 +88,13 @@ impl Writer<'_> {
             kind => {
                 let mut json = Vec::new();
                 self.one(kind, value, bytes, &mut json)?;
-                Ok(finished(json)?.trim_matches('"').to_owned())
+                let json = finished(json)?;
+                if !json.contains('\\') {
+                    return Ok(json.trim_matches('"').to_owned());
+                }
+                // Only a mask may have escapes.
+                let text = Scan::new(json.as_bytes()).and_then(|mut scan| scan.string());
+                text.map(Cow::into_owned).map_err(|fault| fault.to_string())
             }
         }
     }
@@ -91,10 +104,13 @@ fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Resu
     match kind {
         Kind::String => put_bytes(text.as_bytes(), out),
         Kind::Bytes => bytes_as_text::decode(text, out).ok_or("this is no base64")?,
-        Kind::Bool => match text {
-            "true" | "false" => out.push(u8::from(text == "true")),
-            _ => return Err("true or false expected".to_owned()),
-        },
+        Kind::Bool => {
+            let is = |word: &&str| word.eq_ignore_ascii_case(text);
+            match (TRUE.iter().any(is), FALSE.iter().any(is)) {
+                (false, false) => return Err("true or false expected".to_owned()),
+                (value, _) => out.push(u8::from(value)),
+            }
+        }
         Kind::Enum(id) => {
             let of = schema.enumeration(id);
             let numbered = || is_number(text).then(|| integer(text)).flatten();
@@ -213,7 +229,7 @@ mod tests {
             (GATEWAY, "state", "NEW_ONE"),
             (GATEWAY, "createTime", "yesterday"),
             (GATEWAY, "labels", "a"),
-            ("google.longrunning.Operation", "done", "1"),
+            ("google.longrunning.Operation", "done", "2"),
             ("google.longrunning.Operation", "error", "{}"),
             ("google.longrunning.Operation", "response", "{}"),
         ];

@@ -46,7 +46,7 @@ impl Reader<'_> {
             Kind::Bytes => {
                 let text = scan.string()?;
                 match base64::decode(&text, out) {
-                    Some(()) => Ok(Wrote::value(text.is_empty())),
+                    Some(()) => Ok(Wrote::value(text.trim_ascii().is_empty())),
                     None => scan.fault("this is no base64"),
                 }
             }

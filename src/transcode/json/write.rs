@@ -11,7 +11,7 @@ use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shap
 use super::found::Found;
 use super::map::Entry;
 use super::wire::{Wire, int32, is_bytes, is_zero, joined, number, slice, unpack, zero};
-use super::{JsonOptions, mask, scan, time};
+use super::{JsonOptions, mask, scan, text, time};
 
 /// How deep messages may nest on the wire, and objects and arrays in JSON.
 pub(super) const DEPTH: usize = scan::DEPTH;
@@ -126,18 +126,25 @@ impl<'s> Writer<'s> {
 
     fn mask(&mut self, base: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
         out.push(b'"');
+        let begin = out.len();
         for (index, found) in self.found[base..].iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
             let path = slice(found.value, bytes);
-            mask::write(path, out).ok_or_else(|| {
+            mask::write(path, out).map_err(|why| {
                 let path = String::from_utf8_lossy(path);
-                format!("`{path}` has no form in a field mask")
+                format!("the path `{path}` has no form in the JSON of a field mask: {why}")
             })?;
         }
-        out.push(b'"');
-        Ok(())
+        if text::stop(&out[begin..]).is_none() {
+            out.push(b'"');
+            return Ok(());
+        }
+        // A key may have what JSON escapes.
+        let plain = out.split_off(begin);
+        out.pop();
+        text::quote(&plain, out).ok_or_else(|| "a path is not UTF-8".to_owned())
     }
 
     /// The query of a message within another.

@@ -1,9 +1,12 @@
 //! An HTTP request as a gRPC one.
 
+use std::borrow::Cow;
+
+use ::http_body::Body as _;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, StatusCode, Uri, Version, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 
@@ -14,8 +17,16 @@ use super::super::rules::{Method, Rules};
 use super::super::status::http_by_code;
 use super::super::{error_body, frames, http_body};
 use super::query::{Query, bind, fields};
-use super::{path, reply};
-use crate::call::{Reply, Rpc, Transcoded};
+use super::{encoding, path, reply};
+use crate::call::{Pieces, Reply, Rpc, Transcoded};
+
+/// Names the verb of a POST, for clients that can send only GET and POST.
+const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+
+/// The part of a refused request that is read, as a multiple of the limit on its size.
+const DRAINED: usize = 4;
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// A call that an HTTP request makes.
 pub(super) struct Call {
@@ -26,10 +37,10 @@ pub(super) struct Call {
 
 /// Why there is no call, and the HTTP status for it.
 pub(super) struct Refusal {
-    status: Status,
-    http: StatusCode,
-    /// The HTTP methods that the path is there for.
-    allow: Vec<Verb>,
+    pub(super) status: Status,
+    pub(super) http: StatusCode,
+    /// Names what would be accepted.
+    pub(super) header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl From<Status> for Refusal {
@@ -37,29 +48,25 @@ impl From<Status> for Refusal {
         Self {
             http: http_by_code(status.code()),
             status,
-            allow: Vec::new(),
+            header: None,
         }
     }
 }
 
 impl Refusal {
-    pub(super) fn reply(&self, rules: &Rules, options: JsonOptions) -> Reply {
+    pub(super) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
         let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
         let mut reply = reply::json(self.http, body);
-        let allow: Vec<&str> = self.allow.iter().map(Verb::as_str).collect();
-        if !allow.is_empty()
-            && let Ok(allow) = HeaderValue::from_str(&allow.join(", "))
-        {
-            reply.headers_mut().insert(header::ALLOW, allow);
-        }
+        reply.headers_mut().extend(self.header);
         reply
     }
 }
 
 /// The gRPC request for an HTTP one.
 ///
-/// A refusal comes when the request has been read to its end, or to the bound: some clients fail if they are
-/// answered while they still send, and HTTP/1.1 loses the connection. Who asks first whether to send is told at once.
+/// Before a request is refused, its body is read, since many clients read no answer while they send, and HTTP/1.1 loses
+/// the connection with it. Of a body that is far above the limit only a part is read. A client that asks first whether
+/// to send (`Expect`) is answered at once.
 pub(super) async fn call(
     rules: &Rules,
     request: Rpc,
@@ -67,22 +74,71 @@ pub(super) async fn call(
     most: usize,
 ) -> Result<Call, Refusal> {
     let (head, body) = request.into_parts();
-    let asks_first = head.headers.contains_key(header::EXPECT);
-    let mut body = Limited::new(body, most);
+    let mut body = Incoming {
+        is_wanted: !head.headers.contains_key(header::EXPECT),
+        body,
+    };
     let call = read(rules, head, &mut body, options, most).await;
-    if call.is_err() && !asks_first {
-        while let Some(Ok(_)) = body.frame().await {}
+    if call.is_err() && body.is_wanted {
+        body.drain(most.saturating_mul(DRAINED)).await;
     }
     call
 }
 
+/// The body of a request.
+struct Incoming {
+    body: Body,
+    /// Whether the client sends the body: from the beginning, or since it was asked to (RFC 9110 §10.1.1).
+    is_wanted: bool,
+}
+
+impl Incoming {
+    /// Reads the whole body, up to a number of bytes.
+    async fn whole(&mut self, most: usize) -> Result<Bytes, Status> {
+        if self.least() > most {
+            return Err(too_large(most));
+        }
+        self.is_wanted = true;
+        let mut pieces = Pieces::default();
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| {
+                Status::invalid_argument(format!("the body cannot be read: {error}"))
+            })?;
+            let piece = frame.into_data().unwrap_or_default();
+            if piece.len() > most - pieces.len() {
+                return Err(too_large(most));
+            }
+            pieces.push(piece);
+        }
+        Ok(pieces.whole())
+    }
+
+    /// Reads the rest, up to a number of bytes; nothing if it is known to be longer.
+    async fn drain(&mut self, mut left: usize) {
+        if self.least() > left {
+            return;
+        }
+        while left > 0
+            && let Some(Ok(frame)) = self.body.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        }
+    }
+
+    /// The least number of bytes that are still to come.
+    fn least(&self) -> usize {
+        usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX)
+    }
+}
+
 async fn read(
     rules: &Rules,
-    head: Parts,
-    body: &mut Limited<Body>,
+    mut head: Parts,
+    body: &mut Incoming,
     options: JsonOptions,
     most: usize,
 ) -> Result<Call, Refusal> {
+    let is_form = head.method == Verb::POST && take_override(&mut head)?;
     let (target, segments) = route(rules, &head)?;
     let (method, rule) = rules.target(target);
     if method.client_streaming {
@@ -90,7 +146,13 @@ async fn read(
         return Err(Status::unimplemented(text).into());
     }
     let invalid = |why: String| Status::invalid_argument(why);
-    let body = read_body(&head.headers, body, most).await?;
+    let encoding = encoding::of(&head.headers)?;
+    let mut body = encoding.decode(body.whole(most).await?, most)?;
+    let mut query = Cow::Borrowed(head.uri.query().unwrap_or_default());
+    if is_form {
+        let form = std::mem::take(&mut body);
+        append(&mut query, &form).map_err(invalid)?;
+    }
     let mut message = frames::buffer(body.len());
     put_body(
         rules,
@@ -102,8 +164,7 @@ async fn read(
         &mut message,
     )
     .map_err(invalid)?;
-    let text = head.uri.query().unwrap_or_default();
-    let query = Query::read(rules.schema(), method.input, rule, text).map_err(invalid)?;
+    let query = Query::read(rules.schema(), method.input, rule, &query).map_err(invalid)?;
     message.extend_from_slice(&query.wire);
     // The path comes last, since it is what holds.
     for variable in &rule.template.variables {
@@ -121,16 +182,52 @@ async fn read(
     })
 }
 
+/// Takes the verb that a POST names in its place (`X-HTTP-Method-Override`), if it names one. Returns whether the body
+/// is then a form that has the query of a GET, which clients send where an address would be too long.
+///
+/// # Errors
+///
+/// If the header is not one verb.
+fn take_override(head: &mut Parts) -> Result<bool, Status> {
+    let Some(named) = head.headers.get(&OVERRIDE) else {
+        return Ok(false);
+    };
+    let verb = Verb::from_bytes(named.as_bytes()).ok();
+    let others = head.headers.get_all(&OVERRIDE).iter();
+    let (Some(verb), 1) = (verb, others.count()) else {
+        let text = "invalid `x-http-method-override`: must be one HTTP method, such as PATCH";
+        return Err(Status::invalid_argument(text));
+    };
+    head.headers.remove(&OVERRIDE);
+    head.method = verb;
+    let media = head.headers.get(header::CONTENT_TYPE);
+    let media = media.map_or(&b""[..], |media| media.as_bytes());
+    let end = media.iter().position(|byte| *byte == b';');
+    let media = media[..end.unwrap_or(media.len())].trim_ascii();
+    Ok(head.method == Verb::GET && media.eq_ignore_ascii_case(FORM))
+}
+
+/// Adds what a form has to a query.
+fn append(query: &mut Cow<'_, str>, form: &[u8]) -> Result<(), String> {
+    let form = std::str::from_utf8(form).map_err(|_| "the form is not UTF-8")?;
+    let query = query.to_mut();
+    query.push('&');
+    query.push_str(form.trim_ascii());
+    Ok(())
+}
+
 fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), Refusal> {
     let path = head.uri.path();
     match rules.router().find(&head.method, path) {
         Route::Found(target, segments) => Ok((target, segments)),
         Route::Others(allow) => {
             let text = format!("{path} is not there for {}", head.method);
+            let allow: Vec<&str> = allow.iter().map(Verb::as_str).collect();
+            let allow = HeaderValue::from_str(&allow.join(", ")).ok();
             Err(Refusal {
                 status: Status::unimplemented(text),
                 http: StatusCode::METHOD_NOT_ALLOWED,
-                allow,
+                header: allow.map(|allow| (header::ALLOW, allow)),
             })
         }
         Route::Nothing => {
@@ -140,27 +237,11 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), R
     }
 }
 
-async fn read_body(
-    headers: &HeaderMap,
-    body: &mut Limited<Body>,
-    most: usize,
-) -> Result<Bytes, Status> {
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
-        let name = String::from_utf8_lossy(encoding.as_bytes());
-        let text = format!("the body has the content encoding `{name}`, which is not served");
-        return Err(Status::invalid_argument(text));
-    }
-    match body.collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let text = format!("the body is larger than {most} bytes");
-            Err(Status::invalid_argument(text))
-        }
-        Err(error) => Err(Status::invalid_argument(format!(
-            "the body cannot be read: {error}"
-        ))),
-    }
+/// The answer to a body above the limit: code and words are those that Google's services have, over gRPC too.
+pub(super) fn too_large(most: usize) -> Status {
+    Status::invalid_argument(format!(
+        "Request payload size exceeds the limit: {most} bytes."
+    ))
 }
 
 /// Writes what of the message the body has. An empty body has nothing.

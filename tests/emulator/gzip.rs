@@ -1,0 +1,155 @@
+//! Requests over gRPC in gzip.
+
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest, GetApiRequest};
+use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::tonic::transport::Channel;
+use apigateway_grpc::tonic::{Code, Status};
+use http::HeaderValue;
+use http_body_util::BodyExt as _;
+use prost::Message as _;
+use tonic::body::Body;
+use tower::ServiceExt as _;
+
+use crate::faces::forms::{compressed, framed, grpc, rpc};
+use crate::{PARENT, emulator};
+
+/// The status of a reply, and its head.
+async fn status(reply: Reply) -> (Status, http::HeaderMap) {
+    let (head, body) = reply.into_parts();
+    let body = body.collect().await.expect("it is whole");
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    let status = [&head.headers, &trailers]
+        .into_iter()
+        .find_map(Status::from_header_map);
+    (status.expect("a status"), head.headers)
+}
+
+async fn answered(emulator: &Emulator, rpc: Rpc) -> (Status, http::HeaderMap) {
+    let reply = emulator.service().oneshot(rpc).await;
+    status(reply.expect("it always answers")).await
+}
+
+fn creation() -> CreateApiRequest {
+    CreateApiRequest {
+        parent: PARENT.into(),
+        api_id: "a".into(),
+        api: Some(Api::default()),
+    }
+}
+
+fn encoded(mut rpc: Rpc, encoding: &'static str) -> Rpc {
+    let encoding = HeaderValue::from_static(encoding);
+    rpc.headers_mut().insert("grpc-encoding", encoding);
+    rpc
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_gzip_is_read_and_recorded_decompressed() {
+    let emulator = emulator();
+    let message = creation().encode_to_vec();
+    let (status, _) = answered(&emulator, grpc(Method::CREATE_API, &message, true)).await;
+    assert_eq!(status.code(), Code::Ok, "{status}");
+    // One of several pieces, and one that says it is compressed but for this message.
+    let get = GetApiRequest {
+        name: format!("{PARENT}/apis/a"),
+    };
+    let plain = encoded(grpc(Method::GET_API, &get.encode_to_vec(), false), "gzip");
+    let (status, _) = answered(&emulator, plain).await;
+    assert_eq!(status.code(), Code::Ok, "{status}");
+    let calls = emulator.calls();
+    assert_eq!(calls[0].request(), Some(creation()));
+    assert_eq!(calls[0].name, get.name);
+    assert_eq!(calls[1].request(), Some(get));
+    assert!(!calls[0].headers.contains_key("grpc-encoding"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_encoding_is_unimplemented_with_those_that_are_read() {
+    let emulator = emulator();
+    for encoding in ["deflate", "GZIP", "x-gzip", ""] {
+        let request = encoded(grpc(Method::CREATE_API, b"", false), encoding);
+        let (status, head) = answered(&emulator, request).await;
+        assert_eq!(status.code(), Code::Unimplemented, "{encoding}");
+        let said = format!("the encoding `{encoding}`: must be gzip or identity");
+        assert!(status.message().ends_with(&said), "{status}");
+        assert_eq!(head["grpc-accept-encoding"], "gzip,identity");
+    }
+    let identity = encoded(grpc(Method::LIST_APIS, b"", false), "identity");
+    let (status, _) = answered(&emulator, identity).await;
+    assert_eq!(
+        status.code(),
+        Code::InvalidArgument,
+        "it was read: {status}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_malformed_or_too_large_is_refused_by_its_status() {
+    let emulator = emulator();
+    let packed = compressed(&creation().encode_to_vec());
+    let bomb = compressed(&vec![0; 64 << 20]);
+    let whole = framed(true, &packed);
+    for (body, encoding, code, said) in [
+        (
+            framed(true, &packed[..9]),
+            "gzip",
+            Code::Internal,
+            "the request's gzip is broken: ",
+        ),
+        (
+            framed(true, b"plain"),
+            "gzip",
+            Code::Internal,
+            "the request's gzip is broken: ",
+        ),
+        (
+            whole.slice(..9),
+            "gzip",
+            Code::Internal,
+            "the request ends within a message",
+        ),
+        (whole.clone(), "identity", Code::Internal, ""),
+        (
+            framed(true, &bomb),
+            "gzip",
+            Code::InvalidArgument,
+            "Request payload size exceeds the limit: 16777216 bytes.",
+        ),
+    ] {
+        let request = encoded(rpc(Method::CREATE_API, body), encoding);
+        let (status, _) = answered(&emulator, request).await;
+        assert_eq!(status.code(), code, "{status}");
+        assert!(status.message().starts_with(said), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn every_service_on_a_port_reads_gzip() {
+    let server = Emulator::builder().start().await.expect("a free port");
+    let channel = Channel::from_shared(server.endpoint()).expect("an address");
+    let channel = channel.connect().await.expect("it listens");
+    let health = b"\x0a\x00";
+    for (path, message) in [
+        (Method::LIST_LOCATIONS.path, &b"\x0a\x0aprojects/p"[..]),
+        ("/apigateway_grpc.emulator.v1.Admin/ListCalls", b""),
+        ("/grpc.health.v1.Health/Check", health),
+        // A list of the services.
+        (
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            b"\x3a\x00",
+        ),
+        (
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            b"\x3a\x00",
+        ),
+    ] {
+        let body = framed(true, &compressed(message));
+        let mut request = rpc(Method::CREATE_API, body);
+        *request.uri_mut() = path.parse().expect("a path");
+        let reply = channel.clone().oneshot(encoded(request, "gzip")).await;
+        let (status, _) = status(reply.expect("it answers").map(Body::new)).await;
+        assert_eq!(status.code(), Code::Ok, "{path}: {status}");
+    }
+}

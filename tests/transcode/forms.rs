@@ -1,0 +1,332 @@
+//! The forms in which clients of other languages send requests: in gzip, with the verb in a header, with the query as a
+//! form, and values in the spellings that Envoy reads.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::HeaderValue;
+use serde_json::{Value, json};
+
+use crate::fixture::{Answer, Received, Server, get, json as read, rules, send};
+
+const OVERRIDE: &str = "x-http-method-override";
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+fn with(
+    mut request: http::Request<String>,
+    headers: &[(&'static str, &'static str)],
+) -> http::Request<String> {
+    for (name, value) in headers {
+        let value = HeaderValue::from_static(value);
+        request.headers_mut().append(*name, value);
+    }
+    request
+}
+
+/// A request whose body is these bytes, with this content encoding.
+fn packed(
+    verb: &str,
+    target: &str,
+    encoding: &'static str,
+    body: Vec<u8>,
+) -> http::Request<Vec<u8>> {
+    let request = with(send(verb, target, ""), &[("content-encoding", encoding)]);
+    request.map(|_| body)
+}
+
+async fn came(request: http::Request<impl Into<bytes::Bytes>>) -> Received {
+    let server = Server::silent();
+    let answer = server.ask(rules(), request).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    server.only()
+}
+
+/// The answer to a request that does not come to the server.
+async fn refused(request: http::Request<impl Into<bytes::Bytes>>) -> Answer {
+    let server = Server::silent();
+    let answer = server.ask(rules(), request).await;
+    assert!(server.received().is_empty(), "{:?}", server.received());
+    answer
+}
+
+/// What a query sets besides the shelf.
+async fn found(query: &str) -> Value {
+    let received = came(get(&format!("/v2/shelves/1?{query}"))).await;
+    let mut found = read("FindRequest", &received.message);
+    found.as_object_mut().expect("an object").remove("shelf");
+    found
+}
+
+#[tokio::test]
+async fn a_body_in_gzip_is_read_decompressed() {
+    let body = br#"{"name": "x"}"#;
+    let members = [gzip(&body[..5]), gzip(&body[5..])].concat();
+    for (encoding, body) in [
+        ("gzip", gzip(body)),
+        ("x-gzip", gzip(body)),
+        ("GZip", gzip(body)),
+        ("identity, gzip", gzip(body)),
+        ("gzip", members),
+        ("identity", body.to_vec()),
+    ] {
+        let received = came(packed("MOVE", "/v1/shelves/a", encoding, body)).await;
+        assert!(!received.headers.contains_key("content-encoding"));
+        let found = read("DownloadRequest", &received.message);
+        assert_eq!(found, json!({"name": "shelves/a"}), "{encoding}");
+    }
+    // Bytes that are not JSON too.
+    let received = came(packed("POST", "/v1/shelves/a/file", "gzip", gzip(b"raw"))).await;
+    let found = read("UploadRequest", &received.message);
+    assert_eq!(found["file"], json!({"data": "cmF3"}));
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_there_is_empty_in_every_encoding_that_is_read() {
+    for encoding in ["gzip", "x-gzip", "identity"] {
+        let received = came(packed("MOVE", "/v1/shelves/a", encoding, Vec::new())).await;
+        let found = read("DownloadRequest", &received.message);
+        assert_eq!(found, json!({"name": "shelves/a"}), "{encoding}");
+        came(packed("GET", "/v2/shelves/1", encoding, Vec::new())).await;
+    }
+    came(packed("GET", "/v2/shelves/1", "gzip", gzip(b""))).await;
+}
+
+#[tokio::test]
+async fn another_encoding_is_refused_with_those_that_are_read() {
+    for encoding in ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "gzipx"] {
+        let body = gzip(b"{}");
+        let answer = refused(packed("MOVE", "/v1/shelves/a", encoding, body)).await;
+        let message = answer.error(415, "UNIMPLEMENTED");
+        let expected = format!("the content encoding `{encoding}`: must be gzip or identity");
+        assert!(message.ends_with(&expected), "{message}");
+        assert_eq!(answer.header("accept-encoding"), "gzip, identity");
+    }
+}
+
+#[tokio::test]
+async fn gzip_that_is_malformed_is_the_clients_fault() {
+    let whole = gzip(b"{}");
+    let followed = [&whole[..], b"x"].concat();
+    for body in [b"{}".to_vec(), whole[..whole.len() - 1].to_vec(), followed] {
+        let answer = refused(packed("MOVE", "/v1/shelves/a", "gzip", body)).await;
+        let message = answer.error(400, "INVALID_ARGUMENT");
+        assert!(message.starts_with("the body is not the gzip"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn the_limit_holds_before_and_after_decompression() {
+    const DEFAULT: usize = 8 << 20;
+    let said = "Request payload size exceeds the limit: 8388608 bytes.";
+    for (size, status) in [(DEFAULT, 200), (DEFAULT + 1, 400)] {
+        let body = vec![b' '; size];
+        for (encoding, body) in [("gzip", gzip(&body)), ("identity", body)] {
+            let request = packed("MOVE", "/v1/shelves/a", encoding, body);
+            let answer = Server::silent().ask(rules(), request).await;
+            assert_eq!(answer.status, status, "{size} in {encoding}: {answer:?}");
+            if status == 400 {
+                assert_eq!(answer.error(400, "INVALID_ARGUMENT"), said);
+            }
+        }
+    }
+    let bomb = gzip(&vec![0; 64 << 20]);
+    assert!(bomb.len() < 1 << 20, "{}", bomb.len());
+    let answer = refused(packed("MOVE", "/v1/shelves/a", "gzip", bomb)).await;
+    assert_eq!(answer.error(400, "INVALID_ARGUMENT"), said);
+}
+
+#[tokio::test]
+async fn a_post_may_name_another_verb() {
+    for (verb, target, body, method) in [
+        ("PUT", "/v1/shelves/a/b", r#""A title""#, "Rename"),
+        ("MOVE", "/v1/shelves/a", "{}", "Move"),
+        ("GET", "/v2/shelves/1", "", "Find"),
+        ("POST", "/v1/shelves/a/file", "x", "Upload"),
+    ] {
+        let request = with(send("POST", target, body), &[(OVERRIDE, verb)]);
+        let received = came(request).await;
+        assert!(received.path.ends_with(method), "{verb}: {received:?}");
+        assert!(!received.headers.contains_key(OVERRIDE), "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn the_verb_that_a_post_names_must_be_one_that_the_path_has() {
+    let named = |verbs: &[&'static str]| {
+        let headers: Vec<_> = verbs.iter().map(|verb| (OVERRIDE, *verb)).collect();
+        with(send("POST", "/v1/shelves/a/file", "x"), &headers)
+    };
+    for verb in ["DELETE", "HEAD", "put", "Get"] {
+        let answer = refused(named(&[verb])).await;
+        let message = answer.error(405, "UNIMPLEMENTED");
+        assert!(message.ends_with(verb), "{message}");
+        let mut allowed: Vec<&str> = answer.header("allow").split(", ").collect();
+        allowed.sort_unstable();
+        assert_eq!(allowed, ["GET", "POST", "PUT"]);
+    }
+    for verbs in [&[""][..], &["P T"], &["PUT, PUT"], &["PUT", "PUT"]] {
+        let answer = refused(named(verbs)).await;
+        let message = answer.error(400, "INVALID_ARGUMENT");
+        assert!(message.contains("`x-http-method-override`"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_post_can_name_another_verb() {
+    let request = with(get("/v2/shelves/1"), &[(OVERRIDE, "DELETE")]);
+    let received = came(request).await;
+    assert!(received.path.ends_with("Find"));
+    assert_eq!(received.headers[OVERRIDE], "DELETE");
+}
+
+#[tokio::test]
+async fn a_get_may_send_its_query_as_a_form() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let long = "w".repeat(1 << 20);
+    for (target, media, body, expected) in [
+        (
+            "/v2/shelves/1",
+            FORM,
+            "note=a+b&open=true",
+            json!({"note": "a b", "open": true}),
+        ),
+        (
+            "/v2/shelves/1?open=true",
+            FORM,
+            "note=a%26b\r\n",
+            json!({"note": "a&b", "open": true}),
+        ),
+        (
+            "/v2/shelves/1",
+            "Application/X-WWW-Form-URLEncoded ; charset=UTF-8",
+            "words=a&words=b",
+            json!({"words": ["a", "b"]}),
+        ),
+        ("/v2/shelves/1", FORM, "", json!({})),
+        (
+            "/v2/shelves/1",
+            FORM,
+            &format!("note={long}"),
+            json!({"note": long}),
+        ),
+        (
+            "/v2/shelves/1?open=true",
+            "application/json",
+            "{}",
+            json!({"open": true}),
+        ),
+    ] {
+        let headers = [(OVERRIDE, "GET"), ("content-type", media)];
+        let received = came(with(send("POST", target, body), &headers)).await;
+        let mut found = read("FindRequest", &received.message);
+        found.as_object_mut().expect("an object").remove("shelf");
+        assert_eq!(found, expected, "{target} {media}");
+    }
+    let form = [(OVERRIDE, "GET"), ("content-type", FORM)];
+    // Of gzip too.
+    let request = with(send("POST", "/v2/shelves/1", ""), &form);
+    let request = with(request, &[("content-encoding", "gzip")]);
+    let received = came(request.map(|_| gzip(b"note=x"))).await;
+    let found = read("FindRequest", &received.message);
+    assert_eq!(found, json!({"shelf": 1, "note": "x"}));
+    for (target, body, said) in [
+        ("/v2/shelves/1?open=true", &b"open=true"[..], "`open`"),
+        ("/v2/shelves/1", b"nothing=1", "`nothing`"),
+        ("/v2/shelves/1", b"note=\xff", "the form is not UTF-8"),
+    ] {
+        let request = with(send("POST", target, ""), &form);
+        let answer = refused(request.map(|_| body.to_vec())).await;
+        let message = answer.error(400, "INVALID_ARGUMENT");
+        assert!(message.contains(said), "{message}");
+    }
+    // On other verbs, a form is a body like any other.
+    let headers = [(OVERRIDE, "MOVE"), ("content-type", FORM)];
+    let answer = refused(with(send("POST", "/v1/shelves/a", "name=x"), &headers)).await;
+    answer.error(400, "INVALID_ARGUMENT");
+}
+
+#[tokio::test]
+async fn head_is_a_verb_without_a_rule() {
+    let answer = refused(send("HEAD", "/v2/shelves/1", "")).await;
+    answer.error(405, "UNIMPLEMENTED");
+    assert_eq!(answer.header("allow"), "GET");
+    refused(send("HEAD", "/v3", ""))
+        .await
+        .error(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn bytes_may_have_the_line_breaks_of_mime() {
+    let bytes: Vec<u8> = (0..=255).collect();
+    let expected = found("mark=AAECAw").await;
+    assert_eq!(expected, json!({"mark": "AAECAw=="}));
+    assert_eq!(found("mark=AAE%0D%0ACAw%3D%3D%0A").await, expected);
+    let file = json!({"data": base64_lines(&bytes)});
+    let body = json!([{"name": "x"}]).to_string();
+    came(send("POST", "/v1/shelves/a:fill", &body)).await;
+    let wire = crate::fixture::wire("FindRequest", &json!({"mark": file["data"]}));
+    let told = read("FindRequest", &wire);
+    let dense: String = base64_lines(&bytes).split_whitespace().collect();
+    assert_eq!(told, json!({"mark": dense}));
+}
+
+/// Base64 in lines of 76 characters (RFC 2045).
+fn base64_lines(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+    let lines = text.as_bytes().chunks(76);
+    let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line)).collect();
+    lines.join("\r\n")
+}
+
+#[tokio::test]
+async fn a_boolean_of_a_query_is_spelled_as_clients_do() {
+    for text in ["true", "True", "TRUE", "t", "yes", "Y", "1"] {
+        assert_eq!(
+            found(&format!("open={text}")).await,
+            json!({"open": true}),
+            "{text}"
+        );
+    }
+    for text in ["false", "False", "f", "No", "n", "0"] {
+        assert_eq!(found(&format!("open={text}")).await, json!({}), "{text}");
+    }
+    for text in ["", "on", "2", "%20true", "truee"] {
+        let answer = refused(get(&format!("/v2/shelves/1?open={text}"))).await;
+        let message = answer.error(400, "INVALID_ARGUMENT");
+        assert!(
+            message.contains("true or false expected"),
+            "{text}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_mask_of_a_query_may_name_any_key_of_a_map() {
+    for (text, expected) in [
+        ("labels.team_2", "labels.team_2"),
+        ("labels.a__b,labels.a_", "labels.a_B,labels.a_"),
+        (
+            "labels.%60A,b_c%60,displayName",
+            "labels.`A,b_c`,displayName",
+        ),
+    ] {
+        assert_eq!(
+            found(&format!("mask={text}")).await,
+            json!({"mask": expected}),
+            "{text}"
+        );
+    }
+    let answer = refused(get("/v2/shelves/1?mask=a,labels.%60b")).await;
+    let message = answer.error(400, "INVALID_ARGUMENT");
+    assert!(
+        message.contains("a backtick that is not closed"),
+        "{message}"
+    );
+}
