@@ -54,6 +54,8 @@ mod fault;
 mod field;
 mod filter;
 mod incoming;
+#[cfg(test)]
+mod invariants;
 #[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
 mod listen;
 mod listing;

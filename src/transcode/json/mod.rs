@@ -13,6 +13,7 @@ mod field;
 mod found;
 mod map;
 mod mask;
+mod nested;
 mod number;
 mod plain;
 mod query;
@@ -33,6 +34,7 @@ mod tests;
 use super::schema::{MessageId, Schema};
 
 pub(crate) use field::{read_field, write_field};
+pub(crate) use nested::{is_set, message_at, text, without};
 pub(crate) use plain::{plain, query_value};
 pub(crate) use scan::{Next, Scan};
 pub(crate) use text::quoted;

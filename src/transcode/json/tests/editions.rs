@@ -16,6 +16,7 @@ const MESSAGE: i32 = 11;
 fn features(presence: i32, repeated: i32, encoding: i32) -> Option<Features> {
     Some(Features {
         field_presence: presence,
+        enum_type: 0,
         repeated_field_encoding: repeated,
         message_encoding: encoding,
     })
@@ -168,6 +169,7 @@ fn an_enum_with_aliases_and_numbers_below_zero_is_told_by_its_first_names() {
     let of = EnumType {
         name: "E".into(),
         value: vec![value("Z", 0), value("M", -1), value("B", 5), value("C", 5)],
+        options: None,
     };
     let mut e = field("e", 1, REPEATED, 14);
     e.type_name = ".t.E".into();
