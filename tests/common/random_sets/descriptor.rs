@@ -168,7 +168,14 @@ struct MethodProto {
 }
 
 const WELL_KNOWN: [&str; 8] = [
-    "any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers", "descriptor",
+    "any",
+    "duration",
+    "empty",
+    "field_mask",
+    "struct",
+    "timestamp",
+    "wrappers",
+    "descriptor",
 ];
 
 /// The files of the well-known types, as the beginning of a set.
@@ -176,7 +183,9 @@ pub(super) fn well_known() -> Vec<u8> {
     let pool = ().descriptor().parent_pool().clone();
     let named = |name: &str| {
         let name = format!("google/protobuf/{name}.proto");
-        let file = pool.get_file_by_name(&name).expect("it is among the well-known");
+        let file = pool
+            .get_file_by_name(&name)
+            .expect("it is among the well-known");
         file.file_descriptor_proto().clone()
     };
     let file = WELL_KNOWN.iter().map(|name| named(name)).collect();
@@ -241,7 +250,11 @@ impl Set {
                         })
                         .collect(),
                     options: Some(EnumOptions {
-                        allow_alias: of.values.iter().any(|(name, _)| name.ends_with("ALIAS")).then_some(true),
+                        allow_alias: of
+                            .values
+                            .iter()
+                            .any(|(name, _)| name.ends_with("ALIAS"))
+                            .then_some(true),
                         features: edition.map(|_| Features {
                             enum_type: if of.closed { 2 } else { 1 },
                             ..Features::default()
@@ -249,7 +262,10 @@ impl Set {
                     }),
                 })
                 .collect(),
-            service: Vec::new(),
+            service: match place + 1 == self.files.len() {
+                true => vec![self.service()],
+                false => Vec::new(),
+            },
             extension: extensions
                 .map(|of| {
                     let mut nothing = MessageProto::default();
@@ -266,6 +282,20 @@ impl Set {
             }),
             syntax: syntax.to_owned(),
             edition,
+        }
+    }
+
+    /// A method for each message.
+    fn service(&self) -> ServiceProto {
+        let methods = self.messages.iter().enumerate();
+        let method = methods.map(|(at, of)| MethodProto {
+            name: format!("C{at}"),
+            input_type: format!(".{}", of.name),
+            output_type: ".google.protobuf.Empty".to_owned(),
+        });
+        ServiceProto {
+            name: "S".to_owned(),
+            method: method.collect(),
         }
     }
 

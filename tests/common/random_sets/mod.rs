@@ -150,7 +150,15 @@ const KNOWN: [&str; 17] = [
     "Empty",
 ];
 const NAMES: [&str; 9] = [
-    "foo_bar", "x", "camelCase", "UPPER_case", "a__b", "error", "value", "name_", "n2_3x",
+    "foo_bar",
+    "x",
+    "camelCase",
+    "UPPER_case",
+    "a__b",
+    "error",
+    "value",
+    "name_",
+    "n2_3x",
 ];
 /// The first number of the extensions, after all fields.
 const EXTENSIONS: u32 = 1_000;
@@ -184,6 +192,31 @@ impl Set {
     #[allow(dead_code, reason = "the driver of the Python tests does not use it")]
     pub(crate) fn without_editions(&self) -> Vec<u8> {
         self.encode(true)
+    }
+
+    /// The gRPC path of a method whose request is a message, and whose reply is Empty.
+    #[allow(dead_code, reason = "the tests of JSON call no method")]
+    pub(crate) fn method(&self, of: usize) -> (String, String) {
+        let package = format!("r.p{}", self.files.len() - 1);
+        (format!("/{package}.S/C{of}"), format!("{package}.S.C{of}"))
+    }
+
+    /// The name of a field that a path can hold, at a random depth.
+    #[allow(dead_code, reason = "the tests of JSON call no method")]
+    pub(crate) fn variable(&self, random: &mut Random, of: usize, depth: usize) -> Option<String> {
+        let mut fields: Vec<&Field> = self.messages[of].fields.iter().collect();
+        random.shuffle(&mut fields);
+        fields
+            .into_iter()
+            .find_map(|field| match (field.label, field.kind) {
+                (Label::Many | Label::Map(_), _) | (_, Kind::Known(_)) => None,
+                (_, Kind::Message(inner)) if depth > 0 => {
+                    let rest = self.variable(random, inner, depth - 1)?;
+                    Some(format!("{}.{rest}", field.name))
+                }
+                (_, Kind::Message(_)) => None,
+                _ => Some(field.name.clone()),
+            })
     }
 
     fn file(&mut self, random: &mut Random, place: usize) {
@@ -224,7 +257,10 @@ impl Set {
                 .map(|(at, number)| (format!("E{index}_V{at}"), *number))
                 .collect();
             if random.one_in(3) {
-                values.push((format!("E{index}_ALIAS"), values[random.below(values.len())].1));
+                values.push((
+                    format!("E{index}_ALIAS"),
+                    values[random.below(values.len())].1,
+                ));
             }
             self.enums.push(Enum {
                 name: format!("{package}.E{index}"),
@@ -337,7 +373,11 @@ impl Set {
                 }
             }
             6..=7 => {
-                let last = self.messages.iter().take_while(|of| of.file <= file).count();
+                let last = self
+                    .messages
+                    .iter()
+                    .take_while(|of| of.file <= file)
+                    .count();
                 Kind::Message(random.below(last))
             }
             8 if random.one_in(4) => Kind::NullValue,

@@ -20,7 +20,15 @@ pub(crate) struct Wild {
 }
 
 const TEXTS: [&str; 9] = [
-    "", "a", "é", "\u{1f600}", "\"\\/\n\u{1}\u{7f}", "\u{2028}", "a b", "%41", "0",
+    "",
+    "a",
+    "é",
+    "\u{1f600}",
+    "\"\\/\n\u{1}\u{7f}",
+    "\u{2028}",
+    "a b",
+    "%41",
+    "0",
 ];
 
 impl Set {
@@ -85,7 +93,12 @@ impl Set {
                 );
                 let mut block = Vec::new();
                 for _ in 0..random.below(4) {
-                    let packed = packable && if wild.pieces { random.one_in(2) } else { field.packed };
+                    let packed = packable
+                        && if wild.pieces {
+                            random.one_in(2)
+                        } else {
+                            field.packed
+                        };
                     if packed {
                         self.scalar(random, field.kind, wild, &mut block);
                     } else {
@@ -163,7 +176,15 @@ impl Set {
         #[expect(clippy::cast_possible_truncation, reason = "any value will do")]
         match kind {
             Kind::Scalar(1) => {
-                const VALUES: [f64; 7] = [0.0, 1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 5e-324];
+                const VALUES: [f64; 7] = [
+                    0.0,
+                    1.5,
+                    f64::NAN,
+                    f64::INFINITY,
+                    f64::NEG_INFINITY,
+                    f64::MAX,
+                    5e-324,
+                ];
                 let value = match random.below(10) {
                     at @ 0..7 => VALUES[at],
                     7 if wild.negative_zero => -0.0,
@@ -172,10 +193,11 @@ impl Set {
                 out.extend(value.to_le_bytes());
             }
             Kind::Scalar(2) => {
-                const VALUES: [f32; 6] = [0.0, 1.5, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-30];
+                const VALUES: [f32; 6] =
+                    [0.0, 1.5, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-30];
                 let value = match random.below(10) {
                     at @ 0..6 => VALUES[at],
-                    7 if wild.negative_zero => -0.0,
+                    6 if wild.negative_zero => -0.0,
                     _ => (bits as u16).into(),
                 };
                 out.extend(value.to_le_bytes());
@@ -254,7 +276,7 @@ impl Set {
                 0 => put_number_always(1, 0, &mut out),
                 1 => {
                     out.push(0x11);
-                    out.extend([0.0, -1.5, 1e300][random.below(3)].to_le_bytes());
+                    out.extend([0.0_f64, -1.5, 1e300][random.below(3)].to_le_bytes());
                 }
                 2 => {
                     out.push(0x1a);
@@ -291,7 +313,9 @@ impl Set {
                     [a, b, c, d, e, f, g, h] if wrapper == "DoubleValue" => {
                         f64::from_le_bytes([a, b, c, d, e, f, g, h]).is_finite()
                     }
-                    [a, b, c, d] if wrapper == "FloatValue" => f32::from_le_bytes([a, b, c, d]).is_finite(),
+                    [a, b, c, d] if wrapper == "FloatValue" => {
+                        f32::from_le_bytes([a, b, c, d]).is_finite()
+                    }
                     _ => true,
                 };
                 if !finite && !wild.wrapped_nan {
@@ -307,7 +331,9 @@ fn wire_type(kind: Kind) -> WireType {
     match kind {
         Kind::Scalar(1 | 6 | 16) => WireType::SixtyFourBit,
         Kind::Scalar(2 | 7 | 15) => WireType::ThirtyTwoBit,
-        Kind::Scalar(STRING | BYTES) | Kind::Message(_) | Kind::Known(_) => WireType::LengthDelimited,
+        Kind::Scalar(STRING | BYTES) | Kind::Message(_) | Kind::Known(_) => {
+            WireType::LengthDelimited
+        }
         Kind::Scalar(_) | Kind::Enum(_) | Kind::NullValue => WireType::Varint,
     }
 }
@@ -339,7 +365,11 @@ fn packed_block(field: &Field, content: &[u8]) -> Vec<u8> {
 /// A value that no field of this type has.
 fn other_type(random: &mut Random, field: &Field) -> Vec<u8> {
     let is_map = matches!(field.label, Label::Map(_));
-    let wire = if is_map { WireType::LengthDelimited } else { wire_type(field.kind) };
+    let wire = if is_map {
+        WireType::LengthDelimited
+    } else {
+        wire_type(field.kind)
+    };
     let mut out = Vec::new();
     match wire {
         // A group is none of a field with a length, and the other way round.
