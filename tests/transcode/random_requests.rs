@@ -79,6 +79,8 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
                 Ok::<_, String>(json)
             };
             match call {
+                // prost-reflect tells no `Any` in which nothing is set.
+                Ok(_) if told(&wire).is_err_and(|why| why.contains("unsupported type url ''")) => {}
                 Ok(_) => {
                     sent += 1;
                     let (found, wanted) = (told(&server.only().message)?, told(&wire)?);

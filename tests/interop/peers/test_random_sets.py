@@ -32,7 +32,22 @@ def class_in(pool, name: str):
 
 
 def load(text: str):
-    return json.loads(text, object_pairs_hook=without_repeats)
+    # Whole numbers of 64 bits are texts: what is a number is one of a double, however many digits it is written with.
+    return json.loads(text, object_pairs_hook=without_repeats, parse_int=float)
+
+
+def without_empty_extensions(value):
+    """Python writes a list extension that came as an empty block, though it is not set. It writes no such field."""
+    if isinstance(value, dict):
+        items = value.items()
+        return {
+            name: without_empty_extensions(item)
+            for name, item in items
+            if not (name.startswith("[") and item == [])
+        }
+    if isinstance(value, list):
+        return [without_empty_extensions(item) for item in value]
+    return value
 
 
 def canonical(message, pool) -> bytes:
@@ -49,6 +64,10 @@ def order(message, pool) -> None:
         if message.type_url:
             inner = class_in(pool, message.type_url.rpartition("/")[2]).FromString(message.value)
             message.value = canonical(inner, pool)
+        return
+    if message.DESCRIPTOR.full_name == "google.protobuf.Value" and not message.ListFields():
+        # Its JSON form is that of null.
+        message.null_value = 0
         return
     for field, value in message.ListFields():
         nested = field.message_type
@@ -97,7 +116,7 @@ class RandomSets(unittest.TestCase):
         wanted = canonical(message, pool)
         theirs = json_format.MessageToJson(message, descriptor_pool=pool)
         self.assertIn("json", case)
-        self.assertEqual(load(case["json"]), load(theirs))
+        self.assertEqual(load(case["json"]), without_empty_extensions(load(theirs)))
         self.assertIn("wire", back, theirs)
         self.assertEqual(canonical(of.FromString(to_wire(back["wire"])), pool), wanted, "we read theirs")
         parsed = json_format.Parse(case["json"], of(), descriptor_pool=pool)
