@@ -83,11 +83,12 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
                 Ok(_) if told(&wire).is_err_and(|why| why.contains("unsupported type url ''")) => {}
                 Ok(_) => {
                     sent += 1;
-                    let (found, wanted) = (told(&server.only().message)?, told(&wire)?);
+                    let (found, wanted) = (told(&server.only().message), told(&wire));
                     if found != wanted {
+                        let name = &message.name;
                         return Err(format!(
-                            "{}: {found} instead of {wanted}: {config}",
-                            message.name
+                            "{name}: {found:?} instead of {wanted:?}: {wire:02x?} {:02x?} {config}",
+                            server.only().message
                         ));
                     }
                 }

@@ -388,8 +388,8 @@ impl Set {
         let label = match label {
             // One that holds itself could not end.
             Label::Required if is_message => Label::Once,
-            // Python reads no null as a value of such a map.
-            Label::Map(_) if kind == Kind::NullValue => Label::Once,
+            // Python reads no null as a value of such a map, or in such a list.
+            Label::Map(_) | Label::Many if kind == Kind::NullValue => Label::Once,
             // protoc wants zero to be the first value.
             Label::Map(_) if matches!(kind, Kind::Enum(of) if self.enums[of].values[0].1 != 0) => {
                 Label::Once

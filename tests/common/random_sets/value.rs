@@ -104,7 +104,7 @@ impl Set {
                     } else {
                         records.push(self.one(random, field, depth, wild));
                     }
-                    if wild.pieces && random.one_in(3) {
+                    if packable && wild.pieces && random.one_in(3) {
                         records.push(packed_block(field, &std::mem::take(&mut block)));
                     }
                 }
