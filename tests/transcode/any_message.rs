@@ -208,6 +208,17 @@ async fn a_request_that_is_malformed_or_lacks_a_variable_is_not_sent() {
     }
 }
 
+#[tokio::test]
+async fn a_variable_in_a_message_that_another_member_of_its_oneof_unset_is_not_sent() {
+    // `other` is set. A number in the path would set `sub` and unset it.
+    let sent = Arc::default();
+    let path = format!("/{GROUPS}.Groups/Count");
+    let refused = client("{}", &sent).call(&path, b"\x22\x01o".to_vec()).await;
+    let status = refused.expect_err("it has no HTTP form");
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    assert!(sent.lock().expect("not poisoned").is_empty());
+}
+
 const GOOGLE: &str = r#"{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}"#;
 
 #[tokio::test]

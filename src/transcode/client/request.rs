@@ -10,7 +10,7 @@ use tonic::Status;
 use super::super::json::{self, JsonOptions};
 use super::super::rule::{Body, Bound, Rule};
 use super::super::rules::{Method, Rules};
-use super::super::schema::{Kind, MessageId};
+use super::super::schema::{Kind, MessageId, Schema};
 use crate::wire;
 
 /// The HTTP form of a request.
@@ -142,7 +142,12 @@ fn value<'m>(
     let (id, place) = (bound.parent, bound.place);
     let field = &schema.message(id).fields[place];
     let (_, above) = bound.numbers.split_last().ok_or("has no field")?;
-    let parent = json::message_at(schema, input, above, message)?.unwrap_or_default();
+    let parent = match json::message_at(schema, input, above, message)? {
+        Some(parent) => parent,
+        // A value in the path would set the message, and so unset another member of its oneof.
+        None if is_choice(schema, input, above) => return Ok("".into()),
+        None => Cow::default(),
+    };
     if field.kind == Kind::String {
         return Ok(match &parent {
             Cow::Borrowed(parent) => json::text(schema, id, place, parent)?
@@ -163,6 +168,17 @@ fn value<'m>(
             Ok(zero.trim_matches('"').to_owned().into())
         }
     }
+}
+
+/// Whether one of the messages that a path of field numbers leads through is a member of a oneof.
+fn is_choice(schema: &Schema, mut of: MessageId, path: &[u32]) -> bool {
+    path.iter().any(|number| {
+        let field = schema.message(of).field_numbered(*number);
+        if let Some(Kind::Message(inner)) = field.map(|(_, field)| field.kind) {
+            of = inner;
+        }
+        field.is_some_and(|(_, field)| field.oneof.is_some())
+    })
 }
 
 /// The data of a `google.api.HttpBody`, as it is.

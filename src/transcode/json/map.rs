@@ -116,6 +116,20 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Whether an entry is one of the map: if the values are of a closed enum, its number must have a name.
+    pub(super) fn has_known_value(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
+        // Malformed ones are an error where they are written.
+        let (Ok((key, of)), Wire::Bytes(from, to)) = (parts(self.schema, field), value) else {
+            return true;
+        };
+        if !matches!(of.kind, Kind::Enum(_)) {
+            return true;
+        }
+        let entry = entry((key, of), bytes, (from, to), 0).ok();
+        let value = entry.and_then(|entry| entry.value);
+        value.is_none_or(|value| counts(self.schema, of, value))
+    }
+
     /// Writes the value of an entry that has it in pieces, which are as good as their bytes in a row.
     fn merged(
         &mut self,

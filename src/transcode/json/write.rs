@@ -218,7 +218,10 @@ impl<'s> Writer<'s> {
                     let mut values = self.found[found].iter().map(|found| found.value);
                     values.any(|value| self.has_values(field, value, bytes))
                 }
-                Repeat::Map => true,
+                Repeat::Map => {
+                    let mut entries = self.found[found].iter().map(|found| found.value);
+                    entries.any(|value| self.has_known_value(field, value, bytes))
+                }
             }
     }
 

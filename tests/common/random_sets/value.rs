@@ -128,7 +128,10 @@ impl Set {
                         delimited: false,
                         ..field.clone()
                     };
+                    let is_enum = matches!(field.kind, Kind::Enum(_));
                     let count = match wild.pieces {
+                        // Of an unknown value before a known one, Python makes the entry unknown.
+                        true if is_enum => random.below(2),
                         true => random.below(3),
                         false => 1,
                     };

@@ -285,7 +285,7 @@ fn closed_enum() -> FileSet {
 fn a_number_that_a_closed_enum_has_no_name_for_is_an_unknown_field() {
     let schema = Schema::compile(&closed_enum()).expect("it is whole");
     let id = schema.find("t.M").expect("it is there");
-    let cases: [(&[u8], &str); 10] = [
+    let cases: [(&[u8], &str); 11] = [
         (b"\x08\x02", r#"{"one":"TWO"}"#),
         (b"\x08\x07", "{}"),
         (b"\x08\x02\x08\x07", r#"{"one":"TWO"}"#),
@@ -299,6 +299,7 @@ fn a_number_that_a_closed_enum_has_no_name_for_is_an_unknown_field() {
             b"\x1a\x05\x0a\x01a\x10\x02\x1a\x05\x0a\x01a\x10\x07",
             r#"{"map":{"a":"TWO"}}"#,
         ),
+        (b"\x1a\x05\x0a\x01a\x10\x07", "{}"),
         // An entry without a value has the first one.
         (b"\x1a\x03\x0a\x01a", r#"{"map":{"a":"ONE"}}"#),
         // What is unknown unsets no other member of its oneof.
