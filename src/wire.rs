@@ -1,80 +1,93 @@
-//! Fields straight from an encoded message, where a whole message is not needed.
+//! Fields straight from an encoded message, without a schema and without decoding the rest.
+//!
+//! A field of another wire type than the one asked for is an unknown field, as for every protobuf parser. Groups are
+//! skipped. The JSON engine has a reader of its own (`transcode::json`), which knows the schema.
 
-/// The text at the end of a path of field numbers; `None` if a field is not there.
-pub(crate) fn text<'a>(mut message: &'a [u8], path: &[u32]) -> Option<&'a str> {
-    for number in path {
-        message = bytes(message, *number)?;
+/// Nesting limit of groups, that of protobuf's own parsers.
+const DEPTH: usize = 100;
+
+/// The bytes are not an encoded message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the message is malformed")
     }
-    std::str::from_utf8(message).ok()
 }
 
-/// The last value of a length-delimited field: the last one wins, as in any parser.
-pub(crate) fn bytes(message: &[u8], number: u32) -> Option<&[u8]> {
-    let mut found = None;
-    let mut rest = message;
-    while !rest.is_empty() {
-        let (this, value) = next(&mut rest)?;
-        if this == number {
-            found = value.or(found);
-        }
-    }
-    found
+/// Returns the text at the end of a path of field numbers, of which all but the last are messages with a length.
+/// Returns `None` if a field is not set, the text is not UTF-8, or the message is malformed.
+pub(crate) fn text<'a>(message: &'a [u8], path: &[u32]) -> Option<&'a str> {
+    std::str::from_utf8(last(message, path).ok()??).ok()
 }
 
-/// Whether a field is there, of whatever type. A malformed message is read up to its fault.
+/// Returns the value of a length-delimited field: the last one, as in every parser.
+///
+/// # Errors
+///
+/// If the message is malformed.
 #[cfg(feature = "rest")]
-pub(crate) fn has(message: &[u8], number: u32) -> bool {
-    let mut rest = message;
-    while !rest.is_empty() {
-        match next(&mut rest) {
-            Some((this, _)) if this == number => return true,
-            Some(_) => {}
-            None => return false,
-        }
-    }
-    false
+pub(crate) fn bytes(message: &[u8], number: u32) -> Result<Option<&[u8]>, Malformed> {
+    last(message, &[number])
 }
 
-/// The message without the field at the end of a path of field numbers; `None` if it is malformed.
-#[cfg(feature = "rest")]
-pub(crate) fn without(message: &[u8], path: &[u32]) -> Option<Vec<u8>> {
-    use prost::encoding::{WireType, encode_key, encode_varint};
-
+/// Returns the last value at the end of a path. A message that occurs several times is merged by parsers, so each
+/// occurrence is searched.
+fn last<'a>(message: &'a [u8], path: &[u32]) -> Result<Option<&'a [u8]>, Malformed> {
     let Some((number, deeper)) = path.split_first() else {
-        return Some(message.to_vec());
+        return Ok(Some(message));
     };
-    let mut out = Vec::with_capacity(message.len());
-    let mut rest = message;
+    let (mut found, mut rest) = (None, message);
     while !rest.is_empty() {
-        let begin = rest;
-        let (this, value) = next(&mut rest)?;
-        if this != *number {
-            out.extend_from_slice(&begin[..begin.len() - rest.len()]);
-        } else if let Some(value) = value.filter(|_| !deeper.is_empty()) {
-            let value = without(value, deeper)?;
-            encode_key(*number, WireType::LengthDelimited, &mut out);
-            encode_varint(value.len() as u64, &mut out);
-            out.extend_from_slice(&value);
+        let (this, value) = next(&mut rest).ok_or(Malformed)?;
+        if let Some(value) = value.filter(|_| this == *number) {
+            found = last(value, deeper)?.or(found);
         }
     }
-    Some(out)
+    Ok(found)
 }
 
-/// The next field's number, and its value if that is length-delimited; `None` if it is malformed.
+/// Reads the next field: its number, and its value if that is length-delimited. Returns `None` if it is malformed.
 fn next<'a>(rest: &mut &'a [u8]) -> Option<(u32, Option<&'a [u8]>)> {
-    let tag = prost::encoding::decode_varint(rest).ok()?;
-    let number = u32::try_from(tag >> 3).ok()?;
-    let value = match tag & 7 {
-        0 => prost::encoding::decode_varint(rest).ok().map(|_| None)?,
-        1 => rest.split_off(..8).map(|_| None)?,
+    let (number, wire_type) = key(rest)?;
+    match wire_type {
         2 => {
             let length = usize::try_from(prost::encoding::decode_varint(rest).ok()?).ok()?;
-            Some(rest.split_off(..length)?)
+            Some((number, Some(rest.split_off(..length)?)))
         }
-        5 => rest.split_off(..4).map(|_| None)?,
-        _ => return None,
-    };
-    Some((number, value))
+        other => skip(number, other, rest, DEPTH).map(|()| (number, None)),
+    }
+}
+
+/// Reads a field number, which has 29 bits and is not zero, and a wire type.
+fn key(rest: &mut &[u8]) -> Option<(u32, u64)> {
+    let key = prost::encoding::decode_varint(rest).ok()?;
+    let number = u32::try_from(key >> 3).ok()?;
+    (1..1 << 29).contains(&number).then_some((number, key & 7))
+}
+
+/// Skips the value of a field, a group with all that is in it.
+fn skip(number: u32, wire_type: u64, rest: &mut &[u8], depth: usize) -> Option<()> {
+    match wire_type {
+        0 => prost::encoding::decode_varint(rest).ok().map(drop),
+        1 => rest.split_off(..8).map(drop),
+        2 => {
+            let length = usize::try_from(prost::encoding::decode_varint(rest).ok()?).ok()?;
+            rest.split_off(..length).map(drop)
+        }
+        3 => {
+            let depth = depth.checked_sub(1)?;
+            loop {
+                match key(rest)? {
+                    (end, 4) => return (end == number).then_some(()),
+                    (inner, wire_type) => skip(inner, wire_type, rest, depth)?,
+                }
+            }
+        }
+        5 => rest.split_off(..4).map(drop),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -86,22 +99,48 @@ mod tests {
         assert_eq!(text(b"\x0a\x01a\x0a\x01b", &[1]), Some("b"));
         assert_eq!(text(b"\x12\x03\x0a\x01c", &[2, 1]), Some("c"));
         assert_eq!(text(b"\x0a\x01a", &[2]), None);
-        for message in [&b"\x0a\x7fa"[..], &[0xff; 12], b"\x0ba", b"\x09ab"] {
+        for message in [
+            &b"\x0a\x7fa"[..],
+            &[0xff; 12],
+            b"\x0ba",
+            b"\x09ab",
+            // Field number zero, a group that ends as another, an end without a beginning.
+            b"\x02\x01a\x0a\x01a",
+            b"\x1b\x24\x0a\x01a",
+            b"\x0c\x0a\x01a",
+        ] {
             assert_eq!(text(message, &[1]), None, "{message:?}");
         }
     }
 
-    #[cfg(feature = "rest")]
     #[test]
-    fn a_field_is_taken_out_at_any_depth() {
-        assert_eq!(
-            without(b"\x0a\x01a\x10\x01", &[1]).as_deref(),
-            Some(&b"\x10\x01"[..])
-        );
-        assert_eq!(
-            without(b"\x12\x05\x0a\x01a\x10\x01", &[2, 1]).as_deref(),
-            Some(&b"\x12\x02\x10\x01"[..])
-        );
-        assert_eq!(without(b"\x0a\x7f", &[1]), None);
+    fn groups_and_fields_of_another_wire_type_are_skipped() {
+        // Group 3 holds a field 1, a fixed one, another group 3 and a varint.
+        let group = b"\x1b\x0a\x01x\x09\0\0\0\0\0\0\0\0\x1b\x1c\x25\0\0\0\0\x08\x01\x1c";
+        let message = [group, &b"\x08\x05\x0a\x01a"[..], group, b"\x08\x05"].concat();
+        assert_eq!(text(&message, &[1]), Some("a"));
+        assert_eq!(text(&message, &[3, 1]), None);
+    }
+
+    #[test]
+    fn a_message_in_pieces_has_the_fields_of_all_of_them() {
+        // Field 2 has the name in its first piece, and another field in its second.
+        let message = b"\x12\x03\x0a\x01a\x12\x02\x10\x01";
+        assert_eq!(text(message, &[2, 1]), Some("a"));
+        let message = b"\x12\x03\x0a\x01a\x12\x03\x0a\x01b\x12\0";
+        assert_eq!(text(message, &[2, 1]), Some("b"));
+    }
+
+    #[test]
+    fn groups_nest_up_to_a_limit() {
+        let nested = |depth: usize| {
+            let mut message = b"\x1b".repeat(depth);
+            message.extend(b"\x1c".repeat(depth));
+            message.extend(b"\x0a\x01a");
+            message
+        };
+        assert_eq!(text(&nested(DEPTH), &[1]), Some("a"));
+        assert_eq!(text(&nested(DEPTH + 1), &[1]), None);
+        assert_eq!(text(&b"\x1b".repeat(1_000_000), &[1]), None);
     }
 }

@@ -70,6 +70,8 @@ mod fault;
 mod field;
 mod filter;
 mod incoming;
+#[cfg(test)]
+mod invariants;
 mod limits;
 #[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
 mod listen;

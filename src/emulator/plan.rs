@@ -39,6 +39,10 @@ pub struct OperationPlan {
 }
 
 /// What cancelling a running operation does. The call itself answers at once.
+///
+/// A cancelled creation removes its resource. If that is in use by then, as an API with a config is, the operation shows
+/// that cancelling was asked for and goes on. Between a cancel and the end that it has set, nothing new can use the
+/// resource: FAILED_PRECONDITION.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Cancelling {
@@ -63,7 +67,7 @@ impl OperationPlan {
     }
 
     /// It ends with this status, its details included. A resource that was to be created is FAILED then,
-    /// any other as before.
+    /// any other as before. With the code CANCELLED, one that was to be created is removed unless it is in use.
     pub fn fails(mut self, status: Status) -> Self {
         self.fails = Some(status);
         self

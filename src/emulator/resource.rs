@@ -286,6 +286,10 @@ impl Resource for ApiConfig {
         {
             return Err(refusal::not_ready(Api::KIND, &api.name, "is being deleted"));
         }
+        if tables.operations.is_being_undone(api) {
+            let why = "is not going to exist: its creation was cancelled";
+            return Err(refusal::not_ready(Api::KIND, api, why));
+        }
         self.service_config_id = format!("{id}-{:08x}", hash(name));
         Ok(())
     }
@@ -398,9 +402,16 @@ impl Resource for Gateway {
     fn check_change(&self, tables: &Tables) -> Result<(), Status> {
         let config = tables.configs.get(&self.api_config);
         let config = config.ok_or_else(|| refusal::not_found(ApiConfig::KIND, &self.api_config))?;
-        match config.state() {
-            // One whose labels are being changed serves as before.
-            api_config::State::Active | api_config::State::Updating => Ok(()),
+        let state = match config.state() {
+            // One whose labels are being changed serves as before, or does not.
+            api_config::State::Updating => {
+                let before = tables.configs.coming.get(&self.api_config);
+                before.unwrap_or(config).state()
+            }
+            state => state,
+        };
+        match state {
+            api_config::State::Active => Ok(()),
             other => {
                 let why = format!("is not active but {}", other.as_str_name());
                 Err(refusal::not_ready(ApiConfig::KIND, &config.name, &why))

@@ -24,9 +24,9 @@ pub(super) struct Operations {
     pub(super) rows: Rows<Running>,
     /// The names of those that are not forgotten: running, and done.
     pub(super) by_done: [BTreeMap<String, ()>; 2],
-    due: BTreeSet<(Moment, Due, String)>,
+    pub(super) due: BTreeSet<(Moment, Due, String)>,
     /// The operation under way on what, by the name of that.
-    holds: BTreeMap<String, String>,
+    pub(super) holds: BTreeMap<String, String>,
     pub(super) started: u64,
 }
 
@@ -60,6 +60,8 @@ pub(super) struct Work {
     pub(super) verb: Verb,
     /// Halfway.
     pub(super) half: Option<fn(&mut Tables, &str)>,
+    /// Why its resource cannot be taken away.
+    pub(super) used: fn(&Tables, &str) -> Option<String>,
     /// At the end; what it gives is the response of an operation that is done.
     pub(super) end: fn(&mut Tables, &str, Verb, Ended, Timestamp) -> Any,
 }
@@ -217,9 +219,25 @@ impl Operations {
         }
     }
 
+    /// Whether a resource is being created and will not be, since that was cancelled.
+    pub(super) fn is_being_undone(&self, name: &str) -> bool {
+        let running = self.under_way(name).and_then(|name| self.rows.get(name));
+        running.is_some_and(|running| {
+            let cancelled = running.cancelled.as_ref();
+            running.target == name && cancelled.is_some_and(|status| running.work.undoes(status))
+        })
+    }
+
     /// An operation that is not forgotten.
     pub(super) fn get(&self, name: &str) -> Option<&Running> {
         self.rows.get(name).filter(|running| !running.forgotten)
+    }
+}
+
+impl Work {
+    /// Whether an end with this status takes its resource away: a creation that is cancelled does.
+    pub(super) fn undoes(&self, status: &Status) -> bool {
+        self.verb == Verb::Create && status.code() == Code::Cancelled
     }
 }
 

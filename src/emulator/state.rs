@@ -155,6 +155,10 @@ impl State {
             Cancelling::Ignored => None,
         };
         running.requested_cancellation = true;
+        let (work, target) = (running.work, running.target.clone());
+        // Cancelling is best effort: a resource that others use by now stays, and its creation goes on.
+        let end = end
+            .filter(|(status, _)| !work.undoes(status) || (work.used)(tables, &target).is_none());
         // Asking again does not put the end off.
         if let Some((status, at)) = end {
             tables.operations.end_with(name, status, at);

@@ -188,6 +188,7 @@ impl Work {
         Self {
             verb,
             half: R::HALF.filter(|_| verb == Verb::Create),
+            used: R::used,
             end: end::<R>,
         }
     }
@@ -202,6 +203,11 @@ fn end<R: Resource>(
     time: Timestamp,
 ) -> Any {
     let coming = R::table_mut(tables).coming.remove(name);
+    let ended = match (verb, ended) {
+        // Its plan was to end as cancelled, and meanwhile it came into use. What is in use stays.
+        (Verb::Create, Ended::Cancelled) if R::used(tables, name).is_some() => Ended::Failed,
+        (_, ended) => ended,
+    };
     match (verb, ended) {
         (Verb::Delete, Ended::Done) | (Verb::Create, Ended::Cancelled) => {
             R::table_mut(tables).remove(name);

@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) enum_type: Vec<EnumType>,
     #[prost(message, repeated, tag = "6")]
     pub(super) service: Vec<ServiceType>,
+    #[prost(message, repeated, tag = "7")]
+    pub(super) extension: Vec<FieldType>,
     #[prost(message, optional, tag = "8")]
     pub(super) options: Option<FileOptions>,
     #[prost(string, tag = "12")]
@@ -31,11 +33,13 @@ pub(super) struct FileOptions {
     pub(super) features: Option<Features>,
 }
 
-/// `google.protobuf.FeatureSet`: what an edition's file or field says of itself; 0 is nothing.
+/// `google.protobuf.FeatureSet` of an element of a file with an edition; 0 means that the element inherits the feature.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct Features {
     #[prost(int32, tag = "1")]
     pub(super) field_presence: i32,
+    #[prost(int32, tag = "2")]
+    pub(super) enum_type: i32,
     #[prost(int32, tag = "3")]
     pub(super) repeated_field_encoding: i32,
     #[prost(int32, tag = "5")]
@@ -52,20 +56,44 @@ pub(super) struct MessageType {
     pub(super) nested_type: Vec<Self>,
     #[prost(message, repeated, tag = "4")]
     pub(super) enum_type: Vec<EnumType>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) extension: Vec<FieldType>,
     #[prost(message, optional, tag = "7")]
     pub(super) options: Option<MessageOptions>,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) oneof: Vec<OneofType>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct MessageOptions {
+    /// The message has the encoding of a MessageSet, which came before extensions and groups.
+    #[prost(bool, tag = "1")]
+    pub(super) message_set: bool,
     #[prost(bool, tag = "7")]
     pub(super) map_entry: bool,
+    #[prost(message, optional, tag = "12")]
+    pub(super) features: Option<Features>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct OneofType {
+    #[prost(message, optional, tag = "2")]
+    pub(super) options: Option<OneofOptions>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct OneofOptions {
+    #[prost(message, optional, tag = "1")]
+    pub(super) features: Option<Features>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct FieldType {
     #[prost(string, tag = "1")]
     pub(super) name: String,
+    /// The message that an extension extends.
+    #[prost(string, tag = "2")]
+    pub(super) extendee: String,
     #[prost(uint32, tag = "3")]
     pub(super) number: u32,
     #[prost(int32, tag = "4")]
@@ -101,6 +129,14 @@ pub(super) struct EnumType {
     pub(super) name: String,
     #[prost(message, repeated, tag = "2")]
     pub(super) value: Vec<EnumValue>,
+    #[prost(message, optional, tag = "3")]
+    pub(super) options: Option<EnumOptions>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct EnumOptions {
+    #[prost(message, optional, tag = "7")]
+    pub(super) features: Option<Features>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -3,8 +3,22 @@
 use http::{HeaderMap, header};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
+use super::schema::{MessageId, Schema};
+
 /// Writes a body as the data of one, which is the message or its field of a number.
-pub(super) fn put(number: Option<u32>, headers: &HeaderMap, body: &[u8], out: &mut Vec<u8>) {
+pub(super) fn put(
+    (schema, of): (&Schema, MessageId),
+    number: Option<u32>,
+    headers: &HeaderMap,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let field = number.and_then(|number| schema.message(of).field_numbered(number));
+    let grouped = field.is_some_and(|(_, field)| field.delimited);
+    write(number, grouped, headers, body, out);
+}
+
+fn write(number: Option<u32>, grouped: bool, headers: &HeaderMap, body: &[u8], out: &mut Vec<u8>) {
     let media = headers.get(header::CONTENT_TYPE);
     let media = media
         .and_then(|media| media.to_str().ok())
@@ -14,14 +28,21 @@ pub(super) fn put(number: Option<u32>, headers: &HeaderMap, body: &[u8], out: &m
     // The key of either takes one byte.
     let length = fields.clone().map(|(_, bytes)| bytes.len()).map(size).sum();
     out.reserve(size(length) + 4);
-    if let Some(number) = number {
-        encode_key(number, WireType::LengthDelimited, out);
-        encode_varint(length as u64, out);
+    match number {
+        Some(number) if grouped => encode_key(number, WireType::StartGroup, out),
+        Some(number) => {
+            encode_key(number, WireType::LengthDelimited, out);
+            encode_varint(length as u64, out);
+        }
+        None => {}
     }
     for (field, bytes) in fields {
         encode_key(field, WireType::LengthDelimited, out);
         encode_varint(bytes.len() as u64, out);
         out.extend_from_slice(bytes);
+    }
+    if let Some(number) = number.filter(|_| grouped) {
+        encode_key(number, WireType::EndGroup, out);
     }
 }
 
@@ -39,7 +60,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         let put = |number, headers: &HeaderMap, body: &[u8]| {
             let mut out = b"before".to_vec();
-            super::put(number, headers, body, &mut out);
+            write(number, false, headers, body, &mut out);
             out.split_off(6)
         };
         assert_eq!(put(None, &headers, b""), b"");
@@ -54,5 +75,8 @@ mod tests {
         let long = put(Some(1), &headers, &[0; 200]);
         assert_eq!(long[..11], *b"\x0a\xd0\x01\x0a\x03a/b\x12\xc8\x01");
         assert_eq!(long.len(), 3 + 0xd0);
+        let mut group = Vec::new();
+        write(Some(3), true, &headers, b"c", &mut group);
+        assert_eq!(group, b"\x1b\x0a\x03a/b\x12\x01c\x1c");
     }
 }

@@ -1,7 +1,8 @@
 //! Messages and enums, compiled from a descriptor set for the JSON engine: names to fields, numbers to
 //! fields, and what kind each is.
 //!
-//! Extensions are no part of it: their fields are unknown, in JSON (`[pkg.ext]`) as on the wire.
+//! An extension is a field of the message that it extends, by the name `[pkg.ext]` in JSON. Unknown are only the
+//! extensions of a MessageSet and of well-known types, and those whose type the set lacks.
 
 mod compile;
 mod names;
@@ -133,6 +134,8 @@ pub(crate) enum Kind {
 pub(crate) struct Enum {
     /// `google.protobuf.NullValue`, whose one value is `null`.
     pub(crate) is_null: bool,
+    /// Whether a number without a name is an unknown field: so it is in proto2 and with the feature CLOSED.
+    closed: bool,
     /// Sorted by number, of which each is there once, with its first name in quotes.
     by_number: Vec<(i32, String)>,
     /// As declared; `by_name` has the places.
@@ -309,6 +312,29 @@ impl Enum {
     pub(crate) fn number(&self, name: &str) -> Option<i32> {
         Some(self.numbers[self.by_name.find(name)?])
     }
+
+    /// Whether a number is a value of the enum.
+    pub(crate) fn has(&self, number: i32) -> bool {
+        !self.closed || self.quoted(number).is_some()
+    }
+
+    /// The value of a field that is not set: the first one declared, which is zero unless the enum is closed.
+    pub(crate) fn default(&self) -> i32 {
+        self.numbers.first().copied().unwrap_or_default()
+    }
+}
+
+/// The names of the fields that a dotted name leads through. The name of an extension has dots within brackets.
+pub(crate) fn steps(name: &str) -> impl Iterator<Item = &str> {
+    let mut within = false;
+    name.split(move |char| {
+        match char {
+            '[' => within = true,
+            ']' => within = false,
+            _ => {}
+        }
+        char == '.' && !within
+    })
 }
 
 /// `display_name` as `displayName`.

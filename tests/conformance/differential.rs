@@ -26,7 +26,7 @@ fn oracle(message: &DynamicMessage) -> Option<Json> {
 }
 
 /// Where two JSON values differ, numbers by their value.
-fn differ(ours: &Json, oracle: &Json) -> Option<String> {
+pub(crate) fn differ(ours: &Json, oracle: &Json) -> Option<String> {
     let here = || Some(format!(": {ours} instead of {oracle}"));
     match (ours, oracle) {
         (Json::Array(left), Json::Array(right)) if left.len() == right.len() => {

@@ -19,6 +19,9 @@ mod maps;
 mod names;
 mod pieces;
 mod proto2;
+mod random;
+#[path = "../common/random_sets/mod.rs"]
+mod random_sets;
 mod scalars;
 mod spelling;
 mod syntax;

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+use apigateway_grpc::contract::Method;
+use apigateway_grpc::emulator::{Cancelling, OperationPlan};
 use apigateway_grpc::prost_types::{self, Any, Timestamp};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{
+    Api, ApiConfig, Gateway, api, api_config,
+};
 use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
 use apigateway_grpc::proto::google::longrunning::{Operation, WaitOperationRequest};
-use apigateway_grpc::tonic::Code;
+use apigateway_grpc::tonic::{Code, Status};
 
-use crate::{API, RUNS, client, create, created, delete, get, metadata, operations};
+use crate::{
+    API, RUNS, client, create, created, delete, emulator, get, metadata, operations, over,
+};
 
 fn response(operation: &Operation) -> &Any {
     match &operation.result {
@@ -122,6 +129,121 @@ async fn a_cancelled_create_ends_with_code_1_and_leaves_no_api() {
         client.get_operation(&started.name).await.expect("for good"),
         ended
     );
+}
+
+/// A config without a document is refused.
+fn config() -> ApiConfig {
+    let document = File {
+        path: "openapi.yaml".into(),
+        contents: b"swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: {}\n".to_vec(),
+    };
+    ApiConfig {
+        openapi_documents: vec![OpenApiDocument {
+            document: Some(document),
+        }],
+        ..ApiConfig::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_goes_on_when_it_is_cancelled_after_a_config_was_created_in_the_api() {
+    let client = client();
+    let started = create(&client, "a").await.expect("a new api");
+    let config = client.create_api_config(API, "c", config()).await;
+    let config = config.expect("an api that is being created takes configs");
+    client
+        .cancel_operation(&started.name)
+        .await
+        .expect("best effort");
+    let running = client.get_operation(&started.name).await.expect("it runs");
+    assert!(!running.done && metadata(&running).requested_cancellation);
+    tokio::time::advance(RUNS).await;
+    let ended = client.get_operation(&started.name).await.expect("done");
+    response(&ended);
+    assert_eq!(
+        get(&client, API).await.expect("created").state(),
+        api::State::Active
+    );
+    config.await.expect("its api exists");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_whose_creation_was_cancelled_takes_no_config_until_it_is_gone() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let later = Cancelling::HonouredAfter(Duration::from_secs(3));
+    let plan = OperationPlan::default().cancelling(later);
+    let told = emulator.on(Method::CREATE_API).operation(plan);
+    let started = create(&client, "a").await.expect("a new api");
+    assert_eq!(told.used(), 1);
+    client.cancel_operation(&started.name).await.expect("asked");
+    let refused = client.create_api_config(API, "c", config()).await;
+    let refused = refused.map(drop).expect_err("the api will not exist");
+    assert_eq!(
+        refused.status().map(Status::code),
+        Some(Code::FailedPrecondition)
+    );
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(
+        get(&client, API).await.expect_err("cancelled").code(),
+        Code::NotFound
+    );
+    let refused = client.create_api_config(API, "c", config()).await;
+    let refused = refused.map(drop).expect_err("there is no api");
+    assert_eq!(refused.status().map(Status::code), Some(Code::NotFound));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_that_ends_as_cancelled_leaves_an_api_with_a_config_failed() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let plan = OperationPlan::default().fails(Status::cancelled("planned"));
+    let told = emulator.on(Method::CREATE_API).operation(plan);
+    create(&client, "a").await.expect("a new api");
+    assert_eq!(told.used(), 1);
+    let config = client.create_api_config(API, "c", config()).await;
+    tokio::time::advance(RUNS).await;
+    assert_eq!(
+        get(&client, API).await.expect("in use").state(),
+        api::State::Failed
+    );
+    config
+        .expect("it was created")
+        .await
+        .expect("its api exists");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_takes_no_failed_config_while_that_is_updated() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    created(&client, "a").await;
+    let plan = OperationPlan::default().fails(Status::internal("planned"));
+    let told = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
+    let failed = client.create_api_config(API, "c", config()).await;
+    failed.expect("begun").await.expect_err("planned");
+    assert_eq!(told.used(), 1);
+    let name = format!("{API}/configs/c");
+    let labels = ApiConfig {
+        name: name.clone(),
+        display_name: "other".to_owned(),
+        ..ApiConfig::default()
+    };
+    let update = client.update_api_config(labels, ["display_name"]).await;
+    let update = update.expect("a failed config can be updated");
+    let gateway = Gateway {
+        api_config: name,
+        ..Gateway::default()
+    };
+    let parent = "projects/p/locations/us-central1";
+    let refused = client.create_gateway(parent, "g", gateway).await;
+    let refused = refused.map(drop).expect_err("the config failed");
+    assert_eq!(
+        refused.status().map(Status::code),
+        Some(Code::FailedPrecondition)
+    );
+    let config = update.await.expect("updated");
+    assert_eq!(config.state(), api_config::State::Failed);
 }
 
 #[tokio::test(start_paused = true)]

@@ -100,8 +100,17 @@ impl Client {
         method: &str,
         message: Vec<u8>,
     ) -> Result<Streaming<Vec<u8>>, Status> {
+        self.open_at(&format!("/{SHELF}.Shelf/{method}"), message)
+            .await
+    }
+
+    async fn open_at(
+        &mut self,
+        path: &str,
+        message: Vec<u8>,
+    ) -> Result<Streaming<Vec<u8>>, Status> {
         self.grpc.ready().await.expect("it is ready");
-        let path = format!("/{SHELF}.Shelf/{method}").parse().expect("a path");
+        let path = path.parse().expect("a path");
         let request = Request::new(message);
         let reply = self.grpc.server_streaming(request, path, Raw).await?;
         Ok(reply.into_inner())
@@ -113,7 +122,17 @@ impl Client {
         method: &str,
         message: Vec<u8>,
     ) -> Result<(Vec<Vec<u8>>, Option<Status>), Status> {
-        let mut stream = self.open(method, message).await?;
+        self.replies(&format!("/{SHELF}.Shelf/{method}"), message)
+            .await
+    }
+
+    /// The same of any method.
+    pub(crate) async fn replies(
+        &mut self,
+        path: &str,
+        message: Vec<u8>,
+    ) -> Result<(Vec<Vec<u8>>, Option<Status>), Status> {
+        let mut stream = self.open_at(path, message).await?;
         let mut replies = Vec::new();
         loop {
             match stream.message().await {

@@ -1,11 +1,15 @@
 //! The transcoder as users have it: rules of any service, a client service and a server layer.
 #![cfg(feature = "rest")]
 
+mod any_message;
 mod arbitrary;
 mod client;
 mod errors;
 mod fixture;
 mod forms;
+mod random_requests;
+#[path = "../common/random_sets/mod.rs"]
+mod random_sets;
 mod requests;
 mod round;
 mod streams;

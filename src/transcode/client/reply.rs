@@ -10,7 +10,8 @@ use tonic::{Code, Status};
 use super::super::json::{self, JsonOptions, Next, Scan};
 use super::super::rule::{Response, Rule};
 use super::super::rules::{Method, Rules};
-use super::super::status::code_by_http;
+use super::super::schema::{Kind, Message, Repeat, Schema, Shape};
+use super::super::status::{code_by_http, code_by_name};
 use super::super::{error_body, frames, http_body};
 use super::stranger;
 use crate::failure::Failure;
@@ -45,8 +46,8 @@ impl Reading<'_> {
             return Err(self.failure(status, headers, body));
         }
         match self.rule.response {
-            Response::Raw(number) => return frames::frame(raw(number, headers, body)),
-            _ if is_error(body) => return Err(self.failure(status, headers, body)),
+            Response::Raw(number) => return frames::frame(self.raw(number, headers, body)),
+            _ if self.is_error(body) => return Err(self.failure(status, headers, body)),
             _ => {}
         }
         let output = self.rules.schema().message(self.method.output);
@@ -92,6 +93,61 @@ impl Reading<'_> {
         frames::frame(wire)
     }
 
+    /// A `google.api.HttpBody` of a reply as it is, or a message whose field of a number is one.
+    pub(super) fn raw(self, number: Option<u32>, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
+        let mut out = frames::buffer(0);
+        let of = (self.rules.schema(), self.method.output);
+        http_body::put(of, number, headers, body, &mut out);
+        out
+    }
+
+    /// Returns whether a body that came with a success is an error body all the same: `{"error": {…}}`.
+    ///
+    /// A message that has a field `error` may look like one. It is an error body only if it has `code` and `status`
+    /// as Google's have them, and the field's type has no `status`. In a stream, where the HTTP status is sent
+    /// before the failure, `code` and `status` decide alone.
+    pub(super) fn is_error(self, body: &[u8]) -> bool {
+        let Some(is_google) = lone_error(body) else {
+            return false;
+        };
+        match self.known_error() {
+            Known::Nothing => true,
+            Known::Error => is_google,
+            Known::Status => is_google && self.method.server_streaming,
+        }
+    }
+
+    /// Returns what the reply's message knows of an error body.
+    fn known_error(self) -> Known {
+        let schema = self.rules.schema();
+        let output = schema.message(self.method.output);
+        let of = match self.rule.response {
+            Response::Field(place) => match output.fields.get(place) {
+                Some(field) if field.repeat == Repeat::Map => return Known::Status,
+                Some(field) if field.repeat == Repeat::Once => field.kind,
+                _ => return Known::Nothing,
+            },
+            _ => Kind::Message(self.method.output),
+        };
+        let Some(message) = object(schema, of) else {
+            return if is_open(schema, of) {
+                Known::Status
+            } else {
+                Known::Nothing
+            };
+        };
+        let Some((_, error)) = message.field_named("error") else {
+            return Known::Nothing;
+        };
+        let inner = object(schema, error.kind);
+        let status = inner.is_some_and(|inner| inner.field_named("status").is_some());
+        if status || error.repeat == Repeat::Map || is_open(schema, error.kind) {
+            Known::Status
+        } else {
+            Known::Error
+        }
+    }
+
     /// The status of a reply that is a failure.
     pub(super) fn failure(self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
         match serde_json::from_slice::<Value>(body) {
@@ -135,33 +191,68 @@ impl Reading<'_> {
     }
 }
 
-/// A `google.api.HttpBody` of a reply as it is, or a message whose field of a number is one.
-pub(super) fn raw(number: Option<u32>, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
-    let mut out = frames::buffer(0);
-    http_body::put(number, headers, body, &mut out);
-    out
+/// What a message has of an error body's members.
+enum Known {
+    /// No field `error`.
+    Nothing,
+    /// A field `error` without a `status` in it.
+    Error,
+    /// Both, or any member there may be.
+    Status,
 }
 
-/// An error body may come with status 200. An operation has an `error` too, but never alone.
-pub(super) fn is_error(body: &[u8]) -> bool {
-    // Nearly every reply begins with another name, which its first bytes tell.
-    let begins = body.trim_ascii_start().strip_prefix(b"{");
-    if begins.is_none_or(|rest| !rest.trim_ascii_start().starts_with(b"\"error\"")) {
-        return false;
+/// The message of a kind whose JSON form has a member for each field.
+fn object(schema: &Schema, kind: Kind) -> Option<&Message> {
+    match kind {
+        Kind::Message(id) => Some(schema.message(id)).filter(|of| of.shape == Shape::Object),
+        _ => None,
     }
-    let (mut members, mut first) = (0, false);
+}
+
+/// Whether the JSON form of a kind is an object with members of any name.
+fn is_open(schema: &Schema, kind: Kind) -> bool {
+    let Kind::Message(id) = kind else {
+        return false;
+    };
+    matches!(
+        schema.message(id).shape,
+        Shape::Struct | Shape::Value | Shape::Any
+    )
+}
+
+/// Returns, for an object whose only member is an object `error`, whether that has a number `code` and a `status` that
+/// names a gRPC code, as Google's error bodies do. Returns `None` for anything else.
+fn lone_error(body: &[u8]) -> Option<bool> {
+    // Nearly every reply begins with another name, which its first bytes tell.
+    let rest = body.trim_ascii_start().strip_prefix(b"{")?;
+    if !rest.trim_ascii_start().starts_with(b"\"error\"") {
+        return None;
+    }
+    let mut members = 0;
+    let (mut has_code, mut has_status) = (false, false);
+    let error = |scan: &mut Scan<'_>, name: Cow<'_, str>| match (&*name, scan.next()?) {
+        ("code", Next::Number) => scan.number().map(|_| has_code = true),
+        ("status", Next::String) => {
+            let code = scan.string().map(|name| code_by_name(&name))?;
+            has_status = code.is_some_and(|code| code != Code::Ok);
+            Ok(())
+        }
+        _ => scan.skip(),
+    };
+    let mut error = Some(error);
     let object = |scan: &mut Scan<'_>, name: Cow<'_, str>| {
         members += 1;
-        first |= name == "error" && scan.next()? == Next::Object;
         // Anything else is an ordinary reply, and its rest need not be looked at.
-        if first && members == 1 {
-            scan.skip()
-        } else {
-            scan.fault("")
+        match error.take().filter(|_| name == "error") {
+            Some(error) if scan.next()? == Next::Object => scan.object(error),
+            _ => scan.fault(""),
         }
     };
-    let read = Scan::new(body).and_then(|mut scan| scan.object(object));
-    read.is_ok() && first
+    Scan::new(body)
+        .and_then(|mut scan| scan.object(object))
+        .ok()
+        .filter(|()| members == 1)?;
+    Some(has_code && has_status)
 }
 
 /// The beginning of a body on one line, without what could deceive a terminal.

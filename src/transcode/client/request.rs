@@ -10,7 +10,7 @@ use tonic::Status;
 use super::super::json::{self, JsonOptions};
 use super::super::rule::{Body, Bound, Rule};
 use super::super::rules::{Method, Rules};
-use super::super::schema::Kind;
+use super::super::schema::{Kind, MessageId, Schema};
 use crate::wire;
 
 /// The HTTP form of a request.
@@ -75,13 +75,12 @@ fn by_rule<'r>(
     let schema = rules.schema();
     let verb = rule.verb.clone().ok_or("it names no HTTP method")?;
     let mut target = String::with_capacity(message.len() + 64);
-    let value = |index: usize| value(rules, &rule.variables[index], message);
+    let value = |index: usize| value(rules, method.input, &rule.variables[index], message);
     rule.template.expand(value, &mut target)?;
     let mut rest = Cow::Borrowed(message);
     for path in &rule.strip {
-        rest = wire::without(&rest, path)
-            .ok_or("the request is malformed")?
-            .into();
+        let left = json::without(schema, method.input, path, &rest)?;
+        rest = left.into_owned().into();
     }
     let content = |json: String| {
         Some(Content {
@@ -95,17 +94,25 @@ fn by_rule<'r>(
         Body::Field(place) => {
             let field = &schema.message(method.input).fields[place];
             // A message that is not there has no body: `{}` would be one that is empty.
-            if field.presence && !wire::has(message, field.number) {
+            if field.presence && !json::is_set(schema, method.input, place, message)? {
                 None
             } else {
-                content(json::write_field(schema, field, message, options)?)
+                content(json::write_field(
+                    schema,
+                    method.input,
+                    place,
+                    message,
+                    options,
+                )?)
             }
         }
         Body::Raw(None) => raw(message)?,
-        Body::Raw(Some(number)) => match wire::bytes(message, number) {
-            Some(content) => raw(content)?,
-            None => None,
-        },
+        Body::Raw(Some(number)) => {
+            match json::message_at(schema, method.input, &[number], message)? {
+                Some(content) => raw(&content)?,
+                None => None,
+            }
+        }
     };
     if !matches!(rule.body, Body::All | Body::Raw(None)) {
         let query = json::query(schema, method.input, &rest, &rule.skip)?;
@@ -125,29 +132,53 @@ fn by_rule<'r>(
 }
 
 /// The text of a field that the path has.
-fn value<'m>(rules: &Rules, bound: &Bound, message: &'m [u8]) -> Result<Cow<'m, str>, String> {
+fn value<'m>(
+    rules: &Rules,
+    input: MessageId,
+    bound: &Bound,
+    message: &'m [u8],
+) -> Result<Cow<'m, str>, String> {
     let schema = rules.schema();
-    let field = &schema.message(bound.parent).fields[bound.place];
-    if field.kind == Kind::String {
-        return Ok(wire::text(message, &bound.numbers)
-            .unwrap_or_default()
-            .into());
-    }
+    let (id, place) = (bound.parent, bound.place);
+    let field = &schema.message(id).fields[place];
     let (_, above) = bound.numbers.split_last().ok_or("has no field")?;
-    let mut parent = Some(message);
-    for number in above {
-        parent = parent.and_then(|message| wire::bytes(message, *number));
+    let parent = match json::message_at(schema, input, above, message)? {
+        Some(parent) => parent,
+        // A value in the path would set the message, and so unset another member of its oneof.
+        None if is_choice(schema, input, above) => return Ok("".into()),
+        None => Cow::default(),
+    };
+    if field.kind == Kind::String {
+        return Ok(match &parent {
+            Cow::Borrowed(parent) => json::text(schema, id, place, parent)?
+                .unwrap_or_default()
+                .into(),
+            Cow::Owned(parent) => {
+                let text = json::text(schema, id, place, parent)?;
+                text.unwrap_or_default().to_owned().into()
+            }
+        });
     }
-    let parent = parent.unwrap_or_default();
-    match json::plain(schema, field, parent)? {
+    match json::plain(schema, id, place, &parent)? {
         Some(text) => Ok(text.into()),
         None if field.presence || field.kind == Kind::Bytes => Ok("".into()),
         // A number that is not there is zero.
         None => {
-            let zero = json::write_field(schema, field, parent, JsonOptions::default())?;
+            let zero = json::write_field(schema, id, place, &parent, JsonOptions::default())?;
             Ok(zero.trim_matches('"').to_owned().into())
         }
     }
+}
+
+/// Whether one of the messages that a path of field numbers leads through is a member of a oneof.
+fn is_choice(schema: &Schema, mut of: MessageId, path: &[u32]) -> bool {
+    path.iter().any(|number| {
+        let field = schema.message(of).field_numbered(*number);
+        if let Some(Kind::Message(inner)) = field.map(|(_, field)| field.kind) {
+            of = inner;
+        }
+        field.is_some_and(|(_, field)| field.oneof.is_some())
+    })
 }
 
 /// The data of a `google.api.HttpBody`, as it is.
@@ -158,11 +189,12 @@ fn raw(message: &[u8]) -> Result<Option<Content>, String> {
     } else {
         media
     };
-    if wire::bytes(message, 3).is_some() {
+    let bytes = |number| wire::bytes(message, number).map_err(|why| why.to_string());
+    if bytes(3)?.is_some() {
         return Err("an HttpBody with extensions has no place for them in HTTP".to_owned());
     }
     Ok(Some(Content {
         media: HeaderValue::from_str(media).map_err(|_| format!("`{media}` is no content type"))?,
-        bytes: Bytes::copy_from_slice(wire::bytes(message, 2).unwrap_or_default()),
+        bytes: Bytes::copy_from_slice(bytes(2)?.unwrap_or_default()),
     }))
 }

@@ -13,7 +13,7 @@ use super::super::frames;
 use super::super::json::JsonOptions;
 use super::super::rule::Response;
 use super::super::rules::Rules;
-use super::reply::{self, Reading};
+use super::reply::Reading;
 use crate::failure::Failure;
 
 pub(super) const LINES: &str = "application/x-ndjson";
@@ -71,23 +71,31 @@ impl<B> Stream<B> {
     fn frame(&self, text: &[u8]) -> Result<Bytes, Status> {
         let unknown = || Status::internal("the method is not among the rules");
         let reading = self.reading().ok_or_else(unknown)?;
-        if reply::is_error(text) {
+        if reading.is_error(text) {
             return Err(reading.failure(StatusCode::OK, &HeaderMap::new(), text));
         }
         reading.message(text)
     }
 
-    /// A piece of an `HttpBody`, which is no JSON.
-    fn raw(&self) -> Option<Option<u32>> {
-        match self.reading()?.rule.response {
-            Response::Raw(number) => Some(number),
-            _ => None,
+    /// The frame of a piece of an `HttpBody`.
+    fn piece(&self, piece: &[u8]) -> Result<Bytes, Status> {
+        let unknown = || Status::internal("the method is not among the rules");
+        let reading = self.reading().ok_or_else(unknown)?;
+        match reading.rule.response {
+            Response::Raw(number) => frames::frame(reading.raw(number, &self.headers, piece)),
+            _ => Err(unknown()),
         }
+    }
+
+    /// Whether the replies are pieces of an `HttpBody`, which is no JSON.
+    fn is_raw(&self) -> bool {
+        let reading = self.reading();
+        reading.is_some_and(|reading| matches!(reading.rule.response, Response::Raw(_)))
     }
 
     /// The last text, if there is one, and then the trailers.
     fn end(&mut self) -> Result<Frame<Bytes>, Status> {
-        if !self.ended && self.raw().is_none() {
+        if !self.ended && !self.is_raw() {
             self.ended = true;
             let last = self.elements.end().map_err(Status::internal)?;
             if let Some(text) = last {
@@ -117,13 +125,10 @@ where
             let Ok(piece) = frame.into_data() else {
                 continue;
             };
-            match self.raw() {
-                None => self.elements.push(&piece),
-                Some(number) => {
-                    let message = reply::raw(number, &self.headers, &piece);
-                    return Poll::Ready(frames::frame(message).map(Frame::data));
-                }
+            if self.is_raw() {
+                return Poll::Ready(self.piece(&piece).map(Frame::data));
             }
+            self.elements.push(&piece);
         }
     }
 }

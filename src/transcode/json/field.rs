@@ -1,11 +1,11 @@
 //! One field of a message by itself, as the body of a request or a reply.
 
-use super::super::schema::{Field, MessageId, Repeat, Schema};
+use super::super::schema::{Field, Message, MessageId, Repeat, Schema};
 use super::JsonOptions;
-use super::entries::Entries;
 use super::found::Found;
+use super::nested::values;
 use super::read::Reader;
-use super::wire::{fits, zero};
+use super::wire::absent;
 use super::write::{Writer, finished};
 
 /// The JSON value of a field of an encoded message. One that is not there has its default: `0`, `""`,
@@ -13,19 +13,27 @@ use super::write::{Writer, finished};
 ///
 /// # Errors
 ///
-/// If the bytes are no message, or what the field holds has no JSON form.
+/// If the bytes are no message, what the field holds has no JSON form, or the message has no such field.
 pub(crate) fn write_field(
     schema: &Schema,
-    field: &Field,
+    id: MessageId,
+    place: usize,
     message: &[u8],
     options: JsonOptions,
 ) -> Result<String, String> {
     let mut writer = Writer::new(schema, options);
     let mut out = Vec::new();
-    collect(&mut writer, field, message)?;
+    let of = schema.message(id);
+    let field = of
+        .fields
+        .get(place)
+        .ok_or("the message has no such field")?;
+    collect(&mut writer, of, field, message)?;
     let found = 0..writer.found.len();
     let written = match field.repeat {
-        Repeat::Once if found.is_empty() => writer.one(field.kind, zero(field.kind), &[], &mut out),
+        Repeat::Once if found.is_empty() => {
+            writer.one(field.kind, absent(schema, field.kind), &[], &mut out)
+        }
         _ => writer.field(field, found, message, &mut out),
     };
     written.map_err(|why| format!("`{}`: {why}", field.json))?;
@@ -56,21 +64,19 @@ pub(crate) fn read_field(
 /// Finds one field and passes over all others.
 pub(super) fn collect(
     writer: &mut Writer<'_>,
+    of: &Message,
     field: &Field,
     message: &[u8],
 ) -> Result<(), String> {
-    for entry in Entries::of(message) {
-        let (number, value) = entry?;
-        if number == field.number && fits(field, value) {
-            let at = writer.found.len();
-            writer.found.push(Found {
-                place: 0,
-                at,
-                value,
-            });
-        }
-    }
-    Ok(())
+    let found = &mut writer.found;
+    values(writer.schema, of, field, message, |value| match value {
+        Some(value) => found.push(Found {
+            place: 0,
+            at: found.len(),
+            value,
+        }),
+        None => found.clear(),
+    })
 }
 
 #[cfg(test)]
@@ -112,11 +118,12 @@ mod tests {
         ];
         for (name, field_name, json) in cases {
             let (place, field) = field(name, field_name);
+            let id = message(name);
             let options = JsonOptions::default();
             let bytes = read_field(&SCHEMA, message(name), place, json.as_bytes(), options);
             let bytes = bytes.expect(json);
             assert_eq!(
-                write_field(&SCHEMA, field, &bytes, options).as_deref(),
+                write_field(&SCHEMA, id, place, &bytes, options).as_deref(),
                 Ok(json)
             );
             let whole = format!(r#"{{"{}":{json}}}"#, field.json);
@@ -137,10 +144,10 @@ mod tests {
             ("google.longrunning.Operation", "done", "false"),
         ];
         for (name, field_name, json) in cases {
-            let (place, field) = field(name, field_name);
+            let (place, _) = field(name, field_name);
             let options = JsonOptions::default();
             assert_eq!(
-                write_field(&SCHEMA, field, b"", options).as_deref(),
+                write_field(&SCHEMA, message(name), place, b"", options).as_deref(),
                 Ok(json)
             );
             let null = read_field(&SCHEMA, message(name), place, b" null ", options);

@@ -3,7 +3,7 @@
 use super::super::schema::{Field, Message, Shape};
 use super::entries::Entries;
 use super::seen::Seen;
-use super::wire::{Wire, fits, is_bytes, unpack};
+use super::wire::{Wire, counts, is_bytes, unpack};
 use super::write::{Result, Writer};
 
 /// A field in a message's bytes.
@@ -17,7 +17,8 @@ pub(super) struct Found {
 }
 
 impl Writer<'_> {
-    /// Lists the fields of a message. Unknown ones are passed over, as are those of another wire type.
+    /// Lists the fields of a message. Unknown ones are passed over, as are those of another wire type and unknown values
+    /// of closed enums.
     pub(super) fn find(&mut self, message: &Message, bytes: &[u8]) -> Result<()> {
         let base = self.found.len();
         let (mut sorted, mut oneofs, mut last) = (true, 0, 0);
@@ -26,7 +27,7 @@ impl Writer<'_> {
             let Some((place, field)) = message.field_numbered(number) else {
                 continue;
             };
-            if !fits(field, value) {
+            if !counts(self.schema, field, value) {
                 continue;
             }
             sorted &= last <= place;
@@ -72,7 +73,11 @@ impl Writer<'_> {
                 Wire::Bytes(from, to) if !is_bytes(field.kind) => {
                     let mut rest = &bytes[from..to];
                     while !rest.is_empty() {
-                        out.push(unpack(field.kind, &mut rest).ok_or("a packed field is cut off")?);
+                        let value = unpack(field.kind, &mut rest);
+                        let value = value.ok_or("a packed field is cut off")?;
+                        if counts(self.schema, field, value) {
+                            out.push(value);
+                        }
                     }
                 }
                 value => out.push(value),

@@ -8,7 +8,8 @@ use super::read::{Reader, Wrote};
 use super::scan::Scan;
 use super::text::quote;
 use super::wire::{
-    Wire, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag, zero,
+    Wire, absent, counts, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag,
+    zero,
 };
 use super::write::{Result, Writer};
 
@@ -84,7 +85,13 @@ impl Writer<'_> {
                 continue;
             };
             let entry = entry((key, value), bytes, (from, to), index)?;
-            self.entries.push(entry);
+            // An entry with an unknown value of a closed enum is itself unknown.
+            if entry
+                .value
+                .is_none_or(|wire| counts(self.schema, value, wire))
+            {
+                self.entries.push(entry);
+            }
         }
         self.sort(base, key.kind, bytes);
         self.open()?;
@@ -99,7 +106,7 @@ impl Writer<'_> {
             if entry.pieces {
                 self.merged(value, entry.index, bytes, out)?;
             } else {
-                let wire = entry.value.unwrap_or(zero(value.kind));
+                let wire = entry.value.unwrap_or(absent(self.schema, value.kind));
                 self.one(value.kind, wire, bytes, out)?;
             }
         }
@@ -107,6 +114,20 @@ impl Writer<'_> {
         self.close();
         self.entries.truncate(base);
         Ok(())
+    }
+
+    /// Whether an entry is one of the map: if the values are of a closed enum, its number must have a name.
+    pub(super) fn has_known_value(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
+        // Malformed ones are an error where they are written.
+        let (Ok((key, of)), Wire::Bytes(from, to)) = (parts(self.schema, field), value) else {
+            return true;
+        };
+        if !matches!(of.kind, Kind::Enum(_)) {
+            return true;
+        }
+        let entry = entry((key, of), bytes, (from, to), 0).ok();
+        let value = entry.and_then(|entry| entry.value);
+        value.is_none_or(|value| counts(self.schema, of, value))
     }
 
     /// Writes the value of an entry that has it in pieces, which are as good as their bytes in a row.

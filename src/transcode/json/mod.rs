@@ -13,6 +13,7 @@ mod field;
 mod found;
 mod map;
 mod mask;
+mod nested;
 mod number;
 mod plain;
 mod query;
@@ -33,6 +34,7 @@ mod tests;
 use super::schema::{MessageId, Schema};
 
 pub(crate) use field::{read_field, write_field};
+pub(crate) use nested::{is_set, message_at, text, without};
 pub(crate) use plain::{plain, query_value};
 pub(crate) use scan::{Next, Scan};
 pub(crate) use text::quoted;
@@ -54,7 +56,7 @@ pub struct JsonOptions {
     /// Reads `{"@type": url, "value": "<base64>"}` of an unknown type, with these two members and no
     /// other, as the bytes of that type: the form in which one is written. Without it, a text is a text.
     pub any_bytes: bool,
-    /// Refuses unknown fields, unknown enum names, names that stand twice, and an `Any` whose `@type` is no
+    /// Refuses unknown fields, unknown enum names (and numbers, if the enum is closed), names that stand twice, and an `Any` whose `@type` is no
     /// URL. Otherwise the former two are left out, of a name that stands twice the last holds (of the
     /// `@type` the first), and an `Any` is told as it came. An `Any` that is `{}` counts as set here;
     /// otherwise a field that holds it alone, outside a oneof, is taken for one that is not set.

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE;
 
 use super::super::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, Tag};
 use super::field::collect;
+use super::nested::put_message;
 use super::number::{integer, is_number, spelled};
 use super::wire::{Wire, joined, number, put_bytes, put_tag, put_varint, slice, text, zero};
 use super::write::{Result, Writer, finished};
@@ -31,10 +32,15 @@ pub(crate) fn query_value(schema: &Schema, field: &Field, text: &str) -> Result<
             field.json
         ));
     }
+    let within = |why: String| format!("`{}`: {why}", field.json);
+    if let Kind::Message(id) = field.kind {
+        let content = message_from_text(schema, id, text).map_err(within)?;
+        put_message(field, &content, &mut out);
+        return Ok(out);
+    }
     // One element is not packed, which every parser takes.
     put_tag(&Tag::new(field.number, field.kind.wire_type()), &mut out);
-    from_text(schema, field.kind, text, &mut out)
-        .map_err(|why| format!("`{}`: {why}", field.json))?;
+    from_text(schema, field.kind, text, &mut out).map_err(within)?;
     Ok(out)
 }
 
@@ -43,12 +49,22 @@ pub(crate) fn query_value(schema: &Schema, field: &Field, text: &str) -> Result<
 /// # Errors
 ///
 /// If the bytes are no message, or the field has no form as text.
-pub(crate) fn plain(schema: &Schema, field: &Field, message: &[u8]) -> Result<Option<String>> {
+pub(crate) fn plain(
+    schema: &Schema,
+    id: MessageId,
+    place: usize,
+    message: &[u8],
+) -> Result<Option<String>> {
+    let of = schema.message(id);
+    let field = of
+        .fields
+        .get(place)
+        .ok_or("the message has no such field")?;
     if field.repeat != Repeat::Once {
         return Err(format!("`{}` has several values", field.json));
     }
     let mut writer = Writer::new(schema, JsonOptions::default());
-    collect(&mut writer, field, message)?;
+    collect(&mut writer, of, field, message)?;
     let Some(last) = writer.found.last().map(|found| found.value) else {
         return Ok(None);
     };
@@ -117,10 +133,11 @@ fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Resu
             // What its JSON form is without being a text.
             let null = (of.is_null && text == "null").then_some(0);
             let number = of.number(text).or_else(numbered).or(null);
+            let number = number.filter(|number| of.has(*number));
             let number = number.ok_or_else(|| format!("`{text}` is no value of the enum"))?;
             put_varint(i64::from(number).cast_unsigned(), out);
         }
-        Kind::Message(id) => return message_from_text(schema, id, text, out),
+        Kind::Message(id) => put_bytes(&message_from_text(schema, id, text)?, out),
         kind if is_number(text) => drop(spelled(text, kind, out)?),
         _ => return Err("a number expected".to_owned()),
     }
@@ -128,7 +145,7 @@ fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Resu
 }
 
 /// A message whose JSON form is one text or number.
-fn message_from_text(schema: &Schema, id: MessageId, text: &str, out: &mut Vec<u8>) -> Result<()> {
+fn message_from_text(schema: &Schema, id: MessageId, text: &str) -> Result<Vec<u8>> {
     let message = schema.message(id);
     let mut content = Vec::with_capacity(text.len() + 8);
     match (message.shape, message.fields.first()) {
@@ -140,8 +157,7 @@ fn message_from_text(schema: &Schema, id: MessageId, text: &str, out: &mut Vec<u
         }
         _ => return Err(format!("no text stands for a {}", message.name)),
     }
-    put_bytes(&content, out);
-    Ok(())
+    Ok(content)
 }
 
 #[cfg(test)]
@@ -249,15 +265,19 @@ mod tests {
             (GATEWAY, "state", "ACTIVE"),
             ("google.longrunning.Operation", "done", "true"),
         ];
+        let told = |name, field: &Field, bytes: &[u8]| {
+            let (place, _) = SCHEMA.message(message(name)).field_named(&field.name)?;
+            Some(plain(&SCHEMA, message(name), place, bytes))
+        };
         for (name, field_name, text) in cases {
             let field = field(name, field_name);
             let bytes = query_value(&SCHEMA, field, text).expect(text);
-            let told = plain(&SCHEMA, field, &bytes);
-            assert_eq!(told, Ok(Some(text.to_owned())), "{text}");
-            assert_eq!(plain(&SCHEMA, field, b""), Ok(None));
-            assert!(plain(&SCHEMA, field, b"\x0a\x7f").is_err());
+            let found = told(name, field, &bytes);
+            assert_eq!(found, Some(Ok(Some(text.to_owned()))), "{text}");
+            assert_eq!(told(name, field, b""), Some(Ok(None)));
+            assert!(told(name, field, b"\x0a\x7f").is_some_and(|told| told.is_err()));
         }
         let labels = field(GATEWAY, "labels");
-        assert!(plain(&SCHEMA, labels, b"").is_err());
+        assert!(told(GATEWAY, labels, b"").is_some_and(|told| told.is_err()));
     }
 }

@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::schema::{Field, Kind, Message, Repeat, Shape};
-use super::wire::{Wire, is_zero, joined, zero};
+use super::wire::{Wire, absent, is_zero, joined};
 use super::write::{Result, Writer};
 
 const TEXT: &AsciiSet = &NON_ALPHANUMERIC
@@ -30,8 +30,9 @@ impl Writer<'_> {
             let (values, others) = rest.split_at(count);
             rest = others;
             let top = prefix.is_empty();
-            let absent = values.is_empty() && !(field.required && top);
-            if absent || skip.contains(&field.number) {
+            // A field that is told from none stays so.
+            let needed = field.required && top && !field.presence;
+            if (values.is_empty() && !needed) || skip.contains(&field.number) {
                 continue;
             }
             let name = format!("{prefix}{}", field.json);
@@ -78,7 +79,8 @@ impl Writer<'_> {
                 self.pair(name, field.kind, *last, bytes, out)
             }
             (Repeat::Once, None, _) if field.required && top => {
-                self.pair(name, field.kind, zero(field.kind), bytes, out)
+                let zero = absent(self.schema, field.kind);
+                self.pair(name, field.kind, zero, bytes, out)
             }
             _ => Ok(()),
         }
@@ -221,11 +223,11 @@ mod tests {
         let bytes = b"\x12\x02\x08\x01\x12\x02\x10\x01";
         let told = query(&SCHEMA, id, bytes, &[]);
         assert_eq!(told.as_deref(), Ok("timeout=1.000000001s"));
-        let (_, timeout) = SCHEMA
+        let (timeout, _) = SCHEMA
             .message(id)
             .field_named("timeout")
             .expect("it has one");
-        let told = plain(&SCHEMA, timeout, bytes);
+        let told = plain(&SCHEMA, id, timeout, bytes);
         assert_eq!(told, Ok(Some("1.000000001s".to_owned())));
     }
 

@@ -66,11 +66,11 @@ impl Reader<'_> {
                 let name = scan.string()?;
                 let numbered = || is_number(&name).then(|| integer(&name)).flatten();
                 match of.number(&name).or_else(numbered) {
-                    Some(number) => number,
-                    None if self.strict => {
+                    Some(number) if of.has(number) => number,
+                    _ if self.strict => {
                         return scan.fault(format!("`{name}` is no value of the enum"));
                     }
-                    None => return Ok(Wrote::Nothing),
+                    _ => return Ok(Wrote::Nothing),
                 }
             }
             Next::Null if of.is_null => {
@@ -78,7 +78,12 @@ impl Reader<'_> {
                 0
             }
             _ => match integer::<i32>(&number_text(scan)?) {
-                Some(number) => number,
+                Some(number) if of.has(number) => number,
+                // A closed enum has no such number, so that it is as an unknown name.
+                Some(number) if self.strict => {
+                    return scan.fault(format!("{number} is no value of the enum"));
+                }
+                Some(_) => return Ok(Wrote::Nothing),
                 None => return scan.fault("the name or the number of an enum expected"),
             },
         };

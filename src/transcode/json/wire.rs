@@ -2,7 +2,7 @@
 
 use prost::encoding::{WireType, decode_varint};
 
-use super::super::schema::{Field, Kind, Repeat, Tag};
+use super::super::schema::{Field, Kind, Repeat, Schema, Tag};
 use super::entries::chunk;
 use super::fault::Result as Read;
 
@@ -35,6 +35,17 @@ pub(super) fn fits(field: &Field, value: Wire) -> bool {
     }
 }
 
+/// Whether a value is one of the field: it has the wire type, and a number of a closed enum has a name. Any other value
+/// is an unknown field.
+#[inline]
+pub(super) fn counts(schema: &Schema, field: &Field, value: Wire) -> bool {
+    fits(field, value)
+        && match (field.kind, value) {
+            (Kind::Enum(id), Wire::Varint(bits)) => schema.enumeration(id).has(int32(bits)),
+            _ => true,
+        }
+}
+
 pub(super) fn unpack(kind: Kind, rest: &mut &[u8]) -> Option<Wire> {
     Some(match kind.wire_type() {
         WireType::SixtyFourBit => Wire::Fixed64(u64::from_le_bytes(chunk(rest)?)),
@@ -43,7 +54,18 @@ pub(super) fn unpack(kind: Kind, rest: &mut &[u8]) -> Option<Wire> {
     })
 }
 
-/// What a field holds that is not there.
+/// The value of a field that is not set.
+pub(super) fn absent(schema: &Schema, kind: Kind) -> Wire {
+    match kind {
+        Kind::Enum(id) => {
+            let default = schema.enumeration(id).default();
+            Wire::Varint(i64::from(default).cast_unsigned())
+        }
+        kind => zero(kind),
+    }
+}
+
+/// Zero, or nothing.
 pub(super) fn zero(kind: Kind) -> Wire {
     if is_bytes(kind) {
         Wire::Bytes(0, 0)

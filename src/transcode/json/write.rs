@@ -10,7 +10,9 @@
 use super::super::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
 use super::found::Found;
 use super::map::Entry;
-use super::wire::{Wire, int32, is_bytes, is_zero, joined, number, slice, unpack, zero};
+use super::wire::{
+    Wire, absent, counts, int32, is_bytes, is_zero, joined, number, slice, unpack, zero,
+};
 use super::{JsonOptions, mask, scan, text, time};
 
 /// How deep messages may nest on the wire, and objects and arrays in JSON.
@@ -184,7 +186,7 @@ impl<'s> Writer<'s> {
                 self.defaults(&message.fields[next..place], &mut comma, out)?;
                 next = place + 1;
             }
-            if self.shown(field, after - 1) {
+            if self.shown(field, begin..after, bytes) {
                 begin_member(field, &mut comma, out);
                 self.field(field, begin..after, bytes, out)?;
             }
@@ -201,7 +203,7 @@ impl<'s> Writer<'s> {
         for field in fields.iter().filter(|field| !field.presence) {
             begin_member(field, comma, out);
             match field.repeat {
-                Repeat::Once => self.one(field.kind, zero(field.kind), &[], out)?,
+                Repeat::Once => self.one(field.kind, absent(self.schema, field.kind), &[], out)?,
                 Repeat::Many { .. } => out.extend_from_slice(b"[]"),
                 Repeat::Map => out.extend_from_slice(b"{}"),
             }
@@ -210,18 +212,38 @@ impl<'s> Writer<'s> {
     }
 
     /// A default value that no presence tells from none is not shown, though the wire may have it.
-    fn shown(&self, field: &Field, last: usize) -> bool {
-        let last = self.found[last].value;
+    fn shown(&self, field: &Field, found: std::ops::Range<usize>, bytes: &[u8]) -> bool {
         self.options.defaults
             || match field.repeat {
                 // The one value of NullValue is its default, whatever its number.
-                Repeat::Once => field.presence || !(is_zero(last) || self.is_null(field.kind)),
-                // A packed block without a value.
-                Repeat::Many { .. } => {
-                    !is_zero(last) || !matches!(last, Wire::Bytes(..)) || is_bytes(field.kind)
+                Repeat::Once => {
+                    let last = self.found[found.end - 1].value;
+                    field.presence || !(is_zero(last) || self.is_null(field.kind))
                 }
-                Repeat::Map => true,
+                Repeat::Many { .. } if is_bytes(field.kind) => true,
+                Repeat::Many { .. } => {
+                    let mut values = self.found[found].iter().map(|found| found.value);
+                    values.any(|value| self.has_values(field, value, bytes))
+                }
+                Repeat::Map => {
+                    let mut entries = self.found[found].iter().map(|found| found.value);
+                    entries.any(|value| self.has_known_value(field, value, bytes))
+                }
             }
+    }
+
+    /// Whether a value of a repeated field is one, or a packed block with one.
+    fn has_values(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
+        let Wire::Bytes(from, to) = value else {
+            return true;
+        };
+        if !matches!(field.kind, Kind::Enum(_)) {
+            return from < to;
+        }
+        let mut packed = &bytes[from..to];
+        // A block that is cut off is an error where it is written.
+        std::iter::from_fn(|| (!packed.is_empty()).then(|| unpack(field.kind, &mut packed)))
+            .any(|value| value.is_none_or(|value| counts(self.schema, field, value)))
     }
 
     fn is_null(&self, kind: Kind) -> bool {
@@ -275,7 +297,9 @@ impl<'s> Writer<'s> {
             let mut packed = &bytes[from..to];
             while !packed.is_empty() {
                 let value = unpack(field.kind, &mut packed).ok_or("a packed field is cut off")?;
-                self.element(field.kind, value, begin, bytes, out)?;
+                if counts(self.schema, field, value) {
+                    self.element(field.kind, value, begin, bytes, out)?;
+                }
             }
         }
         out.push(b']');

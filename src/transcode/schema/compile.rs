@@ -15,16 +15,20 @@ use crate::transcode::json::quoted;
 #[derive(Default)]
 pub(super) struct Types<'a> {
     messages: Vec<(String, &'a MessageType, Syntax)>,
-    enums: Vec<(String, &'a EnumType)>,
+    enums: Vec<(String, &'a EnumType, Syntax)>,
+    /// By the message that they extend, each with its name.
+    extensions: HashMap<&'a str, Vec<(String, &'a FieldType, Syntax)>>,
     message_ids: HashMap<String, MessageId>,
     enum_ids: HashMap<String, EnumId>,
 }
 
-/// What a file's syntax, or an edition's features, say of fields that say nothing themselves.
+/// What the syntax or the edition's features around a field or an enum say of it, unless it says otherwise itself.
 #[derive(Clone, Copy)]
 struct Syntax {
     /// Whether a value that is the default is told from none.
     presence: bool,
+    /// Whether numbers without a name are no values of an enum.
+    closed: bool,
     packed: bool,
     delimited: bool,
     is_edition: bool,
@@ -34,6 +38,7 @@ impl Syntax {
     fn of(file: &File) -> Self {
         let defaults = Self {
             presence: file.syntax != "proto3",
+            closed: !matches!(file.syntax.as_str(), "proto3" | "editions"),
             packed: matches!(file.syntax.as_str(), "proto3" | "editions"),
             delimited: false,
             is_edition: file.syntax == "editions",
@@ -51,6 +56,11 @@ impl Syntax {
             presence: match features.field_presence {
                 0 => self.presence,
                 presence => presence != 2,
+            },
+            // OPEN, CLOSED.
+            closed: match features.enum_type {
+                0 => self.closed,
+                kind => kind == 2,
             },
             // PACKED, EXPANDED.
             packed: match features.repeated_field_encoding {
@@ -76,29 +86,42 @@ impl<'a> Types<'a> {
                 types.message(&file.package, message, syntax);
             }
             for of in &file.enum_type {
-                types.enumeration(&file.package, of);
+                types.enumeration(&file.package, of, syntax);
             }
+            types.extensions(&file.package, &file.extension, syntax);
         }
         types
     }
 
     fn message(&mut self, scope: &str, message: &'a MessageType, syntax: Syntax) {
         let name = within(scope, &message.name);
+        let syntax = syntax.with(message.options.and_then(|options| options.features));
         for nested in &message.nested_type {
             self.message(&name, nested, syntax);
         }
         for of in &message.enum_type {
-            self.enumeration(&name, of);
+            self.enumeration(&name, of, syntax);
         }
+        self.extensions(&name, &message.extension, syntax);
         self.message_ids
             .insert(name.clone(), MessageId(self.messages.len()));
         self.messages.push((name, message, syntax));
     }
 
-    fn enumeration(&mut self, scope: &str, of: &'a EnumType) {
+    fn enumeration(&mut self, scope: &str, of: &'a EnumType, syntax: Syntax) {
         let name = within(scope, &of.name);
+        let syntax = syntax.with(of.options.and_then(|options| options.features));
         self.enum_ids.insert(name.clone(), EnumId(self.enums.len()));
-        self.enums.push((name, of));
+        self.enums.push((name, of, syntax));
+    }
+
+    fn extensions(&mut self, scope: &str, all: &'a [FieldType], syntax: Syntax) {
+        for extension in all {
+            let extended = extension.extendee.trim_start_matches('.');
+            let name = format!("[{}]", within(scope, &extension.name));
+            let known = self.extensions.entry(extended).or_default();
+            known.push((name, extension, syntax));
+        }
     }
 
     pub(super) fn compile(self) -> Result<Schema, String> {
@@ -107,7 +130,8 @@ impl<'a> Types<'a> {
             .iter()
             .map(|(name, message, syntax)| self.compiled(name, message, *syntax))
             .collect::<Result<_, _>>()?;
-        let enums = self.enums.iter().map(|(name, of)| enumeration(name, of));
+        let enums = self.enums.iter();
+        let enums = enums.map(|(name, of, syntax)| enumeration(name, of, syntax.closed));
         Ok(Schema {
             messages,
             enums: enums.collect(),
@@ -117,19 +141,30 @@ impl<'a> Types<'a> {
 
     fn compiled(&self, name: &str, of: &MessageType, syntax: Syntax) -> Result<Message, String> {
         // The entry of a map and what is in it have their length before them, whatever the file says.
-        let is_entry = of.options.is_some_and(|options| options.map_entry);
+        let options = of.options.unwrap_or_default();
         let syntax = Syntax {
-            delimited: syntax.delimited && !is_entry,
+            delimited: syntax.delimited && !options.map_entry,
             ..syntax
         };
+        let shape = shape(name, of);
         let mut fields = Vec::with_capacity(of.field.len());
         for field in &of.field {
+            let oneof = field.oneof_index.and_then(|at| usize::try_from(at).ok());
+            let oneof = oneof.and_then(|at| of.oneof.get(at)?.options);
+            let syntax = syntax.with(oneof.and_then(|options| options.features));
             let compiled = self
                 .field(field, syntax)
                 .map_err(|why| format!("{name}.{}: {why}", field.name))?;
             fields.push(compiled);
         }
+        if shape == Shape::Object && !options.map_entry && !options.message_set {
+            let extensions = self.extensions.get(name).into_iter().flatten();
+            // An extension whose type is not in the set is unknown, and no reason to refuse the set.
+            fields.extend(extensions.filter_map(|extension| self.extension(extension)));
+        }
         fields.sort_by_key(|field: &Field| field.number);
+        fields.dedup_by_key(|field| field.number);
+        tell_apart(&mut fields);
         let places = |name: fn(&Field) -> &str| {
             let names = fields.iter().map(name).map(str::to_owned);
             names.zip(0..).collect::<Vec<_>>()
@@ -137,13 +172,26 @@ impl<'a> Types<'a> {
         let names = [places(|field| &field.json), places(|field| &field.name)].concat();
         Ok(Message {
             name: name.to_owned(),
-            shape: shape(name, of),
+            shape,
             heads: fields
                 .iter()
                 .map(|field| head(field.key.as_bytes()).unwrap_or_default())
                 .collect(),
             fields,
             names: Names::new(names),
+        })
+    }
+
+    /// The field of an extension, which is told from none even in proto3.
+    fn extension(&self, (name, field, syntax): &(String, &FieldType, Syntax)) -> Option<Field> {
+        let field = self.field(field, *syntax).ok()?;
+        Some(Field {
+            presence: field.repeat == Repeat::Once,
+            oneof: None,
+            key: quoted(name) + ":",
+            json: name.clone(),
+            name: name.clone(),
+            ..field
         })
     }
 
@@ -235,7 +283,31 @@ fn wire_type(kind: Kind, repeat: Repeat, delimited: bool) -> WireType {
     }
 }
 
-fn enumeration(name: &str, of: &EnumType) -> Enum {
+/// Gives each field a JSON name of its own. proto2 and `json_format: LEGACY_BEST_EFFORT` allow fields with the same
+/// one, as `foo_bar` and `fooBar`. The field keeps it whose proto name it is, or else the first; the others go by
+/// their proto names, under which every parser reads them.
+fn tell_apart(fields: &mut [Field]) {
+    let mut owners: HashMap<&str, usize> = HashMap::with_capacity(fields.len());
+    for (place, field) in fields.iter().enumerate() {
+        let owner = owners.entry(&field.json).or_insert(place);
+        if field.name == field.json {
+            *owner = place;
+        }
+    }
+    if owners.len() == fields.len() {
+        return;
+    }
+    let others: Vec<usize> = (0..fields.len())
+        .filter(|place| owners[fields[*place].json.as_str()] != *place)
+        .collect();
+    for place in others {
+        let field = &mut fields[place];
+        field.json.clone_from(&field.name);
+        field.key = quoted(&field.json) + ":";
+    }
+}
+
+fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
     let mut by_number: Vec<_> = of
         .value
         .iter()
@@ -246,6 +318,7 @@ fn enumeration(name: &str, of: &EnumType) -> Enum {
     by_number.dedup_by_key(|(number, _)| *number);
     Enum {
         is_null: name == "google.protobuf.NullValue",
+        closed,
         by_number,
         numbers: of.value.iter().map(|value| value.number).collect(),
         by_name: Names::new(of.value.iter().map(|value| value.name.clone()).zip(0..)),

@@ -8,7 +8,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::super::json;
 use super::super::rule::Rule;
-use super::super::schema::{Field, Kind, MessageId, Repeat, Schema, Shape};
+use super::super::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, steps};
 use super::path::decode;
 
 /// What a query says.
@@ -20,6 +20,9 @@ pub(super) struct Query {
     /// System parameters that are headers of a gRPC request.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
+
+/// How deep the messages of a name may nest, as in JSON.
+const DEPTH: usize = 100;
 
 /// What has been set, so that nothing is set twice.
 #[derive(Default)]
@@ -149,7 +152,10 @@ pub(super) fn fields<'s>(
 ) -> Result<Vec<&'s Field>, String> {
     let mut message = Some(input);
     let mut path: Vec<&Field> = Vec::new();
-    for part in name.split('.') {
+    for part in steps(name) {
+        if path.len() == DEPTH {
+            return Err(format!("`{name}` nests deeper than {DEPTH} messages"));
+        }
         let inner = message.ok_or_else(|| format!("`{name}` leads through a scalar"))?;
         let of = schema.message(inner);
         let found = of.field_named(part);

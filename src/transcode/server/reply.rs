@@ -127,14 +127,15 @@ impl Reading<'_> {
         let (method, rule) = self.rules.target(self.target);
         let schema = self.rules.schema();
         let content = match rule.response {
-            Response::Raw(None) => return Ok(raw(message)),
+            Response::Raw(None) => return raw(message).map_err(malformed),
             Response::Raw(Some(number)) => {
-                return Ok(raw(wire::bytes(message, number).unwrap_or_default()));
+                let content = json::message_at(schema, method.output, &[number], message);
+                let content = content.map_err(malformed)?;
+                return raw(&content.unwrap_or_default()).map_err(malformed);
             }
             Response::All => json::write(schema, method.output, message, self.options),
             Response::Field(place) => {
-                let field = &schema.message(method.output).fields[place];
-                json::write_field(schema, field, message, self.options)
+                json::write_field(schema, method.output, place, message, self.options)
             }
         };
         let text = content.map_err(|why| {
@@ -256,13 +257,19 @@ fn is_grpc(name: &HeaderName) -> bool {
         .contains(name)
 }
 
+/// The status of a reply that is not a message.
+fn malformed(why: String) -> Status {
+    Status::internal(format!("the reply cannot be read: {why}"))
+}
+
 /// The data of a `google.api.HttpBody`, and its content type.
-fn raw(content: &[u8]) -> (HeaderValue, Bytes) {
+fn raw(content: &[u8]) -> Result<(HeaderValue, Bytes), String> {
+    let data = wire::bytes(content, 2).map_err(|why| why.to_string())?;
     let media = wire::text(content, &[1]).unwrap_or_default();
     let media = HeaderValue::from_str(media)
         .ok()
         .filter(|media| !media.is_empty());
     let unknown = HeaderValue::from_static("application/octet-stream");
-    let data = wire::bytes(content, 2).unwrap_or_default();
-    (media.unwrap_or(unknown), Bytes::copy_from_slice(data))
+    let data = Bytes::copy_from_slice(data.unwrap_or_default());
+    Ok((media.unwrap_or(unknown), data))
 }

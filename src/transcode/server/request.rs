@@ -261,7 +261,7 @@ fn put_body(
         BodyForm::None if empty || body.trim_ascii() == b"{}" => Ok(()),
         BodyForm::None => Err(format!("`{}` takes no body", rule.text)),
         BodyForm::Raw(number) => {
-            http_body::put(number, headers, body, out);
+            http_body::put((schema, method.input), number, headers, body, out);
             Ok(())
         }
         _ if empty => Ok(()),

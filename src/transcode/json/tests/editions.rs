@@ -1,9 +1,10 @@
 //! proto2, editions and what a descriptor set may say that ours does not.
 
 use super::super::super::descriptor::{
-    EnumType, EnumValue, Features, FieldOptions, FieldType, File, FileOptions, FileSet, MessageType,
+    EnumOptions, EnumType, EnumValue, Features, FieldOptions, FieldType, File, FileOptions,
+    FileSet, MessageOptions, MessageType, OneofOptions, OneofType,
 };
-use super::super::{JsonOptions, read, write};
+use super::super::{JsonOptions, plain, query_value, read, write, write_field};
 use crate::transcode::Schema;
 
 const OPTIONAL: i32 = 1;
@@ -12,10 +13,12 @@ const INT32: i32 = 5;
 const STRING: i32 = 9;
 const GROUP: i32 = 10;
 const MESSAGE: i32 = 11;
+const ENUM: i32 = 14;
 
 fn features(presence: i32, repeated: i32, encoding: i32) -> Option<Features> {
     Some(Features {
         field_presence: presence,
+        enum_type: 0,
         repeated_field_encoding: repeated,
         message_encoding: encoding,
     })
@@ -168,6 +171,7 @@ fn an_enum_with_aliases_and_numbers_below_zero_is_told_by_its_first_names() {
     let of = EnumType {
         name: "E".into(),
         value: vec![value("Z", 0), value("M", -1), value("B", 5), value("C", 5)],
+        options: None,
     };
     let mut e = field("e", 1, REPEATED, 14);
     e.type_name = ".t.E".into();
@@ -224,8 +228,322 @@ fn a_well_known_name_with_other_fields_is_an_object_and_never_recurs_without_end
     }
 }
 
+/// Fields of a closed enum without zero, `ONE` and `TWO`.
+fn closed_enum() -> FileSet {
+    let value = |name: &str, number| EnumValue {
+        name: name.into(),
+        number,
+    };
+    let of = |name: &str, number, label| FieldType {
+        type_name: ".t.E".into(),
+        ..field(name, number, label, ENUM)
+    };
+    let entry = MessageType {
+        name: "MapEntry".into(),
+        field: vec![field("key", 1, OPTIONAL, STRING), of("value", 2, OPTIONAL)],
+        options: Some(MessageOptions {
+            map_entry: true,
+            ..MessageOptions::default()
+        }),
+        ..MessageType::default()
+    };
+    let map = FieldType {
+        type_name: ".t.M.MapEntry".into(),
+        ..field("map", 3, REPEATED, MESSAGE)
+    };
+    let member = |field| FieldType {
+        oneof_index: Some(0),
+        ..field
+    };
+    let message = MessageType {
+        name: "M".into(),
+        field: vec![
+            of("one", 1, OPTIONAL),
+            of("many", 2, REPEATED),
+            map,
+            member(of("choice", 4, OPTIONAL)),
+            member(field("other", 5, OPTIONAL, STRING)),
+        ],
+        nested_type: vec![entry],
+        ..MessageType::default()
+    };
+    let file = File {
+        package: "t".into(),
+        syntax: "proto2".into(),
+        message_type: vec![message],
+        enum_type: vec![EnumType {
+            name: "E".into(),
+            value: vec![value("ONE", 1), value("TWO", 2)],
+            options: None,
+        }],
+        ..File::default()
+    };
+    FileSet { file: vec![file] }
+}
+
 #[test]
-fn extensions_are_unknown_in_json_and_on_the_wire() {
+fn a_number_that_a_closed_enum_has_no_name_for_is_an_unknown_field() {
+    let schema = Schema::compile(&closed_enum()).expect("it is whole");
+    let id = schema.find("t.M").expect("it is there");
+    let cases: [(&[u8], &str); 11] = [
+        (b"\x08\x02", r#"{"one":"TWO"}"#),
+        (b"\x08\x07", "{}"),
+        (b"\x08\x02\x08\x07", r#"{"one":"TWO"}"#),
+        (
+            b"\x10\x01\x10\x07\x12\x02\x07\x02",
+            r#"{"many":["ONE","TWO"]}"#,
+        ),
+        (b"\x10\x07\x12\x01\x07", "{}"),
+        // The entry is unknown, and not the one before with the same key.
+        (
+            b"\x1a\x05\x0a\x01a\x10\x02\x1a\x05\x0a\x01a\x10\x07",
+            r#"{"map":{"a":"TWO"}}"#,
+        ),
+        (b"\x1a\x05\x0a\x01a\x10\x07", "{}"),
+        // An entry without a value has the first one.
+        (b"\x1a\x03\x0a\x01a", r#"{"map":{"a":"ONE"}}"#),
+        // What is unknown unsets no other member of its oneof.
+        (b"\x2a\x01x\x20\x07", r#"{"other":"x"}"#),
+        (b"\x2a\x01x\x20\x02", r#"{"choice":"TWO"}"#),
+        (b"\x20\x02\x2a\x01x\x20\x07", r#"{"other":"x"}"#),
+    ];
+    for (bytes, json) in cases {
+        let told = write(&schema, id, bytes, JsonOptions::default());
+        assert_eq!(told.as_deref(), Ok(json), "{bytes:02x?}");
+    }
+    for json in [
+        r#"{"one":7}"#,
+        r#"{"one":"7"}"#,
+        r#"{"many":[7]}"#,
+        r#"{"map":{"a":7}}"#,
+    ] {
+        let lenient = read(&schema, id, json.as_bytes(), JsonOptions::default());
+        assert_eq!(lenient.as_deref(), Ok(&b""[..]), "{json}");
+        let mut options = JsonOptions::default();
+        options.strict = true;
+        assert!(
+            read(&schema, id, json.as_bytes(), options).is_err(),
+            "{json}"
+        );
+    }
+    let (place, field) = schema.message(id).field_named("one").expect("it is there");
+    assert_eq!(
+        query_value(&schema, field, "2").as_deref(),
+        Ok(&b"\x08\x02"[..])
+    );
+    assert!(query_value(&schema, field, "7").is_err());
+    let absent = write_field(&schema, id, place, b"\x08\x07", JsonOptions::default());
+    assert_eq!(absent.as_deref(), Ok(r#""ONE""#));
+}
+
+#[test]
+fn an_enum_is_closed_where_the_syntax_or_the_features_say_so() {
+    let closed = |kind| {
+        Some(Features {
+            enum_type: kind,
+            ..Features::default()
+        })
+    };
+    let cases = [
+        ("proto2", None, None, true),
+        ("proto3", None, None, false),
+        ("proto3", closed(2), closed(2), false),
+        ("editions", None, None, false),
+        ("editions", closed(2), None, true),
+        ("editions", None, closed(2), true),
+        ("editions", closed(2), closed(1), false),
+    ];
+    for (syntax, of_file, of_enum, is_closed) in cases {
+        let mut set = closed_enum();
+        let file = &mut set.file[0];
+        file.syntax = syntax.into();
+        file.options = Some(FileOptions { features: of_file });
+        file.enum_type[0].options = Some(EnumOptions { features: of_enum });
+        let schema = Schema::compile(&set).expect("it is whole");
+        let id = schema.find("t.M").expect("it is there");
+        let told = write(&schema, id, b"\x08\x07", JsonOptions::default());
+        let expected = if is_closed { "{}" } else { r#"{"one":7}"# };
+        assert_eq!(
+            told.as_deref(),
+            Ok(expected),
+            "{syntax} {of_file:?} {of_enum:?}"
+        );
+    }
+}
+
+#[test]
+fn a_field_inherits_the_features_of_its_message_and_its_oneof() {
+    let message = |of_message, of_oneof, oneof| MessageType {
+        name: "M".into(),
+        field: vec![FieldType {
+            oneof_index: oneof,
+            ..field("a", 1, OPTIONAL, MESSAGE)
+        }],
+        oneof: vec![OneofType {
+            options: Some(OneofOptions { features: of_oneof }),
+        }],
+        options: Some(MessageOptions {
+            features: of_message,
+            ..MessageOptions::default()
+        }),
+        ..MessageType::default()
+    };
+    let (plain, group) = (features(0, 0, 1), features(0, 0, 2));
+    let cases = [
+        (None, None, Some(0), false),
+        (group, None, None, true),
+        (group, plain, Some(0), false),
+        (group, plain, None, true),
+        (None, group, Some(0), true),
+    ];
+    for (of_message, of_oneof, oneof, delimited) in cases {
+        let file = File {
+            package: "t".into(),
+            syntax: "editions".into(),
+            message_type: vec![message(of_message, of_oneof, oneof)],
+            ..File::default()
+        };
+        let schema = Schema::compile(&FileSet { file: vec![file] }).expect("it is whole");
+        let expected = if delimited {
+            &b"\x0b\x0c"[..]
+        } else {
+            b"\x0a\0"
+        };
+        assert_eq!(
+            wire(schema, r#"{"a":{}}"#),
+            expected,
+            "{of_message:?} {of_oneof:?}"
+        );
+    }
+}
+
+#[test]
+fn a_delimited_message_of_a_path_or_a_query_is_a_group() {
+    let mut time = field("time", 1, OPTIONAL, MESSAGE);
+    time.type_name = ".google.protobuf.Duration".into();
+    let known = File {
+        package: "google.protobuf".into(),
+        syntax: "proto3".into(),
+        message_type: vec![MessageType {
+            name: "Duration".into(),
+            field: vec![
+                field("seconds", 1, OPTIONAL, 3),
+                field("nanos", 2, OPTIONAL, INT32),
+            ],
+            ..MessageType::default()
+        }],
+        ..File::default()
+    };
+    let file = File {
+        package: "t".into(),
+        syntax: "editions".into(),
+        options: Some(FileOptions {
+            features: features(0, 0, 2),
+        }),
+        message_type: vec![MessageType {
+            name: "M".into(),
+            field: vec![time],
+            ..MessageType::default()
+        }],
+        ..File::default()
+    };
+    let schema = Schema::compile(&FileSet {
+        file: vec![known, file],
+    });
+    let schema = schema.expect("it is whole");
+    let id = schema.find("t.M").expect("it is there");
+    let bytes = query_value(&schema, &schema.message(id).fields[0], "5s");
+    assert_eq!(bytes.as_deref(), Ok(&b"\x0b\x08\x05\x0c"[..]));
+    assert_eq!(
+        plain(&schema, id, 0, b"\x0b\x08\x05\x0c"),
+        Ok(Some("5s".into()))
+    );
+}
+
+#[test]
+fn a_list_is_told_though_its_last_block_is_empty() {
+    let schema = schema("proto3", None, vec![field("a", 1, REPEATED, INT32)]);
+    let id = schema.find("t.M").expect("it is there");
+    for (bytes, json) in [
+        (&b"\x0a\x01\x05\x0a\0"[..], r#"{"a":[5]}"#),
+        (b"\x08\x00\x0a\0", r#"{"a":[0]}"#),
+        (b"\x0a\0\x0a\0", "{}"),
+    ] {
+        let told = write(&schema, id, bytes, JsonOptions::default());
+        assert_eq!(told.as_deref(), Ok(json), "{bytes:02x?}");
+    }
+}
+
+#[test]
+fn fields_with_one_json_name_are_told_apart() {
+    let named = |name: &str, number, json: &str| FieldType {
+        json_name: json.into(),
+        ..field(name, number, OPTIONAL, INT32)
+    };
+    // As proto2 and LEGACY_BEST_EFFORT allow it.
+    let fields = vec![
+        named("foo_bar", 1, "fooBar"),
+        named("fooBar", 2, "fooBar"),
+        named("a_b", 3, "aB"),
+        named("a__b", 4, "aB"),
+    ];
+    let json = r#"{"foo_bar":1,"fooBar":2,"aB":3,"a__b":4}"#;
+    let schema = schema("proto2", None, fields);
+    let id = schema.find("t.M").expect("it is there");
+    let bytes = b"\x08\x01\x10\x02\x18\x03\x20\x04";
+    let told = write(&schema, id, bytes, JsonOptions::default());
+    assert_eq!(told.as_deref(), Ok(json));
+    assert_eq!(wire(schema, json), bytes);
+}
+
+#[test]
+fn an_extension_is_a_field_of_the_message_that_it_extends() {
+    let extension = |name: &str, number, label, kind| FieldType {
+        extendee: ".t.M".into(),
+        ..field(name, number, label, kind)
+    };
+    let mut lost = extension("lost", 104, OPTIONAL, MESSAGE);
+    lost.type_name = ".t.Lost".into();
+    let nested = MessageType {
+        name: "N".into(),
+        extension: vec![extension("inner", 103, OPTIONAL, MESSAGE)],
+        ..MessageType::default()
+    };
+    let file = File {
+        package: "t".into(),
+        syntax: "proto2".into(),
+        message_type: vec![
+            MessageType {
+                name: "M".into(),
+                field: vec![field("a", 1, OPTIONAL, INT32)],
+                ..MessageType::default()
+            },
+            nested,
+        ],
+        extension: vec![
+            extension("number", 100, OPTIONAL, INT32),
+            extension("group", 101, OPTIONAL, GROUP),
+            extension("many", 102, REPEATED, INT32),
+            lost,
+        ],
+        ..File::default()
+    };
+    let schema = Schema::compile(&FileSet { file: vec![file] }).expect("it is whole");
+    let json = r#"{"a":1,"[t.number]":0,"[t.group]":{"a":5},"[t.many]":[1,2],"[t.N.inner]":{"[t.number]":7}}"#;
+    let id = schema.find("t.M").expect("it is there");
+    // The type of the last is not in the set.
+    for unknown in [r#"{"[t.lost]":{}}"#, r#"{"[number]":1}"#, r#"{"number":1}"#] {
+        let lenient = read(&schema, id, unknown.as_bytes(), JsonOptions::default());
+        assert_eq!(lenient.as_deref(), Ok(&b""[..]), "{unknown}");
+    }
+    assert_eq!(
+        wire(schema, json),
+        b"\x08\x01\xa0\x06\0\xab\x06\x08\x05\xac\x06\xb0\x06\x01\xb0\x06\x02\xba\x06\x03\xa0\x06\x07"
+    );
+}
+
+#[test]
+fn an_extension_that_the_set_lacks_is_unknown_in_json_and_on_the_wire() {
     let schema = schema("proto2", None, vec![field("a", 1, OPTIONAL, INT32)]);
     let id = schema.find("t.M").expect("it is there");
     let json = br#"{"[t.ext]":5,"a":1}"#;
