@@ -3,8 +3,11 @@
 
 mod arbitrary;
 mod client;
+mod compliance;
+mod conflicts;
 mod errors;
 mod fixture;
 mod requests;
 mod round;
+mod rules;
 mod streams;

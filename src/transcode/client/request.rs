@@ -7,10 +7,10 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method as Verb};
 use tonic::Status;
 
-use super::super::json::{self, JsonOptions};
+use super::super::json::{self, Entries, JsonOptions};
 use super::super::rule::{Body, Bound, Rule};
 use super::super::rules::{Method, Rules};
-use super::super::schema::Kind;
+use super::super::schema::{Kind, MessageId, Schema};
 use crate::wire;
 
 /// The HTTP form of a request.
@@ -46,17 +46,18 @@ impl<'r> Request<'r> {
         message: &[u8],
         options: JsonOptions,
     ) -> Result<Self, Status> {
-        if method.rules.is_empty() {
-            let path = &method.path;
-            let text = format!("{path} has no HTTP route, it needs gRPC");
-            return Err(Status::unimplemented(text));
-        }
         let mut tried = Vec::new();
-        for rule in &method.rules {
+        let sendable = |rule: &&Rule| rule.unsendable.is_none();
+        for rule in method.rules.iter().filter(sendable) {
             match by_rule(rules, method, rule, message, options) {
                 Ok(request) => return Ok(request),
                 Err(why) => tried.push(format!("{}: {why}", rule.text)),
             }
+        }
+        if tried.is_empty() {
+            let path = &method.path;
+            let text = format!("{path} has no HTTP route that a client can send, it needs gRPC");
+            return Err(Status::unimplemented(text));
         }
         Err(Status::invalid_argument(format!(
             "the request fits no HTTP route: {}",
@@ -75,7 +76,7 @@ fn by_rule<'r>(
     let schema = rules.schema();
     let verb = rule.verb.clone().ok_or("it names no HTTP method")?;
     let mut target = String::with_capacity(message.len() + 64);
-    let value = |index: usize| value(rules, &rule.variables[index], message);
+    let value = |index: usize| value(rules, method.input, &rule.variables[index], message);
     rule.template.expand(value, &mut target)?;
     let mut rest = Cow::Borrowed(message);
     for path in &rule.strip {
@@ -89,13 +90,18 @@ fn by_rule<'r>(
             bytes: json.into(),
         })
     };
+    let unset = |number| {
+        let field = schema.message(method.input).field_numbered(number);
+        field.is_some_and(|(_, field)| field.oneof.is_some())
+            && is_unset(schema, method.input, &[number], message)
+    };
     let body = match rule.body {
         Body::None => None,
         Body::All => content(json::write(schema, method.input, &rest, options)?),
         Body::Field(place) => {
             let field = &schema.message(method.input).fields[place];
             // A message that is not there has no body: `{}` would be one that is empty.
-            if field.presence && !wire::has(message, field.number) {
+            if field.presence && !wire::has(message, field.number) || unset(field.number) {
                 None
             } else {
                 content(json::write_field(schema, field, message, options)?)
@@ -103,8 +109,8 @@ fn by_rule<'r>(
         }
         Body::Raw(None) => raw(message)?,
         Body::Raw(Some(number)) => match wire::bytes(message, number) {
-            Some(content) => raw(content)?,
-            None => None,
+            Some(content) if !unset(number) => raw(content)?,
+            _ => None,
         },
     };
     if !matches!(rule.body, Body::All | Body::Raw(None)) {
@@ -125,8 +131,17 @@ fn by_rule<'r>(
 }
 
 /// The text of a field that the path has.
-fn value<'m>(rules: &Rules, bound: &Bound, message: &'m [u8]) -> Result<Cow<'m, str>, String> {
+fn value<'m>(
+    rules: &Rules,
+    input: MessageId,
+    bound: &Bound,
+    message: &'m [u8],
+) -> Result<Cow<'m, str>, String> {
     let schema = rules.schema();
+    let member = bound.oneofs.iter().any(Option::is_some);
+    if member && is_unset(schema, input, &bound.numbers, message) {
+        return Ok("".into());
+    }
     let field = &schema.message(bound.parent).fields[bound.place];
     if field.kind == Kind::String {
         return Ok(wire::text(message, &bound.numbers)
@@ -148,6 +163,37 @@ fn value<'m>(rules: &Rules, bound: &Bound, message: &'m [u8]) -> Result<Cow<'m, 
             Ok(zero.trim_matches('"').to_owned().into())
         }
     }
+}
+
+/// Whether a field is on the wire, but a later member of a oneof unsets it, or a message that it is in.
+fn is_unset(schema: &Schema, input: MessageId, numbers: &[u32], message: &[u8]) -> bool {
+    let (mut id, mut bytes) = (input, message);
+    for number in numbers {
+        let of = schema.message(id);
+        let Some((_, field)) = of.field_numbered(*number) else {
+            return false;
+        };
+        let (mut last, mut inner) = (*number, &[][..]);
+        for (number, value) in Entries::of(bytes).map_while(Result::ok) {
+            if number == field.number {
+                (last, inner) = (number, value.slice(bytes));
+            } else if field.oneof.is_some()
+                && of
+                    .field_numbered(number)
+                    .is_some_and(|(_, other)| other.oneof == field.oneof)
+            {
+                last = number;
+            }
+        }
+        if last != *number {
+            return true;
+        }
+        let Kind::Message(next) = field.kind else {
+            return false;
+        };
+        (id, bytes) = (next, inner);
+    }
+    false
 }
 
 /// The data of a `google.api.HttpBody`, as it is.

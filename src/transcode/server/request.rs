@@ -13,9 +13,9 @@ use super::super::rule::{Body as BodyForm, Rule};
 use super::super::rules::{Method, Rules};
 use super::super::status::http_by_code;
 use super::super::{error_body, frames, http_body};
-use super::query::{Query, bind, fields};
+use super::query::Query;
 use super::{path, reply};
-use crate::call::{Reply, Rpc, Transcoded};
+use crate::call::{PREFIX, Reply, Rpc, Transcoded};
 
 /// A call that an HTTP request makes.
 pub(super) struct Call {
@@ -102,16 +102,13 @@ async fn read(
         &mut message,
     )
     .map_err(invalid)?;
+    let (schema, input) = (rules.schema(), method.input);
+    let from_body = PREFIX..message.len();
     let text = head.uri.query().unwrap_or_default();
-    let query = Query::read(rules.schema(), method.input, rule, text).map_err(invalid)?;
+    let query = Query::read(schema, input, rule, text, &message[from_body.clone()]);
+    let query = query.map_err(invalid)?;
     message.extend_from_slice(&query.wire);
-    // The path comes last, since it is what holds.
-    for variable in &rule.template.variables {
-        let value = path::value(&rule.template, variable, &segments).map_err(invalid)?;
-        fields(rules.schema(), method.input, &variable.field)
-            .and_then(|path| bind(rules.schema(), &path, &value, &mut message))
-            .map_err(invalid)?;
-    }
+    path::put(schema, input, rule, &segments, from_body, &mut message).map_err(invalid)?;
     let enums_as_numbers = query.enums_as_numbers;
     drop(segments);
     Ok(Call {
