@@ -140,6 +140,12 @@ pub(crate) struct Transcoded;
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Verbatim;
 
+/// Marks a refusal whose body for an HTTP/JSON client has the list `errors`, as Google's services had it before
+/// `details`, with this as the reason of its one item.
+#[derive(Clone, Copy, Debug)]
+#[cfg(any(feature = "rest", feature = "emulator"))]
+pub(crate) struct LegacyReason(pub(crate) &'static str);
+
 /// The whole body of a unary request, which a generated client has ready at once.
 ///
 /// # Errors

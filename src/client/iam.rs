@@ -9,7 +9,8 @@ use crate::proto::google::iam::v1::{
 impl ApiGateway {
     /// Reads the policy of a gateway, an api or a config. One without a policy has an empty one.
     ///
-    /// Conditions are shown only if version 3 is asked for, which takes the whole request:
+    /// Conditions are shown only if version 3 is asked for, which takes the whole request. Otherwise the role of a
+    /// binding with a condition ends with `_withcond_` and a hash. Do not write such a policy: its conditions are missing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -39,8 +40,9 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Replaces the policy of a gateway, an api or a config. With the `etag` of the policy that was read, it
-    /// is refused as ABORTED if the policy was changed since.
+    /// Replaces the bindings of the policy of a gateway, an api or a config. With the `etag` of the policy that was
+    /// read, it is refused as ABORTED if the policy was changed since. The audit configs are replaced only by a whole
+    /// request whose `update_mask` names them, and bindings with conditions need a policy of `version` 3.
     ///
     /// # Errors
     ///

@@ -10,6 +10,8 @@ use super::clock::{Clock, Moment};
 use super::data::Keeper;
 #[cfg(feature = "emulator-data")]
 use super::data::{self, DataError};
+use super::errors::Details;
+use super::limits::Limits;
 use super::state::{State, Tables, Times};
 use super::tokens::{Allowed, Tokens};
 use super::world::World;
@@ -23,6 +25,7 @@ pub struct EmulatorBuilder {
     times: Times,
     tokens: Tokens,
     world: World,
+    details: Details,
     identity: Option<Identity>,
     begins_at: Option<SystemTime>,
 }
@@ -84,6 +87,57 @@ impl EmulatorBuilder {
         accounts: impl IntoIterator<Item = A>,
     ) -> Self {
         self.world.accept(accounts.into_iter().map(Into::into));
+        self
+    }
+
+    /// Limits how many resources can exist. A create of one more is RESOURCE_EXHAUSTED, with the ErrorInfo
+    /// `RESOURCE_QUOTA_EXCEEDED` and a QuotaFailure. A resource counts until its deletion has ended. By default there is no
+    /// limit.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::{Emulator, Limits};
+    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    /// use apigateway_grpc::tonic::Code;
+    ///
+    /// let mut limits = Limits::default();
+    /// limits.apis = 1;
+    /// let emulator = Emulator::builder().limits(limits).build();
+    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let parent = "projects/p/locations/global";
+    /// client.create_api(parent, "first", Api::default()).await?.await?;
+    /// let refused = client.create_api(parent, "second", Api::default()).await.unwrap_err();
+    /// assert_eq!(refused.status().map(|status| status.code()), Some(Code::ResourceExhausted));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.world.limits = Some(limits);
+        self
+    }
+
+    /// Chooses which details errors have, [`Details::Standard`] by default: those of AIP-193, but none for NOT_FOUND. Most are
+    /// our invention; see [Error details](super::testing#error-details).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::emulator::{Details, Emulator};
+    ///
+    /// for (details, count) in [(Details::Standard, 0), (Details::All, 2)] {
+    ///     let emulator = Emulator::builder().error_details(details).build();
+    ///     let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    ///     let missing = client.get_api("projects/p/locations/global/apis/none").await.unwrap_err();
+    ///     assert_eq!(missing.details().len(), count);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn error_details(mut self, details: Details) -> Self {
+        self.details = details;
         self
     }
 
@@ -160,6 +214,7 @@ impl EmulatorBuilder {
                 self.times,
                 self.tokens,
                 self.world,
+                self.details,
                 tables,
                 keeper,
             )),

@@ -15,6 +15,7 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use super::calls::Via;
+use super::errors::legacy;
 use super::fault::Action;
 use super::plan::OperationPlan;
 use super::refusal;
@@ -84,7 +85,7 @@ where
         let service = std::mem::replace(&mut self.service, clone);
         let state = Arc::clone(&self.state);
         Box::pin(async move {
-            let reply = enter(&state, service, rpc).await?;
+            let reply = legacy(enter(&state, service, rpc).await?);
             // Nothing is told that a crash could take back.
             Ok(state
                 .kept()
@@ -104,7 +105,7 @@ where
     };
     let payload = match Limited::new(body, MOST).collect().await {
         Ok(collected) => collected.to_bytes(),
-        Err(error) => return Ok(refused(error).into_http()),
+        Err(error) => return Ok(state.details.reply(refused(error).into_http())),
     };
     // A copy: what is kept must not hold the connection's buffers.
     let message = call::message(&payload).map(Bytes::copy_from_slice);
@@ -116,11 +117,12 @@ where
     state
         .calls
         .add(method, via, &about.name, &head.headers, message);
-    if let Err(refused) = state.tokens.check(method, &about.name, &head.headers) {
-        return Ok(refused.into_http());
+    match state.tokens.check(method, &about.name, &head.headers) {
+        Ok(allowed) => drop(head.extensions.insert(allowed)),
+        Err(refused) => return Ok(refused.into_http()),
     }
     if let Err(refused) = state.world.check_reachable(&about.name) {
-        return Ok(refused.into_http());
+        return Ok(state.details.reply(refused.into_http()));
     }
     let names = [about.name.as_str(), about.parent.as_str()];
     let action = state
@@ -140,12 +142,14 @@ where
         Some(Action::Fail(status)) => return Ok(status.into_http()),
         Some(Action::NotFoundFor(time)) => {
             let kind = state.now().younger(&about.name, time);
-            return Ok(refusal::not_found(kind.unwrap_or_default(), &about.name).into_http());
+            let missing = refusal::not_found(kind.unwrap_or_default(), &about.name);
+            return Ok(state.details.reply(missing.into_http()));
         }
         Some(Action::Html(status)) => return Ok(html(status)),
         Some(Action::Respond(message)) => return Ok(reply(&message)),
     }
-    service.call(whole(head, payload)).await
+    let reply = service.call(whole(head, payload)).await?;
+    Ok(state.details.reply(reply))
 }
 
 fn refused(error: BoxError) -> Status {

@@ -1,33 +1,40 @@
-//! What an update changes.
+//! The mask of an update: the fields that it changes (AIP-134, AIP-161).
 
 use prost_types::FieldMask;
 use tonic::Status;
 
+use super::field::Kind;
 use super::resource::Resource;
 use super::violations::Violations;
 
 const FIELD: &str = "update_mask";
 const LABELS: &str = "labels";
+/// The fields of a `google.protobuf.Timestamp`.
+const TIME: [&str; 2] = ["seconds", "nanos"];
 
-/// What an update takes over, in the order of its mask.
+/// The fields that an update changes, in the order of its mask.
 #[derive(Debug, Default)]
 pub(super) struct Mask(Vec<Path>);
 
 #[derive(Debug)]
 enum Path {
-    /// All that can be changed.
+    /// All fields that can be changed.
     All,
     Field(String),
     Label(String),
+    /// A field that no update may change. A request may repeat its value (AIP-203).
+    Immutable(&'static str),
 }
 
 impl Mask {
-    /// The names of fields may be spelled as in the proto or as in JSON; `*` is all that can be changed, and
-    /// `labels.team` one label, whose key may stand between backticks (AIP-161).
+    /// Reads a mask. Names of fields are accepted as in the proto and as in JSON; `*` is all fields that can be
+    /// changed, `labels.*` all labels, and `labels.team` one label, whose key may be quoted with backticks.
+    ///
+    /// Output-only fields are ignored, so that one mask serves reading and writing (AIP-161, AIP-203).
     ///
     /// # Errors
     ///
-    /// If there is no path, or some lead to what is not there or cannot be changed; each is told.
+    /// If the mask is empty or has paths to fields that do not exist. The error names each of these paths.
     pub(super) fn of<R: Resource>(mask: Option<&FieldMask>) -> Result<Self, Status> {
         let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
         let (mut read, mut wrong) = (Vec::new(), Violations::default());
@@ -36,18 +43,36 @@ impl Mask {
         }
         for path in paths {
             match self::path::<R>(path) {
-                Ok(path) => read.push(path),
+                Ok(path) => read.extend(path),
                 Err(why) => wrong.add(FIELD, format!("`{}` {why}", path.escape_debug())),
             }
         }
         wrong.check().map(|()| Self(read))
     }
 
-    pub(super) fn apply<R: Resource>(&self, onto: &mut R, from: &mut R) {
+    /// Copies the fields of the mask from the request's resource to the stored one.
+    ///
+    /// # Errors
+    ///
+    /// If the request has another value for an immutable field of the mask. With `*`, an immutable field that the
+    /// request leaves empty is unchanged.
+    pub(super) fn apply<R: Resource>(&self, onto: &mut R, from: &mut R) -> Result<(), Status> {
+        let mut wrong = Violations::default();
         for path in &self.0 {
             match path {
-                Path::All => R::changed().for_each(|field| take(field, onto, from)),
+                Path::All => {
+                    R::changed().for_each(|field| take(field, onto, from));
+                    let changed = R::FIXED.iter().filter(|field| {
+                        let given = from.only(field);
+                        given != R::default() && !repeats(field, onto, from)
+                    });
+                    changed.for_each(|field| wrong.add(FIELD, fixed(field)));
+                }
                 Path::Field(field) => take(field, onto, from),
+                Path::Immutable(field) if !repeats(field, onto, from) => {
+                    wrong.add(FIELD, fixed(field));
+                }
+                Path::Immutable(_) => {}
                 Path::Label(key) => {
                     let labels = onto.common().labels;
                     match from.common().labels.get(key) {
@@ -57,26 +82,43 @@ impl Mask {
                 }
             }
         }
+        wrong.check()
     }
 }
 
-fn path<R: Resource>(text: &str) -> Result<Path, &'static str> {
+fn fixed(field: &str) -> String {
+    format!("`{field}` cannot be changed after the creation")
+}
+
+/// Returns true if a request has the stored value of an immutable field, as clients read it or as it was created.
+fn repeats<R: Resource>(field: &str, stored: &R, given: &R) -> bool {
+    let given = given.only(field);
+    given == stored.only(field) || given == stored.full().only(field)
+}
+
+/// Returns the field that a path leads to, or `None` for an output-only one.
+fn path<R: Resource>(text: &str) -> Result<Option<Path>, &'static str> {
     if text == "*" {
-        return Ok(Path::All);
+        return Ok(Some(Path::All));
     }
     let segments = segments(text).ok_or("is no path: a name is missing, or a backtick")?;
     let (field, keys) = segments.split_first().ok_or("is no path")?;
     let field = snake(field);
-    match keys {
-        [] if R::changed().any(|known| known == field) => Ok(Path::Field(field)),
-        [key] if field == LABELS => Ok(Path::Label(key.clone())),
-        [..] if field == LABELS => {
+    let fixed = R::FIXED.iter().find(|known| **known == field);
+    let known = R::FIELDS.iter().find(|(known, _)| *known == field);
+    let is_changed = R::changed().any(|known| known == field);
+    match (keys, fixed, known) {
+        ([], Some(fixed), _) => Ok(Some(Path::Immutable(fixed))),
+        ([], None, Some(_)) if is_changed => Ok(Some(Path::Field(field))),
+        ([], None, Some(_)) => Ok(None),
+        ([key], ..) if field == LABELS && key == "*" && !text.contains('`') => {
+            Ok(Some(Path::Field(field)))
+        }
+        ([key], ..) if field == LABELS => Ok(Some(Path::Label(key.clone()))),
+        ([..], ..) if field == LABELS => {
             Err("leads beyond a label: a key with dots stands between backticks")
         }
-        _ if R::FIXED.contains(&field.as_str()) => Err("cannot be changed after the creation"),
-        [] if R::FIELDS.iter().any(|(known, _)| *known == field) => {
-            Err("is set by the service alone")
-        }
+        ([part], None, Some((_, Kind::Time))) if TIME.contains(&part.as_str()) => Ok(None),
         _ => Err("is not there"),
     }
 }

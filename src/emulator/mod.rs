@@ -14,8 +14,21 @@
 //! create fails with a diagnostic for each fault, at file and line, and the config is left FAILED.
 //!
 //! Filters are those of AIP-160 but for functions: `state = ACTIVE AND (labels.team = core OR labels.team = edge)`,
-//! `done = false AND metadata.verb = create`, `NOT labels:team`. `:` asks whether a text has another within, and `*` at
-//! an end of what a text is to equal stands for anything. A word by itself is looked for in names and display names.
+//! `done = false AND metadata.verb = create`, `NOT labels:team`. `*` at an end of what a text is to equal stands for
+//! anything. A value without a field is searched for in names and display names. Where AIP-160 leaves a choice:
+//!
+//! - `:` on a text field of the resource itself, such as `display_name:shop`, finds a part of the text.
+//! - A label that a resource does not have matches no comparison, not even `!=`.
+//! - Names of fields are accepted as in the proto and as in JSON.
+//! - Repeated negations and `NOT(` without a space are accepted.
+//! - A filter has at most 8,192 bytes, and 50 nested parentheses or negations.
+//!
+//! An update mask may have output-only fields, which are ignored, and immutable ones if the request repeats their
+//! values (AIP-161, AIP-203). A mask must not be empty: the live service refuses that, although AIP-134 does not.
+//!
+//! Policies have versions as `google/iam/v1/policy.proto` says. Conditions are written at version 3, and shown if
+//! version 3 is asked for. Otherwise the role of their binding ends with `_withcond_` and a hash. With the etag of a policy
+//! that has conditions, bindings are written at version 3 only. Without a mask, SetIamPolicy writes `bindings` alone.
 //!
 //! [`testing`] shows how to test your own code against it, in Rust, Python and Node.
 //!
@@ -50,10 +63,12 @@ mod cursor;
 #[cfg_attr(not(feature = "emulator-data"), path = "no_data.rs")]
 mod data;
 mod door;
+mod errors;
 mod fault;
 mod field;
 mod filter;
 mod incoming;
+mod limits;
 #[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
 mod listen;
 mod listing;
@@ -64,6 +79,7 @@ mod order;
 mod place;
 mod plan;
 mod policies;
+mod policy;
 mod refusal;
 mod resource;
 mod rows;
@@ -99,7 +115,9 @@ pub use builder::EmulatorBuilder;
 pub use calls::{ReceivedCall, Via};
 #[cfg(feature = "emulator-data")]
 pub use data::DataError;
+pub use errors::Details;
 pub use fault::{Fault, On};
+pub use limits::Limits;
 pub use place::LOCATIONS;
 pub use plan::{Cancelling, OperationPlan};
 pub use server::Server;

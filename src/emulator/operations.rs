@@ -68,6 +68,13 @@ impl Operations for Emulator {
         let list = [OPERATION, &request.name, &request.filter];
         let cursor = wrong.keep(Cursor::read(&request.page_token, &list));
         let cursor = cursor.unwrap_or_default();
+        let reads_one = !request.name.ends_with("/locations/-");
+        if request.return_partial_success && reads_one {
+            wrong.add(
+                "return_partial_success",
+                "must be false for one location: only a list of projects/{project}/locations/- can be partial",
+            );
+        }
         wrong.check()?;
         let unreachable = self.state.world.missed(&request.name);
         if let Some(location) = unreachable.first()
@@ -116,9 +123,14 @@ impl Operations for Emulator {
         request: Request<WaitOperationRequest>,
     ) -> Result<Response<Operation>, Status> {
         let (given, WaitOperationRequest { name, timeout }) = open(request);
-        let asked = timeout
-            .and_then(|timeout| Duration::try_from(timeout).ok())
-            .unwrap_or(LONGEST_WAIT);
+        let asked = match timeout {
+            None => LONGEST_WAIT,
+            // Checked first: the conversion of the least number of seconds overflows.
+            Some(timeout) if timeout.seconds < 0 || timeout.nanos < 0 => {
+                return Err(refusal::invalid("timeout", "must not be negative"));
+            }
+            Some(timeout) => Duration::try_from(timeout).unwrap_or(LONGEST_WAIT),
+        };
         let until = Instant::now() + asked.min(LONGEST_WAIT);
         loop {
             // Listened for before the look, so that no end falls between the two.

@@ -1,11 +1,11 @@
-//! Who may do what with a resource: kept, and never enforced.
+//! IAM policies of resources: kept, and never enforced.
 
-use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
-use super::mask::snake;
+use super::policy::{CONDITIONS, Written, note_version, shown};
 use super::resource::Resource;
 use super::state::Tables;
+use super::tokens::Allowed;
 use super::violations::Violations;
 use super::{Emulator, refusal};
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
@@ -15,17 +15,28 @@ use crate::proto::google::iam::v1::{
     TestIamPermissionsResponse,
 };
 
+/// The etag of a policy that was never set, `ACAB` in JSON, as the service has it.
+const NEVER_SET: [u8; 3] = [0x00, 0x20, 0x01];
+
 #[tonic::async_trait]
 impl IamPolicy for Emulator {
     async fn get_iam_policy(
         &self,
         request: Request<GetIamPolicyRequest>,
     ) -> Result<Response<Policy>, Status> {
-        let resource = request.into_inner().resource;
-        check_name(&resource)?;
+        let GetIamPolicyRequest { resource, options } = request.into_inner();
+        let version = options.unwrap_or_default().requested_policy_version;
+        let mut wrong = Violations::default();
+        wrong.keep(check_name(&resource));
+        note_version("options.requested_policy_version", version, &mut wrong);
+        wrong.check()?;
         let tables = self.state.now();
         check(&tables, &resource)?;
-        Ok(Response::new(policy(&tables, &resource)))
+        let set = tables.policies.get(&resource).cloned();
+        Ok(Response::new(match set {
+            Some(policy) => shown(policy, version),
+            None => empty(),
+        }))
     }
 
     async fn set_iam_policy(
@@ -39,20 +50,29 @@ impl IamPolicy for Emulator {
         } = request.into_inner();
         let mut wrong = Violations::default();
         wrong.keep(check_name(&resource));
-        if given.is_none() {
-            wrong.add("policy", "must be given");
+        let written = wrong.keep(Written::of(update_mask.as_ref()));
+        match (&given, written) {
+            (None, _) => wrong.add("policy", "must be given"),
+            (Some(given), Some(written)) => written.note(given, &mut wrong),
+            (Some(_), None) => {}
         }
         wrong.check()?;
-        let given = given.unwrap_or_default();
+        // Both are there: what is missing was refused.
+        let (Some(given), Some(written)) = (given, written) else {
+            return Err(refusal::invalid("policy", "must be given"));
+        };
         let mut tables = self.state.now();
         let kind = check(&tables, &resource)?;
-        let mut policy = policy(&tables, &resource);
+        let set = tables.policies.get(&resource).cloned();
+        let mut policy = set.unwrap_or_else(empty);
         if !given.etag.is_empty() && given.etag != policy.etag {
             return Err(refusal::changed(kind, &resource));
         }
-        take(&mut policy, given, update_mask)?;
+        written.write(given, &mut policy)?;
         tables.revision += 1;
         policy.etag = tables.revision.to_be_bytes().to_vec();
+        // What is written is answered whole: only a read can ask for less.
+        let policy = shown(policy, CONDITIONS);
         tables.policies.insert(resource, policy.clone());
         Ok(Response::new(policy))
     }
@@ -61,16 +81,20 @@ impl IamPolicy for Emulator {
         &self,
         request: Request<TestIamPermissionsRequest>,
     ) -> Result<Response<TestIamPermissionsResponse>, Status> {
+        let has_none = request.extensions().get() == Some(&Allowed::Nothing);
         let request = request.into_inner();
         let mut wrong = Violations::default();
         wrong.keep(check_name(&request.resource));
-        if request.permissions.iter().any(|name| name.contains('*')) {
-            wrong.add("permissions", "must have no wildcards");
+        let mut names = request.permissions.iter();
+        if request.permissions.is_empty() {
+            wrong.add("permissions", "must have a permission");
+        } else if names.any(|name| name.is_empty() || name.contains('*')) {
+            wrong.add("permissions", "must have no wildcards and no empty names");
         }
         wrong.check()?;
-        // Nobody is refused anything here; but on nothing, nobody may do anything.
+        // A caller has all permissions unless its token has none; on a resource that does not exist, nobody has any.
         let mut permissions = request.permissions;
-        if check(&self.state.now(), &request.resource).is_err() {
+        if has_none || check(&self.state.now(), &request.resource).is_err() {
             permissions.clear();
         }
         Ok(Response::new(TestIamPermissionsResponse { permissions }))
@@ -97,33 +121,10 @@ fn check(tables: &Tables, name: &str) -> Result<&'static str, Status> {
     Err(refusal::not_found(kind, name))
 }
 
-/// The policy that was set, or one that allows nobody anything.
-fn policy(tables: &Tables, resource: &str) -> Policy {
-    let set = tables.policies.get(resource).cloned();
-    set.unwrap_or_else(|| Policy {
-        etag: 0_u64.to_be_bytes().to_vec(),
+/// The policy of a resource whose policy was never set.
+fn empty() -> Policy {
+    Policy {
+        etag: NEVER_SET.to_vec(),
         ..Default::default()
-    })
-}
-
-/// Without a mask, all of the policy is taken over.
-fn take(policy: &mut Policy, given: Policy, mask: Option<FieldMask>) -> Result<(), Status> {
-    let paths = mask.map(|mask| mask.paths).unwrap_or_default();
-    if paths.is_empty() {
-        *policy = given;
-        return Ok(());
     }
-    for path in paths {
-        match snake(&path).as_str() {
-            "bindings" => policy.bindings.clone_from(&given.bindings),
-            "audit_configs" => policy.audit_configs.clone_from(&given.audit_configs),
-            "version" => policy.version = given.version,
-            "etag" => {}
-            _ => {
-                let why = format!("`{path}` is no field of a policy");
-                return Err(refusal::invalid("update_mask", &why));
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,13 +1,22 @@
-//! The emulator's errors, with the details that the service gives.
+//! The emulator's errors, with details.
+//!
+//! The details are those that AIP-193 asks for. No record of the service has them, so they are in the domain of the
+//! service, by which [`Details`](super::Details) knows them. A quota's are documented in `google/api/error_reason.proto`.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt as _};
 
-/// The domain of errors, and the name of the service.
+use super::limits::Limit;
+use super::place::project;
+
+/// The name of the service, and the domain of those errors whose details are our invention.
 pub(super) const DOMAIN: &str = "apigateway.googleapis.com";
+
+/// The domain of errors that Google's infrastructure answers for all services.
+const GOOGLE: &str = "googleapis.com";
 
 /// When to try again what others stand in the way of.
 const RETRY: Duration = Duration::from_secs(1);
@@ -16,17 +25,15 @@ const RETRY: Duration = Duration::from_secs(1);
 const VIOLATIONS: usize = 10;
 const VIOLATION: usize = 300;
 
-fn details(reason: &str) -> ErrorDetails {
-    let service = ("service".to_owned(), DOMAIN.to_owned());
-    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::from([service]))
-}
-
-fn status(code: Code, reason: &str, text: &str) -> Status {
-    Status::with_error_details(code, text, details(reason))
+/// An ErrorInfo whose metadata has what the message is about (AIP-193).
+fn details(reason: &str, about: &[(&str, &str)]) -> ErrorDetails {
+    let about = [("service", DOMAIN)].iter().chain(about);
+    let metadata = about.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    ErrorDetails::with_error_info(reason, DOMAIN, metadata.collect::<HashMap<_, _>>())
 }
 
 fn of_resource(reason: &str, kind: &str, name: &str, text: &str) -> ErrorDetails {
-    let mut details = details(reason);
+    let mut details = details(reason, &[("kind", kind), ("resource", name)]);
     details.set_resource_info(kind, name, "", text);
     details
 }
@@ -45,17 +52,19 @@ pub(super) fn already_exists(kind: &str, name: &str) -> Status {
 
 pub(super) fn busy(kind: &str, name: &str, operation: &str) -> Status {
     let text = format!("{kind} \"{name}\" has an operation in progress: {operation}");
-    aborted("RESOURCE_BUSY", kind, name, text)
+    let about = [("kind", kind), ("resource", name), ("operation", operation)];
+    aborted(details("RESOURCE_BUSY", &about), kind, name, text)
 }
 
 /// For a change to what was read before somebody else changed it.
 pub(super) fn changed(kind: &str, name: &str) -> Status {
     let text = format!("the policy of {kind} \"{name}\" has changed since it was read");
-    aborted("ETAG_MISMATCH", kind, name, text)
+    let about = [("kind", kind), ("resource", name)];
+    aborted(details("ETAG_MISMATCH", &about), kind, name, text)
 }
 
-fn aborted(reason: &str, kind: &str, name: &str, text: String) -> Status {
-    let mut details = of_resource(reason, kind, name, &text);
+fn aborted(mut details: ErrorDetails, kind: &str, name: &str, text: String) -> Status {
+    details.set_resource_info(kind, name, "", &text);
     details.set_retry_info(Some(RETRY));
     Status::with_error_details(Code::Aborted, text, details)
 }
@@ -74,7 +83,7 @@ pub(super) fn invalid_fields(mut fields: Vec<FieldViolation>) -> Status {
     let each = fields.iter();
     let each = each.map(|violation| format!("{}: {}", violation.field, violation.description));
     let text = each.collect::<Vec<_>>().join("; ");
-    let mut details = details("INVALID_ARGUMENT");
+    let mut details = details("INVALID_ARGUMENT", &[]);
     details.set_bad_request(fields);
     Status::with_error_details(Code::InvalidArgument, text, details)
 }
@@ -104,26 +113,54 @@ fn precondition(reason: &str, kind: &str, name: &str, why: &str) -> Status {
     Status::with_error_details(Code::FailedPrecondition, text, details)
 }
 
+/// For one resource more than a quota allows.
+pub(super) fn over_quota(collection: &str, parent: &str, limit: Limit) -> Status {
+    let Limit { most, id, things } = limit;
+    let project = project(parent);
+    let text = format!("quota '{id}' exceeded: {parent} can have at most {most} {things}");
+    let metric = format!("{DOMAIN}/{collection}");
+    let metadata = [
+        ("consumer", format!("projects/{project}")),
+        ("service", DOMAIN.to_owned()),
+        ("quota_metric", metric.clone()),
+        ("quota_limit", id.to_owned()),
+        ("quota_limit_value", most.to_string()),
+        ("parent", parent.to_owned()),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
+    let mut details =
+        ErrorDetails::with_error_info("RESOURCE_QUOTA_EXCEEDED", GOOGLE, HashMap::from(metadata));
+    let mut violation = QuotaViolation::new(format!("project:{project}"), &text);
+    violation.api_service = DOMAIN.to_owned();
+    violation.quota_metric = metric;
+    violation.quota_id = id.to_owned();
+    violation.quota_value = i64::try_from(most).unwrap_or(i64::MAX);
+    details.set_quota_failure(vec![violation]);
+    Status::with_error_details(Code::ResourceExhausted, text, details)
+}
+
 pub(super) fn unreachable(location: &str) -> Status {
     let text = format!("the location {location} does not answer");
-    let mut details = details("LOCATION_UNREACHABLE");
+    let mut details = details("LOCATION_UNREACHABLE", &[("location", location)]);
     details.set_retry_info(Some(RETRY));
     Status::with_error_details(Code::Unavailable, text, details)
 }
 
 /// For whoever may not ask at all.
 pub(super) fn forbidden(text: &str) -> Status {
-    status(Code::PermissionDenied, "FORBIDDEN", text)
+    Status::with_error_details(Code::PermissionDenied, text, details("FORBIDDEN", &[]))
 }
 
 pub(super) fn too_large(most: usize) -> Status {
     let text = format!("the request is larger than {most} bytes");
-    status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", &text)
+    let details = details("REQUEST_TOO_LARGE", &[("limit", &most.to_string())]);
+    Status::with_error_details(Code::ResourceExhausted, text, details)
 }
 
 pub(super) fn no_cancelling() -> Status {
     let text = "this operation cannot be cancelled";
-    status(Code::Unimplemented, "CANCELLING_NOT_SUPPORTED", text)
+    let details = details("CANCELLING_NOT_SUPPORTED", &[]);
+    Status::with_error_details(Code::Unimplemented, text, details)
 }
 
 /// What an operation ends with that was cancelled. It has no details: the official Node client cannot read an

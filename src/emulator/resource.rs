@@ -23,7 +23,9 @@ use crate::proto::google::cloud::apigateway::v1::{
 };
 
 /// A kind of resource.
-pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
+pub(super) trait Resource:
+    Message + Name + Clone + Default + PartialEq + Fields + 'static
+{
     /// As errors name it.
     const KIND: &'static str;
     /// The segment before its id.
@@ -74,6 +76,9 @@ pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
     /// Takes over a field of its own that can be changed.
     fn take(&mut self, _field: &str, _from: &Self) {}
 
+    /// A resource with nothing but one of its [`FIXED`](Self::FIXED) fields.
+    fn only(&self, field: &str) -> Self;
+
     /// Checks one after an update.
     fn check_change(&self, _tables: &Tables) -> Result<(), Status> {
         Ok(())
@@ -87,6 +92,11 @@ pub(super) trait Resource: Message + Name + Clone + Default + Fields + 'static {
     /// Why it cannot be deleted.
     fn used(_tables: &Tables, _name: &str) -> Option<String> {
         None
+    }
+
+    /// The resource without its input-only fields, which no reply has.
+    fn full(&self) -> Self {
+        self.clone()
     }
 
     /// As replies have it, if nobody asks for more.
@@ -208,6 +218,14 @@ impl Resource for Api {
         Ok(())
     }
 
+    fn only(&self, field: &str) -> Self {
+        let mut only = Self::default();
+        if field == "managed_service" {
+            only.managed_service.clone_from(&self.managed_service);
+        }
+        only
+    }
+
     fn used(tables: &Tables, name: &str) -> Option<String> {
         let within = format!("{name}/{}/", ApiConfig::COLLECTION);
         let mut configs = tables.configs.rows().range(within.clone()..);
@@ -276,6 +294,32 @@ impl Resource for ApiConfig {
         source::check(self)
     }
 
+    fn only(&self, field: &str) -> Self {
+        let mut only = Self::default();
+        match field {
+            "gateway_service_account" => {
+                let account = &self.gateway_service_account;
+                only.gateway_service_account.clone_from(account);
+            }
+            "openapi_documents" => only.openapi_documents.clone_from(&self.openapi_documents),
+            "grpc_services" => only.grpc_services.clone_from(&self.grpc_services),
+            "managed_service_configs" => {
+                let configs = &self.managed_service_configs;
+                only.managed_service_configs.clone_from(configs);
+            }
+            _ => {}
+        }
+        only
+    }
+
+    fn full(&self) -> Self {
+        let mut config = self.clone();
+        for service in &mut config.grpc_services {
+            service.file_descriptor_set = None;
+        }
+        config
+    }
+
     fn account<'t>(&'t self, _: &'t Tables) -> Option<&'t str> {
         Some(&self.gateway_service_account)
     }
@@ -333,6 +377,11 @@ impl Resource for Gateway {
             &self.api_config,
             &[ApiConfigName::PATTERN],
         );
+    }
+
+    fn only(&self, _field: &str) -> Self {
+        // None of its fields is immutable.
+        Self::default()
     }
 
     fn take(&mut self, field: &str, from: &Self) {

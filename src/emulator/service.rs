@@ -34,15 +34,6 @@ macro_rules! listing {
     }};
 }
 
-/// A config without what only goes in.
-fn full(config: &ApiConfig) -> ApiConfig {
-    let mut config = config.clone();
-    for service in &mut config.grpc_services {
-        service.file_descriptor_set = None;
-    }
-    config
-}
-
 #[tonic::async_trait]
 impl ApiGatewayService for Emulator {
     async fn create_api(&self, request: Request<CreateApiRequest>) -> Answer<Operation> {
@@ -84,7 +75,7 @@ impl ApiGatewayService for Emulator {
     async fn get_api_config(&self, request: Request<GetApiConfigRequest>) -> Answer<ApiConfig> {
         let (given, request) = open(request);
         let show = match request.view() {
-            ConfigView::Full => full,
+            ConfigView::Full => ApiConfig::full,
             ConfigView::Basic | ConfigView::Unspecified => ApiConfig::basic,
         };
         let found = self.state.get(&given, &request.name, show)?;

@@ -12,6 +12,7 @@ use tonic::Status;
 use super::calls::Calls;
 use super::clock::{Clock, Moment};
 use super::data::Keeper;
+use super::errors::Details;
 use super::fault::Faults;
 use super::plan::{Cancelling, OperationPlan};
 use super::refusal;
@@ -31,6 +32,7 @@ pub(super) struct State {
     times: Times,
     pub(super) tokens: Tokens,
     pub(super) world: World,
+    pub(super) details: Details,
     pub(super) faults: Faults,
     pub(super) calls: Calls,
     /// Told when an operation ends before its time.
@@ -78,6 +80,7 @@ impl State {
         times: Times,
         tokens: Tokens,
         world: World,
+        details: Details,
         tables: Tables,
         keeper: Keeper,
     ) -> Self {
@@ -85,6 +88,7 @@ impl State {
             times,
             tokens,
             world,
+            details,
             faults: Faults::default(),
             calls: Calls::new(tables.clock.began),
             sooner: Notify::new(),

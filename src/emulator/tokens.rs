@@ -29,6 +29,8 @@ impl Tokens {
         self.0.insert(token, allowed);
     }
 
+    /// Returns what the token of a call allows. TestIamPermissions needs no permission: it answers which the caller has.
+    ///
     /// # Errors
     ///
     /// UNAUTHENTICATED for a call without a token or with an unknown one, PERMISSION_DENIED for one whose
@@ -38,17 +40,19 @@ impl Tokens {
         method: &'static Method,
         name: &str,
         headers: &HeaderMap,
-    ) -> Result<(), Status> {
+    ) -> Result<Allowed, Status> {
         if self.0.is_empty() {
-            return Ok(());
+            return Ok(Allowed::All);
         }
         let Some(value) = headers.get(header::AUTHORIZATION) else {
             let text = "the request has no credentials: an OAuth 2 access token is needed";
             return Err(unauthenticated(method, "CREDENTIALS_MISSING", text));
         };
         match bearer(value).and_then(|token| self.0.get(token)) {
-            Some(Allowed::All) => Ok(()),
-            Some(Allowed::Nothing) => Err(denied(method, name)),
+            Some(Allowed::Nothing) if method.path != Method::TEST_IAM_PERMISSIONS.path => {
+                Err(denied(method, name))
+            }
+            Some(allowed) => Ok(*allowed),
             None => {
                 let text = "the request has credentials that are not known: an OAuth 2 access token \
                     that is valid is needed";

@@ -40,6 +40,9 @@ impl State {
         if R::table(&tables).get(&name).is_some() {
             return Err(refusal::already_exists(R::KIND, &name));
         }
+        if let Some(limits) = self.world.limits {
+            limits.check::<R>(&tables, parent)?;
+        }
         let held = R::creation_hold(&name).unwrap_or_default();
         if let Some(operation) = tables.operations.under_way(&held) {
             return Err(refusal::busy(R::KIND, &held, operation));
@@ -127,8 +130,8 @@ impl State {
         let found = R::table(&tables).get(&name).cloned();
         let found = found.ok_or_else(|| refusal::not_found(R::KIND, &name))?;
         let mut coming = found.clone();
-        mask.apply(&mut coming, &mut resource);
         let mut wrong = Violations::default();
+        wrong.keep(mask.apply(&mut coming, &mut resource));
         note(&mut coming, &mut wrong);
         wrong.check()?;
         check_free::<R>(&tables, &name)?;

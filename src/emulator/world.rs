@@ -1,18 +1,20 @@
-//! What there is around the resources: locations that do not answer, and service accounts.
+//! The environment of the resources: locations that do not answer, service accounts, and limits.
 
 use std::collections::BTreeSet;
 
 use tonic::Status;
 
+use super::limits::Limits;
 use super::place::LOCATIONS;
 use super::refusal;
 
-/// By default, all locations answer and any service account exists.
+/// By default, all locations answer, any service account exists, and there are no limits.
 #[derive(Clone, Debug, Default)]
 pub(super) struct World {
     unreachable: BTreeSet<String>,
     /// The emails of those that exist.
     accounts: Option<BTreeSet<String>>,
+    pub(super) limits: Option<Limits>,
 }
 
 impl World {

@@ -13,6 +13,7 @@ use super::json::{JsonOptions, quoted};
 use super::rules::Rules;
 use super::schema::Schema;
 use super::status::{code_by_http, code_by_name};
+use crate::call::LegacyReason;
 use crate::code;
 
 /// The longest `google.protobuf.Duration`.
@@ -118,17 +119,26 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The error body of a status, `{"error": {…}}`, with the HTTP status that it goes with.
+/// The error body of a status, `{"error": {…}}`, with the HTTP status that it goes with, and with the list `errors` if a
+/// reason for it is given.
 pub(super) fn write(
     schema: &Schema,
     http: StatusCode,
     status: &Status,
+    legacy: Option<LegacyReason>,
     options: JsonOptions,
 ) -> String {
     let http = http.as_u16();
     let message = quoted(status.message());
     let name = code::name(status.code());
-    let mut out = format!(r#"{{"error":{{"code":{http},"message":{message},"status":"{name}""#);
+    let mut out = format!(r#"{{"error":{{"code":{http},"message":{message}"#);
+    if let Some(LegacyReason(reason)) = legacy {
+        let reason = quoted(reason);
+        out.push_str(&format!(
+            r#","errors":[{{"message":{message},"domain":"global","reason":{reason}}}]"#
+        ));
+    }
+    out.push_str(&format!(r#","status":"{name}""#));
     let mut separator = ",\"details\":[";
     for detail in details(status) {
         let any = detail.encode_to_vec();
@@ -170,7 +180,7 @@ mod tests {
     fn round(status: &Status) -> Status {
         let rules = Rules::api_gateway();
         let http = http_by_code(status.code());
-        let json = write(rules.schema(), http, status, JsonOptions::default());
+        let json = write(rules.schema(), http, status, None, JsonOptions::default());
         let json = serde_json::from_str(&json).expect("it is JSON");
         read(rules.schema(), http, &HeaderMap::new(), json)
     }
@@ -219,9 +229,30 @@ mod tests {
         let status = with_details(Code::Aborted, "x".to_owned(), whole, &HeaderMap::new());
         let rules = Rules::api_gateway();
         let http = StatusCode::CONFLICT;
-        let json = write(rules.schema(), http, &status, JsonOptions::default());
+        let json = write(rules.schema(), http, &status, None, JsonOptions::default());
         let expected = r#""details":[{"@type":"example.com/un.Known","value":"AQI="},{"@type":"type.googleapis.com/google.rpc.RetryInfo"}]}}"#;
         assert!(json.ends_with(expected), "{json}");
+    }
+
+    #[test]
+    fn a_legacy_reason_is_written_as_a_list_and_read_as_without_it() {
+        let rules = Rules::api_gateway();
+        let (http, text) = (StatusCode::NOT_FOUND, "no \"a\"");
+        let status = Status::not_found(text);
+        let legacy = Some(LegacyReason("notFound"));
+        let json = write(
+            rules.schema(),
+            http,
+            &status,
+            legacy,
+            JsonOptions::default(),
+        );
+        let expected = r#"{"error":{"code":404,"message":"no \"a\"","errors":[{"message":"no \"a\"","domain":"global","reason":"notFound"}],"status":"NOT_FOUND"}}"#;
+        assert_eq!(json, expected);
+        let json = serde_json::from_str(&json).expect("it is JSON");
+        let back = read(rules.schema(), http, &HeaderMap::new(), json);
+        assert_eq!((back.code(), back.message()), (Code::NotFound, text));
+        assert!(back.details().is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
-    ApiConfig, CreateApiConfigRequest, CreateApiRequest,
+    Api, ApiConfig, CreateApiConfigRequest, CreateApiRequest,
 };
 use apigateway_grpc::tonic::Code;
 
@@ -191,6 +191,14 @@ fn an_option_of_the_emulator_that_is_wrong_is_named() {
             "--operation-time-of",
         ),
         (["--require-token", ""], 2, "--require-token"),
+        (["--limit", "apis"], 2, "KIND=NUMBER"),
+        (["--limit", "operations=1"], 2, "apis, configs or gateways"),
+        (["--limit", "apis=-1"], 2, "invalid number -1"),
+        (
+            ["--error-details", "some"],
+            2,
+            "documented, standard or all",
+        ),
         (["--tls-cert", "a.pem"], 2, "--tls-key"),
     ] {
         let output = run(&[&["emulator"], options.as_slice()].concat());
@@ -247,4 +255,49 @@ fn locations_are_lost_and_service_accounts_named_by_options() {
     let refused = run(&["emulator", "--unreachable", "moon"]);
     assert_eq!((refused.status.code(), out(&refused)), (Some(2), ""));
     assert!(err(&refused).contains("'moon'"), "{}", err(&refused));
+}
+
+#[test]
+fn limits_and_details_are_chosen_by_options() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let over = |emulator: &Emulator| {
+        let client = ApiGateway::builder().endpoint(&emulator.endpoint);
+        client.anonymous().build().expect("valid")
+    };
+    let create = |emulator: &Emulator, number: usize| {
+        let (client, id) = (over(emulator), format!("a{number}"));
+        let parent = "projects/p/locations/global";
+        let api = Api::default();
+        runtime.block_on(async { client.create_api(parent, id, api).await.map(drop) })
+    };
+    for (options, most) in [
+        (&["--limits"][..], 50),
+        (&["--limit", "apis=1"], 1),
+        (
+            &["--limits", "--limit", "configs=1", "--limit", "apis=2"],
+            2,
+        ),
+    ] {
+        let emulator = Emulator::with(options);
+        for number in 0..most {
+            create(&emulator, number).expect("within the limit");
+        }
+        let refused = create(&emulator, most).expect_err("over the limit");
+        let code = refused.status().map(tonic::Status::code);
+        assert_eq!(code, Some(Code::ResourceExhausted), "{options:?}");
+    }
+    for (chosen, missing, used) in [("documented", 0, 0), ("standard", 0, 2), ("all", 2, 2)] {
+        let emulator = Emulator::with(&["--error-details", chosen]);
+        create(&emulator, 0).expect("a new api");
+        let again = create(&emulator, 0).expect_err("it exists");
+        let client = over(&emulator);
+        let name = "projects/p/locations/global/apis/none";
+        let none = runtime.block_on(async { client.get_api(name).await });
+        let none = none.expect_err("no such api");
+        assert_eq!(
+            (none.details().len(), again.details().len()),
+            (missing, used),
+            "{chosen}"
+        );
+    }
 }

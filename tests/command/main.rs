@@ -124,7 +124,7 @@ fn the_emulator_that_the_environment_names_is_used() {
 
 #[test]
 fn a_call_that_fails_exits_1_with_the_code_the_name_and_the_details() {
-    let emulator = Emulator::start("0s");
+    let emulator = Emulator::with(&["--error-details", "all"]);
     let name = "projects/p/locations/l/operations/none";
     let output = describe(&emulator, name, &[]);
     assert_eq!((output.status.code(), out(&output)), (Some(1), ""));

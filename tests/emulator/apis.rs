@@ -1,12 +1,13 @@
 //! Apis: names, errors with their details, and lists.
 
 use apigateway_grpc::ApiGateway;
+use apigateway_grpc::emulator::{Details, Emulator};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
 use apigateway_grpc::tonic::{Code, Status};
 use apigateway_grpc::tonic_types::StatusExt as _;
 
-use crate::{API, PARENT, RUNS, client, create, delete, get, operations};
+use crate::{API, PARENT, RUNS, client, create, delete, get, operations, over};
 
 async fn list(client: &ApiGateway, size: i32, token: &str) -> Result<ListApisResponse, Status> {
     let request = ListApisRequest {
@@ -26,7 +27,8 @@ fn violation(status: &Status) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_there_is_not_found_with_details() {
-    let client = client();
+    let builder = Emulator::builder().error_details(Details::All);
+    let client = over(&builder.build());
     let name = "projects/p/locations/global/operations/none";
     let error = client.get_operation(name).await.expect_err("none");
     let status = error.status().expect("a call");

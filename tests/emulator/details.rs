@@ -1,9 +1,9 @@
-//! The details of each error that the emulator can give, over gRPC and over REST.
+//! The details of errors, over gRPC and over REST: none for NOT_FOUND unless asked for, and no invented ones if asked for.
 
 use std::time::Duration;
 
 use apigateway_grpc::contract::{Method, RetryPolicy};
-use apigateway_grpc::emulator::{Cancelling, Emulator, OperationPlan, Server};
+use apigateway_grpc::emulator::{Cancelling, Details, Emulator, OperationPlan, Server};
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::iam::v1::{Policy, SetIamPolicyRequest};
@@ -12,6 +12,7 @@ use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
 use apigateway_grpc::tonic::{Code, Status};
 use apigateway_grpc::tonic_types::{ErrorDetails, StatusExt as _};
 use apigateway_grpc::{ApiGateway, Transport};
+use serde_json::json;
 
 use crate::configs::{CONFIG, DOCUMENT, REGION, configure, open, openapi};
 use crate::{API, PARENT, create, delete, get, http};
@@ -70,6 +71,7 @@ async fn each_error_has_its_details_over_both() {
     for transport in [Transport::Grpc, Transport::Rest] {
         let builder = Emulator::builder().operation_time(Duration::from_secs(3600));
         let server = builder
+            .error_details(Details::All)
             .unreachable("us-east1")
             .start()
             .await
@@ -93,6 +95,10 @@ async fn each_error_has_its_details_over_both() {
 
         let busy = details(delete(&client, API).await, Code::Aborted);
         assert!(is_about(&busy, "API", API) && is_retried(&busy));
+        // The metadata has what the message is about (AIP-193).
+        let info = busy.error_info().expect("an ErrorInfo");
+        assert_eq!(info.metadata["resource"], API);
+        assert!(info.metadata["operation"].contains("/operations/"));
 
         let request = ListApisRequest {
             parent: PARENT.into(),
@@ -185,8 +191,9 @@ async fn an_operation_that_is_cancelled_has_none_so_that_every_client_can_read_i
 }
 
 #[tokio::test]
-async fn the_body_of_an_error_over_rest_has_the_details_as_json() {
-    let server = Emulator::builder().start().await.expect("a free port");
+async fn the_body_of_an_error_over_rest_has_the_details_as_json_if_asked_for() {
+    let builder = Emulator::builder().error_details(Details::All);
+    let server = builder.start().await.expect("a free port");
     let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
     let error = &answer.body["error"];
     assert_eq!(
@@ -205,4 +212,101 @@ async fn the_body_of_an_error_over_rest_has_the_details_as_json() {
         "type.googleapis.com/google.rpc.ResourceInfo"
     );
     assert_eq!(about["resourceName"], API);
+    assert_eq!(error["errors"], json!(null));
+}
+
+#[tokio::test]
+async fn not_found_over_rest_is_as_the_service_is_recorded_to_answer() {
+    let server = Emulator::builder().start().await.expect("a free port");
+    for (verb, name, kind) in [
+        ("GET", API, "API"),
+        ("DELETE", API, "API"),
+        ("GET", CONFIG, "ApiConfig"),
+        ("GET", "projects/p/locations/us-east1/gateways/g", "Gateway"),
+        (
+            "GET",
+            "projects/p/locations/global/operations/o",
+            "Operation",
+        ),
+        ("GET", "projects/p/locations/moon", "Location"),
+    ] {
+        let answer = http::send(&server, &format!("{verb} /v1/{name}"), "", "").await;
+        let message = format!("{kind} \"{name}\" not found");
+        let errors = json!([{"message": message, "domain": "global", "reason": "notFound"}]);
+        let error =
+            json!({"code": 404, "message": message, "errors": errors, "status": "NOT_FOUND"});
+        assert_eq!(
+            (answer.status, answer.body),
+            (404, json!({"error": error})),
+            "{verb}"
+        );
+    }
+    // A fault's error is as the test has it, details included.
+    let emulator = server.emulator();
+    let plain = emulator.on(Method::GET_API).fail(Status::not_found("gone"));
+    let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
+    assert_eq!(answer.body["error"]["errors"][0]["message"], "gone");
+    drop(plain);
+    let details = ErrorDetails::with_resource_info("kind", "name", "", "");
+    let status = Status::with_error_details(Code::NotFound, "gone", details);
+    let _detailed = emulator.on(Method::GET_API).fail(status);
+    let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
+    let error = &answer.body["error"];
+    assert_eq!(error["details"][0]["resourceName"], "name");
+    assert_eq!(error["errors"], json!(null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn not_found_over_grpc_has_no_details() {
+    let emulator = crate::emulator();
+    let client = crate::over(&emulator);
+    let missing = get(&client, API).await.expect_err("no such api");
+    assert_eq!(missing.code(), Code::NotFound);
+    assert!(missing.details().is_empty(), "{missing:?}");
+    create(&client, "a").await.expect("a new api");
+    let hour = Duration::from_secs(3600);
+    let _fault = emulator.on(Method::GET_API).not_found_for(hour);
+    let missing = get(&client, API).await.expect_err("too new");
+    assert_eq!(missing.code(), Code::NotFound);
+    assert!(missing.details().is_empty(), "{missing:?}");
+}
+
+#[tokio::test]
+async fn no_error_has_invented_details_if_a_test_wants_none() {
+    for transport in [Transport::Grpc, Transport::Rest] {
+        let builder = Emulator::builder().operation_time(Duration::from_secs(3600));
+        let builder = builder.unreachable("us-east1");
+        let builder = builder.error_details(Details::Documented);
+        let server = builder.start().await.expect("a free port");
+        let client = client(&server, transport);
+        let plain = |answer: Result<(), Status>, code| {
+            let status = answer.expect_err("a refusal");
+            assert_eq!(status.code(), code, "{status}");
+            assert!(status.details().is_empty(), "{status:?}");
+        };
+        plain(get(&client, API).await.map(drop), Code::NotFound);
+        create(&client, "a").await.expect("a new api");
+        plain(create(&client, "a").await.map(drop), Code::AlreadyExists);
+        plain(delete(&client, API).await.map(drop), Code::Aborted);
+        let request = ListApisRequest {
+            parent: PARENT.into(),
+            page_size: -1,
+            ..Default::default()
+        };
+        let wrong = client.service().list_apis(request).await;
+        // All that is wrong is in the message.
+        let status = wrong.as_ref().expect_err("a negative size");
+        assert_eq!(status.message(), "page_size: must not be negative");
+        plain(wrong.map(drop), Code::InvalidArgument);
+        configure(&client, "c", openapi(DOCUMENT))
+            .await
+            .expect("a new config");
+        let early = open(&client, REGION, CONFIG).await;
+        plain(early.map(drop), Code::FailedPrecondition);
+        let request = GetGatewayRequest {
+            name: "projects/p/locations/us-east1/gateways/g".into(),
+        };
+        let lost = client.service().get_gateway(request).await;
+        plain(lost.map(drop), Code::Unavailable);
+    }
 }

@@ -79,7 +79,7 @@ async fn all_that_is_wrong_with_a_request_is_told_at_once() {
     assert_eq!(fields(refused), "parent api_config_id");
     let update = UpdateApiRequest {
         update_mask: Some(FieldMask {
-            paths: vec!["state".into()],
+            paths: vec!["nonsense".into()],
         }),
         api: Some(Api {
             name: "projects/p/locations/us-east1/apis/a".into(),

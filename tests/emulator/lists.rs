@@ -1,16 +1,13 @@
-//! Lists: all locations, filters and orders; locations and policies.
+//! Lists: all locations, filters and orders; locations.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::cloud::location::{GetLocationRequest, ListLocationsRequest};
-use apigateway_grpc::proto::google::iam::v1::{
-    Binding, GetIamPolicyRequest, Policy, SetIamPolicyRequest, TestIamPermissionsRequest,
-};
 use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
-use apigateway_grpc::tonic::{Code, Status};
+use apigateway_grpc::tonic::Code;
 
 use crate::configs::{REGION, all};
-use crate::{API, PARENT, RUNS, client, create, created, delete, list};
+use crate::{PARENT, RUNS, client, create, created, list};
 
 fn ids(apis: &[Api]) -> String {
     let ids = apis
@@ -200,84 +197,5 @@ async fn locations_are_global_and_the_regions() {
             code,
             "{name}"
         );
-    }
-}
-
-async fn set(client: &ApiGateway, role: &str, etag: &[u8]) -> Result<Policy, Status> {
-    let binding = Binding {
-        role: role.into(),
-        ..Default::default()
-    };
-    let request = SetIamPolicyRequest {
-        resource: API.into(),
-        policy: Some(Policy {
-            bindings: vec![binding],
-            etag: etag.to_vec(),
-            ..Default::default()
-        }),
-        update_mask: None,
-    };
-    Ok(client
-        .iam_policy()
-        .set_iam_policy(request)
-        .await?
-        .into_inner())
-}
-
-async fn policy(client: &ApiGateway) -> Result<Policy, Status> {
-    let request = GetIamPolicyRequest {
-        resource: API.into(),
-        options: None,
-    };
-    Ok(client
-        .iam_policy()
-        .get_iam_policy(request)
-        .await?
-        .into_inner())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_policy_is_set_by_who_has_read_the_last_one() {
-    let client = client();
-    assert_eq!(
-        policy(&client).await.expect_err("none").code(),
-        Code::NotFound
-    );
-    assert_eq!(
-        set(&client, "r", b"").await.expect_err("none").code(),
-        Code::NotFound
-    );
-    created(&client, "a").await;
-    let first = policy(&client).await.expect("an empty one");
-    assert!(first.bindings.is_empty() && !first.etag.is_empty());
-    let second = set(&client, "one", &first.etag).await.expect("read before");
-    assert_ne!(second.etag, first.etag);
-    assert_eq!(policy(&client).await.expect("it"), second);
-    let stale = set(&client, "two", &first.etag).await.expect_err("stale");
-    assert_eq!(stale.code(), Code::Aborted);
-    let third = set(&client, "three", b"").await.expect("without an etag");
-    assert_eq!(third.bindings[0].role, "three");
-    // It goes with what it is about.
-    delete(&client, API).await.expect("it exists");
-    tokio::time::advance(RUNS).await;
-    created(&client, "a").await;
-    assert_eq!(policy(&client).await.expect("a new one"), first);
-}
-
-#[tokio::test(start_paused = true)]
-async fn permissions_on_what_is_missing_are_none() {
-    let client = client();
-    created(&client, "a").await;
-    for (resource, expected) in [(API, 1), ("projects/p/locations/global/apis/none", 0)] {
-        let request = TestIamPermissionsRequest {
-            resource: resource.into(),
-            permissions: vec!["apigateway.apis.get".into()],
-        };
-        let held = client
-            .iam_policy()
-            .test_iam_permissions(request)
-            .await
-            .expect("an answer");
-        assert_eq!(held.into_inner().permissions.len(), expected, "{resource}");
     }
 }

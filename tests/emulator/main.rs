@@ -22,9 +22,11 @@ mod filters;
 #[cfg(feature = "rest")]
 mod http;
 mod incoming;
+mod limits;
 mod lists;
 mod operations;
 mod plans;
+mod policies;
 mod port;
 mod port_faults;
 #[cfg(feature = "rest")]

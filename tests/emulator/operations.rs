@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use apigateway_grpc::prost_types::{Any, Timestamp};
+use apigateway_grpc::prost_types::{self, Any, Timestamp};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
-use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
+use apigateway_grpc::proto::google::longrunning::{Operation, WaitOperationRequest};
 use apigateway_grpc::tonic::Code;
 
 use crate::{API, RUNS, client, create, created, delete, get, metadata, operations};
@@ -189,4 +189,19 @@ async fn a_wait_ends_with_the_operation_or_with_its_own_time() {
         .await
         .expect("waited");
     assert_eq!((after.done, began.elapsed().as_secs()), (true, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_negative_time_to_wait_is_refused() {
+    let client = client();
+    let name = create(&client, "a").await.expect("a new api").name;
+    for (seconds, nanos) in [(-1, 0), (0, -1), (i64::MIN, 0), (i64::MIN, i32::MIN)] {
+        let request = WaitOperationRequest {
+            name: name.clone(),
+            timeout: Some(prost_types::Duration { seconds, nanos }),
+        };
+        let refused = client.operations().wait_operation(request).await;
+        let refused = refused.expect_err("a negative time");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{seconds} {nanos}");
+    }
 }

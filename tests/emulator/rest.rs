@@ -65,6 +65,11 @@ async fn masks_come_in_either_spelling_and_name_labels() {
         ("displayName", "one"),
         ("display_name", "two"),
         ("*", "three"),
+        // Output-only fields are ignored (AIP-161).
+        ("name,displayName", "four"),
+        ("state,displayName", "five"),
+        ("updateTime,displayName", "six"),
+        ("createTime.seconds,displayName", "seven"),
     ] {
         let api = json!({"displayName": name, "labels": {"kept": "x"}}).to_string();
         ok(&server, &format!("PATCH {APIS}/a?updateMask={mask}"), &api).await;
@@ -83,7 +88,7 @@ async fn masks_come_in_either_spelling_and_name_labels() {
     for query in [
         "",
         "?updateMask=",
-        "?updateMask=state",
+        "?updateMask=managedService",
         "?updateMask=nonsense",
     ] {
         let line = format!("PATCH {APIS}/a{query}");

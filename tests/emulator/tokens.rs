@@ -82,6 +82,22 @@ async fn a_token_without_permissions_is_denied_what_it_asks_and_changes_nothing(
     }
 }
 
+#[tokio::test]
+async fn a_token_without_permissions_is_told_that_it_has_none() {
+    let server = served().await;
+    for transport in transports() {
+        let right = client(&server, transport, Some("right"));
+        // The second transport finds it there.
+        create(&right, "a").await.ok();
+        let weak = client(&server, transport, Some("weak"));
+        for (client, expected) in [(&right, 1), (&weak, 0)] {
+            let permissions = ["apigateway.apis.get"];
+            let held = client.test_iam_permissions(API, permissions).await;
+            assert_eq!(held.expect("no permission is needed").len(), expected);
+        }
+    }
+}
+
 #[cfg(feature = "rest")]
 #[tokio::test]
 async fn a_refusal_over_http_says_what_is_asked_for() {

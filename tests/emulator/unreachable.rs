@@ -144,3 +144,18 @@ async fn a_list_of_all_locations_is_without_what_is_in_those_that_do_not_answer(
     let page = client.service().list_apis(request).await.expect("a page");
     assert_eq!(page.into_inner().unreachable_locations, [PARENT]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn only_a_list_of_all_locations_can_be_partial() {
+    let client = without(&[]);
+    let request = ListOperationsRequest {
+        name: PARENT.into(),
+        return_partial_success: true,
+        ..Default::default()
+    };
+    let refused = client.operations().list_operations(request).await;
+    let refused = refused.expect_err("one location");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let details = refused.get_details_bad_request().expect("details");
+    assert_eq!(details.field_violations[0].field, "return_partial_success");
+}

@@ -160,6 +160,7 @@ impl Life {
         let policy = Policy {
             bindings: vec![Binding {
                 role: role.clone(),
+                members: vec!["allUsers".into()],
                 ..Default::default()
             }],
             ..Default::default()

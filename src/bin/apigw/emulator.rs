@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::{Emulator, LOCATIONS};
+use apigateway_grpc::emulator::{Details, Emulator, LOCATIONS, Limits};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -38,6 +38,15 @@ pub(crate) struct Arguments {
     /// The email of a service account; repeatable. With any, only these exist; without, any will do, and none.
     #[arg(long, value_name = "EMAIL")]
     service_account: Vec<String>,
+    /// Limit the number of resources as the service does: 50 apis, 100 configs of an api, 50 gateways of a region.
+    #[arg(long)]
+    limits: bool,
+    /// Limit the number of `apis`, `configs` or `gateways`; repeatable. The others are as with --limits.
+    #[arg(long, value_name = "KIND=NUMBER", value_parser = limit)]
+    limit: Vec<Limit>,
+    /// Which details errors have: documented ones only, those of AIP-193 but none for NOT_FOUND, or all of AIP-193.
+    #[arg(long, value_name = "documented|standard|all", default_value = "standard", value_parser = details)]
+    error_details: Details,
     /// A certificate chain in PEM, to serve over TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -77,6 +86,14 @@ impl Arguments {
         if !self.service_account.is_empty() {
             builder = builder.service_accounts(self.service_account);
         }
+        if self.limits || !self.limit.is_empty() {
+            let mut limits = Limits::default();
+            for Limit { kind, most } in self.limit {
+                *kind(&mut limits) = most;
+            }
+            builder = builder.limits(limits);
+        }
+        builder = builder.error_details(self.error_details);
         if let (Some(chain), Some(key)) = (self.tls_cert, self.tls_key) {
             builder = builder.tls(content("--tls-cert", &chain)?, content("--tls-key", &key)?);
         }
@@ -85,6 +102,38 @@ impl Arguments {
             None => Ok(builder.build()),
         }
     }
+}
+
+fn details(text: &str) -> Result<Details, String> {
+    match text {
+        "documented" => Ok(Details::Documented),
+        "standard" => Ok(Details::Standard),
+        "all" => Ok(Details::All),
+        _ => Err("must be documented, standard or all".to_owned()),
+    }
+}
+
+/// A limit on one kind of resource.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    kind: fn(&mut Limits) -> &mut usize,
+    most: usize,
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    let (kind, most) = text.split_once('=').ok_or("must be KIND=NUMBER")?;
+    let kind: fn(&mut Limits) -> &mut usize = match kind {
+        "apis" => |limits| &mut limits.apis,
+        "configs" => |limits| &mut limits.api_configs,
+        "gateways" => |limits| &mut limits.gateways,
+        _ => {
+            return Err(format!(
+                "invalid kind {kind}: must be apis, configs or gateways"
+            ));
+        }
+    };
+    let most = most.parse().map_err(|_| format!("invalid number {most}"))?;
+    Ok(Limit { kind, most })
 }
 
 /// A token, which no `Debug` shows.

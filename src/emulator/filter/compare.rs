@@ -7,6 +7,9 @@ use prost_types::Timestamp;
 use super::parse::{Literal, Sign};
 use crate::emulator::field::{Field, Kind, Value};
 
+/// The beginning of a date-time of RFC 3339, with a zero for any digit.
+const SHAPE: &str = "0000-00-00T00:00:00";
+
 /// What is asked of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Test {
@@ -42,6 +45,10 @@ impl Test {
         }
         let ordered = !matches!(sign, Sign::Has | Sign::Equal | Sign::NotEqual);
         match field.kind {
+            // `m.foo:42` is true if `m.foo` is 42, of maps and messages (AIP-160).
+            Kind::Text if sign == Sign::Has && (field.key.is_some() || path.contains('.')) => {
+                Ok(Self::Like(Pattern::of(value), true))
+            }
             Kind::Text => Ok(Self::text(sign, value)),
             Kind::Map if sign == Sign::Has => Ok(Self::Key(text.to_owned())),
             Kind::Map => Err(format!(
@@ -57,7 +64,7 @@ impl Test {
                 Ok(flag) => Ok(Self::Flag(sign, flag)),
                 Err(_) => Err(format!("`{path}` is `true` or `false`, not `{text}`")),
             },
-            Kind::Enum(number) => match number(text).or_else(|| text.parse().ok()) {
+            Kind::Enum(number) => match number(text) {
                 Some(number) => Ok(Self::Number(sign, number.into())),
                 None => Err(format!("`{text}` is no value of `{path}`")),
             },
@@ -163,12 +170,19 @@ impl Pattern {
     }
 }
 
-/// A time with an offset, `Z` or none, or a day, with a year of four digits.
+/// A date-time of RFC 3339: a day, a time of that day, and an offset or `Z`.
 fn time(text: &str) -> Option<(i64, i32)> {
-    let year = text.get(..4)?;
-    if !year.bytes().all(|byte| byte.is_ascii_digit()) {
+    // The parser below accepts more: a day alone, other separators, a time without an offset, longer years.
+    let (shape, rest) = text.split_at_checked(SHAPE.len())?;
+    let fits = |(byte, shape): (u8, u8)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        shape => byte.eq_ignore_ascii_case(&shape),
+    };
+    let offset = rest.trim_start_matches(|char: char| char == '.' || char.is_ascii_digit());
+    let has_offset = offset.eq_ignore_ascii_case("z") || offset.starts_with(['+', '-']);
+    if !(shape.bytes().zip(SHAPE.bytes()).all(fits) && has_offset) {
         return None;
     }
-    let time: Timestamp = text.parse().ok()?;
+    let time: Timestamp = text.to_ascii_uppercase().parse().ok()?;
     Some((time.seconds, time.nanos))
 }

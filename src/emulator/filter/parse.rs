@@ -11,6 +11,8 @@ const DEEPEST: usize = 50;
 
 const FUNCTION: &str = "functions are not supported; before a parenthesis, a word needs a space";
 
+const KEYWORDS: [&str; 3] = ["AND", "OR", "NOT"];
+
 /// The longer ones first.
 const SIGNS: [(&str, Sign); 7] = [
     ("!=", Sign::NotEqual),
@@ -206,7 +208,8 @@ impl<'t> Parser<'t> {
         loop {
             word = match self.peek() {
                 Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
-                _ => self.bare(ends_segment)?,
+                // Only the first segment cannot be a keyword.
+                _ => self.segment(!segments.is_empty())?,
             };
             segments.push(word.text.clone());
             if !self.rest().starts_with('.') {
@@ -228,11 +231,26 @@ impl<'t> Parser<'t> {
         Ok((Member { segments, at }, word))
     }
 
+    fn segment(&mut self, can_be_keyword: bool) -> Parsed<Literal> {
+        let keyword = KEYWORDS.iter().find(|keyword| {
+            let after = self.rest().strip_prefix(**keyword);
+            after.is_some_and(|after| after.is_empty() || after.starts_with(ends_segment))
+        });
+        match keyword.filter(|_| can_be_keyword) {
+            Some(keyword) => {
+                let start = self.at;
+                self.at += keyword.len();
+                Ok(plain(keyword, start))
+            }
+            None => self.bare(ends_segment),
+        }
+    }
+
     fn bare(&mut self, ends: impl Fn(char) -> bool) -> Parsed<Literal> {
         let (start, rest) = (self.at, self.rest());
         let length = rest.find(ends).unwrap_or(rest.len());
         let text = &rest[..length];
-        let keyword = matches!(text, "AND" | "OR" | "NOT");
+        let keyword = KEYWORDS.contains(&text);
         if text.is_empty() || keyword || text.starts_with(['=', '!', '<', '>', ':']) {
             return fault(start, "a field or a value is expected here");
         }

@@ -77,29 +77,45 @@ pub(super) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()
 /// The seconds and nanoseconds of an RFC 3339 text, with any offset. Its letters are capitals, as the
 /// conformance suite of protobuf requires.
 pub(super) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
-    let bytes = text.as_bytes();
-    let number = |range: std::ops::Range<usize>| -> Option<i64> {
-        let digits = bytes.get(range)?;
-        digits.iter().try_fold(0, |sum, digit| {
-            digit
-                .is_ascii_digit()
-                .then(|| sum * 10 + i64::from(digit - b'0'))
-        })
+    // The date and the time: 19 characters, each at its place.
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        m1,
+        m2,
+        b'-',
+        d1,
+        d2,
+        b'T',
+        hour1,
+        hour2,
+        b':',
+        minute1,
+        minute2,
+        b':',
+        second1,
+        second2,
+    ] = *text.as_bytes().first_chunk()?
+    else {
+        return None;
     };
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let marks = [bytes[4], bytes[7], bytes[10], bytes[13], bytes[16]];
-    let marked = matches!(marks, [b'-', b'-', b'T', b':', b':']);
+    let year = two_digits(y1, y2)? * 100 + two_digits(y3, y4)?;
+    let (month, day) = (two_digits(m1, m2)?, two_digits(d1, d2)?);
+    let hour = two_digits(hour1, hour2)?;
+    let minute = two_digits(minute1, minute2)?;
+    let second = two_digits(second1, second2)?;
     let ranged = (1..=12).contains(&month) && (1..=month_length(year, month)).contains(&day);
-    if !marked || !ranged || hour > 23 || minute > 59 || second > 59 {
+    if !ranged || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let (nanos, zone) = parse_fraction(text.get(19..)?)?;
     let offset = match zone.as_bytes() {
         b"Z" => 0,
-        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
-            let at = text.len() - zone.len();
-            let (hours, minutes) = (number(at + 1..at + 3)?, number(at + 4..at + 6)?);
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (two_digits(*h1, *h2)?, two_digits(*m1, *m2)?);
             let offset = hours * 3600 + minutes * 60;
             if hours > 23 || minutes > 59 {
                 return None;
@@ -158,18 +174,38 @@ fn parse_fraction(text: &str) -> Option<(i32, &str)> {
     let Some(rest) = text.strip_prefix('.') else {
         return Some((0, text));
     };
-    let end = rest
-        .find(|char: char| !char.is_ascii_digit())
-        .unwrap_or(rest.len());
-    let (digits, rest) = rest.split_at(end);
-    if digits.is_empty() || digits.len() > 9 {
+    let (mut nanos, mut length) = (0, 0);
+    for digit in rest.bytes().take_while(u8::is_ascii_digit) {
+        if length == 9 {
+            return None;
+        }
+        nanos = nanos * 10 + i32::from(digit - b'0');
+        length += 1;
+    }
+    if length == 0 {
         return None;
     }
-    let nanos = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
-    Some((
-        nanos.fold(0, |sum, digit| sum * 10 + i32::from(digit - b'0')),
-        rest,
-    ))
+    Some((nanos * SCALES[length], &rest[length..]))
+}
+
+/// The nanoseconds of the last digit of a fraction, by its number of digits. A fraction has at least one.
+const SCALES: [i32; 10] = [
+    0,
+    100_000_000,
+    10_000_000,
+    1_000_000,
+    100_000,
+    10_000,
+    1_000,
+    100,
+    10,
+    1,
+];
+
+/// The number of two decimal digits.
+fn two_digits(tens: u8, ones: u8) -> Option<i64> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
 }
 
 fn month_length(year: i64, month: i64) -> i64 {

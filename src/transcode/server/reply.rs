@@ -17,7 +17,7 @@ use super::super::rule::Response;
 use super::super::rules::Rules;
 use super::super::status::http_by_code;
 use super::stream::Stream;
-use crate::call::{Reply, Verbatim};
+use crate::call::{LegacyReason, Reply, Verbatim};
 use crate::failure::Failure;
 use crate::trailers;
 use crate::wire;
@@ -55,7 +55,7 @@ impl Reading<'_> {
             return self.failure(&status);
         }
         if let Some(Err(status)) = trailers::outcome(&mut head.headers) {
-            return self.failure(&status);
+            return self.refusal(&status, head.extensions.get().copied());
         }
         let mut frames = Frames::new(self.most);
         let mut end = HeaderMap::new();
@@ -167,8 +167,12 @@ impl Reading<'_> {
 
     /// The answer for a status that is not OK.
     pub(super) fn failure(&self, status: &Status) -> Reply {
+        self.refusal(status, None)
+    }
+
+    fn refusal(&self, status: &Status, legacy: Option<LegacyReason>) -> Reply {
         let http = http_by_code(status.code());
-        let body = error_body::write(self.rules.schema(), http, status, self.options);
+        let body = error_body::write(self.rules.schema(), http, status, legacy, self.options);
         let mut reply = json(http, body);
         if let Some(seconds) = error_body::retry_delay(status) {
             reply

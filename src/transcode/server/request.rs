@@ -44,7 +44,7 @@ impl From<Status> for Refusal {
 
 impl Refusal {
     pub(super) fn reply(&self, rules: &Rules, options: JsonOptions) -> Reply {
-        let body = error_body::write(rules.schema(), self.http, &self.status, options);
+        let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
         let mut reply = reply::json(self.http, body);
         let allow: Vec<&str> = self.allow.iter().map(Verb::as_str).collect();
         if !allow.is_empty()

@@ -103,7 +103,7 @@ impl<B> Stream<B> {
                 return Err(status.clone());
             }
             let http = http_by_code(status.code());
-            let text = error_body::write(self.rules.schema(), http, status, self.options);
+            let text = error_body::write(self.rules.schema(), http, status, None, self.options);
             out.put(self.put(text.as_bytes()));
         }
         if self.form == Form::Array {

@@ -2,6 +2,8 @@
 //!
 //! hyper's client would hand each call over to a task of the connection's, and start a task for each.
 
+mod turn;
+
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,8 +17,9 @@ use h2::client::{Connection, ResponseFuture, SendRequest};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
-use tokio::runtime::RuntimeMetrics;
 use tokio::task::AbortHandle;
+
+use turn::{Budgeted, ReadBudget, Turn};
 
 use super::kept::Handle;
 use super::life::{Life, OnIt};
@@ -32,13 +35,6 @@ use crate::transport::link::Link;
 /// How much a peer may send before it is read, of one reply and of all on a connection.
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 5 << 20;
-
-/// With how many calls on it a connection lets others go first. Fewer have little to add, and each waits for it.
-const MANY: usize = 16;
-
-/// How often in a row such a connection yields to tasks in the queue that all workers share. The runtime runs up to 61 tasks
-/// each time, and a worker's own queue, which has to run dry first, has room for 256.
-const MOST_YIELDS: usize = 5;
 
 /// Maximum size of the headers of a reply that h2 decodes: twice the largest `max_metadata_size`, so that a reply over that
 /// limit still has its status. h2 resets the stream of a larger head, and closes the connection if one is four times as
@@ -68,8 +64,11 @@ impl Http2 {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADERS);
         let life = Arc::new(Life::new(link.cause(), link.reads()));
-        let (send, connection) = settings.handshake(TokioIo::new(link)).await?;
-        let driven = drive(connection, keepalive, allows, Arc::clone(&life));
+        let budget = ReadBudget::unlimited();
+        let io = Budgeted::new(TokioIo::new(link), budget.clone());
+        let (send, connection) = settings.handshake(io).await?;
+        let turn = Turn::new(budget);
+        let driven = drive(connection, turn, keepalive, allows, Arc::clone(&life));
         let driver = tokio::spawn(async move {
             let _counted = counted;
             driven.await;
@@ -169,7 +168,8 @@ impl Handle for Http2 {
 
 /// Does what the connection has to do, until it has ended, or its peer is silent.
 async fn drive(
-    mut connection: Connection<TokioIo<Link>, Bytes>,
+    mut connection: Connection<Budgeted<TokioIo<Link>>, Bytes>,
+    mut turn: Turn,
     keepalive: Keepalive,
     allows: impl Fn(usize),
     life: Arc<Life>,
@@ -179,9 +179,8 @@ async fn drive(
     // The pool has other connections opened for the calls that wait.
     let suspect = || allows(last.load(Ordering::Relaxed));
     let silence = pin!(life.watch(pings, keepalive, suspect));
-    let mut turn = Turn::new();
     let driven = std::future::poll_fn(|cx| {
-        if life.calls() >= MANY && turn.give_way(cx) {
+        if !turn.begin(life.calls(), cx) {
             return Poll::Pending;
         }
         let ended = connection.poll_unpin(cx);
@@ -212,41 +211,6 @@ async fn drive(
     }
 }
 
-/// Decides when a connection with many calls lets other tasks run before it reads and writes.
-struct Turn {
-    runtime: RuntimeMetrics,
-    gave_way: bool,
-    yields: usize,
-}
-
-impl Turn {
-    fn new() -> Self {
-        Self {
-            runtime: tokio::runtime::Handle::current().metrics(),
-            gave_way: false,
-            yields: 0,
-        }
-    }
-
-    /// Returns whether the connection has to wait, and arranges that it is polled again.
-    fn give_way(&mut self, cx: &mut Context<'_>) -> bool {
-        // A worker whose own queue is full moves half of it to the queue that all workers share, and takes from there
-        // only when its own is empty, or one task now and then. A connection that goes on answering calls of the own
-        // queue keeps it filled, so that those of the shared queue wait for dozens of rounds.
-        if self.yields < MOST_YIELDS && self.runtime.global_queue_depth() > 0 {
-            self.yields += 1;
-            return pin!(tokio::task::yield_now()).poll(cx).is_pending();
-        }
-        self.yields = 0;
-        // The tasks that run meanwhile add to what is read and written at once.
-        self.gave_way = !self.gave_way;
-        if self.gave_way {
-            cx.waker().wake_by_ref();
-        }
-        self.gave_way
-    }
-}
-
 /// Returns some time after the last handle and the last call are gone. The connection has then been closing for at
 /// least the keepalive timeout.
 async fn let_go(life: &Arc<Life>, keepalive: Keepalive) {
@@ -260,38 +224,4 @@ async fn let_go(life: &Arc<Life>, keepalive: Keepalive) {
 fn is_calmed(error: &h2::Error) -> bool {
     let calmed = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
     calmed && error.is_go_away() && error.is_remote()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The queue that all workers share is filled from outside while the only worker is busy.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_busy_connection_yields_while_the_shared_queue_has_tasks_and_within_a_bound() {
-        let (free, busy) = std::sync::mpsc::channel::<()>();
-        let (started, has_started) = tokio::sync::oneshot::channel();
-        let worker = tokio::spawn(async move {
-            started.send(()).expect("it is awaited");
-            busy.recv().expect("it is freed");
-        });
-        has_started.await.expect("it starts");
-        let mut turn = Turn::new();
-        let mut cx = Context::from_waker(Waker::noop());
-        // Nothing waits: one turn for others, and then its own.
-        assert!(turn.give_way(&mut cx));
-        assert!(!turn.give_way(&mut cx));
-        let waits: Vec<_> = (0..3).map(|_| tokio::spawn(async {})).collect();
-        assert_eq!(turn.runtime.global_queue_depth(), 3);
-        let ways = (0..20).map(|_| turn.give_way(&mut cx));
-        let before_its_own = ways.take_while(|gave_way| *gave_way).count();
-        assert_eq!(before_its_own, 2 * MOST_YIELDS + 1);
-        free.send(()).expect("it waits");
-        worker.await.expect("no panic");
-        for wait in waits {
-            wait.await.expect("no panic");
-        }
-        assert!(turn.give_way(&mut cx));
-        assert!(!turn.give_way(&mut cx));
-    }
 }

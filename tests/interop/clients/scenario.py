@@ -140,8 +140,8 @@ def all_steps(project: str) -> list[Step]:
         return {"verb": verb, "target": target, "requested": requested} | fields
 
     def not_found(name: str) -> Refused:
-        details = (("ErrorInfo", True), ("ResourceInfo", name))
-        return Refused("NOT_FOUND", "RESOURCE_NOT_FOUND", "not found", details)
+        # Without details, as the live service is recorded to answer.
+        return Refused("NOT_FOUND", message=f'"{name}" not found')
 
     def about(code: str, reason: str, name: str) -> Refused:
         return Refused(code, reason, details=(("ErrorInfo", True), ("ResourceInfo", name)))
@@ -197,7 +197,7 @@ def all_steps(project: str) -> list[Step]:
              ("GetOperation",), operation(gateway, done=True)),
         Step("delete_operation", "deletes the operation that created the api, and gets it in vain",
              ("DeleteOperation", "GetOperation"),
-             Refused("NOT_FOUND", "RESOURCE_NOT_FOUND", "not found", (("ErrorInfo", True),))),
+             Refused("NOT_FOUND", message="not found")),
         Step("create_bad_config", "creates the config `bad` with the document `{}`, awaits it in vain",
              ("CreateApiConfig", "GetOperation"), Refused("INVALID_ARGUMENT", message="openapi.json:1")),
         Step("get_bad_config", "gets it, then deletes it and awaits that",
