@@ -39,11 +39,24 @@ const MOST: usize = 4 << 20;
 /// Carries gRPC calls over HTTP/JSON, by any HTTP client that is a tower service.
 ///
 /// It stands under a generated client where a `Channel` would. Calls that REST cannot make, as those
-/// without a rule and those that stream requests, fail with UNIMPLEMENTED before anything is sent. A reply
+/// without a rule and those that stream requests, fail with UNIMPLEMENTED before anything is sent:
+/// [`Rules::unserved`] lists the rules of which that is so. A reply
 /// of which the service says that it failed comes as the [`Status`] that it tells, details included; a
 /// broken connection as UNAVAILABLE, and so does what a captive portal or a proxy answered in the service's
 /// place. Redirects are not followed. How long a call may take is the
 /// caller's: put a timeout around it.
+///
+/// # Values in the path
+///
+/// Any value of a path variable is sent, percent-encoded as `google/api/http.proto` has it: line breaks and
+/// other control characters, `%`, and in a variable of one segment `/`. The server side decodes exactly the value
+/// that was sent. These values fail with INVALID_ARGUMENT before anything is sent:
+///
+/// - an empty value, and an empty segment where the template has `*`: a `*` is a segment with something in it.
+///   A `**` may have empty segments, as in `a//b`.
+/// - a segment `.` or `..`. URL libraries, proxies and servers remove these from paths, also where they are
+///   percent-encoded (RFC 3986 §6.2.2), so the server would see another path.
+/// - a value that does not match the pattern of its variable.
 ///
 /// ```
 /// use apigateway_grpc::proto::google::longrunning::GetOperationRequest;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use prost::Message as _;
 use serde_json::Value;
 
-use super::descriptor::{Http, HttpRule};
+use super::descriptor::HttpRule;
 use super::json::JsonOptions;
 use super::schema::Schema;
 use crate::proto;
@@ -15,13 +15,15 @@ static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new(proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
 });
 
-/// The rules of the `http` section of a `google.api.Service` in JSON; a configuration without one has
-/// none.
+/// The rules of the `http` section of a `google.api.Service` in JSON, or of one that is no
+/// `google.api.HttpRule`, its selector and the reason; a configuration without the section has none.
 ///
 /// # Errors
 ///
-/// If the text is no JSON object, or the section is no `google.api.Http`.
-pub(super) fn rules(configuration: &str) -> Result<Vec<HttpRule>, String> {
+/// If the text is no JSON object, or the section is no object with a list of rules.
+pub(super) fn rules(
+    configuration: &str,
+) -> Result<Vec<Result<HttpRule, (String, String)>>, String> {
     let configuration: Value = serde_json::from_str(configuration)
         .map_err(|error| format!("the service configuration is not JSON: {error}"))?;
     let configuration = configuration
@@ -30,13 +32,37 @@ pub(super) fn rules(configuration: &str) -> Result<Vec<HttpRule>, String> {
     let Some(section) = configuration.get("http") else {
         return Ok(Vec::new());
     };
+    let mut section = section.clone();
+    let rules = section
+        .as_object_mut()
+        .and_then(|http| http.remove("rules"));
+    // All but the rules is checked as a whole.
+    let wire = wire("google.api.Http", &section);
+    wire.map_err(|error| format!("the service configuration's http section: {error}"))?;
+    match rules {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(rules)) => Ok(rules.iter().map(rule).collect()),
+        Some(_) => Err("`http.rules` of the service configuration is no list".to_owned()),
+    }
+}
+
+fn rule(rule: &Value) -> Result<HttpRule, (String, String)> {
+    let read = || {
+        let wire = wire("google.api.HttpRule", rule)?;
+        HttpRule::decode(wire.as_slice()).map_err(|error| error.to_string())
+    };
+    read().map_err(|reason| {
+        let selector = rule.get("selector").and_then(Value::as_str);
+        (selector.unwrap_or_default().to_owned(), reason)
+    })
+}
+
+fn wire(message: &str, json: &Value) -> Result<Vec<u8>, String> {
     let options = JsonOptions {
         strict: true,
         ..JsonOptions::default()
     };
-    let wire = GOOGLE_API
-        .json_to_wire("google.api.Http", section.to_string().as_bytes(), options)
-        .map_err(|error| format!("the service configuration's http section: {error}"))?;
-    let http = Http::decode(wire.as_slice()).map_err(|error| error.to_string())?;
-    Ok(http.rules)
+    GOOGLE_API
+        .json_to_wire(message, json.to_string().as_bytes(), options)
+        .map_err(|error| error.to_string())
 }

@@ -11,8 +11,12 @@ pub(super) struct FileSet {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct File {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
     #[prost(string, tag = "2")]
     pub(super) package: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(super) dependency: Vec<String>,
     #[prost(message, repeated, tag = "4")]
     pub(super) message_type: Vec<MessageType>,
     #[prost(message, repeated, tag = "5")]
@@ -217,11 +221,4 @@ pub(super) struct CustomPattern {
     pub(super) kind: String,
     #[prost(string, tag = "2")]
     pub(super) path: String,
-}
-
-/// `google.api.Http`.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Http {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) rules: Vec<HttpRule>,
 }

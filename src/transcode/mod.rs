@@ -45,7 +45,7 @@ mod template;
 
 pub use client::Rest;
 pub use json::JsonOptions;
-pub use rules::{Rules, RulesBuilder};
+pub use rules::{Rules, RulesBuilder, Unserved};
 pub use schema::Schema;
 pub use server::{Transcode, TranscodeLayer};
 

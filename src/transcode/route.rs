@@ -25,6 +25,8 @@ struct Node {
 struct End {
     suffix: Option<String>,
     verb: Option<Verb>,
+    /// Whether wildcards, and nothing else, follow a `**`.
+    wild_tail: bool,
     target: Target,
 }
 
@@ -78,6 +80,7 @@ impl Router {
         ends.push(End {
             suffix: template.verb.clone(),
             verb: verb.cloned(),
+            wild_tail: template.has_wild_tail(),
             target,
         });
         Ok(())
@@ -91,12 +94,13 @@ impl Router {
     }
 
     /// Finds the rule for a path. A literal is preferred to `*`, and `*` to `**`; a verb after a colon to
-    /// a segment with a colon in it.
+    /// a segment with a colon in it. Only `**` has empty segments.
     pub(super) fn find<'p>(&self, verb: &Verb, path: &'p str) -> Route<'p> {
         let mut search = Search {
             nodes: &self.nodes,
             verb,
             suffix: None,
+            wild_tails: false,
             others: Vec::new(),
         };
         let Some(path) = path.strip_prefix('/').filter(|_| !self.nodes.is_empty()) else {
@@ -125,12 +129,14 @@ impl Router {
     }
 }
 
-/// A search for one path; it visits a node once for each way of reading the segments, of which there are
-/// no more than templates.
+/// A search for one path; it visits a node once for each way of reading the segments: of these there are
+/// no more than templates, or with a `**` before the end of a template, than templates times segments.
 struct Search<'r> {
     nodes: &'r [Node],
     verb: &'r Verb,
     suffix: Option<&'r str>,
+    /// Whether a `**` that only wildcards follow may end here.
+    wild_tails: bool,
     /// The HTTP methods of the templates that fit.
     others: Vec<Verb>,
 }
@@ -141,11 +147,11 @@ impl Search<'_> {
         let node = &nodes[at];
         let Some((first, rest)) = segments.split_first() else {
             let ended = self.end(node);
-            // `**` stands for no segment too.
+            // `**` is no segment, too.
             return ended.or_else(|| self.end(&nodes[node.rest?]));
         };
         if first.is_empty() {
-            return None;
+            return self.rest(node.rest?, segments);
         }
         let literal = match node.literals.get(*first) {
             None if first.contains('%') => {
@@ -158,15 +164,36 @@ impl Search<'_> {
             .copied()
             .and_then(|next| self.below(next, rest))
             .or_else(|| self.below(node.one?, rest))
+            .or_else(|| self.rest(node.rest?, segments))
+    }
+
+    /// Continues after a `**`. The templates that have a literal there come first, those with more segments
+    /// there before others; then those that end with it; then those with only wildcards, which fit nearly
+    /// all that the `**` fits.
+    fn rest(&mut self, at: usize, segments: &[&str]) -> Option<Target> {
+        let nodes = self.nodes;
+        let node = &nodes[at];
+        if node.one.is_none() && node.literals.is_empty() {
+            return self.end(node);
+        }
+        self.tail(at, segments)
+            .or_else(|| self.end(node))
             .or_else(|| {
-                let next = node.rest?;
-                let whole = segments.iter().all(|segment| !segment.is_empty());
-                whole.then(|| self.end(&nodes[next])).flatten()
+                self.wild_tails = true;
+                let found = self.tail(at, segments);
+                self.wild_tails = false;
+                found
             })
     }
 
+    fn tail(&mut self, at: usize, segments: &[&str]) -> Option<Target> {
+        (0..segments.len()).find_map(|begin| self.below(at, &segments[begin..]))
+    }
+
     fn end(&mut self, node: &Node) -> Option<Target> {
-        let fits = |end: &&End| end.suffix.as_deref() == self.suffix;
+        let fits = |end: &&End| {
+            end.suffix.as_deref() == self.suffix && (self.wild_tails || !end.wild_tail)
+        };
         let exact = |end: &&End| end.verb.as_ref() == Some(self.verb);
         let ends = || node.ends.iter().filter(fits);
         let found = ends()
@@ -188,7 +215,7 @@ impl Search<'_> {
 mod tests {
     use super::*;
 
-    const TEMPLATES: [(&str, &str); 10] = [
+    const TEMPLATES: [(&str, &str); 16] = [
         ("GET", "/v1/{name=projects/*}"),
         ("DELETE", "/v1/{name=projects/*}"),
         ("POST", "/v1/{name=projects/*}:cancel"),
@@ -199,6 +226,12 @@ mod tests {
         ("GET", "/v1/files/{id}/meta"),
         ("GET", "/{all=**}"),
         ("*", "/any/{id}"),
+        ("GET", "/v1/{parent=files/**}/versions"),
+        ("GET", "/v1/{parent=files/**}/{id}/versions/{version}"),
+        ("POST", "/v1/{parent=files/**}/{kind}"),
+        ("GET", "/v1/{parent=files/**}/{kind}"),
+        ("GET", "/v1/{parent=files/**}/versions:purge"),
+        ("GET", "/v2/{name=**/ends/*}"),
     ];
 
     fn router() -> Router {
@@ -252,6 +285,43 @@ mod tests {
             ("GET", "/v1/files/a/meta", "/v1/files/{id}/meta"),
             ("GET", "/v1/files/a/b/meta", "/v1/{name=files/**}"),
             ("PATCH", "/any/x", "/any/{id}"),
+            ("GET", "/v1/files/", "/v1/{name=files/**}"),
+            ("GET", "/v1/files//x/", "/v1/{name=files/**}"),
+            (
+                "GET",
+                "/v1/files/a/b/versions",
+                "/v1/{parent=files/**}/versions",
+            ),
+            (
+                "GET",
+                "/v1/files/versions",
+                "/v1/{parent=files/**}/versions",
+            ),
+            (
+                "GET",
+                "/v1/files//versions",
+                "/v1/{parent=files/**}/versions",
+            ),
+            (
+                "GET",
+                "/v1/files/versions/versions/versions/versions",
+                "/v1/{parent=files/**}/{id}/versions/{version}",
+            ),
+            (
+                "GET",
+                "/v1/files/a/versions:purge",
+                "/v1/{parent=files/**}/versions:purge",
+            ),
+            // Of `**` and `**/*` the former is found, where both are for the HTTP method.
+            ("GET", "/v1/files/a/b/c", "/v1/{name=files/**}"),
+            ("POST", "/v1/files/a/b/c", "/v1/{parent=files/**}/{kind}"),
+            ("POST", "/v1/files/c", "/v1/{parent=files/**}/{kind}"),
+            ("GET", "/v2/ends/x", "/v2/{name=**/ends/*}"),
+            ("GET", "/v2/a/ends/ends/x", "/v2/{name=**/ends/*}"),
+            ("GET", "/v2/a/ends", "/{all=**}"),
+            ("GET", "/v1/projects//things", "/{all=**}"),
+            ("GET", "//", "/{all=**}"),
+            ("GET", "/", "/{all=**}"),
         ];
         for (verb, path, template) in cases {
             assert_eq!(find(verb, path), Ok(template), "{verb} {path}");
@@ -265,15 +335,20 @@ mod tests {
         for verb in ["PUT", "GET", "DELETE"] {
             assert_eq!(others(verb, "/v1/projects/p:cancel"), ["POST"], "{verb}");
         }
+        for path in ["", "v1"] {
+            assert_eq!(others("GET", path), Vec::<String>::new(), "{path}");
+        }
+        // No wildcard but `**` is an empty segment.
         for path in [
             "/v1/projects//things",
-            "//",
-            "/v1/files//x",
-            "",
-            "v1",
+            "/v1/projects/",
+            "/any/",
+            "/any//",
             "/v1/files/",
         ] {
-            assert_eq!(others("GET", path), Vec::<String>::new(), "{path}");
+            let mut found = others("POST", path);
+            found.sort_unstable();
+            assert_eq!(found, ["GET"], "{path}");
         }
     }
 

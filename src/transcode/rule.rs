@@ -3,7 +3,7 @@
 use http::Method as Verb;
 
 use super::descriptor::{HttpRule, Pattern};
-use super::schema::{Field, Kind, MessageId, Repeat, Schema};
+use super::schema::{Field, Kind, MessageId, Repeat, Schema, Shape};
 use super::template::Template;
 
 /// One way of calling a method over HTTP.
@@ -16,7 +16,11 @@ pub(super) struct Rule {
     pub(super) template: Template,
     /// The fields of the template's variables, in their order.
     pub(super) variables: Vec<Bound>,
+    /// The reason why the client makes no request by it, if there is one.
+    pub(super) unsendable: Option<&'static str>,
     pub(super) body: Body,
+    /// The number of the field that is the body.
+    pub(super) body_field: Option<u32>,
     pub(super) response: Response,
     /// Top-level fields that the query leaves out, since path or body have them.
     pub(super) skip: Vec<u32>,
@@ -24,11 +28,20 @@ pub(super) struct Rule {
     pub(super) strip: Vec<Vec<u32>>,
 }
 
+/// A rule that cannot be served.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) pattern: String,
+    pub(super) reason: String,
+}
+
 /// A field at any depth.
 #[derive(Debug)]
 pub(super) struct Bound {
     /// The field numbers that lead to it.
     pub(super) numbers: Vec<u32>,
+    /// The oneof of each of these fields, within its message.
+    pub(super) oneofs: Vec<Option<usize>>,
     /// The message that has it, and its place there.
     pub(super) parent: MessageId,
     pub(super) place: usize,
@@ -57,25 +70,31 @@ pub(super) enum Response {
 const HTTP_BODY: &str = "google.api.HttpBody";
 
 impl Rule {
-    /// The rule and its additional bindings, in order.
-    ///
-    /// # Errors
-    ///
-    /// If one is not of the grammar, or names what the messages do not have; the text names the rule.
+    /// The rule and its additional bindings, in order. Of those that cannot be served it is the fault.
     pub(super) fn all(
         schema: &Schema,
         rule: &HttpRule,
         input: MessageId,
         output: MessageId,
-    ) -> Result<Vec<Self>, String> {
-        let mut rules = vec![Self::new(schema, rule, input, output)?];
+    ) -> Vec<Result<Self, Fault>> {
+        let compile = |rule| {
+            Self::new(schema, rule, input, output).map_err(|reason| Fault {
+                pattern: pattern(rule),
+                reason,
+            })
+        };
+        let mut rules = vec![compile(rule)];
         for binding in &rule.additional_bindings {
-            if !binding.additional_bindings.is_empty() {
-                return Err("an additional binding has bindings of its own".to_owned());
-            }
-            rules.push(Self::new(schema, binding, input, output)?);
+            rules.push(compile(binding));
+            let nested = binding.additional_bindings.iter();
+            rules.extend(nested.map(|nested| {
+                Err(Fault {
+                    pattern: pattern(nested),
+                    reason: "it is a binding within an additional binding".to_owned(),
+                })
+            }));
         }
-        Ok(rules)
+        rules
     }
 
     fn new(
@@ -84,30 +103,23 @@ impl Rule {
         input: MessageId,
         output: MessageId,
     ) -> Result<Self, String> {
-        let (verb, text) = match &rule.pattern {
-            Some(Pattern::Get(path)) => (Some(Verb::GET), path),
-            Some(Pattern::Put(path)) => (Some(Verb::PUT), path),
-            Some(Pattern::Post(path)) => (Some(Verb::POST), path),
-            Some(Pattern::Delete(path)) => (Some(Verb::DELETE), path),
-            Some(Pattern::Patch(path)) => (Some(Verb::PATCH), path),
-            Some(Pattern::Custom(custom)) if custom.kind == "*" => (None, &custom.path),
-            Some(Pattern::Custom(custom)) => {
-                let verb = custom.kind.parse();
-                let verb = verb.map_err(|_| format!("`{}` is no HTTP method", custom.kind))?;
-                (Some(verb), &custom.path)
+        let (kind, path) = parts(rule).ok_or("it has no HTTP method")?;
+        let verb = match kind {
+            "*" => None,
+            kind => {
+                let verb = kind.parse::<Verb>();
+                Some(verb.map_err(|_| format!("`{kind}` is no HTTP method"))?)
             }
-            None => return Err("it has no HTTP method".to_owned()),
         };
-        let named = |why: String| format!("the rule `{} {text}`: {why}", show(verb.as_ref()));
-        let template = Template::parse(text).map_err(named)?;
+        let template = Template::parse(path)?;
         let variables = template
             .variables
             .iter()
             .map(|variable| bound(schema, input, &variable.field))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(named)?;
-        let body = body(schema, input, &rule.body).map_err(named)?;
-        let response = response(schema, output, &rule.response_body).map_err(named)?;
+            .collect::<Result<Vec<_>, _>>()?;
+        exclusive(&template, &variables)?;
+        let body = body(schema, input, &rule.body)?;
+        let response = response(schema, output, &rule.response_body)?;
         let of_body = match body {
             Body::Field(place) => schema.message(input).fields.get(place),
             Body::Raw(number) => {
@@ -126,12 +138,16 @@ impl Rule {
             .filter(|path| all || (path.len() > 1 && Some(path[0]) != of_body))
             .cloned()
             .collect();
+        let any = verb.is_none();
+        let any = any.then_some("it is for any HTTP method, and names none to send");
         Ok(Self {
-            text: format!("{} {text}", show(verb.as_ref())),
+            text: pattern(rule),
+            unsendable: any.or(template.unfillable()),
             verb,
             template,
             variables,
             body,
+            body_field: of_body,
             response,
             skip,
             strip,
@@ -139,26 +155,93 @@ impl Rule {
     }
 }
 
-fn show(verb: Option<&Verb>) -> &str {
-    verb.map_or("*", Verb::as_str)
+/// The HTTP method, or `*` for any, and the path template.
+fn parts(rule: &HttpRule) -> Option<(&str, &str)> {
+    Some(match rule.pattern.as_ref()? {
+        Pattern::Get(path) => ("GET", path),
+        Pattern::Put(path) => ("PUT", path),
+        Pattern::Post(path) => ("POST", path),
+        Pattern::Delete(path) => ("DELETE", path),
+        Pattern::Patch(path) => ("PATCH", path),
+        Pattern::Custom(custom) => (&custom.kind, &custom.path),
+    })
+}
+
+/// The rule in a line, for messages.
+pub(super) fn pattern(rule: &HttpRule) -> String {
+    parts(rule).map_or_else(String::new, |(kind, path)| format!("{kind} {path}"))
+}
+
+/// Checks that one request can have all the variables.
+fn exclusive(template: &Template, variables: &[Bound]) -> Result<(), String> {
+    let names: Vec<&str> = template
+        .variables
+        .iter()
+        .map(|variable| variable.field.as_str())
+        .collect();
+    for (at, one) in variables.iter().enumerate() {
+        for (before, other) in variables[..at].iter().enumerate() {
+            let (one_name, other_name) = (names[at], names[before]);
+            if one.numbers == other.numbers {
+                return Err(format!("`{other_name}` is bound twice"));
+            }
+            let fields = other
+                .numbers
+                .iter()
+                .copied()
+                .zip(other.oneofs.iter().copied());
+            if one.parts_from(fields) {
+                return Err(format!(
+                    "`{other_name}` and `{one_name}` are members of one oneof"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Bound {
+    /// Whether a request cannot have both this field and another, since they are, or are in, members of one
+    /// oneof.
+    pub(super) fn excludes(&self, path: &[&Field]) -> bool {
+        self.parts_from(path.iter().map(|field| (field.number, field.oneof)))
+    }
+
+    /// Whether two ways to a field part at members of one oneof.
+    fn parts_from(&self, other: impl Iterator<Item = (u32, Option<usize>)>) -> bool {
+        let own = self.numbers.iter().zip(&self.oneofs);
+        let parting = own
+            .zip(other)
+            .find(|((number, _), (other, _))| *number != other);
+        parting.is_some_and(|((_, oneof), (_, other))| oneof.is_some() && *oneof == other)
+    }
 }
 
 /// The field of a variable: a single scalar.
 fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<Bound, String> {
     let mut parent = input;
-    let mut numbers = Vec::new();
+    let (mut numbers, mut oneofs) = (Vec::new(), Vec::new());
     let mut names = path.split('.').peekable();
     while let Some(name) = names.next() {
         let message = schema.message(parent);
         let (place, field) = field(schema, parent, name)?;
         numbers.push(field.number);
+        oneofs.push(field.oneof);
         if field.repeat != Repeat::Once {
             return Err(format!(
                 "`{path}` leads through the repeated field `{name}`"
             ));
         }
         match (field.kind, names.peek()) {
-            (Kind::Message(next), Some(_)) => parent = next,
+            (Kind::Message(next), Some(_)) if schema.message(next).shape == Shape::Object => {
+                parent = next;
+            }
+            (Kind::Message(next), Some(_)) => {
+                let inner = &schema.message(next).name;
+                return Err(format!(
+                    "`{path}` leads through `{name}`, a {inner}, whose JSON form is no object"
+                ));
+            }
             (_, Some(_)) => return Err(format!("`{path}` leads through the scalar `{name}`")),
             (Kind::Message(_), None) => {
                 let owner = &message.name;
@@ -169,6 +252,7 @@ fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<Bound, String>
             (_, None) => {
                 return Ok(Bound {
                     numbers,
+                    oneofs,
                     parent,
                     place,
                 });

@@ -8,11 +8,16 @@ use prost::Message as _;
 
 use super::config;
 use super::descriptor::{File, FileSet, HttpRule, MethodType};
-use super::route::{Router, Target};
-use super::rule::Rule;
+use super::route::{Route, Router, Target};
+use super::rule::{self, Fault, Rule};
 use super::schema::{MessageId, Schema};
 use crate::error::Error;
 use crate::proto;
+use unserved::Side;
+
+pub use unserved::Unserved;
+
+mod unserved;
 
 static API_GATEWAY: LazyLock<Rules> = LazyLock::new(|| {
     Rules::builder(proto::FILE_DESCRIPTOR_SET)
@@ -39,14 +44,16 @@ static API_GATEWAY: LazyLock<Rules> = LazyLock::new(|| {
 ///     }]}}"#)
 ///     .build()?;
 ///
-/// let error = Rules::builder(FILE_DESCRIPTOR_SET)
+/// // A rule that cannot be served is reported; all others are served.
+/// let rules = Rules::builder(FILE_DESCRIPTOR_SET)
 ///     .service_config(r#"{"http": {"rules": [{
 ///         "selector": "google.longrunning.Operations.WaitOperation",
 ///         "post": "/v1/{operation}:wait"
 ///     }]}}"#)
-///     .build()
-///     .expect_err("a WaitOperationRequest has no such field");
-/// assert!(error.to_string().contains("POST /v1/{operation}:wait"));
+///     .build()?;
+/// let unserved = &rules.unserved()[0];
+/// assert_eq!(unserved.pattern(), "POST /v1/{operation}:wait");
+/// assert!(unserved.reason().contains("no field `operation`"));
 /// # Ok::<(), apigateway_grpc::Error>(())
 /// ```
 #[derive(Clone)]
@@ -59,6 +66,7 @@ struct Compiled {
     /// Sorted by path.
     methods: Vec<Method>,
     router: Router,
+    unserved: Vec<Unserved>,
 }
 
 /// A method as transcoding sees it.
@@ -72,6 +80,9 @@ pub(super) struct Method {
     pub(super) server_streaming: bool,
     /// Whether a stream of replies is JSON texts, a line each, instead of an array.
     pub(super) lines: bool,
+    /// Whether its rules are annotations in a file that another file of the set imports. Files import services
+    /// such as `google.iam.v1.IAMPolicy` for their messages, and may have methods of their own on those paths.
+    mixin: bool,
     /// In order: the first that fits is used.
     pub(super) rules: Vec<Rule>,
 }
@@ -110,6 +121,17 @@ impl Rules {
         &self.compiled.schema
     }
 
+    /// The rules that are not served, with the reasons, in the order of the descriptor set. Those of the
+    /// configuration that select none of its methods come last.
+    ///
+    /// One such rule never keeps the others from being served. Methods without a rule are not among them.
+    /// [`RulesBuilder::build`] logs their number and the first of them at level `warn`, each of them at
+    /// level `debug`.
+    #[must_use]
+    pub fn unserved(&self) -> &[Unserved] {
+        &self.compiled.unserved
+    }
+
     /// The method with this gRPC path, and its place.
     pub(super) fn method(&self, path: &str) -> Option<&Method> {
         let methods = &self.compiled.methods;
@@ -136,6 +158,7 @@ impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rules")
             .field("methods", &self.compiled.methods.len())
+            .field("unserved", &self.compiled.unserved.len())
             .finish_non_exhaustive()
     }
 }
@@ -156,88 +179,156 @@ impl<'a> RulesBuilder<'a> {
         self
     }
 
-    /// Compiles the rules.
+    /// Compiles the rules. A rule that cannot be served is no error: see [`Rules::unserved`].
     ///
     /// # Errors
     ///
-    /// If the bytes are no descriptor set or the configuration is not JSON; if a rule selects no method,
-    /// its template is not of the grammar, or it names a field that is not there or that no path can
-    /// hold; if two rules are for the same requests. The error names the method and the rule.
+    /// If the bytes are no descriptor set, or one that lacks a type that it names; if a configuration is not
+    /// JSON, or its `http` section is not an object with a list of rules; if
+    /// [`newline_delimited`](Self::newline_delimited) names no method with a stream of replies; if neither
+    /// annotations nor configurations give any method a rule, as when the set was encoded without its
+    /// extensions.
     pub fn build(self) -> Result<Rules, Error> {
-        self.compile().map_err(Error::configuration)
+        let rules = self.compile().map_err(Error::configuration)?;
+        rules.log_unserved();
+        Ok(rules)
     }
 
     fn compile(self) -> Result<Rules, String> {
         let set = FileSet::decode(self.descriptor_set)
             .map_err(|error| format!("this is no descriptor set: {error}"))?;
         let schema = Schema::compile(&set)?;
+        let mut unread = Vec::new();
         let mut overrides = BTreeMap::new();
         for configuration in &self.configurations {
             for rule in config::rules(configuration)? {
-                overrides.insert(rule.selector.clone(), rule);
+                match rule {
+                    Ok(rule) => drop(overrides.insert(rule.selector.clone(), rule)),
+                    Err((selector, reason)) => {
+                        unread.push(Unserved::new(selector, "", reason, Side::Both));
+                    }
+                }
             }
         }
-        let mut methods = Vec::new();
+        let (mut methods, mut unserved, mut any) = (Vec::new(), Vec::new(), false);
         let mut lines = self.lines;
-        for (service, of) in services(&set) {
+        let imported = imported(&set);
+        for (file, service, of) in services(&set) {
             let selector = format!("{service}.{}", of.name);
             let annotation = of.options.as_ref().and_then(|options| options.http.clone());
-            let rule = overrides.remove(&selector).or(annotation);
-            let mut method = Method::new(&schema, &service, of, rule.as_ref())
+            let own = overrides.remove(&selector);
+            let mixin = own.is_none() && imported.contains(file.name.as_str());
+            let rule = own.or(annotation);
+            any |= rule.is_some();
+            let (mut method, faults) = Method::new(&schema, &service, of, rule.as_ref())
                 .map_err(|why| format!("{selector}: {why}"))?;
+            for fault in faults {
+                let Fault { pattern, reason } = fault;
+                unserved.push((
+                    methods.len(),
+                    Unserved::new(&*selector, pattern, reason, Side::Both),
+                ));
+            }
+            method.mixin = mixin;
             method.lines = lines.remove(selector.as_str());
             if method.lines && !method.server_streaming {
                 return Err(format!("{selector} has no stream of replies"));
             }
             methods.push(method);
         }
-        let unused = overrides.keys().map(String::as_str).chain(lines).next();
-        if let Some(selector) = unused {
+        if let Some(selector) = lines.first() {
             return Err(format!("`{selector}` is no method of the descriptor set"));
         }
-        methods.sort_by(|one, other| one.path.cmp(&other.path));
-        let router = router(&methods)?;
+        let astray = overrides.values().map(|rule| {
+            let reason = "the descriptor set has no such method";
+            Unserved::new(&*rule.selector, rule::pattern(rule), reason, Side::Both)
+        });
+        unread.extend(astray);
+        if !any {
+            return Err(no_rule(unread.first()));
+        }
+        let router = router(&mut methods, &mut unserved);
+        unserved.sort_by_key(|(place, _)| *place);
+        let unserved = unserved.into_iter().map(|(_, unserved)| unserved);
         Ok(Rules {
             compiled: Arc::new(Compiled {
                 schema,
                 methods,
                 router,
+                unserved: unserved.chain(unread).collect(),
             }),
         })
     }
 }
 
+/// The error for a set without a single rule.
+fn no_rule(unread: Option<&Unserved>) -> String {
+    let also = unread.map_or_else(String::new, |unread| format!("; {unread}"));
+    format!(
+        "no method has an HTTP rule: the descriptor set has no `google.api.http` annotation (prost's own types \
+         drop them, as does a set without its extensions), and no service configuration gives one{also}"
+    )
+}
+
+impl Rules {
+    fn log_unserved(&self) {
+        let unserved = self.unserved();
+        for rule in unserved {
+            tracing::debug!("{rule}");
+        }
+        if let Some(first) = unserved.first() {
+            tracing::warn!(
+                count = unserved.len(),
+                %first,
+                "some HTTP rules are not served; `Rules::unserved` has them all"
+            );
+        }
+    }
+}
+
 impl Method {
+    /// The method with the rules that are served, and the faults of those that are not.
     fn new(
         schema: &Schema,
         service: &str,
         of: &MethodType,
         rule: Option<&HttpRule>,
-    ) -> Result<Self, String> {
+    ) -> Result<(Self, Vec<Fault>), String> {
         let message = |name: &str| {
             let name = name.trim_start_matches('.');
             let found = schema.find(name);
             found.ok_or_else(|| format!("the message `{name}` is not in the set"))
         };
         let (input, output) = (message(&of.input_type)?, message(&of.output_type)?);
-        let rules = match rule {
-            Some(rule) => Rule::all(schema, rule, input, output)?,
-            None => Vec::new(),
-        };
-        Ok(Self {
+        let compiled = rule.map(|rule| Rule::all(schema, rule, input, output));
+        let (mut rules, mut faults) = (Vec::new(), Vec::new());
+        for rule in compiled.unwrap_or_default() {
+            match rule {
+                Ok(rule) => rules.push(rule),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let method = Self {
             path: format!("/{service}/{}", of.name),
             input,
             output,
             client_streaming: of.client_streaming,
             server_streaming: of.server_streaming,
             lines: false,
+            mixin: false,
             rules,
-        })
+        };
+        Ok((method, faults))
+    }
+
+    /// `package.Service.Method`.
+    fn selector(&self) -> String {
+        self.path[1..].replace('/', ".")
     }
 }
 
-/// The methods of the set, each with the full name of its service.
-fn services(set: &FileSet) -> impl Iterator<Item = (String, &MethodType)> {
+/// The methods of the set, each with its file and the full name of its service.
+fn services(set: &FileSet) -> impl Iterator<Item = (&File, String, &MethodType)> {
     let full = |file: &File, name: &str| match file.package.as_str() {
         "" => name.to_owned(),
         package => format!("{package}.{name}"),
@@ -245,35 +336,108 @@ fn services(set: &FileSet) -> impl Iterator<Item = (String, &MethodType)> {
     set.file.iter().flat_map(move |file| {
         file.service.iter().flat_map(move |service| {
             let name = full(file, &service.name);
-            service
-                .method
-                .iter()
-                .map(move |method| (name.clone(), method))
+            let methods = service.method.iter();
+            methods.map(move |method| (file, name.clone(), method))
         })
     })
 }
 
-fn router(methods: &[Method]) -> Result<Router, String> {
+/// The names of the files that another file of the set imports.
+fn imported(set: &FileSet) -> BTreeSet<&str> {
+    let imports = set.file.iter().flat_map(|file| &file.dependency);
+    imports.map(String::as_str).collect()
+}
+
+/// Sorts the methods by path and puts their rules into one router, in the order of their declaration, but those
+/// of imported files last, and after them those that only tell that the method needs gRPC. Reports what one direction or both do not serve, each with its method's place in the
+/// order of declaration.
+fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> Router {
+    let mut declared: Vec<(usize, Method)> = methods.drain(..).enumerate().collect();
+    declared.sort_by(|(_, one), (_, other)| one.path.cmp(&other.path));
+    let mut order = vec![0; declared.len()];
+    for (place, (declared, method)) in declared.into_iter().enumerate() {
+        order[declared] = place;
+        methods.push(method);
+    }
     let mut router = Router::default();
-    for (place, method) in methods.iter().enumerate() {
+    let mut routed = Vec::new();
+    let mut order: Vec<(usize, usize)> = order.into_iter().enumerate().collect();
+    order.sort_by_key(|(_, place)| (methods[*place].client_streaming, methods[*place].mixin));
+    for (declared, place) in order {
+        let method = &methods[place];
+        let mut report = |rule: &Rule, side, reason: &str| {
+            let known = Unserved::new(method.selector(), &*rule.text, reason, side);
+            unserved.push((declared, known));
+        };
         for (index, rule) in method.rules.iter().enumerate() {
             let target = Target {
                 method: place,
                 rule: index,
             };
-            router
-                .add(rule.verb.as_ref(), &rule.template, target)
-                .map_err(|known| {
-                    let other = &methods[known.method];
-                    let theirs = &other.rules[known.rule].text;
-                    format!(
-                        "{}: the rule `{}` is ambiguous with `{theirs}` of {}",
-                        method.path, rule.text, other.path
-                    )
-                })?;
+            if method.client_streaming {
+                let reason = "the method streams its requests, which HTTP/JSON cannot carry";
+                report(rule, Side::Both, reason);
+            } else if let Some(reason) = rule.unsendable {
+                report(rule, Side::Client, reason);
+            }
+            let added = match rule.template.ambiguous() {
+                Some(reason) => Err(reason.to_owned()),
+                None => router
+                    .add(rule.verb.as_ref(), &rule.template, target)
+                    .map_err(|known| {
+                        let other = &methods[known.method];
+                        let theirs = &other.rules[known.rule].text;
+                        format!(
+                            "`{theirs}` of {} is for the same requests",
+                            other.selector()
+                        )
+                    }),
+            };
+            match added {
+                Ok(()) => routed.push((declared, target)),
+                Err(_) if method.client_streaming => {}
+                Err(reason) => report(rule, Side::Server, &reason),
+            }
         }
     }
-    Ok(router)
+    // Only a template that goes on after a `**` fits, or has, all the paths of another.
+    let tailed = |(_, target): &(usize, Target)| {
+        let rule = &methods[target.method].rules[target.rule];
+        !rule.template.tail().is_empty()
+    };
+    if !routed.iter().any(tailed) {
+        return router;
+    }
+    for (declared, target) in routed {
+        let method = &methods[target.method];
+        let rule = &method.rules[target.rule];
+        if let Some(other) = shadow(&router, rule, target)
+            && !method.client_streaming
+        {
+            let theirs = &methods[other.method];
+            let reason = format!(
+                "`{}` of {} fits all of its paths",
+                theirs.rules[other.rule].text,
+                theirs.selector()
+            );
+            let known = Unserved::new(method.selector(), &*rule.text, reason, Side::Server);
+            unserved.push((declared, known));
+        }
+    }
+    router
+}
+
+/// The rule that is found for every path of another one, if so.
+fn shadow(router: &Router, rule: &Rule, target: Target) -> Option<Target> {
+    let verb = rule.verb.clone().unwrap_or(http::Method::TRACE);
+    let mut other = None;
+    for path in rule.template.samples() {
+        match router.find(&verb, &path) {
+            Route::Found(found, _) if found != target => other = other.or(Some(found)),
+            _ => return None,
+        }
+    }
+    other
 }
 
 #[cfg(test)]

@@ -84,6 +84,8 @@ pub(crate) struct Field {
     pub(crate) oneof: Option<usize>,
     /// Whether `google.api.field_behavior` says that it is required.
     pub(crate) required: bool,
+    /// Whether `google.api.field_behavior` says that only the service sets it.
+    pub(crate) output_only: bool,
     /// Whether a message stands between two keys, as a group does, instead of after its length.
     pub(crate) delimited: bool,
     /// The name as a member of a JSON object begins: in quotes, with the colon.

@@ -1,5 +1,6 @@
 //! HTTP/JSON before a tonic server: a request becomes a gRPC one by its rule, and the reply JSON.
 
+mod conflict;
 mod encoding;
 mod path;
 mod query;
@@ -36,7 +37,24 @@ const MAX_REQUEST: usize = 8 << 20;
 /// is no route, 405 with `Allow` for another HTTP method, a stream of replies as a JSON array or a line
 /// each. Unknown fields and query names are refused, system parameters such as `$alt` are known. Some of
 /// these become headers of the gRPC request: `key`, `quotaUser`, `userProject`, `fields`, `access_token`;
-/// those that only shape the text, such as `prettyPrint`, have no effect.
+/// those that only shape the text, such as `prettyPrint`, have no effect. Rules that cannot be served are listed
+/// by [`Rules::unserved`].
+///
+/// # Path, query and body
+///
+/// Values in the path are decoded exactly, whatever they are; in a variable of several segments `%2F` stays as it
+/// is (`google/api/http.proto`). A segment `.` or `..`, encoded or not, is INVALID_ARGUMENT: a proxy on the way may
+/// have removed others, so nothing is known about the path that the client meant. Only `**` has empty segments.
+///
+/// Each field is set in one place, or the request is INVALID_ARGUMENT and the error names the field and both
+/// places; likewise two members of one oneof. Messages that path, query and body set in part are merged. There
+/// are two exceptions, for the path and the body, since clients send a whole resource as the body of an update:
+///
+/// - the body may repeat the value of the path;
+/// - if the field, or a message that it is in, is `OUTPUT_ONLY`, the body may have any value, which is ignored
+///   (AIP-203).
+///
+/// A default value of a field without presence, such as `0`, is no value here: on the wire it is absent.
 ///
 /// # Requests
 ///

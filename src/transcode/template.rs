@@ -1,5 +1,7 @@
 //! Path templates of `google.api.http`: their grammar, and a path from a request's fields.
 
+use std::ops::Range;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Within a path segment, everything but these is encoded (`google/api/http.proto`).
@@ -21,9 +23,9 @@ pub(super) struct Template {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
     Literal(String),
-    /// `*`: one segment.
+    /// `*`: one segment, which is not empty.
     One,
-    /// `**`: any number of segments, to the end.
+    /// `**`: any number of segments, empty ones among them.
     Rest,
 }
 
@@ -63,11 +65,76 @@ impl Template {
                 }
             }
         }
-        let (_, before_last) = template.segments.split_last().ok_or("it is empty")?;
-        if before_last.contains(&Segment::Rest) {
-            return Err("`**` is not the last segment".to_owned());
-        }
         Ok(template)
+    }
+
+    /// The segments of a path that are a variable's value, for a path of so many segments that fits the
+    /// template. The segments after `**` are counted from the end of the path.
+    pub(super) fn range(&self, variable: &Variable, segments: usize) -> Range<usize> {
+        let rest = self.segments.iter().position(Segment::is_rest);
+        let place = |at: usize| match rest {
+            Some(rest) if at > rest => (at + segments).saturating_sub(self.segments.len()),
+            _ => at,
+        };
+        place(variable.begin)..place(variable.end)
+    }
+
+    /// Whether a `**` is followed by segments, all of them wildcards.
+    pub(super) fn has_wild_tail(&self) -> bool {
+        let literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+        !self.tail().is_empty() && !self.tail().iter().any(literal)
+    }
+
+    /// The segments after a `**`.
+    pub(super) fn tail(&self) -> &[Segment] {
+        let rest = self.segments.iter().position(Segment::is_rest);
+        rest.map_or(&[], |rest| &self.segments[rest + 1..])
+    }
+
+    /// Paths that fit the template and as few others as can be: no template has the literal that stands for
+    /// each wildcard, and a `**` is nothing, a segment, or more segments than a template usually has.
+    pub(super) fn samples(&self) -> impl Iterator<Item = String> {
+        [0, 1, 2, 50].into_iter().map(|rest| {
+            let mut path = String::new();
+            for segment in &self.segments {
+                let (text, count) = match segment {
+                    Segment::Literal(literal) => (literal.as_str(), 1),
+                    Segment::One => ("*", 1),
+                    Segment::Rest => ("*", rest),
+                };
+                for _ in 0..count {
+                    path.push('/');
+                    path.push_str(text);
+                }
+            }
+            if path.is_empty() {
+                path.push('/');
+            }
+            if let Some(verb) = &self.verb {
+                path.push(':');
+                path.push_str(verb);
+            }
+            path
+        })
+    }
+
+    /// The reason why no client can make a path of the template, if there is one.
+    pub(super) fn unfillable(&self) -> Option<&'static str> {
+        let inside = |at: usize| {
+            let mut variables = self.variables.iter();
+            variables.any(|variable| (variable.begin..variable.end).contains(&at))
+        };
+        let mut segments = self.segments.iter().enumerate();
+        segments
+            .any(|(at, segment)| !matches!(segment, Segment::Literal(_)) && !inside(at))
+            .then_some("a wildcard outside a variable has no field to fill it with")
+    }
+
+    /// The reason why no server can tell the variables of a path apart, if there is one.
+    pub(super) fn ambiguous(&self) -> Option<&'static str> {
+        let rests = self.segments.iter().filter(|segment| segment.is_rest());
+        (rests.count() > 1)
+            .then_some("with two `**` a path does not tell where the first of them ends")
     }
 
     /// Reads a segment or a variable, and gives what follows.
@@ -84,11 +151,17 @@ impl Template {
             return Err(format!("`{field}` is not a field path"));
         }
         if self.variables.iter().any(|known| known.field == field) {
-            return Err(format!("`{field}` stands in it twice"));
+            return Err(format!("`{field}` is bound twice"));
         }
         let begin = self.segments.len();
         for segment in pattern.split('/') {
             self.segments.push(parse_segment(segment)?);
+        }
+        let rests = self.segments[begin..]
+            .iter()
+            .filter(|segment| segment.is_rest());
+        if rests.count() > 1 {
+            return Err(format!("the pattern of `{field}` has `**` twice"));
         }
         self.variables.push(Variable {
             field: field.to_owned(),
@@ -127,8 +200,7 @@ impl Template {
                     path.push_str(literal);
                     at += 1;
                 }
-                // A bare wildcard stands for nothing that a client could fill in.
-                _ => return Err("the template has a wildcard without a field".to_owned()),
+                _ => return Err("the template has a wildcard outside a variable".to_owned()),
             }
         }
         if let Some(verb) = &self.verb {
@@ -136,6 +208,12 @@ impl Template {
             path.push_str(verb);
         }
         Ok(())
+    }
+}
+
+impl Segment {
+    fn is_rest(&self) -> bool {
+        matches!(self, Self::Rest)
     }
 }
 
@@ -163,45 +241,43 @@ fn is_identifier(text: &str) -> bool {
     first && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Writes a variable's value, encoded, if it is of the pattern.
+/// Writes a variable's value, encoded, if it fits the pattern.
 fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), String> {
     if value.is_empty() {
         return Err("is empty".to_owned());
     }
-    let plain = value
-        .bytes()
-        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
-    if !plain && value.chars().any(char::is_control) {
-        return Err("has a control character".to_owned());
-    }
-    // A slash within the value of a single segment is encoded, elsewhere it parts segments.
+    // A slash within the value of a single segment is encoded, elsewhere it separates segments.
     if let [Segment::One] = pattern {
-        return encode(value, path);
+        return one(value, path);
     }
-    let shape = || format!("is not of the form `{}`", show(pattern));
+    let shape = || format!("does not match `{}`", show(pattern));
     let mut values = parts(value);
-    for (index, segment) in pattern.iter().enumerate() {
-        let value = match (segment, values.next()) {
-            (Segment::Rest, None) => {
-                // `**` stands for no segment too, and takes its slash with it.
-                path.pop();
-                break;
-            }
-            (_, None) => return Err(shape()),
-            (Segment::Literal(literal), Some(value)) if value != literal => return Err(shape()),
-            (_, Some(value)) => value,
-        };
-        match segment {
-            Segment::Literal(literal) => path.push_str(literal),
-            _ => encode(value, path)?,
+    let mut first = true;
+    let mut separate = |path: &mut String| {
+        if !std::mem::take(&mut first) {
+            path.push('/');
         }
-        if *segment == Segment::Rest {
-            for value in values.by_ref() {
-                path.push('/');
+    };
+    for (index, segment) in pattern.iter().enumerate() {
+        if segment.is_rest() {
+            // `**` is what the segments after it leave.
+            let after = pattern.len() - index - 1;
+            let left = values.clone().count();
+            for value in values
+                .by_ref()
+                .take(left.checked_sub(after).ok_or_else(shape)?)
+            {
+                separate(path);
                 encode(value, path)?;
             }
-        } else if index + 1 < pattern.len() {
-            path.push('/');
+            continue;
+        }
+        let value = values.next().ok_or_else(shape)?;
+        separate(path);
+        match segment {
+            Segment::Literal(literal) if value != literal => return Err(shape()),
+            Segment::Literal(literal) => path.push_str(literal),
+            _ => one(value, path)?,
         }
     }
     match values.next() {
@@ -211,7 +287,7 @@ fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), Str
 }
 
 /// The parts between slashes. Bytes are looked at, which for short parts is quicker than `str::split`.
-fn parts(value: &str) -> impl Iterator<Item = &str> {
+fn parts(value: &str) -> impl Iterator<Item = &str> + Clone {
     let mut rest = Some(value);
     std::iter::from_fn(move || {
         let text = rest?;
@@ -223,11 +299,21 @@ fn parts(value: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A server or a proxy may resolve `.` and `..` even where they came encoded, so no name has them.
+/// Writes the value of `*`. An empty segment is refused: `*` is a segment with something in it.
+fn one(segment: &str, path: &mut String) -> Result<(), String> {
+    if segment.is_empty() {
+        return Err("has an empty segment".to_owned());
+    }
+    encode(segment, path)
+}
+
+/// Writes a segment, encoded. `.` and `..` are refused, since a server or a proxy may resolve them even
+/// where they are percent-encoded (RFC 3986 §6.2.2).
 fn encode(segment: &str, path: &mut String) -> Result<(), String> {
     match segment {
-        "" => Err("has an empty segment".to_owned()),
-        "." | ".." => Err(format!("has the segment `{segment}`")),
+        "." | ".." => Err(format!(
+            "has the segment `{segment}`, which a proxy would resolve"
+        )),
         segment if segment.bytes().all(is_unreserved) => {
             path.push_str(segment);
             Ok(())
@@ -281,7 +367,18 @@ mod tests {
             ("/v1/{name=a/**}", "a/b/c", "/v1/a/b/c"),
             ("/v1/{name=a/**}:go", "a", "/v1/a:go"),
             ("/v1/{name=**}", "a/b", "/v1/a/b"),
+            ("/v1/{name=**}", "/", "/v1//"),
+            ("/v1/{name=a/**}", "a//b/", "/v1/a//b/"),
+            ("/v1/{name=a/**/b/*}/x", "a/b/c", "/v1/a/b/c/x"),
+            ("/v1/{name=a/**/b/*}/x", "a/b/b/b/c", "/v1/a/b/b/b/c/x"),
+            ("/v1/{name=**/b}", "b", "/v1/b"),
+            ("/v1/{name=**/b}", "/b", "/v1//b"),
+            ("/v1/{name=*/a/*}", "projects/a/.x", "/v1/projects/a/.x"),
             ("/{a.b}", "x", "/x"),
+            ("/{a}", "a\nb\0\u{7f}\u{85}", "/a%0Ab%00%7F%C2%85"),
+            ("/{a}", "/..", "/%2F.."),
+            ("/{a=**}", "...", "/..."),
+            ("/{a=x/*}", "x/\t", "/x/%09"),
             ("/v1/{id}/x", "a/é", "/v1/a%2F%C3%A9/x"),
             (
                 "/v1/{name=projects/*}",
@@ -295,19 +392,40 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_refused() {
-        for value in [
-            "",
-            "projects",
-            "projects/",
-            "projects/p/q",
-            "other/p",
-            "projects/..",
-            "projects/.",
-            "projects/a\n",
-        ] {
-            assert!(path("/v1/{name=projects/*}", value).is_err(), "{value:?}");
+    fn a_value_that_does_not_match_is_refused() {
+        let cases = [
+            ("projects/*", "", "is empty"),
+            ("projects/*", "projects", "does not match `projects/*`"),
+            ("projects/*", "projects/", "has an empty segment"),
+            ("projects/*", "projects/p/q", "does not match"),
+            ("projects/*", "other/p", "does not match"),
+            ("projects/*", "projects/..", "has the segment `..`"),
+            ("projects/*", "projects/.", "has the segment `.`"),
+            ("*", ".", "has the segment `.`"),
+            ("**", "a/../b", "has the segment `..`"),
+            ("a/**/b", "a", "does not match"),
+            ("a/**/b", "b", "does not match"),
+            ("a/**/b/*", "a/b", "does not match"),
+            ("a/**/*", "a/b/", "has an empty segment"),
+        ];
+        for (pattern, value, expected) in cases {
+            let refused = path(&format!("/v1/{{name={pattern}}}"), value).expect_err(value);
+            let told = refused.starts_with(&format!("`name` {expected}"));
+            assert!(told, "{pattern} {value}: {refused}");
         }
+    }
+
+    #[test]
+    fn the_segments_after_a_rest_are_counted_from_the_end() {
+        let template = Template::parse("/v1/{a=x/**}/{b}/{c=y/*}").expect("a template");
+        let range =
+            |variable: usize, segments| template.range(&template.variables[variable], segments);
+        assert_eq!([range(0, 5), range(1, 5), range(2, 5)], [1..2, 2..3, 3..5]);
+        assert_eq!([range(0, 8), range(1, 8), range(2, 8)], [1..5, 5..6, 6..8]);
+        let template = Template::parse("/v1/{a}/**").expect("a template");
+        assert_eq!(template.range(&template.variables[0], 9), 1..2);
+        let template = Template::parse("/v1/**/{a=x/**/y}").expect("a template");
+        assert_ne!(template.ambiguous(), None);
     }
 
     #[test]
@@ -320,12 +438,11 @@ mod tests {
             "/{a",
             "/{}",
             "/{1a}",
-            "/{a=**}/x",
             "/a b",
             "/a:",
             "/{a}b",
             "/{a}/{a}",
-            "/a/**/b",
+            "/{a=**/x/**}",
             "/a:b:c",
             "/{a={b}}",
         ] {

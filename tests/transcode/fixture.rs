@@ -19,15 +19,16 @@ pub(crate) type Reply = http::Response<Body>;
 pub(crate) const SHELF: &str = "apigateway_grpc.test.shelf";
 
 /// The descriptor set of the test service, with its annotations.
-static DESCRIPTORS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+static DESCRIPTORS: LazyLock<Vec<u8>> = LazyLock::new(|| compile("shelf.proto"));
+
+/// The descriptor set of a proto of the fixtures, with its imports.
+pub(crate) fn compile(file: &str) -> Vec<u8> {
     let mut compiler =
         protox::Compiler::new(["tests/fixtures", "proto"]).expect("the folders are there");
     compiler.include_imports(true);
-    compiler
-        .open_file("shelf.proto")
-        .expect("it is a proto file");
+    compiler.open_file(file).expect("it is a proto file");
     compiler.encode_file_descriptor_set()
-});
+}
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules::builder(&DESCRIPTORS)

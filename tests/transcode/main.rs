@@ -4,6 +4,8 @@
 mod any_message;
 mod arbitrary;
 mod client;
+mod compliance;
+mod conflicts;
 mod errors;
 mod fixture;
 mod forms;
@@ -12,4 +14,5 @@ mod random_requests;
 mod random_sets;
 mod requests;
 mod round;
+mod rules;
 mod streams;

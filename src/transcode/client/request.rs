@@ -46,17 +46,18 @@ impl<'r> Request<'r> {
         message: &[u8],
         options: JsonOptions,
     ) -> Result<Self, Status> {
-        if method.rules.is_empty() {
-            let path = &method.path;
-            let text = format!("{path} has no HTTP route, it needs gRPC");
-            return Err(Status::unimplemented(text));
-        }
         let mut tried = Vec::new();
-        for rule in &method.rules {
+        let sendable = |rule: &&Rule| rule.unsendable.is_none();
+        for rule in method.rules.iter().filter(sendable) {
             match by_rule(rules, method, rule, message, options) {
                 Ok(request) => return Ok(request),
                 Err(why) => tried.push(format!("{}: {why}", rule.text)),
             }
+        }
+        if tried.is_empty() {
+            let path = &method.path;
+            let text = format!("{path} has no HTTP route that a client can send, it needs gRPC");
+            return Err(Status::unimplemented(text));
         }
         Err(Status::invalid_argument(format!(
             "the request fits no HTTP route: {}",

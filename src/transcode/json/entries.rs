@@ -8,13 +8,13 @@ use super::write::DEPTH;
 const CUT: &str = "the message is cut off";
 
 /// The fields in a message's bytes, each with its number.
-pub(super) struct Entries<'a> {
+pub(crate) struct Entries<'a> {
     whole: &'a [u8],
     rest: &'a [u8],
 }
 
 impl<'a> Entries<'a> {
-    pub(super) fn of(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
         Self {
             whole: bytes,
             rest: bytes,

@@ -33,11 +33,13 @@ mod tests;
 
 use super::schema::{MessageId, Schema};
 
+pub(crate) use entries::Entries;
 pub(crate) use field::{read_field, write_field};
 pub(crate) use nested::{is_set, message_at, text, without};
 pub(crate) use plain::{plain, query_value};
 pub(crate) use scan::{Next, Scan};
 pub(crate) use text::quoted;
+pub(crate) use wire::Wire;
 
 const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
 /// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.

@@ -8,7 +8,7 @@ use super::fault::Result as Read;
 
 /// A field's value in a message's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wire {
+pub(crate) enum Wire {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -16,6 +16,18 @@ pub(super) enum Wire {
     Bytes(usize, usize),
     /// What stands between the keys of a group.
     Group(usize, usize),
+}
+
+impl Wire {
+    /// What is in a value that has a length or stands between two keys; a number has nothing in it.
+    pub(crate) fn slice(self, bytes: &[u8]) -> &[u8] {
+        slice(self, bytes)
+    }
+
+    /// Whether a value in these bytes and another in others are one.
+    pub(crate) fn is_same(self, bytes: &[u8], other: Self, others: &[u8]) -> bool {
+        number(self) == number(other) && slice(self, bytes) == slice(other, others)
+    }
 }
 
 pub(super) fn is_bytes(kind: Kind) -> bool {

@@ -19,25 +19,33 @@ fn the_rules_of_api_gateway_are_those_of_the_contract() {
     assert_eq!(ours.collect::<Vec<_>>(), table.collect::<Vec<_>>());
 }
 
-/// The error for a rule of `WaitOperation`, whose request has `name` and `timeout`.
-fn fault(rule: &str) -> String {
+/// The report for a rule of `WaitOperation`, whose request has `name` and `timeout`.
+fn unserved(rule: &str) -> Unserved {
     let selector = "google.longrunning.Operations.WaitOperation";
     let config = format!(r#"{{"http": {{"rules": [{{"selector": "{selector}", {rule}}}]}}}}"#);
-    let built = Rules::builder(proto::FILE_DESCRIPTOR_SET)
+    let rules = Rules::builder(proto::FILE_DESCRIPTOR_SET)
         .service_config(proto::SERVICE_CONFIG)
         .service_config(&config)
-        .build();
-    built.expect_err(rule).to_string()
+        .build()
+        .expect("all others are served");
+    // All methods of the contract have their routes.
+    let served = rules.methods().iter();
+    let served = served.filter(|method| !method.rules.is_empty());
+    assert!(served.count() >= 24, "{rule}");
+    let [unserved] = rules.unserved() else {
+        panic!("{rule}: {:?}", rules.unserved());
+    };
+    unserved.clone()
 }
 
 #[test]
-fn a_fault_in_a_rule_names_the_rule() {
+fn a_rule_that_is_not_served_is_reported_and_all_others_are_served() {
     let cases = [
         (r#""get": "v1""#, "GET v1"),
         (r#""get": "/v1/{nam}""#, "no field `nam`"),
         (r#""get": "/v1/{timeout}""#, "is a message"),
         (r#""get": "/v1/{name.x}""#, "through the scalar `name`"),
-        (r#""get": "/v1/{name}/{name}""#, "twice"),
+        (r#""get": "/v1/{name}/{name}""#, "bound twice"),
         (r#""post": "/v1/{name}", "body": "x""#, "no field `x`"),
         (
             r#""post": "/v1/{name}", "responseBody": "x""#,
@@ -50,34 +58,39 @@ fn a_fault_in_a_rule_names_the_rule() {
         (r#""body": "*""#, "no HTTP method"),
         (
             r#""get": "/a", "additionalBindings": [{"get": "/a"}]"#,
-            "ambiguous with `GET /a`",
-        ),
-        (
-            r#""get": "/v1/projects/{name}/locations/*/apis/*""#,
-            "ambiguous with `GET /v1/{name=projects/*/locations/*/apis/*}`",
+            "`GET /a` of google.longrunning.Operations.WaitOperation is for the same",
         ),
     ];
     for (rule, expected) in cases {
-        let fault = fault(rule);
-        assert!(fault.contains(expected), "{rule}: {fault}");
-        assert!(fault.contains("WaitOperation"), "{fault}");
+        let unserved = unserved(rule);
+        assert!(
+            unserved.to_string().contains(expected),
+            "{rule}: {unserved}"
+        );
+        assert!(unserved.method().ends_with("WaitOperation"), "{unserved}");
     }
 }
 
 #[test]
-fn a_configuration_that_selects_nothing_or_is_no_json_is_refused() {
+fn a_configuration_that_is_no_json_is_refused_and_a_selector_without_a_method_reported() {
     let build = |config| {
         let builder = Rules::builder(proto::FILE_DESCRIPTOR_SET).service_config(config);
-        builder.build().map(drop).map_err(|error| error.to_string())
+        builder.build().map(|rules| rules.unserved().to_vec())
     };
-    assert_eq!(build("{}"), Ok(()));
+    assert_eq!(build("{}").expect("annotations"), []);
+    assert_eq!(
+        build(r#"{"http": {"rules": null}}"#).expect("annotations"),
+        []
+    );
     let unknown = r#"{"http": {"rules": [{"selector": "a.B.C", "get": "/x"}]}}"#;
-    assert!(build(unknown).expect_err("unknown").contains("`a.B.C`"));
+    let unknown = build(unknown).expect("the annotations are served");
+    assert_eq!((unknown[0].method(), unknown.len()), ("a.B.C", 1));
     for config in [
         "",
         "[]",
         r#"{"http": []}"#,
-        r#"{"http": {"rules": [{"gett": "/"}]}}"#,
+        r#"{"http": {"rules": {}}}"#,
+        r#"{"http": {"rule": []}}"#,
     ] {
         assert!(build(config).is_err(), "{config}");
     }

@@ -231,6 +231,7 @@ impl<'a> Types<'a> {
                 .filter(|_| !field.proto3_optional)
                 .and_then(|index| usize::try_from(index).ok()),
             required: options.is_some_and(|options| options.behavior.contains(&REQUIRED)),
+            output_only: options.is_some_and(|options| options.behavior.contains(&OUTPUT_ONLY)),
             delimited,
             tag: Tag::new(field.number, wire_type(kind, repeat, delimited)),
         })
@@ -331,6 +332,8 @@ const REPEATED: i32 = 3;
 const GROUP: i32 = 10;
 /// `google.api.FieldBehavior.REQUIRED`.
 const REQUIRED: i32 = 2;
+/// `google.api.FieldBehavior.OUTPUT_ONLY`.
+const OUTPUT_ONLY: i32 = 3;
 
 fn within(scope: &str, name: &str) -> String {
     if scope.is_empty() {

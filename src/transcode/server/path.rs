@@ -1,47 +1,67 @@
 //! The values of a template's variables in a path.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
+use super::super::rule::Rule;
+use super::super::schema::{MessageId, Schema};
 use super::super::template::{Segment, Template, Variable};
+use super::conflict;
+use super::query::{bind, fields};
 
-/// The value of a variable.
+/// Adds the fields of the path to a message, of which a part comes from the body. The path comes last: of a
+/// field that is there twice the last value holds.
+///
+/// # Errors
+///
+/// If a value is not one of its field, is badly encoded, no UTF-8 or has a segment `.` or `..`; if the body has
+/// another value for its field, or another member of its oneof.
+pub(super) fn put(
+    schema: &Schema,
+    input: MessageId,
+    rule: &Rule,
+    segments: &[&str],
+    body: Range<usize>,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    for variable in &rule.template.variables {
+        let value = value(&rule.template, variable, segments)?;
+        let path = fields(schema, input, &variable.field)?;
+        if !body.is_empty() {
+            conflict::of_path(schema, input, &path, &value, &out[body.clone()])?;
+        }
+        bind(schema, &path, &value, out)?;
+    }
+    Ok(())
+}
+
+/// The value of a variable, exactly as the client had it.
 ///
 /// In a variable of one segment all is decoded; in one of several an encoded slash stays as it is, since
 /// it is no boundary (`google/api/http.proto`).
 ///
 /// # Errors
 ///
-/// If it is badly encoded or no UTF-8, has a control character or a segment `.` or `..`.
-pub(super) fn value(
-    template: &Template,
-    variable: &Variable,
-    path: &[&str],
-) -> Result<String, String> {
+/// If it is badly encoded or no UTF-8, or has a segment `.` or `..`.
+fn value(template: &Template, variable: &Variable, path: &[&str]) -> Result<String, String> {
     let pattern = &template.segments[variable.begin..variable.end];
     let single = matches!(pattern, [Segment::One | Segment::Literal(_)]);
-    let end = match pattern.last() {
-        // It takes all that is left, of which there may be nothing.
-        Some(Segment::Rest) => path.len(),
-        _ => variable.end,
-    };
-    let segments = path.get(variable.begin..end).unwrap_or_default();
+    let segments = path.get(template.range(variable, path.len()));
     let decoded: Result<Vec<_>, _> = segments
+        .unwrap_or_default()
         .iter()
-        .map(|segment| decode(segment, !single).and_then(named))
+        .map(|segment| decode(segment, !single).and_then(kept))
         .collect();
     Ok(decoded?.join("/"))
 }
 
-/// A segment as a name may have it. What our client does not send is not taken either: what stands behind
-/// may resolve `.` and `..`, however they came, or write the name into a log.
-fn named(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
-    if matches!(&*segment, "." | "..") {
-        return Err(format!("the path has the segment `{segment}`"));
+/// A segment that every proxy keeps. `.` and `..` are resolved on the way, however they are encoded, so no
+/// client of ours sends them, and what is behind may resolve them in its turn.
+fn kept(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+    match &*segment {
+        "." | ".." => Err(format!("the path has the segment `{segment}`")),
+        _ => Ok(segment),
     }
-    if segment.chars().any(char::is_control) {
-        return Err("the path has a control character".to_owned());
-    }
-    Ok(segment)
 }
 
 /// Decodes a percent-encoded text, but for encoded slashes where those are kept.
@@ -95,6 +115,14 @@ mod tests {
             ("/v1/{name=x/*}", "/v1/x/a%252fb", "x/a%2fb"),
             ("/v1/{name=x/**}", "/v1/x/a/%C3%A9", "x/a/é"),
             ("/v1/{name=x/**}", "/v1/x", "x"),
+            ("/v1/{name=x/**}", "/v1/x/", "x/"),
+            ("/v1/{name=x/**}", "/v1/x//a/", "x//a/"),
+            ("/v1/{name=x/**}/{b}", "/v1/x/a/c/d", "x/a/c"),
+            ("/v1/{name=x/**/y}/z", "/v1/x/y/z", "x/y"),
+            ("/{name=**}/z/*", "/z/y", ""),
+            ("/v1/{id}", "/v1/a%0Ab%00%7f", "a\nb\0\u{7f}"),
+            ("/v1/{name=x/*}", "/v1/x/%09", "x/\t"),
+            ("/v1/{id}", "/v1/%2E%2F..", "./.."),
             ("/{a}/{b}", "/1/2", "1"),
         ];
         for (template, path, expected) in cases {
@@ -106,13 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_no_dot_segment_and_no_control_character() {
+    fn a_value_has_no_dot_segment() {
         for (text, path) in [
             ("/v1/{id}", "/v1/.."),
             ("/v1/{id}", "/v1/%2e"),
-            ("/v1/{id}", "/v1/a%0Ab"),
             ("/v1/{name=x/*}", "/v1/x/%2E%2e"),
-            ("/v1/{name=x/*}", "/v1/x/%00"),
             ("/v1/{name=x/**}", "/v1/x/a/../b"),
         ] {
             let template = Template::parse(text).expect("a template");

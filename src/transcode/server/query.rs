@@ -9,6 +9,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 use super::super::json;
 use super::super::rule::Rule;
 use super::super::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, steps};
+use super::conflict;
 use super::path::decode;
 
 /// What a query says.
@@ -28,20 +29,22 @@ const DEPTH: usize = 100;
 #[derive(Default)]
 struct Seen {
     fields: BTreeSet<Vec<u32>>,
-    /// The field that is set of a message's oneof.
-    oneofs: BTreeMap<(Vec<u32>, usize), u32>,
+    /// The member that is set of a message's oneof, and its name.
+    oneofs: BTreeMap<(Vec<u32>, usize), (u32, String)>,
 }
 
 impl Query {
     /// # Errors
     ///
-    /// If a name is neither a field nor a system parameter, a field is bound by the path or the body, has
-    /// no form in a query or stands twice, or a value is none of its field.
+    /// If a name is neither a field nor a system parameter; if a field is set by the path or by the body,
+    /// which is encoded, or is of the field that is the body; if another member of its oneof is set; if the
+    /// field has no form in a query or is set twice; if a value is not one of its field.
     pub(super) fn read(
         schema: &Schema,
         input: MessageId,
         rule: &Rule,
         text: &str,
+        body: &[u8],
     ) -> Result<Self, String> {
         let mut query = Self::default();
         let mut seen = Seen::default();
@@ -53,45 +56,19 @@ impl Query {
                 plus(value).map_err(|_| format!("`{name}` is badly encoded, or is no UTF-8"))?;
             // A field of the request is meant before a system parameter of the same name.
             match fields(schema, input, &name) {
-                Ok(path) => query.field(schema, rule, &path, &value, &mut seen)?,
+                Ok(path) => {
+                    alone(rule, &path)?;
+                    seen.add(&path)?;
+                    if !body.is_empty() {
+                        conflict::of_query(schema, input, &path, body)?;
+                    }
+                    bind(schema, &path, &value, &mut query.wire)?;
+                }
                 Err(why) if !query.system(&name, &value)? => return Err(why),
                 Err(_) => {}
             }
         }
         Ok(query)
-    }
-
-    fn field(
-        &mut self,
-        schema: &Schema,
-        rule: &Rule,
-        path: &[&Field],
-        value: &str,
-        seen: &mut Seen,
-    ) -> Result<(), String> {
-        let numbers: Vec<u32> = path.iter().map(|field| field.number).collect();
-        let name = || dotted(path);
-        let bound = rule.variables.iter().any(|bound| bound.numbers == numbers);
-        if bound || rule.skip.contains(&numbers[0]) {
-            return Err(format!("`{}` stands in the path or the body", name()));
-        }
-        let repeated = path
-            .last()
-            .is_some_and(|field| field.repeat != Repeat::Once);
-        if !seen.fields.insert(numbers.clone()) && !repeated {
-            return Err(format!("`{}` stands twice", name()));
-        }
-        for (depth, field) in path.iter().enumerate() {
-            let Some(oneof) = field.oneof else { continue };
-            let key = (numbers[..depth].to_vec(), oneof);
-            if *seen.oneofs.entry(key).or_insert(field.number) != field.number {
-                let name = name();
-                return Err(format!(
-                    "`{name}` is one of several of which one is set already"
-                ));
-            }
-        }
-        bind(schema, path, value, &mut self.wire)
     }
 
     /// Whether the name is that of a system parameter
@@ -132,6 +109,65 @@ impl Query {
         value.set_sensitive(true);
         self.headers.push((header, value));
         Ok(true)
+    }
+}
+
+/// Checks that neither the path sets a field of the query, or another member of its oneof, nor the body is the
+/// field that has it.
+fn alone(rule: &Rule, path: &[&Field]) -> Result<(), String> {
+    let Some(first) = path.first() else {
+        return Ok(());
+    };
+    let variables = rule.template.variables.iter().zip(&rule.variables);
+    for (variable, bound) in variables {
+        let numbers = path.iter().map(|field| field.number);
+        if numbers.clone().eq(bound.numbers.iter().copied()) {
+            let name = dotted(path);
+            return Err(format!(
+                "`{name}` is set twice: by the path and by the query"
+            ));
+        }
+        if bound.excludes(path) {
+            return Err(conflict::one_of(
+                &variable.field,
+                "path",
+                &dotted(path),
+                "query",
+            ));
+        }
+    }
+    if rule.body_field == Some(first.number) {
+        let name = dotted(path);
+        return Err(match path {
+            [_] => format!("`{name}` is the body, and cannot be in the query"),
+            _ => format!(
+                "`{name}` cannot be in the query: it is in `{}`, which is the body",
+                first.json
+            ),
+        });
+    }
+    Ok(())
+}
+
+impl Seen {
+    fn add(&mut self, path: &[&Field]) -> Result<(), String> {
+        let numbers: Vec<u32> = path.iter().map(|field| field.number).collect();
+        for (depth, field) in path.iter().enumerate() {
+            let Some(oneof) = field.oneof else { continue };
+            let own = || (field.number, dotted(&path[..=depth]));
+            let key = (numbers[..depth].to_vec(), oneof);
+            let (number, other) = self.oneofs.entry(key).or_insert_with(own);
+            if *number != field.number {
+                return Err(conflict::one_of(&dotted(path), "query", other, "query"));
+            }
+        }
+        let once = path
+            .last()
+            .is_some_and(|field| field.repeat == Repeat::Once);
+        if !self.fields.insert(numbers) && once {
+            return Err(format!("`{}` is set twice in the query", dotted(path)));
+        }
+        Ok(())
     }
 }
 
@@ -202,7 +238,8 @@ pub(super) fn bind(
     Ok(())
 }
 
-fn dotted(path: &[&Field]) -> String {
+/// The name of a field at any depth, by JSON names.
+pub(super) fn dotted(path: &[&Field]) -> String {
     let names: Vec<&str> = path.iter().map(|field| field.json.as_str()).collect();
     names.join(".")
 }

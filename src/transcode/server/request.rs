@@ -16,9 +16,9 @@ use super::super::rule::{Body as BodyForm, Rule};
 use super::super::rules::{Method, Rules};
 use super::super::status::http_by_code;
 use super::super::{error_body, frames, http_body};
-use super::query::{Query, bind, fields};
+use super::query::Query;
 use super::{encoding, path, reply};
-use crate::call::{Pieces, Reply, Rpc, Transcoded};
+use crate::call::{PREFIX, Pieces, Reply, Rpc, Transcoded};
 
 /// Names the verb of a POST, for clients that can send only GET and POST.
 const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
@@ -164,15 +164,12 @@ async fn read(
         &mut message,
     )
     .map_err(invalid)?;
-    let query = Query::read(rules.schema(), method.input, rule, &query).map_err(invalid)?;
+    let (schema, input) = (rules.schema(), method.input);
+    let from_body = PREFIX..message.len();
+    let query = Query::read(schema, input, rule, &query, &message[from_body.clone()]);
+    let query = query.map_err(invalid)?;
     message.extend_from_slice(&query.wire);
-    // The path comes last, since it is what holds.
-    for variable in &rule.template.variables {
-        let value = path::value(&rule.template, variable, &segments).map_err(invalid)?;
-        fields(rules.schema(), method.input, &variable.field)
-            .and_then(|path| bind(rules.schema(), &path, &value, &mut message))
-            .map_err(invalid)?;
-    }
+    path::put(schema, input, rule, &segments, from_body, &mut message).map_err(invalid)?;
     let enums_as_numbers = query.enums_as_numbers;
     drop(segments);
     Ok(Call {
