@@ -19,12 +19,7 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
-    /// What is in a value that has a length or stands between two keys; a number has nothing in it.
-    pub(crate) fn slice(self, bytes: &[u8]) -> &[u8] {
-        slice(self, bytes)
-    }
-
-    /// Whether a value in these bytes and another in others are one.
+    /// Returns whether a value in these bytes is the same as another in others.
     pub(crate) fn is_same(self, bytes: &[u8], other: Self, others: &[u8]) -> bool {
         number(self) == number(other) && slice(self, bytes) == slice(other, others)
     }
