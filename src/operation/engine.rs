@@ -217,14 +217,16 @@ impl Engine {
         let now = Instant::now();
         let wait = Wait::new(now, self.schedule(), self.settings.without_result);
         let wait = self.wait.insert(wait);
-        self.round_ends = ends(now, wait.poll_timeout(now));
         if self.subject.snapshot.is_done() {
-            // Done without a result as it was started.
+            // Done without a result, as it was started or polled by hand. The target is read as after a poll that took no
+            // time: without a total that is the last round.
+            self.round_ends = ends(now, wait.begin_poll(now));
             return self.step(Event::Answered {
                 ending: Ending::Nothing,
                 changed: false,
             });
         }
+        self.round_ends = ends(now, wait.poll_timeout(now));
         if self.fresh {
             return Next::Sleep(Duration::ZERO);
         }

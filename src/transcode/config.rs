@@ -15,15 +15,16 @@ static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new(proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
 });
 
+/// The selector of an invalid rule, and the reason.
+pub(super) type Invalid = (String, String);
+
 /// The rules of the `http` section of a `google.api.Service` in JSON, or of one that is no
 /// `google.api.HttpRule`, its selector and the reason; a configuration without the section has none.
 ///
 /// # Errors
 ///
 /// If the text is no JSON object, or the section is no object with a list of rules.
-pub(super) fn rules(
-    configuration: &str,
-) -> Result<Vec<Result<HttpRule, (String, String)>>, String> {
+pub(super) fn rules(configuration: &str) -> Result<Vec<Result<HttpRule, Invalid>>, String> {
     let configuration: Value = serde_json::from_str(configuration)
         .map_err(|error| format!("the service configuration is not JSON: {error}"))?;
     let configuration = configuration
@@ -46,7 +47,7 @@ pub(super) fn rules(
     }
 }
 
-fn rule(rule: &Value) -> Result<HttpRule, (String, String)> {
+fn rule(rule: &Value) -> Result<HttpRule, Invalid> {
     let read = || {
         let wire = wire("google.api.HttpRule", rule)?;
         HttpRule::decode(wire.as_slice()).map_err(|error| error.to_string())

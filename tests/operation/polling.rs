@@ -563,6 +563,33 @@ async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() 
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_wait_without_time_for_an_operation_that_is_done_reads_its_target_for_one_polls_timeout()
+{
+    let nothing = Message {
+        done: true,
+        ..running()
+    };
+    let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+        std::future::ready(Ok::<_, Status>(common::ok(&nothing)))
+    });
+    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = builder
+        .with_layer(Hold(&["GetApi"]))
+        .build()
+        .expect("valid");
+    let operation = client.operation::<Api>(NAME).expect("a name");
+    let schedule = five_seconds().with_total(Duration::ZERO);
+    let mut operation = operation.with_schedule(schedule);
+    assert!(operation.poll().await.expect("it answers").is_done());
+    let began = Instant::now();
+    let ended = tokio::time::timeout(secs(3600), operation.wait()).await;
+    let error = ended.expect("it ends").expect_err("nothing succeeds");
+    let without_result = matches!(error.kind(), OperationErrorKind::WithoutResult);
+    assert!(without_result, "{error}");
+    assert_eq!(began.elapsed().as_secs(), 10, "{error}");
+}
+
 /// A client whose calls of these methods hang in a layer of the user's; `timeout` is set on the builder.
 fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiGateway {
     let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {

@@ -135,7 +135,13 @@ mod tests {
         use Asked::{Refused, Sent, Unknown};
 
         const OTHER: &str = "u.test";
-        let cases: [(&'static [Option<&'static str>], &str, [Asked; 3], usize); 13] = [
+        type Case = (
+            &'static [Option<&'static str>],
+            &'static str,
+            [Asked; 3],
+            usize,
+        );
+        let cases: [Case; 13] = [
             (&[None], DEFAULT, [Sent; 3], 3),
             (&[Some(DEFAULT)], DEFAULT, [Sent; 3], 1),
             (&[Some(OTHER)], OTHER, [Sent; 3], 1),

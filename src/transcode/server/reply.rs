@@ -258,6 +258,10 @@ fn is_grpc(name: &HeaderName) -> bool {
 }
 
 /// The status of a reply that is not a message.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is an argument of `map_err`"
+)]
 fn malformed(why: String) -> Status {
     Status::internal(format!("the reply cannot be read: {why}"))
 }

@@ -319,8 +319,10 @@ fn a_number_that_a_closed_enum_has_no_name_for_is_an_unknown_field() {
     ] {
         let lenient = read(&schema, id, json.as_bytes(), JsonOptions::default());
         assert_eq!(lenient.as_deref(), Ok(&b""[..]), "{json}");
-        let mut options = JsonOptions::default();
-        options.strict = true;
+        let options = JsonOptions {
+            strict: true,
+            ..JsonOptions::default()
+        };
         assert!(
             read(&schema, id, json.as_bytes(), options).is_err(),
             "{json}"
