@@ -227,7 +227,8 @@ impl Engine {
         let wait = self.wait.insert(wait);
         self.round_ends = ends(now, wait.poll_timeout(now));
         if self.subject.snapshot.is_done() {
-            // Done without a result as it was started.
+            // Done without a result as it was started. With a total of zero, the look is the last.
+            wait.begin_poll(now);
             return self.step(Event::Answered {
                 ending: Ending::Nothing,
                 changed: false,
