@@ -126,6 +126,14 @@ impl Engine {
         self.due = None;
     }
 
+    /// Sets what an operation without a result is taken for, for a wait that was dropped too.
+    pub(crate) fn set_without_result(&mut self, without_result: WithoutResult) {
+        self.settings.without_result = without_result;
+        if let Some(wait) = &mut self.wait {
+            wait.set_without_result(without_result);
+        }
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         let now = Instant::now();
         Progress {

@@ -129,15 +129,17 @@ impl<R: OperationResult> Operation<R> {
         Handle::new(&self.engine.subject, R::full_name())
     }
 
-    /// The same, polled by this schedule instead of one that fits the verb and the resource.
+    /// The same, polled by this schedule instead of one that fits the verb and the resource. A wait that was dropped
+    /// before begins anew.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.engine.end_wait();
         self.engine.settings.schedule = Some(Arc::new(schedule));
         self
     }
 
     /// The same, with this taken for an operation that is done and has neither a result nor an error.
     pub fn with_policy(mut self, without_result: WithoutResult) -> Self {
-        self.engine.settings.without_result = without_result;
+        self.engine.set_without_result(without_result);
         self
     }
 

@@ -126,6 +126,8 @@ async fn find(
                 newest = Some((created, operation));
             }
         }
+        // A transport within the process may never yield, and then the limit of the time would not be seen.
+        tokio::task::yield_now().await;
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() || !tokens.insert(request.page_token.clone()) {
             break;

@@ -128,6 +128,10 @@ impl Wait {
         }
     }
 
+    pub(crate) fn set_without_result(&mut self, without_result: WithoutResult) {
+        self.without_result = without_result;
+    }
+
     pub(crate) fn elapsed(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.began)
     }

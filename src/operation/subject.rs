@@ -21,7 +21,7 @@ pub(crate) struct Subject {
     pub(crate) snapshot: Snapshot,
     /// What it is done to, as far as it is known before its metadata says so.
     pub(crate) target: Option<String>,
-    /// The verb, as far as it is known before the metadata says so.
+    /// The verb, as far as it is known without the metadata.
     pub(crate) verb: Verb,
     /// The time at which the operation began, by the server's clock, as far as it is known before the metadata
     /// says so.
@@ -39,11 +39,14 @@ impl Subject {
         self.snapshot.target().or_else(|| self.target.clone())
     }
 
-    /// Returns the verb that the metadata says, or else the one that was known before.
+    /// Returns the verb of the method that started the operation, or else the one that the metadata says: metadata that
+    /// says `create` of an update must not make its target a proof.
     pub(crate) fn verb(&self) -> Verb {
+        if self.verb != Verb::Unknown {
+            return self.verb;
+        }
         let known = self.snapshot.known();
-        let said = known.map(|it| Verb::parse(&it.verb));
-        said.unwrap_or_default().or(self.verb)
+        known.map(|it| Verb::parse(&it.verb)).unwrap_or_default()
     }
 
     /// Returns when the operation began, by the server's clock.

@@ -5,6 +5,7 @@
 mod common;
 mod play;
 
+mod adversary;
 mod cancelling;
 mod dropping;
 #[cfg(feature = "emulator")]

@@ -1,5 +1,7 @@
 //! The effects of a change of the table. They run after its lock was released.
 
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -34,22 +36,35 @@ pub(super) enum Note {
 }
 
 impl Effects {
+    /// Hands over all ends before any foreign code runs: a waker that blocks, or a subscriber that panics, keeps no end
+    /// from its wait.
     pub(super) fn run(self) {
-        for note in self.notes {
-            note.log();
-        }
+        let ended = self.ended.into_iter();
+        let wakers: Vec<_> = ended
+            .filter_map(|(waiter, end)| waiter.cell().end(end))
+            .collect();
         for handle in self.aborted {
             handle.abort();
         }
         for notify in self.notified {
             notify.notify_one();
         }
-        for (waiter, end) in self.ended {
-            waiter.cell().end(end);
+        for waker in wakers {
+            contained(|| waker.wake());
         }
         for cell in self.woken {
             cell.wake();
         }
+        for note in self.notes {
+            contained(|| note.log());
+        }
+    }
+}
+
+/// Runs foreign code. A panic must not stop the task that runs it, and neither must the drop of the panic's payload.
+pub(super) fn contained(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        mem::forget(payload);
     }
 }
 

@@ -168,8 +168,11 @@ impl Watcher {
     ///
     /// Dropping the future ends this wait. The operation goes on, and so do other waits for it. A call that no other
     /// wait needs is aborted.
-    pub fn wait<R: OperationResult>(&self, operation: Operation<R>) -> Watched<R> {
+    pub fn wait<R: OperationResult>(&self, mut operation: Operation<R>) -> Watched<R> {
         if operation.snapshot().is_done() {
+            // Its target may have to be looked at for a while.
+            let schedule = &mut operation.engine.settings.schedule;
+            *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
             return Watched(By::Itself(operation.into_future()));
         }
         let now = Instant::now();

@@ -98,7 +98,9 @@ impl Table {
         if let Some(entry) = self.entries.get_mut(&name) {
             entry.waiters.push(waiter);
             let later = |queued: Queued| queued.due <= due;
-            if !entry.queued.is_some_and(later) || deadline < entry.deadline || deadline.is_none() {
+            // `None` is no deadline, which is later than any.
+            let first = |deadline: Instant| entry.deadline.is_none_or(|kept| deadline < kept);
+            if !entry.queued.is_some_and(later) || deadline.is_some_and(first) {
                 self.requeue(&name);
             }
         }

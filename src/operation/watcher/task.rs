@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::Shared;
 use super::calls::{Outcome, Plan, Request};
-use super::effects::Effects;
+use super::effects::{Effects, contained};
 use super::table::Next;
 use crate::clients::Clients;
 use crate::error::Error;
@@ -212,7 +212,12 @@ impl Calls {
     fn end(&mut self, shared: &Shared, ended: Result<(Id, Outcome), JoinError>) {
         let (task, outcome) = match ended {
             Ok(ended) => ended,
-            Err(error) if error.is_panic() => (error.id(), Outcome::Panicked),
+            Err(error) if error.is_panic() => {
+                let task = error.id();
+                // The payload is foreign.
+                contained(|| drop(error));
+                (task, Outcome::Panicked)
+            }
             Err(error) => (error.id(), Outcome::Dropped),
         };
         if let Some(id) = self.numbers.remove(&task) {

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::Shared;
+use super::effects::contained;
 use crate::operation::Operation;
 use crate::operation::failure::{OperationError, OperationErrorKind, Progress};
 use crate::operation::result;
@@ -60,11 +60,12 @@ impl Default for State {
 }
 
 impl WaitCell {
-    /// Ends the wait and wakes its future.
-    pub(super) fn end(&self, end: Box<End>) {
+    /// Ends the wait. Returns what wakes its future.
+    pub(super) fn end(&self, end: Box<End>) -> Option<Waker> {
         let before = mem::replace(&mut *self.state(), State::Ended(Some(end)));
-        if let State::Waiting(Some(waker)) = before {
-            wake(waker);
+        match before {
+            State::Waiting(waker) => waker,
+            State::Ended(_) => None,
         }
     }
 
@@ -75,7 +76,7 @@ impl WaitCell {
             State::Ended(_) => None,
         };
         if let Some(waker) = waker {
-            wake(waker);
+            contained(|| waker.wake());
         }
     }
 
@@ -98,11 +99,6 @@ impl WaitCell {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A waker that panics must not stop the task that wakes it.
-fn wake(waker: Waker) {
-    catch_unwind(AssertUnwindSafe(|| waker.wake())).ok();
 }
 
 impl Ticket {

@@ -1,0 +1,272 @@
+//! Waits beside foreign code that panics or blocks, beside waits of other settings, and taken up with other settings.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::operation::{Schedule, Watched, Watcher, WithoutResult};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
+use apigateway_grpc::proto::google::longrunning::Operation as Message;
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Status;
+
+use crate::common::ok;
+use crate::play::{API, active, metadata, running, with_metadata};
+use crate::watcher_faults::{client, done, not_done};
+
+fn name(location: &str, number: usize) -> String {
+    format!("projects/p/locations/{location}/operations/o{number:04}")
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn every(delay: Duration) -> Schedule {
+    let schedule = Schedule::default().with_delays(delay, 1.0, delay);
+    schedule.expect("valid")
+}
+
+fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> Watched<Api> {
+    watcher.wait(client.operation(name).expect("a name"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_in_time_beside_one_without_a_limit() {
+    let client = client(|_, _| async { not_done() });
+    let watcher = client.watcher().with_rate(0.001).expect("valid");
+    // takes the turns
+    let _first = tokio::spawn(wait(&watcher, &client, name("m", 0)));
+    sleep(secs(2)).await;
+    let op = client
+        .operation::<Api>(name("l", 0))
+        .expect("valid")
+        .with_schedule(every(secs(1)).with_total(Duration::MAX));
+    let _endless = tokio::spawn(watcher.wait(op));
+    sleep(secs(2)).await;
+    let began = Instant::now();
+    let op = client
+        .operation::<Api>(name("l", 0))
+        .expect("valid")
+        .with_schedule(
+            every(secs(1))
+                .with_total(secs(5))
+                .with_poll_timeout(secs(1))
+                .expect("valid"),
+        );
+    watcher.wait(op).await.expect_err("timed out");
+    assert!(began.elapsed() <= secs(7), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_is_done_without_a_result_is_waited_for_by_the_schedule_of_the_watcher() {
+    let client = client(|method, _| async move {
+        if method == "GetApi" {
+            return Ok(ok(&Api {
+                state: api::State::Creating.into(),
+                ..active()
+            }));
+        }
+        Ok(ok(&Message {
+            done: true,
+            ..running()
+        }))
+    });
+    let watcher = client
+        .watcher()
+        .with_schedule(every(secs(1)).with_total(secs(5)));
+    let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
+    op.poll().await.expect("valid");
+    let began = Instant::now();
+    watcher.wait(op).await.expect_err("target is busy");
+    assert!(began.elapsed() <= secs(16), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_is_set_after_a_wait_was_dropped_applies() {
+    let client = client(|_, _| async { not_done() });
+    let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
+    assert!(timeout(secs(1), op.wait()).await.is_err());
+    let mut op = op.with_schedule(every(secs(1)).with_total(secs(5)));
+    let began = Instant::now();
+    op.wait().await.expect_err("timed out");
+    assert!(began.elapsed() <= secs(15), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_is_set_after_a_wait_was_dropped_applies() {
+    let began = Instant::now();
+    let client = client(move |_, _| async move {
+        if began.elapsed() < secs(10) {
+            return not_done();
+        }
+        Ok(ok(&Message {
+            done: true,
+            ..running()
+        }))
+    });
+    let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
+    assert!(timeout(secs(1), op.wait()).await.is_err());
+    let mut op = op.with_policy(WithoutResult::Empty);
+    let r = op.wait().await;
+    assert!(r.is_ok(), "{r:?}");
+}
+
+struct Bad;
+impl tracing::Subscriber for Bad {
+    fn enabled(&self, m: &tracing::Metadata<'_>) -> bool {
+        m.target().starts_with("apigateway") && m.is_event()
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, e: &tracing::Event<'_>) {
+        struct V(String);
+        impl tracing::field::Visit for V {
+            fn record_debug(&mut self, _: &tracing::field::Field, v: &dyn std::fmt::Debug) {
+                self.0 += &format!("{v:?} ");
+            }
+        }
+        let mut v = V(String::new());
+        e.record(&mut v);
+        if v.0.contains("a poll of an operation failed") {
+            panic!("subscriber");
+        }
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_panics_keeps_no_wait_from_its_end() {
+    let client = client(|_, n| async move {
+        if n.ends_with("0") {
+            return Err(Status::permission_denied("no"));
+        }
+        done()
+    });
+    let _g = tracing::subscriber::set_default(Bad);
+    let watcher = client.watcher();
+    let one = timeout(secs(3000), wait(&watcher, &client, name("l", 0)));
+    let two = timeout(secs(3000), wait(&watcher, &client, name("l", 1)));
+    let (one, two) = tokio::join!(one, two);
+    assert!(one.is_ok(), "the wait whose poll failed never ends");
+    assert!(two.expect("valid").is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_is_not_proven_by_metadata_of_a_create() {
+    for (verb, target) in [
+        ("create", API),
+        ("update", "projects/p/locations/global/apis/other"),
+        ("create", "projects/p/locations/global/apis/other"),
+    ] {
+        let client = client(move |method, _| async move {
+            match method.as_str() {
+                "UpdateApi" => {
+                    let m = OperationMetadata {
+                        target: target.to_owned(),
+                        ..metadata(verb)
+                    };
+                    Ok(ok(&Message {
+                        name: name("l", 0),
+                        ..with_metadata(&m)
+                    }))
+                }
+                "GetApi" => Ok(ok(&active())),
+                _ => Err(Status::not_found("gone")),
+            }
+        });
+
+        let op = client
+            .update_api(active(), ["display_name"])
+            .await
+            .expect("valid");
+        let r = op.await;
+        assert!(r.is_err(), "an update that is gone proves nothing");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_whose_payload_panics_harms_no_other_wait() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("bomb")
+            }
+        }
+    }
+    let client = client(|_, n| async move {
+        if n.ends_with("0") {
+            std::panic::panic_any(Bomb);
+        }
+        sleep(secs(5)).await;
+        done()
+    });
+    let watcher = client.watcher();
+    let one = timeout(secs(3000), wait(&watcher, &client, name("l", 0)));
+    let two = timeout(secs(3000), wait(&watcher, &client, name("l", 1)));
+    let (one, two) = tokio::join!(one, two);
+    assert!(one.is_ok());
+    assert!(two.expect("valid").is_ok(), "others go on");
+}
+
+fn futures_executor_block<F: Future>(f: F) -> F::Output {
+    struct T(std::thread::Thread);
+    impl Wake for T {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(T(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let mut f = Box::pin(f);
+    loop {
+        if let Poll::Ready(v) = f.as_mut().poll(&mut cx) {
+            return v;
+        }
+        std::thread::park();
+    }
+}
+
+#[test]
+fn a_waker_that_blocks_on_another_wait_sees_its_end() {
+    struct Blocks(Mutex<Option<Watched<Api>>>, std::sync::mpsc::Sender<bool>);
+    impl Wake for Blocks {
+        fn wake(self: Arc<Self>) {
+            let second = self.0.lock().expect("whole").take();
+            if let Some(second) = second {
+                self.1.send(futures_executor_block(second).is_ok()).ok();
+            }
+        }
+    }
+
+    let client = client(|_, _| async { done() });
+    let watcher = client.watcher();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("a runtime");
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let first = {
+        let _entered = runtime.enter();
+        let mut first = wait(&watcher, &client, name("l", 0));
+        let second = wait(&watcher, &client, name("l", 0));
+        let waker = Waker::from(Arc::new(Blocks(Mutex::new(Some(second)), sender)));
+        assert!(
+            first
+                .poll_unpin(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        first
+    };
+    let ended = receiver.recv_timeout(secs(20));
+    runtime.shutdown_background();
+    assert_eq!(ended, Ok(true));
+    drop(first);
+}
