@@ -33,7 +33,8 @@ impl<R: OperationResult> Operation<R> {
     /// the operation may succeed all the same (AIP-151).
     ///
     /// The request is retried by its policy. It ends after the client's [`timeout`](CallOptions::timeout), ten seconds
-    /// by default, even if a layer of the user's hangs. Then the wait begins, with a total of its own.
+    /// by default, even if a layer of the user's hangs. Then this waits: a wait
+    /// that was dropped goes on with what is left of its total, and otherwise a new one begins.
     ///
     /// # Errors
     ///

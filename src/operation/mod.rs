@@ -5,7 +5,8 @@
 //! [`Snapshot`]; what went wrong is an [`OperationError`], which tells a failed operation from a wait that
 //! failed.
 //!
-//! A wait ends by the total of its schedule plus one poll's timeout, whatever the server or a layer does. It returns a
+//! A wait ends by the total of its schedule plus one poll's timeout, and five seconds more if it requests a cancellation
+//! then, whatever the server or a layer does. It returns a
 //! success only if the operation's own outcome is a success, or if its target proves one. If the server no longer knows
 //! the operation, a ready target proves that a create succeeded, and a missing target that a delete succeeded. The target
 //! of an update proves nothing, so the wait ends with [`Expired`](OperationErrorKind::Expired).

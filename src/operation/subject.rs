@@ -19,7 +19,7 @@ use crate::proto::google::longrunning::operation::Result as Ended;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject {
     pub(crate) snapshot: Snapshot,
-    /// What it is done to, as far as it is known before its metadata says so.
+    /// The target, as far as it is known without the metadata.
     pub(crate) target: Option<String>,
     /// The verb, as far as it is known without the metadata.
     pub(crate) verb: Verb,
@@ -34,9 +34,10 @@ pub(crate) struct Subject {
 pub(crate) type Looked = Result<(Target, Option<Any>), Status>;
 
 impl Subject {
-    /// What it is done to.
+    /// Returns the target of the method that started the operation or of the handle, or else the one that the metadata
+    /// says: metadata that says another target of a create must not make that one a proof.
     pub(crate) fn target(&self) -> Option<String> {
-        self.snapshot.target().or_else(|| self.target.clone())
+        self.target.clone().or_else(|| self.snapshot.target())
     }
 
     /// Returns the verb of the method that started the operation, or else the one that the metadata says: metadata that

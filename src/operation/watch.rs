@@ -64,6 +64,10 @@ impl<R: OperationResult> Operation<R> {
     /// # #[cfg(not(feature = "emulator"))]
     /// # fn main() {}
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime, on which the task of the watch runs.
     pub fn watch(mut self) -> Watch<R> {
         let name = self.name().to_owned();
         let (sender, receiver) = watch::channel(self.snapshot().clone());

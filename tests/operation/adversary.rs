@@ -85,6 +85,36 @@ async fn an_operation_that_is_done_without_a_result_is_waited_for_by_the_schedul
 }
 
 #[tokio::test(start_paused = true)]
+async fn metadata_that_tells_another_target_proves_nothing_of_a_create() {
+    const OTHER: &str = "projects/p/locations/global/apis/other";
+    let answers = |method: String, name: String| async move {
+        match method.as_str() {
+            "CreateApi" => Ok(ok(&Message {
+                name: self::name("global", 0),
+                ..with_metadata(&OperationMetadata {
+                    target: OTHER.to_owned(),
+                    ..metadata("create")
+                })
+            })),
+            "GetApi" if name == OTHER => Ok(ok(&Api {
+                name: OTHER.to_owned(),
+                ..active()
+            })),
+            _ => Err(Status::not_found("gone")),
+        }
+    };
+    let create = async |client: &ApiGateway| {
+        let parent = "projects/p/locations/global";
+        let created = client.create_api(parent, "mine", Api::default()).await;
+        created.expect("it begins")
+    };
+    let client = client(answers);
+    create(&client).await.await.expect_err("nothing is proved");
+    let watched = client.watcher().wait(create(&client).await).await;
+    watched.expect_err("nothing is proved");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_schedule_that_is_set_after_a_wait_was_dropped_applies() {
     let client = client(|_, _| async { not_done() });
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");

@@ -56,7 +56,9 @@ use wait::{By, Ticket};
 /// The calls are made by one task on each Tokio runtime on which waits are polled; the tasks end with the last clone
 /// of the watcher and the last wait. When a runtime ends, the tasks on the other runtimes take over. A wait that no
 /// runtime is left for ends with [`OperationErrorKind::Polling`](super::OperationErrorKind::Polling), and
-/// [`last_failure`](super::OperationError::last_failure) says why. The runtimes need their time driver.
+/// [`last_failure`](super::OperationError::last_failure) says why. The runtimes need their time driver. A runtime that
+/// exists but is not driven, as a current-thread runtime outside of `block_on`, makes no calls: if a watcher was used
+/// on no other, its waits go on when the runtime does.
 ///
 /// # Panics
 ///
@@ -177,8 +179,8 @@ impl Watcher {
         }
         let now = Instant::now();
         let (mut subject, settings) = operation.into_parts();
-        if subject.snapshot.target().is_some() {
-            // It is in the metadata, once for all of them.
+        if subject.target.is_some() && subject.snapshot.target() == subject.target {
+            // The metadata has it, once for all waits.
             subject.target = None;
         }
         let given = settings.schedule.or_else(|| self.settings.schedule.clone());
