@@ -248,7 +248,7 @@ impl Set {
                 Syntax::Proto3 => false,
                 Syntax::Edition(_) => random.one_in(2),
             };
-            let mut numbers = vec![0, 1, 2, -1, 7, i32::MAX, i32::MIN];
+            let mut numbers = [0, 1, 2, -1, 7, i32::MAX, i32::MIN];
             if closed && !implicit && random.one_in(2) {
                 numbers.rotate_left(1);
             }
@@ -381,7 +381,7 @@ impl Set {
                 Kind::Message(random.below(last))
             }
             8 if random.one_in(4) => Kind::NullValue,
-            _ => Kind::Known(*random.pick(&KNOWN)),
+            _ => Kind::Known(random.pick(&KNOWN)),
         };
         let is_message = matches!(kind, Kind::Message(_) | Kind::Known(_));
         let closed = matches!(kind, Kind::Enum(of) if self.enums[of].closed);
