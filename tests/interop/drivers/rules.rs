@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::{env, fs};
 
@@ -39,10 +40,10 @@ fn run() -> Result<bool> {
     let cache = Cache::new(&root);
     let mut sum = Sum::default();
     for (folder, files) in folders {
-        if only.is_empty() || only.contains(&folder) {
-            if let Some(found) = of_folder(&cache, &files).transpose() {
-                sum.add(&folder, found);
-            }
+        if (only.is_empty() || only.contains(&folder))
+            && let Some(found) = of_folder(&cache, &files).transpose()
+        {
+            sum.add(&folder, found);
         }
     }
     sum.print();
@@ -178,7 +179,7 @@ impl Sum {
 /// Files of the checkout, each parsed once.
 #[derive(Clone)]
 struct Cache {
-    files: Arc<ChainFileResolver>,
+    files: Rc<ChainFileResolver>,
     parsed: Arc<Mutex<HashMap<String, File>>>,
 }
 
@@ -188,7 +189,7 @@ impl Cache {
         files.add(IncludeFileResolver::new(root.to_owned()));
         files.add(GoogleFileResolver::new());
         Self {
-            files: Arc::new(files),
+            files: Rc::new(files),
             parsed: Arc::default(),
         }
     }
