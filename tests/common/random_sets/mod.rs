@@ -381,7 +381,7 @@ impl Set {
                 Kind::Message(random.below(last))
             }
             8 if random.one_in(4) => Kind::NullValue,
-            _ => Kind::Known(random.pick(&KNOWN[..])),
+            _ => Kind::Known(random.pick::<&'static str>(&KNOWN)),
         };
         let is_message = matches!(kind, Kind::Message(_) | Kind::Known(_));
         let closed = matches!(kind, Kind::Enum(of) if self.enums[of].closed);
