@@ -144,7 +144,13 @@ pub(crate) struct Verbatim;
 /// `details`, with this as the reason of its one item.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
-pub(crate) struct LegacyReason(pub(crate) &'static str);
+pub(crate) struct LegacyReason(
+    #[cfg_attr(
+        not(feature = "rest"),
+        expect(dead_code, reason = "only HTTP/JSON has the list")
+    )]
+    pub(crate) &'static str,
+);
 
 /// The whole body of a unary request, which a generated client has ready at once.
 ///

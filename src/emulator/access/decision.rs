@@ -60,6 +60,10 @@ pub(super) enum Outcome {
 /// The reason why a request is not served.
 #[derive(Debug)]
 pub(super) struct Refusal {
+    #[cfg_attr(
+        not(feature = "rest"),
+        expect(dead_code, reason = "gRPC has no HTTP status")
+    )]
     pub(super) http: StatusCode,
     pub(super) code: Code,
     /// The reason of the `ErrorInfo`.
