@@ -1,7 +1,7 @@
 //! Does what the steps say: sleeps and calls, and nothing else.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -24,6 +24,13 @@ use crate::error::Error;
 use crate::layer::headers::{ROUTING, routing_of};
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 
+/// No request to cancel was answered, or a further one may get another answer.
+const UNANSWERED: u8 = 0;
+/// The server does not cancel operations.
+const UNSUPPORTED: u8 = 1;
+/// The server accepted a request to cancel.
+const ACCEPTED: u8 = 2;
+
 /// An operation and the wait for it, whatever it ends in.
 pub(crate) struct Engine {
     pub(crate) clients: Clients,
@@ -31,9 +38,8 @@ pub(crate) struct Engine {
     pub(crate) settings: Settings,
     /// The operation is cancelled when this is dropped before its end was seen.
     cancel_on_drop: AtomicBool,
-    /// Set once a further request to cancel would change nothing: true if one was accepted, false if the server does not
-    /// cancel operations.
-    cancelling: OnceLock<bool>,
+    /// The answer to a request to cancel, if a further one would change nothing: one of the constants below.
+    cancelling: AtomicU8,
     wait: Option<Wait>,
     /// When the next poll is made.
     due: Option<Instant>,
@@ -76,7 +82,7 @@ impl Engine {
             },
             settings: Settings::default(),
             cancel_on_drop: AtomicBool::new(false),
-            cancelling: OnceLock::new(),
+            cancelling: AtomicU8::new(UNANSWERED),
             wait: None,
             due: None,
             round_ends: now,
@@ -111,13 +117,19 @@ impl Engine {
 
     /// Records that a request to cancel was accepted, or that the server does not cancel operations.
     pub(crate) fn cancel_answered(&self, accepted: bool) {
+        let answer = if accepted { ACCEPTED } else { UNSUPPORTED };
         // The first answer counts: what was accepted once stays so.
-        self.cancelling.set(accepted).ok();
+        let cell = &self.cancelling;
+        cell.compare_exchange(UNANSWERED, answer, Ordering::Relaxed, Ordering::Relaxed)
+            .ok();
     }
 
     /// Returns whether a request to cancel was accepted; `None` if another one may change that.
     pub(crate) fn is_cancelling(&self) -> Option<bool> {
-        self.cancelling.get().copied()
+        match self.cancelling.load(Ordering::Relaxed) {
+            UNANSWERED => None,
+            answer => Some(answer == ACCEPTED),
+        }
     }
 
     /// Ends the wait, whose error is now returned: a further one begins anew. Until then, a wait that was dropped on the
@@ -311,7 +323,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let subject = &self.subject;
-        let armed = *self.cancel_on_drop.get_mut() && self.cancelling.get().is_none();
+        let armed = *self.cancel_on_drop.get_mut() && *self.cancelling.get_mut() == UNANSWERED;
         if armed && !subject.snapshot.is_done() && !subject.snapshot.name().is_empty() {
             super::cancel::detached(&self.clients, subject.snapshot.name());
         }
