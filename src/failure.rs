@@ -385,7 +385,7 @@ fn classify_hyper(error: &hyper::Error) -> (Kind, Code) {
         return (Kind::GoneAway, Code::Unavailable);
     }
     match is_large_head(error) {
-        true => (Kind::TooLarge, Code::ResourceExhausted),
+        true => (Kind::Broken, Code::ResourceExhausted),
         false => (Kind::Broken, Code::Unavailable),
     }
 }
