@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use crate::contract::Method;
 
-/// As many calls are kept as a test can want to look at; those before are counted only.
+/// Maximum number of calls that are kept; those before are counted only.
 const KEPT: usize = 1000;
 
-/// The bytes of messages that are kept: configs hold documents of any size.
+/// Maximum number of bytes of the names, headers and messages that are kept: a client may send any.
 const ROOM: usize = 16 << 20;
 
 /// Parts of the names of headers that hold what no log should.
@@ -34,8 +34,8 @@ pub struct ReceivedCall {
     pub name: String,
     /// Its headers as gRPC has them. What is secret reads `(masked)`.
     pub headers: HeaderMap,
-    /// Its message, encoded, however it came. `None` if it could not be read, or has been dropped because what
-    /// came after it took the room of messages, which is 16 MiB.
+    /// Its message, encoded, however it came. `None` if it could not be read, or was dropped: names, headers and messages
+    /// of all calls take at most 16 MiB. The oldest messages are dropped first, and then the oldest calls.
     pub message: Option<Bytes>,
     /// When it came, from when the emulator was built, by the clock of `tokio::time`.
     pub at: Duration,
@@ -74,7 +74,7 @@ pub(super) struct Calls {
 #[derive(Debug, Default)]
 struct Received {
     last: VecDeque<ReceivedCall>,
-    /// The bytes of their messages.
+    /// The bytes of their names, headers and messages.
     bytes: usize,
     /// By the path of the method.
     counts: BTreeMap<&'static str, u64>,
@@ -159,24 +159,37 @@ impl ReceivedCall {
     }
 
     fn bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| name.as_str().len() + value.len());
+        self.name.len() + headers.sum::<usize>() + self.message_bytes()
+    }
+
+    fn message_bytes(&self) -> usize {
         self.message.as_ref().map_or(0, Bytes::len)
     }
 }
 
 impl Received {
     fn push(&mut self, call: ReceivedCall) {
-        if self.last.len() == KEPT
-            && let Some(first) = self.last.pop_front()
-        {
-            self.bytes -= first.bytes();
+        if self.last.len() == KEPT {
+            self.drop_first();
         }
         self.bytes += call.bytes();
         self.last.push_back(call);
         while self.bytes > ROOM
-            && let Some(call) = self.last.iter_mut().find(|call| call.bytes() > 0)
+            && let Some(call) = self.last.iter_mut().find(|call| call.message_bytes() > 0)
         {
-            self.bytes -= call.bytes();
+            self.bytes -= call.message_bytes();
             call.message = None;
+        }
+        while self.bytes > ROOM && self.last.len() > 1 {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(first) = self.last.pop_front() {
+            self.bytes -= first.bytes();
         }
     }
 }

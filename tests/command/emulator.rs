@@ -1,7 +1,7 @@
 //! `apigw emulator`: how it starts and ends, and its options.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -115,6 +115,25 @@ fn the_emulator_prints_one_line_and_ends_cleanly_on_either_signal() {
         let nothing = (Some(0), String::new(), String::new());
         assert_eq!(emulator.end(signal), nothing, "{signal}");
     }
+}
+
+/// A request whose body never comes in full would hold up a server that waits for its calls.
+#[test]
+fn a_request_that_does_not_end_does_not_keep_the_emulator_from_ending() {
+    let emulator = Emulator::start("1h");
+    let address = emulator.endpoint.strip_prefix("http://").expect("http");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = "POST /v1/projects/p/locations/global/apis?apiId=a HTTP/1.1\r\n\
+        Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\
+        Expect: 100-continue\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("it reads");
+    // The request is under way once its body is asked for.
+    let mut begun = [0; 25];
+    stream.read_exact(&mut begun).expect("it answers");
+    assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"{").expect("it reads");
+    let nothing = (Some(0), String::new(), String::new());
+    assert_eq!(emulator.end("TERM"), nothing);
 }
 
 #[test]

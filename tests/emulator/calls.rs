@@ -2,7 +2,7 @@
 
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Via;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::GetApiRequest;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{GetApiRequest, ListApisRequest};
 use apigateway_grpc::tonic::{Code, Request, Status};
 
 use crate::{API, PARENT, RUNS, create, created, emulator, get, operations, over};
@@ -86,10 +86,13 @@ async fn the_messages_of_calls_are_kept_up_to_16_mib() {
     let client = over(&emulator);
     // Four of these fit, a fifth does not.
     for number in 0..5 {
-        let filler = "x".repeat(4_000_000);
-        let name = format!("{number}{filler}");
-        let request = Request::new(GetApiRequest { name });
-        client.service().get_api(request).await.expect_err("none");
+        let request = ListApisRequest {
+            parent: "projects/p/locations/global".to_owned(),
+            filter: format!("{number}{}", "x".repeat(4_000_000)),
+            ..ListApisRequest::default()
+        };
+        // The filter may be refused or not.
+        client.service().list_apis(request).await.ok();
     }
     get(&client, API).await.expect_err("none");
     let calls = emulator.calls();
@@ -111,4 +114,22 @@ async fn a_request_that_is_too_large_is_refused() {
     assert_eq!(found.code(), Code::NotFound);
     let refused = get(&client, &name.repeat(2)).await.expect_err("too large");
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn received_calls_take_a_bounded_number_of_bytes_whatever_their_names_are() {
+    let emulator = emulator();
+    let client = over(&emulator);
+    let name = format!("{API}{}", "x".repeat(5 << 20));
+    for _ in 0..5 {
+        let found = get(&client, &name).await.expect_err("none");
+        assert_eq!(found.code(), Code::NotFound);
+    }
+    let calls = emulator.calls();
+    let messages = calls.iter().filter_map(|call| call.message.as_ref());
+    let bytes: usize = messages.map(|message| message.len()).sum();
+    let names: usize = calls.iter().map(|call| call.name.len()).sum();
+    assert!(bytes + names <= 16 << 20, "{bytes}, {names}");
+    assert_eq!(calls.len(), 3);
+    assert_eq!(calls[2].name, name);
 }

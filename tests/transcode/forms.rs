@@ -65,7 +65,7 @@ async fn found(query: &str) -> Value {
 
 #[tokio::test]
 async fn a_body_in_gzip_is_read_decompressed() {
-    let body = br#"{"name": "x"}"#;
+    let body = br#"{"name": "shelves/a"}"#;
     let members = [gzip(&body[..5]), gzip(&body[5..])].concat();
     for (encoding, body) in [
         ("gzip", gzip(body)),
@@ -75,10 +75,14 @@ async fn a_body_in_gzip_is_read_decompressed() {
         ("gzip", members),
         ("identity", body.to_vec()),
     ] {
-        let received = came(packed("MOVE", "/v1/shelves/a", encoding, body)).await;
+        let received = came(packed("MOVE", "/v1/shelves/a", encoding, body.clone())).await;
         assert!(!received.headers.contains_key("content-encoding"));
         let found = read("DownloadRequest", &received.message);
         assert_eq!(found, json!({"name": "shelves/a"}), "{encoding}");
+        // The body is read: another name in it is refused.
+        let answer = refused(packed("MOVE", "/v1/shelves/b", encoding, body)).await;
+        let message = answer.error(400, "INVALID_ARGUMENT");
+        assert!(message.contains("set twice"), "{message}");
     }
     // Bytes that are not JSON too.
     let received = came(packed("POST", "/v1/shelves/a/file", "gzip", gzip(b"raw"))).await;

@@ -229,6 +229,10 @@ fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     Ok((method, duration(time)?))
 }
 
+/// The time that calls have to end after the first signal. Docker Compose kills a process ten seconds after it.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves until a signal. Calls under way then have [`GRACE`] to end, unless a second signal comes.
 pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let ended = ended()?;
     let made_up = match &arguments.admin_token {
@@ -251,10 +255,13 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
         output::line(&format!("admin token: {token}"))?;
     }
     ended.await;
-    server
-        .stop()
-        .await
-        .map_err(|error| error.to_string().into())
+    let again = self::ended()?;
+    // Dropping the future of `stop` ends the server at once.
+    tokio::select! {
+        stopped = server.stop() => stopped.map_err(|error| error.to_string().into()),
+        () = again => Ok(()),
+        () = tokio::time::sleep(GRACE) => Ok(()),
+    }
 }
 
 /// The emulator's error about a setting, with the arguments that set it.
