@@ -219,7 +219,7 @@ async fn a_task_that_polls_takes_at_most_a_kilobyte_between_its_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_is_waited_for_takes_at_most_1050_bytes_between_its_polls() {
+async fn an_operation_that_is_waited_for_takes_at_most_1060_bytes_between_its_polls() {
     let (_one, _profiler) = counting().await;
     let client = client();
     let each = between_polls(|number| {
@@ -229,5 +229,5 @@ async fn an_operation_that_is_waited_for_takes_at_most_1050_bytes_between_its_po
     });
     let each = each.await;
     println!("an operation that is waited for takes {each} bytes");
-    assert!(each <= 1_050, "{each}");
+    assert!(each <= 1_060, "{each}");
 }

@@ -181,7 +181,7 @@ class Refused(CurlTest):
                 self.assert_refused(answer, 405, "UNIMPLEMENTED")
 
     def test_a_path_that_is_no_name_is_refused(self):
-        for segment in ("%", "%zz", "%FF", "..", "%2e%2E", ".", "a%00", "%0A"):
+        for segment in ("%", "%zz", "%FF", "..", "%2e%2E", "."):
             with self.subTest(segment=segment):
                 answer = self.curl(f"/v1/{L}/operations/{segment}")
                 self.assert_refused(answer, 400, "INVALID_ARGUMENT")
