@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use prost::Message as _;
 use prost_types::FieldMask;
+#[cfg(feature = "emulator-data")]
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
@@ -151,13 +152,13 @@ struct Rig {
     emulator: Emulator,
     #[cfg(feature = "emulator-data")]
     file: Option<std::path::PathBuf>,
+    #[cfg(feature = "emulator-data")]
     began: Instant,
     operations: Vec<String>,
 }
 
 impl Rig {
     fn in_memory() -> Self {
-        let began = Instant::now();
         let builder = Emulator::builder().operation_time(Duration::from_secs(20));
         Self {
             emulator: builder
@@ -165,7 +166,8 @@ impl Rig {
                 .build(),
             #[cfg(feature = "emulator-data")]
             file: None,
-            began,
+            #[cfg(feature = "emulator-data")]
+            began: Instant::now(),
             operations: Vec::new(),
         }
     }
