@@ -38,7 +38,16 @@ fn of_resource(reason: &str, kind: &str, name: &str, text: &str) -> ErrorDetails
     details
 }
 
+/// The beginning of a text of the client's, as far as the headers of a reply have room for it.
+fn short(text: &str) -> String {
+    match text.get(text.floor_char_boundary(VIOLATION)..) {
+        Some(rest) if !rest.is_empty() => format!("{}…", text.strip_suffix(rest).unwrap_or(text)),
+        _ => text.to_owned(),
+    }
+}
+
 pub(super) fn not_found(kind: &str, name: &str) -> Status {
+    let name = &short(name);
     let text = format!("{kind} \"{name}\" not found");
     let details = of_resource("RESOURCE_NOT_FOUND", kind, name, &text);
     Status::with_error_details(Code::NotFound, text, details)
@@ -79,6 +88,7 @@ pub(super) fn invalid_fields(mut fields: Vec<FieldViolation>) -> Status {
     for violation in &mut fields {
         let end = violation.description.floor_char_boundary(VIOLATION);
         violation.description.truncate(end);
+        violation.field = short(&violation.field);
     }
     let each = fields.iter();
     let each = each.map(|violation| format!("{}: {}", violation.field, violation.description));

@@ -290,3 +290,28 @@ async fn any_project_that_can_be_one_exists() {
         assert_eq!(fields(list(project).await), "parent", "{project}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_long_name_or_path_of_a_mask_is_cut_in_the_error_so_that_headers_have_room_for_it() {
+    let client = client();
+    let missing = get(&client, &format!("{API}{}", "x".repeat(1_000_000))).await;
+    let missing = missing.expect_err("none");
+    assert_eq!(missing.code(), Code::NotFound);
+    assert!(missing.message().len() < 1000, "{missing}");
+    assert!(missing.message().contains('…'), "{missing}");
+
+    created(&client, "a").await;
+    let request = UpdateApiRequest {
+        api: Some(Api {
+            name: API.into(),
+            ..Default::default()
+        }),
+        update_mask: Some(FieldMask {
+            paths: vec!["x".repeat(1_000_000)],
+        }),
+    };
+    let refused = client.service().update_api(request).await;
+    let refused = refused.expect_err("no such field");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().len() < 1000, "{refused}");
+}
