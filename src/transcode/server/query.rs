@@ -58,8 +58,9 @@ impl Query {
             match fields(schema, input, &name) {
                 Ok(path) => {
                     alone(rule, &path)?;
-                    seen.add(&path)?;
-                    if !body.is_empty() {
+                    let is_first = seen.add(&path)?;
+                    // Values of a repeated field are many, and the body may be long.
+                    if is_first && !body.is_empty() {
                         conflict::of_query(schema, input, &path, body)?;
                     }
                     bind(schema, &path, &value, &mut query.wire)?;
@@ -150,7 +151,8 @@ fn alone(rule: &Rule, path: &[&Field]) -> Result<(), String> {
 }
 
 impl Seen {
-    fn add(&mut self, path: &[&Field]) -> Result<(), String> {
+    /// Adds a field, and returns whether it was not set before.
+    fn add(&mut self, path: &[&Field]) -> Result<bool, String> {
         let numbers: Vec<u32> = path.iter().map(|field| field.number).collect();
         for (depth, field) in path.iter().enumerate() {
             let Some(oneof) = field.oneof else { continue };
@@ -164,10 +166,11 @@ impl Seen {
         let once = path
             .last()
             .is_some_and(|field| field.repeat == Repeat::Once);
-        if !self.fields.insert(numbers) && once {
+        let is_first = self.fields.insert(numbers);
+        if !is_first && once {
             return Err(format!("`{}` is set twice in the query", dotted(path)));
         }
-        Ok(())
+        Ok(is_first)
     }
 }
 
