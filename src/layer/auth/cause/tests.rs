@@ -1,0 +1,251 @@
+//! Texts of the causes of failed credentials.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::super::origin::{FileLocation, FileOrigin};
+use super::*;
+
+/// An error of this text, and the rest of the chain below.
+#[derive(Debug)]
+struct Text(&'static str, Option<Box<Self>>);
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl StdError for Text {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.1.as_deref().map(|source| source as _)
+    }
+}
+
+fn file(kind: Kind) -> Origin {
+    Origin::File(FileOrigin {
+        location: FileLocation {
+            path: PathBuf::from("/f.json"),
+            variable: Some("VARIABLE"),
+        },
+        kind,
+        endpoint: Some("https://h/token".to_owned()),
+        impersonation: (kind == Kind::ExternalAccount).then(|| "https://h/iam".to_owned()),
+        subject: (kind == Kind::ExternalAccount).then(|| "subject token file `/s`".to_owned()),
+        secrets: vec!["hush".to_owned()],
+    })
+}
+
+/// The texts of google-cloud-auth 1.18's errors, outermost first, as its endpoints were seen to cause them.
+#[test]
+fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
+    let user = || file(Kind::AuthorizedUser);
+    let external = || file(Kind::ExternalAccount);
+    let metadata = |host: Option<&str>| {
+        let host = host.map(std::ffi::OsString::from);
+        let server = MetadataServer::locate(|_| host.clone(), String::new());
+        Origin::MetadataServer(server.expect("valid"))
+    };
+    let cases: [(Origin, bool, &[&'static str], bool, &str); 16] = [
+        (
+            metadata(Some("h:1")),
+            false,
+            &[
+                "x",
+                "the HTTP transport reports a [404] error: failed to fetch access token :b\"Not found.\"",
+            ],
+            false,
+            "metadata server (named by GCE_METADATA_HOST): http://h:1 answered HTTP 404: Not found; check that the instance \
+             has a service account, and that GCE_METADATA_HOST names a metadata server",
+        ),
+        (
+            metadata(None),
+            false,
+            &[
+                "x",
+                "the HTTP transport reports a [404] error: failed to fetch access token :b\"Not found.\"",
+            ],
+            false,
+            "metadata server: http://metadata.google.internal answered HTTP 404: Not found; check that the instance has a \
+             service account",
+        ),
+        (
+            user(),
+            true,
+            &[
+                "x",
+                "error sending request for url (https://h/token)",
+                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+            ],
+            false,
+            "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: the \
+             certificate is not valid: it is a CA certificate, which no server may use as its own; check the certificate of \
+             https://h/token, and the proxy variables",
+        ),
+        (
+            file(Kind::ServiceAccount),
+            false,
+            &[
+                "the credentials belong to the universe u.test, but the client to googleapis.com; use others",
+            ],
+            false,
+            "service_account credentials in `/f.json` (named by VARIABLE): the credentials belong to the universe u.test, but \
+             the client to googleapis.com; use others",
+        ),
+        (
+            external(),
+            true,
+            &[
+                "the credentials did not name their universe within 2s, so they are not sent to h; the next call asks again",
+            ],
+            false,
+            "external_account credentials in `/f.json` (named by VARIABLE): the credentials did not name their universe within \
+             2s, so they are not sent to h; the next call asks again",
+        ),
+        (
+            user(),
+            false,
+            &[
+                "Request to fetch the token failed. Subsequent calls with this credential will also fail.",
+                "cannot create the authentication headers failed to refresh, body=<{\"error\": \"x\"}> and future attempts",
+                "failed to refresh user access token, body=<{\"error\":\"invalid_grant\",\"error_description\":\"Bad hush.\"}>",
+                "HTTP status client error (400 Bad Request) for url (https://u:p@h/token?secret=v)",
+            ],
+            false,
+            "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 400 invalid_grant: \
+             Bad [redacted]; the user's login has expired or was revoked: run `gcloud auth application-default login`",
+        ),
+        (
+            file(Kind::ImpersonatedServiceAccount),
+            false,
+            &[
+                "failed to fetch token",
+                "the HTTP transport reports a [403] error: {\"error\":{\"code\":403,\"message\":\"Denied\",\"status\":\"PERMISSION_DENIED\"}}",
+            ],
+            false,
+            "impersonated_service_account credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 403 \
+             PERMISSION_DENIED: Denied; check that the service account exists, and that the caller has \
+             roles/iam.serviceAccountTokenCreator on it",
+        ),
+        (
+            Origin::User,
+            true,
+            &[
+                "x",
+                "the HTTP transport reports a [503] error: failed to fetch access token :b\"<html>\\n<TITLE>Away \\\"now\\\"</TITLE>\"",
+            ],
+            true,
+            "credentials: the token endpoint answered HTTP 503 with an HTML page, titled `Away \"now\"`; check for a captive \
+             portal or a proxy on the way, and the URL",
+        ),
+        (
+            user(),
+            false,
+            &[
+                "cannot create auth headers",
+                "error decoding response body",
+                "invalid type: string \"short\", expected u64 at line 1 column 9",
+            ],
+            false,
+            "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token answered with something that is not a \
+             token (invalid type: string, expected u64 at line 1 column 9); check for a captive portal or a proxy on the way, \
+             and the URL",
+        ),
+        (
+            user(),
+            true,
+            &[
+                "x",
+                "error sending request for url (https://h/token)",
+                "client error (Connect)",
+                "tcp connect error",
+                "Connection refused (os error 111)",
+            ],
+            true,
+            "authorized_user credentials in `/f.json` (named by VARIABLE): https://h/token cannot be reached: Connection refused \
+             (os error 111); check the network, DNS, the firewall and the proxy variables (HTTPS_PROXY, NO_PROXY)",
+        ),
+        (
+            user(),
+            true,
+            &[
+                "x",
+                "error sending request for url (https://h/token)",
+                "client error (Connect)",
+                "invalid peer certificate: UnknownIssuer",
+            ],
+            false,
+            "authorized_user credentials in `/f.json` (named by VARIABLE): the TLS handshake with https://h/token failed: invalid \
+             peer certificate: UnknownIssuer; the certificate's issuer is not among the system's CA certificates: add it there, \
+             or name a PEM file in SSL_CERT_FILE, if https://h/token may be trusted",
+        ),
+        (
+            external(),
+            false,
+            &[
+                "failed to read subject token field `t` as string, body=<{\"x\":\"anything\"}> and future attempts will not succeed",
+            ],
+            false,
+            "external_account credentials in `/f.json` (named by VARIABLE): subject token file `/s`: failed to read subject token \
+             field `t` as string; check `credential_source` in the file",
+        ),
+        (
+            external(),
+            false,
+            &[
+                "failed to fetch token",
+                "the HTTP transport reports a [403] error: {\"error\":{\"message\":\"Denied\",\"status\":\"PERMISSION_DENIED\"}}",
+            ],
+            false,
+            "external_account credentials in `/f.json` (named by VARIABLE): https://h/iam answered HTTP 403 PERMISSION_DENIED: \
+             Denied; check that the service account exists, and that the caller has roles/iam.serviceAccountTokenCreator on it",
+        ),
+        (
+            external(),
+            true,
+            &[
+                "failed to exchange token",
+                "HTTP status server error (503 Service Unavailable) for url (https://h/token)",
+            ],
+            true,
+            "external_account credentials in `/f.json` (named by VARIABLE): https://h/token answered HTTP 503; the endpoint \
+             fails at the moment, try again later",
+        ),
+        (
+            external(),
+            true,
+            &[
+                "cannot create auth headers but future attempts may succeed",
+                "No such file or directory (os error 2)",
+            ],
+            false,
+            "external_account credentials in `/f.json` (named by VARIABLE): subject token file `/s`: No such file or directory (os \
+             error 2); check `credential_source` in the file",
+        ),
+        (
+            file(Kind::ServiceAccount),
+            false,
+            &[
+                "failed to parse service account private key PEM: no items found and future attempts will not succeed",
+            ],
+            false,
+            "service_account credentials in `/f.json` (named by VARIABLE): failed to parse service account private key PEM: no \
+             items found; create a new key, and download it as JSON",
+        ),
+    ];
+    for (origin, transient, texts, retried, expected) in cases {
+        let chain = |texts: &[&'static str]| {
+            texts
+                .iter()
+                .rev()
+                .fold(None, |below, text| Some(Box::new(Text(text, below))))
+        };
+        let error = match chain(&texts[1..]) {
+            Some(below) => CredentialsError::new(transient, texts[0], *below),
+            None => CredentialsError::from_msg(transient, texts[0]),
+        };
+        let rejection = Cause::of(&error, &origin).rejection;
+        assert_eq!(rejection.text(), expected);
+        assert_eq!(rejection.is_transient(), retried, "{expected}");
+    }
+}

@@ -1,0 +1,256 @@
+//! Credentials that fail, panic, hang and recover, on a paused clock.
+
+use std::ffi::OsString;
+
+use google_cloud_auth::credentials::CredentialsProvider;
+
+use super::*;
+
+/// Credentials of the metadata server, as google-cloud-auth makes them.
+#[derive(Clone, Copy, Debug)]
+enum Metadata {
+    Hangs,
+    Unreachable,
+    NotFound,
+    Token,
+}
+
+impl CredentialsProvider for Metadata {
+    async fn headers(&self, _: Extensions) -> Result<Answer, CredentialsError> {
+        match self {
+            Self::Hangs => std::future::pending().await,
+            Self::Unreachable => Err(CredentialsError::from_msg(true, "error sending request")),
+            Self::NotFound => Err(CredentialsError::from_msg(
+                false,
+                "the HTTP transport reports a [404] error: ",
+            )),
+            Self::Token => Ok(Answer::New {
+                entity_tag: EntityTag::new(),
+                data: HeaderMap::new(),
+            }),
+        }
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}
+
+fn provider(metadata: Metadata, address: &str) -> Provider {
+    let address = OsString::from(address);
+    let server = MetadataServer::locate(|_| Some(address.clone()), String::new());
+    let server = server.expect("valid");
+    let factory: Factory = Arc::new(move || {
+        Ok(Created {
+            credentials: metadata.into(),
+            origin: Origin::MetadataServer(server.clone()),
+        })
+    });
+    Provider::from_factory(factory).expect("it does not fail")
+}
+
+#[tokio::test]
+async fn a_machine_without_a_metadata_server_has_no_credentials_and_says_so_within_a_second() {
+    let reached = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let reached = reached.local_addr().expect("bound").to_string();
+    let patience = Duration::from_secs(3);
+    let missing = (Code::Unauthenticated, "no credentials found");
+    let cases = [
+        (Metadata::Hangs, "127.0.0.1:1", Some(missing)),
+        (Metadata::Unreachable, "127.0.0.1:1", Some(missing)),
+        // An answer is believed, whichever way it came.
+        (
+            Metadata::NotFound,
+            "127.0.0.1:1",
+            Some((Code::Unauthenticated, "answered HTTP 404")),
+        ),
+        (Metadata::Token, "127.0.0.1:1", None),
+        (
+            Metadata::Unreachable,
+            &reached,
+            Some((Code::Unavailable, "cannot be reached")),
+        ),
+        (Metadata::Token, &reached, None),
+    ];
+    for (metadata, address, expected) in cases {
+        let began = Instant::now();
+        let answer = provider(metadata, address).headers(None, patience).await;
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "{metadata:?} {address}"
+        );
+        match (answer, expected) {
+            (Ok(_), None) => {}
+            (Err(status), Some((code, text))) => {
+                assert_eq!(status.code(), code, "{status}");
+                assert!(status.message().contains(text), "{status}");
+            }
+            (Ok(_), Some(_)) => panic!("{metadata:?} {address}"),
+            (Err(status), None) => panic!("{status}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_share_one_probe_of_the_metadata_server() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let provider = provider(Metadata::Hangs, &address);
+    let calls = (0..50).map(|_| provider.headers(None, Duration::from_millis(200)));
+    for answer in futures_util::future::join_all(calls).await {
+        let status = answer.expect_err("no answer");
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    }
+    let mut probes = 0;
+    let soon = Duration::from_millis(100);
+    while let Ok(accepted) = tokio::time::timeout(soon, listener.accept()).await {
+        accepted.expect("a connection");
+        probes += 1;
+    }
+    assert_eq!(probes, 1);
+}
+
+/// Credentials of the metadata server whose request goes on in a task of their own, as google-cloud-auth's does.
+#[derive(Debug)]
+struct Slow(tokio::sync::watch::Receiver<bool>);
+
+impl CredentialsProvider for Slow {
+    async fn headers(&self, _: Extensions) -> Result<Answer, CredentialsError> {
+        let mut answered = self.0.clone();
+        answered
+            .wait_for(|answered| *answered)
+            .await
+            .expect("the test goes on");
+        Ok(Answer::New {
+            entity_tag: EntityTag::new(),
+            data: HeaderMap::new(),
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A listener that accepts no further connection: on Linux, its queue is full.
+async fn full() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("it listens");
+    let mut filling = Vec::new();
+    for _ in 0..64 {
+        let connected = tokio::net::TcpStream::connect(address);
+        match tokio::time::timeout(Duration::from_millis(100), connected).await {
+            Ok(connected) => filling.push(connected.expect("it listens")),
+            Err(_) => return (listener, filling),
+        }
+    }
+    panic!("the queue is never full here");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_metadata_server_that_is_late_is_not_called_missing_and_the_next_call_has_its_answer() {
+    let (listener, _filling) = full().await;
+    let address = listener.local_addr().expect("bound").to_string();
+    let (sender, answered) = tokio::sync::watch::channel(false);
+    let created = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::clone(&created);
+    let server = MetadataServer::locate(|_| Some(OsString::from(&address)), "SEARCHED".to_owned());
+    let server = server.expect("valid");
+    let factory: Factory = Arc::new(move || {
+        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Ok(Created {
+            credentials: Slow(answered.clone()).into(),
+            origin: Origin::MetadataServer(server.clone()),
+        })
+    });
+    let provider = Provider::from_factory(factory).expect("it does not fail");
+    let patience = Duration::from_secs(3);
+    for _ in 0..2 {
+        let began = Instant::now();
+        let status = provider
+            .headers(None, patience)
+            .await
+            .expect_err("it is late");
+        assert_eq!(began.elapsed().as_secs(), 1);
+        assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+        let text = status.message();
+        let start =
+            "no credentials found within 1s: SEARCHED, and the metadata server http://127.0.0.1:";
+        assert!(text.starts_with(start), "{text}");
+        assert!(
+            text.contains("accepted no connection in this time"),
+            "{text}"
+        );
+        assert!(text.contains("call again"), "{text}");
+        assert!(!text.contains("cannot be reached"), "{text}");
+    }
+    sender.send(true).expect("the credentials wait");
+    provider
+        .headers(None, patience)
+        .await
+        .expect("they have their answer");
+    assert_eq!(
+        created.load(std::sync::atomic::Ordering::SeqCst),
+        1,
+        "they are the same"
+    );
+}
+
+/// A call waits for another one's factory without blocking, and only for its patience.
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_for_the_factory_of_another_as_long_as_its_patience() {
+    let provider = provider(Metadata::Token, "127.0.0.1:1");
+    provider.state().current = None;
+    let turn = provider.creating.lock().await;
+    let began = Instant::now();
+    let patience = Duration::from_secs(3);
+    let status = provider
+        .headers(None, patience)
+        .await
+        .expect_err("it is not its turn");
+    assert_eq!(began.elapsed(), patience);
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(
+        status
+            .message()
+            .contains("another call has been creating them for 3s"),
+        "{status}"
+    );
+    drop(turn);
+    provider
+        .headers(None, patience)
+        .await
+        .expect("it creates them");
+}
+
+#[test]
+fn the_wait_doubles_up_to_a_bound_and_has_a_quarter_of_jitter() {
+    let cases = [
+        (1, false, 1),
+        (2, false, 2),
+        (6, false, 32),
+        (7, false, 60),
+        (u32::MAX, false, 60),
+        (4, true, 8),
+        (5, true, 10),
+        (u32::MAX, true, 10),
+    ];
+    for (failures, transient, secs) in cases {
+        let most = Duration::from_secs(secs);
+        assert_eq!(delay(failures, transient, 0.0), most, "{failures}");
+        assert_eq!(
+            delay(failures, transient, 1.0),
+            most.mul_f64(0.75),
+            "{failures}"
+        );
+    }
+}
