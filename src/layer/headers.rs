@@ -231,7 +231,8 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
         .filter(|value| !value.is_empty())
 }
 
-/// Writes a value, percent-encoded. `percent_encoding` writes the same, at three times the instructions.
+/// Writes a value, percent-encoded. With `percent_encoding`, which writes the same, the name of an operation takes 460
+/// instructions more, of the 1,700 that the whole header took.
 fn encode(mut value: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = value
         .iter()

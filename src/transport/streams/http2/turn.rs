@@ -16,8 +16,8 @@ use tokio::runtime::RuntimeMetrics;
 /// The number of calls from which on a connection takes turns. Fewer calls do not fill the queue of a worker.
 const MANY: usize = 16;
 
-/// Maximum number of bytes that such a connection reads in one turn: some 40 replies of 800 bytes. The connections of a
-/// default pool then leave the queue of a worker below its 256 tasks, and a read still serves many calls.
+/// Maximum number of bytes that such a connection reads in one turn: some 40 replies of 800 bytes. If each worker has no
+/// more than six connections, its queue then has room for the tasks that they wake. A read still serves many calls.
 const READ_IN_A_TURN: usize = 32 << 10;
 
 /// Maximum number of times in a row that such a connection yields to tasks in the queue that all workers share. The
