@@ -169,7 +169,7 @@ impl EmulatorBuilder {
     /// Lets the web pages of an origin, such as `http://localhost:3000`, use the emulator. Each call adds one.
     ///
     /// By default no web page can use the API, and none but the emulator's own the admin service. Pages of the origin may
-    /// use both, and their browsers are told so by CORS headers, preflight requests included. They write to the admin
+    /// use both: their browsers get CORS headers, and answers to preflight requests. They write to the admin
     /// service with `Content-Type: application/json` only. If the origin is invalid, serving fails.
     ///
     /// ```

@@ -58,8 +58,8 @@ pub(super) fn ends(io: &impl Connected) -> Ends {
     }
 }
 
-/// Connections ready to be served. One that cannot be encrypted is closed, and nobody is told. One that is not opened
-/// in time fails. Each keeps a clone of `open` as long as it is.
+/// Connections that are ready to be served. A connection whose TLS handshake fails is closed without a log line. A
+/// connection that is not opened in time fails. Each keeps a clone of `open` as long as it lives.
 pub(super) fn incoming<I: socket::Stream + 'static>(
     connections: impl Stream<Item = (I, Ends)>,
     acceptor: Acceptor,

@@ -24,7 +24,7 @@ use super::state::Tables;
 use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api, api_config};
 
-/// What of the state breaks an invariant, in words.
+/// Returns a text for each part of the state that breaks an invariant.
 pub(super) fn broken(tables: &Tables) -> Vec<String> {
     let mut found = Broken {
         tables,

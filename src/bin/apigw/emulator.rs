@@ -128,7 +128,7 @@ impl Arguments {
         match self.data {
             Some(file) => Ok(builder
                 .open(file)
-                .map_err(|error| format!("--data: {}", told(&error)))?),
+                .map_err(|error| format!("--data: {}", with_causes(&error)))?),
             None => Ok(builder.build()),
         }
     }
@@ -266,7 +266,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
 
 /// The emulator's error about a setting, with the arguments that set it.
 fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let text = told(error);
+    let text = with_causes(error);
     let names = [
         ("invalid `tls`: ", format!("{tls}: ")),
         ("invalid `host` ", "--host ".to_owned()),
@@ -286,8 +286,8 @@ fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> Stri
     named.unwrap_or(text)
 }
 
-/// An error with its causes.
-fn told(error: &dyn Error) -> String {
+/// Returns the text of an error and of its causes.
+fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

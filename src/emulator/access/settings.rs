@@ -21,7 +21,7 @@ pub(in crate::emulator) struct AccessSettings {
 /// The rules of one listener.
 #[derive(Debug)]
 pub(in crate::emulator) struct AccessRules {
-    /// The address that the listener was told to listen on.
+    /// The address that the listener was started with.
     listened: Option<IpAddr>,
     hosts: Vec<Host>,
     origins: Vec<Origin>,

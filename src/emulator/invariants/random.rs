@@ -101,7 +101,7 @@ fn plan() -> impl Strategy<Value = Option<Plan>> {
         4 => Just(Cancelling::Honoured),
         3 => (0..40_u64).prop_map(|time| Cancelling::HonouredAfter(Duration::from_secs(time))),
         1 => Just(Cancelling::Ignored),
-        1 => Just(Cancelling::Fails(Status::internal("told to"))),
+        1 => Just(Cancelling::Fails(Status::internal("planned failure"))),
         1 => Just(Cancelling::Fails(Status::cancelled("told to"))),
         1 => Just(Cancelling::Unimplemented),
     ];
