@@ -27,6 +27,9 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// How long the search for an operation may take, however long the list of them is.
 const SEARCH: Duration = Duration::from_secs(30);
 
+/// Maximum number of pages of that list. A transport that never waits would reach no limit of time.
+const PAGES: usize = 1000;
+
 impl<R: OperationResult> Operation<R> {
     /// Sends what starts an operation on `target`.
     ///
@@ -126,11 +129,13 @@ async fn find(
                 newest = Some((created, operation));
             }
         }
-        // A transport within the process may never yield, and then the limit of the time would not be seen.
-        tokio::task::yield_now().await;
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() || !tokens.insert(request.page_token.clone()) {
             break;
+        }
+        if tokens.len() == PAGES {
+            let text = format!("the list of operations has more than {PAGES} pages");
+            return Err(Status::out_of_range(text));
         }
     }
     let found = newest.map(|(_, operation)| operation);

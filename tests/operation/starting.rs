@@ -1,11 +1,14 @@
 //! Starting an operation: what is done at once, what is no start, and a create whose reply was lost.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::operation::OperationErrorKind;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata};
 use apigateway_grpc::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
+use apigateway_grpc::stack::Rpc;
 use apigateway_grpc::{ApiGateway, CallOptions};
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -372,4 +375,31 @@ async fn the_search_for_an_operation_ends_though_the_list_does_not() {
         "{:?}",
         began.elapsed()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_operations_without_an_end_leaves_the_conflict() {
+    let pages = Arc::new(AtomicUsize::new(0));
+    let creates = Arc::new(AtomicUsize::new(0));
+    let listed = Arc::clone(&pages);
+    // No call waits, so that the paused clock stands still.
+    let transport = tower::service_fn(move |rpc: Rpc| {
+        std::future::ready(if rpc.uri().path().ends_with("/ListOperations") {
+            let token = listed.fetch_add(1, Ordering::Relaxed).to_string();
+            Ok(common::ok(&ListOperationsResponse {
+                next_page_token: token,
+                ..Default::default()
+            }))
+        } else if creates.fetch_add(1, Ordering::Relaxed) == 0 {
+            Err(Status::unavailable("the connection broke"))
+        } else {
+            Err(Status::already_exists("it is there"))
+        })
+    });
+    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = insistent(&builder.build().expect("valid"));
+    let conflict = client.create_api(PARENT, "a", Api::default()).await;
+    let conflict = conflict.map(drop).expect_err("nothing to adopt");
+    assert_eq!(conflict.code(), Some(Code::AlreadyExists), "{conflict}");
+    assert_eq!(pages.load(Ordering::Relaxed), 1000);
 }
