@@ -61,8 +61,6 @@
 mod authentication;
 mod builder;
 mod call;
-#[cfg(any(feature = "auth", feature = "tls"))]
-mod certificate_fault;
 mod client;
 mod clients;
 mod code;
@@ -70,7 +68,6 @@ mod codec;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
-mod endpoint;
 mod error;
 mod failure;
 mod gzip;
@@ -96,12 +93,12 @@ mod wire;
 pub use builder::{Builder, Given, Own};
 pub use call::CallOptions;
 pub use client::ApiGateway;
-pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
 pub use layer::retry::RetryThrottling;
 #[cfg(feature = "rest")]
 pub use transport::RestFallback;
 pub use transport::Transport;
+pub use transport::endpoint::EMULATOR_HOST;
 
 #[cfg(feature = "auth")]
 pub use google_cloud_auth;

@@ -7,11 +7,11 @@ use http::HeaderValue;
 use super::proxy;
 use crate::authentication::{self, Authentication};
 use crate::call::CallOptions;
-use crate::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
 use crate::trailers::LARGEST_METADATA;
+use crate::transport::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::transport::{Custom, Keepalive, Limits, Proxy, Target, TlsOptions, Transport};
 
 #[derive(Clone, Debug)]
