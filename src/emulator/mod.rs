@@ -87,6 +87,7 @@ mod policies;
 mod policy;
 mod port_settings;
 mod refusal;
+mod request_body;
 mod resource;
 mod rows;
 mod running;
