@@ -69,6 +69,7 @@ mod errors;
 mod fault;
 mod field;
 mod filter;
+mod header_limit;
 mod incoming;
 #[cfg(test)]
 mod invariants;

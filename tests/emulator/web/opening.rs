@@ -247,6 +247,15 @@ async fn a_request_body_that_stalls_ends_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_http2_connection_whose_peer_answers_no_ping_ends() {
+    let (_serving, mut pipes) = served(Emulator::builder(), 1);
+    let opening = [PREFACE, &SETTINGS].concat();
+    pipes[0].write_all(&opening).await.expect("there is room");
+    assert!(is_open(&mut pipes[0], Duration::from_secs(29)).await);
+    assert!(!is_open(&mut pipes[0], Duration::from_secs(30)).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_http2_request_whose_body_stalls_is_answered() {
     let (_serving, mut pipes) = served(Emulator::builder(), 1);
     let (mut client, connection) = h2::client::handshake(pipes.pop().expect("one"))
