@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue, header};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::header_limit::check_head;
 use super::request_body::with_timeout;
 use super::socket::Line;
 use crate::call::{Reply, Rpc};
@@ -79,6 +80,9 @@ where
         let line = request.extensions().get::<Line>();
         if let Some(line) = line {
             line.note_request();
+        }
+        if let Some(refused) = check_head(&request) {
+            return Either::Right(Box::pin(async { Ok(refused) }));
         }
         let face = Face::of(request.uri().path());
         let facts = Facts {
