@@ -125,6 +125,7 @@ const ORDER: [&[&str]; 13] = [
     &["operation"],
     &["clients"],
     &["emulator"],
+    &["config_check"],
     &["names", "resource", "stack"],
     &["authentication", "no_authentication"],
     &["layer"],
