@@ -54,13 +54,13 @@ impl Template {
         loop {
             let after = template.part(rest)?;
             match after.split_at_checked(1) {
-                None => break,
+                _ if after.is_empty() => break,
                 Some(("/", after)) => rest = after,
                 Some((":", verb)) if is_literal(verb) => {
                     template.verb = Some(verb.to_owned());
                     break;
                 }
-                Some(_) => {
+                _ => {
                     return Err("a segment is followed by neither `/` nor a verb".to_owned());
                 }
             }
@@ -445,6 +445,7 @@ mod tests {
             "/{a=**/x/**}",
             "/a:b:c",
             "/{a={b}}",
+            "/{a}é",
         ] {
             assert!(Template::parse(text).is_err(), "{text:?}");
         }
