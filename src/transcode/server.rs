@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use futures_util::future::{Either, MapOk};
-use http::header;
+use http::{HeaderValue, header};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
@@ -32,8 +32,8 @@ const MAX_REQUEST: usize = 8 << 20;
 /// Has a tonic service take HTTP/JSON requests beside gRPC ones.
 ///
 /// It stands before [`tonic::service::Routes`] or any other gRPC service, a `Channel` to another server
-/// among them. Requests whose content type is `application/grpc` pass as they are. All others are looked
-/// up by the rules and answered as Google's REST services do: errors as `{"error": {…}}`, 404 where there
+/// among them. A gRPC request passes as it is: a POST with the content type `application/grpc` or
+/// `application/grpc+proto`, with or without parameters. All others are looked up by the rules and answered as Google's REST services do: errors as `{"error": {…}}`, 404 where there
 /// is no route, 405 with `Allow` for another HTTP method, a stream of replies as a JSON array or a line
 /// each. Unknown fields and query names are refused, system parameters such as `$alt` are known. Some of
 /// these become headers of the gRPC request: `key`, `quotaUser`, `userProject`, `fields`, `access_token`;
@@ -65,6 +65,9 @@ const MAX_REQUEST: usize = 8 << 20;
 /// | `Content-Encoding: gzip` (or `x-gzip`, `identity`) | The body is decompressed, within the limit of [`max_request`](Self::max_request). An empty body is empty, whatever the header says. Another encoding is 415 with the code UNIMPLEMENTED and an `Accept-Encoding`. |
 /// | POST with `X-HTTP-Method-Override` | The verb that the header names takes the place of POST, for every method that has a rule of the verb. The header is left out of the gRPC request. On other verbs the header has no meaning and passes. |
 /// | the same with GET, and a body of the type `application/x-www-form-urlencoded` | The form is added to the query. Clients send it where an address would be too long. |
+/// | `application/grpc-web`, `application/grpc+json` and the like | 415 with the code UNIMPLEMENTED, whatever the path: gRPC-Web needs a layer of its own, such as `tonic-web`, before this one. |
+/// | several `Content-Type` headers | 400 with the code INVALID_ARGUMENT, since parsers differ in the one that they read. |
+/// | a fragment, or a full URL, as the request target | The path and the query alone count. |
 /// | HEAD | As any verb without a rule: 405, or 404 where there is no route. |
 /// | `bytes` | Base64 of either alphabet, with padding or without. White space is passed over, such as the line breaks of MIME (RFC 2045). |
 /// | a boolean in a path or query | `true`, `t`, `yes`, `y`, `1` and `false`, `f`, `no`, `n`, `0`, in capital or small letters. In a body only JSON's `true` and `false`. |
@@ -209,9 +212,24 @@ where
     }
 }
 
+/// Returns whether a request is a gRPC request: a POST with one `Content-Type`, which is `application/grpc` or
+/// `application/grpc+proto`, parameters aside.
 fn is_grpc<A>(request: &http::Request<A>) -> bool {
-    let media = request.headers().get(header::CONTENT_TYPE);
-    media.is_some_and(|media| media.as_bytes().starts_with(b"application/grpc"))
+    let mut values = request.headers().get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let media = media_type(value);
+    let is = |known: &str| media.eq_ignore_ascii_case(known.as_bytes());
+    request.method() == http::Method::POST
+        && (is("application/grpc") || is("application/grpc+proto"))
+}
+
+/// Returns the media type of a `Content-Type`, without its parameters.
+fn media_type(value: &HeaderValue) -> &[u8] {
+    let bytes = value.as_bytes();
+    let end = bytes.iter().position(|byte| *byte == b';');
+    bytes[..end.unwrap_or(bytes.len())].trim_ascii()
 }
 
 /// Answers one HTTP/JSON request; whatever goes wrong is an answer too.

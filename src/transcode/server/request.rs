@@ -17,7 +17,7 @@ use super::super::rules::{Method, Rules};
 use super::super::status::http_by_code;
 use super::super::{error_body, frames, http_body};
 use super::query::Query;
-use super::{encoding, path, reply};
+use super::{encoding, media_type, path, reply};
 use crate::call::{PREFIX, Pieces, Reply, Rpc, Transcoded};
 
 /// Names the verb of a POST, for clients that can send only GET and POST.
@@ -138,6 +138,7 @@ async fn read(
     options: JsonOptions,
     most: usize,
 ) -> Result<Call, Refusal> {
+    check_media(&head.headers)?;
     let is_form = head.method == Verb::POST && take_override(&mut head)?;
     let (target, segments) = route(rules, &head)?;
     let (method, rule) = rules.target(target);
@@ -179,6 +180,38 @@ async fn read(
     })
 }
 
+/// Checks that a request has at most one content type, and none of gRPC-Web or of gRPC with another codec.
+fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
+    const GRPC: &[u8] = b"application/grpc";
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(value) = values.next() else {
+        return Ok(());
+    };
+    if values.next().is_some() {
+        let text = "several `content-type` headers: must be at most one";
+        return Err(Status::invalid_argument(text).into());
+    }
+    let media = media_type(value);
+    let suffix = media
+        .split_at_checked(GRPC.len())
+        .filter(|(name, _)| name.eq_ignore_ascii_case(GRPC))
+        .map(|(_, suffix)| suffix);
+    match suffix {
+        Some(suffix @ [b'+' | b'-', ..]) if !suffix.eq_ignore_ascii_case(b"+proto") => {
+            let text = format!(
+                "the content type `{}` is not served: must be that of JSON, or `application/grpc`",
+                String::from_utf8_lossy(media)
+            );
+            Err(Refusal {
+                status: Status::unimplemented(text),
+                http: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                header: None,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes the verb that a POST names in its place (`X-HTTP-Method-Override`), if it names one. Returns whether the body
 /// is then a form that has the query of a GET, which clients send where an address would be too long.
 ///
@@ -197,11 +230,9 @@ fn take_override(head: &mut Parts) -> Result<bool, Status> {
     };
     head.headers.remove(&OVERRIDE);
     head.method = verb;
-    let media = head.headers.get(header::CONTENT_TYPE);
-    let media = media.map_or(&b""[..], |media| media.as_bytes());
-    let end = media.iter().position(|byte| *byte == b';');
-    let media = media[..end.unwrap_or(media.len())].trim_ascii();
-    Ok(head.method == Verb::GET && media.eq_ignore_ascii_case(FORM))
+    let media = head.headers.get(header::CONTENT_TYPE).map(media_type);
+    let is_form = media.is_some_and(|media| media.eq_ignore_ascii_case(FORM));
+    Ok(head.method == Verb::GET && is_form)
 }
 
 /// Adds what a form has to a query.
