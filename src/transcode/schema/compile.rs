@@ -5,16 +5,18 @@ use std::ops::RangeInclusive;
 
 use prost::encoding::WireType;
 
-use super::names::Names;
-use super::{
+use crate::transcode::json::quoted;
+use crate::transcode::schema::descriptor::{
+    EnumType, Features, FieldType, File, FileSet, MessageType,
+};
+use crate::transcode::schema::names::Names;
+use crate::transcode::schema::{
     Enum, EnumId, Field, Kind, Message, MessageId, Repeat, Schema, Shape, Tag, camel, head,
 };
-use crate::transcode::descriptor::{EnumType, Features, FieldType, File, FileSet, MessageType};
-use crate::transcode::json::quoted;
 
 /// All types of a descriptor set by name, before their fields can be compiled.
 #[derive(Default)]
-pub(super) struct Types<'a> {
+pub(crate) struct Types<'a> {
     messages: Vec<(String, &'a MessageType, Syntax)>,
     enums: Vec<(String, &'a EnumType, Syntax)>,
     /// By the message that they extend, each with its name.
@@ -79,7 +81,7 @@ impl Syntax {
 }
 
 impl<'a> Types<'a> {
-    pub(super) fn of(set: &'a FileSet) -> Self {
+    pub(crate) fn of(set: &'a FileSet) -> Self {
         let mut types = Self::default();
         for file in &set.file {
             let syntax = Syntax::of(file);
@@ -125,7 +127,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    pub(super) fn compile(self) -> Result<Schema, String> {
+    pub(crate) fn compile(self) -> Result<Schema, String> {
         let messages = self
             .messages
             .iter()

@@ -10,15 +10,15 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 
-use super::super::json::{self, JsonOptions};
-use super::super::route::{Route, Target};
-use super::super::rule::{Body as BodyForm, Rule};
-use super::super::rules::{Method, Rules};
-use super::super::status::http_by_code;
-use super::super::{error_body, frames, http_body};
-use super::query::Query;
-use super::{encoding, media_type, path, reply};
 use crate::call::{PREFIX, Pieces, Reply, Rpc, Transcoded};
+use crate::transcode::json::{self, JsonOptions};
+use crate::transcode::rules::router::{Route, Target};
+use crate::transcode::rules::rule::{Body as BodyForm, Rule};
+use crate::transcode::rules::{Method, Rules};
+use crate::transcode::server::query::Query;
+use crate::transcode::server::{encoding, media_type, path, response};
+use crate::transcode::status::http_by_code;
+use crate::transcode::{error_body, grpc_frames, http_body};
 
 /// Names the verb of a POST, for clients that can send only GET and POST.
 const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
@@ -29,18 +29,18 @@ const DRAINED: usize = 4;
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// A call that an HTTP request makes.
-pub(super) struct Call {
-    pub(super) rpc: Rpc,
-    pub(super) target: Target,
-    pub(super) enums_as_numbers: bool,
+pub(crate) struct Call {
+    pub(crate) rpc: Rpc,
+    pub(crate) target: Target,
+    pub(crate) enums_as_numbers: bool,
 }
 
 /// Why there is no call, and the HTTP status for it.
-pub(super) struct Refusal {
-    pub(super) status: Status,
-    pub(super) http: StatusCode,
+pub(crate) struct Refusal {
+    pub(crate) status: Status,
+    pub(crate) http: StatusCode,
     /// Names what would be accepted.
-    pub(super) header: Option<(HeaderName, HeaderValue)>,
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl From<Status> for Refusal {
@@ -54,9 +54,9 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    pub(super) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
+    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
         let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
-        let mut reply = reply::json(self.http, body);
+        let mut reply = response::json(self.http, body);
         reply.headers_mut().extend(self.header);
         reply
     }
@@ -67,7 +67,7 @@ impl Refusal {
 /// Before a request is refused, its body is read, since many clients read no answer while they send, and HTTP/1.1 loses
 /// the connection with it. Of a body that is far above the limit only a part is read. A client that asks first whether
 /// to send (`Expect`) is answered at once.
-pub(super) async fn call(
+pub(crate) async fn call(
     rules: &Rules,
     request: Rpc,
     options: JsonOptions,
@@ -154,7 +154,7 @@ async fn read(
         let form = std::mem::take(&mut body);
         append(&mut query, &form).map_err(invalid)?;
     }
-    let mut message = frames::buffer(body.len());
+    let mut message = grpc_frames::buffer(body.len());
     put_body(
         rules,
         method,
@@ -174,7 +174,7 @@ async fn read(
     let enums_as_numbers = query.enums_as_numbers;
     drop(segments);
     Ok(Call {
-        rpc: rpc(head, method, frames::frame(message)?, query.headers),
+        rpc: rpc(head, method, grpc_frames::frame(message)?, query.headers),
         target,
         enums_as_numbers,
     })
@@ -266,7 +266,7 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), R
 }
 
 /// The answer to a body above the limit: code and words are those that Google's services have, over gRPC too.
-pub(super) fn too_large(most: usize) -> Status {
+pub(crate) fn too_large(most: usize) -> Status {
     Status::invalid_argument(format!(
         "Request payload size exceeds the limit: {most} bytes."
     ))
