@@ -629,3 +629,70 @@ impl Table {
         self.locations.place(&location);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::schedule::Timetable;
+    use crate::operation::snapshot::Snapshot;
+    use crate::operation::step::WithoutResult;
+
+    /// Waits in one location, which is listed, and drops the waits once the listing has ended so. Returns the number of
+    /// locations that the table still has.
+    fn locations_after(pages: Vec<Result<ListOperationsResponse, Status>>) -> usize {
+        let mut now = Instant::now();
+        let mut table = Table::new(1000.0, 2, now);
+        let waits: Vec<_> = (0..20)
+            .map(|number| {
+                let name = format!("projects/p/locations/l/operations/{number}");
+                let message = Message {
+                    name,
+                    ..Message::default()
+                };
+                let snapshot = Snapshot::new(message);
+                let subject = Subject {
+                    snapshot,
+                    ..Subject::default()
+                };
+                let schedule = Timetable::fitting("", "");
+                let wait = Wait::new(now, schedule, WithoutResult::Fail);
+                table.add(&subject, wait, Duration::ZERO, now)
+            })
+            .collect();
+        let mut pages = pages.into_iter().peekable();
+        while pages.peek().is_some() {
+            now += Duration::from_millis(1);
+            let Next::Call(plan) = table.next(1, now) else {
+                panic!("a page is due");
+            };
+            let outcome = match plan.request {
+                Request::Page { .. } => Outcome::Listed(pages.next().expect("a page")),
+                _ => Outcome::Polled(Err(Status::unavailable("away"))),
+            };
+            table.done(plan.id, outcome, now);
+        }
+        assert!(table.locations.get("projects/p/locations/l").is_some());
+        for (name, cell) in waits {
+            table.leave(&name, &cell);
+        }
+        // The turn of a location that was ready passes.
+        now += Duration::from_millis(1);
+        assert!(matches!(table.next(1, now), Next::Wait(None)));
+        table.locations.len()
+    }
+
+    #[test]
+    fn a_location_leaves_with_its_last_wait_whatever_its_listings_showed() {
+        let page = |token: &str| {
+            Ok(ListOperationsResponse {
+                next_page_token: token.to_owned(),
+                ..ListOperationsResponse::default()
+            })
+        };
+        assert_eq!(locations_after(vec![page("")]), 0);
+        assert_eq!(locations_after(vec![page("1"), page("2"), page("")]), 0);
+        let refused = Status::permission_denied("no lists");
+        assert_eq!(locations_after(vec![Err(refused)]), 0);
+        assert_eq!(locations_after(vec![page("1"), page("1")]), 0);
+    }
+}
