@@ -96,7 +96,7 @@ impl Table {
         let cell = Arc::clone(waiter.cell());
         let name = self.entry_of(subject);
         if let Some(entry) = self.entries.get_mut(&name) {
-            entry.waiters.push(waiter);
+            entry.push(waiter);
             let later = |queued: Queued| queued.due <= due;
             // `None` is no deadline, which is later than any.
             let first = |deadline: Instant| entry.deadline.is_none_or(|kept| deadline < kept);
@@ -131,16 +131,24 @@ impl Table {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
-        let removed = entry.remove(cell);
-        if removed.is_none() {
+        let Some(waiter) = entry.remove(cell) else {
             return;
-        }
-        self.effects.waiters.extend(removed);
+        };
+        self.left(name, waiter);
+    }
+
+    /// Takes note of a wait that was removed. The queues change with the last wait only, since others may have no poll
+    /// due: to look at all of them for each wait that leaves would take quadratic time.
+    fn left(&mut self, name: &Arc<str>, waiter: Waiter) {
+        let Some(entry) = self.entries.get(name) else {
+            return;
+        };
         if entry.waiters.is_empty() {
             self.requeue(name);
-        } else if entry.calls > 0 {
+        } else if waiter.is_looking() {
             self.abort_needless(name);
         }
+        self.effects.waiters.push(waiter);
     }
 
     /// Removes a wait that nobody polls for any more. `None` if it has ended already.
@@ -153,8 +161,7 @@ impl Table {
         let entry = self.entries.get_mut(name)?;
         let mut waiter = entry.remove(cell)?;
         let end = entry.lose(&mut waiter, name, lost.error(), Instant::now());
-        self.effects.waiters.push(waiter);
-        self.requeue(name);
+        self.left(name, waiter);
         Some(end)
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::mem;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -45,7 +46,11 @@ pub(super) struct End {
 
 /// Hands the end of a wait to its future.
 #[derive(Debug, Default)]
-pub(super) struct WaitCell(Mutex<State>);
+pub(super) struct WaitCell {
+    state: Mutex<State>,
+    /// Index of the wait in its entry. It changes only under the lock of the table.
+    index: AtomicUsize,
+}
 
 #[derive(Debug)]
 enum State {
@@ -97,7 +102,15 @@ impl WaitCell {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_index(&self, index: usize) {
+        self.index.store(index, Ordering::Relaxed);
     }
 }
 
