@@ -5,9 +5,9 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use super::Operation;
-use super::engine::within;
-use super::failure::{OperationError, OperationErrorKind};
+use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
+use super::waiter::within;
 use crate::call::CallOptions;
 use crate::clients::Clients;
 use crate::contract::Method;

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tonic::Status;
 
 use super::Operation;
-use super::failure::{OperationError, OperationErrorKind};
+use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
 

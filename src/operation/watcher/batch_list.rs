@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::entry::Queued;
-use crate::operation::step::CallFailure;
+use crate::operation::state_machine::CallFailure;
 
 /// Operations that are due within this time after the first are due with it.
 pub(super) const TOGETHER: Duration = Duration::from_secs(1);

@@ -12,10 +12,10 @@ use super::batch_list::{PATIENCE, TOGETHER};
 use super::effects::Effects;
 use super::wait::{End, WaitCell};
 use crate::error::Error;
-use crate::operation::failure::Progress;
+use crate::operation::error::Progress;
 use crate::operation::snapshot::Snapshot;
-use crate::operation::step::{Ending, Event, Next, Target, Wait, Why};
-use crate::operation::subject::Subject;
+use crate::operation::state_machine::{Ending, Event, Next, Target, Wait, Why};
+use crate::operation::tracked::Subject;
 use crate::operation::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::Operation;
 use super::result::OperationResult;
 use super::schedule::{Schedule, Timetable};
-use super::step::{Next, Wait};
+use super::state_machine::{Next, Wait};
 use crate::clients::Clients;
 use crate::error::Error;
 

@@ -20,8 +20,8 @@ use super::rate_limit::RateLimit;
 use super::task::{Drivers, Lost};
 use super::wait::{End, WaitCell};
 use crate::error::Error;
-use crate::operation::step::{CallFailure, Event, Wait};
-use crate::operation::subject::{Looked, Subject};
+use crate::operation::state_machine::{CallFailure, Event, Wait};
+use crate::operation::tracked::{Looked, Subject};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
 /// Maximum number of concurrent calls. Beyond it, only a location without any call may make one.
@@ -642,7 +642,7 @@ mod tests {
     use super::*;
     use crate::operation::schedule::Timetable;
     use crate::operation::snapshot::Snapshot;
-    use crate::operation::step::WithoutResult;
+    use crate::operation::state_machine::WithoutResult;
 
     /// Waits in one location, which is listed, and drops the waits once the listing has ended so. Returns the number of
     /// locations that the table still has.

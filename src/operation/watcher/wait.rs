@@ -14,11 +14,11 @@ use super::Shared;
 use super::effects::contained;
 use super::task::Lost;
 use crate::operation::Operation;
-use crate::operation::failure::{OperationError, OperationErrorKind, Progress};
+use crate::operation::error::{OperationError, OperationErrorKind, Progress};
 use crate::operation::result;
 use crate::operation::result::OperationResult;
 use crate::operation::snapshot::Snapshot;
-use crate::operation::step::{Ending, Why, WithoutResult};
+use crate::operation::state_machine::{Ending, Why, WithoutResult};
 
 /// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`].
 #[must_use = "futures do nothing unless polled"]

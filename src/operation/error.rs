@@ -8,7 +8,7 @@ use tonic::Code;
 use tonic_types::{ErrorDetail, pb};
 
 use super::snapshot::{Snapshot, type_name};
-use super::step::Why;
+use super::state_machine::Why;
 use crate::error::Error;
 use crate::error::code_name;
 use crate::error::typed_details;
