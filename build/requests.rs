@@ -1,8 +1,8 @@
 //! Renders macro calls for the request messages: their method, response, name patterns, list items and updatable
 //! fields.
 //!
-//! The calls contain only what differs between messages. The macros are defined beside the traits `Request`, `List`
-//! and the field masks in `src/client`.
+//! The calls contain only what differs between messages. The macros are in `src/client/request.rs`, `list.rs` and
+//! `field_mask.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -120,7 +120,7 @@ impl Request {
         }
         if self.updated().is_some() {
             let resource = self.result.as_deref().map(path).unwrap_or_default();
-            out += &format!(" mask::check::<{resource}>(it.update_mask.as_ref())?;");
+            out += &format!(" field_mask::check::<{resource}>(it.update_mask.as_ref())?;");
         }
         out
     }

@@ -1,27 +1,30 @@
 //! The public face of the service.
 
-mod apis;
-mod configs;
-mod gateways;
+mod api;
+mod api_config;
+pub(crate) mod builder;
+pub mod field_mask;
+mod gateway;
 mod iam;
-mod locations;
-mod operations;
+pub mod list;
+mod location;
+mod operation;
+pub mod request;
 
 use prost_types::FieldMask;
 
-use crate::builder::Builder;
+use self::builder::Builder;
+use self::field_mask::Mask;
+use self::list::List;
+use self::list::ListRequest;
+use self::request::Request;
 use crate::call::CallOptions;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::list::List;
-use crate::list::ListRequest;
-use crate::mask::Mask;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
 use crate::proto::google::longrunning::operations_client::OperationsClient;
-use crate::request;
-use crate::request::Request;
 use crate::stack::Stack;
 #[cfg(feature = "rest")]
 use crate::transport::RestFallback;
@@ -111,7 +114,7 @@ impl ApiGateway {
 
     /// Sends any request of the contract. The calls below are short forms of it.
     ///
-    /// [`request`](crate::request) has an example.
+    /// [`request`](crate::client::request) has an example.
     ///
     /// # Errors
     ///

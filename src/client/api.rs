@@ -1,9 +1,9 @@
 //! Apis.
 
 use super::ApiGateway;
+use super::field_mask::Mask;
+use super::list::List;
 use crate::error::Error;
-use crate::list::List;
-use crate::mask::Mask;
 use crate::operation::Operation;
 use crate::proto::google::cloud::apigateway::v1::{
     Api, CreateApiRequest, DeleteApiRequest, GetApiRequest, ListApisRequest, UpdateApiRequest,
@@ -67,7 +67,7 @@ impl ApiGateway {
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # let builder = apigateway_grpc::ApiGateway::builder().endpoint("http://127.0.0.1:1");
     /// # let client = builder.anonymous().build()?;
-    /// use apigateway_grpc::mask::Mask;
+    /// use apigateway_grpc::field_mask::Mask;
     /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
     ///
     /// let old = Api { name: "projects/p/locations/global/apis/a".into(), ..Api::default() };
@@ -105,7 +105,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// The apis of a location; [`list`](crate::list) has an example.
+    /// The apis of a location; [`list`](crate::client::list) has an example.
     pub fn list_apis(&self, parent: impl Into<String>) -> List<ListApisRequest> {
         self.list(ListApisRequest {
             parent: parent.into(),

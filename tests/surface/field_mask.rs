@@ -1,7 +1,7 @@
 //! Masks: an update always has one, and it names what the resource has.
 
 use crate::common::{NAME as OPERATION, done, talk};
-use apigateway_grpc::mask::Mask;
+use apigateway_grpc::field_mask::Mask;
 use apigateway_grpc::prost_types::{FieldMask, Timestamp};
 use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
@@ -57,7 +57,7 @@ fn labels_in_another_order_are_the_same() {
 /// Each field of a resource is set alone: it is in the mask exactly if it is not OUTPUT_ONLY and not `name`.
 fn check_fields<R>(name: &str)
 where
-    R: apigateway_grpc::mask::Resource + Default,
+    R: apigateway_grpc::field_mask::Resource + Default,
 {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("embedded at build time");
     let message = pool.get_message_by_name(name).expect("a resource");

@@ -4,7 +4,7 @@
 //! given as paths, or worked out from what a resource was and what it shall be.
 //!
 //! ```
-//! use apigateway_grpc::mask::Mask;
+//! use apigateway_grpc::field_mask::Mask;
 //! use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 //!
 //! let old = Api { display_name: "Old".into(), ..Api::default() };

@@ -35,11 +35,11 @@ use std::fmt::Debug;
 
 use prost::{Message, Name};
 
+use super::field_mask;
 use crate::clients::Clients;
 use crate::contract::METHODS;
 use crate::contract::Method;
 use crate::error::Error;
-use crate::mask;
 use crate::operation::{Operation, Verb};
 use crate::resource;
 use crate::resource::Forms;

@@ -37,10 +37,10 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use super::request;
+use super::request::Request;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::request;
-use crate::request::Request;
 
 /// The request of a method whose replies are pages.
 ///

@@ -1,8 +1,8 @@
 //! Locations.
 
 use super::ApiGateway;
+use super::list::List;
 use crate::error::Error;
-use crate::list::List;
 use crate::proto::google::cloud::location::{GetLocationRequest, ListLocationsRequest, Location};
 
 impl ApiGateway {

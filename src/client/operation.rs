@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::ApiGateway;
+use super::list::List;
+use super::request::sealed::Call as _;
 use crate::error::Error;
-use crate::list::List;
 use crate::operation::Handle;
 use crate::operation::Operation as LongRunning;
 use crate::operation::OperationResult;
@@ -13,7 +14,6 @@ use crate::proto::google::longrunning::{
     CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
     Operation, WaitOperationRequest,
 };
-use crate::request::sealed::Call as _;
 
 impl ApiGateway {
     /// Reads an operation, `projects/{project}/locations/{location}/operations/{operation}`.

@@ -1,9 +1,9 @@
 //! Configs of apis.
 
 use super::ApiGateway;
+use super::field_mask::Mask;
+use super::list::List;
 use crate::error::Error;
-use crate::list::List;
-use crate::mask::Mask;
 use crate::operation::Operation;
 use crate::proto::google::cloud::apigateway::v1::get_api_config_request::ConfigView;
 use crate::proto::google::cloud::apigateway::v1::{

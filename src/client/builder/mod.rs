@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tower::layer::util::{Identity, Stack as Both};
 
+use super::ApiGateway;
 use crate::authentication::Authentication;
 use crate::call::CallOptions;
-use crate::client::ApiGateway;
 use crate::clients::Clients;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::metrics;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
 use crate::transport::Transport;
 
-mod connections;
+mod connection;
 mod connector;
 #[cfg(feature = "auth")]
 mod credentials;
