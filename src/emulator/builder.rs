@@ -5,20 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-#[cfg(feature = "tls")]
-use super::accept::Identity;
-use super::clock::{Clock, Moment};
-use super::data::Keeper;
-#[cfg(feature = "emulator-data")]
-use super::data::{self, DataError};
-use super::errors::Details;
-use super::limits::Limits;
-use super::port_settings::PortSettings;
-use super::state::{State, Tables, Times};
-use super::tokens::{Allowed, Tokens};
-use super::world::World;
-use super::{Emulator, Server};
 use crate::contract::Method;
+use crate::emulator::api::bearer_auth::{Allowed, Tokens};
+use crate::emulator::error::details::Details;
+use crate::emulator::server::settings::PortSettings;
+#[cfg(feature = "tls")]
+use crate::emulator::server::tls::Identity;
+use crate::emulator::state::clock::{Clock, Moment};
+use crate::emulator::state::environment::World;
+use crate::emulator::state::limits::Limits;
+use crate::emulator::state::{State, Tables, Times};
+#[cfg(feature = "emulator-data")]
+use crate::emulator::storage;
+use crate::emulator::storage::DataError;
+use crate::emulator::storage::Keeper;
+use crate::emulator::{Emulator, Server};
 
 /// Sets up an [`Emulator`].
 #[derive(Clone, Debug, Default)]
@@ -59,7 +60,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// A location, one of [`LOCATIONS`](super::LOCATIONS), that does not answer. What is about it or in it is UNAVAILABLE, and
+    /// A location, one of [`LOCATIONS`](crate::emulator::LOCATIONS), that does not answer. What is about it or in it is UNAVAILABLE, and
     /// lists of all locations are without it and name it. A list of operations does so only with
     /// `return_partial_success`, and is UNAVAILABLE else. Each call adds one; by default all answer.
     ///
@@ -121,7 +122,7 @@ impl EmulatorBuilder {
     }
 
     /// Chooses which details errors have, [`Details::Standard`] by default: those of AIP-193, but none for NOT_FOUND. Most are
-    /// our invention; see [Error details](super::testing#error-details).
+    /// our invention; see [Error details](crate::emulator::testing#error-details).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -202,7 +203,7 @@ impl EmulatorBuilder {
     /// The time in which a new connection must be opened, 10 seconds by default: the TLS handshake, and then the preface of
     /// HTTP/2 or the first request head of HTTP/1.1. A connection that is not opened by then is closed.
     ///
-    /// The limits on an open connection are fixed; see [Connections](super::testing#connections). [`Duration::MAX`] sets no
+    /// The limits on an open connection are fixed; see [Connections](crate::emulator::testing#connections). [`Duration::MAX`] sets no
     /// limit; with zero, serving fails.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.port.handshake_timeout = time;
@@ -228,7 +229,7 @@ impl EmulatorBuilder {
     ///
     /// No call is answered before what it did, and what it tells, is in the file: it survives the process,
     /// however that ends, and a failure of the power. Faults and the record of calls are not kept, nor what
-    /// [stale reads](super::On::stale) see. Time goes on between two runs: an operation whose end has passed meanwhile has
+    /// [stale reads](crate::emulator::On::stale) see. Time goes on between two runs: an operation whose end has passed meanwhile has
     /// ended. If the system's clock was put back, time goes on from the last change instead. If the file
     /// cannot be written any more, every call is answered with INTERNAL, for good.
     ///
@@ -257,7 +258,7 @@ impl EmulatorBuilder {
     /// ```
     #[cfg(feature = "emulator-data")]
     pub fn open(self, file: impl AsRef<Path>) -> Result<Emulator, DataError> {
-        let (tables, keeper) = data::open(file.as_ref(), self.wall())?;
+        let (tables, keeper) = storage::open(file.as_ref(), self.wall())?;
         Ok(self.over(tables, keeper))
     }
 

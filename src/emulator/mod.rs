@@ -52,58 +52,20 @@
 //! # }
 //! ```
 
-#[cfg_attr(not(feature = "tls"), path = "accept_plain.rs")]
-mod accept;
-mod access;
 mod admin;
-mod beside;
+mod api;
 mod builder;
-mod calls;
-mod clock;
-mod cursor;
-#[cfg_attr(not(feature = "emulator-data"), path = "no_data.rs")]
-mod data;
-mod decompress;
-mod door;
-mod errors;
-mod fault;
-mod field;
-mod filter;
-mod header_limit;
-mod incoming;
-#[cfg(test)]
-mod invariants;
-mod limits;
-#[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
-mod listen;
-mod listing;
-mod locations;
-mod mask;
-mod opening;
-mod operations;
-mod order;
-mod place;
-mod plan;
-mod policies;
-mod policy;
-mod port_settings;
-mod refusal;
-mod request_body;
-mod resource;
-mod rows;
-mod running;
+mod connection;
+mod error;
+mod faults;
+mod list;
 mod server;
-mod service;
-mod socket;
 mod source;
 mod state;
-mod table;
+#[cfg_attr(not(feature = "emulator-data"), path = "storage/disabled.rs")]
+mod storage;
 #[doc = include_str!("testing.md")]
 pub mod testing {}
-mod tokens;
-mod verbs;
-mod violations;
-mod world;
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -120,18 +82,18 @@ use crate::proto::google::iam::v1::iam_policy_server::IamPolicyServer;
 use crate::proto::google::longrunning::operations_server::OperationsServer;
 
 pub use builder::EmulatorBuilder;
-pub use calls::{ReceivedCall, Via};
-#[cfg(feature = "emulator-data")]
-pub use data::DataError;
-pub use errors::Details;
-pub use fault::{Fault, On};
-pub use limits::Limits;
-pub use place::LOCATIONS;
-pub use plan::{Cancelling, OperationPlan};
+pub use error::details::Details;
+pub use faults::operation_plan::{Cancelling, OperationPlan};
+pub use faults::received_call::{ReceivedCall, Via};
+pub use faults::{Fault, On};
 pub use server::Server;
+pub use state::limits::Limits;
+pub use state::location::LOCATIONS;
+#[cfg(feature = "emulator-data")]
+pub use storage::DataError;
 
-use door::{Door, MAX_REQUEST};
-use port_settings::PortSettings;
+use api::intercept::{Door, MAX_REQUEST};
+use server::settings::PortSettings;
 use state::State;
 
 /// An API Gateway, in memory or in a file. Its clones are the same one.

@@ -10,12 +10,12 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use crate::call::{Reply, Rpc};
-use crate::emulator::access::AdminAllowed;
-use crate::emulator::refusal;
+use crate::emulator::error;
+use crate::emulator::server::access::AdminAllowed;
 
 /// A service for requests with [`AdminAllowed`]. So no way of writing a path leads to it past the decision about access.
 #[derive(Clone, Debug)]
-pub(in crate::emulator) struct Allowed<S>(pub(in crate::emulator) S);
+pub(crate) struct Allowed<S>(pub(crate) S);
 
 impl<S: NamedService> NamedService for Allowed<S> {
     const NAME: &'static str = S::NAME;
@@ -38,7 +38,7 @@ where
             return Either::Left(self.0.call(rpc));
         }
         let text = "the path of the request is not one of the admin service";
-        let refused = refusal::no_access(Code::PermissionDenied, "PATH_NOT_ALLOWED", text);
+        let refused = error::no_access(Code::PermissionDenied, "PATH_NOT_ALLOWED", text);
         Either::Right(ready(Ok(refused.into_http())))
     }
 }

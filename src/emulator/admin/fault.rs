@@ -8,12 +8,13 @@ use prost::Message as _;
 use prost_types::Any;
 use tonic::Status;
 
-use super::plan::{self, duration, plain, span, status};
+use super::plan;
+use super::plan::{duration, plain, span, status};
 use super::proto::Fault;
 use super::proto::fault::Action as Asked;
 use super::{full, method};
-use crate::emulator::fault::{Action, Entry, Faults, Times};
-use crate::emulator::refusal;
+use crate::emulator::error;
+use crate::emulator::faults::{Action, Entry, Faults, Times};
 
 /// What an `Any` of an unknown type begins with that came as JSON with members of its own.
 const CARRIER: &[u8] = b"json.apigateway-grpc/";
@@ -23,11 +24,11 @@ pub(super) fn set(faults: &Faults, asked: Fault) -> Result<Arc<Entry>, Status> {
     let wire = asked.encode_to_vec();
     if wire.windows(CARRIER.len()).any(|part| part == CARRIER) {
         let why = "has an Any of an unknown type: give it as {\"@type\": …, \"value\": its bytes in base64}";
-        return Err(refusal::invalid("fault", why));
+        return Err(error::invalid("fault", why));
     }
     let method = method("fault.method", &asked.method)?;
     let action = asked.action.ok_or_else(|| {
-        refusal::invalid(
+        error::invalid(
             "fault",
             "says nothing of what happens: set one of its actions",
         )
@@ -35,7 +36,7 @@ pub(super) fn set(faults: &Faults, asked: Fault) -> Result<Arc<Entry>, Status> {
     let action = read(action, method.output)?;
     if matches!(action, Action::Operation(_)) && method.operation.is_none() {
         let why = format!("`{}` starts no operation", method.name);
-        return Err(refusal::invalid("fault.operation", &why));
+        return Err(error::invalid("fault.operation", &why));
     }
     let times = match (asked.times, asked.always) {
         (0, true) => Times::Always,
@@ -43,7 +44,7 @@ pub(super) fn set(faults: &Faults, asked: Fault) -> Result<Arc<Entry>, Status> {
         (0, false) => Times::Exactly(1),
         (times, false) => Times::Exactly(times),
         (_, true) => {
-            return Err(refusal::invalid(
+            return Err(error::invalid(
                 "fault.times",
                 "is set, and `always` as well",
             ));
@@ -57,7 +58,7 @@ fn read(action: Asked, output: &str) -> Result<Action, Status> {
     Ok(match action {
         Asked::Fail(fail) if fail.code == 0 => {
             let why = "is OK, which is no failure; `respond` gives a reply";
-            return Err(refusal::invalid("fault.fail.code", why));
+            return Err(error::invalid("fault.fail.code", why));
         }
         Asked::Fail(fail) => Action::Fail(status(&fail)),
         Asked::Delay(time) => Action::Delay(duration("fault.delay", &time)?),
@@ -69,9 +70,11 @@ fn read(action: Asked, output: &str) -> Result<Action, Status> {
             let code = u16::try_from(code).ok();
             let code = code.and_then(|code| StatusCode::from_u16(code).ok());
             let code = code.filter(|code| !code.is_informational());
-            Action::Html(code.ok_or_else(|| {
-                refusal::invalid("fault.html", "is no HTTP status from 200 to 999")
-            })?)
+            Action::Html(
+                code.ok_or_else(|| {
+                    error::invalid("fault.html", "is no HTTP status from 200 to 999")
+                })?,
+            )
         }
         Asked::Respond(message) => Action::Respond(response(message, output)?),
         Asked::Operation(asked) => Action::Operation(plan::read(asked)?),
@@ -82,7 +85,7 @@ fn response(message: Any, output: &str) -> Result<Bytes, Status> {
     let (_, name) = message.type_url.rsplit_once('/').unwrap_or_default();
     if name != output {
         let why = format!("is a `{name}`, where the method answers with a `{output}`");
-        return Err(refusal::invalid("fault.respond", &why));
+        return Err(error::invalid("fault.respond", &why));
     }
     Ok(message.value.into())
 }

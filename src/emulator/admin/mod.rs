@@ -8,9 +8,9 @@ mod plan;
 use prost_types::Any;
 use tonic::{Request, Response, Status};
 
-use super::calls::{ReceivedCall, Via};
-use super::{Emulator, refusal};
 use crate::contract::Method;
+use crate::emulator::faults::received_call::{ReceivedCall, Via};
+use crate::emulator::{Emulator, error};
 
 pub(super) use allowed::Allowed;
 pub(super) use proto::admin_server::{AdminServer, SERVICE_NAME};
@@ -66,7 +66,7 @@ impl Admin for Emulator {
         let name = request.into_inner().name;
         let all = self.state.faults.all();
         let found = all.iter().find(|entry| fault::name(entry) == name);
-        let found = found.ok_or_else(|| refusal::not_found("Fault", &name))?;
+        let found = found.ok_or_else(|| error::not_found("Fault", &name))?;
         self.state.faults.withdraw(found);
         Ok(Response::new(()))
     }
@@ -96,7 +96,7 @@ impl Admin for Emulator {
 fn method(field: &str, name: &str) -> Result<&'static Method, Status> {
     let mut all = Method::all().iter();
     let found = all.find(|method| method.name == name || full(method) == name);
-    found.ok_or_else(|| refusal::invalid(field, &format!("`{name}` is no method of the service")))
+    found.ok_or_else(|| error::invalid(field, &format!("`{name}` is no method of the service")))
 }
 
 fn full(method: &Method) -> String {

@@ -8,8 +8,8 @@ use tonic_types::pb;
 
 use super::proto::OperationPlan as Asked;
 use super::proto::operation_plan::{Cancelling as AskedCancelling, Progress};
-use crate::emulator::plan::{Cancelling, OperationPlan};
-use crate::emulator::refusal;
+use crate::emulator::error;
+use crate::emulator::faults::operation_plan::{Cancelling, OperationPlan};
 
 const FIELD: &str = "fault.operation";
 
@@ -71,7 +71,7 @@ pub(super) fn duration(field: &str, asked: &prost_types::Duration) -> Result<Dur
     let (seconds, nanos) = (u64::try_from(asked.seconds), u32::try_from(asked.nanos));
     match (seconds, nanos) {
         (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
-        _ => Err(refusal::invalid(field, "must not be negative")),
+        _ => Err(error::invalid(field, "must not be negative")),
     }
 }
 
@@ -93,5 +93,5 @@ pub(super) fn status(asked: &pb::Status) -> Status {
 }
 
 pub(super) fn plain(status: &Status) -> pb::Status {
-    crate::emulator::running::written(status)
+    crate::emulator::state::operation::written(status)
 }

@@ -5,7 +5,7 @@ use tonic::Status;
 use tonic_types::FieldViolation;
 
 use super::findings::MOST;
-use crate::emulator::refusal;
+use crate::emulator::error;
 use crate::proto::google::cloud::apigateway::v1::ApiConfig;
 use crate::proto::google::cloud::apigateway::v1::api_config::File;
 
@@ -36,7 +36,7 @@ pub(in crate::emulator) fn check(config: &ApiConfig) -> Result<(), Status> {
         (false, true, true) | (true, false, false) => "",
     };
     if !why.is_empty() {
-        return Err(refusal::invalid("api_config", why));
+        return Err(error::invalid("api_config", why));
     }
     check_size(config)?;
     let mut violations = Vec::new();
@@ -64,7 +64,7 @@ pub(in crate::emulator) fn check(config: &ApiConfig) -> Result<(), Status> {
     if violations.is_empty() {
         return Ok(());
     }
-    Err(refusal::invalid_fields(violations))
+    Err(error::invalid_fields(violations))
 }
 
 /// Checks the number of files and their size.
@@ -76,11 +76,11 @@ fn check_size(config: &ApiConfig) -> Result<(), Status> {
     }
     if count > MAX_FILES {
         let why = format!("has {count} files: must have at most {MAX_FILES}");
-        return Err(refusal::invalid("api_config", &why));
+        return Err(error::invalid("api_config", &why));
     }
     if bytes > MAX_BYTES {
         let why = format!("has files of {bytes} bytes: must be at most {MAX_BYTES} in all");
-        return Err(refusal::invalid("api_config", &why));
+        return Err(error::invalid("api_config", &why));
     }
     Ok(())
 }

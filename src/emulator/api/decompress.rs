@@ -1,0 +1,155 @@
+//! Requests over gRPC in gzip, decompressed before a service sees them.
+//!
+//! tonic's own decompression is a feature of the whole crate and does not limit what a message becomes.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::future::Either;
+use http::{HeaderName, HeaderValue};
+use http_body::Frame;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::metadata::MetadataValue;
+use tonic::server::NamedService;
+use tower::Service;
+
+use super::intercept::MAX_REQUEST;
+use crate::call::{PREFIX, Reply, Rpc};
+use crate::emulator::error;
+use crate::gzip::{self, GzipError};
+
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
+
+/// A service that reads requests in gzip.
+#[derive(Clone, Debug)]
+pub(crate) struct Decompress<S>(pub(crate) S);
+
+impl<S: NamedService> NamedService for Decompress<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Rpc> for Decompress<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Infallible>,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Reply, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        match decompressed(rpc) {
+            Ok(rpc) => Either::Left(self.0.call(rpc)),
+            Err(status) => Either::Right(ready(Ok(status.into_http()))),
+        }
+    }
+}
+
+/// Returns the request without compression. Its messages are decompressed as they are read.
+///
+/// # Errors
+///
+/// UNIMPLEMENTED for another encoding than gzip, with the encodings that are read, as gRPC's specification of
+/// compression has it.
+pub(crate) fn decompressed(mut rpc: Rpc) -> Result<Rpc, Status> {
+    let encoding = rpc.headers().get(&ENCODING).map(HeaderValue::as_bytes);
+    match encoding {
+        None | Some(b"identity") => Ok(rpc),
+        Some(b"gzip") => {
+            rpc.headers_mut().remove(&ENCODING);
+            Ok(rpc.map(|body| {
+                Body::new(Messages {
+                    body,
+                    unread: BytesMut::new(),
+                })
+            }))
+        }
+        Some(other) => {
+            let name = String::from_utf8_lossy(other);
+            let text = format!("the request has the encoding `{name}`: must be gzip or identity");
+            let mut status = Status::unimplemented(text);
+            let read = MetadataValue::from_static("gzip,identity");
+            status.metadata_mut().insert(ACCEPT_ENCODING, read);
+            Err(status)
+        }
+    }
+}
+
+/// The messages of a body, decompressed.
+struct Messages {
+    body: Body,
+    unread: BytesMut,
+}
+
+impl Messages {
+    /// The next message that is complete, with its prefix.
+    fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        let Some((prefix, rest)) = self.unread.split_first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        let [flag, length @ ..] = *prefix;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > MAX_REQUEST {
+            return Err(error::too_large(MAX_REQUEST));
+        }
+        if rest.len() < length {
+            return Ok(None);
+        }
+        let framed = self.unread.split_to(PREFIX + length).freeze();
+        if flag != COMPRESSED {
+            return Ok(Some(framed));
+        }
+        let message =
+            gzip::decompress(&framed[PREFIX..], MAX_REQUEST).map_err(|error| match error {
+                GzipError::TooLarge => error::too_large(MAX_REQUEST),
+                GzipError::Malformed(error) => {
+                    Status::internal(format!("the request's gzip is broken: {error}"))
+                }
+            })?;
+        let mut framed = BytesMut::with_capacity(PREFIX + message.len());
+        framed.put_u8(0);
+        // The limit is below four gigabytes.
+        framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+        framed.put_slice(&message);
+        Ok(Some(framed.freeze()))
+    }
+}
+
+/// The first byte of the prefix of a compressed message.
+const COMPRESSED: u8 = 1;
+
+impl http_body::Body for Messages {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        loop {
+            match self.next() {
+                Ok(None) => {}
+                Ok(Some(message)) => return Poll::Ready(Some(Ok(Frame::data(message)))),
+                Err(status) => return Poll::Ready(Some(Err(status))),
+            }
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+                let rest = std::mem::take(&mut self.unread);
+                let cut = (!rest.is_empty())
+                    .then(|| Err(Status::internal("the request ends within a message")));
+                return Poll::Ready(cut);
+            };
+            match frame?.into_data() {
+                Ok(piece) => self.unread.extend_from_slice(&piece),
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Refusals as gRPC, as without the feature `rest` there is no HTTP/JSON.
+
+use crate::call::{Reply, Rpc};
+use crate::emulator::error;
+use crate::emulator::server::access::decision::Refusal;
+
+#[expect(clippy::unused_async, reason = "the face of the other build")]
+pub(crate) async fn refuse(_: Rpc, refused: &Refusal) -> Reply {
+    let Refusal {
+        code, reason, text, ..
+    } = refused;
+    error::no_access(*code, reason, text).into_http()
+}

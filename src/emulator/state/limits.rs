@@ -1,0 +1,77 @@
+//! The service's limits on the number of resources.
+
+use tonic::Status;
+
+use super::Tables;
+use super::resource::Resource;
+use crate::emulator::error;
+use crate::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
+
+/// The most resources of each kind that can exist at a time, whatever their state.
+///
+/// [`Default`] has the numbers of API Gateway's page [Quotas and limits]. They can be raised for a project.
+///
+/// [Quotas and limits]: https://docs.cloud.google.com/api-gateway/docs/quotas
+///
+/// ```
+/// use apigateway_grpc::emulator::Limits;
+///
+/// let mut limits = Limits::default();
+/// assert_eq!((limits.apis, limits.api_configs, limits.gateways), (50, 100, 50));
+/// limits.gateways = 2;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Maximum number of APIs of a project, 50 by default.
+    pub apis: usize,
+    /// Maximum number of configs of an API, 100 by default.
+    pub api_configs: usize,
+    /// Maximum number of gateways of a project in a region, 50 by default.
+    pub gateways: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            apis: 50,
+            api_configs: 100,
+            gateways: 50,
+        }
+    }
+}
+
+/// A limit on one kind of resource.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) most: usize,
+    /// The id of the quota. The service's own is not published.
+    pub(crate) id: &'static str,
+    /// The plural of the kind, in messages.
+    pub(crate) things: &'static str,
+}
+
+impl Limits {
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED if a parent has as many resources of a kind as it can have.
+    pub(crate) fn check<R: Resource>(self, tables: &Tables, parent: &str) -> Result<(), Status> {
+        let limit = self.of::<R>();
+        let prefix = format!("{parent}/{}/", R::COLLECTION);
+        let rows = R::table(tables).rows().range(prefix.clone()..);
+        let within = rows.take_while(|(name, _)| name.starts_with(&prefix));
+        if within.take(limit.most).count() < limit.most {
+            return Ok(());
+        }
+        Err(error::over_quota(R::COLLECTION, parent, limit))
+    }
+
+    fn of<R: Resource>(self) -> Limit {
+        let limit = |most, id, things| Limit { most, id, things };
+        match R::COLLECTION {
+            Gateway::COLLECTION => limit(self.gateways, "GatewaysPerProjectPerRegion", "gateways"),
+            ApiConfig::COLLECTION => limit(self.api_configs, "ApiConfigsPerApi", "API configs"),
+            _ => limit(self.apis, "ApisPerProject", "APIs"),
+        }
+    }
+}
