@@ -28,25 +28,21 @@
 //! ```
 
 mod client;
-mod config;
-mod descriptor;
-mod elements;
 mod error_body;
-mod frames;
+mod grpc_frames;
 mod http_body;
 mod json;
-mod route;
-mod rule;
 mod rules;
 mod schema;
 mod server;
 mod status;
-mod template;
 
 pub use client::Rest;
 pub use json::JsonOptions;
 pub use rules::{Rules, RulesBuilder, Unserved};
 pub use schema::Schema;
+#[cfg(feature = "emulator")]
+pub(crate) use server::is_grpc;
 pub use server::{Transcode, TranscodeLayer};
 
 use prost::{Message, Name};

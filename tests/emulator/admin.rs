@@ -70,7 +70,7 @@ async fn every_kind_of_fault_is_shown_as_it_was_set() {
     }
     let all = ok(&server, "GET /emulator/v1/faults", "").await;
     assert_eq!(all, json!({"faults": expected}));
-    assert_eq!(server.emulator().unused().len(), expected.len());
+    assert_eq!(server.emulator().unused_faults().len(), expected.len());
 
     // A number of calls that is not said is one, but where the fault has an end of its own.
     for (kind, member) in [

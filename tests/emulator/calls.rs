@@ -33,8 +33,8 @@ async fn calls_are_recorded_in_order_with_what_they_are_about_and_counted() {
         calls[1].headers["x-goog-request-params"]
             == "name=projects%2Fp%2Flocations%2Fglobal%2Fapis%2Fa"
     );
-    assert_eq!(emulator.count(Method::CREATE_API), 2);
-    assert_eq!(emulator.count(Method::GET_GATEWAY), 0);
+    assert_eq!(emulator.call_count(Method::CREATE_API), 2);
+    assert_eq!(emulator.call_count(Method::GET_GATEWAY), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +43,7 @@ async fn a_call_that_a_fault_happens_to_is_recorded_too() {
     let client = over(&emulator);
     let _fault = emulator.on(Method::GET_API).fail(Status::aborted("no"));
     get(&client, API).await.expect_err("told to fail");
-    assert_eq!(emulator.count(Method::GET_API), 1);
+    assert_eq!(emulator.call_count(Method::GET_API), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,7 +77,7 @@ async fn the_last_thousand_calls_are_kept_and_all_are_counted() {
         (calls.len(), calls[0].name.as_str()),
         (1000, format!("{API}3").as_str())
     );
-    assert_eq!(emulator.count(Method::GET_API), 1003);
+    assert_eq!(emulator.call_count(Method::GET_API), 1003);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,5 +135,5 @@ async fn received_calls_take_a_bounded_number_of_bytes_whatever_their_names_are(
     assert!(total <= 16 << 20, "{total}");
     assert!((5..20).contains(&calls.len()), "{}", calls.len());
     assert_eq!(calls.last().map(|call| &call.name), Some(&name));
-    assert_eq!(emulator.count(Method::GET_API), 20);
+    assert_eq!(emulator.call_count(Method::GET_API), 20);
 }

@@ -88,7 +88,7 @@ async fn what_is_no_data_file_is_refused_and_left_as_it_is() {
     let text = file("text");
     std::fs::write(&text, "a letter to a friend").expect("it is written");
     let error = refused(&text);
-    assert!(error.to_string().contains("no data file"), "{error}");
+    assert!(error.to_string().contains("not a data file"), "{error}");
 
     let foreign = file("foreign");
     let other = TableDefinition::<'_, u64, u64>::new("other");
@@ -98,11 +98,14 @@ async fn what_is_no_data_file_is_refused_and_left_as_it_is() {
     writing.commit().expect("written");
     drop(database);
     let error = refused(&foreign);
-    assert!(error.to_string().contains("no data file"), "{error}");
+    assert!(error.to_string().contains("not a data file"), "{error}");
 
     let folder = file("folder/none");
     let error = refused(&folder);
-    assert!(error.to_string().contains("cannot be opened"), "{error}");
+    assert!(
+        error.to_string().contains("cannot open the data file"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::{Cancelling, OperationPlan};
+use apigateway_grpc::emulator::{CancelBehavior, OperationPlan};
 use apigateway_grpc::prost_types::Timestamp;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api, api_config};
 use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
@@ -179,11 +179,11 @@ async fn a_plan_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn cancelling_does_what_the_plan_says_before_and_after_a_reopening() {
     for (number, (cancelling, expected)) in [
-        (Cancelling::Honoured, Some(Code::Cancelled)),
-        (Cancelling::HonouredAfter(2 * SECOND), None),
-        (Cancelling::Ignored, None),
+        (CancelBehavior::Honoured, Some(Code::Cancelled)),
+        (CancelBehavior::HonouredAfter(2 * SECOND), None),
+        (CancelBehavior::Ignored, None),
         (
-            Cancelling::Fails(Status::data_loss("no")),
+            CancelBehavior::Fails(Status::data_loss("no")),
             Some(Code::DataLoss),
         ),
     ]
@@ -195,7 +195,7 @@ async fn cancelling_does_what_the_plan_says_before_and_after_a_reopening() {
             let file = file(&format!("cancelling-{number}-{before}"));
             let emulator = after(Duration::ZERO, &file);
             let client = over(&emulator);
-            let plan = OperationPlan::default().cancelling(cancelling.clone());
+            let plan = OperationPlan::default().cancel_behavior(cancelling.clone());
             let fault = emulator.on(Method::CREATE_API).operation(plan);
             let name = create(&client, "a").await.expect("new").name;
             if before {
@@ -217,13 +217,13 @@ async fn cancelling_does_what_the_plan_says_before_and_after_a_reopening() {
             // Asked for at the start it is cancelled a second from now, asked for now two.
             tokio::time::advance(if before { SECOND } else { 2 * SECOND }).await;
             let found = client.get_operation(&name).await.expect("it");
-            let goes_on = matches!(cancelling, Cancelling::Ignored);
+            let goes_on = matches!(cancelling, CancelBehavior::Ignored);
             assert_eq!(found.done, !goes_on, "{text}");
         }
     }
     let file = file("cancelling-never");
     let emulator = after(Duration::ZERO, &file);
-    let plan = OperationPlan::default().cancelling(Cancelling::Unimplemented);
+    let plan = OperationPlan::default().cancel_behavior(CancelBehavior::Unimplemented);
     let fault = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&over(&emulator), "a").await.expect("new").name;
     drop((fault, emulator));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apigateway_grpc::contract::{Method, RetryPolicy};
-use apigateway_grpc::emulator::{Cancelling, Details, Emulator, OperationPlan, Server};
+use apigateway_grpc::emulator::{CancelBehavior, Details, Emulator, OperationPlan, Server};
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::iam::v1::{Policy, SetIamPolicyRequest};
@@ -81,7 +81,7 @@ async fn each_error_has_its_details_over_both() {
         let found = details(get(&client, API).await, Code::NotFound);
         assert!(is_about(&found, "API", API));
 
-        let plan = OperationPlan::default().cancelling(Cancelling::Unimplemented);
+        let plan = OperationPlan::default().cancel_behavior(CancelBehavior::Unimplemented);
         let _fault = server.emulator().on(Method::CREATE_API).operation(plan);
         let name = create(&client, "a").await.expect("a new api").name;
         let cancelled = client

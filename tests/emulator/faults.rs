@@ -263,12 +263,12 @@ async fn a_fault_that_is_not_used_up_fails_the_test_that_set_it() {
     // What cannot happen to a method is not used up by its calls either.
     let fault = emulator.on(Method::CREATE_API).stale();
     create(&client, "b").await.expect("a new api");
-    assert!(panic_of(|| drop(fault)).contains("sees what was before"));
+    assert!(panic_of(|| drop(fault)).contains("reads a stale state"));
     let fault = emulator
         .on(Method::GET_API)
         .operation(OperationPlan::default());
     get(&client, API).await.expect_err("none");
-    assert!(panic_of(|| drop(fault)).contains("its operation has a plan"));
+    assert!(panic_of(|| drop(fault)).contains("starts an operation with a plan"));
     // Of no calls at all, none is missing.
     let fault = emulator.on(Method::GET_API).times(0).fail(busy());
     assert_eq!(
@@ -292,14 +292,14 @@ async fn a_fault_that_is_left_goes_on_until_it_is_used_up_or_all_is_reset() {
     let busy = || Status::unavailable("busy");
     emulator.on(Method::GET_API).fail(busy()).leave();
     assert_eq!(
-        emulator.unused(),
+        emulator.unused_faults(),
         ["GetApi: fails with Unavailable, 0 of 1 calls"]
     );
     assert_eq!(
         get(&client, API).await.expect_err("left").code(),
         Code::Unavailable
     );
-    assert!(emulator.unused().is_empty());
+    assert!(emulator.unused_faults().is_empty());
 
     created(&client, "a").await;
     let fault = emulator.on(Method::GET_API).fail(busy());
@@ -310,7 +310,7 @@ async fn a_fault_that_is_left_goes_on_until_it_is_used_up_or_all_is_reset() {
         Code::NotFound
     );
     assert_eq!(
-        (emulator.calls().len(), emulator.count(Method::GET_API)),
+        (emulator.calls().len(), emulator.call_count(Method::GET_API)),
         (1, 1)
     );
 }

@@ -69,7 +69,7 @@ async fn apis_are_filtered_by_any_field_and_label() {
     assert!(
         refused
             .message()
-            .contains("at position 20: there is no field `sate`"),
+            .contains("at position 20: unknown field `sate`"),
         "{refused}"
     );
 }

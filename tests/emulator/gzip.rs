@@ -96,13 +96,13 @@ async fn what_is_malformed_or_too_large_is_refused_by_its_status() {
             framed(true, &packed[..9]),
             "gzip",
             Code::Internal,
-            "the request's gzip is broken: ",
+            "invalid gzip in the request: ",
         ),
         (
             framed(true, b"plain"),
             "gzip",
             Code::Internal,
-            "the request's gzip is broken: ",
+            "invalid gzip in the request: ",
         ),
         (
             whole.slice(..9),

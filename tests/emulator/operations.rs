@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::{Cancelling, OperationPlan};
+use apigateway_grpc::emulator::{CancelBehavior, OperationPlan};
 use apigateway_grpc::prost_types::{self, Any, Timestamp};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
@@ -171,8 +171,8 @@ async fn a_creation_goes_on_when_it_is_cancelled_after_a_config_was_created_in_t
 async fn an_api_whose_creation_was_cancelled_takes_no_config_until_it_is_gone() {
     let emulator = emulator();
     let client = over(&emulator);
-    let later = Cancelling::HonouredAfter(Duration::from_secs(3));
-    let plan = OperationPlan::default().cancelling(later);
+    let later = CancelBehavior::HonouredAfter(Duration::from_secs(3));
+    let plan = OperationPlan::default().cancel_behavior(later);
     let told = emulator.on(Method::CREATE_API).operation(plan);
     let started = create(&client, "a").await.expect("a new api");
     assert_eq!(told.used(), 1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::{Cancelling, Emulator, OperationPlan};
+use apigateway_grpc::emulator::{CancelBehavior, Emulator, OperationPlan};
 use apigateway_grpc::prost_types::FieldMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, UpdateApiRequest, api};
 use apigateway_grpc::proto::google::longrunning::Operation;
@@ -112,23 +112,28 @@ async fn a_failing_create_leaves_a_failed_api_with_diagnostics_and_details() {
 #[tokio::test(start_paused = true)]
 async fn cancelling_does_what_the_plan_says() {
     for (cancelling, after, expected, state) in [
-        (Cancelling::Honoured, 0, Code::Cancelled, None),
+        (CancelBehavior::Honoured, 0, Code::Cancelled, None),
         (
-            Cancelling::HonouredAfter(2 * SECOND),
+            CancelBehavior::HonouredAfter(2 * SECOND),
             2,
             Code::Cancelled,
             None,
         ),
         // It ends by itself before.
         (
-            Cancelling::HonouredAfter(20 * SECOND),
+            CancelBehavior::HonouredAfter(20 * SECOND),
             10,
             Code::Ok,
             Some(api::State::Active),
         ),
-        (Cancelling::Ignored, 10, Code::Ok, Some(api::State::Active)),
         (
-            Cancelling::Fails(Status::data_loss("no")),
+            CancelBehavior::Ignored,
+            10,
+            Code::Ok,
+            Some(api::State::Active),
+        ),
+        (
+            CancelBehavior::Fails(Status::data_loss("no")),
             0,
             Code::DataLoss,
             Some(api::State::Failed),
@@ -137,7 +142,7 @@ async fn cancelling_does_what_the_plan_says() {
         let text = format!("{cancelling:?}");
         let emulator = emulator();
         let client = over(&emulator);
-        let plan = OperationPlan::default().cancelling(cancelling);
+        let plan = OperationPlan::default().cancel_behavior(cancelling);
         let _fault = emulator.on(Method::CREATE_API).operation(plan);
         let name = create(&client, "a").await.expect("a new api").name;
         client.cancel_operation(&name).await.expect("asked");
@@ -163,7 +168,7 @@ async fn cancelling_does_what_the_plan_says() {
 async fn cancelling_can_be_unimplemented_and_a_fault_of_the_call() {
     let emulator = emulator();
     let client = over(&emulator);
-    let plan = OperationPlan::default().cancelling(Cancelling::Unimplemented);
+    let plan = OperationPlan::default().cancel_behavior(CancelBehavior::Unimplemented);
     let _plan = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&client, "a").await.expect("a new api").name;
     let error = client.cancel_operation(&name).await.expect_err("it cannot");
@@ -248,7 +253,7 @@ async fn no_time_is_too_long() {
         .takes(Duration::MAX)
         .forgotten_after(Duration::MAX)
         .progress(Duration::MAX, "never")
-        .cancelling(Cancelling::HonouredAfter(Duration::MAX));
+        .cancel_behavior(CancelBehavior::HonouredAfter(Duration::MAX));
     let _fault = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&client, "a").await.expect("a new api").name;
     client.cancel_operation(&name).await.expect("asked");

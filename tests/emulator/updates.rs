@@ -172,7 +172,7 @@ async fn an_immutable_field_can_be_repeated_and_not_changed() {
         send(paths, &managed).await.expect("the same");
         let refused = send(paths, "other").await.expect_err("another");
         assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
-        let why = "`managed_service` cannot be changed after the creation";
+        let why = "`managed_service` is immutable";
         assert!(refused.message().contains(why), "{refused}");
     }
     // To clear it is a change, but for `*`, which a client sends with what it knows.

@@ -93,7 +93,7 @@ impl Server {
         let mut state = self.0.borrow_mut();
         if let Some((emulator, _)) = state.emulator.take() {
             // Its own create is none of the client's.
-            state.received += emulator.count(Method::CREATE_API) - 1;
+            state.received += emulator.call_count(Method::CREATE_API) - 1;
         }
     }
 

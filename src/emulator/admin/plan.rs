@@ -1,4 +1,4 @@
-//! Plans of operations as the admin service has them.
+//! Plans of operations in the protos of the admin service.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::proto::OperationPlan as Asked;
-use super::proto::operation_plan::{Cancelling as AskedCancelling, Progress};
+use super::proto::OperationPlan as ProtoPlan;
+use super::proto::operation_plan::{Cancelling as ProtoCancelling, Progress};
 use crate::emulator::error;
-use crate::emulator::faults::operation_plan::{Cancelling, OperationPlan};
+use crate::emulator::faults::operation_plan::{CancelBehavior, OperationPlan};
 
 const FIELD: &str = "fault.operation";
 
-pub(super) fn read(asked: Asked) -> Result<OperationPlan, Status> {
+pub(super) fn from_proto(asked: ProtoPlan) -> Result<OperationPlan, Status> {
     let mut plan = OperationPlan::default();
     if let Some(takes) = &asked.takes {
         plan = plan.takes(duration(&format!("{FIELD}.takes"), takes)?);
@@ -34,34 +34,38 @@ pub(super) fn read(asked: Asked) -> Result<OperationPlan, Status> {
     if let Some(after) = &asked.forgotten_after {
         plan = plan.forgotten_after(duration(&format!("{FIELD}.forgotten_after"), after)?);
     }
-    let cancelling = match &asked.cancelling {
+    let behavior = match &asked.cancelling {
         None => return Ok(plan),
-        Some(AskedCancelling::CancelledAfter(after)) => {
-            Cancelling::HonouredAfter(duration(&format!("{FIELD}.cancelled_after"), after)?)
+        Some(ProtoCancelling::CancelledAfter(after)) => {
+            CancelBehavior::HonouredAfter(duration(&format!("{FIELD}.cancelled_after"), after)?)
         }
-        Some(AskedCancelling::CancelIgnored(())) => Cancelling::Ignored,
-        Some(AskedCancelling::CancelFails(fails)) => Cancelling::Fails(status(fails)),
-        Some(AskedCancelling::CancelUnimplemented(())) => Cancelling::Unimplemented,
+        Some(ProtoCancelling::CancelIgnored(())) => CancelBehavior::Ignored,
+        Some(ProtoCancelling::CancelFails(fails)) => CancelBehavior::Fails(status(fails)),
+        Some(ProtoCancelling::CancelUnimplemented(())) => CancelBehavior::Unimplemented,
     };
-    Ok(plan.cancelling(cancelling))
+    Ok(plan.cancel_behavior(behavior))
 }
 
-pub(super) fn shown(plan: &OperationPlan) -> Asked {
+pub(super) fn to_proto(plan: &OperationPlan) -> ProtoPlan {
     let progress = plan.progress.iter().map(|(after, message)| Progress {
         after: Some(span(*after)),
         message: message.clone(),
     });
-    Asked {
+    ProtoPlan {
         takes: plan.takes.map(span),
-        fails: plan.fails.as_ref().map(plain),
+        fails: plan.fails.as_ref().map(from_status),
         diagnostics: plan.diagnostics.clone(),
         progress: progress.collect(),
-        cancelling: match &plan.cancelling {
-            Cancelling::Honoured => None,
-            Cancelling::HonouredAfter(after) => Some(AskedCancelling::CancelledAfter(span(*after))),
-            Cancelling::Ignored => Some(AskedCancelling::CancelIgnored(())),
-            Cancelling::Fails(status) => Some(AskedCancelling::CancelFails(plain(status))),
-            Cancelling::Unimplemented => Some(AskedCancelling::CancelUnimplemented(())),
+        cancelling: match &plan.cancel_behavior {
+            CancelBehavior::Honoured => None,
+            CancelBehavior::HonouredAfter(after) => {
+                Some(ProtoCancelling::CancelledAfter(span(*after)))
+            }
+            CancelBehavior::Ignored => Some(ProtoCancelling::CancelIgnored(())),
+            CancelBehavior::Fails(status) => {
+                Some(ProtoCancelling::CancelFails(from_status(status)))
+            }
+            CancelBehavior::Unimplemented => Some(ProtoCancelling::CancelUnimplemented(())),
         },
         forgotten_after: plan.forgotten.map(span),
     }
@@ -75,7 +79,7 @@ pub(super) fn duration(field: &str, asked: &prost_types::Duration) -> Result<Dur
     }
 }
 
-/// A time longer than a message can tell is told as the longest.
+/// Converts a duration. One above the range of the proto becomes the longest.
 pub(super) fn span(time: Duration) -> prost_types::Duration {
     time.try_into().unwrap_or(prost_types::Duration {
         seconds: i64::MAX,
@@ -88,10 +92,10 @@ pub(super) fn status(asked: &pb::Status) -> Status {
     if asked.details.is_empty() {
         return Status::new(code, &asked.message);
     }
-    // Whoever reads the details reads the code and the message there too.
+    // The encoded status has the code and the message too.
     Status::with_details(code, &asked.message, asked.encode_to_vec().into())
 }
 
-pub(super) fn plain(status: &Status) -> pb::Status {
-    crate::emulator::state::operation::written(status)
+pub(super) fn from_status(status: &Status) -> pb::Status {
+    error::to_proto(status)
 }

@@ -1,4 +1,4 @@
-//! Who may call: nobody is asked, or a bearer token is.
+//! Authentication by bearer tokens. Without tokens in the settings, every call is allowed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -10,65 +10,63 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::contract::Method;
 
-/// The domain of the errors that are Google's rather than the service's.
+/// The domain of errors of Google's infrastructure.
 const DOMAIN: &str = "googleapis.com";
 
-/// The tokens that are known. Without any, no call needs one.
+/// The known tokens. If there are none, calls need no token.
 #[derive(Clone, Default)]
-pub(crate) struct Tokens(BTreeMap<String, Allowed>);
+pub(crate) struct BearerTokens(BTreeMap<String, TokenGrant>);
 
-/// What a token allows.
+/// The permissions of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Allowed {
+pub(crate) enum TokenGrant {
     All,
     Nothing,
 }
 
-impl Tokens {
-    pub(crate) fn add(&mut self, token: String, allowed: Allowed) {
+impl BearerTokens {
+    pub(crate) fn add(&mut self, token: String, allowed: TokenGrant) {
         self.0.insert(token, allowed);
     }
 
-    /// Returns what the token of a call allows. TestIamPermissions needs no permission: it answers which the caller has.
+    /// Returns the grant of a call's token. TestIamPermissions needs no permission, since it returns those of the caller.
     ///
     /// # Errors
     ///
-    /// UNAUTHENTICATED for a call without a token or with an unknown one, PERMISSION_DENIED for one whose
-    /// token does not allow it.
+    /// UNAUTHENTICATED if the token is missing or unknown, PERMISSION_DENIED if it has no permissions.
     pub(crate) fn check(
         &self,
         method: &'static Method,
         name: &str,
         headers: &HeaderMap,
-    ) -> Result<Allowed, Status> {
+    ) -> Result<TokenGrant, Status> {
         if self.0.is_empty() {
-            return Ok(Allowed::All);
+            return Ok(TokenGrant::All);
         }
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            let text = "the request has no credentials: an OAuth 2 access token is needed";
+            let text = "missing credentials: an OAuth 2 access token is required";
             return Err(unauthenticated(method, "CREDENTIALS_MISSING", text));
         };
         match bearer(value).and_then(|token| self.0.get(token)) {
-            Some(Allowed::Nothing) if method.path != Method::TEST_IAM_PERMISSIONS.path => {
+            Some(TokenGrant::Nothing) if method.path != Method::TEST_IAM_PERMISSIONS.path => {
                 Err(denied(method, name))
             }
             Some(allowed) => Ok(*allowed),
             None => {
-                let text = "the request has credentials that are not known: an OAuth 2 access token \
-                    that is valid is needed";
+                let text = "unknown access token: a valid OAuth 2 access token is required";
                 Err(unauthenticated(method, "ACCESS_TOKEN_INVALID", text))
             }
         }
     }
 }
 
-impl fmt::Debug for Tokens {
+impl fmt::Debug for BearerTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tokens({})", self.0.len())
+        write!(f, "BearerTokens({})", self.0.len())
     }
 }
 
-/// The token of `Bearer TOKEN`; the scheme may be in any case (RFC 9110).
+/// Returns the token of `Bearer TOKEN`. The scheme is case-insensitive (RFC 9110 §11.1).
 fn bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme
@@ -106,11 +104,11 @@ fn denied(method: &Method, name: &str) -> Status {
     Status::with_error_details(Code::PermissionDenied, text, details)
 }
 
-/// The permission that a call needs, `apigateway.apis.create`.
+/// Returns the permission that a call needs, such as `apigateway.apis.create`.
 fn permission(method: &Method, name: &str) -> String {
     let lists = method.name.starts_with("List");
     let collection = match name.rsplit('/').nth(1) {
-        // A list names its parent, and its path ends with what it lists.
+        // A list has its parent in the request, and the collection at the end of its path.
         _ if lists => method
             .http
             .first()

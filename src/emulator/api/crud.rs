@@ -1,55 +1,57 @@
-//! Create, get, list, update and delete, for resources of any kind.
+//! Create, get, list, update and delete, for resources of every kind.
 
-use prost_types::{Any, FieldMask, Timestamp};
+use prost_types::FieldMask;
 use tonic::Status;
 
-use super::intercept::Given;
-use super::update_mask::Mask;
+use super::Core;
+use super::intercept::FaultEffect;
+use super::update_mask::UpdateMask;
 use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
 use crate::emulator::faults::operation_plan::OperationPlan;
 use crate::emulator::list::filter::Filter;
-use crate::emulator::list::order::{Order, sorted};
-use crate::emulator::list::page_token::Cursor;
-use crate::emulator::list::request::{Listing, page_size};
-use crate::emulator::state::operation::{Ended, Verb, Work};
+use crate::emulator::list::order::{Order, sorted_page};
+use crate::emulator::list::page::{Collection, page};
+use crate::emulator::list::page_token::PageToken;
+use crate::emulator::list::request::{ListRequest, page_size};
+use crate::emulator::state::Tables;
+use crate::emulator::state::lifecycle::{self, set_stage};
+use crate::emulator::state::operation::Verb;
 use crate::emulator::state::resource::Resource;
-use crate::emulator::state::table::{Collection, page};
-use crate::emulator::state::{State, Tables};
 use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::longrunning::Operation;
 
-impl State {
-    pub(crate) fn create<R: Resource>(
+impl Core {
+    pub(super) fn create<R: Resource>(
         &self,
-        given: &Given,
+        effect: &FaultEffect,
         parent: &str,
         id: &str,
         resource: Option<R>,
     ) -> Result<Operation, Status> {
         let mut resource = resource.unwrap_or_default();
-        // Before the lock, since files may be large.
-        let plan = plan(given.plan(), &resource);
-        let mut tables = self.now();
-        let mut wrong = Violations::default();
-        wrong.keep(R::check_parent(&tables, parent, false));
-        wrong.id(&format!("{}_id", R::FIELD), id);
-        note(&mut resource, &mut wrong);
-        wrong.check()?;
+        // The files are checked before the state is locked, since they may be large.
+        let plan = creation_plan(effect.plan(), &resource);
+        let mut tables = self.state.lock();
+        let mut violations = Violations::default();
+        violations.take(R::check_parent(&tables, parent, false));
+        violations.id(&format!("{}_id", R::FIELD), id);
+        validate(&mut resource, &mut violations);
+        violations.check()?;
         let name = format!("{parent}/{}/{id}", R::COLLECTION);
         if R::table(&tables).get(&name).is_some() {
             return Err(error::already_exists(R::KIND, &name));
         }
-        if let Some(limits) = self.world.limits {
+        if let Some(limits) = self.environment.limits {
             limits.check::<R>(&tables, parent)?;
         }
-        let held = R::creation_hold(&name).unwrap_or_default();
-        if let Some(operation) = tables.operations.under_way(&held) {
-            return Err(error::busy(R::KIND, &held, operation));
+        let lock = R::creation_lock(&name).unwrap_or_default();
+        if let Some(operation) = tables.operations.locked_by(&lock) {
+            return Err(error::busy(R::KIND, &lock, operation));
         }
-        resource.complete(&tables, &name, id)?;
+        resource.prepare(&tables, &name, id)?;
         if let Some(account) = resource.account(&tables) {
-            self.world.check_account(R::KIND, &name, account)?;
+            self.environment.check_account(R::KIND, &name, account)?;
         }
         let created = Some(tables.clock.now().into());
         let common = resource.common();
@@ -60,206 +62,168 @@ impl State {
             id.clone_into(common.display_name);
         }
         R::table_mut(&mut tables).put(&name, resource);
-        Ok(self.start::<R>(&mut tables, Verb::Create, &name, plan.as_ref()))
+        Ok(self.start::<R>(&mut tables, Verb::Create, &name, plan))
     }
 
-    pub(crate) fn get<R: Resource>(
+    pub(super) fn get<R: Resource>(
         &self,
-        given: &Given,
+        effect: &FaultEffect,
         name: &str,
-        show: fn(&R) -> R,
+        view: fn(&R) -> R,
     ) -> Result<R, Status> {
         check_name::<R>("name", name)?;
-        let mut tables = self.now();
+        let mut tables = self.state.lock();
         let table = R::table_mut(&mut tables);
-        let found = table.seen(given.is_stale(), |rows| rows.get(name).map(show));
+        let found = table.read(effect.is_stale(), |rows| rows.get(name).map(view));
         found.ok_or_else(|| error::not_found(R::KIND, name))
     }
 
-    /// A page of resources, and the token of the next one.
-    pub(crate) fn list<R: Resource>(
+    /// Returns a page of resources and the token of the next page.
+    pub(super) fn list<R: Resource>(
         &self,
-        given: &Given,
-        listing: &Listing,
+        effect: &FaultEffect,
+        request: &ListRequest,
     ) -> Result<(Vec<R>, String), Status> {
-        let mut tables = self.now();
-        let mut wrong = Violations::default();
-        wrong.keep(R::check_parent(&tables, &listing.parent, true));
-        let size = wrong.keep(page_size(listing.page_size)).unwrap_or_default();
-        let order = wrong.keep(Order::of::<R>(&listing.order_by)).flatten();
-        let filter = wrong
-            .keep(Filter::of::<R>(&listing.filter))
-            .unwrap_or_default();
-        let list = listing.key(R::COLLECTION);
-        let cursor = wrong
-            .keep(Cursor::read(&listing.page_token, &list))
-            .unwrap_or_default();
-        wrong.check()?;
-        let collection = Collection::new(&listing.parent, R::COLLECTION);
-        let shown = |name: &str, row: &R| self.world.reaches(name) && filter.has(row);
+        let mut tables = self.state.lock();
+        let mut violations = Violations::default();
+        violations.take(R::check_parent(&tables, &request.parent, true));
+        let size = violations.take(page_size(request.page_size));
+        let size = size.unwrap_or_default();
+        let order = violations.take(Order::parse::<R>(&request.order_by));
+        let order = order.flatten();
+        let filter = violations.take(Filter::parse::<R>(&request.filter));
+        let filter = filter.unwrap_or_default();
+        let scope = request.scope(R::COLLECTION);
+        let start = violations.take(PageToken::parse(&request.page_token, &scope));
+        let start = start.unwrap_or_default();
+        violations.check()?;
+        let collection = Collection::new(&request.parent, R::COLLECTION);
+        let is_listed =
+            |name: &str, row: &R| self.environment.is_reachable(name) && filter.matches(row);
         let table = R::table_mut(&mut tables);
-        let (rows, last) = table.seen(given.is_stale(), |rows| match order {
+        let (rows, next) = table.read(effect.is_stale(), |rows| match order {
             Some(order) => {
                 let all = collection.after(rows, "");
-                let rows = all.filter(|(name, row)| shown(name, row));
-                sorted(rows, &order, &cursor, size)
+                let rows = all.filter(|(name, row)| is_listed(name, row));
+                let (rows, next) = sorted_page(rows, &order, &start, size);
+                (rows.into_iter().map(R::basic_view).collect(), next)
             }
             None => {
-                let later = collection.after(rows, &cursor.name);
-                let rows = later.filter(|(name, row)| shown(name, row));
-                page(rows.map(|(name, row)| (name, row.basic())), size)
+                let later = collection.after(rows, &start.name);
+                let rows = later.filter(|(name, row)| is_listed(name, row));
+                page(rows.map(|(name, row)| (name, row.basic_view())), size)
             }
         });
-        let token = last.map_or_else(String::new, |last| last.token(&list));
+        let token = next.map_or_else(String::new, |next| next.into_text(&scope));
         Ok((rows, token))
     }
 
-    pub(crate) fn update<R: Resource>(
+    pub(super) fn update<R: Resource>(
         &self,
-        given: &Given,
+        effect: &FaultEffect,
         resource: Option<R>,
         mask: Option<&FieldMask>,
     ) -> Result<Operation, Status> {
         let mut resource = resource.unwrap_or_default();
         let name = resource.common().name.clone();
-        let mut wrong = Violations::default();
-        wrong.name(&format!("{}.name", R::FIELD), &name, &[R::PATTERN]);
-        let mask = wrong.keep(Mask::of::<R>(mask)).unwrap_or_default();
-        wrong.check()?;
-        let mut tables = self.now();
+        let mut violations = Violations::default();
+        violations.name(&format!("{}.name", R::FIELD), &name, &[R::PATTERN]);
+        let mask = violations.take(UpdateMask::parse::<R>(mask));
+        let mask = mask.unwrap_or_default();
+        violations.check()?;
+        let mut tables = self.state.lock();
         let found = R::table(&tables).get(&name).cloned();
         let found = found.ok_or_else(|| error::not_found(R::KIND, &name))?;
-        let mut coming = found.clone();
-        let mut wrong = Violations::default();
-        wrong.keep(mask.apply(&mut coming, &mut resource));
-        note(&mut coming, &mut wrong);
-        wrong.check()?;
-        check_free::<R>(&tables, &name)?;
-        coming.check_change(&tables)?;
-        // What it acts as already it may go on to act as.
-        if let Some(account) = coming.account(&tables)
+        let mut updated = found.clone();
+        let mut violations = Violations::default();
+        violations.take(mask.apply(&mut updated, &mut resource));
+        validate(&mut updated, &mut violations);
+        violations.check()?;
+        check_unlocked::<R>(&tables, &name)?;
+        updated.check_references(&tables)?;
+        // A service account that the resource has already is not checked again.
+        if let Some(account) = updated.account(&tables)
             && found.account(&tables) != Some(account)
         {
-            self.world.check_account(R::KIND, &name, account)?;
+            self.environment.check_account(R::KIND, &name, account)?;
         }
         let table = R::table_mut(&mut tables);
-        table.coming.insert(name.clone(), coming);
+        table.pending.insert(name.clone(), updated);
         set_stage::<R>(&mut tables, &name, Stage::Updating, None);
-        Ok(self.start::<R>(&mut tables, Verb::Update, &name, given.plan()))
+        let plan = effect.plan().cloned();
+        Ok(self.start::<R>(&mut tables, Verb::Update, &name, plan))
     }
 
-    pub(crate) fn delete<R: Resource>(
+    pub(super) fn delete<R: Resource>(
         &self,
-        given: &Given,
+        effect: &FaultEffect,
         name: &str,
     ) -> Result<Operation, Status> {
         check_name::<R>("name", name)?;
-        let mut tables = self.now();
+        let mut tables = self.state.lock();
         let found = R::table(&tables).get(name).cloned();
         let found = found.ok_or_else(|| error::not_found(R::KIND, name))?;
-        check_free::<R>(&tables, name)?;
-        if let Some(why) = R::used(&tables, name) {
-            return Err(error::in_use(R::KIND, name, &why));
+        check_unlocked::<R>(&tables, name)?;
+        if let Some(reason) = R::use_of(&tables, name) {
+            return Err(error::in_use(R::KIND, name, &reason));
         }
-        // What it is again if it is not deleted after all.
+        // The row is restored if the operation fails.
         let table = R::table_mut(&mut tables);
-        table.coming.insert(name.to_owned(), found);
+        table.pending.insert(name.to_owned(), found);
         set_stage::<R>(&mut tables, name, Stage::Deleting, None);
-        Ok(self.start::<R>(&mut tables, Verb::Delete, name, given.plan()))
+        let plan = effect.plan().cloned();
+        Ok(self.start::<R>(&mut tables, Verb::Delete, name, plan))
+    }
+
+    /// Starts an operation, which runs for the time of its method unless its plan has another time.
+    fn start<R: Resource>(
+        &self,
+        tables: &mut Tables,
+        verb: Verb,
+        target: &str,
+        plan: Option<OperationPlan>,
+    ) -> Operation {
+        let mut plan = plan.unwrap_or_default();
+        let time = self.times.by_method.get(R::method(verb).path);
+        plan.takes
+            .get_or_insert(*time.unwrap_or(&self.times.default));
+        lifecycle::start::<R>(tables, verb, target, plan)
     }
 }
 
-/// The plan of a creation: wrong files fail it, unless it was told to fail in another way.
-fn plan<R: Resource>(told: Option<&OperationPlan>, resource: &R) -> Option<OperationPlan> {
-    if told.is_some_and(|plan| plan.fails.is_some()) {
-        return told.cloned();
+/// Returns the plan of a creation. Invalid files make the operation fail, unless its plan has another failure.
+fn creation_plan<R: Resource>(
+    given: Option<&OperationPlan>,
+    resource: &R,
+) -> Option<OperationPlan> {
+    if given.is_some_and(|plan| plan.fails.is_some()) {
+        return given.cloned();
     }
     let Some((status, diagnostics)) = resource.findings().told() else {
-        return told.cloned();
+        return given.cloned();
     };
-    let mut plan = told.cloned().unwrap_or_default().fails(status);
+    let mut plan = given.cloned().unwrap_or_default().fails(status);
     plan.diagnostics.extend(diagnostics);
     plan.stopped = true;
     Some(plan)
 }
 
-impl Work {
-    pub(crate) fn of<R: Resource>(verb: Verb) -> Self {
-        Self {
-            verb,
-            half: R::HALF.filter(|_| verb == Verb::Create),
-            used: R::used,
-            end: end::<R>,
-        }
-    }
-}
-
-/// What the end of an operation does to its resource, and what it responds with if it is done.
-fn end<R: Resource>(
-    tables: &mut Tables,
-    name: &str,
-    verb: Verb,
-    ended: Ended,
-    time: Timestamp,
-) -> Any {
-    let coming = R::table_mut(tables).coming.remove(name);
-    let ended = match (verb, ended) {
-        // Its plan was to end as cancelled, and meanwhile it came into use. What is in use stays.
-        (Verb::Create, Ended::Cancelled) if R::used(tables, name).is_some() => Ended::Failed,
-        (_, ended) => ended,
-    };
-    match (verb, ended) {
-        (Verb::Delete, Ended::Done) | (Verb::Create, Ended::Cancelled) => {
-            R::table_mut(tables).remove(name);
-            tables.policies.remove(name);
-            return Any::from_msg(&()).unwrap_or_default();
-        }
-        (Verb::Create, Ended::Failed) => {
-            set_stage::<R>(tables, name, Stage::Failed, Some(time));
-        }
-        (Verb::Update, Ended::Done) => {
-            if let Some(mut coming) = coming {
-                *coming.common().update_time = Some(time);
-                R::table_mut(tables).put(name, coming);
-            }
-        }
-        (Verb::Create, Ended::Done) => {
-            set_stage::<R>(tables, name, Stage::Active, Some(time));
-        }
-        // It is as it was, which is ACTIVE or FAILED.
-        (Verb::Update | Verb::Delete, _) => {
-            let before = coming.map(|mut before| *before.common().state);
-            let before = before.and_then(|before| Stage::try_from(before).ok());
-            set_stage::<R>(tables, name, before.unwrap_or(Stage::Active), Some(time));
-        }
-    }
-    let row = R::table(tables).get(name).map(R::basic);
-    Any::from_msg(&row.unwrap_or_default()).unwrap_or_default()
-}
-
-fn set_stage<R: Resource>(tables: &mut Tables, name: &str, stage: Stage, time: Option<Timestamp>) {
-    R::table_mut(tables).change(name, |row| {
-        let common = row.common();
-        *common.state = stage.into();
-        *common.update_time = time.or(*common.update_time);
-    });
-}
-
-fn check_free<R: Resource>(tables: &Tables, name: &str) -> Result<(), Status> {
-    match tables.operations.under_way(name) {
+fn check_unlocked<R: Resource>(tables: &Tables, name: &str) -> Result<(), Status> {
+    match tables.operations.locked_by(name) {
         Some(operation) => Err(error::busy(R::KIND, name, operation)),
         None => Ok(()),
     }
 }
 
 fn check_name<R: Resource>(field: &str, name: &str) -> Result<(), Status> {
-    let mut wrong = Violations::default();
-    wrong.name(field, name, &[R::PATTERN]);
-    wrong.check()
+    let mut violations = Violations::default();
+    violations.name(field, name, &[R::PATTERN]);
+    violations.check()
 }
 
-/// Notes what is wrong with a resource by itself.
-fn note<R: Resource>(resource: &mut R, wrong: &mut Violations) {
-    wrong.labels(&format!("{}.labels", R::FIELD), resource.common().labels);
-    resource.note(wrong);
+/// Adds the violations of a resource by itself.
+fn validate<R: Resource>(resource: &mut R, violations: &mut Violations) {
+    let labels = format!("{}.labels", R::FIELD);
+    violations.labels(&labels, resource.common().labels);
+    resource.validate(violations);
 }

@@ -1,65 +1,31 @@
-//! Requests over gRPC in gzip, decompressed before a service sees them.
+//! Decompresses gRPC requests in gzip.
 //!
-//! tonic's own decompression is a feature of the whole crate and does not limit what a message becomes.
+//! tonic's own decompression is a feature of the whole crate, and it does not limit the size of a decompressed message.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures_util::future::Either;
 use http::{HeaderName, HeaderValue};
 use http_body::Frame;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::metadata::MetadataValue;
-use tonic::server::NamedService;
-use tower::Service;
 
 use super::intercept::MAX_REQUEST;
-use crate::call::{PREFIX, Reply, Rpc};
+use crate::call::{PREFIX, Rpc};
 use crate::emulator::error;
 use crate::gzip::{self, GzipError};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
-/// A service that reads requests in gzip.
-#[derive(Clone, Debug)]
-pub(crate) struct Decompress<S>(pub(crate) S);
-
-impl<S: NamedService> NamedService for Decompress<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> Service<Rpc> for Decompress<S>
-where
-    S: Service<Rpc, Response = Reply, Error = Infallible>,
-{
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Reply, Infallible>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        match decompressed(rpc) {
-            Ok(rpc) => Either::Left(self.0.call(rpc)),
-            Err(status) => Either::Right(ready(Ok(status.into_http()))),
-        }
-    }
-}
-
-/// Returns the request without compression. Its messages are decompressed as they are read.
+/// Returns the request without compression. Messages are decompressed when they are read.
 ///
 /// # Errors
 ///
-/// UNIMPLEMENTED for another encoding than gzip, with the encodings that are read, as gRPC's specification of
-/// compression has it.
-pub(crate) fn decompressed(mut rpc: Rpc) -> Result<Rpc, Status> {
+/// UNIMPLEMENTED for any other encoding, with the supported encodings (gRPC's specification of compression).
+pub(crate) fn decompress(mut rpc: Rpc) -> Result<Rpc, Status> {
     let encoding = rpc.headers().get(&ENCODING).map(HeaderValue::as_bytes);
     match encoding {
         None | Some(b"identity") => Ok(rpc),
@@ -74,7 +40,8 @@ pub(crate) fn decompressed(mut rpc: Rpc) -> Result<Rpc, Status> {
         }
         Some(other) => {
             let name = String::from_utf8_lossy(other);
-            let text = format!("the request has the encoding `{name}`: must be gzip or identity");
+            let text =
+                format!("unsupported encoding `{name}` of the request: must be gzip or identity");
             let mut status = Status::unimplemented(text);
             let read = MetadataValue::from_static("gzip,identity");
             status.metadata_mut().insert(ACCEPT_ENCODING, read);
@@ -83,14 +50,14 @@ pub(crate) fn decompressed(mut rpc: Rpc) -> Result<Rpc, Status> {
     }
 }
 
-/// The messages of a body, decompressed.
+/// A body whose messages are decompressed.
 struct Messages {
     body: Body,
     unread: BytesMut,
 }
 
 impl Messages {
-    /// The next message that is complete, with its prefix.
+    /// Returns the next complete message with its prefix, decompressed.
     fn next(&mut self) -> Result<Option<Bytes>, Status> {
         let Some((prefix, rest)) = self.unread.split_first_chunk::<PREFIX>() else {
             return Ok(None);
@@ -98,7 +65,7 @@ impl Messages {
         let [flag, length @ ..] = *prefix;
         let length = u32::from_be_bytes(length) as usize;
         if length > MAX_REQUEST {
-            return Err(error::too_large(MAX_REQUEST));
+            return Err(error::request_too_large(MAX_REQUEST));
         }
         if rest.len() < length {
             return Ok(None);
@@ -109,9 +76,9 @@ impl Messages {
         }
         let message =
             gzip::decompress(&framed[PREFIX..], MAX_REQUEST).map_err(|error| match error {
-                GzipError::TooLarge => error::too_large(MAX_REQUEST),
+                GzipError::TooLarge => error::request_too_large(MAX_REQUEST),
                 GzipError::Malformed(error) => {
-                    Status::internal(format!("the request's gzip is broken: {error}"))
+                    Status::internal(format!("invalid gzip in the request: {error}"))
                 }
             })?;
         let mut framed = BytesMut::with_capacity(PREFIX + message.len());

@@ -1,4 +1,4 @@
-//! The door of the emulator: every call is noted here, and here its fault happens to it.
+//! Intercepts every call of the API: records it and applies its fault.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,16 +14,16 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
-use super::decompress::decompressed;
+use super::Core;
+use super::decompress::decompress;
 use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
 use crate::contract::Method;
-use crate::emulator::connection::Line;
+use crate::emulator::connection::ConnectionHandle;
 use crate::emulator::error;
-use crate::emulator::error::details::legacy;
-use crate::emulator::faults::Action;
+use crate::emulator::error::details::mark_legacy;
+use crate::emulator::faults::FaultAction;
 use crate::emulator::faults::operation_plan::OperationPlan;
 use crate::emulator::faults::received_call::Via;
-use crate::emulator::state::State;
 use crate::wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,43 +31,43 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Maximum number of bytes of a request, decompressed. The files of a config may have 10 MiB.
 pub(crate) const MAX_REQUEST: usize = 16 << 20;
 
-/// A generated service behind the door.
+/// A generated service behind the interception of its calls.
 #[derive(Clone, Debug)]
-pub(crate) struct Door<S> {
-    state: Arc<State>,
+pub(crate) struct Intercept<S> {
+    core: Arc<Core>,
     service: S,
 }
 
-/// What a fault leaves for the service to do, in the extensions of a request.
+/// The part of a fault that the method applies. It is in the extensions of the request.
 #[derive(Clone, Debug)]
-pub(crate) enum Given {
+pub(crate) enum FaultEffect {
     Nothing,
     Stale,
     Plan(OperationPlan),
 }
 
-/// What a call is about.
+/// The resource or operation that a call names.
 #[derive(Debug, Default)]
-struct About {
+struct CallTarget {
     name: String,
-    /// Of a resource that is to be created.
+    /// The parent of a resource that is to be created.
     parent: String,
 }
 
-impl<S> Door<S> {
-    pub(crate) fn new(state: &Arc<State>, service: S) -> Self {
+impl<S> Intercept<S> {
+    pub(crate) fn new(core: &Arc<Core>, service: S) -> Self {
         Self {
-            state: Arc::clone(state),
+            core: Arc::clone(core),
             service,
         }
     }
 }
 
-impl<S: NamedService> NamedService for Door<S> {
+impl<S: NamedService> NamedService for Intercept<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Rpc> for Door<S>
+impl<S> Service<Rpc> for Intercept<S>
 where
     S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -81,28 +81,27 @@ where
     }
 
     fn call(&mut self, rpc: Rpc) -> Self::Future {
-        // The one that was made ready is called, and its clone waits for the next call.
+        // The service that was made ready is called, and its clone waits for the next call.
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
-        let state = Arc::clone(&self.state);
+        let core = Arc::clone(&self.core);
         Box::pin(async move {
-            let reply = legacy(enter(&state, service, rpc).await?);
-            // Nothing is told that a crash could take back.
-            Ok(state
-                .kept()
-                .await
-                .map_or_else(Status::into_http, |()| reply))
+            let reply = mark_legacy(intercept(&core, service, rpc).await?);
+            // No response may report a state that a crash could take back.
+            let durable = core.state.durable().await;
+            Ok(durable.map_or_else(Status::into_http, |()| reply))
         })
     }
 }
 
-async fn enter<S>(state: &State, mut service: S, rpc: Rpc) -> Result<Reply, Infallible>
+/// Records a call, applies its fault, and calls the service.
+async fn intercept<S>(core: &Core, mut service: S, rpc: Rpc) -> Result<Reply, Infallible>
 where
     S: Service<Rpc, Response = Reply, Error = Infallible>,
 {
-    let rpc = match decompressed(rpc) {
+    let rpc = match decompress(rpc) {
         Ok(rpc) => rpc,
-        Err(refused) => return Ok(refused.into_http()),
+        Err(status) => return Ok(status.into_http()),
     };
     let (mut head, body) = rpc.into_parts();
     let Some(method) = Method::find(head.uri.path()) else {
@@ -113,74 +112,75 @@ where
         .await
     {
         Ok(collected) => collected.to_bytes(),
-        Err(error) => return Ok(state.details.reply(refused(error).into_http())),
+        Err(error) => return Ok(core.details.apply(body_error(error).into_http())),
     };
-    // A copy: what is kept must not hold the connection's buffers.
+    // The recorded message is a copy, so that it does not keep the buffers of the connection.
     let message = call::message(&payload).map(Bytes::copy_from_slice);
-    let about = About::read(method, message.as_deref().unwrap_or_default());
+    let target = CallTarget::read(method, message.as_deref().unwrap_or_default());
     let via = match head.extensions.get::<Transcoded>() {
         Some(Transcoded) => Via::Rest,
         None => Via::Grpc,
     };
-    state
-        .calls
-        .add(method, via, &about.name, &head.headers, message);
-    match state.tokens.check(method, &about.name, &head.headers) {
-        Ok(allowed) => drop(head.extensions.insert(allowed)),
-        Err(refused) => return Ok(refused.into_http()),
+    core.calls
+        .add(method, via, &target.name, &head.headers, message);
+    match core.tokens.check(method, &target.name, &head.headers) {
+        Ok(grant) => drop(head.extensions.insert(grant)),
+        Err(status) => return Ok(status.into_http()),
     }
-    if let Err(refused) = state.world.check_reachable(&about.name) {
-        return Ok(state.details.reply(refused.into_http()));
+    if let Err(status) = core.environment.check_reachable(&target.name) {
+        return Ok(core.details.apply(status.into_http()));
     }
-    let names = [about.name.as_str(), about.parent.as_str()];
-    let action = state
+    let names = [target.name.as_str(), target.parent.as_str()];
+    let action = core
         .faults
-        .take(method, &names, |action| happens(state, action, &about.name));
-    let line = head.extensions.get::<Line>().cloned();
+        .take(method, &names, |action| applies(core, action, &target.name));
+    let connection = head.extensions.get::<ConnectionHandle>().cloned();
     match action {
         None => {}
-        Some(Action::Stale) => drop(head.extensions.insert(Given::Stale)),
-        Some(Action::Operation(plan)) => drop(head.extensions.insert(Given::Plan(plan))),
-        Some(Action::Delay(time)) => tokio::time::sleep(time).await,
-        Some(Action::LoseReply) => {
-            service.call(whole(head, payload)).await?;
-            return Ok(broken(line));
+        Some(FaultAction::Stale) => drop(head.extensions.insert(FaultEffect::Stale)),
+        Some(FaultAction::Operation(plan)) => {
+            head.extensions.insert(FaultEffect::Plan(plan));
         }
-        Some(Action::DropConnection) => return Ok(broken(line)),
-        Some(Action::Fail(status)) => return Ok(status.into_http()),
-        Some(Action::NotFoundFor(time)) => {
-            let kind = state.now().younger(&about.name, time);
-            let missing = error::not_found(kind.unwrap_or_default(), &about.name);
-            return Ok(state.details.reply(missing.into_http()));
+        Some(FaultAction::Delay(time)) => tokio::time::sleep(time).await,
+        Some(FaultAction::LoseReply) => {
+            service.call(with_payload(head, payload)).await?;
+            return Ok(broken_connection(connection));
         }
-        Some(Action::Html(status)) => return Ok(html(status)),
-        Some(Action::Respond(message)) => return Ok(reply(&message)),
+        Some(FaultAction::DropConnection) => return Ok(broken_connection(connection)),
+        Some(FaultAction::Fail(status)) => return Ok(status.into_http()),
+        Some(FaultAction::NotFoundFor(age)) => {
+            let kind = core.state.lock().kind_if_younger(&target.name, age);
+            let missing = error::not_found(kind.unwrap_or_default(), &target.name);
+            return Ok(core.details.apply(missing.into_http()));
+        }
+        Some(FaultAction::Html(status)) => return Ok(html_page(status)),
+        Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
     }
-    let reply = service.call(whole(head, payload)).await?;
-    Ok(state.details.reply(reply))
+    let reply = service.call(with_payload(head, payload)).await?;
+    Ok(core.details.apply(reply))
 }
 
-fn refused(error: BoxError) -> Status {
+fn body_error(error: BoxError) -> Status {
     if error.is::<LengthLimitError>() {
-        return error::too_large(MAX_REQUEST);
+        return error::request_too_large(MAX_REQUEST);
     }
     Status::from_error(error)
 }
 
-/// Whether a fault that goes by the state as well happens to a call about a name.
-fn happens(state: &State, action: &Action, name: &str) -> bool {
+/// Returns true if a fault applies to a call with this target. `NotFoundFor` depends on the age of the target.
+fn applies(core: &Core, action: &FaultAction, name: &str) -> bool {
     match action {
-        Action::NotFoundFor(time) => state.now().younger(name, *time).is_some(),
+        FaultAction::NotFoundFor(age) => core.state.lock().kind_if_younger(name, *age).is_some(),
         _ => true,
     }
 }
 
-fn whole(head: Parts, payload: Bytes) -> Rpc {
+fn with_payload(head: Parts, payload: Bytes) -> Rpc {
     Rpc::from_parts(head, Body::new(Full::new(payload)))
 }
 
-impl Given {
-    /// What is in the extensions of a request.
+impl FaultEffect {
+    /// Returns the effect in the extensions of a request.
     pub(crate) fn of(extensions: &Extensions) -> Self {
         extensions.get().cloned().unwrap_or(Self::Nothing)
     }
@@ -197,7 +197,8 @@ impl Given {
     }
 }
 
-impl About {
+impl CallTarget {
+    /// Reads the target from the request message. For a create it is the name of the new resource.
     fn read(method: &Method, message: &[u8]) -> Self {
         let routing = method.routing.first();
         let name = routing.and_then(|key| wire::text(message, key.field));
@@ -206,7 +207,7 @@ impl About {
             let parent = String::new();
             return Self { name, parent };
         }
-        // In all three, the id is the second field, and the collection ends the path.
+        // In all three create requests the id is the second field, and the path ends with the collection.
         let id = wire::text(message, &[2]).unwrap_or_default();
         let template = method.http.first().map_or("", |rule| rule.template);
         let collection = template.rsplit('/').next().unwrap_or_default();
@@ -217,10 +218,10 @@ impl About {
     }
 }
 
-/// What comes over a connection that breaks. If there is one, it is closed before this can be written.
-fn broken(line: Option<Line>) -> Reply {
-    if let Some(line) = line {
-        line.cut();
+/// Closes the connection of a call, before the response can be written. In process, the call ends with this response.
+fn broken_connection(connection: Option<ConnectionHandle>) -> Reply {
+    if let Some(connection) = connection {
+        connection.close();
     }
     let text = "the emulator was told to drop the connection";
     let status = Status::unavailable(text);
@@ -229,8 +230,8 @@ fn broken(line: Option<Line>) -> Reply {
     grpc(Body::new(failing))
 }
 
-/// A page as a proxy has it.
-fn html(status: StatusCode) -> Reply {
+/// Returns an HTML page, as a proxy sends it.
+fn html_page(status: StatusCode) -> Reply {
     let page = format!(
         "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
     );
@@ -242,11 +243,11 @@ fn html(status: StatusCode) -> Reply {
     reply
 }
 
-/// A message as a reply that is OK.
-fn reply(message: &[u8]) -> Reply {
+/// Returns a successful response with an encoded message.
+fn unary(message: &[u8]) -> Reply {
     let mut framed = BytesMut::with_capacity(call::PREFIX + message.len());
     framed.put_u8(0);
-    // Nobody writes four gigabytes into a test.
+    // A test has no message of four gigabytes.
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     framed.put_slice(message);
     let mut trailers = HeaderMap::new();

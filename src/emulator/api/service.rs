@@ -1,10 +1,10 @@
-//! The methods of the service itself, each by the verb that it is of.
+//! The methods of `ApiGatewayService`. Each calls the generic method of its verb.
 
 use tonic::{Request, Response, Status};
 
-use super::intercept::Given;
-use crate::emulator::Emulator;
-use crate::emulator::list::request::Listing;
+use super::Services;
+use super::intercept::FaultEffect;
+use crate::emulator::list::request::ListRequest;
 use crate::emulator::state::resource::Resource;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_server::ApiGatewayService;
 use crate::proto::google::cloud::apigateway::v1::get_api_config_request::ConfigView;
@@ -13,37 +13,37 @@ use crate::proto::google::longrunning::Operation;
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// A request's message, and what a fault has given with it.
-pub(crate) fn open<T>(request: Request<T>) -> (Given, T) {
-    let given = Given::of(request.extensions());
-    (given, request.into_inner())
+/// Returns the message of a request, and the effect of a fault on the call.
+pub(super) fn open<T>(request: Request<T>) -> (FaultEffect, T) {
+    let effect = FaultEffect::of(request.extensions());
+    (effect, request.into_inner())
 }
 
-/// What the list requests of all kinds ask for.
-macro_rules! listing {
+/// Opens a list request of any kind.
+macro_rules! open_list {
     ($request:expr) => {{
-        let (given, request) = open($request);
-        let listing = Listing {
+        let (effect, request) = open($request);
+        let list = ListRequest {
             parent: request.parent,
             page_size: request.page_size,
             page_token: request.page_token,
             filter: request.filter,
             order_by: request.order_by,
         };
-        (given, listing)
+        (effect, list)
     }};
 }
 
 #[tonic::async_trait]
-impl ApiGatewayService for Emulator {
+impl ApiGatewayService for Services {
     async fn create_api(&self, request: Request<CreateApiRequest>) -> Answer<Operation> {
-        let (given, request) = open(request);
+        let (effect, request) = open(request);
         let CreateApiRequest {
             parent,
             api_id,
             api,
         } = request;
-        let started = self.state.create(&given, &parent, &api_id, api)?;
+        let started = self.0.create(&effect, &parent, &api_id, api)?;
         Ok(Response::new(started))
     }
 
@@ -51,50 +51,48 @@ impl ApiGatewayService for Emulator {
         &self,
         request: Request<CreateApiConfigRequest>,
     ) -> Answer<Operation> {
-        let (given, request) = open(request);
+        let (effect, request) = open(request);
         let (parent, id) = (request.parent, request.api_config_id);
-        let started = self
-            .state
-            .create(&given, &parent, &id, request.api_config)?;
+        let started = self.0.create(&effect, &parent, &id, request.api_config)?;
         Ok(Response::new(started))
     }
 
     async fn create_gateway(&self, request: Request<CreateGatewayRequest>) -> Answer<Operation> {
-        let (given, request) = open(request);
+        let (effect, request) = open(request);
         let (parent, id) = (request.parent, request.gateway_id);
-        let started = self.state.create(&given, &parent, &id, request.gateway)?;
+        let started = self.0.create(&effect, &parent, &id, request.gateway)?;
         Ok(Response::new(started))
     }
 
     async fn get_api(&self, request: Request<GetApiRequest>) -> Answer<Api> {
-        let (given, request) = open(request);
-        let found = self.state.get(&given, &request.name, Resource::basic)?;
+        let (effect, request) = open(request);
+        let found = self.0.get(&effect, &request.name, Resource::basic_view)?;
         Ok(Response::new(found))
     }
 
     async fn get_api_config(&self, request: Request<GetApiConfigRequest>) -> Answer<ApiConfig> {
-        let (given, request) = open(request);
-        let show = match request.view() {
-            ConfigView::Full => ApiConfig::full,
-            ConfigView::Basic | ConfigView::Unspecified => ApiConfig::basic,
+        let (effect, request) = open(request);
+        let view = match request.view() {
+            ConfigView::Full => ApiConfig::full_view,
+            ConfigView::Basic | ConfigView::Unspecified => ApiConfig::basic_view,
         };
-        let found = self.state.get(&given, &request.name, show)?;
+        let found = self.0.get(&effect, &request.name, view)?;
         Ok(Response::new(found))
     }
 
     async fn get_gateway(&self, request: Request<GetGatewayRequest>) -> Answer<Gateway> {
-        let (given, request) = open(request);
-        let found = self.state.get(&given, &request.name, Resource::basic)?;
+        let (effect, request) = open(request);
+        let found = self.0.get(&effect, &request.name, Resource::basic_view)?;
         Ok(Response::new(found))
     }
 
     async fn list_apis(&self, request: Request<ListApisRequest>) -> Answer<ListApisResponse> {
-        let (given, listing) = listing!(request);
-        let (apis, next_page_token) = self.state.list(&given, &listing)?;
+        let (effect, list) = open_list!(request);
+        let (apis, next_page_token) = self.0.list(&effect, &list)?;
         Ok(Response::new(ListApisResponse {
             apis,
             next_page_token,
-            unreachable_locations: self.state.world.missed(&listing.parent),
+            unreachable_locations: self.0.environment.unreachable_locations(&list.parent),
         }))
     }
 
@@ -102,12 +100,12 @@ impl ApiGatewayService for Emulator {
         &self,
         request: Request<ListApiConfigsRequest>,
     ) -> Answer<ListApiConfigsResponse> {
-        let (given, listing) = listing!(request);
-        let (api_configs, next_page_token) = self.state.list(&given, &listing)?;
+        let (effect, list) = open_list!(request);
+        let (api_configs, next_page_token) = self.0.list(&effect, &list)?;
         Ok(Response::new(ListApiConfigsResponse {
             api_configs,
             next_page_token,
-            unreachable_locations: self.state.world.missed(&listing.parent),
+            unreachable_locations: self.0.environment.unreachable_locations(&list.parent),
         }))
     }
 
@@ -115,19 +113,19 @@ impl ApiGatewayService for Emulator {
         &self,
         request: Request<ListGatewaysRequest>,
     ) -> Answer<ListGatewaysResponse> {
-        let (given, listing) = listing!(request);
-        let (gateways, next_page_token) = self.state.list(&given, &listing)?;
+        let (effect, list) = open_list!(request);
+        let (gateways, next_page_token) = self.0.list(&effect, &list)?;
         Ok(Response::new(ListGatewaysResponse {
             gateways,
             next_page_token,
-            unreachable_locations: self.state.world.missed(&listing.parent),
+            unreachable_locations: self.0.environment.unreachable_locations(&list.parent),
         }))
     }
 
     async fn update_api(&self, request: Request<UpdateApiRequest>) -> Answer<Operation> {
-        let (given, request) = open(request);
+        let (effect, request) = open(request);
         let mask = request.update_mask.as_ref();
-        let started = self.state.update(&given, request.api, mask)?;
+        let started = self.0.update(&effect, request.api, mask)?;
         Ok(Response::new(started))
     }
 
@@ -135,22 +133,22 @@ impl ApiGatewayService for Emulator {
         &self,
         request: Request<UpdateApiConfigRequest>,
     ) -> Answer<Operation> {
-        let (given, request) = open(request);
+        let (effect, request) = open(request);
         let mask = request.update_mask.as_ref();
-        let started = self.state.update(&given, request.api_config, mask)?;
+        let started = self.0.update(&effect, request.api_config, mask)?;
         Ok(Response::new(started))
     }
 
     async fn update_gateway(&self, request: Request<UpdateGatewayRequest>) -> Answer<Operation> {
-        let (given, request) = open(request);
+        let (effect, request) = open(request);
         let mask = request.update_mask.as_ref();
-        let started = self.state.update(&given, request.gateway, mask)?;
+        let started = self.0.update(&effect, request.gateway, mask)?;
         Ok(Response::new(started))
     }
 
     async fn delete_api(&self, request: Request<DeleteApiRequest>) -> Answer<Operation> {
-        let (given, request) = open(request);
-        let started = self.state.delete::<Api>(&given, &request.name)?;
+        let (effect, request) = open(request);
+        let started = self.0.delete::<Api>(&effect, &request.name)?;
         Ok(Response::new(started))
     }
 
@@ -158,14 +156,14 @@ impl ApiGatewayService for Emulator {
         &self,
         request: Request<DeleteApiConfigRequest>,
     ) -> Answer<Operation> {
-        let (given, request) = open(request);
-        let started = self.state.delete::<ApiConfig>(&given, &request.name)?;
+        let (effect, request) = open(request);
+        let started = self.0.delete::<ApiConfig>(&effect, &request.name)?;
         Ok(Response::new(started))
     }
 
     async fn delete_gateway(&self, request: Request<DeleteGatewayRequest>) -> Answer<Operation> {
-        let (given, request) = open(request);
-        let started = self.state.delete::<Gateway>(&given, &request.name)?;
+        let (effect, request) = open(request);
+        let started = self.0.delete::<Gateway>(&effect, &request.name)?;
         Ok(Response::new(started))
     }
 }

@@ -1,10 +1,10 @@
-//! The mask of an update: the fields that it changes (AIP-134, AIP-161).
+//! The mask of an update (AIP-134, AIP-161).
 
 use prost_types::FieldMask;
 use tonic::Status;
 
 use crate::emulator::error::violations::Violations;
-use crate::emulator::list::field::Kind;
+use crate::emulator::list::field::{FieldType, snake_case};
 use crate::emulator::state::resource::Resource;
 
 const FIELD: &str = "update_mask";
@@ -14,63 +14,63 @@ const TIME: [&str; 2] = ["seconds", "nanos"];
 
 /// The fields that an update changes, in the order of its mask.
 #[derive(Debug, Default)]
-pub(crate) struct Mask(Vec<Path>);
+pub(crate) struct UpdateMask(Vec<Path>);
 
 #[derive(Debug)]
 enum Path {
-    /// All fields that can be changed.
+    /// All mutable fields.
     All,
     Field(String),
     Label(String),
-    /// A field that no update may change. A request may repeat its value (AIP-203).
+    /// An immutable field. The request may repeat its value (AIP-203).
     Immutable(&'static str),
 }
 
-impl Mask {
-    /// Reads a mask. Names of fields are accepted as in the proto and as in JSON; `*` is all fields that can be
-    /// changed, `labels.*` all labels, and `labels.team` one label, whose key may be quoted with backticks.
+impl UpdateMask {
+    /// Parses a mask. Names of fields may be spelled as in the proto or as in JSON. `*` means all mutable fields, `labels.*` all
+    /// labels, and `labels.team` one label, whose key may be quoted with backticks.
     ///
     /// Output-only fields are ignored, so that one mask serves reading and writing (AIP-161, AIP-203).
     ///
     /// # Errors
     ///
-    /// If the mask is empty or has paths to fields that do not exist. The error names each of these paths.
-    pub(crate) fn of<R: Resource>(mask: Option<&FieldMask>) -> Result<Self, Status> {
+    /// If the mask is empty or has unknown fields. The error names each of them.
+    pub(crate) fn parse<R: Resource>(mask: Option<&FieldMask>) -> Result<Self, Status> {
         let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
-        let (mut read, mut wrong) = (Vec::new(), Violations::default());
+        let (mut read, mut violations) = (Vec::new(), Violations::default());
         if paths.is_empty() {
-            wrong.add(FIELD, "must name a field");
+            violations.add(FIELD, "must have a path");
         }
         for path in paths {
             match self::path::<R>(path) {
                 Ok(path) => read.extend(path),
-                Err(why) => wrong.add(FIELD, format!("`{}` {why}", path.escape_debug())),
+                Err(why) => violations.add(FIELD, format!("`{}` {why}", path.escape_debug())),
             }
         }
-        wrong.check().map(|()| Self(read))
+        violations.check().map(|()| Self(read))
     }
 
     /// Copies the fields of the mask from the request's resource to the stored one.
     ///
     /// # Errors
     ///
-    /// If the request has another value for an immutable field of the mask. With `*`, an immutable field that the
-    /// request leaves empty is unchanged.
+    /// If the request changes an immutable field of the mask. With `*`, an immutable field that is empty in the request is
+    /// unchanged.
     pub(crate) fn apply<R: Resource>(&self, onto: &mut R, from: &mut R) -> Result<(), Status> {
-        let mut wrong = Violations::default();
+        let mut violations = Violations::default();
         for path in &self.0 {
             match path {
                 Path::All => {
-                    R::changed().for_each(|field| take(field, onto, from));
-                    let changed = R::FIXED.iter().filter(|field| {
-                        let given = from.only(field);
+                    R::mutable_fields().for_each(|field| copy_field(field, onto, from));
+                    let changed = R::IMMUTABLE.iter().filter(|field| {
+                        let given = from.only_field(field);
                         given != R::default() && !repeats(field, onto, from)
                     });
-                    changed.for_each(|field| wrong.add(FIELD, fixed(field)));
+                    changed.for_each(|field| violations.add(FIELD, fixed(field)));
                 }
-                Path::Field(field) => take(field, onto, from),
+                Path::Field(field) => copy_field(field, onto, from),
                 Path::Immutable(field) if !repeats(field, onto, from) => {
-                    wrong.add(FIELD, fixed(field));
+                    violations.add(FIELD, fixed(field));
                 }
                 Path::Immutable(_) => {}
                 Path::Label(key) => {
@@ -82,18 +82,18 @@ impl Mask {
                 }
             }
         }
-        wrong.check()
+        violations.check()
     }
 }
 
 fn fixed(field: &str) -> String {
-    format!("`{field}` cannot be changed after the creation")
+    format!("`{field}` is immutable")
 }
 
 /// Returns true if a request has the stored value of an immutable field, as clients read it or as it was created.
 fn repeats<R: Resource>(field: &str, stored: &R, given: &R) -> bool {
-    let given = given.only(field);
-    given == stored.only(field) || given == stored.full().only(field)
+    let given = given.only_field(field);
+    given == stored.only_field(field) || given == stored.full_view().only_field(field)
 }
 
 /// Returns the field that a path leads to, or `None` for an output-only one.
@@ -101,12 +101,12 @@ fn path<R: Resource>(text: &str) -> Result<Option<Path>, &'static str> {
     if text == "*" {
         return Ok(Some(Path::All));
     }
-    let segments = segments(text).ok_or("is no path: a name is missing, or a backtick")?;
-    let (field, keys) = segments.split_first().ok_or("is no path")?;
-    let field = snake(field);
-    let fixed = R::FIXED.iter().find(|known| **known == field);
+    let segments = segments(text).ok_or("is not a path: a name or a backtick is missing")?;
+    let (field, keys) = segments.split_first().ok_or("is not a path")?;
+    let field = snake_case(field);
+    let fixed = R::IMMUTABLE.iter().find(|known| **known == field);
     let known = R::FIELDS.iter().find(|(known, _)| *known == field);
-    let is_changed = R::changed().any(|known| known == field);
+    let is_changed = R::mutable_fields().any(|known| known == field);
     match (keys, fixed, known) {
         ([], Some(fixed), _) => Ok(Some(Path::Immutable(fixed))),
         ([], None, Some(_)) if is_changed => Ok(Some(Path::Field(field))),
@@ -116,14 +116,14 @@ fn path<R: Resource>(text: &str) -> Result<Option<Path>, &'static str> {
         }
         ([key], ..) if field == LABELS => Ok(Some(Path::Label(key.clone()))),
         ([..], ..) if field == LABELS => {
-            Err("leads beyond a label: a key with dots stands between backticks")
+            Err("has a segment after the label: quote a key with dots in backticks")
         }
-        ([part], None, Some((_, Kind::Time))) if TIME.contains(&part.as_str()) => Ok(None),
-        _ => Err("is not there"),
+        ([part], None, Some((_, FieldType::Time))) if TIME.contains(&part.as_str()) => Ok(None),
+        _ => Err("is an unknown field"),
     }
 }
 
-/// What stands between the dots of a path, but for those between backticks.
+/// Splits a path at its dots, except at those between backticks.
 fn segments(path: &str) -> Option<Vec<String>> {
     let (mut segments, mut rest) = (Vec::new(), path);
     loop {
@@ -142,27 +142,15 @@ fn segments(path: &str) -> Option<Vec<String>> {
     }
 }
 
-fn take<R: Resource>(field: &str, onto: &mut R, from: &mut R) {
+fn copy_field<R: Resource>(field: &str, onto: &mut R, from: &mut R) {
     match field {
         LABELS => onto.common().labels.clone_from(from.common().labels),
         "display_name" => {
             let name = from.common().display_name;
             onto.common().display_name.clone_from(name);
         }
-        _ => onto.take(field, from),
+        _ => onto.copy_field(field, from),
     }
-}
-
-/// The name as the proto spells it.
-pub(crate) fn snake(name: &str) -> String {
-    let mut snake = String::with_capacity(name.len() + 2);
-    for char in name.chars() {
-        if char.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(char.to_ascii_lowercase());
-    }
-    snake
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A connection that the emulator can close in the middle of a call.
+//! A connection of the port, which a fault can close during a call.
 
 mod preface;
 
@@ -17,78 +17,82 @@ use tonic::transport::server::Connected;
 
 use preface::Opening;
 
-/// What bytes travel over, encrypted or not.
+/// A byte stream, encrypted or not.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// The addresses of a connection's two ends, as far as they are known.
+/// The addresses of a connection, as far as they are known.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ends {
+pub(crate) struct Addresses {
     pub(crate) peer: Option<IpAddr>,
     pub(crate) local: Option<IpAddr>,
 }
 
-/// A connection that fails once its [`Line`] is cut, or if it is not opened in time. The server then closes it, with
-/// nothing more written.
-pub(crate) struct Socket {
+/// A connection that fails after [`ConnectionHandle::close`], or if it is not opened in time. The server then closes it and
+/// writes nothing more.
+pub(crate) struct Connection {
     stream: Box<dyn Stream>,
-    line: Line,
-    cut: oneshot::Receiver<()>,
-    is_cut: bool,
+    handle: ConnectionHandle,
+    closed: oneshot::Receiver<()>,
+    is_closed: bool,
     /// `None` once the connection is open.
     opening: Option<Opening>,
-    /// Shows by being there that the connection is open.
+    /// Dropped with the connection, so that the server can wait for the last one.
     _open: Option<mpsc::Sender<()>>,
 }
 
-/// The other end, which is in the extensions of every request that comes over the connection.
+/// A handle to a connection. It is in the extensions of every request that arrives over the connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
-    ends: Ends,
+pub(crate) struct ConnectionHandle {
+    addresses: Addresses,
     is_encrypted: bool,
-    /// A request has come over the connection.
+    /// A request has arrived over the connection.
     has_request: Arc<AtomicBool>,
-    cutter: Arc<Mutex<Option<oneshot::Sender<()>>>>,
+    closer: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: impl Stream + 'static, ends: Ends, is_encrypted: bool) -> Self {
-        let (sender, cut) = oneshot::channel();
+impl Connection {
+    pub(crate) fn new(
+        stream: impl Stream + 'static,
+        addresses: Addresses,
+        is_encrypted: bool,
+    ) -> Self {
+        let (sender, closed) = oneshot::channel();
         Self {
             stream: Box::new(stream),
-            line: Line {
-                ends,
+            handle: ConnectionHandle {
+                addresses,
                 is_encrypted,
                 has_request: Arc::default(),
-                cutter: Arc::new(Mutex::new(Some(sender))),
+                closer: Arc::new(Mutex::new(Some(sender))),
             },
-            cut,
-            is_cut: false,
+            closed,
+            is_closed: false,
             opening: None,
             _open: None,
         }
     }
 
-    /// Sets the time by which the preface of HTTP/2 or the first request of HTTP/1.1 must have come.
+    /// Sets the deadline for the preface of HTTP/2 or the first request of HTTP/1.1.
     pub(crate) fn opened_by(self, deadline: Option<Instant>) -> Self {
         let opening = deadline.map(Opening::new);
         Self { opening, ..self }
     }
 
-    /// The same, which drops this when it is closed.
-    pub(crate) fn keeping(self, open: mpsc::Sender<()>) -> Self {
+    /// Adds a sender that is dropped with the connection.
+    pub(crate) fn with_guard(self, open: mpsc::Sender<()>) -> Self {
         let _open = Some(open);
         Self { _open, ..self }
     }
 
-    /// Fails once the line is cut, and wakes the task of the connection then.
-    fn whole(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.is_cut = self.is_cut || Pin::new(&mut self.cut).poll(cx).is_ready();
-        if self.is_cut {
+    /// Returns an error if the connection was closed or was not opened in time. Registers the task for both.
+    fn check_open(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.is_closed = self.is_closed || Pin::new(&mut self.closed).poll(cx).is_ready();
+        if self.is_closed {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        if self.line.has_request.load(Ordering::Relaxed) {
+        if self.handle.has_request.load(Ordering::Relaxed) {
             self.opening = None;
         }
         let opening = self.opening.as_mut();
@@ -99,59 +103,60 @@ impl Socket {
     }
 }
 
-impl Line {
-    /// Whether the other side is known to be on this machine.
-    pub(crate) fn is_local(&self) -> bool {
-        let peer = self.ends.peer;
+impl ConnectionHandle {
+    /// Returns true if the peer is known to have a loopback address.
+    pub(crate) fn is_peer_loopback(&self) -> bool {
+        let peer = self.addresses.peer;
         peer.is_some_and(|peer| peer.to_canonical().is_loopback())
     }
 
-    /// Our own address.
-    pub(crate) fn local(&self) -> Option<IpAddr> {
-        self.ends.local
+    /// Returns our own address.
+    pub(crate) fn local_address(&self) -> Option<IpAddr> {
+        self.addresses.local
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
         self.is_encrypted
     }
 
-    /// Takes note that a request has come, so the connection is open.
-    pub(crate) fn note_request(&self) {
+    /// Records that a request has arrived, so the connection is open.
+    pub(crate) fn set_has_request(&self) {
         self.has_request.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn cut(&self) {
-        let mut sender = self.cutter.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Closes the connection. Nothing more is written to it.
+    pub(crate) fn close(&self) {
+        let mut sender = self.closer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = sender.take() {
-            // If the connection is gone already, all is as it should be.
+            // The connection may have ended already.
             sender.send(()).ok();
         }
     }
 }
 
-impl fmt::Debug for Socket {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket")
-            .field("line", &self.line)
+        f.debug_struct("Connection")
+            .field("handle", &self.handle)
             .finish_non_exhaustive()
     }
 }
 
-impl Connected for Socket {
-    type ConnectInfo = Line;
+impl Connected for Connection {
+    type ConnectInfo = ConnectionHandle;
 
-    fn connect_info(&self) -> Line {
-        self.line.clone()
+    fn connect_info(&self) -> ConnectionHandle {
+        self.handle.clone()
     }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.whole(cx)?;
+        self.check_open(cx)?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let received = &buffer.filled()[before..];
@@ -163,18 +168,18 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.whole(cx)?;
+        self.check_open(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.whole(cx)?;
+        self.check_open(cx)?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -187,7 +192,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.whole(cx)?;
+        self.check_open(cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

@@ -1,4 +1,4 @@
-//! The opening of a connection: the bytes that a client must send in time.
+//! The preface of HTTP/2, which a client must send in time.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LENGTH: usize = 3;
 const HEADER: usize = 9;
 
-/// A connection that is not open yet, and its deadline.
+/// The state of a connection that is not open yet, with its deadline.
 #[derive(Debug)]
 pub(crate) struct Opening {
     deadline: Pin<Box<Sleep>>,
@@ -35,8 +35,8 @@ impl Opening {
         }
     }
 
-    /// Takes note of received bytes, and returns whether these complete the preface of HTTP/2. An HTTP/1.1 connection
-    /// has no preface: it is open once its first request has come.
+    /// Reads received bytes. Returns true if they complete the preface of HTTP/2. An HTTP/1.1 connection has no preface; it is
+    /// open once its first request has arrived.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> bool {
         self.preface.receive(bytes)
     }
@@ -56,7 +56,7 @@ impl Preface {
         self.is_complete()
     }
 
-    /// Returns whether the preface and the whole first frame were received. HTTP checks the frame itself.
+    /// Returns true if the preface and the whole first frame were received. hyper checks the frame itself.
     fn is_complete(&self) -> bool {
         let Some(&[high, middle, low]) = self.first.strip_prefix(PREFACE) else {
             return false;

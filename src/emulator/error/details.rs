@@ -1,4 +1,4 @@
-//! The parts of error replies beyond code and message.
+//! The choice of details in errors.
 
 use http::HeaderValue;
 use tonic::Status;
@@ -10,11 +10,11 @@ use crate::call::{LegacyReason, Reply};
 const DETAILS: &str = "grpc-status-details-bin";
 const NOT_FOUND: &str = "5";
 
-/// Which details the emulator's errors have.
+/// Chooses the details of the emulator's errors.
 ///
-/// AIP-193 asks every error for details. Of the live service, one error is recorded: NOT_FOUND over REST, which has none.
-/// All other details are this crate's invention, but for documented ones: of quotas (`google/api/error_reason.proto`), of
-/// credentials and of permissions.
+/// AIP-193 requires details for every error. The only recorded error of the live service is NOT_FOUND over REST, which has none.
+/// The details of quotas (`google/api/error_reason.proto`), credentials and permissions are documented. All other details are
+/// this crate's invention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Details {
@@ -28,23 +28,22 @@ pub enum Details {
 }
 
 impl Details {
-    /// The reply of a service, without the details that this choice leaves out.
-    pub(crate) fn reply(self, mut reply: Reply) -> Reply {
-        let left_out = match self {
+    /// Removes the details of a response that this choice excludes.
+    pub(crate) fn apply(self, mut reply: Reply) -> Reply {
+        let is_excluded = match self {
             Self::Documented => true,
             Self::Standard => is_not_found(&reply),
             Self::All => false,
         };
-        if left_out && reply.headers().contains_key(DETAILS) && is_invented(&reply) {
+        if is_excluded && reply.headers().contains_key(DETAILS) && is_invented(&reply) {
             reply.headers_mut().remove(DETAILS);
         }
         reply
     }
 }
 
-/// Marks a reply whose JSON body has the list `errors`: NOT_FOUND without details, as the live service is recorded to
-/// answer.
-pub(crate) fn legacy(mut reply: Reply) -> Reply {
+/// Marks NOT_FOUND without details, whose JSON body gets the list `errors`, as in the recorded response of the live service.
+pub(crate) fn mark_legacy(mut reply: Reply) -> Reply {
     if is_not_found(&reply) && !reply.headers().contains_key(DETAILS) {
         reply.extensions_mut().insert(LegacyReason("notFound"));
     }
@@ -56,7 +55,7 @@ fn is_not_found(reply: &Reply) -> bool {
     code.map(HeaderValue::as_bytes) == Some(NOT_FOUND.as_bytes())
 }
 
-/// Details in the service's own domain are invented; those in the domain of Google's infrastructure are documented.
+/// Returns true for details in the service's own domain. Those in the domain of Google's infrastructure are documented.
 fn is_invented(reply: &Reply) -> bool {
     let status = Status::from_header_map(reply.headers());
     let info = status.and_then(|status| status.get_details_error_info());

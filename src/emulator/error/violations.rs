@@ -1,4 +1,4 @@
-//! What is wrong with a request by itself: all of it is told at once.
+//! The violations of a request by itself, which one error reports together.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,13 @@ use tonic::{Code, Status};
 use tonic_types::{FieldViolation, StatusExt as _};
 
 use crate::emulator::error;
-use crate::emulator::state::location::is_project;
 use crate::resource::check_pattern;
 
-/// The most labels of a resource, and the most characters of a key or a value.
+/// Maximum number of labels of a resource, and of characters of a key or a value.
 const LABELS: usize = 64;
 const LABEL: usize = 63;
 
-/// The fields that are wrong, and else the first other reason to refuse a request.
+/// The invalid fields of a request, and its first other error.
 #[derive(Debug, Default)]
 pub(crate) struct Violations {
     fields: Vec<FieldViolation>,
@@ -25,8 +24,8 @@ impl Violations {
         self.fields.push(FieldViolation::new(field, why));
     }
 
-    /// Takes what was checked, or notes what is wrong with it.
-    pub(crate) fn keep<T>(&mut self, checked: Result<T, Status>) -> Option<T> {
+    /// Returns the value of a check that passed, or adds its error.
+    pub(crate) fn take<T>(&mut self, checked: Result<T, Status>) -> Option<T> {
         match checked {
             Ok(value) => Some(value),
             Err(status) => {
@@ -43,7 +42,7 @@ impl Violations {
 
     /// # Errors
     ///
-    /// If anything is wrong; the fields come first.
+    /// INVALID_ARGUMENT if fields are invalid, otherwise the first other error.
     pub(crate) fn check(self) -> Result<(), Status> {
         if !self.fields.is_empty() {
             return Err(error::invalid_fields(self.fields));
@@ -54,27 +53,27 @@ impl Violations {
     pub(crate) fn id(&mut self, field: &str, id: &str) {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if id.is_empty() || id.len() > 63 || id.starts_with('-') || !id.bytes().all(fits) {
-            let why = "must be 1 to 63 of a-z, 0-9 and -, not beginning with -";
+            let why = "must have 1 to 63 characters of a-z, 0-9 and -, and not begin with -";
             self.add(field, why);
         }
     }
 
-    /// A name of a pattern such as `projects/{project}/locations/{location}`.
+    /// Checks a name against patterns such as `projects/{project}/locations/{location}`.
     pub(crate) fn name(&mut self, field: &str, name: &str, patterns: &[&str]) {
         let project = name.split('/').nth(1).unwrap_or_default();
         let fits = |pattern: &&str| check_pattern(pattern, name).is_ok();
-        if !(patterns.iter().any(fits) && is_project(project)) {
+        if !(patterns.iter().any(fits) && is_project_id(project)) {
             self.add(field, format!("must be {}", patterns.join(" or ")));
         }
     }
 
     pub(crate) fn labels(&mut self, field: &str, labels: &HashMap<String, String>) {
         if labels.len() > LABELS {
-            self.add(field, format!("must be at most {LABELS}"));
+            self.add(field, format!("must have at most {LABELS} labels"));
         }
         let mut wrong: Vec<_> = labels
             .iter()
-            .filter(|(key, value)| !fits(key, value))
+            .filter(|(key, value)| !is_valid_label(key, value))
             .collect();
         wrong.sort_unstable();
         for (key, _) in wrong {
@@ -88,10 +87,19 @@ impl Violations {
     }
 }
 
-/// Whether a label is one; letters may be of any script that has no case.
-fn fits(key: &str, value: &str) -> bool {
+/// Returns true if a label is valid. Letters must be lowercase, or of a script without case.
+fn is_valid_label(key: &str, value: &str) -> bool {
     let fits =
         |char: char| char.is_alphanumeric() && !char.is_uppercase() || matches!(char, '_' | '-');
     let short = |text: &str| text.chars().count() <= LABEL && text.chars().all(fits);
     key.starts_with(char::is_alphabetic) && short(key) && short(value)
+}
+
+/// Returns true if this is a valid project id or number. Every such project exists. The ids of a domain's projects have
+/// dots and a colon.
+pub(crate) fn is_project_id(id: &str) -> bool {
+    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':');
+    matches!(id.len(), 1..=63)
+        && id.bytes().all(fits)
+        && id.starts_with(|char: char| char.is_ascii_alphanumeric())
 }

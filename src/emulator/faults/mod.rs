@@ -1,4 +1,4 @@
-//! Faults: what is to go wrong, with which call and how often.
+//! Faults: injected failures of calls.
 
 pub(super) mod operation_plan;
 pub(super) mod received_call;
@@ -13,34 +13,51 @@ use prost::Message;
 use tonic::Status;
 
 use crate::contract::Method;
-use crate::emulator::state::State;
 use operation_plan::OperationPlan;
 
-/// Calls that something is to happen to. Begun by [`Emulator::on`](crate::emulator::Emulator::on).
+/// Builds a fault for calls of one method. [`Emulator::on`](super::Emulator::on) returns it.
 ///
-/// The calls of a method are chosen, by their number and by the name they are about; then one method says
-/// what happens to each, and gives the [`Fault`]. Without [`times`](Self::times) or
-/// [`always`](Self::always) it is one call; [`not_found_for`](Self::not_found_for) has its own end.
-/// Several faults of one method are a queue: a call takes the first one that fits and is not used up.
+/// [`named`](Self::named), [`times`](Self::times) and [`always`](Self::always) choose the calls; by default it is the next call
+/// of the method. One further method chooses what happens to them, sets the fault and returns its [`FaultGuard`].
+/// Several faults of one method are a queue: a call takes the first fault that matches and is not used up.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use apigateway_grpc::ApiGateway;
+/// use apigateway_grpc::contract::Method;
+/// use apigateway_grpc::emulator::Emulator;
+/// use apigateway_grpc::tonic::Status;
+///
+/// let emulator = Emulator::builder().build();
+/// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+///
+/// // The client retries the first call.
+/// let fault = emulator.on(Method::LIST_APIS).fail(Status::unavailable("busy"));
+/// client.list_apis("projects/p/locations/global").page("").await?;
+/// assert_eq!(fault.used(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-#[must_use = "nothing happens before it is said what"]
-pub struct On {
-    state: Arc<State>,
+#[must_use = "no fault is set before an action is chosen"]
+pub struct FaultBuilder {
+    faults: Arc<Faults>,
     method: &'static Method,
     name: Option<String>,
-    times: Option<Times>,
+    times: Option<FaultCount>,
 }
 
-/// How many calls something happens to.
+/// Number of calls that a fault applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Times {
+pub(crate) enum FaultCount {
     Exactly(u64),
     Always,
 }
 
-/// What happens to a call.
+/// The effect of a fault on a call.
 #[derive(Clone, Debug)]
-pub(crate) enum Action {
+pub(crate) enum FaultAction {
     Fail(Status),
     Delay(Duration),
     DropConnection,
@@ -52,161 +69,159 @@ pub(crate) enum Action {
     Operation(OperationPlan),
 }
 
-/// A fault that was set, for as long as this is held.
+/// Keeps a fault set. Dropping the guard withdraws the fault.
 ///
 /// # Panics
 ///
-/// Dropping it panics if not as many calls as were asked for came, so that a test does not pass
-/// without the fault it is about; with [`On::always`] one call is enough. It does not panic in a thread that
-/// panics already, nor after [`Emulator::reset`](crate::emulator::Emulator::reset).
-/// [`leave`](Self::leave) lets go of it without that.
+/// Dropping the guard panics if the fault occurred less often than requested, so that a test does not pass without the fault that it
+/// is about. With [`FaultBuilder::always`] one call is enough. It does not panic in a thread that is already panicking, nor
+/// after [`Emulator::reset`](super::Emulator::reset). [`leave`](Self::leave) releases the guard without this check.
 #[derive(Debug)]
-#[must_use = "the fault is withdrawn when this is dropped"]
-pub struct Fault {
-    state: Arc<State>,
-    entry: Arc<Entry>,
+#[must_use = "the fault is withdrawn when the guard is dropped"]
+pub struct FaultGuard {
+    faults: Arc<Faults>,
+    entry: Arc<FaultEntry>,
     left: bool,
 }
 
-/// A fault as the emulator keeps it.
+/// A fault that is set.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct FaultEntry {
     number: u64,
     pub(crate) method: &'static Method,
     pub(crate) name: Option<String>,
-    pub(crate) times: Times,
-    pub(crate) action: Action,
+    pub(crate) times: FaultCount,
+    pub(crate) action: FaultAction,
     used: AtomicU64,
 }
 
-/// All faults, the oldest first.
+/// All faults that are set, the oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    entries: Mutex<Vec<Arc<Entry>>>,
-    /// How many there have been.
+    entries: Mutex<Vec<Arc<FaultEntry>>>,
+    /// Number of faults that were ever set.
     set: AtomicU64,
 }
 
-impl On {
-    pub(crate) fn new(state: &Arc<State>, method: &'static Method) -> Self {
+impl FaultBuilder {
+    pub(crate) fn new(faults: &Arc<Faults>, method: &'static Method) -> Self {
         Self {
-            state: Arc::clone(state),
+            faults: Arc::clone(faults),
             method,
             name: None,
             times: None,
         }
     }
 
-    /// Only calls about this name: that of the resource or operation, the parent of a list, and for a create
-    /// the new resource or its parent.
+    /// Matches only calls with this name: the name of the resource or operation, the parent of a list, or for a create the name or
+    /// the parent of the new resource. By default all calls match.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// This many calls.
+    /// Applies the fault to this many calls. The default is one call.
     pub fn times(mut self, times: u64) -> Self {
-        self.times = Some(Times::Exactly(times));
+        self.times = Some(FaultCount::Exactly(times));
         self
     }
 
-    /// All calls.
+    /// Applies the fault to all calls.
     pub fn always(mut self) -> Self {
-        self.times = Some(Times::Always);
+        self.times = Some(FaultCount::Always);
         self
     }
 
-    /// It is answered with this status and its details, and not processed.
-    pub fn fail(self, status: Status) -> Fault {
-        self.set(Action::Fail(status))
+    /// Fails the call with this status and its details. The call is not processed.
+    pub fn fail(self, status: Status) -> FaultGuard {
+        self.set(FaultAction::Fail(status))
     }
 
-    /// It is processed after this time.
-    pub fn delay(self, time: Duration) -> Fault {
-        self.set(Action::Delay(time))
+    /// Processes the call after this time.
+    pub fn delay(self, time: Duration) -> FaultGuard {
+        self.set(FaultAction::Delay(time))
     }
 
-    /// The connection is closed instead of an answer, and the call not processed. In process, the call ends
-    /// as one over a broken connection does.
-    pub fn drop_connection(self) -> Fault {
-        self.set(Action::DropConnection)
+    /// Closes the connection instead of a response. The call is not processed. In process, the call fails like one over a broken
+    /// connection.
+    pub fn drop_connection(self) -> FaultGuard {
+        self.set(FaultAction::DropConnection)
     }
 
-    /// The call is processed, and the connection closed instead of the reply.
-    pub fn lose_reply(self) -> Fault {
-        self.set(Action::LoseReply)
+    /// Processes the call, and closes the connection instead of the response.
+    pub fn lose_reply(self) -> FaultGuard {
+        self.set(FaultAction::LoseReply)
     }
 
-    /// A get or a list sees the resources of its kind as they were before the last change to one of them, and
-    /// operations as they were when they were started. Other calls are left alone.
-    pub fn stale(self) -> Fault {
-        self.set(Action::Stale)
+    /// Answers a get or a list with the resources of its kind as they were before the last change to one of them, or with
+    /// operations as they were when they were started. The fault does not match other methods.
+    pub fn stale(self) -> FaultGuard {
+        self.set(FaultAction::Stale)
     }
 
-    /// What came to be less than this time ago is not found by its name. Without a number of calls, all are
-    /// meant.
-    pub fn not_found_for(mut self, time: Duration) -> Fault {
-        self.times.get_or_insert(Times::Always);
-        self.set(Action::NotFoundFor(time))
+    /// Fails a call with NOT_FOUND if its resource or operation was created less than this time ago. Without
+    /// [`times`](Self::times) the fault applies to all calls.
+    pub fn not_found_for(mut self, time: Duration) -> FaultGuard {
+        self.times.get_or_insert(FaultCount::Always);
+        self.set(FaultAction::NotFoundFor(time))
     }
 
-    /// It is answered with an HTML page, as a proxy does, and not processed.
-    pub fn html(self, status: StatusCode) -> Fault {
-        self.set(Action::Html(status))
+    /// Answers the call with an HTML page and this HTTP status, as a proxy does. The call is not processed.
+    pub fn html(self, status: StatusCode) -> FaultGuard {
+        self.set(FaultAction::Html(status))
     }
 
-    /// It is answered with this message, of whatever type, and not processed.
-    pub fn respond<M: Message>(self, message: &M) -> Fault {
-        self.set(Action::Respond(message.encode_to_vec().into()))
+    /// Answers the call with this message, which may have any type. The call is not processed.
+    pub fn respond<M: Message>(self, message: &M) -> FaultGuard {
+        self.set(FaultAction::Respond(message.encode_to_vec().into()))
     }
 
-    /// The operation that it starts goes by this plan. A method that starts none never uses it up.
-    pub fn operation(self, plan: OperationPlan) -> Fault {
-        self.set(Action::Operation(plan))
+    /// Applies a plan to the operation that the call starts. The fault does not match methods that start no operation.
+    pub fn operation(self, plan: OperationPlan) -> FaultGuard {
+        self.set(FaultAction::Operation(plan))
     }
 
-    fn set(self, action: Action) -> Fault {
-        let times = self.times.unwrap_or(Times::Exactly(1));
-        let faults = &self.state.faults;
-        let entry = faults.add(self.method, self.name, times, action);
-        Fault {
-            state: self.state,
+    fn set(self, action: FaultAction) -> FaultGuard {
+        let times = self.times.unwrap_or(FaultCount::Exactly(1));
+        let entry = self.faults.add(self.method, self.name, times, action);
+        FaultGuard {
+            faults: self.faults,
             entry,
             left: false,
         }
     }
 }
 
-impl Fault {
-    /// How many calls it has happened to.
+impl FaultGuard {
+    /// Returns the number of calls to which the fault was applied.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.entry.used()
     }
 
-    /// Leaves the fault in the emulator until it is used up or the emulator is reset.
-    /// [`Emulator::unused`](crate::emulator::Emulator::unused) tells of it.
+    /// Leaves the fault set until it is used up or the emulator is reset.
+    /// [`Emulator::unused_faults`](super::Emulator::unused_faults) reports it meanwhile.
     pub fn leave(mut self) {
         self.left = true;
     }
 }
 
-impl Drop for Fault {
+impl Drop for FaultGuard {
     fn drop(&mut self) {
         if self.left {
             return;
         }
-        let withdrawn = self.state.faults.withdraw(&self.entry);
+        let withdrawn = self.faults.withdraw(&self.entry);
         let unused = withdrawn.and_then(|entry| entry.unused());
-        // A test that fails already says why itself.
+        // A second panic would abort the process.
         if let Some(unused) = unused.filter(|_| !std::thread::panicking()) {
-            panic!("a fault of the emulator was not used up: {unused}");
+            panic!("expected fault did not occur: {unused}");
         }
     }
 }
 
-impl Entry {
-    /// No two have the same, however long ago.
+impl FaultEntry {
+    /// Returns the number of the fault, which no other fault of the emulator ever has.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -216,14 +231,14 @@ impl Entry {
     }
 
     fn is_used_up(&self) -> bool {
-        matches!(self.times, Times::Exactly(times) if self.used() >= times)
+        matches!(self.times, FaultCount::Exactly(times) if self.used() >= times)
     }
 
-    /// What is to be told of one that did not happen as often as it should have.
+    /// Describes a fault that occurred less often than requested.
     fn unused(&self) -> Option<String> {
         let (used, asked) = match (self.used(), self.times) {
-            (0, Times::Always) => (0, 1),
-            (used, Times::Exactly(times)) if used < times => (used, times),
+            (0, FaultCount::Always) => (0, 1),
+            (used, FaultCount::Exactly(times)) if used < times => (used, times),
             _ => return None,
         };
         let (method, action) = (self.method.name, &self.action);
@@ -232,12 +247,12 @@ impl Entry {
         Some(format!("{method}{name}: {action}, {used} of {asked} calls"))
     }
 
-    /// Whether it happens to the calls of a method about one of these names.
-    fn fits(&self, method: &Method, names: &[&str]) -> bool {
+    /// Returns true if the fault applies to a call of a method with one of these names.
+    fn matches(&self, method: &Method, names: &[&str]) -> bool {
         let named = |name: &String| names.contains(&name.as_str());
         let possible = match self.action {
-            Action::Stale => has_past(method),
-            Action::Operation(_) => method.operation.is_some(),
+            FaultAction::Stale => can_be_stale(method),
+            FaultAction::Operation(_) => method.operation.is_some(),
             _ => true,
         };
         possible
@@ -247,8 +262,8 @@ impl Entry {
     }
 }
 
-/// Whether a method reads what changes: resources or operations.
-fn has_past(method: &Method) -> bool {
+/// Returns true if a method reads resources or operations, which have a previous state.
+fn can_be_stale(method: &Method) -> bool {
     let reads = ["Get", "List"]
         .iter()
         .any(|verb| method.name.starts_with(verb));
@@ -264,10 +279,10 @@ impl Faults {
         &self,
         method: &'static Method,
         name: Option<String>,
-        times: Times,
-        action: Action,
-    ) -> Arc<Entry> {
-        let entry = Arc::new(Entry {
+        times: FaultCount,
+        action: FaultAction,
+    ) -> Arc<FaultEntry> {
+        let entry = Arc::new(FaultEntry {
             number: self.set.fetch_add(1, Ordering::Relaxed) + 1,
             method,
             name,
@@ -279,31 +294,31 @@ impl Faults {
         entry
     }
 
-    /// Takes a fault back; `None` if it was used up or withdrawn before.
-    pub(crate) fn withdraw(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+    /// Withdraws a fault. Returns `None` if it is used up or was withdrawn before.
+    pub(crate) fn withdraw(&self, entry: &Arc<FaultEntry>) -> Option<Arc<FaultEntry>> {
         self.with(|faults| {
             let place = faults.iter().position(|one| Arc::ptr_eq(one, entry))?;
             Some(faults.remove(place))
         })
     }
 
-    /// Those that are not used up.
-    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+    /// Returns the faults that are not used up.
+    pub(crate) fn all(&self) -> Vec<Arc<FaultEntry>> {
         self.with(|faults| faults.clone())
     }
 
-    /// What happens to a call of a method about one of these names. What is to depend on the state as well is
-    /// asked for.
+    /// Uses the first fault that matches a call, and returns its action. `applies` decides about actions that depend on the
+    /// state.
     pub(crate) fn take(
         &self,
         method: &Method,
         names: &[&str],
-        happens: impl Fn(&Action) -> bool,
-    ) -> Option<Action> {
+        applies: impl Fn(&FaultAction) -> bool,
+    ) -> Option<FaultAction> {
         self.with(|faults| {
             let place = faults
                 .iter()
-                .position(|entry| entry.fits(method, names) && happens(&entry.action))?;
+                .position(|entry| entry.matches(method, names) && applies(&entry.action))?;
             let entry = &faults[place];
             entry.used.fetch_add(1, Ordering::Relaxed);
             let action = entry.action.clone();
@@ -314,7 +329,7 @@ impl Faults {
         })
     }
 
-    /// Those that have not happened as often as they should have.
+    /// Describes the faults that occurred less often than requested.
     pub(crate) fn unused(&self) -> Vec<String> {
         self.with(|faults| faults.iter().filter_map(|entry| entry.unused()).collect())
     }
@@ -323,24 +338,24 @@ impl Faults {
         self.with(|faults| faults.clear());
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Vec<Arc<Entry>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<Arc<FaultEntry>>) -> T) -> T {
         let entries = self.entries.lock();
         work(&mut entries.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl std::fmt::Display for Action {
+impl std::fmt::Display for FaultAction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fail(status) => write!(f, "fails with {:?}", status.code()),
             Self::Delay(time) => write!(f, "is delayed by {time:?}"),
             Self::DropConnection => f.write_str("the connection is dropped"),
             Self::LoseReply => f.write_str("the reply is lost"),
-            Self::Stale => f.write_str("sees what was before"),
-            Self::NotFoundFor(time) => write!(f, "finds nothing for {time:?}"),
+            Self::Stale => f.write_str("reads a stale state"),
+            Self::NotFoundFor(time) => write!(f, "finds nothing younger than {time:?}"),
             Self::Html(status) => write!(f, "is answered with HTTP {}", status.as_u16()),
             Self::Respond(_) => f.write_str("is answered with a message"),
-            Self::Operation(_) => f.write_str("its operation has a plan"),
+            Self::Operation(_) => f.write_str("starts an operation with a plan"),
         }
     }
 }

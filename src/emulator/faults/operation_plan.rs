@@ -1,4 +1,4 @@
-//! What an operation is to do, if not what operations usually do.
+//! The plan of an operation, for operations that should fail, take long or behave unusually.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use tonic::Status;
 
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 
-/// What an operation is to do: how long it runs, how it ends, what it shows and what cancelling it does.
+/// A plan for an operation: how long it runs, how it ends, what its metadata has, and what a cancellation does.
 ///
-/// It is given to the operation of a call by [`On::operation`](crate::emulator::On::operation). What it does not say
-/// stays as usual.
+/// [`FaultBuilder::operation`](crate::emulator::FaultBuilder::operation) applies a plan to the operation that a call starts. The
+/// default plan changes nothing.
 ///
 /// ```
 /// use std::time::Duration;
-/// use apigateway_grpc::emulator::{Cancelling, OperationPlan};
+/// use apigateway_grpc::emulator::{CancelBehavior, OperationPlan};
 /// use apigateway_grpc::tonic::Status;
 ///
 /// let plan = OperationPlan::default()
@@ -21,59 +21,60 @@ use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 ///     .progress(Duration::from_secs(30), "rolling out")
 ///     .fails(Status::internal("no backend"))
 ///     .diagnostic("openapi.yaml:3", "no such host")
-///     .cancelling(Cancelling::Ignored);
+///     .cancel_behavior(CancelBehavior::Ignored);
 /// # assert!(format!("{plan:?}").contains("rolling out"));
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "a plan is of use to an operation only"]
+#[must_use = "a plan has no effect before an operation has it"]
 pub struct OperationPlan {
     pub(crate) takes: Option<Duration>,
     pub(crate) fails: Option<Status>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// In the order of their times.
     pub(crate) progress: Vec<(Duration, String)>,
-    pub(crate) cancelling: Cancelling,
+    pub(crate) cancel_behavior: CancelBehavior,
     pub(crate) forgotten: Option<Duration>,
-    /// What it is to create is wrong, and does not get halfway.
+    /// The files of the config are invalid, so its creation does not reach the midpoint.
     pub(crate) stopped: bool,
 }
 
-/// What cancelling a running operation does. The call itself answers at once.
+/// The effect of a cancellation on a running operation. CancelOperation itself returns at once.
 ///
-/// A cancelled creation removes its resource. If that is in use by then, as an API with a config is, the operation shows
-/// that cancelling was asked for and goes on. Between a cancel and the end that it has set, nothing new can use the
-/// resource: FAILED_PRECONDITION.
+/// A cancelled creation removes its resource. If the resource is in use by then, as an API with a config is, the operation
+/// continues and its metadata has `requested_cancellation`. Between a cancellation and the end that it has set, a call that would use
+/// the resource fails with FAILED_PRECONDITION.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub enum Cancelling {
-    /// It ends as cancelled at once.
+pub enum CancelBehavior {
+    /// The operation ends with CANCELLED at once. This is the default.
     #[default]
     Honoured,
-    /// It ends as cancelled after this time, unless it ends by itself before.
+    /// The operation ends with CANCELLED after this time, unless it ends before.
     HonouredAfter(Duration),
-    /// It shows that this was asked for, and ends as if it had not been.
+    /// The metadata has `requested_cancellation`; the cancellation has no other effect.
     Ignored,
-    /// It ends at once with this status.
+    /// The operation ends at once with this status.
     Fails(Status),
-    /// The call is answered with UNIMPLEMENTED, and the operation goes on.
+    /// CancelOperation fails with UNIMPLEMENTED, and the operation continues.
     Unimplemented,
 }
 
 impl OperationPlan {
-    /// How long it runs.
+    /// How long the operation runs. By default it runs for the emulator's
+    /// [`operation_time`](crate::emulator::EmulatorBuilder::operation_time).
     pub fn takes(mut self, time: Duration) -> Self {
         self.takes = Some(time);
         self
     }
 
-    /// It ends with this status, its details included. A resource that was to be created is FAILED then,
-    /// any other as before. With the code CANCELLED, one that was to be created is removed unless it is in use.
+    /// Fails the operation with this status and its details. A resource that was to be created is FAILED then; any other
+    /// resource is as before. With the code CANCELLED, a resource that was to be created is removed unless it is in use.
     pub fn fails(mut self, status: Status) -> Self {
         self.fails = Some(status);
         self
     }
 
-    /// A diagnostic in its metadata, shown once it has ended.
+    /// Adds a diagnostic to the metadata of the operation once it has ended.
     pub fn diagnostic(mut self, location: impl Into<String>, message: impl Into<String>) -> Self {
         self.diagnostics.push(Diagnostic {
             location: location.into(),
@@ -82,21 +83,21 @@ impl OperationPlan {
         self
     }
 
-    /// The `status_message` of its metadata from this time after its start on.
+    /// Sets `status_message` in the metadata, from this time after the start.
     pub fn progress(mut self, after: Duration, message: impl Into<String>) -> Self {
         self.progress.push((after, message.into()));
         self.progress.sort_by_key(|(after, _)| *after);
         self
     }
 
-    /// What cancelling it does.
-    pub fn cancelling(mut self, cancelling: Cancelling) -> Self {
-        self.cancelling = cancelling;
+    /// Sets the effect of a cancellation.
+    pub fn cancel_behavior(mut self, behavior: CancelBehavior) -> Self {
+        self.cancel_behavior = behavior;
         self
     }
 
-    /// It is not found any more from this time after its start on, as an expired operation is. What it does
-    /// goes on.
+    /// Expires the operation at this time after its start: it is not found from then on. Its effect on the resource
+    /// continues.
     pub fn forgotten_after(mut self, time: Duration) -> Self {
         self.forgotten = Some(time);
         self

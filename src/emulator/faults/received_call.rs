@@ -1,4 +1,4 @@
-//! The calls that the emulator has received.
+//! The log of received calls.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -12,32 +12,31 @@ use tokio::time::Instant;
 
 use crate::contract::Method;
 
-/// Maximum number of calls that are kept; those before are counted only.
-const KEPT: usize = 1000;
+/// Maximum number of recorded calls. Older calls are only counted.
+const MAX_CALLS: usize = 1000;
 
-/// Maximum number of bytes of the names, headers and messages that are kept: a client may send any.
-const ROOM: usize = 16 << 20;
+/// Maximum size of the names, headers and messages of all recorded calls, since clients choose their sizes.
+const MAX_BYTES: usize = 16 << 20;
 
-/// Parts of the names of headers that hold what no log should.
-const SECRET: [&str; 5] = ["authorization", "token", "key", "cookie", "secret"];
+/// Parts of the names of headers with secrets, whose values are masked.
+const SECRET_PARTS: [&str; 5] = ["authorization", "token", "key", "cookie", "secret"];
 
-/// A call that the emulator has received. `Debug` tells the length of its message alone.
+/// A call that the emulator has received. Its `Debug` output has the length of the message only.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ReceivedCall {
     /// The method.
     pub method: &'static Method,
-    /// How it came.
+    /// The protocol of the call.
     pub via: Via,
-    /// The name of what it is about, which for a create is the name of what it creates; the parent for a
-    /// list.
+    /// The name of the resource or operation; for a create the name of the new resource, and for a list the parent.
     pub name: String,
-    /// Its headers as gRPC has them. What is secret reads `(masked)`.
+    /// The headers of the gRPC request. The values of secret headers are `(masked)`.
     pub headers: HeaderMap,
-    /// Its message, encoded, however it came. `None` if it could not be read, or was dropped: names, headers and messages
-    /// of all calls take at most 16 MiB. The oldest messages are dropped first, and then the oldest calls.
+    /// The encoded request message, for REST calls too. `None` if it could not be read or was dropped. Names, headers and messages
+    /// of all calls have at most 16 MiB; above that the oldest messages are dropped, and then the oldest calls.
     pub message: Option<Bytes>,
-    /// When it came, from when the emulator was built, by the clock of `tokio::time`.
+    /// Time between the creation of the emulator and the call, by the clock of `tokio::time`.
     pub at: Duration,
 }
 
@@ -54,36 +53,36 @@ impl fmt::Debug for ReceivedCall {
     }
 }
 
-/// How a call came to the emulator.
+/// The protocol of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Via {
-    /// As gRPC.
+    /// gRPC.
     Grpc,
-    /// As HTTP/JSON, through the transcoder.
+    /// HTTP/JSON, through the transcoder.
     Rest,
 }
 
-/// The calls received so far.
+/// The log of received calls.
 #[derive(Debug)]
-pub(crate) struct Calls {
-    began: Instant,
-    received: Mutex<Received>,
+pub(crate) struct CallLog {
+    started_at: Instant,
+    received: Mutex<Log>,
 }
 
 #[derive(Debug, Default)]
-struct Received {
+struct Log {
     last: VecDeque<ReceivedCall>,
-    /// The bytes of their names, headers and messages.
+    /// Size of the names, headers and messages of these calls.
     bytes: usize,
     /// By the path of the method.
     counts: BTreeMap<&'static str, u64>,
 }
 
-impl Calls {
-    pub(crate) fn new(began: Instant) -> Self {
+impl CallLog {
+    pub(crate) fn new(started_at: Instant) -> Self {
         Self {
-            began,
+            started_at,
             received: Mutex::default(),
         }
     }
@@ -102,7 +101,7 @@ impl Calls {
             name: name.to_owned(),
             headers: masked(headers),
             message,
-            at: self.began.elapsed(),
+            at: self.started_at.elapsed(),
         };
         self.with(|received| {
             *received.counts.entry(method.path).or_default() += 1;
@@ -110,7 +109,7 @@ impl Calls {
         });
     }
 
-    /// The last ones, in the order in which they came.
+    /// Returns the recorded calls, in the order in which they were received.
     pub(crate) fn last(&self) -> Vec<ReceivedCall> {
         self.with(|received| received.last.iter().cloned().collect())
     }
@@ -126,16 +125,16 @@ impl Calls {
     }
 
     pub(crate) fn clear(&self) {
-        self.with(|received| *received = Received::default());
+        self.with(|received| *received = Log::default());
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Received) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Log) -> T) -> T {
         work(&mut self.received.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl ReceivedCall {
-    /// Its message, if it is there and one of this type.
+    /// Decodes the request message. Returns `None` if there is no message, or if it is invalid as this type.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -169,20 +168,20 @@ impl ReceivedCall {
     }
 }
 
-impl Received {
+impl Log {
     fn push(&mut self, call: ReceivedCall) {
-        if self.last.len() == KEPT {
+        if self.last.len() == MAX_CALLS {
             self.drop_first();
         }
         self.bytes += call.bytes();
         self.last.push_back(call);
-        while self.bytes > ROOM
+        while self.bytes > MAX_BYTES
             && let Some(call) = self.last.iter_mut().find(|call| call.message_bytes() > 0)
         {
             self.bytes -= call.message_bytes();
             call.message = None;
         }
-        while self.bytes > ROOM && self.last.len() > 1 {
+        while self.bytes > MAX_BYTES && self.last.len() > 1 {
             self.drop_first();
         }
     }
@@ -197,7 +196,7 @@ impl Received {
 fn masked(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     for (name, value) in &mut headers {
-        if value.is_sensitive() || SECRET.iter().any(|part| name.as_str().contains(part)) {
+        if value.is_sensitive() || SECRET_PARTS.iter().any(|part| name.as_str().contains(part)) {
             *value = HeaderValue::from_static("(masked)");
         }
     }

@@ -1,4 +1,4 @@
-//! The fields of an item, as filters and orders read them.
+//! The fields of listed items, for filters and orders.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -6,89 +6,93 @@ use std::collections::HashMap;
 
 use prost_types::Timestamp;
 
-use crate::emulator::api::update_mask::snake;
-
 /// An item of a list.
 pub(crate) trait Fields {
     /// The fields, by their paths in the proto.
-    const FIELDS: &'static [(&'static str, Kind)];
-    /// Those in which a word is looked for that names no field.
+    const FIELDS: &'static [(&'static str, FieldType)];
+    /// The fields that a filter of a single word searches.
     const WORDS: &'static [&'static str] = &["name", "display_name"];
 
-    /// What it has in one of its fields.
-    fn value(&self, path: &str) -> Value<'_>;
+    /// Returns the value of a field.
+    fn value(&self, path: &str) -> FieldValue<'_>;
 }
 
-/// What a field can hold.
+/// The type of a field.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum FieldType {
     Text,
     Flag,
     Number,
     Time,
-    /// With the number of each name.
+    /// An enum, with a function from names to numbers.
     Enum(fn(&str) -> Option<i32>),
-    /// Of texts by texts.
+    /// A map from text to text.
     Map,
     Message,
 }
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Clone, Debug)]
-pub(crate) enum Value<'v> {
-    /// What a message or a map does not have. No comparison with it holds (AIP-160).
+pub(crate) enum FieldValue<'v> {
+    /// No value. Any comparison with an unset field is false (AIP-160).
     Unset,
     Text(Cow<'v, str>),
     Flag(bool),
-    /// Of an enum too.
+    /// A number, or the number of an enum value.
     Number(i64),
     Time(Timestamp),
     Map(&'v HashMap<String, String>),
-    /// A message that is there.
+    /// A message that is set.
     Message,
 }
 
-/// A field that there is, and the key if it is a map and one was named.
+/// A known field, and the key if it is a value of a map.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     pub(crate) path: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) field_type: FieldType,
     pub(crate) key: Option<String>,
 }
 
 impl Field {
-    /// The field that a path leads to. Names may be spelled as in the proto or as in JSON; keys stay as they
-    /// are.
+    /// Finds the field of a path. Names may be spelled as in the proto or as in JSON; map keys are exact.
     pub(crate) fn find<T: Fields>(segments: &[&str]) -> Option<Self> {
-        let path = segments.iter().map(|segment| snake(segment));
+        let path = segments.iter().map(|segment| snake_case(segment));
         let path = path.collect::<Vec<_>>().join(".");
         let mut fields = T::FIELDS.iter();
-        if let Some((path, kind)) = fields.find(|(known, _)| *known == path) {
-            let (kind, key) = (*kind, None);
-            return Some(Self { path, kind, key });
+        if let Some((path, field_type)) = fields.find(|(known, _)| *known == path) {
+            let (field_type, key) = (*field_type, None);
+            return Some(Self {
+                path,
+                field_type,
+                key,
+            });
         }
         let (map, key) = segments.split_first()?;
-        let (map, key) = (snake(map), key.join("."));
+        let (map, key) = (snake_case(map), key.join("."));
         let mut maps = T::FIELDS.iter();
-        let (path, _) = maps.find(|(known, kind)| *known == map && matches!(kind, Kind::Map))?;
+        let (path, _) =
+            maps.find(|(known, field_type)| *known == map && matches!(field_type, FieldType::Map))?;
         Some(Self {
             path,
-            kind: Kind::Text,
+            field_type: FieldType::Text,
             key: Some(key),
         })
     }
 
-    pub(crate) fn read<'v, T: Fields>(&self, item: &'v T) -> Value<'v> {
+    pub(crate) fn read<'v, T: Fields>(&self, item: &'v T) -> FieldValue<'v> {
         let value = item.value(self.path);
         match (&self.key, value) {
             (None, value) => value,
-            (Some(key), Value::Map(map)) => map.get(key).map_or(Value::Unset, Value::text),
-            (Some(_), _) => Value::Unset,
+            (Some(key), FieldValue::Map(map)) => {
+                map.get(key).map_or(FieldValue::Unset, FieldValue::text)
+            }
+            (Some(_), _) => FieldValue::Unset,
         }
     }
 }
 
-impl<'v> Value<'v> {
+impl<'v> FieldValue<'v> {
     pub(crate) fn text<T: AsRef<str> + ?Sized>(text: &'v T) -> Self {
         Self::Text(Cow::Borrowed(text.as_ref()))
     }
@@ -101,8 +105,8 @@ impl<'v> Value<'v> {
         if there { Self::Message } else { Self::Unset }
     }
 
-    /// The order of two values of one field; what is not set comes first.
-    pub(crate) fn order(&self, other: &Self) -> Ordering {
+    /// Compares two values of one field. An unset value comes first.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Text(one), Self::Text(other)) => one.cmp(other),
             (Self::Flag(one), Self::Flag(other)) => one.cmp(other),
@@ -116,4 +120,16 @@ impl<'v> Value<'v> {
             _ => Ordering::Equal,
         }
     }
+}
+
+/// Returns a field name in the snake case of protos.
+pub(crate) fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 2);
+    for char in name.chars() {
+        if char.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(char.to_ascii_lowercase());
+    }
+    snake
 }

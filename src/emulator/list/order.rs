@@ -1,28 +1,27 @@
-//! Another order of a list than that of the names (AIP-132).
+//! The order of a list (AIP-132).
 
 use std::cmp::Ordering;
 
 use tonic::Status;
 
-use super::field::{Field, Fields, Kind, Value};
-use super::page_token::Cursor;
+use super::field::{Field, FieldType, FieldValue, Fields};
+use super::page_token::PageToken;
 use crate::emulator::error;
-use crate::emulator::state::resource::Resource;
 
-/// The most fields that an order goes by.
+/// Maximum number of fields of an order.
 const MOST: usize = 16;
 
-/// Fields, each of them descending or not. What is alike in all of them is in the order of the names.
+/// Fields, each ascending or descending. Items that are equal in all fields are ordered by name.
 #[derive(Debug)]
 pub(crate) struct Order(Vec<(Field, bool)>);
 
 impl Order {
-    /// `None` is the order of the names.
+    /// Parses an order. `None` is the order by name.
     ///
     /// # Errors
     ///
-    /// For what is no list of fields, and a field that the items do not have or that has no order.
-    pub(crate) fn of<T: Fields>(text: &str) -> Result<Option<Self>, Status> {
+    /// If the text is not a list of fields, or a field is unknown or has no order.
+    pub(crate) fn parse<T: Fields>(text: &str) -> Result<Option<Self>, Status> {
         if text.trim().is_empty() {
             return Ok(None);
         }
@@ -38,40 +37,42 @@ impl Order {
         }
     }
 
-    /// What an item is sorted by.
-    pub(crate) fn key<'v, T: Fields>(&self, item: &'v T) -> Vec<Value<'v>> {
+    /// Returns the sort key of an item.
+    pub(crate) fn key<'v, T: Fields>(&self, item: &'v T) -> Vec<FieldValue<'v>> {
         self.0.iter().map(|(field, _)| field.read(item)).collect()
     }
 
-    /// The order of two keys.
-    pub(crate) fn compare(&self, one: &[Value<'_>], other: &[Value<'_>]) -> Ordering {
+    /// Compares two sort keys.
+    pub(crate) fn compare(&self, one: &[FieldValue<'_>], other: &[FieldValue<'_>]) -> Ordering {
         let pairs = one.iter().zip(other).zip(&self.0);
         let orders = pairs.map(|((one, other), (_, descending))| match descending {
-            true => other.order(one),
-            false => one.order(other),
+            true => other.compare(one),
+            false => one.compare(other),
         });
         orders.fold(Ordering::Equal, Ordering::then)
     }
 }
 
-/// A page in an order, and where it ended if there are more. Only what is on it is sorted.
-pub(crate) fn sorted<'t, R: Resource>(
+/// Returns the items of one page in an order, and the token of the next page if there are more. Only the items of the page are
+/// sorted.
+pub(crate) fn sorted_page<'t, R: Fields>(
     rows: impl Iterator<Item = (&'t String, &'t R)>,
     order: &Order,
-    after: &Cursor,
+    after: &PageToken,
     size: usize,
-) -> (Vec<R>, Option<Cursor>) {
+) -> (Vec<&'t R>, Option<PageToken>) {
     let start = after.key();
-    let compare = |(one, name): (&[Value<'_>], &str), (other, after): (&[Value<'_>], &str)| {
+    let compare = |(one, name): (&[FieldValue<'_>], &str),
+                   (other, after): (&[FieldValue<'_>], &str)| {
         order.compare(one, other).then(name.cmp(after))
     };
     let rows = rows.map(|(name, row)| (order.key(row), name.as_str(), row));
     let later = rows.filter(|(key, name, _)| {
-        after.is_beginning() || compare((key, name), (&start, &after.name)).is_gt()
+        after.is_start() || compare((key, name), (&start, &after.name)).is_gt()
     });
     let mut rows: Vec<_> = later.collect();
     let is_more = rows.len() > size;
-    let by = |one: &(Vec<Value<'_>>, &str, &R), other: &(Vec<Value<'_>>, &str, &R)| {
+    let by = |one: &(Vec<FieldValue<'_>>, &str, &R), other: &(Vec<FieldValue<'_>>, &str, &R)| {
         compare((&one.0, one.1), (&other.0, other.1))
     };
     if is_more {
@@ -80,11 +81,8 @@ pub(crate) fn sorted<'t, R: Resource>(
     }
     rows.sort_unstable_by(by);
     let last = rows.last().filter(|_| is_more);
-    let last = last.map(|(key, name, _)| Cursor::new(name, key));
-    (
-        rows.into_iter().map(|(.., row)| row.basic()).collect(),
-        last,
-    )
+    let last = last.map(|(key, name, _)| PageToken::new(name, key));
+    (rows.into_iter().map(|(.., row)| row).collect(), last)
 }
 
 fn field<T: Fields>(text: &str) -> Result<(Field, bool), String> {
@@ -93,14 +91,16 @@ fn field<T: Fields>(text: &str) -> Result<(Field, bool), String> {
         [path] | [path, "asc"] => (path, false),
         [path, "desc"] => (path, true),
         _ => {
-            return Err("is fields with commas between, each with `asc`, `desc` or neither".into());
+            return Err(
+                "must be fields, separated by commas, each with `asc`, `desc` or neither".into(),
+            );
         }
     };
     let segments: Vec<_> = path.split('.').collect();
     match Field::find::<T>(&segments) {
-        None => Err(format!("has a field that is not there, `{path}`")),
-        Some(field) if matches!(field.kind, Kind::Map | Kind::Message) => {
-            Err(format!("has a field without an order, `{path}`"))
+        None => Err(format!("unknown field `{path}`")),
+        Some(field) if matches!(field.field_type, FieldType::Map | FieldType::Message) => {
+            Err(format!("field `{path}` has no order"))
         }
         Some(field) => Ok((field, descending)),
     }

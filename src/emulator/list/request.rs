@@ -1,17 +1,17 @@
-//! What a list request asks for.
+//! List requests.
 
 use tonic::Status;
 
 use crate::emulator::error;
 
-/// The most items on a page.
+/// Maximum number of items on a page.
 const MOST: usize = 1000;
-/// How many items a page has where no size is asked for.
+/// Number of items on a page if the request has no page size.
 const PAGE: usize = 100;
 
-/// What a list request asks for, of whatever kind.
+/// A list request of any kind.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub(crate) struct ListRequest {
     pub(crate) parent: String,
     pub(crate) page_size: i32,
     pub(crate) page_token: String,
@@ -19,14 +19,14 @@ pub(crate) struct Listing {
     pub(crate) order_by: String,
 }
 
-impl Listing {
-    /// What all its pages have in common, with what is listed.
-    pub(crate) fn key<'l>(&'l self, of: &'l str) -> [&'l str; 4] {
+impl ListRequest {
+    /// Returns the parts of the request that all pages share, with the collection.
+    pub(crate) fn scope<'l>(&'l self, of: &'l str) -> [&'l str; 4] {
         [of, &self.parent, &self.filter, &self.order_by]
     }
 }
 
-/// Zero leaves it to the server; a size too large is coerced (AIP-158).
+/// Returns the page size. Zero means the default, and a size above the maximum is reduced (AIP-158).
 pub(crate) fn page_size(asked: i32) -> Result<usize, Status> {
     match usize::try_from(asked) {
         Ok(0) => Ok(PAGE),

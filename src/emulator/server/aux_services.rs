@@ -1,26 +1,32 @@
-//! What is served on a port beside the API: the admin service, health and reflection.
+//! The services on a port besides the API: admin, health and reflection.
 
 use std::io;
+use std::sync::Arc;
 
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server;
 
+use super::access::require_admin_allowed;
+use super::checked::Checked;
 use crate::contract::Method;
-use crate::emulator::Emulator;
-use crate::emulator::admin::{AdminServer, Allowed, DESCRIPTORS};
-use crate::emulator::api::decompress::Decompress;
+use crate::emulator::admin::{self, DESCRIPTORS};
+use crate::emulator::api::Core;
+use crate::emulator::api::decompress::decompress;
 use crate::emulator::api::intercept::MAX_REQUEST;
 
-/// Holds up what never ends by itself.
+/// The health service, whose watches must be ended before the server stops.
 #[derive(Debug)]
-pub(crate) struct Beside {
+pub(crate) struct AuxServices {
     health: HealthReporter,
 }
 
-/// Adds the other services to those of the API.
-pub(crate) async fn beside(emulator: &Emulator, api: Routes) -> io::Result<(Routes, Beside)> {
+/// Adds the services to those of the API.
+pub(crate) async fn aux_services(
+    core: &Arc<Core>,
+    api: Routes,
+) -> io::Result<(Routes, AuxServices)> {
     let (health, health_server) = tonic_health::server::health_reporter();
     for service in services() {
         health
@@ -32,20 +38,23 @@ pub(crate) async fn beside(emulator: &Emulator, api: Routes) -> io::Result<(Rout
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let admin = AdminServer::new(emulator.clone()).max_decoding_message_size(MAX_REQUEST);
+    let admin = admin::server(core).max_decoding_message_size(MAX_REQUEST);
     let reflection = reflected().build_v1().map_err(io::Error::other)?;
-    // What grpcurl and grpc_cli of some years ago ask.
+    // Older versions of grpcurl and grpc_cli use v1alpha.
     let reflection_alpha = reflected().build_v1alpha().map_err(io::Error::other)?;
     let routes = api
-        .add_service(Decompress(Allowed(admin)))
-        .add_service(Decompress(health_server))
-        .add_service(Decompress(reflection))
-        .add_service(Decompress(reflection_alpha));
-    Ok((routes, Beside { health }))
+        .add_service(Checked::new(
+            Checked::new(admin, require_admin_allowed),
+            decompress,
+        ))
+        .add_service(Checked::new(health_server, decompress))
+        .add_service(Checked::new(reflection, decompress))
+        .add_service(Checked::new(reflection_alpha, decompress));
+    Ok((routes, AuxServices { health }))
 }
 
-impl Beside {
-    /// Ends the watches of health, which a server that stops would wait for.
+impl AuxServices {
+    /// Ends the watches of the health service, for which a server that stops would wait.
     pub(crate) async fn end(&mut self) {
         for service in services().into_iter().chain([""]) {
             self.health
@@ -56,7 +65,7 @@ impl Beside {
     }
 }
 
-/// The services of the contract.
+/// Returns the names of the services of the API.
 fn services() -> Vec<&'static str> {
     let mut names: Vec<_> = Method::all().iter().map(|method| method.service).collect();
     names.dedup();

@@ -1,4 +1,4 @@
-//! The connections that are served, each encrypted before if there is a certificate.
+//! Incoming connections, with TLS if the emulator has a certificate.
 
 use std::any::Any;
 use std::io;
@@ -14,58 +14,57 @@ use tokio::task::JoinSet;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::tls::Acceptor;
-use crate::emulator::connection;
-use crate::emulator::connection::{Ends, Socket};
+use crate::emulator::connection::{self, Addresses, Connection};
 
-/// How long the listener rests when it cannot accept, which is when the process has no descriptors left.
-const REST: Duration = Duration::from_millis(50);
+/// Pause after a failed `accept`, as when the process has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The connections of a listener, and their addresses.
-pub(crate) fn of_listener(listener: TcpListener) -> impl Stream<Item = (TcpStream, Ends)> {
+/// Returns the connections of a listener, with their addresses.
+pub(crate) fn of_listener(listener: TcpListener) -> impl Stream<Item = (TcpStream, Addresses)> {
     stream::unfold(listener, |listener| async {
         loop {
             match listener.accept().await {
                 Ok((tcp, peer)) => {
-                    // A connection that is gone by now fails with its first use.
+                    // A connection that has ended by now fails when it is used.
                     tcp.set_nodelay(true).ok();
-                    let ends = Ends {
+                    let addresses = Addresses {
                         peer: Some(peer.ip()),
                         local: tcp.local_addr().ok().map(|address| address.ip()),
                     };
-                    return Some(((tcp, ends), listener));
+                    return Some(((tcp, addresses), listener));
                 }
-                Err(_) => tokio::time::sleep(REST).await,
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     })
 }
 
-/// The addresses of a connection.
-pub(crate) fn ends(io: &impl Connected) -> Ends {
+/// Returns the addresses of a connection.
+pub(crate) fn addresses(io: &impl Connected) -> Addresses {
     let info = io.connect_info();
     let info: &dyn Any = &info;
     #[cfg(unix)]
     if info.is::<tonic::transport::server::UdsConnectInfo>() {
-        // As near as the loopback.
+        // A peer on a Unix socket counts as loopback.
         let peer = Some(Ipv4Addr::LOCALHOST.into());
-        return Ends { peer, local: None };
+        return Addresses { peer, local: None };
     }
     let Some(tcp) = info.downcast_ref::<TcpConnectInfo>() else {
-        return Ends::default();
+        return Addresses::default();
     };
-    Ends {
+    Addresses {
         peer: tcp.remote_addr().map(|address| address.ip()),
         local: tcp.local_addr().map(|address| address.ip()),
     }
 }
 
-/// Connections that are ready to be served. A connection whose TLS handshake fails is closed without a log line. A
-/// connection that is not opened in time fails. Each keeps a clone of `open` as long as it lives.
+/// Returns the connections that are ready to be served. A connection whose TLS handshake fails is closed without a log line. Each
+/// connection holds a clone of `open` until it is closed.
 pub(crate) fn incoming<I: connection::Stream + 'static>(
-    connections: impl Stream<Item = (I, Ends)>,
+    connections: impl Stream<Item = (I, Addresses)>,
     acceptor: Acceptor,
     open: mpsc::Sender<()>,
-) -> impl Stream<Item = io::Result<Socket>> {
+) -> impl Stream<Item = io::Result<Connection>> {
     let state = (Box::pin(connections), Some(open), JoinSet::new());
     stream::unfold(state, move |(mut connections, mut open, mut handshakes)| {
         let acceptor = acceptor.clone();
@@ -73,10 +72,10 @@ pub(crate) fn incoming<I: connection::Stream + 'static>(
             loop {
                 tokio::select! {
                     next = connections.next(), if open.is_some() => match (next, &open) {
-                        (Some((io, ends)), Some(open)) => {
+                        (Some((io, addresses)), Some(open)) => {
                             let (accepting, open) = (acceptor.clone(), open.clone());
                             handshakes.spawn(async move {
-                                accepting.accept(io, ends).await.ok().map(|it| it.keeping(open))
+                                accepting.accept(io, addresses).await.ok().map(|it| it.with_guard(open))
                             });
                         }
                         _ => open = None,
@@ -102,15 +101,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let tcp = TcpStream::connect(address).await.expect("it listens");
-        let found = ends(&tcp);
+        let found = addresses(&tcp);
         assert_eq!(found.peer, Some(address.ip()));
         assert_eq!(found.local, tcp.local_addr().ok().map(|local| local.ip()));
         #[cfg(unix)]
         {
             let (unix, _other) = tokio::net::UnixStream::pair().expect("a pair");
-            assert_eq!(ends(&unix).peer, Some(Ipv4Addr::LOCALHOST.into()));
+            assert_eq!(addresses(&unix).peer, Some(Ipv4Addr::LOCALHOST.into()));
         }
         let (pipe, _other) = tokio::io::duplex(1);
-        assert_eq!(ends(&pipe).peer, None);
+        assert_eq!(addresses(&pipe).peer, None);
     }
 }

@@ -1,7 +1,8 @@
-//! The emulator on a port.
+//! The emulator on a port, or over connections of the user.
 
-pub(super) mod access;
+mod access;
 mod aux_services;
+mod checked;
 mod http_limits;
 mod incoming;
 mod request_body;
@@ -23,18 +24,19 @@ use tokio::task::JoinHandle;
 use tonic::transport::server::Connected;
 
 use crate::emulator::Emulator;
-use aux_services::{Beside, beside};
-use incoming::{ends, incoming, of_listener};
+use aux_services::{AuxServices, aux_services};
+use incoming::{addresses, incoming, of_listener};
 use routes::serve;
 
-/// A running emulator. Dropping it ends it at once; [`stop`](Self::stop) lets calls under way end.
-#[must_use = "dropping it ends the emulator"]
+/// An emulator that is served on a port. Dropping the server closes the port and all connections at once; [`stop`](Self::stop)
+/// completes the calls in progress first.
+#[must_use = "dropping the server closes the port"]
 pub struct Server {
     emulator: Emulator,
     address: SocketAddr,
     encrypted: bool,
     stop: Option<oneshot::Sender<()>>,
-    beside: Beside,
+    aux_services: AuxServices,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
@@ -52,12 +54,12 @@ impl Server {
         let address = listener.local_addr()?;
         let access = emulator.port.access(Some(address.ip()))?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let (routes, beside) = beside(emulator, emulator.service()).await?;
-        // Nobody waits until all connections are closed.
+        let (routes, aux_services) = aux_services(&emulator.core, emulator.service()).await?;
+        // The receiver is not used: no one waits for the last connection.
         let (open, _) = mpsc::channel(1);
         let incoming = incoming(of_listener(listener), acceptor, open);
         let serving = serve(routes, access, incoming, async {
-            // A sender that is gone is as good as one that spoke.
+            // A dropped sender stops the server too.
             stopped.await.ok();
         });
         Ok(Self {
@@ -65,31 +67,31 @@ impl Server {
             address,
             encrypted,
             stop: Some(stop),
-            beside,
+            aux_services,
             task: tokio::spawn(serving),
         })
     }
 
-    /// The emulator that is served.
+    /// Returns the emulator that is served.
     #[must_use]
     pub fn emulator(&self) -> &Emulator {
         &self.emulator
     }
 
-    /// Where it listens.
+    /// Returns the address of the port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address as an endpoint, `http://HOST:PORT`, or `https://` if it has a certificate.
+    /// Returns the address as an endpoint: `http://HOST:PORT`, or `https://HOST:PORT` with TLS.
     #[must_use]
     pub fn endpoint(&self) -> String {
         let scheme = if self.encrypted { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// Takes no new calls and waits for those under way.
+    /// Accepts no further calls and waits for those in progress.
     ///
     /// # Errors
     ///
@@ -97,13 +99,13 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the server at once.
+    /// Dropping the future closes the port and all connections at once.
     pub async fn stop(mut self) -> io::Result<()> {
         if let Some(stop) = self.stop.take() {
-            // If nobody listens any more, it has ended already.
+            // The server may have ended already.
             stop.send(()).ok();
         }
-        self.beside.end().await;
+        self.aux_services.end().await;
         match (&mut self.task).await {
             Ok(served) => served.map_err(io::Error::other),
             Err(ended) => Err(io::Error::other(ended)),
@@ -111,7 +113,7 @@ impl Server {
     }
 }
 
-/// Serves these connections until there are no more and all are closed.
+/// Serves connections until their stream has ended and the last one is closed.
 pub(crate) async fn serve_all<I, E>(
     emulator: &Emulator,
     connections: impl Stream<Item = Result<I, E>>,
@@ -121,19 +123,19 @@ where
 {
     let acceptor = emulator.port.acceptor()?;
     let access = emulator.port.access(None)?;
-    let (routes, _beside) = beside(emulator, emulator.service()).await?;
+    let (routes, _aux_services) = aux_services(&emulator.core, emulator.service()).await?;
     let (open, mut closed) = mpsc::channel(1);
     let connections = connections.filter_map(|next| {
         let io = next.ok();
         ready(io.map(|io| {
-            let ends = ends(&io);
-            (io, ends)
+            let addresses = addresses(&io);
+            (io, addresses)
         }))
     });
-    // The end of the stream would have the connections close that there are.
+    // The end of this stream would make the server close the open connections.
     let incoming = incoming(connections, acceptor, open).chain(stream::pending());
     let ended = async {
-        // Nothing is ever sent; this is the end of the last sender.
+        // Nothing is ever sent: this resolves when the last connection drops its sender.
         closed.recv().await;
     };
     let served = serve(routes, access, incoming, ended).await;

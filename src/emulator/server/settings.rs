@@ -12,12 +12,12 @@ use crate::error::Error;
 /// of clients that send nothing do not add up.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The settings as the builder was given them. They are checked when serving starts.
+/// The settings of the builder. They are checked when serving starts.
 #[derive(Clone, Debug)]
-pub(crate) struct PortSettings {
-    pub(crate) identity: Option<Identity>,
-    pub(crate) access: AccessSettings,
-    pub(crate) handshake_timeout: Duration,
+pub(in crate::emulator) struct PortSettings {
+    pub(in crate::emulator) identity: Option<Identity>,
+    pub(in crate::emulator) access: AccessSettings,
+    pub(in crate::emulator) handshake_timeout: Duration,
 }
 
 impl Default for PortSettings {
@@ -31,7 +31,7 @@ impl Default for PortSettings {
 }
 
 impl PortSettings {
-    pub(crate) fn acceptor(&self) -> io::Result<Acceptor> {
+    pub(in crate::emulator) fn acceptor(&self) -> io::Result<Acceptor> {
         if self.handshake_timeout.is_zero() {
             let text = "invalid `handshake_timeout` 0s: must be longer than zero";
             return Err(invalid(Error::configuration(text)));
@@ -39,8 +39,8 @@ impl PortSettings {
         Acceptor::new(self.identity.as_ref(), self.handshake_timeout).map_err(invalid)
     }
 
-    /// The layer that decides about requests on a port, which listens on this address.
-    pub(crate) fn access(&self, listened: Option<IpAddr>) -> io::Result<AccessLayer> {
+    /// Returns the layer that decides about requests on a port with this address.
+    pub(super) fn access(&self, listened: Option<IpAddr>) -> io::Result<AccessLayer> {
         let rules = AccessRules::new(&self.access, listened).map_err(invalid)?;
         Ok(AccessLayer::new(rules))
     }

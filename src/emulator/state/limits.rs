@@ -3,11 +3,12 @@
 use tonic::Status;
 
 use super::Tables;
+use super::location::project;
 use super::resource::Resource;
-use crate::emulator::error;
+use crate::emulator::error::{self, QuotaExceeded};
 use crate::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
 
-/// The most resources of each kind that can exist at a time, whatever their state.
+/// Maximum number of resources of each kind, whatever their state.
 ///
 /// [`Default`] has the numbers of API Gateway's page [Quotas and limits]. They can be raised for a project.
 ///
@@ -41,11 +42,11 @@ impl Default for Limits {
     }
 }
 
-/// A limit on one kind of resource.
+/// The limit of one kind of resource.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
     pub(crate) most: usize,
-    /// The id of the quota. The service's own is not published.
+    /// The id of the quota, which is our invention: the service's id is not published.
     pub(crate) id: &'static str,
     /// The plural of the kind, in messages.
     pub(crate) things: &'static str,
@@ -54,7 +55,7 @@ pub(crate) struct Limit {
 impl Limits {
     /// # Errors
     ///
-    /// RESOURCE_EXHAUSTED if a parent has as many resources of a kind as it can have.
+    /// RESOURCE_EXHAUSTED if a parent has reached the limit of a kind.
     pub(crate) fn check<R: Resource>(self, tables: &Tables, parent: &str) -> Result<(), Status> {
         let limit = self.of::<R>();
         let prefix = format!("{parent}/{}/", R::COLLECTION);
@@ -63,7 +64,14 @@ impl Limits {
         if within.take(limit.most).count() < limit.most {
             return Ok(());
         }
-        Err(error::over_quota(R::COLLECTION, parent, limit))
+        Err(error::quota_exceeded(&QuotaExceeded {
+            project: project(parent),
+            parent,
+            collection: R::COLLECTION,
+            limit: limit.most,
+            id: limit.id,
+            things: limit.things,
+        }))
     }
 
     fn of<R: Resource>(self) -> Limit {

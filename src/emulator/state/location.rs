@@ -3,8 +3,9 @@
 use tonic::Status;
 
 use crate::emulator::error;
+use crate::emulator::error::violations::is_project_id;
 
-/// The regions that have gateways, and how hostnames write them.
+/// The regions that have gateways, and their codes in hostnames.
 pub(crate) const REGIONS: [(&str, &str); 10] = [
     ("asia-northeast1", "an"),
     ("australia-southeast1", "ts"),
@@ -18,7 +19,7 @@ pub(crate) const REGIONS: [(&str, &str); 10] = [
     ("us-west4", "wn"),
 ];
 
-/// The ids of the locations that there are: `global`, and the regions that have gateways.
+/// The ids of all locations: `global`, and the regions that have gateways.
 pub const LOCATIONS: [&str; 11] = {
     let mut locations = ["global"; 11];
     let mut index = 0;
@@ -29,25 +30,27 @@ pub const LOCATIONS: [&str; 11] = {
     locations
 };
 
-/// What a location is.
+/// The kind of a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum LocationKind {
     Global,
     Region,
-    /// `-`, for lists.
+    /// `-`, which lists accept for all locations.
     All,
 }
 
-impl Place {
-    /// The place of `projects/*/locations/*`, which a request has in a field.
-    pub(crate) fn of(field: &str, name: &str, listed: bool) -> Result<Self, Status> {
+impl LocationKind {
+    /// Parses the name `projects/*/locations/*` of a request field.
+    pub(crate) fn parse(field: &str, name: &str, is_list: bool) -> Result<Self, Status> {
         match name.split('/').collect::<Vec<_>>()[..] {
-            ["projects", project, "locations", location] if is_project(project) => match location {
-                "global" => Ok(Self::Global),
-                "-" if listed => Ok(Self::All),
-                _ if REGIONS.iter().any(|(region, _)| *region == location) => Ok(Self::Region),
-                _ => Err(error::not_found("Location", name)),
-            },
+            ["projects", project, "locations", location] if is_project_id(project) => {
+                match location {
+                    "global" => Ok(Self::Global),
+                    "-" if is_list => Ok(Self::All),
+                    _ if REGIONS.iter().any(|(region, _)| *region == location) => Ok(Self::Region),
+                    _ => Err(error::not_found("Location", name)),
+                }
+            }
             _ => Err(error::invalid(
                 field,
                 "must be projects/{project}/locations/{location}",
@@ -56,21 +59,12 @@ impl Place {
     }
 }
 
-/// Whether a project can have this id or number: any such project exists. Ids of a domain's projects have
-/// dots and a colon.
-pub(crate) fn is_project(id: &str) -> bool {
-    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':');
-    matches!(id.len(), 1..=63)
-        && id.bytes().all(fits)
-        && id.starts_with(|char: char| char.is_ascii_alphanumeric())
-}
-
-/// The project of a name.
+/// Returns the project of a name.
 pub(crate) fn project(name: &str) -> &str {
     name.split('/').nth(1).unwrap_or_default()
 }
 
-/// How the region of a name is written in hostnames.
+/// Returns the code of the region of a name in hostnames.
 pub(crate) fn region_code(name: &str) -> &'static str {
     let region = name.split('/').nth(3).unwrap_or_default();
     let found = REGIONS.iter().find(|(known, _)| *known == region);

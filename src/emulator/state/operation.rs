@@ -2,43 +2,48 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prost::Message as _;
-use prost_types::{Any, Timestamp};
+use prost_types::Any;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::Tables;
 use super::clock::Moment;
-use super::tracked_map::Rows;
+use super::tracked_map::TrackedMap;
+use crate::emulator::error;
 use crate::emulator::faults::operation_plan::OperationPlan;
 use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
 use crate::proto::google::longrunning::{Operation, operation};
 
+/// The kind of operations, as errors name it.
+pub(crate) const OPERATION: &str = "Operation";
+
 /// The version of the service that starts operations.
 pub(crate) const API_VERSION: &str = "v1";
 
-/// All operations, with what is to happen to them in the order of its time.
+/// All operations, and their events in the order of time.
 #[derive(Debug, Default)]
-pub(crate) struct Operations {
+pub(crate) struct OperationTable {
     /// By name.
-    pub(crate) rows: Rows<Running>,
-    /// The names of those that are not forgotten: running, and done.
+    pub(crate) rows: TrackedMap<OperationRecord>,
+    /// The names of visible operations: those that run, and those that are done.
     pub(crate) by_done: [BTreeMap<String, ()>; 2],
-    pub(crate) due: BTreeSet<(Moment, Due, String)>,
-    /// The operation under way on what, by the name of that.
-    pub(crate) holds: BTreeMap<String, String>,
+    pub(crate) events: BTreeSet<(Moment, Event, String)>,
+    /// The name of the operation that holds a lock, by the lock.
+    pub(crate) locks: BTreeMap<String, String>,
+    /// Number of operations that have been started. The name of an operation is made from it.
     pub(crate) started: u64,
 }
 
-/// What happens to an operation at a time.
+/// An event in the life of an operation. Events of one moment happen in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Due {
-    Half,
+pub(crate) enum Event {
+    /// Half of its time has passed.
+    Midpoint,
     End,
-    Forget,
+    /// It is not found any more.
+    Expiry,
 }
 
-/// What an operation does.
+/// The verb of an operation, as its metadata has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Create,
@@ -46,41 +51,45 @@ pub(crate) enum Verb {
     Delete,
 }
 
-/// How an operation ended.
+/// The kind of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Done,
+pub(crate) enum ResourceKind {
+    Api,
+    ApiConfig,
+    Gateway,
+}
+
+/// How an operation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Succeeded,
     Cancelled,
     Failed,
 }
 
-/// What is done to a resource by its operation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Work {
+/// What an operation does, and to a resource of which kind. [`lifecycle`](super::lifecycle) applies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Effect {
     pub(crate) verb: Verb,
-    /// Halfway.
-    pub(crate) half: Option<fn(&mut Tables, &str)>,
-    /// Why its resource cannot be taken away.
-    pub(crate) used: fn(&Tables, &str) -> Option<String>,
-    /// At the end; what it gives is the response of an operation that is done.
-    pub(crate) end: fn(&mut Tables, &str, Verb, Ended, Timestamp) -> Any,
+    pub(crate) kind: ResourceKind,
 }
 
 /// An operation, running or done.
 #[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) began: Moment,
-    pub(crate) ends: Moment,
+pub(crate) struct OperationRecord {
+    pub(crate) started_at: Moment,
+    pub(crate) ends_at: Moment,
     pub(crate) target: String,
-    pub(crate) work: Work,
+    pub(crate) effect: Effect,
     pub(crate) plan: OperationPlan,
-    /// Cancelled, or failed by being cancelled.
+    /// The status with which a cancellation ends the operation.
     pub(crate) cancelled: Option<Status>,
     pub(crate) requested_cancellation: bool,
     pub(crate) result: Option<operation::Result>,
-    /// Deleted by a client, or expired, which stops nothing: it is not shown, and ends on its own.
-    pub(crate) forgotten: bool,
-    pub(crate) holds: Vec<String>,
+    /// Deleted by a client, or expired. It is not visible, and its effect goes on.
+    pub(crate) is_hidden: bool,
+    /// No two operations hold the same lock.
+    pub(crate) locks: Vec<String>,
 }
 
 impl Verb {
@@ -93,112 +102,125 @@ impl Verb {
     }
 }
 
-impl Operations {
-    /// Starts an operation and gives its name. What it holds, no other operation can hold meanwhile.
-    pub(crate) fn start(
+impl Effect {
+    /// Returns true if an end with this status removes the resource: a creation that is cancelled does.
+    pub(crate) fn removes_target(self, status: &Status) -> bool {
+        self.verb == Verb::Create && status.code() == Code::Cancelled
+    }
+
+    /// Returns true if the effect has a midpoint: a config is ACTIVATING in the second half of its creation.
+    fn has_midpoint(self) -> bool {
+        self.verb == Verb::Create && self.kind == ResourceKind::ApiConfig
+    }
+}
+
+impl OperationTable {
+    /// Adds an operation and returns its name.
+    pub(super) fn start(
         &mut self,
-        work: Work,
+        effect: Effect,
         target: &str,
-        holds: Vec<String>,
+        locks: Vec<String>,
         plan: OperationPlan,
-        began: Moment,
+        now: Moment,
     ) -> String {
         self.started += 1;
         let location = target.split('/').take(4).collect::<Vec<_>>().join("/");
         let name = format!("{location}/operations/operation-{:08x}", self.started);
         let takes = plan.takes.unwrap_or_default();
-        let ends = began.after(takes);
-        let running = Running {
-            began,
-            ends,
+        let record = OperationRecord {
+            started_at: now,
+            ends_at: now.after(takes),
             target: target.to_owned(),
-            work,
+            effect,
             plan,
             cancelled: None,
             requested_cancellation: false,
             result: None,
-            forgotten: false,
-            holds,
+            is_hidden: false,
+            locks,
         };
-        self.take_up(name.clone(), running);
+        self.insert(name.clone(), record);
         name
     }
 
-    /// Takes up an operation, a new one or one that was kept: what is to happen to it, and what it holds.
-    pub(crate) fn take_up(&mut self, name: String, running: Running) {
-        let (plan, done) = (&running.plan, running.result.is_some());
-        if !done {
-            self.due.insert((running.ends, Due::End, name.clone()));
-            if running.work.half.is_some() && !plan.stopped {
-                let half = running.began.after(plan.takes.unwrap_or_default() / 2);
-                self.due.insert((half, Due::Half, name.clone()));
+    /// Adds an operation, new or stored, with its events and locks.
+    pub(crate) fn insert(&mut self, name: String, record: OperationRecord) {
+        let (plan, is_done) = (&record.plan, record.result.is_some());
+        if !is_done {
+            let end = (record.ends_at, Event::End, name.clone());
+            self.events.insert(end);
+            if record.effect.has_midpoint() && !plan.stopped {
+                let midpoint = record.started_at.after(plan.takes.unwrap_or_default() / 2);
+                let midpoint = (midpoint, Event::Midpoint, name.clone());
+                self.events.insert(midpoint);
             }
-            for held in &running.holds {
-                self.holds.insert(held.clone(), name.clone());
+            for lock in &record.locks {
+                self.locks.insert(lock.clone(), name.clone());
             }
         }
-        if !running.forgotten {
+        if !record.is_hidden {
             if let Some(time) = plan.forgotten {
-                let forgotten = running.began.after(time);
-                self.due.insert((forgotten, Due::Forget, name.clone()));
+                let expiry = record.started_at.after(time);
+                self.events.insert((expiry, Event::Expiry, name.clone()));
             }
-            self.by_done[usize::from(done)].insert(name.clone(), ());
+            self.by_done[usize::from(is_done)].insert(name.clone(), ());
         }
-        self.rows.insert(name, running);
+        self.rows.insert(name, record);
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         let Self {
             rows,
             by_done,
-            due,
-            holds,
+            events,
+            locks,
             started,
         } = self;
         rows.clear();
         *by_done = Default::default();
-        due.clear();
-        holds.clear();
+        events.clear();
+        locks.clear();
         *started = 0;
     }
 
-    /// The operation under way on something.
-    pub(crate) fn under_way(&self, held: &str) -> Option<&str> {
-        self.holds.get(held).map(String::as_str)
+    /// Returns the name of the operation that holds a lock.
+    pub(crate) fn locked_by(&self, lock: &str) -> Option<&str> {
+        self.locks.get(lock).map(String::as_str)
     }
 
-    /// What is to happen next, if its time has come.
-    pub(crate) fn next(&mut self, now: Moment) -> Option<(Moment, Due, String)> {
-        let (at, ..) = self.due.first()?;
+    /// Removes and returns the next event that is due.
+    pub(super) fn next_event(&mut self, now: Moment) -> Option<(Moment, Event, String)> {
+        let (at, ..) = self.events.first()?;
         if *at > now {
             return None;
         }
-        self.due.pop_first()
+        self.events.pop_first()
     }
 
-    /// Ends a running operation with a status, at the latest at this moment.
-    pub(crate) fn end_with(&mut self, name: &str, status: Status, at: Moment) {
-        if let Some(running) = self.rows.get_mut(name)
-            && at <= running.ends
+    /// Ends a running operation with a status at a moment, unless it ends before.
+    pub(super) fn end_with(&mut self, name: &str, status: Status, at: Moment) {
+        if let Some(record) = self.rows.get_mut(name)
+            && at <= record.ends_at
         {
-            let due = (running.ends, Due::End, name.to_owned());
-            self.due.remove(&due);
-            running.cancelled = Some(status);
-            running.ends = at;
-            self.due.insert((at, Due::End, due.2));
+            let end = (record.ends_at, Event::End, name.to_owned());
+            self.events.remove(&end);
+            record.cancelled = Some(status);
+            record.ends_at = at;
+            self.events.insert((at, Event::End, end.2));
         }
     }
 
-    /// Notes the end of an operation, and lets go of what it held.
-    pub(crate) fn ended(&mut self, name: &str, result: operation::Result) {
-        let Some(running) = self.rows.get_mut(name) else {
+    /// Stores the result of an operation and releases its locks.
+    pub(super) fn finish(&mut self, name: &str, result: operation::Result) {
+        let Some(record) = self.rows.get_mut(name) else {
             return;
         };
-        for held in running.holds.drain(..) {
-            self.holds.remove(&held);
+        for lock in record.locks.drain(..) {
+            self.locks.remove(&lock);
         }
-        running.result = Some(result);
-        if running.forgotten {
+        record.result = Some(result);
+        if record.is_hidden {
             self.rows.remove(name);
         } else {
             let [running, done] = &mut self.by_done;
@@ -206,11 +228,11 @@ impl Operations {
         }
     }
 
-    /// Shows an operation no more. What it does goes on.
-    pub(crate) fn forget(&mut self, name: &str) {
-        if let Some(running) = self.rows.get_mut(name) {
-            running.forgotten = true;
-            if running.result.is_some() {
+    /// Hides an operation. If it is running, its effect goes on.
+    pub(crate) fn hide(&mut self, name: &str) {
+        if let Some(record) = self.rows.get_mut(name) {
+            record.is_hidden = true;
+            if record.result.is_some() {
                 self.rows.remove(name);
             }
             for names in &mut self.by_done {
@@ -219,53 +241,47 @@ impl Operations {
         }
     }
 
-    /// Whether a resource is being created and will not be, since that was cancelled.
-    pub(crate) fn is_being_undone(&self, name: &str) -> bool {
-        let running = self.under_way(name).and_then(|name| self.rows.get(name));
-        running.is_some_and(|running| {
-            let cancelled = running.cancelled.as_ref();
-            running.target == name && cancelled.is_some_and(|status| running.work.undoes(status))
+    /// Returns true if a resource is being created and its creation was cancelled, so that it will be removed.
+    pub(crate) fn will_be_removed(&self, name: &str) -> bool {
+        let record = self.locked_by(name).and_then(|name| self.rows.get(name));
+        record.is_some_and(|record| {
+            let cancelled = record.cancelled.as_ref();
+            record.target == name
+                && cancelled.is_some_and(|status| record.effect.removes_target(status))
         })
     }
 
-    /// An operation that is not forgotten.
-    pub(crate) fn get(&self, name: &str) -> Option<&Running> {
-        self.rows.get(name).filter(|running| !running.forgotten)
+    /// Returns a visible operation.
+    pub(crate) fn get(&self, name: &str) -> Option<&OperationRecord> {
+        self.rows.get(name).filter(|record| !record.is_hidden)
     }
 }
 
-impl Work {
-    /// Whether an end with this status takes its resource away: a creation that is cancelled does.
-    pub(crate) fn undoes(&self, status: &Status) -> bool {
-        self.verb == Verb::Create && status.code() == Code::Cancelled
-    }
-}
-
-impl Running {
-    /// How it ends, and the status if that is not its response.
-    pub(crate) fn end(&self) -> (Ended, Option<pb::Status>) {
+impl OperationRecord {
+    /// Returns how the operation ends, with its error if it does not succeed.
+    pub(super) fn outcome(&self) -> (Outcome, Option<pb::Status>) {
         let status = self.cancelled.as_ref().or(self.plan.fails.as_ref());
         match status {
-            None => (Ended::Done, None),
+            None => (Outcome::Succeeded, None),
             Some(status) if status.code() == Code::Cancelled => {
-                (Ended::Cancelled, Some(written(status)))
+                (Outcome::Cancelled, Some(error::to_proto(status)))
             }
-            Some(status) => (Ended::Failed, Some(written(status))),
+            Some(status) => (Outcome::Failed, Some(error::to_proto(status))),
         }
     }
 
-    /// The operation as a client sees it; a stale one is as it was when it was started.
-    pub(crate) fn operation(&self, name: &str, now: Moment, stale: bool) -> Operation {
+    /// Returns the operation as clients see it. A stale read sees it as it was when it was started.
+    pub(crate) fn to_operation(&self, name: &str, now: Moment, is_stale: bool) -> Operation {
         let mut metadata = OperationMetadata {
-            create_time: Some(self.began.into()),
+            create_time: Some(self.started_at.into()),
             target: self.target.clone(),
-            verb: self.work.verb.name().to_owned(),
+            verb: self.effect.verb.name().to_owned(),
             api_version: API_VERSION.to_owned(),
             ..Default::default()
         };
-        let result = self.result.clone().filter(|_| !stale);
-        if !stale {
-            self.advance(&mut metadata, now);
+        let result = self.result.clone().filter(|_| !is_stale);
+        if !is_stale {
+            self.write_progress(&mut metadata, now);
         }
         Operation {
             name: name.to_owned(),
@@ -275,33 +291,24 @@ impl Running {
         }
     }
 
-    /// How far it has come, in words.
-    pub(crate) fn message(&self, now: Moment) -> &str {
+    /// Returns the last progress message of the plan whose time has come.
+    pub(crate) fn status_message(&self, now: Moment) -> &str {
         let now = match self.result {
-            Some(_) => self.ends,
+            Some(_) => self.ends_at,
             None => now,
         };
-        let reached = self.plan.progress.iter().rev();
-        let mut reached = reached.filter(|(after, _)| *after <= now.since(self.began));
-        reached.next().map_or("", |(_, message)| message)
+        let mut messages = self.plan.progress.iter().rev();
+        let last = messages.find(|(after, _)| *after <= now.since(self.started_at));
+        last.map_or("", |(_, message)| message)
     }
 
-    fn advance(&self, metadata: &mut OperationMetadata, now: Moment) {
+    fn write_progress(&self, metadata: &mut OperationMetadata, now: Moment) {
         metadata.requested_cancellation = self.requested_cancellation;
-        self.message(now).clone_into(&mut metadata.status_message);
+        self.status_message(now)
+            .clone_into(&mut metadata.status_message);
         if self.result.is_some() {
-            metadata.end_time = Some(self.ends.into());
+            metadata.end_time = Some(self.ends_at.into());
             metadata.diagnostics.clone_from(&self.plan.diagnostics);
         }
-    }
-}
-
-/// A status as a message, with the details that it has.
-pub(crate) fn written(status: &Status) -> pb::Status {
-    let details = pb::Status::decode(status.details()).unwrap_or_default();
-    pb::Status {
-        code: status.code() as i32,
-        message: status.message().to_owned(),
-        details: details.details,
     }
 }

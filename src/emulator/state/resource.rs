@@ -1,4 +1,4 @@
-//! What the three kinds of resources have in common, and what sets them apart.
+//! The three kinds of resources.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use tonic::Status;
 
 use super::Tables;
 use super::location;
-use super::location::Place;
-use super::operation::Verb;
+use super::location::LocationKind;
+use super::operation::{ResourceKind, Verb};
 use super::table::Table;
 use crate::contract::Method;
 use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
-use crate::emulator::list::field::{Fields, Kind, Value};
+use crate::emulator::list::field::{FieldType, FieldValue, Fields};
 use crate::emulator::source;
 use crate::emulator::source::Findings;
 use crate::names::ApiConfigName;
@@ -28,20 +28,20 @@ use crate::proto::google::cloud::apigateway::v1::{
 pub(crate) trait Resource:
     Message + Name + Clone + Default + PartialEq + Fields + 'static
 {
-    /// As errors name it.
+    /// The kind, as operations record it.
+    const RESOURCE_KIND: ResourceKind;
+    /// The kind, as errors name it.
     const KIND: &'static str;
-    /// The segment before its id.
+    /// The segment of names before the id.
     const COLLECTION: &'static str;
-    /// The field of requests that has it.
+    /// The field of requests with the resource.
     const FIELD: &'static str;
-    /// The form of its name.
+    /// The pattern of names.
     const PATTERN: &'static str;
-    /// The fields of its own that can be changed.
-    const CHANGED: &'static [&'static str] = &[];
-    /// Those that cannot be changed once it is created.
-    const FIXED: &'static [&'static str] = &[];
-    /// What happens halfway to its creation.
-    const HALF: Option<fn(&mut Tables, &str)> = None;
+    /// The mutable fields that only this kind has.
+    const MUTABLE: &'static [&'static str] = &[];
+    /// The immutable fields that only this kind has.
+    const IMMUTABLE: &'static [&'static str] = &[];
 
     fn table(tables: &Tables) -> &Table<Self>;
     fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
@@ -49,60 +49,60 @@ pub(crate) trait Resource:
     fn common(&mut self) -> Common<'_>;
     fn create_time(&self) -> Option<Timestamp>;
 
-    /// Checks what it is created in; `-` may stand for segments if it is to be listed.
-    fn check_parent(tables: &Tables, parent: &str, listed: bool) -> Result<(), Status>;
+    /// Checks the parent of a create, or of a list, in which a segment may be `-`.
+    fn check_parent(tables: &Tables, parent: &str, is_list: bool) -> Result<(), Status>;
 
-    /// Checks a new one and sets what the service sets, the common fields aside.
-    fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status>;
+    /// Checks a new resource, and sets the fields that the service sets, except the common ones.
+    fn prepare(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status>;
 
-    /// What is wrong in its files: it is created all the same, and its operation fails.
+    /// Returns the findings in the files. With findings the resource is created and its operation fails.
     fn findings(&self) -> Findings {
         Findings::default()
     }
 
-    /// What no two creations may hold at a time.
-    fn creation_hold(_name: &str) -> Option<String> {
+    /// Returns a lock that only one creation at a time can hold.
+    fn creation_lock(_name: &str) -> Option<String> {
         None
     }
 
-    /// Notes what is wrong with one by itself, the common fields aside.
-    fn note(&self, _wrong: &mut Violations) {}
+    /// Adds the violations of the resource by itself, except those of common fields.
+    fn validate(&self, _violations: &mut Violations) {}
 
-    /// The fields that can be changed.
-    fn changed() -> impl Iterator<Item = &'static str> {
+    /// Returns all mutable fields.
+    fn mutable_fields() -> impl Iterator<Item = &'static str> {
         ["labels", "display_name"]
             .into_iter()
-            .chain(Self::CHANGED.iter().copied())
+            .chain(Self::MUTABLE.iter().copied())
     }
 
-    /// Takes over a field of its own that can be changed.
-    fn take(&mut self, _field: &str, _from: &Self) {}
+    /// Copies one of the [`MUTABLE`](Self::MUTABLE) fields.
+    fn copy_field(&mut self, _field: &str, _from: &Self) {}
 
-    /// A resource with nothing but one of its [`FIXED`](Self::FIXED) fields.
-    fn only(&self, field: &str) -> Self;
+    /// Returns a resource with only one of the [`IMMUTABLE`](Self::IMMUTABLE) fields.
+    fn only_field(&self, field: &str) -> Self;
 
-    /// Checks one after an update.
-    fn check_change(&self, _tables: &Tables) -> Result<(), Status> {
+    /// Checks the resources that this one refers to.
+    fn check_references(&self, _tables: &Tables) -> Result<(), Status> {
         Ok(())
     }
 
-    /// The service account that it acts as, empty if that is none; `None` for what never acts.
+    /// Returns the service account, which is empty if none is set; `None` for kinds without one.
     fn account<'t>(&'t self, _tables: &'t Tables) -> Option<&'t str> {
         None
     }
 
-    /// Why it cannot be deleted.
-    fn used(_tables: &Tables, _name: &str) -> Option<String> {
+    /// Returns how the resource is in use, if it is. A resource in use cannot be deleted.
+    fn use_of(_tables: &Tables, _name: &str) -> Option<String> {
         None
     }
 
-    /// The resource without its input-only fields, which no reply has.
-    fn full(&self) -> Self {
+    /// Returns the resource without its input-only fields, which no response has.
+    fn full_view(&self) -> Self {
         self.clone()
     }
 
-    /// As replies have it, if nobody asks for more.
-    fn basic(&self) -> Self {
+    /// Returns the resource as responses have it by default.
+    fn basic_view(&self) -> Self {
         self.clone()
     }
 }
@@ -115,7 +115,7 @@ pub(crate) struct Common<'r> {
     pub(crate) update_time: &'r mut Option<Timestamp>,
     pub(crate) labels: &'r mut HashMap<String, String>,
     pub(crate) display_name: &'r mut String,
-    /// Numbered alike in all kinds.
+    /// The numbers are the same in all kinds.
     pub(crate) state: &'r mut i32,
 }
 
@@ -154,30 +154,30 @@ macro_rules! common {
     };
 }
 
-/// The fields that lists can go by: those of all kinds, and the texts that a kind has besides.
+/// Implements [`Fields`]: the common fields, and further text fields of the kind.
 macro_rules! fields {
     ($kind:ident, $state:path, [$($text:ident),*]) => {
         impl Fields for $kind {
-            const FIELDS: &'static [(&'static str, Kind)] = &[
-                ("name", Kind::Text),
-                ("create_time", Kind::Time),
-                ("update_time", Kind::Time),
-                ("labels", Kind::Map),
-                ("display_name", Kind::Text),
-                ("state", Kind::Enum(|name| <$state>::from_str_name(name).map(i32::from))),
-                $((stringify!($text), Kind::Text),)*
+            const FIELDS: &'static [(&'static str, FieldType)] = &[
+                ("name", FieldType::Text),
+                ("create_time", FieldType::Time),
+                ("update_time", FieldType::Time),
+                ("labels", FieldType::Map),
+                ("display_name", FieldType::Text),
+                ("state", FieldType::Enum(|name| <$state>::from_str_name(name).map(i32::from))),
+                $((stringify!($text), FieldType::Text),)*
             ];
 
-            fn value(&self, path: &str) -> Value<'_> {
+            fn value(&self, path: &str) -> FieldValue<'_> {
                 match path {
-                    "name" => Value::text(&self.name),
-                    "create_time" => Value::time(self.create_time),
-                    "update_time" => Value::time(self.update_time),
-                    "labels" => Value::Map(&self.labels),
-                    "display_name" => Value::text(&self.display_name),
-                    "state" => Value::Number(self.state.into()),
-                    $(stringify!($text) => Value::text(&self.$text),)*
-                    _ => Value::Unset,
+                    "name" => FieldValue::text(&self.name),
+                    "create_time" => FieldValue::time(self.create_time),
+                    "update_time" => FieldValue::time(self.update_time),
+                    "labels" => FieldValue::Map(&self.labels),
+                    "display_name" => FieldValue::text(&self.display_name),
+                    "state" => FieldValue::Number(self.state.into()),
+                    $(stringify!($text) => FieldValue::text(&self.$text),)*
+                    _ => FieldValue::Unset,
                 }
             }
         }
@@ -193,25 +193,26 @@ fields!(
 fields!(Gateway, gateway::State, [api_config, default_hostname]);
 
 impl Resource for Api {
+    const RESOURCE_KIND: ResourceKind = ResourceKind::Api;
     const KIND: &'static str = "API";
     const COLLECTION: &'static str = "apis";
     const FIELD: &'static str = "api";
     const PATTERN: &'static str = ApiName::PATTERN;
-    const FIXED: &'static [&'static str] = &["managed_service"];
+    const IMMUTABLE: &'static [&'static str] = &["managed_service"];
 
     common!(apis, CREATE_API, UPDATE_API, DELETE_API);
 
-    fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
-        match Place::of("parent", parent, listed)? {
-            Place::Global | Place::All => Ok(()),
-            Place::Region => Err(error::invalid(
+    fn check_parent(_: &Tables, parent: &str, is_list: bool) -> Result<(), Status> {
+        match LocationKind::parse("parent", parent, is_list)? {
+            LocationKind::Global | LocationKind::All => Ok(()),
+            LocationKind::Region => Err(error::invalid(
                 "parent",
                 "must be projects/{project}/locations/global",
             )),
         }
     }
 
-    fn complete(&mut self, _: &Tables, name: &str, id: &str) -> Result<(), Status> {
+    fn prepare(&mut self, _: &Tables, name: &str, id: &str) -> Result<(), Status> {
         if self.managed_service.is_empty() {
             let project = location::project(name);
             let hash = hash(name);
@@ -220,7 +221,7 @@ impl Resource for Api {
         Ok(())
     }
 
-    fn only(&self, field: &str) -> Self {
+    fn only_field(&self, field: &str) -> Self {
         let mut only = Self::default();
         if field == "managed_service" {
             only.managed_service.clone_from(&self.managed_service);
@@ -228,7 +229,7 @@ impl Resource for Api {
         only
     }
 
-    fn used(tables: &Tables, name: &str) -> Option<String> {
+    fn use_of(tables: &Tables, name: &str) -> Option<String> {
         let within = format!("{name}/{}/", ApiConfig::COLLECTION);
         let mut configs = tables.configs.rows().range(within.clone()..);
         let (config, _) = configs.next()?;
@@ -239,22 +240,17 @@ impl Resource for Api {
 }
 
 impl Resource for ApiConfig {
+    const RESOURCE_KIND: ResourceKind = ResourceKind::ApiConfig;
     const KIND: &'static str = "ApiConfig";
     const COLLECTION: &'static str = "configs";
     const FIELD: &'static str = "api_config";
     const PATTERN: &'static str = ApiConfigName::PATTERN;
-    const FIXED: &'static [&'static str] = &[
+    const IMMUTABLE: &'static [&'static str] = &[
         "gateway_service_account",
         "openapi_documents",
         "grpc_services",
         "managed_service_configs",
     ];
-    const HALF: Option<fn(&mut Tables, &str)> = Some(|tables, name| {
-        let activating = api_config::State::Activating.into();
-        tables
-            .configs
-            .change(name, |config| config.state = activating);
-    });
 
     common!(
         configs,
@@ -263,12 +259,12 @@ impl Resource for ApiConfig {
         DELETE_API_CONFIG
     );
 
-    fn check_parent(tables: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
+    fn check_parent(tables: &Tables, parent: &str, is_list: bool) -> Result<(), Status> {
         let form = "must be projects/{project}/locations/global/apis/{api}";
         let wrong = || error::invalid("parent", form);
         let (location, api) = parent.split_once("/apis/").ok_or_else(wrong)?;
-        Api::check_parent(tables, location, listed)?;
-        if listed && (api == "-" || location.ends_with("/-")) {
+        Api::check_parent(tables, location, is_list)?;
+        if is_list && (api == "-" || location.ends_with("/-")) {
             return Ok(());
         }
         if api.is_empty() || api.contains('/') {
@@ -280,7 +276,7 @@ impl Resource for ApiConfig {
             .ok_or_else(|| error::not_found(Api::KIND, parent))
     }
 
-    fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
+    fn prepare(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
         source::structure(self)?;
         let (api, _) = name.split_once("/configs/").unwrap_or_default();
         if let Some(api) = tables.apis.get(api)
@@ -288,8 +284,8 @@ impl Resource for ApiConfig {
         {
             return Err(error::not_ready(Api::KIND, &api.name, "is being deleted"));
         }
-        if tables.operations.is_being_undone(api) {
-            let why = "is not going to exist: its creation was cancelled";
+        if tables.operations.will_be_removed(api) {
+            let why = "will be removed: its creation was cancelled";
             return Err(error::not_ready(Api::KIND, api, why));
         }
         self.service_config_id = format!("{id}-{:08x}", hash(name));
@@ -300,7 +296,7 @@ impl Resource for ApiConfig {
         source::check(self)
     }
 
-    fn only(&self, field: &str) -> Self {
+    fn only_field(&self, field: &str) -> Self {
         let mut only = Self::default();
         match field {
             "gateway_service_account" => {
@@ -318,7 +314,7 @@ impl Resource for ApiConfig {
         only
     }
 
-    fn full(&self) -> Self {
+    fn full_view(&self) -> Self {
         let mut config = self.clone();
         for service in &mut config.grpc_services {
             service.file_descriptor_set = None;
@@ -330,19 +326,19 @@ impl Resource for ApiConfig {
         Some(&self.gateway_service_account)
     }
 
-    fn creation_hold(name: &str) -> Option<String> {
+    fn creation_lock(name: &str) -> Option<String> {
         name.split_once("/configs/")
             .map(|(api, _)| format!("{api}/configs"))
     }
 
-    fn used(tables: &Tables, name: &str) -> Option<String> {
+    fn use_of(tables: &Tables, name: &str) -> Option<String> {
         let gateways = &tables.gateways;
-        let mut rows = gateways.rows().values().chain(gateways.coming.values());
+        let mut rows = gateways.rows().values().chain(gateways.pending.values());
         rows.find(|gateway| gateway.api_config == name)
             .map(|gateway| format!("is in use by the gateway {}", gateway.name))
     }
 
-    fn basic(&self) -> Self {
+    fn basic_view(&self) -> Self {
         Self {
             openapi_documents: Vec::new(),
             grpc_services: Vec::new(),
@@ -353,44 +349,45 @@ impl Resource for ApiConfig {
 }
 
 impl Resource for Gateway {
+    const RESOURCE_KIND: ResourceKind = ResourceKind::Gateway;
     const KIND: &'static str = "Gateway";
     const COLLECTION: &'static str = "gateways";
     const FIELD: &'static str = "gateway";
     const PATTERN: &'static str = GatewayName::PATTERN;
-    const CHANGED: &'static [&'static str] = &["api_config"];
+    const MUTABLE: &'static [&'static str] = &["api_config"];
 
     common!(gateways, CREATE_GATEWAY, UPDATE_GATEWAY, DELETE_GATEWAY);
 
-    fn check_parent(_: &Tables, parent: &str, listed: bool) -> Result<(), Status> {
-        match Place::of("parent", parent, listed)? {
-            Place::Region | Place::All => Ok(()),
-            Place::Global => Err(error::invalid(
+    fn check_parent(_: &Tables, parent: &str, is_list: bool) -> Result<(), Status> {
+        match LocationKind::parse("parent", parent, is_list)? {
+            LocationKind::Region | LocationKind::All => Ok(()),
+            LocationKind::Global => Err(error::invalid(
                 "parent",
-                "must be a region: no gateway is global",
+                "must be projects/{project}/locations/{region}: gateways are regional",
             )),
         }
     }
 
-    fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
+    fn prepare(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
         let code = location::region_code(name);
         self.default_hostname = format!("{id}-{:08x}.{code}.gateway.dev", hash(name));
-        self.check_change(tables)
+        self.check_references(tables)
     }
 
-    fn note(&self, wrong: &mut Violations) {
-        wrong.name(
+    fn validate(&self, violations: &mut Violations) {
+        violations.name(
             "gateway.api_config",
             &self.api_config,
             &[ApiConfigName::PATTERN],
         );
     }
 
-    fn only(&self, _field: &str) -> Self {
-        // None of its fields is immutable.
+    fn only_field(&self, _field: &str) -> Self {
+        // A gateway has no immutable fields.
         Self::default()
     }
 
-    fn take(&mut self, field: &str, from: &Self) {
+    fn copy_field(&mut self, field: &str, from: &Self) {
         if field == "api_config" {
             self.api_config.clone_from(&from.api_config);
         }
@@ -401,13 +398,13 @@ impl Resource for Gateway {
         config.account(tables)
     }
 
-    fn check_change(&self, tables: &Tables) -> Result<(), Status> {
+    fn check_references(&self, tables: &Tables) -> Result<(), Status> {
         let config = tables.configs.get(&self.api_config);
         let config = config.ok_or_else(|| error::not_found(ApiConfig::KIND, &self.api_config))?;
         let state = match config.state() {
-            // One whose labels are being changed serves as before, or does not.
+            // During an update the previous state counts.
             api_config::State::Updating => {
-                let before = tables.configs.coming.get(&self.api_config);
+                let before = tables.configs.pending.get(&self.api_config);
                 before.unwrap_or(config).state()
             }
             state => state,
@@ -415,14 +412,14 @@ impl Resource for Gateway {
         match state {
             api_config::State::Active => Ok(()),
             other => {
-                let why = format!("is not active but {}", other.as_str_name());
+                let why = format!("is {}, not ACTIVE", other.as_str_name());
                 Err(error::not_ready(ApiConfig::KIND, &config.name, &why))
             }
         }
     }
 }
 
-/// FNV-1a, so that what the service would draw by lot is the same in every run.
+/// FNV-1a. The emulator uses it for what the service draws at random, so that it is the same in every run.
 fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

@@ -1,27 +1,25 @@
-//! Resources of one kind, by name, and how they looked before the last change.
+//! The resources of one kind, by name, with their previous and pending versions.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
-use super::tracked_map::Rows;
-use crate::emulator::list::page_token::Cursor;
+use super::tracked_map::TrackedMap;
 
-/// Resources of one kind.
+/// The resources of one kind.
 #[derive(Debug)]
 pub(crate) struct Table<R> {
-    pub(crate) rows: Rows<R>,
-    /// What the row that was changed last was before; `None` if it was not there.
-    before: Option<(String, Option<R>)>,
-    /// What updates under way will have made of their rows, and the rows that are being deleted as they were.
-    pub(crate) coming: Rows<R>,
+    pub(crate) rows: TrackedMap<R>,
+    /// The row that was changed last, as it was before; `None` if it did not exist. Stale reads see it.
+    previous: Option<(String, Option<R>)>,
+    /// The rows that running updates will write, and the rows of running deletions as they were.
+    pub(crate) pending: TrackedMap<R>,
 }
 
 impl<R> Default for Table<R> {
     fn default() -> Self {
         Self {
-            rows: Rows::default(),
-            before: None,
-            coming: Rows::default(),
+            rows: TrackedMap::default(),
+            previous: None,
+            pending: TrackedMap::default(),
         }
     }
 }
@@ -35,116 +33,49 @@ impl<R: Clone> Table<R> {
         self.rows.get(name)
     }
 
-    /// Reads the rows as they are, or as they were before the last change.
-    pub(crate) fn seen<T>(
+    /// Reads the rows. A stale read sees them as they were before the last change.
+    pub(crate) fn read<T>(
         &mut self,
-        stale: bool,
+        is_stale: bool,
         read: impl FnOnce(&BTreeMap<String, R>) -> T,
     ) -> T {
-        if stale {
-            self.swap();
+        if is_stale {
+            self.swap_previous();
         }
         let found = read(&self.rows);
-        if stale {
-            self.swap();
+        if is_stale {
+            self.swap_previous();
         }
         found
     }
 
     pub(crate) fn put(&mut self, name: &str, row: R) {
-        let before = self.rows.insert(name.to_owned(), row);
-        self.before = Some((name.to_owned(), before));
+        let previous = self.rows.insert(name.to_owned(), row);
+        self.previous = Some((name.to_owned(), previous));
     }
 
     pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut R)) {
         if let Some(row) = self.rows.get_mut(name) {
-            self.before = Some((name.to_owned(), Some(row.clone())));
+            self.previous = Some((name.to_owned(), Some(row.clone())));
             change(row);
         }
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
         if let Some(row) = self.rows.remove(name) {
-            self.before = Some((name.to_owned(), Some(row)));
+            self.previous = Some((name.to_owned(), Some(row)));
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
-        self.coming.clear();
-        self.before = None;
+        self.pending.clear();
+        self.previous = None;
     }
 
-    /// Exchanges the row that was changed last with what it was. What a file keeps is as it was.
-    fn swap(&mut self) {
-        if let Some((name, before)) = &mut self.before {
-            let now = match before.take() {
-                Some(row) => self.rows.map.insert(name.clone(), row),
-                None => self.rows.map.remove(name),
-            };
-            *before = now;
+    fn swap_previous(&mut self) {
+        if let Some((name, previous)) = &mut self.previous {
+            *previous = self.rows.replace_unrecorded(name, previous.take());
         }
     }
-}
-
-/// Whose members are listed: `projects/p/locations/global/apis/`, where any `-` stands for all.
-#[derive(Debug)]
-pub(crate) struct Collection {
-    path: String,
-    /// What all names begin with.
-    prefix: String,
-}
-
-impl Collection {
-    pub(crate) fn new(parent: &str, collection: &str) -> Self {
-        let path = format!("{parent}/{collection}/");
-        let wildcard = path.find("/-/").map(|at| at + 1);
-        let prefix = path[..wildcard.unwrap_or(path.len())].to_owned();
-        Self { path, prefix }
-    }
-
-    /// The members after a name, in order.
-    pub(crate) fn after<'t, V>(
-        &'t self,
-        table: &'t BTreeMap<String, V>,
-        name: &str,
-    ) -> impl Iterator<Item = (&'t String, &'t V)> {
-        let after = Bound::Excluded(self.prefix.as_str().max(name));
-        let later = table.range::<str, _>((after, Bound::Unbounded));
-        later
-            .take_while(|(name, _)| name.starts_with(&self.prefix))
-            .filter(|(name, _)| self.has(name))
-    }
-
-    fn has(&self, name: &str) -> bool {
-        if self.prefix.len() == self.path.len() {
-            return true;
-        }
-        let (mut pattern, mut name) = (self.path.split('/'), name.split('/'));
-        loop {
-            match (pattern.next(), name.next()) {
-                (Some("-" | ""), Some(_)) => {}
-                (Some(literal), Some(segment)) if literal == segment => {}
-                (None, None) => return true,
-                _ => return false,
-            }
-        }
-    }
-}
-
-/// As many items as a page has, and where it ended if there are more.
-pub(crate) fn page<T>(
-    items: impl Iterator<Item = (impl AsRef<str>, T)>,
-    size: usize,
-) -> (Vec<T>, Option<Cursor>) {
-    let mut items = items.peekable();
-    let (mut shown, mut last) = (Vec::new(), None);
-    while shown.len() < size
-        && let Some((name, item)) = items.next()
-    {
-        shown.push(item);
-        last = Some(name);
-    }
-    let last = last.filter(|_| items.peek().is_some());
-    (shown, last.map(|name| Cursor::new(name.as_ref(), &[])))
 }

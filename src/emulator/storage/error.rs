@@ -1,4 +1,4 @@
-//! Why a file cannot be opened.
+//! The error of opening a data file.
 
 use std::error::Error;
 use std::fmt;
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// Why an emulator's file cannot be opened. What was in the file is as it was.
+/// The error of [`EmulatorBuilder::open`](crate::emulator::EmulatorBuilder::open). The file is unchanged.
 #[derive(Debug)]
 pub struct DataError(Box<(PathBuf, What)>);
 
-/// What is wrong with a file.
+/// The cause of the error.
 #[derive(Debug)]
 pub(super) enum What {
     InUse,
-    /// Readable or not, it is not an emulator's.
+    /// The file is not an emulator's.
     Foreign(Option<Source>),
     Schema(String),
-    /// By its key.
+    /// An invalid row, with its key.
     Row(String, Source),
     Damaged(Source),
     Failed(Source),
@@ -28,13 +28,13 @@ impl DataError {
         Self(Box::new((path.to_owned(), what)))
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.0
     }
 
-    /// Whether another emulator, in this process or another one, has the file open.
+    /// Returns true if another emulator, in this process or another one, has the file open.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
         matches!(self.0.1, What::InUse)
@@ -46,19 +46,16 @@ impl fmt::Display for DataError {
         let path = self.path().display();
         match &self.0.1 {
             What::InUse => write!(f, "the data file {path} is in use by another emulator"),
-            What::Foreign(_) => write!(f, "{path} is no data file of an emulator"),
+            What::Foreign(_) => write!(f, "{path} is not a data file of an emulator"),
             What::Schema(schema) => write!(
                 f,
                 "the data file {path} has schema {schema}, which this version cannot read"
             ),
             What::Row(key, _) => {
-                write!(
-                    f,
-                    "the data file {path} has a row that cannot be read, {key}"
-                )
+                write!(f, "invalid row {key} in the data file {path}")
             }
             What::Damaged(_) => write!(f, "the data file {path} is damaged"),
-            What::Failed(_) => write!(f, "the data file {path} cannot be opened"),
+            What::Failed(_) => write!(f, "cannot open the data file {path}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The database: one table of encoded rows, by their keys.
+//! The database: one table of encoded rows by key.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,20 @@ use redb::{
 use super::error::What;
 
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("emulator");
-/// The row that says how to read all others.
+/// The key of the row with the version of the schema.
 const SCHEMA: &str = "schema";
-/// Goes up with every change that makes a row mean something else.
+/// The version of the schema. It changes when the meaning of a row changes.
 const VERSION: &str = "1";
-/// The emulator has its rows in memory; the database needs none for them.
+/// Size of the database's cache. The emulator has all rows in memory, so a small cache is enough.
 const CACHE: usize = 4 << 20;
 
 /// A key with its value.
 pub(super) type Row = (String, Vec<u8>);
 
-/// What becomes of a row: its new value, or none if it is gone.
+/// The key of a row with its new value, or `None` if the row was deleted.
 pub(super) type Change = (String, Option<Vec<u8>>);
 
-/// An open database. No other emulator can open it meanwhile.
+/// An open database, which no other emulator can open meanwhile.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: PathBuf,
@@ -32,8 +32,8 @@ pub(super) struct File {
 }
 
 impl File {
-    /// What is in a file, which is not written to. `None` if there is nothing, or if only who may write can tell:
-    /// a database that was not closed needs repair.
+    /// Reads a file without write access. Returns `None` if it is missing or empty, and if it was not closed: then the database
+    /// needs a repair before it can be read.
     pub(super) fn look(path: &Path) -> Result<Option<Vec<Row>>, What> {
         match std::fs::metadata(path) {
             Ok(found) if found.len() == 0 => return Ok(None),
@@ -47,10 +47,10 @@ impl File {
         }
     }
 
-    /// Opens a file, and makes it if it is not there.
+    /// Opens a file, or creates it if it is missing.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<Row>), What> {
         if matches!(path.try_exists(), Ok(false)) {
-            make(path)?;
+            create_linked(path)?;
         }
         let database = create(path)?;
         let found = rows(&database)?;
@@ -65,9 +65,9 @@ impl File {
         Ok((file, found.unwrap_or_default()))
     }
 
-    /// Once this returns, the changes outlive the process, and a failure of the power too.
+    /// Commits changes. When this returns, they survive the end of the process and a power failure.
     pub(super) fn commit(&self, changes: &[Change]) -> Result<(), redb::Error> {
-        // Durable at once, which is the database's default.
+        // Transactions are durable by default.
         let transaction = self.database.begin_write()?;
         {
             let mut table = transaction.open_table(ROWS)?;
@@ -82,48 +82,48 @@ impl File {
     }
 }
 
-/// Makes a database beside its place and puts it there as a whole: an emulator killed meanwhile leaves no half of
-/// a file, with which no other could begin.
-fn make(path: &Path) -> Result<(), What> {
+/// Creates a database beside its path and then links it to the path, so that an emulator that is killed meanwhile leaves no partial
+/// file.
+fn create_linked(path: &Path) -> Result<(), What> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
-    // One that was killed here may have had the same number, as all have that are alone in a container.
+    // A killed process may have had the same id, as in a container.
     std::fs::remove_file(&beside).ok();
     drop(create(&beside)?);
-    // Unlike renaming, this never replaces a file that somebody else has put there since.
+    // Unlike a rename, a link never replaces a file that another process has created meanwhile.
     let linked = std::fs::hard_link(&beside, path);
     std::fs::remove_file(&beside).map_err(failed)?;
     match linked {
-        Ok(()) => kept_in_folder(path).map_err(failed),
-        // Whoever has put it there was as fast; and where there are no links, it is made in its place.
+        Ok(()) => sync_folder(path).map_err(failed),
+        // Another process has created the file, or the file system has no links; then `open` creates it in place.
         Err(_) => Ok(()),
     }
 }
 
-/// A new name outlives a failure of the power only once its folder is written.
+/// Syncs the folder of a new file, without which the name may not survive a power failure.
 #[cfg(unix)]
-fn kept_in_folder(path: &Path) -> io::Result<()> {
+fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Elsewhere folders cannot be written by hand.
+/// Folders can be synced on Unix only.
 #[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the face of the other build")]
-fn kept_in_folder(_path: &Path) -> io::Result<()> {
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
 fn create(path: &Path) -> Result<Database, What> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE);
-    // It is small, and damage had better be told at once than by a panic in the midst of a call.
+    // The file is small, and an error on opening is better than a panic during a call.
     builder.set_check_integrity_on_open(true);
     builder.create(path).map_err(unopened)
 }
 
-/// All rows but that of the schema, which is checked. `None` if the database is new.
+/// Checks the schema and returns all other rows. `None` if the database is new.
 fn rows(database: &impl ReadableDatabase) -> Result<Option<Vec<Row>>, What> {
     let transaction = database.begin_read().map_err(failed)?;
     if transaction.list_tables().map_err(failed)?.next().is_none() {

@@ -1,8 +1,8 @@
-//! State in a file, an embedded database, so that what was answered outlives the process.
+//! State in a file, an embedded database, so that it survives the process.
 //!
-//! Whoever lets go of the tables hands over the rows that have changed, encoded; a blocking task commits them, all
-//! that have come up to then in one transaction; and no reply goes out before what had been handed over by then
-//! is committed. That holds for reads too, so nothing is ever told that a crash could take back.
+//! Dropping the guard of the tables hands the changed rows, encoded, to the [`Writer`]. A blocking task commits all rows that have
+//! arrived in one transaction. A response, including one to a read, leaves only after everything that was handed over
+//! before is committed. So no client is told what a crash could take back.
 
 mod error;
 mod file;
@@ -11,44 +11,45 @@ mod rows;
 mod writer;
 
 pub use error::DataError;
-pub(super) use writer::Keeper;
 
 use std::path::Path;
 
 use crate::emulator::state::Tables;
 use crate::emulator::state::clock::{Clock, Moment};
+use crate::emulator::state::journal::Journal;
 use error::What;
 use file::{File, Row};
+use writer::Writer;
 
-/// Opens a file, or makes it, and gives what is in it. The clock shows at least the time of the last change: if the
-/// system's was put back, no operation runs longer for it.
-pub(super) fn open(path: &Path, wall: Moment) -> Result<(Tables, Keeper), DataError> {
-    // It is read through first without being written to, so that a file that is refused stays as it is.
+/// Opens or creates a file, and loads it. The clock starts at the time of the last change or later, so that no operation runs longer
+/// if the system's clock was set back.
+pub(super) fn open(path: &Path, wall: Moment) -> Result<(Tables, Box<dyn Journal>), DataError> {
+    // The file is first read without write access, so that a rejected file stays unchanged.
     if let Some(rows) = aside(path, File::look)? {
         read(path, &rows, wall)?;
     }
     let (file, rows) = aside(path, File::open)?;
     let mut tables = read(path, &rows, wall)?;
-    rows::begin(&mut tables);
-    Ok((tables, Keeper::new(file)))
+    rows::track(&mut tables);
+    Ok((tables, Box::new(Writer::new(file))))
 }
 
 fn read(path: &Path, rows: &[Row], wall: Moment) -> Result<Tables, DataError> {
     let last = rows::last(rows).map_err(|what| DataError::new(path, what))?;
-    // Tokio's clock is read here, since a paused one is a matter of the thread.
+    // The clock is started on this thread, since tokio's clock is paused per thread.
     let mut tables = Tables::new(Clock::start(wall.max(last)));
     rows::load(&mut tables, rows).map_err(|what| DataError::new(path, what))?;
     Ok(tables)
 }
 
-/// Works on a file on a thread of its own: a database so damaged that its reader panics is an error too.
+/// Runs work on a file in its own thread, so that a panic over a damaged database becomes an error.
 fn aside<T: Send>(
     path: &Path,
     work: impl FnOnce(&Path) -> Result<T, What> + Send,
 ) -> Result<T, DataError> {
     std::thread::scope(|scope| {
         let worked = scope.spawn(|| work(path)).join();
-        worked.unwrap_or_else(|_| Err(What::Damaged("its reader panicked".into())))
+        worked.unwrap_or_else(|_| Err(What::Damaged("the database panicked".into())))
     })
     .map_err(|what| DataError::new(path, what))
 }

@@ -1,4 +1,4 @@
-//! An operation as it is in the file.
+//! The row of an operation.
 
 use std::time::Duration;
 
@@ -7,15 +7,16 @@ use prost_types::Any;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use crate::emulator::faults::operation_plan::{Cancelling, OperationPlan};
+use crate::emulator::error;
+use crate::emulator::faults::operation_plan::{CancelBehavior, OperationPlan};
 use crate::emulator::state::clock::Moment;
-use crate::emulator::state::operation::{Running, Verb, Work, written};
+use crate::emulator::state::operation::{Effect, OperationRecord, ResourceKind, Verb};
 use crate::emulator::state::resource::Resource as _;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::longrunning::operation;
 
-/// A length of time, and a moment as the time since the Unix epoch.
+/// A duration, or a moment as the time since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct Time {
     #[prost(uint64, tag = "1")]
@@ -44,7 +45,7 @@ pub(super) struct OperationRow {
     forgotten: bool,
     #[prost(string, repeated, tag = "9")]
     holds: Vec<String>,
-    /// None while it is running.
+    /// None while the operation runs.
     #[prost(oneof = "ResultRow", tags = "10, 11")]
     result: Option<ResultRow>,
 }
@@ -69,7 +70,7 @@ struct PlanRow {
     progress: Vec<ProgressRow>,
     #[prost(message, optional, tag = "5")]
     forgotten: Option<Time>,
-    /// None if it is honoured.
+    /// None if a cancellation ends the operation at once.
     #[prost(oneof = "CancellingRow", tags = "6, 7, 8, 9")]
     cancelling: Option<CancellingRow>,
     #[prost(bool, tag = "10")]
@@ -96,7 +97,7 @@ enum CancellingRow {
     Unimplemented(()),
 }
 
-/// Why a message that decodes is no row all the same.
+/// The reason why a decoded message is not a valid row.
 type Read<T> = Result<T, &'static str>;
 
 impl From<Duration> for Time {
@@ -110,10 +111,10 @@ impl From<Duration> for Time {
 
 impl Time {
     pub(super) fn read(self) -> Read<Duration> {
-        // More nanoseconds would carry, and could carry too far.
+        // More nanoseconds would carry into the seconds and could overflow them.
         match self.nanos {
             0..1_000_000_000 => Ok(Duration::new(self.seconds, self.nanos)),
-            _ => Err("it has a time with more than a second's nanoseconds"),
+            _ => Err("a time with more than 999,999,999 nanoseconds"),
         }
     }
 }
@@ -123,30 +124,30 @@ fn time(time: Option<Time>) -> Read<Option<Duration>> {
 }
 
 impl OperationRow {
-    pub(super) fn of(running: &Running) -> Self {
+    pub(super) fn new(record: &OperationRecord) -> Self {
         Self {
-            began: Some(running.began.0.into()),
-            ends: Some(running.ends.0.into()),
-            target: running.target.clone(),
-            verb: running.work.verb.name().to_owned(),
-            plan: Some(PlanRow::of(&running.plan)),
-            cancelled: running.cancelled.as_ref().map(written),
-            requested_cancellation: running.requested_cancellation,
-            forgotten: running.forgotten,
-            holds: running.holds.clone(),
-            result: running.result.clone().map(|result| match result {
+            began: Some(record.started_at.0.into()),
+            ends: Some(record.ends_at.0.into()),
+            target: record.target.clone(),
+            verb: record.effect.verb.name().to_owned(),
+            plan: Some(PlanRow::of(&record.plan)),
+            cancelled: record.cancelled.as_ref().map(error::to_proto),
+            requested_cancellation: record.requested_cancellation,
+            forgotten: record.is_hidden,
+            holds: record.locks.clone(),
+            result: record.result.clone().map(|result| match result {
                 operation::Result::Response(response) => ResultRow::Response(response),
                 operation::Result::Error(status) => ResultRow::Error(status),
             }),
         }
     }
 
-    pub(super) fn read(self) -> Read<Running> {
-        let moment = |given| time(given)?.map(Moment).ok_or("it lacks a time");
-        Ok(Running {
-            began: moment(self.began)?,
-            ends: moment(self.ends)?,
-            work: work(&self.target, &self.verb)?,
+    pub(super) fn read(self) -> Read<OperationRecord> {
+        let moment = |given| time(given)?.map(Moment).ok_or("missing time");
+        Ok(OperationRecord {
+            started_at: moment(self.began)?,
+            ends_at: moment(self.ends)?,
+            effect: effect(&self.target, &self.verb)?,
             target: self.target,
             plan: self.plan.unwrap_or_default().read()?,
             cancelled: self.cancelled.map(status),
@@ -155,8 +156,8 @@ impl OperationRow {
                 ResultRow::Response(response) => operation::Result::Response(response),
                 ResultRow::Error(status) => operation::Result::Error(status),
             }),
-            forgotten: self.forgotten,
-            holds: self.holds,
+            is_hidden: self.forgotten,
+            locks: self.holds,
         })
     }
 }
@@ -169,19 +170,21 @@ impl PlanRow {
         });
         Self {
             takes: plan.takes.map(Time::from),
-            fails: plan.fails.as_ref().map(written),
+            fails: plan.fails.as_ref().map(error::to_proto),
             diagnostics: plan.diagnostics.clone(),
             progress: progress.collect(),
             forgotten: plan.forgotten.map(Time::from),
             stopped: plan.stopped,
-            cancelling: match &plan.cancelling {
-                Cancelling::Honoured => None,
-                Cancelling::HonouredAfter(time) => {
+            cancelling: match &plan.cancel_behavior {
+                CancelBehavior::Honoured => None,
+                CancelBehavior::HonouredAfter(time) => {
                     Some(CancellingRow::HonouredAfter((*time).into()))
                 }
-                Cancelling::Ignored => Some(CancellingRow::Ignored(())),
-                Cancelling::Fails(status) => Some(CancellingRow::Fails(written(status))),
-                Cancelling::Unimplemented => Some(CancellingRow::Unimplemented(())),
+                CancelBehavior::Ignored => Some(CancellingRow::Ignored(())),
+                CancelBehavior::Fails(status) => {
+                    Some(CancellingRow::Fails(error::to_proto(status)))
+                }
+                CancelBehavior::Unimplemented => Some(CancellingRow::Unimplemented(())),
             },
         }
     }
@@ -196,28 +199,31 @@ impl PlanRow {
             progress: progress.collect::<Read<_>>()?,
             forgotten: time(self.forgotten)?,
             stopped: self.stopped,
-            cancelling: match self.cancelling {
-                None => Cancelling::Honoured,
-                Some(CancellingRow::HonouredAfter(time)) => Cancelling::HonouredAfter(time.read()?),
-                Some(CancellingRow::Ignored(())) => Cancelling::Ignored,
-                Some(CancellingRow::Fails(given)) => Cancelling::Fails(status(given)),
-                Some(CancellingRow::Unimplemented(())) => Cancelling::Unimplemented,
+            cancel_behavior: match self.cancelling {
+                None => CancelBehavior::Honoured,
+                Some(CancellingRow::HonouredAfter(time)) => {
+                    CancelBehavior::HonouredAfter(time.read()?)
+                }
+                Some(CancellingRow::Ignored(())) => CancelBehavior::Ignored,
+                Some(CancellingRow::Fails(given)) => CancelBehavior::Fails(status(given)),
+                Some(CancellingRow::Unimplemented(())) => CancelBehavior::Unimplemented,
             },
         })
     }
 }
 
-/// What an operation does is told by what it is done to.
-fn work(target: &str, verb: &str) -> Read<Work> {
+/// Returns the effect of an operation. The kind of the resource follows from its name.
+fn effect(target: &str, verb: &str) -> Read<Effect> {
     let verbs = [Verb::Create, Verb::Update, Verb::Delete];
     let verb = verbs.into_iter().find(|known| known.name() == verb);
-    let verb = verb.ok_or("its verb is unknown")?;
-    match target.split('/').nth_back(1) {
-        Some(Api::COLLECTION) => Ok(Work::of::<Api>(verb)),
-        Some(ApiConfig::COLLECTION) => Ok(Work::of::<ApiConfig>(verb)),
-        Some(Gateway::COLLECTION) => Ok(Work::of::<Gateway>(verb)),
-        _ => Err("its target is of no known kind"),
-    }
+    let verb = verb.ok_or("unknown verb")?;
+    let kind = match target.split('/').nth_back(1) {
+        Some(Api::COLLECTION) => ResourceKind::Api,
+        Some(ApiConfig::COLLECTION) => ResourceKind::ApiConfig,
+        Some(Gateway::COLLECTION) => ResourceKind::Gateway,
+        _ => return Err("unknown kind of target"),
+    };
+    Ok(Effect { verb, kind })
 }
 
 fn status(written: pb::Status) -> Status {

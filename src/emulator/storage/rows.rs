@@ -1,8 +1,8 @@
-//! What is in a file: the tables, row by row.
+//! The rows of a file, and their conversion from and to the tables.
 //!
-//! A key is the kind of the row and the name of what it is about, `apis/projects/p/locations/global/apis/a`; what an
-//! update under way will have made of a resource is in `coming/apis/…`. A value is a message. Faults, the record
-//! of calls, and how a resource was before its last change are not kept.
+//! A key is the kind of the row and a name, such as `apis/projects/p/locations/global/apis/a`. The pending version of a resource
+//! has the prefix `coming/`. A value is an encoded message. Faults, recorded calls and the previous version of a
+//! resource are not stored.
 
 use prost::Message;
 
@@ -13,18 +13,18 @@ use crate::emulator::state::Tables;
 use crate::emulator::state::clock::Moment;
 use crate::emulator::state::resource::Resource;
 use crate::emulator::state::table::Table;
-use crate::emulator::state::tracked_map::Rows;
+use crate::emulator::state::tracked_map::TrackedMap;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 
-const COMING: &str = "coming";
+const PENDING: &str = "coming";
 const POLICIES: &str = "policies";
 const OPERATIONS: &str = "operations";
-/// The key of what there is one of.
+/// The key of the row with the counters and the time.
 const HEAD: &str = "head";
 
 #[derive(Clone, Copy, PartialEq, Message)]
 struct Head {
-    /// When the last change was made.
+    /// The time of the last change.
     #[prost(message, optional, tag = "1")]
     last: Option<Time>,
     #[prost(uint64, tag = "2")]
@@ -33,20 +33,20 @@ struct Head {
     policies_set: u64,
 }
 
-/// From now on, changes are noted.
-pub(super) fn begin(tables: &mut Tables) {
+/// Starts to record changes.
+pub(super) fn track(tables: &mut Tables) {
     fn both<R>(table: &mut Table<R>) {
-        table.rows.changed.begin();
-        table.coming.changed.begin();
+        table.rows.track();
+        table.pending.track();
     }
     both(&mut tables.apis);
     both(&mut tables.configs);
     both(&mut tables.gateways);
-    tables.policies.changed.begin();
-    tables.operations.rows.changed.begin();
+    tables.policies.track();
+    tables.operations.rows.track();
 }
 
-/// Takes what has changed.
+/// Takes the rows that have changed.
 pub(super) fn changes(tables: &mut Tables) -> Vec<Change> {
     let mut changes = Vec::new();
     table(&mut changes, &mut tables.apis);
@@ -56,14 +56,14 @@ pub(super) fn changes(tables: &mut Tables) -> Vec<Change> {
         policy.encode_to_vec()
     });
     let operations = &mut tables.operations;
-    rows(&mut changes, OPERATIONS, &mut operations.rows, |running| {
-        OperationRow::of(running).encode_to_vec()
+    rows(&mut changes, OPERATIONS, &mut operations.rows, |record| {
+        OperationRow::new(record).encode_to_vec()
     });
     if !changes.is_empty() {
         let head = Head {
             last: Some(tables.clock.now().0.into()),
             operations_started: tables.operations.started,
-            policies_set: tables.revision,
+            policies_set: tables.policies_set,
         };
         changes.push((HEAD.to_owned(), Some(head.encode_to_vec())));
     }
@@ -71,19 +71,24 @@ pub(super) fn changes(tables: &mut Tables) -> Vec<Change> {
 }
 
 fn table<R: Resource>(changes: &mut Vec<Change>, table: &mut Table<R>) {
-    let coming = format!("{COMING}/{}", R::COLLECTION);
+    let pending = format!("{PENDING}/{}", R::COLLECTION);
     rows(changes, R::COLLECTION, &mut table.rows, R::encode_to_vec);
-    rows(changes, &coming, &mut table.coming, R::encode_to_vec);
+    rows(changes, &pending, &mut table.pending, R::encode_to_vec);
 }
 
-fn rows<V>(changes: &mut Vec<Change>, kind: &str, rows: &mut Rows<V>, encode: fn(&V) -> Vec<u8>) {
-    for name in rows.changed.take() {
-        let value = rows.map.get(&name).map(encode);
+fn rows<V>(
+    changes: &mut Vec<Change>,
+    kind: &str,
+    rows: &mut TrackedMap<V>,
+    encode: fn(&V) -> Vec<u8>,
+) {
+    for name in rows.take_changes() {
+        let value = rows.get(&name).map(encode);
         changes.push((format!("{kind}/{name}"), value));
     }
 }
 
-/// When the last change was made.
+/// Returns the time of the last change.
 pub(super) fn last(rows: &[Row]) -> Result<Moment, What> {
     Ok(match head(rows)?.last {
         Some(time) => Moment(time.read().map_err(|why| wrong(HEAD, why))?),
@@ -98,28 +103,32 @@ fn head(rows: &[Row]) -> Result<Head, What> {
     }
 }
 
-/// Fills empty tables.
+/// Loads rows into empty tables.
 pub(super) fn load(tables: &mut Tables, rows: &[Row]) -> Result<(), What> {
     let head = head(rows)?;
     tables.operations.started = head.operations_started;
-    tables.revision = head.policies_set;
+    tables.policies_set = head.policies_set;
     for (key, value) in rows.iter().filter(|(key, _)| key != HEAD) {
-        let coming = key.strip_prefix(COMING).and_then(|it| it.strip_prefix('/'));
-        let (kind, name) = coming.unwrap_or(key).split_once('/').unwrap_or_default();
-        match (kind, coming.is_some()) {
-            (Api::COLLECTION, coming) => put::<Api>(tables, coming, name, key, value)?,
-            (ApiConfig::COLLECTION, coming) => put::<ApiConfig>(tables, coming, name, key, value)?,
-            (Gateway::COLLECTION, coming) => put::<Gateway>(tables, coming, name, key, value)?,
+        let pending = key
+            .strip_prefix(PENDING)
+            .and_then(|it| it.strip_prefix('/'));
+        let (kind, name) = pending.unwrap_or(key).split_once('/').unwrap_or_default();
+        match (kind, pending.is_some()) {
+            (Api::COLLECTION, pending) => put::<Api>(tables, pending, name, key, value)?,
+            (ApiConfig::COLLECTION, pending) => {
+                put::<ApiConfig>(tables, pending, name, key, value)?
+            }
+            (Gateway::COLLECTION, pending) => put::<Gateway>(tables, pending, name, key, value)?,
             (POLICIES, false) => {
                 let policy = decoded(key, value)?;
                 tables.policies.insert(name.to_owned(), policy);
             }
             (OPERATIONS, false) => {
                 let row: OperationRow = decoded(key, value)?;
-                let running = row.read().map_err(|why| wrong(key, why))?;
-                tables.operations.take_up(name.to_owned(), running);
+                let record = row.read().map_err(|why| wrong(key, why))?;
+                tables.operations.insert(name.to_owned(), record);
             }
-            _ => return Err(wrong(key, "it is of no known kind")),
+            _ => return Err(wrong(key, "unknown kind of row")),
         }
     }
     Ok(())
@@ -127,15 +136,15 @@ pub(super) fn load(tables: &mut Tables, rows: &[Row]) -> Result<(), What> {
 
 fn put<R: Resource>(
     tables: &mut Tables,
-    coming: bool,
+    is_pending: bool,
     name: &str,
     key: &str,
     value: &[u8],
 ) -> Result<(), What> {
     let row: R = decoded(key, value)?;
     let table = R::table_mut(tables);
-    let rows = if coming {
-        &mut table.coming
+    let rows = if is_pending {
+        &mut table.pending
     } else {
         &mut table.rows
     };

@@ -1,6 +1,7 @@
-//! Who takes changes and commits them.
+//! Commits changes to the file, in the order in which they were made.
 
 use std::fmt::Display;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
@@ -10,155 +11,158 @@ use tonic::Status;
 use super::file::{Change, File};
 use super::rows;
 use crate::emulator::state::Tables;
+use crate::emulator::state::journal::Journal;
 
-/// Takes changes and commits them; without a file it takes none. Dropping it commits the rest and closes the file.
-#[derive(Debug, Default)]
-pub(crate) struct Keeper(Option<Arc<Store>>);
+/// Writes changes to a file. Dropping the writer commits the remaining changes and closes the file.
+#[derive(Debug)]
+pub(super) struct Writer(Arc<Store>);
 
 #[derive(Debug)]
 struct Store {
     queue: Mutex<Queue>,
-    /// Locked by who writes. `None` once it is closed.
+    /// Locked while changes are committed. `None` once the file is closed.
     file: Mutex<Option<File>>,
-    kept: watch::Sender<Kept>,
+    progress: watch::Sender<Progress>,
 }
 
-/// What is still to be written.
+/// The changes that are not committed yet.
 #[derive(Debug, Default)]
 struct Queue {
     changes: Vec<Change>,
-    /// How often something was handed over.
-    taken: u64,
-    /// Somebody is about to empty this.
-    attended: bool,
-    /// Nobody ever will again.
-    abandoned: bool,
+    /// Number of times that changes were recorded.
+    recorded: u64,
+    /// A flush is scheduled.
+    is_scheduled: bool,
+    /// Writing has failed for good.
+    is_closed: bool,
 }
 
-/// What is written.
+/// The progress of the commits.
 #[derive(Debug, Default)]
-struct Kept {
-    /// All that was handed over up to this number.
-    taken: u64,
-    /// Why no more ever will be.
-    failed: Option<String>,
+struct Progress {
+    /// All changes up to this number are committed.
+    committed: u64,
+    /// The reason why writing has failed for good.
+    failure: Option<String>,
 }
 
-/// The duty to empty the queue, which is done when this is dropped: a runtime that ends drops the tasks that it
-/// has not begun, and then nobody else would write.
-struct Duty(Arc<Store>);
+/// Flushes the queue when it is dropped. A runtime that shuts down drops tasks that have not started, and the queue must
+/// be flushed in that case too.
+struct FlushGuard(Arc<Store>);
 
-impl Keeper {
+impl Writer {
     pub(super) fn new(file: File) -> Self {
-        Self(Some(Arc::new(Store {
+        Self(Arc::new(Store {
             queue: Mutex::default(),
             file: Mutex::new(Some(file)),
-            kept: watch::Sender::default(),
-        })))
+            progress: watch::Sender::default(),
+        }))
     }
+}
 
-    /// Takes what has changed in the tables.
-    pub(crate) fn take(&self, tables: &mut Tables) {
-        let Some(store) = &self.0 else { return };
+impl Journal for Writer {
+    fn record(&self, tables: &mut Tables) {
+        let store = &self.0;
         let changes = rows::changes(tables);
         if changes.is_empty() {
             return;
         }
         let mut queue = locked(&store.queue);
-        if queue.abandoned {
+        if queue.is_closed {
             return;
         }
         queue.changes.extend(changes);
-        queue.taken += 1;
-        if std::mem::replace(&mut queue.attended, true) {
+        queue.recorded += 1;
+        if std::mem::replace(&mut queue.is_scheduled, true) {
             return;
         }
         drop(queue);
-        let duty = Duty(Arc::clone(store));
-        // A blocking task also holds a paused clock still while it writes, which a thread of ours would not.
+        let guard = FlushGuard(Arc::clone(store));
+        // tokio does not advance a paused clock while a blocking task runs. It would while a thread of our own writes.
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(duty))),
-            Err(_) => drop(duty),
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(guard))),
+            Err(_) => drop(guard),
         }
     }
 
-    /// Waits until all that was taken up to now is committed.
-    pub(crate) async fn kept(&self) -> Result<(), Status> {
-        let Some(store) = &self.0 else { return Ok(()) };
-        let taken = locked(&store.queue).taken;
-        let mut kept = store.kept.subscribe();
-        let kept = kept.wait_for(|kept| kept.taken >= taken || kept.failed.is_some());
-        match kept.await.as_deref() {
-            Ok(Kept { failed: None, .. }) => Ok(()),
-            Ok(Kept {
-                failed: Some(why), ..
-            }) => Err(Status::internal(why)),
-            Err(_) => Err(Status::internal("the data file is closed")),
-        }
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        if let Some(store) = &self.0 {
-            store.write();
-            locked(&store.file).take();
-        }
+    fn durable(&self) -> Pin<Box<dyn Future<Output = Result<(), Status>> + Send + '_>> {
+        Box::pin(async move {
+            let recorded = locked(&self.0.queue).recorded;
+            let mut progress = self.0.progress.subscribe();
+            let progress = progress
+                .wait_for(|progress| progress.committed >= recorded || progress.failure.is_some());
+            match progress.await.as_deref() {
+                Ok(Progress { failure: None, .. }) => Ok(()),
+                Ok(Progress {
+                    failure: Some(reason),
+                    ..
+                }) => Err(Status::internal(reason)),
+                Err(_) => Err(Status::internal("the data file is closed")),
+            }
+        })
     }
 }
 
-impl Drop for Duty {
+impl Drop for Writer {
     fn drop(&mut self) {
-        self.0.write();
+        self.0.flush();
+        locked(&self.0.file).take();
+    }
+}
+
+impl Drop for FlushGuard {
+    fn drop(&mut self) {
+        self.0.flush();
     }
 }
 
 impl Store {
-    /// Commits what is queued, until nothing is. What comes while one commit is made is the next one.
-    fn write(&self) {
+    /// Commits queued changes until the queue is empty. Changes that arrive during a commit are in the next one.
+    fn flush(&self) {
         let file = locked(&self.file);
         let Some(file) = file.as_ref() else { return };
-        let mut trouble = Trouble(self, Some(reason(file, &"the database panicked")));
-        while let Some((changes, taken)) = self.queued() {
+        let mut guard = FailureGuard(self, Some(failure(file, &"the database panicked")));
+        while let Some((changes, recorded)) = self.take_queued() {
             if let Err(error) = file.commit(&changes) {
-                trouble.1 = Some(reason(file, &error));
+                guard.1 = Some(failure(file, &error));
                 return;
             }
-            self.kept.send_modify(|kept| kept.taken = taken);
+            self.progress
+                .send_modify(|progress| progress.committed = recorded);
         }
-        trouble.1 = None;
+        guard.1 = None;
     }
 
-    /// The changes that are queued, and how many were handed over with them.
-    fn queued(&self) -> Option<(Vec<Change>, u64)> {
+    /// Takes the queued changes, with the number of the last one.
+    fn take_queued(&self) -> Option<(Vec<Change>, u64)> {
         let mut queue = locked(&self.queue);
         if queue.changes.is_empty() {
-            queue.attended = false;
+            queue.is_scheduled = false;
             return None;
         }
-        Some((std::mem::take(&mut queue.changes), queue.taken))
+        Some((std::mem::take(&mut queue.changes), queue.recorded))
     }
 }
 
-/// What ends all writing, if it has not been taken back when this is dropped.
-struct Trouble<'s>(&'s Store, Option<String>);
+/// Ends all writing when it is dropped with a reason, as when the database panics.
+struct FailureGuard<'s>(&'s Store, Option<String>);
 
-impl Drop for Trouble<'_> {
+impl Drop for FailureGuard<'_> {
     fn drop(&mut self) {
-        if let Some(why) = self.1.take() {
+        if let Some(reason) = self.1.take() {
             let mut queue = locked(&self.0.queue);
-            (queue.changes, queue.abandoned) = (Vec::new(), true);
+            (queue.changes, queue.is_closed) = (Vec::new(), true);
             drop(queue);
-            self.0.kept.send_modify(|kept| {
-                kept.failed.get_or_insert(why);
+            self.0.progress.send_modify(|progress| {
+                progress.failure.get_or_insert(reason);
             });
         }
     }
 }
 
-fn reason(file: &File, error: &impl Display) -> String {
+fn failure(file: &File, error: &impl Display) -> String {
     let path = file.path.display();
-    format!("the emulator ends here: its state cannot be kept in {path}: {error}")
+    format!("cannot write emulator state to {path}; all further calls fail: {error}")
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

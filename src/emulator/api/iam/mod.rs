@@ -1,42 +1,43 @@
-//! IAM policies of resources: kept, and never enforced.
+//! The service `IAMPolicy`. Policies are stored but not enforced.
 
 mod policy;
 
 use tonic::{Request, Response, Status};
 
-use super::bearer_auth::Allowed;
+use super::Services;
+use super::bearer_auth::TokenGrant;
+use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
 use crate::emulator::state::Tables;
 use crate::emulator::state::resource::Resource;
-use crate::emulator::{Emulator, error};
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::iam::v1::iam_policy_server::IamPolicy;
 use crate::proto::google::iam::v1::{
     GetIamPolicyRequest, Policy, SetIamPolicyRequest, TestIamPermissionsRequest,
     TestIamPermissionsResponse,
 };
-use policy::{CONDITIONS, Written, note_version, shown};
+use policy::{CONDITIONS, PolicyMask, at_version, check_version};
 
-/// The etag of a policy that was never set, `ACAB` in JSON, as the service has it.
+/// The etag of a policy that was never set: `ACAB` in JSON, as in the service.
 const NEVER_SET: [u8; 3] = [0x00, 0x20, 0x01];
 
 #[tonic::async_trait]
-impl IamPolicy for Emulator {
+impl IamPolicy for Services {
     async fn get_iam_policy(
         &self,
         request: Request<GetIamPolicyRequest>,
     ) -> Result<Response<Policy>, Status> {
         let GetIamPolicyRequest { resource, options } = request.into_inner();
         let version = options.unwrap_or_default().requested_policy_version;
-        let mut wrong = Violations::default();
-        wrong.keep(check_name(&resource));
-        note_version("options.requested_policy_version", version, &mut wrong);
-        wrong.check()?;
-        let tables = self.state.now();
-        check(&tables, &resource)?;
+        let mut violations = Violations::default();
+        violations.take(check_name(&resource));
+        check_version("options.requested_policy_version", version, &mut violations);
+        violations.check()?;
+        let tables = self.0.state.lock();
+        check_exists(&tables, &resource)?;
         let set = tables.policies.get(&resource).cloned();
         Ok(Response::new(match set {
-            Some(policy) => shown(policy, version),
+            Some(policy) => at_version(policy, version),
             None => empty(),
         }))
     }
@@ -50,31 +51,31 @@ impl IamPolicy for Emulator {
             policy: given,
             update_mask,
         } = request.into_inner();
-        let mut wrong = Violations::default();
-        wrong.keep(check_name(&resource));
-        let written = wrong.keep(Written::of(update_mask.as_ref()));
-        match (&given, written) {
-            (None, _) => wrong.add("policy", "must be given"),
-            (Some(given), Some(written)) => written.note(given, &mut wrong),
+        let mut violations = Violations::default();
+        violations.take(check_name(&resource));
+        let mask = violations.take(PolicyMask::parse(update_mask.as_ref()));
+        match (&given, mask) {
+            (None, _) => violations.add("policy", "must be set"),
+            (Some(given), Some(mask)) => mask.check(given, &mut violations),
             (Some(_), None) => {}
         }
-        wrong.check()?;
-        // Both are there: what is missing was refused.
-        let (Some(given), Some(written)) = (given, written) else {
-            return Err(error::invalid("policy", "must be given"));
+        violations.check()?;
+        // Both exist: a missing policy is a violation.
+        let (Some(given), Some(mask)) = (given, mask) else {
+            return Err(error::invalid("policy", "must be set"));
         };
-        let mut tables = self.state.now();
-        let kind = check(&tables, &resource)?;
+        let mut tables = self.0.state.lock();
+        let kind = check_exists(&tables, &resource)?;
         let set = tables.policies.get(&resource).cloned();
         let mut policy = set.unwrap_or_else(empty);
         if !given.etag.is_empty() && given.etag != policy.etag {
-            return Err(error::changed(kind, &resource));
+            return Err(error::etag_mismatch(kind, &resource));
         }
-        written.write(given, &mut policy)?;
-        tables.revision += 1;
-        policy.etag = tables.revision.to_be_bytes().to_vec();
-        // What is written is answered whole: only a read can ask for less.
-        let policy = shown(policy, CONDITIONS);
+        mask.write(given, &mut policy)?;
+        tables.policies_set += 1;
+        policy.etag = tables.policies_set.to_be_bytes().to_vec();
+        // The response has all conditions. Only GetIamPolicy can request a lower version.
+        let policy = at_version(policy, CONDITIONS);
         tables.policies.insert(resource, policy.clone());
         Ok(Response::new(policy))
     }
@@ -83,20 +84,20 @@ impl IamPolicy for Emulator {
         &self,
         request: Request<TestIamPermissionsRequest>,
     ) -> Result<Response<TestIamPermissionsResponse>, Status> {
-        let has_none = request.extensions().get() == Some(&Allowed::Nothing);
+        let has_none = request.extensions().get() == Some(&TokenGrant::Nothing);
         let request = request.into_inner();
-        let mut wrong = Violations::default();
-        wrong.keep(check_name(&request.resource));
+        let mut violations = Violations::default();
+        violations.take(check_name(&request.resource));
         let mut names = request.permissions.iter();
         if request.permissions.is_empty() {
-            wrong.add("permissions", "must have a permission");
+            violations.add("permissions", "must have at least one permission");
         } else if names.any(|name| name.is_empty() || name.contains('*')) {
-            wrong.add("permissions", "must have no wildcards and no empty names");
+            violations.add("permissions", "must have no wildcards and no empty names");
         }
-        wrong.check()?;
-        // A caller has all permissions unless its token has none; on a resource that does not exist, nobody has any.
+        violations.check()?;
+        // A caller has all permissions, unless its token has none or the resource does not exist.
         let mut permissions = request.permissions;
-        if has_none || check(&self.state.now(), &request.resource).is_err() {
+        if has_none || check_exists(&self.0.state.lock(), &request.resource).is_err() {
             permissions.clear();
         }
         Ok(Response::new(TestIamPermissionsResponse { permissions }))
@@ -105,13 +106,13 @@ impl IamPolicy for Emulator {
 
 fn check_name(resource: &str) -> Result<(), Status> {
     let patterns = [Gateway::PATTERN, Api::PATTERN, ApiConfig::PATTERN];
-    let mut wrong = Violations::default();
-    wrong.name("resource", resource, &patterns);
-    wrong.check()
+    let mut violations = Violations::default();
+    violations.name("resource", resource, &patterns);
+    violations.check()
 }
 
-/// The kind of a resource that is there.
-fn check(tables: &Tables, name: &str) -> Result<&'static str, Status> {
+/// Returns the kind of an existing resource.
+fn check_exists(tables: &Tables, name: &str) -> Result<&'static str, Status> {
     let (kind, found) = match name.split('/').nth_back(1) {
         Some(Gateway::COLLECTION) => (Gateway::KIND, tables.gateways.get(name).is_some()),
         Some(ApiConfig::COLLECTION) => (ApiConfig::KIND, tables.configs.get(name).is_some()),
@@ -123,7 +124,7 @@ fn check(tables: &Tables, name: &str) -> Result<&'static str, Status> {
     Err(error::not_found(kind, name))
 }
 
-/// The policy of a resource whose policy was never set.
+/// Returns the policy of a resource whose policy was never set.
 fn empty() -> Policy {
     Policy {
         etag: NEVER_SET.to_vec(),

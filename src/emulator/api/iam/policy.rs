@@ -1,22 +1,22 @@
-//! The rules of an IAM policy: its versions, its fields and who is in it (`google/iam/v1/policy.proto`).
+//! The rules of an IAM policy: its versions, fields and principals (`google/iam/v1/policy.proto`).
 
 use prost::Message as _;
 use prost_types::FieldMask;
 use tonic::Status;
 
-use crate::emulator::api::update_mask::snake;
 use crate::emulator::error::violations::Violations;
+use crate::emulator::list::field::snake_case;
 use crate::proto::google::iam::v1::audit_log_config::LogType;
 use crate::proto::google::iam::v1::{AuditConfig, Binding, Policy};
 use crate::proto::google::r#type::Expr;
 
-/// The versions that a policy can have.
+/// The valid versions of a policy.
 const VERSIONS: [i32; 3] = [0, 1, 3];
 /// The version of a policy with conditions.
 pub(crate) const CONDITIONS: i32 = 3;
 /// The mark after the role of a conditional binding in a policy of version 1. A hash of the condition follows.
 const WITHCOND: &str = "_withcond_";
-/// The most principals of a policy, and the most groups among them.
+/// Maximum number of principals of a policy, and of groups among them.
 const PRINCIPALS: usize = 1500;
 const GROUPS: usize = 250;
 /// The principals that have no id.
@@ -41,49 +41,53 @@ const GROUP: &str = "group:";
 
 /// The fields of a policy that a request writes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Written {
+pub(crate) struct PolicyMask {
     bindings: bool,
     audit_configs: bool,
 }
 
-impl Written {
-    /// Reads the update mask of SetIamPolicy. Without a mask, it is `bindings, etag`. The version follows from the
-    /// bindings, and the etag is compared whether the mask has it or not.
+impl PolicyMask {
+    /// Parses the update mask of SetIamPolicy. The default is `bindings, etag`. The version follows from the bindings, and the
+    /// etag is always compared.
     ///
     /// # Errors
     ///
-    /// If paths lead to what is no field of a policy. The error names each of them.
-    pub(crate) fn of(mask: Option<&FieldMask>) -> Result<Self, Status> {
+    /// If the mask has unknown fields. The error names each of them.
+    pub(crate) fn parse(mask: Option<&FieldMask>) -> Result<Self, Status> {
         let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
-        let mut written = Self {
+        let mut parsed = Self {
             bindings: paths.is_empty(),
             audit_configs: false,
         };
-        let mut wrong = Violations::default();
+        let mut violations = Violations::default();
         for path in paths {
-            match snake(path).as_str() {
-                "*" => (written.bindings, written.audit_configs) = (true, true),
-                "bindings" => written.bindings = true,
-                "audit_configs" => written.audit_configs = true,
+            match snake_case(path).as_str() {
+                "*" => (parsed.bindings, parsed.audit_configs) = (true, true),
+                "bindings" => parsed.bindings = true,
+                "audit_configs" => parsed.audit_configs = true,
                 "version" | "etag" => {}
                 _ => {
-                    let why = format!("`{}` is no field of a policy", path.escape_debug());
-                    wrong.add("update_mask", why);
+                    let why = format!("unknown field `{}`", path.escape_debug());
+                    violations.add("update_mask", why);
                 }
             }
         }
-        wrong.check().map(|()| written)
+        violations.check().map(|()| parsed)
     }
 
-    /// Notes what is wrong by itself with the fields that are written.
-    pub(crate) fn note(self, given: &Policy, wrong: &mut Violations) {
-        note_version("policy.version", given.version, wrong);
+    /// Adds the violations of the fields that are written.
+    pub(crate) fn check(self, given: &Policy, violations: &mut Violations) {
+        check_version("policy.version", given.version, violations);
         if self.bindings {
-            note_bindings(given, wrong);
+            check_bindings(given, violations);
         }
         if self.audit_configs {
             for (index, config) in given.audit_configs.iter().enumerate() {
-                note_audit(&format!("policy.audit_configs[{index}]"), config, wrong);
+                check_audit_config(
+                    &format!("policy.audit_configs[{index}]"),
+                    config,
+                    violations,
+                );
             }
         }
     }
@@ -92,16 +96,16 @@ impl Written {
     ///
     /// # Errors
     ///
-    /// If the bindings of a policy with conditions were read and are written at a lower version than 3. Without an
-    /// etag they are replaced, and the conditions lost.
+    /// If a policy with conditions was read (the request has its etag) and is written at a version below 3. Without an etag the
+    /// bindings are replaced and the conditions are lost.
     pub(crate) fn write(self, given: Policy, stored: &mut Policy) -> Result<(), Status> {
         if self.bindings {
             let loses = has_conditions(stored) && given.version < CONDITIONS;
             if loses && !given.etag.is_empty() {
-                let mut wrong = Violations::default();
-                let why = "must be 3: the policy that the etag is of has conditions";
-                wrong.add("policy.version", why);
-                return wrong.check();
+                let mut violations = Violations::default();
+                let why = "must be 3: the policy with this etag has conditions";
+                violations.add("policy.version", why);
+                return violations.check();
             }
             stored.bindings = given.bindings;
         }
@@ -112,18 +116,18 @@ impl Written {
     }
 }
 
-/// Notes that a version is invalid.
-pub(crate) fn note_version(field: &str, version: i32, wrong: &mut Violations) {
+/// Adds a violation if a version is invalid.
+pub(crate) fn check_version(field: &str, version: i32, violations: &mut Violations) {
     if !VERSIONS.contains(&version) {
-        wrong.add(field, format!("must be 0, 1 or 3, not {version}"));
+        violations.add(field, format!("must be 0, 1 or 3, not {version}"));
     }
 }
 
-/// Returns the policy in the lowest version that can show it, but at most in the one that is asked for.
+/// Returns the policy in the lowest version that it needs, but at most in the requested one.
 ///
-/// Below version 3 no condition is shown. The role of a conditional binding then ends with `_withcond_` and a hash of
-/// its condition, as IAM's documentation on these roles has it.
-pub(crate) fn shown(mut policy: Policy, version: i32) -> Policy {
+/// Below version 3 a policy has no conditions. The role of a conditional binding then ends with `_withcond_` and a hash of its
+/// condition, as IAM's documentation describes.
+pub(crate) fn at_version(mut policy: Policy, version: i32) -> Policy {
     policy.version = match has_conditions(&policy) {
         true if version >= CONDITIONS => CONDITIONS,
         _ => 1,
@@ -144,7 +148,7 @@ fn has_conditions(policy: &Policy) -> bool {
     bindings.any(|binding| binding.condition.is_some())
 }
 
-/// Twenty hexadecimal digits, the same in every run: FNV-1a.
+/// Returns twenty hexadecimal digits of FNV-1a, which are the same in every run.
 fn hash(condition: &Expr) -> String {
     let bytes = condition.encode_to_vec();
     let hash = bytes.iter().fold(
@@ -154,16 +158,16 @@ fn hash(condition: &Expr) -> String {
     format!("{:020x}", hash >> 48)
 }
 
-fn note_bindings(given: &Policy, wrong: &mut Violations) {
+fn check_bindings(given: &Policy, violations: &mut Violations) {
     if has_conditions(given) && given.version != CONDITIONS && VERSIONS.contains(&given.version) {
         let why = format!(
             "must be 3, not {}: a binding has a condition",
             given.version
         );
-        wrong.add("policy.version", why);
+        violations.add("policy.version", why);
     }
     for (index, binding) in given.bindings.iter().enumerate() {
-        note_binding(&format!("policy.bindings[{index}]"), binding, wrong);
+        check_binding(&format!("policy.bindings[{index}]"), binding, violations);
     }
     let members = || given.bindings.iter().flat_map(|binding| &binding.members);
     let groups = members().filter(|member| member.starts_with(GROUP));
@@ -172,63 +176,66 @@ fn note_bindings(given: &Policy, wrong: &mut Violations) {
         (groups.count(), GROUPS, "groups"),
     ] {
         if count > most {
-            wrong.add(
+            violations.add(
                 "policy.bindings",
-                format!("have {count} {what}, more than {most}"),
+                format!("must have at most {most} {what}, not {count}"),
             );
         }
     }
 }
 
-fn note_binding(field: &str, binding: &Binding, wrong: &mut Violations) {
+fn check_binding(field: &str, binding: &Binding, violations: &mut Violations) {
     let role = &binding.role;
     if role.is_empty() {
-        wrong.add(&format!("{field}.role"), "must be given");
+        violations.add(&format!("{field}.role"), "must be set");
     } else if role.contains(WITHCOND) {
         let why = format!(
-            "`{}` is no role but stands for a condition that was not read: read the policy at version 3",
+            "invalid role `{}`: it stands for a condition that was not read; read the policy at version 3",
             role.escape_debug()
         );
-        wrong.add(&format!("{field}.role"), why);
+        violations.add(&format!("{field}.role"), why);
     }
     if binding.members.is_empty() {
-        wrong.add(&format!("{field}.members"), "must have a principal");
+        violations.add(
+            &format!("{field}.members"),
+            "must have at least one principal",
+        );
     }
-    note_members(&format!("{field}.members"), &binding.members, wrong);
+    check_members(&format!("{field}.members"), &binding.members, violations);
     if let Some(condition) = &binding.condition
         && condition.expression.is_empty()
     {
         let field = format!("{field}.condition.expression");
-        wrong.add(&field, "must be given");
+        violations.add(&field, "must be set");
     }
 }
 
-fn note_audit(field: &str, config: &AuditConfig, wrong: &mut Violations) {
+fn check_audit_config(field: &str, config: &AuditConfig, violations: &mut Violations) {
     if config.service.is_empty() {
-        wrong.add(&format!("{field}.service"), "must be given");
+        violations.add(&format!("{field}.service"), "must be set");
     }
     if config.audit_log_configs.is_empty() {
         let field = format!("{field}.audit_log_configs");
-        wrong.add(&field, "must have a configuration");
+        violations.add(&field, "must have at least one configuration");
     }
     for (index, log) in config.audit_log_configs.iter().enumerate() {
         let field = format!("{field}.audit_log_configs[{index}]");
         if !matches!(LogType::try_from(log.log_type), Ok(kind) if kind != LogType::Unspecified) {
             let why = "must be ADMIN_READ, DATA_WRITE or DATA_READ";
-            wrong.add(&format!("{field}.log_type"), why);
+            violations.add(&format!("{field}.log_type"), why);
         }
         let field = format!("{field}.exempted_members");
-        note_members(&field, &log.exempted_members, wrong);
+        check_members(&field, &log.exempted_members, violations);
     }
 }
 
-fn note_members(field: &str, members: &[String], wrong: &mut Violations) {
+fn check_members(field: &str, members: &[String], violations: &mut Violations) {
     for member in members {
         let kind = KINDS.iter().find(|kind| member.starts_with(**kind));
         let is_known = kind.is_some_and(|kind| member.len() > kind.len());
         if !(is_known || ALL.contains(&member.as_str())) {
-            let why = format!("`{}` is no principal", member.escape_debug());
-            wrong.add(field, why);
+            let why = format!("invalid principal `{}`", member.escape_debug());
+            violations.add(field, why);
         }
     }
 }
@@ -239,8 +246,8 @@ mod tests {
 
     fn written(paths: &[&str]) -> Option<(bool, bool)> {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        let written = Written::of(Some(&FieldMask { paths })).ok()?;
-        Some((written.bindings, written.audit_configs))
+        let mask = PolicyMask::parse(Some(&FieldMask { paths })).ok()?;
+        Some((mask.bindings, mask.audit_configs))
     }
 
     #[test]
@@ -260,8 +267,8 @@ mod tests {
             assert_eq!(written(paths), expected, "{paths:?}");
         }
         assert_eq!(
-            Written::of(None).ok(),
-            Written::of(Some(&FieldMask::default())).ok()
+            PolicyMask::parse(None).ok(),
+            PolicyMask::parse(Some(&FieldMask::default())).ok()
         );
     }
 
@@ -279,9 +286,9 @@ mod tests {
             ("users:a@example.com", false),
             ("allusers", false),
         ] {
-            let mut wrong = Violations::default();
-            note_members("members", &[member.to_owned()], &mut wrong);
-            assert_eq!(wrong.check().is_ok(), is_known, "{member}");
+            let mut violations = Violations::default();
+            check_members("members", &[member.to_owned()], &mut violations);
+            assert_eq!(violations.check().is_ok(), is_known, "{member}");
         }
     }
 }

@@ -1,33 +1,33 @@
-//! The grammar of AIP-160: from a text to what it says, whatever the fields are.
+//! The grammar of AIP-160 filters, independent of the fields.
 //!
-//! `OR` binds tighter than `AND`, and what stands side by side is joined as by `AND`.
+//! `OR` binds tighter than `AND`, and adjacent terms are joined as with `AND`.
 
 use super::tree::Tree;
 
-/// The longest filter, in bytes.
-const LONGEST: usize = 8192;
-/// How deep parentheses and negations go.
-const DEEPEST: usize = 50;
+/// Maximum number of bytes of a filter.
+const MAX_LENGTH: usize = 8192;
+/// Maximum nesting of parentheses and negations.
+const MAX_DEPTH: usize = 50;
 
-const FUNCTION: &str = "functions are not supported; before a parenthesis, a word needs a space";
+const FUNCTION: &str = "functions are not supported; a word before a parenthesis needs a space";
 
 const KEYWORDS: [&str; 3] = ["AND", "OR", "NOT"];
 
-/// The longer ones first.
-const SIGNS: [(&str, Sign); 7] = [
-    ("!=", Sign::NotEqual),
-    ("<=", Sign::LessOrEqual),
-    (">=", Sign::GreaterOrEqual),
-    ("=", Sign::Equal),
-    (":", Sign::Has),
-    ("<", Sign::Less),
-    (">", Sign::Greater),
+/// Longer operators come before their prefixes.
+const OPERATORS: [(&str, Operator); 7] = [
+    ("!=", Operator::NotEqual),
+    ("<=", Operator::LessOrEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("=", Operator::Equal),
+    (":", Operator::Has),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
 ];
 
 /// A comparison, or a value alone.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Restriction {
-    pub(super) field: Option<(Member, Sign)>,
+    pub(super) field: Option<(Member, Operator)>,
     pub(super) value: Literal,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Member {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
+pub(super) enum Operator {
     Equal,
     NotEqual,
     Has,
@@ -49,28 +49,31 @@ pub(super) enum Sign {
     GreaterOrEqual,
 }
 
-/// A value as it stands in a filter.
+/// A value in a filter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Literal {
     pub(super) text: String,
-    /// Whether it begins, and ends, with a star that was not escaped.
+    /// The value begins, and ends, with a star that is not escaped.
     pub(super) stars: (bool, bool),
     pub(super) at: usize,
 }
 
-/// What is wrong with a filter, and at which of its bytes.
+/// An error in a filter, with its byte position.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Fault {
+pub(super) struct FilterError {
     pub(super) at: usize,
     pub(super) why: String,
 }
 
-type Parsed<T> = Result<T, Fault>;
+type Parsed<T> = Result<T, FilterError>;
 
-/// A filter that is empty holds of everything.
+/// Parses a filter. An empty filter matches everything.
 pub(super) fn parse(text: &str) -> Parsed<Tree<Restriction>> {
-    if text.len() > LONGEST {
-        return fault(LONGEST, format!("a filter has at most {LONGEST} bytes"));
+    if text.len() > MAX_LENGTH {
+        return error(
+            MAX_LENGTH,
+            format!("a filter has at most {MAX_LENGTH} bytes"),
+        );
     }
     let mut parser = Parser {
         text,
@@ -85,12 +88,12 @@ pub(super) fn parse(text: &str) -> Parsed<Tree<Restriction>> {
     let tree = parser.expression()?;
     match parser.peek() {
         None => Ok(tree),
-        Some(char) => fault(parser.at, format!("`{char}` has no place here")),
+        Some(char) => error(parser.at, format!("unexpected `{char}`")),
     }
 }
 
-fn fault<T>(at: usize, why: impl Into<String>) -> Parsed<T> {
-    Err(Fault {
+fn error<T>(at: usize, why: impl Into<String>) -> Parsed<T> {
+    Err(FilterError {
         at,
         why: why.into(),
     })
@@ -100,8 +103,8 @@ struct Parser<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
-    /// What the values within the parentheses of `field = (a OR b)` are compared with.
-    outer: Option<(Member, Sign)>,
+    /// The field and operator of the values in parentheses, as in `field = (a OR b)`.
+    outer: Option<(Member, Operator)>,
 }
 
 impl<'t> Parser<'t> {
@@ -150,7 +153,7 @@ impl<'t> Parser<'t> {
         self.space();
         let tree = self.deeper(Self::expression)?;
         if !self.rest().starts_with(')') {
-            return fault(opened, "this parenthesis is not closed");
+            return error(opened, "unclosed parenthesis");
         }
         self.at += 1;
         self.ended()?;
@@ -161,27 +164,27 @@ impl<'t> Parser<'t> {
         let start = self.at;
         let (member, word) = self.member()?;
         self.space();
-        let known = SIGNS.iter();
-        let sign = known
+        let known = OPERATORS.iter();
+        let operator = known
             .copied()
-            .find(|(sign, _)| self.rest().starts_with(sign));
-        match (sign, &self.outer) {
+            .find(|(operator, _)| self.rest().starts_with(operator));
+        match (operator, &self.outer) {
             (None, outer) => {
                 let (field, value) = (outer.clone(), word);
                 Ok(Tree::Leaf(Restriction { field, value }))
             }
-            (Some(_), Some(_)) => fault(start, "only values can be in these parentheses"),
-            (Some((text, sign)), None) => {
+            (Some(_), Some(_)) => error(start, "only values are allowed in these parentheses"),
+            (Some((text, operator)), None) => {
                 self.at += text.len();
                 self.space();
-                self.argument(member, sign)
+                self.argument(member, operator)
             }
         }
     }
 
-    fn argument(&mut self, member: Member, sign: Sign) -> Parsed<Tree<Restriction>> {
+    fn argument(&mut self, member: Member, operator: Operator) -> Parsed<Tree<Restriction>> {
         if self.rest().starts_with('(') {
-            self.outer = Some((member, sign));
+            self.outer = Some((member, operator));
             let tree = self.composite();
             self.outer = None;
             return tree;
@@ -193,14 +196,14 @@ impl<'t> Parser<'t> {
             }
         };
         if self.rest().starts_with('(') {
-            return fault(value.at, FUNCTION);
+            return error(value.at, FUNCTION);
         }
         self.ended()?;
-        let field = Some((member, sign));
+        let field = Some((member, operator));
         Ok(Tree::Leaf(Restriction { field, value }))
     }
 
-    /// A path, and the same as a value.
+    /// Parses a path. It may turn out to be a value, which is returned too.
     fn member(&mut self) -> Parsed<(Member, Literal)> {
         let start = self.at;
         let mut segments = Vec::new();
@@ -218,13 +221,15 @@ impl<'t> Parser<'t> {
             self.at += 1;
         }
         if self.rest().starts_with('(') {
-            return fault(start, FUNCTION);
+            return error(start, FUNCTION);
         }
         if segments.len() > 1 {
             word = plain(&self.text[start..self.at], start);
         }
-        let sign = SIGNS.iter().any(|(sign, _)| self.rest().starts_with(sign));
-        if !sign {
+        let operator = OPERATORS
+            .iter()
+            .any(|(operator, _)| self.rest().starts_with(operator));
+        if !operator {
             self.ended()?;
         }
         let at = start;
@@ -252,7 +257,7 @@ impl<'t> Parser<'t> {
         let text = &rest[..length];
         let keyword = KEYWORDS.contains(&text);
         if text.is_empty() || keyword || text.starts_with(['=', '!', '<', '>', ':']) {
-            return fault(start, "a field or a value is expected here");
+            return error(start, "expected a field or a value");
         }
         self.at += length;
         Ok(plain(text, start))
@@ -278,14 +283,14 @@ impl<'t> Parser<'t> {
                 literal.text.push(escaped);
             }
         }
-        fault(start, "this quote is not closed")
+        error(start, "unclosed quote")
     }
 
-    /// Goes on after the end of a value, which something else may not follow at once.
+    /// Checks that a value is followed by white space, `)` or the end, and skips white space.
     fn ended(&mut self) -> Parsed<()> {
         match self.peek() {
             Some(char) if !(char.is_whitespace() || char == ')') => {
-                fault(self.at, format!("`{char}` has no place here"))
+                error(self.at, format!("unexpected `{char}`"))
             }
             _ => {
                 self.space();
@@ -295,9 +300,9 @@ impl<'t> Parser<'t> {
     }
 
     fn deeper<T>(&mut self, parse: fn(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth == DEEPEST {
-            let why = format!("a filter nests at most {DEEPEST} deep");
-            return fault(self.at, why);
+        if self.depth == MAX_DEPTH {
+            let why = format!("a filter nests at most {MAX_DEPTH} deep");
+            return error(self.at, why);
         }
         self.depth += 1;
         let parsed = parse(self);
@@ -305,7 +310,7 @@ impl<'t> Parser<'t> {
         parsed
     }
 
-    /// Goes past a keyword if there is one.
+    /// Skips a keyword if it is next.
     fn keyword(&mut self, keyword: &str) -> bool {
         let sees = self.sees(keyword);
         if sees {

@@ -1,4 +1,4 @@
-//! Tables of filters, and filters of any kind.
+//! Tables of filters, and random filters.
 
 use std::collections::HashMap;
 
@@ -7,47 +7,47 @@ use prost_types::Timestamp;
 use tonic_types::StatusExt as _;
 
 use super::*;
-use crate::emulator::list::field::Kind;
-use crate::emulator::list::field::Value;
+use crate::emulator::list::field::FieldType;
+use crate::emulator::list::field::FieldValue;
 
 struct Item {
     labels: HashMap<String, String>,
 }
 
 impl Fields for Item {
-    const FIELDS: &'static [(&'static str, Kind)] = &[
-        ("name", Kind::Text),
-        ("display_name", Kind::Text),
-        ("empty", Kind::Text),
-        ("labels", Kind::Map),
-        ("nothing", Kind::Map),
-        ("done", Kind::Flag),
-        ("state", Kind::Enum(number)),
-        ("create_time", Kind::Time),
-        ("end_time", Kind::Time),
-        ("metadata", Kind::Message),
-        ("metadata.target", Kind::Text),
-        ("error", Kind::Message),
-        ("error.code", Kind::Number),
-        ("size", Kind::Number),
+    const FIELDS: &'static [(&'static str, FieldType)] = &[
+        ("name", FieldType::Text),
+        ("display_name", FieldType::Text),
+        ("empty", FieldType::Text),
+        ("labels", FieldType::Map),
+        ("nothing", FieldType::Map),
+        ("done", FieldType::Flag),
+        ("state", FieldType::Enum(number)),
+        ("create_time", FieldType::Time),
+        ("end_time", FieldType::Time),
+        ("metadata", FieldType::Message),
+        ("metadata.target", FieldType::Text),
+        ("error", FieldType::Message),
+        ("error.code", FieldType::Number),
+        ("size", FieldType::Number),
     ];
 
-    fn value(&self, path: &str) -> Value<'_> {
+    fn value(&self, path: &str) -> FieldValue<'_> {
         match path {
-            "name" => Value::text("projects/p/apis/first"),
-            "display_name" => Value::text("The \"first\" one"),
-            "empty" => Value::text(""),
-            "labels" => Value::Map(&self.labels),
-            "done" => Value::Flag(true),
-            "state" => Value::Number(2),
-            "create_time" => Value::Time(Timestamp {
+            "name" => FieldValue::text("projects/p/apis/first"),
+            "display_name" => FieldValue::text("The \"first\" one"),
+            "empty" => FieldValue::text(""),
+            "labels" => FieldValue::Map(&self.labels),
+            "done" => FieldValue::Flag(true),
+            "state" => FieldValue::Number(2),
+            "create_time" => FieldValue::Time(Timestamp {
                 seconds: 1_000_000_000,
                 nanos: 5,
             }),
-            "metadata" => Value::Message,
-            "metadata.target" => Value::text("a*b"),
-            "size" => Value::Number(-7),
-            _ => Value::Unset,
+            "metadata" => FieldValue::Message,
+            "metadata.target" => FieldValue::text("a*b"),
+            "size" => FieldValue::Number(-7),
+            _ => FieldValue::Unset,
         }
     }
 }
@@ -71,14 +71,15 @@ fn item() -> Item {
 fn check(table: &[(&str, bool)]) {
     let item = item();
     for (filter, expected) in table {
-        let read = Filter::of::<Item>(filter).unwrap_or_else(|status| panic!("{filter}: {status}"));
-        assert_eq!(read.has(&item), *expected, "{filter}");
+        let read =
+            Filter::parse::<Item>(filter).unwrap_or_else(|status| panic!("{filter}: {status}"));
+        assert_eq!(read.matches(&item), *expected, "{filter}");
     }
 }
 
 #[test]
-fn or_binds_tighter_than_and_and_what_stands_side_by_side_is_joined() {
-    // 1 holds and 0 does not.
+fn or_binds_tighter_than_and_and_adjacent_terms_are_joined() {
+    // 1 stands for a true condition, 0 for a false one.
     let shaped = |shape: &str| {
         shape
             .replace('1', "done = true")
@@ -89,7 +90,7 @@ fn or_binds_tighter_than_and_and_what_stands_side_by_side_is_joined() {
         ("1 AND 0", false),
         ("1 OR 0", true),
         ("0 OR 0", false),
-        // As `0 AND (0 OR 1)`, where the other precedence would hold.
+        // Parsed as `0 AND (0 OR 1)`. With the usual precedence the result would be true.
         ("0 AND 0 OR 1", false),
         ("1 OR 0 AND 0", false),
         ("(0 AND 0) OR 1", true),
@@ -113,7 +114,7 @@ fn or_binds_tighter_than_and_and_what_stands_side_by_side_is_joined() {
 }
 
 #[test]
-fn each_kind_of_field_is_compared_in_its_own_way() {
+fn each_type_of_field_has_its_own_comparisons() {
     check(&[
         ("name = projects/p/apis/first", true),
         ("name=\"projects/p/apis/first\"", true),
@@ -160,7 +161,7 @@ fn each_kind_of_field_is_compared_in_its_own_way() {
         ("labels.NOT:*", false),
         ("metadata.target:b", false),
         ("metadata.target:'*b'", true),
-        // Nothing holds of what is not there but that it does not.
+        // Any comparison with an unset field is false; only its negation is true.
         ("labels.other != core", false),
         ("NOT labels.other = core", true),
         ("labels.env = ''", false),
@@ -199,7 +200,7 @@ fn each_kind_of_field_is_compared_in_its_own_way() {
 }
 
 #[test]
-fn a_word_is_looked_for_in_the_names() {
+fn a_word_is_searched_for_in_the_names() {
     check(&[
         ("first", true),
         ("\"apis/first\"", true),
@@ -217,7 +218,7 @@ fn a_word_is_looked_for_in_the_names() {
 }
 
 #[test]
-fn what_is_no_filter_is_refused_with_its_position() {
+fn an_invalid_filter_is_rejected_with_its_position() {
     let deep = "(".repeat(60) + "first";
     let minuses = "-".repeat(60) + "first";
     let long = "first ".repeat(2000);
@@ -230,24 +231,24 @@ fn what_is_no_filter_is_refused_with_its_position() {
         ("OR first", 1, "expected"),
         ("first OR OR one", 10, "expected"),
         ("NOT", 4, "expected"),
-        ("é AND state = X", 15, "no value of `state`"),
-        ("(first", 1, "not closed"),
-        ("first)", 6, "no place"),
+        ("é AND state = X", 15, "unknown value"),
+        ("(first", 1, "unclosed"),
+        ("first)", 6, "unexpected"),
         ("()", 2, "expected"),
-        ("state = \"ACTIVE", 9, "not closed"),
-        ("name = \"a\"b", 11, "no place"),
-        ("name = 'a\\", 8, "not closed"),
+        ("state = \"ACTIVE", 9, "unclosed"),
+        ("name = \"a\"b", 11, "unexpected"),
+        ("name = 'a\\", 8, "unclosed"),
         ("lower(name) = a", 1, "functions"),
         ("name = lower(a)", 8, "functions"),
-        ("first,one", 6, "no place"),
+        ("first,one", 6, "unexpected"),
         ("a..b = c", 3, "expected"),
         ("labels. = c", 8, "expected"),
-        ("nonsense = 1", 1, "no field `nonsense`"),
-        ("first AND name.x = 1", 11, "no field `name.x`"),
-        ("state = NONSENSE", 9, "no value of `state`"),
-        ("state = active", 9, "no value of `state`"),
-        ("state = 2", 9, "no value of `state`"),
-        ("state = 99", 9, "no value of `state`"),
+        ("nonsense = 1", 1, "unknown field `nonsense`"),
+        ("first AND name.x = 1", 11, "unknown field `name.x`"),
+        ("state = NONSENSE", 9, "unknown value"),
+        ("state = active", 9, "unknown value"),
+        ("state = 2", 9, "unknown value"),
+        ("state = 99", 9, "unknown value"),
         ("state < ACTIVE", 9, "no order"),
         ("done = yes", 8, "`true` or `false`"),
         ("done = True", 8, "`true` or `false`"),
@@ -260,8 +261,8 @@ fn what_is_no_filter_is_refused_with_its_position() {
         ("create_time = \"2001-13-01T00:00:00Z\"", 15, "RFC 3339"),
         ("create_time = +99999999999-01-01", 15, "RFC 3339"),
         ("create_time:2001-01-01", 13, "is a time"),
-        ("size = big", 8, "is a number"),
-        ("size = NaN", 8, "is a number"),
+        ("size = big", 8, "must be a number"),
+        ("size = NaN", 8, "must be a number"),
         ("labels = team", 10, "is a map"),
         ("metadata = x", 12, "is a message"),
         ("metadata:x", 10, "is a message"),
@@ -270,7 +271,7 @@ fn what_is_no_filter_is_refused_with_its_position() {
         (minuses.as_str(), 52, "deep"),
         (long.as_str(), 8193, "at most"),
     ] {
-        let refused = Filter::of::<Item>(filter).expect_err(filter);
+        let refused = Filter::parse::<Item>(filter).expect_err(filter);
         assert_eq!(refused.code(), tonic::Code::InvalidArgument);
         let details = refused.get_details_bad_request().expect("details");
         let violation = &details.field_violations[0];
@@ -283,7 +284,7 @@ fn what_is_no_filter_is_refused_with_its_position() {
 }
 
 #[test]
-fn a_flag_is_known_only_where_nothing_else_can_pass() {
+fn a_required_flag_is_known_only_if_no_other_value_can_match() {
     for (filter, expected) in [
         ("done = true", Some(true)),
         ("done:false", Some(false)),
@@ -297,12 +298,12 @@ fn a_flag_is_known_only_where_nothing_else_can_pass() {
         ("name:a", None),
         ("", None),
     ] {
-        let read = Filter::of::<Item>(filter).expect(filter);
-        assert_eq!(read.only("done"), expected, "{filter}");
+        let read = Filter::parse::<Item>(filter).expect(filter);
+        assert_eq!(read.required_flag("done"), expected, "{filter}");
     }
 }
 
-/// An expression as its meaning: the leaves are what they are.
+/// A random expression with known leaves.
 #[derive(Clone, Debug)]
 enum Meaning {
     Leaf(bool, u8),
@@ -321,7 +322,7 @@ impl Meaning {
         }
     }
 
-    /// Printed with no more parentheses than the precedence asks for.
+    /// Prints the expression with as few parentheses as the precedence allows.
     fn print(&self) -> String {
         let within = |part: &Self, bare: bool| match bare {
             true => part.print(),
@@ -370,20 +371,20 @@ fn meanings() -> impl Strategy<Value = Meaning> {
 
 proptest! {
     #[test]
-    fn a_printed_expression_means_what_it_meant(meaning in meanings()) {
+    fn a_printed_expression_keeps_its_meaning(meaning in meanings()) {
         let text = meaning.print();
-        let read = Filter::of::<Item>(&text);
+        let read = Filter::parse::<Item>(&text);
         let read = read.map_err(|status| TestCaseError::fail(format!("{text}: {status}")))?;
-        prop_assert_eq!(read.has(&item()), meaning.holds(), "{}", text);
+        prop_assert_eq!(read.matches(&item()), meaning.holds(), "{}", text);
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in ".{0,60}") {
-        let _ = Filter::of::<Item>(&text).map(|read| read.has(&item()));
+    fn no_text_makes_the_parser_panic(text in ".{0,60}") {
+        let _ = Filter::parse::<Item>(&text).map(|read| read.matches(&item()));
     }
 
     #[test]
-    fn no_text_of_what_filters_are_made_of_makes_it_panic(
+    fn no_sequence_of_filter_tokens_makes_the_parser_panic(
         parts in prop::collection::vec(
             prop::sample::select(vec![
                 " ", "AND", "OR", "NOT", "-", "(", ")", "=", "!=", "<", ":", "*", "\"", "'", "\\",
@@ -392,6 +393,6 @@ proptest! {
             0..24,
         )
     ) {
-        let _ = Filter::of::<Item>(&parts.concat()).map(|read| read.has(&item()));
+        let _ = Filter::parse::<Item>(&parts.concat()).map(|read| read.matches(&item()));
     }
 }

@@ -1,6 +1,6 @@
-//! Conditions joined by `AND`, `OR` and `NOT`, whatever they are.
+//! Conditions that are joined by `AND`, `OR` and `NOT`.
 
-/// What must hold of an item.
+/// A tree of conditions.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Tree<L> {
     All(Vec<Self>),
@@ -10,14 +10,14 @@ pub(super) enum Tree<L> {
 }
 
 impl<L> Default for Tree<L> {
-    /// What holds of everything.
+    /// Returns the tree that matches everything.
     fn default() -> Self {
         Self::All(Vec::new())
     }
 }
 
 impl<L> Tree<L> {
-    /// One part is as good as a tree of one.
+    /// Joins parts. A single part stays as it is.
     pub(super) fn joined(mut parts: Vec<Self>, join: fn(Vec<Self>) -> Self) -> Self {
         match parts.pop() {
             Some(only) if parts.is_empty() => only,
@@ -28,7 +28,7 @@ impl<L> Tree<L> {
         }
     }
 
-    /// The same tree of other leaves.
+    /// Converts the leaves.
     pub(super) fn try_map<M, E>(self, map: &impl Fn(L) -> Result<M, E>) -> Result<Tree<M>, E> {
         let all = |parts: Vec<Self>| {
             let parts = parts.into_iter().map(|part| part.try_map(map));
@@ -42,11 +42,11 @@ impl<L> Tree<L> {
         })
     }
 
-    pub(super) fn holds(&self, leaf: &impl Fn(&L) -> bool) -> bool {
+    pub(super) fn matches(&self, leaf: &impl Fn(&L) -> bool) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(leaf)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(leaf)),
-            Self::Not(part) => !part.holds(leaf),
+            Self::All(parts) => parts.iter().all(|part| part.matches(leaf)),
+            Self::Any(parts) => parts.iter().any(|part| part.matches(leaf)),
+            Self::Not(part) => !part.matches(leaf),
             Self::Leaf(one) => leaf(one),
         }
     }

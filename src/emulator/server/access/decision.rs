@@ -1,8 +1,8 @@
-//! The decision whether a request is served, by its head and its connection.
+//! Decides whether a request is served, from its head and its connection.
 //!
 //! | check | admin service | everything else on the port |
 //! |---|---|---|
-//! | `Host`, `:authority` | loopback, the address that is listened on, or a name of `--host` | any |
+//! | `Host`, `:authority` | loopback, the address of the listener, or a name of `--host` | any |
 //! | `Origin` | none, the request's own, or one of `--allow-origin` | none, or one of `--allow-origin` |
 //! | `Sec-Fetch-Site` | none, `same-origin` or `none` | anything but `cross-site` |
 //! | peer | loopback, or the admin token | any |
@@ -33,12 +33,12 @@ pub(super) enum Face {
     Other,
 }
 
-/// The facts that the decision depends on.
+/// The input of the decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts<'a> {
     pub(super) face: Face,
     pub(super) method: &'a Method,
-    /// The peer is known to be on this machine.
+    /// The peer is known to have a loopback address.
     pub(super) is_local: bool,
     /// Our own address of the connection.
     pub(super) local: Option<IpAddr>,
@@ -52,12 +52,12 @@ pub(super) struct Facts<'a> {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Allow,
-    /// The request asks whether a web page of an allowed origin may send another one.
+    /// A preflight request of an allowed origin.
     Preflight,
     Refuse(Refusal),
 }
 
-/// The reason why a request is not served.
+/// A refused request: the status, and the reason.
 #[derive(Debug)]
 pub(super) struct Refusal {
     #[cfg_attr(
@@ -107,7 +107,7 @@ fn check(rules: &AccessRules, facts: &Facts<'_>) -> Result<Outcome, Refusal> {
     Ok(Outcome::Allow)
 }
 
-/// Checks the host that a request names: a web page whose own name leads to this machine (DNS rebinding) names that.
+/// Checks the host of a request. A web page whose name resolves to localhost (DNS rebinding) sends its own name.
 fn check_host(rules: &AccessRules, facts: &Facts<'_>) -> Result<Authority, Refusal> {
     let invalid = |text: String| Refusal {
         http: StatusCode::BAD_REQUEST,
@@ -152,7 +152,7 @@ fn check_host(rules: &AccessRules, facts: &Facts<'_>) -> Result<Authority, Refus
     })
 }
 
-/// Checks the headers by which a browser says which web page sends a request, unless its origin is allowed.
+/// Checks the headers by which a browser identifies the web page that sends a request.
 fn check_page(facts: &Facts<'_>, host: Option<&Authority>) -> Result<(), Refusal> {
     let mut origins = facts.headers.get_all(header::ORIGIN).iter();
     match (origins.next(), origins.next()) {
@@ -164,7 +164,7 @@ fn check_page(facts: &Facts<'_>, host: Option<&Authority>) -> Result<(), Refusal
     for site in facts.headers.get_all(SEC_FETCH_SITE) {
         let is_allowed = match (site.as_bytes(), facts.face) {
             (b"same-origin" | b"none", _) | (b"same-site", Face::Other) => true,
-            // Including the values that no browser has today.
+            // This includes values that no browser sends today.
             _ => false,
         };
         if !is_allowed {
@@ -177,14 +177,14 @@ fn check_page(facts: &Facts<'_>, host: Option<&Authority>) -> Result<(), Refusal
     Ok(())
 }
 
-/// Returns whether an origin is that of the request itself.
+/// Returns true if an origin is that of the request itself.
 fn is_own(origin: &HeaderValue, facts: &Facts<'_>, host: &Authority) -> bool {
     let scheme = if facts.is_encrypted { "https" } else { "http" };
     let parsed = origin.to_str().ok().map(Origin::parse);
     parsed.is_some_and(|parsed| parsed == Ok(Origin::of(scheme, host)))
 }
 
-/// The web page of an origin, for an error.
+/// Describes the web page of an origin in an error.
 fn page(origin: &HeaderValue) -> String {
     let text = String::from_utf8_lossy(origin.as_bytes());
     match Origin::parse(&text) {

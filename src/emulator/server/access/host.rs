@@ -1,4 +1,4 @@
-//! Hosts and origins as requests and settings have them.
+//! Hosts and origins of requests and settings.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -36,7 +36,7 @@ impl Host {
         }
     }
 
-    /// Returns whether this is `localhost`, a name below it, or a loopback address.
+    /// Returns true for `localhost`, a name below it, or a loopback address.
     pub(super) fn is_loopback(&self) -> bool {
         match self {
             Self::Address(address) => address.is_loopback(),
@@ -44,7 +44,7 @@ impl Host {
         }
     }
 
-    /// Returns whether this is the address.
+    /// Returns true if this is the address.
     pub(super) fn is(&self, address: Option<IpAddr>) -> bool {
         let address = address.map(|address| address.to_canonical());
         matches!(self, Self::Address(this) if Some(*this) == address)

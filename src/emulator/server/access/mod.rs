@@ -1,8 +1,9 @@
-//! Access to the emulator's port: which requests of web pages and of other machines are served.
+//! Access control: which requests of web pages and other machines are served.
 //!
 //! Every request on the port passes [`Access`] before it is routed. [`decide`] makes the decision from the head of the
 //! request and its connection; this file applies it.
 
+mod admin_only;
 mod decision;
 mod host;
 mod reply;
@@ -21,16 +22,14 @@ use tower::{Layer, Service};
 use super::http_limits::check_head;
 use super::request_body::with_timeout;
 use crate::call::{Reply, Rpc};
-use crate::emulator::connection::Line;
+use crate::emulator::connection::ConnectionHandle;
+use admin_only::AdminAllowed;
+pub(super) use admin_only::require_admin_allowed;
 use decision::{Face, Facts, Outcome, decide};
 pub(super) use settings::{AccessRules, AccessSettings};
 
-/// How long a browser may keep the answer to a preflight request, in seconds.
+/// Time in seconds for which a browser may cache the response to a preflight request.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("600");
-
-/// A request to the admin service that was allowed. It is in the extensions of the request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AdminAllowed;
 
 /// Puts [`Access`] before a service.
 #[derive(Clone, Debug)]
@@ -76,9 +75,9 @@ where
 
     fn call(&mut self, request: Rpc) -> Self::Future {
         let mut request = request.map(with_timeout);
-        let line = request.extensions().get::<Line>();
-        if let Some(line) = line {
-            line.note_request();
+        let connection = request.extensions().get::<ConnectionHandle>();
+        if let Some(connection) = connection {
+            connection.set_has_request();
         }
         if let Some(refused) = check_head(&request) {
             return Either::Right(Box::pin(async { Ok(refused) }));
@@ -87,9 +86,9 @@ where
         let facts = Facts {
             face,
             method: request.method(),
-            is_local: line.is_some_and(Line::is_local),
-            local: line.and_then(Line::local),
-            is_encrypted: line.is_some_and(Line::is_encrypted),
+            is_local: connection.is_some_and(ConnectionHandle::is_peer_loopback),
+            local: connection.and_then(ConnectionHandle::local_address),
+            is_encrypted: connection.is_some_and(ConnectionHandle::is_encrypted),
             authority: request.uri().authority().map(http::uri::Authority::as_str),
             headers: request.headers(),
         };
@@ -114,7 +113,7 @@ where
     }
 }
 
-/// The answer to a preflight request of an allowed origin (Fetch Standard §3.3.3).
+/// Returns the response to a preflight request of an allowed origin (Fetch Standard §3.3.3).
 fn preflight(cors: Cors) -> Reply {
     let mut reply = Reply::new(Body::empty());
     *reply.status_mut() = http::StatusCode::NO_CONTENT;
@@ -133,7 +132,7 @@ fn preflight(cors: Cors) -> Reply {
 enum Cors {
     /// No origin is allowed.
     Off,
-    /// The request is not of an allowed origin, but others are.
+    /// Other origins are allowed, but not the origin of the request.
     Other,
     Allowed(HeaderValue),
 }
@@ -163,7 +162,7 @@ impl Cors {
     }
 }
 
-/// The response depends on the origin, which caches must know.
+/// Marks a response that depends on the origin, for caches.
 fn vary(headers: &mut HeaderMap) {
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
 }

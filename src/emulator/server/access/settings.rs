@@ -10,7 +10,7 @@ use super::token::AdminToken;
 use crate::endpoint;
 use crate::error::Error;
 
-/// The settings as the builder was given them.
+/// The settings of the builder.
 #[derive(Clone, Default)]
 pub(crate) struct AccessSettings {
     pub(crate) hosts: Vec<String>,
@@ -21,7 +21,7 @@ pub(crate) struct AccessSettings {
 /// The rules of one listener.
 #[derive(Debug)]
 pub(crate) struct AccessRules {
-    /// The address that the listener was started with.
+    /// The address of the listener.
     listened: Option<IpAddr>,
     hosts: Vec<Host>,
     origins: Vec<Origin>,
@@ -57,12 +57,12 @@ impl AccessRules {
         })
     }
 
-    /// Returns whether the admin service may be called by this host, on a connection to this address of ours.
+    /// Returns true if requests to the admin service may have this host, on a connection to this local address.
     pub(super) fn allows_host(&self, host: &Host, local: Option<IpAddr>) -> bool {
         host.is_loopback() || host.is(self.listened) || host.is(local) || self.hosts.contains(host)
     }
 
-    /// Returns the origin of a request, if it has one only and that is allowed.
+    /// Returns the origin of a request if it has exactly one and this is allowed.
     pub(super) fn allowed_origin<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let only = origins.next().filter(|_| origins.next().is_none())?;

@@ -24,7 +24,7 @@ impl AdminToken {
         Ok(Self(text.to_owned()))
     }
 
-    /// Returns whether a header `Authorization` has the token. The time that this takes depends on the length of the
+    /// Returns true if an `Authorization` header has the token. The time that this takes depends on the length of the
     /// token only.
     pub(super) fn matches(&self, value: &HeaderValue) -> bool {
         let Some((scheme, token)) = value.as_bytes().split_first_chunk::<7>() else {

@@ -1,4 +1,4 @@
-//! gRPC alone, as without the feature `rest` there is no transcoding.
+//! gRPC only: without the feature `rest` there is no transcoder.
 
 use std::io;
 
@@ -6,14 +6,14 @@ use futures_util::Stream;
 use tonic::service::Routes;
 use tonic::transport::Error;
 
-use crate::emulator::connection::Socket;
+use crate::emulator::connection::Connection;
 use crate::emulator::server::access::AccessLayer;
 use crate::emulator::server::http_limits::http_server;
 
 pub(crate) async fn serve(
     routes: Routes,
     access: AccessLayer,
-    incoming: impl Stream<Item = io::Result<Socket>>,
+    incoming: impl Stream<Item = io::Result<Connection>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     http_server()

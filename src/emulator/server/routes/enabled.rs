@@ -9,7 +9,7 @@ use tonic::transport::Error;
 
 use crate::emulator::admin::DESCRIPTORS;
 use crate::emulator::api::intercept::MAX_REQUEST;
-use crate::emulator::connection::Socket;
+use crate::emulator::connection::Connection;
 use crate::emulator::server::access::AccessLayer;
 use crate::emulator::server::http_limits::http_server;
 use crate::proto::SERVICE_CONFIG;
@@ -18,7 +18,7 @@ use crate::transcode::{JsonOptions, Rules, TranscodeLayer};
 /// Maximum number of bytes of a request's JSON: twice those of its message, since base64 and names make it longer.
 const MAX_JSON_REQUEST: usize = 2 * MAX_REQUEST;
 
-/// The rules of the API and of the admin service.
+/// The rules of the API and the admin service.
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules::builder(DESCRIPTORS)
         .service_config(SERVICE_CONFIG)
@@ -29,10 +29,10 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
 pub(crate) async fn serve(
     routes: Routes,
     access: AccessLayer,
-    incoming: impl Stream<Item = io::Result<Socket>>,
+    incoming: impl Stream<Item = io::Result<Connection>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    // A fault may answer with an `Any` of a type that nobody knows.
+    // A fault may respond with an `Any` of an unknown type.
     let options = JsonOptions {
         strict: true,
         any_bytes: true,
@@ -40,7 +40,7 @@ pub(crate) async fn serve(
     };
     http_server()
         .accept_http1(true)
-        // Nothing is read or routed before it is allowed.
+        // Access is decided before a request is read or routed.
         .layer(access)
         .layer(
             TranscodeLayer::new(RULES.clone())

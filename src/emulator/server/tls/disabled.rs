@@ -1,12 +1,11 @@
-//! Without the feature `tls`, connections are served as they come.
+//! Without the feature `tls` all connections are plaintext.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::emulator::connection;
-use crate::emulator::connection::{Ends, Socket};
+use crate::emulator::connection::{self, Addresses, Connection};
 use crate::error::Error;
 
 #[derive(Clone)]
@@ -14,7 +13,7 @@ pub(crate) struct Acceptor {
     handshake_timeout: Duration,
 }
 
-/// A certificate that nobody can give.
+/// A certificate, which cannot be set without the feature.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {}
 
@@ -32,9 +31,9 @@ impl Acceptor {
     pub(crate) async fn accept(
         &self,
         io: impl connection::Stream + 'static,
-        ends: Ends,
-    ) -> io::Result<Socket> {
+        addresses: Addresses,
+    ) -> io::Result<Connection> {
         let deadline = Instant::now().checked_add(self.handshake_timeout);
-        Ok(Socket::new(io, ends, false).opened_by(deadline))
+        Ok(Connection::new(io, addresses, false).opened_by(deadline))
     }
 }

@@ -1,4 +1,4 @@
-//! TLS on the emulator's port.
+//! TLS with rustls.
 
 use std::fmt;
 use std::io;
@@ -7,16 +7,15 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-use crate::emulator::connection;
-use crate::emulator::connection::{Ends, Socket};
+use crate::emulator::connection::{self, Addresses, Connection};
 use crate::error::Error;
 use crate::transport;
 
-/// Makes a connection ready to be served.
+/// Performs the TLS handshakes of connections.
 #[derive(Clone)]
 pub(crate) struct Acceptor {
     tls: Option<TlsAcceptor>,
-    /// The time to open a connection, the TLS handshake included.
+    /// Time to open a connection, including the TLS handshake.
     handshake_timeout: Duration,
 }
 
@@ -48,25 +47,25 @@ impl Acceptor {
     pub(crate) async fn accept(
         &self,
         io: impl connection::Stream + 'static,
-        ends: Ends,
-    ) -> io::Result<Socket> {
+        addresses: Addresses,
+    ) -> io::Result<Connection> {
         let deadline = Instant::now().checked_add(self.handshake_timeout);
         let Some(tls) = &self.tls else {
-            return Ok(Socket::new(io, ends, false).opened_by(deadline));
+            return Ok(Connection::new(io, addresses, false).opened_by(deadline));
         };
         let handshake = tls.accept(io);
         let stream = match deadline {
             Some(deadline) => timeout_at(deadline, handshake).await??,
-            // No clock reaches it.
+            // The deadline is beyond the range of `Instant`.
             None => handshake.await?,
         };
-        Ok(Socket::new(stream, ends, true).opened_by(deadline))
+        Ok(Connection::new(stream, addresses, true).opened_by(deadline))
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // It holds a private key.
+        // The identity has a private key.
         f.write_str("Identity")
     }
 }

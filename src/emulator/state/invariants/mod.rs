@@ -1,17 +1,18 @@
-//! The invariants of the emulator's state, for its tests: what holds between any two calls, whatever was called.
+//! The invariants of the state, which hold between any two calls. Tests check them.
 //!
-//! 1. A row has the name of its key, and was changed no earlier than it was created and no later than now.
-//! 2. The API of a config exists, and is neither being deleted nor will it be gone because its creation was cancelled.
-//! 3. A gateway's config exists and is ACTIVE, or is being updated and was ACTIVE. That holds for the config that a
-//!    running update will set, too.
-//! 4. A resource in a passing state (CREATING, ACTIVATING, UPDATING, DELETING) has one running operation of the verb that
-//!    belongs to the state, and each running operation has such a resource. Other resources have none.
-//! 5. What a resource will be, or was, is kept exactly while an update or a delete of it runs.
-//! 6. What is being deleted is not in use.
-//! 7. A policy is that of a resource that exists, and has an etag that was given out.
-//! 8. A running operation holds its target and what else it started with, no other operation holds these, and it ends
-//!    later than now. One that is done holds nothing and will do nothing but be forgotten.
-//! 9. A forgotten operation is still running, and is in no list; all others are, by whether they are done.
+//! 1. A row has the name of its key. It was changed no earlier than it was created, and no later than now.
+//! 2. The API of a config exists. It is not being deleted, and no cancelled creation will remove it.
+//! 3. A gateway's config exists and is ACTIVE, or is being updated and was ACTIVE. The same is true of the config that a running
+//!    update will set.
+//! 4. A resource in a transitional state (CREATING, ACTIVATING, UPDATING, DELETING) has one running operation with the verb of
+//!    the state, and each running operation has such a resource. Other resources have no running operation.
+//! 5. A resource has a pending version exactly while an update or a deletion of it runs.
+//! 6. A resource that is being deleted is not in use.
+//! 7. A policy belongs to an existing resource and has an etag that was returned to a client.
+//! 8. A running operation holds the lock of its target and its other locks, no two operations hold the same lock, and its end is later than
+//!    now. An operation that is done holds no lock, and its only event is its expiry.
+//! 9. A hidden operation is running and is in no list. Every other operation is in the list of those that run or of those that are
+//!    done.
 
 mod random;
 
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tables;
 use super::clock::Moment;
-use super::operation::{Due, Verb};
+use super::operation::{Event, ResourceKind, Verb};
 use super::resource::Resource;
 use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api, api_config};
@@ -29,7 +30,7 @@ pub(crate) fn broken(tables: &Tables) -> Vec<String> {
     let mut found = Broken {
         tables,
         now: tables.clock.now(),
-        faults: Vec::new(),
+        violations: Vec::new(),
     };
     found.rows::<Api>();
     found.rows::<ApiConfig>();
@@ -38,27 +39,27 @@ pub(crate) fn broken(tables: &Tables) -> Vec<String> {
     found.gateways();
     found.policies();
     found.operations();
-    found.faults
+    found.violations
 }
 
 struct Broken<'t> {
     tables: &'t Tables,
     now: Moment,
-    faults: Vec<String>,
+    violations: Vec<String>,
 }
 
 impl Broken<'_> {
-    fn check(&mut self, holds: bool, fault: impl FnOnce() -> String) {
-        if !holds {
-            self.faults.push(fault());
+    fn check(&mut self, is_valid: bool, violation: impl FnOnce() -> String) {
+        if !is_valid {
+            self.violations.push(violation());
         }
     }
 
-    /// The verb of the operation that is under way on a resource, and nothing else than the resource.
+    /// Returns the verb of the running operation on a resource.
     fn verb(&self, name: &str) -> Option<Verb> {
-        let operation = self.tables.operations.under_way(name)?;
-        let running = self.tables.operations.rows.get(operation)?;
-        (running.target == name).then_some(running.work.verb)
+        let operation = self.tables.operations.locked_by(name)?;
+        let record = self.tables.operations.rows.get(operation)?;
+        (record.target == name).then_some(record.effect.verb)
     }
 
     fn rows<R: Resource>(&mut self) {
@@ -80,7 +81,9 @@ impl Broken<'_> {
                 || format!("{name} was created at {created:?} and changed at {updated:?}"),
             );
             let verb = self.verb(name);
-            let expected = if stage == api_config::State::Activating as i32 && R::HALF.is_some() {
+            let expected = if stage == api_config::State::Activating as i32
+                && R::RESOURCE_KIND == ResourceKind::ApiConfig
+            {
                 Some(Verb::Create)
             } else {
                 match Stage::try_from(stage) {
@@ -97,24 +100,24 @@ impl Broken<'_> {
             self.check(lasting || expected.is_some(), || {
                 format!("{name} is in the state {stage}")
             });
-            let keeps = table.coming.get(name).is_some();
+            let has_pending = table.pending.get(name).is_some();
             let changes = matches!(verb, Some(Verb::Update | Verb::Delete));
-            self.check(keeps == changes, || {
-                format!("{name} keeps another form of itself: {keeps}, with {verb:?}")
+            self.check(has_pending == changes, || {
+                format!("{name} has a pending version: {has_pending}, with {verb:?}")
             });
             if verb == Some(Verb::Delete) {
-                let used = R::used(self.tables, name);
+                let used = R::use_of(self.tables, name);
                 self.check(used.is_none(), || format!("{name} is deleted but {used:?}"));
             }
-            if verb == Some(Verb::Create) && self.tables.operations.is_being_undone(name) {
-                let used = R::used(self.tables, name);
+            if verb == Some(Verb::Create) && self.tables.operations.will_be_removed(name) {
+                let used = R::use_of(self.tables, name);
                 self.check(used.is_none(), || format!("{name} is undone but {used:?}"));
             }
         }
-        for name in table.coming.keys() {
+        for name in table.pending.keys() {
             let exists = table.get(name).is_some();
             self.check(exists, || {
-                format!("another form of {name} is kept, which does not exist")
+                format!("{name} has a pending version and does not exist")
             });
         }
     }
@@ -133,11 +136,11 @@ impl Broken<'_> {
     fn gateways(&mut self) {
         let tables = self.tables;
         let rows = tables.gateways.rows().values();
-        for gateway in rows.chain(tables.gateways.coming.values()) {
+        for gateway in rows.chain(tables.gateways.pending.values()) {
             let row = tables.configs.get(&gateway.api_config);
             let state = row.map(|row| match row.state() {
                 api_config::State::Updating => {
-                    let before = tables.configs.coming.get(&gateway.api_config);
+                    let before = tables.configs.pending.get(&gateway.api_config);
                     before.unwrap_or(row).state()
                 }
                 state => state,
@@ -158,7 +161,7 @@ impl Broken<'_> {
                 || tables.configs.get(name).is_some()
                 || tables.gateways.get(name).is_some();
             self.check(exists, || format!("{name} has a policy and does not exist"));
-            let given = tables.revision.to_be_bytes();
+            let given = tables.policies_set.to_be_bytes();
             self.check(
                 policy.etag.len() == 8 && policy.etag[..] <= given[..],
                 || format!("the policy of {name} has the etag {:?}", policy.etag),
@@ -170,56 +173,59 @@ impl Broken<'_> {
         let operations = &self.tables.operations;
         let mut holds = BTreeMap::new();
         let mut ends = BTreeSet::new();
-        for (name, running) in operations.rows.iter() {
-            let done = running.result.is_some();
-            for held in &running.holds {
+        for (name, record) in operations.rows.iter() {
+            let done = record.result.is_some();
+            for held in &record.locks {
                 let other = holds.insert(held.clone(), name.clone());
                 self.check(other.is_none(), || {
-                    format!("{name} and {other:?} hold {held}")
+                    format!("{name} and {other:?} hold the lock {held}")
                 });
             }
-            self.check(running.began <= running.ends, || {
+            self.check(record.started_at <= record.ends_at, || {
                 format!("{name} ends before it begins")
             });
             let listed = operations
                 .by_done
                 .each_ref()
                 .map(|names| names.contains_key(name));
-            let expected = [!done && !running.forgotten, done && !running.forgotten];
+            let expected = [!done && !record.is_hidden, done && !record.is_hidden];
             self.check(listed == expected, || {
                 format!("{name} is listed as {listed:?}")
             });
             if done {
-                self.check(running.holds.is_empty(), || {
-                    format!("{name} is done and holds something")
+                self.check(record.locks.is_empty(), || {
+                    format!("{name} is done and holds a lock")
                 });
-                self.check(!running.forgotten, || {
-                    format!("{name} is done, forgotten and kept")
+                self.check(!record.is_hidden, || {
+                    format!("{name} is done, hidden and stored")
                 });
                 continue;
             }
-            ends.insert((running.ends, Due::End, name.clone()));
-            self.check(running.holds.contains(&running.target), || {
-                format!("{name} does not hold {}", running.target)
+            ends.insert((record.ends_at, Event::End, name.clone()));
+            self.check(record.locks.contains(&record.target), || {
+                format!("{name} does not hold the lock of {}", record.target)
             });
             let now = self.now;
-            self.check(running.ends > now, || format!("{name} should have ended"));
-            let verb = self.verb(&running.target);
-            self.check(verb == Some(running.work.verb), || {
-                format!("{name} is not the operation of {}", running.target)
+            self.check(record.ends_at > now, || format!("{name} should have ended"));
+            let verb = self.verb(&record.target);
+            self.check(verb == Some(record.effect.verb), || {
+                format!("{name} is not the operation of {}", record.target)
             });
-            let exists = self.exists(&running.target);
+            let exists = self.exists(&record.target);
             self.check(exists, || {
-                format!("{} of {name} does not exist", running.target)
+                format!("{} of {name} does not exist", record.target)
             });
         }
-        self.check(holds == operations.holds, || {
+        self.check(holds == operations.locks, || {
             format!(
                 "held is {:?}, by the operations {holds:?}",
-                operations.holds
+                operations.locks
             )
         });
-        let due = operations.due.iter().filter(|(_, due, _)| *due == Due::End);
+        let due = operations
+            .events
+            .iter()
+            .filter(|(_, event, _)| *event == Event::End);
         let due: BTreeSet<_> = due.cloned().collect();
         self.check(due == ends, || {
             format!("due is {due:?}, by the operations {ends:?}")

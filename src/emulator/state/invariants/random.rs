@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use super::broken;
 use crate::contract::Method;
-use crate::emulator::{Cancelling, Emulator, OperationPlan};
+use crate::emulator::{CancelBehavior, Emulator, OperationPlan};
 use crate::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::apigateway::v1::*;
@@ -26,7 +26,7 @@ use crate::proto::google::longrunning::{
 const GLOBAL: &str = "projects/p/locations/global";
 const REGION: &str = "projects/p/locations/us-central1";
 const BEGINNING: Duration = Duration::from_secs(1_800_000_000);
-/// A config without a document is refused, and a wrong one fails.
+/// A config without a document is refused, and one with an invalid document fails.
 const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: {}\n";
 
 /// A resource, of few names, so that steps meet each other.
@@ -56,9 +56,9 @@ enum Step {
 struct Plan {
     takes: u64,
     fails: Option<Code>,
-    cancelling: Cancelling,
+    cancelling: CancelBehavior,
     forgotten: Option<u64>,
-    wrong: bool,
+    has_invalid_files: bool,
 }
 
 impl What {
@@ -98,12 +98,12 @@ fn what() -> impl Strategy<Value = What> {
 
 fn plan() -> impl Strategy<Value = Option<Plan>> {
     let cancelling = prop_oneof![
-        4 => Just(Cancelling::Honoured),
-        3 => (0..40_u64).prop_map(|time| Cancelling::HonouredAfter(Duration::from_secs(time))),
-        1 => Just(Cancelling::Ignored),
-        1 => Just(Cancelling::Fails(Status::internal("planned failure"))),
-        1 => Just(Cancelling::Fails(Status::cancelled("told to"))),
-        1 => Just(Cancelling::Unimplemented),
+        4 => Just(CancelBehavior::Honoured),
+        3 => (0..40_u64).prop_map(|time| CancelBehavior::HonouredAfter(Duration::from_secs(time))),
+        1 => Just(CancelBehavior::Ignored),
+        1 => Just(CancelBehavior::Fails(Status::internal("planned failure"))),
+        1 => Just(CancelBehavior::Fails(Status::cancelled("told to"))),
+        1 => Just(CancelBehavior::Unimplemented),
     ];
     let fails = prop_oneof![
         5 => Just(None),
@@ -118,13 +118,15 @@ fn plan() -> impl Strategy<Value = Option<Plan>> {
         forgotten,
         proptest::bool::weighted(0.1),
     );
-    let plan = plan.prop_map(|(takes, fails, cancelling, forgotten, wrong)| Plan {
-        takes,
-        fails,
-        cancelling,
-        forgotten,
-        wrong,
-    });
+    let plan = plan.prop_map(
+        |(takes, fails, cancelling, forgotten, has_invalid_files)| Plan {
+            takes,
+            fails,
+            cancelling,
+            forgotten,
+            has_invalid_files,
+        },
+    );
     proptest::option::weighted(0.7, plan)
 }
 
@@ -257,7 +259,7 @@ impl Rig {
         let Some(plan) = plan else { return };
         let mut told = OperationPlan::default()
             .takes(Duration::from_secs(plan.takes))
-            .cancelling(plan.cancelling.clone());
+            .cancel_behavior(plan.cancelling.clone());
         if let Some(code) = plan.fails {
             told = told.fails(Status::new(code, "told to"));
         }
@@ -289,8 +291,12 @@ impl Rig {
                 client.create_api(request).await?
             }
             What::Config(api, config) => {
-                let wrong = plan.is_some_and(|plan| plan.wrong);
-                let contents = if wrong { "swagger: '2.0'\n" } else { DOCUMENT };
+                let is_invalid = plan.is_some_and(|plan| plan.has_invalid_files);
+                let contents = if is_invalid {
+                    "swagger: '2.0'\n"
+                } else {
+                    DOCUMENT
+                };
                 let document = File {
                     path: "openapi.yaml".into(),
                     contents: contents.into(),
@@ -407,7 +413,7 @@ impl Rig {
     }
 
     fn check(&self) {
-        let broken = broken(&self.emulator.state.now());
+        let broken = broken(&self.emulator.core.state.lock());
         assert!(broken.is_empty(), "{broken:#?}");
     }
 
@@ -415,7 +421,7 @@ impl Rig {
     async fn finish(&self) {
         tokio::time::advance(Duration::from_secs(1_000_000)).await;
         self.check();
-        let tables = self.emulator.state.now();
+        let tables = self.emulator.core.state.lock();
         let running = tables.operations.rows.values();
         let running = running.filter(|running| running.result.is_none());
         assert_eq!(running.count(), 0, "operations that never end");
@@ -439,7 +445,7 @@ fn with_config(name: String, config: usize) -> Gateway {
 
 /// All that a client can see.
 fn content(emulator: &Emulator) -> BTreeMap<String, Vec<u8>> {
-    let tables = emulator.state.now();
+    let tables = emulator.core.state.lock();
     let apis = tables.apis.rows().iter();
     let apis = apis.map(|(name, row)| (name.clone(), row.encode_to_vec()));
     let configs = tables.configs.rows().iter();
@@ -517,7 +523,7 @@ async fn the_check_finds_an_orphan_a_policy_of_nothing_and_a_hold_of_nobody() {
     rig.create(What::Api(0), 0, None).await.expect("new");
     rig.create(What::Config(0, 0), 0, None).await.expect("new");
     rig.check();
-    let mut tables = rig.emulator.state.now();
+    let mut tables = rig.emulator.core.state.lock();
     tables.apis.remove(&What::Api(0).name());
     tables.policies.insert("nothing".into(), Policy::default());
     let name = rig_operation(&tables);

@@ -1,4 +1,4 @@
-//! Refusals as gRPC, as without the feature `rest` there is no HTTP/JSON.
+//! Refusals over gRPC: without the feature `rest` there is no HTTP/JSON.
 
 use crate::call::{Reply, Rpc};
 use crate::emulator::error;
@@ -9,5 +9,5 @@ pub(crate) async fn refuse(_: Rpc, refused: &Refusal) -> Reply {
     let Refusal {
         code, reason, text, ..
     } = refused;
-    error::no_access(*code, reason, text).into_http()
+    error::access_denied(*code, reason, text).into_http()
 }

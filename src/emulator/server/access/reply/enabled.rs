@@ -1,4 +1,4 @@
-//! Refusals as gRPC, or as HTTP/JSON in the form of Google's REST services.
+//! Refusals over gRPC, and over HTTP/JSON in the form of Google's REST services.
 
 use bytes::Bytes;
 use http::{HeaderValue, header};
@@ -12,19 +12,20 @@ use crate::call::{Reply, Rpc};
 use crate::code;
 use crate::emulator::error;
 use crate::emulator::server::access::decision::Refusal;
+use crate::transcode::is_grpc;
 
-/// Maximum number of bytes of a request that are read before it is refused.
+/// Maximum number of bytes of a request that are read before the refusal.
 const READ: usize = 4 << 20;
 
-/// Creates the response to a request that is refused.
+/// Returns the response to a refused request.
 ///
-/// Over HTTP/JSON the request is read to its end first, as the transcoder does it: some clients fail if they are
-/// answered while they still send.
+/// Over HTTP/JSON the request body is read to its end first, as in the transcoder. Some clients fail if the response arrives while
+/// they are sending.
 pub(crate) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
     let Refusal {
         code, reason, text, ..
     } = refused;
-    let status = error::no_access(*code, reason, text);
+    let status = error::access_denied(*code, reason, text);
     if is_grpc(&request) {
         return status.into_http();
     }
@@ -58,9 +59,4 @@ pub(crate) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     reply
-}
-
-fn is_grpc(request: &Rpc) -> bool {
-    let media = request.headers().get(header::CONTENT_TYPE);
-    media.is_some_and(|media| media.as_bytes().starts_with(b"application/grpc"))
 }
