@@ -66,6 +66,8 @@ mod client;
 mod clients;
 mod code;
 mod codec;
+#[cfg(feature = "config-check")]
+mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;

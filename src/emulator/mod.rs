@@ -68,7 +68,6 @@ mod error;
 mod faults;
 mod list;
 mod server;
-mod source;
 mod state;
 #[cfg(feature = "emulator-data")]
 mod storage;

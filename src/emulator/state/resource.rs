@@ -7,16 +7,14 @@ use prost_types::Timestamp;
 use tonic::Status;
 
 use super::Tables;
-use super::location;
-use super::location::LocationKind;
+use super::location::{self, LocationKind};
 use super::operation::{ResourceKind, Verb};
 use super::table::Table;
+use crate::config_check::{self, Findings};
 use crate::contract::Method;
 use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
 use crate::emulator::list::field::{FieldType, FieldValue, Fields};
-use crate::emulator::source;
-use crate::emulator::source::Findings;
 use crate::names::ApiConfigName;
 use crate::names::ApiName;
 use crate::names::GatewayName;
@@ -277,7 +275,7 @@ impl Resource for ApiConfig {
     }
 
     fn prepare(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
-        source::structure(self)?;
+        config_check::structure(self).map_err(error::invalid_fields)?;
         let (api, _) = name.split_once("/configs/").unwrap_or_default();
         if let Some(api) = tables.apis.get(api)
             && api.state() == api::State::Deleting
@@ -293,7 +291,7 @@ impl Resource for ApiConfig {
     }
 
     fn findings(&self) -> Findings {
-        source::check(self)
+        config_check::check(self)
     }
 
     fn only_field(&self, field: &str) -> Self {

@@ -21,7 +21,7 @@ pub(super) struct At {
 
 /// What is wrong with the files of a config, each with its place.
 #[derive(Debug, Default)]
-pub(in crate::emulator) struct Findings {
+pub(crate) struct Findings {
     /// The file that is looked at.
     file: String,
     files: usize,
@@ -76,7 +76,7 @@ impl Findings {
     }
 
     /// How an operation fails for them, and what its metadata says; `None` if nothing is wrong.
-    pub(in crate::emulator) fn told(mut self) -> Option<(Status, Vec<Diagnostic>)> {
+    pub(crate) fn told(mut self) -> Option<(Status, Vec<Diagnostic>)> {
         self.found.sort_by_key(|finding| finding.order);
         let first = self.found.first()?;
         let mut message = format!("{}: {}", first.location, first.message);

@@ -1,11 +1,9 @@
 //! Whether a config has files, and of one kind. What is in them is not looked at: a request that fails here is
 //! refused, while files that are wrong fail the operation.
 
-use tonic::Status;
 use tonic_types::FieldViolation;
 
 use super::findings::MOST;
-use crate::emulator::error;
 use crate::proto::google::cloud::apigateway::v1::ApiConfig;
 use crate::proto::google::cloud::apigateway::v1::api_config::File;
 
@@ -22,8 +20,8 @@ pub(super) enum Kind {
     ServiceConfig,
 }
 
-/// Checks it, or refuses with the fields at fault.
-pub(in crate::emulator) fn check(config: &ApiConfig) -> Result<(), Status> {
+/// Checks the number, the kinds and the size of the files. Returns the fields at fault.
+pub(crate) fn check(config: &ApiConfig) -> Result<(), Vec<FieldViolation>> {
     let why = match (
         config.openapi_documents.is_empty(),
         config.grpc_services.is_empty(),
@@ -36,7 +34,7 @@ pub(in crate::emulator) fn check(config: &ApiConfig) -> Result<(), Status> {
         (false, true, true) | (true, false, false) => "",
     };
     if !why.is_empty() {
-        return Err(error::invalid("api_config", why));
+        return Err(whole(why));
     }
     check_size(config)?;
     let mut violations = Vec::new();
@@ -64,11 +62,16 @@ pub(in crate::emulator) fn check(config: &ApiConfig) -> Result<(), Status> {
     if violations.is_empty() {
         return Ok(());
     }
-    Err(error::invalid_fields(violations))
+    Err(violations)
+}
+
+/// A violation of the config as a whole.
+fn whole(why: impl Into<String>) -> Vec<FieldViolation> {
+    vec![FieldViolation::new("api_config", why)]
 }
 
 /// Checks the number of files and their size.
-fn check_size(config: &ApiConfig) -> Result<(), Status> {
+fn check_size(config: &ApiConfig) -> Result<(), Vec<FieldViolation>> {
     let (mut count, mut bytes) = (0, 0_usize);
     for (_, _, file) in files(config) {
         count += 1;
@@ -76,11 +79,11 @@ fn check_size(config: &ApiConfig) -> Result<(), Status> {
     }
     if count > MAX_FILES {
         let why = format!("has {count} files: must have at most {MAX_FILES}");
-        return Err(error::invalid("api_config", &why));
+        return Err(whole(why));
     }
     if bytes > MAX_BYTES {
         let why = format!("has files of {bytes} bytes: must be at most {MAX_BYTES} in all");
-        return Err(error::invalid("api_config", &why));
+        return Err(whole(why));
     }
     Ok(())
 }

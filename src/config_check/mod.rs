@@ -24,15 +24,16 @@ mod tree;
 
 use crate::proto::google::cloud::apigateway::v1::ApiConfig;
 
-pub(super) use findings::Findings;
-pub(super) use structure::check as structure;
+pub(crate) use findings::Findings;
+#[cfg(feature = "emulator")]
+pub(crate) use structure::check as structure;
 
 use descriptors::Services;
 use paths::Ids;
 use structure::Kind;
 
 /// Reads all files of a config.
-pub(super) fn check(config: &ApiConfig) -> Findings {
+pub(crate) fn check(config: &ApiConfig) -> Findings {
     let mut findings = Findings::default();
     let mut allowance = tree::MOST_VALUES;
     let (mut ids, mut services) = (Ids::new(), Services::default());
