@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_taken_apart_at_its_dots() {
+    fn a_path_is_split_at_its_dots() {
         for (path, expected) in [
             ("a", Some("a")),
             ("a.b", Some("a|b")),

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_leads_back_to_its_place_in_its_own_list_alone() {
+    fn a_page_token_is_parsed_for_its_own_list_only() {
         let time = Timestamp {
             seconds: 7,
             nanos: 9,

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_hosts_are_equal_however_they_are_written() {
+    fn equal_hosts_are_equal_in_every_spelling() {
         for (one, other) in [
             ("Example.COM.", "example.com"),
             ("[::FFFF:192.0.2.1]", "192.0.2.1"),

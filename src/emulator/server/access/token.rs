@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_what_a_header_can_carry() {
+    fn a_token_has_visible_ascii_characters_only() {
         for text in ["a", "s3cr3t", "a.b-c_d~e+f/g=="] {
             AdminToken::new(text).expect(text);
         }

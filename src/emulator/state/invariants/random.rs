@@ -518,7 +518,7 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_check_finds_an_orphan_a_policy_of_nothing_and_a_hold_of_nobody() {
+async fn the_check_finds_an_orphan_a_policy_without_a_resource_and_a_lock_of_a_done_operation() {
     let rig = Rig::in_memory();
     rig.create(What::Api(0), 0, None).await.expect("new");
     rig.create(What::Config(0, 0), 0, None).await.expect("new");
