@@ -10,11 +10,11 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tower::util::rng::{HasherRng, Rng as _};
 
-use super::failure::Progress;
+use super::error::Progress;
 use super::schedule::{Schedule, Timetable};
 use super::snapshot::Snapshot;
-use super::step::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
-use super::subject::Subject;
+use super::state_machine::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
+use super::tracked::Subject;
 use super::verb::Verb;
 use crate::call::CallOptions;
 use crate::clients::Clients;

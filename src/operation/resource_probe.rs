@@ -6,9 +6,9 @@ use prost::Name;
 use prost_types::{Any, Timestamp};
 use tonic::Status;
 
-use super::engine::{once, within};
-use super::step::Target;
+use super::state_machine::Target;
 use super::verb::Verb;
+use super::waiter::{once, within};
 use crate::clients::Clients;
 use crate::proto::google::cloud::apigateway::v1::{
     GetApiConfigRequest, GetApiRequest, GetGatewayRequest, api, api_config, gateway,

@@ -6,10 +6,10 @@ use prost_types::Any;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
+use super::resource_probe;
 use super::schedule::Timetable;
 use super::snapshot::Snapshot;
-use super::step::{Ending, Event, Target};
-use super::target;
+use super::state_machine::{Ending, Event, Target};
 use super::verb::Verb;
 use crate::clients::Clients;
 use crate::proto::google::longrunning::Operation as Message;
@@ -88,7 +88,7 @@ impl Subject {
         timeout: Duration,
     ) -> impl Future<Output = Looked> + Send + use<> {
         let (target, clients) = (self.target(), clients.clone());
-        let question = target::Question {
+        let question = resource_probe::Question {
             verb: self.verb(),
             began: self.began(),
             done: self.snapshot.is_done(),
@@ -97,12 +97,12 @@ impl Subject {
             let Some(target) = target else {
                 return Ok((Target::Silent, None));
             };
-            let found = match target::look(&clients, &target, timeout).await {
+            let found = match resource_probe::look(&clients, &target, timeout).await {
                 Ok(found) => Some(found),
                 Err(status) if status.code() == Code::NotFound => None,
                 Err(status) => return Err(status),
             };
-            Ok(target::judge(found, &question))
+            Ok(resource_probe::judge(found, &question))
         }
     }
 

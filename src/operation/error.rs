@@ -4,16 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use prost_types::Any;
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::{ErrorDetail, pb};
 
 use super::snapshot::{Snapshot, type_name};
-use super::step::Why;
+use super::state_machine::Why;
 use crate::error::Error;
 use crate::error::code_name;
 use crate::error::typed_details;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
-use crate::proto::google::longrunning::Operation as Message;
 
 /// Why an operation has no result, or none yet: it failed, or waiting for it did.
 ///
@@ -104,20 +103,10 @@ impl OperationError {
         self
     }
 
-    /// Whoever polled has gone away, as a runtime does.
-    pub(crate) fn lost(name: &str) -> Self {
-        let message = Message {
-            name: name.to_owned(),
-            ..Message::default()
-        };
-        let snapshot = Snapshot::new(message);
-        let reason =
-            Status::cancelled("the task that polled has ended, as when its runtime shuts down");
-        let progress = Progress {
-            failure: Some(std::sync::Arc::new(reason.into())),
-            ..Progress::default()
-        };
-        Self::new(OperationErrorKind::Polling, snapshot, progress)
+    /// A wait of which nothing else is known.
+    pub(crate) fn unseen() -> Self {
+        let kind = OperationErrorKind::Polling;
+        Self::new(kind, Snapshot::default(), Progress::default())
     }
 
     /// What ended the wait.
@@ -334,8 +323,11 @@ impl std::error::Error for OperationError {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Status;
+
     use super::*;
     use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
+    use crate::proto::google::longrunning::Operation as Message;
 
     const API: &str = "projects/p/locations/l/apis/a";
 
@@ -626,12 +618,5 @@ mod tests {
                 "{error}"
             );
         }
-    }
-
-    #[test]
-    fn a_wait_whose_task_has_ended_says_so() {
-        let error = OperationError::lost("operations/o").to_string();
-        let end = "last failure: cancelled: the task that polled has ended, as when its runtime shuts down";
-        assert!(error.ends_with(end), "{error}");
     }
 }
