@@ -185,6 +185,51 @@ fn no_module_imports_one_above_it() {
     assert!(imports > 50, "the imports were not found: {imports}");
 }
 
+/// The folders of the emulator, from the top down. A folder may import what stands below it.
+const EMULATOR_ORDER: [&str; 9] = [
+    "server",
+    "admin",
+    "api",
+    "storage",
+    "state",
+    "faults",
+    "list",
+    "connection",
+    "error",
+];
+
+#[test]
+fn no_folder_of_the_emulator_imports_one_above_it() {
+    let emulator = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/emulator");
+    let rank = |folder: &str| EMULATOR_ORDER.iter().position(|known| *known == folder);
+    let mut imports = 0;
+    for file in files(&emulator) {
+        let within = file.strip_prefix(&emulator).expect("it was found there");
+        let folder = within.iter().next().and_then(|name| name.to_str());
+        // The root and the builder import all folders.
+        let Some(own) = folder.and_then(rank) else {
+            continue;
+        };
+        let text = std::fs::read_to_string(&file).expect("it is readable");
+        // Tests may use the emulator as a whole.
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in text.lines() {
+            let Some((_, path)) = line.split_once("use crate::emulator::") else {
+                continue;
+            };
+            let end = path.find(|char: char| !char.is_alphanumeric() && char != '_');
+            let imported = rank(&path[..end.unwrap_or(path.len())]);
+            imports += 1;
+            assert!(
+                imported.is_none_or(|imported| own <= imported),
+                "src/emulator/{}: {line}",
+                within.display(),
+            );
+        }
+    }
+    assert!(imports > 50, "the imports were not found: {imports}");
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder of the crate");
     let mut files = Vec::new();

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::contract::Method;
 use crate::emulator::api::bearer_auth::{BearerTokens, TokenGrant};
-use crate::emulator::api::{Core, OperationTimes};
+use crate::emulator::api::core::{Core, OperationTimes};
 use crate::emulator::error::details::Details;
 use crate::emulator::faults::received_call::CallLog;
 use crate::emulator::server::settings::PortSettings;

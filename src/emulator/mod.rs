@@ -95,7 +95,7 @@ pub use state::location::LOCATIONS;
 #[cfg(feature = "emulator-data")]
 pub use storage::DataError;
 
-use api::Core;
+use api::core::Core;
 use server::settings::PortSettings;
 
 /// An emulated API Gateway. Clones share one state.

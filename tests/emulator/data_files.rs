@@ -112,28 +112,24 @@ async fn a_file_that_is_not_a_data_file_is_rejected_and_unchanged() {
 async fn a_file_with_another_schema_or_an_invalid_row_is_rejected_and_unchanged() {
     for (number, (key, value, text)) in [
         ("schema", &b"7"[..], "has schema 7, which"),
-        ("head", b"\xff", "cannot be read, head: "),
-        ("apis/b", b"\x0a\xff", "cannot be read, apis/b: "),
+        ("head", b"\xff", "invalid row head in "),
+        ("apis/b", b"\x0a\xff", "invalid row apis/b in "),
         (
             "coming/gateways/g",
             b"\xff",
-            "cannot be read, coming/gateways/g: ",
+            "invalid row coming/gateways/g in ",
         ),
-        ("policies/p", b"\xff", "cannot be read, policies/p: "),
-        ("operations/o", b"\xff", "cannot be read, operations/o: "),
-        ("operations/o", b"", "operations/o: it lacks a time"),
-        (
-            "coming/policies/p",
-            b"",
-            "coming/policies/p: it is of no known kind",
-        ),
-        ("kings/k", b"", "kings/k: it is of no known kind"),
-        ("kings", b"", "kings: it is of no known kind"),
+        ("policies/p", b"\xff", "invalid row policies/p in "),
+        ("operations/o", b"\xff", "invalid row operations/o in "),
+        ("operations/o", b"", "missing time"),
+        ("coming/policies/p", b"", "unknown kind of row"),
+        ("kings/k", b"", "unknown kind of row"),
+        ("kings", b"", "unknown kind of row"),
         // A moment with four billion nanoseconds.
         (
             "head",
             b"\x0a\x06\x10\x80\xd0\xac\xf3\x0e",
-            "more than a second's",
+            "999,999,999 nanoseconds",
         ),
     ]
     .into_iter()

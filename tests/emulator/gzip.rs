@@ -72,7 +72,8 @@ async fn an_unsupported_encoding_is_unimplemented_and_names_the_supported_ones()
         let request = encoded(grpc(Method::CREATE_API, b"", false), encoding);
         let (status, head) = answered(&emulator, request).await;
         assert_eq!(status.code(), Code::Unimplemented, "{encoding}");
-        let said = format!("the encoding `{encoding}`: must be gzip or identity");
+        let said =
+            format!("unsupported encoding `{encoding}` of the request: must be gzip or identity");
         assert!(status.message().ends_with(&said), "{status}");
         assert_eq!(head["grpc-accept-encoding"], "gzip,identity");
     }

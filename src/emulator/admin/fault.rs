@@ -19,14 +19,14 @@ use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, Faults};
 const CARRIER: &[u8] = b"json.apigateway-grpc/";
 
 /// Sets the fault of a request.
-pub(super) fn set(faults: &Faults, asked: Fault) -> Result<Arc<FaultEntry>, Status> {
-    let wire = asked.encode_to_vec();
+pub(super) fn set(faults: &Faults, proto: Fault) -> Result<Arc<FaultEntry>, Status> {
+    let wire = proto.encode_to_vec();
     if wire.windows(CARRIER.len()).any(|part| part == CARRIER) {
         let why = "has an `Any` of an unknown type: must be {\"@type\": …, \"value\": its bytes in base64}";
         return Err(error::invalid("fault", why));
     }
-    let method = method("fault.method", &asked.method)?;
-    let action = asked.action.ok_or_else(|| {
+    let method = method("fault.method", &proto.method)?;
+    let action = proto.action.ok_or_else(|| {
         error::invalid(
             "fault",
             "has no action: set one of its members, such as `fail`",
@@ -37,7 +37,7 @@ pub(super) fn set(faults: &Faults, asked: Fault) -> Result<Arc<FaultEntry>, Stat
         let why = format!("`{}` starts no operation", method.name);
         return Err(error::invalid("fault.operation", &why));
     }
-    let times = match (asked.times, asked.always) {
+    let times = match (proto.times, proto.always) {
         (0, true) => FaultCount::Always,
         (0, false) if matches!(action, FaultAction::NotFoundFor(_)) => FaultCount::Always,
         (0, false) => FaultCount::Exactly(1),
@@ -49,7 +49,7 @@ pub(super) fn set(faults: &Faults, asked: Fault) -> Result<Arc<FaultEntry>, Stat
             ));
         }
     };
-    let name = (!asked.resource.is_empty()).then_some(asked.resource);
+    let name = (!proto.resource.is_empty()).then_some(proto.resource);
     Ok(faults.add(method, name, times, action))
 }
 
@@ -76,7 +76,7 @@ fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status>
             })?)
         }
         ProtoAction::Respond(message) => FaultAction::Respond(response(message, output)?),
-        ProtoAction::Operation(asked) => FaultAction::Operation(plan::from_proto(asked)?),
+        ProtoAction::Operation(proto) => FaultAction::Operation(plan::from_proto(proto)?),
     })
 }
 

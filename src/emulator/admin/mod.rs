@@ -10,7 +10,7 @@ use prost_types::Any;
 use tonic::{Request, Response, Status};
 
 use crate::contract::Method;
-use crate::emulator::api::Core;
+use crate::emulator::api::core::Core;
 use crate::emulator::error;
 use crate::emulator::faults::received_call::{ReceivedCall, Via};
 
@@ -55,8 +55,8 @@ impl Admin for Handlers {
         &self,
         request: Request<CreateFaultRequest>,
     ) -> Result<Response<Fault>, Status> {
-        let asked = request.into_inner().fault.unwrap_or_default();
-        let set = fault::set(&self.0.faults, asked)?;
+        let request = request.into_inner().fault.unwrap_or_default();
+        let set = fault::set(&self.0.faults, request)?;
         Ok(Response::new(fault::to_proto(&set)))
     }
 
@@ -85,12 +85,12 @@ impl Admin for Handlers {
         &self,
         request: Request<ListCallsRequest>,
     ) -> Result<Response<ListCallsResponse>, Status> {
-        let asked = match request.into_inner().method.as_str() {
+        let request = match request.into_inner().method.as_str() {
             "" => None,
             name => Some(method("method", name)?),
         };
         let mut calls = self.0.calls.last();
-        calls.retain(|call| asked.is_none_or(|method| method == call.method));
+        calls.retain(|call| request.is_none_or(|method| method == call.method));
         let calls = calls.iter().map(to_proto).collect();
         Ok(Response::new(ListCallsResponse { calls }))
     }

@@ -13,28 +13,28 @@ use crate::emulator::faults::operation_plan::{CancelBehavior, OperationPlan};
 
 const FIELD: &str = "fault.operation";
 
-pub(super) fn from_proto(asked: ProtoPlan) -> Result<OperationPlan, Status> {
+pub(super) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
     let mut plan = OperationPlan::default();
-    if let Some(takes) = &asked.takes {
+    if let Some(takes) = &proto.takes {
         plan = plan.takes(duration(&format!("{FIELD}.takes"), takes)?);
     }
-    if let Some(fails) = &asked.fails {
+    if let Some(fails) = &proto.fails {
         plan = plan.fails(status(fails));
     }
-    for diagnostic in asked.diagnostics {
+    for diagnostic in proto.diagnostics {
         plan = plan.diagnostic(diagnostic.location, diagnostic.message);
     }
-    for Progress { after, message } in asked.progress {
+    for Progress { after, message } in proto.progress {
         let after = after.unwrap_or_default();
         plan = plan.progress(
             duration(&format!("{FIELD}.progress.after"), &after)?,
             message,
         );
     }
-    if let Some(after) = &asked.forgotten_after {
+    if let Some(after) = &proto.forgotten_after {
         plan = plan.forgotten_after(duration(&format!("{FIELD}.forgotten_after"), after)?);
     }
-    let behavior = match &asked.cancelling {
+    let behavior = match &proto.cancelling {
         None => return Ok(plan),
         Some(ProtoCancelling::CancelledAfter(after)) => {
             CancelBehavior::HonouredAfter(duration(&format!("{FIELD}.cancelled_after"), after)?)
@@ -71,8 +71,8 @@ pub(super) fn to_proto(plan: &OperationPlan) -> ProtoPlan {
     }
 }
 
-pub(super) fn duration(field: &str, asked: &prost_types::Duration) -> Result<Duration, Status> {
-    let (seconds, nanos) = (u64::try_from(asked.seconds), u32::try_from(asked.nanos));
+pub(super) fn duration(field: &str, proto: &prost_types::Duration) -> Result<Duration, Status> {
+    let (seconds, nanos) = (u64::try_from(proto.seconds), u32::try_from(proto.nanos));
     match (seconds, nanos) {
         (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
         _ => Err(error::invalid(field, "must not be negative")),
@@ -87,13 +87,13 @@ pub(super) fn span(time: Duration) -> prost_types::Duration {
     })
 }
 
-pub(super) fn status(asked: &pb::Status) -> Status {
-    let code = Code::from_i32(asked.code);
-    if asked.details.is_empty() {
-        return Status::new(code, &asked.message);
+pub(super) fn status(proto: &pb::Status) -> Status {
+    let code = Code::from_i32(proto.code);
+    if proto.details.is_empty() {
+        return Status::new(code, &proto.message);
     }
     // The encoded status has the code and the message too.
-    Status::with_details(code, &asked.message, asked.encode_to_vec().into())
+    Status::with_details(code, &proto.message, proto.encode_to_vec().into())
 }
 
 pub(super) fn from_status(status: &Status) -> pb::Status {

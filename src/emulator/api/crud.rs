@@ -3,7 +3,7 @@
 use prost_types::FieldMask;
 use tonic::Status;
 
-use super::Core;
+use super::core::Core;
 use super::intercept::FaultEffect;
 use super::update_mask::UpdateMask;
 use crate::emulator::error;
@@ -221,7 +221,7 @@ fn check_name<R: Resource>(field: &str, name: &str) -> Result<(), Status> {
     violations.check()
 }
 
-/// Adds the violations of a resource by itself.
+/// Adds the violations of a resource that do not depend on other resources.
 fn validate<R: Resource>(resource: &mut R, violations: &mut Violations) {
     let labels = format!("{}.labels", R::FIELD);
     violations.labels(&labels, resource.common().labels);

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::request::Parts;
@@ -14,7 +15,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
-use super::Core;
+use super::core::Core;
 use super::decompress::decompress;
 use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
 use crate::contract::Method;
@@ -24,6 +25,10 @@ use crate::emulator::error::details::mark_legacy;
 use crate::emulator::faults::FaultAction;
 use crate::emulator::faults::operation_plan::OperationPlan;
 use crate::emulator::faults::received_call::Via;
+use crate::emulator::state::Tables;
+use crate::emulator::state::operation::OPERATION;
+use crate::emulator::state::resource::Resource;
+use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -149,7 +154,7 @@ where
         Some(FaultAction::DropConnection) => return Ok(broken_connection(connection)),
         Some(FaultAction::Fail(status)) => return Ok(status.into_http()),
         Some(FaultAction::NotFoundFor(age)) => {
-            let kind = core.state.lock().kind_if_younger(&target.name, age);
+            let kind = kind_if_younger(&core.state.lock(), &target.name, age);
             let missing = error::not_found(kind.unwrap_or_default(), &target.name);
             return Ok(core.details.apply(missing.into_http()));
         }
@@ -170,9 +175,30 @@ fn body_error(error: BoxError) -> Status {
 /// Returns true if a fault applies to a call with this target. `NotFoundFor` depends on the age of the target.
 fn applies(core: &Core, action: &FaultAction, name: &str) -> bool {
     match action {
-        FaultAction::NotFoundFor(age) => core.state.lock().kind_if_younger(name, *age).is_some(),
+        FaultAction::NotFoundFor(age) => kind_if_younger(&core.state.lock(), name, *age).is_some(),
         _ => true,
     }
+}
+
+/// Returns the kind of a resource or operation if it was created less than `age` ago.
+fn kind_if_younger(tables: &Tables, name: &str, age: Duration) -> Option<&'static str> {
+    let now = tables.clock.now();
+    if let Some(record) = tables.operations.get(name) {
+        return (now.since(record.started_at) < age).then_some(OPERATION);
+    }
+    resource_if_younger::<Api>(tables, name, age)
+        .or_else(|| resource_if_younger::<ApiConfig>(tables, name, age))
+        .or_else(|| resource_if_younger::<Gateway>(tables, name, age))
+}
+
+fn resource_if_younger<R: Resource>(
+    tables: &Tables,
+    name: &str,
+    age: Duration,
+) -> Option<&'static str> {
+    let created = R::table(tables).get(name)?.create_time()?;
+    let created = SystemTime::try_from(created).ok()?;
+    (tables.clock.now().since(created.into()) < age).then_some(R::KIND)
 }
 
 fn with_payload(head: Parts, payload: Bytes) -> Rpc {

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::Services;
+use super::core::Services;
 use crate::emulator::error::violations::Violations;
 use crate::emulator::list::field::{FieldType, FieldValue, Fields};
 use crate::emulator::list::filter::Filter;

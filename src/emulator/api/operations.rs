@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::Services;
+use super::core::Services;
 use super::intercept::FaultEffect;
 use super::service::open;
 use crate::emulator::error;

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::Services;
+use super::core::Services;
 use super::intercept::FaultEffect;
 use crate::emulator::list::request::ListRequest;
 use crate::emulator::state::resource::Resource;

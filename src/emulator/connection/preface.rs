@@ -71,7 +71,7 @@ impl Preface {
 mod tests {
     use super::*;
 
-    /// The number of bytes after which the preface is complete, if these come in pieces of a size.
+    /// Returns the number of bytes after which the preface is complete, if the bytes arrive in pieces of a size.
     fn complete_after(bytes: &[u8], size: usize) -> Option<usize> {
         let mut preface = Preface::default();
         let mut sent = 0;

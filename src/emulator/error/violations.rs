@@ -1,4 +1,4 @@
-//! The violations of a request by itself, which one error reports together.
+//! The violations of a request that do not depend on the state. One error reports them together.
 
 use std::collections::HashMap;
 

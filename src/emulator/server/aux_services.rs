@@ -12,7 +12,7 @@ use super::access::require_admin_allowed;
 use super::checked::Checked;
 use crate::contract::Method;
 use crate::emulator::admin::{self, DESCRIPTORS};
-use crate::emulator::api::Core;
+use crate::emulator::api::core::Core;
 use crate::emulator::api::decompress::decompress;
 use crate::emulator::api::intercept::MAX_REQUEST;
 

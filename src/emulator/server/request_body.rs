@@ -21,7 +21,7 @@ struct TimeoutBody {
     timeout: Option<Pin<Box<Sleep>>>,
 }
 
-/// Returns the body with a timeout, or an empty body as it is.
+/// Adds the timeout to a body, unless it is empty.
 pub(crate) fn with_timeout(body: Body) -> Body {
     if http_body::Body::is_end_stream(&body) {
         return body;

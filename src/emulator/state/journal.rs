@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use tonic::Status;
 
-use super::Tables;
+use super::tables::Tables;
 
 /// Stores the changes of the state, so that they survive the process.
 pub(crate) trait Journal: Debug + Send + Sync {

@@ -1,12 +1,12 @@
-//! The life of an operation: its start, its cancellation, its events, and what these do to its resource.
+//! The life of an operation: its start, cancellation and events, and their effects on its resource.
 
 use prost_types::{Any, Timestamp};
 use tonic::Status;
 
-use super::Tables;
 use super::clock::Moment;
 use super::operation::{Effect, Event, Outcome, ResourceKind, Verb};
 use super::resource::Resource;
+use super::tables::Tables;
 use crate::emulator::error;
 use crate::emulator::faults::operation_plan::{CancelBehavior, OperationPlan};
 use crate::proto::google::cloud::apigateway::v1::api::State as Stage;

@@ -2,9 +2,9 @@
 
 use tonic::Status;
 
-use super::Tables;
 use super::location::project;
 use super::resource::Resource;
+use super::tables::Tables;
 use crate::emulator::error::{self, QuotaExceeded};
 use crate::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
 

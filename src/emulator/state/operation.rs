@@ -27,7 +27,7 @@ pub(crate) struct OperationTable {
     /// The names of visible operations: those that run, and those that are done.
     pub(crate) by_done: [BTreeMap<String, ()>; 2],
     pub(crate) events: BTreeSet<(Moment, Event, String)>,
-    /// The name of the operation that holds a lock, by the lock.
+    /// The operations that hold locks: from a lock to the name of its operation.
     pub(crate) locks: BTreeMap<String, String>,
     /// Number of operations that have been started. The name of an operation is made from it.
     pub(crate) started: u64,
@@ -67,7 +67,7 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// What an operation does, and to a resource of which kind. [`lifecycle`](super::lifecycle) applies it.
+/// The effect of an operation: its verb and the kind of its resource. [`lifecycle`](super::lifecycle) applies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Effect {
     pub(crate) verb: Verb,
@@ -86,7 +86,7 @@ pub(crate) struct OperationRecord {
     pub(crate) cancelled: Option<Status>,
     pub(crate) requested_cancellation: bool,
     pub(crate) result: Option<operation::Result>,
-    /// Deleted by a client, or expired. It is not visible, and its effect goes on.
+    /// Deleted by a client, or expired. The operation is not visible, and its effect continues.
     pub(crate) is_hidden: bool,
     /// No two operations hold the same lock.
     pub(crate) locks: Vec<String>,
@@ -228,7 +228,7 @@ impl OperationTable {
         }
     }
 
-    /// Hides an operation. If it is running, its effect goes on.
+    /// Hides an operation. If it is running, its effect continues.
     pub(crate) fn hide(&mut self, name: &str) {
         if let Some(record) = self.rows.get_mut(name) {
             record.is_hidden = true;

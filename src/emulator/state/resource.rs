@@ -6,10 +6,10 @@ use prost::{Message, Name};
 use prost_types::Timestamp;
 use tonic::Status;
 
-use super::Tables;
 use super::location::{self, LocationKind};
 use super::operation::{ResourceKind, Verb};
 use super::table::Table;
+use super::tables::Tables;
 use crate::config_check::{self, Findings};
 use crate::contract::Method;
 use crate::emulator::error;
@@ -63,7 +63,7 @@ pub(crate) trait Resource:
         None
     }
 
-    /// Adds the violations of the resource by itself, except those of common fields.
+    /// Adds the violations that do not depend on other resources, except those of common fields.
     fn validate(&self, _violations: &mut Violations) {}
 
     /// Returns all mutable fields.

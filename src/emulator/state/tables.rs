@@ -1,11 +1,9 @@
 //! The tables of the state.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
 
-use super::clock::{Clock, Moment};
-use super::operation::{OPERATION, OperationTable};
-use super::resource::Resource;
+use super::clock::Clock;
+use super::operation::OperationTable;
 use super::table::Table;
 use super::tracked_map::TrackedMap;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
@@ -60,28 +58,6 @@ impl Tables {
     pub(crate) fn operation(&self, name: &str, is_stale: bool) -> Option<Operation> {
         let record = self.operations.get(name)?;
         Some(record.to_operation(name, self.clock.now(), is_stale))
-    }
-
-    /// Returns the kind of a resource or operation if it was created less than `age` ago.
-    pub(crate) fn kind_if_younger(&self, name: &str, age: Duration) -> Option<&'static str> {
-        let now = self.clock.now();
-        if let Some(record) = self.operations.get(name) {
-            return (now.since(record.started_at) < age).then_some(OPERATION);
-        }
-        self.resource_if_younger::<Api>(name, now, age)
-            .or_else(|| self.resource_if_younger::<ApiConfig>(name, now, age))
-            .or_else(|| self.resource_if_younger::<Gateway>(name, now, age))
-    }
-
-    fn resource_if_younger<R: Resource>(
-        &self,
-        name: &str,
-        now: Moment,
-        age: Duration,
-    ) -> Option<&'static str> {
-        let created = R::table(self).get(name)?.create_time()?;
-        let created = SystemTime::try_from(created).ok()?;
-        (now.since(created.into()) < age).then_some(R::KIND)
     }
 }
 

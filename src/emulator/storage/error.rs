@@ -8,11 +8,11 @@ type Source = Box<dyn Error + Send + Sync>;
 
 /// The error of [`EmulatorBuilder::open`](crate::emulator::EmulatorBuilder::open). The file is unchanged.
 #[derive(Debug)]
-pub struct DataError(Box<(PathBuf, What)>);
+pub struct DataError(Box<(PathBuf, Cause)>);
 
 /// The cause of the error.
 #[derive(Debug)]
-pub(super) enum What {
+pub(super) enum Cause {
     InUse,
     /// The file is not an emulator's.
     Foreign(Option<Source>),
@@ -24,8 +24,8 @@ pub(super) enum What {
 }
 
 impl DataError {
-    pub(super) fn new(path: &Path, what: What) -> Self {
-        Self(Box::new((path.to_owned(), what)))
+    pub(super) fn new(path: &Path, cause: Cause) -> Self {
+        Self(Box::new((path.to_owned(), cause)))
     }
 
     /// Returns the path of the file.
@@ -37,7 +37,7 @@ impl DataError {
     /// Returns true if another emulator, in this process or another one, has the file open.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
-        matches!(self.0.1, What::InUse)
+        matches!(self.0.1, Cause::InUse)
     }
 }
 
@@ -45,17 +45,17 @@ impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path().display();
         match &self.0.1 {
-            What::InUse => write!(f, "the data file {path} is in use by another emulator"),
-            What::Foreign(_) => write!(f, "{path} is not a data file of an emulator"),
-            What::Schema(schema) => write!(
+            Cause::InUse => write!(f, "the data file {path} is in use by another emulator"),
+            Cause::Foreign(_) => write!(f, "{path} is not a data file of an emulator"),
+            Cause::Schema(schema) => write!(
                 f,
                 "the data file {path} has schema {schema}, which this version cannot read"
             ),
-            What::Row(key, _) => {
+            Cause::Row(key, _) => {
                 write!(f, "invalid row {key} in the data file {path}")
             }
-            What::Damaged(_) => write!(f, "the data file {path} is damaged"),
-            What::Failed(_) => write!(f, "cannot open the data file {path}"),
+            Cause::Damaged(_) => write!(f, "the data file {path} is damaged"),
+            Cause::Failed(_) => write!(f, "cannot open the data file {path}"),
         }
     }
 }
@@ -63,9 +63,11 @@ impl fmt::Display for DataError {
 impl Error for DataError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0.1 {
-            What::Foreign(source) => source.as_ref().map(|source| &**source as _),
-            What::Row(_, source) | What::Damaged(source) | What::Failed(source) => Some(&**source),
-            What::InUse | What::Schema(_) => None,
+            Cause::Foreign(source) => source.as_ref().map(|source| &**source as _),
+            Cause::Row(_, source) | Cause::Damaged(source) | Cause::Failed(source) => {
+                Some(&**source)
+            }
+            Cause::InUse | Cause::Schema(_) => None,
         }
     }
 }

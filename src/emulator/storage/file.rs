@@ -8,7 +8,7 @@ use redb::{
     TableDefinition, TableError,
 };
 
-use super::error::What;
+use super::error::Cause;
 
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("emulator");
 /// The key of the row with the version of the schema.
@@ -34,7 +34,7 @@ pub(super) struct File {
 impl File {
     /// Reads a file without write access. Returns `None` if it is missing or empty, and if it was not closed: then the database
     /// needs a repair before it can be read.
-    pub(super) fn look(path: &Path) -> Result<Option<Vec<Row>>, What> {
+    pub(super) fn look(path: &Path) -> Result<Option<Vec<Row>>, Cause> {
         match std::fs::metadata(path) {
             Ok(found) if found.len() == 0 => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -48,7 +48,7 @@ impl File {
     }
 
     /// Opens a file, or creates it if it is missing.
-    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Row>), What> {
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Row>), Cause> {
         if matches!(path.try_exists(), Ok(false)) {
             create_linked(path)?;
         }
@@ -84,7 +84,7 @@ impl File {
 
 /// Creates a database beside its path and then links it to the path, so that an emulator that is killed meanwhile leaves no partial
 /// file.
-fn create_linked(path: &Path) -> Result<(), What> {
+fn create_linked(path: &Path) -> Result<(), Cause> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
@@ -115,7 +115,7 @@ fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn create(path: &Path) -> Result<Database, What> {
+fn create(path: &Path) -> Result<Database, Cause> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE);
     // The file is small, and an error on opening is better than a panic during a call.
@@ -124,7 +124,7 @@ fn create(path: &Path) -> Result<Database, What> {
 }
 
 /// Checks the schema and returns all other rows. `None` if the database is new.
-fn rows(database: &impl ReadableDatabase) -> Result<Option<Vec<Row>>, What> {
+fn rows(database: &impl ReadableDatabase) -> Result<Option<Vec<Row>>, Cause> {
     let transaction = database.begin_read().map_err(failed)?;
     if transaction.list_tables().map_err(failed)?.next().is_none() {
         return Ok(None);
@@ -132,13 +132,13 @@ fn rows(database: &impl ReadableDatabase) -> Result<Option<Vec<Row>>, What> {
     let table = match transaction.open_table(ROWS) {
         Ok(table) => table,
         Err(TableError::Storage(error)) => return Err(failed(error)),
-        Err(error) => return Err(What::Foreign(Some(error.into()))),
+        Err(error) => return Err(Cause::Foreign(Some(error.into()))),
     };
     let schema = table.get(SCHEMA).map_err(failed)?;
-    let schema = schema.ok_or(What::Foreign(None))?;
+    let schema = schema.ok_or(Cause::Foreign(None))?;
     if schema.value() != VERSION.as_bytes() {
         let schema = String::from_utf8_lossy(schema.value());
-        return Err(What::Schema(schema.escape_debug().take(40).collect()));
+        return Err(Cause::Schema(schema.escape_debug().take(40).collect()));
     }
     let mut rows = Vec::new();
     for row in table.iter().map_err(failed)? {
@@ -150,22 +150,22 @@ fn rows(database: &impl ReadableDatabase) -> Result<Option<Vec<Row>>, What> {
     Ok(Some(rows))
 }
 
-fn unopened(error: DatabaseError) -> What {
+fn unopened(error: DatabaseError) -> Cause {
     match error {
-        DatabaseError::DatabaseAlreadyOpen => What::InUse,
+        DatabaseError::DatabaseAlreadyOpen => Cause::InUse,
         DatabaseError::Storage(StorageError::Io(error))
             if error.kind() == io::ErrorKind::InvalidData =>
         {
-            What::Foreign(Some(error.into()))
+            Cause::Foreign(Some(error.into()))
         }
         DatabaseError::Storage(error) => failed(error),
-        error => What::Failed(error.into()),
+        error => Cause::Failed(error.into()),
     }
 }
 
-fn failed(error: impl Into<redb::Error>) -> What {
+fn failed(error: impl Into<redb::Error>) -> Cause {
     match error.into() {
-        error @ redb::Error::Corrupted(_) => What::Damaged(error.into()),
-        error => What::Failed(error.into()),
+        error @ redb::Error::Corrupted(_) => Cause::Damaged(error.into()),
+        error => Cause::Failed(error.into()),
     }
 }

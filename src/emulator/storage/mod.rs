@@ -17,7 +17,7 @@ use std::path::Path;
 use crate::emulator::state::Tables;
 use crate::emulator::state::clock::{Clock, Moment};
 use crate::emulator::state::journal::Journal;
-use error::What;
+use error::Cause;
 use file::{File, Row};
 use writer::Writer;
 
@@ -35,21 +35,21 @@ pub(super) fn open(path: &Path, wall: Moment) -> Result<(Tables, Box<dyn Journal
 }
 
 fn read(path: &Path, rows: &[Row], wall: Moment) -> Result<Tables, DataError> {
-    let last = rows::last(rows).map_err(|what| DataError::new(path, what))?;
+    let last = rows::last(rows).map_err(|cause| DataError::new(path, cause))?;
     // The clock is started on this thread, since tokio's clock is paused per thread.
     let mut tables = Tables::new(Clock::start(wall.max(last)));
-    rows::load(&mut tables, rows).map_err(|what| DataError::new(path, what))?;
+    rows::load(&mut tables, rows).map_err(|cause| DataError::new(path, cause))?;
     Ok(tables)
 }
 
 /// Runs work on a file in its own thread, so that a panic over a damaged database becomes an error.
 fn aside<T: Send>(
     path: &Path,
-    work: impl FnOnce(&Path) -> Result<T, What> + Send,
+    work: impl FnOnce(&Path) -> Result<T, Cause> + Send,
 ) -> Result<T, DataError> {
     std::thread::scope(|scope| {
         let worked = scope.spawn(|| work(path)).join();
-        worked.unwrap_or_else(|_| Err(What::Damaged("the database panicked".into())))
+        worked.unwrap_or_else(|_| Err(Cause::Damaged("the database panicked".into())))
     })
-    .map_err(|what| DataError::new(path, what))
+    .map_err(|cause| DataError::new(path, cause))
 }

@@ -6,7 +6,7 @@
 
 use prost::Message;
 
-use super::error::What;
+use super::error::Cause;
 use super::file::{Change, Row};
 use super::operation_row::{OperationRow, Time};
 use crate::emulator::state::Tables;
@@ -89,14 +89,14 @@ fn rows<V>(
 }
 
 /// Returns the time of the last change.
-pub(super) fn last(rows: &[Row]) -> Result<Moment, What> {
+pub(super) fn last(rows: &[Row]) -> Result<Moment, Cause> {
     Ok(match head(rows)?.last {
         Some(time) => Moment(time.read().map_err(|why| wrong(HEAD, why))?),
         None => Moment::default(),
     })
 }
 
-fn head(rows: &[Row]) -> Result<Head, What> {
+fn head(rows: &[Row]) -> Result<Head, Cause> {
     match rows.iter().find(|(key, _)| key == HEAD) {
         Some((_, value)) => decoded(HEAD, value),
         None => Ok(Head::default()),
@@ -104,7 +104,7 @@ fn head(rows: &[Row]) -> Result<Head, What> {
 }
 
 /// Loads rows into empty tables.
-pub(super) fn load(tables: &mut Tables, rows: &[Row]) -> Result<(), What> {
+pub(super) fn load(tables: &mut Tables, rows: &[Row]) -> Result<(), Cause> {
     let head = head(rows)?;
     tables.operations.started = head.operations_started;
     tables.policies_set = head.policies_set;
@@ -140,7 +140,7 @@ fn put<R: Resource>(
     name: &str,
     key: &str,
     value: &[u8],
-) -> Result<(), What> {
+) -> Result<(), Cause> {
     let row: R = decoded(key, value)?;
     let table = R::table_mut(tables);
     let rows = if is_pending {
@@ -152,10 +152,10 @@ fn put<R: Resource>(
     Ok(())
 }
 
-fn decoded<M: Message + Default>(key: &str, value: &[u8]) -> Result<M, What> {
-    M::decode(value).map_err(|error| What::Row(key.to_owned(), error.into()))
+fn decoded<M: Message + Default>(key: &str, value: &[u8]) -> Result<M, Cause> {
+    M::decode(value).map_err(|error| Cause::Row(key.to_owned(), error.into()))
 }
 
-fn wrong(key: &str, why: &str) -> What {
-    What::Row(key.to_owned(), why.into())
+fn wrong(key: &str, why: &str) -> Cause {
+    Cause::Row(key.to_owned(), why.into())
 }

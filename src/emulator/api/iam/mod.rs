@@ -4,8 +4,8 @@ mod policy;
 
 use tonic::{Request, Response, Status};
 
-use super::Services;
 use super::bearer_auth::TokenGrant;
+use super::core::Services;
 use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
 use crate::emulator::state::Tables;

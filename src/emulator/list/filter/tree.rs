@@ -17,7 +17,7 @@ impl<L> Default for Tree<L> {
 }
 
 impl<L> Tree<L> {
-    /// Joins parts. A single part stays as it is.
+    /// Joins parts. A single part is returned unchanged.
     pub(super) fn joined(mut parts: Vec<Self>, join: fn(Vec<Self>) -> Self) -> Self {
         match parts.pop() {
             Some(only) if parts.is_empty() => only,

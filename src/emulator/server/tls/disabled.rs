@@ -18,7 +18,10 @@ pub(crate) struct Acceptor {
 pub(crate) enum Identity {}
 
 impl Acceptor {
-    #[expect(clippy::unnecessary_wraps, reason = "the face of the other build")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same signature as with the feature"
+    )]
     pub(crate) fn new(_: Option<&Identity>, handshake_timeout: Duration) -> Result<Self, Error> {
         Ok(Self { handshake_timeout })
     }
@@ -27,7 +30,10 @@ impl Acceptor {
         false
     }
 
-    #[expect(clippy::unused_async, reason = "the face of the other build")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the same signature as with the feature"
+    )]
     pub(crate) async fn accept(
         &self,
         io: impl connection::Stream + 'static,

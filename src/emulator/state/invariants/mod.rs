@@ -18,10 +18,10 @@ mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Tables;
 use super::clock::Moment;
 use super::operation::{Event, ResourceKind, Verb};
 use super::resource::Resource;
+use super::tables::Tables;
 use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api, api_config};
 

@@ -149,7 +149,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(clear, 1..60)
 }
 
-/// An emulator, and the file that it keeps its state in, if there is one.
+/// An emulator, and the file with its state, if it has one.
 struct Rig {
     emulator: Emulator,
     #[cfg(feature = "emulator-data")]

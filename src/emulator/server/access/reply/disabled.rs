@@ -4,7 +4,10 @@ use crate::call::{Reply, Rpc};
 use crate::emulator::error;
 use crate::emulator::server::access::decision::Refusal;
 
-#[expect(clippy::unused_async, reason = "the face of the other build")]
+#[expect(
+    clippy::unused_async,
+    reason = "the same signature as with the feature"
+)]
 pub(crate) async fn refuse(_: Rpc, refused: &Refusal) -> Reply {
     let Refusal {
         code, reason, text, ..
