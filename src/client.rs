@@ -11,7 +11,6 @@ use prost_types::FieldMask;
 
 use crate::builder::Builder;
 use crate::call::CallOptions;
-use crate::clients::Clients;
 use crate::error::Error;
 use crate::list::List;
 use crate::list::ListRequest;
@@ -23,6 +22,7 @@ use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::request;
 use crate::request::Request;
 use crate::stack::Stack;
+use crate::stack::clients::Clients;
 #[cfg(feature = "rest")]
 use crate::transport::RestFallback;
 use crate::transport::{Active, Transport};

@@ -57,41 +57,26 @@
 
 #![warn(clippy::print_stdout)]
 
-#[cfg_attr(not(feature = "auth"), path = "no_authentication.rs")]
-mod authentication;
 mod builder;
 mod call;
-#[cfg(any(feature = "auth", feature = "tls"))]
-mod certificate_fault;
 mod client;
-mod clients;
-mod code;
-mod codec;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod endpoint;
 mod error;
-mod failure;
-mod gzip;
 pub mod layer;
 pub mod list;
 pub mod mask;
-#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
-mod metrics;
 pub mod names;
 pub mod operation;
-mod phase;
 pub mod proto;
 pub mod request;
-mod resource;
 pub mod stack;
-mod trailers;
+mod telemetry;
 #[cfg(feature = "rest")]
 pub mod transcode;
 mod transport;
-pub mod uniform;
-mod wire;
 
 pub use builder::{Builder, Given, Own};
 pub use call::CallOptions;

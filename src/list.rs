@@ -37,10 +37,10 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use crate::clients::Clients;
 use crate::error::Error;
 use crate::request;
 use crate::request::Request;
+use crate::stack::clients::Clients;
 
 /// The request of a method whose replies are pages.
 ///

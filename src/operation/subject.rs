@@ -11,9 +11,9 @@ use super::snapshot::Snapshot;
 use super::step::{Ending, Event, Target};
 use super::target;
 use super::verb::Verb;
-use crate::clients::Clients;
 use crate::proto::google::longrunning::Operation as Message;
 use crate::proto::google::longrunning::operation::Result as Ended;
+use crate::stack::clients::Clients;
 
 /// An operation, as far as it is known.
 #[derive(Clone, Debug, Default)]

@@ -21,9 +21,9 @@ use tower::Service;
 
 use super::json::JsonOptions;
 use super::rules::{Method, Rules};
+use crate::call::phase::{self, Phase};
+use crate::call::transport_error::Failure;
 use crate::call::{self, Pieces, Reply, Rpc};
-use crate::failure::Failure;
-use crate::phase::{self, Phase};
 use reply::Reading;
 use request::Request;
 use stream::Stream;

@@ -14,7 +14,7 @@ use super::rules::Rules;
 use super::schema::Schema;
 use super::status::{code_by_http, code_by_name};
 use crate::call::LegacyReason;
-use crate::code;
+use crate::call::status_code;
 
 /// The longest `google.protobuf.Duration`.
 const LONGEST: prost_types::Duration = prost_types::Duration {
@@ -130,7 +130,7 @@ pub(super) fn write(
 ) -> String {
     let http = http.as_u16();
     let message = quoted(status.message());
-    let name = code::name(status.code());
+    let name = status_code::name(status.code());
     let mut out = format!(r#"{{"error":{{"code":{http},"message":{message}"#);
     if let Some(LegacyReason(reason)) = legacy {
         let reason = quoted(reason);

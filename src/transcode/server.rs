@@ -20,8 +20,8 @@ use tower::{Layer, Service};
 
 use super::json::JsonOptions;
 use super::rules::Rules;
+use crate::call::transport_error::Failure;
 use crate::call::{Reply, Rpc};
-use crate::failure::Failure;
 use reply::Reading;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -18,8 +18,8 @@ use super::resolver::Resolver;
 use super::tcp::{Tcp, too_late};
 use super::tls::{self, Tls};
 use super::tunnel;
+use crate::call::phase::{self, Phase, Step};
 use crate::error::Error;
-use crate::phase::{self, Phase, Step};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -12,9 +12,9 @@ use super::grpc::Grpc;
 use super::rest::Rest;
 use super::streams::{Keepalive, Limits};
 use super::{Target, Transport};
+use crate::call::service::{Call, Uniform};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
-use crate::uniform::{Call, Uniform};
 
 /// A transport of our own, connected lazily.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use super::grpc::Grpc;
 use super::streams::{Keepalive, Limits};
 use super::{Target, Transport};
 use crate::call::Rpc;
+use crate::call::service::{Call, Uniform};
 use crate::error::Error;
-use crate::uniform::{Call, Uniform};
 
 /// A transport of our own, connected lazily.
 #[derive(Clone, Debug)]

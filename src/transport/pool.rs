@@ -22,9 +22,9 @@ use super::origin::Origin;
 use super::shared_error::SharedError;
 use super::streams::{Keepalive, Limits, Streams};
 use crate::call::Rpc;
+use crate::call::phase::{self, Phase, Progress, Step};
 use crate::error::Error;
-use crate::metrics::Counted;
-use crate::phase::{self, Phase, Progress, Step};
+use crate::telemetry::Counted;
 
 mod reading;
 

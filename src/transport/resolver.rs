@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower::Service;
 
+use crate::call::phase::{self, Phase, Step};
 use crate::endpoint::is_localhost;
-use crate::phase::{self, Phase, Step};
 
 /// Resolves names for connections to one place.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
 use super::connect::Protocols;
-use crate::certificate_fault;
+use crate::call::certificate_error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -147,7 +147,7 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::Revoked => "the certificate was revoked".to_owned(),
         other => {
             let text = other.to_string();
-            let fault = certificate_fault::describe(&text).unwrap_or(&text);
+            let fault = certificate_error::describe(&text).unwrap_or(&text);
             format!("the certificate is not valid: {fault}")
         }
     }

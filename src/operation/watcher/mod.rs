@@ -22,8 +22,8 @@ use super::Operation;
 use super::result::OperationResult;
 use super::schedule::{Schedule, Timetable};
 use super::step::{Next, Wait};
-use crate::clients::Clients;
 use crate::error::Error;
+use crate::stack::clients::Clients;
 
 pub use wait::Watched;
 

@@ -14,7 +14,7 @@ use super::super::schema::{Kind, Message, Repeat, Schema, Shape};
 use super::super::status::{code_by_http, code_by_name};
 use super::super::{error_body, frames, http_body};
 use super::stranger;
-use crate::failure::Failure;
+use crate::call::transport_error::Failure;
 
 /// How much of a body that is no JSON is shown.
 const EXCERPT: usize = 160;

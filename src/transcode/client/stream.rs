@@ -14,7 +14,7 @@ use super::super::json::JsonOptions;
 use super::super::rule::Response;
 use super::super::rules::Rules;
 use super::reply::Reading;
-use crate::failure::Failure;
+use crate::call::transport_error::Failure;
 
 pub(super) const LINES: &str = "application/x-ndjson";
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tonic::Status;
 
 use super::request::{Refusal, too_large};
-use crate::gzip::{self, GzipError};
+use crate::call::gzip::{self, GzipError};
 
 /// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

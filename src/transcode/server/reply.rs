@@ -17,10 +17,10 @@ use super::super::rule::Response;
 use super::super::rules::Rules;
 use super::super::status::http_by_code;
 use super::stream::Stream;
+use crate::call::trailers;
+use crate::call::transport_error::Failure;
+use crate::call::wire_format;
 use crate::call::{LegacyReason, Reply, Verbatim};
-use crate::failure::Failure;
-use crate::trailers;
-use crate::wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -268,8 +268,8 @@ fn malformed(why: String) -> Status {
 
 /// The data of a `google.api.HttpBody`, and its content type.
 fn raw(content: &[u8]) -> Result<(HeaderValue, Bytes), String> {
-    let data = wire::bytes(content, 2).map_err(|why| why.to_string())?;
-    let media = wire::text(content, &[1]).unwrap_or_default();
+    let data = wire_format::bytes(content, 2).map_err(|why| why.to_string())?;
+    let media = wire_format::text(content, &[1]).unwrap_or_default();
     let media = HeaderValue::from_str(media)
         .ok()
         .filter(|media| !media.is_empty());

@@ -14,7 +14,7 @@ use super::super::route::Target;
 use super::super::rules::Rules;
 use super::super::status::http_by_code;
 use super::reply::{self, Reading};
-use crate::failure::Failure;
+use crate::call::transport_error::Failure;
 
 /// The HTTP body of a stream of replies. A failure in its midst is its last text, an error body: the
 /// HTTP status has gone before.

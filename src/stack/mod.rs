@@ -9,19 +9,20 @@ use tonic::Status;
 use tower::util::{Either, ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
+pub use crate::call::service::{Carrier, Wrap};
 pub use crate::call::{Reply, Rpc};
-pub use crate::uniform::{Carrier, Wrap};
 
-use crate::authentication;
 use crate::call::CallOptions;
-
+use crate::call::service::{Uniform, UniformLayer, Users};
 use crate::layer::deadline::DeadlineLayer;
-use crate::layer::guard::{Guard, GuardLayer};
 use crate::layer::headers::HeadersLayer;
-use crate::layer::measure::{Measure, MeasureLayer};
+use crate::layer::metrics::{Measure, MeasureLayer};
+use crate::layer::response_check::{Guard, GuardLayer};
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
-use crate::uniform::{Uniform, UniformLayer, Users};
+
+pub(crate) mod clients;
+pub(crate) mod credentials;
 
 /// The layers whose settings are the client's.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Layers<L, A> {
     pub(crate) retry: RetryLayer,
     /// The user's, around each attempt.
     pub(crate) attempt: A,
-    pub(crate) auth: Option<authentication::Layer>,
+    pub(crate) auth: Option<credentials::Layer>,
     pub(crate) guard: GuardLayer,
 }
 
@@ -64,7 +65,7 @@ where
 }
 
 /// What a layer around each attempt stands on.
-pub type Authenticated<T> = Either<authentication::Layered<Guard<Uniform<T>>>, Guard<Uniform<T>>>;
+pub type Authenticated<T> = Either<credentials::Layered<Guard<Uniform<T>>>, Guard<Uniform<T>>>;
 
 /// What a layer around whole calls stands on: our own layers, over those around each attempt.
 pub type Core<S> = crate::layer::trace::Trace<

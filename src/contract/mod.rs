@@ -13,7 +13,7 @@
 //! assert!(get.idempotent);
 //! ```
 
-mod methods;
+mod method_names;
 
 use std::time::Duration;
 
