@@ -34,7 +34,7 @@
 //! # Map
 //!
 //! - [`ApiGateway`], [`Builder`], [`CallOptions`], [`Error`]: what most programs need.
-//! - [`request`], [`list`], [`mask`], [`names`]: any request by its message, lists, what updates write, and
+//! - [`request`], [`list`], [`field_mask`], [`names`]: any request by its message, lists, what updates write, and
 //!   resource names as types.
 //! - [`operation`]: operations awaited, watched, cancelled, resumed, one or many.
 //! - [`proto`]: the generated messages, clients and server traits.
@@ -57,30 +57,28 @@
 
 #![warn(clippy::print_stdout)]
 
-mod builder;
 mod call;
 mod client;
+#[cfg(feature = "config-check")]
+mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod endpoint;
 mod error;
 pub mod layer;
-pub mod list;
-pub mod mask;
 pub mod names;
 pub mod operation;
 pub mod proto;
-pub mod request;
 pub mod stack;
 mod telemetry;
 #[cfg(feature = "rest")]
 pub mod transcode;
 mod transport;
 
-pub use builder::{Builder, Given, Own};
 pub use call::CallOptions;
-pub use client::ApiGateway;
+pub use client::builder::{Builder, Given, Own};
+pub use client::{ApiGateway, field_mask, list, request};
 pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
 pub use layer::retry::RetryThrottling;

@@ -26,8 +26,8 @@ fn handles_are_cloned_shared_and_shown() {
 
 #[test]
 fn lists_masks_and_names_are_cloned_shared_and_shown() {
+    use apigateway_grpc::field_mask::Mask;
     use apigateway_grpc::list::{Items, List, Page};
-    use apigateway_grpc::mask::Mask;
     use apigateway_grpc::names::ApiName;
     use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ListApisRequest};
 
@@ -117,12 +117,11 @@ fn futures_of_calls_can_move_between_threads() {
 }
 
 /// The modules, from the face down. A line may import what stands on the same line or below it.
-const ORDER: [&[&str]; 15] = [
-    // The builder gives the client, the client begins with the builder.
-    &["client", "builder"],
-    &["list", "mask", "request"],
+const ORDER: [&[&str]; 14] = [
+    &["client"],
     &["operation"],
     &["emulator"],
+    &["config_check"],
     &["stack"],
     &["layer"],
     &["transport"],
@@ -131,11 +130,10 @@ const ORDER: [&[&str]; 15] = [
     &["endpoint"],
     // An error reads the cause that a status has from the transport.
     &["error"],
+    // Metrics have the names of status codes; the options of a call have a retry policy of the contract.
     &["telemetry"],
     &["call"],
-    // The options of a call have a retry policy of the contract.
-    &["contract"],
-    &["proto"],
+    &["contract", "proto"],
 ];
 
 fn rank(module: &str) -> usize {
