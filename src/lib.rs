@@ -64,7 +64,6 @@ mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
-mod endpoint;
 mod error;
 pub mod layer;
 pub mod names;
@@ -79,12 +78,12 @@ mod transport;
 pub use call::CallOptions;
 pub use client::builder::{Builder, Given, Own};
 pub use client::{ApiGateway, field_mask, list, request};
-pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
 pub use layer::retry::RetryThrottling;
 #[cfg(feature = "rest")]
 pub use transport::RestFallback;
 pub use transport::Transport;
+pub use transport::endpoint::EMULATOR_HOST;
 
 #[cfg(feature = "auth")]
 pub use google_cloud_auth;

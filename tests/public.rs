@@ -117,7 +117,7 @@ fn futures_of_calls_can_move_between_threads() {
 }
 
 /// The modules, from the face down. A line may import what stands on the same line or below it.
-const ORDER: [&[&str]; 14] = [
+const ORDER: [&[&str]; 13] = [
     &["client"],
     &["operation"],
     &["emulator"],
@@ -127,7 +127,6 @@ const ORDER: [&[&str]; 14] = [
     &["transport"],
     &["transcode"],
     &["names"],
-    &["endpoint"],
     // An error reads the cause that a status has from the transport.
     &["error"],
     // Metrics have the names of status codes; the options of a call have a retry policy of the contract.

@@ -15,8 +15,6 @@ use tonic::body::Body;
 
 use crate::contract::{Method, RetryPolicy};
 
-#[cfg(any(feature = "auth", feature = "tls"))]
-pub(crate) mod certificate_error;
 pub(crate) mod codec;
 pub(crate) mod gzip;
 pub(crate) mod phase;

@@ -7,11 +7,11 @@ use http::HeaderValue;
 use super::proxy;
 use crate::call::CallOptions;
 use crate::call::trailers::LARGEST_METADATA;
-use crate::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
 use crate::stack::credentials::{self, Authentication};
+use crate::transport::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::transport::{Custom, Keepalive, Limits, Proxy, Target, TlsOptions, Transport};
 
 #[derive(Clone, Debug)]

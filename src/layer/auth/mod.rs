@@ -61,8 +61,8 @@ use crate::call::phase::{self, Phase};
 use crate::call::service::{Carrier, Uniform};
 use crate::call::transport_error::Failure;
 use crate::call::{Call, Renewed, Reply, Rpc};
-use crate::endpoint::is_exposed;
 use crate::error::Error;
+use crate::transport::endpoint::is_exposed;
 
 mod adc;
 mod ca_roots;

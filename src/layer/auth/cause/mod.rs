@@ -15,7 +15,7 @@ use super::origin::Origin;
 use super::redact::redact;
 use super::rejection::Rejection;
 use super::universe;
-use crate::call::certificate_error;
+use crate::transport::certificate_fault;
 
 /// Why credentials gave no token.
 pub(super) struct Cause {
@@ -129,7 +129,7 @@ fn fault(texts: &[String], secrets: &[String]) -> Fault {
         return Fault::NotToken(redact(&without_values(root), secrets));
     }
     if any("invalid peer certificate") || any("received fatal alert") {
-        let fault = certificate_error::describe(root);
+        let fault = certificate_fault::describe(root);
         return Fault::Tls(match fault {
             Some(fault) => format!("the certificate is not valid: {fault}"),
             None => redact(root, secrets),
