@@ -13,9 +13,9 @@ use tonic::body::Body;
 use tonic::metadata::MetadataValue;
 
 use super::intercept::MAX_REQUEST;
+use crate::call::gzip::{self, GzipError};
 use crate::call::{PREFIX, Rpc};
 use crate::emulator::error;
-use crate::gzip::{self, GzipError};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";

@@ -17,6 +17,7 @@ use tower::Service;
 
 use super::core::Core;
 use super::decompress::decompress;
+use crate::call::wire_format;
 use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
 use crate::contract::Method;
 use crate::emulator::connection::ConnectionHandle;
@@ -29,7 +30,6 @@ use crate::emulator::state::Tables;
 use crate::emulator::state::operation::OPERATION;
 use crate::emulator::state::resource::Resource;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-use crate::wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -227,14 +227,14 @@ impl CallTarget {
     /// Reads the target from the request message. For a create it is the name of the new resource.
     fn read(method: &Method, message: &[u8]) -> Self {
         let routing = method.routing.first();
-        let name = routing.and_then(|key| wire::text(message, key.field));
+        let name = routing.and_then(|key| wire_format::text(message, key.field));
         let name = name.unwrap_or_default().to_owned();
         if !method.name.starts_with("Create") {
             let parent = String::new();
             return Self { name, parent };
         }
         // In all three create requests the id is the second field, and the path ends with the collection.
-        let id = wire::text(message, &[2]).unwrap_or_default();
+        let id = wire_format::text(message, &[2]).unwrap_or_default();
         let template = method.http.first().map_or("", |rule| rule.template);
         let collection = template.rsplit('/').next().unwrap_or_default();
         Self {

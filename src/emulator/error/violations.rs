@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::{FieldViolation, StatusExt as _};
 
 use crate::emulator::error;
-use crate::resource::check_pattern;
+use crate::names::pattern::check_pattern;
 
 /// Maximum number of labels of a resource, and of characters of a key or a value.
 const LABELS: usize = 64;

@@ -8,8 +8,8 @@ use tonic::Code;
 use tonic::body::Body;
 use tonic_types::StatusExt as _;
 
+use crate::call::status_code;
 use crate::call::{Reply, Rpc};
-use crate::code;
 use crate::emulator::error;
 use crate::emulator::server::access::decision::Refusal;
 use crate::transcode::is_grpc;
@@ -45,7 +45,7 @@ pub(crate) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
         "error": {
             "code": refused.http.as_u16(),
             "message": text,
-            "status": code::name(*code),
+            "status": status_code::name(*code),
             "details": Vec::from_iter(details),
         },
     });
