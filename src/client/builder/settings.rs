@@ -5,12 +5,12 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::proxy;
-use crate::authentication::{self, Authentication};
 use crate::call::CallOptions;
+use crate::call::trailers::LARGEST_METADATA;
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
-use crate::trailers::LARGEST_METADATA;
+use crate::stack::credentials::{self, Authentication};
 use crate::transport::endpoint::{
     self, Credential, CredentialDecision, CredentialRoute, Endpoint, EndpointSettings,
     EndpointSource,
@@ -156,7 +156,7 @@ impl Settings {
         place: &Endpoint,
         target: &ConnectConfig,
         own_transport: bool,
-    ) -> Result<Option<authentication::Layer>, Error> {
+    ) -> Result<Option<credentials::Layer>, Error> {
         let proxy = match own_transport {
             true => target.proxy.proxy_for(&place.uri)?,
             false => None,

@@ -14,8 +14,8 @@ use http::Uri;
 use tonic::ConnectError;
 use tower::BoxError;
 
+use crate::call::phase::{self, Phase, Step};
 use crate::error::Error;
-use crate::phase::{self, Phase, Step};
 use crate::transport::endpoint::DisplayOrigin;
 
 mod backoff;

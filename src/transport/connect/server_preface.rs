@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::failure::Unusable;
+use crate::call::transport_error::Unusable;
 
 /// Length of a frame header in bytes.
 const HEADER: usize = 9;

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::server_preface::{PrefaceReader, ServerPreface, is_reset};
-use crate::failure::Unusable;
+use crate::call::transport_error::Unusable;
 
 /// A stream of bytes: TCP, a tunnel, or TLS.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tower::{BoxError, Service, ServiceExt as _};
 
-use crate::phase::Step;
+use crate::call::phase::Step;
 
 /// How long only the first address family is tried, in the resolver's order (RFC 8305 §5).
 const FIRST_FAMILY: Duration = Duration::from_millis(250);

@@ -18,10 +18,10 @@ use tower::Service;
 use tower::util::ServiceExt as _;
 
 use super::Transport;
+use crate::call::service::Carrier;
+use crate::call::transport_error::Failure;
 use crate::call::{Call, Reply, Rpc};
-use crate::failure::Failure;
-use crate::metrics;
-use crate::uniform::Carrier;
+use crate::telemetry;
 
 mod state;
 
@@ -121,7 +121,7 @@ impl FallbackStatus {
         if action == Action::ReportOpened {
             cause.message().clone_into(&mut inner.reason);
             drop(inner);
-            metrics::fell_back();
+            telemetry::fell_back();
             tracing::warn!(
                 reason = cause.message(),
                 "gRPC cannot work on this path, falling back to REST"
@@ -147,7 +147,7 @@ impl GrpcAttempt<'_> {
         if std::mem::replace(&mut self.ended, true) || self.ticket != GrpcTicket::Probe {
             return;
         }
-        metrics::probed(outcome);
+        telemetry::probed(outcome);
         match self.status.apply(event) {
             Action::ReportClosed => {
                 tracing::info!("gRPC works again on this path, leaving REST");

@@ -25,9 +25,9 @@ use super::endpoint::default_port;
 use super::http2::{Http2Pool, Keepalive, PoolLimits};
 use super::idle_check::{self, EndSignal, IdleCheck};
 use crate::call::Rpc;
+use crate::call::phase::{self, Phase, Progress, Step};
 use crate::error::Error;
-use crate::metrics::Counted;
-use crate::phase::{self, Phase, Progress, Step};
+use crate::telemetry::Counted;
 
 mod response_body;
 

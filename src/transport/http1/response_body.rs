@@ -7,7 +7,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tower::BoxError;
 
 use super::CheckedOut;
-use crate::failure::AfterHead;
+use crate::call::transport_error::AfterHead;
 use crate::transport::http2::Http2ResponseBody;
 
 /// The body of a response, which holds its connection or stream.

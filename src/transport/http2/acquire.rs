@@ -8,8 +8,8 @@ use tower::BoxError;
 
 use super::pool::{PoolState, WaitOutcome, WaiterId};
 use super::{Http2Connection, SharedPool, StreamPermit};
-use crate::metrics::Counted;
-use crate::phase;
+use crate::call::phase;
+use crate::telemetry::Counted;
 
 /// Waits for a stream, and opens connections for the calls that wait.
 pub(super) async fn acquire(

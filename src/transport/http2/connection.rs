@@ -25,9 +25,9 @@ use super::request_body::BodySender;
 use super::response_body::Http2ResponseBody;
 use super::{Keepalive, StreamPermit};
 use crate::call::Rpc;
-use crate::failure::NotSent;
-use crate::metrics::Counted;
-use crate::trailers;
+use crate::call::trailers;
+use crate::call::transport_error::NotSent;
+use crate::telemetry::Counted;
 use crate::transport::connect::IoStream;
 
 /// Flow-control window of one response in bytes: the maximum amount of unread data.

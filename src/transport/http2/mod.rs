@@ -15,8 +15,8 @@ use tower::BoxError;
 use super::connect::{Connector, SharedError};
 use super::idle_check;
 use crate::call::Rpc;
-use crate::metrics::Counted;
-use crate::phase::{self, Phase, Progress};
+use crate::call::phase::{self, Phase, Progress};
+use crate::telemetry::Counted;
 #[cfg(feature = "rest")]
 use crate::transport::connect::IoStream;
 
@@ -104,7 +104,7 @@ impl Http2Pool {
     ///
     /// # Errors
     ///
-    /// The errors that [`Failure`](crate::failure::Failure) classifies.
+    /// The errors that [`Failure`](crate::call::transport_error::Failure) classifies.
     pub(crate) fn send(&self, request: Rpc) -> ResponseFuture {
         match self.shared.try_acquire() {
             Some((permit, connection)) => match connection.send(request, permit) {

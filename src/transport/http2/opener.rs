@@ -6,9 +6,9 @@ use tower::BoxError;
 use super::Keepalive;
 use super::connection::Http2Connection;
 use super::pool::MaxConcurrentStreams;
-use crate::failure::Unusable;
-use crate::metrics::Counted;
-use crate::phase::{Phase, Step};
+use crate::call::phase::{Phase, Step};
+use crate::call::transport_error::Unusable;
+use crate::telemetry::Counted;
 use crate::transport::connect::{Connector, IoStream, ServerPreface, catch_panic};
 
 /// Opens HTTP/2 connections to one address.

@@ -10,7 +10,7 @@ use tower::BoxError;
 
 use super::keepalive::ActiveStream;
 use super::request_body::BodySender;
-use crate::failure::AfterHead;
+use crate::call::transport_error::AfterHead;
 
 /// The body of a response, which holds its stream. The stream is freed at the end of the body. Dropping the body before its
 /// end resets the stream.

@@ -6,11 +6,11 @@ use tonic::Status;
 use tower::Service;
 
 use super::TransportConfig;
+use crate::call::service::{Call, Uniform};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
 use crate::transport::Transport;
 use crate::transport::grpc::Grpc;
-use crate::uniform::{Call, Uniform};
 
 /// The transport of this crate. It connects when a call needs a connection.
 #[derive(Clone, Debug)]

@@ -8,13 +8,13 @@ use tonic::Status;
 use tower::Service;
 
 use super::TransportConfig;
+use crate::call::service::{Call, Uniform};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
 use crate::transport::Transport;
 use crate::transport::fallback::{Fallback, FallbackStatus, RestFallback};
 use crate::transport::grpc::Grpc;
 use crate::transport::rest::Rest;
-use crate::uniform::{Call, Uniform};
 
 /// Any transport of this crate. It connects when a call needs a connection.
 #[derive(Clone, Debug)]
