@@ -306,7 +306,7 @@ fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable
         ),
         (
             vec![("SSL_CERT_FILE", &empty)],
-            "no valid certificate in PEM",
+            "no valid PEM certificate",
         ),
         (vec![("SSL_CERT_FILE", "")], "No such file or directory"),
         (
@@ -315,11 +315,11 @@ fn roots_that_the_environment_names_wrongly_are_an_error_that_names_the_variable
         ),
         (
             vec![("SSL_CERT_DIR", &nothing)],
-            "no valid certificate in PEM",
+            "no valid PEM certificate",
         ),
         (
             vec![("SSL_CERT_FILE", &empty), ("SSL_CERT_DIR", &nothing)],
-            "no valid certificate in PEM",
+            "no valid PEM certificate",
         ),
     ];
     for (variables, fault) in cases {
