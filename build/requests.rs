@@ -2,7 +2,7 @@
 //! look, and what can be listed and updated.
 //!
 //! Only what differs from message to message is written here, as calls of macros; what they make of it
-//! stands in `src/request.rs`, `src/list.rs` and `src/mask.rs`.
+//! stands in `src/client/request.rs`, `list.rs` and `field_mask.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -116,7 +116,7 @@ impl Request {
         }
         if self.updated().is_some() {
             let resource = self.result.as_deref().map(path).unwrap_or_default();
-            out += &format!(" mask::check::<{resource}>(it.update_mask.as_ref())?;");
+            out += &format!(" field_mask::check::<{resource}>(it.update_mask.as_ref())?;");
         }
         out
     }

@@ -34,7 +34,7 @@
 //! # Map
 //!
 //! - [`ApiGateway`], [`Builder`], [`CallOptions`], [`Error`]: what most programs need.
-//! - [`request`], [`list`], [`mask`], [`names`]: any request by its message, lists, what updates write, and
+//! - [`request`], [`list`], [`field_mask`], [`names`]: any request by its message, lists, what updates write, and
 //!   resource names as types.
 //! - [`operation`]: operations awaited, watched, cancelled, resumed, one or many.
 //! - [`proto`]: the generated messages, clients and server traits.
@@ -59,7 +59,6 @@
 
 #[cfg_attr(not(feature = "auth"), path = "no_authentication.rs")]
 mod authentication;
-mod builder;
 mod call;
 #[cfg(any(feature = "auth", feature = "tls"))]
 mod certificate_fault;
@@ -67,6 +66,8 @@ mod client;
 mod clients;
 mod code;
 mod codec;
+#[cfg(feature = "config-check")]
+mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
@@ -75,15 +76,12 @@ mod error;
 mod failure;
 mod gzip;
 pub mod layer;
-pub mod list;
-pub mod mask;
 #[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 mod metrics;
 pub mod names;
 pub mod operation;
 mod phase;
 pub mod proto;
-pub mod request;
 mod resource;
 pub mod stack;
 mod trailers;
@@ -93,9 +91,9 @@ mod transport;
 pub mod uniform;
 mod wire;
 
-pub use builder::{Builder, Given, Own};
 pub use call::CallOptions;
-pub use client::ApiGateway;
+pub use client::builder::{Builder, Given, Own};
+pub use client::{ApiGateway, field_mask, list, request};
 pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
 pub use layer::retry::RetryThrottling;

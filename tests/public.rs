@@ -26,8 +26,8 @@ fn handles_are_cloned_shared_and_shown() {
 
 #[test]
 fn lists_masks_and_names_are_cloned_shared_and_shown() {
+    use apigateway_grpc::field_mask::Mask;
     use apigateway_grpc::list::{Items, List, Page};
-    use apigateway_grpc::mask::Mask;
     use apigateway_grpc::names::ApiName;
     use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ListApisRequest};
 
@@ -117,14 +117,12 @@ fn futures_of_calls_can_move_between_threads() {
 }
 
 /// The modules, from the face down. A line may import what stands on the same line or below it.
-const ORDER: [&[&str]; 13] = [
-    // The builder gives the client, the client begins with the builder.
-    &["client", "builder"],
-    &["watcher"],
-    &["list", "mask", "request"],
+const ORDER: [&[&str]; 12] = [
+    &["client"],
     &["operation"],
     &["clients"],
     &["emulator"],
+    &["config_check"],
     &["names", "resource", "stack"],
     &["authentication", "no_authentication"],
     &["layer"],

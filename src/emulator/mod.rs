@@ -93,7 +93,6 @@ mod running;
 mod server;
 mod service;
 mod socket;
-mod source;
 mod state;
 mod table;
 #[doc = include_str!("testing.md")]

@@ -2,8 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod field_mask;
 mod list;
-mod mask;
 #[cfg(feature = "rest")]
 mod methods;
 mod names;

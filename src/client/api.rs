@@ -1,0 +1,115 @@
+//! Apis.
+
+use super::ApiGateway;
+use super::field_mask::Mask;
+use super::list::List;
+use crate::error::Error;
+use crate::operation::Operation;
+use crate::proto::google::cloud::apigateway::v1::{
+    Api, CreateApiRequest, DeleteApiRequest, GetApiRequest, ListApisRequest, UpdateApiRequest,
+};
+
+impl ApiGateway {
+    /// Starts to create an api in a location, `projects/{project}/locations/global`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # use apigateway_grpc::{ApiGateway, emulator::Emulator};
+    /// # let emulator = Emulator::builder().build();
+    /// # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// use apigateway_grpc::names::LocationName;
+    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    ///
+    /// let parent = LocationName::new("p", "global")?;
+    /// let api = Api { display_name: "Hello".into(), ..Api::default() };
+    /// let operation = client.create_api(parent, "hello", api).await?;
+    /// println!("it goes on as {}", operation.name());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the parent's name is not of its form, or the id is not one of at most 63 of a-z, 0-9 and `-`,
+    /// nothing is sent. If the call fails, the error names the api.
+    pub async fn create_api(
+        &self,
+        parent: impl Into<String>,
+        id: impl Into<String>,
+        api: Api,
+    ) -> Result<Operation<Api>, Error> {
+        let request = CreateApiRequest {
+            parent: parent.into(),
+            api_id: id.into(),
+            api: Some(api),
+        };
+        self.send(request).await
+    }
+
+    /// Reads an api, `projects/{project}/locations/global/apis/{api}`.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not of its form, nothing is sent. If the call fails, the error names the api.
+    pub async fn get_api(&self, name: impl Into<String>) -> Result<Api, Error> {
+        let request = GetApiRequest { name: name.into() };
+        self.send(request).await
+    }
+
+    /// Starts to write the fields of `mask` of the api with the name that `api` has.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # let builder = apigateway_grpc::ApiGateway::builder().endpoint("http://127.0.0.1:1");
+    /// # let client = builder.anonymous().build()?;
+    /// use apigateway_grpc::field_mask::Mask;
+    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    ///
+    /// let old = Api { name: "projects/p/locations/global/apis/a".into(), ..Api::default() };
+    /// let new = old.clone();
+    /// // The mask may be paths as well: `["display_name"]`.
+    /// let refused = client.update_api(new.clone(), Mask::between(&old, &new)).await;
+    /// assert!(refused.is_err_and(|error| error.to_string().contains("nothing changed")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the name is not of its form, or the mask is empty or has a path that is no field of an api, nothing
+    /// is sent. If the call fails, the error names the api.
+    pub async fn update_api(
+        &self,
+        api: Api,
+        mask: impl Into<Mask>,
+    ) -> Result<Operation<Api>, Error> {
+        let request = UpdateApiRequest {
+            update_mask: self.mask(mask, &api.name, "update api")?,
+            api: Some(api),
+        };
+        self.send(request).await
+    }
+
+    /// Starts to delete an api. One that has configs cannot be deleted.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_api`](Self::get_api).
+    pub async fn delete_api(&self, name: impl Into<String>) -> Result<Operation<()>, Error> {
+        let request = DeleteApiRequest { name: name.into() };
+        self.send(request).await
+    }
+
+    /// The apis of a location; [`list`](crate::client::list) has an example.
+    pub fn list_apis(&self, parent: impl Into<String>) -> List<ListApisRequest> {
+        self.list(ListApisRequest {
+            parent: parent.into(),
+            ..ListApisRequest::default()
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Gateways.
+
+use super::ApiGateway;
+use super::field_mask::Mask;
+use super::list::List;
+use crate::error::Error;
+use crate::operation::Operation;
+use crate::proto::google::cloud::apigateway::v1::{
+    CreateGatewayRequest, DeleteGatewayRequest, Gateway, GetGatewayRequest, ListGatewaysRequest,
+    UpdateGatewayRequest,
+};
+
+impl ApiGateway {
+    /// Starts to create a gateway in a region, `projects/{project}/locations/{location}`. It serves the
+    /// config that `gateway.api_config` names.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # let builder = apigateway_grpc::ApiGateway::builder().endpoint("http://127.0.0.1:1");
+    /// # let client = builder.anonymous().build()?;
+    /// use apigateway_grpc::names::ApiConfigName;
+    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Gateway;
+    ///
+    /// let config = ApiConfigName::new("p", "hello", "v1")?;
+    /// let gateway = Gateway { api_config: config.into(), ..Gateway::default() };
+    /// let name = "projects/p/locations/us-west1/gateways/g";
+    /// let refused = client.create_gateway("projects/p/locations/us-west1", name, gateway).await;
+    /// let refused = refused.expect_err("a name is no id").to_string();
+    /// assert!(refused.contains("a full name is not an id, which would be `g`"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the parent's name is not of its form, or the id is not one of at most 63 of a-z, 0-9 and `-`,
+    /// nothing is sent. If the call fails, the error names the gateway.
+    pub async fn create_gateway(
+        &self,
+        parent: impl Into<String>,
+        id: impl Into<String>,
+        gateway: Gateway,
+    ) -> Result<Operation<Gateway>, Error> {
+        let request = CreateGatewayRequest {
+            parent: parent.into(),
+            gateway_id: id.into(),
+            gateway: Some(gateway),
+        };
+        self.send(request).await
+    }
+
+    /// Reads a gateway, `projects/{project}/locations/{location}/gateways/{gateway}`.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not of its form, nothing is sent. If the call fails, the error names the gateway.
+    pub async fn get_gateway(&self, name: impl Into<String>) -> Result<Gateway, Error> {
+        let request = GetGatewayRequest { name: name.into() };
+        self.send(request).await
+    }
+
+    /// Starts to write the fields of `mask` of the gateway with the name that `gateway` has. It is given
+    /// another config by `["api_config"]`.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not of its form, or the mask is empty or has a path that is no field of a gateway,
+    /// nothing is sent. If the call fails, the error names the gateway.
+    pub async fn update_gateway(
+        &self,
+        gateway: Gateway,
+        mask: impl Into<Mask>,
+    ) -> Result<Operation<Gateway>, Error> {
+        let request = UpdateGatewayRequest {
+            update_mask: self.mask(mask, &gateway.name, "update gateway")?,
+            gateway: Some(gateway),
+        };
+        self.send(request).await
+    }
+
+    /// Starts to delete a gateway.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_gateway`](Self::get_gateway).
+    pub async fn delete_gateway(&self, name: impl Into<String>) -> Result<Operation<()>, Error> {
+        let request = DeleteGatewayRequest { name: name.into() };
+        self.send(request).await
+    }
+
+    /// The gateways of a location; of all locations for `projects/{project}/locations/-`.
+    pub fn list_gateways(&self, parent: impl Into<String>) -> List<ListGatewaysRequest> {
+        self.list(ListGatewaysRequest {
+            parent: parent.into(),
+            ..ListGatewaysRequest::default()
+        })
+    }
+}

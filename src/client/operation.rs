@@ -1,0 +1,141 @@
+//! Operations, as the service has them.
+
+use std::time::Duration;
+
+use super::ApiGateway;
+use super::list::List;
+use super::request::sealed::Call as _;
+use crate::error::Error;
+use crate::operation::Handle;
+use crate::operation::Operation as LongRunning;
+use crate::operation::OperationResult;
+use crate::operation::Watcher;
+use crate::proto::google::longrunning::{
+    CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
+    Operation, WaitOperationRequest,
+};
+
+impl ApiGateway {
+    /// Reads an operation, `projects/{project}/locations/{location}/operations/{operation}`.
+    ///
+    /// One that ended in an error is read as well: the error is in its `result`.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not of this form, nothing is sent. If the call fails, the error names the operation;
+    /// it is not found when it never was, was deleted or has expired.
+    pub async fn get_operation(&self, name: impl Into<String>) -> Result<Operation, Error> {
+        let name = name.into();
+        let called = async {
+            let request = GetOperationRequest { name: name.clone() };
+            request.check()?;
+            Ok(self.operations().get_operation(request).await?.into_inner())
+        };
+        // Boxed, since whoever polls keeps this future, with room for a call, between the calls as well.
+        let called = Box::pin(called).await;
+        called.map_err(|error: Error| error.doing("get operation", &name))
+    }
+
+    /// The operations of a location, `projects/{project}/locations/{location}`; of all locations for
+    /// `projects/{project}/locations/-`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # use apigateway_grpc::{ApiGateway, emulator::Emulator};
+    /// # let emulator = Emulator::builder().build();
+    /// # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let page = client.list_operations("projects/p/locations/global").page("").await?;
+    /// assert!(page.items.is_empty() && page.next_page_token.is_none());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
+    pub fn list_operations(&self, parent: impl Into<String>) -> List<ListOperationsRequest> {
+        self.list(ListOperationsRequest {
+            name: parent.into(),
+            ..ListOperationsRequest::default()
+        })
+    }
+
+    /// Asks the service to cancel an operation. That it was asked does not mean that it will: read the
+    /// operation for its outcome (AIP-151).
+    ///
+    /// # Errors
+    ///
+    /// As [`get_operation`](Self::get_operation). A service without cancellation answers UNIMPLEMENTED.
+    pub async fn cancel_operation(&self, name: impl Into<String>) -> Result<(), Error> {
+        let request = CancelOperationRequest { name: name.into() };
+        self.send(request).await
+    }
+
+    /// Makes the service forget an operation. What it does goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_operation`](Self::get_operation).
+    pub async fn delete_operation(&self, name: impl Into<String>) -> Result<(), Error> {
+        let request = DeleteOperationRequest { name: name.into() };
+        self.send(request).await
+    }
+
+    /// Has the server wait for an operation, at most `timeout` or what the server sees fit, and gives its
+    /// latest state. It may not be done.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_operation`](Self::get_operation). UNIMPLEMENTED where the server does not offer it; over
+    /// REST it never does.
+    pub async fn wait_operation(
+        &self,
+        name: impl Into<String>,
+        timeout: Duration,
+    ) -> Result<Operation, Error> {
+        let request = WaitOperationRequest {
+            name: name.into(),
+            // A length that the message cannot hold is as good as none.
+            timeout: prost_types::Duration::try_from(timeout).ok(),
+        };
+        self.send(request).await
+    }
+
+    /// An operation that was started elsewhere, by its name: one that ends in an `R`, which is
+    /// [`Api`](crate::proto::google::cloud::apigateway::v1::Api), an `ApiConfig`, a `Gateway`, or `()` for
+    /// a delete. Nothing is asked before it is awaited or polled.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not of the form `projects/{project}/locations/{location}/operations/{operation}`.
+    pub fn operation<R: OperationResult>(
+        &self,
+        name: impl Into<String>,
+    ) -> Result<LongRunning<R>, Error> {
+        let request = GetOperationRequest { name: name.into() };
+        let checked = request.check();
+        checked.map_err(|error| error.doing("resume operation", &request.name))?;
+        Ok(LongRunning::resumed(&self.clients, request.name))
+    }
+
+    /// An operation by the handle that was kept of it.
+    ///
+    /// # Errors
+    ///
+    /// If it ends in something else than an `R`, or if its name is not one.
+    pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
+        if handle.result() != R::full_name() {
+            let (is, wanted) = (handle.result(), R::full_name());
+            let error = Error::argument(format!("result type is {is}, expected {wanted}"));
+            return Err(error.doing("resume operation", handle.name()));
+        }
+        let operation = self.operation::<R>(handle.name())?;
+        Ok(operation.described_by(handle))
+    }
+
+    /// One scheduler for many operations of this client.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(&self.clients)
+    }
+}

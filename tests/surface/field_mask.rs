@@ -1,0 +1,195 @@
+//! Masks: an update always has one, and it names what the resource has.
+
+use crate::common::{NAME as OPERATION, done, talk};
+use apigateway_grpc::field_mask::Mask;
+use apigateway_grpc::prost_types::{FieldMask, Timestamp};
+use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{
+    Api, ApiConfig, Gateway, UpdateApiRequest, UpdateGatewayRequest,
+};
+use prost_reflect::{DescriptorPool, DynamicMessage, MapKey, Value};
+
+const NAME: &str = "projects/p/locations/global/apis/a";
+
+#[test]
+fn only_what_differs_and_can_be_written_is_in_a_computed_mask() {
+    let old = Api {
+        name: NAME.into(),
+        ..Api::default()
+    };
+    let new = Api {
+        name: "another".into(),
+        create_time: Some(Timestamp::default()),
+        update_time: Some(Timestamp::default()),
+        labels: [("a".into(), "b".into())].into(),
+        display_name: "Shown".into(),
+        managed_service: "service".into(),
+        state: 2,
+    };
+    let mask = Mask::between(&old, &new);
+    assert_eq!(mask.paths(), ["labels", "display_name", "managed_service"]);
+    let labelled = Api {
+        labels: new.labels.clone(),
+        ..old.clone()
+    };
+    assert_eq!(Mask::between(&old, &labelled).paths(), ["labels"]);
+    assert!(Mask::between(&new, &new.clone()).is_empty());
+    let old = Gateway::default();
+    let new = Gateway {
+        api_config: "config".into(),
+        default_hostname: "host".into(),
+        ..Gateway::default()
+    };
+    assert_eq!(Mask::between(&old, &new).paths(), ["api_config"]);
+}
+
+#[test]
+fn labels_in_another_order_are_the_same() {
+    let pairs = || (0..50).map(|n| (format!("k{n}"), "v".to_owned()));
+    let of = |labels| Api {
+        labels,
+        ..Api::default()
+    };
+    let (old, new) = (of(pairs().collect()), of(pairs().rev().collect()));
+    assert!(Mask::between(&old, &new).is_empty());
+}
+
+/// Each field of a resource is set alone: it is in the mask exactly if it is not OUTPUT_ONLY and not `name`.
+fn check_fields<R>(name: &str)
+where
+    R: apigateway_grpc::field_mask::Resource + Default,
+{
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("embedded at build time");
+    let message = pool.get_message_by_name(name).expect("a resource");
+    let behaviour = pool.get_extension_by_name("google.api.field_behavior");
+    let behaviour = behaviour.expect("an annotation");
+    for field in message.fields() {
+        let options = field.options();
+        let values = options.get_extension(&behaviour);
+        let output_only = Value::EnumNumber(3);
+        let is_output = values.as_list().expect("repeated").contains(&output_only);
+        let mut set = DynamicMessage::new(message.clone());
+        set.set_field(&field, sample(&field));
+        let new = set.transcode_to::<R>().expect("the same message");
+        let mask = Mask::between(&R::default(), &new);
+        let expected = (!is_output && field.name() != "name").then(|| field.name().to_owned());
+        assert_eq!(mask.paths(), expected.as_slice(), "{}", field.full_name());
+    }
+}
+
+/// A value that is not the default.
+fn sample(field: &prost_reflect::FieldDescriptor) -> Value {
+    use prost_reflect::Kind;
+    if field.is_map() {
+        return Value::Map([(MapKey::String("k".into()), Value::String("v".into()))].into());
+    }
+    let one = match field.kind() {
+        Kind::String => Value::String("v".into()),
+        Kind::Enum(_) => Value::EnumNumber(1),
+        Kind::Message(message) => Value::Message(DynamicMessage::new(message)),
+        other => panic!("no sample of {other:?}"),
+    };
+    if field.is_list() {
+        return Value::List(vec![one]);
+    }
+    one
+}
+
+#[test]
+fn the_fields_of_computed_masks_are_those_that_the_protos_let_be_written() {
+    check_fields::<Api>("google.cloud.apigateway.v1.Api");
+    check_fields::<ApiConfig>("google.cloud.apigateway.v1.ApiConfig");
+    check_fields::<Gateway>("google.cloud.apigateway.v1.Gateway");
+}
+
+#[tokio::test]
+async fn nothing_changed_is_an_error_and_nothing_is_sent() {
+    let (client, server) = talk(|it| it);
+    let api = Api {
+        name: NAME.into(),
+        ..Api::default()
+    };
+    let mask = Mask::between(&api, &api);
+    let error = client.update_api(api.clone(), mask).await;
+    let error = error.expect_err("there is nothing to do");
+    let text = error.to_string();
+    assert!(error.is_argument() && error.is_unsent());
+    assert!(
+        text.starts_with(&format!("update api {NAME}: nothing changed")),
+        "{text}"
+    );
+    let given = client.update_api(api, Vec::<String>::new()).await;
+    let text = given.expect_err("no mask").to_string();
+    assert!(text.contains("no path in the mask"), "{text}");
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test]
+async fn an_update_without_a_mask_is_refused_whichever_way_it_is_sent() {
+    let (client, server) = talk(|it| it);
+    let request = |update_mask| UpdateApiRequest {
+        update_mask,
+        api: Some(Api {
+            name: NAME.into(),
+            ..Api::default()
+        }),
+    };
+    for mask in [None, Some(FieldMask::default())] {
+        let error = client.send(request(mask)).await.expect_err("no mask");
+        assert!(error.is_argument() && !error.is_invalid_name(), "{error}");
+    }
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test]
+async fn a_path_that_the_resource_does_not_have_is_named() {
+    let (client, server) = talk(|it| it);
+    let wrong = [
+        "displayName",
+        "api_config",
+        "display_name.x",
+        "labels.",
+        "create_time.seconds",
+        "",
+        "name ",
+    ];
+    for path in wrong {
+        let api = Api {
+            name: NAME.into(),
+            ..Api::default()
+        };
+        let error = client.update_api(api, ["labels", path]).await;
+        let error = error.expect_err(path).to_string();
+        let expected = format!(
+            "update api {NAME}: `{path}` in the mask is no field of Api; \
+             those to be written are labels, display_name, managed_service"
+        );
+        assert_eq!(error, expected);
+    }
+    server.asked_nothing_more(client).await;
+}
+
+#[tokio::test]
+async fn a_mask_arrives_as_it_was_given() {
+    use http_body_util::BodyExt as _;
+    use prost::Message as _;
+
+    let (client, mut server) = talk(|it| it);
+    let gateway = Gateway {
+        name: "projects/p/locations/l/gateways/g".into(),
+        api_config: "c".into(),
+        ..Gateway::default()
+    };
+    let update = client.update_gateway(gateway.clone(), ["api_config", "labels.team", "*"]);
+    let answers = async {
+        let (rpc, answer) = server.asked().await;
+        answer.send_response(done());
+        let body = rpc.into_body().collect().await.expect("whole").to_bytes();
+        UpdateGatewayRequest::decode(&body[5..]).expect("an update")
+    };
+    let (updated, request) = tokio::join!(update, answers);
+    assert_eq!(updated.expect("started").name(), OPERATION);
+    let mask = request.update_mask.expect("a mask");
+    assert_eq!(mask.paths, ["api_config", "labels.team", "*"]);
+    assert_eq!(request.gateway, Some(gateway));
+}
