@@ -1,6 +1,6 @@
 //! `apigw api-configs`.
 
-use apigateway_grpc::mask::Mask;
+use apigateway_grpc::field_mask::Mask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
 use clap::{Args, Subcommand, ValueEnum};
 

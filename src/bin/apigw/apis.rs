@@ -1,7 +1,7 @@
 //! `apigw apis`.
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::mask::Mask;
+use apigateway_grpc::field_mask::Mask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use clap::{Args, Subcommand};
 

@@ -1,6 +1,6 @@
 //! `apigw gateways`.
 
-use apigateway_grpc::mask::Mask;
+use apigateway_grpc::field_mask::Mask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Gateway;
 use clap::{Args, Subcommand};
 use serde_json::Value;
