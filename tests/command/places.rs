@@ -70,7 +70,7 @@ fn briefly(arguments: &[&str], variables: Variables<'_>) -> Output {
 }
 
 fn within(time: &str, arguments: &[&str], variables: Variables<'_>) -> Output {
-    let describe = ["operations", "describe", NAME, "--timeout", time];
+    let describe = ["operations", "describe", NAME, "--request-timeout", time];
     let mut command = apigw(&[&describe, arguments].concat());
     command.envs(variables.iter().copied());
     let output = command.output().expect("it runs");

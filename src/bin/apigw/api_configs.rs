@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::files::FileFlags;
 use crate::resource::{self, Resource as _};
 use crate::wait::StartFlags;
-use crate::{iam, labels, output};
+use crate::{iam, labels, output, prune, spec};
 
 const TABLE: &str = "table(name.segment(7):label=CONFIG_ID,name.segment(5):label=API_ID,displayName,serviceConfigId,\
                      state,createTime.date())";
@@ -27,6 +27,12 @@ pub(crate) enum Command {
     List(List),
     /// Change the display name or the labels of a config.
     Update(Update),
+    /// Print the files of a config.
+    ShowSpec(spec::ShowSpec),
+    /// Print the differences between two configs, or between a config and files.
+    Diff(spec::Diff),
+    /// Delete old configs that no gateway uses.
+    Prune(prune::Prune),
     #[command(flatten)]
     Iam(iam::Command<resource::Config>),
 }
@@ -116,6 +122,9 @@ impl Command {
             Self::Describe(describe) => describe.run(context).await,
             Self::List(list) => list.run(context).await,
             Self::Update(update) => update.run(context).await,
+            Self::ShowSpec(show) => show.run(context).await,
+            Self::Diff(diff) => diff.run(context).await,
+            Self::Prune(prune) => prune.run(context).await,
             Self::Iam(command) => command.run(context).await,
         }
     }

@@ -15,6 +15,7 @@ use crate::output;
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Connection flags")]
+#[group(skip)]
 pub(crate) struct Flags {
     /// Where the service is: HOST:PORT after `https://`, or after `http://` for plaintext.
     #[arg(long, global = true, value_name = "URL")]

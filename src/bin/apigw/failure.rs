@@ -118,11 +118,6 @@ impl Failure {
         Self::Other(text)
     }
 
-    /// Returns whether the service answered that the resource does not exist.
-    pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Client(error) if error.is_not_found())
-    }
-
     pub(crate) fn code(&self) -> Option<Code> {
         match self {
             Self::Client(error) => error.code(),
@@ -188,6 +183,9 @@ pub(crate) fn report(name: &str, failure: &Failure) {
         return;
     }
     output::note(&format!("ERROR: ({name}) {failure}"));
+    if matches!(failure, Failure::Usage(_)) {
+        output::note("\nFor more information, try '--help'.");
+    }
     if let Some(hint) = failure.hint() {
         output::note(&format!("hint: {hint}"));
     }
@@ -265,7 +263,7 @@ mod tests {
             ),
             (
                 "missing field `timeout`; set `timeout`",
-                "missing field `timeout`; set `--timeout`",
+                "missing field `timeout`; set `--request-timeout`",
             ),
         ] {
             assert_eq!(in_words_of_the_command(text), shown);

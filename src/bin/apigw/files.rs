@@ -17,7 +17,7 @@ use crate::output;
 
 /// The flags that name the files of a config.
 #[derive(Clone, Debug, Args)]
-#[group(required = true, multiple = false, id = "files")]
+#[group(multiple = false, id = "files")]
 pub(crate) struct FileFlags {
     /// OpenAPI documents, in YAML or JSON.
     #[arg(long, value_name = "FILE,…")]
@@ -32,8 +32,13 @@ impl FileFlags {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, or is not of a kind that the flag takes.
+    /// If no flag is given, or a file cannot be read or is not of a kind that the flag takes.
     pub(crate) fn read(&self) -> Result<ApiConfig, Failure> {
+        if self.openapi_spec.is_none() && self.grpc_files.is_none() {
+            return Err(Failure::usage(
+                "Exactly one of (--grpc-files | --openapi-spec) must be specified.",
+            ));
+        }
         let mut config = ApiConfig::default();
         for name in labels::list(self.openapi_spec.as_deref().unwrap_or_default()) {
             let (file, document) = (read(&name)?, Document::of(&name));
@@ -64,16 +69,6 @@ impl FileFlags {
             Some(_) => "openapi",
             None => "grpc",
         }
-    }
-
-    /// The paths as they were given, by their last part, which is all that the service is told.
-    pub(crate) fn paths(&self) -> Vec<String> {
-        let texts = [&self.openapi_spec, &self.grpc_files];
-        texts
-            .into_iter()
-            .flatten()
-            .flat_map(|text| labels::list(text))
-            .collect()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::context::{Context, Ended, ListFlags, SortFlag};
 use crate::exit::Exit;
 use crate::resource::{self, Resource as _};
 use crate::wait::StartFlags;
-use crate::{iam, labels, output};
+use crate::{deploy, iam, labels, output};
 
 const TABLE: &str = "table(name.segment(5):label=GATEWAY_ID,name.segment(3):label=LOCATION,displayName,state,\
                      createTime.date(),updateTime.date())";
@@ -27,6 +27,10 @@ pub(crate) enum Command {
     List(List),
     /// Change the config, the display name or the labels of a gateway.
     Update(Update),
+    /// Deploy files to a gateway: create what is missing, update what differs, print the URL.
+    Deploy(Box<deploy::Deploy>),
+    /// Have a gateway serve the config before the present one.
+    Rollback(deploy::Rollback),
     #[command(flatten)]
     Iam(iam::Command<resource::Gateway>),
 }
@@ -108,6 +112,8 @@ impl Command {
             Self::Describe(describe) => describe.run(context).await,
             Self::List(list) => list.run(context).await,
             Self::Update(update) => update.run(context).await,
+            Self::Deploy(deploy) => deploy.run(context).await,
+            Self::Rollback(rollback) => rollback.run(context).await,
             Self::Iam(command) => command.run(context).await,
         }
     }

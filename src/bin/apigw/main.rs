@@ -14,6 +14,8 @@ mod completion;
 mod config;
 mod context;
 mod demo;
+mod deploy;
+mod doctor;
 mod emulator;
 mod exit;
 mod failure;
@@ -27,9 +29,11 @@ mod operations;
 mod output;
 mod pages;
 mod progress;
+mod prune;
 mod resource;
 mod settings;
 mod signal;
+mod spec;
 mod wait;
 
 use config::Settings;
@@ -74,6 +78,8 @@ enum Command {
     /// Print settings and where they come from.
     #[command(subcommand)]
     Config(settings::Command),
+    /// Check what a call depends on: settings, credentials, network and service.
+    Doctor(doctor::Doctor),
     /// Run an API Gateway in memory or over a file, for tests and trials.
     Emulator(Box<emulator::Arguments>),
     /// Show the emulator, an operation's progress, and both transports.
@@ -171,6 +177,7 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
         Command::Operations(command) => command.run(&context).await,
         Command::Locations(command) => command.run(&context).await,
         Command::Config(command) => command.run(&context),
+        Command::Doctor(doctor) => doctor.run(&context).await,
         Command::Emulator(_)
         | Command::Demo
         | Command::Completion(_)
@@ -202,4 +209,14 @@ fn log_at(settings: &Settings) {
         .with_ansi(progress::has_color(settings.flags.color))
         .with_writer(std::io::stderr)
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_all_commands_fit_together() {
+        Arguments::command().debug_assert();
+    }
 }

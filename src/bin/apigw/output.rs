@@ -71,6 +71,14 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Replaces control characters but tabs, which are part of a document.
+pub(crate) fn printable_but_tabs(text: &str) -> String {
+    text.split('\t')
+        .map(printable)
+        .collect::<Vec<_>>()
+        .join("\t")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

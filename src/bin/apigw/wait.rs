@@ -163,7 +163,12 @@ impl Context {
             return Ok(Exit::Success);
         }
         let result = self.wait(operation, title, &flags.limits).await?;
-        self.print_if_asked(&output::json(&result)?)?;
+        let mut json = output::json(&result)?;
+        if R::full_name() == <() as prost::Name>::full_name() {
+            // gcloud prints the response of a delete as the operation has it.
+            json["@type"] = <() as prost::Name>::type_url().into();
+        }
+        self.print_if_asked(&json)?;
         Ok(Exit::Success)
     }
 

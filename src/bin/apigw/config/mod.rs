@@ -17,6 +17,7 @@ use crate::failure::Failure;
 /// The flags of every command.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global flags")]
+#[group(skip)]
 pub(crate) struct Flags {
     /// Project of resources that are named by their id.
     #[arg(long, global = true, value_name = "PROJECT")]

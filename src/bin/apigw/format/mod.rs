@@ -389,7 +389,7 @@ mod tests {
             ("xml", "unknown format `xml`: expected one of json, "),
             ("value", "format `value` needs keys"),
             ("table[rainbow](a)", "unknown format attribute `rainbow`"),
-            ("json)", "unexpected `)`"),
+            ("json(a))", "unexpected `)`"),
             ("table(a", "expected `)`"),
         ] {
             let error = text.parse::<Format>().expect_err(text);
