@@ -180,7 +180,7 @@ fn a_config_whose_creation_failed_is_deleted_and_created_anew() {
         "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: {/a: {get: {operationId: a}}}\n",
     );
     let line = format!(
-        "gateways deploy g --location=us-central1 --api=a --openapi-spec={spec} --no-validate"
+        "gateways deploy g --location=us-central1 --api=a --openapi-spec={spec}"
     );
     // The service finds no backend; the second run finds the config failed.
     for _ in 0..2 {

@@ -288,9 +288,9 @@ fn a_wrong_usage_exits_2() {
         "operations describe n --request-timeout 0s",
         "operations describe n --request-timeout soon",
         "operations wait n --timeout soon",
-        "apis create a --labels a",
+        "apis create a --project p --labels a",
         "apis list --limit 0",
-        "apis list --filter name~a",
+        "apis list --project p --filter name~a",
         "emulator --operation-time -1s",
     ];
     for arguments in cases {

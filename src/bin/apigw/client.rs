@@ -13,6 +13,9 @@ use crate::config::{Setting, Settings};
 use crate::failure::Failure;
 use crate::output;
 
+/// The variable of the universe domain that the library reads.
+const UNIVERSE_DOMAIN: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
+
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Connection flags")]
 #[group(skip)]
@@ -117,7 +120,9 @@ pub(crate) fn client(settings: &Settings) -> Result<ApiGateway, Failure> {
         Some(url) => builder = builder.endpoint(overridden(url, &endpoint)?),
         None => {}
     }
-    if let Some(domain) = settings.universe_domain().value {
+    let universe = settings.universe_domain();
+    // The library reads its own variable by itself, and names it in errors.
+    if let Some(domain) = universe.value.filter(|_| universe.source != UNIVERSE_DOMAIN) {
         builder = builder.universe_domain(domain);
     }
     if let Some(project) = settings.billing_project().value {
