@@ -18,8 +18,8 @@ use http::{HeaderValue, header};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::call::transport_error::Failure;
 use crate::call::{Reply, Rpc};
-use crate::failure::Failure;
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
 use response::Reading;
@@ -214,7 +214,7 @@ where
 
 /// Returns whether a request is a gRPC request: a POST with one `Content-Type`, which is `application/grpc` or
 /// `application/grpc+proto`, parameters aside.
-fn is_grpc<A>(request: &http::Request<A>) -> bool {
+pub(crate) fn is_grpc<A>(request: &http::Request<A>) -> bool {
     let mut values = request.headers().get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;
