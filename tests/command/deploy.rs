@@ -179,9 +179,7 @@ fn a_config_whose_creation_failed_is_deleted_and_created_anew() {
         "fails.yaml",
         "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: {/a: {get: {operationId: a}}}\n",
     );
-    let line = format!(
-        "gateways deploy g --location=us-central1 --api=a --openapi-spec={spec}"
-    );
+    let line = format!("gateways deploy g --location=us-central1 --api=a --openapi-spec={spec}");
     // The service finds no backend; the second run finds the config failed.
     for _ in 0..2 {
         let output = exits(3, &emulator, &line);

@@ -122,7 +122,10 @@ pub(crate) fn client(settings: &Settings) -> Result<ApiGateway, Failure> {
     }
     let universe = settings.universe_domain();
     // The library reads its own variable by itself, and names it in errors.
-    if let Some(domain) = universe.value.filter(|_| universe.source != UNIVERSE_DOMAIN) {
+    if let Some(domain) = universe
+        .value
+        .filter(|_| universe.source != UNIVERSE_DOMAIN)
+    {
         builder = builder.universe_domain(domain);
     }
     if let Some(project) = settings.billing_project().value {

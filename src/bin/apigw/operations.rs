@@ -515,6 +515,7 @@ impl Cancel {
             snapshot: Some(operation.snapshot()),
             may_still_run: exit == Exit::TimedOut,
             message: String::new(),
+            polls: None,
         });
         reporter.summary(exit);
         match cancelled {

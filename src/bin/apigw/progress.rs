@@ -59,6 +59,8 @@ pub(crate) struct End<'a> {
     pub(crate) snapshot: Option<&'a Snapshot>,
     pub(crate) may_still_run: bool,
     pub(crate) message: String,
+    /// The number of polls; the library counts them for waits that end in an error.
+    pub(crate) polls: Option<u32>,
 }
 
 impl Reporter {
@@ -291,7 +293,7 @@ impl Waiting<'_> {
         if end.may_still_run {
             self.reporter.event(&json!({
                 "type": "timeout", "at": now(), "operation": self.name, "elapsed": elapsed, "still_running": true,
-                "message": end.message, "resume": format!("apigw operations wait {}", self.name),
+                "polls": end.polls, "message": end.message, "resume": format!("apigw operations wait {}", self.name),
             }));
             return;
         }
@@ -302,6 +304,9 @@ impl Waiting<'_> {
         let mut event = json!({
             "type": "ended", "at": now(), "operation": self.name, "outcome": end.outcome, "elapsed": elapsed,
         });
+        if let Some(polls) = end.polls {
+            event["polls"] = polls.into();
+        }
         if let Some(response) = raw.get("response") {
             event["response"] = response.clone();
         }

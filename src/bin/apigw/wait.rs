@@ -90,12 +90,14 @@ pub(crate) async fn follow<R: OperationResult>(
             snapshot: Some(&latest),
             may_still_run: false,
             message: String::new(),
+            polls: None,
         },
         Err(error) => End {
             outcome: outcome(error),
             snapshot: Some(error.snapshot()),
             may_still_run: error.may_still_run(),
             message: error.to_string(),
+            polls: Some(error.polls()),
         },
     };
     waiting.end(&end);
