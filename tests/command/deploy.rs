@@ -169,21 +169,13 @@ fn an_id_that_was_used_for_other_files_is_an_error_that_names_the_flag() {
 
 #[test]
 fn a_config_whose_creation_failed_is_deleted_and_created_anew() {
-    let emulator = Emulator::with(&[
-        "--operation-time",
-        "0s",
-        "--service-account",
-        "there@p.iam.gserviceaccount.com",
-    ]);
-    let spec = file(
-        "fails.yaml",
-        "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: {/a: {get: {operationId: a}}}\n",
-    );
+    let emulator = Emulator::start("0s");
+    let spec = file("fails.yaml", "swagger: '2.0'\npaths: 5\n");
     let line = format!("gateways deploy g --location=us-central1 --api=a --openapi-spec={spec}");
-    // The service finds no backend; the second run finds the config failed.
+    // The service finds the fault; the second run finds the config failed.
     for _ in 0..2 {
         let output = exits(3, &emulator, &line);
-        assert!(err(&output).contains("fails.yaml:3:"), "{}", err(&output));
+        assert!(err(&output).contains("fails.yaml:2:"), "{}", err(&output));
     }
     let failed = exits(0, &emulator, "operations list --failed --format=get(name)");
     assert_eq!(out(&failed).lines().count(), 2);
