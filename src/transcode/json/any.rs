@@ -2,15 +2,20 @@
 
 use std::borrow::Cow;
 
+use crate::transcode::json::base64;
+use crate::transcode::json::options::JsonOptions;
 use crate::transcode::json::read::error;
 use crate::transcode::json::read::lexer::{Next, Scan};
 use crate::transcode::json::read::struct_value::Values;
-use crate::transcode::json::read::{Reader, Wrote};
+use crate::transcode::json::read::{Besides, Reader, Wrote};
 use crate::transcode::json::wire_value::{put_nested, put_text, slice};
 use crate::transcode::json::write::text::quote;
 use crate::transcode::json::write::{Result, Writer};
-use crate::transcode::json::{CARRIER, CARRIER_PREFIX, JsonOptions, base64};
 use crate::transcode::schema::{MessageId, Schema, Shape};
+
+const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
+/// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.
+pub(crate) const CARRIER: &str = "json.apigateway-grpc/google.protobuf.Struct";
 
 /// What most type URLs begin with.
 const USUAL_PREFIX: &str = "type.googleapis.com/";
@@ -118,24 +123,6 @@ impl Reader<'_> {
             }
             Ok(())
         })
-    }
-}
-
-/// Which members of an `Any` have been read that are not of its message.
-pub(crate) struct Besides {
-    type_url: bool,
-    value: bool,
-}
-
-impl Besides {
-    /// Whether a name is one of those and stands for the first time.
-    pub(crate) fn first(&mut self, name: &str) -> bool {
-        let read = match name {
-            "@type" => &mut self.type_url,
-            "value" => &mut self.value,
-            _ => return false,
-        };
-        !std::mem::replace(read, true)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One field of a message by itself, as the body of a request or a reply.
 
-use crate::transcode::json::JsonOptions;
 use crate::transcode::json::nested_field::values;
+use crate::transcode::json::options::JsonOptions;
 use crate::transcode::json::read::Reader;
 use crate::transcode::json::wire_value::absent;
 use crate::transcode::json::write::field_index::Found;
@@ -44,7 +44,7 @@ pub(crate) fn write_field(
 ///
 /// # Errors
 ///
-/// As [`super::read`], and if the message has no such field.
+/// As [`read`](crate::transcode::json::read), and if the message has no such field.
 pub(crate) fn read_field(
     schema: &Schema,
     message: MessageId,

@@ -4,25 +4,14 @@ use crate::transcode::json::read::error;
 use crate::transcode::json::read::lexer::Scan;
 use crate::transcode::json::read::number::{is_whole, spelled};
 use crate::transcode::json::read::{Reader, Wrote};
-use crate::transcode::json::wire_reader::Entries;
+use crate::transcode::json::wire_reader::{Entries, Wire};
 use crate::transcode::json::wire_value::{
-    Wire, absent, counts, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag,
-    zero,
+    absent, counts, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag, zero,
 };
+use crate::transcode::json::write::field_index::MapEntry;
 use crate::transcode::json::write::text::quote;
 use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{Field, Kind, Message, Schema};
-
-/// An entry of a map in a message's bytes.
-#[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    key: Wire,
-    value: Option<Wire>,
-    /// Whether the value is a message in several pieces, of which that is the last.
-    pieces: bool,
-    /// Which of the entries it is.
-    index: usize,
-}
 
 impl Reader<'_> {
     pub(crate) fn map(
@@ -152,7 +141,7 @@ impl Writer<'_> {
     /// Sorts the entries from a place on, of which the last one of each key is kept.
     fn sort(&mut self, base: usize, kind: Kind, bytes: &[u8]) {
         let entries = &mut self.entries[base..];
-        let order = |one: &Entry, other: &Entry| compare(kind, one.key, other.key, bytes);
+        let order = |one: &MapEntry, other: &MapEntry| compare(kind, one.key, other.key, bytes);
         // Mostly they are sorted already, as encoders of sorted maps and ours leave them.
         if entries.is_sorted_by(|one, other| order(one, other).is_lt()) {
             return;
@@ -204,8 +193,8 @@ fn entry(
     bytes: &[u8],
     (from, to): (usize, usize),
     index: usize,
-) -> Result<Entry> {
-    let mut entry = Entry {
+) -> Result<MapEntry> {
+    let mut entry = MapEntry {
         key: zero(key.kind),
         value: None,
         pieces: false,

@@ -12,6 +12,7 @@ mod field_body;
 mod field_mask;
 mod map;
 mod nested_field;
+mod options;
 mod query_value;
 mod read;
 mod scalar;
@@ -24,38 +25,55 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use crate::error::Error;
 use crate::transcode::schema::{MessageId, Schema};
 
 pub(crate) use field_body::{read_field, write_field};
 pub(crate) use nested_field::{is_set, message_at, text, without};
+pub use options::JsonOptions;
 pub(crate) use query_value::{plain, query_value};
 pub(crate) use read::lexer::{Next, Scan};
-pub(crate) use wire_reader::Entries;
-pub(crate) use wire_value::Wire;
+pub(crate) use wire_reader::{Entries, Wire};
+pub(crate) use wire_value::is_same;
 pub(crate) use write::text::quoted;
 
-const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
-/// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.
-const CARRIER: &str = "json.apigateway-grpc/google.protobuf.Struct";
+impl Schema {
+    /// The wire bytes of a message in proto3 JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the schema has no message of this full name, or the text is not its JSON form; the error names
+    /// the field and the byte.
+    pub fn json_to_wire(
+        &self,
+        message: &str,
+        json: &[u8],
+        options: JsonOptions,
+    ) -> Result<Vec<u8>, Error> {
+        read(self, self.known(message)?, json, options)
+            .map_err(|why| Error::message(format!("this is no {message}: {why}")))
+    }
 
-/// How JSON is written and read. By default: enums as names, no default values, unknown fields ignored.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct JsonOptions {
-    /// Writes enums as numbers instead of names. Both are read.
-    pub enums_as_numbers: bool,
-    /// Writes fields that hold their default, too: numbers, texts and enums that are set to it or not at
-    /// all, empty lists and maps. Not messages that are not set, members of a oneof, or fields whose
-    /// presence is told apart.
-    pub defaults: bool,
-    /// Reads `{"@type": url, "value": "<base64>"}` of an unknown type, with these two members and no
-    /// other, as the bytes of that type: the form in which one is written. Without it, a text is a text.
-    pub any_bytes: bool,
-    /// Refuses unknown fields, unknown enum names (and numbers, if the enum is closed), names that stand twice, and an `Any` whose `@type` is no
-    /// URL. Otherwise the former two are left out, of a name that stands twice the last holds (of the
-    /// `@type` the first), and an `Any` is told as it came. An `Any` that is `{}` counts as set here;
-    /// otherwise a field that holds it alone, outside a oneof, is taken for one that is not set.
-    pub strict: bool,
+    /// The proto3 JSON text of a message on the wire.
+    ///
+    /// # Errors
+    ///
+    /// If the schema has no message of this full name, the bytes are not one, or what they hold has no
+    /// JSON form, as with a timestamp beyond the year 9999.
+    pub fn wire_to_json(
+        &self,
+        message: &str,
+        wire: &[u8],
+        options: JsonOptions,
+    ) -> Result<String, Error> {
+        write(self, self.known(message)?, wire, options)
+            .map_err(|why| Error::message(format!("a {message} has no JSON form: {why}")))
+    }
+
+    fn known(&self, message: &str) -> Result<MessageId, Error> {
+        self.find(message)
+            .ok_or_else(|| Error::message(format!("the schema has no message `{message}`")))
+    }
 }
 
 /// The wire bytes of a JSON text.

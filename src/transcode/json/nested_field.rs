@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::transcode::json::wire_reader::Entries;
-use crate::transcode::json::wire_value::{Wire, counts, joined, slice};
+use crate::transcode::json::wire_reader::Wire;
+use crate::transcode::json::wire_value::{counts, joined, slice};
 use crate::transcode::schema::{Field, Kind, Message, MessageId, Schema};
 
 type Result<T> = std::result::Result<T, String>;

@@ -7,12 +7,15 @@ use base64::engine::general_purpose::URL_SAFE;
 
 use crate::transcode::json::field_body::collect;
 use crate::transcode::json::nested_field::put_message;
+use crate::transcode::json::options::JsonOptions;
+use crate::transcode::json::read::lexer::Scan;
 use crate::transcode::json::read::number::{integer, is_number, spelled};
+use crate::transcode::json::wire_reader::Wire;
 use crate::transcode::json::wire_value::{
-    Wire, joined, number, put_bytes, put_tag, put_varint, slice, text, zero,
+    joined, number, put_bytes, put_tag, put_varint, slice, text, zero,
 };
 use crate::transcode::json::write::{Result, Writer, finished};
-use crate::transcode::json::{JsonOptions, Scan, base64 as bytes_as_text, field_mask, time};
+use crate::transcode::json::{base64 as bytes_as_text, field_mask, time};
 use crate::transcode::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, Tag};
 
 /// The words of a boolean, in capital or small letters, as Envoy reads them. Some clients write a boolean as their
@@ -140,7 +143,9 @@ fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Resu
             put_varint(i64::from(number).cast_unsigned(), out);
         }
         Kind::Message(id) => put_bytes(&message_from_text(schema, id, text)?, out),
-        kind if is_number(text) => drop(spelled(text, kind, out)?),
+        kind if is_number(text) => {
+            spelled(text, kind, out)?;
+        }
         _ => return Err("a number expected".to_owned()),
     }
     Ok(())

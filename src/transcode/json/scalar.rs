@@ -5,8 +5,9 @@ use crate::transcode::json::read::error;
 use crate::transcode::json::read::lexer::{Next, Scan};
 use crate::transcode::json::read::number::{integer, is_number, number, number_text};
 use crate::transcode::json::read::{Reader, Wrote};
+use crate::transcode::json::wire_reader::Wire;
 use crate::transcode::json::wire_value::{
-    Wire, int32, number as bits_of, put_bytes, put_nested, put_varint, slice, unzigzag,
+    int32, number as bits_of, put_bytes, put_nested, put_varint, slice, unzigzag,
 };
 use crate::transcode::json::write::text::{float, quote, signed, unsigned};
 use crate::transcode::json::write::{Result, Writer};
@@ -50,7 +51,7 @@ impl Reader<'_> {
                     None => scan.fault("this is no base64"),
                 }
             }
-            kind => number(scan, kind, out),
+            kind => number(scan, kind, out).map(Wrote::value),
         }
     }
 

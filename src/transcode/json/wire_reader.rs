@@ -1,11 +1,23 @@
 //! The fields in a message's bytes, one by one.
 
-use prost::encoding::decode_varint;
+use prost::encoding::{WireType, decode_varint};
 
-use crate::transcode::json::wire_value::Wire;
-use crate::transcode::json::write::DEPTH;
+use crate::transcode::json::options::MAX_DEPTH;
+use crate::transcode::schema::Kind;
 
 const CUT: &str = "the message is cut off";
+
+/// A field's value in a message's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    /// From where to where in the message's bytes.
+    Bytes(usize, usize),
+    /// What stands between the keys of a group.
+    Group(usize, usize),
+}
 
 /// The fields in a message's bytes, each with its number.
 pub(crate) struct Entries<'a> {
@@ -42,7 +54,7 @@ impl<'a> Entries<'a> {
             }
             3 => {
                 let at = self.at();
-                let length = group(number, &mut self.rest, DEPTH).ok_or(CUT)?;
+                let length = group(number, &mut self.rest, MAX_DEPTH).ok_or(CUT)?;
                 Wire::Group(at, at + length)
             }
             5 => Wire::Fixed32(u32::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
@@ -84,6 +96,14 @@ pub(crate) fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (chunk, after) = rest.split_first_chunk::<N>()?;
     *rest = after;
     Some(*chunk)
+}
+
+pub(crate) fn unpack(kind: Kind, rest: &mut &[u8]) -> Option<Wire> {
+    Some(match kind.wire_type() {
+        WireType::SixtyFourBit => Wire::Fixed64(u64::from_le_bytes(chunk(rest)?)),
+        WireType::ThirtyTwoBit => Wire::Fixed32(u32::from_le_bytes(chunk(rest)?)),
+        _ => Wire::Varint(decode_varint(rest).ok()?),
+    })
 }
 
 /// Passes over a group and tells the length of what is in it.

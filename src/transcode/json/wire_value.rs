@@ -1,28 +1,13 @@
 //! Values on the wire: as they stand there before their kind is known, and as they are written.
 
-use prost::encoding::{WireType, decode_varint};
+use prost::encoding::WireType;
 
-use crate::transcode::json::read::error::Result as Read;
-use crate::transcode::json::wire_reader::chunk;
+use crate::transcode::json::wire_reader::Wire;
 use crate::transcode::schema::{Field, Kind, Repeat, Schema, Tag};
 
-/// A field's value in a message's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
-    Varint(u64),
-    Fixed64(u64),
-    Fixed32(u32),
-    /// From where to where in the message's bytes.
-    Bytes(usize, usize),
-    /// What stands between the keys of a group.
-    Group(usize, usize),
-}
-
-impl Wire {
-    /// Returns whether a value in these bytes is the same as another in others.
-    pub(crate) fn is_same(self, bytes: &[u8], other: Self, others: &[u8]) -> bool {
-        number(self) == number(other) && slice(self, bytes) == slice(other, others)
-    }
+/// Returns whether a value in these bytes is the same as another in others.
+pub(crate) fn is_same(value: Wire, bytes: &[u8], other: Wire, others: &[u8]) -> bool {
+    number(value) == number(other) && slice(value, bytes) == slice(other, others)
 }
 
 pub(crate) fn is_bytes(kind: Kind) -> bool {
@@ -51,14 +36,6 @@ pub(crate) fn counts(schema: &Schema, field: &Field, value: Wire) -> bool {
             (Kind::Enum(id), Wire::Varint(bits)) => schema.enumeration(id).has(int32(bits)),
             _ => true,
         }
-}
-
-pub(crate) fn unpack(kind: Kind, rest: &mut &[u8]) -> Option<Wire> {
-    Some(match kind.wire_type() {
-        WireType::SixtyFourBit => Wire::Fixed64(u64::from_le_bytes(chunk(rest)?)),
-        WireType::ThirtyTwoBit => Wire::Fixed32(u32::from_le_bytes(chunk(rest)?)),
-        _ => Wire::Varint(decode_varint(rest).ok()?),
-    })
 }
 
 /// The value of a field that is not set.
@@ -161,10 +138,10 @@ pub(crate) fn put_text(number: u8, text: &str, out: &mut Vec<u8>) {
 
 /// Writes what `content` writes, its length before it.
 #[inline]
-pub(crate) fn put_nested<T>(
+pub(crate) fn put_nested<T, E>(
     out: &mut Vec<u8>,
-    content: impl FnOnce(&mut Vec<u8>) -> Read<T>,
-) -> Read<T> {
+    content: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
+) -> Result<T, E> {
     let at = out.len();
     // Most lengths take one byte; for a longer one the content is moved.
     out.push(0);

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use prost::encoding::WireType;
 
-use crate::transcode::json::quoted;
 use crate::transcode::schema::descriptor::{
     EnumType, Features, FieldType, File, FileSet, MessageType,
 };
@@ -345,6 +344,11 @@ fn tell_apart(fields: &mut [Field]) {
         field.json.clone_from(&field.name);
         field.key = quoted(&field.json) + ":";
     }
+}
+
+/// Returns a name as JSON writes it, in quotes.
+fn quoted(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
 }
 
 fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {

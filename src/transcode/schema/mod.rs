@@ -14,7 +14,6 @@ use prost::Message as _;
 use prost::encoding::WireType;
 
 use crate::error::Error;
-use crate::transcode::json::{self, JsonOptions};
 use crate::transcode::schema::descriptor::FileSet;
 use crate::transcode::schema::names::Names;
 
@@ -175,43 +174,6 @@ impl Schema {
         let set = FileSet::decode(descriptor_set)
             .map_err(|error| Error::message(format!("this is no descriptor set: {error}")))?;
         Self::compile(&set).map_err(Error::message)
-    }
-
-    /// The wire bytes of a message in proto3 JSON.
-    ///
-    /// # Errors
-    ///
-    /// If the schema has no message of this full name, or the text is not its JSON form; the error names
-    /// the field and the byte.
-    pub fn json_to_wire(
-        &self,
-        message: &str,
-        json: &[u8],
-        options: JsonOptions,
-    ) -> Result<Vec<u8>, Error> {
-        json::read(self, self.known(message)?, json, options)
-            .map_err(|why| Error::message(format!("this is no {message}: {why}")))
-    }
-
-    /// The proto3 JSON text of a message on the wire.
-    ///
-    /// # Errors
-    ///
-    /// If the schema has no message of this full name, the bytes are not one, or what they hold has no
-    /// JSON form, as with a timestamp beyond the year 9999.
-    pub fn wire_to_json(
-        &self,
-        message: &str,
-        wire: &[u8],
-        options: JsonOptions,
-    ) -> Result<String, Error> {
-        json::write(self, self.known(message)?, wire, options)
-            .map_err(|why| Error::message(format!("a {message} has no JSON form: {why}")))
-    }
-
-    fn known(&self, message: &str) -> Result<MessageId, Error> {
-        self.find(message)
-            .ok_or_else(|| Error::message(format!("the schema has no message `{message}`")))
     }
 
     pub(crate) fn compile(set: &FileSet) -> Result<Self, String> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::transcode::json::{self, Entries, Wire};
 use crate::transcode::schema::{Field, Kind, MessageId, Schema};
-use crate::transcode::server::query::dotted;
+use crate::transcode::server::field_path::dotted;
 
 /// How the body stands to a field that the path or the query sets.
 enum InBody<'a> {
@@ -63,7 +63,7 @@ pub(crate) fn of_path(
             }
             let wire = json::query_value(schema, field, text)?;
             let same = match Entries::of(&wire).next().transpose()? {
-                Some((_, own)) => own.is_same(&wire, value, &bytes),
+                Some((_, own)) => json::is_same(own, &wire, value, &bytes),
                 None => false,
             };
             if same {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tonic::Status;
 
 use crate::gzip::{self, GzipError};
-use crate::transcode::server::request::{Refusal, too_large};
+use crate::transcode::server::refusal::{Refusal, too_large};
 
 /// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

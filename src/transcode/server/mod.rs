@@ -2,11 +2,13 @@
 
 mod conflict;
 mod encoding;
+mod field_path;
+mod media_type;
 mod path;
 mod query;
+mod refusal;
 mod request;
 mod response;
-mod stream;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,7 +16,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use futures_util::future::{Either, MapOk};
-use http::{HeaderValue, header};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
@@ -197,7 +198,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<A>) -> Self::Future {
-        if is_grpc(&request) {
+        if media_type::is_grpc(&request) {
             let passed = self.inner.call(request.map(Body::new));
             return Either::Left(passed.map_ok(|reply| reply.map(Body::new)));
         }
@@ -210,26 +211,6 @@ where
             Ok(serve(inner, settings, request).await)
         }))
     }
-}
-
-/// Returns whether a request is a gRPC request: a POST with one `Content-Type`, which is `application/grpc` or
-/// `application/grpc+proto`, parameters aside.
-fn is_grpc<A>(request: &http::Request<A>) -> bool {
-    let mut values = request.headers().get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return false;
-    };
-    let media = media_type(value);
-    let is = |known: &str| media.eq_ignore_ascii_case(known.as_bytes());
-    request.method() == http::Method::POST
-        && (is("application/grpc") || is("application/grpc+proto"))
-}
-
-/// Returns the media type of a `Content-Type`, without its parameters.
-fn media_type(value: &HeaderValue) -> &[u8] {
-    let bytes = value.as_bytes();
-    let end = bytes.iter().position(|byte| *byte == b';');
-    bytes[..end.unwrap_or(bytes.len())].trim_ascii()
 }
 
 /// Answers one HTTP/JSON request; whatever goes wrong is an answer too.

@@ -7,7 +7,7 @@ use crate::transcode::rules::rule::Rule;
 use crate::transcode::rules::template::{Segment, Template, Variable};
 use crate::transcode::schema::{MessageId, Schema};
 use crate::transcode::server::conflict;
-use crate::transcode::server::query::{bind, fields};
+use crate::transcode::server::field_path::{bind, fields};
 
 /// Adds the fields of the path to a message, of which a part comes from the body. The path comes last: of a
 /// field that is there twice the last value holds.

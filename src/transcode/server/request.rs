@@ -10,15 +10,15 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::call::{PREFIX, Pieces, Reply, Rpc, Transcoded};
+use crate::call::{PREFIX, Pieces, Rpc, Transcoded};
 use crate::transcode::json::{self, JsonOptions};
 use crate::transcode::rules::router::{Route, Target};
 use crate::transcode::rules::rule::{Body as BodyForm, Rule};
 use crate::transcode::rules::{Method, Rules};
 use crate::transcode::server::query::Query;
-use crate::transcode::server::{encoding, media_type, path, response};
-use crate::transcode::status::http_by_code;
-use crate::transcode::{error_body, grpc_frames, http_body};
+use crate::transcode::server::refusal::{Refusal, too_large};
+use crate::transcode::server::{encoding, media_type, path};
+use crate::transcode::{grpc_frames, http_body};
 
 /// Names the verb of a POST, for clients that can send only GET and POST.
 const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
@@ -33,33 +33,6 @@ pub(crate) struct Call {
     pub(crate) rpc: Rpc,
     pub(crate) target: Target,
     pub(crate) enums_as_numbers: bool,
-}
-
-/// Why there is no call, and the HTTP status for it.
-pub(crate) struct Refusal {
-    pub(crate) status: Status,
-    pub(crate) http: StatusCode,
-    /// Names what would be accepted.
-    pub(crate) header: Option<(HeaderName, HeaderValue)>,
-}
-
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self {
-            http: http_by_code(status.code()),
-            status,
-            header: None,
-        }
-    }
-}
-
-impl Refusal {
-    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
-        let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
-        let mut reply = response::json(self.http, body);
-        reply.headers_mut().extend(self.header);
-        reply
-    }
 }
 
 /// The gRPC request for an HTTP one.
@@ -138,7 +111,7 @@ async fn read(
     options: JsonOptions,
     most: usize,
 ) -> Result<Call, Refusal> {
-    check_media(&head.headers)?;
+    media_type::check(&head.headers)?;
     let is_form = head.method == Verb::POST && take_override(&mut head)?;
     let (target, segments) = route(rules, &head)?;
     let (method, rule) = rules.target(target);
@@ -180,38 +153,6 @@ async fn read(
     })
 }
 
-/// Checks that a request has at most one content type, and none of gRPC-Web or of gRPC with another codec.
-fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
-    const GRPC: &[u8] = b"application/grpc";
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let Some(value) = values.next() else {
-        return Ok(());
-    };
-    if values.next().is_some() {
-        let text = "several `content-type` headers: must be at most one";
-        return Err(Status::invalid_argument(text).into());
-    }
-    let media = media_type(value);
-    let suffix = media
-        .split_at_checked(GRPC.len())
-        .filter(|(name, _)| name.eq_ignore_ascii_case(GRPC))
-        .map(|(_, suffix)| suffix);
-    match suffix {
-        Some(suffix @ [b'+' | b'-', ..]) if !suffix.eq_ignore_ascii_case(b"+proto") => {
-            let text = format!(
-                "the content type `{}` is not served: must be that of JSON, or `application/grpc`",
-                String::from_utf8_lossy(media)
-            );
-            Err(Refusal {
-                status: Status::unimplemented(text),
-                http: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                header: None,
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Takes the verb that a POST names in its place (`X-HTTP-Method-Override`), if it names one. Returns whether the body
 /// is then a form that has the query of a GET, which clients send where an address would be too long.
 ///
@@ -230,7 +171,10 @@ fn take_override(head: &mut Parts) -> Result<bool, Status> {
     };
     head.headers.remove(&OVERRIDE);
     head.method = verb;
-    let media = head.headers.get(header::CONTENT_TYPE).map(media_type);
+    let media = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map(media_type::media_type);
     let is_form = media.is_some_and(|media| media.eq_ignore_ascii_case(FORM));
     Ok(head.method == Verb::GET && is_form)
 }
@@ -263,13 +207,6 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), R
             Err(Status::not_found(text).into())
         }
     }
-}
-
-/// The answer to a body above the limit: code and words are those that Google's services have, over gRPC too.
-pub(crate) fn too_large(most: usize) -> Status {
-    Status::invalid_argument(format!(
-        "Request payload size exceeds the limit: {most} bytes."
-    ))
 }
 
 /// Writes what of the message the body has. An empty body has nothing.

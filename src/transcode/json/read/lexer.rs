@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-pub(crate) use crate::transcode::json::read::error::{Fault, Result};
-
-/// How deep objects and arrays may nest.
-pub(crate) const DEPTH: usize = 100;
+use crate::transcode::json::options::MAX_DEPTH;
+use crate::transcode::json::read::error::{Fault, Result};
+use crate::transcode::json::write::text::stop;
 
 /// A place in a JSON text.
 #[derive(Clone, Debug)]
@@ -119,7 +118,7 @@ impl<'a> Scan<'a> {
             return self.fault(format!("`{}` expected", char::from(open)));
         }
         self.depth += 1;
-        if self.depth > DEPTH {
+        if self.depth > MAX_DEPTH {
             return self.broken("it nests too deeply");
         }
         let has = !self.take(close);
@@ -260,6 +259,110 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Strings (RFC 8259 §7), borrowed from the text unless they have escapes.
+impl<'a> Scan<'a> {
+    /// Reads a string.
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
+        if self.peek() != Some(b'"') {
+            // Another value is not what is wanted; no value is no JSON.
+            self.next()?;
+            return self.fault("a string expected");
+        }
+        self.at += 1;
+        let begin = self.at;
+        let plain = self.plain()?;
+        match self.bytes()[self.at] {
+            b'"' => {
+                self.at += 1;
+                Ok(Cow::Borrowed(plain))
+            }
+            _ => {
+                let mut out = String::with_capacity(2 * (self.at - begin) + 16);
+                out.push_str(plain);
+                self.escaped(&mut out)?;
+                Ok(Cow::Owned(out))
+            }
+        }
+    }
+
+    /// Up to the end of the string or its next escape.
+    fn plain(&mut self) -> Result<&'a str> {
+        let begin = self.at;
+        let Some(length) = stop(&self.bytes()[begin..]) else {
+            return self.broken("a string does not end");
+        };
+        self.at += length;
+        if self.bytes()[self.at] < 0x20 {
+            return self.broken("a control character in a string");
+        }
+        // It begins after a quote or an escape and ends before one, which are ASCII.
+        Ok(&self.text[begin..self.at])
+    }
+
+    fn escaped(&mut self, out: &mut String) -> Result<()> {
+        loop {
+            if self.bytes()[self.at] == b'"' {
+                self.at += 1;
+                return Ok(());
+            }
+            self.at += 1;
+            let escape = self.bytes().get(self.at).copied();
+            self.at += 1;
+            out.push(match escape {
+                Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
+                Some(b'b') => '\u{8}',
+                Some(b'f') => '\u{c}',
+                Some(b'n') => '\n',
+                Some(b'r') => '\r',
+                Some(b't') => '\t',
+                Some(b'u') => self.unicode()?,
+                _ => {
+                    self.at -= 1;
+                    return self.broken("this is no escape");
+                }
+            });
+            let plain = self.plain()?;
+            out.push_str(plain);
+        }
+    }
+
+    /// The character of `\u`, of which two make one beyond the basic plane.
+    fn unicode(&mut self) -> Result<char> {
+        let first = self.hex()?;
+        let code = match first {
+            0xd800..=0xdbff => {
+                if !self.bytes()[self.at..].starts_with(b"\\u") {
+                    return self.broken("half of a surrogate pair");
+                }
+                self.at += 2;
+                let second = self.hex()?;
+                if !(0xdc00..=0xdfff).contains(&second) {
+                    return self.broken("half of a surrogate pair");
+                }
+                0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+            }
+            other => other,
+        };
+        match char::from_u32(code) {
+            Some(char) => Ok(char),
+            None => self.broken("half of a surrogate pair"),
+        }
+    }
+
+    fn hex(&mut self) -> Result<u32> {
+        let digits = self.bytes().get(self.at..self.at + 4);
+        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let text = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match text.and_then(|text| u32::from_str_radix(text, 16).ok()) {
+            Some(code) => {
+                self.at += 4;
+                Ok(code)
+            }
+            None => self.broken("four hexadecimal digits expected"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,8 +423,8 @@ mod tests {
     #[test]
     fn nesting_ends_at_a_bound() {
         let nested = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
-        assert!(skip(nested(DEPTH).as_bytes()).is_ok());
-        assert!(skip(nested(DEPTH + 1).as_bytes()).is_err());
+        assert!(skip(nested(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(skip(nested(MAX_DEPTH + 1).as_bytes()).is_err());
         assert!(skip("[".repeat(1_000_000).as_bytes()).is_err());
     }
 

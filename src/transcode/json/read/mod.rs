@@ -3,17 +3,16 @@
 pub(crate) mod error;
 pub(crate) mod lexer;
 pub(crate) mod number;
-mod string;
 pub(crate) mod struct_value;
 
-use crate::transcode::json::any::Besides;
 use crate::transcode::json::bitset::Seen;
+use crate::transcode::json::options::JsonOptions;
 use crate::transcode::json::read::error::Result;
 use crate::transcode::json::read::lexer::Scan;
 use crate::transcode::json::read::struct_value::Values;
 use crate::transcode::json::wire_reader::Entries;
 use crate::transcode::json::wire_value::{put_nested, put_tag};
-use crate::transcode::json::{JsonOptions, field_mask, time};
+use crate::transcode::json::{field_mask, time};
 use crate::transcode::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
 
 /// How many names of an object may stand again: each costs a look at what was read of it.
@@ -269,6 +268,24 @@ impl<'s> Reader<'s> {
             out.truncate(begin);
         }
         Ok(())
+    }
+}
+
+/// Which members of an `Any` have been read that are not of its message.
+pub(crate) struct Besides {
+    pub(crate) type_url: bool,
+    pub(crate) value: bool,
+}
+
+impl Besides {
+    /// Whether a name is one of those and stands for the first time.
+    pub(crate) fn first(&mut self, name: &str) -> bool {
+        let read = match name {
+            "@type" => &mut self.type_url,
+            "value" => &mut self.value,
+            _ => return false,
+        };
+        !std::mem::replace(read, true)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::transcode::json::read::Wrote;
-use crate::transcode::json::read::lexer::{Next, Result, Scan};
+use crate::transcode::json::read::error::Result;
+use crate::transcode::json::read::lexer::{Next, Scan};
 use crate::transcode::json::wire_value::put_varint;
 use crate::transcode::schema::Kind;
 
 /// A number, of which text in quotes is one too.
-pub(crate) fn number(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
+pub(crate) fn number(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<bool> {
     let text = number_text(scan)?;
     spelled(&text, kind, out).or_else(|why| scan.fault(why))
 }
@@ -18,7 +18,7 @@ pub(crate) fn spelled(
     text: &str,
     kind: Kind,
     out: &mut Vec<u8>,
-) -> std::result::Result<Wrote, &'static str> {
+) -> std::result::Result<bool, &'static str> {
     const RANGE: &str = "a whole number of the field's range expected";
     let zero = match kind {
         Kind::Double => {
@@ -48,7 +48,7 @@ pub(crate) fn spelled(
             return Err("a number expected");
         }
     };
-    Ok(Wrote::value(zero))
+    Ok(zero)
 }
 
 fn varint(value: u64, out: &mut Vec<u8>) -> bool {

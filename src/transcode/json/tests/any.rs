@@ -3,8 +3,9 @@
 use prost::Message as _;
 
 use crate::transcode::SCHEMA;
+use crate::transcode::json::any::CARRIER;
 use crate::transcode::json::tests::cases::{id, round};
-use crate::transcode::json::{CARRIER, JsonOptions, read, write};
+use crate::transcode::json::{JsonOptions, read, write};
 
 #[test]
 fn an_any_of_every_kind_is_told_as_it_came() {

@@ -11,17 +11,14 @@ pub(crate) mod field_index;
 mod query;
 pub(crate) mod text;
 
-use crate::transcode::json::map::Entry;
-use crate::transcode::json::read::lexer;
+use crate::transcode::json::options::{JsonOptions, MAX_DEPTH};
+use crate::transcode::json::wire_reader::{Wire, unpack};
 use crate::transcode::json::wire_value::{
-    Wire, absent, counts, int32, is_bytes, is_zero, joined, number, slice, unpack, zero,
+    absent, counts, int32, is_bytes, is_zero, joined, number, slice, zero,
 };
-use crate::transcode::json::write::field_index::Found;
-use crate::transcode::json::{JsonOptions, field_mask, time};
+use crate::transcode::json::write::field_index::{Found, MapEntry};
+use crate::transcode::json::{field_mask, time};
 use crate::transcode::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
-
-/// How deep messages may nest on the wire, and objects and arrays in JSON.
-pub(crate) const DEPTH: usize = lexer::DEPTH;
 
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
@@ -32,7 +29,7 @@ pub(crate) struct Writer<'s> {
     /// The fields of the messages under way, the innermost last.
     pub(crate) found: Vec<Found>,
     /// The entries of the maps under way, likewise.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<MapEntry>,
     /// Room for what is read to see whether it can be.
     pub(crate) read: Vec<u8>,
     depth: usize,
@@ -58,7 +55,7 @@ impl<'s> Writer<'s> {
     /// Goes into an object or an array.
     pub(crate) fn open(&mut self) -> Result<()> {
         self.depth += 1;
-        if self.depth > DEPTH {
+        if self.depth > MAX_DEPTH {
             return Err("it nests too deeply".to_owned());
         }
         Ok(())
@@ -75,6 +72,26 @@ impl<'s> Writer<'s> {
     /// Comes out of what could not be written.
     pub(crate) fn back_to(&mut self, depth: usize) {
         self.depth = depth;
+    }
+
+    /// Lists the fields of a message behind those of the messages around it.
+    pub(crate) fn find(&mut self, message: &Message, bytes: &[u8]) -> Result<()> {
+        Ok(field_index::find(
+            self.schema,
+            message,
+            bytes,
+            &mut self.found,
+        )?)
+    }
+
+    /// The last value of the field at a place.
+    #[inline]
+    pub(crate) fn last(&self, base: usize, place: usize) -> Option<Wire> {
+        let found = self.found[base..]
+            .iter()
+            .rev()
+            .find(|found| found.place == place)?;
+        Some(found.value)
     }
 
     pub(crate) fn message(&mut self, id: MessageId, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
@@ -152,20 +169,6 @@ impl<'s> Writer<'s> {
         let plain = out.split_off(begin);
         out.pop();
         text::quote(&plain, out).ok_or_else(|| "a path is not UTF-8".to_owned())
-    }
-
-    /// The query of a message within another.
-    pub(crate) fn deeper(
-        &mut self,
-        message: &Message,
-        bytes: &[u8],
-        prefix: &str,
-        out: &mut String,
-    ) -> Result<()> {
-        self.open()?;
-        self.query(message, bytes, prefix, &[], out)?;
-        self.close();
-        Ok(())
     }
 
     /// Writes the members of an object; `first` says whether none stands before them.

@@ -2,7 +2,8 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::transcode::json::wire_value::{Wire, absent, is_zero, joined};
+use crate::transcode::json::wire_reader::{Wire, unpack};
+use crate::transcode::json::wire_value::{absent, counts, is_bytes, is_zero, joined};
 use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{Field, Kind, Message, Repeat, Shape};
 
@@ -39,6 +40,58 @@ impl Writer<'_> {
             self.pairs(&name, field, values, bytes, top, out)?;
         }
         Ok(())
+    }
+
+    /// The query of a message within another.
+    pub(crate) fn deeper(
+        &mut self,
+        message: &Message,
+        bytes: &[u8],
+        prefix: &str,
+        out: &mut String,
+    ) -> Result<()> {
+        self.open()?;
+        self.query(message, bytes, prefix, &[], out)?;
+        self.close();
+        Ok(())
+    }
+
+    /// The fields of a message in the order of their numbers, each with its place.
+    pub(crate) fn fields(&mut self, message: &Message, bytes: &[u8]) -> Result<Vec<(usize, Wire)>> {
+        let base = self.found.len();
+        let read = self.find(message, bytes);
+        let fields = self.found[base..]
+            .iter()
+            .map(|found| (found.place, found.value))
+            .collect();
+        self.found.truncate(base);
+        read.map(|()| fields)
+    }
+
+    /// The values of a repeated field, those of packed blocks one by one.
+    pub(crate) fn unpacked(
+        &self,
+        field: &Field,
+        values: &[(usize, Wire)],
+        bytes: &[u8],
+    ) -> Result<Vec<Wire>> {
+        let mut out = Vec::with_capacity(values.len());
+        for (_, value) in values {
+            match *value {
+                Wire::Bytes(from, to) if !is_bytes(field.kind) => {
+                    let mut rest = &bytes[from..to];
+                    while !rest.is_empty() {
+                        let value = unpack(field.kind, &mut rest);
+                        let value = value.ok_or("a packed field is cut off")?;
+                        if counts(self.schema, field, value) {
+                            out.push(value);
+                        }
+                    }
+                }
+                value => out.push(value),
+            }
+        }
+        Ok(out)
     }
 
     fn pairs(
