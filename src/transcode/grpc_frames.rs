@@ -30,13 +30,13 @@ pub(crate) fn buffer(capacity: usize) -> Vec<u8> {
 
 /// The messages of a body, as they come in.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub(crate) struct FrameReader {
     unread: BytesMut,
     /// The most bytes that a message may have.
     most: usize,
 }
 
-impl Frames {
+impl FrameReader {
     pub(crate) fn new(most: usize) -> Self {
         Self {
             unread: BytesMut::new(),
@@ -93,7 +93,7 @@ mod tests {
     fn messages_come_out_however_the_bytes_came_in() {
         let bytes = [framed(b"one"), framed(b""), framed(b"three")].concat();
         for size in 1..=bytes.len() {
-            let mut frames = Frames::new(5);
+            let mut frames = FrameReader::new(5);
             let mut found = Vec::new();
             for piece in bytes.chunks(size) {
                 frames.push(piece);
@@ -108,13 +108,13 @@ mod tests {
 
     #[test]
     fn too_large_and_compressed_messages_are_refused_by_their_prefix() {
-        let mut frames = Frames::new(5);
+        let mut frames = FrameReader::new(5);
         frames.push(&framed(b"sixsix")[..PREFIX]);
         assert_eq!(
             frames.next().expect_err("too large").code(),
             tonic::Code::ResourceExhausted
         );
-        let mut frames = Frames::new(5);
+        let mut frames = FrameReader::new(5);
         frames.push(&[1, 0, 0, 0, 0]);
         assert_eq!(
             frames.next().expect_err("compressed").code(),

@@ -25,8 +25,8 @@ use crate::phase::{self, Phase};
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::{Method, Rules};
 use request::Request;
-use response::Reading;
-use stream::Stream;
+use response::ResponseReader;
+use stream::GrpcStream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -185,7 +185,7 @@ where
         .ok_or_else(|| Status::internal("the request is compressed, or not one message"))
         .and_then(|message| Request::new(&settings.rules, method, message, options))
         .map_err(unsent)?;
-    let reading = Reading {
+    let reader = ResponseReader {
         rules: &settings.rules,
         method,
         rule: request.rule,
@@ -205,7 +205,7 @@ where
     if method.server_streaming && head.status.is_success() {
         gzip::refuse(&head.headers)?;
         let metadata = metadata(head.headers.clone(), false);
-        let body = Stream::new(reading, head.headers, body, settings.most);
+        let body = GrpcStream::new(reader, head.headers, body, settings.most);
         return Ok(grpc_reply(metadata, Body::new(body)));
     }
     phase::enter(Phase::Reading);
@@ -213,12 +213,12 @@ where
     let body = match gzip::decompress(&head.headers, body, settings.most) {
         Ok(body) => body,
         // Of a page it does not matter how it is written.
-        Err(_) if intermediary::shown(head.status, &head.headers, reading.host).is_some() => {
-            return Err(reading.failure(head.status, &head.headers, &[]));
+        Err(_) if intermediary::shown(head.status, &head.headers, reader.host).is_some() => {
+            return Err(reader.failure(head.status, &head.headers, &[]));
         }
         Err(status) => return Err(status),
     };
-    let message = reading.unary(head.status, &head.headers, &body)?;
+    let message = reader.unary(head.status, &head.headers, &body)?;
     let metadata = metadata(head.headers, true);
     Ok(grpc_reply(metadata, Body::new(Full::new(message))))
 }

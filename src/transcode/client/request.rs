@@ -8,9 +8,9 @@ use http::{HeaderValue, Method as Verb};
 use tonic::Status;
 
 use crate::transcode::json::{self, JsonOptions};
-use crate::transcode::rules::rule::{Body, Bound, Rule};
+use crate::transcode::rules::rule::{PathField, RequestBody, Rule};
 use crate::transcode::rules::{Method, Rules};
-use crate::transcode::schema::{Kind, MessageId, Schema};
+use crate::transcode::schema::{FieldKind, MessageId, Schema};
 use crate::wire;
 
 /// The HTTP form of a request.
@@ -90,9 +90,9 @@ fn by_rule<'r>(
         })
     };
     let body = match rule.body {
-        Body::None => None,
-        Body::All => content(json::write(schema, method.input, &rest, options)?),
-        Body::Field(place) => {
+        RequestBody::None => None,
+        RequestBody::All => content(json::write(schema, method.input, &rest, options)?),
+        RequestBody::Field(place) => {
             let field = &schema.message(method.input).fields[place];
             // A message that is not there has no body: `{}` would be one that is empty.
             if field.presence && !json::is_set(schema, method.input, place, message)? {
@@ -107,15 +107,15 @@ fn by_rule<'r>(
                 )?)
             }
         }
-        Body::Raw(None) => raw(message)?,
-        Body::Raw(Some(number)) => {
+        RequestBody::Raw(None) => raw(message)?,
+        RequestBody::Raw(Some(number)) => {
             match json::message_at(schema, method.input, &[number], message)? {
                 Some(content) => raw(&content)?,
                 None => None,
             }
         }
     };
-    if !matches!(rule.body, Body::All | Body::Raw(None)) {
+    if !matches!(rule.body, RequestBody::All | RequestBody::Raw(None)) {
         let query = json::query(schema, method.input, &rest, &rule.skip)?;
         if !query.is_empty() {
             target.push('?');
@@ -136,7 +136,7 @@ fn by_rule<'r>(
 fn value<'m>(
     rules: &Rules,
     input: MessageId,
-    bound: &Bound,
+    bound: &PathField,
     message: &'m [u8],
 ) -> Result<Cow<'m, str>, String> {
     let schema = rules.schema();
@@ -149,7 +149,7 @@ fn value<'m>(
         None if is_choice(schema, input, above) => return Ok("".into()),
         None => Cow::default(),
     };
-    if field.kind == Kind::String {
+    if field.kind == FieldKind::String {
         return Ok(match &parent {
             Cow::Borrowed(parent) => json::text(schema, id, place, parent)?
                 .unwrap_or_default()
@@ -162,7 +162,7 @@ fn value<'m>(
     }
     match json::plain(schema, id, place, &parent)? {
         Some(text) => Ok(text.into()),
-        None if field.presence || field.kind == Kind::Bytes => Ok("".into()),
+        None if field.presence || field.kind == FieldKind::Bytes => Ok("".into()),
         // A number that is not there is zero.
         None => {
             let zero = json::write_field(schema, id, place, &parent, JsonOptions::default())?;
@@ -175,7 +175,7 @@ fn value<'m>(
 fn is_choice(schema: &Schema, mut of: MessageId, path: &[u32]) -> bool {
     path.iter().any(|number| {
         let field = schema.message(of).field_numbered(*number);
-        if let Some(Kind::Message(inner)) = field.map(|(_, field)| field.kind) {
+        if let Some(FieldKind::Message(inner)) = field.map(|(_, field)| field.kind) {
             of = inner;
         }
         field.is_some_and(|(_, field)| field.oneof.is_some())

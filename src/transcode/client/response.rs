@@ -9,10 +9,10 @@ use tonic::{Code, Status};
 
 use crate::failure::Failure;
 use crate::transcode::client::intermediary;
-use crate::transcode::json::{self, JsonOptions, Next, Scan};
-use crate::transcode::rules::rule::{Response, Rule};
+use crate::transcode::json::{self, JsonOptions, Lexer, Token};
+use crate::transcode::rules::rule::{ResponseBody, Rule};
 use crate::transcode::rules::{Method, Rules};
-use crate::transcode::schema::{Kind, Message, Repeat, Schema, Shape};
+use crate::transcode::schema::{Cardinality, FieldKind, Message, Schema, Shape};
 use crate::transcode::status::{code_by_http, code_by_name};
 use crate::transcode::{error_body, grpc_frames, http_body};
 
@@ -21,7 +21,7 @@ const EXCERPT: usize = 160;
 
 /// What a reply is read by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading<'r> {
+pub(crate) struct ResponseReader<'r> {
     pub(crate) rules: &'r Rules,
     pub(crate) method: &'r Method,
     pub(crate) rule: &'r Rule,
@@ -30,7 +30,7 @@ pub(crate) struct Reading<'r> {
     pub(crate) host: Option<&'r str>,
 }
 
-impl Reading<'_> {
+impl ResponseReader<'_> {
     /// The reply message, framed as gRPC has it.
     ///
     /// # Errors
@@ -46,7 +46,9 @@ impl Reading<'_> {
             return Err(self.failure(status, headers, body));
         }
         match self.rule.response {
-            Response::Raw(number) => return grpc_frames::frame(self.raw(number, headers, body)),
+            ResponseBody::Raw(number) => {
+                return grpc_frames::frame(self.raw(number, headers, body));
+            }
             _ if self.is_error(body) => return Err(self.failure(status, headers, body)),
             _ => {}
         }
@@ -58,9 +60,9 @@ impl Reading<'_> {
             return grpc_frames::frame(grpc_frames::buffer(0));
         }
         self.message(body).map_err(|why| {
-            let well_formed = Scan::new(body).and_then(|mut scan| {
-                scan.skip()?;
-                scan.end()
+            let well_formed = Lexer::new(body).and_then(|mut lexer| {
+                lexer.skip()?;
+                lexer.end()
             });
             // A page of a proxy is told as such, a reply of the service by what is wrong with it.
             match well_formed {
@@ -75,12 +77,13 @@ impl Reading<'_> {
         let schema = self.rules.schema();
         let output = self.method.output;
         let wire = match self.rule.response {
-            Response::Field(place) => json::read_field(schema, output, place, text, self.options)
-                .map(|field| {
+            ResponseBody::Field(place) => {
+                json::read_field(schema, output, place, text, self.options).map(|field| {
                     let mut out = grpc_frames::buffer(field.len());
                     out.extend_from_slice(&field);
                     out
-                }),
+                })
+            }
             _ => {
                 let mut out = grpc_frames::buffer(text.len() / 4 * 3);
                 json::read_onto(schema, output, text, self.options, &mut out).map(|()| out)
@@ -111,40 +114,40 @@ impl Reading<'_> {
             return false;
         };
         match self.known_error() {
-            Known::Nothing => true,
-            Known::Error => is_google,
-            Known::Status => is_google && self.method.server_streaming,
+            ErrorField::Nothing => true,
+            ErrorField::Error => is_google,
+            ErrorField::Status => is_google && self.method.server_streaming,
         }
     }
 
     /// Returns what the reply's message knows of an error body.
-    fn known_error(self) -> Known {
+    fn known_error(self) -> ErrorField {
         let schema = self.rules.schema();
         let output = schema.message(self.method.output);
         let of = match self.rule.response {
-            Response::Field(place) => match output.fields.get(place) {
-                Some(field) if field.repeat == Repeat::Map => return Known::Status,
-                Some(field) if field.repeat == Repeat::Once => field.kind,
-                _ => return Known::Nothing,
+            ResponseBody::Field(place) => match output.fields.get(place) {
+                Some(field) if field.repeat == Cardinality::Map => return ErrorField::Status,
+                Some(field) if field.repeat == Cardinality::Once => field.kind,
+                _ => return ErrorField::Nothing,
             },
-            _ => Kind::Message(self.method.output),
+            _ => FieldKind::Message(self.method.output),
         };
         let Some(message) = object(schema, of) else {
             return if is_open(schema, of) {
-                Known::Status
+                ErrorField::Status
             } else {
-                Known::Nothing
+                ErrorField::Nothing
             };
         };
         let Some((_, error)) = message.field_named("error") else {
-            return Known::Nothing;
+            return ErrorField::Nothing;
         };
         let inner = object(schema, error.kind);
         let status = inner.is_some_and(|inner| inner.field_named("status").is_some());
-        if status || error.repeat == Repeat::Map || is_open(schema, error.kind) {
-            Known::Status
+        if status || error.repeat == Cardinality::Map || is_open(schema, error.kind) {
+            ErrorField::Status
         } else {
-            Known::Error
+            ErrorField::Error
         }
     }
 
@@ -192,7 +195,7 @@ impl Reading<'_> {
 }
 
 /// What a message has of an error body's members.
-enum Known {
+enum ErrorField {
     /// No field `error`.
     Nothing,
     /// A field `error` without a `status` in it.
@@ -202,16 +205,16 @@ enum Known {
 }
 
 /// The message of a kind whose JSON form has a member for each field.
-fn object(schema: &Schema, kind: Kind) -> Option<&Message> {
+fn object(schema: &Schema, kind: FieldKind) -> Option<&Message> {
     match kind {
-        Kind::Message(id) => Some(schema.message(id)).filter(|of| of.shape == Shape::Object),
+        FieldKind::Message(id) => Some(schema.message(id)).filter(|of| of.shape == Shape::Object),
         _ => None,
     }
 }
 
 /// Whether the JSON form of a kind is an object with members of any name.
-fn is_open(schema: &Schema, kind: Kind) -> bool {
-    let Kind::Message(id) = kind else {
+fn is_open(schema: &Schema, kind: FieldKind) -> bool {
+    let FieldKind::Message(id) = kind else {
         return false;
     };
     matches!(
@@ -230,26 +233,26 @@ fn lone_error(body: &[u8]) -> Option<bool> {
     }
     let mut members = 0;
     let (mut has_code, mut has_status) = (false, false);
-    let error = |scan: &mut Scan<'_>, name: Cow<'_, str>| match (&*name, scan.next()?) {
-        ("code", Next::Number) => scan.number().map(|_| has_code = true),
-        ("status", Next::String) => {
-            let code = scan.string().map(|name| code_by_name(&name))?;
+    let error = |lexer: &mut Lexer<'_>, name: Cow<'_, str>| match (&*name, lexer.next()?) {
+        ("code", Token::Number) => lexer.number().map(|_| has_code = true),
+        ("status", Token::String) => {
+            let code = lexer.string().map(|name| code_by_name(&name))?;
             has_status = code.is_some_and(|code| code != Code::Ok);
             Ok(())
         }
-        _ => scan.skip(),
+        _ => lexer.skip(),
     };
     let mut error = Some(error);
-    let object = |scan: &mut Scan<'_>, name: Cow<'_, str>| {
+    let object = |lexer: &mut Lexer<'_>, name: Cow<'_, str>| {
         members += 1;
         // Anything else is an ordinary reply, and its rest need not be looked at.
         match error.take().filter(|_| name == "error") {
-            Some(error) if scan.next()? == Next::Object => scan.object(error),
-            _ => scan.fault(""),
+            Some(error) if lexer.next()? == Token::Object => lexer.object(error),
+            _ => lexer.fault(""),
         }
     };
-    Scan::new(body)
-        .and_then(|mut scan| scan.object(object))
+    Lexer::new(body)
+        .and_then(|mut lexer| lexer.object(object))
         .ok()
         .filter(|()| members == 1)?;
     Some(has_code && has_status)

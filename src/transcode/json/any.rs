@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use crate::transcode::json::base64;
 use crate::transcode::json::options::JsonOptions;
 use crate::transcode::json::read::error;
-use crate::transcode::json::read::lexer::{Next, Scan};
-use crate::transcode::json::read::struct_value::Values;
-use crate::transcode::json::read::{Besides, Reader, Wrote};
+use crate::transcode::json::read::lexer::{Lexer, Token};
+use crate::transcode::json::read::struct_value::StructReader;
+use crate::transcode::json::read::{AnyMembers, Reader, Written};
 use crate::transcode::json::wire_value::{put_nested, put_text, slice};
 use crate::transcode::json::write::text::quote;
 use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{MessageId, Schema, Shape};
 
-const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
+const UNKNOWN_ANY_PREFIX: &str = "json.apigateway-grpc/";
 /// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.
-pub(crate) const CARRIER: &str = "json.apigateway-grpc/google.protobuf.Struct";
+pub(crate) const UNKNOWN_ANY_URL: &str = "json.apigateway-grpc/google.protobuf.Struct";
 
 /// What most type URLs begin with.
 const USUAL_PREFIX: &str = "type.googleapis.com/";
@@ -28,60 +28,60 @@ fn known(schema: &Schema, url: &str) -> Option<MessageId> {
 }
 
 impl Reader<'_> {
-    pub(crate) fn any(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> error::Result<Wrote> {
-        let (begin, ahead) = (out.len(), scan.clone());
-        let Some((url, is_first)) = type_url(scan)? else {
-            return Ok(Wrote::Empty);
+    pub(crate) fn any(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> error::Result<Written> {
+        let (begin, ahead) = (out.len(), lexer.clone());
+        let Some((url, is_first)) = type_url(lexer)? else {
+            return Ok(Written::Empty);
         };
         if self.strict && !url.contains('/') {
-            return scan.fault(format!("`{url}` is no type URL"));
+            return lexer.fault(format!("`{url}` is no type URL"));
         }
-        if url.starts_with(CARRIER_PREFIX) {
-            let fault = scan.fault(format!("the type URL `{url}` is reserved"));
-            return fault.map_err(|fault: error::Fault| fault.finally());
+        if url.starts_with(UNKNOWN_ANY_PREFIX) {
+            let fault = lexer.fault(format!("the type URL `{url}` is reserved"));
+            return fault.map_err(|fault: error::JsonError| fault.finally());
         }
         match known(self.schema, &url) {
             Some(id) => {
                 let more = if is_first {
-                    scan.more(b'}')?
+                    lexer.more(b'}')?
                 } else {
-                    *scan = ahead.clone();
-                    scan.enter(b'{', b'}')?
+                    *lexer = ahead.clone();
+                    lexer.enter(b'{', b'}')?
                 };
-                let besides = Besides {
+                let any_members = AnyMembers {
                     type_url: is_first,
                     value: false,
                 };
-                match self.unfolded(scan, more, (&url, id), besides, out) {
+                match self.unfolded(lexer, more, (&url, id), any_members, out) {
                     // What its type does not know is no reason to lose all that stands around it.
                     Err(fault) if !self.strict && !fault.is_final() => out.truncate(begin),
-                    done => return done.map(|()| Wrote::Value),
+                    done => return done.map(|()| Written::Value),
                 }
             }
             None if self.any_bytes && self.folded(ahead.clone(), &url, out)? => {
-                *scan = ahead;
-                return scan.skip().map(|()| Wrote::Value);
+                *lexer = ahead;
+                return lexer.skip().map(|()| Written::Value);
             }
             None => {}
         }
         // Carried whole, its `@type` within, to be told back as it came.
-        *scan = ahead;
-        put_text(1, CARRIER, out);
+        *lexer = ahead;
+        put_text(1, UNKNOWN_ANY_URL, out);
         out.push(VALUE);
-        let content = Values {
+        let content = StructReader {
             carried: true,
             strict: self.strict,
         };
-        put_nested(out, |out| content.structure(scan, out))?;
-        Ok(Wrote::Value)
+        put_nested(out, |out| content.structure(lexer, out))?;
+        Ok(Written::Value)
     }
 
     /// Reads an `Any` that has its bytes as text, if it does.
-    fn folded(self, scan: Scan<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
+    fn folded(self, lexer: Lexer<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
         let begin = out.len();
         put_text(1, url, out);
         out.push(VALUE);
-        let decoded = as_bytes(scan)?.and_then(|text| base64::decode_dense(&text, out));
+        let decoded = as_bytes(lexer)?.and_then(|text| base64::decode_dense(&text, out));
         if decoded.is_none() {
             out.truncate(begin);
         }
@@ -91,10 +91,10 @@ impl Reader<'_> {
     /// Reads the members of an `Any` of a known type, of which `@type` may have been read.
     fn unfolded(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         mut more: bool,
         (url, id): (&str, MessageId),
-        mut besides: Besides,
+        mut any_members: AnyMembers,
         out: &mut Vec<u8>,
     ) -> error::Result<()> {
         put_text(1, url, out);
@@ -102,24 +102,24 @@ impl Reader<'_> {
         let message = self.schema.message(id);
         put_nested(out, |out| {
             if message.shape == Shape::Object {
-                return self.members(scan, message, more, Some(&mut besides), out);
+                return self.members(lexer, message, more, Some(&mut any_members), out);
             }
             let begin = out.len();
             while more {
-                let name = scan.name()?;
-                let first = besides.first(&name);
+                let name = lexer.name()?;
+                let first = any_members.first(&name);
                 match &*name {
-                    "@type" | "value" if self.strict && !first => return scan.twice(&name),
+                    "@type" | "value" if self.strict && !first => return lexer.twice(&name),
                     "value" => {
                         out.truncate(begin);
-                        self.message(scan, id, out)?;
+                        self.message(lexer, id, out)?;
                     }
                     other if self.strict && other != "@type" => {
-                        return scan.fault(format!("an Any of {} has no `{other}`", message.name));
+                        return lexer.fault(format!("an Any of {} has no `{other}`", message.name));
                     }
-                    _ => scan.skip()?,
+                    _ => lexer.skip()?,
                 }
-                more = scan.more(b'}')?;
+                more = lexer.more(b'}')?;
             }
             Ok(())
         })
@@ -128,36 +128,36 @@ impl Reader<'_> {
 
 /// The `@type` of the object that comes next, and whether it stands first; then it is read and the rest
 /// is not. `None` for an object without members, which is read.
-fn type_url<'a>(scan: &mut Scan<'a>) -> error::Result<Option<(Cow<'a, str>, bool)>> {
-    let mut more = scan.enter(b'{', b'}')?;
+fn type_url<'a>(lexer: &mut Lexer<'a>) -> error::Result<Option<(Cow<'a, str>, bool)>> {
+    let mut more = lexer.enter(b'{', b'}')?;
     if !more {
         return Ok(None);
     }
     let mut is_first = true;
     while more {
-        if scan.name()? == "@type" {
-            return Ok(Some((scan.string()?, is_first)));
+        if lexer.name()? == "@type" {
+            return Ok(Some((lexer.string()?, is_first)));
         }
         is_first = false;
-        scan.skip()?;
-        more = scan.more(b'}')?;
+        lexer.skip()?;
+        more = lexer.more(b'}')?;
     }
     Ok(Some((Cow::Borrowed(""), false)))
 }
 
 /// The text of `value`, if an object has that and `@type` and nothing else.
-fn as_bytes(mut scan: Scan<'_>) -> error::Result<Option<Cow<'_, str>>> {
+fn as_bytes(mut lexer: Lexer<'_>) -> error::Result<Option<Cow<'_, str>>> {
     let (mut value, mut types, mut others) = (None, 0, 0);
-    scan.object(|scan, name| {
+    lexer.object(|lexer, name| {
         match &*name {
             "@type" => types += 1,
-            "value" if value.is_none() && scan.next()? == Next::String => {
-                value = Some(scan.string()?);
+            "value" if value.is_none() && lexer.next()? == Token::String => {
+                value = Some(lexer.string()?);
                 return Ok(());
             }
             _ => others += 1,
         }
-        scan.skip()
+        lexer.skip()
     })?;
     Ok(value.filter(|_| types == 1 && others == 0))
 }
@@ -178,11 +178,11 @@ impl Writer<'_> {
             out.extend_from_slice(b"{}");
             return Ok(());
         }
-        if url == CARRIER && self.attempt(out, |writer, out| writer.carried(content, out)) {
+        if url == UNKNOWN_ANY_URL && self.attempt(out, |writer, out| writer.carried(content, out)) {
             return Ok(());
         }
         // Nothing is read that claims our prefix, so it is not told either: the type is what follows it.
-        let url = match url.strip_prefix(CARRIER_PREFIX) {
+        let url = match url.strip_prefix(UNKNOWN_ANY_PREFIX) {
             Some(name) => Cow::Owned(format!("{USUAL_PREFIX}{name}")),
             None => Cow::Borrowed(url),
         };
@@ -222,7 +222,8 @@ impl Writer<'_> {
         let reader = Reader::new(self.schema, JsonOptions::default());
         let mut wire = std::mem::take(&mut self.read);
         wire.clear();
-        let read = Scan::new(&out[begin..]).and_then(|mut scan| reader.any(&mut scan, &mut wire));
+        let read =
+            Lexer::new(&out[begin..]).and_then(|mut lexer| reader.any(&mut lexer, &mut wire));
         self.read = wire;
         read.map_err(|fault| fault.to_string())?;
         Ok(())

@@ -4,12 +4,12 @@
 const FEW: usize = 256;
 
 /// A set of the places of fields.
-pub(crate) struct Seen {
+pub(crate) struct BitSet {
     few: [u64; FEW / 64],
     more: Vec<u64>,
 }
 
-impl Seen {
+impl BitSet {
     /// For so many fields.
     pub(crate) fn new(most: usize) -> Self {
         Self {
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn each_place_is_new_once() {
-        let mut seen = Seen::new(1_000);
+        let mut seen = BitSet::new(1_000);
         for place in [0, 62, 64, 255, 257, 998] {
             assert!(seen.first(place), "{place}");
             assert!(!seen.first(place) && seen.has(place), "{place}");

@@ -4,9 +4,9 @@ use crate::transcode::json::nested_field::values;
 use crate::transcode::json::options::JsonOptions;
 use crate::transcode::json::read::Reader;
 use crate::transcode::json::wire_value::absent;
-use crate::transcode::json::write::field_index::Found;
+use crate::transcode::json::write::field_index::IndexedField;
 use crate::transcode::json::write::{Writer, finished};
-use crate::transcode::schema::{Field, Message, MessageId, Repeat, Schema};
+use crate::transcode::schema::{Cardinality, Field, Message, MessageId, Schema};
 
 /// The JSON value of a field of an encoded message. One that is not there has its default: `0`, `""`,
 /// `[]`, `{}`, and for a message what that is when nothing of it is set.
@@ -31,8 +31,8 @@ pub(crate) fn write_field(
     collect(&mut writer, of, field, message)?;
     let found = 0..writer.found.len();
     let written = match field.repeat {
-        Repeat::Once if found.is_empty() => {
-            writer.one(field.kind, absent(schema, field.kind), &[], &mut out)
+        Cardinality::Once if found.is_empty() => {
+            writer.value(field.kind, absent(schema, field.kind), &[], &mut out)
         }
         _ => writer.field(field, found, message, &mut out),
     };
@@ -70,7 +70,7 @@ pub(crate) fn collect(
 ) -> Result<(), String> {
     let found = &mut writer.found;
     values(writer.schema, of, field, message, |value| match value {
-        Some(value) => found.push(Found {
+        Some(value) => found.push(IndexedField {
             place: 0,
             at: found.len(),
             value,

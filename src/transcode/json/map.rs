@@ -1,38 +1,38 @@
 //! Maps: a JSON object, or on the wire a repeated message of a key and a value.
 
 use crate::transcode::json::read::error;
-use crate::transcode::json::read::lexer::Scan;
+use crate::transcode::json::read::lexer::Lexer;
 use crate::transcode::json::read::number::{is_whole, spelled};
-use crate::transcode::json::read::{Reader, Wrote};
-use crate::transcode::json::wire_reader::{Entries, Wire};
+use crate::transcode::json::read::{Reader, Written};
+use crate::transcode::json::wire_reader::{WireFields, WireValue};
 use crate::transcode::json::wire_value::{
     absent, counts, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag, zero,
 };
 use crate::transcode::json::write::field_index::MapEntry;
 use crate::transcode::json::write::text::quote;
 use crate::transcode::json::write::{Result, Writer};
-use crate::transcode::schema::{Field, Kind, Message, Schema};
+use crate::transcode::schema::{Field, FieldKind, Message, Schema};
 
 impl Reader<'_> {
     pub(crate) fn map(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         field: &Field,
         out: &mut Vec<u8>,
     ) -> error::Result<()> {
-        let (key, value) = parts(self.schema, field).or_else(|why| scan.fault(why))?;
+        let (key, value) = parts(self.schema, field).or_else(|why| lexer.fault(why))?;
         let mut names = Vec::new();
-        scan.object(|scan, name| {
+        lexer.object(|lexer, name| {
             let begin = out.len();
             put_tag(&field.tag, out);
             let wrote = put_nested(out, |out| {
                 put_tag(&key.tag, out);
-                read_key(scan, key.kind, &name, out)?;
+                read_key(lexer, key.kind, &name, out)?;
                 put_tag(&value.tag, out);
-                let wrote = self.one(scan, value, out);
+                let wrote = self.value(lexer, value, out);
                 wrote.map_err(|fault| fault.within(&format!("[{name:?}]")))
             })?;
-            if wrote == Wrote::Nothing {
+            if wrote == Written::Nothing {
                 out.truncate(begin);
             }
             // A key has one text, so that the names tell whether it stands twice.
@@ -41,18 +41,23 @@ impl Reader<'_> {
             }
             Ok(())
         })?;
-        scan.distinct(names)
+        lexer.distinct(names)
     }
 }
 
-fn read_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> error::Result<()> {
+fn read_key(
+    lexer: &Lexer<'_>,
+    kind: FieldKind,
+    name: &str,
+    out: &mut Vec<u8>,
+) -> error::Result<()> {
     match kind {
-        Kind::String => put_bytes(name.as_bytes(), out),
-        Kind::Bool if matches!(name, "true" | "false") => out.push(u8::from(name == "true")),
-        Kind::Bool => return scan.fault("a key must be true or false"),
+        FieldKind::String => put_bytes(name.as_bytes(), out),
+        FieldKind::Bool if matches!(name, "true" | "false") => out.push(u8::from(name == "true")),
+        FieldKind::Bool => return lexer.fault("a key must be true or false"),
         kind => match is_whole(name).then(|| spelled(name, kind, out)) {
             Some(Ok(_)) => {}
-            _ => return scan.fault(format!("the key `{name}` is no number of its type")),
+            _ => return lexer.fault(format!("the key `{name}` is no number of its type")),
         },
     }
     Ok(())
@@ -70,7 +75,7 @@ impl Writer<'_> {
         let (key, value) = parts(self.schema, field)?;
         let base = self.entries.len();
         for index in found {
-            let Wire::Bytes(from, to) = self.found[index].value else {
+            let WireValue::Bytes(from, to) = self.found[index].value else {
                 continue;
             };
             let entry = entry((key, value), bytes, (from, to), index)?;
@@ -96,7 +101,7 @@ impl Writer<'_> {
                 self.merged(value, entry.index, bytes, out)?;
             } else {
                 let wire = entry.value.unwrap_or(absent(self.schema, value.kind));
-                self.one(value.kind, wire, bytes, out)?;
+                self.value(value.kind, wire, bytes, out)?;
             }
         }
         out.push(b'}');
@@ -106,12 +111,12 @@ impl Writer<'_> {
     }
 
     /// Whether an entry is one of the map: if the values are of a closed enum, its number must have a name.
-    pub(crate) fn has_known_value(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
+    pub(crate) fn has_known_value(&self, field: &Field, value: WireValue, bytes: &[u8]) -> bool {
         // Malformed ones are an error where they are written.
-        let (Ok((key, of)), Wire::Bytes(from, to)) = (parts(self.schema, field), value) else {
+        let (Ok((key, of)), WireValue::Bytes(from, to)) = (parts(self.schema, field), value) else {
             return true;
         };
-        if !matches!(of.kind, Kind::Enum(_)) {
+        if !matches!(of.kind, FieldKind::Enum(_)) {
             return true;
         }
         let entry = entry((key, of), bytes, (from, to), 0).ok();
@@ -129,17 +134,17 @@ impl Writer<'_> {
     ) -> Result<()> {
         let entry = slice(self.found[index].value, bytes);
         let mut whole = Vec::with_capacity(entry.len());
-        for part in Entries::of(entry) {
+        for part in WireFields::of(entry) {
             let (number, wire) = part?;
             if number == value.number && fits(value, wire) {
                 whole.extend_from_slice(slice(wire, entry));
             }
         }
-        self.one(value.kind, Wire::Bytes(0, whole.len()), &whole, out)
+        self.value(value.kind, WireValue::Bytes(0, whole.len()), &whole, out)
     }
 
     /// Sorts the entries from a place on, of which the last one of each key is kept.
-    fn sort(&mut self, base: usize, kind: Kind, bytes: &[u8]) {
+    fn sort(&mut self, base: usize, kind: FieldKind, bytes: &[u8]) {
         let entries = &mut self.entries[base..];
         let order = |one: &MapEntry, other: &MapEntry| compare(kind, one.key, other.key, bytes);
         // Mostly they are sorted already, as encoders of sorted maps and ours leave them.
@@ -158,12 +163,18 @@ impl Writer<'_> {
     }
 
     /// Writes a key, which stands in quotes whatever its kind.
-    fn key(&mut self, kind: Kind, key: Wire, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        if kind == Kind::String {
+    fn key(
+        &mut self,
+        kind: FieldKind,
+        key: WireValue,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        if kind == FieldKind::String {
             return quote(slice(key, bytes), out).ok_or_else(|| "a text is not UTF-8".to_owned());
         }
         let begin = out.len();
-        self.one(kind, key, bytes, out)?;
+        self.value(kind, key, bytes, out)?;
         if out.get(begin) != Some(&b'"') {
             out.insert(begin, b'"');
             out.push(b'"');
@@ -177,7 +188,7 @@ fn parts<'s>(
     schema: &'s Schema,
     field: &Field,
 ) -> std::result::Result<(&'s Field, &'s Field), &'static str> {
-    let Kind::Message(entry) = field.kind else {
+    let FieldKind::Message(entry) = field.kind else {
         return Err("a map without entries");
     };
     let Message { fields, .. } = schema.message(entry);
@@ -200,17 +211,17 @@ fn entry(
         pieces: false,
         index,
     };
-    for part in Entries::of(&bytes[from..to]) {
+    for part in WireFields::of(&bytes[from..to]) {
         let (number, wire) = part?;
         let wire = match wire {
-            Wire::Bytes(begin, end) => Wire::Bytes(from + begin, from + end),
-            Wire::Group(begin, end) => Wire::Group(from + begin, from + end),
+            WireValue::Bytes(begin, end) => WireValue::Bytes(from + begin, from + end),
+            WireValue::Group(begin, end) => WireValue::Group(from + begin, from + end),
             other => other,
         };
         if number == key.number && fits(key, wire) {
             entry.key = wire;
         } else if number == value.number && fits(value, wire) {
-            entry.pieces = entry.value.is_some() && matches!(value.kind, Kind::Message(_));
+            entry.pieces = entry.value.is_some() && matches!(value.kind, FieldKind::Message(_));
             entry.value = Some(wire);
         }
     }
@@ -219,18 +230,18 @@ fn entry(
 
 /// The order of two keys: texts by their bytes, numbers by their value. Bits beyond those of the type say
 /// nothing, as for every parser, and any bit makes true.
-fn compare(kind: Kind, one: Wire, other: Wire, bytes: &[u8]) -> std::cmp::Ordering {
+fn compare(kind: FieldKind, one: WireValue, other: WireValue, bytes: &[u8]) -> std::cmp::Ordering {
     let signed = |wire| match kind {
-        Kind::Sint32 => unzigzag(number(wire) & 0xffff_ffff),
-        Kind::Sint64 => unzigzag(number(wire)),
-        Kind::Int32 | Kind::Sfixed32 => i64::from(int32(number(wire))),
-        Kind::Uint32 => (number(wire) & 0xffff_ffff).cast_signed(),
-        Kind::Bool => i64::from(number(wire) != 0),
+        FieldKind::Sint32 => unzigzag(number(wire) & 0xffff_ffff),
+        FieldKind::Sint64 => unzigzag(number(wire)),
+        FieldKind::Int32 | FieldKind::Sfixed32 => i64::from(int32(number(wire))),
+        FieldKind::Uint32 => (number(wire) & 0xffff_ffff).cast_signed(),
+        FieldKind::Bool => i64::from(number(wire) != 0),
         _ => number(wire).cast_signed(),
     };
     match kind {
-        Kind::String => slice(one, bytes).cmp(slice(other, bytes)),
-        Kind::Uint64 | Kind::Fixed64 => number(one).cmp(&number(other)),
+        FieldKind::String => slice(one, bytes).cmp(slice(other, bytes)),
+        FieldKind::Uint64 | FieldKind::Fixed64 => number(one).cmp(&number(other)),
         _ => signed(one).cmp(&signed(other)),
     }
 }

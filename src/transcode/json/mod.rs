@@ -1,6 +1,6 @@
 //! proto3 JSON by descriptor, in one pass either way and without a message in between.
 //!
-//! An unknown `Any` read from JSON travels as a Struct under a type URL of our own, [`CARRIER`], and is
+//! An unknown `Any` read from JSON travels as a Struct under a type URL of our own, [`UNKNOWN_ANY_URL`], and is
 //! told again as it came; numbers in it are those of a double, and of a name that stands twice the last is
 //! there. One from the wire is told as `{"@type": url, "value": base64}`, and so is, under the usual prefix, one
 //! that has our type URL and nothing in it that reading could have put there.
@@ -32,8 +32,8 @@ pub(crate) use field_body::{read_field, write_field};
 pub(crate) use nested_field::{is_set, message_at, text, without};
 pub use options::JsonOptions;
 pub(crate) use query_value::{plain, query_value};
-pub(crate) use read::lexer::{Next, Scan};
-pub(crate) use wire_reader::{Entries, Wire};
+pub(crate) use read::lexer::{Lexer, Token};
+pub(crate) use wire_reader::{WireFields, WireValue};
 pub(crate) use wire_value::is_same;
 pub(crate) use write::text::quoted;
 
@@ -81,7 +81,7 @@ impl Schema {
 /// # Errors
 ///
 /// If the text is no JSON, a value is not of its field's type, it nests too deeply, or it claims
-/// [`CARRIER`]. The fault tells where.
+/// [`UNKNOWN_ANY_URL`]. The fault tells where.
 pub(crate) fn read(
     schema: &Schema,
     id: MessageId,

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::transcode::json::wire_reader::Entries;
-use crate::transcode::json::wire_reader::Wire;
+use crate::transcode::json::wire_reader::WireFields;
+use crate::transcode::json::wire_reader::WireValue;
 use crate::transcode::json::wire_value::{counts, joined, slice};
-use crate::transcode::schema::{Field, Kind, Message, MessageId, Schema};
+use crate::transcode::schema::{Field, FieldKind, Message, MessageId, Schema};
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -18,9 +18,9 @@ pub(crate) fn values(
     of: &Message,
     field: &Field,
     bytes: &[u8],
-    mut each: impl FnMut(Option<Wire>),
+    mut each: impl FnMut(Option<WireValue>),
 ) -> Result<()> {
-    for entry in Entries::of(bytes) {
+    for entry in WireFields::of(bytes) {
         let (number, value) = entry?;
         if number == field.number {
             if counts(schema, field, value) {
@@ -34,7 +34,7 @@ pub(crate) fn values(
 }
 
 /// Returns whether a value is that of another member of the field's oneof.
-fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: Wire) -> bool {
+fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: WireValue) -> bool {
     field.oneof.is_some()
         && number != field.number
         && of
@@ -126,7 +126,7 @@ pub(crate) fn without<'m>(
         .ok_or("the message has no such field")?;
     // Where the last value of the field ends.
     let mut end = None;
-    let mut entries = Entries::of(message);
+    let mut entries = WireFields::of(message);
     while let Some(entry) = entries.next() {
         let (this, value) = entry?;
         if this == *number && counts(schema, field, value) {
@@ -137,7 +137,7 @@ pub(crate) fn without<'m>(
         return Ok(Cow::Borrowed(message));
     };
     let mut out = Vec::with_capacity(message.len());
-    let mut entries = Entries::of(message);
+    let mut entries = WireFields::of(message);
     loop {
         let begin = entries.at();
         let Some(entry) = entries.next() else { break };
@@ -178,13 +178,13 @@ fn step(schema: &Schema, of: MessageId, number: u32) -> Result<(&Field, MessageI
     let found = schema.message(of).field_numbered(number);
     let (_, field) = found.ok_or("the message has no such field")?;
     match field.kind {
-        Kind::Message(inner) => Ok((field, inner)),
+        FieldKind::Message(inner) => Ok((field, inner)),
         _ => Err(format!("`{}` is not a message", field.json)),
     }
 }
 
 /// The pieces of a message field that is set.
-fn pieces(schema: &Schema, of: &Message, field: &Field, bytes: &[u8]) -> Result<Vec<Wire>> {
+fn pieces(schema: &Schema, of: &Message, field: &Field, bytes: &[u8]) -> Result<Vec<WireValue>> {
     let mut pieces = Vec::new();
     values(schema, of, field, bytes, |value| match value {
         Some(piece) => pieces.push(piece),

@@ -8,15 +8,15 @@ use base64::engine::general_purpose::URL_SAFE;
 use crate::transcode::json::field_body::collect;
 use crate::transcode::json::nested_field::put_message;
 use crate::transcode::json::options::JsonOptions;
-use crate::transcode::json::read::lexer::Scan;
+use crate::transcode::json::read::lexer::Lexer;
 use crate::transcode::json::read::number::{integer, is_number, spelled};
-use crate::transcode::json::wire_reader::Wire;
+use crate::transcode::json::wire_reader::WireValue;
 use crate::transcode::json::wire_value::{
     joined, number, put_bytes, put_tag, put_varint, slice, text, zero,
 };
 use crate::transcode::json::write::{Result, Writer, finished};
 use crate::transcode::json::{base64 as bytes_as_text, field_mask, time};
-use crate::transcode::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, Tag};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape, Tag};
 
 /// The words of a boolean, in capital or small letters, as Envoy reads them. Some clients write a boolean as their
 /// language does, such as Python's `True`.
@@ -31,14 +31,14 @@ const FALSE: [&str; 5] = ["false", "f", "no", "n", "0"];
 /// If the text is no value of the field, or the field has no form as text.
 pub(crate) fn query_value(schema: &Schema, field: &Field, text: &str) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() + 8);
-    if field.repeat == Repeat::Map {
+    if field.repeat == Cardinality::Map {
         return Err(format!(
             "`{}` is a map, which no text stands for",
             field.json
         ));
     }
     let within = |why: String| format!("`{}`: {why}", field.json);
-    if let Kind::Message(id) = field.kind {
+    if let FieldKind::Message(id) = field.kind {
         let content = message_from_text(schema, id, text).map_err(within)?;
         put_message(field, &content, &mut out);
         return Ok(out);
@@ -65,7 +65,7 @@ pub(crate) fn plain(
         .fields
         .get(place)
         .ok_or("the message has no such field")?;
-    if field.repeat != Repeat::Once {
+    if field.repeat != Cardinality::Once {
         return Err(format!("`{}` has several values", field.json));
     }
     let mut writer = Writer::new(schema, JsonOptions::default());
@@ -74,9 +74,9 @@ pub(crate) fn plain(
         return Ok(None);
     };
     let told = match field.kind {
-        Kind::Message(_) => {
+        FieldKind::Message(_) => {
             let whole = joined(writer.found.iter().map(|found| found.value), message);
-            writer.plain(field.kind, Wire::Bytes(0, whole.len()), &whole)
+            writer.plain(field.kind, WireValue::Bytes(0, whole.len()), &whole)
         }
         kind => writer.plain(kind, last, message),
     };
@@ -86,53 +86,58 @@ pub(crate) fn plain(
 
 impl Writer<'_> {
     /// The JSON form of a value without quotes.
-    pub(crate) fn plain(&mut self, kind: Kind, value: Wire, bytes: &[u8]) -> Result<String> {
+    pub(crate) fn plain(
+        &mut self,
+        kind: FieldKind,
+        value: WireValue,
+        bytes: &[u8],
+    ) -> Result<String> {
         match kind {
-            Kind::String => text(value, bytes).map(str::to_owned),
-            Kind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),
+            FieldKind::String => text(value, bytes).map(str::to_owned),
+            FieldKind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),
             // As a double: the shortest text of a float need not be that of the same double.
-            Kind::Float => {
+            FieldKind::Float => {
                 #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
                 let wide = f64::from(f32::from_bits(number(value) as u32));
-                self.plain(Kind::Double, Wire::Fixed64(wide.to_bits()), bytes)
+                self.plain(FieldKind::Double, WireValue::Fixed64(wide.to_bits()), bytes)
             }
-            Kind::Message(id) if self.schema.message(id).shape == Shape::Wrapper => {
+            FieldKind::Message(id) if self.schema.message(id).shape == Shape::Wrapper => {
                 let message = self.schema.message(id);
                 let inner = slice(value, bytes);
                 let last = self.fields(message, inner)?.last().map(|(_, value)| *value);
                 let kind = message
                     .fields
                     .first()
-                    .map_or(Kind::String, |field| field.kind);
+                    .map_or(FieldKind::String, |field| field.kind);
                 self.plain(kind, last.unwrap_or(zero(kind)), inner)
             }
             kind => {
                 let mut json = Vec::new();
-                self.one(kind, value, bytes, &mut json)?;
+                self.value(kind, value, bytes, &mut json)?;
                 let json = finished(json)?;
                 if !json.contains('\\') {
                     return Ok(json.trim_matches('"').to_owned());
                 }
                 // Only a mask may have escapes.
-                let text = Scan::new(json.as_bytes()).and_then(|mut scan| scan.string());
+                let text = Lexer::new(json.as_bytes()).and_then(|mut lexer| lexer.string());
                 text.map(Cow::into_owned).map_err(|fault| fault.to_string())
             }
         }
     }
 }
 
-fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Result<()> {
+fn from_text(schema: &Schema, kind: FieldKind, text: &str, out: &mut Vec<u8>) -> Result<()> {
     match kind {
-        Kind::String => put_bytes(text.as_bytes(), out),
-        Kind::Bytes => bytes_as_text::decode(text, out).ok_or("this is no base64")?,
-        Kind::Bool => {
+        FieldKind::String => put_bytes(text.as_bytes(), out),
+        FieldKind::Bytes => bytes_as_text::decode(text, out).ok_or("this is no base64")?,
+        FieldKind::Bool => {
             let is = |word: &&str| word.eq_ignore_ascii_case(text);
             match (TRUE.iter().any(is), FALSE.iter().any(is)) {
                 (false, false) => return Err("true or false expected".to_owned()),
                 (value, _) => out.push(u8::from(value)),
             }
         }
-        Kind::Enum(id) => {
+        FieldKind::Enum(id) => {
             let of = schema.enumeration(id);
             let numbered = || is_number(text).then(|| integer(text)).flatten();
             // What its JSON form is without being a text.
@@ -142,7 +147,7 @@ fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Resu
             let number = number.ok_or_else(|| format!("`{text}` is no value of the enum"))?;
             put_varint(i64::from(number).cast_unsigned(), out);
         }
-        Kind::Message(id) => put_bytes(&message_from_text(schema, id, text)?, out),
+        FieldKind::Message(id) => put_bytes(&message_from_text(schema, id, text)?, out),
         kind if is_number(text) => {
             spelled(text, kind, out)?;
         }

@@ -3,13 +3,13 @@
 use prost::encoding::{WireType, decode_varint};
 
 use crate::transcode::json::options::MAX_DEPTH;
-use crate::transcode::schema::Kind;
+use crate::transcode::schema::FieldKind;
 
 const CUT: &str = "the message is cut off";
 
 /// A field's value in a message's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
+pub(crate) enum WireValue {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -20,12 +20,12 @@ pub(crate) enum Wire {
 }
 
 /// The fields in a message's bytes, each with its number.
-pub(crate) struct Entries<'a> {
+pub(crate) struct WireFields<'a> {
     whole: &'a [u8],
     rest: &'a [u8],
 }
 
-impl<'a> Entries<'a> {
+impl<'a> WireFields<'a> {
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
         Self {
             whole: bytes,
@@ -39,33 +39,33 @@ impl<'a> Entries<'a> {
     }
 
     #[inline]
-    fn entry(&mut self) -> Result<(u32, Wire), &'static str> {
+    fn entry(&mut self) -> Result<(u32, WireValue), &'static str> {
         let key = varint(&mut self.rest).ok_or(CUT)?;
         let number = number(key).ok_or("a field number is out of range")?;
         let value = match key & 7 {
-            0 => Wire::Varint(varint(&mut self.rest).ok_or(CUT)?),
-            1 => Wire::Fixed64(u64::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
+            0 => WireValue::Varint(varint(&mut self.rest).ok_or(CUT)?),
+            1 => WireValue::Fixed64(u64::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
             2 => {
                 let length = varint(&mut self.rest).ok_or(CUT)?;
                 let length = usize::try_from(length).map_err(|_| CUT)?;
                 let at = self.at();
                 self.rest = self.rest.get(length..).ok_or(CUT)?;
-                Wire::Bytes(at, at + length)
+                WireValue::Bytes(at, at + length)
             }
             3 => {
                 let at = self.at();
                 let length = group(number, &mut self.rest, MAX_DEPTH).ok_or(CUT)?;
-                Wire::Group(at, at + length)
+                WireValue::Group(at, at + length)
             }
-            5 => Wire::Fixed32(u32::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
+            5 => WireValue::Fixed32(u32::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
             _ => return Err("a wire type is unknown"),
         };
         Ok((number, value))
     }
 }
 
-impl Iterator for Entries<'_> {
-    type Item = Result<(u32, Wire), &'static str>;
+impl Iterator for WireFields<'_> {
+    type Item = Result<(u32, WireValue), &'static str>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -98,11 +98,11 @@ pub(crate) fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*chunk)
 }
 
-pub(crate) fn unpack(kind: Kind, rest: &mut &[u8]) -> Option<Wire> {
+pub(crate) fn unpack(kind: FieldKind, rest: &mut &[u8]) -> Option<WireValue> {
     Some(match kind.wire_type() {
-        WireType::SixtyFourBit => Wire::Fixed64(u64::from_le_bytes(chunk(rest)?)),
-        WireType::ThirtyTwoBit => Wire::Fixed32(u32::from_le_bytes(chunk(rest)?)),
-        _ => Wire::Varint(decode_varint(rest).ok()?),
+        WireType::SixtyFourBit => WireValue::Fixed64(u64::from_le_bytes(chunk(rest)?)),
+        WireType::ThirtyTwoBit => WireValue::Fixed32(u32::from_le_bytes(chunk(rest)?)),
+        _ => WireValue::Varint(decode_varint(rest).ok()?),
     })
 }
 

@@ -1,77 +1,82 @@
-//! Values on the wire: as they stand there before their kind is known, and as they are written.
+//! StructReader on the wire: as they stand there before their kind is known, and as they are written.
 
 use prost::encoding::WireType;
 
-use crate::transcode::json::wire_reader::Wire;
-use crate::transcode::schema::{Field, Kind, Repeat, Schema, Tag};
+use crate::transcode::json::wire_reader::WireValue;
+use crate::transcode::schema::{Cardinality, Field, FieldKind, Schema, Tag};
 
 /// Returns whether a value in these bytes is the same as another in others.
-pub(crate) fn is_same(value: Wire, bytes: &[u8], other: Wire, others: &[u8]) -> bool {
+pub(crate) fn is_same(value: WireValue, bytes: &[u8], other: WireValue, others: &[u8]) -> bool {
     number(value) == number(other) && slice(value, bytes) == slice(other, others)
 }
 
-pub(crate) fn is_bytes(kind: Kind) -> bool {
-    matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
+pub(crate) fn is_bytes(kind: FieldKind) -> bool {
+    matches!(
+        kind,
+        FieldKind::String | FieldKind::Bytes | FieldKind::Message(_)
+    )
 }
 
 /// Whether a value has the field's wire type, packed or not.
-pub(crate) fn fits(field: &Field, value: Wire) -> bool {
+pub(crate) fn fits(field: &Field, value: WireValue) -> bool {
     let wanted = field.kind.wire_type();
     match value {
-        Wire::Varint(_) => wanted == WireType::Varint,
-        Wire::Fixed64(_) => wanted == WireType::SixtyFourBit,
-        Wire::Fixed32(_) => wanted == WireType::ThirtyTwoBit,
-        Wire::Bytes(..) if wanted == WireType::LengthDelimited => !field.delimited,
-        Wire::Bytes(..) => matches!(field.repeat, Repeat::Many { .. }),
-        Wire::Group(..) => field.delimited,
+        WireValue::Varint(_) => wanted == WireType::Varint,
+        WireValue::Fixed64(_) => wanted == WireType::SixtyFourBit,
+        WireValue::Fixed32(_) => wanted == WireType::ThirtyTwoBit,
+        WireValue::Bytes(..) if wanted == WireType::LengthDelimited => !field.delimited,
+        WireValue::Bytes(..) => matches!(field.repeat, Cardinality::Many { .. }),
+        WireValue::Group(..) => field.delimited,
     }
 }
 
 /// Whether a value is one of the field: it has the wire type, and a number of a closed enum has a name. Any other value
 /// is an unknown field.
 #[inline]
-pub(crate) fn counts(schema: &Schema, field: &Field, value: Wire) -> bool {
+pub(crate) fn counts(schema: &Schema, field: &Field, value: WireValue) -> bool {
     fits(field, value)
         && match (field.kind, value) {
-            (Kind::Enum(id), Wire::Varint(bits)) => schema.enumeration(id).has(int32(bits)),
+            (FieldKind::Enum(id), WireValue::Varint(bits)) => {
+                schema.enumeration(id).has(int32(bits))
+            }
             _ => true,
         }
 }
 
 /// The value of a field that is not set.
-pub(crate) fn absent(schema: &Schema, kind: Kind) -> Wire {
+pub(crate) fn absent(schema: &Schema, kind: FieldKind) -> WireValue {
     match kind {
-        Kind::Enum(id) => {
+        FieldKind::Enum(id) => {
             let default = schema.enumeration(id).default();
-            Wire::Varint(i64::from(default).cast_unsigned())
+            WireValue::Varint(i64::from(default).cast_unsigned())
         }
         kind => zero(kind),
     }
 }
 
 /// Zero, or nothing.
-pub(crate) fn zero(kind: Kind) -> Wire {
+pub(crate) fn zero(kind: FieldKind) -> WireValue {
     if is_bytes(kind) {
-        Wire::Bytes(0, 0)
+        WireValue::Bytes(0, 0)
     } else {
-        Wire::Varint(0)
+        WireValue::Varint(0)
     }
 }
 
-pub(crate) fn is_zero(value: Wire) -> bool {
+pub(crate) fn is_zero(value: WireValue) -> bool {
     match value {
-        Wire::Bytes(from, to) | Wire::Group(from, to) => from == to,
+        WireValue::Bytes(from, to) | WireValue::Group(from, to) => from == to,
         other => number(other) == 0,
     }
 }
 
 /// The bits of a number.
 #[inline]
-pub(crate) fn number(value: Wire) -> u64 {
+pub(crate) fn number(value: WireValue) -> u64 {
     match value {
-        Wire::Varint(value) | Wire::Fixed64(value) => value,
-        Wire::Fixed32(value) => u64::from(value),
-        Wire::Bytes(..) | Wire::Group(..) => 0,
+        WireValue::Varint(value) | WireValue::Fixed64(value) => value,
+        WireValue::Fixed32(value) => u64::from(value),
+        WireValue::Bytes(..) | WireValue::Group(..) => 0,
     }
 }
 
@@ -85,22 +90,22 @@ pub(crate) fn unzigzag(value: u64) -> i64 {
 }
 
 #[inline]
-pub(crate) fn slice(value: Wire, bytes: &[u8]) -> &[u8] {
+pub(crate) fn slice(value: WireValue, bytes: &[u8]) -> &[u8] {
     match value {
-        Wire::Bytes(from, to) | Wire::Group(from, to) => &bytes[from..to],
-        Wire::Varint(_) | Wire::Fixed64(_) | Wire::Fixed32(_) => &[],
+        WireValue::Bytes(from, to) | WireValue::Group(from, to) => &bytes[from..to],
+        WireValue::Varint(_) | WireValue::Fixed64(_) | WireValue::Fixed32(_) => &[],
     }
 }
 
 /// The pieces of one message, which are as good as their bytes in a row.
-pub(crate) fn joined(pieces: impl Iterator<Item = Wire>, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn joined(pieces: impl Iterator<Item = WireValue>, bytes: &[u8]) -> Vec<u8> {
     pieces
         .map(|piece| slice(piece, bytes))
         .collect::<Vec<_>>()
         .concat()
 }
 
-pub(crate) fn text(value: Wire, bytes: &[u8]) -> Result<&str, String> {
+pub(crate) fn text(value: WireValue, bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(slice(value, bytes)).map_err(|_| "a text is not UTF-8".to_owned())
 }
 

@@ -8,8 +8,8 @@ use prost::Message as _;
 
 use crate::error::Error;
 use crate::proto;
-use crate::transcode::rules::router::{Route, Router, Target};
-use crate::transcode::rules::rule::{Fault, Rule};
+use crate::transcode::rules::router::{Route, Router, RuleId};
+use crate::transcode::rules::rule::{InvalidRule, Rule};
 use crate::transcode::schema::descriptor::{File, FileSet, HttpRule, MethodType};
 use crate::transcode::schema::{MessageId, Schema};
 use unserved::Side;
@@ -142,7 +142,7 @@ impl Rules {
         found.ok().map(|place| &methods[place])
     }
 
-    pub(crate) fn target(&self, target: Target) -> (&Method, &Rule) {
+    pub(crate) fn target(&self, target: RuleId) -> (&Method, &Rule) {
         let method = &self.compiled.methods[target.method];
         (method, &method.rules[target.rule])
     }
@@ -223,10 +223,10 @@ impl<'a> RulesBuilder<'a> {
             let mixin = own.is_none() && imported.contains(file.name.as_str());
             let rule = own.or(annotation);
             any |= rule.is_some();
-            let (mut method, faults) = Method::new(&schema, &service, of, rule.as_ref())
+            let (mut method, invalid) = Method::new(&schema, &service, of, rule.as_ref())
                 .map_err(|why| format!("{selector}: {why}"))?;
-            for fault in faults {
-                let Fault { pattern, reason } = fault;
+            for invalid in invalid {
+                let InvalidRule { pattern, reason } = invalid;
                 unserved.push((
                     methods.len(),
                     Unserved::new(&*selector, pattern, reason, Side::Both),
@@ -290,13 +290,13 @@ impl Rules {
 }
 
 impl Method {
-    /// The method with the rules that are served, and the faults of those that are not.
+    /// The method with the rules that are served, and the invalid of those that are not.
     fn new(
         schema: &Schema,
         service: &str,
         of: &MethodType,
         rule: Option<&HttpRule>,
-    ) -> Result<(Self, Vec<Fault>), String> {
+    ) -> Result<(Self, Vec<InvalidRule>), String> {
         let message = |name: &str| {
             let name = name.trim_start_matches('.');
             let found = schema.find(name);
@@ -304,11 +304,11 @@ impl Method {
         };
         let (input, output) = (message(&of.input_type)?, message(&of.output_type)?);
         let compiled = rule.map(|rule| Rule::all(schema, rule, input, output));
-        let (mut rules, mut faults) = (Vec::new(), Vec::new());
+        let (mut rules, mut all_invalid) = (Vec::new(), Vec::new());
         for rule in compiled.unwrap_or_default() {
             match rule {
                 Ok(rule) => rules.push(rule),
-                Err(fault) => faults.push(fault),
+                Err(invalid) => all_invalid.push(invalid),
             }
         }
         let method = Self {
@@ -321,7 +321,7 @@ impl Method {
             mixin: false,
             rules,
         };
-        Ok((method, faults))
+        Ok((method, all_invalid))
     }
 
     /// `package.Service.Method`.
@@ -373,7 +373,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
             unserved.push((declared, known));
         };
         for (index, rule) in method.rules.iter().enumerate() {
-            let target = Target {
+            let target = RuleId {
                 method: place,
                 rule: index,
             };
@@ -404,7 +404,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
         }
     }
     // Only a template that goes on after a `**` fits, or has, all the paths of another.
-    let tailed = |(_, target): &(usize, Target)| {
+    let tailed = |(_, target): &(usize, RuleId)| {
         let rule = &methods[target.method].rules[target.rule];
         !rule.template.tail().is_empty()
     };
@@ -431,7 +431,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
 }
 
 /// The rule that is found for every path of another one, if so.
-fn shadow(router: &Router, rule: &Rule, target: Target) -> Option<Target> {
+fn shadow(router: &Router, rule: &Rule, target: RuleId) -> Option<RuleId> {
     let verb = rule.verb.clone().unwrap_or(http::Method::TRACE);
     let mut other = None;
     for path in rule.template.samples() {

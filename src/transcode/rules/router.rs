@@ -27,12 +27,12 @@ struct End {
     verb: Option<Verb>,
     /// Whether wildcards, and nothing else, follow a `**`.
     wild_tail: bool,
-    target: Target,
+    target: RuleId,
 }
 
 /// A rule by its method's place and its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct RuleId {
     pub(crate) method: usize,
     pub(crate) rule: usize,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Target {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route<'p> {
     /// The rule, and the path's segments without the verb that followed them, still encoded.
-    Found(Target, Vec<&'p str>),
+    Found(RuleId, Vec<&'p str>),
     /// The path is there for these HTTP methods.
     Others(Vec<Verb>),
     Nothing,
@@ -57,8 +57,8 @@ impl Router {
         &mut self,
         verb: Option<&Verb>,
         template: &Template,
-        target: Target,
-    ) -> Result<(), Target> {
+        target: RuleId,
+    ) -> Result<(), RuleId> {
         let mut at = self.root();
         for segment in &template.segments {
             let next = self.nodes.len();
@@ -142,7 +142,7 @@ struct Search<'r> {
 }
 
 impl Search<'_> {
-    fn below(&mut self, at: usize, segments: &[&str]) -> Option<Target> {
+    fn below(&mut self, at: usize, segments: &[&str]) -> Option<RuleId> {
         let nodes = self.nodes;
         let node = &nodes[at];
         let Some((first, rest)) = segments.split_first() else {
@@ -170,7 +170,7 @@ impl Search<'_> {
     /// Continues after a `**`. The templates that have a literal there come first, those with more segments
     /// there before others; then those that end with it; then those with only wildcards, which fit nearly
     /// all that the `**` fits.
-    fn rest(&mut self, at: usize, segments: &[&str]) -> Option<Target> {
+    fn rest(&mut self, at: usize, segments: &[&str]) -> Option<RuleId> {
         let nodes = self.nodes;
         let node = &nodes[at];
         if node.one.is_none() && node.literals.is_empty() {
@@ -186,11 +186,11 @@ impl Search<'_> {
             })
     }
 
-    fn tail(&mut self, at: usize, segments: &[&str]) -> Option<Target> {
+    fn tail(&mut self, at: usize, segments: &[&str]) -> Option<RuleId> {
         (0..segments.len()).find_map(|begin| self.below(at, &segments[begin..]))
     }
 
-    fn end(&mut self, node: &Node) -> Option<Target> {
+    fn end(&mut self, node: &Node) -> Option<RuleId> {
         let fits = |end: &&End| {
             end.suffix.as_deref() == self.suffix && (self.wild_tails || !end.wild_tail)
         };
@@ -240,7 +240,7 @@ mod tests {
             let verb = Some(verb).filter(|verb| *verb != "*");
             let verb = verb.map(|verb| verb.parse().expect("a method"));
             let template = Template::parse(text).expect("a template");
-            let target = Target { method, rule: 0 };
+            let target = RuleId { method, rule: 0 };
             assert_eq!(router.add(verb.as_ref(), &template, target), Ok(()));
         }
         router
@@ -355,11 +355,11 @@ mod tests {
     #[test]
     fn two_templates_of_one_shape_are_ambiguous() {
         let template = Template::parse("/v1/projects/{id}").expect("a template");
-        let target = Target {
+        let target = RuleId {
             method: 99,
             rule: 0,
         };
-        let first = Target { method: 0, rule: 0 };
+        let first = RuleId { method: 0, rule: 0 };
         assert_eq!(
             router().add(Some(&Verb::GET), &template, target),
             Err(first)

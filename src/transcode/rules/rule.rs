@@ -4,7 +4,7 @@ use http::Method as Verb;
 
 use crate::transcode::rules::template::Template;
 use crate::transcode::schema::descriptor::{HttpRule, Pattern};
-use crate::transcode::schema::{Field, Kind, MessageId, Repeat, Schema, Shape};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape};
 
 /// One way of calling a method over HTTP.
 #[derive(Debug)]
@@ -15,13 +15,13 @@ pub(crate) struct Rule {
     pub(crate) text: String,
     pub(crate) template: Template,
     /// The fields of the template's variables, in their order.
-    pub(crate) variables: Vec<Bound>,
+    pub(crate) variables: Vec<PathField>,
     /// The reason why the client makes no request by it, if there is one.
     pub(crate) unsendable: Option<&'static str>,
-    pub(crate) body: Body,
+    pub(crate) body: RequestBody,
     /// The number of the field that is the body.
     pub(crate) body_field: Option<u32>,
-    pub(crate) response: Response,
+    pub(crate) response: ResponseBody,
     /// Top-level fields that the query leaves out, since path or body have them.
     pub(crate) skip: Vec<u32>,
     /// Fields that the path has, and that are to be taken out of what else carries the message.
@@ -30,14 +30,14 @@ pub(crate) struct Rule {
 
 /// A rule that cannot be served.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct InvalidRule {
     pub(crate) pattern: String,
     pub(crate) reason: String,
 }
 
 /// A field at any depth.
 #[derive(Debug)]
-pub(crate) struct Bound {
+pub(crate) struct PathField {
     /// The field numbers that lead to it.
     pub(crate) numbers: Vec<u32>,
     /// The oneof of each of these fields, within its message.
@@ -49,7 +49,7 @@ pub(crate) struct Bound {
 
 /// What of a request is the HTTP body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum RequestBody {
     None,
     /// All that the path does not carry.
     All,
@@ -61,7 +61,7 @@ pub(crate) enum Body {
 
 /// What of a reply is the HTTP body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Response {
+pub(crate) enum ResponseBody {
     All,
     Field(usize),
     Raw(Option<u32>),
@@ -70,15 +70,15 @@ pub(crate) enum Response {
 const HTTP_BODY: &str = "google.api.HttpBody";
 
 impl Rule {
-    /// The rule and its additional bindings, in order. Of those that cannot be served it is the fault.
+    /// The rule and its additional bindings, in order. Of those that cannot be served it is the invalid.
     pub(crate) fn all(
         schema: &Schema,
         rule: &HttpRule,
         input: MessageId,
         output: MessageId,
-    ) -> Vec<Result<Self, Fault>> {
+    ) -> Vec<Result<Self, InvalidRule>> {
         let compile = |rule| {
-            Self::new(schema, rule, input, output).map_err(|reason| Fault {
+            Self::new(schema, rule, input, output).map_err(|reason| InvalidRule {
                 pattern: pattern(rule),
                 reason,
             })
@@ -88,7 +88,7 @@ impl Rule {
             rules.push(compile(binding));
             let nested = binding.additional_bindings.iter();
             rules.extend(nested.map(|nested| {
-                Err(Fault {
+                Err(InvalidRule {
                     pattern: pattern(nested),
                     reason: "it is a binding within an additional binding".to_owned(),
                 })
@@ -121,15 +121,15 @@ impl Rule {
         let body = body(schema, input, &rule.body)?;
         let response = response(schema, output, &rule.response_body)?;
         let of_body = match body {
-            Body::Field(place) => schema.message(input).fields.get(place),
-            Body::Raw(number) => {
+            RequestBody::Field(place) => schema.message(input).fields.get(place),
+            RequestBody::Raw(number) => {
                 let fields = &schema.message(input).fields;
                 fields.iter().find(|field| Some(field.number) == number)
             }
-            Body::None | Body::All => None,
+            RequestBody::None | RequestBody::All => None,
         };
         let of_body = of_body.map(|field| field.number);
-        let all = body == Body::All;
+        let all = body == RequestBody::All;
         let paths = variables.iter().map(|bound| &bound.numbers);
         let single = paths.clone().filter(|path| path.len() == 1);
         let skip = single.map(|path| path[0]).chain(of_body).collect();
@@ -173,7 +173,7 @@ pub(crate) fn pattern(rule: &HttpRule) -> String {
 }
 
 /// Checks that one request can have all the variables.
-fn exclusive(template: &Template, variables: &[Bound]) -> Result<(), String> {
+fn exclusive(template: &Template, variables: &[PathField]) -> Result<(), String> {
     let names: Vec<&str> = template
         .variables
         .iter()
@@ -200,7 +200,7 @@ fn exclusive(template: &Template, variables: &[Bound]) -> Result<(), String> {
     Ok(())
 }
 
-impl Bound {
+impl PathField {
     /// Whether a request cannot have both this field and another, since they are, or are in, members of one
     /// oneof.
     pub(crate) fn excludes(&self, path: &[&Field]) -> bool {
@@ -218,7 +218,7 @@ impl Bound {
 }
 
 /// The field of a variable: a single scalar.
-fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<Bound, String> {
+fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<PathField, String> {
     let mut parent = input;
     let (mut numbers, mut oneofs) = (Vec::new(), Vec::new());
     let mut names = path.split('.').peekable();
@@ -227,30 +227,30 @@ fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<Bound, String>
         let (place, field) = field(schema, parent, name)?;
         numbers.push(field.number);
         oneofs.push(field.oneof);
-        if field.repeat != Repeat::Once {
+        if field.repeat != Cardinality::Once {
             return Err(format!(
                 "`{path}` leads through the repeated field `{name}`"
             ));
         }
         match (field.kind, names.peek()) {
-            (Kind::Message(next), Some(_)) if schema.message(next).shape == Shape::Object => {
+            (FieldKind::Message(next), Some(_)) if schema.message(next).shape == Shape::Object => {
                 parent = next;
             }
-            (Kind::Message(next), Some(_)) => {
+            (FieldKind::Message(next), Some(_)) => {
                 let inner = &schema.message(next).name;
                 return Err(format!(
                     "`{path}` leads through `{name}`, a {inner}, whose JSON form is no object"
                 ));
             }
             (_, Some(_)) => return Err(format!("`{path}` leads through the scalar `{name}`")),
-            (Kind::Message(_), None) => {
+            (FieldKind::Message(_), None) => {
                 let owner = &message.name;
                 return Err(format!(
                     "`{name}` of {owner} is a message, no path can hold it"
                 ));
             }
             (_, None) => {
-                return Ok(Bound {
+                return Ok(PathField {
                     numbers,
                     oneofs,
                     parent,
@@ -279,36 +279,36 @@ fn is_raw(schema: &Schema, message: MessageId) -> bool {
 
 /// Whether the field is a `google.api.HttpBody`, of which there is one.
 fn is_raw_field(schema: &Schema, field: &Field) -> bool {
-    field.repeat == Repeat::Once
-        && matches!(field.kind, Kind::Message(inner) if is_raw(schema, inner))
+    field.repeat == Cardinality::Once
+        && matches!(field.kind, FieldKind::Message(inner) if is_raw(schema, inner))
 }
 
-fn body(schema: &Schema, input: MessageId, name: &str) -> Result<Body, String> {
+fn body(schema: &Schema, input: MessageId, name: &str) -> Result<RequestBody, String> {
     match name {
-        "" => Ok(Body::None),
-        "*" if is_raw(schema, input) => Ok(Body::Raw(None)),
-        "*" => Ok(Body::All),
+        "" => Ok(RequestBody::None),
+        "*" if is_raw(schema, input) => Ok(RequestBody::Raw(None)),
+        "*" => Ok(RequestBody::All),
         name => {
             let (place, field) = field(schema, input, name)?;
             Ok(if is_raw_field(schema, field) {
-                Body::Raw(Some(field.number))
+                RequestBody::Raw(Some(field.number))
             } else {
-                Body::Field(place)
+                RequestBody::Field(place)
             })
         }
     }
 }
 
-fn response(schema: &Schema, output: MessageId, name: &str) -> Result<Response, String> {
+fn response(schema: &Schema, output: MessageId, name: &str) -> Result<ResponseBody, String> {
     match name {
-        "" | "*" if is_raw(schema, output) => Ok(Response::Raw(None)),
-        "" | "*" => Ok(Response::All),
+        "" | "*" if is_raw(schema, output) => Ok(ResponseBody::Raw(None)),
+        "" | "*" => Ok(ResponseBody::All),
         name => {
             let (place, field) = field(schema, output, name)?;
             Ok(if is_raw_field(schema, field) {
-                Response::Raw(Some(field.number))
+                ResponseBody::Raw(Some(field.number))
             } else {
-                Response::Field(place)
+                ResponseBody::Field(place)
             })
         }
     }

@@ -8,14 +8,15 @@ use prost::encoding::WireType;
 use crate::transcode::schema::descriptor::{
     EnumType, Features, FieldType, File, FileSet, MessageType,
 };
-use crate::transcode::schema::names::Names;
+use crate::transcode::schema::names::NameTable;
 use crate::transcode::schema::{
-    Enum, EnumId, Field, Kind, Message, MessageId, Repeat, Schema, Shape, Tag, camel, head,
+    Cardinality, Enum, EnumId, Field, FieldKind, Message, MessageId, Schema, Shape, Tag, camel,
+    head,
 };
 
 /// All types of a descriptor set by name, before their fields can be compiled.
 #[derive(Default)]
-pub(crate) struct Types<'a> {
+pub(crate) struct TypeIndex<'a> {
     messages: Vec<(String, &'a MessageType, Syntax)>,
     enums: Vec<(String, &'a EnumType, Syntax)>,
     /// By the message that they extend, each with its name.
@@ -79,7 +80,7 @@ impl Syntax {
     }
 }
 
-impl<'a> Types<'a> {
+impl<'a> TypeIndex<'a> {
     pub(crate) fn of(set: &'a FileSet) -> Self {
         let mut types = Self::default();
         for file in &set.file {
@@ -137,7 +138,7 @@ impl<'a> Types<'a> {
         Ok(Schema {
             messages,
             enums: enums.collect(),
-            by_name: Names::new(self.message_ids.into_iter().map(|(name, id)| (name, id.0))),
+            by_name: NameTable::new(self.message_ids.into_iter().map(|(name, id)| (name, id.0))),
         })
     }
 
@@ -184,7 +185,7 @@ impl<'a> Types<'a> {
                 .map(|field| head(field.key.as_bytes()).unwrap_or_default())
                 .collect(),
             fields,
-            names: Names::new(names),
+            names: NameTable::new(names),
         })
     }
 
@@ -192,7 +193,7 @@ impl<'a> Types<'a> {
     fn extension(&self, (name, field, syntax): &(String, &FieldType, Syntax)) -> Option<Field> {
         let field = self.field(field, *syntax).ok()?;
         Some(Field {
-            presence: field.repeat == Repeat::Once,
+            presence: field.repeat == Cardinality::Once,
             oneof: None,
             key: quoted(name) + ":",
             json: name.clone(),
@@ -206,19 +207,21 @@ impl<'a> Types<'a> {
         let kind = self.kind(field)?;
         let options = field.options.as_ref();
         let syntax = syntax.with(options.and_then(|options| options.features));
-        let is_message = matches!(kind, Kind::Message(_));
+        let is_message = matches!(kind, FieldKind::Message(_));
         let repeat = match field.label {
-            REPEATED if self.is_map(kind) => Repeat::Map,
-            REPEATED => Repeat::Many {
-                packed: !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
-                    && options
-                        .and_then(|options| options.packed)
-                        .unwrap_or(syntax.packed),
+            REPEATED if self.is_map(kind) => Cardinality::Map,
+            REPEATED => Cardinality::Many {
+                packed: !matches!(
+                    kind,
+                    FieldKind::String | FieldKind::Bytes | FieldKind::Message(_)
+                ) && options
+                    .and_then(|options| options.packed)
+                    .unwrap_or(syntax.packed),
             },
-            _ => Repeat::Once,
+            _ => Cardinality::Once,
         };
         let delimited =
-            field.kind == GROUP || (is_message && syntax.delimited && repeat != Repeat::Map);
+            field.kind == GROUP || (is_message && syntax.delimited && repeat != Cardinality::Map);
         let json = if field.json_name.is_empty() {
             camel(&field.name)
         } else {
@@ -231,7 +234,7 @@ impl<'a> Types<'a> {
             json,
             kind,
             repeat,
-            presence: repeat == Repeat::Once
+            presence: repeat == Cardinality::Once
                 && (syntax.presence || field.oneof_index.is_some() || is_message),
             oneof: field
                 .oneof_index
@@ -244,40 +247,40 @@ impl<'a> Types<'a> {
         })
     }
 
-    fn is_map(&self, kind: Kind) -> bool {
-        let Kind::Message(id) = kind else {
+    fn is_map(&self, kind: FieldKind) -> bool {
+        let FieldKind::Message(id) = kind else {
             return false;
         };
         let (_, message, _) = &self.messages[id.0];
         message.options.is_some_and(|options| options.map_entry)
     }
 
-    fn kind(&self, field: &FieldType) -> Result<Kind, String> {
+    fn kind(&self, field: &FieldType) -> Result<FieldKind, String> {
         let type_name = field.type_name.trim_start_matches('.');
         let unknown = || format!("the type `{type_name}` is not in the set");
         Ok(match field.kind {
-            1 => Kind::Double,
-            2 => Kind::Float,
-            3 => Kind::Int64,
-            4 => Kind::Uint64,
-            5 => Kind::Int32,
-            6 => Kind::Fixed64,
-            7 => Kind::Fixed32,
-            8 => Kind::Bool,
-            9 => Kind::String,
-            GROUP | 11 => Kind::Message(
+            1 => FieldKind::Double,
+            2 => FieldKind::Float,
+            3 => FieldKind::Int64,
+            4 => FieldKind::Uint64,
+            5 => FieldKind::Int32,
+            6 => FieldKind::Fixed64,
+            7 => FieldKind::Fixed32,
+            8 => FieldKind::Bool,
+            9 => FieldKind::String,
+            GROUP | 11 => FieldKind::Message(
                 self.message_ids
                     .get(type_name)
                     .copied()
                     .ok_or_else(unknown)?,
             ),
-            12 => Kind::Bytes,
-            13 => Kind::Uint32,
-            14 => Kind::Enum(self.enum_ids.get(type_name).copied().ok_or_else(unknown)?),
-            15 => Kind::Sfixed32,
-            16 => Kind::Sfixed64,
-            17 => Kind::Sint32,
-            18 => Kind::Sint64,
+            12 => FieldKind::Bytes,
+            13 => FieldKind::Uint32,
+            14 => FieldKind::Enum(self.enum_ids.get(type_name).copied().ok_or_else(unknown)?),
+            15 => FieldKind::Sfixed32,
+            16 => FieldKind::Sfixed64,
+            17 => FieldKind::Sint32,
+            18 => FieldKind::Sint64,
             other => return Err(format!("the type {other} is unknown")),
         })
     }
@@ -314,9 +317,9 @@ fn unique_numbers(message: &str, fields: &mut [Field]) -> Result<(), String> {
     }
 }
 
-fn wire_type(kind: Kind, repeat: Repeat, delimited: bool) -> WireType {
+fn wire_type(kind: FieldKind, repeat: Cardinality, delimited: bool) -> WireType {
     match repeat {
-        Repeat::Many { packed: true } => WireType::LengthDelimited,
+        Cardinality::Many { packed: true } => WireType::LengthDelimited,
         _ if delimited => WireType::StartGroup,
         _ => kind.wire_type(),
     }
@@ -365,7 +368,7 @@ fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
         closed,
         by_number,
         numbers: of.value.iter().map(|value| value.number).collect(),
-        by_name: Names::new(of.value.iter().map(|value| value.name.clone()).zip(0..)),
+        by_name: NameTable::new(of.value.iter().map(|value| value.name.clone()).zip(0..)),
     }
 }
 

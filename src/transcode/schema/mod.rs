@@ -15,7 +15,7 @@ use prost::encoding::WireType;
 
 use crate::error::Error;
 use crate::transcode::schema::descriptor::FileSet;
-use crate::transcode::schema::names::Names;
+use crate::transcode::schema::names::NameTable;
 
 /// The messages and enums of a descriptor set, compiled for going from JSON to the wire and back.
 ///
@@ -32,7 +32,7 @@ use crate::transcode::schema::names::Names;
 pub struct Schema {
     messages: Vec<Message>,
     enums: Vec<Enum>,
-    by_name: Names,
+    by_name: NameTable,
 }
 
 /// A message of a [`Schema`].
@@ -50,7 +50,7 @@ pub(crate) struct Message {
     /// Sorted by number.
     pub(crate) fields: Vec<Field>,
     /// JSON names and proto names, each with its field's place.
-    names: Names,
+    names: NameTable,
     /// The beginning of each field's key, to find the next one without a look-up.
     heads: Vec<u32>,
 }
@@ -76,8 +76,8 @@ pub(crate) struct Field {
     pub(crate) number: u32,
     pub(crate) name: String,
     pub(crate) json: String,
-    pub(crate) kind: Kind,
-    pub(crate) repeat: Repeat,
+    pub(crate) kind: FieldKind,
+    pub(crate) repeat: Cardinality,
     /// Whether a value that is the default is told from none.
     pub(crate) presence: bool,
     /// The oneof that it is of, if that has others.
@@ -102,7 +102,7 @@ pub(crate) struct Tag {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum Cardinality {
     Once,
     Many {
         packed: bool,
@@ -112,7 +112,7 @@ pub(crate) enum Repeat {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FieldKind {
     Double,
     Float,
     Int32,
@@ -142,10 +142,10 @@ pub(crate) struct Enum {
     by_number: Vec<(i32, String)>,
     /// As declared; `by_name` has the places.
     numbers: Vec<i32>,
-    by_name: Names,
+    by_name: NameTable,
 }
 
-impl Kind {
+impl FieldKind {
     /// The wire type, where it is neither packed nor delimited.
     pub(crate) fn wire_type(self) -> WireType {
         match self {
@@ -177,7 +177,7 @@ impl Schema {
     }
 
     pub(crate) fn compile(set: &FileSet) -> Result<Self, String> {
-        compile::Types::of(set).compile()
+        compile::TypeIndex::of(set).compile()
     }
 
     pub(crate) fn find(&self, full_name: &str) -> Option<MessageId> {

@@ -1,4 +1,4 @@
-//! Names of a schema to numbers, for many look-ups of which most succeed.
+//! NameTable of a schema to numbers, for many look-ups of which most succeed.
 
 /// What stands in a slot that is free.
 const FREE: u32 = u32::MAX;
@@ -6,13 +6,13 @@ const FREE: u32 = u32::MAX;
 /// A hash table of names that are known beforehand. The hash is cheap and without a seed: who can choose
 /// the names is who gave the schema, and a name that is looked up meets only those of its slot.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct NameTable {
     entries: Vec<(String, usize)>,
     /// Places in `entries`; twice as many as these, and a power of two.
     slots: Vec<u32>,
 }
 
-impl Names {
+impl NameTable {
     /// Of several entries with one name the first holds.
     pub(crate) fn new(all: impl IntoIterator<Item = (String, usize)>) -> Self {
         let all: Vec<_> = all.into_iter().collect();
@@ -72,12 +72,12 @@ mod tests {
     #[test]
     fn every_name_is_found_and_no_other() {
         let all = || (0..3_000).map(|index| (format!("a.package.Name{index}"), index));
-        let names = Names::new(all().chain([("a.package.Name7".to_owned(), 0)]));
+        let names = NameTable::new(all().chain([("a.package.Name7".to_owned(), 0)]));
         for (name, index) in all() {
             assert_eq!(names.find(&name), Some(index));
             assert_eq!(names.find(&name[1..]), None);
         }
-        assert_eq!(Names::new([]).find(""), None);
-        assert_eq!(Names::new([(String::new(), 5)]).find(""), Some(5));
+        assert_eq!(NameTable::new([]).find(""), None);
+        assert_eq!(NameTable::new([(String::new(), 5)]).find(""), Some(5));
     }
 }

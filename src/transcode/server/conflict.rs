@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::transcode::json::{self, Entries, Wire};
-use crate::transcode::schema::{Field, Kind, MessageId, Schema};
+use crate::transcode::json::{self, WireFields, WireValue};
+use crate::transcode::schema::{Field, FieldKind, MessageId, Schema};
 use crate::transcode::server::field_path::dotted;
 
 /// How the body stands to a field that the path or the query sets.
 enum InBody<'a> {
     /// The body has the same field, with this value in these bytes.
-    Field(Wire, Cow<'a, [u8]>),
+    Field(WireValue, Cow<'a, [u8]>),
     /// The body has this other member of a oneof that the field is, or is in, a member of.
     Other(String),
 }
@@ -62,7 +62,7 @@ pub(crate) fn of_path(
                 return Ok(());
             }
             let wire = json::query_value(schema, field, text)?;
-            let same = match Entries::of(&wire).next().transpose()? {
+            let same = match WireFields::of(&wire).next().transpose()? {
                 Some((_, own)) => json::is_same(own, &wire, value, &bytes),
                 None => false,
             };
@@ -92,7 +92,7 @@ fn in_body<'a>(
     for (depth, field) in path.iter().enumerate() {
         let message = schema.message(id);
         let mut value = None;
-        for entry in Entries::of(&bytes) {
+        for entry in WireFields::of(&bytes) {
             let (number, wire) = entry?;
             if number == field.number {
                 value = Some(wire);
@@ -106,7 +106,7 @@ fn in_body<'a>(
         }
         let Some(value) = value else { return Ok(None) };
         let inner = match field.kind {
-            Kind::Message(inner) if depth + 1 < path.len() => inner,
+            FieldKind::Message(inner) if depth + 1 < path.len() => inner,
             _ => return Ok(Some(InBody::Field(value, bytes))),
         };
         let step = [field.number];

@@ -3,7 +3,7 @@
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::transcode::json;
-use crate::transcode::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, steps};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape, steps};
 
 /// How deep the messages of a name may nest, as in JSON.
 const DEPTH: usize = 100;
@@ -29,8 +29,9 @@ pub(crate) fn fields<'s>(
         let found = of.field_named(part);
         let (_, field) = found.ok_or_else(|| format!("{} has no field `{name}`", of.name))?;
         message = match field.kind {
-            Kind::Message(inner)
-                if field.repeat == Repeat::Once && schema.message(inner).shape == Shape::Object =>
+            FieldKind::Message(inner)
+                if field.repeat == Cardinality::Once
+                    && schema.message(inner).shape == Shape::Object =>
             {
                 Some(inner)
             }

@@ -23,7 +23,7 @@ use crate::call::{Reply, Rpc};
 use crate::failure::Failure;
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
-use response::Reading;
+use response::ResponseWriter;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -234,14 +234,14 @@ where
     if call.enums_as_numbers {
         options.enums_as_numbers = true;
     }
-    let reading = Reading {
+    let writer = ResponseWriter {
         rules: &rules,
         target: call.target,
         options,
         most: max_reply,
     };
     match inner.call(call.rpc).await {
-        Ok(reply) => reading.reply(reply).await,
-        Err(error) => reading.failure(&Failure::status(error.into())),
+        Ok(reply) => writer.reply(reply).await,
+        Err(error) => writer.failure(&Failure::status(error.into())),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{HeaderName, HeaderValue, header};
 
 use crate::transcode::rules::rule::Rule;
-use crate::transcode::schema::{Field, MessageId, Repeat, Schema};
+use crate::transcode::schema::{Cardinality, Field, MessageId, Schema};
 use crate::transcode::server::conflict;
 use crate::transcode::server::field_path::{bind, dotted, fields};
 use crate::transcode::server::path::decode;
@@ -161,7 +161,7 @@ impl Seen {
         }
         let once = path
             .last()
-            .is_some_and(|field| field.repeat == Repeat::Once);
+            .is_some_and(|field| field.repeat == Cardinality::Once);
         let is_first = self.fields.insert(numbers);
         if !is_first && once {
             return Err(format!("`{}` is set twice in the query", dotted(path)));

@@ -12,8 +12,8 @@ use tonic::body::Body;
 
 use crate::call::{PREFIX, Pieces, Rpc, Transcoded};
 use crate::transcode::json::{self, JsonOptions};
-use crate::transcode::rules::router::{Route, Target};
-use crate::transcode::rules::rule::{Body as BodyForm, Rule};
+use crate::transcode::rules::router::{Route, RuleId};
+use crate::transcode::rules::rule::{RequestBody, Rule};
 use crate::transcode::rules::{Method, Rules};
 use crate::transcode::server::query::Query;
 use crate::transcode::server::refusal::{Refusal, too_large};
@@ -31,7 +31,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 /// A call that an HTTP request makes.
 pub(crate) struct Call {
     pub(crate) rpc: Rpc,
-    pub(crate) target: Target,
+    pub(crate) target: RuleId,
     pub(crate) enums_as_numbers: bool,
 }
 
@@ -188,7 +188,7 @@ fn append(query: &mut Cow<'_, str>, form: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), Refusal> {
+fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(RuleId, Vec<&'p str>), Refusal> {
     let path = head.uri.path();
     match rules.router().find(&head.method, path) {
         Route::Found(target, segments) => Ok((target, segments)),
@@ -223,15 +223,15 @@ fn put_body(
     let empty = body.iter().all(u8::is_ascii_whitespace);
     match rule.body {
         // Some clients send an empty object with every request.
-        BodyForm::None if empty || body.trim_ascii() == b"{}" => Ok(()),
-        BodyForm::None => Err(format!("`{}` takes no body", rule.text)),
-        BodyForm::Raw(number) => {
+        RequestBody::None if empty || body.trim_ascii() == b"{}" => Ok(()),
+        RequestBody::None => Err(format!("`{}` takes no body", rule.text)),
+        RequestBody::Raw(number) => {
             http_body::put((schema, method.input), number, headers, body, out);
             Ok(())
         }
         _ if empty => Ok(()),
-        BodyForm::All => json::read_onto(schema, method.input, body, options, out),
-        BodyForm::Field(place) => {
+        RequestBody::All => json::read_onto(schema, method.input, body, options, out),
+        RequestBody::Field(place) => {
             let field = json::read_field(schema, method.input, place, body, options)?;
             out.extend_from_slice(&field);
             Ok(())

@@ -15,11 +15,11 @@ use crate::call::{LegacyReason, Reply, Verbatim};
 use crate::failure::Failure;
 use crate::trailers;
 use crate::transcode::error_body;
-use crate::transcode::grpc_frames::Frames;
+use crate::transcode::grpc_frames::FrameReader;
 use crate::transcode::json::{self, JsonOptions};
 use crate::transcode::rules::Rules;
-use crate::transcode::rules::router::Target;
-use crate::transcode::rules::rule::Response;
+use crate::transcode::rules::router::RuleId;
+use crate::transcode::rules::rule::ResponseBody;
 use crate::transcode::status::http_by_code;
 use crate::wire;
 
@@ -28,9 +28,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
 /// What a reply is told by.
-pub(crate) struct Reading<'r> {
+pub(crate) struct ResponseWriter<'r> {
     pub(crate) rules: &'r Rules,
-    pub(crate) target: Target,
+    pub(crate) target: RuleId,
     pub(crate) options: JsonOptions,
     pub(crate) most: usize,
 }
@@ -42,7 +42,7 @@ enum First {
     End(Status),
 }
 
-impl Reading<'_> {
+impl ResponseWriter<'_> {
     pub(crate) async fn reply<B>(&self, reply: http::Response<B>) -> Reply
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -58,7 +58,7 @@ impl Reading<'_> {
         if let Some(Err(status)) = trailers::outcome(&mut head.headers) {
             return self.refusal(&status, head.extensions.get().copied());
         }
-        let mut frames = Frames::new(self.most);
+        let mut frames = FrameReader::new(self.most);
         let mut end = HeaderMap::new();
         let first = match first(&mut body, &mut frames, &mut end).await {
             Ok(First::Message(message)) => message,
@@ -89,7 +89,7 @@ impl Reading<'_> {
     async fn finish<B>(
         &self,
         body: &mut B,
-        frames: &mut Frames,
+        frames: &mut FrameReader,
         end: &mut HeaderMap,
     ) -> Result<(), Status>
     where
@@ -128,14 +128,14 @@ impl Reading<'_> {
         let (method, rule) = self.rules.target(self.target);
         let schema = self.rules.schema();
         let content = match rule.response {
-            Response::Raw(None) => return raw(message).map_err(malformed),
-            Response::Raw(Some(number)) => {
+            ResponseBody::Raw(None) => return raw(message).map_err(malformed),
+            ResponseBody::Raw(Some(number)) => {
                 let content = json::message_at(schema, method.output, &[number], message);
                 let content = content.map_err(malformed)?;
                 return raw(&content.unwrap_or_default()).map_err(malformed);
             }
-            Response::All => json::write(schema, method.output, message, self.options),
-            Response::Field(place) => {
+            ResponseBody::All => json::write(schema, method.output, message, self.options),
+            ResponseBody::Field(place) => {
                 json::write_field(schema, method.output, place, message, self.options)
             }
         };
@@ -146,7 +146,7 @@ impl Reading<'_> {
         Ok((JSON, text.into()))
     }
 
-    fn stream<B>(&self, head: Parts, first: Option<Bytes>, body: B, frames: Frames) -> Reply
+    fn stream<B>(&self, head: Parts, first: Option<Bytes>, body: B, frames: FrameReader) -> Reply
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -157,14 +157,17 @@ impl Reading<'_> {
             (false, _) if method.lines => HeaderValue::from_static("application/x-ndjson"),
             _ => JSON,
         };
-        let stream = Stream::new(self, first, body, frames);
+        let stream = JsonStream::new(self, first, body, frames);
         let mut reply = Reply::new(Body::new(stream));
         *reply.headers_mut() = headers(head.headers, media);
         reply
     }
 
     pub(crate) fn is_raw(&self) -> bool {
-        matches!(self.rules.target(self.target).1.response, Response::Raw(_))
+        matches!(
+            self.rules.target(self.target).1.response,
+            ResponseBody::Raw(_)
+        )
     }
 
     /// The answer for a status that is not OK.
@@ -199,7 +202,11 @@ pub(crate) fn json(http: StatusCode, body: String) -> Reply {
 }
 
 /// The next message of a body, or the status at its end.
-async fn first<B>(body: &mut B, frames: &mut Frames, end: &mut HeaderMap) -> Result<First, Status>
+async fn first<B>(
+    body: &mut B,
+    frames: &mut FrameReader,
+    end: &mut HeaderMap,
+) -> Result<First, Status>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -282,47 +289,47 @@ fn raw(content: &[u8]) -> Result<(HeaderValue, Bytes), String> {
 /// The HTTP body of a stream of replies. A failure in its midst is its last text, an error body: the
 /// HTTP status has gone before.
 #[derive(Debug)]
-pub(crate) struct Stream<B> {
+pub(crate) struct JsonStream<B> {
     body: B,
-    frames: Frames,
+    frames: FrameReader,
     /// What was read before the head was sent.
     first: Option<Bytes>,
     rules: Rules,
-    target: Target,
+    target: RuleId,
     options: JsonOptions,
-    form: Form,
+    form: StreamFormat,
     /// Whether a text has been told.
     begun: bool,
     done: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum StreamFormat {
     Array,
     Lines,
     /// The data of `google.api.HttpBody`s in a row.
     Raw,
 }
 
-impl<B> Stream<B> {
+impl<B> JsonStream<B> {
     pub(crate) fn new(
-        reading: &Reading<'_>,
+        writer: &ResponseWriter<'_>,
         first: Option<Bytes>,
         body: B,
-        frames: Frames,
+        frames: FrameReader,
     ) -> Self {
-        let form = match reading.rules.target(reading.target).0.lines {
-            _ if reading.is_raw() => Form::Raw,
-            true => Form::Lines,
-            false => Form::Array,
+        let form = match writer.rules.target(writer.target).0.lines {
+            _ if writer.is_raw() => StreamFormat::Raw,
+            true => StreamFormat::Lines,
+            false => StreamFormat::Array,
         };
         Self {
             body,
             frames,
             first,
-            rules: reading.rules.clone(),
-            target: reading.target,
-            options: reading.options,
+            rules: writer.rules.clone(),
+            target: writer.target,
+            options: writer.options,
             form,
             begun: false,
             done: false,
@@ -331,26 +338,26 @@ impl<B> Stream<B> {
 
     /// The bytes of a message, with what stands between it and the one before.
     fn message(&mut self, message: &[u8]) -> Result<Bytes, Status> {
-        let reading = Reading {
+        let writer = ResponseWriter {
             rules: &self.rules,
             target: self.target,
             options: self.options,
             most: 0,
         };
-        let (_, text) = reading.text(message)?;
+        let (_, text) = writer.text(message)?;
         Ok(self.put(&text))
     }
 
     fn put(&mut self, text: &[u8]) -> Bytes {
         let mut out = BytesMut::with_capacity(text.len() + 2);
         match (self.form, self.begun) {
-            (Form::Array, false) => out.put_u8(b'['),
-            (Form::Array, true) => out.put_u8(b','),
+            (StreamFormat::Array, false) => out.put_u8(b'['),
+            (StreamFormat::Array, true) => out.put_u8(b','),
             _ => {}
         }
         self.begun = true;
         out.put_slice(text);
-        if self.form == Form::Lines {
+        if self.form == StreamFormat::Lines {
             out.put_u8(b'\n');
         }
         out.freeze()
@@ -361,7 +368,7 @@ impl<B> Stream<B> {
         self.done = true;
         let mut out = BytesMut::new();
         if status.code() != Code::Ok {
-            if self.form == Form::Raw {
+            if self.form == StreamFormat::Raw {
                 // Bytes of any kind have no room for an error: the body breaks off.
                 return Err(status.clone());
             }
@@ -369,14 +376,14 @@ impl<B> Stream<B> {
             let text = error_body::write(self.rules.schema(), http, status, None, self.options);
             out.put(self.put(text.as_bytes()));
         }
-        if self.form == Form::Array {
+        if self.form == StreamFormat::Array {
             out.put_slice(if self.begun { b"]" } else { b"[]" });
         }
         Ok(out.freeze())
     }
 }
 
-impl<B> Stream<B>
+impl<B> JsonStream<B>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -410,7 +417,7 @@ where
     }
 }
 
-impl<B> http_body::Body for Stream<B>
+impl<B> http_body::Body for JsonStream<B>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-pub(crate) type Result<T> = std::result::Result<T, Fault>;
+pub(crate) type Result<T> = std::result::Result<T, JsonError>;
 
 /// Boxed, so that a result is no larger for it.
 #[derive(Debug)]
-pub(crate) struct Fault(Box<Parts>);
+pub(crate) struct JsonError(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -18,7 +18,7 @@ struct Parts {
     is_final: bool,
 }
 
-impl Fault {
+impl JsonError {
     pub(crate) fn new(at: usize, why: String) -> Self {
         Self(Box::new(Parts {
             at,
@@ -59,7 +59,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts { at, path, why, .. } = &*self.0;
         if !path.is_empty() {

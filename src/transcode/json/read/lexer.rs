@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use crate::transcode::json::options::MAX_DEPTH;
-use crate::transcode::json::read::error::{Fault, Result};
+use crate::transcode::json::read::error::{JsonError, Result};
 use crate::transcode::json::write::text::stop;
 
 /// A place in a JSON text.
 #[derive(Clone, Debug)]
-pub(crate) struct Scan<'a> {
+pub(crate) struct Lexer<'a> {
     pub(crate) text: &'a str,
     pub(crate) at: usize,
     depth: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Scan<'a> {
 
 /// The kind of value that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum Token {
     Object,
     Array,
     String,
@@ -26,7 +26,7 @@ pub(crate) enum Next {
     Null,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> Lexer<'a> {
     /// # Errors
     ///
     /// If the text is not UTF-8. It is checked once, so that no string in it has to be.
@@ -36,7 +36,7 @@ impl<'a> Scan<'a> {
         }
         std::str::from_utf8(text).map(Self::of).map_err(|error| {
             let why = "the text is not UTF-8".to_owned();
-            Fault::new(error.valid_up_to(), why).finally()
+            JsonError::new(error.valid_up_to(), why).finally()
         })
     }
 
@@ -55,13 +55,13 @@ impl<'a> Scan<'a> {
     /// What the text says at this place is not what it should.
     #[cold]
     pub(crate) fn fault<T>(&self, why: impl Into<String>) -> Result<T> {
-        Err(Fault::new(self.at, why.into()))
+        Err(JsonError::new(self.at, why.into()))
     }
 
     /// The text is no JSON.
     #[cold]
     pub(crate) fn broken<T>(&self, why: impl Into<String>) -> Result<T> {
-        Err(Fault::new(self.at, why.into()).finally())
+        Err(JsonError::new(self.at, why.into()).finally())
     }
 
     /// Skips white space (RFC 8259 §2) and shows the next byte.
@@ -76,15 +76,15 @@ impl<'a> Scan<'a> {
         }
     }
 
-    pub(crate) fn next(&mut self) -> Result<Next> {
+    pub(crate) fn next(&mut self) -> Result<Token> {
         match self.peek() {
-            Some(b'"') => Ok(Next::String),
-            Some(b'-' | b'0'..=b'9') => Ok(Next::Number),
-            Some(b'{') => Ok(Next::Object),
-            Some(b'[') => Ok(Next::Array),
-            Some(b't') => Ok(Next::True),
-            Some(b'f') => Ok(Next::False),
-            Some(b'n') => Ok(Next::Null),
+            Some(b'"') => Ok(Token::String),
+            Some(b'-' | b'0'..=b'9') => Ok(Token::Number),
+            Some(b'{') => Ok(Token::Object),
+            Some(b'[') => Ok(Token::Array),
+            Some(b't') => Ok(Token::True),
+            Some(b'f') => Ok(Token::False),
+            Some(b'n') => Ok(Token::Null),
             Some(_) => self.broken("no value begins with this"),
             None => self.broken("the text ends where a value should be"),
         }
@@ -146,7 +146,7 @@ impl<'a> Scan<'a> {
         self.bytes().get(self.at..).unwrap_or_default()
     }
 
-    /// Passes over bytes that [`Scan::rest`] showed.
+    /// Passes over bytes that [`Lexer::rest`] showed.
     #[inline]
     pub(crate) fn pass(&mut self, length: usize) {
         self.at += length;
@@ -248,19 +248,19 @@ impl<'a> Scan<'a> {
     /// Reads a value of any kind and forgets it.
     pub(crate) fn skip(&mut self) -> Result<()> {
         match self.next()? {
-            Next::Object => self.object(|scan, _| scan.skip()),
-            Next::Array => self.array(Self::skip),
-            Next::String => self.string().map(drop),
-            Next::Number => self.number().map(drop),
-            Next::True => self.word("true"),
-            Next::False => self.word("false"),
-            Next::Null => self.word("null"),
+            Token::Object => self.object(|lexer, _| lexer.skip()),
+            Token::Array => self.array(Self::skip),
+            Token::String => self.string().map(drop),
+            Token::Number => self.number().map(drop),
+            Token::True => self.word("true"),
+            Token::False => self.word("false"),
+            Token::Null => self.word("null"),
         }
     }
 }
 
 /// Strings (RFC 8259 §7), borrowed from the text unless they have escapes.
-impl<'a> Scan<'a> {
+impl<'a> Lexer<'a> {
     /// Reads a string.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
         if self.peek() != Some(b'"') {
@@ -368,9 +368,9 @@ mod tests {
     use super::*;
 
     fn skip(text: &[u8]) -> Result<()> {
-        let mut scan = Scan::new(text)?;
-        scan.skip()?;
-        scan.end()
+        let mut lexer = Lexer::new(text)?;
+        lexer.skip()?;
+        lexer.end()
     }
 
     #[test]

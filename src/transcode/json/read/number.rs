@@ -3,48 +3,52 @@
 use std::borrow::Cow;
 
 use crate::transcode::json::read::error::Result;
-use crate::transcode::json::read::lexer::{Next, Scan};
+use crate::transcode::json::read::lexer::{Lexer, Token};
 use crate::transcode::json::wire_value::put_varint;
-use crate::transcode::schema::Kind;
+use crate::transcode::schema::FieldKind;
 
 /// A number, of which text in quotes is one too.
-pub(crate) fn number(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<bool> {
-    let text = number_text(scan)?;
-    spelled(&text, kind, out).or_else(|why| scan.fault(why))
+pub(crate) fn number(lexer: &mut Lexer<'_>, kind: FieldKind, out: &mut Vec<u8>) -> Result<bool> {
+    let text = number_text(lexer)?;
+    spelled(&text, kind, out).or_else(|why| lexer.fault(why))
 }
 
 /// Writes the number that a text spells, which is of JSON's grammar, a name such as `NaN`, or digits.
 pub(crate) fn spelled(
     text: &str,
-    kind: Kind,
+    kind: FieldKind,
     out: &mut Vec<u8>,
 ) -> std::result::Result<bool, &'static str> {
     const RANGE: &str = "a whole number of the field's range expected";
     let zero = match kind {
-        Kind::Double => {
+        FieldKind::Double => {
             let value = double(text).ok_or("a number within a double's range expected")?;
             out.extend_from_slice(&value.to_le_bytes());
             value.to_bits() == 0
         }
-        Kind::Float => {
+        FieldKind::Float => {
             let value = float(text).ok_or("a number within a float's range expected")?;
             out.extend_from_slice(&value.to_le_bytes());
             value.to_bits() == 0
         }
-        Kind::Int64 => varint(integer::<i64>(text).ok_or(RANGE)?.cast_unsigned(), out),
-        Kind::Int32 => varint(
+        FieldKind::Int64 => varint(integer::<i64>(text).ok_or(RANGE)?.cast_unsigned(), out),
+        FieldKind::Int32 => varint(
             i64::from(integer::<i32>(text).ok_or(RANGE)?).cast_unsigned(),
             out,
         ),
-        Kind::Uint64 => varint(integer::<u64>(text).ok_or(RANGE)?, out),
-        Kind::Uint32 => varint(u64::from(integer::<u32>(text).ok_or(RANGE)?), out),
-        Kind::Sint64 => varint(zigzag(integer::<i64>(text).ok_or(RANGE)?), out),
-        Kind::Sint32 => varint(zigzag(i64::from(integer::<i32>(text).ok_or(RANGE)?)), out),
-        Kind::Fixed64 => fixed(integer::<u64>(text).ok_or(RANGE)?.to_le_bytes(), out),
-        Kind::Sfixed64 => fixed(integer::<i64>(text).ok_or(RANGE)?.to_le_bytes(), out),
-        Kind::Fixed32 => fixed(integer::<u32>(text).ok_or(RANGE)?.to_le_bytes(), out),
-        Kind::Sfixed32 => fixed(integer::<i32>(text).ok_or(RANGE)?.to_le_bytes(), out),
-        Kind::Bool | Kind::String | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) => {
+        FieldKind::Uint64 => varint(integer::<u64>(text).ok_or(RANGE)?, out),
+        FieldKind::Uint32 => varint(u64::from(integer::<u32>(text).ok_or(RANGE)?), out),
+        FieldKind::Sint64 => varint(zigzag(integer::<i64>(text).ok_or(RANGE)?), out),
+        FieldKind::Sint32 => varint(zigzag(i64::from(integer::<i32>(text).ok_or(RANGE)?)), out),
+        FieldKind::Fixed64 => fixed(integer::<u64>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        FieldKind::Sfixed64 => fixed(integer::<i64>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        FieldKind::Fixed32 => fixed(integer::<u32>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        FieldKind::Sfixed32 => fixed(integer::<i32>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        FieldKind::Bool
+        | FieldKind::String
+        | FieldKind::Bytes
+        | FieldKind::Enum(_)
+        | FieldKind::Message(_) => {
             return Err("a number expected");
         }
     };
@@ -66,25 +70,25 @@ fn fixed<const N: usize>(value: [u8; N], out: &mut Vec<u8>) -> bool {
 }
 
 /// The text of a number, whose grammar is seen to here if it stands in quotes.
-pub(crate) fn number_text<'a>(scan: &mut Scan<'a>) -> Result<Cow<'a, str>> {
-    match scan.next()? {
-        Next::Number => scan.number().map(Cow::Borrowed),
-        Next::String => {
-            let text = scan.string()?;
+pub(crate) fn number_text<'a>(lexer: &mut Lexer<'a>) -> Result<Cow<'a, str>> {
+    match lexer.next()? {
+        Token::Number => lexer.number().map(Cow::Borrowed),
+        Token::String => {
+            let text = lexer.string()?;
             if is_number(&text) {
                 Ok(text)
             } else {
-                scan.fault("a number expected")
+                lexer.fault("a number expected")
             }
         }
-        _ => scan.fault("a number expected"),
+        _ => lexer.fault("a number expected"),
     }
 }
 
 /// Whether a text is a number though it stands in quotes, in a key or in a query.
 pub(crate) fn is_number(text: &str) -> bool {
     matches!(text, "NaN" | "Infinity" | "-Infinity")
-        || Scan::of(text)
+        || Lexer::of(text)
             .number()
             .is_ok_and(|number| number.len() == text.len())
 }

@@ -6,94 +6,94 @@
 //! The keys are those of `google/protobuf/struct.proto`, each a field number and a wire type in one byte.
 
 use crate::transcode::json::read::error::Result;
-use crate::transcode::json::read::lexer::{Next, Scan};
+use crate::transcode::json::read::lexer::{Lexer, Token};
 use crate::transcode::json::read::number::double;
 use crate::transcode::json::wire_value::{put_bytes, put_nested, put_text};
 
 /// Reads any JSON there is.
 #[derive(Clone, Copy)]
-pub(crate) struct Values {
+pub(crate) struct StructReader {
     /// Whether it is an `Any` of an unknown type that is carried.
     pub(crate) carried: bool,
     /// Whether an object with a name that stands twice is refused. Else the last one holds.
     pub(crate) strict: bool,
 }
 
-impl Values {
+impl StructReader {
     /// `google.protobuf.Struct`.
-    pub(crate) fn structure(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn structure(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<()> {
         let (mut names, mut typed) = (Vec::new(), false);
-        scan.object(|scan, name| {
+        lexer.object(|lexer, name| {
             // It may be an `Any`, of whose types the first holds; of a Struct's members the last does.
             let is_type = self.carried && !self.strict && name == "@type";
             if is_type && std::mem::replace(&mut typed, true) {
-                return scan.skip();
+                return lexer.skip();
             }
             out.push(1 << 3 | 2);
             put_nested(out, |out| {
                 put_text(1, &name, out);
                 out.push(2 << 3 | 2);
-                put_nested(out, |out| self.value(scan, out))
+                put_nested(out, |out| self.value(lexer, out))
             })?;
             if self.strict {
                 names.push(name);
             }
             Ok(())
         })?;
-        scan.distinct(names)
+        lexer.distinct(names)
     }
 
     /// `google.protobuf.ListValue`.
-    pub(crate) fn list(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
-        scan.array(|scan| {
+    pub(crate) fn list(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<()> {
+        lexer.array(|lexer| {
             out.push(1 << 3 | 2);
-            put_nested(out, |out| self.value(scan, out))
+            put_nested(out, |out| self.value(lexer, out))
         })
     }
 
     /// `google.protobuf.Value`.
-    pub(crate) fn value(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> Result<()> {
-        match scan.next()? {
-            Next::Null => {
-                scan.word("null")?;
+    pub(crate) fn value(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<()> {
+        match lexer.next()? {
+            Token::Null => {
+                lexer.word("null")?;
                 out.extend_from_slice(&[1 << 3, 0]);
             }
-            Next::Number => {
-                let value = finite(scan, self.carried)?;
+            Token::Number => {
+                let value = finite(lexer, self.carried)?;
                 out.push(2 << 3 | 1);
                 out.extend_from_slice(&value.to_le_bytes());
             }
-            Next::String => {
+            Token::String => {
                 out.push(3 << 3 | 2);
-                put_bytes(scan.string()?.as_bytes(), out);
+                put_bytes(lexer.string()?.as_bytes(), out);
             }
-            Next::True => {
-                scan.word("true")?;
+            Token::True => {
+                lexer.word("true")?;
                 out.extend_from_slice(&[4 << 3, 1]);
             }
-            Next::False => {
-                scan.word("false")?;
+            Token::False => {
+                lexer.word("false")?;
                 out.extend_from_slice(&[4 << 3, 0]);
             }
-            Next::Object => {
+            Token::Object => {
                 out.push(5 << 3 | 2);
-                put_nested(out, |out| self.structure(scan, out))?;
+                put_nested(out, |out| self.structure(lexer, out))?;
             }
-            Next::Array => {
+            Token::Array => {
                 out.push(6 << 3 | 2);
-                put_nested(out, |out| self.list(scan, out))?;
+                put_nested(out, |out| self.list(lexer, out))?;
             }
         }
         Ok(())
     }
 }
 
-fn finite(scan: &mut Scan<'_>, carried: bool) -> Result<f64> {
-    let text = scan.number()?;
+fn finite(lexer: &mut Lexer<'_>, carried: bool) -> Result<f64> {
+    let text = lexer.number()?;
     match double(text) {
         Some(value) => Ok(value),
         None if carried && text.starts_with('-') => Ok(f64::MIN),
         None if carried => Ok(f64::MAX),
-        None => scan.fault("a number within a double's range expected"),
+        None => lexer.fault("a number within a double's range expected"),
     }
 }

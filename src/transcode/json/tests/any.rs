@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use crate::transcode::SCHEMA;
-use crate::transcode::json::any::CARRIER;
+use crate::transcode::json::any::UNKNOWN_ANY_URL;
 use crate::transcode::json::tests::cases::{id, round};
 use crate::transcode::json::{JsonOptions, read, write};
 
@@ -45,7 +45,7 @@ fn an_any_of_every_kind_is_told_as_it_came() {
             serde_json::from_str::<serde_json::Value>(told).expect("JSON")
         );
     }
-    let claim = format!(r#"{{"@type":"{CARRIER}","value":{{}}}}"#);
+    let claim = format!(r#"{{"@type":"{UNKNOWN_ANY_URL}","value":{{}}}}"#);
     assert!(
         round("google.protobuf.Any", &claim)
             .expect_err("reserved")
@@ -135,7 +135,7 @@ fn what_is_no_json_or_claims_the_carrier_fails_however_deep_it_stands() {
     let known = |inner: &str| {
         format!(r#"{{"@type":"x/google.longrunning.Operation","name":5,"response":{inner}}}"#)
     };
-    let claim = format!(r#"{{"@type":"{CARRIER}","value":{{}}}}"#);
+    let claim = format!(r#"{{"@type":"{UNKNOWN_ANY_URL}","value":{{}}}}"#);
     let outer = format!(r#"{{"@type":"x/google.longrunning.Operation","response":{claim}}}"#);
     let nested = ["[".repeat(101), "]".repeat(101)].concat();
     for json in [
@@ -201,7 +201,7 @@ fn anys_that_nest_too_deeply_are_folded_where_they_can_be_read_back() {
 fn of_an_any_that_has_two_types_the_first_holds_when_it_is_told_again() {
     let cases = [
         (
-            format!(r#"{{"@type":"x/un.Known","@type":"{CARRIER}","a":1}}"#),
+            format!(r#"{{"@type":"x/un.Known","@type":"{UNKNOWN_ANY_URL}","a":1}}"#),
             r#"{"@type":"x/un.Known","a":1}"#,
         ),
         (
@@ -244,7 +244,7 @@ fn a_carrier_that_was_not_read_from_json_is_told_so_that_it_can_be_read() {
         );
         bytes.expect(json)
     };
-    let claim = format!(r#"{{"@type":"{CARRIER}","a":1}}"#);
+    let claim = format!(r#"{{"@type":"{UNKNOWN_ANY_URL}","a":1}}"#);
     let deeper = format!(r#"{{"@type":"x/google.longrunning.Operation","metadata":{claim}}}"#);
     let usual = "type.googleapis.com/google.protobuf.Struct";
     let mut cases: Vec<_> = [
@@ -256,11 +256,11 @@ fn a_carrier_that_was_not_read_from_json_is_told_so_that_it_can_be_read() {
     .into_iter()
     .map(|json| {
         let told = format!(r#"{{"@type":"{usual}","value":{json}}}"#);
-        (CARRIER, structure(json), told)
+        (UNKNOWN_ANY_URL, structure(json), told)
     })
     .collect();
     cases.push((
-        CARRIER,
+        UNKNOWN_ANY_URL,
         b"\x0a\x7f".to_vec(),
         format!(r#"{{"@type":"{usual}","value":"Cn8="}}"#),
     ));

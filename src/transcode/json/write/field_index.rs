@@ -1,25 +1,25 @@
 //! The fields of a message, found in its bytes before they are written.
 
-use crate::transcode::json::bitset::Seen;
-use crate::transcode::json::wire_reader::{Entries, Wire};
+use crate::transcode::json::bitset::BitSet;
+use crate::transcode::json::wire_reader::{WireFields, WireValue};
 use crate::transcode::json::wire_value::counts;
 use crate::transcode::schema::{Message, Schema, Shape};
 
 /// A field in a message's bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct IndexedField {
     /// Its place in the message.
     pub(crate) place: usize,
     /// Where it stands among the others.
     pub(crate) at: usize,
-    pub(crate) value: Wire,
+    pub(crate) value: WireValue,
 }
 
 /// An entry of a map in a message's bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct MapEntry {
-    pub(crate) key: Wire,
-    pub(crate) value: Option<Wire>,
+    pub(crate) key: WireValue,
+    pub(crate) value: Option<WireValue>,
     /// Whether the value is a message in several pieces, of which that is the last.
     pub(crate) pieces: bool,
     /// Which of the entries it is.
@@ -32,11 +32,11 @@ pub(crate) fn find(
     schema: &Schema,
     message: &Message,
     bytes: &[u8],
-    found: &mut Vec<Found>,
+    found: &mut Vec<IndexedField>,
 ) -> Result<(), &'static str> {
     let base = found.len();
     let (mut sorted, mut oneofs, mut last) = (true, 0, 0);
-    for entry in Entries::of(bytes) {
+    for entry in WireFields::of(bytes) {
         let (number, value) = entry?;
         let Some((place, field)) = message.field_numbered(number) else {
             continue;
@@ -48,7 +48,7 @@ pub(crate) fn find(
         last = place;
         oneofs += usize::from(field.oneof.is_some());
         let at = found.len();
-        found.push(Found { place, at, value });
+        found.push(IndexedField { place, at, value });
     }
     // A Value is what stood last; everything else is written by number.
     if message.shape != Shape::Value {
@@ -64,10 +64,10 @@ pub(crate) fn find(
 
 /// Of several fields of one oneof, the one that stood last holds, with what of it stood before it in
 /// a row: another in between unsets what was before.
-fn keep_last_of_oneofs(message: &Message, base: usize, found: &mut Vec<Found>) {
-    let mut decided = Seen::new(message.fields.len());
-    let mut holds = Seen::new(message.fields.len());
-    let mut unset = Seen::new(message.fields.len());
+fn keep_last_of_oneofs(message: &Message, base: usize, found: &mut Vec<IndexedField>) {
+    let mut decided = BitSet::new(message.fields.len());
+    let mut holds = BitSet::new(message.fields.len());
+    let mut unset = BitSet::new(message.fields.len());
     let mut end = found.len();
     // From the last one on, and what is kept moves to the end.
     for at in (base..found.len()).rev() {

@@ -12,13 +12,13 @@ mod query;
 pub(crate) mod text;
 
 use crate::transcode::json::options::{JsonOptions, MAX_DEPTH};
-use crate::transcode::json::wire_reader::{Wire, unpack};
+use crate::transcode::json::wire_reader::{WireValue, unpack};
 use crate::transcode::json::wire_value::{
     absent, counts, int32, is_bytes, is_zero, joined, number, slice, zero,
 };
-use crate::transcode::json::write::field_index::{Found, MapEntry};
+use crate::transcode::json::write::field_index::{IndexedField, MapEntry};
 use crate::transcode::json::{field_mask, time};
-use crate::transcode::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, Message, MessageId, Schema, Shape};
 
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
@@ -27,7 +27,7 @@ pub(crate) struct Writer<'s> {
     pub(crate) schema: &'s Schema,
     pub(crate) options: JsonOptions,
     /// The fields of the messages under way, the innermost last.
-    pub(crate) found: Vec<Found>,
+    pub(crate) found: Vec<IndexedField>,
     /// The entries of the maps under way, likewise.
     pub(crate) entries: Vec<MapEntry>,
     /// Room for what is read to see whether it can be.
@@ -86,7 +86,7 @@ impl<'s> Writer<'s> {
 
     /// The last value of the field at a place.
     #[inline]
-    pub(crate) fn last(&self, base: usize, place: usize) -> Option<Wire> {
+    pub(crate) fn last(&self, base: usize, place: usize) -> Option<WireValue> {
         let found = self.found[base..]
             .iter()
             .rev()
@@ -128,10 +128,10 @@ impl<'s> Writer<'s> {
         match message.shape {
             Shape::Struct => self.map(field, found, bytes, out),
             Shape::ListValue => self.list(field, found, bytes, out),
-            Shape::Value => self.value(message, base, bytes, out),
+            Shape::Value => self.struct_value(message, base, bytes, out),
             _ => {
                 let value = self.last(base, 0).unwrap_or(zero(field.kind));
-                self.one(field.kind, value, bytes, out)
+                self.value(field.kind, value, bytes, out)
             }
         }
     }
@@ -211,9 +211,11 @@ impl<'s> Writer<'s> {
         for field in fields.iter().filter(|field| !field.presence) {
             begin_member(field, comma, out);
             match field.repeat {
-                Repeat::Once => self.one(field.kind, absent(self.schema, field.kind), &[], out)?,
-                Repeat::Many { .. } => out.extend_from_slice(b"[]"),
-                Repeat::Map => out.extend_from_slice(b"{}"),
+                Cardinality::Once => {
+                    self.value(field.kind, absent(self.schema, field.kind), &[], out)?
+                }
+                Cardinality::Many { .. } => out.extend_from_slice(b"[]"),
+                Cardinality::Map => out.extend_from_slice(b"{}"),
             }
         }
         Ok(())
@@ -224,16 +226,16 @@ impl<'s> Writer<'s> {
         self.options.defaults
             || match field.repeat {
                 // The one value of NullValue is its default, whatever its number.
-                Repeat::Once => {
+                Cardinality::Once => {
                     let last = self.found[found.end - 1].value;
                     field.presence || !(is_zero(last) || self.is_null(field.kind))
                 }
-                Repeat::Many { .. } if is_bytes(field.kind) => true,
-                Repeat::Many { .. } => {
+                Cardinality::Many { .. } if is_bytes(field.kind) => true,
+                Cardinality::Many { .. } => {
                     let mut values = self.found[found].iter().map(|found| found.value);
                     values.any(|value| self.has_values(field, value, bytes))
                 }
-                Repeat::Map => {
+                Cardinality::Map => {
                     let mut entries = self.found[found].iter().map(|found| found.value);
                     entries.any(|value| self.has_known_value(field, value, bytes))
                 }
@@ -241,11 +243,11 @@ impl<'s> Writer<'s> {
     }
 
     /// Whether a value of a repeated field is one, or a packed block with one.
-    fn has_values(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
-        let Wire::Bytes(from, to) = value else {
+    fn has_values(&self, field: &Field, value: WireValue, bytes: &[u8]) -> bool {
+        let WireValue::Bytes(from, to) = value else {
             return true;
         };
-        if !matches!(field.kind, Kind::Enum(_)) {
+        if !matches!(field.kind, FieldKind::Enum(_)) {
             return from < to;
         }
         let mut packed = &bytes[from..to];
@@ -254,8 +256,8 @@ impl<'s> Writer<'s> {
             .any(|value| value.is_none_or(|value| counts(self.schema, field, value)))
     }
 
-    fn is_null(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Enum(id) if self.schema.enumeration(id).is_null)
+    fn is_null(&self, kind: FieldKind) -> bool {
+        matches!(kind, FieldKind::Enum(id) if self.schema.enumeration(id).is_null)
     }
 
     pub(crate) fn field(
@@ -266,17 +268,17 @@ impl<'s> Writer<'s> {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         match field.repeat {
-            Repeat::Map => self.map(field, found, bytes, out),
-            Repeat::Many { .. } => self.list(field, found, bytes, out),
-            Repeat::Once => {
+            Cardinality::Map => self.map(field, found, bytes, out),
+            Cardinality::Many { .. } => self.list(field, found, bytes, out),
+            Cardinality::Once => {
                 let last = self.found[found.end - 1].value;
                 match field.kind {
-                    Kind::Message(id) if found.len() > 1 => {
+                    FieldKind::Message(id) if found.len() > 1 => {
                         let pieces = self.found[found].iter().map(|found| found.value);
                         let whole = joined(pieces, bytes);
                         self.message(id, &whole, out)
                     }
-                    kind => self.one(kind, last, bytes, out),
+                    kind => self.value(kind, last, bytes, out),
                 }
             }
         }
@@ -294,7 +296,7 @@ impl<'s> Writer<'s> {
         let begin = out.len();
         for index in found {
             let value = self.found[index].value;
-            let Wire::Bytes(from, to) = value else {
+            let WireValue::Bytes(from, to) = value else {
                 self.element(field.kind, value, begin, bytes, out)?;
                 continue;
             };
@@ -317,8 +319,8 @@ impl<'s> Writer<'s> {
 
     fn element(
         &mut self,
-        kind: Kind,
-        value: Wire,
+        kind: FieldKind,
+        value: WireValue,
         begin: usize,
         bytes: &[u8],
         out: &mut Vec<u8>,
@@ -326,11 +328,11 @@ impl<'s> Writer<'s> {
         if out.len() > begin {
             out.push(b',');
         }
-        self.one(kind, value, bytes, out)
+        self.value(kind, value, bytes, out)
     }
 
     /// Of the kinds of a Value the one that stood last holds, with its pieces that stood before it in a row.
-    fn value(
+    fn struct_value(
         &mut self,
         message: &Message,
         base: usize,
@@ -345,7 +347,7 @@ impl<'s> Writer<'s> {
         let other = found.iter().rposition(|found| found.place != last.place);
         let begin = other.map_or(base, |at| base + at + 1);
         let field = &message.fields[last.place];
-        if let (Kind::Double, Wire::Fixed64(bits)) = (field.kind, last.value)
+        if let (FieldKind::Double, WireValue::Fixed64(bits)) = (field.kind, last.value)
             && !f64::from_bits(bits).is_finite()
         {
             return Err("a Value holds no number that JSON has".to_owned());

@@ -2,10 +2,10 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::transcode::json::wire_reader::{Wire, unpack};
+use crate::transcode::json::wire_reader::{WireValue, unpack};
 use crate::transcode::json::wire_value::{absent, counts, is_bytes, is_zero, joined};
 use crate::transcode::json::write::{Result, Writer};
-use crate::transcode::schema::{Field, Kind, Message, Repeat, Shape};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, Message, Shape};
 
 const TEXT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -57,7 +57,11 @@ impl Writer<'_> {
     }
 
     /// The fields of a message in the order of their numbers, each with its place.
-    pub(crate) fn fields(&mut self, message: &Message, bytes: &[u8]) -> Result<Vec<(usize, Wire)>> {
+    pub(crate) fn fields(
+        &mut self,
+        message: &Message,
+        bytes: &[u8],
+    ) -> Result<Vec<(usize, WireValue)>> {
         let base = self.found.len();
         let read = self.find(message, bytes);
         let fields = self.found[base..]
@@ -72,13 +76,13 @@ impl Writer<'_> {
     pub(crate) fn unpacked(
         &self,
         field: &Field,
-        values: &[(usize, Wire)],
+        values: &[(usize, WireValue)],
         bytes: &[u8],
-    ) -> Result<Vec<Wire>> {
+    ) -> Result<Vec<WireValue>> {
         let mut out = Vec::with_capacity(values.len());
         for (_, value) in values {
             match *value {
-                Wire::Bytes(from, to) if !is_bytes(field.kind) => {
+                WireValue::Bytes(from, to) if !is_bytes(field.kind) => {
                     let mut rest = &bytes[from..to];
                     while !rest.is_empty() {
                         let value = unpack(field.kind, &mut rest);
@@ -98,21 +102,21 @@ impl Writer<'_> {
         &mut self,
         name: &str,
         field: &Field,
-        values: &[(usize, Wire)],
+        values: &[(usize, WireValue)],
         bytes: &[u8],
         top: bool,
         out: &mut String,
     ) -> Result<()> {
         let form = match field.kind {
-            Kind::Message(id) => Some(self.schema.message(id)),
+            FieldKind::Message(id) => Some(self.schema.message(id)),
             _ => None,
         };
         match (field.repeat, form, values) {
-            (Repeat::Map, _, [_, ..]) => refused(name, "map"),
-            (Repeat::Many { .. }, Some(form), [_, ..]) if !is_text(form.shape) => {
+            (Cardinality::Map, _, [_, ..]) => refused(name, "map"),
+            (Cardinality::Many { .. }, Some(form), [_, ..]) if !is_text(form.shape) => {
                 refused(name, "repeated message")
             }
-            (Repeat::Many { .. }, _, values) => {
+            (Cardinality::Many { .. }, _, values) => {
                 for value in self.unpacked(field, values, bytes)? {
                     self.pair(name, field.kind, value, bytes, out)?;
                 }
@@ -125,13 +129,13 @@ impl Writer<'_> {
             (_, Some(form), [_, ..]) if !is_text(form.shape) => refused(name, &form.name),
             (_, Some(_), [_, _, ..]) => {
                 let whole = joined(values.iter().map(|(_, value)| *value), bytes);
-                let value = Wire::Bytes(0, whole.len());
+                let value = WireValue::Bytes(0, whole.len());
                 self.pair(name, field.kind, value, &whole, out)
             }
             (_, _, [.., (_, last)]) if field.presence || field.required || !is_zero(*last) => {
                 self.pair(name, field.kind, *last, bytes, out)
             }
-            (Repeat::Once, None, _) if field.required && top => {
+            (Cardinality::Once, None, _) if field.required && top => {
                 let zero = absent(self.schema, field.kind);
                 self.pair(name, field.kind, zero, bytes, out)
             }
@@ -142,8 +146,8 @@ impl Writer<'_> {
     fn pair(
         &mut self,
         name: &str,
-        kind: Kind,
-        value: Wire,
+        kind: FieldKind,
+        value: WireValue,
         bytes: &[u8],
         out: &mut String,
     ) -> Result<()> {
