@@ -1,15 +1,15 @@
-//! gRPC's framing: each message with a flag and its length before it.
+//! gRPC framing: each message follows a flag and its length.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tonic::Status;
 
 use crate::call::PREFIX;
 
-/// A message as it travels, out of a buffer that has room for the prefix at its beginning.
+/// Returns the frame of a message, from a buffer with room for the prefix before the message.
 ///
 /// # Errors
 ///
-/// If the message is longer than a frame can say.
+/// If the message is longer than 4 GiB, which a frame cannot express.
 pub(crate) fn frame(mut buffer: Vec<u8>) -> Result<Bytes, Status> {
     let length = buffer.len().saturating_sub(PREFIX);
     let Ok(length) = u32::try_from(length) else {
@@ -21,18 +21,18 @@ pub(crate) fn frame(mut buffer: Vec<u8>) -> Result<Bytes, Status> {
     Ok(buffer.into())
 }
 
-/// An empty buffer for [`frame`].
+/// Returns an empty buffer for [`frame`].
 pub(crate) fn buffer(capacity: usize) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(PREFIX + capacity);
     buffer.resize(PREFIX, 0);
     buffer
 }
 
-/// The messages of a body, as they come in.
+/// Splits a body into its messages as it arrives.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     unread: BytesMut,
-    /// The most bytes that a message may have.
+    /// Maximum number of bytes of a message.
     most: usize,
 }
 
@@ -48,7 +48,7 @@ impl FrameReader {
         self.unread.extend_from_slice(piece);
     }
 
-    /// The next message that is whole.
+    /// Returns the next complete message.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl FrameReader {
         Ok(Some(self.unread.split_to(length).freeze()))
     }
 
-    /// Whether nothing is left over.
+    /// Returns whether no byte is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.unread.is_empty()
     }

@@ -82,6 +82,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn numbers_with_a_fraction_are_read_and_told_without_loss() {
+fn floating_point_numbers_are_read_and_written_without_loss() {
     hold(&cases());
 }

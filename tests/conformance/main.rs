@@ -76,7 +76,7 @@ fn every_row_has_a_name_of_its_own_and_every_exception_is_a_row() {
 }
 
 #[test]
-fn as_many_rows_as_the_suite_has_are_asked_and_as_few_are_excused() {
+fn the_table_has_as_many_rows_and_exceptions_as_the_suite() {
     let count = |level: fn(&Case) -> bool| all().into_iter().filter(level).count();
     let required = count(|case| case.level == Level::Required);
     let recommended = count(|case| matches!(case.level, Level::Recommended { .. }));

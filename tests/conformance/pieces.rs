@@ -107,7 +107,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn entries_are_told_by_their_last_parts() {
+fn the_last_key_and_value_of_an_entry_are_written() {
     hold(&maps());
 }
 

@@ -100,7 +100,7 @@ fn messages_of_random_sets_have_the_same_json_and_come_back() {
 
 /// Whatever bytes there are, and whatever becomes of them, they are told or refused.
 #[test]
-fn damaged_messages_of_random_sets_never_panic_and_what_is_told_is_read_back() {
+fn damaged_messages_of_random_sets_never_panic_and_their_json_is_read_back() {
     let first = setting("RANDOM_SEED", 0);
     let wild = Wild {
         pieces: true,

@@ -112,7 +112,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn what_is_no_json_is_refused_and_depth_is_bounded() {
+fn invalid_json_is_refused_and_depth_is_limited() {
     hold(&cases());
 }
 

@@ -160,6 +160,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn fields_are_told_from_every_form_that_the_wire_has() {
+fn fields_are_written_from_every_form_of_the_wire() {
     hold(&cases());
 }

@@ -70,7 +70,7 @@ fn with_part(content: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_request_is_told_over_http_as_every_parser_reads_it() {
+async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
     let cases: [(&str, Vec<u8>, &str, Option<Value>); 15] = [
         (
             "Get",
@@ -280,7 +280,7 @@ async fn an_error_body_with_a_success_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_error_that_ends_a_stream_is_told_from_a_reply_with_a_field_named_error() {
+async fn the_error_at_the_end_of_a_stream_is_distinguished_from_a_reply_with_a_field_named_error() {
     let path = format!("/{GROUPS}.Groups/Watch");
     let answer = r#"[{"error":{"code":1}},{"error":{"status":"odd"}},{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]"#;
     let (replies, end) = client(answer, &Arc::default())

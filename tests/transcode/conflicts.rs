@@ -119,7 +119,7 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
 }
 
 #[tokio::test]
-async fn of_an_output_the_path_has_the_value_whatever_the_body_says() {
+async fn the_path_sets_an_output_only_field_whatever_the_body_has() {
     let found = came("POST", "/v1/outputs/of-path", r#"{"output": "of-body"}"#).await;
     assert_eq!(found, json!({"output": "of-path"}));
 }

@@ -27,7 +27,7 @@ async fn a_path_without_a_method_is_not_found() {
 }
 
 #[tokio::test]
-async fn another_http_method_is_told_which_are_allowed() {
+async fn another_http_method_is_405_with_the_allowed_ones() {
     let answer = Server::silent()
         .ask(rules(), send("DELETE", "/v1/shelves/a/file", ""))
         .await;
@@ -84,7 +84,7 @@ async fn a_refusal_comes_after_the_whole_request() {
 }
 
 #[tokio::test]
-async fn who_asks_whether_to_send_is_refused_before() {
+async fn a_client_that_sends_expect_is_refused_before_it_sends_the_body() {
     let mut request = send("POST", "/nothing", "1234");
     let first = HeaderValue::from_static("100-continue");
     request.headers_mut().insert("expect", first);
@@ -106,7 +106,7 @@ async fn a_stream_of_requests_is_refused() {
 }
 
 #[tokio::test]
-async fn a_status_is_told_with_its_details() {
+async fn a_status_is_written_with_its_details() {
     let mut details = ErrorDetails::new();
     details.set_retry_info(Some(std::time::Duration::from_millis(1500)));
     details.set_resource_info("book", "b", "", "");
@@ -290,7 +290,7 @@ async fn a_target_of_any_form_is_answered() {
 }
 
 #[tokio::test]
-async fn the_body_counts_and_not_the_length_that_a_header_says() {
+async fn the_body_is_read_to_its_end_whatever_content_length_a_header_claims() {
     for length in ["0", "5", "99999999999", "x"] {
         let server = Server::silent();
         let mut request = send("MOVE", "/v1/shelves/a", "");

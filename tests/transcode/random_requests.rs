@@ -98,7 +98,7 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
                     if !matches!(code, Code::InvalidArgument | Code::Unimplemented) {
                         return Err(format!("{status:?}"));
                     }
-                    for wrong in ["malformed", "cut off", "no such field", "the layer"] {
+                    for wrong in ["malformed", "truncated", "no such field", "the layer"] {
                         if status.message().contains(wrong) {
                             return Err(format!("{}: {status:?}: {wire:02x?}", message.name));
                         }

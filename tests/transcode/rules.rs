@@ -79,8 +79,8 @@ fn each_rule_that_is_not_served_is_reported_with_the_reason_and_the_direction() 
     ];
     assert_eq!(found, expected);
     let reasons = [
-        "`GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read is for the same requests",
-        "`GET /v1/{name=files/**}` of apigateway_grpc.test.rooms.Rooms.Rest fits all of its paths",
+        "`GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read matches the same requests",
+        "`GET /v1/{name=files/**}` of apigateway_grpc.test.rooms.Rooms.Rest matches all of its paths",
         "two `**`",
         "any HTTP method",
         "wildcard outside a variable",
@@ -94,7 +94,7 @@ fn each_rule_that_is_not_served_is_reported_with_the_reason_and_the_direction() 
     assert_eq!(
         RULES.unserved()[0].to_string(),
         "apigateway_grpc.test.rooms.Rooms.Open: the rule `GET /v1/{stream=rooms/*}` is not served by the \
-         server: `GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read is for the same requests"
+         server: `GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read matches the same requests"
     );
     assert_eq!(Rules::api_gateway().unserved(), []);
 }
@@ -145,7 +145,7 @@ async fn the_rules_of_an_imported_file_come_last_unless_they_are_configured() {
 }
 
 #[tokio::test]
-async fn a_rest_before_the_end_of_a_template_is_served_in_both_directions() {
+async fn a_double_wildcard_before_the_end_of_a_template_is_served_in_both_directions() {
     for (name, path) in [
         ("rooms/a/items", "/v1/rooms/a/items/view/v"),
         ("rooms/a/items/b/c", "/v1/rooms/a/items/b/c/view/v"),
@@ -227,7 +227,7 @@ fn configured(rules: &serde_json::Value) -> Vec<Unserved> {
 }
 
 #[test]
-fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
+fn an_invalid_rule_of_a_configuration_loses_no_other_rule() {
     let selector = format!("{SERVICE}.Unnamed");
     for (rule, pattern, reason) in [
         (json!({"get": "v1"}), "GET v1", "does not begin with `/`"),
@@ -235,12 +235,12 @@ fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
         (
             json!({"get": "/v1/{nam}"}),
             "GET /v1/{nam}",
-            "no field `nam`",
+            "unknown field `nam`",
         ),
         (
             json!({"get": "/v1/{name.x}"}),
             "GET /v1/{name.x}",
-            "through the scalar `name`",
+            "`name` is not a message",
         ),
         (
             json!({"get": "/v1/{name}/{name}"}),
@@ -250,17 +250,17 @@ fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
         (
             json!({"post": "/v1/{name}", "body": "x"}),
             "POST /v1/{name}",
-            "no field `x`",
+            "unknown field `x`",
         ),
         (
             json!({"put": "/v1/{name}", "responseBody": "x"}),
             "PUT /v1/{name}",
-            "no field `x`",
+            "unknown field `x`",
         ),
         (
             json!({"custom": {"kind": "A B", "path": "/v1"}}),
             "A B /v1",
-            "`A B` is no HTTP method",
+            "`A B` is not an HTTP method",
         ),
         (json!({"body": "*"}), "", "no HTTP method"),
         (json!({"gett": "/x"}), "", "gett"),
@@ -270,12 +270,12 @@ fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
                 {"patch": "/v1/y", "additionalBindings": [{"patch": "/v1/z"}]}
             ]}),
             "PATCH /v1/z",
-            "within an additional binding",
+            "must not have bindings",
         ),
         (
             json!({"patch": "/v1/x", "additionalBindings": [{"patch": "/v1/x"}]}),
             "PATCH /v1/x",
-            "for the same requests",
+            "matches the same requests",
         ),
     ] {
         let mut rule = rule;

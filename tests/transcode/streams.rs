@@ -25,7 +25,7 @@ fn server(books: &[Vec<u8>], status: Status) -> Server {
 }
 
 #[tokio::test]
-async fn a_stream_is_an_array_or_a_line_each() {
+async fn a_stream_is_an_array_or_one_text_per_line() {
     let cases = [
         (0, "watch", "[]"),
         (2, "watch", r#"[{},{"pages":"1"}]"#),
@@ -70,7 +70,7 @@ async fn a_failure_before_the_first_reply_has_its_http_status_and_one_after_it_i
 }
 
 #[tokio::test]
-async fn bytes_come_down_in_a_row_and_break_off_with_a_failure() {
+async fn a_stream_of_bytes_is_concatenated_and_aborted_by_a_failure() {
     let pieces = [wire_body("text/x", b"one "), wire_body("", b"two")];
     let whole = server(&pieces, Status::ok(""));
     let answer = whole.ask(rules(), get("/v1/shelves/a/file")).await;
@@ -298,6 +298,6 @@ async fn a_stream_of_replies_offers_no_gzip_and_one_in_gzip_is_an_error() {
         .await
         .expect_err("not offered");
     assert_eq!(status.code(), Code::Internal);
-    let text = "the reply has the content encoding `gzip`, which was not asked for";
+    let text = "the response has the content encoding `gzip`, which the client does not accept";
     assert_eq!(status.message(), text);
 }

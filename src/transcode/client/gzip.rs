@@ -1,4 +1,4 @@
-//! A reply without its `content-encoding`.
+//! Decodes the content encoding of a response.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -7,11 +7,11 @@ use tonic::Status;
 use crate::failure::Failure;
 use crate::gzip;
 
-/// The body as it was before it was compressed, if that was by gzip, as we ask.
+/// Returns the body decompressed. gzip is the only encoding that the client accepts.
 ///
 /// # Errors
 ///
-/// If it is broken, larger than `most` bytes, or of another encoding.
+/// If the body is malformed, larger than `most` bytes, or in another encoding.
 pub(crate) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
@@ -21,7 +21,7 @@ pub(crate) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Resul
     }
 }
 
-/// Refuses a stream of replies that is compressed, which was not asked for.
+/// Checks that a stream of responses is not compressed, since the client accepts no encoding for it.
 pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
@@ -33,7 +33,7 @@ pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
 fn unknown(encoding: &[u8]) -> Status {
     let name = String::from_utf8_lossy(encoding);
     Status::internal(format!(
-        "the reply has the content encoding `{name}`, which was not asked for"
+        "the response has the content encoding `{name}`, which the client does not accept"
     ))
 }
 

@@ -1,4 +1,4 @@
-//! An HTTP reply as a gRPC one: the message, or the status.
+//! Converts an HTTP response into a gRPC message or status.
 
 use std::borrow::Cow;
 
@@ -16,26 +16,26 @@ use crate::transcode::schema::{Cardinality, FieldKind, Message, Schema, Shape};
 use crate::transcode::status::{code_by_http, code_by_name};
 use crate::transcode::{error_body, grpc_frames, http_body};
 
-/// How much of a body that is no JSON is shown.
+/// Maximum number of characters of a body that an error shows.
 const EXCERPT: usize = 160;
 
-/// What a reply is read by.
+/// Reads the responses of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResponseReader<'r> {
     pub(crate) rules: &'r Rules,
     pub(crate) method: &'r Method,
     pub(crate) rule: &'r Rule,
     pub(crate) options: JsonOptions,
-    /// The host that the request was for, if it is known.
+    /// The host of the request, if it is known.
     pub(crate) host: Option<&'r str>,
 }
 
 impl ResponseReader<'_> {
-    /// The reply message, framed as gRPC has it.
+    /// Returns the response message in a gRPC frame.
     ///
     /// # Errors
     ///
-    /// The status that the reply tells, or that its form amounts to.
+    /// Returns the status of an error response, or a status for a malformed response.
     pub(crate) fn unary(
         self,
         status: StatusCode,
@@ -54,7 +54,7 @@ impl ResponseReader<'_> {
         }
         let output = self.rules.schema().message(self.method.output);
         let empty = output.fields.is_empty() || status == StatusCode::NO_CONTENT;
-        // A page is no reply, however little stands in it.
+        // An HTML page is not a response, even if it is blank.
         let blank = body.iter().all(u8::is_ascii_whitespace) && !intermediary::is_html(headers);
         if empty && blank {
             return grpc_frames::frame(grpc_frames::buffer(0));
@@ -64,7 +64,7 @@ impl ResponseReader<'_> {
                 lexer.skip()?;
                 lexer.end()
             });
-            // A page of a proxy is told as such, a reply of the service by what is wrong with it.
+            // A body that is not JSON was sent by a proxy. For JSON the error says what is wrong with it.
             match well_formed {
                 Ok(()) => why,
                 Err(_) => self.not_json(status, headers, body),
@@ -72,7 +72,7 @@ impl ResponseReader<'_> {
         })
     }
 
-    /// One message of its JSON text, framed.
+    /// Returns the gRPC frame of a message in JSON.
     pub(crate) fn message(self, text: &[u8]) -> Result<Bytes, Status> {
         let schema = self.rules.schema();
         let output = self.method.output;
@@ -91,12 +91,12 @@ impl ResponseReader<'_> {
         };
         let wire = wire.map_err(|why| {
             let name = &schema.message(output).name;
-            Status::internal(format!("the reply is not a {name}: {why}"))
+            Status::internal(format!("invalid response, not a {name}: {why}"))
         })?;
         grpc_frames::frame(wire)
     }
 
-    /// A `google.api.HttpBody` of a reply as it is, or a message whose field of a number is one.
+    /// Returns a response body as a `google.api.HttpBody`, or as a message with such a field.
     pub(crate) fn raw(self, number: Option<u32>, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
         let mut out = grpc_frames::buffer(0);
         let of = (self.rules.schema(), self.method.output);
@@ -104,11 +104,11 @@ impl ResponseReader<'_> {
         out
     }
 
-    /// Returns whether a body that came with a success is an error body all the same: `{"error": {…}}`.
+    /// Returns whether the body of a successful response is an error body, `{"error": {…}}`.
     ///
-    /// A message that has a field `error` may look like one. It is an error body only if it has `code` and `status`
-    /// as Google's have them, and the field's type has no `status`. In a stream, where the HTTP status is sent
-    /// before the failure, `code` and `status` decide alone.
+    /// A message with a field `error` may look like one. Then it is an error body only if it has `code` and `status`
+    /// as Google's error bodies do, and the type of the field has no `status`. In a stream, where the HTTP status is
+    /// sent before a failure, `code` and `status` alone decide.
     pub(crate) fn is_error(self, body: &[u8]) -> bool {
         let Some(is_google) = lone_error(body) else {
             return false;
@@ -120,7 +120,7 @@ impl ResponseReader<'_> {
         }
     }
 
-    /// Returns what the reply's message knows of an error body.
+    /// Returns which members of an error body the response message has.
     fn known_error(self) -> ErrorField {
         let schema = self.rules.schema();
         let output = schema.message(self.method.output);
@@ -151,7 +151,7 @@ impl ResponseReader<'_> {
         }
     }
 
-    /// The status of a reply that is a failure.
+    /// Returns the status of an error response.
     pub(crate) fn failure(self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
         match serde_json::from_slice::<Value>(body) {
             Ok(json) => error_body::read(self.rules.schema(), status, headers, json),
@@ -159,8 +159,8 @@ impl ResponseReader<'_> {
         }
     }
 
-    /// A body that is no JSON: a proxy's page, or cut off. What the service did not answer is UNAVAILABLE,
-    /// since it passes, and since the service may not have been asked at all.
+    /// Returns the status for a body that is not JSON: a page of a proxy, or a truncated response. The response of an
+    /// intermediary is UNAVAILABLE, because it is transient and the service may not have received the request.
     fn not_json(self, http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
         let stranger = intermediary::shown(http, headers, self.host);
         let (code, who) = match &stranger {
@@ -194,17 +194,17 @@ impl ResponseReader<'_> {
     }
 }
 
-/// What a message has of an error body's members.
+/// The members of an error body that a message has.
 enum ErrorField {
     /// No field `error`.
     Nothing,
     /// A field `error` without a `status` in it.
     Error,
-    /// Both, or any member there may be.
+    /// Both, or members of any name.
     Status,
 }
 
-/// The message of a kind whose JSON form has a member for each field.
+/// Returns the message of a field type whose JSON form is an object with a member for each field.
 fn object(schema: &Schema, kind: FieldKind) -> Option<&Message> {
     match kind {
         FieldKind::Message(id) => Some(schema.message(id)).filter(|of| of.shape == Shape::Object),
@@ -212,7 +212,7 @@ fn object(schema: &Schema, kind: FieldKind) -> Option<&Message> {
     }
 }
 
-/// Whether the JSON form of a kind is an object with members of any name.
+/// Returns whether the JSON form of a field type is an object with members of any name.
 fn is_open(schema: &Schema, kind: FieldKind) -> bool {
     let FieldKind::Message(id) = kind else {
         return false;
@@ -223,10 +223,10 @@ fn is_open(schema: &Schema, kind: FieldKind) -> bool {
     )
 }
 
-/// Returns, for an object whose only member is an object `error`, whether that has a number `code` and a `status` that
-/// names a gRPC code, as Google's error bodies do. Returns `None` for anything else.
+/// Returns whether the object `error`, as the only member of an object, has a number `code` and a `status` that names
+/// a gRPC code, as Google's error bodies do. Returns `None` for any other text.
 fn lone_error(body: &[u8]) -> Option<bool> {
-    // Nearly every reply begins with another name, which its first bytes tell.
+    // The first bytes show that most responses begin with another name.
     let rest = body.trim_ascii_start().strip_prefix(b"{")?;
     if !rest.trim_ascii_start().starts_with(b"\"error\"") {
         return None;
@@ -245,7 +245,7 @@ fn lone_error(body: &[u8]) -> Option<bool> {
     let mut error = Some(error);
     let object = |lexer: &mut Lexer<'_>, name: Cow<'_, str>| {
         members += 1;
-        // Anything else is an ordinary reply, and its rest need not be looked at.
+        // Anything else is an ordinary response, so stop reading.
         match error.take().filter(|_| name == "error") {
             Some(error) if lexer.next()? == Token::Object => lexer.object(error),
             _ => lexer.fault(""),
@@ -258,7 +258,7 @@ fn lone_error(body: &[u8]) -> Option<bool> {
     Some(has_code && has_status)
 }
 
-/// The beginning of a body on one line, without what could deceive a terminal.
+/// Returns the beginning of a body on one line, without characters that could deceive the reader of a terminal.
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]);
     let printable = text
@@ -272,7 +272,7 @@ fn excerpt(body: &[u8]) -> String {
     }
 }
 
-/// Control characters, and those that are invisible or turn the direction of writing.
+/// Returns whether a character is a control character, is invisible, or changes the direction of writing.
 fn deceives(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

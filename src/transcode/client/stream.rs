@@ -1,4 +1,4 @@
-//! A stream of replies: an HTTP body of JSON texts, read as gRPC frames while it comes in.
+//! Converts a streamed HTTP response of JSON texts into gRPC frames as it arrives.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,20 +18,20 @@ use crate::transcode::rules::rule::ResponseBody;
 
 pub(crate) const LINES: &str = "application/x-ndjson";
 
-/// The gRPC body of a streamed HTTP reply.
+/// The gRPC body of a streamed HTTP response.
 #[derive(Debug)]
 pub(crate) struct GrpcStream<B> {
     body: B,
     rules: Rules,
-    /// The gRPC path of the method, and the place of its rule.
+    /// The gRPC path of the method, and the index of its rule.
     path: String,
     rule: usize,
     options: JsonOptions,
     headers: HeaderMap,
     splitter: StreamSplitter,
-    /// Whether the last text has been taken.
+    /// Whether the last text has been returned.
     ended: bool,
-    /// Whether the trailers have been told, or a failure.
+    /// Whether the trailers or a failure have been returned.
     done: bool,
 }
 
@@ -72,7 +72,7 @@ impl<B> GrpcStream<B> {
         })
     }
 
-    /// The frame of a text, or the status of the error that it is.
+    /// Returns the frame of a text, or the status of an error body.
     fn frame(&self, text: &[u8]) -> Result<Bytes, Status> {
         let unknown = || Status::internal("the method is not among the rules");
         let reader = self.reader().ok_or_else(unknown)?;
@@ -82,7 +82,7 @@ impl<B> GrpcStream<B> {
         reader.message(text)
     }
 
-    /// The frame of a piece of an `HttpBody`.
+    /// Returns the frame of a piece of an `HttpBody`.
     fn piece(&self, piece: &[u8]) -> Result<Bytes, Status> {
         let unknown = || Status::internal("the method is not among the rules");
         let reader = self.reader().ok_or_else(unknown)?;
@@ -94,13 +94,13 @@ impl<B> GrpcStream<B> {
         }
     }
 
-    /// Whether the replies are pieces of an `HttpBody`, which is no JSON.
+    /// Returns whether the responses are pieces of an `HttpBody`, which is not JSON.
     fn is_raw(&self) -> bool {
         let reader = self.reader();
         reader.is_some_and(|reader| matches!(reader.rule.response, ResponseBody::Raw(_)))
     }
 
-    /// The last text, if there is one, and then the trailers.
+    /// Returns the frame of the last text, if there is one, and then the trailers.
     fn end(&mut self) -> Result<Frame<Bytes>, Status> {
         if !self.ended && !self.is_raw() {
             self.ended = true;

@@ -1,4 +1,4 @@
-//! `google.protobuf.Any`: what its type is known of, and what becomes of the others.
+//! `google.protobuf.Any`, of types that the schema has and of unknown types.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{MessageId, Schema, Shape};
 
 const UNKNOWN_ANY_PREFIX: &str = "json.apigateway-grpc/";
-/// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.
+/// The type URL of an unknown `Any` that was read from JSON. Its own `@type` is a member of the `Struct`.
 pub(crate) const UNKNOWN_ANY_URL: &str = "json.apigateway-grpc/google.protobuf.Struct";
 
-/// What most type URLs begin with.
+/// The standard prefix of type URLs.
 const USUAL_PREFIX: &str = "type.googleapis.com/";
 
 /// The key of `google.protobuf.Any.value`.
@@ -34,7 +34,7 @@ impl Reader<'_> {
             return Ok(Written::Empty);
         };
         if self.strict && !url.contains('/') {
-            return lexer.fault(format!("`{url}` is no type URL"));
+            return lexer.fault(format!("invalid type URL `{url}`: must contain a slash"));
         }
         if url.starts_with(UNKNOWN_ANY_PREFIX) {
             let fault = lexer.fault(format!("the type URL `{url}` is reserved"));
@@ -53,7 +53,7 @@ impl Reader<'_> {
                     value: false,
                 };
                 match self.unfolded(lexer, more, (&url, id), any_members, out) {
-                    // What its type does not know is no reason to lose all that stands around it.
+                    // An invalid `Any` is carried unchanged, so that the message around it is not lost.
                     Err(fault) if !self.strict && !fault.is_final() => out.truncate(begin),
                     done => return done.map(|()| Written::Value),
                 }
@@ -64,7 +64,7 @@ impl Reader<'_> {
             }
             None => {}
         }
-        // Carried whole, its `@type` within, to be told back as it came.
+        // Carry the whole object, with its `@type`, so that it is written as it was read.
         *lexer = ahead;
         put_text(1, UNKNOWN_ANY_URL, out);
         out.push(VALUE);
@@ -76,7 +76,7 @@ impl Reader<'_> {
         Ok(Written::Value)
     }
 
-    /// Reads an `Any` that has its bytes as text, if it does.
+    /// Reads an `Any` as bytes, if its `value` is base64. Returns whether it is.
     fn folded(self, lexer: Lexer<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
         let begin = out.len();
         put_text(1, url, out);
@@ -88,7 +88,7 @@ impl Reader<'_> {
         Ok(decoded.is_some())
     }
 
-    /// Reads the members of an `Any` of a known type, of which `@type` may have been read.
+    /// Reads the members of an `Any` of a known type. Its `@type` may have been read already.
     fn unfolded(
         self,
         lexer: &mut Lexer<'_>,
@@ -115,7 +115,10 @@ impl Reader<'_> {
                         self.message(lexer, id, out)?;
                     }
                     other if self.strict && other != "@type" => {
-                        return lexer.fault(format!("an Any of {} has no `{other}`", message.name));
+                        return lexer.fault(format!(
+                            "unknown field `{other}` in an Any of {}",
+                            message.name
+                        ));
                     }
                     _ => lexer.skip()?,
                 }
@@ -126,8 +129,8 @@ impl Reader<'_> {
     }
 }
 
-/// The `@type` of the object that comes next, and whether it stands first; then it is read and the rest
-/// is not. `None` for an object without members, which is read.
+/// Reads the next object up to its `@type`. Returns the type URL, and whether it is the first member. Returns `None`
+/// for an object without members.
 fn type_url<'a>(lexer: &mut Lexer<'a>) -> error::Result<Option<(Cow<'a, str>, bool)>> {
     let mut more = lexer.enter(b'{', b'}')?;
     if !more {
@@ -145,7 +148,7 @@ fn type_url<'a>(lexer: &mut Lexer<'a>) -> error::Result<Option<(Cow<'a, str>, bo
     Ok(Some((Cow::Borrowed(""), false)))
 }
 
-/// The text of `value`, if an object has that and `@type` and nothing else.
+/// Returns the string `value` of an object with only `@type` and `value`.
 fn as_bytes(mut lexer: Lexer<'_>) -> error::Result<Option<Cow<'_, str>>> {
     let (mut value, mut types, mut others) = (None, 0, 0);
     lexer.object(|lexer, name| {
@@ -167,11 +170,11 @@ impl Writer<'_> {
         let url = self
             .last(base, 0)
             .map_or(&[][..], |value| slice(value, bytes));
-        let url = std::str::from_utf8(url).map_err(|_| "a text is not UTF-8".to_owned())?;
+        let url = std::str::from_utf8(url).map_err(|_| "a string is not UTF-8".to_owned())?;
         let content = self
             .last(base, 1)
             .map_or(&[][..], |value| slice(value, bytes));
-        // Whatever becomes of it is an object, so that what is too deep is told by what is around it.
+        // Every form of an `Any` is an object. Check its depth here, so that the message around it reports the error.
         self.open()?;
         self.close();
         if url.is_empty() && content.is_empty() {
@@ -181,12 +184,12 @@ impl Writer<'_> {
         if url == UNKNOWN_ANY_URL && self.attempt(out, |writer, out| writer.carried(content, out)) {
             return Ok(());
         }
-        // Nothing is read that claims our prefix, so it is not told either: the type is what follows it.
+        // A type URL with our prefix is not read, so it is not written: the type follows the prefix.
         let url = match url.strip_prefix(UNKNOWN_ANY_PREFIX) {
             Some(name) => Cow::Owned(format!("{USUAL_PREFIX}{name}")),
             None => Cow::Borrowed(url),
         };
-        // What cannot be told by its type is told as it is, and hides nothing else.
+        // Content that cannot be written by its type is written as base64.
         match known(self.schema, &url) {
             Some(id) if self.attempt(out, |writer, out| writer.any_of(&url, id, content, out)) => {
                 Ok(())
@@ -195,7 +198,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes what may have no JSON form, and then nothing.
+    /// Tries to write a value. Writes nothing if it has no JSON form.
     fn attempt(
         &mut self,
         out: &mut Vec<u8>,
@@ -213,12 +216,16 @@ impl Writer<'_> {
         written
     }
 
-    /// Writes what was read of an unknown `Any`, if that is what it holds: anyone can give our type URL to
-    /// anything, and only what is read again may be told.
+    /// Writes an `Any` that was read from JSON. Anyone can use our type URL, so the text is parsed back to check that
+    /// it is one.
     fn carried(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let structure = self.schema.find("google.protobuf.Struct");
         let begin = out.len();
-        self.message(structure.ok_or("Struct is not in the set")?, content, out)?;
+        self.message(
+            structure.ok_or("the descriptor set has no google.protobuf.Struct")?,
+            content,
+            out,
+        )?;
         let reader = Reader::new(self.schema, JsonOptions::default());
         let mut wire = std::mem::take(&mut self.read);
         wire.clear();
@@ -239,7 +246,7 @@ impl Writer<'_> {
         let message = self.schema.message(id);
         self.open()?;
         out.extend_from_slice(b"{\"@type\":");
-        quote(url.as_bytes(), out).ok_or("a text is not UTF-8")?;
+        quote(url.as_bytes(), out).ok_or("a string is not UTF-8")?;
         if message.shape == Shape::Object {
             let base = self.found.len();
             self.find(message, content)?;
@@ -255,10 +262,10 @@ impl Writer<'_> {
     }
 }
 
-/// Writes the bytes of an `Any` as text.
+/// Writes an `Any` as its type URL and its bytes in base64.
 fn fold(url: &str, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(b"{\"@type\":");
-    quote(url.as_bytes(), out).ok_or("a text is not UTF-8")?;
+    quote(url.as_bytes(), out).ok_or("a string is not UTF-8")?;
     out.extend_from_slice(b",\"value\":");
     base64::encode(content, out);
     out.push(b'}');

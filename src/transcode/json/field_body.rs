@@ -1,4 +1,4 @@
-//! One field of a message by itself, as the body of a request or a reply.
+//! A single field of a message, as the body of a request or a response.
 
 use crate::transcode::json::nested_field::values;
 use crate::transcode::json::options::JsonOptions;
@@ -8,12 +8,12 @@ use crate::transcode::json::write::field_index::IndexedField;
 use crate::transcode::json::write::{Writer, finished};
 use crate::transcode::schema::{Cardinality, Field, Message, MessageId, Schema};
 
-/// The JSON value of a field of an encoded message. One that is not there has its default: `0`, `""`,
-/// `[]`, `{}`, and for a message what that is when nothing of it is set.
+/// Returns the JSON value of a field of an encoded message. A field that is not set has its default: `0`, `""`, `[]`,
+/// `{}`, or the JSON form of an empty message.
 ///
 /// # Errors
 ///
-/// If the bytes are no message, what the field holds has no JSON form, or the message has no such field.
+/// If the bytes are malformed, the value has no JSON form, or the message has no such field.
 pub(crate) fn write_field(
     schema: &Schema,
     id: MessageId,
@@ -40,7 +40,7 @@ pub(crate) fn write_field(
     finished(out)
 }
 
-/// The wire bytes of a message of which only the field at a place is set, to a JSON value.
+/// Returns the wire bytes of a message in which only one field is set, to a JSON value.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub(crate) fn read_field(
     Ok(out)
 }
 
-/// Finds one field and passes over all others.
+/// Lists the values of one field.
 pub(crate) fn collect(
     writer: &mut Writer<'_>,
     of: &Message,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_there_is_written_as_its_default_and_null_is_read_as_none() {
+    fn an_absent_field_is_written_as_its_default_and_null_is_read_as_absent() {
         let cases = [
             (GATEWAY, "name", r#""""#),
             (GATEWAY, "state", r#""STATE_UNSPECIFIED""#),

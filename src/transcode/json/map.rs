@@ -1,4 +1,4 @@
-//! Maps: a JSON object, or on the wire a repeated message of a key and a value.
+//! Maps: an object in JSON, and a repeated message of a key and a value on the wire.
 
 use crate::transcode::json::read::error;
 use crate::transcode::json::read::lexer::Lexer;
@@ -35,7 +35,7 @@ impl Reader<'_> {
             if wrote == Written::Nothing {
                 out.truncate(begin);
             }
-            // A key has one text, so that the names tell whether it stands twice.
+            // A key has only one text, so a duplicate key is a duplicate name.
             if self.strict {
                 names.push(name);
             }
@@ -57,14 +57,18 @@ fn read_key(
         FieldKind::Bool => return lexer.fault("a key must be true or false"),
         kind => match is_whole(name).then(|| spelled(name, kind, out)) {
             Some(Ok(_)) => {}
-            _ => return lexer.fault(format!("the key `{name}` is no number of its type")),
+            _ => {
+                return lexer.fault(format!(
+                    "invalid key `{name}`: not a number of the key's type"
+                ));
+            }
         },
     }
     Ok(())
 }
 
 impl Writer<'_> {
-    /// Writes the entries in the order of their keys. Of several with one key the last holds.
+    /// Writes the entries in the order of their keys. Of several entries with one key the last is kept.
     pub(crate) fn map(
         &mut self,
         field: &Field,
@@ -79,7 +83,7 @@ impl Writer<'_> {
                 continue;
             };
             let entry = entry((key, value), bytes, (from, to), index)?;
-            // An entry with an unknown value of a closed enum is itself unknown.
+            // An entry with an unknown value of a closed enum is an unknown field.
             if entry
                 .value
                 .is_none_or(|wire| counts(self.schema, value, wire))
@@ -110,9 +114,9 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whether an entry is one of the map: if the values are of a closed enum, its number must have a name.
+    /// Returns whether an entry is known: the number of a closed enum must have a name.
     pub(crate) fn has_known_value(&self, field: &Field, value: WireValue, bytes: &[u8]) -> bool {
-        // Malformed ones are an error where they are written.
+        // Writing reports malformed entries.
         let (Ok((key, of)), WireValue::Bytes(from, to)) = (parts(self.schema, field), value) else {
             return true;
         };
@@ -124,7 +128,7 @@ impl Writer<'_> {
         value.is_none_or(|value| counts(self.schema, of, value))
     }
 
-    /// Writes the value of an entry that has it in pieces, which are as good as their bytes in a row.
+    /// Writes the value of an entry whose message is in pieces. Their concatenated bytes are the message.
     fn merged(
         &mut self,
         value: &Field,
@@ -143,11 +147,11 @@ impl Writer<'_> {
         self.value(value.kind, WireValue::Bytes(0, whole.len()), &whole, out)
     }
 
-    /// Sorts the entries from a place on, of which the last one of each key is kept.
+    /// Sorts the entries from an index on, and keeps the last entry of each key.
     fn sort(&mut self, base: usize, kind: FieldKind, bytes: &[u8]) {
         let entries = &mut self.entries[base..];
         let order = |one: &MapEntry, other: &MapEntry| compare(kind, one.key, other.key, bytes);
-        // Mostly they are sorted already, as encoders of sorted maps and ours leave them.
+        // Most are sorted already, because encoders of sorted maps and ours write them so.
         if entries.is_sorted_by(|one, other| order(one, other).is_lt()) {
             return;
         }
@@ -162,7 +166,7 @@ impl Writer<'_> {
         self.entries.truncate(kept + 1);
     }
 
-    /// Writes a key, which stands in quotes whatever its kind.
+    /// Writes a key. Keys of every type are in quotes.
     fn key(
         &mut self,
         kind: FieldKind,
@@ -171,7 +175,7 @@ impl Writer<'_> {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         if kind == FieldKind::String {
-            return quote(slice(key, bytes), out).ok_or_else(|| "a text is not UTF-8".to_owned());
+            return quote(slice(key, bytes), out).ok_or_else(|| "a string is not UTF-8".to_owned());
         }
         let begin = out.len();
         self.value(kind, key, bytes, out)?;
@@ -183,7 +187,7 @@ impl Writer<'_> {
     }
 }
 
-/// The fields of a map's entries.
+/// Returns the fields of the entries of a map.
 fn parts<'s>(
     schema: &'s Schema,
     field: &Field,
@@ -198,7 +202,7 @@ fn parts<'s>(
     }
 }
 
-/// An entry of its bytes; what it holds is told by places in the message's bytes.
+/// Parses an entry. Its values refer to the bytes of the message around it.
 fn entry(
     (key, value): (&Field, &Field),
     bytes: &[u8],
@@ -228,8 +232,8 @@ fn entry(
     Ok(entry)
 }
 
-/// The order of two keys: texts by their bytes, numbers by their value. Bits beyond those of the type say
-/// nothing, as for every parser, and any bit makes true.
+/// Compares two keys: strings by their bytes, numbers by their value. Bits beyond the type of a number are ignored,
+/// as in every parser, and any bit means true.
 fn compare(kind: FieldKind, one: WireValue, other: WireValue, bytes: &[u8]) -> std::cmp::Ordering {
     let signed = |wire| match kind {
         FieldKind::Sint32 => unzigzag(number(wire) & 0xffff_ffff),

@@ -1,9 +1,9 @@
-//! proto3 JSON by descriptor, in one pass either way and without a message in between.
+//! Converts between proto3 JSON and wire bytes by a schema, in one pass, without a decoded message in between.
 //!
-//! An unknown `Any` read from JSON travels as a Struct under a type URL of our own, [`UNKNOWN_ANY_URL`], and is
-//! told again as it came; numbers in it are those of a double, and of a name that stands twice the last is
-//! there. One from the wire is told as `{"@type": url, "value": base64}`, and so is, under the usual prefix, one
-//! that has our type URL and nothing in it that reading could have put there.
+//! An `Any` of an unknown type that was read from JSON is carried as a `Struct` under a type URL of our own,
+//! `UNKNOWN_ANY_URL`, and is written as it was read. Its numbers become doubles, and of a duplicate key the last
+//! value is kept. An `Any` of an unknown type from the wire is written as `{"@type": url, "value": base64}`. An `Any`
+//! with our type URL whose content we did not produce is written the same way, under the standard prefix.
 
 mod any;
 mod base64;
@@ -38,12 +38,12 @@ pub(crate) use wire_value::is_same;
 pub(crate) use write::text::quoted;
 
 impl Schema {
-    /// The wire bytes of a message in proto3 JSON.
+    /// Converts a message in proto3 JSON to wire bytes.
     ///
     /// # Errors
     ///
-    /// If the schema has no message of this full name, or the text is not its JSON form; the error names
-    /// the field and the byte.
+    /// If the schema has no message of this full name, or the text is not its JSON form. The error names the field
+    /// and the byte.
     pub fn json_to_wire(
         &self,
         message: &str,
@@ -51,15 +51,15 @@ impl Schema {
         options: JsonOptions,
     ) -> Result<Vec<u8>, Error> {
         read(self, self.known(message)?, json, options)
-            .map_err(|why| Error::message(format!("this is no {message}: {why}")))
+            .map_err(|why| Error::message(format!("invalid {message}: {why}")))
     }
 
-    /// The proto3 JSON text of a message on the wire.
+    /// Converts the wire bytes of a message to proto3 JSON.
     ///
     /// # Errors
     ///
-    /// If the schema has no message of this full name, the bytes are not one, or what they hold has no
-    /// JSON form, as with a timestamp beyond the year 9999.
+    /// If the schema has no message of this full name, the bytes are malformed, or a value has no JSON form, such as
+    /// a timestamp beyond the year 9999.
     pub fn wire_to_json(
         &self,
         message: &str,
@@ -76,24 +76,24 @@ impl Schema {
     }
 }
 
-/// The wire bytes of a JSON text.
+/// Returns the wire bytes of a JSON text.
 ///
 /// # Errors
 ///
-/// If the text is no JSON, a value is not of its field's type, it nests too deeply, or it claims
-/// [`UNKNOWN_ANY_URL`]. The fault tells where.
+/// If the text is not JSON, a value is invalid for its field, it nests too deeply, or it has an `@type` with the
+/// prefix of `UNKNOWN_ANY_URL`. The error says where.
 pub(crate) fn read(
     schema: &Schema,
     id: MessageId,
     text: &[u8],
     options: JsonOptions,
 ) -> Result<Vec<u8>, String> {
-    // Mostly the wire has two thirds of the text's length.
+    // The wire bytes of most texts are two thirds as long.
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 16);
     read_onto(schema, id, text, options, &mut out).map(|()| out)
 }
 
-/// As [`read`], after what is in the buffer already.
+/// Appends the wire bytes of a JSON text, as [`read`] returns them.
 pub(crate) fn read_onto(
     schema: &Schema,
     id: MessageId,
@@ -106,12 +106,12 @@ pub(crate) fn read_onto(
         .map_err(|fault| fault.to_string())
 }
 
-/// The JSON text of wire bytes.
+/// Returns the JSON text of wire bytes.
 ///
 /// # Errors
 ///
-/// If the bytes are no message, nest too deeply, or hold what has no JSON form, as a timestamp beyond the
-/// year 9999.
+/// If the bytes are malformed, nest too deeply, or a value has no JSON form, such as a timestamp beyond the year
+/// 9999.
 pub(crate) fn write(
     schema: &Schema,
     id: MessageId,
@@ -123,11 +123,11 @@ pub(crate) fn write(
     write::finished(out)
 }
 
-/// The query of a request: its fields but those of `skip`.
+/// Returns the query of a request, without the fields in `skip`.
 ///
 /// # Errors
 ///
-/// If the bytes are no message, or a field that is set has no form in a query.
+/// If the bytes are malformed, or a field that is set cannot be in a query.
 pub(crate) fn query(
     schema: &Schema,
     id: MessageId,

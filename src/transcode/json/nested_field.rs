@@ -1,5 +1,5 @@
-//! One field of an encoded message, at any depth, as a parser of the whole message would have it: messages in pieces
-//! are merged, groups are messages, and a member of a oneof is unset by a later one.
+//! Reads a single field of an encoded message, at any depth, as a parser of the whole message would: messages in
+//! pieces are merged, groups are messages, and a later member of a oneof unsets an earlier one.
 
 use std::borrow::Cow;
 
@@ -80,8 +80,8 @@ pub(crate) fn text<'m>(
         .transpose()
 }
 
-/// Returns the message at the end of a path of field numbers, or `None` if it is not set. It is copied only if it comes
-/// in pieces.
+/// Returns the message at the end of a path of field numbers, or `None` if it is not set. It is copied only if it
+/// comes in pieces.
 ///
 /// # Errors
 ///
@@ -173,7 +173,7 @@ pub(crate) fn put_message(field: &Field, content: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The field of a number and its message.
+/// Returns the field with a number, and its message.
 fn step(schema: &Schema, of: MessageId, number: u32) -> Result<(&Field, MessageId)> {
     let found = schema.message(of).field_numbered(number);
     let (_, field) = found.ok_or("the message has no such field")?;
@@ -183,7 +183,7 @@ fn step(schema: &Schema, of: MessageId, number: u32) -> Result<(&Field, MessageI
     }
 }
 
-/// The pieces of a message field that is set.
+/// Returns the pieces of a message field.
 fn pieces(schema: &Schema, of: &Message, field: &Field, bytes: &[u8]) -> Result<Vec<WireValue>> {
     let mut pieces = Vec::new();
     values(schema, of, field, bytes, |value| match value {

@@ -3,22 +3,23 @@
 /// Maximum depth of objects and arrays in JSON, and of messages on the wire.
 pub(crate) const MAX_DEPTH: usize = 100;
 
-/// How JSON is written and read. By default: enums as names, no default values, unknown fields ignored.
+/// Options for reading and writing JSON. By default enums are names, default values are not written, and unknown
+/// fields are ignored.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct JsonOptions {
-    /// Writes enums as numbers instead of names. Both are read.
+    /// Writes enums as numbers instead of names. Both are always read.
     pub enums_as_numbers: bool,
-    /// Writes fields that hold their default, too: numbers, texts and enums that are set to it or not at
-    /// all, empty lists and maps. Not messages that are not set, members of a oneof, or fields whose
-    /// presence is told apart.
+    /// Also writes default values of fields without presence: zero, the empty string, the first value of an enum,
+    /// empty lists and maps. Messages, members of a oneof and other fields with presence are written only if they are
+    /// set.
     pub defaults: bool,
-    /// Reads `{"@type": url, "value": "<base64>"}` of an unknown type, with these two members and no
-    /// other, as the bytes of that type: the form in which one is written. Without it, a text is a text.
+    /// Reads an `Any` of an unknown type, if it is `{"@type": url, "value": "<base64>"}` without other members, as
+    /// the bytes of that type. This is the form in which such an `Any` is written. Otherwise `value` is a string.
     pub any_bytes: bool,
-    /// Refuses unknown fields, unknown enum names (and numbers, if the enum is closed), names that stand twice, and an `Any` whose `@type` is no
-    /// URL. Otherwise the former two are left out, of a name that stands twice the last holds (of the
-    /// `@type` the first), and an `Any` is told as it came. An `Any` that is `{}` counts as set here;
-    /// otherwise a field that holds it alone, outside a oneof, is taken for one that is not set.
+    /// Refuses unknown fields, unknown enum names (and unknown numbers of a closed enum), duplicate keys, and an
+    /// `Any` whose `@type` is not a URL. By default unknown fields and enum values are ignored, the last of several
+    /// values for one key is kept (of `@type` the first), and an `Any` with an invalid `@type` is carried unchanged.
+    /// A singular field outside a oneof whose `Any` is `{}` counts as set if this is true, and as not set by default.
     pub strict: bool,
 }

@@ -1,4 +1,4 @@
-//! One value, in JSON and on the wire, without the name or the key of its field.
+//! A single value in JSON and on the wire, without the name or the key of its field.
 
 use crate::transcode::json::base64;
 use crate::transcode::json::read::error;
@@ -14,7 +14,7 @@ use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{EnumId, Field, FieldKind};
 
 impl Reader<'_> {
-    /// Reads one value of the field; a message with what ends or measures it.
+    /// Reads one value of the field. A message is written with its length, or the key that ends its group.
     #[inline]
     pub(crate) fn value(
         self,
@@ -39,7 +39,7 @@ impl Reader<'_> {
                 let value = match lexer.next()? {
                     Token::True => lexer.word("true").map(|()| true)?,
                     Token::False => lexer.word("false").map(|()| false)?,
-                    _ => return lexer.fault("true or false expected"),
+                    _ => return lexer.fault("expected true or false"),
                 };
                 out.push(u8::from(value));
                 Ok(Written::value(!value))
@@ -48,7 +48,7 @@ impl Reader<'_> {
                 let text = lexer.string()?;
                 match base64::decode(&text, out) {
                     Some(()) => Ok(Written::value(text.trim_ascii().is_empty())),
-                    None => lexer.fault("this is no base64"),
+                    None => lexer.fault("invalid base64"),
                 }
             }
             kind => number(lexer, kind, out).map(Written::value),
@@ -69,7 +69,7 @@ impl Reader<'_> {
                 match of.number(&name).or_else(numbered) {
                     Some(number) if of.has(number) => number,
                     _ if self.strict => {
-                        return lexer.fault(format!("`{name}` is no value of the enum"));
+                        return lexer.fault(format!("unknown enum value `{name}`"));
                     }
                     _ => return Ok(Written::Nothing),
                 }
@@ -80,12 +80,12 @@ impl Reader<'_> {
             }
             _ => match integer::<i32>(&number_text(lexer)?) {
                 Some(number) if of.has(number) => number,
-                // A closed enum has no such number, so that it is as an unknown name.
+                // In a closed enum an unknown number is as an unknown name.
                 Some(number) if self.strict => {
-                    return lexer.fault(format!("{number} is no value of the enum"));
+                    return lexer.fault(format!("unknown enum value {number}"));
                 }
                 Some(_) => return Ok(Written::Nothing),
-                None => return lexer.fault("the name or the number of an enum expected"),
+                None => return lexer.fault("expected the name or the number of an enum value"),
             },
         };
         put_varint(i64::from(number).cast_unsigned(), out);
@@ -105,7 +105,7 @@ impl Writer<'_> {
         let bits = bits_of(value);
         match kind {
             FieldKind::Message(id) => self.message(id, slice(value, bytes), out)?,
-            FieldKind::String => quote(slice(value, bytes), out).ok_or("a text is not UTF-8")?,
+            FieldKind::String => quote(slice(value, bytes), out).ok_or("a string is not UTF-8")?,
             FieldKind::Bytes => base64::encode(slice(value, bytes), out),
             FieldKind::Bool => out.extend_from_slice(if bits == 0 { b"false" } else { b"true" }),
             FieldKind::Enum(id) => {
@@ -122,8 +122,7 @@ impl Writer<'_> {
             FieldKind::Float => {
                 let narrow = f32::from_bits(bits as u32);
                 let wide = f64::from(narrow);
-                // The shortest text of the greatest float is beyond it as a double, which parsers that
-                // go by way of one refuse.
+                // The shortest text of the greatest float is a larger double, which parsers that use a double refuse.
                 if narrow.abs() == f32::MAX {
                     float(wide, &wide, out);
                 } else {
@@ -143,7 +142,7 @@ impl Writer<'_> {
     }
 }
 
-/// A number of 64 bits is a text in JSON, where a double would not hold it.
+/// Writes a 64-bit number in quotes, because a double cannot hold all of them.
 fn within_quotes(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
     write(out);

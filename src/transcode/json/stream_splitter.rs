@@ -1,4 +1,4 @@
-//! A stream of JSON texts, split as it arrives: the splitter of an array, or a text a line.
+//! Splits a stream of JSON texts as it arrives: the elements of an array, or one text per line.
 //!
 //! An object, an array or a string is complete at its closing character. A number or a literal is complete at the
 //! character after it, since more digits may follow.

@@ -1,8 +1,8 @@
 //! The engine against prost-reflect: the same JSON for the same message, and the same message back.
 //!
-//! Two differences are meant: an Empty in an `Any` is told without `value`, as the service tells it; and a
-//! float is told by the shortest text that reads back as the same float, where prost-reflect tells that of
-//! the double. The floats here are those for which both texts are one.
+//! Two differences are meant: an Empty in an `Any` is told without `value`, as the service tells it; and a float is
+//! told by the shortest text that reads back as the same float, where prost-reflect tells that of the double. The
+//! floats here are those for which both texts are one.
 
 mod any;
 mod cases;

@@ -1,25 +1,25 @@
-//! The fields in a message's bytes, one by one.
+//! Reads the fields of an encoded message, one by one.
 
 use prost::encoding::{WireType, decode_varint};
 
 use crate::transcode::json::options::MAX_DEPTH;
 use crate::transcode::schema::FieldKind;
 
-const CUT: &str = "the message is cut off";
+const CUT: &str = "the message is truncated";
 
-/// A field's value in a message's bytes.
+/// The value of a field in the bytes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WireValue {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
-    /// From where to where in the message's bytes.
+    /// The range of the content in the bytes of the message.
     Bytes(usize, usize),
-    /// What stands between the keys of a group.
+    /// The range of the content between the two keys of a group.
     Group(usize, usize),
 }
 
-/// The fields in a message's bytes, each with its number.
+/// An iterator over the fields of an encoded message, each with its number.
 pub(crate) struct WireFields<'a> {
     whole: &'a [u8],
     rest: &'a [u8],
@@ -33,7 +33,7 @@ impl<'a> WireFields<'a> {
         }
     }
 
-    /// Where the next entry begins.
+    /// Returns the offset of the next field.
     pub(crate) fn at(&self) -> usize {
         self.whole.len() - self.rest.len()
     }
@@ -41,7 +41,7 @@ impl<'a> WireFields<'a> {
     #[inline]
     fn entry(&mut self) -> Result<(u32, WireValue), &'static str> {
         let key = varint(&mut self.rest).ok_or(CUT)?;
-        let number = number(key).ok_or("a field number is out of range")?;
+        let number = number(key).ok_or("invalid field number")?;
         let value = match key & 7 {
             0 => WireValue::Varint(varint(&mut self.rest).ok_or(CUT)?),
             1 => WireValue::Fixed64(u64::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
@@ -58,7 +58,7 @@ impl<'a> WireFields<'a> {
                 WireValue::Group(at, at + length)
             }
             5 => WireValue::Fixed32(u32::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
-            _ => return Err("a wire type is unknown"),
+            _ => return Err("unknown wire type"),
         };
         Ok((number, value))
     }
@@ -73,14 +73,14 @@ impl Iterator for WireFields<'_> {
     }
 }
 
-/// The field number of a key, which has 29 bits and is not zero.
+/// Returns the field number of a key, which has 29 bits and is not zero.
 #[inline]
 fn number(key: u64) -> Option<u32> {
     let number = u32::try_from(key >> 3).ok()?;
     (1..1 << 29).contains(&number).then_some(number)
 }
 
-/// Nearly all varints of a message are keys and lengths of one byte.
+/// Reads a varint. Nearly all of them are keys and lengths of one byte.
 #[inline]
 fn varint(rest: &mut &[u8]) -> Option<u64> {
     match rest.split_first() {
@@ -106,7 +106,7 @@ pub(crate) fn unpack(kind: FieldKind, rest: &mut &[u8]) -> Option<WireValue> {
     })
 }
 
-/// Passes over a group and tells the length of what is in it.
+/// Skips a group. Returns the length of its content.
 fn group(number: u32, rest: &mut &[u8], depth: usize) -> Option<usize> {
     let depth = depth.checked_sub(1)?;
     let begin = rest.len();

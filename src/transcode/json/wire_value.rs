@@ -17,7 +17,7 @@ pub(crate) fn is_bytes(kind: FieldKind) -> bool {
     )
 }
 
-/// Whether a value has the field's wire type, packed or not.
+/// Returns whether a value has the wire type of a field, packed or not.
 pub(crate) fn fits(field: &Field, value: WireValue) -> bool {
     let wanted = field.kind.wire_type();
     match value {
@@ -30,8 +30,8 @@ pub(crate) fn fits(field: &Field, value: WireValue) -> bool {
     }
 }
 
-/// Whether a value is one of the field: it has the wire type, and a number of a closed enum has a name. Any other value
-/// is an unknown field.
+/// Returns whether a value is known: it has the wire type of the field, and a number of a closed enum has a name. Any
+/// other value is an unknown field.
 #[inline]
 pub(crate) fn counts(schema: &Schema, field: &Field, value: WireValue) -> bool {
     fits(field, value)
@@ -43,7 +43,7 @@ pub(crate) fn counts(schema: &Schema, field: &Field, value: WireValue) -> bool {
         }
 }
 
-/// The value of a field that is not set.
+/// Returns the value of a field that is not set.
 pub(crate) fn absent(schema: &Schema, kind: FieldKind) -> WireValue {
     match kind {
         FieldKind::Enum(id) => {
@@ -54,7 +54,7 @@ pub(crate) fn absent(schema: &Schema, kind: FieldKind) -> WireValue {
     }
 }
 
-/// Zero, or nothing.
+/// Returns zero, or no bytes.
 pub(crate) fn zero(kind: FieldKind) -> WireValue {
     if is_bytes(kind) {
         WireValue::Bytes(0, 0)
@@ -70,7 +70,7 @@ pub(crate) fn is_zero(value: WireValue) -> bool {
     }
 }
 
-/// The bits of a number.
+/// Returns the bits of a number.
 #[inline]
 pub(crate) fn number(value: WireValue) -> u64 {
     match value {
@@ -97,7 +97,7 @@ pub(crate) fn slice(value: WireValue, bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// The pieces of one message, which are as good as their bytes in a row.
+/// Concatenates the pieces of one message.
 pub(crate) fn joined(pieces: impl Iterator<Item = WireValue>, bytes: &[u8]) -> Vec<u8> {
     pieces
         .map(|piece| slice(piece, bytes))
@@ -106,7 +106,7 @@ pub(crate) fn joined(pieces: impl Iterator<Item = WireValue>, bytes: &[u8]) -> V
 }
 
 pub(crate) fn text(value: WireValue, bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(slice(value, bytes)).map_err(|_| "a text is not UTF-8".to_owned())
+    std::str::from_utf8(slice(value, bytes)).map_err(|_| "a string is not UTF-8".to_owned())
 }
 
 #[inline]
@@ -120,35 +120,35 @@ pub(crate) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
 
 #[inline]
 pub(crate) fn put_tag(tag: &Tag, out: &mut Vec<u8>) {
-    // Nearly all take one byte.
+    // Most keys take one byte.
     match tag.bytes() {
         [byte] => out.push(*byte),
         bytes => out.extend_from_slice(bytes),
     }
 }
 
-/// Writes content, its length before it.
+/// Writes content after its length.
 #[inline]
 pub(crate) fn put_bytes(content: &[u8], out: &mut Vec<u8>) {
     put_varint(content.len() as u64, out);
     out.extend_from_slice(content);
 }
 
-/// A field of text, of those with the lowest numbers.
+/// Writes a string field with a number below 16.
 pub(crate) fn put_text(number: u8, text: &str, out: &mut Vec<u8>) {
     debug_assert!(number < 16, "its key takes one byte");
     out.push(number << 3 | 2);
     put_bytes(text.as_bytes(), out);
 }
 
-/// Writes what `content` writes, its length before it.
+/// Writes the output of `content` after its length.
 #[inline]
 pub(crate) fn put_nested<T, E>(
     out: &mut Vec<u8>,
     content: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
 ) -> Result<T, E> {
     let at = out.len();
-    // Most lengths take one byte; for a longer one the content is moved.
+    // Most lengths take one byte. For a longer length the content is moved.
     out.push(0);
     let done = content(out)?;
     let length = out.len() - at - 1;
@@ -160,12 +160,12 @@ pub(crate) fn put_nested<T, E>(
     Ok(done)
 }
 
-/// Puts a length of several bytes where one is kept.
+/// Writes a length of several bytes where one byte is reserved.
 fn put_length(at: usize, length: usize, out: &mut Vec<u8>) {
     let end = out.len();
     put_varint(length as u64, out);
     let size = out.len() - end;
-    // It is written behind the content, and taken from there when that has moved.
+    // Write the length behind the content, and move it to the front after the content.
     let mut text = [0; 10];
     text[..size].copy_from_slice(&out[end..]);
     out.truncate(end);

@@ -1,4 +1,4 @@
-//! A rule of `google.api.http`, checked against the message that it maps.
+//! A rule of `google.api.http`, checked against the messages that it maps.
 
 use http::Method as Verb;
 
@@ -6,25 +6,25 @@ use crate::transcode::rules::template::Template;
 use crate::transcode::schema::descriptor::{HttpRule, Pattern};
 use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape};
 
-/// One way of calling a method over HTTP.
+/// One mapping of a method to HTTP.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// `None` for any.
+    /// The HTTP method; `None` for any.
     pub(crate) verb: Option<Verb>,
-    /// As it was written, for messages.
+    /// The HTTP method and the template as they were written, for messages.
     pub(crate) text: String,
     pub(crate) template: Template,
-    /// The fields of the template's variables, in their order.
+    /// The fields of the variables, in the order of the template.
     pub(crate) variables: Vec<PathField>,
-    /// The reason why the client makes no request by it, if there is one.
+    /// The reason why the client sends no requests by the rule, if there is one.
     pub(crate) unsendable: Option<&'static str>,
     pub(crate) body: RequestBody,
     /// The number of the field that is the body.
     pub(crate) body_field: Option<u32>,
     pub(crate) response: ResponseBody,
-    /// Top-level fields that the query leaves out, since path or body have them.
+    /// Top-level fields that are not in the query, because the path or the body has them.
     pub(crate) skip: Vec<u32>,
-    /// Fields that the path has, and that are to be taken out of what else carries the message.
+    /// Fields of the path that are removed from the message before it becomes body and query.
     pub(crate) strip: Vec<Vec<u32>>,
 }
 
@@ -35,31 +35,31 @@ pub(crate) struct InvalidRule {
     pub(crate) reason: String,
 }
 
-/// A field at any depth.
+/// A field of a path variable, at any depth.
 #[derive(Debug)]
 pub(crate) struct PathField {
-    /// The field numbers that lead to it.
+    /// The field numbers from the request message to the field.
     pub(crate) numbers: Vec<u32>,
     /// The oneof of each of these fields, within its message.
     pub(crate) oneofs: Vec<Option<usize>>,
-    /// The message that has it, and its place there.
+    /// The message that has the field, and the index of the field in it.
     pub(crate) parent: MessageId,
     pub(crate) place: usize,
 }
 
-/// What of a request is the HTTP body.
+/// The part of a request that is the HTTP body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestBody {
     None,
-    /// All that the path does not carry.
+    /// Everything except the fields of the path.
     All,
-    /// The field at this place.
+    /// The field with this index.
     Field(usize),
     /// A `google.api.HttpBody`, whose data is the body: the message itself, or its field of this number.
     Raw(Option<u32>),
 }
 
-/// What of a reply is the HTTP body.
+/// The part of a response that is the HTTP body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseBody {
     All,
@@ -70,7 +70,7 @@ pub(crate) enum ResponseBody {
 const HTTP_BODY: &str = "google.api.HttpBody";
 
 impl Rule {
-    /// The rule and its additional bindings, in order. Of those that cannot be served it is the invalid.
+    /// Compiles a rule and its additional bindings, in order.
     pub(crate) fn all(
         schema: &Schema,
         rule: &HttpRule,
@@ -90,7 +90,7 @@ impl Rule {
             rules.extend(nested.map(|nested| {
                 Err(InvalidRule {
                     pattern: pattern(nested),
-                    reason: "it is a binding within an additional binding".to_owned(),
+                    reason: "an additional binding must not have bindings of its own".to_owned(),
                 })
             }));
         }
@@ -103,12 +103,12 @@ impl Rule {
         input: MessageId,
         output: MessageId,
     ) -> Result<Self, String> {
-        let (kind, path) = parts(rule).ok_or("it has no HTTP method")?;
+        let (kind, path) = parts(rule).ok_or("the rule has no HTTP method")?;
         let verb = match kind {
             "*" => None,
             kind => {
                 let verb = kind.parse::<Verb>();
-                Some(verb.map_err(|_| format!("`{kind}` is no HTTP method"))?)
+                Some(verb.map_err(|_| format!("`{kind}` is not an HTTP method"))?)
             }
         };
         let template = Template::parse(path)?;
@@ -133,13 +133,13 @@ impl Rule {
         let paths = variables.iter().map(|bound| &bound.numbers);
         let single = paths.clone().filter(|path| path.len() == 1);
         let skip = single.map(|path| path[0]).chain(of_body).collect();
-        // What the query skips anyway need not be taken out, nor what the body has as it is.
+        // Fields that the query skips need not be removed, and neither need fields within the body.
         let strip = paths
             .filter(|path| all || (path.len() > 1 && Some(path[0]) != of_body))
             .cloned()
             .collect();
         let any = verb.is_none();
-        let any = any.then_some("it is for any HTTP method, and names none to send");
+        let any = any.then_some("the rule is for any HTTP method and does not say which to send");
         Ok(Self {
             text: pattern(rule),
             unsendable: any.or(template.unfillable()),
@@ -155,7 +155,7 @@ impl Rule {
     }
 }
 
-/// The HTTP method, or `*` for any, and the path template.
+/// Returns the HTTP method, or `*` for any, and the path template.
 fn parts(rule: &HttpRule) -> Option<(&str, &str)> {
     Some(match rule.pattern.as_ref()? {
         Pattern::Get(path) => ("GET", path),
@@ -167,12 +167,12 @@ fn parts(rule: &HttpRule) -> Option<(&str, &str)> {
     })
 }
 
-/// The rule in a line, for messages.
+/// Returns the rule on one line, for messages.
 pub(crate) fn pattern(rule: &HttpRule) -> String {
     parts(rule).map_or_else(String::new, |(kind, path)| format!("{kind} {path}"))
 }
 
-/// Checks that one request can have all the variables.
+/// Checks that one request can set the fields of all variables.
 fn exclusive(template: &Template, variables: &[PathField]) -> Result<(), String> {
     let names: Vec<&str> = template
         .variables
@@ -201,13 +201,13 @@ fn exclusive(template: &Template, variables: &[PathField]) -> Result<(), String>
 }
 
 impl PathField {
-    /// Whether a request cannot have both this field and another, since they are, or are in, members of one
-    /// oneof.
+    /// Returns whether a request cannot set both this field and another one, because they are, or are in, members of
+    /// one oneof.
     pub(crate) fn excludes(&self, path: &[&Field]) -> bool {
         self.parts_from(path.iter().map(|field| (field.number, field.oneof)))
     }
 
-    /// Whether two ways to a field part at members of one oneof.
+    /// Returns whether two field paths diverge at members of one oneof.
     fn parts_from(&self, other: impl Iterator<Item = (u32, Option<usize>)>) -> bool {
         let own = self.numbers.iter().zip(&self.oneofs);
         let parting = own
@@ -217,7 +217,7 @@ impl PathField {
     }
 }
 
-/// The field of a variable: a single scalar.
+/// Returns the field of a variable, which must be a singular scalar.
 fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<PathField, String> {
     let mut parent = input;
     let (mut numbers, mut oneofs) = (Vec::new(), Vec::new());
@@ -228,9 +228,7 @@ fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<PathField, Str
         numbers.push(field.number);
         oneofs.push(field.oneof);
         if field.repeat != Cardinality::Once {
-            return Err(format!(
-                "`{path}` leads through the repeated field `{name}`"
-            ));
+            return Err(format!("invalid field path `{path}`: `{name}` is repeated"));
         }
         match (field.kind, names.peek()) {
             (FieldKind::Message(next), Some(_)) if schema.message(next).shape == Shape::Object => {
@@ -239,14 +237,18 @@ fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<PathField, Str
             (FieldKind::Message(next), Some(_)) => {
                 let inner = &schema.message(next).name;
                 return Err(format!(
-                    "`{path}` leads through `{name}`, a {inner}, whose JSON form is no object"
+                    "invalid field path `{path}`: `{name}` is a {inner}, whose JSON form is not an object"
                 ));
             }
-            (_, Some(_)) => return Err(format!("`{path}` leads through the scalar `{name}`")),
+            (_, Some(_)) => {
+                return Err(format!(
+                    "invalid field path `{path}`: `{name}` is not a message"
+                ));
+            }
             (FieldKind::Message(_), None) => {
                 let owner = &message.name;
                 return Err(format!(
-                    "`{name}` of {owner} is a message, no path can hold it"
+                    "`{name}` of {owner} is a message, which cannot be in a path"
                 ));
             }
             (_, None) => {
@@ -270,14 +272,14 @@ fn field<'s>(
     let message = schema.message(message);
     message
         .field_named(name)
-        .ok_or_else(|| format!("{} has no field `{name}`", message.name))
+        .ok_or_else(|| format!("unknown field `{name}` of {}", message.name))
 }
 
 fn is_raw(schema: &Schema, message: MessageId) -> bool {
     schema.message(message).name == HTTP_BODY
 }
 
-/// Whether the field is a `google.api.HttpBody`, of which there is one.
+/// Returns whether the field is a singular `google.api.HttpBody`.
 fn is_raw_field(schema: &Schema, field: &Field) -> bool {
     field.repeat == Cardinality::Once
         && matches!(field.kind, FieldKind::Message(inner) if is_raw(schema, inner))

@@ -1,4 +1,4 @@
-//! From descriptors to the schema: every type by its name first, then the fields, which name types.
+//! Compiles descriptors into a schema: first all types by name, then the fields, which name types.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -25,12 +25,12 @@ pub(crate) struct TypeIndex<'a> {
     enum_ids: HashMap<String, EnumId>,
 }
 
-/// What the syntax or the edition's features around a field or an enum say of it, unless it says otherwise itself.
+/// The settings that a field or an enum inherits from the syntax or from the features of an edition.
 #[derive(Clone, Copy)]
 struct Syntax {
-    /// Whether a value that is the default is told from none.
+    /// Whether fields have explicit presence.
     presence: bool,
-    /// Whether numbers without a name are no values of an enum.
+    /// Whether a number without a name is not a value of an enum.
     closed: bool,
     packed: bool,
     delimited: bool,
@@ -49,7 +49,7 @@ impl Syntax {
         defaults.with(file.options.and_then(|options| options.features))
     }
 
-    /// With what an edition's features say. Elsewhere they say nothing.
+    /// Applies the features of an edition. Files without an edition have none.
     fn with(self, features: Option<Features>) -> Self {
         let Some(features) = features.filter(|_| self.is_edition) else {
             return self;
@@ -143,7 +143,7 @@ impl<'a> TypeIndex<'a> {
     }
 
     fn compiled(&self, name: &str, of: &MessageType, syntax: Syntax) -> Result<Message, String> {
-        // The entry of a map and what is in it have their length before them, whatever the file says.
+        // The entry of a map and its content are never delimited, whatever the features of the file are.
         let options = of.options.unwrap_or_default();
         let syntax = Syntax {
             delimited: syntax.delimited && !options.map_entry,
@@ -189,7 +189,7 @@ impl<'a> TypeIndex<'a> {
         })
     }
 
-    /// The field of an extension, which is told from none even in proto3.
+    /// Returns the field of an extension, which has explicit presence even in proto3.
     fn extension(&self, (name, field, syntax): &(String, &FieldType, Syntax)) -> Option<Field> {
         let field = self.field(field, *syntax).ok()?;
         Some(Field {
@@ -257,7 +257,7 @@ impl<'a> TypeIndex<'a> {
 
     fn kind(&self, field: &FieldType) -> Result<FieldKind, String> {
         let type_name = field.type_name.trim_start_matches('.');
-        let unknown = || format!("the type `{type_name}` is not in the set");
+        let unknown = || format!("the type `{type_name}` is not in the descriptor set");
         Ok(match field.kind {
             1 => FieldKind::Double,
             2 => FieldKind::Float,
@@ -281,7 +281,7 @@ impl<'a> TypeIndex<'a> {
             16 => FieldKind::Sfixed64,
             17 => FieldKind::Sint32,
             18 => FieldKind::Sint64,
-            other => return Err(format!("the type {other} is unknown")),
+            other => return Err(format!("unknown field type {other}")),
         })
     }
 }
@@ -325,9 +325,9 @@ fn wire_type(kind: FieldKind, repeat: Cardinality, delimited: bool) -> WireType 
     }
 }
 
-/// Gives each field a JSON name of its own. proto2 and `json_format: LEGACY_BEST_EFFORT` allow fields with the same
-/// one, as `foo_bar` and `fooBar`. The field keeps it whose proto name it is, or else the first; the others go by
-/// their proto names, under which every parser reads them.
+/// Gives each field a unique JSON name. proto2 and `json_format: LEGACY_BEST_EFFORT` allow several fields with one
+/// JSON name, such as `foo_bar` and `fooBar`. The field whose proto name it is keeps it, or else the first. The
+/// others use their proto names, which every parser reads.
 fn tell_apart(fields: &mut [Field]) {
     let mut owners: HashMap<&str, usize> = HashMap::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
@@ -360,7 +360,7 @@ fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
         .iter()
         .map(|value| (value.number, quoted(&value.name)))
         .collect();
-    // The first name of a number is the one that is written.
+    // Of several names for one number the first is written.
     by_number.sort_by_key(|(number, _)| *number);
     by_number.dedup_by_key(|(number, _)| *number);
     Enum {
@@ -396,8 +396,8 @@ fn within(scope: &str, name: &str) -> String {
 /// The numbers and types of a message's fields.
 type Numbers = &'static [(u32, i32)];
 
-/// The well-known types that have a JSON form of their own, with the numbers and types of their fields.
-/// A message that goes by such a name and has other fields is an object like any other.
+/// The well-known types with a JSON form of their own, and the numbers and types of their fields. A message of such a
+/// name with other fields is an ordinary object.
 const KNOWN: [(&str, Shape, Numbers); 16] = [
     ("Any", Shape::Any, &[(1, 9), (2, 12)]),
     ("Timestamp", Shape::Timestamp, &[(1, 3), (2, 5)]),
@@ -433,7 +433,7 @@ fn shape(name: &str, of: &MessageType) -> Shape {
         .map(|field| (field.number, field.kind))
         .collect();
     found.sort_unstable();
-    // A Value has no brackets of its own, so that what bounds its depth must be what it holds.
+    // A Value has no brackets of its own, so its depth is limited by the types of its content.
     let within = |field: &FieldType| {
         *shape != Shape::Value
             || field.kind != 11

@@ -1,4 +1,4 @@
-//! Fields that two places of a request set: the path, the query and the body each have their own.
+//! Checks that path, query and body do not set the same field.
 
 use std::borrow::Cow;
 
@@ -6,15 +6,15 @@ use crate::transcode::json::{self, WireFields, WireValue};
 use crate::transcode::schema::{Field, FieldKind, MessageId, Schema};
 use crate::transcode::server::field_path::dotted;
 
-/// How the body stands to a field that the path or the query sets.
+/// The value in the body that conflicts with a field of the path or the query.
 enum InBody<'a> {
-    /// The body has the same field, with this value in these bytes.
+    /// The same field, with this value in these bytes.
     Field(WireValue, Cow<'a, [u8]>),
-    /// The body has this other member of a oneof that the field is, or is in, a member of.
+    /// Another member, with this name, of a oneof of which the field is, or is in, a member.
     Other(String),
 }
 
-/// Checks a query parameter against the body, which is encoded.
+/// Checks a query parameter against the encoded body.
 ///
 /// # Errors
 ///
@@ -37,9 +37,8 @@ pub(crate) fn of_query(
     }
 }
 
-/// Checks a path variable against the body, which is encoded. The body may repeat the value, as clients do
-/// that send a whole resource; and if the field is an output, its value in a request has no effect
-/// (AIP-203), so that the body may have any.
+/// Checks a path variable against the encoded body. The body may repeat the value, because clients send a whole
+/// resource. If the field is `OUTPUT_ONLY`, the body may have any value, which has no effect (AIP-203).
 ///
 /// # Errors
 ///
@@ -71,13 +70,13 @@ pub(crate) fn of_path(
             }
             let name = dotted(path);
             Err(format!(
-                "`{name}` is set twice: by the path and, to another value, by the body"
+                "`{name}` is set twice, to different values: by the path and by the body"
             ))
         }
     }
 }
 
-/// The message for two members of one oneof.
+/// Returns the message for two members of one oneof.
 pub(crate) fn one_of(name: &str, by: &str, other: &str, other_by: &str) -> String {
     format!("`{name}` in the {by} and `{other}` in the {other_by} are members of one oneof")
 }

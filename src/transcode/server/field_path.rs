@@ -1,18 +1,18 @@
-//! The fields that a dotted name leads through, and their value on the wire.
+//! Field paths such as `gateway.display_name`: the fields, and the wire bytes of a value.
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::transcode::json;
 use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape, steps};
 
-/// How deep the messages of a name may nest, as in JSON.
+/// Maximum number of fields in a path, as for nesting in JSON.
 const DEPTH: usize = 100;
 
-/// The fields that a dotted name leads through, by JSON names or proto names.
+/// Returns the fields of a path, whose names are JSON names or proto names.
 ///
 /// # Errors
 ///
-/// If one is not there, or none can lead further.
+/// If a field does not exist, or a field before the last is not a singular message.
 pub(crate) fn fields<'s>(
     schema: &'s Schema,
     input: MessageId,
@@ -22,12 +22,16 @@ pub(crate) fn fields<'s>(
     let mut path: Vec<&Field> = Vec::new();
     for part in steps(name) {
         if path.len() == DEPTH {
-            return Err(format!("`{name}` nests deeper than {DEPTH} messages"));
+            return Err(format!(
+                "invalid field path `{name}`: more than {DEPTH} fields"
+            ));
         }
-        let inner = message.ok_or_else(|| format!("`{name}` leads through a scalar"))?;
+        let inner = message.ok_or_else(|| {
+            format!("invalid field path `{name}`: a field before the last is not a message")
+        })?;
         let of = schema.message(inner);
         let found = of.field_named(part);
-        let (_, field) = found.ok_or_else(|| format!("{} has no field `{name}`", of.name))?;
+        let (_, field) = found.ok_or_else(|| format!("unknown field `{name}` of {}", of.name))?;
         message = match field.kind {
             FieldKind::Message(inner)
                 if field.repeat == Cardinality::Once
@@ -42,14 +46,14 @@ pub(crate) fn fields<'s>(
     Ok(path)
 }
 
-/// Adds a field at any depth to the wire: messages that stand twice there are one.
+/// Appends a field at any depth to a message. The wire merges messages that occur twice.
 pub(crate) fn bind(
     schema: &Schema,
     path: &[&Field],
     value: &str,
     out: &mut Vec<u8>,
 ) -> Result<(), String> {
-    let (field, above) = path.split_last().ok_or("a field has no name")?;
+    let (field, above) = path.split_last().ok_or("empty field path")?;
     let mut wire = json::query_value(schema, field, value).map_err(|why| match above {
         [] => why,
         _ => format!("in `{}`: {why}", dotted(above)),
@@ -71,7 +75,7 @@ pub(crate) fn bind(
     Ok(())
 }
 
-/// The name of a field at any depth, by JSON names.
+/// Returns the dotted JSON names of a path.
 pub(crate) fn dotted(path: &[&Field]) -> String {
     let names: Vec<&str> = path.iter().map(|field| field.json.as_str()).collect();
     names.join(".")

@@ -33,7 +33,7 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
         return Ok(());
     };
     if values.next().is_some() {
-        let text = "several `content-type` headers: must be at most one";
+        let text = "several `content-type` headers: must be one";
         return Err(Status::invalid_argument(text).into());
     }
     let media = media_type(value);
@@ -44,7 +44,7 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     match suffix {
         Some(suffix @ [b'+' | b'-', ..]) if !suffix.eq_ignore_ascii_case(b"+proto") => {
             let text = format!(
-                "the content type `{}` is not served: must be that of JSON, or `application/grpc`",
+                "unsupported content type `{}`: must be `application/json` or `application/grpc`",
                 String::from_utf8_lossy(media)
             );
             Err(Refusal {

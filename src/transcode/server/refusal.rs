@@ -1,4 +1,4 @@
-//! A request that is refused, and its HTTP response.
+//! The HTTP response to a request that is refused.
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use tonic::Status;
@@ -10,11 +10,11 @@ use crate::transcode::rules::Rules;
 use crate::transcode::server::response;
 use crate::transcode::status::http_by_code;
 
-/// Why there is no call, and the HTTP status for it.
+/// The reason why a request is refused, with the HTTP status of the response.
 pub(crate) struct Refusal {
     pub(crate) status: Status,
     pub(crate) http: StatusCode,
-    /// Names what would be accepted.
+    /// A header that names what would be accepted.
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -37,7 +37,7 @@ impl Refusal {
     }
 }
 
-/// The answer to a body above the limit: code and words are those that Google's services have, over gRPC too.
+/// Returns the status for a body above the limit, with the code and the text of Google's services.
 pub(crate) fn too_large(most: usize) -> Status {
     Status::invalid_argument(format!(
         "Request payload size exceeds the limit: {most} bytes."

@@ -1,4 +1,4 @@
-//! An HTTP request as a gRPC one.
+//! Converts an HTTP request into a gRPC request.
 
 use std::borrow::Cow;
 
@@ -20,26 +20,26 @@ use crate::transcode::server::refusal::{Refusal, too_large};
 use crate::transcode::server::{encoding, media_type, path};
 use crate::transcode::{grpc_frames, http_body};
 
-/// Names the verb of a POST, for clients that can send only GET and POST.
+/// Names another verb for a POST, for clients that can send only GET and POST.
 const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// The part of a refused request that is read, as a multiple of the limit on its size.
+/// Maximum number of bytes of a refused request that are read, as a multiple of the limit on its size.
 const DRAINED: usize = 4;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
-/// A call that an HTTP request makes.
+/// The gRPC call of an HTTP request.
 pub(crate) struct Call {
     pub(crate) rpc: Rpc,
     pub(crate) target: RuleId,
     pub(crate) enums_as_numbers: bool,
 }
 
-/// The gRPC request for an HTTP one.
+/// Converts an HTTP request.
 ///
-/// Before a request is refused, its body is read, since many clients read no answer while they send, and HTTP/1.1 loses
-/// the connection with it. Of a body that is far above the limit only a part is read. A client that asks first whether
-/// to send (`Expect`) is answered at once.
+/// Before a request is refused its body is read, because many clients do not read a response while they send. Of a
+/// body far above the limit only a part is read. A client that waits for permission to send (`Expect`) is answered at
+/// once.
 pub(crate) async fn call(
     rules: &Rules,
     request: Rpc,
@@ -61,7 +61,7 @@ pub(crate) async fn call(
 /// The body of a request.
 struct Incoming {
     body: Body,
-    /// Whether the client sends the body: from the beginning, or since it was asked to (RFC 9110 §10.1.1).
+    /// Whether the client sends the body: without `Expect`, or after it was told to continue (RFC 9110 §10.1.1).
     is_wanted: bool,
 }
 
@@ -86,7 +86,7 @@ impl Incoming {
         Ok(pieces.whole())
     }
 
-    /// Reads the rest, up to a number of bytes; nothing if it is known to be longer.
+    /// Reads the rest, up to a number of bytes. Reads nothing if the rest is known to be longer.
     async fn drain(&mut self, mut left: usize) {
         if self.least() > left {
             return;
@@ -98,7 +98,7 @@ impl Incoming {
         }
     }
 
-    /// The least number of bytes that are still to come.
+    /// Returns the minimum number of bytes that are left.
     fn least(&self) -> usize {
         usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX)
     }
@@ -153,12 +153,12 @@ async fn read(
     })
 }
 
-/// Takes the verb that a POST names in its place (`X-HTTP-Method-Override`), if it names one. Returns whether the body
-/// is then a form that has the query of a GET, which clients send where an address would be too long.
+/// Replaces the verb of a POST with the one in `X-HTTP-Method-Override`, if there is one. Returns whether the body is
+/// the query of a GET as a form, which clients send if a URL would be too long.
 ///
 /// # Errors
 ///
-/// If the header is not one verb.
+/// If the header is not exactly one verb.
 fn take_override(head: &mut Parts) -> Result<bool, Status> {
     let Some(named) = head.headers.get(&OVERRIDE) else {
         return Ok(false);
@@ -179,7 +179,7 @@ fn take_override(head: &mut Parts) -> Result<bool, Status> {
     Ok(head.method == Verb::GET && is_form)
 }
 
-/// Adds what a form has to a query.
+/// Appends a form to a query.
 fn append(query: &mut Cow<'_, str>, form: &[u8]) -> Result<(), String> {
     let form = std::str::from_utf8(form).map_err(|_| "the form is not UTF-8")?;
     let query = query.to_mut();
@@ -193,7 +193,7 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(RuleId, Vec<&'p str>), R
     match rules.router().find(&head.method, path) {
         Route::Found(target, segments) => Ok((target, segments)),
         Route::Others(allow) => {
-            let text = format!("{path} is not there for {}", head.method);
+            let text = format!("method {} not allowed for {path}", head.method);
             let allow: Vec<&str> = allow.iter().map(Verb::as_str).collect();
             let allow = HeaderValue::from_str(&allow.join(", ")).ok();
             Err(Refusal {
@@ -203,13 +203,13 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(RuleId, Vec<&'p str>), R
             })
         }
         Route::Nothing => {
-            let text = format!("no method is at {} {path}", head.method);
+            let text = format!("no route for {} {path}", head.method);
             Err(Status::not_found(text).into())
         }
     }
 }
 
-/// Writes what of the message the body has. An empty body has nothing.
+/// Writes the part of the message that is in the body. An empty body sets nothing.
 fn put_body(
     rules: &Rules,
     method: &Method,
@@ -224,7 +224,10 @@ fn put_body(
     match rule.body {
         // Some clients send an empty object with every request.
         RequestBody::None if empty || body.trim_ascii() == b"{}" => Ok(()),
-        RequestBody::None => Err(format!("`{}` takes no body", rule.text)),
+        RequestBody::None => Err(format!(
+            "unexpected body: the rule `{}` has none",
+            rule.text
+        )),
         RequestBody::Raw(number) => {
             http_body::put((schema, method.input), number, headers, body, out);
             Ok(())
@@ -249,7 +252,7 @@ fn rpc(
     head.version = Version::HTTP_2;
     let mut uri = std::mem::take(&mut head.uri).into_parts();
     uri.path_and_query = method.path.parse().ok();
-    // A method's path is one, whatever else the address has.
+    // The path of a method is always a valid URI.
     head.uri = Uri::from_parts(uri).unwrap_or_else(|_| method.path.parse().unwrap_or_default());
     for name in [
         header::HOST,
@@ -278,7 +281,7 @@ fn rpc(
     head.headers.insert(header::TE, trailers);
     head.extensions.insert(Transcoded);
     for (name, value) in system {
-        // What the request says in a header of its own holds.
+        // A header of the request takes precedence over a system parameter.
         head.headers.entry(name).or_insert(value);
     }
     Rpc::from_parts(head, Body::new(Full::new(message)))

@@ -1,4 +1,4 @@
-//! A gRPC reply as an HTTP one.
+//! Converts a gRPC response into an HTTP response: one JSON text, or a stream of them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -27,7 +27,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
-/// What a reply is told by.
+/// Writes the HTTP response of one call.
 pub(crate) struct ResponseWriter<'r> {
     pub(crate) rules: &'r Rules,
     pub(crate) target: RuleId,
@@ -35,7 +35,7 @@ pub(crate) struct ResponseWriter<'r> {
     pub(crate) most: usize,
 }
 
-/// What a gRPC body begins with.
+/// The beginning of a gRPC body.
 enum First {
     Message(Bytes),
     /// The status, without a message before it.
@@ -68,7 +68,7 @@ impl ResponseWriter<'_> {
                 return self.stream(head, None, body, frames);
             }
             Ok(First::End(_)) => {
-                return self.failure(&Status::internal("the reply has no message"));
+                return self.failure(&Status::internal("the response has no message"));
             }
             Err(status) => return self.failure(&status),
         };
@@ -85,7 +85,7 @@ impl ResponseWriter<'_> {
         self.rules.target(self.target).0.server_streaming
     }
 
-    /// Reads a unary reply after its message: nothing but a status that is OK.
+    /// Checks that only an OK status follows the message of a unary response.
     async fn finish<B>(
         &self,
         body: &mut B,
@@ -97,10 +97,10 @@ impl ResponseWriter<'_> {
         B::Error: Into<BoxError>,
     {
         if !frames.is_empty() {
-            return Err(Status::internal("the reply has several messages"));
+            return Err(Status::internal("the response has several messages"));
         }
         match first(body, frames, end).await? {
-            First::Message(_) => Err(Status::internal("the reply has several messages")),
+            First::Message(_) => Err(Status::internal("the response has several messages")),
             First::End(status) if status.code() == Code::Ok => Ok(()),
             First::End(status) => Err(status),
         }
@@ -123,7 +123,7 @@ impl ResponseWriter<'_> {
         }
     }
 
-    /// The body for a message, and its media type.
+    /// Returns the body for a message, and its media type.
     pub(crate) fn text(&self, message: &[u8]) -> Result<(HeaderValue, Bytes), Status> {
         let (method, rule) = self.rules.target(self.target);
         let schema = self.rules.schema();
@@ -170,7 +170,7 @@ impl ResponseWriter<'_> {
         )
     }
 
-    /// The answer for a status that is not OK.
+    /// Returns the response for a status that is not OK.
     pub(crate) fn failure(&self, status: &Status) -> Reply {
         self.refusal(status, None)
     }
@@ -193,7 +193,7 @@ impl ResponseWriter<'_> {
     }
 }
 
-/// An answer with a JSON body.
+/// Returns a response with a JSON body.
 pub(crate) fn json(http: StatusCode, body: String) -> Reply {
     let mut reply = Reply::new(Body::new(Full::new(body.into())));
     *reply.status_mut() = http;
@@ -201,7 +201,7 @@ pub(crate) fn json(http: StatusCode, body: String) -> Reply {
     reply
 }
 
-/// The next message of a body, or the status at its end.
+/// Returns the next message of a body, or the status at its end.
 async fn first<B>(
     body: &mut B,
     frames: &mut FrameReader,
@@ -216,7 +216,7 @@ where
             return Ok(First::Message(message));
         }
         let Some(frame) = Pin::new(&mut *body).frame().await else {
-            let text = "the reply ended without a gRPC status";
+            let text = "the response ended without a gRPC status";
             return Ok(First::End(Status::internal(text)));
         };
         match frame
@@ -232,12 +232,12 @@ where
     }
 }
 
-/// The status of trailers.
+/// Returns the status of the trailers.
 pub(crate) fn status(trailers: &mut HeaderMap) -> Status {
     match trailers::outcome(trailers) {
         Some(Ok(())) => Status::ok(""),
         Some(Err(status)) => status,
-        None => Status::internal("the reply ended without a gRPC status"),
+        None => Status::internal("the response ended without a gRPC status"),
     }
 }
 
@@ -254,7 +254,7 @@ fn headers(mut headers: HeaderMap, media: HeaderValue) -> HeaderMap {
     headers
 }
 
-/// Whether a header is of gRPC, or of the framing that is left behind.
+/// Returns whether a header belongs to gRPC or to the framing of the gRPC response.
 fn is_grpc(name: &HeaderName) -> bool {
     name.as_str().starts_with("grpc-")
         || [
@@ -265,16 +265,16 @@ fn is_grpc(name: &HeaderName) -> bool {
         .contains(name)
 }
 
-/// The status of a reply that is not a message.
+/// Returns the status for a malformed response.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "it is an argument of `map_err`"
 )]
 fn malformed(why: String) -> Status {
-    Status::internal(format!("the reply cannot be read: {why}"))
+    Status::internal(format!("malformed response: {why}"))
 }
 
-/// The data of a `google.api.HttpBody`, and its content type.
+/// Returns the data of a `google.api.HttpBody`, and its content type.
 fn raw(content: &[u8]) -> Result<(HeaderValue, Bytes), String> {
     let data = wire::bytes(content, 2).map_err(|why| why.to_string())?;
     let media = wire::text(content, &[1]).unwrap_or_default();
@@ -286,19 +286,19 @@ fn raw(content: &[u8]) -> Result<(HeaderValue, Bytes), String> {
     Ok((media.unwrap_or(unknown), data))
 }
 
-/// The HTTP body of a stream of replies. A failure in its midst is its last text, an error body: the
-/// HTTP status has gone before.
+/// The HTTP body of a stream of responses. A failure after the first response becomes the last text, an error body,
+/// because the HTTP status has been sent.
 #[derive(Debug)]
 pub(crate) struct JsonStream<B> {
     body: B,
     frames: FrameReader,
-    /// What was read before the head was sent.
+    /// The message that was read before the head was sent.
     first: Option<Bytes>,
     rules: Rules,
     target: RuleId,
     options: JsonOptions,
     form: StreamFormat,
-    /// Whether a text has been told.
+    /// Whether a text has been written.
     begun: bool,
     done: bool,
 }
@@ -307,7 +307,7 @@ pub(crate) struct JsonStream<B> {
 enum StreamFormat {
     Array,
     Lines,
-    /// The data of `google.api.HttpBody`s in a row.
+    /// The data of the `google.api.HttpBody`s, concatenated.
     Raw,
 }
 
@@ -336,7 +336,7 @@ impl<B> JsonStream<B> {
         }
     }
 
-    /// The bytes of a message, with what stands between it and the one before.
+    /// Returns the text of a message, after the separator.
     fn message(&mut self, message: &[u8]) -> Result<Bytes, Status> {
         let writer = ResponseWriter {
             rules: &self.rules,
@@ -363,13 +363,13 @@ impl<B> JsonStream<B> {
         out.freeze()
     }
 
-    /// What the body ends with.
+    /// Returns the end of the body.
     fn end(&mut self, status: &Status) -> Result<Bytes, Status> {
         self.done = true;
         let mut out = BytesMut::new();
         if status.code() != Code::Ok {
             if self.form == StreamFormat::Raw {
-                // Bytes of any kind have no room for an error: the body breaks off.
+                // Raw bytes cannot carry an error, so the body is aborted.
                 return Err(status.clone());
             }
             let http = http_by_code(status.code());
@@ -388,7 +388,7 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    /// The next message's bytes, or the status that ends the stream.
+    /// Returns the text of the next message, or the status that ends the stream.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Status>> {
         loop {
             if let Some(message) = self.first.take() {
@@ -398,8 +398,8 @@ where
                 return Poll::Ready(self.message(&message));
             }
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-                // A stream without messages had its status read before.
-                let text = "the reply ended without a gRPC status";
+                // The status of a stream without messages has been read before.
+                let text = "the response ended without a gRPC status";
                 return Poll::Ready(Err(match self.begun {
                     true => Status::internal(text),
                     false => Status::ok(""),

@@ -1,4 +1,4 @@
-//! A JSON text, read once from its beginning: no tree, and no copy of a string without escapes.
+//! Reads a JSON text once, from the beginning, without a tree. A string without escapes is not copied.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use crate::transcode::json::options::MAX_DEPTH;
 use crate::transcode::json::read::error::{JsonError, Result};
 use crate::transcode::json::write::text::stop;
 
-/// A place in a JSON text.
+/// A position in a JSON text.
 #[derive(Clone, Debug)]
 pub(crate) struct Lexer<'a> {
     pub(crate) text: &'a str,
@@ -14,7 +14,7 @@ pub(crate) struct Lexer<'a> {
     depth: usize,
 }
 
-/// The kind of value that comes next.
+/// The type of the next value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     Object,
@@ -27,9 +27,11 @@ pub(crate) enum Token {
 }
 
 impl<'a> Lexer<'a> {
+    /// Creates a lexer. The text is checked for UTF-8 once, so that no string in it has to be checked.
+    ///
     /// # Errors
     ///
-    /// If the text is not UTF-8. It is checked once, so that no string in it has to be.
+    /// If the text is not UTF-8, or begins with a byte order mark.
     pub(crate) fn new(text: &'a [u8]) -> Result<Self> {
         if text.starts_with(b"\xef\xbb\xbf") {
             return Self::of("").broken("the text begins with a byte order mark");
@@ -52,19 +54,19 @@ impl<'a> Lexer<'a> {
         self.text.as_bytes()
     }
 
-    /// What the text says at this place is not what it should.
+    /// Returns an error at this position: the value is invalid for its type.
     #[cold]
     pub(crate) fn fault<T>(&self, why: impl Into<String>) -> Result<T> {
         Err(JsonError::new(self.at, why.into()))
     }
 
-    /// The text is no JSON.
+    /// Returns an error at this position: the text is not JSON.
     #[cold]
     pub(crate) fn broken<T>(&self, why: impl Into<String>) -> Result<T> {
         Err(JsonError::new(self.at, why.into()).finally())
     }
 
-    /// Skips white space (RFC 8259 §2) and shows the next byte.
+    /// Skips white space (RFC 8259 §2). Returns the next byte, without reading it.
     #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
         loop {
@@ -85,21 +87,21 @@ impl<'a> Lexer<'a> {
             Some(b't') => Ok(Token::True),
             Some(b'f') => Ok(Token::False),
             Some(b'n') => Ok(Token::Null),
-            Some(_) => self.broken("no value begins with this"),
-            None => self.broken("the text ends where a value should be"),
+            Some(_) => self.broken("expected a value"),
+            None => self.broken("expected a value, found the end of the text"),
         }
     }
 
-    /// Whether the next value is `null`, of which no other begins as it does.
+    /// Returns whether the next value is `null`. No other value begins with an `n`.
     pub(crate) fn is_null(&mut self) -> bool {
         self.peek() == Some(b'n')
     }
 
-    /// Nothing but white space is left.
+    /// Checks that only white space is left.
     pub(crate) fn end(&mut self) -> Result<()> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => self.broken("the text goes on after its value"),
+            Some(_) => self.broken("unexpected text after the value"),
         }
     }
 
@@ -110,43 +112,43 @@ impl<'a> Lexer<'a> {
         found
     }
 
-    /// Goes into an object or an array; whether something is in it.
+    /// Reads the beginning of an object or an array. Returns whether it has content.
     #[inline]
     pub(crate) fn enter(&mut self, open: u8, close: u8) -> Result<bool> {
         if !self.take(open) {
             self.next()?;
-            return self.fault(format!("`{}` expected", char::from(open)));
+            return self.fault(format!("expected `{}`", char::from(open)));
         }
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return self.broken("it nests too deeply");
+            return self.broken("nesting is deeper than 100 levels");
         }
         let has = !self.take(close);
         self.depth -= usize::from(!has);
         Ok(has)
     }
 
-    /// After a member or an element: whether there is another one.
+    /// Reads the separator after a member or an element. Returns whether another one follows.
     #[inline]
     pub(crate) fn more(&mut self, close: u8) -> Result<bool> {
         if self.take(b',') {
             return Ok(true);
         }
         if !self.take(close) {
-            return self.broken(format!("`,` or `{}` expected", char::from(close)));
+            return self.broken(format!("expected `,` or `{}`", char::from(close)));
         }
         self.depth -= 1;
         Ok(false)
     }
 
-    /// The rest of the text, from the next byte that is no white space.
+    /// Skips white space. Returns the rest of the text, without reading it.
     #[inline]
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         self.peek();
         self.bytes().get(self.at..).unwrap_or_default()
     }
 
-    /// Passes over bytes that [`Lexer::rest`] showed.
+    /// Skips bytes that [`Lexer::rest`] returned.
     #[inline]
     pub(crate) fn pass(&mut self, length: usize) {
         self.at += length;
@@ -155,17 +157,17 @@ impl<'a> Lexer<'a> {
     /// Reads a name of an object, and the colon after it.
     pub(crate) fn name(&mut self) -> Result<Cow<'a, str>> {
         let Some(b'"') = self.peek() else {
-            return self.broken("a name expected");
+            return self.broken("expected a name in quotes");
         };
         let name = self.string()?;
         if self.take(b':') {
             Ok(name)
         } else {
-            self.broken("`:` expected")
+            self.broken("expected `:`")
         }
     }
 
-    /// Reads an object: `each` gets every name, and must read the value.
+    /// Reads an object. `each` is called with every name, and must read the value.
     pub(crate) fn object(
         &mut self,
         mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>,
@@ -179,13 +181,13 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Refuses an object for a name that stands twice in it.
+    /// Returns an error for a duplicate key.
     #[cold]
     pub(crate) fn twice<T>(&self, name: &str) -> Result<T> {
-        self.fault(format!("the name `{name}` stands twice"))
+        self.fault(format!("duplicate key `{name}`"))
     }
 
-    /// Refuses an object that has been read if one of its names stands twice.
+    /// Checks that the keys of an object are distinct.
     pub(crate) fn distinct(&self, mut names: Vec<Cow<'_, str>>) -> Result<()> {
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -194,7 +196,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Reads an array: `each` must read one value.
+    /// Reads an array. `each` is called for every element, and must read it.
     pub(crate) fn array(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         let mut more = self.enter(b'[', b']')?;
         while more {
@@ -207,13 +209,13 @@ impl<'a> Lexer<'a> {
     /// Reads `null`, `true` or `false`.
     pub(crate) fn word(&mut self, word: &str) -> Result<()> {
         if !self.rest().starts_with(word.as_bytes()) {
-            return self.broken(format!("`{word}` expected"));
+            return self.broken(format!("expected `{word}`"));
         }
         self.at += word.len();
         Ok(())
     }
 
-    /// Reads a number (RFC 8259 §6) and gives its text.
+    /// Reads a number (RFC 8259 §6). Returns its text.
     pub(crate) fn number(&mut self) -> Result<&'a str> {
         self.peek();
         let begin = self.at;
@@ -232,7 +234,7 @@ impl<'a> Lexer<'a> {
         }
         if !fits {
             self.at = begin;
-            return self.broken("this is no number");
+            return self.broken("invalid number");
         }
         // Digits, signs, a point and an `e` are ASCII.
         Ok(&self.text[begin..self.at])
@@ -245,7 +247,7 @@ impl<'a> Lexer<'a> {
         digits
     }
 
-    /// Reads a value of any kind and forgets it.
+    /// Skips a value of any type.
     pub(crate) fn skip(&mut self) -> Result<()> {
         match self.next()? {
             Token::Object => self.object(|lexer, _| lexer.skip()),
@@ -264,9 +266,9 @@ impl<'a> Lexer<'a> {
     /// Reads a string.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
         if self.peek() != Some(b'"') {
-            // Another value is not what is wanted; no value is no JSON.
+            // Anything but a value is not JSON.
             self.next()?;
-            return self.fault("a string expected");
+            return self.fault("expected a string");
         }
         self.at += 1;
         let begin = self.at;
@@ -285,17 +287,17 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Up to the end of the string or its next escape.
+    /// Reads up to the end of the string or its next escape.
     fn plain(&mut self) -> Result<&'a str> {
         let begin = self.at;
         let Some(length) = stop(&self.bytes()[begin..]) else {
-            return self.broken("a string does not end");
+            return self.broken("unterminated string");
         };
         self.at += length;
         if self.bytes()[self.at] < 0x20 {
-            return self.broken("a control character in a string");
+            return self.broken("control character in a string: must be escaped");
         }
-        // It begins after a quote or an escape and ends before one, which are ASCII.
+        // The slice begins after a quote or an escape and ends before one, and these are ASCII.
         Ok(&self.text[begin..self.at])
     }
 
@@ -318,7 +320,7 @@ impl<'a> Lexer<'a> {
                 Some(b'u') => self.unicode()?,
                 _ => {
                     self.at -= 1;
-                    return self.broken("this is no escape");
+                    return self.broken("invalid escape");
                 }
             });
             let plain = self.plain()?;
@@ -326,18 +328,18 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The character of `\u`, of which two make one beyond the basic plane.
+    /// Reads the character of a `\u`, or of two for a surrogate pair.
     fn unicode(&mut self) -> Result<char> {
         let first = self.hex()?;
         let code = match first {
             0xd800..=0xdbff => {
                 if !self.bytes()[self.at..].starts_with(b"\\u") {
-                    return self.broken("half of a surrogate pair");
+                    return self.broken("unpaired surrogate");
                 }
                 self.at += 2;
                 let second = self.hex()?;
                 if !(0xdc00..=0xdfff).contains(&second) {
-                    return self.broken("half of a surrogate pair");
+                    return self.broken("unpaired surrogate");
                 }
                 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
             }
@@ -345,7 +347,7 @@ impl<'a> Lexer<'a> {
         };
         match char::from_u32(code) {
             Some(char) => Ok(char),
-            None => self.broken("half of a surrogate pair"),
+            None => self.broken("unpaired surrogate"),
         }
     }
 
@@ -358,7 +360,7 @@ impl<'a> Lexer<'a> {
                 self.at += 4;
                 Ok(code)
             }
-            None => self.broken("four hexadecimal digits expected"),
+            None => self.broken("expected four hexadecimal digits"),
         }
     }
 }
@@ -429,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_tells_where() {
+    fn an_error_has_its_position() {
         assert_eq!(skip(b"[1, x]").expect_err("no value").at(), 4);
         assert_eq!(skip(b"\"ab\xff\"").expect_err("no text").at(), 3);
     }

@@ -1,4 +1,4 @@
-//! From JSON text to wire bytes, in one pass.
+//! Reads JSON text into wire bytes, in one pass.
 
 pub(crate) mod error;
 pub(crate) mod lexer;
@@ -15,18 +15,18 @@ use crate::transcode::json::wire_value::{put_nested, put_tag};
 use crate::transcode::json::{field_mask, time};
 use crate::transcode::schema::{Cardinality, Field, FieldKind, Message, MessageId, Schema, Shape};
 
-/// How many names of an object may stand again: each costs a look at what was read of it.
+/// Maximum number of duplicate keys in an object. Each costs a search in the bytes that were written.
 const MOST_REPEATED: usize = 16;
 
-/// What a value became on the wire.
+/// The result of reading a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     Value,
-    /// A value that is the default, which the wire need not carry.
+    /// A default value, which the wire may omit.
     Default,
-    /// An `Any` that says nothing, `{}`.
+    /// An empty `Any`, `{}`.
     Empty,
-    /// Nothing: an unknown enum name.
+    /// Nothing was written: the name of an enum is unknown.
     Nothing,
 }
 
@@ -44,9 +44,9 @@ impl Written {
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'s> {
     pub(crate) schema: &'s Schema,
-    /// Whether unknown fields and enum names are refused instead of left out.
+    /// Whether unknown fields and enum names are errors.
     pub(crate) strict: bool,
-    /// Whether an `Any` of an unknown type may have its bytes as text.
+    /// Whether the content of an unknown `Any` may be base64.
     pub(crate) any_bytes: bool,
 }
 
@@ -59,14 +59,14 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reads one message and nothing else.
+    /// Reads a text that is one message.
     pub(crate) fn whole(self, text: &[u8], id: MessageId, out: &mut Vec<u8>) -> Result<()> {
         let mut lexer = Lexer::new(text)?;
         self.message(&mut lexer, id, out)?;
         lexer.end()
     }
 
-    /// Reads the value of one field and nothing else, as a message of which only that is set.
+    /// Reads a text that is the value of one field, into a message in which only that field is set.
     pub(crate) fn whole_field(self, text: &[u8], field: &Field, out: &mut Vec<u8>) -> Result<()> {
         let mut lexer = Lexer::new(text)?;
         if lexer.is_null() && !self.takes_null(field) {
@@ -118,8 +118,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reads the members of an object that has been entered; `more` says whether it has any. `any_members` is
-    /// for those of an `Any` that are not of the message.
+    /// Reads the members of an object after its brace. `more` is whether it has any. `any_members` is for the members
+    /// of an `Any` that are not fields of its message.
     pub(crate) fn members(
         self,
         lexer: &mut Lexer<'_>,
@@ -167,13 +167,15 @@ impl<'s> Reader<'s> {
         name: &str,
         any_members: Option<&mut AnyMembers>,
     ) -> Result<()> {
-        // An Empty within an `Any` may have a `value`.
+        // An `Empty` in an `Any` may have a `value`.
         let known = name == "@type" || (name == "value" && message.fields.is_empty());
         match any_members
             .filter(|_| known)
             .map(|any_members| any_members.first(name))
         {
-            None if self.strict => lexer.fault(format!("{} has no field `{name}`", message.name)),
+            None if self.strict => {
+                lexer.fault(format!("unknown field `{name}` of {}", message.name))
+            }
             Some(false) if self.strict => lexer.twice(name),
             _ => lexer.skip(),
         }
@@ -192,7 +194,7 @@ impl<'s> Reader<'s> {
             if self.strict || read.repeated > MOST_REPEATED {
                 return lexer.twice(&field.json);
             }
-            // The last one holds, as in most parsers; on the wire the two would be merged.
+            // Keep the last value, as most parsers do. On the wire the two would be merged.
             forget(field, read.begin, out);
         }
         if lexer.is_null() && !self.takes_null(field) {
@@ -202,12 +204,12 @@ impl<'s> Reader<'s> {
             && first
             && !read.oneofs.first(oneof)
         {
-            return lexer.fault("it is one of several of which one is set already");
+            return lexer.fault("another member of this oneof is already set");
         }
         self.field(lexer, field, out)
     }
 
-    /// Whether `null` is a value of the field.
+    /// Returns whether `null` is a value of the field.
     fn takes_null(self, field: &Field) -> bool {
         field.repeat == Cardinality::Once
             && match field.kind {
@@ -245,7 +247,7 @@ impl<'s> Reader<'s> {
         let keeps = match wrote {
             Written::Value => true,
             Written::Default => field.presence,
-            // The service sends `{}` for metadata that there is not.
+            // The service sends `{}` for missing metadata.
             Written::Empty => self.strict || field.oneof.is_some(),
             Written::Nothing => false,
         };
@@ -274,14 +276,14 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// Which members of an `Any` have been read that are not of its message.
+/// The members of an `Any` that are not fields of its message, if they have been read.
 pub(crate) struct AnyMembers {
     pub(crate) type_url: bool,
     pub(crate) value: bool,
 }
 
 impl AnyMembers {
-    /// Whether a name is one of those and stands for the first time.
+    /// Returns whether a name is such a member, and this is its first occurrence.
     pub(crate) fn first(&mut self, name: &str) -> bool {
         let read = match name {
             "@type" => &mut self.type_url,
@@ -292,16 +294,16 @@ impl AnyMembers {
     }
 }
 
-/// What has been read of an object's members.
+/// The members of an object that have been read.
 struct Members {
     fields: BitSet,
     oneofs: BitSet,
-    /// Where the message begins in what is written.
+    /// Offset of the message in the output.
     begin: usize,
     repeated: usize,
 }
 
-/// Takes out what was written for a field, which stands in one piece.
+/// Removes the bytes that were written for a field. They are contiguous.
 fn forget(field: &Field, begin: usize, out: &mut Vec<u8>) {
     let mut entries = WireFields::of(&out[begin..]);
     let (mut from, mut to) = (None, 0);

@@ -1,4 +1,4 @@
-//! Numbers of a JSON text on the wire, in their many spellings.
+//! Reads the numbers of a JSON text, in all their spellings, into wire bytes.
 
 use std::borrow::Cow;
 
@@ -7,27 +7,27 @@ use crate::transcode::json::read::lexer::{Lexer, Token};
 use crate::transcode::json::wire_value::put_varint;
 use crate::transcode::schema::FieldKind;
 
-/// A number, of which text in quotes is one too.
+/// Reads a number, which may be in quotes. Returns whether it is zero.
 pub(crate) fn number(lexer: &mut Lexer<'_>, kind: FieldKind, out: &mut Vec<u8>) -> Result<bool> {
     let text = number_text(lexer)?;
     spelled(&text, kind, out).or_else(|why| lexer.fault(why))
 }
 
-/// Writes the number that a text spells, which is of JSON's grammar, a name such as `NaN`, or digits.
+/// Writes the number of a text: a JSON number, a name such as `NaN`, or digits. Returns whether it is zero.
 pub(crate) fn spelled(
     text: &str,
     kind: FieldKind,
     out: &mut Vec<u8>,
 ) -> std::result::Result<bool, &'static str> {
-    const RANGE: &str = "a whole number of the field's range expected";
+    const RANGE: &str = "expected a whole number in the range of the field";
     let zero = match kind {
         FieldKind::Double => {
-            let value = double(text).ok_or("a number within a double's range expected")?;
+            let value = double(text).ok_or("expected a number in the range of a double")?;
             out.extend_from_slice(&value.to_le_bytes());
             value.to_bits() == 0
         }
         FieldKind::Float => {
-            let value = float(text).ok_or("a number within a float's range expected")?;
+            let value = float(text).ok_or("expected a number in the range of a float")?;
             out.extend_from_slice(&value.to_le_bytes());
             value.to_bits() == 0
         }
@@ -49,7 +49,7 @@ pub(crate) fn spelled(
         | FieldKind::Bytes
         | FieldKind::Enum(_)
         | FieldKind::Message(_) => {
-            return Err("a number expected");
+            return Err("expected a number");
         }
     };
     Ok(zero)
@@ -69,7 +69,7 @@ fn fixed<const N: usize>(value: [u8; N], out: &mut Vec<u8>) -> bool {
     value == [0; N]
 }
 
-/// The text of a number, whose grammar is seen to here if it stands in quotes.
+/// Reads the text of a number. In quotes, it is checked to be a number.
 pub(crate) fn number_text<'a>(lexer: &mut Lexer<'a>) -> Result<Cow<'a, str>> {
     match lexer.next()? {
         Token::Number => lexer.number().map(Cow::Borrowed),
@@ -78,14 +78,14 @@ pub(crate) fn number_text<'a>(lexer: &mut Lexer<'a>) -> Result<Cow<'a, str>> {
             if is_number(&text) {
                 Ok(text)
             } else {
-                lexer.fault("a number expected")
+                lexer.fault("expected a number")
             }
         }
-        _ => lexer.fault("a number expected"),
+        _ => lexer.fault("expected a number"),
     }
 }
 
-/// Whether a text is a number though it stands in quotes, in a key or in a query.
+/// Returns whether a text in quotes, a key or a query is a number.
 pub(crate) fn is_number(text: &str) -> bool {
     matches!(text, "NaN" | "Infinity" | "-Infinity")
         || Lexer::of(text)
@@ -93,8 +93,8 @@ pub(crate) fn is_number(text: &str) -> bool {
             .is_ok_and(|number| number.len() == text.len())
 }
 
-/// Whether a text is that of a whole number and no other spelling of it: no point, no exponent, no zero
-/// that says nothing.
+/// Whether a text is that of a whole number and no other spelling of it: no point, no exponent, no zero that says
+/// nothing.
 pub(crate) fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let begins = matches!(digits.as_bytes(), [b'1'..=b'9', ..]) || text == "0";

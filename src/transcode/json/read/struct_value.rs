@@ -1,30 +1,30 @@
-//! `google.protobuf.Struct`, `Value` and `ListValue` of a JSON text: any JSON there is.
+//! Reads any JSON into a `google.protobuf.Struct`, `Value` or `ListValue`.
 //!
-//! An `Any` of an unknown type is carried as one, and must not fail for what it holds: there a number
-//! beyond a double becomes the greatest there is. Elsewhere it is a fault.
+//! An `Any` of an unknown type is carried as a `Struct` and must not fail for its content, so a number out of range
+//! becomes the greatest double. Elsewhere such a number is an error.
 //!
-//! The keys are those of `google/protobuf/struct.proto`, each a field number and a wire type in one byte.
+//! The keys are those of `google/protobuf/struct.proto`: each is a field number and a wire type in one byte.
 
 use crate::transcode::json::read::error::Result;
 use crate::transcode::json::read::lexer::{Lexer, Token};
 use crate::transcode::json::read::number::double;
 use crate::transcode::json::wire_value::{put_bytes, put_nested, put_text};
 
-/// Reads any JSON there is.
+/// Reads any JSON value.
 #[derive(Clone, Copy)]
 pub(crate) struct StructReader {
-    /// Whether it is an `Any` of an unknown type that is carried.
+    /// Whether the value is an `Any` of an unknown type.
     pub(crate) carried: bool,
-    /// Whether an object with a name that stands twice is refused. Else the last one holds.
+    /// Whether duplicate keys are errors. Otherwise the last value is kept.
     pub(crate) strict: bool,
 }
 
 impl StructReader {
-    /// `google.protobuf.Struct`.
+    /// Reads a `google.protobuf.Struct`.
     pub(crate) fn structure(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<()> {
         let (mut names, mut typed) = (Vec::new(), false);
         lexer.object(|lexer, name| {
-            // It may be an `Any`, of whose types the first holds; of a Struct's members the last does.
+            // An object may be an `Any`, whose first `@type` is used. Of other keys the last value is kept.
             let is_type = self.carried && !self.strict && name == "@type";
             if is_type && std::mem::replace(&mut typed, true) {
                 return lexer.skip();
@@ -43,7 +43,7 @@ impl StructReader {
         lexer.distinct(names)
     }
 
-    /// `google.protobuf.ListValue`.
+    /// Reads a `google.protobuf.ListValue`.
     pub(crate) fn list(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<()> {
         lexer.array(|lexer| {
             out.push(1 << 3 | 2);
@@ -51,7 +51,7 @@ impl StructReader {
         })
     }
 
-    /// `google.protobuf.Value`.
+    /// Reads a `google.protobuf.Value`.
     pub(crate) fn value(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<()> {
         match lexer.next()? {
             Token::Null => {
@@ -94,6 +94,6 @@ fn finite(lexer: &mut Lexer<'_>, carried: bool) -> Result<f64> {
         Some(value) => Ok(value),
         None if carried && text.starts_with('-') => Ok(f64::MIN),
         None if carried => Ok(f64::MAX),
-        None => lexer.fault("a number within a double's range expected"),
+        None => lexer.fault("expected a number in the range of a double"),
     }
 }

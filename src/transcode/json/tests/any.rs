@@ -8,7 +8,7 @@ use crate::transcode::json::tests::cases::{id, round};
 use crate::transcode::json::{JsonOptions, read, write};
 
 #[test]
-fn an_any_of_every_kind_is_told_as_it_came() {
+fn an_any_of_every_kind_is_written_as_it_was_read() {
     let cases = [
         (
             r#"{"@type":"type.googleapis.com/google.protobuf.Empty"}"#,
@@ -54,7 +54,7 @@ fn an_any_of_every_kind_is_told_as_it_came() {
 }
 
 #[test]
-fn what_cannot_be_told_by_its_type_is_told_as_it_is() {
+fn an_any_that_cannot_be_written_by_its_type_is_written_as_bytes() {
     let any = |url: &str, value: &[u8]| {
         prost_types::Any {
             type_url: url.into(),
@@ -117,7 +117,7 @@ fn a_known_type_with_json_of_another_is_carried_as_an_unknown_one_unless_strict(
 }
 
 #[test]
-fn what_is_malformed_in_an_any_hides_only_the_innermost() {
+fn malformed_content_makes_only_the_innermost_any_bytes() {
     let json = r#"{"@type":"x/google.longrunning.Operation","name":"n","response":{"@type":"x/google.longrunning.Operation","name":5}}"#;
     let bytes = read(
         &SCHEMA,
@@ -131,7 +131,7 @@ fn what_is_malformed_in_an_any_hides_only_the_innermost() {
 }
 
 #[test]
-fn what_is_no_json_or_claims_the_carrier_fails_however_deep_it_stands() {
+fn invalid_json_and_our_type_url_are_errors_at_every_depth() {
     let known = |inner: &str| {
         format!(r#"{{"@type":"x/google.longrunning.Operation","name":5,"response":{inner}}}"#)
     };
@@ -150,7 +150,7 @@ fn what_is_no_json_or_claims_the_carrier_fails_however_deep_it_stands() {
 }
 
 #[test]
-fn a_number_beyond_a_double_in_an_unknown_type_is_no_reason_to_fail() {
+fn a_number_beyond_a_double_in_an_unknown_type_is_not_an_error() {
     let json = r#"{"@type":"x/un.Known","a":1e999,"b":-1e999}"#;
     let told = r#"{"@type":"x/un.Known","a":1.7976931348623157e308,"b":-1.7976931348623157e308}"#;
     assert_eq!(round("google.protobuf.Any", json).as_deref(), Ok(told));
@@ -158,7 +158,7 @@ fn a_number_beyond_a_double_in_an_unknown_type_is_no_reason_to_fail() {
 }
 
 #[test]
-fn the_type_of_an_any_may_stand_anywhere() {
+fn the_type_url_of_an_any_may_be_at_any_position() {
     let told = r#"{"@type":"x/google.longrunning.Operation","name":"n","done":true}"#;
     for json in [
         told,
@@ -176,7 +176,7 @@ fn the_type_of_an_any_may_stand_anywhere() {
 }
 
 #[test]
-fn anys_that_nest_too_deeply_are_folded_where_they_can_be_read_back() {
+fn anys_that_nest_too_deeply_are_written_as_bytes_where_they_can_be_read_back() {
     let mut any = prost_types::Any::default();
     for _ in 0..300 {
         any = prost_types::Any {
@@ -198,7 +198,7 @@ fn anys_that_nest_too_deeply_are_folded_where_they_can_be_read_back() {
 }
 
 #[test]
-fn of_an_any_that_has_two_types_the_first_holds_when_it_is_told_again() {
+fn the_first_of_two_type_urls_of_an_any_is_used() {
     let cases = [
         (
             format!(r#"{{"@type":"x/un.Known","@type":"{UNKNOWN_ANY_URL}","a":1}}"#),
@@ -234,7 +234,7 @@ fn a_value_of_another_type_is_a_fault_even_if_a_good_one_follows() {
 }
 
 #[test]
-fn a_carrier_that_was_not_read_from_json_is_told_so_that_it_can_be_read() {
+fn an_any_with_our_type_url_that_was_not_read_from_json_is_written_so_that_it_can_be_read() {
     let structure = |json: &str| {
         let bytes = read(
             &SCHEMA,

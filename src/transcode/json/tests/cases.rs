@@ -65,7 +65,7 @@ fn lenient_where_servers_differ_and_strict_where_asked() {
 }
 
 #[test]
-fn of_a_field_in_pieces_the_last_value_or_the_merged_message_is_told() {
+fn the_last_value_or_the_merged_message_of_a_field_in_pieces_is_written() {
     const OPERATION: &str = "google.longrunning.Operation";
     // name "a", done, then name "b"; the error in two pieces: code 5, then message "m".
     let bytes = b"\x0a\x01a\x18\x01\x0a\x01b\x22\x02\x08\x05\x22\x03\x12\x01m";
@@ -118,7 +118,7 @@ fn deep_nesting_ends_in_an_error() {
 }
 
 #[test]
-fn bytes_that_are_no_message_are_refused() {
+fn malformed_bytes_are_refused() {
     let cases: [&[u8]; 8] = [
         b"\x02\x00",
         b"\x0a\x02a",

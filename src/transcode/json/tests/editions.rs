@@ -158,7 +158,7 @@ fn a_name_that_json_must_escape_is_written_and_read_so() {
 }
 
 #[test]
-fn an_enum_with_aliases_and_numbers_below_zero_is_told_by_its_first_names() {
+fn an_enum_with_aliases_and_negative_numbers_is_written_by_its_first_names() {
     let value = |name: &str, number| EnumValue {
         name: name.into(),
         number,
@@ -458,7 +458,7 @@ fn a_delimited_message_of_a_path_or_a_query_is_a_group() {
 }
 
 #[test]
-fn a_list_is_told_though_its_last_block_is_empty() {
+fn a_list_is_written_even_if_its_last_block_is_empty() {
     let schema = schema("proto3", None, vec![field("a", 1, REPEATED, INT32)]);
     let id = schema.find("t.M").expect("it is there");
     for (bytes, json) in [
@@ -472,7 +472,7 @@ fn a_list_is_told_though_its_last_block_is_empty() {
 }
 
 #[test]
-fn fields_with_one_json_name_are_told_apart() {
+fn fields_with_one_json_name_get_distinct_names() {
     let named = |name: &str, number, json: &str| FieldType {
         json_name: json.into(),
         ..field(name, number, OPTIONAL, INT32)

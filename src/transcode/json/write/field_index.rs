@@ -1,33 +1,33 @@
-//! The fields of a message, found in its bytes before they are written.
+//! Lists the fields of an encoded message before they are written.
 
 use crate::transcode::json::bitset::BitSet;
 use crate::transcode::json::wire_reader::{WireFields, WireValue};
 use crate::transcode::json::wire_value::counts;
 use crate::transcode::schema::{Message, Schema, Shape};
 
-/// A field in a message's bytes.
+/// A field in the bytes of a message.
 #[derive(Clone, Copy)]
 pub(crate) struct IndexedField {
-    /// Its place in the message.
+    /// Index of the field in its message type.
     pub(crate) place: usize,
-    /// Where it stands among the others.
+    /// Position of the value among the others.
     pub(crate) at: usize,
     pub(crate) value: WireValue,
 }
 
-/// An entry of a map in a message's bytes.
+/// An entry of a map in the bytes of a message.
 #[derive(Clone, Copy)]
 pub(crate) struct MapEntry {
     pub(crate) key: WireValue,
     pub(crate) value: Option<WireValue>,
-    /// Whether the value is a message in several pieces, of which that is the last.
+    /// Whether the value is a message in several pieces. Then `value` is the last.
     pub(crate) pieces: bool,
-    /// Which of the entries it is.
+    /// Index of the entry in the list of fields.
     pub(crate) index: usize,
 }
 
-/// Lists the fields of a message. Unknown ones are passed over, as are those of another wire type and unknown values
-/// of closed enums.
+/// Appends the fields of a message to a list. Unknown fields are skipped, and so are values of another wire type and
+/// unknown values of closed enums.
 pub(crate) fn find(
     schema: &Schema,
     message: &Message,
@@ -50,7 +50,7 @@ pub(crate) fn find(
         let at = found.len();
         found.push(IndexedField { place, at, value });
     }
-    // A Value is what stood last; everything else is written by number.
+    // The last member of a Value is written. Other messages are written in the order of numbers.
     if message.shape != Shape::Value {
         if oneofs > 1 {
             keep_last_of_oneofs(message, base, found);
@@ -62,14 +62,14 @@ pub(crate) fn find(
     Ok(())
 }
 
-/// Of several fields of one oneof, the one that stood last holds, with what of it stood before it in
-/// a row: another in between unsets what was before.
+/// Keeps the last-set member of each oneof, with the directly preceding pieces of that member. Another member in
+/// between unsets what came before.
 fn keep_last_of_oneofs(message: &Message, base: usize, found: &mut Vec<IndexedField>) {
     let mut decided = BitSet::new(message.fields.len());
     let mut holds = BitSet::new(message.fields.len());
     let mut unset = BitSet::new(message.fields.len());
     let mut end = found.len();
-    // From the last one on, and what is kept moves to the end.
+    // Go from the last field to the first, and move the kept ones to the end.
     for at in (base..found.len()).rev() {
         let field = found[at];
         if let Some(oneof) = message.fields[field.place].oneof {

@@ -1,11 +1,10 @@
-//! From wire bytes to JSON text, in one pass.
+//! Writes wire bytes as JSON text, in one pass.
 //!
-//! The fields of a message may stand in any order and a repeated one in pieces, while JSON has each once.
-//! So a message's fields are found first, and then written in the order of their numbers. What is found
-//! is kept in one list for all depths; no field has an allocation of its own.
+//! The wire may have the fields of a message in any order, and a field in pieces, but JSON has each field once. So
+//! the fields of a message are listed first, and then written in the order of their numbers. One list serves messages
+//! of all depths, so no message needs an allocation of its own.
 //!
-//! The text is put together as bytes, of which each part is known to be UTF-8, and looked at once more in
-//! the end, which costs less than to look at each part twice.
+//! The text is built as bytes, and checked for UTF-8 once at the end, which is cheaper than to check each string.
 
 pub(crate) mod field_index;
 mod query;
@@ -26,18 +25,18 @@ pub(crate) type Result<T> = std::result::Result<T, String>;
 pub(crate) struct Writer<'s> {
     pub(crate) schema: &'s Schema,
     pub(crate) options: JsonOptions,
-    /// The fields of the messages under way, the innermost last.
+    /// The fields of the messages that are being written, the innermost last.
     pub(crate) found: Vec<IndexedField>,
-    /// The entries of the maps under way, likewise.
+    /// The entries of the maps that are being written, the innermost last.
     pub(crate) entries: Vec<MapEntry>,
-    /// Room for what is read to see whether it can be.
+    /// A buffer for parsing a text back.
     pub(crate) read: Vec<u8>,
     depth: usize,
 }
 
-/// The text that has been written.
+/// Returns the written bytes as text.
 pub(crate) fn finished(out: Vec<u8>) -> Result<String> {
-    String::from_utf8(out).map_err(|_| "a text is not UTF-8".to_owned())
+    String::from_utf8(out).map_err(|_| "a string is not UTF-8".to_owned())
 }
 
 impl<'s> Writer<'s> {
@@ -52,11 +51,11 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Goes into an object or an array.
+    /// Enters an object or an array.
     pub(crate) fn open(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err("it nests too deeply".to_owned());
+            return Err("nesting is deeper than 100 levels".to_owned());
         }
         Ok(())
     }
@@ -69,12 +68,12 @@ impl<'s> Writer<'s> {
         self.depth
     }
 
-    /// Comes out of what could not be written.
+    /// Restores the depth after a value that could not be written.
     pub(crate) fn back_to(&mut self, depth: usize) {
         self.depth = depth;
     }
 
-    /// Lists the fields of a message behind those of the messages around it.
+    /// Lists the fields of a message after those of the messages around it.
     pub(crate) fn find(&mut self, message: &Message, bytes: &[u8]) -> Result<()> {
         Ok(field_index::find(
             self.schema,
@@ -84,7 +83,7 @@ impl<'s> Writer<'s> {
         )?)
     }
 
-    /// The last value of the field at a place.
+    /// Returns the last value of a field.
     #[inline]
     pub(crate) fn last(&self, base: usize, place: usize) -> Option<WireValue> {
         let found = self.found[base..]
@@ -115,7 +114,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Messages whose JSON form is that of a field.
+    /// Writes a message whose JSON form is that of a field.
     fn structured(
         &mut self,
         message: &Message,
@@ -145,7 +144,7 @@ impl<'s> Writer<'s> {
             _ => time::duration(seconds, nanos, out),
         };
         out.push(b'"');
-        written.ok_or_else(|| format!("{seconds} s and {nanos} ns are no {}", message.name))
+        written.ok_or_else(|| format!("invalid {}: {seconds} s and {nanos} ns", message.name))
     }
 
     fn mask(&mut self, base: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
@@ -165,13 +164,13 @@ impl<'s> Writer<'s> {
             out.push(b'"');
             return Ok(());
         }
-        // A key may have what JSON escapes.
+        // The key of a map may have characters that JSON escapes.
         let plain = out.split_off(begin);
         out.pop();
-        text::quote(&plain, out).ok_or_else(|| "a path is not UTF-8".to_owned())
+        text::quote(&plain, out).ok_or_else(|| "a path of a field mask is not UTF-8".to_owned())
     }
 
-    /// Writes the members of an object; `first` says whether none stands before them.
+    /// Writes the members of an object. `first` is whether no member precedes them.
     pub(crate) fn members(
         &mut self,
         message: &Message,
@@ -206,7 +205,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Writes the defaults of fields that are not set, where that is not told from being set to it.
+    /// Writes the default values of fields without presence that are not set.
     fn defaults(&mut self, fields: &[Field], comma: &mut bool, out: &mut Vec<u8>) -> Result<()> {
         for field in fields.iter().filter(|field| !field.presence) {
             begin_member(field, comma, out);
@@ -221,11 +220,12 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// A default value that no presence tells from none is not shown, though the wire may have it.
+    /// Returns whether a field is written. A default value of a field without presence is not, even if the wire has
+    /// it.
     fn shown(&self, field: &Field, found: std::ops::Range<usize>, bytes: &[u8]) -> bool {
         self.options.defaults
             || match field.repeat {
-                // The one value of NullValue is its default, whatever its number.
+                // The only value of NullValue is its default, whatever its number.
                 Cardinality::Once => {
                     let last = self.found[found.end - 1].value;
                     field.presence || !(is_zero(last) || self.is_null(field.kind))
@@ -242,7 +242,7 @@ impl<'s> Writer<'s> {
             }
     }
 
-    /// Whether a value of a repeated field is one, or a packed block with one.
+    /// Returns whether a value of a repeated field is an element, or a packed block with an element.
     fn has_values(&self, field: &Field, value: WireValue, bytes: &[u8]) -> bool {
         let WireValue::Bytes(from, to) = value else {
             return true;
@@ -251,7 +251,7 @@ impl<'s> Writer<'s> {
             return from < to;
         }
         let mut packed = &bytes[from..to];
-        // A block that is cut off is an error where it is written.
+        // Writing reports a truncated block.
         std::iter::from_fn(|| (!packed.is_empty()).then(|| unpack(field.kind, &mut packed)))
             .any(|value| value.is_none_or(|value| counts(self.schema, field, value)))
     }
@@ -306,7 +306,7 @@ impl<'s> Writer<'s> {
             }
             let mut packed = &bytes[from..to];
             while !packed.is_empty() {
-                let value = unpack(field.kind, &mut packed).ok_or("a packed field is cut off")?;
+                let value = unpack(field.kind, &mut packed).ok_or("a packed field is truncated")?;
                 if counts(self.schema, field, value) {
                     self.element(field.kind, value, begin, bytes, out)?;
                 }
@@ -331,7 +331,7 @@ impl<'s> Writer<'s> {
         self.value(kind, value, bytes, out)
     }
 
-    /// Of the kinds of a Value the one that stood last holds, with its pieces that stood before it in a row.
+    /// Writes a `Value`. Its last member is used, merged with the directly preceding pieces of that member.
     fn struct_value(
         &mut self,
         message: &Message,
@@ -350,7 +350,7 @@ impl<'s> Writer<'s> {
         if let (FieldKind::Double, WireValue::Fixed64(bits)) = (field.kind, last.value)
             && !f64::from_bits(bits).is_finite()
         {
-            return Err("a Value holds no number that JSON has".to_owned());
+            return Err("a Value is not a finite number, which JSON cannot express".to_owned());
         }
         self.field(field, begin..self.found.len(), bytes, out)
     }

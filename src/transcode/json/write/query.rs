@@ -1,4 +1,4 @@
-//! The query of a request: what neither path nor body carries, each value in its JSON form.
+//! Writes the query of a request: the fields that are neither in the path nor in the body.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -14,8 +14,8 @@ const TEXT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 impl Writer<'_> {
-    /// `a=1&b.c=2` for the fields that are set, but for some, and for required scalars even if they are
-    /// default.
+    /// Writes `a=1&b.c=2` for the fields that are set and not in `skip`, and for required scalars even if they have
+    /// their default.
     pub(crate) fn query(
         &mut self,
         message: &Message,
@@ -31,7 +31,7 @@ impl Writer<'_> {
             let (values, others) = rest.split_at(count);
             rest = others;
             let top = prefix.is_empty();
-            // A field that is told from none stays so.
+            // A field with presence is written only if it is set.
             let needed = field.required && top && !field.presence;
             if (values.is_empty() && !needed) || skip.contains(&field.number) {
                 continue;
@@ -42,7 +42,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The query of a message within another.
+    /// Writes the query of a message within another.
     pub(crate) fn deeper(
         &mut self,
         message: &Message,
@@ -56,7 +56,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The fields of a message in the order of their numbers, each with its place.
+    /// Returns the fields of a message in the order of their numbers, each with its index.
     pub(crate) fn fields(
         &mut self,
         message: &Message,
@@ -72,7 +72,7 @@ impl Writer<'_> {
         read.map(|()| fields)
     }
 
-    /// The values of a repeated field, those of packed blocks one by one.
+    /// Returns the values of a repeated field, with packed blocks unpacked.
     pub(crate) fn unpacked(
         &self,
         field: &Field,
@@ -86,7 +86,7 @@ impl Writer<'_> {
                     let mut rest = &bytes[from..to];
                     while !rest.is_empty() {
                         let value = unpack(field.kind, &mut rest);
-                        let value = value.ok_or("a packed field is cut off")?;
+                        let value = value.ok_or("a packed field is truncated")?;
                         if counts(self.schema, field, value) {
                             out.push(value);
                         }
@@ -163,12 +163,10 @@ impl Writer<'_> {
 }
 
 fn refused(name: &str, what: &str) -> Result<()> {
-    Err(format!(
-        "`{name}` is a {what}, which has no form in a query"
-    ))
+    Err(format!("`{name}` is a {what}, which cannot be in a query"))
 }
 
-/// Whether the JSON form is one text or number.
+/// Returns whether the JSON form is a string or a number.
 fn is_text(shape: Shape) -> bool {
     matches!(
         shape,
@@ -273,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_in_pieces_is_told_whole() {
+    fn the_pieces_of_a_message_are_merged() {
         let id = SCHEMA.find("google.longrunning.WaitOperationRequest");
         let id = id.expect("of the contract");
         // A second, then a billionth of one.
@@ -302,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_written_even_if_it_is_default() {
+    fn a_required_field_is_written_even_if_it_has_its_default() {
         let name = "google.cloud.apigateway.v1.CreateGatewayRequest";
         let query = of(name, serde_json::json!({})).expect("a query");
         assert_eq!(query, "parent=&gatewayId=");
