@@ -5,13 +5,13 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::proxy;
-use crate::authentication::{self, Authentication};
 use crate::call::CallOptions;
-use crate::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
+use crate::call::trailers::LARGEST_METADATA;
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
-use crate::trailers::LARGEST_METADATA;
+use crate::stack::credentials::{self, Authentication};
+use crate::transport::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::transport::{Custom, Keepalive, Limits, Proxy, Target, TlsOptions, Transport};
 
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ impl Settings {
         place: &Place,
         target: &Target,
         own_transport: bool,
-    ) -> Result<Option<authentication::Layer>, Error> {
+    ) -> Result<Option<credentials::Layer>, Error> {
         let proxy = match own_transport {
             true => target.through.proxy_to(&place.uri)?,
             false => None,

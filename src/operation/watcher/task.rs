@@ -16,10 +16,10 @@ use super::Shared;
 use super::calls::{Outcome, Plan, Request};
 use super::effects::{Effects, contained};
 use super::table::Next;
-use crate::clients::Clients;
 use crate::error::Error;
-use crate::operation::engine::{self, once};
+use crate::operation::waiter::{self, once};
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
+use crate::stack::clients::Clients;
 
 /// Why nobody polls for a wait any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +235,7 @@ async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
             let request = GetOperationRequest {
                 name: name.to_string(),
             };
-            Outcome::Polled(engine::get(&clients, request, None, timeout).await)
+            Outcome::Polled(waiter::get(&clients, request, None, timeout).await)
         }
         Request::Look(subject) => Outcome::Looked(subject.look(&clients, timeout).await),
         Request::Page { location, token } => {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use tonic::Status;
 
-use crate::failure::Failure;
-use crate::gzip;
+use crate::call::gzip;
+use crate::call::transport_error::Failure;
 
 /// Returns the body decompressed. gzip is the only encoding that the client accepts.
 ///

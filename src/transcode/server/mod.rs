@@ -3,7 +3,7 @@
 mod conflict;
 mod encoding;
 mod field_path;
-mod media_type;
+pub(crate) mod media_type;
 mod path;
 mod query;
 mod refusal;
@@ -19,8 +19,8 @@ use futures_util::future::{Either, MapOk};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::call::transport_error::Failure;
 use crate::call::{Reply, Rpc};
-use crate::failure::Failure;
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
 use response::ResponseWriter;
