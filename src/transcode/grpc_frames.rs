@@ -33,14 +33,14 @@ pub(crate) fn buffer(capacity: usize) -> Vec<u8> {
 pub(crate) struct FrameReader {
     unread: BytesMut,
     /// Maximum number of bytes of a message.
-    most: usize,
+    max_bytes: usize,
 }
 
 impl FrameReader {
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(max_bytes: usize) -> Self {
         Self {
             unread: BytesMut::new(),
-            most,
+            max_bytes,
         }
     }
 
@@ -62,8 +62,8 @@ impl FrameReader {
         if flag != 0 {
             return Err(Status::internal("the message is compressed"));
         }
-        if length > self.most {
-            let text = format!("the message is larger than {} bytes", self.most);
+        if length > self.max_bytes {
+            let text = format!("the message is larger than {} bytes", self.max_bytes);
             return Err(Status::resource_exhausted(text));
         }
         if rest.len() < length {

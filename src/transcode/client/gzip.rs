@@ -11,12 +11,16 @@ use crate::call::transport_error::Failure;
 ///
 /// # Errors
 ///
-/// If the body is malformed, larger than `most` bytes, or in another encoding.
-pub(crate) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Status> {
+/// If the body is malformed, larger than `max_bytes` bytes, or in another encoding.
+pub(crate) fn decompress(
+    headers: &HeaderMap,
+    body: Bytes,
+    max_bytes: usize,
+) -> Result<Bytes, Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => gzip::decompress_reply(&body, most).map(Bytes::from),
+        Some(b"gzip" | b"x-gzip") => gzip::decompress_reply(&body, max_bytes).map(Bytes::from),
         Some(other) => Err(unknown(other)),
     }
 }
@@ -37,6 +41,9 @@ fn unknown(encoding: &[u8]) -> Status {
     ))
 }
 
-pub(crate) fn too_large(most: usize) -> Status {
-    Failure::too_large(most, "max_reply_size, or max_reply of a Rest of your own")
+pub(crate) fn too_large(max_bytes: usize) -> Status {
+    Failure::too_large(
+        max_bytes,
+        "max_reply_size, or max_reply of a Rest of your own",
+    )
 }

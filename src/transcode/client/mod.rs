@@ -87,7 +87,7 @@ struct Settings {
     /// The host that the HTTP client sends requests to, if only that client knows it.
     host: Option<String>,
     options: JsonOptions,
-    most: usize,
+    max_bytes: usize,
 }
 
 impl<S> Rest<S> {
@@ -98,7 +98,7 @@ impl<S> Rest<S> {
             origin: None,
             host: None,
             options: JsonOptions::default(),
-            most: MOST,
+            max_bytes: MOST,
         };
         Self {
             http,
@@ -135,7 +135,7 @@ impl<S> Rest<S> {
     /// Sets the maximum number of bytes of a response, or of each message of a stream; 4 MiB by default.
     #[must_use]
     pub fn max_reply(mut self, bytes: usize) -> Self {
-        Arc::make_mut(&mut self.settings).most = bytes;
+        Arc::make_mut(&mut self.settings).max_bytes = bytes;
         self
     }
 }
@@ -202,12 +202,12 @@ where
     if method.server_streaming && head.status.is_success() {
         gzip::refuse(&head.headers)?;
         let metadata = metadata(head.headers.clone(), false);
-        let body = GrpcStream::new(reader, head.headers, body, settings.most);
+        let body = GrpcStream::new(reader, head.headers, body, settings.max_bytes);
         return Ok(grpc_reply(metadata, Body::new(body)));
     }
     phase::enter(Phase::Reading);
-    let body = whole(body, settings.most).await?;
-    let body = match gzip::decompress(&head.headers, body, settings.most) {
+    let body = whole(body, settings.max_bytes).await?;
+    let body = match gzip::decompress(&head.headers, body, settings.max_bytes) {
         Ok(body) => body,
         // The encoding of an intermediary's page does not matter.
         Err(_) if intermediary::shown(head.status, &head.headers, reader.host).is_some() => {
@@ -240,7 +240,7 @@ async fn collect(mut body: Body) -> Result<Bytes, Status> {
 }
 
 /// Reads the whole body of a response, up to a number of bytes.
-async fn whole<B>(mut body: B, most: usize) -> Result<Bytes, Status>
+async fn whole<B>(mut body: B, max_bytes: usize) -> Result<Bytes, Status>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -249,8 +249,8 @@ where
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::after_head(error.into()))?;
         let piece = frame.into_data().unwrap_or_default();
-        if piece.len() > most.saturating_sub(pieces.len()) {
-            return Err(gzip::too_large(most));
+        if piece.len() > max_bytes.saturating_sub(pieces.len()) {
+            return Err(gzip::too_large(max_bytes));
         }
         pieces.push(piece);
     }

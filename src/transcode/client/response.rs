@@ -226,7 +226,7 @@ fn is_open(schema: &Schema, kind: FieldKind) -> bool {
 /// Returns whether the object `error`, as the only member of an object, has a number `code` and a `status` that names
 /// a gRPC code, as Google's error bodies do. Returns `None` for any other text.
 fn lone_error(body: &[u8]) -> Option<bool> {
-    // The first bytes show that most responses begin with another name.
+    // The first bytes show that max_bytes responses begin with another name.
     let rest = body.trim_ascii_start().strip_prefix(b"{")?;
     if !rest.trim_ascii_start().starts_with(b"\"error\"") {
         return None;
@@ -248,7 +248,7 @@ fn lone_error(body: &[u8]) -> Option<bool> {
         // Anything else is an ordinary response, so stop reading.
         match error.take().filter(|_| name == "error") {
             Some(error) if lexer.next()? == Token::Object => lexer.object(error),
-            _ => lexer.fault(""),
+            _ => lexer.error(""),
         }
     };
     Lexer::new(body)

@@ -40,7 +40,7 @@ impl<B> GrpcStream<B> {
         reader: ResponseReader<'_>,
         headers: HeaderMap,
         body: B,
-        most: usize,
+        max_bytes: usize,
     ) -> Self {
         let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         let lines = media.is_some_and(|media| media.starts_with(LINES.as_bytes()));
@@ -55,7 +55,7 @@ impl<B> GrpcStream<B> {
             rule: rule.unwrap_or_default(),
             options: reader.options,
             headers,
-            splitter: StreamSplitter::new(lines, most),
+            splitter: StreamSplitter::new(lines, max_bytes),
             ended: false,
             done: false,
         }

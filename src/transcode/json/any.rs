@@ -34,11 +34,11 @@ impl Reader<'_> {
             return Ok(Written::Empty);
         };
         if self.strict && !url.contains('/') {
-            return lexer.fault(format!("invalid type URL `{url}`: must contain a slash"));
+            return lexer.error(format!("invalid type URL `{url}`: must contain a slash"));
         }
         if url.starts_with(UNKNOWN_ANY_PREFIX) {
-            let fault = lexer.fault(format!("the type URL `{url}` is reserved"));
-            return fault.map_err(|fault: error::JsonError| fault.finally());
+            let error = lexer.error(format!("the type URL `{url}` is reserved"));
+            return error.map_err(|error: error::JsonError| error.into_final());
         }
         match known(self.schema, &url) {
             Some(id) => {
@@ -54,7 +54,7 @@ impl Reader<'_> {
                 };
                 match self.unfolded(lexer, more, (&url, id), any_members, out) {
                     // An invalid `Any` is carried unchanged, so that the message around it is not lost.
-                    Err(fault) if !self.strict && !fault.is_final() => out.truncate(begin),
+                    Err(error) if !self.strict && !error.is_final() => out.truncate(begin),
                     done => return done.map(|()| Written::Value),
                 }
             }
@@ -109,13 +109,15 @@ impl Reader<'_> {
                 let name = lexer.name()?;
                 let first = any_members.first(&name);
                 match &*name {
-                    "@type" | "value" if self.strict && !first => return lexer.twice(&name),
+                    "@type" | "value" if self.strict && !first => {
+                        return lexer.duplicate_key(&name);
+                    }
                     "value" => {
                         out.truncate(begin);
                         self.message(lexer, id, out)?;
                     }
                     other if self.strict && other != "@type" => {
-                        return lexer.fault(format!(
+                        return lexer.error(format!(
                             "unknown field `{other}` in an Any of {}",
                             message.name
                         ));
@@ -232,7 +234,7 @@ impl Writer<'_> {
         let read =
             Lexer::new(&out[begin..]).and_then(|mut lexer| reader.any(&mut lexer, &mut wire));
         self.read = wire;
-        read.map_err(|fault| fault.to_string())?;
+        read.map_err(|error| error.to_string())?;
         Ok(())
     }
 

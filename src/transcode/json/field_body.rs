@@ -57,7 +57,7 @@ pub(crate) fn read_field(
     let mut out = Vec::new();
     Reader::new(schema, options)
         .whole_field(text, field, &mut out)
-        .map_err(|fault| fault.to_string())?;
+        .map_err(|error| error.to_string())?;
     Ok(out)
 }
 

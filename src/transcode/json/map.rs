@@ -6,7 +6,8 @@ use crate::transcode::json::read::number::{is_whole, spelled};
 use crate::transcode::json::read::{Reader, Written};
 use crate::transcode::json::wire_reader::{WireFields, WireValue};
 use crate::transcode::json::wire_value::{
-    absent, counts, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag, zero,
+    absent, has_wire_type, int32, is_known, number, put_bytes, put_nested, put_tag, slice,
+    unzigzag, zero,
 };
 use crate::transcode::json::write::field_index::MapEntry;
 use crate::transcode::json::write::text::quote;
@@ -20,7 +21,7 @@ impl Reader<'_> {
         field: &Field,
         out: &mut Vec<u8>,
     ) -> error::Result<()> {
-        let (key, value) = parts(self.schema, field).or_else(|why| lexer.fault(why))?;
+        let (key, value) = parts(self.schema, field).or_else(|why| lexer.error(why))?;
         let mut names = Vec::new();
         lexer.object(|lexer, name| {
             let begin = out.len();
@@ -30,7 +31,7 @@ impl Reader<'_> {
                 read_key(lexer, key.kind, &name, out)?;
                 put_tag(&value.tag, out);
                 let wrote = self.value(lexer, value, out);
-                wrote.map_err(|fault| fault.within(&format!("[{name:?}]")))
+                wrote.map_err(|error| error.within(&format!("[{name:?}]")))
             })?;
             if wrote == Written::Nothing {
                 out.truncate(begin);
@@ -54,11 +55,11 @@ fn read_key(
     match kind {
         FieldKind::String => put_bytes(name.as_bytes(), out),
         FieldKind::Bool if matches!(name, "true" | "false") => out.push(u8::from(name == "true")),
-        FieldKind::Bool => return lexer.fault("a key must be true or false"),
+        FieldKind::Bool => return lexer.error("a key must be true or false"),
         kind => match is_whole(name).then(|| spelled(name, kind, out)) {
             Some(Ok(_)) => {}
             _ => {
-                return lexer.fault(format!(
+                return lexer.error(format!(
                     "invalid key `{name}`: not a number of the key's type"
                 ));
             }
@@ -86,7 +87,7 @@ impl Writer<'_> {
             // An entry with an unknown value of a closed enum is an unknown field.
             if entry
                 .value
-                .is_none_or(|wire| counts(self.schema, value, wire))
+                .is_none_or(|wire| is_known(self.schema, value, wire))
             {
                 self.entries.push(entry);
             }
@@ -125,7 +126,7 @@ impl Writer<'_> {
         }
         let entry = entry((key, of), bytes, (from, to), 0).ok();
         let value = entry.and_then(|entry| entry.value);
-        value.is_none_or(|value| counts(self.schema, of, value))
+        value.is_none_or(|value| is_known(self.schema, of, value))
     }
 
     /// Writes the value of an entry whose message is in pieces. Their concatenated bytes are the message.
@@ -140,7 +141,7 @@ impl Writer<'_> {
         let mut whole = Vec::with_capacity(entry.len());
         for part in WireFields::of(entry) {
             let (number, wire) = part?;
-            if number == value.number && fits(value, wire) {
+            if number == value.number && has_wire_type(value, wire) {
                 whole.extend_from_slice(slice(wire, entry));
             }
         }
@@ -222,9 +223,9 @@ fn entry(
             WireValue::Group(begin, end) => WireValue::Group(from + begin, from + end),
             other => other,
         };
-        if number == key.number && fits(key, wire) {
+        if number == key.number && has_wire_type(key, wire) {
             entry.key = wire;
-        } else if number == value.number && fits(value, wire) {
+        } else if number == value.number && has_wire_type(value, wire) {
             entry.pieces = entry.value.is_some() && matches!(value.kind, FieldKind::Message(_));
             entry.value = Some(wire);
         }

@@ -103,7 +103,7 @@ pub(crate) fn read_onto(
 ) -> Result<(), String> {
     read::Reader::new(schema, options)
         .whole(text, id, out)
-        .map_err(|fault| fault.to_string())
+        .map_err(|error| error.to_string())
 }
 
 /// Returns the JSON text of wire bytes.

@@ -7,7 +7,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::transcode::json::wire_reader::WireFields;
 use crate::transcode::json::wire_reader::WireValue;
-use crate::transcode::json::wire_value::{counts, joined, slice};
+use crate::transcode::json::wire_value::{is_known, joined, slice};
 use crate::transcode::schema::{Field, FieldKind, Message, MessageId, Schema};
 
 type Result<T> = std::result::Result<T, String>;
@@ -23,7 +23,7 @@ pub(crate) fn values(
     for entry in WireFields::of(bytes) {
         let (number, value) = entry?;
         if number == field.number {
-            if counts(schema, field, value) {
+            if is_known(schema, field, value) {
                 each(Some(value));
             }
         } else if is_sibling(schema, of, field, number, value) {
@@ -39,7 +39,7 @@ fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: 
         && number != field.number
         && of
             .field_numbered(number)
-            .is_some_and(|(_, other)| other.oneof == field.oneof && counts(schema, other, value))
+            .is_some_and(|(_, other)| other.oneof == field.oneof && is_known(schema, other, value))
 }
 
 /// Returns whether a field is set.
@@ -129,7 +129,7 @@ pub(crate) fn without<'m>(
     let mut entries = WireFields::of(message);
     while let Some(entry) = entries.next() {
         let (this, value) = entry?;
-        if this == *number && counts(schema, field, value) {
+        if this == *number && is_known(schema, field, value) {
             end = Some(entries.at());
         }
     }
@@ -142,7 +142,7 @@ pub(crate) fn without<'m>(
         let begin = entries.at();
         let Some(entry) = entries.next() else { break };
         let (this, value) = entry?;
-        let taken = this == *number && counts(schema, field, value);
+        let taken = this == *number && is_known(schema, field, value);
         // The field had unset the members of its oneof before it. They must not come back.
         let unset = begin < end && is_sibling(schema, of, field, this, value);
         if !taken && !unset {

@@ -123,7 +123,7 @@ impl Writer<'_> {
                 }
                 // Only a field mask can have escapes.
                 let text = Lexer::new(json.as_bytes()).and_then(|mut lexer| lexer.string());
-                text.map(Cow::into_owned).map_err(|fault| fault.to_string())
+                text.map(Cow::into_owned).map_err(|error| error.to_string())
             }
         }
     }

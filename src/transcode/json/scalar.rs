@@ -39,7 +39,7 @@ impl Reader<'_> {
                 let value = match lexer.next()? {
                     Token::True => lexer.word("true").map(|()| true)?,
                     Token::False => lexer.word("false").map(|()| false)?,
-                    _ => return lexer.fault("expected true or false"),
+                    _ => return lexer.error("expected true or false"),
                 };
                 out.push(u8::from(value));
                 Ok(Written::value(!value))
@@ -48,7 +48,7 @@ impl Reader<'_> {
                 let text = lexer.string()?;
                 match base64::decode(&text, out) {
                     Some(()) => Ok(Written::value(text.trim_ascii().is_empty())),
-                    None => lexer.fault("invalid base64"),
+                    None => lexer.error("invalid base64"),
                 }
             }
             kind => number(lexer, kind, out).map(Written::value),
@@ -69,7 +69,7 @@ impl Reader<'_> {
                 match of.number(&name).or_else(numbered) {
                     Some(number) if of.has(number) => number,
                     _ if self.strict => {
-                        return lexer.fault(format!("unknown enum value `{name}`"));
+                        return lexer.error(format!("unknown enum value `{name}`"));
                     }
                     _ => return Ok(Written::Nothing),
                 }
@@ -82,10 +82,10 @@ impl Reader<'_> {
                 Some(number) if of.has(number) => number,
                 // In a closed enum an unknown number is as an unknown name.
                 Some(number) if self.strict => {
-                    return lexer.fault(format!("unknown enum value {number}"));
+                    return lexer.error(format!("unknown enum value {number}"));
                 }
                 Some(_) => return Ok(Written::Nothing),
-                None => return lexer.fault("expected the name or the number of an enum value"),
+                None => return lexer.error("expected the name or the number of an enum value"),
             },
         };
         put_varint(i64::from(number).cast_unsigned(), out);

@@ -18,7 +18,7 @@ pub(crate) fn is_bytes(kind: FieldKind) -> bool {
 }
 
 /// Returns whether a value has the wire type of a field, packed or not.
-pub(crate) fn fits(field: &Field, value: WireValue) -> bool {
+pub(crate) fn has_wire_type(field: &Field, value: WireValue) -> bool {
     let wanted = field.kind.wire_type();
     match value {
         WireValue::Varint(_) => wanted == WireType::Varint,
@@ -33,8 +33,8 @@ pub(crate) fn fits(field: &Field, value: WireValue) -> bool {
 /// Returns whether a value is known: it has the wire type of the field, and a number of a closed enum has a name. Any
 /// other value is an unknown field.
 #[inline]
-pub(crate) fn counts(schema: &Schema, field: &Field, value: WireValue) -> bool {
-    fits(field, value)
+pub(crate) fn is_known(schema: &Schema, field: &Field, value: WireValue) -> bool {
+    has_wire_type(field, value)
         && match (field.kind, value) {
             (FieldKind::Enum(id), WireValue::Varint(bits)) => {
                 schema.enumeration(id).has(int32(bits))

@@ -97,7 +97,7 @@ impl<'a> TypeIndex<'a> {
     }
 
     fn message(&mut self, scope: &str, message: &'a MessageType, syntax: Syntax) {
-        let name = within(scope, &message.name);
+        let name = scoped(scope, &message.name);
         let syntax = syntax.with(message.options.and_then(|options| options.features));
         for nested in &message.nested_type {
             self.message(&name, nested, syntax);
@@ -112,7 +112,7 @@ impl<'a> TypeIndex<'a> {
     }
 
     fn enumeration(&mut self, scope: &str, of: &'a EnumType, syntax: Syntax) {
-        let name = within(scope, &of.name);
+        let name = scoped(scope, &of.name);
         let syntax = syntax.with(of.options.and_then(|options| options.features));
         self.enum_ids.insert(name.clone(), EnumId(self.enums.len()));
         self.enums.push((name, of, syntax));
@@ -121,7 +121,7 @@ impl<'a> TypeIndex<'a> {
     fn extensions(&mut self, scope: &str, all: &'a [FieldType], syntax: Syntax) {
         for extension in all {
             let extended = extension.extendee.trim_start_matches('.');
-            let name = format!("[{}]", within(scope, &extension.name));
+            let name = format!("[{}]", scoped(scope, &extension.name));
             let known = self.extensions.entry(extended).or_default();
             known.push((name, extension, syntax));
         }
@@ -171,7 +171,7 @@ impl<'a> TypeIndex<'a> {
         }
         fields.sort_by_key(|field: &Field| field.number);
         fields.dedup_by_key(|field| field.number);
-        tell_apart(&mut fields);
+        make_json_names_unique(&mut fields);
         let places = |name: fn(&Field) -> &str| {
             let names = fields.iter().map(name).map(str::to_owned);
             names.zip(0..).collect::<Vec<_>>()
@@ -328,7 +328,7 @@ fn wire_type(kind: FieldKind, repeat: Cardinality, delimited: bool) -> WireType 
 /// Gives each field a unique JSON name. proto2 and `json_format: LEGACY_BEST_EFFORT` allow several fields with one
 /// JSON name, such as `foo_bar` and `fooBar`. The field whose proto name it is keeps it, or else the first. The
 /// others use their proto names, which every parser reads.
-fn tell_apart(fields: &mut [Field]) {
+fn make_json_names_unique(fields: &mut [Field]) {
     let mut owners: HashMap<&str, usize> = HashMap::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
         let owner = owners.entry(&field.json).or_insert(place);
@@ -385,7 +385,7 @@ const REQUIRED: i32 = 2;
 /// `google.api.FieldBehavior.OUTPUT_ONLY`.
 const OUTPUT_ONLY: i32 = 3;
 
-fn within(scope: &str, name: &str) -> String {
+fn scoped(scope: &str, name: &str) -> String {
     if scope.is_empty() {
         name.to_owned()
     } else {

@@ -290,7 +290,7 @@ impl Enum {
 }
 
 /// Splits a dotted name into field names. The name of an extension has its dots within brackets.
-pub(crate) fn steps(name: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn field_names(name: &str) -> impl Iterator<Item = &str> {
     let mut within = false;
     name.split(move |char| {
         match char {

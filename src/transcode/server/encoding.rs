@@ -63,13 +63,13 @@ impl Encoding {
     /// # Errors
     ///
     /// If the body is malformed, or decompresses to more than the limit.
-    pub(crate) fn decode(self, body: Bytes, most: usize) -> Result<Bytes, Status> {
+    pub(crate) fn decode(self, body: Bytes, max_bytes: usize) -> Result<Bytes, Status> {
         if self == Self::Identity || body.is_empty() {
             return Ok(body);
         }
-        match gzip::decompress(&body, most) {
+        match gzip::decompress(&body, max_bytes) {
             Ok(body) => Ok(body.into()),
-            Err(GzipError::TooLarge) => Err(too_large(most)),
+            Err(GzipError::TooLarge) => Err(too_large(max_bytes)),
             Err(GzipError::Malformed(error)) => Err(Status::invalid_argument(format!(
                 "invalid gzip body: {error}"
             ))),

@@ -3,7 +3,9 @@
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::transcode::json;
-use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape, steps};
+use crate::transcode::schema::{
+    Cardinality, Field, FieldKind, MessageId, Schema, Shape, field_names,
+};
 
 /// Maximum number of fields in a path, as for nesting in JSON.
 const DEPTH: usize = 100;
@@ -20,7 +22,7 @@ pub(crate) fn fields<'s>(
 ) -> Result<Vec<&'s Field>, String> {
     let mut message = Some(input);
     let mut path: Vec<&Field> = Vec::new();
-    for part in steps(name) {
+    for part in field_names(name) {
         if path.len() == DEPTH {
             return Err(format!(
                 "invalid field path `{name}`: more than {DEPTH} fields"

@@ -239,7 +239,7 @@ where
         rules: &rules,
         target: call.target,
         options,
-        most: max_reply,
+        max_bytes: max_reply,
     };
     match inner.call(call.rpc).await {
         Ok(reply) => writer.reply(reply).await,

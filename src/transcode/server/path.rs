@@ -50,14 +50,14 @@ fn value(template: &Template, variable: &Variable, path: &[&str]) -> Result<Stri
     let decoded: Result<Vec<_>, _> = segments
         .unwrap_or_default()
         .iter()
-        .map(|segment| decode(segment, !single).and_then(kept))
+        .map(|segment| decode(segment, !single).and_then(reject_dot_segments))
         .collect();
     Ok(decoded?.join("/"))
 }
 
 /// Rejects `.` and `..`, which our client would never send. Proxies and servers resolve these segments, even where
 /// they are encoded.
-fn kept(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+fn reject_dot_segments(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     match &*segment {
         "." | ".." => Err(format!("invalid path: it has the segment `{segment}`")),
         _ => Ok(segment),

@@ -48,15 +48,15 @@ impl Query {
         let mut seen = Seen::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = plus(name)?;
+            let name = decode_query(name)?;
             // The value may be a secret, so the error does not show it.
-            let value = plus(value).map_err(|_| {
+            let value = decode_query(value).map_err(|_| {
                 format!("invalid percent-encoding or UTF-8 in the value of `{name}`")
             })?;
             // A field of the request takes precedence over a system parameter of the same name.
             match fields(schema, input, &name) {
                 Ok(path) => {
-                    alone(rule, &path)?;
+                    check_path_and_body(rule, &path)?;
                     let is_first = seen.add(&path)?;
                     // Check a repeated field once: it may have many values, and the body may be long.
                     if is_first && !body.is_empty() {
@@ -114,7 +114,7 @@ impl Query {
 
 /// Checks that the path does not set a field of the query or another member of its oneof, and that the field is not
 /// within the field that is the body.
-fn alone(rule: &Rule, path: &[&Field]) -> Result<(), String> {
+fn check_path_and_body(rule: &Rule, path: &[&Field]) -> Result<(), String> {
     let Some(first) = path.first() else {
         return Ok(());
     };
@@ -174,6 +174,6 @@ impl Seen {
 }
 
 /// Decodes a part of a query, where `+` is a space, as HTML forms write it.
-fn plus(text: &str) -> Result<String, String> {
+fn decode_query(text: &str) -> Result<String, String> {
     decode(&text.replace('+', "%20"), false).map(Cow::into_owned)
 }

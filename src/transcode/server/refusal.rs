@@ -38,8 +38,8 @@ impl Refusal {
 }
 
 /// Returns the status for a body above the limit, with the code and the text of Google's services.
-pub(crate) fn too_large(most: usize) -> Status {
+pub(crate) fn too_large(max_bytes: usize) -> Status {
     Status::invalid_argument(format!(
-        "Request payload size exceeds the limit: {most} bytes."
+        "Request payload size exceeds the limit: {max_bytes} bytes."
     ))
 }

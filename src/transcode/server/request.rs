@@ -44,16 +44,16 @@ pub(crate) async fn call(
     rules: &Rules,
     request: Rpc,
     options: JsonOptions,
-    most: usize,
+    max_bytes: usize,
 ) -> Result<Call, Refusal> {
     let (head, body) = request.into_parts();
     let mut body = Incoming {
         is_wanted: !head.headers.contains_key(header::EXPECT),
         body,
     };
-    let call = read(rules, head, &mut body, options, most).await;
+    let call = read(rules, head, &mut body, options, max_bytes).await;
     if call.is_err() && body.is_wanted {
-        body.drain(most.saturating_mul(DRAINED)).await;
+        body.drain(max_bytes.saturating_mul(DRAINED)).await;
     }
     call
 }
@@ -67,9 +67,9 @@ struct Incoming {
 
 impl Incoming {
     /// Reads the whole body, up to a number of bytes.
-    async fn whole(&mut self, most: usize) -> Result<Bytes, Status> {
-        if self.least() > most {
-            return Err(too_large(most));
+    async fn whole(&mut self, max_bytes: usize) -> Result<Bytes, Status> {
+        if self.least() > max_bytes {
+            return Err(too_large(max_bytes));
         }
         self.is_wanted = true;
         let mut pieces = Pieces::default();
@@ -78,8 +78,8 @@ impl Incoming {
                 Status::invalid_argument(format!("the body cannot be read: {error}"))
             })?;
             let piece = frame.into_data().unwrap_or_default();
-            if piece.len() > most - pieces.len() {
-                return Err(too_large(most));
+            if piece.len() > max_bytes - pieces.len() {
+                return Err(too_large(max_bytes));
             }
             pieces.push(piece);
         }
@@ -109,7 +109,7 @@ async fn read(
     mut head: Parts,
     body: &mut Incoming,
     options: JsonOptions,
-    most: usize,
+    max_bytes: usize,
 ) -> Result<Call, Refusal> {
     media_type::check(&head.headers)?;
     let is_form = head.method == Verb::POST && take_override(&mut head)?;
@@ -121,7 +121,7 @@ async fn read(
     }
     let invalid = |why: String| Status::invalid_argument(why);
     let encoding = encoding::of(&head.headers)?;
-    let mut body = encoding.decode(body.whole(most).await?, most)?;
+    let mut body = encoding.decode(body.whole(max_bytes).await?, max_bytes)?;
     let mut query = Cow::Borrowed(head.uri.query().unwrap_or_default());
     if is_form {
         let form = std::mem::take(&mut body);

@@ -32,7 +32,7 @@ pub(crate) struct ResponseWriter<'r> {
     pub(crate) rules: &'r Rules,
     pub(crate) target: RuleId,
     pub(crate) options: JsonOptions,
-    pub(crate) most: usize,
+    pub(crate) max_bytes: usize,
 }
 
 /// The beginning of a gRPC body.
@@ -58,7 +58,7 @@ impl ResponseWriter<'_> {
         if let Some(Err(status)) = trailers::outcome(&mut head.headers) {
             return self.refusal(&status, head.extensions.get().copied());
         }
-        let mut frames = FrameReader::new(self.most);
+        let mut frames = FrameReader::new(self.max_bytes);
         let mut end = HeaderMap::new();
         let first = match first(&mut body, &mut frames, &mut end).await {
             Ok(First::Message(message)) => message,
@@ -342,7 +342,7 @@ impl<B> JsonStream<B> {
             rules: &self.rules,
             target: self.target,
             options: self.options,
-            most: 0,
+            max_bytes: 0,
         };
         let (_, text) = writer.text(message)?;
         Ok(self.put(&text))

@@ -29,7 +29,7 @@ impl JsonError {
     }
 
     /// Marks the error as independent of the type that was read.
-    pub(crate) fn finally(mut self) -> Self {
+    pub(crate) fn into_final(mut self) -> Self {
         self.0.is_final = true;
         self
     }

@@ -34,11 +34,11 @@ impl<'a> Lexer<'a> {
     /// If the text is not UTF-8, or begins with a byte order mark.
     pub(crate) fn new(text: &'a [u8]) -> Result<Self> {
         if text.starts_with(b"\xef\xbb\xbf") {
-            return Self::of("").broken("the text begins with a byte order mark");
+            return Self::of("").syntax_error("the text begins with a byte order mark");
         }
         std::str::from_utf8(text).map(Self::of).map_err(|error| {
             let why = "the text is not UTF-8".to_owned();
-            JsonError::new(error.valid_up_to(), why).finally()
+            JsonError::new(error.valid_up_to(), why).into_final()
         })
     }
 
@@ -56,14 +56,14 @@ impl<'a> Lexer<'a> {
 
     /// Returns an error at this position: the value is invalid for its type.
     #[cold]
-    pub(crate) fn fault<T>(&self, why: impl Into<String>) -> Result<T> {
+    pub(crate) fn error<T>(&self, why: impl Into<String>) -> Result<T> {
         Err(JsonError::new(self.at, why.into()))
     }
 
     /// Returns an error at this position: the text is not JSON.
     #[cold]
-    pub(crate) fn broken<T>(&self, why: impl Into<String>) -> Result<T> {
-        Err(JsonError::new(self.at, why.into()).finally())
+    pub(crate) fn syntax_error<T>(&self, why: impl Into<String>) -> Result<T> {
+        Err(JsonError::new(self.at, why.into()).into_final())
     }
 
     /// Skips white space (RFC 8259 §2). Returns the next byte, without reading it.
@@ -87,8 +87,8 @@ impl<'a> Lexer<'a> {
             Some(b't') => Ok(Token::True),
             Some(b'f') => Ok(Token::False),
             Some(b'n') => Ok(Token::Null),
-            Some(_) => self.broken("expected a value"),
-            None => self.broken("expected a value, found the end of the text"),
+            Some(_) => self.syntax_error("expected a value"),
+            None => self.syntax_error("expected a value, found the end of the text"),
         }
     }
 
@@ -101,7 +101,7 @@ impl<'a> Lexer<'a> {
     pub(crate) fn end(&mut self) -> Result<()> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => self.broken("unexpected text after the value"),
+            Some(_) => self.syntax_error("unexpected text after the value"),
         }
     }
 
@@ -117,11 +117,11 @@ impl<'a> Lexer<'a> {
     pub(crate) fn enter(&mut self, open: u8, close: u8) -> Result<bool> {
         if !self.take(open) {
             self.next()?;
-            return self.fault(format!("expected `{}`", char::from(open)));
+            return self.error(format!("expected `{}`", char::from(open)));
         }
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return self.broken("nesting is deeper than 100 levels");
+            return self.syntax_error("nesting is deeper than 100 levels");
         }
         let has = !self.take(close);
         self.depth -= usize::from(!has);
@@ -135,7 +135,7 @@ impl<'a> Lexer<'a> {
             return Ok(true);
         }
         if !self.take(close) {
-            return self.broken(format!("expected `,` or `{}`", char::from(close)));
+            return self.syntax_error(format!("expected `,` or `{}`", char::from(close)));
         }
         self.depth -= 1;
         Ok(false)
@@ -157,13 +157,13 @@ impl<'a> Lexer<'a> {
     /// Reads a name of an object, and the colon after it.
     pub(crate) fn name(&mut self) -> Result<Cow<'a, str>> {
         let Some(b'"') = self.peek() else {
-            return self.broken("expected a name in quotes");
+            return self.syntax_error("expected a name in quotes");
         };
         let name = self.string()?;
         if self.take(b':') {
             Ok(name)
         } else {
-            self.broken("expected `:`")
+            self.syntax_error("expected `:`")
         }
     }
 
@@ -183,15 +183,15 @@ impl<'a> Lexer<'a> {
 
     /// Returns an error for a duplicate key.
     #[cold]
-    pub(crate) fn twice<T>(&self, name: &str) -> Result<T> {
-        self.fault(format!("duplicate key `{name}`"))
+    pub(crate) fn duplicate_key<T>(&self, name: &str) -> Result<T> {
+        self.error(format!("duplicate key `{name}`"))
     }
 
     /// Checks that the keys of an object are distinct.
     pub(crate) fn distinct(&self, mut names: Vec<Cow<'_, str>>) -> Result<()> {
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => self.twice(&pair[0]),
+            Some(pair) => self.duplicate_key(&pair[0]),
             None => Ok(()),
         }
     }
@@ -209,7 +209,7 @@ impl<'a> Lexer<'a> {
     /// Reads `null`, `true` or `false`.
     pub(crate) fn word(&mut self, word: &str) -> Result<()> {
         if !self.rest().starts_with(word.as_bytes()) {
-            return self.broken(format!("expected `{word}`"));
+            return self.syntax_error(format!("expected `{word}`"));
         }
         self.at += word.len();
         Ok(())
@@ -234,7 +234,7 @@ impl<'a> Lexer<'a> {
         }
         if !fits {
             self.at = begin;
-            return self.broken("invalid number");
+            return self.syntax_error("invalid number");
         }
         // Digits, signs, a point and an `e` are ASCII.
         Ok(&self.text[begin..self.at])
@@ -268,7 +268,7 @@ impl<'a> Lexer<'a> {
         if self.peek() != Some(b'"') {
             // Anything but a value is not JSON.
             self.next()?;
-            return self.fault("expected a string");
+            return self.error("expected a string");
         }
         self.at += 1;
         let begin = self.at;
@@ -291,11 +291,11 @@ impl<'a> Lexer<'a> {
     fn plain(&mut self) -> Result<&'a str> {
         let begin = self.at;
         let Some(length) = stop(&self.bytes()[begin..]) else {
-            return self.broken("unterminated string");
+            return self.syntax_error("unterminated string");
         };
         self.at += length;
         if self.bytes()[self.at] < 0x20 {
-            return self.broken("control character in a string: must be escaped");
+            return self.syntax_error("control character in a string: must be escaped");
         }
         // The slice begins after a quote or an escape and ends before one, and these are ASCII.
         Ok(&self.text[begin..self.at])
@@ -320,7 +320,7 @@ impl<'a> Lexer<'a> {
                 Some(b'u') => self.unicode()?,
                 _ => {
                     self.at -= 1;
-                    return self.broken("invalid escape");
+                    return self.syntax_error("invalid escape");
                 }
             });
             let plain = self.plain()?;
@@ -334,12 +334,12 @@ impl<'a> Lexer<'a> {
         let code = match first {
             0xd800..=0xdbff => {
                 if !self.bytes()[self.at..].starts_with(b"\\u") {
-                    return self.broken("unpaired surrogate");
+                    return self.syntax_error("unpaired surrogate");
                 }
                 self.at += 2;
                 let second = self.hex()?;
                 if !(0xdc00..=0xdfff).contains(&second) {
-                    return self.broken("unpaired surrogate");
+                    return self.syntax_error("unpaired surrogate");
                 }
                 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
             }
@@ -347,7 +347,7 @@ impl<'a> Lexer<'a> {
         };
         match char::from_u32(code) {
             Some(char) => Ok(char),
-            None => self.broken("unpaired surrogate"),
+            None => self.syntax_error("unpaired surrogate"),
         }
     }
 
@@ -360,7 +360,7 @@ impl<'a> Lexer<'a> {
                 self.at += 4;
                 Ok(code)
             }
-            None => self.broken("expected four hexadecimal digits"),
+            None => self.syntax_error("expected four hexadecimal digits"),
         }
     }
 }

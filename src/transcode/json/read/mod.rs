@@ -73,7 +73,7 @@ impl<'s> Reader<'s> {
             lexer.word("null")?;
         } else {
             self.field(&mut lexer, field, out)
-                .map_err(|fault| fault.within(&field.json))?;
+                .map_err(|error| error.within(&field.json))?;
         }
         lexer.end()
     }
@@ -93,11 +93,11 @@ impl<'s> Reader<'s> {
             Shape::Any => return self.any(lexer, out),
             shape @ (Shape::Timestamp | Shape::Duration) => {
                 let text = lexer.string()?;
-                time::parse(shape, &text, out).or_else(|why| lexer.fault(why))?;
+                time::parse(shape, &text, out).or_else(|why| lexer.error(why))?;
             }
             Shape::FieldMask => {
                 let text = lexer.string()?;
-                field_mask::parse(&text, out).or_else(|why| lexer.fault(why))?;
+                field_mask::parse(&text, out).or_else(|why| lexer.error(why))?;
             }
             Shape::Struct => self.values().structure(lexer, out)?,
             Shape::Value => self.values().value(lexer, out)?,
@@ -153,7 +153,7 @@ impl<'s> Reader<'s> {
             if let Some((place, field)) = found {
                 next = place + 1;
                 self.member(lexer, (place, field), &mut read, out)
-                    .map_err(|fault| fault.within(&field.json))?;
+                    .map_err(|error| error.within(&field.json))?;
             }
             more = lexer.more(b'}')?;
         }
@@ -174,9 +174,9 @@ impl<'s> Reader<'s> {
             .map(|any_members| any_members.first(name))
         {
             None if self.strict => {
-                lexer.fault(format!("unknown field `{name}` of {}", message.name))
+                lexer.error(format!("unknown field `{name}` of {}", message.name))
             }
-            Some(false) if self.strict => lexer.twice(name),
+            Some(false) if self.strict => lexer.duplicate_key(name),
             _ => lexer.skip(),
         }
     }
@@ -192,7 +192,7 @@ impl<'s> Reader<'s> {
         if !first {
             read.repeated += 1;
             if self.strict || read.repeated > MOST_REPEATED {
-                return lexer.twice(&field.json);
+                return lexer.duplicate_key(&field.json);
             }
             // Keep the last value, as most parsers do. On the wire the two would be merged.
             forget(field, read.begin, out);
@@ -204,7 +204,7 @@ impl<'s> Reader<'s> {
             && first
             && !read.oneofs.first(oneof)
         {
-            return lexer.fault("another member of this oneof is already set");
+            return lexer.error("another member of this oneof is already set");
         }
         self.field(lexer, field, out)
     }
@@ -229,7 +229,7 @@ impl<'s> Reader<'s> {
                     let begin = out.len();
                     put_tag(&field.tag, out);
                     let wrote = self.value(lexer, field, out);
-                    if wrote.map_err(|fault| fault.element(index))? == Written::Nothing {
+                    if wrote.map_err(|error| error.element(index))? == Written::Nothing {
                         out.truncate(begin);
                     }
                     index += 1;
@@ -264,7 +264,7 @@ impl<'s> Reader<'s> {
         put_nested(out, |out| {
             lexer.array(|lexer| {
                 let wrote = self.value(lexer, field, out);
-                any |= wrote.map_err(|fault| fault.element(index))? != Written::Nothing;
+                any |= wrote.map_err(|error| error.element(index))? != Written::Nothing;
                 index += 1;
                 Ok(())
             })

@@ -10,7 +10,7 @@ use crate::transcode::schema::FieldKind;
 /// Reads a number, which may be in quotes. Returns whether it is zero.
 pub(crate) fn number(lexer: &mut Lexer<'_>, kind: FieldKind, out: &mut Vec<u8>) -> Result<bool> {
     let text = number_text(lexer)?;
-    spelled(&text, kind, out).or_else(|why| lexer.fault(why))
+    spelled(&text, kind, out).or_else(|why| lexer.error(why))
 }
 
 /// Writes the number of a text: a JSON number, a name such as `NaN`, or digits. Returns whether it is zero.
@@ -78,10 +78,10 @@ pub(crate) fn number_text<'a>(lexer: &mut Lexer<'a>) -> Result<Cow<'a, str>> {
             if is_number(&text) {
                 Ok(text)
             } else {
-                lexer.fault("expected a number")
+                lexer.error("expected a number")
             }
         }
-        _ => lexer.fault("expected a number"),
+        _ => lexer.error("expected a number"),
     }
 }
 

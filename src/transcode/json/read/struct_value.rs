@@ -94,6 +94,6 @@ fn finite(lexer: &mut Lexer<'_>, carried: bool) -> Result<f64> {
         Some(value) => Ok(value),
         None if carried && text.starts_with('-') => Ok(f64::MIN),
         None if carried => Ok(f64::MAX),
-        None => lexer.fault("expected a number in the range of a double"),
+        None => lexer.error("expected a number in the range of a double"),
     }
 }

@@ -115,8 +115,8 @@ fn an_error_has_the_path_of_the_field_and_the_byte() {
         ),
     ];
     for (name, json, why) in cases {
-        let fault = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default());
-        assert_eq!(fault.expect_err(json), why);
+        let error = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default());
+        assert_eq!(error.expect_err(json), why);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::transcode::json::bitset::BitSet;
 use crate::transcode::json::wire_reader::{WireFields, WireValue};
-use crate::transcode::json::wire_value::counts;
+use crate::transcode::json::wire_value::is_known;
 use crate::transcode::schema::{Message, Schema, Shape};
 
 /// A field in the bytes of a message.
@@ -41,7 +41,7 @@ pub(crate) fn find(
         let Some((place, field)) = message.field_numbered(number) else {
             continue;
         };
-        if !counts(schema, field, value) {
+        if !is_known(schema, field, value) {
             continue;
         }
         sorted &= last <= place;

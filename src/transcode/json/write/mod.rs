@@ -13,7 +13,7 @@ pub(crate) mod text;
 use crate::transcode::json::options::{JsonOptions, MAX_DEPTH};
 use crate::transcode::json::wire_reader::{WireValue, unpack};
 use crate::transcode::json::wire_value::{
-    absent, counts, int32, is_bytes, is_zero, joined, number, slice, zero,
+    absent, int32, is_bytes, is_known, is_zero, joined, number, slice, zero,
 };
 use crate::transcode::json::write::field_index::{IndexedField, MapEntry};
 use crate::transcode::json::{field_mask, time};
@@ -253,7 +253,7 @@ impl<'s> Writer<'s> {
         let mut packed = &bytes[from..to];
         // Writing reports a truncated block.
         std::iter::from_fn(|| (!packed.is_empty()).then(|| unpack(field.kind, &mut packed)))
-            .any(|value| value.is_none_or(|value| counts(self.schema, field, value)))
+            .any(|value| value.is_none_or(|value| is_known(self.schema, field, value)))
     }
 
     fn is_null(&self, kind: FieldKind) -> bool {
@@ -307,7 +307,7 @@ impl<'s> Writer<'s> {
             let mut packed = &bytes[from..to];
             while !packed.is_empty() {
                 let value = unpack(field.kind, &mut packed).ok_or("a packed field is truncated")?;
-                if counts(self.schema, field, value) {
+                if is_known(self.schema, field, value) {
                     self.element(field.kind, value, begin, bytes, out)?;
                 }
             }

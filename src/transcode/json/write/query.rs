@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::transcode::json::wire_reader::{WireValue, unpack};
-use crate::transcode::json::wire_value::{absent, counts, is_bytes, is_zero, joined};
+use crate::transcode::json::wire_value::{absent, is_bytes, is_known, is_zero, joined};
 use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{Cardinality, Field, FieldKind, Message, Shape};
 
@@ -87,7 +87,7 @@ impl Writer<'_> {
                     while !rest.is_empty() {
                         let value = unpack(field.kind, &mut rest);
                         let value = value.ok_or("a packed field is truncated")?;
-                        if counts(self.schema, field, value) {
+                        if is_known(self.schema, field, value) {
                             out.push(value);
                         }
                     }
