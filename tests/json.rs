@@ -1,4 +1,4 @@
-//! `transcode::to_json`: the JSON of messages that came over gRPC, whatever is in their `Any`s.
+//! `transcode::to_json`: the JSON of messages from gRPC, with `Any`s of every content.
 
 #![cfg(feature = "rest")]
 

@@ -1,4 +1,4 @@
-//! `Any`, whose JSON form depends on what it holds.
+//! `Any`, whose JSON form depends on its content.
 
 use crate::case::{Case, hold, reads, reads_leniently, refuses, retells};
 

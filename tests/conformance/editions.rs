@@ -1,5 +1,5 @@
-//! Edition 2023, where features of the file and of the field stand for what the syntax said. Neither protox
-//! nor prost-reflect compiles it, so the descriptor and the wire bytes are written by hand.
+//! Edition 2023, in which features of the file and of the field replace the syntax. Neither protox nor
+//! prost-reflect compiles it, so the descriptor and the wire bytes are written by hand.
 
 use std::sync::LazyLock;
 
@@ -50,7 +50,7 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new(&set.encode_to_vec()).expect("it is whole")
 });
 
-/// The name of a row, its message, JSON, and wire bytes: each becomes the other.
+/// The name of a row, its message, and its JSON and wire bytes, which are converted into each other.
 type Row = (&'static str, &'static str, &'static str, &'static [u8]);
 
 #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! Whole numbers: bounds, spellings, and what is none.
+//! Integers: ranges, spellings, and texts that are not integers.
 
 use crate::case::{Case, hold, reads, refuses, refuses_always, retells};
 

@@ -1,4 +1,4 @@
-//! proto2: presence everywhere, closed enums, required fields, blocks only where asked for.
+//! proto2: presence of all fields, closed enums, required fields, and packed lists only with the option.
 
 use prost::Message as _;
 

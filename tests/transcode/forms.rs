@@ -29,7 +29,7 @@ fn with(
     request
 }
 
-/// A request whose body is these bytes, with this content encoding.
+/// Returns a request with these bytes as its body, and this content encoding.
 fn packed(
     verb: &str,
     target: &str,
@@ -47,7 +47,7 @@ async fn came(request: http::Request<impl Into<bytes::Bytes>>) -> Received {
     server.only()
 }
 
-/// The answer to a request that does not come to the server.
+/// Returns the response to a request that does not reach the server.
 async fn refused(request: http::Request<impl Into<bytes::Bytes>>) -> Answer {
     let server = Server::silent();
     let answer = server.ask(rules(), request).await;
@@ -55,7 +55,7 @@ async fn refused(request: http::Request<impl Into<bytes::Bytes>>) -> Answer {
     answer
 }
 
-/// What a query sets besides the shelf.
+/// Returns the fields that a query sets, except the shelf.
 async fn found(query: &str) -> Value {
     let received = came(get(&format!("/v2/shelves/1?{query}"))).await;
     let mut found = read("FindRequest", &received.message);
@@ -237,7 +237,7 @@ async fn a_get_may_send_its_query_as_a_form() {
         assert_eq!(found, expected, "{target} {media}");
     }
     let form = [(OVERRIDE, "GET"), ("content-type", FORM)];
-    // Of gzip too.
+    // The form may be compressed.
     let request = with(send("POST", "/v2/shelves/1", ""), &form);
     let request = with(request, &[("content-encoding", "gzip")]);
     let received = came(request.map(|_| gzip(b"note=x"))).await;

@@ -1,10 +1,10 @@
-//! HTTP requests as the server behind the layer gets them.
+//! HTTP requests, as the server behind the layer receives them.
 
 use serde_json::{Value, json};
 
 use crate::fixture::{Server, get, json as read, rules, send};
 
-/// The path and the request that came to the server, of the message's JSON.
+/// Returns the method and the JSON of the request that the server received.
 async fn came(request: http::Request<String>, message: &str) -> (String, Value) {
     let server = Server::silent();
     let answer = server.ask(rules(), request).await;
@@ -115,7 +115,7 @@ async fn system_parameters_are_not_fields_and_some_become_headers() {
         .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let received = server.only();
-    // The request has a field of this name, which is meant where no `$` says otherwise.
+    // The request has a field `key`, which takes precedence over the system parameter without `$`.
     assert_eq!(
         read("FindRequest", &received.message),
         json!({"shelf": 1, "key": "field"})

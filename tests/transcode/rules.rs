@@ -1,4 +1,4 @@
-//! Sets of rules of which some are not served.
+//! Sets of rules with some that are not served.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -15,7 +15,7 @@ static SET: LazyLock<Vec<u8>> = LazyLock::new(|| compile("rooms.proto"));
 static RULES: LazyLock<Rules> =
     LazyLock::new(|| Rules::builder(&SET).build().expect("there are rules"));
 
-/// The method to which a request comes, or the HTTP status of its refusal.
+/// Returns the method that a request calls, or the HTTP status of its refusal.
 async fn served(request: http::Request<String>) -> Result<String, u16> {
     let server = Server::silent();
     let answer = server.ask(RULES.clone(), request).await;
@@ -26,7 +26,7 @@ async fn served(request: http::Request<String>) -> Result<String, u16> {
     Ok(path.rsplit('/').next().expect("a path").to_owned())
 }
 
-/// The target that the client asks for with a request of these fields.
+/// Returns the path that the client requests for a message with these fields.
 async fn target(method: &str, fields: &[&str; 3]) -> Result<String, Code> {
     let mut client = Client::by(
         RULES.clone(),
@@ -214,7 +214,7 @@ async fn a_rule_is_served_in_the_direction_that_can() {
     assert_eq!(found.as_deref(), Ok("/v1/files/a/v"));
 }
 
-/// What is not served with a configuration, whose rules are these.
+/// Returns the rules that are not served with these rules as the configuration.
 fn configured(rules: &serde_json::Value) -> Vec<Unserved> {
     let config = json!({"http": {"rules": rules}}).to_string();
     let rules = Rules::builder(&SET).service_config(&config).build();
@@ -342,7 +342,7 @@ fn a_set_without_any_rule_is_an_error_that_says_so() {
     assert!(build(&config).is_ok());
 }
 
-/// What is logged at `warn` and above.
+/// The log at level `warn` and above.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Streams of replies, on either side.
+//! Streams of responses, in both directions.
 
 use std::time::Duration;
 
@@ -146,7 +146,7 @@ async fn a_stream_that_is_cut_off_is_an_error() {
     }
 }
 
-/// A client of a server that sends these pieces of a body, one every 300 ms, the first at once.
+/// Returns a client of a server that sends these pieces of a body, one every 300 ms, the first at once.
 fn slowly(media: &'static str, pieces: Vec<Bytes>) -> Client {
     Client::of(tower::service_fn(move |_| {
         let pieces = pieces.clone().into_iter().enumerate();
@@ -174,7 +174,7 @@ fn pieces(texts: &[&'static str]) -> Vec<Bytes> {
 const ARRAY: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
 
-/// The `pages` of each book and when it came, in milliseconds, and when and how the stream ended.
+/// Returns the `pages` of each book and its time in milliseconds, and the time and the result of the end of the stream.
 async fn times(client: &mut Client) -> (Vec<(String, u128)>, u128, Option<Status>) {
     let begun = Instant::now();
     let request = wire("DownloadRequest", &json!({"name": "shelves/a"}));
@@ -202,7 +202,7 @@ async fn each_reply_of_a_stream_is_delivered_as_soon_as_it_is_complete() {
         r#",{"pages":"3"}"#,
         "]",
     ];
-    // As a server writes it that knows whether another one follows.
+    // The output of a server that knows whether another response follows.
     let commas = [
         r#"[{"pages":"1"},"#,
         r#"{"pages":"2"},"#,

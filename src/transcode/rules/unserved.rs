@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// An HTTP rule that is not served: by [`Rest`](super::super::Rest), by
-/// [`TranscodeLayer`](super::super::TranscodeLayer), or by either of them.
+/// [`TranscodeLayer`](super::super::TranscodeLayer), or by both.
 ///
 /// These are the reasons. Where the second column is empty, neither direction serves the rule.
 ///

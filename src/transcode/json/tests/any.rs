@@ -223,11 +223,11 @@ fn the_first_of_two_type_urls_of_an_any_is_used() {
 fn a_value_of_another_type_is_a_fault_even_if_a_good_one_follows() {
     let twice = r#"{"done":true,"name":5,"name":"a"}"#;
     assert!(round("google.longrunning.Operation", twice).is_err());
-    // So an `Any` of that is carried; a Struct has each name once, and so the good value is told.
+    // Such an `Any` is carried as a Struct, which has each key once, so the valid value is written.
     let twice = twice.replace('{', r#"{"@type":"x/google.longrunning.Operation","#);
     let once = r#"{"@type":"x/google.longrunning.Operation","done":true,"name":"a"}"#;
     assert_eq!(round("google.protobuf.Any", &twice).as_deref(), Ok(once));
-    // That is an operation to who reads it, of which nothing was lost.
+    // The reader sees an operation, and nothing was lost.
     let read = r#"{"@type":"x/google.longrunning.Operation","name":"a","done":true}"#;
     assert_eq!(round("google.protobuf.Any", once).as_deref(), Ok(read));
     assert_eq!(round("google.protobuf.Any", read).as_deref(), Ok(read));

@@ -1,4 +1,4 @@
-//! What differs between writers of JSON, and what is malformed.
+//! Differences between writers of JSON, and malformed texts.
 
 use crate::transcode::SCHEMA;
 use crate::transcode::json::{JsonOptions, MessageId, read, write};
@@ -74,13 +74,13 @@ fn the_last_value_or_the_merged_message_of_a_field_in_pieces_is_written() {
         told.as_deref(),
         Ok(r#"{"name":"b","done":true,"error":{"code":5,"message":"m"}}"#)
     );
-    // Of a oneof in two fields the later one holds: error, then response.
+    // The later member of a oneof is kept: error, then response.
     let bytes = b"\x22\x02\x08\x05\x2a\x00";
     assert_eq!(
         write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default()).as_deref(),
         Ok(r#"{"response":{}}"#)
     );
-    // And one that stood between two pieces of another unsets the first.
+    // A member between two pieces of another unsets the first piece.
     let bytes = b"\x22\x02\x08\x05\x2a\x00\x22\x03\x12\x01m\x22\x03\x12\x01n";
     assert_eq!(
         write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default()).as_deref(),

@@ -1,4 +1,4 @@
-//! What options do, and how faults are told.
+//! The effect of the options, and the texts of errors.
 
 use crate::transcode::SCHEMA;
 use crate::transcode::json::tests::cases::{id, round};
@@ -40,7 +40,7 @@ fn defaults_of_fields_without_presence_are_written_with_the_option() {
             "{}",
             r#"{"operations":[],"nextPageToken":"","unreachable":[]}"#,
         ),
-        // In proto2 every field has presence, and proto2 is what descriptors are written in.
+        // Descriptors are in proto2, where every field has presence.
         (
             "google.protobuf.UninterpretedOption",
             "{}",
@@ -133,7 +133,7 @@ fn a_hundred_levels_go_both_ways_and_one_more_neither() {
     for json in [list(101), object(101)] {
         assert!(round("google.protobuf.Value", &json).is_err());
     }
-    // Wrapped once more on the wire, what could be read can no longer be written.
+    // One level more on the wire, and the message can no longer be written.
     let bytes = read(
         &SCHEMA,
         id("google.protobuf.Value"),
