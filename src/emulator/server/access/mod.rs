@@ -74,7 +74,7 @@ where
     }
 
     fn call(&mut self, request: Rpc) -> Self::Future {
-        let mut request = request.map(with_timeout);
+        let mut request = with_timeout(request);
         let connection = request.extensions().get::<ConnectionHandle>();
         if let Some(connection) = connection {
             connection.set_has_request();
