@@ -296,8 +296,8 @@ fn an_invalid_rule_of_a_configuration_loses_no_other_rule() {
     }
     let conflicts = [
         ("/v1/{object}", "is a message"),
-        ("/v1/{words}", "repeated field `words`"),
-        ("/v1/{labels.k}", "repeated field `labels`"),
+        ("/v1/{words}", "`words` is repeated"),
+        ("/v1/{labels.k}", "`labels` is repeated"),
         ("/v1/{since.seconds}", "google.protobuf.Timestamp"),
         ("/v1/{display_name}/{displayName}", "bound twice"),
         ("/v1/{object.id}/{user}", "members of one oneof"),
