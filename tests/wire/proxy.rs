@@ -110,7 +110,7 @@ async fn bytes_of_the_server_that_arrive_with_the_proxys_response_are_read() {
     let proxy = Proxy::start(server.address, |_| Answer::BytesAndTunnel(greeting)).await;
     let error = read(client("http://gateway.test", &proxy)).await;
     let error = error.expect_err("no HTTP/2").to_string();
-    assert!(error.contains("no SETTINGS frame"), "{error}");
+    assert!(error.contains("not a SETTINGS frame"), "{error}");
 }
 
 #[tokio::test]
