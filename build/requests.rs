@@ -79,7 +79,7 @@ impl Request {
     }
 
     /// `get operation`, `list apis of`: what stands before the resource in an error.
-    fn doing(&self) -> String {
+    fn action(&self) -> String {
         let words = snake(self.method.name()).replace('_', " ");
         match words.split_once(' ') {
             Some(("wait", what)) => format!("wait for {what}"),
@@ -165,7 +165,7 @@ pub(super) fn requests(requests: &[Request]) -> Result<String> {
             "    {}, METHODS[{}], {:?},",
             path(method.input().full_name()),
             request.index,
-            request.doing()
+            request.action()
         )?;
         let call = snake(method.name());
         writeln!(out, "    {client}.{call} {how} {reply},")?;

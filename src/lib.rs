@@ -93,7 +93,7 @@ pub use call::CallOptions;
 pub use client::builder::{Builder, Given, Own};
 pub use client::{ApiGateway, field_mask, list, request};
 pub use endpoint::EMULATOR_HOST;
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use layer::retry::RetryThrottling;
 #[cfg(feature = "rest")]
 pub use transport::RestFallback;

@@ -202,7 +202,7 @@ async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
         let created = client.create_gateway(parent, id, Gateway::default()).await;
         let error = created.expect_err(id);
         let text = error.to_string();
-        assert!(error.is_invalid_name() && error.is_argument() && error.is_unsent());
+        assert!(error.is_invalid_name() && error.is_invalid_argument() && error.is_unsent());
         assert!(text.starts_with("create gateway projects/p/locations/l/gateways/"));
         assert!(text.contains("gateway_id `"), "{text}");
     }

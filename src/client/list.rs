@@ -114,7 +114,7 @@ impl<R: ListRequest> List<R> {
         let size = *request.page_size();
         if size < 0 {
             let refused = Error::argument(format!("page_size {size} is negative"));
-            return Err(refused.doing(R::DOING, &request.resource()));
+            return Err(refused.context(R::ACTION, &request.resource()));
         }
         let reply = request::send(&self.clients, request).await?;
         Ok(R::page(reply))
@@ -230,7 +230,7 @@ impl<R: ListRequest> Items<R> {
     fn repeated(&self, token: &str) -> Error {
         let shown = token.escape_debug();
         let error = Error::protocol(format!("the server gave the page token `{shown}` twice"));
-        error.doing(R::DOING, &self.list.request.resource())
+        error.context(R::ACTION, &self.list.request.resource())
     }
 
     /// Begins with a page.

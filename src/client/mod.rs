@@ -149,10 +149,10 @@ impl ApiGateway {
         &self,
         mask: impl Into<Mask>,
         name: &str,
-        doing: &str,
+        action: &str,
     ) -> Result<Option<FieldMask>, Error> {
         let mask = mask.into().into_field_mask();
-        mask.map(Some).map_err(|error| error.doing(doing, name))
+        mask.map(Some).map_err(|error| error.context(action, name))
     }
 
     /// The generated client of apis, configs and gateways, over this client's stack.

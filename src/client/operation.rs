@@ -33,7 +33,7 @@ impl ApiGateway {
         };
         // Boxed, since whoever polls keeps this future, with room for a call, between the calls as well.
         let called = Box::pin(called).await;
-        called.map_err(|error: Error| error.doing("get operation", &name))
+        called.map_err(|error: Error| error.context("get operation", &name))
     }
 
     /// The operations of a location, `projects/{project}/locations/{location}`; of all locations for
@@ -114,7 +114,7 @@ impl ApiGateway {
     ) -> Result<LongRunning<R>, Error> {
         let request = GetOperationRequest { name: name.into() };
         let checked = request.check();
-        checked.map_err(|error| error.doing("resume operation", &request.name))?;
+        checked.map_err(|error| error.context("resume operation", &request.name))?;
         Ok(LongRunning::resumed(&self.clients, request.name))
     }
 
@@ -127,7 +127,7 @@ impl ApiGateway {
         if handle.result() != R::full_name() {
             let (is, wanted) = (handle.result(), R::full_name());
             let error = Error::argument(format!("result type is {is}, expected {wanted}"));
-            return Err(error.doing("resume operation", handle.name()));
+            return Err(error.context("resume operation", handle.name()));
         }
         let operation = self.operation::<R>(handle.name())?;
         Ok(operation.described_by(handle))

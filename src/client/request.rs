@@ -62,7 +62,7 @@ pub(crate) mod sealed {
 
     pub trait Call: Sized {
         /// What is done, up to the name of the resource: `get operation`.
-        const DOING: &'static str;
+        const ACTION: &'static str;
 
         /// The full name of the resource that the method acts on.
         fn resource(&self) -> String;
@@ -101,12 +101,12 @@ pub(crate) async fn send<R: Request>(clients: &Clients, request: R) -> Result<R:
     };
     called
         .await
-        .map_err(|error: Error| error.doing(R::DOING, &resource))
+        .map_err(|error: Error| error.context(R::ACTION, &resource))
 }
 
 macro_rules! request {
     (
-        $request:ty, $methods:ident[$index:literal], $doing:literal,
+        $request:ty, $methods:ident[$index:literal], $action:literal,
         $client:ident.$call:ident $how:ident $reply:ty,
         |$it:ident| resource $resource:expr; checks { $($checks:tt)* }
     ) => {
@@ -117,7 +117,7 @@ macro_rules! request {
         }
 
         impl sealed::Call for $request {
-            const DOING: &'static str = $doing;
+            const ACTION: &'static str = $action;
 
             fn resource(&self) -> String {
                 let $it = self;

@@ -12,7 +12,7 @@ fn chosen(choice: Choice<'_>, variables: &[(&str, &str)]) -> Result<(String, Nam
     match choice.place(environment(variables)) {
         Ok(place) => Ok((place.uri.to_string(), place.named)),
         Err(error) => {
-            assert!(error.is_configuration(), "{error}");
+            assert!(error.is_invalid_setting(), "{error}");
             Err(error.to_string())
         }
     }
@@ -86,7 +86,7 @@ fn an_error_names_the_setting_the_value_and_the_fault() {
     ];
     for (text, expected) in cases {
         let error = parse("endpoint", text).expect_err(text);
-        assert!(error.is_configuration());
+        assert!(error.is_invalid_setting());
         assert_eq!(error.to_string(), expected);
     }
     let error = parse("endpoint", &long).expect_err("too long").to_string();

@@ -3,15 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use prost::Message as _;
 use prost_types::Any;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, pb};
 
 use super::snapshot::{Snapshot, type_name};
 use super::step::Why;
-use crate::error::Error;
-use crate::error::code_name;
-use crate::error::typed_details;
+use crate::error::{Error, ErrorKind, code_name, typed_details};
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 use crate::proto::google::longrunning::Operation as Message;
 
@@ -328,7 +327,48 @@ impl fmt::Debug for OperationError {
 impl std::error::Error for OperationError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let failure = self.0.progress.failure.as_deref();
-        failure.filter(|_| self.is_of_wait()).map(|it| it as _)
+        // The text of this error has the failure's own text already.
+        failure.filter(|_| self.is_of_wait())?.source()
+    }
+}
+
+impl From<OperationError> for Error {
+    fn from(error: OperationError) -> Self {
+        let kind = match error.kind() {
+            OperationErrorKind::Failed(_) => {
+                ErrorKind::of_code(error.code().unwrap_or(Code::Unknown))
+            }
+            OperationErrorKind::Cancelled(_) => ErrorKind::Cancelled,
+            OperationErrorKind::WrongResult { .. } => ErrorKind::InvalidResponse,
+            OperationErrorKind::WithoutResult | OperationErrorKind::Expired => {
+                ErrorKind::OutcomeUnknown
+            }
+            OperationErrorKind::Polling
+            | OperationErrorKind::CancelRequest
+            | OperationErrorKind::TimedOut { .. } => ErrorKind::OperationUnfinished,
+        };
+        let status = error.status().map(|status| {
+            let details = status.encode_to_vec().into();
+            Status::with_details(code(status.code), status.message.clone(), details)
+        });
+        Self::operation(kind, status, error)
+    }
+}
+
+impl Error {
+    /// Returns the error of the wait for an operation, if this error came from one. It has the operation's name, its last
+    /// state and its diagnostics.
+    ///
+    /// ```
+    /// # fn log(error: &apigateway_grpc::Error) {
+    /// if let Some(wait) = error.operation_error().filter(|wait| wait.may_still_run()) {
+    ///     println!("wait again for {}", wait.name());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn operation_error(&self) -> Option<&OperationError> {
+        self.wait_error()?.downcast_ref()
     }
 }
 

@@ -177,7 +177,7 @@ impl<R: OperationResult> Operation<R> {
         if !self.engine.subject.snapshot.is_done() {
             let timeout = self.engine.poll_timeout();
             let asked = self.engine.get(timeout).await;
-            asked.map_err(|status| Error::from(status).doing("get operation", self.name()))?;
+            asked.map_err(|status| Error::from(status).context("get operation", self.name()))?;
         }
         Ok(&self.engine.subject.snapshot)
     }
@@ -287,7 +287,7 @@ impl<R: OperationResult> Operation<R> {
         let deleted = within(timeout, operations.delete_operation(request)).await;
         deleted
             .map(|_| ())
-            .map_err(|status| Error::from(status).doing("delete operation", self.name()))
+            .map_err(|status| Error::from(status).context("delete operation", self.name()))
     }
 }
 

@@ -279,7 +279,7 @@ mod tests {
         ] {
             let refused = schedule.with_delays(secs(1), multiplier, secs(2));
             let refused = refused.expect_err("delays would not grow");
-            assert!(refused.is_configuration());
+            assert!(refused.is_invalid_setting());
             let refused = refused.to_string();
             assert!(refused.contains(text), "{refused}");
             assert!(refused.ends_with("of at least 1"), "{refused}");

@@ -369,7 +369,7 @@ async fn a_rate_that_is_none_is_refused() {
     let (client, _server) = crate::common::talk(|it| it);
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let refused = client.watcher().with_rate(rate);
-        assert!(refused.expect_err("no rate").is_configuration());
+        assert!(refused.expect_err("no rate").is_invalid_setting());
     }
 }
 

@@ -113,7 +113,7 @@ async fn nothing_changed_is_an_error_and_nothing_is_sent() {
     let error = client.update_api(api.clone(), mask).await;
     let error = error.expect_err("there is nothing to do");
     let text = error.to_string();
-    assert!(error.is_argument() && error.is_unsent());
+    assert!(error.is_invalid_argument() && error.is_unsent());
     assert!(
         text.starts_with(&format!("update api {NAME}: nothing changed")),
         "{text}"
@@ -136,7 +136,10 @@ async fn an_update_without_a_mask_is_refused_whichever_way_it_is_sent() {
     };
     for mask in [None, Some(FieldMask::default())] {
         let error = client.send(request(mask)).await.expect_err("no mask");
-        assert!(error.is_argument() && !error.is_invalid_name(), "{error}");
+        assert!(
+            error.is_invalid_argument() && !error.is_invalid_name(),
+            "{error}"
+        );
     }
     server.asked_nothing_more(client).await;
 }

@@ -98,7 +98,7 @@ async fn a_token_given_twice_ends_the_list_in_an_error_that_names_it() {
     let error = read.1.expect("it would never end");
     let expected = format!("list apis of {PARENT}: the server gave the page token `t1` twice");
     assert_eq!(error.to_string(), expected);
-    assert!(error.is_protocol() && !error.is_unsent());
+    assert!(error.is_invalid_response() && !error.is_unsent());
     assert_eq!(asked, ["", "t1", "t2"]);
     server.asked_nothing_more(client).await;
 }
@@ -110,7 +110,7 @@ async fn a_negative_size_is_refused_and_never_sent() {
     let expected = format!("list apis of {PARENT}: page_size -1 is negative");
     let error = list.page("").await.expect_err("negative");
     assert_eq!(error.to_string(), expected);
-    assert!(error.is_argument() && error.is_unsent());
+    assert!(error.is_invalid_argument() && error.is_unsent());
     let mut items = list.items();
     let error = items.next().await.expect("an error").expect_err("negative");
     assert_eq!(error.to_string(), expected);

@@ -36,7 +36,7 @@ fn client(endpoint: &str) -> Builder {
 
 fn refusal(builder: Builder) -> String {
     let error: Error = builder.build().expect_err("refused");
-    assert!(error.is_configuration(), "{error}");
+    assert!(error.is_invalid_setting(), "{error}");
     error.to_string()
 }
 

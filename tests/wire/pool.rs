@@ -372,7 +372,7 @@ async fn bounds_of_nothing_are_refused_by_name() {
         (ApiGateway::builder().max_streams(0), "max_streams"),
     ] {
         let error = builder.anonymous().build().expect_err("it is nothing");
-        assert!(error.is_configuration(), "{error}");
+        assert!(error.is_invalid_setting(), "{error}");
         assert!(error.to_string().contains(knob), "{error}");
     }
 }

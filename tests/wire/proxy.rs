@@ -217,7 +217,7 @@ fn a_bad_proxy_is_refused_with_the_name_of_its_knob() {
     let builder = ApiGateway::builder().endpoint("http://gateway.test");
     let builder = builder.anonymous().proxy("gopher://me:s3cr3t@proxy");
     let error = builder.build().expect_err("refused");
-    assert!(error.is_configuration(), "{error}");
+    assert!(error.is_invalid_setting(), "{error}");
     let expected = "invalid `proxy`: unsupported scheme `gopher`: must be http or https";
     assert_eq!(error.to_string(), expected);
 }

@@ -314,7 +314,7 @@ async fn a_bad_pem_text_is_refused_with_the_name_of_its_knob() {
     ];
     for (index, (knob, builder)) in cases.into_iter().enumerate() {
         let error = builder.build().expect_err("refused");
-        assert!(error.is_configuration(), "{index}: {error}");
+        assert!(error.is_invalid_setting(), "{index}: {error}");
         assert!(error.to_string().starts_with(knob), "{index}: {error}");
         assert!(
             !error

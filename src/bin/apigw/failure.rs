@@ -83,7 +83,7 @@ impl Failure {
     /// Names the files that were given for arguments whose values are refused.
     pub(crate) fn with_files(self, files: &[(&str, &Path)]) -> Self {
         let mut text = match self {
-            Self::Client(error) if error.is_configuration() => words(&error),
+            Self::Client(error) if error.is_invalid_setting() => words(&error),
             other => return other,
         };
         for (argument, file) in files {

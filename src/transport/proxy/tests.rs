@@ -235,7 +235,7 @@ fn a_url_that_is_none_is_refused_with_its_knob_and_nothing_secret() {
         ];
         for error in errors {
             let shown = format!("{error} {error:?}");
-            assert!(error.is_configuration(), "{shown}");
+            assert!(error.is_invalid_setting(), "{shown}");
             assert!(
                 error.to_string().starts_with("invalid `https_proxy`: "),
                 "{shown}"
@@ -267,7 +267,7 @@ fn a_variable_that_is_no_text_is_named() {
             _ => None,
         });
         let error = error.expect_err("refused");
-        assert!(error.is_configuration(), "{error}");
+        assert!(error.is_invalid_setting(), "{error}");
         assert_eq!(
             error.to_string(),
             format!("invalid `{wrong}`: not valid Unicode")
