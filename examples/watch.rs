@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
 
     let second = Duration::from_secs(1);
-    let often = Schedule::default().with_delays(second / 2, 1.0, second)?;
+    let often = Schedule::default().delays(second / 2, 1.0, second)?;
     let operation = client.create_api_config(api, "v1", config()).await?;
     let mut watch = operation.with_schedule(often).watch();
     while let Some(snapshot) = watch.next().await {

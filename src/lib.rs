@@ -92,6 +92,7 @@ mod wire;
 pub use call::CallOptions;
 pub use client::builder::{Builder, Given, Own};
 pub use client::{ApiGateway, field_mask, list, request};
+pub use contract::{CodeSet, RetryPolicy};
 pub use endpoint::EMULATOR_HOST;
 pub use error::{Error, ErrorKind};
 pub use layer::retry::RetryThrottling;

@@ -23,9 +23,7 @@ const fn secs(secs: u64) -> Duration {
 }
 
 fn options(timeout: Duration) -> CallOptions {
-    let mut options = CallOptions::default();
-    options.timeout = Some(timeout);
-    options
+    CallOptions::default().timeout(timeout)
 }
 
 /// A service that takes a call and never answers.

@@ -82,8 +82,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
         on().html(http::StatusCode::BAD_GATEWAY),
         on().delay(Duration::from_secs(30)),
     ];
-    let mut hurried = CallOptions::default();
-    hurried.timeout = Some(Duration::from_millis(300));
+    let hurried = CallOptions::default().timeout(Duration::from_millis(300));
     let hurried = client.with_options(hurried);
     for _ in 0..5 {
         let failed = hurried.get_api(format!("{PARENT}/apis/{id}")).await;

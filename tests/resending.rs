@@ -74,12 +74,8 @@ async fn one_that_is_refused_again_waits_its_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn the_sending_that_was_refused_is_no_attempt_of_the_policys_and_takes_no_token() {
-    let policy = RetryPolicy {
-        max_attempts: Some(2),
-        ..RetryPolicy::DEFAULT
-    };
-    let mut throttling = RetryThrottling::default();
-    throttling.max_tokens = 4;
+    let policy = RetryPolicy::default().max_attempts(2);
+    let throttling = RetryThrottling::default().max_tokens(4);
     let (client, mut server) = talk(|it| it.retry(policy).retry_throttling(Some(throttling)));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         server.asked().await.1.send_error(refused());

@@ -229,7 +229,7 @@ impl Engine {
 
     /// Returns the timeout of a poll that is not part of a wait.
     pub(crate) fn poll_timeout(&self) -> Duration {
-        self.schedule().poll_timeout(Duration::MAX)
+        self.schedule().timeout_of_poll(Duration::MAX)
     }
 
     /// The first step of a wait: what was just started is given time, what was resumed is asked for.

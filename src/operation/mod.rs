@@ -164,7 +164,7 @@ impl<R: OperationResult> Operation<R> {
     }
 
     /// Polls the operation once, now. The timeout is the schedule's
-    /// [poll timeout](Schedule::with_poll_timeout). An operation that is done is not polled.
+    /// [poll timeout](Schedule::poll_timeout). An operation that is done is not polled.
     ///
     /// # Errors
     ///

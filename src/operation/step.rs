@@ -142,7 +142,7 @@ impl Wait {
 
     /// What a poll that is made now may take.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Duration {
-        self.schedule.poll_timeout(self.remaining(now))
+        self.schedule.timeout_of_poll(self.remaining(now))
     }
 
     /// Returns the timeout of a poll that starts now. One that starts after the end of the time, as when a wait is
@@ -175,7 +175,7 @@ impl Wait {
 
     /// Returns the timeout of a poll for which enough of the total remains.
     pub(crate) fn poll_limit(&self) -> Duration {
-        self.schedule.poll_timeout(Duration::MAX)
+        self.schedule.timeout_of_poll(Duration::MAX)
     }
 
     /// Returns whether the next poll is the one at the end of the total.

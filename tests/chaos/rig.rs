@@ -89,11 +89,9 @@ impl Rig {
 
     pub(crate) fn client(&self, transport: Transport, trouble: Trouble) -> ApiGateway {
         let on = Arc::clone(&self.on);
-        let retry = RetryPolicy {
-            initial_backoff: Duration::from_millis(20),
-            max_backoff: Duration::from_millis(100),
-            ..RetryPolicy::DEFAULT
-        };
+        let retry = RetryPolicy::default()
+            .initial_backoff(Duration::from_millis(20))
+            .max_backoff(Duration::from_millis(100));
         let builder = ApiGateway::builder();
         let builder = match &self.other {
             Some(_) => self.name.resolved_under(builder),

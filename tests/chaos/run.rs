@@ -72,8 +72,7 @@ impl Run<'_> {
             true => DEADLINE,
             false => PATIENCE,
         };
-        let mut options = CallOptions::default();
-        options.timeout = Some(timeout);
+        let options = CallOptions::default().timeout(timeout);
         let client = self.client.with_options(options);
         let calls = (0..4).map(|kind| {
             let (client, id) = (&client, &id);
@@ -211,11 +210,11 @@ type Waiting = tokio::task::JoinHandle<Result<Api, (bool, String)>>;
 fn operation(client: &ApiGateway, name: &str) -> Operation<Api> {
     let fast = Duration::from_millis(250);
     let schedule = Schedule::default()
-        .with_delays(fast, 1.0, fast)
+        .delays(fast, 1.0, fast)
         .expect("valid")
         // How many polls a fault meets depends on the machine.
-        .with_failures(1000)
-        .with_poll_timeout(DEADLINE)
+        .max_failures(1000)
+        .poll_timeout(DEADLINE)
         .expect("valid");
     let operation = client.operation::<Api>(name).expect("a name");
     operation.with_schedule(schedule)

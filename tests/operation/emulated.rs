@@ -65,9 +65,9 @@ async fn a_wait_outlives_whatever_passes() {
 async fn a_create_whose_reply_was_lost_is_awaited_all_the_same() {
     each_way(async |emulator, client| {
         let lost = emulator.on(Method::CREATE_API).lose_reply();
-        let mut options = CallOptions::default();
-        options.retry = Some(RetryPolicy::DEFAULT);
-        options.idempotent = Some(true);
+        let options = CallOptions::default()
+            .retry(RetryPolicy::DEFAULT)
+            .idempotent(true);
         assert_eq!(created(&client.with_options(options)).await.name, API);
         assert_eq!((lost.used(), emulator.count(Method::CREATE_API)), (1, 2));
     })
@@ -84,9 +84,9 @@ async fn a_create_after_a_delete_adopts_its_own_operation() {
         let deleted = client.delete_api(API).await.expect("it was started");
         deleted.await.expect("it was deleted");
         let lost = emulator.on(Method::CREATE_API).lose_reply();
-        let mut options = CallOptions::default();
-        options.retry = Some(RetryPolicy::DEFAULT);
-        options.idempotent = Some(true);
+        let options = CallOptions::default()
+            .retry(RetryPolicy::DEFAULT)
+            .idempotent(true);
         let client = client.with_options(options);
         let second = client.create_api(PARENT, "a", Api::default()).await;
         let second = second.expect("it was adopted");
@@ -242,7 +242,7 @@ async fn a_watcher_waits_for_operations_of_all_kinds_at_once() {
         let watcher = client.watcher();
         let fails = OperationPlan::default().fails(Status::internal("broken"));
         let planned = emulator.on(Method::CREATE_API).operation(fails);
-        let schedule = Schedule::default().with_total(secs(10));
+        let schedule = Schedule::default().total_timeout(secs(10));
         let mut waits = Vec::new();
         for number in 0..40 {
             let operation = client.create_api(PARENT, format!("a{number}"), Api::default());

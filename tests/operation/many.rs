@@ -350,7 +350,7 @@ async fn when_nobody_waits_and_the_watcher_is_gone_nothing_is_left_running() {
 async fn a_wait_may_outlive_its_watcher_and_tells_why_it_ended() {
     let server = Counting::new(1, |_| 100);
     let client = server.client();
-    let schedule = Schedule::default().with_total(Duration::from_secs(30));
+    let schedule = Schedule::default().total_timeout(Duration::from_secs(30));
     let watched = wait(&client.watcher().with_schedule(schedule), &client, 0);
     let error = watched.await.expect_err("the time is over");
     assert!(matches!(

@@ -459,12 +459,12 @@ async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
 
 fn configured<R: OperationResult>(mut operation: Operation<R>, case: &Case) -> Operation<R> {
     let schedule = Schedule::default()
-        .with_delays(case.initial, case.multiplier, case.max)
-        .and_then(|schedule| schedule.with_poll_timeout(case.poll))
+        .delays(case.initial, case.multiplier, case.max)
+        .and_then(|schedule| schedule.poll_timeout(case.poll))
         .expect("valid")
-        .with_total(case.total)
-        .with_failures(case.failures)
-        .with_grace(case.grace);
+        .total_timeout(case.total)
+        .max_failures(case.failures)
+        .not_found_grace(case.grace);
     operation = operation.with_schedule(schedule).with_policy(case.policy);
     if case.cancel_on_timeout {
         operation = operation.cancel_on_timeout();

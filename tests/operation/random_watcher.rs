@@ -551,12 +551,12 @@ impl Drop for Nosy {
 
 fn schedule(wait: &Wait) -> Schedule {
     let millis = Duration::from_millis;
-    let schedule = Schedule::default().with_total(millis(wait.total));
-    let schedule = schedule.with_poll_timeout(millis(wait.poll_timeout));
+    let schedule = Schedule::default().total_timeout(millis(wait.total));
+    let schedule = schedule.poll_timeout(millis(wait.poll_timeout));
     let schedule = schedule.expect("it is valid");
     // What a forgotten operation ended in is asked soon.
-    let schedule = schedule.with_grace(millis(500));
-    let delays = schedule.with_delays(millis(wait.initial), 1.5, millis(wait.max));
+    let schedule = schedule.not_found_grace(millis(500));
+    let delays = schedule.delays(millis(wait.initial), 1.5, millis(wait.max));
     delays.expect("they are valid")
 }
 

@@ -23,9 +23,9 @@ const PARENT: &str = "projects/p/locations/global";
 
 /// A client whose creates are tried again whatever may have become of them.
 fn insistent(client: &ApiGateway) -> ApiGateway {
-    let mut options = CallOptions::default();
-    options.retry = Some(RetryPolicy::DEFAULT);
-    options.idempotent = Some(true);
+    let options = CallOptions::default()
+        .retry(RetryPolicy::DEFAULT)
+        .idempotent(true);
     client.with_options(options)
 }
 

@@ -67,8 +67,10 @@ fn ends_when() -> (ApiGateway, Arc<AtomicBool>) {
 
 fn wait(watcher: &Watcher, client: &ApiGateway) -> Watched<Api> {
     let quarter = Duration::from_millis(250);
-    let schedule = Schedule::default().with_delays(quarter, 1.0, quarter);
-    let schedule = schedule.expect("valid").with_total(Duration::from_secs(30));
+    let schedule = Schedule::default().delays(quarter, 1.0, quarter);
+    let schedule = schedule
+        .expect("valid")
+        .total_timeout(Duration::from_secs(30));
     let operation = client.operation(NAME).expect("a name");
     watcher.wait(operation.with_schedule(schedule))
 }

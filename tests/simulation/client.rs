@@ -75,8 +75,7 @@ type Waiting = (String, JoinHandle<Result<Api, OperationError>>);
 impl Client {
     /// Calls until all faults are over and for a while after, then waits for what it has started.
     pub(crate) async fn run(mut self) {
-        let mut options = CallOptions::default();
-        options.timeout = Some(DEADLINE);
+        let options = CallOptions::default().timeout(DEADLINE);
         let client = ApiGateway::builder()
             .endpoint(format!("http://{SERVER}"))
             .transport(self.transport)
@@ -232,8 +231,7 @@ async fn answer(client: &ApiGateway, kind: u64, id: &str) -> Result<Answer, Erro
             Answer::Read(page.items.iter().any(|api| api.name == API))
         }
         kind if is_create(kind) => {
-            let mut options = CallOptions::default();
-            options.timeout = Some(CREATE);
+            let options = CallOptions::default().timeout(CREATE);
             let client = client.with_options(options);
             let operation = client.create_api(PARENT, id, Api::default()).await?;
             Answer::Started(Box::new(operation.with_schedule(schedule())))
@@ -248,12 +246,12 @@ async fn answer(client: &ApiGateway, kind: u64, id: &str) -> Result<Answer, Erro
 /// Polls that outlive any fault, and are few: each costs as much as a call.
 fn schedule() -> Schedule {
     let slow = Duration::from_secs(60);
-    let delays = Schedule::default().with_delays(Duration::from_secs(20), 1.5, slow);
+    let delays = Schedule::default().delays(Duration::from_secs(20), 1.5, slow);
     delays
         .expect("valid")
-        .with_total(Duration::from_secs(3 * 3600))
-        .with_failures(100_000)
-        .with_poll_timeout(DEADLINE)
+        .total_timeout(Duration::from_secs(3 * 3600))
+        .max_failures(100_000)
+        .poll_timeout(DEADLINE)
         .expect("valid")
 }
 

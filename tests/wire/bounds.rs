@@ -215,8 +215,7 @@ async fn a_connection_that_there_is_no_room_for_is_within_the_deadline() {
 async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: &str) {
     let client = builder(endpoint).transport(transport).max_connections(most);
     let client = client.timeout(LONG).build().expect("valid");
-    let mut short = CallOptions::default();
-    short.timeout = Some(SHORT);
+    let short = CallOptions::default().timeout(SHORT);
     let hurried = client.with_options(short);
     let others = async {
         let calls = (0..2).map(|_| hurried.get_operation(NAME));

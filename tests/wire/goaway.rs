@@ -252,9 +252,7 @@ async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
 }
 
 fn three() -> RetryPolicy {
-    RetryPolicy {
-        max_attempts: Some(3),
-        initial_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    }
+    RetryPolicy::default()
+        .max_attempts(3)
+        .initial_backoff(Duration::from_millis(1))
 }

@@ -56,11 +56,9 @@ async fn a_reset_in_the_middle_is_not_tried_again_for_a_create() {
 
 /// The delays of a test.
 fn quick() -> RetryPolicy {
-    RetryPolicy {
-        initial_backoff: Duration::from_millis(1),
-        max_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    }
+    RetryPolicy::default()
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(1))
 }
 
 /// Answers the first connections as given, and the calls of all later ones.

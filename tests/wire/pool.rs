@@ -163,8 +163,7 @@ async fn a_call_that_waits_for_a_stream_is_bounded_by_its_deadline_and_leaves_no
     let client = client.build().expect("valid");
     let first = begin(&client, 1);
     until(|| server.calls() == 1).await;
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_millis(50));
+    let options = CallOptions::default().timeout(Duration::from_millis(50));
     let hurried = client.with_options(options);
     let error = hurried.get_operation(NAME).await.expect_err("no room");
     assert!(error.is_timeout(), "{error}");

@@ -100,11 +100,9 @@ async fn what_the_service_itself_says_stays_what_it_is_whatever_the_status_and_t
 
 /// A client that tries again at once.
 fn persistent(server: &Server) -> ApiGateway {
-    let retry = RetryPolicy {
-        initial_backoff: std::time::Duration::from_millis(1),
-        max_backoff: std::time::Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    };
+    let retry = RetryPolicy::default()
+        .initial_backoff(std::time::Duration::from_millis(1))
+        .max_backoff(std::time::Duration::from_millis(1));
     let builder = ApiGateway::builder()
         .endpoint(server.endpoint())
         .transport(Transport::Rest);

@@ -233,12 +233,8 @@ fn patient(server: &Server) -> ApiGateway {
 async fn a_read_is_tried_again_where_retry_after_allows_it() {
     let busy = |delay: u32| reply(&format!("503 -\r\nretry-after: {delay}"), b"");
     let server = Server::script([reply("502 -", b"<html>"), json(200, OPERATION)]).await;
-    let quick = RetryPolicy {
-        initial_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    };
-    let mut options = CallOptions::default();
-    options.retry = Some(quick);
+    let quick = RetryPolicy::default().initial_backoff(Duration::from_millis(1));
+    let options = CallOptions::default().retry(quick);
     let client = patient(&server).with_options(options.clone());
     client
         .get_operation(NAME)

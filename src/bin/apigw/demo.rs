@@ -95,7 +95,7 @@ async fn ended<R: OperationResult>(
     progress.set_message(operation.name().to_owned());
     // Minutes are usual with the service; here it is less than a second.
     let often = Duration::from_millis(200);
-    let schedule = Schedule::default().with_delays(often, 1.0, often)?;
+    let schedule = Schedule::default().delays(often, 1.0, often)?;
     let mut watch = operation.with_schedule(schedule).watch();
     let mut seen = 0;
     while watch.next().await.is_some() {

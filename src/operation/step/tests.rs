@@ -63,7 +63,7 @@ const fn asked(code: Code, secs: u64) -> Event {
 /// A wait for an api: 1 s, ×1.5, at most 20 s, for a minute.
 fn wait(without_result: WithoutResult) -> (Wait, Instant) {
     let now = Instant::now();
-    let schedule = Schedule::default().with_total(secs(60)).with_failures(2);
+    let schedule = Schedule::default().total_timeout(secs(60)).max_failures(2);
     let schedule = Timetable::Given(Arc::new(schedule));
     (Wait::new(now, schedule, without_result), now)
 }

@@ -112,8 +112,8 @@ async fn resume<R: OperationResult>(
 /// As often as may be, for a few seconds.
 fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     let delay = Duration::from_millis(250);
-    let schedule = Schedule::default().with_delays(delay, 1.0, delay)?;
-    Ok(operation.with_schedule(schedule.with_total(Duration::from_secs(10))))
+    let schedule = Schedule::default().delays(delay, 1.0, delay)?;
+    Ok(operation.with_schedule(schedule.total_timeout(Duration::from_secs(10))))
 }
 
 fn seen(snapshot: &Snapshot) -> Value {

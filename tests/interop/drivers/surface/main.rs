@@ -357,8 +357,8 @@ async fn ended<R: OperationResult>(operation: Operation<R>) -> Result<R> {
 
 fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     let delay = Duration::from_millis(50);
-    let schedule = Schedule::default().with_delays(delay, 1.0, delay)?;
-    Ok(operation.with_schedule(schedule.with_total(WAIT)))
+    let schedule = Schedule::default().delays(delay, 1.0, delay)?;
+    Ok(operation.with_schedule(schedule.total_timeout(WAIT)))
 }
 
 fn of_document(text: &str) -> ApiConfig {
