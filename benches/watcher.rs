@@ -179,7 +179,9 @@ fn beside(
                 .map_err(|error| Status::from_error(error.into()))
         }
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     (client.build().expect("the settings are valid"), calls)
 }
 
@@ -187,7 +189,7 @@ fn beside(
 async fn measure(by_watcher: bool, count: usize) {
     let emulator = Emulator::builder().operation_time(RUNS).build();
     let client = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous();
     let client = client.build().expect("the settings are valid");
     let watcher = by_watcher.then(|| client.watcher());

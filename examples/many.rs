@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .operation_time(Duration::from_secs(2))
         .build();
     let client = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous()
         .build()?;
 

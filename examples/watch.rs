@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Told until it is dropped.
     let told = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
     let client = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous()
         .build()?;
 

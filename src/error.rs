@@ -38,7 +38,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 ///     }
 /// }
 /// # let emulator = apigateway_grpc::emulator::Emulator::builder().build();
-/// # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+/// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 /// # for _ in 0..2 {
 /// #     ensure_api(&client, "projects/p/locations/global", "hello").await?;
 /// # }

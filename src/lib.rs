@@ -15,7 +15,7 @@
 //!
 //! // In a program: `ApiGateway::builder().build()?`. Here an emulator stands in for the service.
 //! let emulator = Emulator::builder().build();
-//! let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+//! let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //!
 //! let request = CreateApiRequest {
 //!     parent: "projects/p/locations/global".into(),
@@ -90,7 +90,7 @@ pub mod uniform;
 mod wire;
 
 pub use call::CallOptions;
-pub use client::builder::{Builder, Given, Own};
+pub use client::builder::Builder;
 pub use client::{ApiGateway, field_mask, list, request};
 pub use contract::{CodeSet, RetryPolicy};
 pub use endpoint::EMULATOR_HOST;

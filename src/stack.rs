@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tonic::Status;
-use tower::util::{Either, ServiceExt as _, option_layer};
+use tower::util::{ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
 pub use crate::call::{Reply, Rpc};
@@ -16,64 +16,75 @@ use crate::authentication;
 use crate::call::CallOptions;
 
 use crate::layer::deadline::DeadlineLayer;
-use crate::layer::guard::{Guard, GuardLayer};
+use crate::layer::guard::GuardLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::measure::{Measure, MeasureLayer};
+use crate::layer::measure::MeasureLayer;
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
-use crate::uniform::{Uniform, UniformLayer, Users};
+use crate::uniform::{Uniform, UniformLayer};
 
 /// The layers whose settings are the client's.
 #[derive(Debug)]
-pub(crate) struct Layers<L, A> {
-    /// The user's, around whole calls.
-    pub(crate) call: L,
+pub(crate) struct Layers {
+    /// The user's, around whole calls; the first one is the outermost.
+    pub(crate) call: Vec<UserLayer>,
     pub(crate) trace: TraceLayer,
     pub(crate) measure: MeasureLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
-    /// The user's, around each attempt.
-    pub(crate) attempt: A,
+    /// The user's, around each attempt; the first one is the outermost.
+    pub(crate) attempt: Vec<UserLayer>,
     pub(crate) auth: Option<authentication::Layer>,
     pub(crate) guard: GuardLayer,
 }
 
-/// Assembles the stack over a transport, outermost first.
-pub(crate) fn stack<T, L, A>(layers: Layers<L, A>, transport: T) -> Stack
-where
-    T: Carrier,
-    A: Wrap<Authenticated<T>>,
-    L: Wrap<Core<A::Wrapped>>,
-{
-    Stack::new(
-        ServiceBuilder::new()
-            .layer(UniformLayer) // what the user's layers give, in our vocabulary
-            .layer(Users(layers.call)) // sees a call as the generated client made it, and its outcome
-            .layer(layers.trace) // spans everything of ours
-            .layer(layers.measure) // within the span, so that a recorder may look at it
-            .layer(layers.headers) // what all attempts share is set once
-            .layer(DeadlineLayer) // bounds all attempts and the waits between them
-            .layer(layers.retry) // repeats what lies below
-            .layer(UniformLayer) // what the user's layers give, in our vocabulary
-            .layer(Users(layers.attempt)) // sees each attempt as the server will, but for its credentials
-            .layer(option_layer(layers.auth)) // below retry: each attempt has fresh credentials
-            .layer(layers.guard) // nothing unchecked goes up
-            .layer(UniformLayer) // a transport's own error becomes a status
-            .service(transport),
-    )
+/// Assembles the stack over a transport. The layers of each part are in order, outermost first.
+pub(crate) fn stack<T: Carrier>(layers: Layers, transport: T) -> Stack {
+    let calls = ServiceBuilder::new()
+        .layer(layers.trace) // spans everything of ours
+        .layer(layers.measure) // within the span, so that a recorder may look at it
+        .layer(layers.headers) // what all attempts share is set once
+        .layer(DeadlineLayer) // bounds all attempts and the waits between them
+        .layer(layers.retry) // repeats the attempts
+        .layer(UniformLayer); // what follows is in our vocabulary
+    let attempts = ServiceBuilder::new()
+        .layer(option_layer(layers.auth)) // below retry: each attempt has fresh credentials
+        .layer(layers.guard) // nothing unchecked goes up
+        .layer(UniformLayer) // a transport's own error becomes a status
+        .service(transport);
+    // Without the user's layers, nothing between a call and its attempts is boxed.
+    let stack = match layers.attempt.as_slice() {
+        [] => Stack::new(calls.service(attempts)),
+        // They see each attempt as the server will, but for its credentials.
+        users => Stack::new(calls.service(wrapped(users, Stack::new(Uniform::new(attempts))))),
+    };
+    // They see a call as the generated client made it, and its outcome.
+    wrapped(&layers.call, stack)
 }
 
-/// What a layer around each attempt stands on.
-pub type Authenticated<T> = Either<authentication::Layered<Guard<Uniform<T>>>, Guard<Uniform<T>>>;
+/// A layer of the user's, which wraps one stack into another.
+#[derive(Clone)]
+pub(crate) struct UserLayer(Arc<dyn Fn(Stack) -> Stack + Send + Sync>);
 
-/// What a layer around whole calls stands on: our own layers, over those around each attempt.
-pub type Core<S> = crate::layer::trace::Trace<
-    Measure<
-        crate::layer::headers::Headers<
-            crate::layer::deadline::Deadline<crate::layer::retry::Retry<Uniform<S>>>,
-        >,
-    >,
->;
+impl UserLayer {
+    pub(crate) fn new<L: Wrap<Stack> + Send + Sync + 'static>(layer: L) -> Self {
+        Self(Arc::new(move |inner| {
+            Stack::new(Uniform::new(layer.wrap(inner)))
+        }))
+    }
+}
+
+impl fmt::Debug for UserLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserLayer")
+    }
+}
+
+/// Wraps a stack in the user's layers, the first one outermost.
+fn wrapped(layers: &[UserLayer], stack: Stack) -> Stack {
+    let inside_out = layers.iter().rev();
+    inside_out.fold(stack, |inner, layer| (layer.0)(inner))
+}
 
 /// The assembled stack, ready for any generated client: `SomeClient::new(client.stack())`.
 ///
@@ -102,6 +113,11 @@ where
 }
 
 impl Stack {
+    /// Returns a stack that is a service of the user's, and nothing else.
+    pub(crate) fn of_service(service: impl Carrier) -> Self {
+        Self::new(Uniform::new(service))
+    }
+
     fn new<S>(service: S) -> Self
     where
         S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,

@@ -73,18 +73,6 @@ where
     }
 }
 
-/// A layer by its [`Wrap`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Users<W>(pub(crate) W);
-
-impl<W: Wrap<S>, S> Layer<S> for Users<W> {
-    type Service = W::Wrapped;
-
-    fn layer(&self, inner: S) -> W::Wrapped {
-        self.0.wrap(inner)
-    }
-}
-
 /// Makes [`Uniform`] services.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UniformLayer;

@@ -97,15 +97,15 @@ async fn a_call_boxes_once_and_clones_once_whatever_the_layers() {
         clones: Arc::clone(&clones),
     };
     let bare = ApiGateway::builder()
-        .with_transport(transport())
+        .transport_service(transport())
         .anonymous();
     let layered = ApiGateway::builder()
-        .with_transport(transport())
+        .transport_service(transport())
         .anonymous()
-        .with_layer(layer_fn(Pass))
-        .with_layer(layer_fn(Pass))
-        .with_attempt_layer(layer_fn(Pass))
-        .with_attempt_layer(layer_fn(Pass));
+        .layer(layer_fn(Pass))
+        .layer(layer_fn(Pass))
+        .attempt_layer(layer_fn(Pass))
+        .attempt_layer(layer_fn(Pass));
     let mut bare = bare.build().expect("valid").stack();
     let mut layered = layered.build().expect("valid").stack();
     let _profiler = dhat::Profiler::builder().testing().build();

@@ -59,7 +59,9 @@ fn client() -> ApiGateway {
         let reply = http::Response::builder().header("content-type", "application/grpc");
         std::future::ready(Ok::<_, Status>(reply.body(body).expect("it is valid")))
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     client.build().expect("the settings are valid")
 }
 

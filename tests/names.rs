@@ -18,7 +18,9 @@ fn counted() -> (ApiGateway, Arc<AtomicUsize>) {
         arrived.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Err::<Reply, _>(Status::not_found("it arrived")))
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     (builder.build().expect("the settings are valid"), count)
 }
 

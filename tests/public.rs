@@ -106,7 +106,9 @@ fn futures_of_calls_can_move_between_threads() {
             tonic::Status::aborted("no"),
         ))
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = builder.build().expect("the settings are valid");
     moves(&client.get_operation("o"));
     moves(&client.cancel_operation("o"));

@@ -248,7 +248,7 @@ async fn a_create_to_a_closed_port_is_tried_again_for_it_was_not_sent() {
         rpc
     });
     let builder = ApiGateway::builder().endpoint(format!("http://{address}"));
-    let builder = builder.retry(quick()).with_attempt_layer(count);
+    let builder = builder.retry(quick()).attempt_layer(count);
     let client = builder.build().expect("the settings are valid");
     let error = apigateway_grpc::Error::from(create(&client).await.expect_err("it is closed"));
     assert!(
@@ -297,7 +297,7 @@ async fn an_outage_is_not_answered_with_a_storm() {
         counted.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Err::<Reply, _>(Status::unavailable("down")))
     });
-    let builder = ApiGateway::builder().with_transport(down).anonymous();
+    let builder = ApiGateway::builder().transport_service(down).anonymous();
     let client = builder.build().expect("the settings are valid");
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..CALLS {

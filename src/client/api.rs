@@ -18,7 +18,7 @@ impl ApiGateway {
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # use apigateway_grpc::{ApiGateway, emulator::Emulator};
     /// # let emulator = Emulator::builder().build();
-    /// # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// use apigateway_grpc::names::LocationName;
     /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
     ///

@@ -10,7 +10,7 @@
 //! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
 //! # use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 //! # let emulator = Emulator::builder().build();
-//! # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //! # for id in ["a", "b", "c"] {
 //! #     let _ = client.create_api("projects/p/locations/global", id, Api::default()).await?;
 //! # }

@@ -49,7 +49,7 @@ use crate::transport::{Active, Transport};
 /// # async fn main() -> Result<(), apigateway_grpc::Error> {
 /// # use apigateway_grpc::{emulator::Emulator, proto::google::cloud::apigateway::v1::CreateApiRequest};
 /// # let emulator = Emulator::builder().build();
-/// # let client = apigateway_grpc::ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+/// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
 /// # let name = client.service().create_api(request).await?.into_inner().name;
 /// let operation = client.get_operation(name).await?;

@@ -45,7 +45,7 @@ impl ApiGateway {
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # use apigateway_grpc::{ApiGateway, emulator::Emulator};
     /// # let emulator = Emulator::builder().build();
-    /// # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// let page = client.list_operations("projects/p/locations/global").page("").await?;
     /// assert!(page.items.is_empty() && page.next_page_token.is_none());
     /// # Ok(())

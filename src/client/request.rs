@@ -10,7 +10,7 @@
 //! # async fn main() -> Result<(), apigateway_grpc::Error> {
 //! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
 //! # let emulator = Emulator::builder().build();
-//! # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //! use apigateway_grpc::Error;
 //! use apigateway_grpc::proto::google::cloud::apigateway::v1::{CreateApiRequest, GetApiRequest};
 //! use apigateway_grpc::request::Request;

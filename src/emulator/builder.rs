@@ -70,7 +70,7 @@ impl EmulatorBuilder {
     /// use apigateway_grpc::emulator::Emulator;
     ///
     /// let emulator = Emulator::builder().unreachable("us-east1").build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// let page = client.list_gateways("projects/p/locations/-").page("").await?;
     /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
     /// # Ok(())
@@ -107,7 +107,7 @@ impl EmulatorBuilder {
     /// let mut limits = Limits::default();
     /// limits.apis = 1;
     /// let emulator = Emulator::builder().limits(limits).build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// let parent = "projects/p/locations/global";
     /// client.create_api(parent, "first", Api::default()).await?.await?;
     /// let refused = client.create_api(parent, "second", Api::default()).await.unwrap_err();
@@ -131,7 +131,7 @@ impl EmulatorBuilder {
     ///
     /// for (details, count) in [(Details::Standard, 0), (Details::All, 2)] {
     ///     let emulator = Emulator::builder().error_details(details).build();
-    ///     let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    ///     let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     ///     let missing = client.get_api("projects/p/locations/global/apis/none").await.unwrap_err();
     ///     assert_eq!(missing.details().len(), count);
     /// }

@@ -145,7 +145,7 @@ impl ReceivedCall {
     /// use apigateway_grpc::proto::google::cloud::apigateway::v1::ListApisRequest;
     ///
     /// let emulator = Emulator::builder().build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// client.list_apis("projects/p/locations/global").filter("labels.team=a").page("").await?;
     ///
     /// let request: ListApisRequest = emulator.calls()[0].request().expect("it was received");

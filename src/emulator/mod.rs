@@ -40,7 +40,7 @@
 //! use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
 //!
 //! let emulator = Emulator::builder().build();
-//! let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+//! let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //! let request = CreateApiRequest {
 //!     parent: "projects/p/locations/global".into(),
 //!     api_id: "hello".into(),
@@ -253,7 +253,7 @@ impl Emulator {
     /// use apigateway_grpc::tonic::Status;
     ///
     /// let emulator = Emulator::builder().build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     ///
     /// // The first call fails and is tried again; the second is answered with a message of ours.
     /// let busy = emulator.on(Method::GET_OPERATION).fail(Status::unavailable("busy"));

@@ -402,7 +402,7 @@ mod tests {
             std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
         });
         let client = crate::ApiGateway::builder()
-            .with_transport(away)
+            .transport_service(away)
             .anonymous();
         let client = client.build().expect("valid");
         let name = "projects/p/locations/l/operations/o";

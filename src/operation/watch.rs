@@ -48,7 +48,7 @@ impl<R: OperationResult> Operation<R> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use apigateway_grpc::{emulator::Emulator, proto::google::cloud::apigateway::v1::{Api, CreateApiRequest}};
     /// # let emulator = Emulator::builder().build();
-    /// # let client = apigateway_grpc::ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
     /// # let name = client.service().create_api(request).await?.into_inner().name;
     /// use futures_util::StreamExt as _;

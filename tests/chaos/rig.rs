@@ -64,7 +64,7 @@ impl Rig {
             Inject::Liar(lie) => Some(Liar::start(lie).await.expect("a free port")),
             _ => None,
         };
-        let within = ApiGateway::builder().with_transport(emulator.service());
+        let within = ApiGateway::builder().transport_service(emulator.service());
         let within = within.access_token(TOKEN).build().expect("valid");
         let created = within.create_api(PARENT, "a", Api::default()).await;
         created.expect("started").await.expect("an api");

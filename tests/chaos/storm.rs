@@ -73,7 +73,7 @@ fn no_call_fails_when_connections_go_away_in_good_order() {
 
 async fn start() -> (Emulator, Front, Proxy) {
     let emulator = Emulator::builder().require_token(TOKEN).build();
-    let within = ApiGateway::builder().with_transport(emulator.service());
+    let within = ApiGateway::builder().transport_service(emulator.service());
     let within = within.access_token(TOKEN).build().expect("valid");
     let created = within.create_api(PARENT, "a", Api::default()).await;
     created.expect("started").await.expect("an api");

@@ -15,7 +15,7 @@ pub(crate) const NAME: &str = "projects/p/locations/global/operations/o";
 /// A client without credentials, its builder touched up by `with`, and the server that it calls.
 pub(crate) fn talk(with: impl FnOnce(Played) -> Played) -> (ApiGateway, Server) {
     let (mock, server) = play();
-    let client = with(ApiGateway::builder().with_transport(mock).anonymous()).build();
+    let client = with(ApiGateway::builder().transport_service(mock).anonymous()).build();
     (client.expect("the settings are valid"), server)
 }
 

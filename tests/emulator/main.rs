@@ -73,7 +73,7 @@ pub(crate) fn emulator() -> Emulator {
 
 pub(crate) fn over(emulator: &Emulator) -> ApiGateway {
     let builder = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous();
     builder.retry(RetryPolicy::NEVER).build().expect("valid")
 }

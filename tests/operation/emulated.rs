@@ -26,7 +26,7 @@ async fn each_way(test: impl AsyncFn(&Emulator, ApiGateway)) {
     for way in WAYS {
         let emulator = Emulator::builder().operation_time(secs(30)).build();
         let client = ApiGateway::builder()
-            .with_transport(travel(way, emulator.service()))
+            .transport_service(travel(way, emulator.service()))
             .anonymous()
             .build();
         test(&emulator, client.expect("the settings are valid")).await;

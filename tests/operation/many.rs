@@ -81,7 +81,9 @@ impl Counting {
                 server.answer(&path, &body[5..])
             }
         });
-        let client = ApiGateway::builder().with_transport(transport).anonymous();
+        let client = ApiGateway::builder()
+            .transport_service(transport)
+            .anonymous();
         client.build().expect("the settings are valid")
     }
 

@@ -347,7 +347,7 @@ async fn a_reply_that_says_done_and_cannot_be_read_is_no_sight_of_the_operation(
 fn narrow(way: crate::play::Way) -> (ApiGateway, Server) {
     let (mock, server) = common::play();
     let service = crate::play::travel(way, mock);
-    let builder = ApiGateway::builder().with_transport(service).anonymous();
+    let builder = ApiGateway::builder().transport_service(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(300);
     (builder.build().expect("the settings are valid"), server)
 }
@@ -544,8 +544,10 @@ async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() 
             let answer = answer.clone();
             std::future::ready(answer.map(|message| common::ok(&message)))
         });
-        let builder = ApiGateway::builder().with_transport(transport).anonymous();
-        let client = builder.with_layer(Hold(held)).build().expect("valid");
+        let builder = ApiGateway::builder()
+            .transport_service(transport)
+            .anonymous();
+        let client = builder.layer(Hold(held)).build().expect("valid");
         let operation = client.operation::<Api>(NAME).expect("a name");
         let schedule = five_seconds().not_found_grace(Duration::ZERO);
         let mut operation = operation.with_schedule(schedule);
@@ -573,11 +575,10 @@ async fn a_wait_without_time_for_an_operation_that_is_done_reads_its_target_for_
     let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
         std::future::ready(Ok::<_, Status>(common::ok(&nothing)))
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
-    let client = builder
-        .with_layer(Hold(&["GetApi"]))
-        .build()
-        .expect("valid");
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
+    let client = builder.layer(Hold(&["GetApi"])).build().expect("valid");
     let operation = client.operation::<Api>(NAME).expect("a name");
     let schedule = five_seconds().total_timeout(Duration::ZERO);
     let mut operation = operation.with_schedule(schedule);
@@ -595,12 +596,14 @@ fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiG
     let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
         std::future::ready(Ok::<_, Status>(common::ok(&running())))
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let builder = match timeout {
         Some(timeout) => builder.timeout(timeout),
         None => builder,
     };
-    builder.with_layer(Hold(held)).build().expect("valid")
+    builder.layer(Hold(held)).build().expect("valid")
 }
 
 #[tokio::test(start_paused = true)]
@@ -616,7 +619,7 @@ async fn a_poll_by_hand_has_the_poll_timeout_of_the_schedule_even_in_a_layer_tha
         let hangs = |_: apigateway_grpc::stack::Rpc| {
             std::future::pending::<Result<apigateway_grpc::stack::Reply, Status>>()
         };
-        let builder = ApiGateway::builder().with_transport(tower::service_fn(hangs));
+        let builder = ApiGateway::builder().transport_service(tower::service_fn(hangs));
         let server = builder.anonymous().build().expect("valid");
         for client in [server, held_client(&["GetOperation"], None)] {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
@@ -676,7 +679,9 @@ async fn a_wait_ends_by_its_total_whatever_delay_and_grace_are() {
         let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
             std::future::ready(Err::<apigateway_grpc::stack::Reply, _>(status.clone()))
         });
-        let builder = ApiGateway::builder().with_transport(transport).anonymous();
+        let builder = ApiGateway::builder()
+            .transport_service(transport)
+            .anonymous();
         let client = builder.build().expect("valid");
         let schedule = five_seconds().not_found_grace(Duration::MAX);
         let schedule = schedule.poll_timeout(Duration::MAX).expect("valid");
@@ -701,7 +706,9 @@ async fn a_total_without_end_is_waited_for() {
             let message = if over { succeeded() } else { running() };
             std::future::ready(Ok::<_, Status>(common::ok(&message)))
         });
-        let builder = ApiGateway::builder().with_transport(transport).anonymous();
+        let builder = ApiGateway::builder()
+            .transport_service(transport)
+            .anonymous();
         let client = builder.build().expect("valid");
         let schedule = Schedule::default().total_timeout(Duration::MAX);
         let schedule = schedule.delays(delay, 2.0, delay).expect("valid");

@@ -430,7 +430,9 @@ async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
     };
     let called = server.clone();
     let transport = tower::service_fn(move |rpc: Rpc| called.clone().call(rpc));
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(2000);
     let client = builder.build().expect("valid");
     let operation = client.operation::<R>(NAME).expect("a name");

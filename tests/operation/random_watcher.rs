@@ -665,7 +665,9 @@ fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
         plan,
     });
     let transport = Transport(Arc::clone(&world));
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = client.build().expect("the settings are valid");
     let watcher = client.watcher().with_rate(world.plan.rate).expect("valid");
     let watcher = watcher.with_threshold(world.plan.threshold);

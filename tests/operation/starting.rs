@@ -396,7 +396,9 @@ async fn a_list_of_operations_without_an_end_leaves_the_conflict() {
             Err(Status::already_exists("it is there"))
         })
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = insistent(&builder.build().expect("valid"));
     let conflict = client.create_api(PARENT, "a", Api::default()).await;
     let conflict = conflict.map(drop).expect_err("nothing to adopt");

@@ -51,7 +51,9 @@ where
             server(method, name).await
         }
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     client.build().expect("the settings are valid")
 }
 

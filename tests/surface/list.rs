@@ -241,7 +241,9 @@ async fn a_dropped_stream_leaves_nothing_running() {
             Err(Status::aborted("never"))
         }
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = client.build().expect("the settings are valid");
     let mut items = client.list_apis(PARENT).items();
     assert_eq!(items.next().await.expect("one").expect("read"), api("a"));

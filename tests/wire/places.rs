@@ -62,7 +62,7 @@ async fn names_below_localhost_get_no_credential_where_somebody_else_resolves_th
     }
     let transport = tower::service_fn(|_: Rpc| async { Err::<Reply, _>(Status::aborted("sent")) });
     let builder = ApiGateway::builder().endpoint("http://foo.localhost");
-    let builder = builder.with_transport(transport).access_token("t");
+    let builder = builder.transport_service(transport).access_token("t");
     builder.build().expect_err("DNS may know it");
 }
 
@@ -133,7 +133,7 @@ async fn credentials_of_another_universe_are_not_sent() {
             counted.fetch_add(1, Ordering::SeqCst);
             async { Err::<Reply, _>(Status::not_found("it came")) }
         });
-        let builder = ApiGateway::builder().with_transport(transport);
+        let builder = ApiGateway::builder().transport_service(transport);
         let builder = builder.credentials(Of(own)).retry(RetryPolicy::NEVER);
         let client = match client {
             Some(domain) => builder.universe_domain(domain).build(),

@@ -40,9 +40,9 @@ const FIXED: [&str; 17] = [
     "retry",
     "retry_throttling",
     "user_agent",
-    "with_layer",
-    "with_transport",
-    "with_attempt_layer",
+    "layer",
+    "transport_service",
+    "attempt_layer",
 ];
 
 /// An error's text with the names of this command in place of those of the builder.

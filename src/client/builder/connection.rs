@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Builder;
 use crate::transport::Keepalive;
 
-impl<T, L, A> Builder<T, L, A> {
+impl Builder {
     /// Maximum time for name resolution, TCP, a proxy and TLS together, five seconds by default. The HTTP/2 handshake
     /// that follows, up to the server's first frame, may take the same time again.
     ///

@@ -3,12 +3,12 @@
 use http::Uri;
 use tower::Service;
 
-use super::{Builder, Own};
+use super::Builder;
 use crate::transport::Custom;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-impl<L, A> Builder<Own, L, A> {
+impl Builder {
     /// Opens connections with this service instead of by TCP, for all transports: over a Unix socket, with a
     /// resolver of yours, in a simulated network. What it gives are the bare bytes; all else stays as it is. TLS
     /// for an `https` endpoint, tunnels through proxies, [`connect_timeout`](Self::connect_timeout) over all of

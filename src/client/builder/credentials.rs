@@ -8,7 +8,7 @@ use super::Builder;
 use crate::authentication::Authentication;
 use crate::layer::auth::AuthLayer;
 
-impl<T, L, A> Builder<T, L, A> {
+impl Builder {
     /// Calls with these credentials instead of the application default ones.
     pub fn credentials(self, credentials: impl Into<Credentials>) -> Self {
         self.authentication(Authentication::Credentials(credentials.into()))

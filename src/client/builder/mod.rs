@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use tower::layer::util::{Identity, Stack as Both};
-
 use super::ApiGateway;
 use crate::authentication::Authentication;
 use crate::call::CallOptions;
@@ -17,8 +15,8 @@ use crate::layer::retry::{RetryLayer, RetryThrottling};
 use crate::layer::server::ServerName;
 use crate::layer::trace::TraceLayer;
 use crate::metrics;
-use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
-use crate::transport::Transport;
+use crate::stack::{self, Carrier, Layers, Stack, UserLayer, Wrap};
+use crate::transport::{Dialed, Transport};
 
 mod connection;
 mod connector;
@@ -26,11 +24,8 @@ mod connector;
 mod credentials;
 mod proxy;
 mod settings;
-mod source;
 
 use settings::Settings;
-use source::Source;
-pub use source::{Given, Own};
 
 /// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
 ///
@@ -56,26 +51,26 @@ pub use source::{Given, Own};
 /// DNS. A transport or a connector of yours may look them up, so with one the names below `localhost` are not loopback.
 /// Redirects are never followed. If the credentials belong to another universe than the client, the first call fails before
 /// anything is sent.
+#[derive(Clone)]
 #[must_use = "nothing is built before `build`"]
-pub struct Builder<T = Own, L = Identity, A = Identity> {
+pub struct Builder {
     settings: Settings,
-    transport: T,
-    call_layer: L,
-    attempt_layer: A,
+    /// The user's transport, which replaces those of this crate.
+    service: Option<Stack>,
+    call_layers: Vec<UserLayer>,
+    attempt_layers: Vec<UserLayer>,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             settings: Settings::default(),
-            transport: Own,
-            call_layer: Identity::new(),
-            attempt_layer: Identity::new(),
+            service: None,
+            call_layers: Vec::new(),
+            attempt_layers: Vec::new(),
         }
     }
-}
 
-impl<T, L, A> Builder<T, L, A> {
     /// The address of the service: `https://HOST[:PORT]`, `http://HOST[:PORT]` for plaintext, or
     /// `HOST[:PORT]` for TLS. It takes precedence over the emulator, the universe domain and
     /// the endpoint for mutual TLS.
@@ -140,55 +135,62 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// Wraps every call in a layer of yours. It sees the request as the generated client made it, and the
-    /// outcome after all attempts. A layer set later is inside one set earlier.
-    pub fn with_layer<M>(self, layer: M) -> Builder<T, Both<M, L>, A> {
-        Builder {
-            settings: self.settings,
-            transport: self.transport,
-            call_layer: Both::new(layer, self.call_layer),
-            attempt_layer: self.attempt_layer,
-        }
+    /// Wraps every call in a layer of yours. The layer sees the request as the generated client made it, and the outcome
+    /// after all attempts. A layer that is set later is inside one that was set earlier.
+    ///
+    /// Any tower layer fits that wraps a [`Stack`]. Each layer costs one boxed future for each call.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # let emulator = apigateway_grpc::emulator::Emulator::builder().build();
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::http::HeaderValue;
+    /// use apigateway_grpc::stack::Rpc;
+    /// use tower::util::MapRequestLayer;
+    ///
+    /// let mark = MapRequestLayer::new(|mut request: Rpc| {
+    ///     request.headers_mut().insert("x-of-mine", HeaderValue::from_static("sent along"));
+    ///     request
+    /// });
+    /// let builder = ApiGateway::builder().layer(mark);
+    /// # let client = builder.transport_service(emulator.service()).anonymous().build()?;
+    /// # client.list_apis("projects/p/locations/global").first_page().await?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
+    pub fn layer(mut self, layer: impl Wrap<Stack> + Send + Sync + 'static) -> Self {
+        self.call_layers.push(UserLayer::new(layer));
+        self
     }
 
-    /// Wraps every attempt of a call in a layer of yours. It sees the request as the server will, but for
-    /// its credentials. A layer set later is inside one set earlier.
-    pub fn with_attempt_layer<M>(self, layer: M) -> Builder<T, L, Both<M, A>> {
-        Builder {
-            settings: self.settings,
-            transport: self.transport,
-            call_layer: self.call_layer,
-            attempt_layer: Both::new(layer, self.attempt_layer),
-        }
+    /// Wraps every attempt of a call in a layer of yours. The layer sees the request as the server will, except for its
+    /// credentials. A layer that is set later is inside one that was set earlier.
+    ///
+    /// Any tower layer fits that wraps a [`Stack`]. The first layer costs two boxed futures for each attempt, each
+    /// further layer one.
+    pub fn attempt_layer(mut self, layer: impl Wrap<Stack> + Send + Sync + 'static) -> Self {
+        self.attempt_layers.push(UserLayer::new(layer));
+        self
     }
 
-    /// Carries the calls over a service of yours: a tonic `Channel`, an in-process server, anything that
-    /// takes a gRPC request. The knobs of connections have no meaning then, and the endpoint only says
-    /// whether credentials may be sent.
-    pub fn with_transport<S: Carrier>(self, transport: S) -> Builder<Given<S>, L, A> {
-        Builder {
-            settings: self.settings,
-            transport: Given(transport),
-            call_layer: self.call_layer,
-            attempt_layer: self.attempt_layer,
-        }
-    }
-}
-
-impl<L, A> Builder<Own, L, A> {
-    /// How calls travel, gRPC by default.
+    /// Selects the transport, gRPC by default.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.settings.transport = transport;
         self
     }
-}
 
-impl<T, L, A> Builder<T, L, A>
-where
-    T: Source,
-    A: Wrap<Authenticated<T::Service>>,
-    L: Wrap<Core<A::Wrapped>>,
-{
+    /// Sends the calls to this service instead of a transport of this crate: to a tonic `Channel`, an in-process server, or
+    /// any other service that accepts gRPC requests. The settings of connections have no effect then. The endpoint only
+    /// decides whether credentials may be sent.
+    pub fn transport_service(mut self, service: impl Carrier) -> Self {
+        self.service = Some(Stack::of_service(service));
+        self
+    }
+
     /// Checks all settings and assembles the client. Nothing is connected yet.
     ///
     /// # Errors
@@ -210,27 +212,33 @@ where
     pub fn build(self) -> Result<ApiGateway, Error> {
         let Self {
             settings,
-            transport,
-            call_layer,
-            attempt_layer,
+            service,
+            call_layers,
+            attempt_layers,
         } = self;
         let place = settings.place()?;
         let target = settings.target(&place)?;
         let headers = settings.headers()?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
-        // Before the credentials, whose library panics where there are no certificate roots.
-        let (transport, active) = transport.open(&settings, &target)?;
+        // Before the credentials, whose library panics without certificate roots.
+        let (base, active) = match service {
+            Some(service) => (Base::Service(service), None),
+            None => {
+                let (dialed, active) = settings.dial(&target)?;
+                (Base::Dialed(dialed), Some(active))
+            }
+        };
         let auth = settings.authentication(&place, &target, active.is_some())?;
-        // A transport of the user's goes wherever it goes.
+        // The address that a transport of the user's connects to is not known.
         let server = active.as_ref().map(|_| ServerName::of(&target.uri));
         let layers = Layers {
-            call: call_layer,
+            call: call_layers,
             measure: MeasureLayer::new(server.clone()),
             trace: TraceLayer { server },
             headers,
             retry: RetryLayer::new(throttling, active.clone()),
-            attempt: attempt_layer,
+            attempt: attempt_layers,
             auth,
             guard: GuardLayer {
                 max_reply: settings.max_reply_size,
@@ -238,13 +246,22 @@ where
             },
         };
         metrics::describe();
-        let stack: Stack = stack::stack(layers, transport);
+        let stack = match base {
+            Base::Dialed(dialed) => stack::stack(layers, dialed),
+            Base::Service(service) => stack::stack(layers, service),
+        };
         let clients = Clients::new(stack, settings.max_reply_size, settings.options.timeout);
         Ok(ApiGateway::new(clients, active))
     }
 }
 
-impl<T, L, A> fmt::Debug for Builder<T, L, A> {
+/// The service below the stack.
+enum Base {
+    Dialed(Dialed),
+    Service(Stack),
+}
+
+impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("settings", &self.settings)

@@ -36,7 +36,7 @@ impl fmt::Debug for Setting {
     }
 }
 
-impl<T, L, A> Builder<T, L, A> {
+impl Builder {
     /// Connects through this proxy, whatever the environment says and wherever the endpoint is; by default
     /// the environment says, as it does for curl.
     ///

@@ -12,7 +12,9 @@ use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
 use crate::trailers::LARGEST_METADATA;
-use crate::transport::{Custom, Keepalive, Limits, Proxy, Target, TlsOptions, Transport};
+use crate::transport::{
+    Active, Custom, Dial, Dialed, Keepalive, Limits, Proxy, Target, TlsOptions, Transport,
+};
 
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -103,6 +105,18 @@ impl Settings {
             through,
             connector: self.connector.clone(),
         })
+    }
+
+    /// Assembles the transport to the target. Nothing is connected yet.
+    pub(super) fn dial(&self, target: &Target) -> Result<(Dialed, Active), Error> {
+        let dial = Dial {
+            transport: self.transport,
+            target,
+            keepalive: self.keepalive,
+            limits: self.limits,
+            max_reply: self.max_reply_size,
+        };
+        dial.dial()
     }
 
     fn check_numbers(&self) -> Result<(), Error> {
