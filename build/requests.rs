@@ -190,17 +190,21 @@ pub(super) fn lists(requests: &[Request]) -> Result<String> {
         let item = items.kind();
         let item = item.as_message().ok_or("an item is no message")?;
         let input = request.method.input();
+        let partial = input.get_field_by_name("return_partial_success");
         let unreachable = ["unreachable", "unreachable_locations"];
         let unreachable = unreachable
             .into_iter()
             .find(|name| page.get_field_by_name(name).is_some());
         writeln!(
             out,
-            "list! {{ {}: {} of {}, {} }}",
+            "list! {{ {}: {} of {}, {}, {} }}",
             path(input.full_name()),
             items.name(),
             path(item.full_name()),
-            unreachable.unwrap_or_default()
+            unreachable.unwrap_or_default(),
+            partial
+                .map(|field| field.name().to_owned())
+                .unwrap_or_default()
         )?;
         if input.get_field_by_name("order_by").is_some() {
             writeln!(out, "ordered! {{ {} }}", path(input.full_name()))?;

@@ -27,7 +27,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         api_id: "hello".into(),
         api: Some(Api::default()),
     };
-    let started = gateway.service().create_api(request).await?.into_inner();
+    let started = gateway
+        .service_client()
+        .create_api(request)
+        .await?
+        .into_inner();
 
     let http = Client::builder(TokioExecutor::new()).build_http::<Body>();
     let rest = Rest::new(Rules::api_gateway(), http);

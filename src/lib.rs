@@ -22,7 +22,7 @@
 //!     api_id: "hello".into(),
 //!     api: None,
 //! };
-//! let started = client.service().create_api(request).await?.into_inner();
+//! let started = client.service_client().create_api(request).await?.into_inner();
 //! let operation = client.get_operation(started.name).await?;
 //! assert!(operation.done);
 //! # Ok(())

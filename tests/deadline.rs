@@ -99,7 +99,7 @@ async fn the_option_nearest_to_the_call_wins() {
     let client = builder.timeout(secs(7)).build().expect("valid");
     let took = async |client: &ApiGateway, request: Request<GetOperationRequest>| {
         let began = Instant::now();
-        let result = client.operations().get_operation(request).await;
+        let result = client.operations_client().get_operation(request).await;
         assert_eq!(result.expect_err("hangs").code(), Code::DeadlineExceeded);
         began.elapsed()
     };

@@ -114,7 +114,7 @@ fn futures_of_calls_can_move_between_threads() {
     moves(&client.cancel_operation("o"));
     moves(&client.wait_operation("o", std::time::Duration::ZERO));
     moves(&client.get_iam_policy("g"));
-    moves(&client.list_apis("p").page(""));
+    moves(&client.list_apis("p").first_page());
     moves(&client.list_apis("p").items().next());
 }
 

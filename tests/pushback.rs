@@ -108,7 +108,7 @@ async fn it_says_when_and_not_whether() {
             api_id: "a".into(),
             api: None,
         };
-        client.service().create_api(request).await
+        client.service_client().create_api(request).await
     };
     let (result, ()) = tokio::join!(create(&client), async {
         server.asked().await.1.send_response(in_head(&away(&["5"])));

@@ -52,7 +52,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     let mut done = client.operation::<Api>(name).expect("a name");
     done.poll().await.expect("polled");
     seen.add(&format!("{done:?}\n{done:#?}\n"));
-    let page = client.list_apis(PARENT).page("").await.expect("a page");
+    let page = client.list_apis(PARENT).first_page().await.expect("a page");
     assert!(!page.items.is_empty());
     let file = File {
         path: "openapi.yaml".into(),
@@ -95,8 +95,8 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     seen.add(&format!("{client:?}\n{:?}\n", client.stack()));
     seen.add(&format!(
         "{:?} {:?}\n",
-        client.service(),
-        client.operations()
+        client.service_client(),
+        client.operations_client()
     ));
 }
 

@@ -24,7 +24,7 @@ async fn create(client: &ApiGateway) -> Result<Operation, Error> {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.service().create_api(request).await;
+    let created = client.service_client().create_api(request).await;
     created
         .map(tonic::Response::into_inner)
         .map_err(Error::from)

@@ -28,7 +28,7 @@ async fn create(client: &ApiGateway) -> Result<Operation, Status> {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.service().create_api(request).await;
+    let created = client.service_client().create_api(request).await;
     created.map(tonic::Response::into_inner)
 }
 
@@ -345,7 +345,7 @@ async fn a_further_attempt_has_the_extensions_of_the_first() {
         if let Some(mark) = mark.clone() {
             request.extensions_mut().insert(mark);
         }
-        let mut operations = client.operations();
+        let mut operations = client.operations_client();
         let (result, ()) = tokio::join!(operations.get_operation(request), async {
             for attempt in 1..=3 {
                 let (rpc, answer) = server.asked().await;

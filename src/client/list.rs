@@ -20,7 +20,7 @@
 //! }
 //! assert!(apis.unreachable().is_empty(), "some locations were not heard of");
 //!
-//! let page = client.list_apis("projects/p/locations/global").page_size(2).page("").await?;
+//! let page = client.list_apis("projects/p/locations/global").page_size(2).first_page().await?;
 //! assert_eq!(page.items.len(), 2);
 //! assert!(page.next_page_token.is_some());
 //! # Ok(())
@@ -36,6 +36,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use tonic::Status;
 
 use super::request;
 use super::request::Request;
@@ -62,6 +63,8 @@ mod sealed {
         fn filter(&mut self) -> &mut String;
         fn page_size(&mut self) -> &mut i32;
         fn page_token(&mut self) -> &mut String;
+        /// Sets whether the reply may lack locations, if the request has a field for that.
+        fn allow_partial(&mut self, allowed: bool);
         fn page(reply: Self::Reply) -> Page<Self::Item>
         where
             Self: ListRequest;
@@ -78,6 +81,7 @@ mod sealed {
 pub struct List<R> {
     clients: Clients,
     request: R,
+    strict: bool,
 }
 
 impl<R: ListRequest> List<R> {
@@ -85,6 +89,7 @@ impl<R: ListRequest> List<R> {
         Self {
             clients: clients.clone(),
             request,
+            strict: false,
         }
     }
 
@@ -102,22 +107,48 @@ impl<R: ListRequest> List<R> {
         self
     }
 
-    /// Reads one page: the first for an empty token, or that which a page named as its next.
+    /// Reads the first page.
     ///
     /// # Errors
     ///
-    /// If the parent's name is not of its form or the size is negative, nothing is sent. If the call
-    /// fails, the error names the parent.
+    /// If the name of the parent or the page size is invalid, nothing is sent. If the call fails, the error names the parent.
+    /// A [strict](Self::strict) list fails with UNAVAILABLE if the service could not reach all locations.
+    pub async fn first_page(&self) -> Result<Page<R::Item>, Error> {
+        self.page("").await
+    }
+
+    /// Reads the page with this token, the [`next_page_token`](Page::next_page_token) of the page before.
+    ///
+    /// # Errors
+    ///
+    /// As [`first_page`](Self::first_page).
     pub async fn page(&self, token: impl Into<String>) -> Result<Page<R::Item>, Error> {
         let mut request = self.request.clone();
         *request.page_token() = token.into();
+        let context = |error: Error, request: &R| error.context(R::ACTION, &request.resource());
         let size = *request.page_size();
         if size < 0 {
-            let refused = Error::argument(format!("page_size {size} is negative"));
-            return Err(refused.context(R::ACTION, &request.resource()));
+            let refused = format!("invalid `page_size` {size}: must not be negative");
+            return Err(context(Error::argument(refused), &request));
         }
-        let reply = request::send(&self.clients, request).await?;
-        Ok(R::page(reply))
+        let strict = self.strict.then(|| request.clone());
+        let page = R::page(request::send(&self.clients, request).await?);
+        match strict {
+            Some(request) if !page.unreachable.is_empty() => {
+                let text = format!("locations not reached: {}", page.unreachable.join(", "));
+                Err(context(Status::unavailable(text).into(), &request))
+            }
+            _ => Ok(page),
+        }
+    }
+
+    /// Fails if the service could not reach all locations, instead of returning what it reached. By default a list over all
+    /// locations, `projects/{project}/locations/-`, returns the items of the reachable ones, and names the others in
+    /// [`unreachable`](Page::unreachable).
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self.request.allow_partial(false);
+        self
     }
 
     /// Reads all items, page after page.
@@ -301,7 +332,7 @@ impl<R: ListRequest> fmt::Debug for Items<R> {
 }
 
 macro_rules! list {
-    ($request:ty: $items:ident of $item:ty, $($unreachable:ident)?) => {
+    ($request:ty: $items:ident of $item:ty, $($unreachable:ident)?, $($partial:ident)?) => {
         impl ListRequest for $request {
             type Item = $item;
         }
@@ -317,6 +348,10 @@ macro_rules! list {
 
             fn page_token(&mut self) -> &mut String {
                 &mut self.page_token
+            }
+
+            fn allow_partial(&mut self, _allowed: bool) {
+                $(self.$partial = _allowed;)?
             }
 
             fn page(reply: <Self as Request>::Reply) -> Page<$item> {

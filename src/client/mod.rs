@@ -51,7 +51,7 @@ use crate::transport::{Active, Transport};
 /// # let emulator = Emulator::builder().build();
 /// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
-/// # let name = client.service().create_api(request).await?.into_inner().name;
+/// # let name = client.service_client().create_api(request).await?.into_inner().name;
 /// let operation = client.get_operation(name).await?;
 /// assert!(operation.done);
 /// # Ok(())
@@ -155,31 +155,31 @@ impl ApiGateway {
         mask.map(Some).map_err(|error| error.context(action, name))
     }
 
-    /// The generated client of apis, configs and gateways, over this client's stack.
+    /// Returns the generated client of APIs, configs and gateways, over this client's stack.
     #[must_use]
-    pub fn service(&self) -> ApiGatewayServiceClient<Stack> {
+    pub fn service_client(&self) -> ApiGatewayServiceClient<Stack> {
         self.clients.service()
     }
 
-    /// The generated client of operations, over this client's stack.
+    /// Returns the generated client of operations, over this client's stack.
     #[must_use]
-    pub fn operations(&self) -> OperationsClient<Stack> {
+    pub fn operations_client(&self) -> OperationsClient<Stack> {
         self.clients.operations()
     }
 
-    /// The generated client of locations, over this client's stack.
+    /// Returns the generated client of locations, over this client's stack.
     #[must_use]
-    pub fn locations(&self) -> LocationsClient<Stack> {
+    pub fn locations_client(&self) -> LocationsClient<Stack> {
         self.clients.locations()
     }
 
-    /// The generated client of IAM policies, over this client's stack.
+    /// Returns the generated client of IAM policies, over this client's stack.
     #[must_use]
-    pub fn iam_policy(&self) -> IamPolicyClient<Stack> {
+    pub fn iam_policy_client(&self) -> IamPolicyClient<Stack> {
         self.clients.iam_policy()
     }
 
-    /// The stack itself, for any other generated client.
+    /// Returns the stack itself, for any other generated client: `SomeClient::new(client.stack())`.
     #[must_use]
     pub fn stack(&self) -> Stack {
         self.clients.stack()

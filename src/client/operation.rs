@@ -29,33 +29,45 @@ impl ApiGateway {
         let called = async {
             let request = GetOperationRequest { name: name.clone() };
             request.check()?;
-            Ok(self.operations().get_operation(request).await?.into_inner())
+            Ok(self
+                .operations_client()
+                .get_operation(request)
+                .await?
+                .into_inner())
         };
         // Boxed, since whoever polls keeps this future, with room for a call, between the calls as well.
         let called = Box::pin(called).await;
         called.map_err(|error: Error| error.context("get operation", &name))
     }
 
-    /// The operations of a location, `projects/{project}/locations/{location}`; of all locations for
-    /// `projects/{project}/locations/-`.
+    /// Lists the operations of a location, `projects/{project}/locations/{location}`, or of all locations,
+    /// `projects/{project}/locations/-`. A list of all locations asks for those that answer, unless it is
+    /// [strict](List::strict).
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # use apigateway_grpc::{ApiGateway, emulator::Emulator};
-    /// # let emulator = Emulator::builder().build();
-    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
-    /// let page = client.list_operations("projects/p/locations/global").page("").await?;
-    /// assert!(page.items.is_empty() && page.next_page_token.is_none());
+    /// let emulator = Emulator::builder().unreachable("us-east1").build();
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    ///
+    /// let page = client.list_operations("projects/p/locations/-").first_page().await?;
+    /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
+    ///
+    /// let strict = client.list_operations("projects/p/locations/-").strict();
+    /// assert!(strict.first_page().await.is_err_and(|error| error.is_unavailable()));
     /// # Ok(())
     /// # }
     /// # #[cfg(not(feature = "emulator"))]
     /// # fn main() {}
     /// ```
     pub fn list_operations(&self, parent: impl Into<String>) -> List<ListOperationsRequest> {
+        let name = parent.into();
         self.list(ListOperationsRequest {
-            name: parent.into(),
+            // A list of one location refuses this.
+            return_partial_success: name.ends_with("/locations/-"),
+            name,
             ..ListOperationsRequest::default()
         })
     }

@@ -71,7 +71,7 @@ impl EmulatorBuilder {
     ///
     /// let emulator = Emulator::builder().unreachable("us-east1").build();
     /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
-    /// let page = client.list_gateways("projects/p/locations/-").page("").await?;
+    /// let page = client.list_gateways("projects/p/locations/-").first_page().await?;
     /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
     /// # Ok(())
     /// # }
@@ -290,7 +290,7 @@ impl EmulatorBuilder {
     ///
     /// let server = Emulator::builder().start().await?;
     /// let client = ApiGateway::builder().endpoint(server.endpoint()).anonymous().build()?;
-    /// client.list_apis("projects/p/locations/global").page("").await?;
+    /// client.list_apis("projects/p/locations/global").first_page().await?;
     /// assert_eq!(server.emulator().count(Method::LIST_APIS), 1);
     /// # Ok(())
     /// # }

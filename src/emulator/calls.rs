@@ -146,7 +146,7 @@ impl ReceivedCall {
     ///
     /// let emulator = Emulator::builder().build();
     /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
-    /// client.list_apis("projects/p/locations/global").filter("labels.team=a").page("").await?;
+    /// client.list_apis("projects/p/locations/global").filter("labels.team=a").first_page().await?;
     ///
     /// let request: ListApisRequest = emulator.calls()[0].request().expect("it was received");
     /// assert_eq!(request.filter, "labels.team=a");

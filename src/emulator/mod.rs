@@ -46,7 +46,7 @@
 //!     api_id: "hello".into(),
 //!     api: Some(Api::default()),
 //! };
-//! let operation = client.service().create_api(request).await?.into_inner();
+//! let operation = client.service_client().create_api(request).await?.into_inner();
 //! assert!(client.get_operation(operation.name).await?.done);
 //! # Ok(())
 //! # }
@@ -221,7 +221,7 @@ impl Emulator {
     /// });
     /// let client = ApiGateway::builder().endpoint("http://localhost").connector(pipes).anonymous();
     /// let client = client.build()?;
-    /// client.list_apis("projects/p/locations/global").page("").await?;
+    /// client.list_apis("projects/p/locations/global").first_page().await?;
     ///
     /// // With the client the connections end, and with the last of both the server.
     /// drop(client);

@@ -13,7 +13,7 @@ use tower::util::rng::{HasherRng, Rng as _};
 use super::failure::Progress;
 use super::schedule::{Schedule, Timetable};
 use super::snapshot::Snapshot;
-use super::step::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
+use super::step::{CallFailure, Ending, Event, MissingResult, Next, Target, Wait, Why};
 use super::subject::Subject;
 use super::verb::Verb;
 use crate::call::CallOptions;
@@ -58,7 +58,7 @@ pub(crate) struct Engine {
 pub(crate) struct Settings {
     /// `None` for what fits the verb and the target.
     pub(crate) schedule: Option<Arc<Schedule>>,
-    pub(crate) without_result: WithoutResult,
+    pub(crate) without_result: MissingResult,
     pub(crate) cancel_on_timeout: bool,
 }
 
@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// Sets what an operation without a result is taken for, for a wait that was dropped too.
-    pub(crate) fn set_without_result(&mut self, without_result: WithoutResult) {
+    pub(crate) fn set_without_result(&mut self, without_result: MissingResult) {
         self.settings.without_result = without_result;
         if let Some(wait) = &mut self.wait {
             wait.set_without_result(without_result);

@@ -60,7 +60,7 @@ pub enum OperationErrorKind {
         found: Any,
     },
     /// It is done, and has neither a result nor an error.
-    WithoutResult,
+    MissingResult,
     /// Too many polls failed, or one failed for a reason that lasts. The operation may still run.
     Polling,
     /// The request to cancel the operation failed. The operation may still run.
@@ -82,7 +82,7 @@ impl OperationErrorKind {
             Why::TimedOut => Self::TimedOut { cancelled },
             Why::Failed => Self::Polling,
             Why::Expired => Self::Expired,
-            Why::WithoutResult => Self::WithoutResult,
+            Why::MissingResult => Self::MissingResult,
         }
     }
 }
@@ -264,7 +264,7 @@ impl OperationError {
             OperationErrorKind::Expired => {
                 f.write_str(": not found or expired; outcome unknown")?
             }
-            OperationErrorKind::WithoutResult => {
+            OperationErrorKind::MissingResult => {
                 f.write_str(": done without a result or an error; outcome unknown")?;
             }
             _ => write!(
@@ -290,7 +290,7 @@ impl OperationError {
     fn fmt_seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = self.0.snapshot.is_done();
         match self.0.progress.seen {
-            _ if matches!(self.kind(), OperationErrorKind::WithoutResult) => Ok(()),
+            _ if matches!(self.kind(), OperationErrorKind::MissingResult) => Ok(()),
             None => f.write_str("; never seen by this wait"),
             Some(ago) => {
                 let state = match done {
@@ -309,7 +309,7 @@ impl OperationError {
     fn is_of_wait(&self) -> bool {
         matches!(
             self.kind(),
-            OperationErrorKind::Expired | OperationErrorKind::WithoutResult
+            OperationErrorKind::Expired | OperationErrorKind::MissingResult
         ) || self.may_still_run()
     }
 }
@@ -340,7 +340,7 @@ impl From<OperationError> for Error {
             }
             OperationErrorKind::Cancelled(_) => ErrorKind::Cancelled,
             OperationErrorKind::WrongResult { .. } => ErrorKind::InvalidResponse,
-            OperationErrorKind::WithoutResult | OperationErrorKind::Expired => {
+            OperationErrorKind::MissingResult | OperationErrorKind::Expired => {
                 ErrorKind::OutcomeUnknown
             }
             OperationErrorKind::Polling
@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn every_text_says_no_more_than_is_known_and_how_to_go_on() {
         use OperationErrorKind::{
-            CancelRequest, Cancelled, Expired, Failed, Polling, TimedOut, WithoutResult,
+            CancelRequest, Cancelled, Expired, Failed, MissingResult, Polling, TimedOut,
             WrongResult,
         };
 
@@ -599,7 +599,7 @@ mod tests {
                 ": not found or expired; outcome unknown; never seen by this wait; read the resource for its state; last failure: unavailable: away",
             ),
             (
-                WithoutResult,
+                MissingResult,
                 true,
                 2,
                 Some(0),
@@ -608,7 +608,7 @@ mod tests {
                 ": done without a result or an error; outcome unknown; read the resource for its state",
             ),
             (
-                WithoutResult,
+                MissingResult,
                 true,
                 2,
                 Some(0),
@@ -651,7 +651,7 @@ mod tests {
         for kind in [
             OperationErrorKind::Failed(status(13, "broken")),
             OperationErrorKind::Cancelled(status(1, "")),
-            OperationErrorKind::WithoutResult,
+            OperationErrorKind::MissingResult,
             OperationErrorKind::Expired,
             OperationErrorKind::Polling,
             OperationErrorKind::CancelRequest,

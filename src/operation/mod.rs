@@ -50,7 +50,7 @@ pub use handle::Handle;
 pub use result::OperationResult;
 pub use schedule::Schedule;
 pub use snapshot::{Metadata, Snapshot};
-pub use step::WithoutResult;
+pub use step::MissingResult;
 pub use watch::Watch;
 pub use watcher::{Watched, Watcher};
 
@@ -139,7 +139,7 @@ impl<R: OperationResult> Operation<R> {
     }
 
     /// The same, with this taken for an operation that is done and has neither a result nor an error.
-    pub fn with_policy(mut self, without_result: WithoutResult) -> Self {
+    pub fn on_missing_result(mut self, without_result: MissingResult) -> Self {
         self.engine.set_without_result(without_result);
         self
     }

@@ -11,7 +11,7 @@ use crate::failure::{Failure, retry_delay};
 /// What to take an operation for that is done and has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WithoutResult {
+pub enum MissingResult {
     /// For an error.
     Fail,
     /// For an empty result.
@@ -19,7 +19,7 @@ pub enum WithoutResult {
     /// For a success if its target proves one: the resource is ready, or missing after a delete. That applies to an
     /// update too, since the server said that it is done and reported no error. If the resource cannot be read, for an error.
     #[default]
-    LookAtTarget,
+    CheckTarget,
 }
 
 /// Where a wait stands.
@@ -27,7 +27,7 @@ pub enum WithoutResult {
 pub(crate) struct Wait {
     began: Instant,
     schedule: Timetable,
-    without_result: WithoutResult,
+    without_result: MissingResult,
     /// How many polls were made since something last changed.
     quiet: u32,
     /// How many polls in a row failed in a way that is counted.
@@ -112,11 +112,11 @@ pub(crate) enum Why {
     Failed,
     /// The server does not know it, or no longer.
     Expired,
-    WithoutResult,
+    MissingResult,
 }
 
 impl Wait {
-    pub(crate) fn new(began: Instant, schedule: Timetable, without_result: WithoutResult) -> Self {
+    pub(crate) fn new(began: Instant, schedule: Timetable, without_result: MissingResult) -> Self {
         Self {
             began,
             schedule,
@@ -128,7 +128,7 @@ impl Wait {
         }
     }
 
-    pub(crate) fn set_without_result(&mut self, without_result: WithoutResult) {
+    pub(crate) fn set_without_result(&mut self, without_result: MissingResult) {
         self.without_result = without_result;
     }
 
@@ -240,10 +240,10 @@ impl Wait {
                 }
                 self.sleep(None, now, random)
             }
-            (Ending::Result, _) | (Ending::Nothing, WithoutResult::Empty) => Next::Finish,
-            (Ending::Nothing, WithoutResult::Fail) => Next::GiveUp(Why::WithoutResult),
-            (Ending::Nothing, WithoutResult::LookAtTarget) => {
-                self.looking = Some(Why::WithoutResult);
+            (Ending::Result, _) | (Ending::Nothing, MissingResult::Empty) => Next::Finish,
+            (Ending::Nothing, MissingResult::Fail) => Next::GiveUp(Why::MissingResult),
+            (Ending::Nothing, MissingResult::CheckTarget) => {
+                self.looking = Some(Why::MissingResult);
                 Next::Look
             }
         }

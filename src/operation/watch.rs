@@ -50,7 +50,7 @@ impl<R: OperationResult> Operation<R> {
     /// # let emulator = Emulator::builder().build();
     /// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
-    /// # let name = client.service().create_api(request).await?.into_inner().name;
+    /// # let name = client.service_client().create_api(request).await?.into_inner().name;
     /// use futures_util::StreamExt as _;
     ///
     /// let mut watch = client.operation::<Api>(name)?.watch();

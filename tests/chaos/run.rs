@@ -40,7 +40,7 @@ async fn call(client: &ApiGateway, kind: usize, id: &str) -> Answer {
     match kind % 4 {
         0 => client.get_api(API).await.map(|api| api.name == API),
         1 => {
-            let page = client.list_apis(PARENT).page("").await?;
+            let page = client.list_apis(PARENT).first_page().await?;
             Ok(page.items.iter().any(|api| api.name == API))
         }
         2 => {
@@ -50,7 +50,7 @@ async fn call(client: &ApiGateway, kind: usize, id: &str) -> Answer {
             Ok(target.is_some_and(|target| target.ends_with(&format!("/apis/{id}"))))
         }
         _ => {
-            let page = client.list_operations(PARENT).page("").await?;
+            let page = client.list_operations(PARENT).first_page().await?;
             Ok(page.items.iter().all(|it| it.name.starts_with(PARENT)))
         }
     }

@@ -109,7 +109,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
                         api_id: format!("new-{lane}-{call}"),
                         api: None,
                     };
-                    let created = client.service().create_api(request).await;
+                    let created = client.service_client().create_api(request).await;
                     created
                         .map(|it| !it.into_inner().name.is_empty())
                         .map_err(Into::into)

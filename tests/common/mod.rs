@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::stack::{Reply, Rpc};
-use apigateway_grpc::{ApiGateway, Builder, Given};
+use apigateway_grpc::{ApiGateway, Builder};
 use http_body_util::{BodyExt as _, Full};
 use tonic::body::Body;
 use tower_test::mock::{self, Handle, Mock, SendResponse};
@@ -26,7 +26,7 @@ pub(crate) fn play() -> (Mock<Rpc, Reply>, Server) {
 }
 
 /// A builder whose transport is the played server.
-pub(crate) type Played = Builder<Given<Mock<Rpc, Reply>>>;
+pub(crate) type Played = Builder;
 
 /// The far end of a client.
 pub(crate) struct Server {

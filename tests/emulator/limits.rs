@@ -25,7 +25,11 @@ async fn open(client: &ApiGateway, parent: &str, id: &str) -> Result<(), Status>
             ..Default::default()
         }),
     };
-    client.service().create_gateway(request).await.map(drop)
+    client
+        .service_client()
+        .create_gateway(request)
+        .await
+        .map(drop)
 }
 
 /// The quota that a refusal names, and of what.
@@ -64,7 +68,7 @@ async fn a_project_has_so_many_apis_and_one_counts_until_its_deletion_has_ended(
         api_id: "a".into(),
         api: None,
     };
-    let other = client.service().create_api(request).await;
+    let other = client.service_client().create_api(request).await;
     other.expect("another project");
     tokio::time::advance(RUNS).await;
     delete(&client, API).await.expect("it exists");
@@ -92,7 +96,7 @@ async fn an_api_has_so_many_configs_and_a_region_so_many_gateways() {
         api_config_id: "c".into(),
         api_config: Some(openapi(DOCUMENT)),
     };
-    let other = client.service().create_api_config(request).await;
+    let other = client.service_client().create_api_config(request).await;
     other.expect("another api");
     for id in ["g", "h"] {
         open(&client, REGION, id).await.expect("within the limit");

@@ -275,7 +275,7 @@ async fn what_failed_to_be_created_stays_failed_until_it_is_deleted() {
         }),
     };
     client
-        .service()
+        .service_client()
         .update_api(request())
         .await
         .expect("it exists");
@@ -283,7 +283,7 @@ async fn what_failed_to_be_created_stays_failed_until_it_is_deleted() {
     tokio::time::advance(RUNS).await;
     assert_eq!(state().await, api::State::Failed);
     let started = client
-        .service()
+        .service_client()
         .update_api(request())
         .await
         .expect("it exists");

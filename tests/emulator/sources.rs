@@ -93,7 +93,7 @@ async fn a_config_of_wrong_files_is_failed_can_be_deleted_and_serves_no_gateway(
         name: CONFIG.into(),
     };
     client
-        .service()
+        .service_client()
         .delete_api_config(request)
         .await
         .expect("it can be");

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{Schedule, Watched, Watcher, WithoutResult};
+use apigateway_grpc::operation::{MissingResult, Schedule, Watched, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use futures_util::FutureExt as _;
@@ -139,7 +139,7 @@ async fn a_policy_that_is_set_after_a_wait_was_dropped_applies() {
     });
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
     assert!(timeout(secs(1), op.wait()).await.is_err());
-    let mut op = op.with_policy(WithoutResult::Empty);
+    let mut op = op.on_missing_result(MissingResult::Empty);
     let r = op.wait().await;
     assert!(r.is_ok(), "{r:?}");
 }

@@ -399,7 +399,7 @@ async fn a_target_above_the_clients_limit_tells_nothing_and_the_error_names_the_
             server.asked().await.1.send_response(common::ok(&long));
         });
         let error = result.expect_err("its target is too large");
-        assert!(matches!(error.kind(), OperationErrorKind::WithoutResult));
+        assert!(matches!(error.kind(), OperationErrorKind::MissingResult));
         names_the_limit(&error);
         server.asked_nothing_more(client).await;
     }
@@ -586,7 +586,7 @@ async fn a_wait_without_time_for_an_operation_that_is_done_reads_its_target_for_
     let began = Instant::now();
     let ended = tokio::time::timeout(secs(3600), operation.wait()).await;
     let error = ended.expect("it ends").expect_err("nothing succeeds");
-    let without_result = matches!(error.kind(), OperationErrorKind::WithoutResult);
+    let without_result = matches!(error.kind(), OperationErrorKind::MissingResult);
     assert!(without_result, "{error}");
     assert_eq!(began.elapsed().as_secs(), 10, "{error}");
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::operation::{
-    Cancellation, Operation, OperationError, OperationErrorKind, OperationResult, Schedule,
-    WithoutResult,
+    Cancellation, MissingResult, Operation, OperationError, OperationErrorKind, OperationResult,
+    Schedule,
 };
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
@@ -98,7 +98,7 @@ struct Case {
     verb: &'static str,
     /// Whether the metadata tells verb and target.
     metadata: bool,
-    policy: WithoutResult,
+    policy: MissingResult,
     cancel_on_timeout: bool,
     cancel_on_drop: bool,
     total: Duration,
@@ -191,11 +191,11 @@ prop_compose! {
     }
 }
 
-fn policy() -> impl Strategy<Value = WithoutResult> {
+fn policy() -> impl Strategy<Value = MissingResult> {
     prop_oneof![
-        1 => Just(WithoutResult::Fail),
-        1 => Just(WithoutResult::Empty),
-        3 => Just(WithoutResult::LookAtTarget),
+        1 => Just(MissingResult::Fail),
+        1 => Just(MissingResult::Empty),
+        3 => Just(MissingResult::CheckTarget),
     ]
 }
 
@@ -467,7 +467,9 @@ fn configured<R: OperationResult>(mut operation: Operation<R>, case: &Case) -> O
         .total_timeout(case.total)
         .max_failures(case.failures)
         .not_found_grace(case.grace);
-    operation = operation.with_schedule(schedule).with_policy(case.policy);
+    operation = operation
+        .with_schedule(schedule)
+        .on_missing_result(case.policy);
     if case.cancel_on_timeout {
         operation = operation.cancel_on_timeout();
     }
@@ -663,13 +665,13 @@ impl<R: OperationResult + PartialEq> Run<R> {
                     "delete" => missing && (gone || said(Answer::Nothing)),
                     _ => ready && said(Answer::Nothing),
                 };
-                let empty = case.policy == WithoutResult::Empty && said(Answer::Nothing);
+                let empty = case.policy == MissingResult::Empty && said(Answer::Nothing);
                 assert!(said(Answer::Succeeded) || proven || empty, "{log:?}");
             }
             Some(Err(error)) => {
                 match error.kind() {
                     OperationErrorKind::Failed(_) => assert!(said(Answer::Failed), "{log:?}"),
-                    OperationErrorKind::WithoutResult => assert!(said(Answer::Nothing), "{log:?}"),
+                    OperationErrorKind::MissingResult => assert!(said(Answer::Nothing), "{log:?}"),
                     OperationErrorKind::Expired => assert!(gone, "{log:?}"),
                     OperationErrorKind::TimedOut { .. } => assert!(error.elapsed() >= case.total),
                     OperationErrorKind::Polling | OperationErrorKind::CancelRequest => {

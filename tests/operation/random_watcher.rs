@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::{
-    OperationError, OperationErrorKind, Schedule, Watcher, WithoutResult,
+    MissingResult, OperationError, OperationErrorKind, Schedule, Watcher,
 };
 use apigateway_grpc::proto::google::cloud::apigateway::v1::GetApiRequest;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
@@ -560,11 +560,11 @@ fn schedule(wait: &Wait) -> Schedule {
     delays.expect("they are valid")
 }
 
-fn policy(wait: &Wait) -> WithoutResult {
+fn policy(wait: &Wait) -> MissingResult {
     match wait.policy {
-        0 => WithoutResult::Fail,
-        1 => WithoutResult::Empty,
-        _ => WithoutResult::LookAtTarget,
+        0 => MissingResult::Fail,
+        1 => MissingResult::Empty,
+        _ => MissingResult::CheckTarget,
     }
 }
 
@@ -584,13 +584,13 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
         let operation = client.operation::<()>(name).expect("a name");
         let operation = operation
             .with_schedule(schedule(&wait))
-            .with_policy(policy(&wait));
+            .on_missing_result(policy(&wait));
         Box::pin(watcher.wait(operation))
     } else {
         let operation = client.operation::<Api>(name).expect("a name");
         let operation = operation
             .with_schedule(schedule(&wait))
-            .with_policy(policy(&wait));
+            .on_missing_result(policy(&wait));
         let watched = watcher.wait(operation);
         Box::pin(async move { watched.await.map(|_| ()) })
     };
@@ -863,7 +863,7 @@ fn told_the_truth(
                 || forgotten && proven
         }
         Err(OperationErrorKind::Failed(_)) => done && script.outcome == Outcome::Error,
-        Err(OperationErrorKind::WithoutResult) => nothing && wait.policy != 1,
+        Err(OperationErrorKind::MissingResult) => nothing && wait.policy != 1,
         Err(OperationErrorKind::Expired) => forgotten,
         Err(OperationErrorKind::TimedOut { .. }) => seen - began >= wait.total,
         Err(OperationErrorKind::Polling) => {

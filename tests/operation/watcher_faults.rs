@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{OperationErrorKind, Schedule, Watched, Watcher, WithoutResult};
+use apigateway_grpc::operation::{MissingResult, OperationErrorKind, Schedule, Watched, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsResponse, Operation as Message,
@@ -307,15 +307,15 @@ async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
     let watcher = client.watcher();
     let one = |policy| {
         let operation = client.operation::<Api>(name("l", 0)).expect("a name");
-        watcher.wait(operation.with_policy(policy))
+        watcher.wait(operation.on_missing_result(policy))
     };
     let (fail, empty, look) = tokio::join!(
-        one(WithoutResult::Fail),
-        one(WithoutResult::Empty),
-        one(WithoutResult::LookAtTarget),
+        one(MissingResult::Fail),
+        one(MissingResult::Empty),
+        one(MissingResult::CheckTarget),
     );
     let error = fail.expect_err("it has no result");
-    assert!(matches!(error.kind(), OperationErrorKind::WithoutResult));
+    assert!(matches!(error.kind(), OperationErrorKind::MissingResult));
     assert_eq!(empty.expect("empty will do"), Api::default());
     assert_eq!(look.expect("the target is ready"), active());
 }

@@ -227,7 +227,7 @@ async fn answer(client: &ApiGateway, kind: u64, id: &str) -> Result<Answer, Erro
     Ok(match kind {
         0..4 => Answer::Read(client.get_api(API).await?.name == API),
         4..8 => {
-            let page = client.list_apis(PARENT).page_size(5).page("").await?;
+            let page = client.list_apis(PARENT).page_size(5).first_page().await?;
             Answer::Read(page.items.iter().any(|api| api.name == API))
         }
         kind if is_create(kind) => {
@@ -237,7 +237,11 @@ async fn answer(client: &ApiGateway, kind: u64, id: &str) -> Result<Answer, Erro
             Answer::Started(Box::new(operation.with_schedule(schedule())))
         }
         _ => {
-            let page = client.list_operations(PARENT).page_size(5).page("").await?;
+            let page = client
+                .list_operations(PARENT)
+                .page_size(5)
+                .first_page()
+                .await?;
             Answer::Read(page.items.iter().all(|it| it.name.starts_with(PARENT)))
         }
     })

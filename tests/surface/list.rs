@@ -107,8 +107,8 @@ async fn a_token_given_twice_ends_the_list_in_an_error_that_names_it() {
 async fn a_negative_size_is_refused_and_never_sent() {
     let (client, server) = talk(|it| it);
     let list = client.list_apis(PARENT).page_size(-1);
-    let expected = format!("list apis of {PARENT}: page_size -1 is negative");
-    let error = list.page("").await.expect_err("negative");
+    let expected = format!("list apis of {PARENT}: invalid `page_size` -1: must not be negative");
+    let error = list.first_page().await.expect_err("negative");
     assert_eq!(error.to_string(), expected);
     assert!(error.is_invalid_argument() && error.is_unsent());
     let mut items = list.items();
@@ -268,7 +268,10 @@ async fn a_dropped_stream_leaves_nothing_running() {
 async fn operations_are_listed_by_the_name_of_their_parent_alone() {
     let (client, mut server) = talk(|it| it);
     let refused = client.list_operations(format!("{PARENT}/operations"));
-    let error = refused.page("").await.expect_err("the name of no location");
+    let error = refused
+        .first_page()
+        .await
+        .expect_err("the name of no location");
     assert!(error.is_invalid_name(), "{error}");
     let list = client.list_operations("projects/p/locations/-");
     let answers = async {
@@ -286,4 +289,32 @@ async fn operations_are_listed_by_the_name_of_their_parent_alone() {
     assert_eq!(page.unreachable, ["there"]);
     assert_eq!(request.name, "projects/p/locations/-");
     assert_eq!(request.page_token, "this");
+    assert!(request.return_partial_success, "the reachable locations");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strict_list_fails_where_a_location_was_not_reached() {
+    let (client, mut server) = talk(|it| it);
+    let list = client.list_apis("projects/p/locations/-").strict();
+    let answers = async {
+        server.asked().await.1.send_response(ok(&ListApisResponse {
+            unreachable_locations: vec!["projects/p/locations/there".into()],
+            ..ListApisResponse::default()
+        }));
+    };
+    let (page, ()) = tokio::join!(list.first_page(), answers);
+    let error = page.expect_err("a location is missing");
+    assert!(error.is_unavailable(), "{error}");
+    let expected = "locations not reached: projects/p/locations/there";
+    assert!(error.to_string().ends_with(expected), "{error}");
+
+    let list = client.list_operations("projects/p/locations/-").strict();
+    let answers = async {
+        let (rpc, answer) = server.asked().await;
+        answer.send_response(ok(&ListOperationsResponse::default()));
+        message::<ListOperationsRequest>(rpc).await
+    };
+    let (page, request) = tokio::join!(list.first_page(), answers);
+    page.expect("all are reached");
+    assert!(!request.return_partial_success);
 }

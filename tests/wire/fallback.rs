@@ -57,7 +57,7 @@ async fn a_server_of_http1_alone_is_called_over_rest_and_stays_so() {
 async fn a_create_falls_back_too_when_its_request_cannot_have_been_read() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let created = client(server.endpoint())
-        .service()
+        .service_client()
         .create_api(create())
         .await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
@@ -92,7 +92,7 @@ async fn a_call_that_rest_cannot_carry_never_falls_back() {
     assert!(error.is_unavailable(), "{error}");
     let misnamed = GetApiRequest { name: "a".into() };
     let status = client
-        .service()
+        .service_client()
         .get_api(misnamed)
         .await
         .expect_err("no gRPC here");
@@ -194,7 +194,7 @@ async fn a_page_over_http2_leads_an_idempotent_call_to_rest_and_no_other() {
     let server = http2::Server::start(|_| Answer::Page(200, "text/html", "<html>")).await;
     let client = client(server.endpoint());
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("a page");

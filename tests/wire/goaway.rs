@@ -24,7 +24,7 @@ async fn create(client: &ApiGateway) {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.service().create_api(request).await;
+    let created = client.service_client().create_api(request).await;
     assert_eq!(created.expect("no call is lost").into_inner().name, NAME);
 }
 

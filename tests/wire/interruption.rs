@@ -33,7 +33,7 @@ async fn a_refused_stream_is_tried_again_even_for_a_create() {
         .retry(quick())
         .build()
         .expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!((server.calls(), server.connections()), (3, 1));
 }
@@ -46,7 +46,7 @@ async fn a_reset_in_the_middle_is_not_tried_again_for_a_create() {
         .build()
         .expect("valid");
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("a reset");
@@ -93,7 +93,7 @@ async fn a_clean_goaway_before_the_call_was_read_is_tried_again_even_for_a_creat
     };
     let (endpoint, connections) = then_proper(goes_away, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
@@ -106,7 +106,7 @@ async fn a_clean_goaway_costs_not_even_a_call_of_one_attempt() {
         peer.go_away(h2::Reason::NO_ERROR).await
     };
     let (endpoint, connections) = then_proper(goes_away, 1).await;
-    let created = once(endpoint).service().create_api(create()).await;
+    let created = once(endpoint).service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
@@ -151,7 +151,7 @@ async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
     };
     let (endpoint, _) = then_proper(refuses, usize::MAX).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let status = client.service().create_api(create()).await;
+    let status = client.service_client().create_api(create()).await;
     let status = status.expect_err("it was reset");
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -173,7 +173,7 @@ async fn no_call_is_written_before_the_servers_first_frame() {
         seen
     });
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     drop(client);
     let mut seen = &silent.await.expect("it does not panic")[24..];
@@ -189,7 +189,7 @@ async fn a_connection_that_breaks_in_flight_is_tried_again_for_a_read_alone() {
     let (endpoint, connections) = then_proper(breaks, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("it broke");

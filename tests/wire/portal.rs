@@ -122,7 +122,10 @@ async fn a_read_is_tried_again_after_a_page_and_a_create_is_not() {
             api_id: "a".into(),
             api: None,
         };
-        let status = persistent(&server).service().create_api(create).await;
+        let status = persistent(&server)
+            .service_client()
+            .create_api(create)
+            .await;
         let status = status.expect_err("it may have been passed on");
         assert_eq!(status.code(), Code::Unavailable);
         assert_eq!(server.requests().len(), 1);

@@ -207,7 +207,11 @@ async fn a_create_is_tried_again_when_there_was_no_tunnel() {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.expect("valid").service().create_api(request).await;
+    let created = client
+        .expect("valid")
+        .service_client()
+        .create_api(request)
+        .await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!((proxy.requests().len(), server.calls()), (2, 1));
 }

@@ -259,7 +259,7 @@ async fn a_create_that_was_answered_is_not_tried_again() {
         api: None,
     };
     let status = patient(&server)
-        .service()
+        .service_client()
         .create_api(request)
         .await
         .expect_err("busy");

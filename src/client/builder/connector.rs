@@ -52,7 +52,7 @@ impl Builder {
     ///     .anonymous()
     /// #   .no_proxy()
     ///     .build()?;
-    /// client.list_apis("projects/p/locations/global").page("").await?;
+    /// client.list_apis("projects/p/locations/global").first_page().await?;
     /// # Ok(())
     /// # }
     /// # #[cfg(not(feature = "emulator"))]

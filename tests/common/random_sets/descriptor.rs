@@ -263,7 +263,7 @@ impl Set {
                 })
                 .collect(),
             service: match place + 1 == self.files.len() {
-                true => vec![self.service()],
+                true => vec![self.service_client()],
                 false => Vec::new(),
             },
             extension: extensions

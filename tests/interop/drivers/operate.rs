@@ -129,7 +129,7 @@ fn ending<R: OperationResult>(ended: std::result::Result<R, OperationError>) -> 
         OperationErrorKind::Failed(_) => "failed",
         OperationErrorKind::Cancelled(_) => "cancelled",
         OperationErrorKind::WrongResult { .. } => "wrong result",
-        OperationErrorKind::WithoutResult => "without result",
+        OperationErrorKind::MissingResult => "without result",
         OperationErrorKind::Polling => "polling",
         OperationErrorKind::TimedOut { .. } => "timed out",
         OperationErrorKind::Expired => "expired",
