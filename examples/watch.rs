@@ -7,12 +7,10 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::{Emulator, OperationPlan};
+use apigateway_grpc::model::{Api, ApiConfig};
 use apigateway_grpc::names::ApiName;
 use apigateway_grpc::operation::{Metadata, Schedule};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig};
 use apigateway_grpc::tonic::{Code, Status};
-use futures_util::StreamExt as _;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,9 +35,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?
         .await?;
 
+    let config = ApiConfig::from_openapi("openapi.yaml", DOCUMENT);
     let second = Duration::from_secs(1);
     let often = Schedule::default().delays(second / 2, 1.0, second)?;
-    let operation = client.create_api_config(api, "v1", config()).await?;
+    let operation = client.create_api_config(api, "v1", config).await?;
     let mut watch = operation.with_schedule(often).watch();
     while let Some(snapshot) = watch.next().await {
         if let Metadata::Known(metadata) = snapshot.metadata() {
@@ -64,16 +63,3 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: hello, version: '1'}\npaths: {}\n";
-
-fn config() -> ApiConfig {
-    let document = File {
-        path: "openapi.yaml".into(),
-        contents: DOCUMENT.into(),
-    };
-    ApiConfig {
-        openapi_documents: vec![OpenApiDocument {
-            document: Some(document),
-        }],
-        ..ApiConfig::default()
-    }
-}

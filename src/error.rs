@@ -204,6 +204,10 @@ impl Error {
         Self::new(Cause::Argument, message.into(), None)
     }
 
+    pub(crate) fn argument_from(message: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::new(Cause::Argument, message.into(), Some(source.into()))
+    }
+
     pub(crate) fn protocol(message: impl Into<String>) -> Self {
         Self::new(Cause::Response, message.into(), None)
     }

@@ -91,7 +91,7 @@ mod wire;
 
 pub use call::CallOptions;
 pub use client::builder::Builder;
-pub use client::{ApiGateway, field_mask, list, request};
+pub use client::{ApiGateway, field_mask, list, model, request};
 pub use contract::{CodeSet, RetryPolicy};
 pub use endpoint::EMULATOR_HOST;
 pub use error::{Error, ErrorKind};

@@ -88,8 +88,9 @@ fn wrapped(layers: &[UserLayer], stack: Stack) -> Stack {
 
 /// The assembled stack, ready for any generated client: `SomeClient::new(client.stack())`.
 ///
-/// It is cheap to clone. A call clones what lies below once and boxes its future once, whatever the
-/// layers are; readiness is waited for within the call, so a failure comes as the status that it is.
+/// A stack is cheap to clone, and always ready: a call waits for the readiness of its transport within its own future, so a
+/// transport that fails then is an error of the call. A call boxes its future once for the whole stack, once for a transport
+/// of yours, and once for each layer of yours.
 #[derive(Clone)]
 pub struct Stack {
     erased: Arc<dyn Erased>,

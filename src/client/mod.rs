@@ -8,6 +8,7 @@ mod gateway;
 mod iam;
 pub mod list;
 mod location;
+pub mod model;
 mod operation;
 pub mod request;
 

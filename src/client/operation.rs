@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use prost::Name as _;
+
 use super::ApiGateway;
 use super::list::List;
 use super::request::sealed::Call as _;
 use crate::error::Error;
-use crate::operation::Handle;
-use crate::operation::Operation as LongRunning;
-use crate::operation::OperationResult;
-use crate::operation::Watcher;
+use crate::operation::{Handle, Operation as LongRunning, OperationResult, Watcher, is_raw};
 use crate::proto::google::longrunning::{
     CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
     Operation, WaitOperationRequest,
@@ -113,9 +112,10 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// An operation that was started elsewhere, by its name: one that ends in an `R`, which is
-    /// [`Api`](crate::proto::google::cloud::apigateway::v1::Api), an `ApiConfig`, a `Gateway`, or `()` for
-    /// a delete. Nothing is asked before it is awaited or polled.
+    /// Returns an operation that was started elsewhere, by its name. `R` is the type of its result:
+    /// [`Api`](crate::model::Api), [`ApiConfig`](crate::model::ApiConfig), [`Gateway`](crate::model::Gateway), `()` for a
+    /// delete, or [`Any`](prost_types::Any) if the type is not known. No call is made before the operation is awaited or
+    /// polled.
     ///
     /// # Errors
     ///
@@ -130,13 +130,36 @@ impl ApiGateway {
         Ok(LongRunning::resumed(&self.clients, request.name))
     }
 
-    /// An operation by the handle that was kept of it.
+    /// Returns an operation by its handle, which may come from another process.
+    ///
+    /// With [`Any`](prost_types::Any) as `R`, the handle of any operation resumes, and the result is returned as received.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+    /// # let emulator = Emulator::builder().build();
+    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// use apigateway_grpc::prost_types::Any;
+    ///
+    /// let handle = client.create_api("projects/p/locations/global", "a", Api::default()).await?.handle();
+    /// let any: Any = client.resume::<Any>(&handle)?.await?;
+    /// assert!(any.type_url.ends_with(handle.result()));
+    /// let api: Api = client.resume::<Api>(&handle)?.await?;
+    /// assert_eq!(api.display_name, "a");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
     ///
     /// # Errors
     ///
-    /// If it ends in something else than an `R`, or if its name is not one.
+    /// If the result of the operation is not an `R`, or if the name in the handle is not the name of an operation.
     pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
-        if handle.result() != R::full_name() {
+        let unknown = is_raw::<R>() || handle.result() == prost_types::Any::full_name();
+        if handle.result() != R::full_name() && !unknown {
             let (is, wanted) = (handle.result(), R::full_name());
             let error = Error::argument(format!("result type is {is}, expected {wanted}"));
             return Err(error.context("resume operation", handle.name()));
@@ -145,7 +168,7 @@ impl ApiGateway {
         Ok(operation.described_by(handle))
     }
 
-    /// One scheduler for many operations of this client.
+    /// Returns a scheduler that waits for many operations of this client with few calls.
     #[must_use]
     pub fn watcher(&self) -> Watcher {
         Watcher::new(&self.clients)

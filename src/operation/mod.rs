@@ -54,6 +54,7 @@ pub use step::MissingResult;
 pub use watch::Watch;
 pub use watcher::{Watched, Watcher};
 
+pub(crate) use result::is_raw;
 pub(crate) use verb::Verb;
 
 use engine::{Engine, Settings, within};

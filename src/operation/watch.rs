@@ -51,8 +51,6 @@ impl<R: OperationResult> Operation<R> {
     /// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
     /// # let name = client.service_client().create_api(request).await?.into_inner().name;
-    /// use futures_util::StreamExt as _;
-    ///
     /// let mut watch = client.operation::<Api>(name)?.watch();
     /// while let Some(snapshot) = watch.next().await {
     ///     println!("{}: done: {}", snapshot.name(), snapshot.is_done());
@@ -100,6 +98,15 @@ impl<R: OperationResult> Operation<R> {
 }
 
 impl<R: OperationResult> Watch<R> {
+    /// Returns the next snapshot; `None` after the last one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no snapshot.
+    pub async fn next(&mut self) -> Option<Snapshot> {
+        std::future::poll_fn(|cx| self.snapshots.as_mut().poll_next(cx)).await
+    }
+
     /// What the operation ended in, whether or not all snapshots were read.
     ///
     /// # Errors

@@ -5,10 +5,8 @@ use std::time::Duration;
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::names::{ApiConfigName, ApiName, GatewayName};
 use apigateway_grpc::operation::{Operation, OperationResult, Schedule};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+use apigateway_grpc::model::{Api, ApiConfig, Gateway};
 use apigateway_grpc::{ApiGateway, Transport, transcode};
-use futures_util::StreamExt as _;
 use indicatif::ProgressBar;
 
 use super::output::{self, Format};
@@ -57,23 +55,10 @@ async fn through(client: &ApiGateway, label: &str) -> Result<(), Failure> {
     let operation = client.get_operation(name).await?;
     output::data(&transcode::to_json(&operation)?, Format::Json)?;
 
-    let document = File {
-        path: "openapi.yaml".into(),
-        contents: DOCUMENT.into(),
-    };
-    let documents = OpenApiDocument {
-        document: Some(document),
-    };
-    let contents = ApiConfig {
-        openapi_documents: vec![documents],
-        ..ApiConfig::default()
-    };
+    let contents = ApiConfig::from_openapi("openapi.yaml", DOCUMENT);
     let operation = client.create_api_config(&api, "v1", contents).await?;
     ended("created", &config, operation).await?;
-    let serving = Gateway {
-        api_config: (&config).into(),
-        ..Gateway::default()
-    };
+    let serving = Gateway::for_config(&config);
     let operation = client.create_gateway(region, "hello", serving).await?;
     let made = ended("created", &gateway, operation).await?;
     output::line(&format!("  it would serve at {}", made.default_hostname))?;
