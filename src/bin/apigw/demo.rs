@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::model::{Api, ApiConfig, Gateway};
 use apigateway_grpc::names::{ApiConfigName, ApiName, GatewayName};
 use apigateway_grpc::operation::{Operation, OperationResult, Schedule};
-use apigateway_grpc::model::{Api, ApiConfig, Gateway};
 use apigateway_grpc::{ApiGateway, Transport, transcode};
 use indicatif::ProgressBar;
 
