@@ -26,7 +26,7 @@ fn handles_are_cloned_shared_and_shown() {
 
 #[test]
 fn lists_masks_and_names_are_cloned_shared_and_shown() {
-    use apigateway_grpc::field_mask::Mask;
+    use apigateway_grpc::field_mask::UpdateMask;
     use apigateway_grpc::list::{Items, List, Page};
     use apigateway_grpc::names::ApiName;
     use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ListApisRequest};
@@ -35,7 +35,7 @@ fn lists_masks_and_names_are_cloned_shared_and_shown() {
     handle::<List<ListApisRequest>>();
     stream::<Items<ListApisRequest>>();
     data::<Page<Api>>();
-    data::<Mask>();
+    data::<UpdateMask>();
     data::<ApiName>();
 }
 

@@ -1,7 +1,6 @@
 //! Lists, page by page or item by item.
 //!
-//! [`List`] is what `client.list_apis(parent)` and its like give: it asks for nothing before a page or an
-//! item is asked for.
+//! `client.list_apis(parent)` and its like return a [`List`]. A list makes no call before a page or an item is read.
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]
@@ -18,7 +17,7 @@
 //! while let Some(api) = apis.next().await {
 //!     println!("{}", api?.name);
 //! }
-//! assert!(apis.unreachable().is_empty(), "some locations were not heard of");
+//! assert!(apis.unreachable().is_empty(), "all locations answered");
 //!
 //! let page = client.list_apis("projects/p/locations/global").page_size(2).first_page().await?;
 //! assert_eq!(page.items.len(), 2);
@@ -39,21 +38,17 @@ use futures_core::Stream;
 use tonic::Status;
 
 use super::request;
-use super::request::Request;
+use super::request::RequestMessage;
 use crate::clients::Clients;
 use crate::error::Error;
 
-/// The request of a method whose replies are pages.
-///
-/// It is implemented for all of them, and for nothing else.
-pub trait ListRequest: Request + sealed::Paged {
-    /// What is listed.
+/// The request message of a method whose responses are pages. Implemented by all such messages of the service.
+pub trait ListRequest: RequestMessage + sealed::Paged {
+    /// The type of the items.
     type Item: fmt::Debug + Send + Unpin + 'static;
 }
 
-/// A [`ListRequest`] that can ask for an order.
-///
-/// It is implemented for all of them, and for nothing else.
+/// A [`ListRequest`] with an `order_by` field. Implemented by all such messages of the service.
 pub trait OrderedRequest: ListRequest + sealed::Ordered {}
 
 mod sealed {
@@ -65,7 +60,7 @@ mod sealed {
         fn page_token(&mut self) -> &mut String;
         /// Sets whether the reply may lack locations, if the request has a field for that.
         fn allow_partial(&mut self, allowed: bool);
-        fn page(reply: Self::Reply) -> Page<Self::Item>
+        fn page(reply: Self::Response) -> Page<Self::Item>
         where
             Self: ListRequest;
     }
@@ -75,9 +70,9 @@ mod sealed {
     }
 }
 
-/// A list to be asked for: which items, in what order, how many a page.
+/// A list, with its filter, its order and its page size.
 #[derive(Clone, Debug)]
-#[must_use = "nothing is asked for before a page or an item is"]
+#[must_use = "no call is made before a page or an item is read"]
 pub struct List<R> {
     clients: Clients,
     request: R,
@@ -93,15 +88,15 @@ impl<R: ListRequest> List<R> {
         }
     }
 
-    /// Only items that match (AIP-160), such as `state = ACTIVE`. All pages have the same filter.
+    /// Sets the filter (AIP-160), such as `state = ACTIVE`. By default all items are listed.
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         *self.request.filter() = filter.into();
         self
     }
 
-    /// The most items on a page; zero, the default, leaves it to the server. The server may give fewer.
+    /// Sets the maximum number of items on a page. With zero, the default, the server decides. The server may return fewer.
     ///
-    /// A negative size is refused when a page is asked for.
+    /// With a negative size, reading a page fails.
     pub fn page_size(mut self, size: i32) -> Self {
         *self.request.page_size() = size;
         self
@@ -151,7 +146,7 @@ impl<R: ListRequest> List<R> {
         self
     }
 
-    /// Reads all items, page after page.
+    /// Returns a stream of all items, page after page.
     pub fn items(mut self) -> Items<R> {
         let first = std::mem::take(self.request.page_token());
         let mut items = Items {
@@ -167,7 +162,7 @@ impl<R: ListRequest> List<R> {
 }
 
 impl<R: OrderedRequest> List<R> {
-    /// The order of the items (AIP-132), such as `create_time desc`.
+    /// Sets the order of the items (AIP-132), such as `create_time desc`.
     pub fn order_by(mut self, order: impl Into<String>) -> Self {
         *self.request.order_by() = order.into();
         self
@@ -178,68 +173,65 @@ impl<R: OrderedRequest> List<R> {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// What is on it. It may be empty although another page follows.
+    /// The items. A page may be empty although another page follows.
     pub items: Vec<T>,
-    /// What the next page is asked for with; `None` after the last.
+    /// The token of the next page; `None` on the last page.
     pub next_page_token: Option<String>,
-    /// The locations that were not heard of: their items are missing.
+    /// The locations that the service could not reach; their items are missing.
     pub unreachable: Vec<String>,
 }
 
-/// The items of a list, as they come.
+/// A stream of the items of a list.
 ///
-/// With the first item of a page the next page is asked for, and no further one. Filter, order and size are
-/// the same for all pages. An empty page is passed over. The stream ends after the last page or after an
-/// error.
+/// While the items of a page are read, the next page is fetched, and no further one. The stream skips empty pages, and ends
+/// after the last page or after an error.
 ///
-/// A reader may take its time: should a page that was asked for early run out of its own, it is asked for
-/// once more in its turn.
+/// A slow reader is safe: if the early call for a page exceeds its deadline, the page is fetched again in its turn.
 ///
 /// # Cancel safety
 ///
-/// All that is under way belongs to this value and goes on only while it is polled: dropped, it leaves
-/// nothing running here, and no item is lost if a wait for the next one is given up.
+/// Dropping the future of [`next`](Self::next) loses no item. The calls are part of the stream: they make progress only while
+/// it is polled, and end when it is dropped.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Items<R: ListRequest> {
     list: List<R>,
-    /// What is left of the page being read.
+    /// The rest of the current page.
     page: std::vec::IntoIter<R::Item>,
-    /// The page after it.
+    /// The next page.
     ahead: Option<Ahead<R::Item>>,
-    /// What pages were asked for with.
+    /// The tokens of the pages so far.
     tokens: HashSet<String>,
     unreachable: Vec<String>,
 }
 
-/// A page after the one being read.
+/// The page after the current one.
 struct Ahead<T> {
     token: String,
-    /// Whether it was asked for before its turn: then its reader may have been away, and its time may have
-    /// run out for no other reason.
+    /// True if the call began before its turn. Then a slow reader alone may have made it exceed its deadline.
     early: bool,
     state: State<T>,
 }
 
 enum State<T> {
     Asked(Fetch<T>),
-    /// Kept for its turn.
+    /// Complete, and kept for its turn.
     Here(Result<Page<T>, Error>),
 }
 
 type Fetch<T> = Pin<Box<dyn Future<Output = Result<Page<T>, Error>> + Send>>;
 
 impl<R: ListRequest> Items<R> {
-    /// The next item; `None` at the end.
+    /// Returns the next item; `None` at the end.
     ///
     /// # Errors
     ///
-    /// As [`List::page`]; and if the server gives a token again, which would never end.
+    /// As [`List::page`]. Also if the server returns the same token twice, since such a list would never end.
     pub async fn next(&mut self) -> Option<Result<R::Item, Error>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// The locations that were not heard of so far, each once. At the end it is all whose items are
-    /// missing.
+    /// Returns the locations that the service could not reach so far, each once. At the end of the stream, these are all
+    /// locations whose items are missing.
     #[must_use]
     pub fn unreachable(&self) -> &[String] {
         &self.unreachable
@@ -257,14 +249,16 @@ impl<R: ListRequest> Items<R> {
         });
     }
 
-    /// What a list that would never end is given up with.
+    /// The error of a list that would never end.
     fn repeated(&self, token: &str) -> Error {
         let shown = token.escape_debug();
-        let error = Error::protocol(format!("the server gave the page token `{shown}` twice"));
+        let error = Error::protocol(format!(
+            "the server returned the page token `{shown}` twice"
+        ));
         error.context(R::ACTION, &self.list.request.resource())
     }
 
-    /// Begins with a page.
+    /// Starts to read a page.
     fn turn(&mut self, page: Page<R::Item>) {
         self.page = page.items.into_iter();
         for location in page.unreachable {
@@ -293,7 +287,7 @@ impl<R: ListRequest> Stream for Items<R> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            // The page ahead goes on while this one is read.
+            // The next page makes progress while this one is read.
             if let Some(ahead) = &mut self.ahead
                 && let State::Asked(page) = &mut ahead.state
                 && let Poll::Ready(page) = page.as_mut().poll(cx)
@@ -354,7 +348,7 @@ macro_rules! list {
                 $(self.$partial = _allowed;)?
             }
 
-            fn page(reply: <Self as Request>::Reply) -> Page<$item> {
+            fn page(reply: <Self as RequestMessage>::Response) -> Page<$item> {
                 Page {
                     items: reply.$items,
                     next_page_token: Some(reply.next_page_token).filter(|it| !it.is_empty()),

@@ -1,4 +1,4 @@
-//! Operations, as the service has them.
+//! The methods for operations.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::proto::google::longrunning::{
 impl ApiGateway {
     /// Reads an operation, `projects/{project}/locations/{location}/operations/{operation}`.
     ///
-    /// One that ended in an error is read as well: the error is in its `result`.
+    /// The error of a failed operation is in its `result`, and is not an error of this call.
     ///
     /// # Errors
     ///
-    /// If the name is not of this form, nothing is sent. If the call fails, the error names the operation;
-    /// it is not found when it never was, was deleted or has expired.
+    /// If the name is invalid, nothing is sent. If the call fails, the error names the operation. An operation is not found if
+    /// it never existed, was deleted or has expired.
     pub async fn get_operation(&self, name: impl Into<String>) -> Result<Operation, Error> {
         let name = name.into();
         let called = async {
@@ -34,7 +34,7 @@ impl ApiGateway {
                 .await?
                 .into_inner())
         };
-        // Boxed, since whoever polls keeps this future, with room for a call, between the calls as well.
+        // Boxed: a caller that polls keeps this future between its calls.
         let called = Box::pin(called).await;
         called.map_err(|error: Error| error.context("get operation", &name))
     }
@@ -71,18 +71,18 @@ impl ApiGateway {
         })
     }
 
-    /// Asks the service to cancel an operation. That it was asked does not mean that it will: read the
-    /// operation for its outcome (AIP-151).
+    /// Requests that the service cancel an operation. The operation may succeed nevertheless; read it for its outcome
+    /// (AIP-151).
     ///
     /// # Errors
     ///
-    /// As [`get_operation`](Self::get_operation). A service without cancellation answers UNIMPLEMENTED.
+    /// As [`get_operation`](Self::get_operation). A service without cancellation returns UNIMPLEMENTED.
     pub async fn cancel_operation(&self, name: impl Into<String>) -> Result<(), Error> {
         let request = CancelOperationRequest { name: name.into() };
         self.send(request).await
     }
 
-    /// Makes the service forget an operation. What it does goes on.
+    /// Deletes the record of an operation. The work of the operation continues.
     ///
     /// # Errors
     ///
@@ -92,13 +92,13 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Has the server wait for an operation, at most `timeout` or what the server sees fit, and gives its
-    /// latest state. It may not be done.
+    /// Lets the server wait for an operation, for `timeout` or a shorter time of the server's choice, and returns the latest
+    /// state. The operation may not be done.
     ///
     /// # Errors
     ///
-    /// As [`get_operation`](Self::get_operation). UNIMPLEMENTED where the server does not offer it; over
-    /// REST it never does.
+    /// As [`get_operation`](Self::get_operation). UNIMPLEMENTED if the server does not offer the method; REST has no such
+    /// method.
     pub async fn wait_operation(
         &self,
         name: impl Into<String>,
@@ -106,7 +106,7 @@ impl ApiGateway {
     ) -> Result<Operation, Error> {
         let request = WaitOperationRequest {
             name: name.into(),
-            // A length that the message cannot hold is as good as none.
+            // A timeout that the message cannot hold is no limit.
             timeout: prost_types::Duration::try_from(timeout).ok(),
         };
         self.send(request).await

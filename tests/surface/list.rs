@@ -96,7 +96,7 @@ async fn a_token_given_twice_ends_the_list_in_an_error_that_names_it() {
     let (read, asked) = tokio::join!(read(&client), answer_all(&mut server, pages));
     assert_eq!(read.0, ["a", "b", "c"], "what came is given");
     let error = read.1.expect("it would never end");
-    let expected = format!("list apis of {PARENT}: the server gave the page token `t1` twice");
+    let expected = format!("list apis of {PARENT}: the server returned the page token `t1` twice");
     assert_eq!(error.to_string(), expected);
     assert!(error.is_invalid_response() && !error.is_unsent());
     assert_eq!(asked, ["", "t1", "t2"]);
