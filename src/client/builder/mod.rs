@@ -1,4 +1,4 @@
-//! Every knob of a client and its default.
+//! The settings of a client and their defaults.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,7 +27,7 @@ mod settings;
 
 use settings::Settings;
 
-/// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
+/// Builds an [`ApiGateway`]. [`ApiGateway::builder`] returns one.
 ///
 /// By default, calls go to `apigateway.googleapis.com` over gRPC and TLS, with the application default credentials. If
 /// `APIGATEWAY_EMULATOR_HOST` names an emulator, they go there without these credentials.
@@ -71,22 +71,21 @@ impl Builder {
         }
     }
 
-    /// The address of the service: `https://HOST[:PORT]`, `http://HOST[:PORT]` for plaintext, or
-    /// `HOST[:PORT]` for TLS. It takes precedence over the emulator, the universe domain and
-    /// the endpoint for mutual TLS.
+    /// Sets the address of the service: `https://HOST[:PORT]` or `HOST[:PORT]` for TLS, `http://HOST[:PORT]` for plaintext. It
+    /// takes precedence over the emulator, the universe domain and the endpoint for mutual TLS.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.settings.endpoint = Some(endpoint.into());
         self
     }
 
-    /// The domain of the universe whose service is called (AIP-4120). The default is that of the variable
-    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, else `googleapis.com`. The credentials must belong to the same universe.
+    /// Sets the universe domain of the service (AIP-4120). The default is the value of the variable
+    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, or `googleapis.com`. The credentials must belong to the same universe.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.settings.universe_domain = Some(domain.into());
         self
     }
 
-    /// Calls without credentials. That is the default on a plaintext loopback address, and for the emulator that
+    /// Sends no credentials. This is the default for a plaintext loopback address, and for the emulator that
     /// `APIGATEWAY_EMULATOR_HOST` names.
     pub fn anonymous(self) -> Self {
         self.authentication(Authentication::None)
@@ -97,39 +96,41 @@ impl Builder {
         self
     }
 
-    /// The project whose quota the calls use. By default it is that of `GOOGLE_CLOUD_QUOTA_PROJECT`, else the
+    /// Sets the project whose quota the calls use. The default is the value of `GOOGLE_CLOUD_QUOTA_PROJECT`, or the
     /// `quota_project_id` of the credential file.
     pub fn quota_project(mut self, project: impl Into<String>) -> Self {
         self.settings.quota_project = Some(project.into());
         self
     }
 
-    /// Stands before our own part of the `user-agent` header, as `name/version`.
+    /// Sets the first part of the `user-agent` header, such as `name/version`. The part of this crate follows.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.settings.user_agent = Some(user_agent.into());
         self
     }
 
-    /// How long each call may take, all attempts together; by default what the contract's table says.
+    /// Sets the timeout of each call, all attempts included. The default depends on the method, as its entry in the
+    /// [`contract`](crate::contract) says.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.options.timeout = Some(timeout);
         self
     }
 
-    /// When failed calls are tried again; by default what the contract's table says.
+    /// Sets when failed calls are retried. The default depends on the method, as its entry in the
+    /// [`contract`](crate::contract) says.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.options.retry = Some(policy);
         self
     }
 
-    /// When calls that keep failing are no longer tried again, for all calls of the client together; `None`
-    /// leaves that to the retry policy and the deadline alone. The defaults stand with [`RetryThrottling`].
+    /// Sets when retries stop because too many attempts of all calls together fail. With `None`, only the retry policy and
+    /// the deadline end retries. [`RetryThrottling`] has the defaults.
     pub fn retry_throttling(mut self, throttling: Option<RetryThrottling>) -> Self {
         self.settings.retry_throttling = throttling;
         self
     }
 
-    /// What holds for each call that has no option of its own.
+    /// Sets the options of all calls. An option of a single call takes precedence.
     pub fn call_options(mut self, options: CallOptions) -> Self {
         self.settings.options = options;
         self
@@ -195,7 +196,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// - A setting or a variable is invalid. The error names it, its value and the fault.
+    /// - A setting or a variable is invalid. The error names the setting, its value and what would be valid.
     /// - Credentials must not be sent to the address, by the [table above](Self#where-credentials-are-sent).
     /// - TLS has no provider or no certificate roots.
     /// - The function of `credentials_from` fails or panics.
