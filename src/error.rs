@@ -461,7 +461,7 @@ fn untold<'a>(
     text: &str,
     source: Option<&'a (dyn StdError + 'static)>,
 ) -> Option<&'a (dyn StdError + 'static)> {
-    let chain = std::iter::successors(source, |error| error.source());
+    let chain = std::iter::successors(source, |&error| error.source());
     let mut causes = chain.filter(|error| !error.is::<Failure>());
     causes.find(|error| !text.contains(&error.to_string()))
 }
