@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, HeaderValue, header};
 
 use crate::endpoint::{self, Credential};
 use crate::error::Error;
-use crate::layer::auth::{Auth, AuthLayer, of_universe};
+use crate::layer::auth::{AuthLayer, of_universe};
 use crate::transport;
 
 /// The one OAuth scope of the service.
@@ -35,9 +35,6 @@ pub(crate) type Layer = AuthLayer;
 
 /// Creates the layer of a client in the universe that is given.
 type CreateLayer = dyn Fn(&str) -> Result<Layer, Error> + Send + Sync;
-
-/// A service under that layer.
-pub(crate) type Layered<S> = Auth<S>;
 
 impl Authentication {
     /// Returns where the credentials come from, which decides where they may be sent.

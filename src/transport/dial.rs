@@ -18,7 +18,7 @@ use crate::uniform::{Call, Uniform};
 
 /// A transport of our own, connected lazily.
 #[derive(Clone, Debug)]
-pub struct Dialed {
+pub(crate) struct Dialed {
     by: By,
 }
 

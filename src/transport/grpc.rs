@@ -15,7 +15,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Calls over connections that are opened as they are needed.
 #[derive(Clone, Debug)]
-pub struct Grpc {
+pub(crate) struct Grpc {
     origin: Arc<Origin>,
     streams: Streams,
 }

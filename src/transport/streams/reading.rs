@@ -14,7 +14,7 @@ use crate::failure::AfterHead;
 
 /// Read to its end it gives its stream back; dropped before, it resets it.
 #[derive(Debug)]
-pub struct Reading {
+pub(crate) struct Reading {
     body: RecvStream,
     /// Gone with the end.
     call: Option<OnIt>,
