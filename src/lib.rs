@@ -117,6 +117,7 @@ mod trailers;
 #[cfg(feature = "rest")]
 pub mod transcode;
 mod transport;
+#[doc(hidden)]
 pub mod uniform;
 mod wire;
 
