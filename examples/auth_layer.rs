@@ -5,7 +5,7 @@
 
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::layer::auth::AuthLayer;
-use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+use apigateway_grpc::model::ListOperationsRequest;
 use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
 use google_cloud_auth::credentials::api_key_credentials;
 use tonic::transport::Endpoint;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::names::LocationName;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
+use apigateway_grpc::model::{Api, api};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

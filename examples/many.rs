@@ -8,7 +8,7 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::model::Api;
 use futures_util::future::try_join_all;
 
 const MANY: usize = 1000;

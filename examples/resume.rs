@@ -11,7 +11,7 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::operation::Handle;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::model::Api;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -6,7 +6,7 @@
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
+use apigateway_grpc::model::{Api, CreateApiRequest};
 use apigateway_grpc::tonic::Code;
 use apigateway_grpc::tonic::body::Body;
 use apigateway_grpc::transcode::{Rest, Rules};

@@ -24,7 +24,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// # #[cfg(feature = "emulator")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), apigateway_grpc::Error> {
-/// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+/// use apigateway_grpc::model::Api;
 /// use apigateway_grpc::{ApiGateway, Error, ErrorKind};
 ///
 /// /// Creates an API, or reads the one that exists.

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use apigateway_grpc::field_mask::UpdateMask;
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+//! use apigateway_grpc::model::Api;
 //!
 //! let old = Api { display_name: "Old".into(), ..Api::default() };
 //! let new = Api { display_name: "New".into(), ..old.clone() };

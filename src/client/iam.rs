@@ -17,7 +17,7 @@ impl ApiGateway {
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # let builder = apigateway_grpc::ApiGateway::builder().endpoint("http://127.0.0.1:1");
     /// # let client = builder.anonymous().build()?;
-    /// use apigateway_grpc::proto::google::iam::v1::{GetIamPolicyRequest, GetPolicyOptions};
+    /// use apigateway_grpc::model::{GetIamPolicyRequest, GetPolicyOptions};
     ///
     /// let request = GetIamPolicyRequest {
     ///     resource: "gateways/g".into(),

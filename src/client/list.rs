@@ -7,7 +7,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), apigateway_grpc::Error> {
 //! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
-//! # use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+//! # use apigateway_grpc::model::Api;
 //! # let emulator = Emulator::builder().build();
 //! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //! # for id in ["a", "b", "c"] {

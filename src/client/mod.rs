@@ -48,7 +48,7 @@ use crate::transport::{Active, Transport};
 /// # #[cfg(feature = "emulator")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), apigateway_grpc::Error> {
-/// # use apigateway_grpc::{emulator::Emulator, proto::google::cloud::apigateway::v1::CreateApiRequest};
+/// # use apigateway_grpc::{emulator::Emulator, model::CreateApiRequest};
 /// # let emulator = Emulator::builder().build();
 /// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
@@ -129,7 +129,7 @@ impl ApiGateway {
     /// ```
     /// # use apigateway_grpc::ApiGateway;
     /// # fn list(client: &ApiGateway) {
-    /// use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+    /// use apigateway_grpc::model::ListOperationsRequest;
     ///
     /// let operations = client.list(ListOperationsRequest {
     ///     name: "projects/p/locations/-".into(),

@@ -12,7 +12,7 @@
 //! # let emulator = Emulator::builder().build();
 //! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //! use apigateway_grpc::Error;
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::{CreateApiRequest, GetApiRequest};
+//! use apigateway_grpc::model::{CreateApiRequest, GetApiRequest};
 //! use apigateway_grpc::request::RequestMessage;
 //!
 //! // One function for all requests.

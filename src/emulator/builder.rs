@@ -101,7 +101,7 @@ impl EmulatorBuilder {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use apigateway_grpc::ApiGateway;
     /// use apigateway_grpc::emulator::{Emulator, Limits};
-    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    /// use apigateway_grpc::model::Api;
     /// use apigateway_grpc::tonic::Code;
     ///
     /// let mut limits = Limits::default();

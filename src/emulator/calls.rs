@@ -142,7 +142,7 @@ impl ReceivedCall {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use apigateway_grpc::ApiGateway;
     /// use apigateway_grpc::emulator::Emulator;
-    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::ListApisRequest;
+    /// use apigateway_grpc::model::ListApisRequest;
     ///
     /// let emulator = Emulator::builder().build();
     /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;

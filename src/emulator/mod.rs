@@ -37,7 +37,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use apigateway_grpc::ApiGateway;
 //! use apigateway_grpc::emulator::Emulator;
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
+//! use apigateway_grpc::model::{Api, CreateApiRequest};
 //!
 //! let emulator = Emulator::builder().build();
 //! let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
@@ -249,7 +249,7 @@ impl Emulator {
     /// use apigateway_grpc::ApiGateway;
     /// use apigateway_grpc::contract::Method;
     /// use apigateway_grpc::emulator::Emulator;
-    /// use apigateway_grpc::proto::google::longrunning::Operation;
+    /// use apigateway_grpc::model::Operation;
     /// use apigateway_grpc::tonic::Status;
     ///
     /// let emulator = Emulator::builder().build();

@@ -46,7 +46,7 @@
 //! # let (address, root) = (server.endpoint(), made.cert.pem());
 //! use apigateway_grpc::google_cloud_auth::credentials::api_key_credentials::Builder;
 //! use apigateway_grpc::layer::auth::AuthLayer;
-//! use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+//! use apigateway_grpc::model::ListOperationsRequest;
 //! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
 //! use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 //! use tower::ServiceBuilder;

@@ -46,7 +46,7 @@ impl<R: OperationResult> Operation<R> {
     /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use apigateway_grpc::{emulator::Emulator, proto::google::cloud::apigateway::v1::{Api, CreateApiRequest}};
+    /// # use apigateway_grpc::{emulator::Emulator, model::{Api, CreateApiRequest}};
     /// # let emulator = Emulator::builder().build();
     /// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
