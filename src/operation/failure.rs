@@ -14,12 +14,36 @@ use crate::error::{Error, ErrorKind, code_name, typed_details};
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 use crate::proto::google::longrunning::Operation as Message;
 
-/// Why an operation has no result, or none yet: it failed, or waiting for it did.
+/// The error of a wait for an operation: the operation failed, or the wait did.
 ///
-/// That it could not be started is an [`Error`] of the method that starts it. What is known of the
-/// operation is in [`snapshot`](Self::snapshot); as long as it [may still run](Self::may_still_run) it is
-/// taken up again by its [name](Self::name), here or in another process
+/// A failure to start an operation is an [`Error`] of the method that starts it. [`kind`](Self::kind) says what ended the wait,
+/// and [`snapshot`](Self::snapshot) has the last known state of the operation. An operation that
+/// [may still run](Self::may_still_run) is waited for again by its [name](Self::name), here or in another process
 /// ([`ApiGateway::operation`](crate::ApiGateway::operation)).
+///
+/// ```
+/// # #[cfg(feature = "emulator")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), apigateway_grpc::Error> {
+/// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::{Api, ApiConfig}};
+/// # let emulator = Emulator::builder().build();
+/// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+/// # let api = client.create_api("projects/p/locations/global", "hello", Api::default()).await?.await?.name;
+/// use apigateway_grpc::operation::OperationErrorKind;
+///
+/// let faulty = ApiConfig::from_openapi("hello.yaml", "swagger: '2.0'");
+/// let error = client.create_api_config(api, "v1", faulty).await?.await.expect_err("faults");
+/// match error.kind() {
+///     OperationErrorKind::Failed(status) => println!("it failed: {}", status.message),
+///     _ if error.may_still_run() => println!("wait for {} again", error.name()),
+///     _ => println!("{error}"),
+/// }
+/// assert!(!error.diagnostics().is_empty());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "emulator"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct OperationError(Box<Inner>);
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// When polls are made, and when they are given up.
+/// The delays between the polls of an operation, and the limits of the wait.
 ///
-/// The delay before the n-th poll is `initial × multiplier^(n-1)`, at most `max`, drawn from ±25 % around
-/// that and never below 250 ms. It begins anew when the operation's metadata changes. A server that asks
-/// for more (`RetryInfo`) is given more, up to a minute.
+/// The delay before the n-th poll is `initial × multiplier^(n-1)`, at most `max`, with a random deviation of up to 25 %, and at
+/// least 250 ms. The delays start again from the first one when the metadata of the operation changes. A server may ask for a
+/// longer delay (`RetryInfo`), up to a minute.
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,8 +84,8 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// What fits a verb (`create`, `update`, `delete`) and the name of what it is done to. An api takes
-    /// seconds, a config and a gateway minutes; what is deleted is gone sooner than a config is made.
+    /// Returns the default schedule for a verb (`create`, `update`, `delete`) and the name of the target. An operation on an
+    /// API takes seconds, one on a config or a gateway minutes; a delete is faster than the create of a config.
     #[must_use]
     pub fn fitting(verb: &str, target: &str) -> Self {
         *Timetable::fitting(verb, target)
@@ -153,21 +153,21 @@ impl Schedule {
         Ok(Self { poll, ..self })
     }
 
-    /// How many polls in a row may fail with INTERNAL, UNKNOWN and the like, 5 by default. What passes by
-    /// itself, such as UNAVAILABLE, is not counted: only the total ends that.
+    /// Sets how many polls in a row may fail with codes such as INTERNAL and UNKNOWN, 5 by default. Transient failures, such as
+    /// UNAVAILABLE, are not counted: only the total ends them.
     #[must_use]
     pub fn max_failures(self, failures: u32) -> Self {
         Self { failures, ..self }
     }
 
-    /// How long after the start NOT_FOUND is taken for a server that does not yet know its own operation,
-    /// ten seconds by default.
+    /// Sets how long after the start NOT_FOUND is retried, since a server may not yet know its own operation. The default is
+    /// ten seconds.
     #[must_use]
     pub fn not_found_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
 
-    /// How long is waited in all.
+    /// Returns the time for the whole wait.
     #[must_use]
     pub fn total(&self) -> Duration {
         self.total

@@ -8,16 +8,16 @@ use tonic::{Code, Status};
 use super::schedule::Timetable;
 use crate::failure::{Failure, retry_delay};
 
-/// What to take an operation for that is done and has neither a response nor an error.
+/// How to treat a finished operation that has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingResult {
-    /// For an error.
+    /// As an error.
     Fail,
-    /// For an empty result.
+    /// As a success with an empty result.
     Empty,
-    /// For a success if its target proves one: the resource is ready, or missing after a delete. That applies to an
-    /// update too, since the server said that it is done and reported no error. If the resource cannot be read, for an error.
+    /// As a success if the target proves one: the resource is ready, or missing after a delete. This applies to an update too,
+    /// since the server reported that it is done, without an error. If the resource cannot be read, as an error.
     #[default]
     CheckTarget,
 }
