@@ -12,7 +12,7 @@ use super::reading::Reading;
 pin_project! {
     /// A call under way.
     #[project = SendingProj]
-    pub enum Sending {
+    pub(crate) enum Sending {
         Sent { #[pin] sent: Sent },
         Waiting { waiting: Waiting },
         Failed { error: Option<BoxError> },
