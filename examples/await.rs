@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::names::LocationName;
 use apigateway_grpc::model::{Api, api};
+use apigateway_grpc::names::LocationName;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

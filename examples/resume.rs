@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::operation::Handle;
 use apigateway_grpc::model::Api;
+use apigateway_grpc::operation::Handle;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

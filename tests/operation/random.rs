@@ -18,7 +18,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetada
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
 use apigateway_grpc::stack::{Reply, Rpc};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use tokio::time::Instant;
 use tonic::{Code, Status};

@@ -612,7 +612,7 @@ async fn a_call_whose_deadline_ends_in_the_pause_after_a_failure_says_so() {
             client.get_operation(NAME).await.expect_err("an outage");
         }
         let hurried =
-            client.with_options({ CallOptions::default().timeout(Duration::from_millis(30)) });
+            client.with_options(CallOptions::default().timeout(Duration::from_millis(30)));
         let error = hurried.get_operation(NAME).await.expect_err("an outage");
         let text = "connecting to http://gateway.test (pausing after a failed attempt)";
         assert!(error.to_string().ends_with(text), "{transport:?}: {error}");

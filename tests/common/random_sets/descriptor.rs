@@ -263,7 +263,7 @@ impl Set {
                 })
                 .collect(),
             service: match place + 1 == self.files.len() {
-                true => vec![self.service_client()],
+                true => vec![self.service()],
                 false => Vec::new(),
             },
             extension: extensions

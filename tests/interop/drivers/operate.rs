@@ -19,7 +19,6 @@ use apigateway_grpc::operation::{
 };
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::{ApiGateway, Transport};
-use futures_util::StreamExt as _;
 use lines::Result;
 use prost::Message as _;
 use serde::Deserialize as _;
