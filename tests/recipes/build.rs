@@ -3,10 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-#[expect(
-    dead_code,
-    reason = "the names of the script's imports are not those of the test"
-)]
 mod script {
     include!("../../src/recipes/rest_face/build.rs");
 
