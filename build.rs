@@ -1,10 +1,13 @@
 //! Compiles `proto/` into Rust and into the table of methods.
 //!
-//! What comes out, all in `OUT_DIR`: `proto.rs` (the generated clients, servers and messages),
-//! `descriptors.bin` (the descriptor set with its extensions, for reflection and transcoding),
-//! `contract.rs` (the table: one entry a method), and what `build/requests.rs` says of the request
-//! messages; for the emulator's admin service `emulator/*.rs`, and `emulator_descriptors.bin`, which has it
-//! besides. No network and no `protoc` is needed.
+//! The build script needs no network and no `protoc`. It writes these files to `OUT_DIR`:
+//!
+//! - `proto.rs`: the generated clients, servers and messages.
+//! - `descriptors.bin`: the descriptor set with its extensions, for reflection and transcoding.
+//! - `contract.rs`: the table of methods, with one entry for each method.
+//! - `requests.rs`, `lists.rs`, `resources.rs`: macro calls for the request messages (`build/requests.rs`).
+//! - `emulator/*.rs`: the generated server of the emulator's admin service.
+//! - `emulator_descriptors.bin`: the descriptor set that includes the admin service.
 
 #[path = "build/configuration.rs"]
 mod configuration;
@@ -25,7 +28,7 @@ use http::{http_rules, option, variables};
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use serde_json::Value as Json;
 
-/// The services of the contract, in no particular order: the table is sorted by path.
+/// The services of the contract. Their order does not matter, since the table is sorted by path.
 const SERVICES: [&str; 4] = [
     "google.cloud.apigateway.v1.ApiGatewayService",
     "google.longrunning.Operations",
@@ -72,11 +75,11 @@ fn main() -> Result<()> {
     generate_own(typed(&own)?, &out.join("emulator"))
 }
 
-/// The descriptor set with its extensions, and so with the http rules.
+/// Returns the descriptor set with its extensions, which include the HTTP rules.
 fn encoded(files: &[PathBuf]) -> Result<Vec<u8>> {
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).open_files(files)?;
-    // Well-known types that no proto of ours names, but an `Any` may hold.
+    // No proto here imports these well-known types, but an `Any` can contain them.
     compiler.open_files([
         "google/protobuf/struct.proto",
         "google/protobuf/wrappers.proto",
@@ -84,25 +87,25 @@ fn encoded(files: &[PathBuf]) -> Result<Vec<u8>> {
     Ok(compiler.encode_file_descriptor_set())
 }
 
-/// The descriptor set with its comments, for the generator.
+/// Returns the descriptor set with its comments, for the code generator.
 fn typed(files: &[PathBuf]) -> Result<prost_types::FileDescriptorSet> {
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(true);
     Ok(compiler.open_files(files)?.file_descriptor_set())
 }
 
-/// The compiler's version, `1.95.0`, for the `x-goog-api-client` header.
+/// Returns the version of rustc, such as `1.95.0`, for the `x-goog-api-client` header.
 fn rustc_version() -> Result<String> {
     let output = Command::new(env::var("RUSTC")?).arg("--version").output()?;
     let text = String::from_utf8(output.stdout)?;
     let version = text
         .split_whitespace()
         .nth(1)
-        .ok_or("rustc does not tell its version")?;
+        .ok_or("`rustc --version` printed no version")?;
     Ok(version.to_owned())
 }
 
-/// The paths of all protos below `folder`, relative to `proto`, in a fixed order.
+/// Returns the paths of all protos below `folder`, relative to `proto` and sorted.
 fn protos(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -124,7 +127,7 @@ fn protos(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn generate(mut set: prost_types::FileDescriptorSet) -> Result<()> {
-    // The options are of use to the table and to reflection, not as Rust types.
+    // The table and reflection read the options from the descriptor set; Rust types for them are not needed.
     set.file.retain(|file| file.package() != "google.api");
     generator()
         .generate_default_stubs(true)
@@ -134,8 +137,8 @@ fn generate(mut set: prost_types::FileDescriptorSet) -> Result<()> {
     Ok(())
 }
 
-/// The emulator's admin service, in a folder of its own: the files of what it imports are written again,
-/// empty. It has no client, as Rust tests have an emulator's methods.
+/// Generates the server of the emulator's admin service, in a folder of its own, because the generator also writes an
+/// empty file for each import. No client is generated: Rust tests call the emulator's methods directly.
 fn generate_own(set: prost_types::FileDescriptorSet, out: &Path) -> Result<()> {
     fs::create_dir_all(out)?;
     generator()
@@ -161,13 +164,13 @@ fn config() -> tonic_prost_build::Config {
     config
 }
 
-/// The methods of the contract by path, which is the order of the table.
+/// Returns the methods of the contract, sorted by path as in the table.
 fn methods(pool: &DescriptorPool) -> Result<BTreeMap<String, MethodDescriptor>> {
     let mut methods = BTreeMap::new();
     for service in SERVICES {
         let service = pool
             .get_service_by_name(service)
-            .ok_or("a service is missing")?;
+            .ok_or_else(|| format!("no service `{service}` in the protos"))?;
         for method in service.methods() {
             let path = format!("/{}/{}", service.full_name(), method.name());
             methods.insert(path, method);
@@ -201,7 +204,7 @@ fn entry(
     method: &MethodDescriptor,
 ) -> Result<String> {
     if method.is_client_streaming() || method.is_server_streaming() {
-        return Err("the stack carries unary methods only".into());
+        return Err("streaming methods are not supported".into());
     }
     let selector = method.full_name();
     let rules = http_rules(pool, configuration, method)?;
@@ -248,19 +251,19 @@ fn entry(
     Ok(out)
 }
 
-/// A key with the field numbers that lead to its value in the encoded request.
+/// Renders the routing keys, each with the field numbers that lead to its value in the encoded request.
 fn routing_keys(method: &MethodDescriptor, keys: &[String]) -> Result<String> {
     let mut out = String::new();
     for key in keys {
         let mut message = Some(method.input());
         let mut numbers = Vec::new();
         for name in key.split('.') {
-            let parent = message
-                .take()
-                .ok_or_else(|| format!("`{key}` leads through a scalar"))?;
+            let parent = message.take().ok_or_else(|| {
+                format!("routing key `{key}`: a parent of the last field is not a message")
+            })?;
             let field = parent
                 .get_field_by_name(name)
-                .ok_or_else(|| format!("no field `{key}`"))?;
+                .ok_or_else(|| format!("routing key `{key}`: unknown field"))?;
             numbers.push(field.number());
             message = field.kind().as_message().cloned();
         }
@@ -323,7 +326,7 @@ fn retry(config: Option<&Json>) -> Result<Option<String>> {
     )))
 }
 
-/// `RESOURCE_EXHAUSTED` as tonic spells it, `ResourceExhausted`.
+/// Converts `RESOURCE_EXHAUSTED` to tonic's `ResourceExhausted`.
 fn camel(name: &str) -> String {
     let words = name.split('_').filter_map(|word| word.split_at_checked(1));
     words
@@ -343,7 +346,7 @@ fn operation(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<Option<
         let name = value
             .and_then(|value| value.as_str().map(str::to_owned))
             .unwrap_or_default();
-        // A name without a package is one of the method's own package (the option's definition).
+        // A name without a package belongs to the method's package (`google.longrunning.OperationInfo`).
         let local = format!("{}.{name}", method.parent_service().package_name());
         pool.get_message_by_name(&name)
             .or_else(|| pool.get_message_by_name(&local))

@@ -1,8 +1,9 @@
-//! What the emulator gives: `GetOperation` a second in process and over the loopback, beside a bare tonic
-//! service that answers with the same message; how long it takes to start; what 100,000 operations weigh.
+//! Measures the emulator: `GetOperation` calls per second in process and over loopback, its start-up time, and the memory
+//! of 100,000 operations.
 //!
-//! `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core: client and server
-//! share a thread. The two services take turns, so that what else runs slows both.
+//! The calls are compared with a bare tonic service that answers with the same message. The two services take turns, so
+//! that other load slows both. `taskset -c 0 cargo bench --features emulator --bench emulator` measures on one core, where
+//! client and server share a thread.
 
 use std::time::{Duration, Instant};
 
@@ -97,7 +98,7 @@ async fn channel(endpoint: String) -> Channel {
     endpoint.connect().await.expect("it listens")
 }
 
-/// Prints a line, and gives the emulator's calls a second: the median of rounds that take turns.
+/// Prints a line, and returns the emulator's calls per second: the median of alternating rounds.
 async fn compare<S>(way: &str, in_flight: usize, name: &str, ours: S, bare: S) -> f64
 where
     S: GrpcService<Body, Future: Send> + Clone,
@@ -153,7 +154,7 @@ fn median(mut rates: Vec<f64>) -> f64 {
     rates[rates.len() / 2]
 }
 
-/// The bytes of memory that the process holds.
+/// Returns the resident memory of the process in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").expect("Linux");
     let pages = status.split(' ').nth(1).expect("a second field");

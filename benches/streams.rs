@@ -1,7 +1,7 @@
-//! Many calls at once to a server that allows 100 streams a connection and takes 20 ms for each call: one
-//! tonic `Channel` against this client, in turns. The server is a process of its own.
+//! Compares a tonic `Channel` with this client at many concurrent calls. The server allows 100 streams per connection and
+//! takes 20 ms for each call; it runs in a process of its own. The clients take turns.
 //!
-//! `cargo bench --features emulator --bench streams` prints a table; `… -- 64` measures so many calls at once alone.
+//! `cargo bench --features emulator --bench streams` prints a table; `… -- 64` measures 64 concurrent calls only.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -41,7 +41,7 @@ impl Operations for Slow {
     }
 }
 
-/// Serves until it is killed; prints its address.
+/// Prints the server's address, and serves until the process is killed.
 #[tokio::main(flavor = "current_thread")]
 async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -127,13 +127,13 @@ struct Measured {
     p99: Duration,
 }
 
-/// The round in the middle, by throughput.
+/// Returns the round with the median throughput.
 fn median(mut rounds: Vec<Measured>) -> Measured {
     rounds.sort_by(|one, other| one.throughput.total_cmp(&other.throughput));
     rounds.swap_remove(rounds.len() / 2)
 }
 
-/// Keeps so many calls in flight, and measures those that begin once it is warm.
+/// Keeps `count` calls in flight, and measures those that begin after the warm-up.
 async fn load<F>(count: usize, call: impl Fn() -> F + Clone + Send + 'static) -> Measured
 where
     F: Future<Output = ()> + Send,

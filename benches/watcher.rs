@@ -1,15 +1,16 @@
-//! What many pending operations cost: one watcher against one poll loop each, in the emulator, by the
-//! paused clock. Operations arrive over a minute and run for two.
+//! Measures the cost of many pending operations: one watcher against one poll loop for each operation, with the emulator
+//! and a paused clock. Operations start over one minute and run for two minutes.
 //!
-//! `cargo bench --features emulator --bench watcher` prints a table; each line is measured in a process of
-//! its own. `… -- 1000` measures that many alone.
+//! `cargo bench --features emulator --bench watcher` prints a table; each line is measured in a process of its own.
+//! `… -- 1000` measures 1,000 operations only.
 //!
-//! A second table has the bounds of one watcher: how late the ends of healthy operations are noticed beside a location
-//! whose calls hang, and how long after their total the waits for operations end that are never done and never listed.
+//! A second table shows the bounds of one watcher: how late the ends of healthy operations are noticed while the calls of
+//! another location hang, and how long after their total timeout waits end whose operations never finish and are never
+//! listed.
 //!
-//! How late an end is noticed depends on chance: delays grow to 20 s with ±25 %, so single runs differ by several seconds
-//! whatever hangs beside them. Compare ten runs of each scenario (`… -- hung 2000`). With 0, 10 and 2,000 hung waits the
-//! latest of 100 ends was noticed after 10, 11 and 12 s in the median, and after 14, 14 and 15 s at most.
+//! Delays grow to 20 s ± 25 %, so the delay until an end is noticed differs by several seconds between runs. Compare ten
+//! runs of each scenario (`… -- hung 2000`). With 0, 10 and 2,000 hung waits, the latest of 100 ends was noticed after 10,
+//! 11 and 12 s in the median, and after 14, 14 and 15 s at most.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ fn main() {
     }
 }
 
-/// One hundred healthy operations, beside so many of a location whose calls hang. All run for two minutes.
+/// Measures 100 healthy operations beside `count` operations of a location whose calls hang. All run for two minutes.
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn hung(count: usize) {
     let emulator = Emulator::builder().operation_time(RUNS).build();
@@ -118,7 +119,7 @@ async fn hung(count: usize) {
     );
 }
 
-/// So many operations that outlast their total of thirty seconds.
+/// Measures operations that run longer than their waits' total timeout of 30 s.
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn totals(count: usize) {
     let emulator = Emulator::builder().operation_time(RUNS * 10).build();
@@ -156,7 +157,7 @@ fn report(scenario: &str, waits: usize, calls: usize, late: &mut [Duration]) {
     println!("| {scenario} | {waits} | {calls} | {median:.1} s | {most:.1} s |");
 }
 
-/// A client of the emulator whose calls are counted, and hang if their body is so.
+/// Returns a client of the emulator that counts calls. Calls whose body matches `hangs` never complete.
 fn beside(
     emulator: &Emulator,
     hangs: impl Fn(&[u8]) -> bool + Clone + Send + Sync + 'static,
@@ -195,7 +196,7 @@ async fn measure(by_watcher: bool, count: usize) {
     let watcher = by_watcher.then(|| client.watcher());
     let began = std::time::Instant::now();
 
-    // What the emulator keeps is there before anything is waited for.
+    // Create the emulator's state first, so that its memory is not counted as the waits' memory.
     let mut started = Vec::with_capacity(count);
     let mut batches = Vec::new();
     for batch in 0..ARRIVE {
@@ -214,7 +215,7 @@ async fn measure(by_watcher: bool, count: usize) {
         for (operation, at) in started.drain(..) {
             waits.push(wait(watcher.as_ref(), operation, at + RUNS));
         }
-        // All of them begin, and the first polls are made.
+        // Let all waits start and make their first polls.
         let second = Instant::now() + Duration::from_secs(1);
         while let Ok(Some(late)) = tokio::time::timeout_at(second, waits.next()).await {
             latest = latest.max(late);
@@ -241,7 +242,7 @@ async fn measure(by_watcher: bool, count: usize) {
     );
 }
 
-/// Waits, and tells how long after the end that was known.
+/// Waits for an operation, and returns how long after its end the wait returned.
 fn wait(
     watcher: Option<&Watcher>,
     operation: Operation<Api>,
@@ -262,7 +263,7 @@ fn wait(
     }
 }
 
-/// The memory of this process in bytes, where the system tells it.
+/// Returns the memory of this process in bytes, if the system reports it.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm

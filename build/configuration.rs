@@ -1,4 +1,4 @@
-//! The files beside the protos.
+//! Reads the JSON files beside the protos: the service configuration, the gRPC service config and the method facts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::Result;
 
-/// What the files beside the protos say of the methods, by selector.
+/// The settings of methods, by selector.
 pub(super) struct Configuration {
     pub(super) http: BTreeMap<String, Json>,
     deadlines: Vec<(String, f64)>,
@@ -42,7 +42,7 @@ impl Configuration {
         })
     }
 
-    /// The last rule that selects the method holds, as in `google.api.Service`.
+    /// Returns the backend deadline of a method in seconds. The last matching rule applies (`google.api.Service`).
     pub(super) fn deadline(&self, selector: &str) -> Option<f64> {
         let selects = |rule: &str| match rule.strip_suffix('*') {
             Some(prefix) => selector.starts_with(prefix),
@@ -70,7 +70,7 @@ impl Configuration {
         listed.is_some_and(|selectors| selectors.iter().any(|listed| listed == selector))
     }
 
-    /// The method that names its resource as this one does, which has no rule to say how.
+    /// Returns the method whose HTTP rule has the name pattern of this method, which has no rule of its own.
     pub(super) fn named_as(&self, selector: &str) -> Option<&str> {
         self.facts["named_as"][selector].as_str()
     }
@@ -94,6 +94,6 @@ fn rules<'a>(service: &'a Json, section: &str) -> impl Iterator<Item = &'a Json>
 pub(super) fn text(json: &Json, key: &str) -> Result<String> {
     let value = json[key]
         .as_str()
-        .ok_or_else(|| format!("no text `{key}` in {json}"))?;
+        .ok_or_else(|| format!("no string `{key}` in {json}"))?;
     Ok(value.to_owned())
 }

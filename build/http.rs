@@ -1,4 +1,4 @@
-//! Where methods stand in HTTP.
+//! Reads the HTTP rules of methods, from annotations and the service configuration.
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage, Value};
 use serde_json::Value as Json;
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::Result;
 use super::configuration::{Configuration, text};
 
-/// Written into the table by its `Debug` form, so the fields are those of `contract::HttpRule`.
+/// An HTTP rule. Its `Debug` form is written into the table, so its fields equal those of `contract::HttpRule`.
 #[derive(Debug)]
 #[allow(dead_code, reason = "read by Debug alone")]
 pub(super) struct HttpRule {
@@ -15,7 +15,7 @@ pub(super) struct HttpRule {
     body: Body,
 }
 
-/// As `contract::Body`.
+/// The request body of an HTTP rule, as in `contract::Body`.
 #[derive(Debug)]
 #[allow(dead_code, reason = "read by Debug alone")]
 pub(super) enum Body {
@@ -36,7 +36,7 @@ impl HttpRule {
             field => Body::Field(field.to_owned()),
         };
         Ok(Self {
-            verb: verb.ok_or("an http rule without a verb")?,
+            verb: verb.ok_or("an HTTP rule has no verb")?,
             template,
             body,
         })
@@ -50,7 +50,7 @@ pub(super) fn http_rules(
 ) -> Result<Vec<HttpRule>> {
     match configuration.http.get(method.full_name()) {
         Some(rule) => http_rules_from_json(rule),
-        // The mixins' own annotations are not what this service serves.
+        // The service does not serve the annotations of the mixins; its configuration replaces them.
         None if !method.full_name().starts_with("google.cloud.apigateway.") => Ok(Vec::new()),
         None => http_rules_from_option(&option(pool, method, "google.api.http")?),
     }
@@ -59,7 +59,7 @@ pub(super) fn http_rules(
 fn http_rules_from_json(rule: &Json) -> Result<Vec<HttpRule>> {
     let verbs = ["get", "put", "post", "delete", "patch"];
     let verb = verbs.into_iter().find(|verb| rule[verb].is_string());
-    let verb = verb.ok_or("an http rule without a verb")?;
+    let verb = verb.ok_or("an HTTP rule has no verb")?;
     let body = rule["body"].as_str().unwrap_or_default();
     let mut rules = vec![HttpRule::new(verb, text(rule, verb)?, body)?];
     for binding in rule["additionalBindings"].as_array().into_iter().flatten() {
@@ -80,7 +80,7 @@ fn http_rules_from_option(rule: &DynamicMessage) -> Result<Vec<HttpRule>> {
         .oneofs()
         .find(|oneof| oneof.name() == "pattern");
     let verb = pattern.and_then(|pattern| pattern.fields().find(|field| rule.has_field(field)));
-    let verb = verb.ok_or("an http rule without a verb")?;
+    let verb = verb.ok_or("an HTTP rule has no verb")?;
     let mut rules = vec![HttpRule::new(
         verb.name(),
         string(verb.name()),
@@ -88,16 +88,18 @@ fn http_rules_from_option(rule: &DynamicMessage) -> Result<Vec<HttpRule>> {
     )?];
     let bindings = rule
         .get_field_by_name("additional_bindings")
-        .ok_or("no additional_bindings")?;
+        .ok_or("HttpRule has no field `additional_bindings`")?;
     for binding in bindings.as_list().unwrap_or_default() {
         rules.extend(http_rules_from_option(
-            binding.as_message().ok_or("a binding is no rule")?,
+            binding
+                .as_message()
+                .ok_or("an additional binding is not an HTTP rule")?,
         )?);
     }
     Ok(rules)
 }
 
-/// The value of a message-typed extension of a method's options.
+/// Returns the value of an extension of a method's options. The extension is a message.
 pub(super) fn option(
     pool: &DescriptorPool,
     method: &MethodDescriptor,
@@ -105,7 +107,7 @@ pub(super) fn option(
 ) -> Result<DynamicMessage> {
     let extension = pool
         .get_extension_by_name(name)
-        .ok_or("an extension is missing")?;
+        .ok_or("unknown extension")?;
     let options = method.options();
     if !options.has_extension(&extension) {
         return Err(format!("no option ({name})").into());
@@ -116,8 +118,8 @@ pub(super) fn option(
     }
 }
 
-/// The names in braces of a path template: without a `google.api.routing` annotation they are the
-/// routing keys (AIP-4222).
+/// Returns the variables of a path template. They are the routing keys of a method that has no `google.api.routing`
+/// annotation (AIP-4222).
 pub(super) fn variables(template: &str) -> Vec<String> {
     let braces = template
         .split('{')

@@ -1,8 +1,8 @@
-//! What is said of the request messages: which method each is of, what its reply is, how its names must
-//! look, and what can be listed and updated.
+//! Renders macro calls for the request messages: their method, response, name patterns, list items and updatable
+//! fields.
 //!
-//! Only what differs from message to message is written here, as calls of macros; what they make of it
-//! stands in `src/client/request.rs`, `list.rs` and `field_mask.rs`.
+//! The calls contain only what differs between messages. The macros are in `src/client/request.rs`, `list.rs` and
+//! `field_mask.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,16 +13,16 @@ use super::configuration::Configuration;
 use super::http::http_rules;
 use super::{Result, operation};
 
-/// A request message, by its method.
+/// A request message and its method.
 pub(super) struct Request {
-    /// Where the method stands in the table.
+    /// Index of the method in the table.
     index: usize,
     method: MethodDescriptor,
-    /// The resource names that its HTTP rule binds, by field path, and the forms that they may have.
+    /// Patterns of the resource names that the HTTP rule binds, by field path.
     names: BTreeMap<String, Vec<Vec<String>>>,
-    /// What follows the parent's name in a path: `apis`.
+    /// Collection after the parent's name in the path, such as `apis`.
     collection: String,
-    /// The full name of what the operation that it starts ends in.
+    /// Full name of the result type of the operation that the method starts.
     result: Option<String>,
 }
 
@@ -40,26 +40,30 @@ impl Request {
                 .parent_service()
                 .methods()
                 .find(|method| method.full_name() == other)
-                .ok_or_else(|| format!("{selector} is named as no method"))?,
+                .ok_or_else(|| format!("`named_as` of {selector} is not a method"))?,
         };
         let mut names = BTreeMap::<_, Vec<_>>::new();
         let mut collection = String::new();
         for rule in http_rules(pool, configuration, &named)? {
             for variable in rule.template.split('{').skip(1) {
-                let (variable, rest) = variable.split_once('}').ok_or("a variable has no end")?;
+                let (variable, rest) = variable
+                    .split_once('}')
+                    .ok_or("a path variable has no closing brace")?;
                 let (path, form) = variable.split_once('=').unwrap_or((variable, "*"));
                 let form = form.split('/').map(str::to_owned).collect::<Vec<_>>();
                 if form.iter().any(|segment| segment == "**") {
-                    return Err(format!("{selector}: a name of any length").into());
+                    return Err(
+                        format!("{selector}: `**` is not supported in a resource name").into(),
+                    );
                 }
                 names.entry(path.to_owned()).or_default().push(form);
                 rest.trim_start_matches('/').clone_into(&mut collection);
             }
         }
         if names.is_empty() {
-            return Err(format!("{selector} has no resource").into());
+            return Err(format!("{selector}: the HTTP rule binds no resource name").into());
         }
-        // The table has both types; here the first counts.
+        // The table has the result and metadata types; only the result is needed here.
         let result = operation(pool, method)?;
         let result = result.map(|types| types.split('"').nth(1).unwrap_or_default().to_owned());
         Ok(Self {
@@ -71,14 +75,14 @@ impl Request {
         })
     }
 
-    /// The field of the id that a create is given.
+    /// Returns the field of a create request that has the new resource's id.
     fn id(&self) -> Option<String> {
         let input = self.method.input();
         let mut names = input.fields().map(|field| field.name().to_owned());
         names.find(|name| self.method.name().starts_with("Create") && name.ends_with("_id"))
     }
 
-    /// `get operation`, `list apis of`: what stands before the resource in an error.
+    /// Returns the words before the resource in an error, such as `get operation` or `list apis of`.
     fn action(&self) -> String {
         let words = snake(self.method.name()).replace('_', " ");
         match words.split_once(' ') {
@@ -89,7 +93,7 @@ impl Request {
         }
     }
 
-    /// The expression of the resource that the method acts on, as a `String`.
+    /// Returns a Rust expression for the resource name of the request, a `String`.
     fn resource(&self) -> String {
         let names = self.names.keys().next().map(|path| access(path));
         let name = names.unwrap_or_default();
@@ -102,7 +106,7 @@ impl Request {
         }
     }
 
-    /// What is checked before sending, as statements.
+    /// Returns Rust statements that check the request before it is sent.
     fn checks(&self) -> String {
         let mut out = String::new();
         for (path, forms) in &self.names {
@@ -121,13 +125,13 @@ impl Request {
         out
     }
 
-    /// The resource of an update with a mask.
+    /// Returns the resource of an update method, which has a field mask.
     fn updated(&self) -> Option<&str> {
         let masked = self.method.name().starts_with("Update");
         self.result.as_deref().filter(|_| masked)
     }
 
-    /// The field of the items and the page's message, if the reply is a page.
+    /// Returns the field of the items and the response message, if the response is a page.
     fn page(&self) -> Option<(FieldDescriptor, MessageDescriptor)> {
         let page = self.method.output();
         page.get_field_by_name("next_page_token")?;
@@ -138,7 +142,7 @@ impl Request {
     }
 }
 
-/// The calls of `request!`, one a method.
+/// Renders one call of `request!` for each method.
 pub(super) fn requests(requests: &[Request]) -> Result<String> {
     let mut out = String::new();
     for request in requests {
@@ -180,7 +184,7 @@ pub(super) fn requests(requests: &[Request]) -> Result<String> {
     Ok(out)
 }
 
-/// The calls of `list!` and `ordered!`, one a method whose replies are pages.
+/// Renders the calls of `list!` and `ordered!` for the methods whose responses are pages.
 pub(super) fn lists(requests: &[Request]) -> Result<String> {
     let mut out = String::new();
     for request in requests {
@@ -213,11 +217,13 @@ pub(super) fn lists(requests: &[Request]) -> Result<String> {
     Ok(out)
 }
 
-/// The calls of `resource!`, one a resource that can be updated.
+/// Renders one call of `resource!` for each resource that can be updated.
 pub(super) fn resources(pool: &DescriptorPool, requests: &[Request]) -> Result<String> {
     let mut out = String::new();
     for name in requests.iter().filter_map(Request::updated) {
-        let message = pool.get_message_by_name(name).ok_or("no such resource")?;
+        let message = pool
+            .get_message_by_name(name)
+            .ok_or_else(|| format!("no message `{name}`"))?;
         let mut written = Vec::new();
         let (mut fields, mut maps) = (Vec::new(), Vec::new());
         for field in message.fields() {
@@ -240,7 +246,7 @@ pub(super) fn resources(pool: &DescriptorPool, requests: &[Request]) -> Result<S
     Ok(out)
 }
 
-/// Whether the server alone sets the field.
+/// Returns true for a field with the behavior OUTPUT_ONLY, which only the server sets.
 fn is_output_only(pool: &DescriptorPool, field: &FieldDescriptor) -> Result<bool> {
     const OUTPUT_ONLY: i32 = 3;
     let behaviours = pool
@@ -254,7 +260,7 @@ fn is_output_only(pool: &DescriptorPool, field: &FieldDescriptor) -> Result<bool
         .any(|value| value.as_enum_number() == Some(OUTPUT_ONLY)))
 }
 
-/// The Rust path of a generated message.
+/// Returns the Rust path of a generated message.
 fn path(name: &str) -> String {
     match name {
         "google.protobuf.Empty" => "()".to_owned(),
@@ -262,7 +268,7 @@ fn path(name: &str) -> String {
     }
 }
 
-/// The expression that reads a field of a request, `gateway.name`, as text.
+/// Returns a Rust expression that reads a field of a request, such as `gateway.name`, as `&str`.
 fn access(path: &str) -> String {
     match path.split_once('.') {
         None => format!("it.{path}.as_str()"),
@@ -272,7 +278,7 @@ fn access(path: &str) -> String {
     }
 }
 
-/// `GetIamPolicy` as its function is called, `get_iam_policy`.
+/// Converts `GetIamPolicy` to `get_iam_policy`.
 fn snake(name: &str) -> String {
     let mut out = String::new();
     for char in name.chars() {

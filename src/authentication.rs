@@ -8,10 +8,10 @@ use google_cloud_auth::credentials::{
 };
 use http::{Extensions, HeaderMap, HeaderValue, header};
 
-use crate::endpoint::{self, Credential};
 use crate::error::Error;
 use crate::layer::auth::{AuthLayer, of_universe};
 use crate::transport;
+use crate::transport::endpoint::{self, Credential};
 
 /// The one OAuth scope of the service.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";

@@ -90,16 +90,15 @@
 #[cfg_attr(not(feature = "auth"), path = "no_authentication.rs")]
 mod authentication;
 mod call;
-#[cfg(any(feature = "auth", feature = "tls"))]
-mod certificate_fault;
 mod client;
 mod clients;
 mod code;
 mod codec;
+#[cfg(feature = "config-check")]
+mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
-mod endpoint;
 mod error;
 mod failure;
 mod gzip;
@@ -125,12 +124,12 @@ pub use call::CallOptions;
 pub use client::builder::Builder;
 pub use client::{ApiGateway, field_mask, list, model, request};
 pub use contract::{CodeSet, RetryPolicy};
-pub use endpoint::EMULATOR_HOST;
 pub use error::{Error, ErrorKind};
 pub use layer::retry::RetryThrottling;
 #[cfg(feature = "rest")]
 pub use transport::RestFallback;
 pub use transport::Transport;
+pub use transport::endpoint::EMULATOR_HOST;
 
 #[cfg(feature = "auth")]
 pub use google_cloud_auth;

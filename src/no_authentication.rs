@@ -1,7 +1,7 @@
 //! Stands for credentials in a build without them.
 
-use crate::endpoint::Credential;
 use crate::error::Error;
+use crate::transport::endpoint::Credential;
 
 /// What a user says of credentials: there are none.
 #[derive(Clone, Debug, Default)]

@@ -119,31 +119,21 @@ fn futures_of_calls_can_move_between_threads() {
 }
 
 /// The modules, from the face down. A line may import what stands on the same line or below it.
-const ORDER: [&[&str]; 11] = [
+const ORDER: [&[&str]; 12] = [
     &["client"],
     &["operation"],
     &["clients"],
     &["emulator"],
+    &["config_check"],
     &["names", "resource", "stack"],
     &["authentication", "no_authentication"],
     &["layer"],
     &["transport"],
     &["transcode"],
-    &["endpoint", "uniform"],
+    &["uniform"],
     &[
-        "call",
-        "certificate_fault",
-        "code",
-        "codec",
-        "contract",
-        "error",
-        "failure",
-        "gzip",
-        "metrics",
-        "phase",
-        "proto",
-        "trailers",
-        "wire",
+        "call", "code", "codec", "contract", "error", "failure", "gzip", "metrics", "phase",
+        "proto", "trailers", "wire",
     ],
 ];
 

@@ -18,11 +18,11 @@ use tonic::transport::Endpoint;
 
 use super::NAME;
 
-/// As long as the shorter kind of Google's access tokens.
+/// An access token with the length of Google's shorter access tokens.
 const TOKEN: &str =
     "ya29.0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// Makes the calls, one after the other, and tells how long they took.
+/// Makes the calls one after the other, and returns the elapsed time.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn client(kind: &str, addresses: &str, calls: usize) -> Duration {
     let (grpc, rest) = addresses.split_once(',').expect("two addresses");
@@ -87,7 +87,7 @@ fn with_headers(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, t
     Ok(request)
 }
 
-/// The same bearer token for ever, as credentials of both Google's crate and ours.
+/// Credentials with one constant bearer token, for Google's crate and for this one.
 #[derive(Debug)]
 struct Token {
     headers: HeaderMap,
@@ -125,7 +125,7 @@ impl CredentialsProvider for Token {
     }
 }
 
-/// Ours with these credentials, or with the token as text.
+/// Returns this crate's client with these credentials, or with the constant token.
 async fn ours(
     endpoint: &str,
     transport: Transport,
@@ -162,7 +162,7 @@ async fn official(endpoint: &str, calls: usize) -> Duration {
     began.elapsed()
 }
 
-/// An operation as a hand-written client would read it.
+/// The operation as a hand-written REST client would declare it.
 #[derive(serde::Deserialize)]
 #[expect(dead_code, reason = "read to be measured")]
 struct Operation {

@@ -1,10 +1,9 @@
-//! What one `get_operation` costs the client: ours over gRPC and REST, against bare tonic, a bare HTTP
-//! client with serde_json, reqwest with serde_json and Google's own crate, all in one run against the
-//! same server process, with the same bearer token.
+//! Compares the client-side cost of one `get_operation` call: this crate over gRPC and REST, bare tonic, a bare HTTP client
+//! with serde_json, reqwest with serde_json, and Google's own crate. All use the same server process and bearer token.
 //!
-//! `cargo bench --features emulator --bench get_operation` prints a table. With valgrind on the machine
-//! it holds instructions a call: those of 1,000 calls less those of 200, so that starting up does not
-//! count. Without, it holds medians of interleaved time ratios, which are noisier.
+//! `cargo bench --features emulator --bench get_operation` prints a table. If valgrind is installed, the table shows
+//! instructions per call: the difference between 1,000 and 200 calls, which excludes the start-up. Otherwise it shows
+//! medians of interleaved time ratios, which are noisier.
 
 use std::process::{Command, Stdio};
 
@@ -13,11 +12,11 @@ mod clients;
 mod operation;
 mod server;
 
-/// The operation that [`operation::Body::of`] makes of 0.
+/// The operation that [`operation::Body::of`] returns for 0.
 const NAME: &str =
     "projects/my-project-1/locations/us-central1/operations/operation-1790000000000-0";
 
-/// The clients, each with the one it is measured against.
+/// The clients, each with its baseline.
 const CLIENTS: [(&str, &str); 8] = [
     ("bare tonic", "bare tonic"),
     ("bare tonic with our headers", "bare tonic"),
@@ -30,7 +29,7 @@ const CLIENTS: [(&str, &str); 8] = [
 ];
 
 const BARE_HTTP: &str = "bare HTTP/1.1 with serde_json";
-/// What those over REST are held against: it has the credentials that Google's crate has.
+/// The baseline of REST clients. It uses the same credentials as Google's crate.
 const OURS: &str = "ours over REST";
 
 fn main() {

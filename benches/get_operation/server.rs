@@ -32,7 +32,7 @@ impl Operations for Server {
     }
 }
 
-/// Serves until it is killed; prints both addresses, with a comma between.
+/// Prints both addresses, separated by a comma, and serves until the process is killed.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run() {
     let grpc = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -68,11 +68,11 @@ pub(crate) async fn run() {
     }
 }
 
-/// What the server printed.
+/// Reads the addresses that the server printed.
 pub(crate) fn addresses(output: ChildStdout) -> String {
     let mut line = String::new();
     BufReader::new(output)
         .read_line(&mut line)
-        .expect("the server tells its addresses");
+        .expect("the server prints its addresses");
     line.trim().to_owned()
 }

@@ -1,9 +1,9 @@
-//! What JSON costs: ours against prost-reflect, for an operation and for a list of them, and ours for
-//! bodies of 1 KB to 10 MB, which shows that the cost a byte does not grow.
+//! Measures JSON conversion: this crate against prost-reflect for an operation and for a list, and this crate for bodies of
+//! 1 KB to 10 MB, which shows that the cost per byte does not grow.
 //!
-//! `cargo bench --no-default-features --features rest --bench json` prints both tables. With valgrind on
-//! the machine they hold instructions, those of many rounds less those of few, so that starting up does
-//! not count. Without, they hold nanoseconds, which are noisier.
+//! `cargo bench --no-default-features --features rest --bench json` prints both tables. If valgrind is installed, they show
+//! instructions: the difference between many and few rounds, which excludes the start-up. Otherwise they show nanoseconds,
+//! which are noisier.
 
 use std::hint::black_box;
 use std::process::{Command, Output};
@@ -19,7 +19,7 @@ mod operation;
 const OPERATION: &str = "google.longrunning.Operation";
 const LIST: &str = "google.longrunning.ListOperationsResponse";
 
-/// What is measured: an engine and a direction.
+/// A measured case: an engine and a direction.
 const READ: &str = "JSON to wire";
 const WRITE: &str = "wire to JSON";
 const OURS: &str = "ours";
@@ -73,7 +73,7 @@ fn compare() {
     }
 }
 
-/// Few and many rounds: enough to tell them apart, and not more than callgrind has patience for.
+/// Returns the numbers of few and many rounds, limited by the slowness of callgrind.
 fn rounds(count: usize) -> (usize, usize) {
     let many = (400 / count.max(1)).max(2);
     (many.div_ceil(4), many + many.div_ceil(4))
@@ -130,7 +130,7 @@ fn run(
         .expect("it runs")
 }
 
-/// Does the work some rounds, and tells the time that took.
+/// Runs the work for `rounds` rounds, and prints the elapsed time.
 fn client(engine: &str, direction: &str, count: usize, rounds: usize) {
     let body = operation::Body::of(count);
     let name = if count == 0 { OPERATION } else { LIST };

@@ -8,14 +8,14 @@ use apigateway_grpc::transcode::to_json;
 use prost::{Message, Name};
 use prost_types::{Any, Timestamp};
 
-/// One message in both forms.
+/// One message as JSON and as protobuf.
 pub(crate) struct Body {
     pub(crate) wire: Vec<u8>,
     pub(crate) json: String,
 }
 
 impl Body {
-    /// A list of so many operations; of none, one by itself.
+    /// Returns a list of `count` operations, or a single operation for 0.
     pub(crate) fn of(count: usize) -> Self {
         match count {
             0 => Self::from(&operation(0)),

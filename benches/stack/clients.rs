@@ -21,10 +21,10 @@ use super::{KEY, LAYER, NAME, OFFICIAL, OURS, OURS_POOLED};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Makes `calls` calls, `in_flight` at a time, and returns what was measured.
+/// Makes `calls` calls, `in_flight` at a time, and returns the measurement.
 pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize) -> Measured {
     let key = std::env::var(KEY).expect("the key is given");
-    // Callgrind runs one thread at a time, and counts what waking the others costs.
+    // Callgrind runs one thread at a time, and would count the instructions that wake the others.
     let mut runtime = match calls {
         0..10_000 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
@@ -93,7 +93,7 @@ fn channel(address: &str, user_agent: Option<&'static str>) -> Channel {
     endpoint.connect_lazy()
 }
 
-/// Those that this client sends.
+/// The headers that this crate's client sends.
 async fn headers(credentials: &Credentials) -> Vec<(HeaderName, HeaderValue)> {
     let token = credentials.headers(Extensions::new()).await;
     let CacheableResource::New { data: token, .. } = token.expect("a token") else {
@@ -107,7 +107,7 @@ async fn headers(credentials: &Credentials) -> Vec<(HeaderName, HeaderValue)> {
             "x-goog-api-client",
             "gl-rust/1.95.0 gapic/0.1.0 grpc/0.14.9".to_owned(),
         ),
-        // As it stands after a moment of the call: deadlines differ from call to call, and so do these.
+        // The remaining time of a deadline, which this crate writes anew for each call.
         ("grpc-timeout", "9999876u".to_owned()),
     ];
     let own = own.map(|(name, value)| {
@@ -119,7 +119,7 @@ async fn headers(credentials: &Credentials) -> Vec<(HeaderName, HeaderValue)> {
     own.into_iter().chain(token).collect()
 }
 
-/// The key of a service account, made for the run.
+/// Generates a service account key for this run.
 pub(crate) fn key() -> String {
     let key = KeyPair::generate(KeySize::Rsa2048).expect("a key");
     let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).expect("a key");

@@ -1,10 +1,10 @@
-//! A closed loop of calls, and what it measured.
+//! A closed loop of calls, and its measurement.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Ticks in a second of the process's CPU time, as Linux reports it.
+/// Clock ticks per second of the CPU time that Linux reports.
 const TICKS: f64 = 100.0;
 
 /// The result of one round of one client.
@@ -107,7 +107,7 @@ where
     latencies
 }
 
-/// The process's CPU time, user and system: the 14th and 15th field of `/proc/self/stat`.
+/// Returns the process's CPU time, user and system: the 14th and 15th field of `/proc/self/stat`.
 fn ticks() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
     let (_, fields) = stat.rsplit_once(')').expect("the name is in parentheses");

@@ -1,4 +1,4 @@
-//! The cost of the whole stack: with service-account credentials, headers, deadline, retry, throttling and tracing
+//! Measures the cost of the whole stack: with service-account credentials, headers, deadline, retry, throttling and tracing
 //! without a subscriber, over one connection and over the default pool. It is compared with a `Channel` whose one layer
 //! sets the same headers from ready values, with a bare `Channel`, and with Google's own crate with the same token. The
 //! server is a process of its own, and so is each round of a client.
@@ -22,7 +22,7 @@ mod server;
 #[path = "../../tests/common/with_headers.rs"]
 mod with_headers;
 
-/// The operation that [`operation::Body::of`] makes of 0.
+/// The operation that [`operation::Body::of`] returns for 0.
 const NAME: &str =
     "projects/my-project-1/locations/us-central1/operations/operation-1790000000000-0";
 
@@ -58,7 +58,7 @@ fn main() {
 
 /// Prints the load and the instructions with each of these numbers of calls in flight.
 fn compare(load: &[usize], instructions: &[usize]) {
-    // The same key for all, since making one takes ever another number of instructions.
+    // All clients use one key, because generating a key takes a varying number of instructions.
     let key = clients::key();
     let mut server = itself(&["server"]);
     let mut server = server.stdout(Stdio::piped()).spawn().expect("it runs");

@@ -202,8 +202,8 @@ impl EmulatorBuilder {
     /// The time in which a new connection must be opened, 10 seconds by default: the TLS handshake, and then the preface of
     /// HTTP/2 or the first request head of HTTP/1.1. A connection that is not opened by then is closed.
     ///
-    /// An open connection has no such limit, with or without calls. Only HTTP/1.1 closes one that brings no request for 30
-    /// seconds. [`Duration::MAX`] sets no limit; with zero, serving fails.
+    /// The limits on an open connection are fixed; see [Connections](super::testing#connections). [`Duration::MAX`] sets no
+    /// limit; with zero, serving fails.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.port.handshake_timeout = time;
         self

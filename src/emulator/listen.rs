@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 
 use futures_util::Stream;
 use tonic::service::Routes;
-use tonic::transport::{Error, Server};
+use tonic::transport::Error;
 
 use super::access::AccessLayer;
 use super::admin::DESCRIPTORS;
 use super::door::MAX_REQUEST;
+use super::header_limit::http_server;
 use super::socket::Socket;
 use crate::proto::SERVICE_CONFIG;
 use crate::transcode::{JsonOptions, Rules, TranscodeLayer};
@@ -37,7 +38,7 @@ pub(super) async fn serve(
         any_bytes: true,
         ..JsonOptions::default()
     };
-    Server::builder()
+    http_server()
         .accept_http1(true)
         // Nothing is read or routed before it is allowed.
         .layer(access)

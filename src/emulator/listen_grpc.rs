@@ -4,9 +4,10 @@ use std::io;
 
 use futures_util::Stream;
 use tonic::service::Routes;
-use tonic::transport::{Error, Server};
+use tonic::transport::Error;
 
 use super::access::AccessLayer;
+use super::header_limit::http_server;
 use super::socket::Socket;
 
 pub(super) async fn serve(
@@ -15,7 +16,7 @@ pub(super) async fn serve(
     incoming: impl Stream<Item = io::Result<Socket>>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    Server::builder()
+    http_server()
         .layer(access)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped)

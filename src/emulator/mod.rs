@@ -69,6 +69,7 @@ mod errors;
 mod fault;
 mod field;
 mod filter;
+mod header_limit;
 mod incoming;
 #[cfg(test)]
 mod invariants;
@@ -87,13 +88,13 @@ mod policies;
 mod policy;
 mod port_settings;
 mod refusal;
+mod request_body;
 mod resource;
 mod rows;
 mod running;
 mod server;
 mod service;
 mod socket;
-mod source;
 mod state;
 mod table;
 #[doc = include_str!("testing.md")]

@@ -10,10 +10,10 @@ use super::field::{Fields, Kind, Value};
 use super::place::{self, Place};
 use super::refusal;
 use super::running::Verb;
-use super::source::{self, Findings};
 use super::state::Tables;
 use super::table::Table;
 use super::violations::Violations;
+use crate::config_check::{self, Findings};
 use crate::contract::Method;
 use crate::names::ApiConfigName;
 use crate::names::ApiName;
@@ -279,7 +279,7 @@ impl Resource for ApiConfig {
     }
 
     fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status> {
-        source::structure(self)?;
+        config_check::structure(self).map_err(refusal::invalid_fields)?;
         let (api, _) = name.split_once("/configs/").unwrap_or_default();
         if let Some(api) = tables.apis.get(api)
             && api.state() == api::State::Deleting
@@ -295,7 +295,7 @@ impl Resource for ApiConfig {
     }
 
     fn findings(&self) -> Findings {
-        source::check(self)
+        config_check::check(self)
     }
 
     fn only(&self, field: &str) -> Self {

@@ -81,10 +81,10 @@ use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
 use crate::call::{Call, Renewed, Reply, Rpc};
-use crate::endpoint::is_exposed;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::phase::{self, Phase};
+use crate::transport::endpoint::is_exposed;
 use crate::uniform::{Carrier, Uniform};
 
 mod adc;

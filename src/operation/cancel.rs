@@ -5,9 +5,9 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use super::Operation;
-use super::engine::within;
-use super::failure::{OperationError, OperationErrorKind};
+use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
+use super::waiter::within;
 use crate::call::CallOptions;
 use crate::clients::Clients;
 use crate::contract::Method;
@@ -74,8 +74,8 @@ impl<R: OperationResult> Operation<R> {
         }
     }
 
-    /// Asks for its cancellation, and does not wait for what comes of it. The request has the timeout of that of
-    /// [`cancel`](Self::cancel).
+    /// Requests the cancellation of the operation, and does not wait for its end. The request has the timeout of that of
+    /// [`cancel`](Self::cancel). No request is sent for an operation that was seen done.
     ///
     /// # Errors
     ///
@@ -85,6 +85,9 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// Dropping the future leaves open whether the server was asked.
     pub async fn request_cancel(&self) -> Result<(), Error> {
+        if self.snapshot().is_done() {
+            return Ok(());
+        }
         let asked = ask(&self.engine.clients, self.name()).await;
         match asked.as_ref().map_err(Status::code) {
             Ok(()) => self.engine.cancel_answered(true),

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
-use super::subject::Subject;
+use super::tracked::Subject;
 use super::verb::Verb;
 
 /// What it takes to wait for an operation in another process

@@ -20,17 +20,17 @@
 //! calls.
 
 mod cancel;
-mod engine;
-mod failure;
+mod error;
 mod handle;
+mod resource_probe;
 mod result;
 mod schedule;
 mod snapshot;
 mod start;
-mod step;
-mod subject;
-mod target;
+mod state_machine;
+mod tracked;
 mod verb;
+mod waiter;
 mod watch;
 mod watcher;
 
@@ -45,22 +45,22 @@ use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
 
 pub use cancel::Cancellation;
-pub use failure::{OperationError, OperationErrorKind};
+pub use error::{OperationError, OperationErrorKind};
 pub use handle::Handle;
 pub use result::OperationResult;
 pub use schedule::Schedule;
 pub use snapshot::{Metadata, Snapshot};
-pub use step::MissingResult;
+pub use state_machine::MissingResult;
 pub use watch::Watch;
 pub use watcher::{Watched, Watcher};
 
 pub(crate) use result::is_raw;
 pub(crate) use verb::Verb;
 
-use engine::{Engine, Settings, within};
-use failure::Progress;
-use step::Why;
-use subject::Subject;
+use error::Progress;
+use state_machine::Why;
+use tracked::Subject;
+use waiter::{Engine, Settings, within};
 
 /// An operation that ends in an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or nothing.
 ///

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use prost::{Message, Name};
 use prost_types::Any;
 
-use super::failure::OperationErrorKind;
+use super::error::OperationErrorKind;
 use super::snapshot::{Snapshot, type_name};
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::longrunning::operation::Result as Ended;

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 
-use super::engine::within;
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
+use super::waiter::within;
 use super::{Operation, Verb};
 use crate::call::Ambiguity;
 use crate::clients::Clients;

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tonic::Status;
 
 use super::Operation;
-use super::failure::OperationError;
+use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
 
@@ -25,7 +27,47 @@ use super::snapshot::Snapshot;
 pub struct Watch<R> {
     snapshots: Pin<Box<dyn Stream<Item = Snapshot> + Send>>,
     waiting: Waiting<R>,
-    name: String,
+    /// The error to report if the task ends without a result.
+    lost: Arc<Mutex<Option<OperationError>>>,
+}
+
+/// The operation within the task. If the task ends without a result, dropping this keeps the operation as it was last
+/// seen.
+struct Waited<R: OperationResult> {
+    operation: Operation<R>,
+    has_result: bool,
+    lost: Arc<Mutex<Option<OperationError>>>,
+}
+
+impl<R: OperationResult> Waited<R> {
+    async fn result(mut self, sender: watch::Sender<Snapshot>) -> Result<R, OperationError> {
+        let operation = &mut self.operation;
+        let sends = |snapshot: &Snapshot| {
+            sender.send_replace(snapshot.clone());
+        };
+        let ended = operation.engine.run(sends).await;
+        let result = operation.settled(ended).await;
+        // The wait has ended by itself: it was not given up.
+        operation.engine.disarm();
+        self.has_result = true;
+        result
+    }
+}
+
+impl<R: OperationResult> Drop for Waited<R> {
+    fn drop(&mut self) {
+        if self.has_result {
+            return;
+        }
+        let engine = &mut self.operation.engine;
+        engine.note(match std::thread::panicking() {
+            true => Status::internal("a transport or a layer panicked in a call of the watch"),
+            false => Status::cancelled("the Tokio runtime of the watch has been shut down"),
+        });
+        let progress = engine.progress();
+        let error = self.operation.error(OperationErrorKind::Polling, progress);
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
 }
 
 /// A task that ends with its owner.
@@ -66,21 +108,15 @@ impl<R: OperationResult> Operation<R> {
     /// # Panics
     ///
     /// Outside of a Tokio runtime, on which the task of the watch runs.
-    pub fn watch(mut self) -> Watch<R> {
-        let name = self.name().to_owned();
+    pub fn watch(self) -> Watch<R> {
         let (sender, receiver) = watch::channel(self.snapshot().clone());
-        let waiting = tokio::spawn(async move {
-            let waited = self
-                .engine
-                .run(|snapshot| {
-                    sender.send_replace(snapshot.clone());
-                })
-                .await;
-            let waited = self.settled(waited).await;
-            // The wait has ended by itself: it was not given up.
-            self.engine.disarm();
-            waited
-        });
+        let lost = Arc::default();
+        let waited = Waited {
+            operation: self,
+            has_result: false,
+            lost: Arc::clone(&lost),
+        };
+        let waiting = tokio::spawn(waited.result(sender));
         let snapshots =
             futures_util::stream::unfold((receiver, true), |(mut receiver, first)| async move {
                 if !first {
@@ -92,7 +128,7 @@ impl<R: OperationResult> Operation<R> {
         Watch {
             snapshots: Box::pin(snapshots),
             waiting: Waiting(waiting),
-            name,
+            lost,
         }
     }
 }
@@ -111,12 +147,16 @@ impl<R: OperationResult> Watch<R> {
     ///
     /// # Errors
     ///
-    /// As [`Operation::wait`].
+    /// As [`Operation::wait`]. If the runtime of the watch has shut down, or if a transport or a layer panicked, the error
+    /// is [`OperationErrorKind::Polling`], with the snapshot that was seen last.
     pub async fn result(mut self) -> Result<R, OperationError> {
         match (&mut self.waiting.0).await {
             Ok(result) => result,
-            // The runtime is going down: nothing is known but that the operation may still run.
-            Err(_) => Err(OperationError::lost(&self.name)),
+            Err(_) => {
+                // The task was dropped before its handle said so: the error is there.
+                let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(lost.clone().unwrap_or_else(OperationError::unseen))
+            }
         }
     }
 }

@@ -9,12 +9,12 @@ use serde_json::Value;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::json::{JsonOptions, quoted};
-use super::rules::Rules;
-use super::schema::Schema;
-use super::status::{code_by_http, code_by_name};
 use crate::call::LegacyReason;
 use crate::code;
+use crate::transcode::json::{JsonOptions, quoted};
+use crate::transcode::rules::Rules;
+use crate::transcode::schema::Schema;
+use crate::transcode::status::{code_by_http, code_by_name};
 
 /// The longest `google.protobuf.Duration`.
 const LONGEST: prost_types::Duration = prost_types::Duration {
@@ -27,7 +27,7 @@ const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
 /// The status of one of the three shapes of an error body: `{"error": {…}}` with details or with
 /// `errors`, and the bare `{"code", "message", "details"}`; the first may stand in an array.
-pub(super) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json: Value) -> Status {
+pub(crate) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json: Value) -> Status {
     let json = match json {
         Value::Array(mut items) if !items.is_empty() => items.swap_remove(0),
         other => other,
@@ -80,7 +80,7 @@ fn knowing<T>(schema: &Schema, url: &str, by: impl Fn(&Schema) -> T) -> T {
 }
 
 /// A status with its details, and with a `Retry-After` as one of them.
-pub(super) fn with_details(
+pub(crate) fn with_details(
     code: Code,
     message: String,
     mut details: Vec<Any>,
@@ -121,7 +121,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 
 /// The error body of a status, `{"error": {…}}`, with the HTTP status that it goes with, and with the list `errors` if a
 /// reason for it is given.
-pub(super) fn write(
+pub(crate) fn write(
     schema: &Schema,
     http: StatusCode,
     status: &Status,
@@ -156,7 +156,7 @@ pub(super) fn write(
 }
 
 /// What `RetryInfo` says, as the seconds of a `Retry-After`.
-pub(super) fn retry_delay(status: &Status) -> Option<u64> {
+pub(crate) fn retry_delay(status: &Status) -> Option<u64> {
     let info = details(status)
         .into_iter()
         .find(|detail| detail.type_url == RETRY_INFO)?;
@@ -174,8 +174,8 @@ fn details(status: &Status) -> Vec<Any> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::status::http_by_code;
     use super::*;
+    use crate::transcode::status::http_by_code;
 
     fn round(status: &Status) -> Status {
         let rules = Rules::api_gateway();

@@ -3,10 +3,10 @@
 use http::{HeaderMap, header};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-use super::schema::{MessageId, Schema};
+use crate::transcode::schema::{MessageId, Schema};
 
 /// Writes a body as the data of one, which is the message or its field of a number.
-pub(super) fn put(
+pub(crate) fn put(
     (schema, of): (&Schema, MessageId),
     number: Option<u32>,
     headers: &HeaderMap,

@@ -28,20 +28,14 @@
 //! ```
 
 mod client;
-mod config;
-mod descriptor;
-mod elements;
 mod error_body;
-mod frames;
+mod grpc_frames;
 mod http_body;
 mod json;
-mod route;
-mod rule;
 mod rules;
 mod schema;
 mod server;
 mod status;
-mod template;
 
 pub use client::Rest;
 pub use json::JsonOptions;

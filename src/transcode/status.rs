@@ -6,14 +6,14 @@ use tonic::Code;
 use crate::code;
 
 /// The code of a name such as `NOT_FOUND`.
-pub(super) fn code_by_name(name: &str) -> Option<Code> {
+pub(crate) fn code_by_name(name: &str) -> Option<Code> {
     (0..=16)
         .map(Code::from_i32)
         .find(|code| code::name(*code) == name)
 }
 
 /// The code for an HTTP status, where the body tells none.
-pub(super) fn code_by_http(http: StatusCode) -> Code {
+pub(crate) fn code_by_http(http: StatusCode) -> Code {
     match http.as_u16() {
         400 => Code::InvalidArgument,
         401 => Code::Unauthenticated,
@@ -34,7 +34,7 @@ pub(super) fn code_by_http(http: StatusCode) -> Code {
 }
 
 /// The HTTP status of a code.
-pub(super) fn http_by_code(code: Code) -> StatusCode {
+pub(crate) fn http_by_code(code: Code) -> StatusCode {
     let number = match code {
         Code::Ok => 200,
         Code::Cancelled => 499,

@@ -5,9 +5,8 @@ use std::task::{Context, Poll};
 
 use tower::Service;
 
-use super::connect::{Connector, Protocols, Target};
-use super::origin::Origin;
-use super::streams::{Keepalive, Limits, Reading, Sending, Streams};
+use super::connect::{Connector, Origin, Protocols, Target};
+use super::http2::{Keepalive, Limits, Reading, Sending, Streams};
 use crate::call::Rpc;
 use crate::error::Error;
 

@@ -1,45 +1,29 @@
 //! How a call travels: gRPC, REST, or gRPC with a fallback to REST. Nothing above knows which.
 
-mod backoff;
 mod connect;
-#[cfg_attr(not(feature = "rest"), path = "dial_grpc.rs")]
-mod dial;
-mod dialer;
-mod greeting;
-mod grpc;
-mod link;
-mod origin;
-mod proxy;
-mod resolver;
-mod shared_error;
-mod streams;
-mod tcp;
-#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
-mod tls;
-#[cfg(feature = "tls")]
-mod tls_error;
-mod tls_options;
-mod tunnel;
-
+pub(crate) mod endpoint;
 #[cfg(feature = "rest")]
 mod fallback;
+mod grpc;
 #[cfg(feature = "rest")]
-mod pool;
+mod http1;
+mod http2;
 #[cfg(feature = "rest")]
 mod rest;
+mod selected;
 
-pub(crate) use connect::Target;
-pub(crate) use dial::{Active, Dial, Dialed};
-pub(crate) use dialer::Custom;
+pub(crate) use connect::tls::Options as TlsOptions;
+#[cfg(any(feature = "auth", feature = "tls"))]
+pub(crate) use connect::tls::certificate_fault;
+#[cfg(feature = "auth")]
+pub(crate) use connect::tls::has_default_provider;
+#[cfg(all(feature = "emulator", feature = "tls"))]
+pub(crate) use connect::tls::server_config;
+pub(crate) use connect::{Custom, Proxy, Target, Through};
 #[cfg(feature = "rest")]
 pub use fallback::RestFallback;
-pub(crate) use proxy::{Proxy, Through};
-pub(crate) use streams::{Keepalive, Limits};
-#[cfg(feature = "auth")]
-pub(crate) use tls::has_default_provider;
-#[cfg(all(feature = "emulator", feature = "tls"))]
-pub(crate) use tls::server_config;
-pub(crate) use tls_options::Options as TlsOptions;
+pub(crate) use http2::{Keepalive, Limits};
+pub(crate) use selected::{Active, Dial, Dialed};
 
 /// How calls travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

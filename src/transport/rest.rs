@@ -8,8 +8,8 @@ use tonic::Status;
 use tower::Service;
 
 use super::connect::Target;
-use super::pool::Pool;
-use super::streams::{Keepalive, Limits};
+use super::http1::Pool;
+use super::http2::{Keepalive, Limits};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
 use crate::transcode::{self, Rules};

@@ -300,3 +300,17 @@ fn a_waker_that_blocks_on_another_wait_sees_its_end() {
     assert_eq!(ended, Ok(true));
     drop(first);
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_waits_for_one_operation_are_dropped_in_linear_time() {
+    let client = client(|_, _| async { not_done() });
+    let watcher = client.watcher();
+    let waits: Vec<_> = (0..20_000)
+        .map(|_| wait(&watcher, &client, name("l", 0)))
+        .collect();
+    let began = std::time::Instant::now();
+    drop(waits);
+    let took = began.elapsed();
+    assert_eq!(watcher.pending(), 0);
+    assert!(took < secs(1), "{took:?}");
+}

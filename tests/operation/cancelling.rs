@@ -425,3 +425,17 @@ async fn a_wait_that_was_dropped_while_it_requested_the_cancellation_is_not_begu
     assert_eq!(polls.load(Ordering::SeqCst), made + 1);
     assert_eq!(began.elapsed().as_secs(), 5, "only the request to cancel");
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_request_to_cancel_is_sent_for_an_operation_that_was_seen_done() {
+    each_way(
+        || vec![get(&succeeded())],
+        async |client| {
+            let mut operation = client.operation::<Api>(NAME).expect("a name");
+            operation.poll().await.expect("it is done");
+            let requested = operation.request_cancel().await;
+            requested.expect("there is nothing to cancel");
+        },
+    )
+    .await;
+}

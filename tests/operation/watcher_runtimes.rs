@@ -237,3 +237,51 @@ fn a_runtime_without_a_time_driver_ends_its_waits_with_an_error() {
         is_lost(result, "time driver");
     });
 }
+
+#[test]
+fn an_operation_that_is_done_needs_no_runtime_unless_its_target_must_be_read() {
+    use apigateway_grpc::operation::MissingResult;
+    use apigateway_grpc::proto::google::longrunning::Operation as Message;
+
+    use crate::common::ok;
+    use crate::play::running;
+
+    within(|| {
+        let empty = Message {
+            done: true,
+            ..running()
+        };
+        let answers = move |method: String, _| {
+            let empty = empty.clone();
+            async move {
+                match method.as_str() {
+                    "GetApi" => Ok(ok(&active())),
+                    _ => Ok(ok(&empty)),
+                }
+            }
+        };
+        let seen = |client: &ApiGateway| {
+            let mut operation = client.operation::<Api>(NAME).expect("a name");
+            let polled = runtime().block_on(async { operation.poll().await.map(|_| ()) });
+            polled.expect("it is answered");
+            operation
+        };
+        let succeeded = client(|_, _| async { done() });
+        let waited = block_on(succeeded.watcher().wait(seen(&succeeded)));
+        assert_eq!(waited.expect("it succeeded"), active());
+
+        let client = client(answers);
+        let watcher = client.watcher();
+        let empty = seen(&client).on_missing_result(MissingResult::Empty);
+        block_on(watcher.wait(empty)).expect("empty");
+        let failed = seen(&client).on_missing_result(MissingResult::Fail);
+        let error = block_on(watcher.wait(failed)).expect_err("no result");
+        assert!(matches!(error.kind(), OperationErrorKind::MissingResult));
+        let error = block_on(watcher.wait(seen(&client))).expect_err("no runtime");
+        assert!(error.may_still_run());
+        assert!(error.snapshot().is_done());
+        assert!(error.to_string().contains("no Tokio runtime"), "{error}");
+        let waited = runtime().block_on(watcher.wait(seen(&client)));
+        assert_eq!(waited.expect("it is proven"), active());
+    });
+}

@@ -237,3 +237,50 @@ async fn what_is_no_operations_name_is_taken_up_by_nobody() {
         .expect_err("an id is no name");
     assert!(error.is_invalid_name());
 }
+
+#[test]
+fn a_watch_whose_runtime_ended_reports_when_the_operation_was_last_seen() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Barrier};
+
+    use apigateway_grpc::operation::OperationErrorKind;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build();
+    let runtime = runtime.expect("a runtime");
+    let polls = Arc::new(AtomicUsize::new(0));
+    let second = Arc::new(Barrier::new(2));
+    let reached = Arc::clone(&second);
+    // The first poll is answered, the second one hangs.
+    let client = crate::watcher_faults::client(move |_, _| {
+        let number = polls.fetch_add(1, Ordering::SeqCst);
+        let reached = Arc::clone(&reached);
+        async move {
+            if number > 0 {
+                reached.wait();
+                std::future::pending::<()>().await;
+            }
+            crate::watcher_faults::not_done()
+        }
+    });
+    let watch = {
+        let _entered = runtime.enter();
+        client.operation::<Api>(NAME).expect("a name").watch()
+    };
+    second.wait();
+    runtime.shutdown_timeout(Duration::from_secs(10));
+    let error = futures_util::FutureExt::now_or_never(watch.result());
+    let error = error.expect("it has ended").expect_err("nobody polls");
+    assert!(matches!(error.kind(), OperationErrorKind::Polling));
+    assert_eq!(error.snapshot().target().as_deref(), Some(API));
+    assert_eq!(error.polls(), 1);
+    let seen = error.last_seen().expect("it was seen");
+    assert!(seen <= error.elapsed(), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("; last seen running "), "{text}");
+    assert!(text.contains("; wait for it again by its name"), "{text}");
+    let reason = "last failure: cancelled: the Tokio runtime of the watch has been shut down";
+    assert!(text.ends_with(reason), "{text}");
+}

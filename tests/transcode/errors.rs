@@ -164,17 +164,143 @@ async fn a_broken_reply_is_an_internal_error() {
     }
 }
 
+fn typed(verb: &str, target: &str, types: &[&'static str]) -> http::Request<String> {
+    let mut request = send(verb, target, "12345rest");
+    for media in types {
+        let media = http::HeaderValue::from_static(media);
+        request.headers_mut().append("content-type", media);
+    }
+    request
+}
+
 #[tokio::test]
 async fn a_grpc_request_passes_untouched() {
+    for media in [
+        "application/grpc",
+        "application/grpc+proto",
+        "application/grpc; charset=utf-8",
+        "Application/GRPC ;a=b",
+    ] {
+        let server = Server::silent();
+        let request = typed("POST", "/a.B/C", &[media]);
+        let answer = server.ask(rules(), request).await;
+        assert_eq!(answer.header("content-type"), "application/grpc");
+        let received = server.only();
+        assert_eq!(
+            (received.path.as_str(), &received.message[..]),
+            ("/a.B/C", &b"rest"[..])
+        );
+    }
+}
+
+#[tokio::test]
+async fn grpc_web_and_grpc_with_another_codec_are_an_unsupported_media_type() {
+    for media in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text; charset=utf-8",
+        "Application/gRPC-Web",
+        "application/grpc+json",
+        "application/grpc+",
+    ] {
+        for (verb, path) in [("POST", "/a.B/C"), ("MOVE", "/v1/shelves/a"), ("GET", "/")] {
+            let server = Server::silent();
+            let answer = server.ask(rules(), typed(verb, path, &[media])).await;
+            let message = answer.error(415, "UNIMPLEMENTED");
+            assert!(message.contains("application/grpc"), "{message}");
+            assert!(server.received().is_empty(), "{media}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn grpc_by_another_verb_than_post_is_looked_up_by_the_rules() {
+    for verb in ["GET", "PUT", "OPTIONS", "BREW"] {
+        let server = Server::silent();
+        let request = typed(verb, "/a.B/C", &["application/grpc"]);
+        server.ask(rules(), request).await.error(404, "NOT_FOUND");
+        assert!(server.received().is_empty(), "{verb}");
+    }
+    for media in [
+        "application/grpcx",
+        "application/grp",
+        "text/application/grpc",
+    ] {
+        let server = Server::silent();
+        let request = typed("POST", "/a.B/C", &[media]);
+        server.ask(rules(), request).await.error(404, "NOT_FOUND");
+    }
+}
+
+#[tokio::test]
+async fn several_content_types_are_refused() {
+    for types in [
+        ["application/grpc", "application/json"],
+        ["application/json", "application/grpc"],
+        ["application/json", "application/json"],
+    ] {
+        let server = Server::silent();
+        let answer = server.ask(rules(), typed("POST", "/a.B/C", &types)).await;
+        let message = answer.error(400, "INVALID_ARGUMENT");
+        assert!(message.contains("`content-type`"), "{message}");
+        assert!(server.received().is_empty());
+    }
+}
+
+/// The answer to a request with this target, and the shelf that came to the server.
+async fn shelf_of(target: http::Uri) -> (u16, Option<i64>) {
+    let mut request = get("/");
+    *request.uri_mut() = target;
     let server = Server::silent();
-    let mut request = send("POST", "/a.B/C", "12345rest");
-    let media = http::HeaderValue::from_static("application/grpc+proto");
-    request.headers_mut().insert("content-type", media);
     let answer = server.ask(rules(), request).await;
-    assert_eq!(answer.header("content-type"), "application/grpc");
-    let received = server.only();
-    assert_eq!(
-        (received.path.as_str(), &received.message[..]),
-        ("/a.B/C", &b"rest"[..])
-    );
+    let shelf = server.received().first().map(|received| {
+        let found = crate::fixture::json("FindRequest", &received.message);
+        found["shelf"].as_i64().unwrap_or_default()
+    });
+    (answer.status.as_u16(), shelf)
+}
+
+#[tokio::test]
+async fn a_target_of_any_form_is_answered() {
+    for (target, expected) in [
+        ("/v2/shelves/7#part", (200, Some(7))),
+        ("/v2/shelves/7?words=a#part", (200, Some(7))),
+        ("http://user@host:1/v2/shelves/7", (200, Some(7))),
+        ("/v2/shelves/%37", (200, Some(7))),
+        ("/v2/%73helves/7", (200, Some(7))),
+        // The authority form of CONNECT and the asterisk of OPTIONS have no path of a rule.
+        ("host:1", (404, None)),
+        ("*", (404, None)),
+        ("/", (404, None)),
+        ("//", (404, None)),
+        ("/v2/shelves/%", (400, None)),
+        ("/v2/shelves/%3", (400, None)),
+        ("/v2/shelves/%3g", (400, None)),
+        ("/v2/shelves/%00", (400, None)),
+        ("/v2/shelves/%C0%B7", (400, None)),
+        ("/v2/shelves/%2537", (400, None)),
+        ("/v2/shelves/7?%", (400, None)),
+        ("/v2/shelves/7?words=%F", (400, None)),
+        ("/v2/shelves/7?%ff=1", (400, None)),
+        ("/v2/shelves/7?%77ords=%61", (200, Some(7))),
+    ] {
+        let uri = target.parse().expect("a request target");
+        assert_eq!(shelf_of(uri).await, expected, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn the_body_counts_and_not_the_length_that_a_header_says() {
+    for length in ["0", "5", "99999999999", "x"] {
+        let server = Server::silent();
+        let mut request = send("MOVE", "/v1/shelves/a", "");
+        let length = http::HeaderValue::from_static(length);
+        request.headers_mut().insert("content-length", length);
+        let answer = server.ask(rules(), request).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let received = server.only();
+        assert!(!received.headers.contains_key("content-length"));
+        let found = crate::fixture::json("DownloadRequest", &received.message);
+        assert_eq!(found, serde_json::json!({"name": "shelves/a"}));
+    }
 }

@@ -6,6 +6,7 @@ mod arbitrary;
 mod client;
 mod compliance;
 mod conflicts;
+mod descriptors;
 mod errors;
 mod fixture;
 mod forms;

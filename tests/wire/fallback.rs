@@ -1,5 +1,5 @@
 //! gRPC with a fallback to REST, against servers with which gRPC cannot work, each in its own way. When
-//! gRPC is tried again is tested on a paused clock in `src/transport/fallback.rs`.
+//! gRPC is tried again is tested on a paused clock in `src/transport/fallback/`.
 
 use std::io;
 use std::net::SocketAddr;

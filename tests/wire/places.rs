@@ -1,4 +1,4 @@
-//! Where credentials arrive, and where they do not: the table is in `src/endpoint/exposure.rs`.
+//! Where credentials arrive, and where they do not: the table is in `src/transport/endpoint/exposure.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

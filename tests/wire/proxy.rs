@@ -1,5 +1,5 @@
 //! Proxies: every connection is a tunnel, and one that cannot be had is a connection that was not made. What
-//! the environment says of them is tested in `src/transport/proxy` and by `tests/command`.
+//! the environment says of them is tested in `src/transport/connect/proxy` and by `tests/command`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

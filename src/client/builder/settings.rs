@@ -7,11 +7,11 @@ use http::HeaderValue;
 use super::proxy::ProxySetting;
 use crate::authentication::{self, Authentication};
 use crate::call::CallOptions;
-use crate::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
 use crate::trailers::LARGEST_METADATA;
+use crate::transport::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::transport::{
     Active, Custom, Dial, Dialed, Keepalive, Limits, Proxy, Target, TlsOptions, Transport,
 };

@@ -19,7 +19,7 @@ use tonic::Code;
 use super::host::{Authority, Origin};
 use super::settings::AccessRules;
 use crate::emulator::admin;
-use crate::endpoint;
+use crate::transport::endpoint;
 
 const SEC_FETCH: &str = "sec-fetch-";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

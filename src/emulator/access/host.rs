@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::endpoint::{Fault, is_localhost, parse_host_port};
+use crate::transport::endpoint::{Fault, is_localhost, parse_host_port};
 
 /// A host: an address, or a name in lower case without a dot at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]

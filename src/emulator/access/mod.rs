@@ -19,6 +19,8 @@ use http::{HeaderMap, HeaderValue, header};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::header_limit::check_head;
+use super::request_body::with_timeout;
 use super::socket::Line;
 use crate::call::{Reply, Rpc};
 use decision::{Face, Facts, Outcome, decide};
@@ -73,10 +75,14 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Rpc) -> Self::Future {
+    fn call(&mut self, request: Rpc) -> Self::Future {
+        let mut request = request.map(with_timeout);
         let line = request.extensions().get::<Line>();
         if let Some(line) = line {
             line.note_request();
+        }
+        if let Some(refused) = check_head(&request) {
+            return Either::Right(Box::pin(async { Ok(refused) }));
         }
         let face = Face::of(request.uri().path());
         let facts = Facts {

@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::host::{Host, Origin};
 use super::token::AdminToken;
-use crate::endpoint;
 use crate::error::Error;
+use crate::transport::endpoint;
 
 /// The settings as the builder was given them.
 #[derive(Clone, Default)]

@@ -15,7 +15,7 @@ use super::origin::Origin;
 use super::redact::redact;
 use super::rejection::Rejection;
 use super::universe;
-use crate::certificate_fault;
+use crate::transport::certificate_fault;
 
 /// Why credentials gave no token.
 pub(super) struct Cause {

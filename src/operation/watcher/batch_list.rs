@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::entry::Queued;
-use crate::operation::step::CallFailure;
+use crate::operation::state_machine::CallFailure;
 
 /// Operations that are due within this time after the first are due with it.
 pub(super) const TOGETHER: Duration = Duration::from_secs(1);
@@ -250,10 +250,10 @@ impl Location {
         }
     }
 
-    /// Returns whether the location can be removed.
+    /// Returns whether the location can be removed. What was learned of its listings is forgotten with it: to learn it
+    /// again costs a listing, and to keep it would let the table grow without bound.
     pub(super) fn is_idle(&self) -> bool {
-        let known = self.pages > 1 || self.refused.is_some();
-        self.operations == 0 && self.calls == 0 && !known
+        self.operations == 0 && self.calls == 0
     }
 }
 

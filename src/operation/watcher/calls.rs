@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::entry::later;
-use crate::operation::subject::{Looked, Subject};
+use crate::operation::tracked::{Looked, Subject};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
 /// A call that has not ended this long after its timeout is given up, whatever hangs there.

@@ -12,10 +12,10 @@ use super::batch_list::{PATIENCE, TOGETHER};
 use super::effects::Effects;
 use super::wait::{End, WaitCell};
 use crate::error::Error;
-use crate::operation::failure::Progress;
+use crate::operation::error::Progress;
 use crate::operation::snapshot::Snapshot;
-use crate::operation::step::{Ending, Event, Next, Target, Wait, Why};
-use crate::operation::subject::Subject;
+use crate::operation::state_machine::{Ending, Event, Next, Target, Wait, Why};
+use crate::operation::tracked::Subject;
 use crate::operation::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
 
@@ -271,7 +271,7 @@ impl Entry {
             match heard.and_then(|heard| waiter.step(heard, now, random, effects)) {
                 None => index += 1,
                 Some(waited) => {
-                    let mut waiter = self.waiters.swap_remove(index);
+                    let mut waiter = self.remove_at(index);
                     let snapshot = shown.unwrap_or_else(|| decoded(&self.known, name));
                     let end = waiter.end(waited, snapshot, self.seen, now);
                     effects.ended.push((waiter, Box::new(end)));
@@ -289,11 +289,26 @@ impl Entry {
         end
     }
 
+    /// Adds a wait.
+    pub(super) fn push(&mut self, waiter: Waiter) {
+        waiter.cell.set_index(self.waiters.len());
+        self.waiters.push(waiter);
+    }
+
     /// Removes a wait.
     pub(super) fn remove(&mut self, cell: &Arc<WaitCell>) -> Option<Waiter> {
-        let mut waiters = self.waiters.iter();
-        let index = waiters.position(|waiter| Arc::ptr_eq(&waiter.cell, cell))?;
-        Some(self.waiters.swap_remove(index))
+        let index = cell.index();
+        let found = self.waiters.get(index)?;
+        Arc::ptr_eq(&found.cell, cell).then(|| self.remove_at(index))
+    }
+
+    /// Removes the wait at this index. The last one takes its place.
+    fn remove_at(&mut self, index: usize) -> Waiter {
+        let waiter = self.waiters.swap_remove(index);
+        if let Some(moved) = self.waiters.get(index) {
+            moved.cell.set_index(index);
+        }
+        waiter
     }
 }
 
@@ -330,6 +345,11 @@ impl Waiter {
 
     pub(super) fn cell(&self) -> &Arc<WaitCell> {
         &self.cell
+    }
+
+    /// Returns whether a read of its target is in flight for the wait.
+    pub(super) fn is_looking(&self) -> bool {
+        matches!(self.look, Look::Going(_))
     }
 
     /// Returns when the wait needs a call. A poll in flight stands for its own until that would have timed out;

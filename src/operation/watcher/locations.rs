@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::batch_list::{Location, Place};
 
-/// The locations in which operations are waited for, or of which something is known.
+/// The locations in which operations are waited for or calls are in flight.
 #[derive(Debug, Default)]
 pub(super) struct Locations {
     all: HashMap<Arc<str>, Location>,
@@ -58,6 +58,11 @@ impl Locations {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Returns the number of locations that take turns.
     pub(super) fn ready(&self) -> usize {
         self.ready.len()
@@ -91,8 +96,8 @@ impl Locations {
         self.place(location);
     }
 
-    /// Puts a location where it belongs in the queues, unless it has a turn. One of which nothing is known or awaited is
-    /// forgotten.
+    /// Puts a location where it belongs in the queues, unless it has a turn. One without waits and calls is
+    /// removed.
     pub(super) fn place(&mut self, location: &Arc<str>) {
         let Some(at) = self.all.get_mut(location) else {
             return;

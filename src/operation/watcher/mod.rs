@@ -11,7 +11,6 @@ mod task;
 mod wait;
 
 use std::fmt;
-use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use tokio::time::Instant;
 use super::Operation;
 use super::result::OperationResult;
 use super::schedule::{Schedule, Timetable};
-use super::step::{Next, Wait};
+use super::state_machine::{Next, Wait};
 use crate::clients::Clients;
 use crate::error::Error;
 
@@ -30,7 +29,7 @@ pub use wait::Watched;
 use rate_limit::RateLimit;
 use table::Table;
 use task::{Driver, Lost};
-use wait::{By, Ticket};
+use wait::{By, Finished, Ticket};
 
 /// Waits for many operations with few calls.
 ///
@@ -183,7 +182,8 @@ impl Watcher {
     /// Waits for an operation, by this watcher's polls instead of its own.
     ///
     /// Its schedule and result policy apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total begins with
-    /// this call. An operation that is done already is not polled.
+    /// this call. An operation that is done already is not polled, and its result needs no runtime unless its target
+    /// must be read.
     ///
     /// The future must be polled within a Tokio runtime, unless another wait of this watcher is. Outside of any
     /// runtime, and within one that has been shut down, it ends with an error.
@@ -197,7 +197,7 @@ impl Watcher {
             // Its target may have to be looked at for a while.
             let schedule = &mut operation.engine.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
-            return Watched(By::Itself(operation.into_future()));
+            return Watched(By::Itself(Finished::new(operation)));
         }
         let now = Instant::now();
         let (mut subject, settings) = operation.into_parts();

@@ -20,8 +20,8 @@ use super::rate_limit::RateLimit;
 use super::task::{Drivers, Lost};
 use super::wait::{End, WaitCell};
 use crate::error::Error;
-use crate::operation::step::{CallFailure, Event, Wait};
-use crate::operation::subject::{Looked, Subject};
+use crate::operation::state_machine::{CallFailure, Event, Wait};
+use crate::operation::tracked::{Looked, Subject};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
 /// Maximum number of concurrent calls. Beyond it, only a location without any call may make one.
@@ -96,7 +96,7 @@ impl Table {
         let cell = Arc::clone(waiter.cell());
         let name = self.entry_of(subject);
         if let Some(entry) = self.entries.get_mut(&name) {
-            entry.waiters.push(waiter);
+            entry.push(waiter);
             let later = |queued: Queued| queued.due <= due;
             // `None` is no deadline, which is later than any.
             let first = |deadline: Instant| entry.deadline.is_none_or(|kept| deadline < kept);
@@ -131,16 +131,24 @@ impl Table {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
-        let removed = entry.remove(cell);
-        if removed.is_none() {
+        let Some(waiter) = entry.remove(cell) else {
             return;
-        }
-        self.effects.waiters.extend(removed);
+        };
+        self.left(name, waiter);
+    }
+
+    /// Takes note of a wait that was removed. The queues change with the last wait only, since others may have no poll
+    /// due: to look at all of them for each wait that leaves would take quadratic time.
+    fn left(&mut self, name: &Arc<str>, waiter: Waiter) {
+        let Some(entry) = self.entries.get(name) else {
+            return;
+        };
         if entry.waiters.is_empty() {
             self.requeue(name);
-        } else if entry.calls > 0 {
+        } else if waiter.is_looking() {
             self.abort_needless(name);
         }
+        self.effects.waiters.push(waiter);
     }
 
     /// Removes a wait that nobody polls for any more. `None` if it has ended already.
@@ -153,8 +161,7 @@ impl Table {
         let entry = self.entries.get_mut(name)?;
         let mut waiter = entry.remove(cell)?;
         let end = entry.lose(&mut waiter, name, lost.error(), Instant::now());
-        self.effects.waiters.push(waiter);
-        self.requeue(name);
+        self.left(name, waiter);
         Some(end)
     }
 
@@ -627,5 +634,72 @@ impl Table {
             What::Poll(name) | What::Look(name) => location(name).into(),
         };
         self.locations.place(&location);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::schedule::Timetable;
+    use crate::operation::snapshot::Snapshot;
+    use crate::operation::state_machine::MissingResult;
+
+    /// Waits in one location, which is listed, and drops the waits once the listing has ended so. Returns the number of
+    /// locations that the table still has.
+    fn locations_after(pages: Vec<Result<ListOperationsResponse, Status>>) -> usize {
+        let mut now = Instant::now();
+        let mut table = Table::new(1000.0, 2, now);
+        let waits: Vec<_> = (0..20)
+            .map(|number| {
+                let name = format!("projects/p/locations/l/operations/{number}");
+                let message = Message {
+                    name,
+                    ..Message::default()
+                };
+                let snapshot = Snapshot::new(message);
+                let subject = Subject {
+                    snapshot,
+                    ..Subject::default()
+                };
+                let schedule = Timetable::fitting("", "");
+                let wait = Wait::new(now, schedule, MissingResult::Fail);
+                table.add(&subject, wait, Duration::ZERO, now)
+            })
+            .collect();
+        let mut pages = pages.into_iter().peekable();
+        while pages.peek().is_some() {
+            now += Duration::from_millis(1);
+            let Next::Call(plan) = table.next(1, now) else {
+                panic!("a page is due");
+            };
+            let outcome = match plan.request {
+                Request::Page { .. } => Outcome::Listed(pages.next().expect("a page")),
+                _ => Outcome::Polled(Err(Status::unavailable("away"))),
+            };
+            table.done(plan.id, outcome, now);
+        }
+        assert!(table.locations.get("projects/p/locations/l").is_some());
+        for (name, cell) in waits {
+            table.leave(&name, &cell);
+        }
+        // The turn of a location that was ready passes.
+        now += Duration::from_millis(1);
+        assert!(matches!(table.next(1, now), Next::Wait(None)));
+        table.locations.len()
+    }
+
+    #[test]
+    fn a_location_leaves_with_its_last_wait_whatever_its_listings_showed() {
+        let page = |token: &str| {
+            Ok(ListOperationsResponse {
+                next_page_token: token.to_owned(),
+                ..ListOperationsResponse::default()
+            })
+        };
+        assert_eq!(locations_after(vec![page("")]), 0);
+        assert_eq!(locations_after(vec![page("1"), page("2"), page("")]), 0);
+        let refused = Status::permission_denied("no lists");
+        assert_eq!(locations_after(vec![Err(refused)]), 0);
+        assert_eq!(locations_after(vec![page("1"), page("1")]), 0);
     }
 }

@@ -18,7 +18,7 @@ use super::effects::{Effects, contained};
 use super::table::Next;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::operation::engine::{self, once};
+use crate::operation::waiter::{self, once};
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
 
 /// Why nobody polls for a wait any more.
@@ -235,7 +235,7 @@ async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
             let request = GetOperationRequest {
                 name: name.to_string(),
             };
-            Outcome::Polled(engine::get(&clients, request, None, timeout).await)
+            Outcome::Polled(waiter::get(&clients, request, None, timeout).await)
         }
         Request::Look(subject) => Outcome::Looked(subject.look(&clients, timeout).await),
         Request::Page { location, token } => {

@@ -4,17 +4,21 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::mem;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tokio::runtime;
+
 use super::Shared;
 use super::effects::contained;
+use super::task::Lost;
 use crate::operation::Operation;
-use crate::operation::failure::{OperationError, OperationErrorKind, Progress};
+use crate::operation::error::{OperationError, OperationErrorKind, Progress};
 use crate::operation::result;
 use crate::operation::result::OperationResult;
 use crate::operation::snapshot::Snapshot;
-use crate::operation::step::Why;
+use crate::operation::state_machine::{Ending, MissingResult, Why};
 
 /// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`].
 #[must_use = "futures do nothing unless polled"]
@@ -23,7 +27,14 @@ pub struct Watched<R: OperationResult>(pub(super) By<R>);
 pub(super) enum By<R: OperationResult> {
     Watcher(Ticket),
     /// The operation was done at its start, so there is nothing to poll for.
-    Itself(<Operation<R> as IntoFuture>::IntoFuture),
+    Itself(Finished<R>),
+}
+
+/// The wait for an operation that was done at its start. At most its target is read.
+pub(super) struct Finished<R: OperationResult> {
+    wait: <Operation<R> as IntoFuture>::IntoFuture,
+    /// The end without a runtime, if the target is to be read.
+    lost: Option<Box<End>>,
 }
 
 /// The place of one wait in a watcher's table. Dropping it removes the wait.
@@ -45,7 +56,11 @@ pub(super) struct End {
 
 /// Hands the end of a wait to its future.
 #[derive(Debug, Default)]
-pub(super) struct WaitCell(Mutex<State>);
+pub(super) struct WaitCell {
+    state: Mutex<State>,
+    /// Index of the wait in its entry. It changes only under the lock of the table.
+    index: AtomicUsize,
+}
 
 #[derive(Debug)]
 enum State {
@@ -97,7 +112,15 @@ impl WaitCell {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_index(&self, index: usize) {
+        self.index.store(index, Ordering::Relaxed);
     }
 }
 
@@ -125,6 +148,53 @@ impl Drop for Ticket {
     }
 }
 
+impl<R: OperationResult> Finished<R> {
+    pub(super) fn new(operation: Operation<R>) -> Self {
+        let subject = &operation.engine.subject;
+        let policy = operation.engine.settings.without_result;
+        let reads = subject.ending() == Ending::Nothing
+            && policy == MissingResult::CheckTarget
+            && subject.target().is_some();
+        let lost = reads.then(|| {
+            let failure = Some(Arc::new(Lost::NoRuntime.error()));
+            Box::new(End {
+                waited: Err(Why::Failed),
+                snapshot: subject.snapshot.clone(),
+                target: subject.target(),
+                progress: Progress {
+                    failure,
+                    ..operation.engine.progress()
+                },
+            })
+        });
+        let wait = operation.into_future();
+        Self { wait, lost }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, OperationError>> {
+        let no_runtime = || runtime::Handle::try_current().is_err();
+        match self.lost.take_if(|_| no_runtime()) {
+            Some(end) => Poll::Ready(end.result()),
+            None => self.wait.as_mut().poll(cx),
+        }
+    }
+}
+
+impl End {
+    /// Returns the result of the wait, or its error.
+    fn result<R: OperationResult>(self) -> Result<R, OperationError> {
+        let kind = match self.waited {
+            Ok(()) => match result::read(&self.snapshot) {
+                Ok(result) => return Ok(result),
+                Err(kind) => kind,
+            },
+            Err(why) => OperationErrorKind::of(why, false),
+        };
+        let error = OperationError::new(kind, self.snapshot, self.progress);
+        Err(error.on(self.target))
+    }
+}
+
 impl<R: OperationResult> fmt::Debug for Watched<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.0 {
@@ -141,18 +211,9 @@ impl<R: OperationResult> Future for Watched<R> {
     type Output = Result<R, OperationError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let end = match &mut self.0 {
-            By::Itself(operation) => return operation.as_mut().poll(cx),
-            By::Watcher(ticket) => std::task::ready!(ticket.poll(cx)),
-        };
-        let kind = match end.waited {
-            Ok(()) => match result::read(&end.snapshot) {
-                Ok(result) => return Poll::Ready(Ok(result)),
-                Err(kind) => kind,
-            },
-            Err(why) => OperationErrorKind::of(why, false),
-        };
-        let error = OperationError::new(kind, end.snapshot, end.progress);
-        Poll::Ready(Err(error.on(end.target)))
+        match &mut self.0 {
+            By::Itself(finished) => finished.poll(cx),
+            By::Watcher(ticket) => ticket.poll(cx).map(|end| end.result()),
+        }
     }
 }

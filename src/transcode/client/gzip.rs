@@ -12,7 +12,7 @@ use crate::gzip;
 /// # Errors
 ///
 /// If it is broken, larger than `most` bytes, or of another encoding.
-pub(super) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Status> {
+pub(crate) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
@@ -22,7 +22,7 @@ pub(super) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Resul
 }
 
 /// Refuses a stream of replies that is compressed, which was not asked for.
-pub(super) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
+pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(()),
@@ -37,6 +37,6 @@ fn unknown(encoding: &[u8]) -> Status {
     ))
 }
 
-pub(super) fn too_large(most: usize) -> Status {
+pub(crate) fn too_large(most: usize) -> Status {
     Failure::too_large(most, "max_reply_size, or max_reply of a Rest of your own")
 }

@@ -7,29 +7,29 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method as Verb};
 use tonic::Status;
 
-use super::super::json::{self, JsonOptions};
-use super::super::rule::{Body, Bound, Rule};
-use super::super::rules::{Method, Rules};
-use super::super::schema::{Kind, MessageId, Schema};
+use crate::transcode::json::{self, JsonOptions};
+use crate::transcode::rules::rule::{Body, Bound, Rule};
+use crate::transcode::rules::{Method, Rules};
+use crate::transcode::schema::{Kind, MessageId, Schema};
 use crate::wire;
 
 /// The HTTP form of a request.
 #[derive(Debug)]
-pub(super) struct Request<'r> {
+pub(crate) struct Request<'r> {
     /// The rule that it is made by, which tells how to read its reply.
-    pub(super) rule: &'r Rule,
-    pub(super) verb: Verb,
+    pub(crate) rule: &'r Rule,
+    pub(crate) verb: Verb,
     /// Path and query, encoded.
-    pub(super) target: PathAndQuery,
+    pub(crate) target: PathAndQuery,
     /// `None` for a request without a body.
-    pub(super) body: Option<Content>,
+    pub(crate) body: Option<Content>,
 }
 
 /// A body and its media type.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) media: HeaderValue,
-    pub(super) bytes: Bytes,
+pub(crate) struct Content {
+    pub(crate) media: HeaderValue,
+    pub(crate) bytes: Bytes,
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -40,7 +40,7 @@ impl<'r> Request<'r> {
     /// # Errors
     ///
     /// UNIMPLEMENTED for a method without a route; INVALID_ARGUMENT if no rule fits, with those tried.
-    pub(super) fn new(
+    pub(crate) fn new(
         rules: &'r Rules,
         method: &'r Method,
         message: &[u8],

@@ -8,19 +8,19 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame};
 use tonic::Status;
 
-use super::super::elements::Elements;
-use super::super::frames;
-use super::super::json::JsonOptions;
-use super::super::rule::Response;
-use super::super::rules::Rules;
-use super::reply::Reading;
 use crate::failure::Failure;
+use crate::transcode::client::response::Reading;
+use crate::transcode::grpc_frames;
+use crate::transcode::json::JsonOptions;
+use crate::transcode::json::stream_splitter::Elements;
+use crate::transcode::rules::Rules;
+use crate::transcode::rules::rule::Response;
 
-pub(super) const LINES: &str = "application/x-ndjson";
+pub(crate) const LINES: &str = "application/x-ndjson";
 
 /// The gRPC body of a streamed HTTP reply.
 #[derive(Debug)]
-pub(super) struct Stream<B> {
+pub(crate) struct Stream<B> {
     body: B,
     rules: Rules,
     /// The gRPC path of the method, and the place of its rule.
@@ -36,7 +36,7 @@ pub(super) struct Stream<B> {
 }
 
 impl<B> Stream<B> {
-    pub(super) fn new(reading: Reading<'_>, headers: HeaderMap, body: B, most: usize) -> Self {
+    pub(crate) fn new(reading: Reading<'_>, headers: HeaderMap, body: B, most: usize) -> Self {
         let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         let lines = media.is_some_and(|media| media.starts_with(LINES.as_bytes()));
         let rules = &reading.method.rules;
@@ -82,7 +82,7 @@ impl<B> Stream<B> {
         let unknown = || Status::internal("the method is not among the rules");
         let reading = self.reading().ok_or_else(unknown)?;
         match reading.rule.response {
-            Response::Raw(number) => frames::frame(reading.raw(number, &self.headers, piece)),
+            Response::Raw(number) => grpc_frames::frame(reading.raw(number, &self.headers, piece)),
             _ => Err(unknown()),
         }
     }

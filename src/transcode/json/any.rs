@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::super::schema::{MessageId, Schema, Shape};
-use super::fault;
-use super::read::{Reader, Wrote};
-use super::scan::{Next, Scan};
-use super::text::quote;
-use super::value::Values;
-use super::wire::{put_nested, put_text, slice};
-use super::write::{Result, Writer};
-use super::{CARRIER, CARRIER_PREFIX, JsonOptions, base64};
+use crate::transcode::json::read::error;
+use crate::transcode::json::read::lexer::{Next, Scan};
+use crate::transcode::json::read::struct_value::Values;
+use crate::transcode::json::read::{Reader, Wrote};
+use crate::transcode::json::wire_value::{put_nested, put_text, slice};
+use crate::transcode::json::write::text::quote;
+use crate::transcode::json::write::{Result, Writer};
+use crate::transcode::json::{CARRIER, CARRIER_PREFIX, JsonOptions, base64};
+use crate::transcode::schema::{MessageId, Schema, Shape};
 
 /// What most type URLs begin with.
 const USUAL_PREFIX: &str = "type.googleapis.com/";
@@ -23,7 +23,7 @@ fn known(schema: &Schema, url: &str) -> Option<MessageId> {
 }
 
 impl Reader<'_> {
-    pub(super) fn any(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> fault::Result<Wrote> {
+    pub(crate) fn any(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> error::Result<Wrote> {
         let (begin, ahead) = (out.len(), scan.clone());
         let Some((url, is_first)) = type_url(scan)? else {
             return Ok(Wrote::Empty);
@@ -33,7 +33,7 @@ impl Reader<'_> {
         }
         if url.starts_with(CARRIER_PREFIX) {
             let fault = scan.fault(format!("the type URL `{url}` is reserved"));
-            return fault.map_err(|fault: fault::Fault| fault.finally());
+            return fault.map_err(|fault: error::Fault| fault.finally());
         }
         match known(self.schema, &url) {
             Some(id) => {
@@ -72,7 +72,7 @@ impl Reader<'_> {
     }
 
     /// Reads an `Any` that has its bytes as text, if it does.
-    fn folded(self, scan: Scan<'_>, url: &str, out: &mut Vec<u8>) -> fault::Result<bool> {
+    fn folded(self, scan: Scan<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
         let begin = out.len();
         put_text(1, url, out);
         out.push(VALUE);
@@ -91,7 +91,7 @@ impl Reader<'_> {
         (url, id): (&str, MessageId),
         mut besides: Besides,
         out: &mut Vec<u8>,
-    ) -> fault::Result<()> {
+    ) -> error::Result<()> {
         put_text(1, url, out);
         out.push(VALUE);
         let message = self.schema.message(id);
@@ -122,14 +122,14 @@ impl Reader<'_> {
 }
 
 /// Which members of an `Any` have been read that are not of its message.
-pub(super) struct Besides {
+pub(crate) struct Besides {
     type_url: bool,
     value: bool,
 }
 
 impl Besides {
     /// Whether a name is one of those and stands for the first time.
-    pub(super) fn first(&mut self, name: &str) -> bool {
+    pub(crate) fn first(&mut self, name: &str) -> bool {
         let read = match name {
             "@type" => &mut self.type_url,
             "value" => &mut self.value,
@@ -141,7 +141,7 @@ impl Besides {
 
 /// The `@type` of the object that comes next, and whether it stands first; then it is read and the rest
 /// is not. `None` for an object without members, which is read.
-fn type_url<'a>(scan: &mut Scan<'a>) -> fault::Result<Option<(Cow<'a, str>, bool)>> {
+fn type_url<'a>(scan: &mut Scan<'a>) -> error::Result<Option<(Cow<'a, str>, bool)>> {
     let mut more = scan.enter(b'{', b'}')?;
     if !more {
         return Ok(None);
@@ -159,7 +159,7 @@ fn type_url<'a>(scan: &mut Scan<'a>) -> fault::Result<Option<(Cow<'a, str>, bool
 }
 
 /// The text of `value`, if an object has that and `@type` and nothing else.
-fn as_bytes(mut scan: Scan<'_>) -> fault::Result<Option<Cow<'_, str>>> {
+fn as_bytes(mut scan: Scan<'_>) -> error::Result<Option<Cow<'_, str>>> {
     let (mut value, mut types, mut others) = (None, 0, 0);
     scan.object(|scan, name| {
         match &*name {
@@ -176,7 +176,7 @@ fn as_bytes(mut scan: Scan<'_>) -> fault::Result<Option<Cow<'_, str>>> {
 }
 
 impl Writer<'_> {
-    pub(super) fn any(&mut self, base: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn any(&mut self, base: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let url = self
             .last(base, 0)
             .map_or(&[][..], |value| slice(value, bytes));

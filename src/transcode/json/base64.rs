@@ -7,7 +7,7 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::wire::put_varint;
+use crate::transcode::json::wire_value::put_varint;
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -16,7 +16,7 @@ const PLAIN: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
 /// Writes the bytes that a text stands for, their length before them; `None` if it is no base64.
-pub(super) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let begin = out.len();
     decode_dense(text, out).or_else(|| {
         out.truncate(begin);
@@ -27,7 +27,7 @@ pub(super) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// As [`decode`], of a text without white space.
-pub(super) fn decode_dense(text: &str, out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn decode_dense(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let is_url = text.bytes().any(|byte| matches!(byte, b'-' | b'_'));
     let engine = if is_url { &URL } else { &PLAIN };
     let digits = text.trim_end_matches('=').len();
@@ -42,7 +42,7 @@ pub(super) fn decode_dense(text: &str, out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// Writes bytes as a text in quotes.
-pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let at = out.len();
     out.resize(at + bytes.len().div_ceil(3) * 4, 0);

@@ -1,21 +1,21 @@
 //! Maps: a JSON object, or on the wire a repeated message of a key and a value.
 
-use super::super::schema::{Field, Kind, Message, Schema};
-use super::entries::Entries;
-use super::fault;
-use super::number::{is_whole, spelled};
-use super::read::{Reader, Wrote};
-use super::scan::Scan;
-use super::text::quote;
-use super::wire::{
+use crate::transcode::json::read::error;
+use crate::transcode::json::read::lexer::Scan;
+use crate::transcode::json::read::number::{is_whole, spelled};
+use crate::transcode::json::read::{Reader, Wrote};
+use crate::transcode::json::wire_reader::Entries;
+use crate::transcode::json::wire_value::{
     Wire, absent, counts, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag,
     zero,
 };
-use super::write::{Result, Writer};
+use crate::transcode::json::write::text::quote;
+use crate::transcode::json::write::{Result, Writer};
+use crate::transcode::schema::{Field, Kind, Message, Schema};
 
 /// An entry of a map in a message's bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     key: Wire,
     value: Option<Wire>,
     /// Whether the value is a message in several pieces, of which that is the last.
@@ -25,12 +25,12 @@ pub(super) struct Entry {
 }
 
 impl Reader<'_> {
-    pub(super) fn map(
+    pub(crate) fn map(
         self,
         scan: &mut Scan<'_>,
         field: &Field,
         out: &mut Vec<u8>,
-    ) -> fault::Result<()> {
+    ) -> error::Result<()> {
         let (key, value) = parts(self.schema, field).or_else(|why| scan.fault(why))?;
         let mut names = Vec::new();
         scan.object(|scan, name| {
@@ -56,7 +56,7 @@ impl Reader<'_> {
     }
 }
 
-fn read_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> fault::Result<()> {
+fn read_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> error::Result<()> {
     match kind {
         Kind::String => put_bytes(name.as_bytes(), out),
         Kind::Bool if matches!(name, "true" | "false") => out.push(u8::from(name == "true")),
@@ -71,7 +71,7 @@ fn read_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> fault
 
 impl Writer<'_> {
     /// Writes the entries in the order of their keys. Of several with one key the last holds.
-    pub(super) fn map(
+    pub(crate) fn map(
         &mut self,
         field: &Field,
         found: std::ops::Range<usize>,
@@ -117,7 +117,7 @@ impl Writer<'_> {
     }
 
     /// Whether an entry is one of the map: if the values are of a closed enum, its number must have a name.
-    pub(super) fn has_known_value(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
+    pub(crate) fn has_known_value(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
         // Malformed ones are an error where they are written.
         let (Ok((key, of)), Wire::Bytes(from, to)) = (parts(self.schema, field), value) else {
             return true;

@@ -7,39 +7,32 @@
 
 mod any;
 mod base64;
-mod entries;
-mod fault;
-mod field;
-mod found;
+mod bitset;
+mod field_body;
+mod field_mask;
 mod map;
-mod mask;
-mod nested;
-mod number;
-mod plain;
-mod query;
+mod nested_field;
+mod query_value;
 mod read;
-mod scan;
-mod seen;
-mod single;
-mod string;
-mod text;
+mod scalar;
+pub(crate) mod stream_splitter;
 mod time;
-mod value;
-mod wire;
+mod wire_reader;
+mod wire_value;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-use super::schema::{MessageId, Schema};
+use crate::transcode::schema::{MessageId, Schema};
 
-pub(crate) use entries::Entries;
-pub(crate) use field::{read_field, write_field};
-pub(crate) use nested::{is_set, message_at, text, without};
-pub(crate) use plain::{plain, query_value};
-pub(crate) use scan::{Next, Scan};
-pub(crate) use text::quoted;
-pub(crate) use wire::Wire;
+pub(crate) use field_body::{read_field, write_field};
+pub(crate) use nested_field::{is_set, message_at, text, without};
+pub(crate) use query_value::{plain, query_value};
+pub(crate) use read::lexer::{Next, Scan};
+pub(crate) use wire_reader::Entries;
+pub(crate) use wire_value::Wire;
+pub(crate) use write::text::quoted;
 
 const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
 /// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.

@@ -16,9 +16,9 @@ use prost_reflect::{
     ReflectMessage as _, Value,
 };
 
-use super::super::SCHEMA;
-use super::{JsonOptions, read, write};
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::transcode::SCHEMA;
+use crate::transcode::json::{JsonOptions, read, write};
 
 /// Numbers out of a seed (SplitMix64), so that proptest shrinks over one number.
 struct Random(u64);

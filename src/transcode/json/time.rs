@@ -1,8 +1,8 @@
 //! The texts of timestamps and durations, and the seconds and nanoseconds that they stand for.
 
-use super::super::schema::Shape;
-use super::text::unsigned;
-use super::wire::put_varint;
+use crate::transcode::json::wire_value::put_varint;
+use crate::transcode::json::write::text::unsigned;
+use crate::transcode::schema::Shape;
 
 /// The first and the last second of a timestamp (`google/protobuf/timestamp.proto`): years 1 to 9999.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
@@ -11,7 +11,7 @@ const LONGEST: i64 = 315_576_000_000;
 const BILLION: i32 = 1_000_000_000;
 
 /// Writes the fields of a timestamp or a duration whose JSON form is this text.
-pub(super) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+pub(crate) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let (what, time) = match shape {
         Shape::Timestamp => ("a timestamp", parse_timestamp(text)),
         _ => ("a duration", parse_duration(text)),
@@ -30,7 +30,7 @@ pub(super) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), S
 }
 
 /// Writes RFC 3339 in UTC, with 0, 3, 6 or 9 digits; `None` for a time that has no such text.
-pub(super) fn timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
     if !SECONDS.contains(&seconds) || !(0..BILLION).contains(&nanos) {
         return None;
     }
@@ -57,7 +57,7 @@ pub(super) fn timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<(
 }
 
 /// Writes seconds with a unit, such as `1.500s`; `None` for what has no such text.
-pub(super) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
     let opposed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
     if seconds.unsigned_abs() > LONGEST.unsigned_abs()
         || nanos.unsigned_abs() >= BILLION.unsigned_abs()
@@ -76,7 +76,7 @@ pub(super) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()
 
 /// The seconds and nanoseconds of an RFC 3339 text, with any offset. Its letters are capitals, as the
 /// conformance suite of protobuf requires.
-pub(super) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
+pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     // The date and the time: 19 characters, each at its place.
     let [
         y1,
@@ -129,7 +129,7 @@ pub(super) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
 }
 
 /// The seconds and nanoseconds of such a text.
-pub(super) fn parse_duration(text: &str) -> Option<(i64, i32)> {
+pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
     let number = text.strip_suffix('s')?;
     let (negative, number) = match number.strip_prefix('-') {
         Some(number) => (true, number),

@@ -32,14 +32,14 @@ pub struct Unserved {
 
 /// The direction that does not serve a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::transcode) enum Side {
+pub(crate) enum Side {
     Client,
     Server,
     Both,
 }
 
 impl Unserved {
-    pub(super) fn new(
+    pub(crate) fn new(
         method: impl Into<String>,
         pattern: impl Into<String>,
         reason: impl Into<String>,

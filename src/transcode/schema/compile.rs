@@ -1,19 +1,22 @@
 //! From descriptors to the schema: every type by its name first, then the fields, which name types.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use prost::encoding::WireType;
 
-use super::names::Names;
-use super::{
+use crate::transcode::json::quoted;
+use crate::transcode::schema::descriptor::{
+    EnumType, Features, FieldType, File, FileSet, MessageType,
+};
+use crate::transcode::schema::names::Names;
+use crate::transcode::schema::{
     Enum, EnumId, Field, Kind, Message, MessageId, Repeat, Schema, Shape, Tag, camel, head,
 };
-use crate::transcode::descriptor::{EnumType, Features, FieldType, File, FileSet, MessageType};
-use crate::transcode::json::quoted;
 
 /// All types of a descriptor set by name, before their fields can be compiled.
 #[derive(Default)]
-pub(super) struct Types<'a> {
+pub(crate) struct Types<'a> {
     messages: Vec<(String, &'a MessageType, Syntax)>,
     enums: Vec<(String, &'a EnumType, Syntax)>,
     /// By the message that they extend, each with its name.
@@ -78,7 +81,7 @@ impl Syntax {
 }
 
 impl<'a> Types<'a> {
-    pub(super) fn of(set: &'a FileSet) -> Self {
+    pub(crate) fn of(set: &'a FileSet) -> Self {
         let mut types = Self::default();
         for file in &set.file {
             let syntax = Syntax::of(file);
@@ -124,7 +127,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    pub(super) fn compile(self) -> Result<Schema, String> {
+    pub(crate) fn compile(self) -> Result<Schema, String> {
         let messages = self
             .messages
             .iter()
@@ -157,10 +160,14 @@ impl<'a> Types<'a> {
                 .map_err(|why| format!("{name}.{}: {why}", field.name))?;
             fields.push(compiled);
         }
+        unique_numbers(name, &mut fields)?;
         if shape == Shape::Object && !options.map_entry && !options.message_set {
-            let extensions = self.extensions.get(name).into_iter().flatten();
-            // An extension whose type is not in the set is unknown, and no reason to refuse the set.
-            fields.extend(extensions.filter_map(|extension| self.extension(extension)));
+            for extension in self.extensions.get(name).into_iter().flatten() {
+                let (full_name, field, _) = extension;
+                check_number(field).map_err(|why| format!("{name}.{full_name}: {why}"))?;
+                // An extension whose type the set lacks is unknown, and no reason to refuse the set.
+                fields.extend(self.extension(extension));
+            }
         }
         fields.sort_by_key(|field: &Field| field.number);
         fields.dedup_by_key(|field| field.number);
@@ -196,6 +203,7 @@ impl<'a> Types<'a> {
     }
 
     fn field(&self, field: &FieldType, syntax: Syntax) -> Result<Field, String> {
+        check_number(field)?;
         let kind = self.kind(field)?;
         let options = field.options.as_ref();
         let syntax = syntax.with(options.and_then(|options| options.features));
@@ -276,6 +284,37 @@ impl<'a> Types<'a> {
     }
 }
 
+/// Checks that a field has a number that protoc accepts.
+///
+/// A larger number has no place in a key of the wire, and protobuf keeps some for itself.
+fn check_number(field: &FieldType) -> Result<(), String> {
+    let number = field.number.cast_signed();
+    if (1..=MAX_NUMBER).contains(&number) && !RESERVED_NUMBERS.contains(&number) {
+        return Ok(());
+    }
+    let (first, last) = RESERVED_NUMBERS.into_inner();
+    Err(format!(
+        "invalid field number {number}: must be from 1 to {MAX_NUMBER}, and not from {first} to {last}"
+    ))
+}
+
+/// Sorts fields by their numbers.
+///
+/// # Errors
+///
+/// If two fields have the same number.
+fn unique_numbers(message: &str, fields: &mut [Field]) -> Result<(), String> {
+    fields.sort_by_key(|field| field.number);
+    let mut pairs = fields.windows(2);
+    match pairs.find(|pair| pair[0].number == pair[1].number) {
+        None => Ok(()),
+        Some(pair) => Err(format!(
+            "{message}.{}: duplicate field number {}: `{}` has it",
+            pair[1].name, pair[1].number, pair[0].name
+        )),
+    }
+}
+
 fn wire_type(kind: Kind, repeat: Repeat, delimited: bool) -> WireType {
     match repeat {
         Repeat::Many { packed: true } => WireType::LengthDelimited,
@@ -326,6 +365,10 @@ fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
     }
 }
 
+/// The largest field number: a key has 29 bits for it.
+const MAX_NUMBER: i32 = (1 << 29) - 1;
+/// Field numbers that protobuf implementations use themselves.
+const RESERVED_NUMBERS: RangeInclusive<i32> = 19_000..=19_999;
 /// `FieldDescriptorProto.Label.LABEL_REPEATED`.
 const REPEATED: i32 = 3;
 /// `FieldDescriptorProto.Type.TYPE_GROUP`.

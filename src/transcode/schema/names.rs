@@ -6,7 +6,7 @@ const FREE: u32 = u32::MAX;
 /// A hash table of names that are known beforehand. The hash is cheap and without a seed: who can choose
 /// the names is who gave the schema, and a name that is looked up meets only those of its slot.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     entries: Vec<(String, usize)>,
     /// Places in `entries`; twice as many as these, and a power of two.
     slots: Vec<u32>,
@@ -14,7 +14,7 @@ pub(super) struct Names {
 
 impl Names {
     /// Of several entries with one name the first holds.
-    pub(super) fn new(all: impl IntoIterator<Item = (String, usize)>) -> Self {
+    pub(crate) fn new(all: impl IntoIterator<Item = (String, usize)>) -> Self {
         let all: Vec<_> = all.into_iter().collect();
         let mut names = Self {
             entries: Vec::with_capacity(all.len()),
@@ -30,7 +30,7 @@ impl Names {
         names
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<usize> {
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
         let place = *self.slots.get(self.slot(name))?;
         let (_, value) = self.entries.get(place as usize)?;
         Some(*value)

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::super::json::{self, Entries, Wire};
-use super::super::schema::{Field, Kind, MessageId, Schema};
-use super::query::dotted;
+use crate::transcode::json::{self, Entries, Wire};
+use crate::transcode::schema::{Field, Kind, MessageId, Schema};
+use crate::transcode::server::query::dotted;
 
 /// How the body stands to a field that the path or the query sets.
 enum InBody<'a> {
@@ -19,7 +19,7 @@ enum InBody<'a> {
 /// # Errors
 ///
 /// If the body has the field, or another member of its oneof.
-pub(super) fn of_query(
+pub(crate) fn of_query(
     schema: &Schema,
     input: MessageId,
     path: &[&Field],
@@ -44,7 +44,7 @@ pub(super) fn of_query(
 /// # Errors
 ///
 /// If the body has another value for the field, or another member of its oneof.
-pub(super) fn of_path(
+pub(crate) fn of_path(
     schema: &Schema,
     input: MessageId,
     path: &[&Field],
@@ -78,7 +78,7 @@ pub(super) fn of_path(
 }
 
 /// The message for two members of one oneof.
-pub(super) fn one_of(name: &str, by: &str, other: &str, other_by: &str) -> String {
+pub(crate) fn one_of(name: &str, by: &str, other: &str, other_by: &str) -> String {
     format!("`{name}` in the {by} and `{other}` in the {other_by} are members of one oneof")
 }
 

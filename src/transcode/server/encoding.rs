@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tonic::Status;
 
-use super::request::{Refusal, too_large};
 use crate::gzip::{self, GzipError};
+use crate::transcode::server::request::{Refusal, too_large};
 
 /// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Identity,
     Gzip,
 }
@@ -19,7 +19,7 @@ pub(super) enum Encoding {
 /// # Errors
 ///
 /// 415 if it is another than gzip, or several, with an `Accept-Encoding` that has those that are read (RFC 9110 §12.5.3).
-pub(super) fn of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
+pub(crate) fn of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
     let mut encoding = Encoding::Identity;
     for value in headers.get_all(header::CONTENT_ENCODING) {
         for name in value.as_bytes().split(|byte| *byte == b',') {
@@ -62,7 +62,7 @@ impl Encoding {
     /// # Errors
     ///
     /// If the body is malformed, or decompresses to more than the limit.
-    pub(super) fn decode(self, body: Bytes, most: usize) -> Result<Bytes, Status> {
+    pub(crate) fn decode(self, body: Bytes, most: usize) -> Result<Bytes, Status> {
         if self == Self::Identity || body.is_empty() {
             return Ok(body);
         }

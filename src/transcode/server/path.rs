@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::super::rule::Rule;
-use super::super::schema::{MessageId, Schema};
-use super::super::template::{Segment, Template, Variable};
-use super::conflict;
-use super::query::{bind, fields};
+use crate::transcode::rules::rule::Rule;
+use crate::transcode::rules::template::{Segment, Template, Variable};
+use crate::transcode::schema::{MessageId, Schema};
+use crate::transcode::server::conflict;
+use crate::transcode::server::query::{bind, fields};
 
 /// Adds the fields of the path to a message, of which a part comes from the body. The path comes last: of a
 /// field that is there twice the last value holds.
@@ -16,7 +16,7 @@ use super::query::{bind, fields};
 ///
 /// If a value is not one of its field, is badly encoded, no UTF-8 or has a segment `.` or `..`; if the body has
 /// another value for its field, or another member of its oneof.
-pub(super) fn put(
+pub(crate) fn put(
     schema: &Schema,
     input: MessageId,
     rule: &Rule,
@@ -69,7 +69,7 @@ fn kept(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
 /// # Errors
 ///
 /// If it is badly encoded, or no UTF-8.
-pub(super) fn decode(text: &str, keep_slash: bool) -> Result<Cow<'_, str>, String> {
+pub(crate) fn decode(text: &str, keep_slash: bool) -> Result<Cow<'_, str>, String> {
     if !text.contains('%') {
         return Ok(text.into());
     }

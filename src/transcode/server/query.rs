@@ -6,20 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{HeaderName, HeaderValue, header};
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::super::json;
-use super::super::rule::Rule;
-use super::super::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, steps};
-use super::conflict;
-use super::path::decode;
+use crate::transcode::json;
+use crate::transcode::rules::rule::Rule;
+use crate::transcode::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, steps};
+use crate::transcode::server::conflict;
+use crate::transcode::server::path::decode;
 
 /// What a query says.
 #[derive(Debug, Default)]
-pub(super) struct Query {
+pub(crate) struct Query {
     /// The fields, as they stand on the wire.
-    pub(super) wire: Vec<u8>,
-    pub(super) enums_as_numbers: bool,
+    pub(crate) wire: Vec<u8>,
+    pub(crate) enums_as_numbers: bool,
     /// System parameters that are headers of a gRPC request.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// How deep the messages of a name may nest, as in JSON.
@@ -39,7 +39,7 @@ impl Query {
     /// If a name is neither a field nor a system parameter; if a field is set by the path or by the body,
     /// which is encoded, or is of the field that is the body; if another member of its oneof is set; if the
     /// field has no form in a query or is set twice; if a value is not one of its field.
-    pub(super) fn read(
+    pub(crate) fn read(
         schema: &Schema,
         input: MessageId,
         rule: &Rule,
@@ -184,7 +184,7 @@ fn plus(text: &str) -> Result<String, String> {
 /// # Errors
 ///
 /// If one is not there, or none can lead further.
-pub(super) fn fields<'s>(
+pub(crate) fn fields<'s>(
     schema: &'s Schema,
     input: MessageId,
     name: &str,
@@ -213,7 +213,7 @@ pub(super) fn fields<'s>(
 }
 
 /// Adds a field at any depth to the wire: messages that stand twice there are one.
-pub(super) fn bind(
+pub(crate) fn bind(
     schema: &Schema,
     path: &[&Field],
     value: &str,
@@ -242,7 +242,7 @@ pub(super) fn bind(
 }
 
 /// The name of a field at any depth, by JSON names.
-pub(super) fn dotted(path: &[&Field]) -> String {
+pub(crate) fn dotted(path: &[&Field]) -> String {
     let names: Vec<&str> = path.iter().map(|field| field.json.as_str()).collect();
     names.join(".")
 }

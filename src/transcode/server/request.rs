@@ -10,15 +10,15 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 
-use super::super::json::{self, JsonOptions};
-use super::super::route::{Route, Target};
-use super::super::rule::{Body as BodyForm, Rule};
-use super::super::rules::{Method, Rules};
-use super::super::status::http_by_code;
-use super::super::{error_body, frames, http_body};
-use super::query::Query;
-use super::{encoding, path, reply};
 use crate::call::{PREFIX, Pieces, Reply, Rpc, Transcoded};
+use crate::transcode::json::{self, JsonOptions};
+use crate::transcode::rules::router::{Route, Target};
+use crate::transcode::rules::rule::{Body as BodyForm, Rule};
+use crate::transcode::rules::{Method, Rules};
+use crate::transcode::server::query::Query;
+use crate::transcode::server::{encoding, media_type, path, response};
+use crate::transcode::status::http_by_code;
+use crate::transcode::{error_body, grpc_frames, http_body};
 
 /// Names the verb of a POST, for clients that can send only GET and POST.
 const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
@@ -29,18 +29,18 @@ const DRAINED: usize = 4;
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// A call that an HTTP request makes.
-pub(super) struct Call {
-    pub(super) rpc: Rpc,
-    pub(super) target: Target,
-    pub(super) enums_as_numbers: bool,
+pub(crate) struct Call {
+    pub(crate) rpc: Rpc,
+    pub(crate) target: Target,
+    pub(crate) enums_as_numbers: bool,
 }
 
 /// Why there is no call, and the HTTP status for it.
-pub(super) struct Refusal {
-    pub(super) status: Status,
-    pub(super) http: StatusCode,
+pub(crate) struct Refusal {
+    pub(crate) status: Status,
+    pub(crate) http: StatusCode,
     /// Names what would be accepted.
-    pub(super) header: Option<(HeaderName, HeaderValue)>,
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl From<Status> for Refusal {
@@ -54,9 +54,9 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    pub(super) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
+    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
         let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
-        let mut reply = reply::json(self.http, body);
+        let mut reply = response::json(self.http, body);
         reply.headers_mut().extend(self.header);
         reply
     }
@@ -67,7 +67,7 @@ impl Refusal {
 /// Before a request is refused, its body is read, since many clients read no answer while they send, and HTTP/1.1 loses
 /// the connection with it. Of a body that is far above the limit only a part is read. A client that asks first whether
 /// to send (`Expect`) is answered at once.
-pub(super) async fn call(
+pub(crate) async fn call(
     rules: &Rules,
     request: Rpc,
     options: JsonOptions,
@@ -138,6 +138,7 @@ async fn read(
     options: JsonOptions,
     most: usize,
 ) -> Result<Call, Refusal> {
+    check_media(&head.headers)?;
     let is_form = head.method == Verb::POST && take_override(&mut head)?;
     let (target, segments) = route(rules, &head)?;
     let (method, rule) = rules.target(target);
@@ -153,7 +154,7 @@ async fn read(
         let form = std::mem::take(&mut body);
         append(&mut query, &form).map_err(invalid)?;
     }
-    let mut message = frames::buffer(body.len());
+    let mut message = grpc_frames::buffer(body.len());
     put_body(
         rules,
         method,
@@ -173,10 +174,42 @@ async fn read(
     let enums_as_numbers = query.enums_as_numbers;
     drop(segments);
     Ok(Call {
-        rpc: rpc(head, method, frames::frame(message)?, query.headers),
+        rpc: rpc(head, method, grpc_frames::frame(message)?, query.headers),
         target,
         enums_as_numbers,
     })
+}
+
+/// Checks that a request has at most one content type, and none of gRPC-Web or of gRPC with another codec.
+fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
+    const GRPC: &[u8] = b"application/grpc";
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(value) = values.next() else {
+        return Ok(());
+    };
+    if values.next().is_some() {
+        let text = "several `content-type` headers: must be at most one";
+        return Err(Status::invalid_argument(text).into());
+    }
+    let media = media_type(value);
+    let suffix = media
+        .split_at_checked(GRPC.len())
+        .filter(|(name, _)| name.eq_ignore_ascii_case(GRPC))
+        .map(|(_, suffix)| suffix);
+    match suffix {
+        Some(suffix @ [b'+' | b'-', ..]) if !suffix.eq_ignore_ascii_case(b"+proto") => {
+            let text = format!(
+                "the content type `{}` is not served: must be that of JSON, or `application/grpc`",
+                String::from_utf8_lossy(media)
+            );
+            Err(Refusal {
+                status: Status::unimplemented(text),
+                http: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                header: None,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Takes the verb that a POST names in its place (`X-HTTP-Method-Override`), if it names one. Returns whether the body
@@ -197,11 +230,9 @@ fn take_override(head: &mut Parts) -> Result<bool, Status> {
     };
     head.headers.remove(&OVERRIDE);
     head.method = verb;
-    let media = head.headers.get(header::CONTENT_TYPE);
-    let media = media.map_or(&b""[..], |media| media.as_bytes());
-    let end = media.iter().position(|byte| *byte == b';');
-    let media = media[..end.unwrap_or(media.len())].trim_ascii();
-    Ok(head.method == Verb::GET && media.eq_ignore_ascii_case(FORM))
+    let media = head.headers.get(header::CONTENT_TYPE).map(media_type);
+    let is_form = media.is_some_and(|media| media.eq_ignore_ascii_case(FORM));
+    Ok(head.method == Verb::GET && is_form)
 }
 
 /// Adds what a form has to a query.
@@ -235,7 +266,7 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), R
 }
 
 /// The answer to a body above the limit: code and words are those that Google's services have, over gRPC too.
-pub(super) fn too_large(most: usize) -> Status {
+pub(crate) fn too_large(most: usize) -> Status {
     Status::invalid_argument(format!(
         "Request payload size exceeds the limit: {most} bytes."
     ))

@@ -7,19 +7,19 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tonic::{Code, Status};
 
-use super::super::error_body;
-use super::super::frames::Frames;
-use super::super::json::JsonOptions;
-use super::super::route::Target;
-use super::super::rules::Rules;
-use super::super::status::http_by_code;
-use super::reply::{self, Reading};
 use crate::failure::Failure;
+use crate::transcode::error_body;
+use crate::transcode::grpc_frames::Frames;
+use crate::transcode::json::JsonOptions;
+use crate::transcode::rules::Rules;
+use crate::transcode::rules::router::Target;
+use crate::transcode::server::response::{self, Reading};
+use crate::transcode::status::http_by_code;
 
 /// The HTTP body of a stream of replies. A failure in its midst is its last text, an error body: the
 /// HTTP status has gone before.
 #[derive(Debug)]
-pub(super) struct Stream<B> {
+pub(crate) struct Stream<B> {
     body: B,
     frames: Frames,
     /// What was read before the head was sent.
@@ -42,7 +42,7 @@ enum Form {
 }
 
 impl<B> Stream<B> {
-    pub(super) fn new(
+    pub(crate) fn new(
         reading: &Reading<'_>,
         first: Option<Bytes>,
         body: B,
@@ -140,7 +140,7 @@ where
                 Ok(piece) => self.frames.push(&piece),
                 Err(frame) => {
                     let mut trailers = frame.into_trailers().unwrap_or_default();
-                    return Poll::Ready(Err(reply::status(&mut trailers)));
+                    return Poll::Ready(Err(response::status(&mut trailers)));
                 }
             }
         }

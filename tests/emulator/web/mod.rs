@@ -1,5 +1,7 @@
 //! Web pages and other machines: which of their requests the port serves.
 
+#[cfg(feature = "rest")]
+mod header_limit;
 mod opening;
 #[cfg(feature = "rest")]
 mod raw;

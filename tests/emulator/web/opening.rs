@@ -119,11 +119,16 @@ async fn the_time_to_open_a_connection_is_a_setting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_connection_without_calls_stays() {
-    let (_serving, mut pipes) = served(Emulator::builder(), 1);
-    let opening = [PREFACE, &SETTINGS].concat();
-    pipes[0].write_all(&opening).await.expect("there is room");
-    assert!(is_open(&mut pipes[0], Duration::from_secs(86_400)).await);
+async fn an_open_http2_connection_without_calls_stays() {
+    let (serving, mut pipes) = served(Emulator::builder(), 1);
+    let (client, connection) = h2::client::handshake(pipes.pop().expect("one"))
+        .await
+        .expect("a handshake");
+    // The connection answers pings, as every client of HTTP/2 does.
+    let connection = tokio::spawn(connection);
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    assert!(!connection.is_finished() && !serving.is_finished());
+    drop(client);
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,4 +196,79 @@ async fn half_a_tls_handshake_ends_too() {
         .expect("no panic")
         .expect("served");
     assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+/// Sends a first request, which is answered, and then bytes; returns the seconds until the connection is closed.
+#[cfg(feature = "rest")]
+async fn closed_after(bytes: &[u8]) -> u64 {
+    let (_serving, mut pipes) = served(Emulator::builder(), 1);
+    let mut pipe = pipes.pop().expect("one");
+    let first = format!("GET /v1/{PARENT}/apis HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    pipe.write_all(first.as_bytes()).await.expect("open");
+    assert!(is_open(&mut pipe, Duration::from_secs(1)).await);
+    pipe.write_all(bytes).await.expect("open");
+    let began = Instant::now();
+    let end = tokio::time::timeout(Duration::from_secs(3600), ended(pipe)).await;
+    end.expect("the connection is closed");
+    began.elapsed().as_secs()
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test(start_paused = true)]
+async fn half_a_later_request_head_ends_its_connection() {
+    let half = closed_after(b"GET /v1/x HTTP/1.1\r\nhost: local").await;
+    assert!((29..=30).contains(&half), "{half}");
+}
+
+#[cfg(feature = "rest")]
+#[tokio::test(start_paused = true)]
+async fn a_request_body_that_stalls_ends_its_connection() {
+    let targets = [
+        "/v1/projects/p/locations/global/apis?apiId=a",
+        "/emulator/v1/reset",
+        "/nothing",
+        "/google.longrunning.Operations/GetOperation",
+    ];
+    let media = ["application/json", "application/grpc"];
+    for target in targets {
+        for media in media {
+            for framing in [
+                "content-length: 100\r\n\r\n{",
+                "transfer-encoding: chunked\r\n\r\n5\r\n{",
+            ] {
+                let head = "host: localhost\r\ncontent-type:";
+                let half = format!("POST {target} HTTP/1.1\r\n{head} {media}\r\n{framing}");
+                let took = closed_after(half.as_bytes()).await;
+                assert!(took <= 30, "{half}: {took}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http2_connection_whose_peer_answers_no_ping_ends() {
+    let (_serving, mut pipes) = served(Emulator::builder(), 1);
+    let opening = [PREFACE, &SETTINGS].concat();
+    pipes[0].write_all(&opening).await.expect("there is room");
+    assert!(is_open(&mut pipes[0], Duration::from_secs(29)).await);
+    assert!(!is_open(&mut pipes[0], Duration::from_secs(30)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http2_request_whose_body_stalls_is_answered() {
+    let (_serving, mut pipes) = served(Emulator::builder(), 1);
+    let (mut client, connection) = h2::client::handshake(pipes.pop().expect("one"))
+        .await
+        .expect("a handshake");
+    tokio::spawn(connection);
+    let uri = "http://localhost/google.longrunning.Operations/GetOperation";
+    let request = http::Request::post(uri).header("content-type", "application/grpc");
+    let request = request.body(()).expect("a request");
+    let (response, mut body) = client.send_request(request, false).expect("open");
+    body.send_data(vec![0, 0].into(), false).expect("open");
+    let began = Instant::now();
+    let response = tokio::time::timeout(Duration::from_secs(3600), response).await;
+    let response = response.expect("in time").expect("a response");
+    assert_eq!(response.headers()["grpc-status"], "3");
+    assert_eq!(began.elapsed().as_secs(), 30);
 }

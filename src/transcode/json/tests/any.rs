@@ -2,9 +2,9 @@
 
 use prost::Message as _;
 
-use super::super::super::SCHEMA;
-use super::super::{CARRIER, JsonOptions, read, write};
-use super::cases::{id, round};
+use crate::transcode::SCHEMA;
+use crate::transcode::json::tests::cases::{id, round};
+use crate::transcode::json::{CARRIER, JsonOptions, read, write};
 
 #[test]
 fn an_any_of_every_kind_is_told_as_it_came() {

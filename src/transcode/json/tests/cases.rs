@@ -1,13 +1,13 @@
 //! What differs between writers of JSON, and what is malformed.
 
-use super::super::super::SCHEMA;
-use super::super::{JsonOptions, MessageId, read, write};
+use crate::transcode::SCHEMA;
+use crate::transcode::json::{JsonOptions, MessageId, read, write};
 
-pub(super) fn id(name: &str) -> MessageId {
+pub(crate) fn id(name: &str) -> MessageId {
     SCHEMA.find(name).expect("in the set")
 }
 
-pub(super) fn round(name: &str, json: &str) -> Result<String, String> {
+pub(crate) fn round(name: &str, json: &str) -> Result<String, String> {
     let bytes = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default())?;
     write(&SCHEMA, id(name), &bytes, JsonOptions::default())
 }

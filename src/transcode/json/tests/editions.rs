@@ -1,11 +1,11 @@
 //! proto2, editions and what a descriptor set may say that ours does not.
 
-use super::super::super::descriptor::{
+use crate::transcode::Schema;
+use crate::transcode::json::{JsonOptions, plain, query_value, read, write, write_field};
+use crate::transcode::schema::descriptor::{
     EnumOptions, EnumType, EnumValue, Features, FieldOptions, FieldType, File, FileOptions,
     FileSet, MessageOptions, MessageType, OneofOptions, OneofType,
 };
-use super::super::{JsonOptions, plain, query_value, read, write, write_field};
-use crate::transcode::Schema;
 
 const OPTIONAL: i32 = 1;
 const REPEATED: i32 = 3;
@@ -217,7 +217,7 @@ fn a_well_known_name_with_other_fields_is_an_object_and_never_recurs_without_end
         for _ in 0..500 {
             let inner = std::mem::take(&mut deep);
             deep.push(0x0a);
-            super::super::wire::put_bytes(&inner, &mut deep);
+            crate::transcode::json::wire_value::put_bytes(&inner, &mut deep);
         }
         let _ = write(&schema, id, &deep, JsonOptions::default());
     }

@@ -1,8 +1,8 @@
 //! What options do, and how faults are told.
 
-use super::super::super::SCHEMA;
-use super::super::{JsonOptions, read, write};
-use super::cases::{id, round};
+use crate::transcode::SCHEMA;
+use crate::transcode::json::tests::cases::{id, round};
+use crate::transcode::json::{JsonOptions, read, write};
 
 #[test]
 fn defaults_are_written_where_no_presence_is_told_apart() {
@@ -141,7 +141,7 @@ fn a_hundred_levels_go_both_ways_and_one_more_neither() {
         JsonOptions::default(),
     );
     let mut wrapped = Vec::new();
-    super::super::wire::put_bytes(&bytes.expect("within the bound"), &mut wrapped);
+    crate::transcode::json::wire_value::put_bytes(&bytes.expect("within the bound"), &mut wrapped);
     let wrapped = [b"\x0a", wrapped.as_slice()].concat();
     let written = write(
         &SCHEMA,

@@ -1,0 +1,686 @@
+//! Why there is no result.
+
+use std::fmt;
+use std::time::Duration;
+
+use prost::Message as _;
+use prost_types::Any;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetail, pb};
+
+use super::snapshot::{Snapshot, type_name};
+use super::state_machine::Why;
+use crate::error::{Error, ErrorKind, code_name, typed_details};
+use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
+
+/// The error of a wait for an operation: the operation failed, or the wait did.
+///
+/// A failure to start an operation is an [`Error`] of the method that starts it. [`kind`](Self::kind) says what ended the wait,
+/// and [`snapshot`](Self::snapshot) has the last known state of the operation. An operation that
+/// [may still run](Self::may_still_run) is waited for again by its [name](Self::name), here or in another process
+/// ([`ApiGateway::operation`](crate::ApiGateway::operation)).
+///
+/// ```
+/// # #[cfg(feature = "emulator")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), apigateway_grpc::Error> {
+/// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::{Api, ApiConfig}};
+/// # let emulator = Emulator::builder().build();
+/// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+/// # let api = client.create_api("projects/p/locations/global", "hello", Api::default()).await?.await?.name;
+/// use apigateway_grpc::operation::OperationErrorKind;
+///
+/// let faulty = ApiConfig::from_openapi("hello.yaml", "swagger: '2.0'");
+/// let error = client.create_api_config(api, "v1", faulty).await?.await.expect_err("faults");
+/// match error.kind() {
+///     OperationErrorKind::Failed(status) => println!("it failed: {}", status.message),
+///     _ if error.may_still_run() => println!("wait for {} again", error.name()),
+///     _ => println!("{error}"),
+/// }
+/// assert!(!error.diagnostics().is_empty());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "emulator"))]
+/// # fn main() {}
+/// ```
+#[derive(Clone)]
+pub struct OperationError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: OperationErrorKind,
+    snapshot: Snapshot,
+    /// The name of the target, as far as it is known without the snapshot.
+    target: Option<String>,
+    progress: Progress,
+}
+
+/// How far waiting had come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) polls: u32,
+    pub(crate) elapsed: Duration,
+    /// How long before the end of the wait the server last answered about the operation; `None` if it never did.
+    pub(crate) seen: Option<Duration>,
+    /// The latest poll that failed.
+    pub(crate) failure: Option<std::sync::Arc<Error>>,
+}
+
+/// What ended a wait for an operation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum OperationErrorKind {
+    /// The operation failed, with this status as the server gave it. Its code may be one that gRPC does
+    /// not have; [`OperationError::code`] is always one that it has.
+    Failed(pb::Status),
+    /// The operation was cancelled, by whomever.
+    Cancelled(pb::Status),
+    /// It succeeded, and its result is a message of another type, which is here as it came.
+    WrongResult {
+        /// The full name of what was expected.
+        expected: String,
+        /// What came.
+        found: Any,
+    },
+    /// It is done, and has neither a result nor an error.
+    MissingResult,
+    /// Too many polls failed, or one failed for a reason that lasts. The operation may still run.
+    Polling,
+    /// The request to cancel the operation failed. The operation may still run.
+    CancelRequest,
+    /// The wait timed out. The operation may still run.
+    TimedOut {
+        /// Whether it was asked to be cancelled then, as the caller wished.
+        cancelled: bool,
+    },
+    /// The operation was not found or has expired, and the target does not prove how it ended: only a ready target of
+    /// a create and a missing target of a delete do.
+    Expired,
+}
+
+impl OperationErrorKind {
+    /// What a wait that gave up tells; `cancelled` if a cancellation was asked for then.
+    pub(crate) fn of(why: Why, cancelled: bool) -> Self {
+        match why {
+            Why::TimedOut => Self::TimedOut { cancelled },
+            Why::Failed => Self::Polling,
+            Why::Expired => Self::Expired,
+            Why::MissingResult => Self::MissingResult,
+        }
+    }
+}
+
+impl OperationError {
+    pub(crate) fn new(kind: OperationErrorKind, snapshot: Snapshot, progress: Progress) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            snapshot,
+            target: None,
+            progress,
+        }))
+    }
+
+    /// Adds the target, which the snapshot may lack.
+    pub(crate) fn on(mut self, target: Option<String>) -> Self {
+        self.0.target = target;
+        self
+    }
+
+    /// A wait of which nothing else is known.
+    pub(crate) fn unseen() -> Self {
+        let kind = OperationErrorKind::Polling;
+        Self::new(kind, Snapshot::default(), Progress::default())
+    }
+
+    /// What ended the wait.
+    #[must_use]
+    pub fn kind(&self) -> &OperationErrorKind {
+        &self.0.kind
+    }
+
+    /// The operation's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.snapshot.name()
+    }
+
+    /// The operation as it was last seen.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.0.snapshot
+    }
+
+    /// How many times the server was asked.
+    #[must_use]
+    pub fn polls(&self) -> u32 {
+        self.0.progress.polls
+    }
+
+    /// How long was waited.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.progress.elapsed
+    }
+
+    /// Returns how long before the end of the wait the server last answered about the operation; `None` if it did
+    /// not in this process.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<Duration> {
+        self.0.progress.seen
+    }
+
+    /// The latest call of the wait that failed, whether or not the wait ended by it.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&Error> {
+        self.0.progress.failure.as_deref()
+    }
+
+    /// Whether the operation may still run, so that it is worth waiting for it again.
+    #[must_use]
+    pub fn may_still_run(&self) -> bool {
+        matches!(
+            self.kind(),
+            OperationErrorKind::Polling
+                | OperationErrorKind::CancelRequest
+                | OperationErrorKind::TimedOut { .. }
+        )
+    }
+
+    /// The operation's own error: `None` if it has not failed, or is not known to have.
+    #[must_use]
+    pub fn status(&self) -> Option<&pb::Status> {
+        match self.kind() {
+            OperationErrorKind::Failed(status) | OperationErrorKind::Cancelled(status) => {
+                Some(status)
+            }
+            _ => None,
+        }
+    }
+
+    /// The code of the operation's own error. A number that gRPC does not have is UNKNOWN, and so is OK:
+    /// an error is never a success.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.status().map(|status| code(status.code))
+    }
+
+    /// The details of the operation's own error, typed. One that is unknown or malformed is left out and
+    /// hides no other; [`status`](Self::status) has them all.
+    #[must_use]
+    pub fn details(&self) -> Vec<ErrorDetail> {
+        let raw = self.status().map(|status| status.details.clone());
+        typed_details(raw.unwrap_or_default())
+    }
+
+    /// What the service found wrong with what it was given.
+    #[must_use]
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.0.snapshot.diagnostics()
+    }
+}
+
+/// The gRPC code of a number within an operation's error.
+pub(crate) fn code(number: i32) -> Code {
+    match Code::from_i32(number) {
+        Code::Ok => Code::Unknown,
+        code => code,
+    }
+}
+
+impl fmt::Display for OperationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "operation {}", self.name().escape_debug())?;
+        match self.kind() {
+            OperationErrorKind::Failed(status) => {
+                let code = match status.code {
+                    number @ 1..=16 => code_name(code(number)).to_owned(),
+                    number => format!("code {number}"),
+                };
+                write!(f, " failed: {code}: {}", status.message)?;
+            }
+            OperationErrorKind::Cancelled(status) => {
+                write!(f, " was cancelled: {}", status.message)?;
+            }
+            OperationErrorKind::WrongResult { expected, found } => {
+                let found = type_name(found).escape_debug();
+                write!(f, ": result type is {found}, expected {expected}")?;
+            }
+            kind => self.fmt_wait(kind, f)?,
+        }
+        for Diagnostic { location, message } in self.diagnostics() {
+            write!(f, "\n  {location}: {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl OperationError {
+    /// Writes how the wait ended: what is known of the operation, what was seen last and when, and how to go on.
+    fn fmt_wait(&self, kind: &OperationErrorKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Progress { polls, elapsed, .. } = &self.0.progress;
+        let plural = if *polls == 1 { "" } else { "s" };
+        let effort = format!("after {polls} poll{plural} in {elapsed:.1?}");
+        match kind {
+            OperationErrorKind::TimedOut { cancelled: false } => write!(
+                f,
+                ": timed out {effort}; the operation may still be running and was not cancelled"
+            )?,
+            OperationErrorKind::TimedOut { cancelled: true } => write!(
+                f,
+                ": timed out {effort}; the operation may still be running, its cancellation was requested"
+            )?,
+            OperationErrorKind::CancelRequest => {
+                f.write_str(
+                    ": the request to cancel it failed; the operation may still be running",
+                )?;
+            }
+            OperationErrorKind::Expired => {
+                f.write_str(": not found or expired; outcome unknown")?
+            }
+            OperationErrorKind::MissingResult => {
+                f.write_str(": done without a result or an error; outcome unknown")?;
+            }
+            _ => write!(
+                f,
+                ": polling failed {effort}; the operation may still be running"
+            )?,
+        }
+        self.fmt_seen(f)?;
+        if self.may_still_run() {
+            f.write_str("; wait for it again by its name")?;
+        } else {
+            let known = self.0.target.clone().or_else(|| self.0.snapshot.target());
+            let target = known.as_deref().unwrap_or("the resource");
+            write!(f, "; read {} for its state", target.escape_debug())?;
+        }
+        match &self.0.progress.failure {
+            Some(failure) => write!(f, "; last failure: {failure}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what was seen last, and when. That the operation is done is all that a wait without a result says.
+    fn fmt_seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = self.0.snapshot.is_done();
+        match self.0.progress.seen {
+            _ if matches!(self.kind(), OperationErrorKind::MissingResult) => Ok(()),
+            None => f.write_str("; never seen by this wait"),
+            Some(ago) => {
+                let state = match done {
+                    true => "done without a result",
+                    false => "running",
+                };
+                match ago < Duration::from_millis(50) {
+                    true => write!(f, "; last seen {state} just before"),
+                    false => write!(f, "; last seen {state} {ago:.1?} before"),
+                }
+            }
+        }
+    }
+
+    /// Returns whether the wait ended without the operation's own outcome.
+    fn is_of_wait(&self) -> bool {
+        matches!(
+            self.kind(),
+            OperationErrorKind::Expired | OperationErrorKind::MissingResult
+        ) || self.may_still_run()
+    }
+}
+
+impl fmt::Debug for OperationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperationError")
+            .field("kind", self.kind())
+            .field("name", &self.name())
+            .field("progress", &self.0.progress)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for OperationError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let failure = self.0.progress.failure.as_deref();
+        // The text of this error has the failure's own text already.
+        failure.filter(|_| self.is_of_wait())?.source()
+    }
+}
+
+impl From<OperationError> for Error {
+    fn from(error: OperationError) -> Self {
+        let kind = match error.kind() {
+            OperationErrorKind::Failed(_) => {
+                ErrorKind::of_code(error.code().unwrap_or(Code::Unknown))
+            }
+            OperationErrorKind::Cancelled(_) => ErrorKind::Cancelled,
+            OperationErrorKind::WrongResult { .. } => ErrorKind::InvalidResponse,
+            OperationErrorKind::MissingResult | OperationErrorKind::Expired => {
+                ErrorKind::OutcomeUnknown
+            }
+            OperationErrorKind::Polling
+            | OperationErrorKind::CancelRequest
+            | OperationErrorKind::TimedOut { .. } => ErrorKind::OperationUnfinished,
+        };
+        let status = error.status().map(|status| {
+            let details = status.encode_to_vec().into();
+            Status::with_details(code(status.code), status.message.clone(), details)
+        });
+        Self::operation(kind, status, error)
+    }
+}
+
+impl Error {
+    /// Returns the error of the wait for an operation, if this error came from one. It has the operation's name, its last
+    /// state and its diagnostics.
+    ///
+    /// ```
+    /// # fn log(error: &apigateway_grpc::Error) {
+    /// if let Some(wait) = error.operation_error().filter(|wait| wait.may_still_run()) {
+    ///     println!("wait again for {}", wait.name());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn operation_error(&self) -> Option<&OperationError> {
+        self.wait_error()?.downcast_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+    use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
+    use crate::proto::google::longrunning::Operation as Message;
+
+    const API: &str = "projects/p/locations/l/apis/a";
+
+    fn snapshot(done: bool, metadata: Option<OperationMetadata>) -> Snapshot {
+        Snapshot::new(Message {
+            name: "operations/o".to_owned(),
+            done,
+            metadata: metadata.map(|it| Any::from_msg(&it).expect("it can be encoded")),
+            ..Message::default()
+        })
+    }
+
+    fn status(code: i32, message: &str) -> pb::Status {
+        pb::Status {
+            code,
+            message: message.to_owned(),
+            details: Vec::new(),
+        }
+    }
+
+    /// One row: how the wait ended, whether the operation was last seen done, polls, seconds since it was last seen,
+    /// the last failure, the target; and the text.
+    type Row = (
+        OperationErrorKind,
+        bool,
+        u32,
+        Option<u64>,
+        Option<&'static str>,
+        Option<&'static str>,
+        &'static str,
+    );
+
+    /// All texts. The outcome that the operation itself has needs nothing else; every other end says what is known,
+    /// what was seen last and when, and how to go on.
+    #[test]
+    fn every_text_says_no_more_than_is_known_and_how_to_go_on() {
+        use OperationErrorKind::{
+            CancelRequest, Cancelled, Expired, Failed, MissingResult, Polling, TimedOut,
+            WrongResult,
+        };
+
+        let wrong = || WrongResult {
+            expected: "x.Api".to_owned(),
+            found: Any {
+                type_url: "type.googleapis.com/x.\u{1b}Gateway".to_owned(),
+                value: Vec::new(),
+            },
+        };
+        let timed_out = |cancelled| TimedOut { cancelled };
+        let away = Some("away");
+        let rows: Vec<Row> = vec![
+            (
+                Failed(status(9, "no")),
+                true,
+                3,
+                Some(0),
+                None,
+                None,
+                " failed: failed precondition: no",
+            ),
+            (
+                Failed(status(9, "no")),
+                true,
+                3,
+                Some(0),
+                away,
+                Some(API),
+                " failed: failed precondition: no",
+            ),
+            (
+                Failed(status(16, "")),
+                true,
+                0,
+                None,
+                None,
+                None,
+                " failed: unauthenticated: ",
+            ),
+            (
+                Failed(status(0, "no")),
+                true,
+                3,
+                Some(0),
+                None,
+                None,
+                " failed: code 0: no",
+            ),
+            (
+                Failed(status(17, "no")),
+                true,
+                3,
+                Some(0),
+                None,
+                None,
+                " failed: code 17: no",
+            ),
+            (
+                Failed(status(-1, "no")),
+                true,
+                3,
+                Some(0),
+                None,
+                None,
+                " failed: code -1: no",
+            ),
+            (
+                Cancelled(status(1, "by me")),
+                true,
+                3,
+                Some(0),
+                away,
+                None,
+                " was cancelled: by me",
+            ),
+            (
+                wrong(),
+                true,
+                1,
+                Some(0),
+                away,
+                None,
+                ": result type is x.\\u{1b}Gateway, expected x.Api",
+            ),
+            (
+                Polling,
+                false,
+                0,
+                None,
+                None,
+                None,
+                ": polling failed after 0 polls in 5.0s; the operation may still be running; never seen by this wait; wait for it again by its name",
+            ),
+            (
+                Polling,
+                false,
+                1,
+                None,
+                away,
+                None,
+                ": polling failed after 1 poll in 5.0s; the operation may still be running; never seen by this wait; wait for it again by its name; last failure: unavailable: away",
+            ),
+            (
+                Polling,
+                false,
+                2,
+                Some(3),
+                away,
+                None,
+                ": polling failed after 2 polls in 5.0s; the operation may still be running; last seen running 3.0s before; wait for it again by its name; last failure: unavailable: away",
+            ),
+            (
+                CancelRequest,
+                false,
+                0,
+                None,
+                away,
+                None,
+                ": the request to cancel it failed; the operation may still be running; never seen by this wait; wait for it again by its name; last failure: unavailable: away",
+            ),
+            (
+                CancelRequest,
+                false,
+                4,
+                Some(1),
+                away,
+                None,
+                ": the request to cancel it failed; the operation may still be running; last seen running 1.0s before; wait for it again by its name; last failure: unavailable: away",
+            ),
+            (
+                timed_out(false),
+                false,
+                1,
+                None,
+                away,
+                None,
+                ": timed out after 1 poll in 5.0s; the operation may still be running and was not cancelled; never seen by this wait; wait for it again by its name; last failure: unavailable: away",
+            ),
+            (
+                timed_out(false),
+                false,
+                4,
+                Some(0),
+                None,
+                None,
+                ": timed out after 4 polls in 5.0s; the operation may still be running and was not cancelled; last seen running just before; wait for it again by its name",
+            ),
+            (
+                timed_out(false),
+                true,
+                4,
+                Some(2),
+                None,
+                None,
+                ": timed out after 4 polls in 5.0s; the operation may still be running and was not cancelled; last seen done without a result 2.0s before; wait for it again by its name",
+            ),
+            (
+                timed_out(true),
+                false,
+                4,
+                Some(2),
+                None,
+                None,
+                ": timed out after 4 polls in 5.0s; the operation may still be running, its cancellation was requested; last seen running 2.0s before; wait for it again by its name",
+            ),
+            (
+                Expired,
+                false,
+                2,
+                Some(3),
+                None,
+                Some(API),
+                ": not found or expired; outcome unknown; last seen running 3.0s before; read projects/p/locations/l/apis/a for its state",
+            ),
+            (
+                Expired,
+                false,
+                1,
+                None,
+                away,
+                None,
+                ": not found or expired; outcome unknown; never seen by this wait; read the resource for its state; last failure: unavailable: away",
+            ),
+            (
+                MissingResult,
+                true,
+                2,
+                Some(0),
+                None,
+                None,
+                ": done without a result or an error; outcome unknown; read the resource for its state",
+            ),
+            (
+                MissingResult,
+                true,
+                2,
+                Some(0),
+                away,
+                Some(API),
+                ": done without a result or an error; outcome unknown; read projects/p/locations/l/apis/a for its state; last failure: unavailable: away",
+            ),
+        ];
+        for (kind, done, polls, seen, failure, target, expected) in rows {
+            let progress = Progress {
+                polls,
+                elapsed: Duration::from_secs(5),
+                seen: seen.map(Duration::from_secs),
+                failure: failure.map(|text| std::sync::Arc::new(Status::unavailable(text).into())),
+            };
+            let error = OperationError::new(kind, snapshot(done, None), progress);
+            let error = error.on(target.map(str::to_owned));
+            assert_eq!(
+                error.to_string(),
+                format!("operation operations/o{expected}")
+            );
+            let goes_on = expected.contains("may still be running");
+            assert_eq!(error.may_still_run(), goes_on, "{error}");
+            assert_eq!(expected.contains("wait for it again"), goes_on, "{error}");
+            let source = std::error::Error::source(&error).is_some();
+            assert_eq!(source, expected.contains("last failure"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_target_comes_from_the_metadata_and_diagnostics_follow_every_text() {
+        let metadata = OperationMetadata {
+            target: API.to_owned(),
+            diagnostics: vec![Diagnostic {
+                location: "api.yaml:3".to_owned(),
+                message: "no such host".to_owned(),
+            }],
+            ..OperationMetadata::default()
+        };
+        for kind in [
+            OperationErrorKind::Failed(status(13, "broken")),
+            OperationErrorKind::Cancelled(status(1, "")),
+            OperationErrorKind::MissingResult,
+            OperationErrorKind::Expired,
+            OperationErrorKind::Polling,
+            OperationErrorKind::CancelRequest,
+            OperationErrorKind::TimedOut { cancelled: true },
+        ] {
+            let snapshot = snapshot(true, Some(metadata.clone()));
+            let error = OperationError::new(kind, snapshot, Progress::default()).to_string();
+            assert!(error.ends_with("\n  api.yaml:3: no such host"), "{error}");
+            assert_eq!(
+                error.contains("outcome unknown"),
+                error.contains(API),
+                "{error}"
+            );
+        }
+    }
+}

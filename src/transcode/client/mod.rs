@@ -1,0 +1,366 @@
+//! HTTP/JSON under a generated client: a gRPC request becomes an HTTP one by its rule, and the JSON that
+//! comes back a gRPC reply.
+
+mod gzip;
+mod intermediary;
+mod request;
+mod response;
+mod stream;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::uri::{Authority, Parts, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full};
+use tonic::Status;
+use tonic::body::Body;
+use tower::Service;
+
+use crate::call::{self, Pieces, Reply, Rpc};
+use crate::failure::Failure;
+use crate::phase::{self, Phase};
+use crate::transcode::json::JsonOptions;
+use crate::transcode::rules::{Method, Rules};
+use request::Request;
+use response::Reading;
+use stream::Stream;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+
+/// The most bytes of a reply, as tonic's own clients have it.
+const MOST: usize = 4 << 20;
+
+/// Carries gRPC calls over HTTP/JSON, by any HTTP client that is a tower service.
+///
+/// It stands under a generated client where a `Channel` would. Calls that REST cannot make, as those
+/// without a rule and those that stream requests, fail with UNIMPLEMENTED before anything is sent:
+/// [`Rules::unserved`] lists the rules of which that is so. A reply
+/// of which the service says that it failed comes as the [`Status`] that it tells, details included; a
+/// broken connection as UNAVAILABLE, and so does what a captive portal or a proxy answered in the service's
+/// place. Redirects are not followed. How long a call may take is the
+/// caller's: put a timeout around it.
+///
+/// # Values in the path
+///
+/// Any value of a path variable is sent, percent-encoded as `google/api/http.proto` has it: line breaks and
+/// other control characters, `%`, and in a variable of one segment `/`. The server side decodes exactly the value
+/// that was sent. These values fail with INVALID_ARGUMENT before anything is sent:
+///
+/// - an empty value, and an empty segment where the template has `*`: a `*` is a segment with something in it.
+///   A `**` may have empty segments, as in `a//b`.
+/// - a segment `.` or `..`. URL libraries, proxies and servers remove these from paths, also where they are
+///   percent-encoded (RFC 3986 §6.2.2), so the server would see another path.
+/// - a value that does not match the pattern of its variable.
+///
+/// ```
+/// use apigateway_grpc::model::GetOperationRequest;
+/// use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+/// use apigateway_grpc::transcode::{Rest, Rules};
+/// use apigateway_grpc::{http, tonic, tower};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Any HTTP client: hyper-util's, or a function.
+/// let http = tower::service_fn(|request: http::Request<tonic::body::Body>| async move {
+///     assert_eq!(request.uri().path(), "/v1/projects/p/locations/l/operations/o");
+///     Ok::<_, std::convert::Infallible>(http::Response::new(r#"{"done": true}"#.to_owned()))
+/// });
+/// let mut client = OperationsClient::new(Rest::new(Rules::api_gateway(), http));
+/// let name = "projects/p/locations/l/operations/o".to_owned();
+/// let operation = client.get_operation(GetOperationRequest { name }).await?.into_inner();
+/// assert!(operation.done);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rest<S> {
+    http: S,
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
+    rules: Rules,
+    origin: Option<(Scheme, Authority)>,
+    /// The host that requests are for, where the HTTP client knows it and not we.
+    host: Option<String>,
+    options: JsonOptions,
+    most: usize,
+}
+
+impl<S> Rest<S> {
+    /// Sends calls by these rules over this HTTP client.
+    pub fn new(rules: Rules, http: S) -> Self {
+        let settings = Settings {
+            rules,
+            origin: None,
+            host: None,
+            options: JsonOptions::default(),
+            most: MOST,
+        };
+        Self {
+            http,
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// Where requests go, `https://example.com`, whatever origin the generated client names. Without it
+    /// that is kept.
+    #[must_use]
+    pub fn origin(mut self, origin: &Uri) -> Self {
+        let parts = (origin.scheme().cloned(), origin.authority().cloned());
+        Arc::make_mut(&mut self.settings).origin = match parts {
+            (Some(scheme), Some(authority)) => Some((scheme, authority)),
+            _ => None,
+        };
+        self
+    }
+
+    /// The host to which the HTTP client sends all requests, by which a redirect to another one is known.
+    pub(crate) fn host(mut self, host: Option<&str>) -> Self {
+        Arc::make_mut(&mut self.settings).host = host.map(str::to_owned);
+        self
+    }
+
+    /// How requests are written and replies read; by default with enums as names, and leniently.
+    #[must_use]
+    pub fn json(mut self, options: JsonOptions) -> Self {
+        Arc::make_mut(&mut self.settings).options = options;
+        self
+    }
+
+    /// The most bytes that a reply may have, or a message of a stream; 4 MiB by default.
+    #[must_use]
+    pub fn max_reply(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.settings).most = bytes;
+        self
+    }
+}
+
+impl<S, B> Service<Rpc> for Rest<S>
+where
+    S: Service<Rpc, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Reply;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.http
+            .poll_ready(cx)
+            .map_err(|error| Failure::status(error.into()))
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        // The one that was made ready is called, and its clone waits for the next call.
+        let clone = self.http.clone();
+        let http = std::mem::replace(&mut self.http, clone);
+        Box::pin(carry(http, Arc::clone(&self.settings), rpc))
+    }
+}
+
+async fn carry<S, B>(mut http: S, settings: Arc<Settings>, rpc: Rpc) -> Result<Reply, Status>
+where
+    S: Service<Rpc, Response = http::Response<B>>,
+    S::Error: Into<BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (head, body) = rpc.into_parts();
+    let unsent = |status| Failure::unsent(status, None);
+    let method = method(&settings.rules, head.uri.path()).map_err(unsent)?;
+    let payload = collect(body).await.map_err(unsent)?;
+    let options = settings.options;
+    let request = call::message(&payload)
+        .ok_or_else(|| Status::internal("the request is compressed, or not one message"))
+        .and_then(|message| Request::new(&settings.rules, method, message, options))
+        .map_err(unsent)?;
+    let reading = Reading {
+        rules: &settings.rules,
+        method,
+        rule: request.rule,
+        options,
+        host: settings.own_host(),
+    };
+    let request = settings.http_request(request, head.uri, head.headers, method);
+    let reply = http
+        .call(request.map_err(unsent)?)
+        .await
+        .map_err(|error| Failure::status(error.into()))?;
+    let (head, body) = reply.into_parts();
+    if is_grpc(&head.headers) {
+        // A transcoding proxy that cannot put a status into JSON passes it on as it came.
+        return Ok(Reply::from_parts(head, Body::new(body)));
+    }
+    if method.server_streaming && head.status.is_success() {
+        gzip::refuse(&head.headers)?;
+        let metadata = metadata(head.headers.clone(), false);
+        let body = Stream::new(reading, head.headers, body, settings.most);
+        return Ok(grpc_reply(metadata, Body::new(body)));
+    }
+    phase::enter(Phase::Reading);
+    let body = whole(body, settings.most).await?;
+    let body = match gzip::decompress(&head.headers, body, settings.most) {
+        Ok(body) => body,
+        // Of a page it does not matter how it is written.
+        Err(_) if intermediary::shown(head.status, &head.headers, reading.host).is_some() => {
+            return Err(reading.failure(head.status, &head.headers, &[]));
+        }
+        Err(status) => return Err(status),
+    };
+    let message = reading.unary(head.status, &head.headers, &body)?;
+    let metadata = metadata(head.headers, true);
+    Ok(grpc_reply(metadata, Body::new(Full::new(message))))
+}
+
+fn method<'r>(rules: &'r Rules, path: &str) -> Result<&'r Method, Status> {
+    let unrouted = || Status::unimplemented(format!("{path} has no HTTP route, it needs gRPC"));
+    let method = rules.method(path).ok_or_else(unrouted)?;
+    if method.client_streaming {
+        let text = format!("{path} streams its requests, which HTTP/JSON cannot: it needs gRPC");
+        return Err(Status::unimplemented(text));
+    }
+    Ok(method)
+}
+
+/// The whole body of a request, which is one message.
+async fn collect(mut body: Body) -> Result<Bytes, Status> {
+    let mut pieces = Pieces::default();
+    while let Some(frame) = body.frame().await {
+        pieces.push(frame?.into_data().unwrap_or_default());
+    }
+    Ok(pieces.whole())
+}
+
+/// The whole body of a reply, within a bound.
+async fn whole<B>(mut body: B, most: usize) -> Result<Bytes, Status>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    let mut pieces = Pieces::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::after_head(error.into()))?;
+        let piece = frame.into_data().unwrap_or_default();
+        if piece.len() > most.saturating_sub(pieces.len()) {
+            return Err(gzip::too_large(most));
+        }
+        pieces.push(piece);
+    }
+    Ok(pieces.whole())
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    media.is_some_and(|media| media.starts_with(b"application/grpc"))
+        && headers.contains_key(Status::GRPC_STATUS)
+}
+
+impl Settings {
+    fn own_host(&self) -> Option<&str> {
+        let origin = self.origin.as_ref();
+        let host = origin.map(|(_, authority)| authority.host());
+        host.or(self.host.as_deref())
+    }
+
+    fn http_request(
+        &self,
+        request: Request<'_>,
+        uri: Uri,
+        headers: HeaderMap,
+        method: &Method,
+    ) -> Result<Rpc, Status> {
+        let mut parts = Parts::default();
+        let own = uri.into_parts();
+        (parts.scheme, parts.authority) = match &self.origin {
+            Some((scheme, authority)) => (Some(scheme.clone()), Some(authority.clone())),
+            None => (own.scheme, own.authority),
+        };
+        parts.path_and_query = Some(request.target);
+        let uri = Uri::from_parts(parts).map_err(|error| {
+            Status::invalid_argument(format!("the request has no address: {error}"))
+        })?;
+        let mut headers = http_headers(headers, method);
+        let body = match request.body {
+            None => Body::empty(),
+            Some(content) => {
+                headers.insert(header::CONTENT_TYPE, content.media);
+                Body::new(Full::new(content.bytes))
+            }
+        };
+        let mut out = Rpc::new(body);
+        *out.uri_mut() = uri;
+        *out.method_mut() = request.verb;
+        *out.headers_mut() = headers;
+        Ok(out)
+    }
+}
+
+/// The headers of the call but for those that only gRPC has.
+fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
+    for name in [header::CONTENT_TYPE, header::TE, TIMEOUT, ACCEPT_ENCODING] {
+        headers.remove(name);
+    }
+    // There is seldom another.
+    let other = |name: &&HeaderName| {
+        let name = name.as_str();
+        name.starts_with("grpc-") || name.ends_with("-bin") || name == "content-length"
+    };
+    let others: Vec<HeaderName> = headers.keys().filter(other).cloned().collect();
+    for name in others {
+        headers.remove(name);
+    }
+    let accept = match (method.server_streaming, method.lines) {
+        (true, true) => stream::LINES,
+        _ => "application/json",
+    };
+    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    if !method.server_streaming {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers
+}
+
+/// The reply's headers but for those of its connection and its form.
+fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
+    headers.remove(header::CONTENT_LENGTH);
+    // There is seldom another.
+    let left_behind = |name: &&HeaderName| {
+        let framing = [
+            header::CONTENT_ENCODING,
+            header::TRANSFER_ENCODING,
+            header::CONNECTION,
+        ];
+        framing.contains(name) || name.as_str().starts_with("grpc-")
+    };
+    let left: Vec<HeaderName> = headers.keys().filter(left_behind).cloned().collect();
+    for name in left {
+        headers.remove(name);
+    }
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc"),
+    );
+    if whole {
+        headers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+    }
+    headers
+}
+
+/// As a gRPC server would have answered.
+fn grpc_reply(headers: HeaderMap, body: Body) -> Reply {
+    let mut reply = Reply::new(body);
+    *reply.status_mut() = StatusCode::OK;
+    *reply.headers_mut() = headers;
+    reply
+}

@@ -1,0 +1,124 @@
+//! gRPC's framing: each message with a flag and its length before it.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tonic::Status;
+
+use crate::call::PREFIX;
+
+/// A message as it travels, out of a buffer that has room for the prefix at its beginning.
+///
+/// # Errors
+///
+/// If the message is longer than a frame can say.
+pub(crate) fn frame(mut buffer: Vec<u8>) -> Result<Bytes, Status> {
+    let length = buffer.len().saturating_sub(PREFIX);
+    let Ok(length) = u32::try_from(length) else {
+        let text = "the message is larger than gRPC can carry";
+        return Err(Status::resource_exhausted(text));
+    };
+    buffer[0] = 0;
+    buffer[1..PREFIX].copy_from_slice(&length.to_be_bytes());
+    Ok(buffer.into())
+}
+
+/// An empty buffer for [`frame`].
+pub(crate) fn buffer(capacity: usize) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(PREFIX + capacity);
+    buffer.resize(PREFIX, 0);
+    buffer
+}
+
+/// The messages of a body, as they come in.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    unread: BytesMut,
+    /// The most bytes that a message may have.
+    most: usize,
+}
+
+impl Frames {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            unread: BytesMut::new(),
+            most,
+        }
+    }
+
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        self.unread.extend_from_slice(piece);
+    }
+
+    /// The next message that is whole.
+    ///
+    /// # Errors
+    ///
+    /// If it is compressed or too large.
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        let Some((prefix, rest)) = self.unread.split_first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        let [flag, length @ ..] = *prefix;
+        let length = u32::from_be_bytes(length) as usize;
+        if flag != 0 {
+            return Err(Status::internal("the message is compressed"));
+        }
+        if length > self.most {
+            let text = format!("the message is larger than {} bytes", self.most);
+            return Err(Status::resource_exhausted(text));
+        }
+        if rest.len() < length {
+            return Ok(None);
+        }
+        self.unread.advance(PREFIX);
+        Ok(Some(self.unread.split_to(length).freeze()))
+    }
+
+    /// Whether nothing is left over.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unread.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(message: &[u8]) -> Bytes {
+        let mut out = buffer(message.len());
+        out.extend_from_slice(message);
+        frame(out).expect("it is short")
+    }
+
+    #[test]
+    fn messages_come_out_however_the_bytes_came_in() {
+        let bytes = [framed(b"one"), framed(b""), framed(b"three")].concat();
+        for size in 1..=bytes.len() {
+            let mut frames = Frames::new(5);
+            let mut found = Vec::new();
+            for piece in bytes.chunks(size) {
+                frames.push(piece);
+                while let Some(message) = frames.next().expect("it is whole") {
+                    found.push(message);
+                }
+            }
+            assert_eq!(found, [&b"one"[..], b"", b"three"], "in pieces of {size}");
+            assert!(frames.is_empty());
+        }
+    }
+
+    #[test]
+    fn too_large_and_compressed_messages_are_refused_by_their_prefix() {
+        let mut frames = Frames::new(5);
+        frames.push(&framed(b"sixsix")[..PREFIX]);
+        assert_eq!(
+            frames.next().expect_err("too large").code(),
+            tonic::Code::ResourceExhausted
+        );
+        let mut frames = Frames::new(5);
+        frames.push(&[1, 0, 0, 0, 0]);
+        assert_eq!(
+            frames.next().expect_err("compressed").code(),
+            tonic::Code::Internal
+        );
+    }
+}

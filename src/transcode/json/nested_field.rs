@@ -1,0 +1,193 @@
+//! One field of an encoded message, at any depth, as a parser of the whole message would have it: messages in pieces
+//! are merged, groups are messages, and a member of a oneof is unset by a later one.
+
+use std::borrow::Cow;
+
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use crate::transcode::json::wire_reader::Entries;
+use crate::transcode::json::wire_value::{Wire, counts, joined, slice};
+use crate::transcode::schema::{Field, Kind, Message, MessageId, Schema};
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Passes each value of a field to `each`, in order, and `None` where another member of its oneof unsets it.
+pub(crate) fn values(
+    schema: &Schema,
+    of: &Message,
+    field: &Field,
+    bytes: &[u8],
+    mut each: impl FnMut(Option<Wire>),
+) -> Result<()> {
+    for entry in Entries::of(bytes) {
+        let (number, value) = entry?;
+        if number == field.number {
+            if counts(schema, field, value) {
+                each(Some(value));
+            }
+        } else if is_sibling(schema, of, field, number, value) {
+            each(None);
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a value is that of another member of the field's oneof.
+fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: Wire) -> bool {
+    field.oneof.is_some()
+        && number != field.number
+        && of
+            .field_numbered(number)
+            .is_some_and(|(_, other)| other.oneof == field.oneof && counts(schema, other, value))
+}
+
+/// Returns whether a field is set.
+///
+/// # Errors
+///
+/// If the bytes are not a message, or the message has no such field.
+pub(crate) fn is_set(schema: &Schema, id: MessageId, place: usize, message: &[u8]) -> Result<bool> {
+    let of = schema.message(id);
+    let field = of
+        .fields
+        .get(place)
+        .ok_or("the message has no such field")?;
+    let mut set = false;
+    values(schema, of, field, message, |value| set = value.is_some())?;
+    Ok(set)
+}
+
+/// Returns the text of a field of a message, or `None` if it is not set.
+///
+/// # Errors
+///
+/// If the bytes are not a message, the text is not UTF-8, or the message has no such field.
+pub(crate) fn text<'m>(
+    schema: &Schema,
+    id: MessageId,
+    place: usize,
+    message: &'m [u8],
+) -> Result<Option<&'m str>> {
+    let of = schema.message(id);
+    let field = of
+        .fields
+        .get(place)
+        .ok_or("the message has no such field")?;
+    let mut last = None;
+    values(schema, of, field, message, |value| last = value)?;
+    last.map(|value| crate::transcode::json::wire_value::text(value, message))
+        .transpose()
+}
+
+/// Returns the message at the end of a path of field numbers, or `None` if it is not set. It is copied only if it comes
+/// in pieces.
+///
+/// # Errors
+///
+/// If the bytes are not a message, or the path does not lead through messages that are set once.
+pub(crate) fn message_at<'m>(
+    schema: &Schema,
+    root: MessageId,
+    path: &[u32],
+    message: &'m [u8],
+) -> Result<Option<Cow<'m, [u8]>>> {
+    let (mut of, mut content) = (root, Cow::Borrowed(message));
+    for number in path {
+        let (field, inner) = step(schema, of, *number)?;
+        let pieces = pieces(schema, schema.message(of), field, &content)?;
+        content = match (&content, &pieces[..]) {
+            (_, []) => return Ok(None),
+            (Cow::Borrowed(bytes), [one]) => Cow::Borrowed(slice(*one, bytes)),
+            (bytes, several) => Cow::Owned(joined(several.iter().copied(), bytes)),
+        };
+        of = inner;
+    }
+    Ok(Some(content))
+}
+
+/// Returns a message without the field at the end of a path of field numbers.
+///
+/// # Errors
+///
+/// As [`message_at`] does.
+pub(crate) fn without<'m>(
+    schema: &Schema,
+    root: MessageId,
+    path: &[u32],
+    message: &'m [u8],
+) -> Result<Cow<'m, [u8]>> {
+    let Some((number, deeper)) = path.split_first() else {
+        return Ok(Cow::Borrowed(message));
+    };
+    let of = schema.message(root);
+    let (_, field) = of
+        .field_numbered(*number)
+        .ok_or("the message has no such field")?;
+    // Where the last value of the field ends.
+    let mut end = None;
+    let mut entries = Entries::of(message);
+    while let Some(entry) = entries.next() {
+        let (this, value) = entry?;
+        if this == *number && counts(schema, field, value) {
+            end = Some(entries.at());
+        }
+    }
+    let Some(end) = end else {
+        return Ok(Cow::Borrowed(message));
+    };
+    let mut out = Vec::with_capacity(message.len());
+    let mut entries = Entries::of(message);
+    loop {
+        let begin = entries.at();
+        let Some(entry) = entries.next() else { break };
+        let (this, value) = entry?;
+        let taken = this == *number && counts(schema, field, value);
+        // The field had unset the members of its oneof before it. They must not come back.
+        let unset = begin < end && is_sibling(schema, of, field, this, value);
+        if !taken && !unset {
+            out.extend_from_slice(&message[begin..entries.at()]);
+        }
+    }
+    if !deeper.is_empty() {
+        let (field, inner) = step(schema, root, *number)?;
+        let pieces = pieces(schema, of, field, message)?;
+        if !pieces.is_empty() {
+            let whole = joined(pieces.into_iter(), message);
+            put_message(field, &without(schema, inner, deeper, &whole)?, &mut out);
+        }
+    }
+    Ok(Cow::Owned(out))
+}
+
+/// Writes a message as the value of a field: between the keys of a group, or after its length.
+pub(crate) fn put_message(field: &Field, content: &[u8], out: &mut Vec<u8>) {
+    if field.delimited {
+        encode_key(field.number, WireType::StartGroup, out);
+        out.extend_from_slice(content);
+        encode_key(field.number, WireType::EndGroup, out);
+    } else {
+        encode_key(field.number, WireType::LengthDelimited, out);
+        encode_varint(content.len() as u64, out);
+        out.extend_from_slice(content);
+    }
+}
+
+/// The field of a number and its message.
+fn step(schema: &Schema, of: MessageId, number: u32) -> Result<(&Field, MessageId)> {
+    let found = schema.message(of).field_numbered(number);
+    let (_, field) = found.ok_or("the message has no such field")?;
+    match field.kind {
+        Kind::Message(inner) => Ok((field, inner)),
+        _ => Err(format!("`{}` is not a message", field.json)),
+    }
+}
+
+/// The pieces of a message field that is set.
+fn pieces(schema: &Schema, of: &Message, field: &Field, bytes: &[u8]) -> Result<Vec<Wire>> {
+    let mut pieces = Vec::new();
+    values(schema, of, field, bytes, |value| match value {
+        Some(piece) => pieces.push(piece),
+        None => pieces.clear(),
+    })?;
+    Ok(pieces)
+}

@@ -1,0 +1,204 @@
+//! Numbers of a JSON text on the wire, in their many spellings.
+
+use std::borrow::Cow;
+
+use crate::transcode::json::read::Wrote;
+use crate::transcode::json::read::lexer::{Next, Result, Scan};
+use crate::transcode::json::wire_value::put_varint;
+use crate::transcode::schema::Kind;
+
+/// A number, of which text in quotes is one too.
+pub(crate) fn number(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
+    let text = number_text(scan)?;
+    spelled(&text, kind, out).or_else(|why| scan.fault(why))
+}
+
+/// Writes the number that a text spells, which is of JSON's grammar, a name such as `NaN`, or digits.
+pub(crate) fn spelled(
+    text: &str,
+    kind: Kind,
+    out: &mut Vec<u8>,
+) -> std::result::Result<Wrote, &'static str> {
+    const RANGE: &str = "a whole number of the field's range expected";
+    let zero = match kind {
+        Kind::Double => {
+            let value = double(text).ok_or("a number within a double's range expected")?;
+            out.extend_from_slice(&value.to_le_bytes());
+            value.to_bits() == 0
+        }
+        Kind::Float => {
+            let value = float(text).ok_or("a number within a float's range expected")?;
+            out.extend_from_slice(&value.to_le_bytes());
+            value.to_bits() == 0
+        }
+        Kind::Int64 => varint(integer::<i64>(text).ok_or(RANGE)?.cast_unsigned(), out),
+        Kind::Int32 => varint(
+            i64::from(integer::<i32>(text).ok_or(RANGE)?).cast_unsigned(),
+            out,
+        ),
+        Kind::Uint64 => varint(integer::<u64>(text).ok_or(RANGE)?, out),
+        Kind::Uint32 => varint(u64::from(integer::<u32>(text).ok_or(RANGE)?), out),
+        Kind::Sint64 => varint(zigzag(integer::<i64>(text).ok_or(RANGE)?), out),
+        Kind::Sint32 => varint(zigzag(i64::from(integer::<i32>(text).ok_or(RANGE)?)), out),
+        Kind::Fixed64 => fixed(integer::<u64>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        Kind::Sfixed64 => fixed(integer::<i64>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        Kind::Fixed32 => fixed(integer::<u32>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        Kind::Sfixed32 => fixed(integer::<i32>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        Kind::Bool | Kind::String | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) => {
+            return Err("a number expected");
+        }
+    };
+    Ok(Wrote::value(zero))
+}
+
+fn varint(value: u64, out: &mut Vec<u8>) -> bool {
+    put_varint(value, out);
+    value == 0
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+fn fixed<const N: usize>(value: [u8; N], out: &mut Vec<u8>) -> bool {
+    out.extend_from_slice(&value);
+    value == [0; N]
+}
+
+/// The text of a number, whose grammar is seen to here if it stands in quotes.
+pub(crate) fn number_text<'a>(scan: &mut Scan<'a>) -> Result<Cow<'a, str>> {
+    match scan.next()? {
+        Next::Number => scan.number().map(Cow::Borrowed),
+        Next::String => {
+            let text = scan.string()?;
+            if is_number(&text) {
+                Ok(text)
+            } else {
+                scan.fault("a number expected")
+            }
+        }
+        _ => scan.fault("a number expected"),
+    }
+}
+
+/// Whether a text is a number though it stands in quotes, in a key or in a query.
+pub(crate) fn is_number(text: &str) -> bool {
+    matches!(text, "NaN" | "Infinity" | "-Infinity")
+        || Scan::of(text)
+            .number()
+            .is_ok_and(|number| number.len() == text.len())
+}
+
+/// Whether a text is that of a whole number and no other spelling of it: no point, no exponent, no zero
+/// that says nothing.
+pub(crate) fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let begins = matches!(digits.as_bytes(), [b'1'..=b'9', ..]) || text == "0";
+    begins && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A whole number, however it is written: `5`, `5.0`, `5e0`.
+pub(crate) fn integer<T: TryFrom<i128>>(text: &str) -> Option<T> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    // Eighteen digits are always within 64 bits.
+    let short = (1..=18).contains(&digits.len());
+    let value = if short && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        i128::from(
+            digits
+                .bytes()
+                .fold(0, |sum: i64, byte| 10 * sum + i64::from(byte - b'0')),
+        )
+    } else {
+        whole(digits)?
+    };
+    T::try_from(if negative { -value } else { value }).ok()
+}
+
+/// The value of digits with a point or an exponent, if that is whole, to the last digit.
+fn whole(text: &str) -> Option<i128> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (units, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    if units.is_empty() {
+        return None;
+    }
+    // Zeros at the end are counted, so that `1000e-3` is whole however many there are.
+    let zeros = match fraction {
+        "" => units.len() - units.trim_end_matches('0').len(),
+        _ => 0,
+    };
+    let digits = units[..units.len() - zeros].bytes().chain(fraction.bytes());
+    let value = digits.clone().try_fold(0_i128, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })?;
+    if value == 0 {
+        return Some(0);
+    }
+    let exponent = exponent.parse::<i64>().ok()?;
+    let shift = i64::try_from(zeros).ok()? - i64::try_from(fraction.len()).ok()?;
+    let power = u32::try_from(exponent.checked_add(shift)?).ok()?;
+    value.checked_mul(10_i128.checked_pow(power)?)
+}
+
+pub(crate) fn double(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => text.parse().ok().filter(|value: &f64| value.is_finite()),
+    }
+}
+
+/// Read as a float at once: by way of a double it would be rounded twice.
+fn float(text: &str) -> Option<f32> {
+    match text {
+        "NaN" => Some(f32::NAN),
+        "Infinity" => Some(f32::INFINITY),
+        "-Infinity" => Some(f32::NEG_INFINITY),
+        _ => text.parse().ok().filter(|value: &f32| value.is_finite()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_is_read_to_its_last_digit_however_it_is_written() {
+        let cases: [(&str, Option<u64>); 16] = [
+            ("5.0", Some(5)),
+            ("5e0", Some(5)),
+            ("50E-1", Some(5)),
+            ("0.5e1", Some(5)),
+            ("0e999999999999999999999", Some(0)),
+            ("1.8446744073709551615e19", Some(u64::MAX)),
+            ("18446744073709551615", Some(u64::MAX)),
+            (
+                "18446744073709551615000000000000000000000000000000e-30",
+                Some(u64::MAX),
+            ),
+            ("18446744073709551616", None),
+            ("1e20", None),
+            ("1e99999999999999999999", None),
+            ("0.5", None),
+            ("1e-1", None),
+            ("-1", None),
+            ("-0", Some(0)),
+            ("000000000000000000000005", Some(5)),
+        ];
+        for (text, value) in cases {
+            assert_eq!(integer::<u64>(text), value, "{text}");
+        }
+        assert_eq!(integer::<i64>("-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(integer::<i64>("-9.223372036854775808e18"), Some(i64::MIN));
+        assert_eq!(integer::<i64>("-9223372036854775809"), None);
+        assert_eq!(
+            integer::<i32>(&format!("5.{}", "0".repeat(100_000))),
+            Some(5)
+        );
+    }
+}

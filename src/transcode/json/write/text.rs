@@ -1,0 +1,187 @@
+//! Texts and numbers as JSON writes them.
+
+/// Writes the shortest text that reads back as the same number.
+pub(crate) fn float(
+    value: f64,
+    shortest: &(impl std::fmt::Display + std::fmt::LowerExp),
+    out: &mut Vec<u8>,
+) {
+    use std::io::Write as _;
+    let written = match value {
+        _ if value.is_nan() => out.write_all(b"\"NaN\""),
+        _ if value.is_infinite() => {
+            write!(out, "\"{}Infinity\"", if value < 0.0 { "-" } else { "" })
+        }
+        // By many parsers `-0` is read as a whole number, which has no sign at zero.
+        _ if value == 0.0 && value.is_sign_negative() => out.write_all(b"-0.0"),
+        _ if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) => write!(out, "{shortest:e}"),
+        _ => write!(out, "{shortest}"),
+    };
+    written.expect("writing to memory does not fail");
+}
+
+pub(crate) fn signed(value: i64, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    unsigned(value.unsigned_abs(), out);
+}
+
+pub(crate) fn unsigned(mut value: u64, out: &mut Vec<u8>) {
+    // The most digits of 64 bits.
+    let mut digits = [0; 20];
+    let mut begin = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (value % 10).to_le_bytes()[0];
+        value /= 10;
+        begin -= 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[begin..]);
+}
+
+/// A text in quotes, as for a name that is written often.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    quote(text.as_bytes(), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Writes a text in quotes; `None` if it is not UTF-8.
+#[inline]
+pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    if is_plain(text) {
+        out.extend_from_slice(text);
+    } else {
+        escape(std::str::from_utf8(text).ok()?, out);
+    }
+    out.push(b'"');
+    Some(())
+}
+
+/// RFC 8259 §7: quotes, backslashes and control characters.
+fn escape(text: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
+    while let Some(at) = stop(rest) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            byte => {
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(byte >> 4)]);
+                out.push(HEX[usize::from(byte & 15)]);
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// The high bits of those of eight bytes that are a quote, a backslash or a control character. The borrow
+/// of a subtraction may mark a byte above a true one, never one below.
+#[inline]
+fn stops(word: u64) -> u64 {
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quote = zero(word ^ (ONES * u64::from(b'"')));
+    let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (quote | backslash | control) & HIGH
+}
+
+fn is_stop(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1f)
+}
+
+/// Whether a text is ASCII of which nothing has to be escaped.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk::<8>() else {
+        return text.iter().all(|byte| byte.is_ascii() && !is_stop(*byte));
+    };
+    let (words, _) = text.as_chunks::<8>();
+    // The last eight bytes stand in for the rest, some of them for the second time.
+    let marks = words.iter().chain([last]).fold(0, |marks, word| {
+        let word = u64::from_le_bytes(*word);
+        marks | stops(word) | (word & HIGH)
+    });
+    marks == 0
+}
+
+/// Where a run of plain characters ends: at a quote, a backslash or a control character.
+#[inline]
+pub(crate) fn stop(text: &[u8]) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
+    let mut at = 0;
+    for word in words {
+        let marks = stops(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(at + (marks.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    let found = rest.iter().position(|byte| is_stop(*byte))?;
+    Some(at + found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ends_at_its_first_stop_wherever_that_stands() {
+        for mark in [b'"', b'\\', 0, 0x1f] {
+            for at in 0..40 {
+                let mut text = "é~\u{7f}\u{80}\u{ff} !#[]".repeat(6).into_bytes();
+                text.truncate(48);
+                text[at] = mark;
+                assert_eq!(stop(&text), Some(at), "{mark} at {at}");
+            }
+        }
+        assert_eq!(stop("é~\u{7f} !#[]".repeat(9).as_bytes()), None);
+    }
+
+    #[test]
+    fn what_is_not_plain_is_seen_wherever_it_stands() {
+        for length in 0..30 {
+            let text = "a~\u{7f} !#[]".repeat(4).into_bytes();
+            assert!(is_plain(&text[..length]), "{length}");
+            for (at, mark) in (0..length).flat_map(|at| [(at, b'"'), (at, 0x1f), (at, 0x80)]) {
+                let mut text = text[..length].to_vec();
+                text[at] = mark;
+                assert!(!is_plain(&text), "{mark} at {at} of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_and_texts_are_those_of_serde_json() {
+        for value in [0, 1, 9, 10, 1_234_567_890, u64::MAX] {
+            let mut out = Vec::new();
+            unsigned(value, &mut out);
+            assert_eq!(out, value.to_string().into_bytes());
+            out.clear();
+            signed(value.cast_signed().wrapping_neg(), &mut out);
+            assert_eq!(
+                out,
+                value.cast_signed().wrapping_neg().to_string().into_bytes()
+            );
+        }
+        for text in ["", "a", "é", "\u{1f600}\u{0}\u{1f}\"\\\n\r\t/ and on"] {
+            let quoted: String = serde_json::from_str(&quoted(text)).expect("JSON");
+            assert_eq!(quoted, text);
+        }
+        assert_eq!(quote(b"ab\xff", &mut Vec::new()), None);
+    }
+}

@@ -1,0 +1,447 @@
+//! The rules of all methods: which HTTP request is which call.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use prost::Message as _;
+
+use crate::error::Error;
+use crate::proto;
+use crate::transcode::rules::router::{Route, Router, Target};
+use crate::transcode::rules::rule::{Fault, Rule};
+use crate::transcode::schema::descriptor::{File, FileSet, HttpRule, MethodType};
+use crate::transcode::schema::{MessageId, Schema};
+use unserved::Side;
+
+pub use unserved::Unserved;
+
+pub(crate) mod router;
+pub(crate) mod rule;
+mod service_config;
+pub(crate) mod template;
+mod unserved;
+
+static API_GATEWAY: LazyLock<Rules> = LazyLock::new(|| {
+    Rules::builder(proto::FILE_DESCRIPTOR_SET)
+        .service_config(proto::SERVICE_CONFIG)
+        .build()
+        .expect("the rules are embedded at build time")
+});
+
+/// How methods map to HTTP, by `google.api.http` and a service configuration.
+///
+/// Rules are parsed once and shared: a clone is cheap. [`Rest`](super::Rest) sends calls by them, and
+/// [`TranscodeLayer`](super::TranscodeLayer) takes requests by them.
+///
+/// ```
+/// use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
+/// use apigateway_grpc::transcode::Rules;
+///
+/// // The longrunning protos have annotations, which a service configuration may override.
+/// let rules = Rules::builder(FILE_DESCRIPTOR_SET)
+///     .service_config(r#"{"http": {"rules": [{
+///         "selector": "google.longrunning.Operations.WaitOperation",
+///         "post": "/v1/{name=operations/**}:wait",
+///         "body": "*"
+///     }]}}"#)
+///     .build()?;
+///
+/// // A rule that cannot be served is reported; all others are served.
+/// let rules = Rules::builder(FILE_DESCRIPTOR_SET)
+///     .service_config(r#"{"http": {"rules": [{
+///         "selector": "google.longrunning.Operations.WaitOperation",
+///         "post": "/v1/{operation}:wait"
+///     }]}}"#)
+///     .build()?;
+/// let unserved = &rules.unserved()[0];
+/// assert_eq!(unserved.pattern(), "POST /v1/{operation}:wait");
+/// assert!(unserved.reason().contains("no field `operation`"));
+/// # Ok::<(), apigateway_grpc::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Rules {
+    compiled: Arc<Compiled>,
+}
+
+struct Compiled {
+    schema: Schema,
+    /// Sorted by path.
+    methods: Vec<Method>,
+    router: Router,
+    unserved: Vec<Unserved>,
+}
+
+/// A method as transcoding sees it.
+#[derive(Debug)]
+pub(crate) struct Method {
+    /// The gRPC path, `/package.Service/Method`.
+    pub(crate) path: String,
+    pub(crate) input: MessageId,
+    pub(crate) output: MessageId,
+    pub(crate) client_streaming: bool,
+    pub(crate) server_streaming: bool,
+    /// Whether a stream of replies is JSON texts, a line each, instead of an array.
+    pub(crate) lines: bool,
+    /// Whether its rules are annotations in a file that another file of the set imports. Files import services
+    /// such as `google.iam.v1.IAMPolicy` for their messages, and may have methods of their own on those paths.
+    mixin: bool,
+    /// In order: the first that fits is used.
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// Puts [`Rules`] together.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is compiled before `build`"]
+pub struct RulesBuilder<'a> {
+    descriptor_set: &'a [u8],
+    configurations: Vec<&'a str>,
+    lines: BTreeSet<&'a str>,
+}
+
+impl Rules {
+    /// Begins with an encoded `google.protobuf.FileDescriptorSet` and its `google.api.http` annotations.
+    ///
+    /// The set must hold the options as extensions: `protoc --include_imports --descriptor_set_out` does,
+    /// as does `protox::Compiler::encode_file_descriptor_set`. prost's own types drop them.
+    pub fn builder(descriptor_set: &[u8]) -> RulesBuilder<'_> {
+        RulesBuilder {
+            descriptor_set,
+            configurations: Vec::new(),
+            lines: BTreeSet::new(),
+        }
+    }
+
+    /// The rules of API Gateway, with its operations, locations and IAM policies.
+    #[must_use]
+    pub fn api_gateway() -> Self {
+        API_GATEWAY.clone()
+    }
+
+    /// The messages and enums of the descriptor set.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.compiled.schema
+    }
+
+    /// The rules that are not served, with the reasons, in the order of the descriptor set. Those of the
+    /// configuration that select none of its methods come last.
+    ///
+    /// One such rule never keeps the others from being served. Methods without a rule are not among them.
+    /// [`RulesBuilder::build`] logs their number and the first of them at level `warn`, each of them at
+    /// level `debug`.
+    #[must_use]
+    pub fn unserved(&self) -> &[Unserved] {
+        &self.compiled.unserved
+    }
+
+    /// The method with this gRPC path, and its place.
+    pub(crate) fn method(&self, path: &str) -> Option<&Method> {
+        let methods = &self.compiled.methods;
+        let found = methods.binary_search_by(|method| method.path.as_str().cmp(path));
+        found.ok().map(|place| &methods[place])
+    }
+
+    pub(crate) fn target(&self, target: Target) -> (&Method, &Rule) {
+        let method = &self.compiled.methods[target.method];
+        (method, &method.rules[target.rule])
+    }
+
+    pub(crate) fn router(&self) -> &Router {
+        &self.compiled.router
+    }
+
+    #[cfg(test)]
+    pub(crate) fn methods(&self) -> &[Method] {
+        &self.compiled.methods
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("methods", &self.compiled.methods.len())
+            .field("unserved", &self.compiled.unserved.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> RulesBuilder<'a> {
+    /// The `http` section of a `google.api.Service`, in JSON. A rule in it takes the place of all
+    /// annotations of the method that it selects; of several for one method the last holds.
+    pub fn service_config(mut self, json: &'a str) -> Self {
+        self.configurations.push(json);
+        self
+    }
+
+    /// Has the replies of a streaming method travel as JSON texts, a line each
+    /// (`application/x-ndjson`), instead of as one JSON array. The method is named as selectors name it,
+    /// `package.Service.Method`.
+    pub fn newline_delimited(mut self, selector: &'a str) -> Self {
+        self.lines.insert(selector);
+        self
+    }
+
+    /// Compiles the rules. A rule that cannot be served is no error: see [`Rules::unserved`].
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no descriptor set, or one that lacks a type that it names; if a configuration is not
+    /// JSON, or its `http` section is not an object with a list of rules; if
+    /// [`newline_delimited`](Self::newline_delimited) names no method with a stream of replies; if neither
+    /// annotations nor configurations give any method a rule, as when the set was encoded without its
+    /// extensions.
+    pub fn build(self) -> Result<Rules, Error> {
+        let rules = self.compile().map_err(Error::configuration)?;
+        rules.log_unserved();
+        Ok(rules)
+    }
+
+    fn compile(self) -> Result<Rules, String> {
+        let set = FileSet::decode(self.descriptor_set)
+            .map_err(|error| format!("this is no descriptor set: {error}"))?;
+        let schema = Schema::compile(&set)?;
+        let mut unread = Vec::new();
+        let mut overrides = BTreeMap::new();
+        for configuration in &self.configurations {
+            for rule in service_config::rules(configuration)? {
+                match rule {
+                    Ok(rule) => drop(overrides.insert(rule.selector.clone(), rule)),
+                    Err((selector, reason)) => {
+                        unread.push(Unserved::new(selector, "", reason, Side::Both));
+                    }
+                }
+            }
+        }
+        let (mut methods, mut unserved, mut any) = (Vec::new(), Vec::new(), false);
+        let mut lines = self.lines;
+        let imported = imported(&set);
+        for (file, service, of) in services(&set) {
+            let selector = format!("{service}.{}", of.name);
+            let annotation = of.options.as_ref().and_then(|options| options.http.clone());
+            let own = overrides.remove(&selector);
+            let mixin = own.is_none() && imported.contains(file.name.as_str());
+            let rule = own.or(annotation);
+            any |= rule.is_some();
+            let (mut method, faults) = Method::new(&schema, &service, of, rule.as_ref())
+                .map_err(|why| format!("{selector}: {why}"))?;
+            for fault in faults {
+                let Fault { pattern, reason } = fault;
+                unserved.push((
+                    methods.len(),
+                    Unserved::new(&*selector, pattern, reason, Side::Both),
+                ));
+            }
+            method.mixin = mixin;
+            method.lines = lines.remove(selector.as_str());
+            if method.lines && !method.server_streaming {
+                return Err(format!("{selector} has no stream of replies"));
+            }
+            methods.push(method);
+        }
+        if let Some(selector) = lines.first() {
+            return Err(format!("`{selector}` is no method of the descriptor set"));
+        }
+        let astray = overrides.values().map(|rule| {
+            let reason = "the descriptor set has no such method";
+            Unserved::new(&*rule.selector, rule::pattern(rule), reason, Side::Both)
+        });
+        unread.extend(astray);
+        if !any {
+            return Err(no_rule(unread.first()));
+        }
+        let router = router(&mut methods, &mut unserved);
+        unserved.sort_by_key(|(place, _)| *place);
+        let unserved = unserved.into_iter().map(|(_, unserved)| unserved);
+        Ok(Rules {
+            compiled: Arc::new(Compiled {
+                schema,
+                methods,
+                router,
+                unserved: unserved.chain(unread).collect(),
+            }),
+        })
+    }
+}
+
+/// The error for a set without a single rule.
+fn no_rule(unread: Option<&Unserved>) -> String {
+    let also = unread.map_or_else(String::new, |unread| format!("; {unread}"));
+    format!(
+        "no method has an HTTP rule: the descriptor set has no `google.api.http` annotation (prost's own types \
+         drop them, as does a set without its extensions), and no service configuration gives one{also}"
+    )
+}
+
+impl Rules {
+    fn log_unserved(&self) {
+        let unserved = self.unserved();
+        for rule in unserved {
+            tracing::debug!("{rule}");
+        }
+        if let Some(first) = unserved.first() {
+            tracing::warn!(
+                count = unserved.len(),
+                %first,
+                "some HTTP rules are not served; `Rules::unserved` has them all"
+            );
+        }
+    }
+}
+
+impl Method {
+    /// The method with the rules that are served, and the faults of those that are not.
+    fn new(
+        schema: &Schema,
+        service: &str,
+        of: &MethodType,
+        rule: Option<&HttpRule>,
+    ) -> Result<(Self, Vec<Fault>), String> {
+        let message = |name: &str| {
+            let name = name.trim_start_matches('.');
+            let found = schema.find(name);
+            found.ok_or_else(|| format!("the message `{name}` is not in the set"))
+        };
+        let (input, output) = (message(&of.input_type)?, message(&of.output_type)?);
+        let compiled = rule.map(|rule| Rule::all(schema, rule, input, output));
+        let (mut rules, mut faults) = (Vec::new(), Vec::new());
+        for rule in compiled.unwrap_or_default() {
+            match rule {
+                Ok(rule) => rules.push(rule),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let method = Self {
+            path: format!("/{service}/{}", of.name),
+            input,
+            output,
+            client_streaming: of.client_streaming,
+            server_streaming: of.server_streaming,
+            lines: false,
+            mixin: false,
+            rules,
+        };
+        Ok((method, faults))
+    }
+
+    /// `package.Service.Method`.
+    fn selector(&self) -> String {
+        self.path[1..].replace('/', ".")
+    }
+}
+
+/// The methods of the set, each with its file and the full name of its service.
+fn services(set: &FileSet) -> impl Iterator<Item = (&File, String, &MethodType)> {
+    let full = |file: &File, name: &str| match file.package.as_str() {
+        "" => name.to_owned(),
+        package => format!("{package}.{name}"),
+    };
+    set.file.iter().flat_map(move |file| {
+        file.service.iter().flat_map(move |service| {
+            let name = full(file, &service.name);
+            let methods = service.method.iter();
+            methods.map(move |method| (file, name.clone(), method))
+        })
+    })
+}
+
+/// The names of the files that another file of the set imports.
+fn imported(set: &FileSet) -> BTreeSet<&str> {
+    let imports = set.file.iter().flat_map(|file| &file.dependency);
+    imports.map(String::as_str).collect()
+}
+
+/// Sorts the methods by path and puts their rules into one router, in the order of their declaration, but those
+/// of imported files last, and after them those that only tell that the method needs gRPC. Reports what one direction or both do not serve, each with its method's place in the
+/// order of declaration.
+fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> Router {
+    let mut declared: Vec<(usize, Method)> = methods.drain(..).enumerate().collect();
+    declared.sort_by(|(_, one), (_, other)| one.path.cmp(&other.path));
+    let mut order = vec![0; declared.len()];
+    for (place, (declared, method)) in declared.into_iter().enumerate() {
+        order[declared] = place;
+        methods.push(method);
+    }
+    let mut router = Router::default();
+    let mut routed = Vec::new();
+    let mut order: Vec<(usize, usize)> = order.into_iter().enumerate().collect();
+    order.sort_by_key(|(_, place)| (methods[*place].client_streaming, methods[*place].mixin));
+    for (declared, place) in order {
+        let method = &methods[place];
+        let mut report = |rule: &Rule, side, reason: &str| {
+            let known = Unserved::new(method.selector(), &*rule.text, reason, side);
+            unserved.push((declared, known));
+        };
+        for (index, rule) in method.rules.iter().enumerate() {
+            let target = Target {
+                method: place,
+                rule: index,
+            };
+            if method.client_streaming {
+                let reason = "the method streams its requests, which HTTP/JSON cannot carry";
+                report(rule, Side::Both, reason);
+            } else if let Some(reason) = rule.unsendable {
+                report(rule, Side::Client, reason);
+            }
+            let added = match rule.template.ambiguous() {
+                Some(reason) => Err(reason.to_owned()),
+                None => router
+                    .add(rule.verb.as_ref(), &rule.template, target)
+                    .map_err(|known| {
+                        let other = &methods[known.method];
+                        let theirs = &other.rules[known.rule].text;
+                        format!(
+                            "`{theirs}` of {} is for the same requests",
+                            other.selector()
+                        )
+                    }),
+            };
+            match added {
+                Ok(()) => routed.push((declared, target)),
+                Err(_) if method.client_streaming => {}
+                Err(reason) => report(rule, Side::Server, &reason),
+            }
+        }
+    }
+    // Only a template that goes on after a `**` fits, or has, all the paths of another.
+    let tailed = |(_, target): &(usize, Target)| {
+        let rule = &methods[target.method].rules[target.rule];
+        !rule.template.tail().is_empty()
+    };
+    if !routed.iter().any(tailed) {
+        return router;
+    }
+    for (declared, target) in routed {
+        let method = &methods[target.method];
+        let rule = &method.rules[target.rule];
+        if let Some(other) = shadow(&router, rule, target)
+            && !method.client_streaming
+        {
+            let theirs = &methods[other.method];
+            let reason = format!(
+                "`{}` of {} fits all of its paths",
+                theirs.rules[other.rule].text,
+                theirs.selector()
+            );
+            let known = Unserved::new(method.selector(), &*rule.text, reason, Side::Server);
+            unserved.push((declared, known));
+        }
+    }
+    router
+}
+
+/// The rule that is found for every path of another one, if so.
+fn shadow(router: &Router, rule: &Rule, target: Target) -> Option<Target> {
+    let verb = rule.verb.clone().unwrap_or(http::Method::TRACE);
+    let mut other = None;
+    for path in rule.template.samples() {
+        match router.find(&verb, &path) {
+            Route::Found(found, _) if found != target => other = other.or(Some(found)),
+            _ => return None,
+        }
+    }
+    other
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! The http rules of a service configuration, which override the annotations of the protos.
+
+use std::sync::LazyLock;
+
+use prost::Message as _;
+use serde_json::Value;
+
+use crate::proto;
+use crate::transcode::json::JsonOptions;
+use crate::transcode::schema::Schema;
+use crate::transcode::schema::descriptor::HttpRule;
+
+/// Has `google.api.Http`, which a set that was given need not have.
+static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::new(proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
+});
+
+/// The selector of an invalid rule, and the reason.
+pub(crate) type Invalid = (String, String);
+
+/// The rules of the `http` section of a `google.api.Service` in JSON, or of one that is no
+/// `google.api.HttpRule`, its selector and the reason; a configuration without the section has none.
+///
+/// # Errors
+///
+/// If the text is no JSON object, or the section is no object with a list of rules.
+pub(crate) fn rules(configuration: &str) -> Result<Vec<Result<HttpRule, Invalid>>, String> {
+    let configuration: Value = serde_json::from_str(configuration)
+        .map_err(|error| format!("the service configuration is not JSON: {error}"))?;
+    let configuration = configuration
+        .as_object()
+        .ok_or("the service configuration is no JSON object")?;
+    let Some(section) = configuration.get("http") else {
+        return Ok(Vec::new());
+    };
+    let mut section = section.clone();
+    let rules = section
+        .as_object_mut()
+        .and_then(|http| http.remove("rules"));
+    // All but the rules is checked as a whole.
+    let wire = wire("google.api.Http", &section);
+    wire.map_err(|error| format!("the service configuration's http section: {error}"))?;
+    match rules {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(rules)) => Ok(rules.iter().map(rule).collect()),
+        Some(_) => Err("`http.rules` of the service configuration is no list".to_owned()),
+    }
+}
+
+fn rule(rule: &Value) -> Result<HttpRule, Invalid> {
+    let read = || {
+        let wire = wire("google.api.HttpRule", rule)?;
+        HttpRule::decode(wire.as_slice()).map_err(|error| error.to_string())
+    };
+    read().map_err(|reason| {
+        let selector = rule.get("selector").and_then(Value::as_str);
+        (selector.unwrap_or_default().to_owned(), reason)
+    })
+}
+
+fn wire(message: &str, json: &Value) -> Result<Vec<u8>, String> {
+    let options = JsonOptions {
+        strict: true,
+        ..JsonOptions::default()
+    };
+    GOOGLE_API
+        .json_to_wire(message, json.to_string().as_bytes(), options)
+        .map_err(|error| error.to_string())
+}
