@@ -222,6 +222,7 @@ impl Watcher {
             name,
             cell,
             shared: Arc::clone(&self.shared),
+            read: None,
         }))
     }
 }
