@@ -9,19 +9,20 @@ use tonic::Status;
 use tower::util::{ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
+pub use crate::call::service::{Carrier, Wrap};
 pub use crate::call::{Reply, Rpc};
-pub use crate::uniform::{Carrier, Wrap};
 
-use crate::authentication;
 use crate::call::CallOptions;
-
+use crate::call::service::{Uniform, UniformLayer};
 use crate::layer::deadline::DeadlineLayer;
-use crate::layer::guard::GuardLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::measure::MeasureLayer;
+use crate::layer::metrics::MeasureLayer;
+use crate::layer::response_check::GuardLayer;
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
-use crate::uniform::{Uniform, UniformLayer};
+
+pub(crate) mod clients;
+pub(crate) mod credentials;
 
 /// The layers whose settings are the client's.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Layers {
     pub(crate) retry: RetryLayer,
     /// The user's, around each attempt; the first one is the outermost.
     pub(crate) attempt: Vec<UserLayer>,
-    pub(crate) auth: Option<authentication::Layer>,
+    pub(crate) auth: Option<credentials::Layer>,
     pub(crate) guard: GuardLayer,
 }
 
