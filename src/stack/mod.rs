@@ -1,4 +1,27 @@
-//! The stack: the one place where the order of the layers is written.
+//! The stack: the layers of a call, in order. Any generated client can use the stack of a client.
+//!
+//! ```
+//! # #[cfg(feature = "emulator")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
+//! # let emulator = Emulator::builder().build();
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+//! use apigateway_grpc::model::ListOperationsRequest;
+//! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+//!
+//! let mut operations = OperationsClient::new(client.stack());
+//! let request = ListOperationsRequest {
+//!     name: "projects/p/locations/global".into(),
+//!     ..ListOperationsRequest::default()
+//! };
+//! let page = operations.list_operations(request).await?.into_inner();
+//! assert!(page.operations.is_empty());
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "emulator"))]
+//! # fn main() {}
+//! ```
 
 use std::fmt;
 use std::pin::Pin;
