@@ -61,7 +61,7 @@ pub(super) fn unknown_location(name: &str, known: &[&str]) -> Status {
         "Location \"{name}\" not found; the locations are {}",
         known.join(", ")
     );
-    let details = of_resource("RESOURCE_NOT_FOUND", "Location", name, &text);
+    let details = resource_details("RESOURCE_NOT_FOUND", "Location", name, &text);
     Status::with_error_details(Code::NotFound, text, details)
 }
 
