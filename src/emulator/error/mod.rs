@@ -56,7 +56,7 @@ pub(super) fn not_found(kind: &str, name: &str) -> Status {
 
 /// NOT_FOUND for a location, with the ids of those that exist.
 pub(super) fn unknown_location(name: &str, known: &[&str]) -> Status {
-    let name = &short(name);
+    let name = &truncate(name);
     let text = format!(
         "Location \"{name}\" not found; the locations are {}",
         known.join(", ")
