@@ -20,8 +20,7 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use crate::call::status_code;
-use crate::error::Error;
+use crate::error::{Error, code_name};
 
 /// A method of the contract.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,7 +158,7 @@ impl CodeSet {
     pub fn parse<T: AsRef<str>>(codes: impl IntoIterator<Item = T>) -> Result<Self, Error> {
         let parse = |text: T| {
             let text = text.as_ref();
-            status_code::parse(text).ok_or_else(|| {
+            parse_code(text).ok_or_else(|| {
                 let text = text.escape_debug();
                 Error::configuration(format!(
                     "invalid status code `{text}`: must be a name such as UNAVAILABLE, or a number from 0 to 16"
@@ -181,6 +180,16 @@ impl CodeSet {
             .map(Code::from_i32)
             .filter(move |code| self.contains(*code))
     }
+}
+
+/// Returns the code with this name, such as `NOT_FOUND`, or this number from 0 to 16.
+fn parse_code(text: &str) -> Option<Code> {
+    let number = text.parse::<i32>().ok();
+    let mut codes = (0..=16).map(Code::from_i32);
+    codes.find(|code| {
+        let name = code_name(*code).to_uppercase().replace(' ', "_");
+        name == text || number == Some(*code as i32)
+    })
 }
 
 impl FromIterator<Code> for CodeSet {
@@ -310,4 +319,31 @@ impl RetryPolicy {
         multiplier: 2.0,
         codes: CodeSet::of(&[Code::Unavailable]),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_by_its_name_and_its_number() {
+        for number in 0..=16 {
+            let code = Code::from_i32(number);
+            let name = crate::call::status_code::name(code);
+            assert_eq!(parse_code(name), Some(code));
+            assert_eq!(parse_code(&number.to_string()), Some(code));
+        }
+        for text in ["", "17", "-1", "unavailable", "GONE", "4294967296"] {
+            assert_eq!(parse_code(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_set_has_the_codes_that_it_was_made_of() {
+        let codes = [Code::Cancelled, Code::Unavailable];
+        let set = CodeSet::of(&codes);
+        assert_eq!(set.iter().collect::<Vec<_>>(), codes);
+        assert_eq!((set, set), (codes.into(), codes.into_iter().collect()));
+        assert!(!set.contains(Code::Ok) && CodeSet::default().iter().next().is_none());
+    }
 }
