@@ -20,8 +20,6 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use crate::error::{Error, code_name};
-
 /// A method of the contract.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -155,15 +153,10 @@ impl CodeSet {
     /// # Errors
     ///
     /// If a text is neither.
-    pub fn parse<T: AsRef<str>>(codes: impl IntoIterator<Item = T>) -> Result<Self, Error> {
+    pub fn parse<T: AsRef<str>>(codes: impl IntoIterator<Item = T>) -> Result<Self, UnknownCode> {
         let parse = |text: T| {
             let text = text.as_ref();
-            parse_code(text).ok_or_else(|| {
-                let text = text.escape_debug();
-                Error::configuration(format!(
-                    "invalid status code `{text}`: must be a name such as UNAVAILABLE, or a number from 0 to 16"
-                ))
-            })
+            parse_code(text).ok_or_else(|| UnknownCode(text.to_owned()))
         };
         codes.into_iter().map(parse).collect()
     }
@@ -185,12 +178,27 @@ impl CodeSet {
 /// Returns the code with this name, such as `NOT_FOUND`, or this number from 0 to 16.
 fn parse_code(text: &str) -> Option<Code> {
     let number = text.parse::<i32>().ok();
+    let name = text.replace('_', "");
+    let plain = |code: Code| format!("{code:?}").to_uppercase();
     let mut codes = (0..=16).map(Code::from_i32);
-    codes.find(|code| {
-        let name = code_name(*code).to_uppercase().replace(' ', "_");
-        name == text || number == Some(*code as i32)
-    })
+    codes.find(|code| number == Some(*code as i32) || plain(*code) == name)
 }
+
+/// The error of a text that is not a gRPC status code. It converts into an [`Error`](crate::Error) for an invalid setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownCode(String);
+
+impl fmt::Display for UnknownCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.escape_debug();
+        write!(
+            f,
+            "invalid status code `{text}`: must be a name such as UNAVAILABLE, or a number from 0 to 16"
+        )
+    }
+}
+
+impl std::error::Error for UnknownCode {}
 
 impl FromIterator<Code> for CodeSet {
     fn from_iter<I: IntoIterator<Item = Code>>(codes: I) -> Self {
@@ -327,10 +335,16 @@ mod tests {
 
     #[test]
     fn a_code_is_read_by_its_name_and_its_number() {
+        for (name, code) in [
+            ("OK", Code::Ok),
+            ("CANCELLED", Code::Cancelled),
+            ("INVALID_ARGUMENT", Code::InvalidArgument),
+            ("UNAVAILABLE", Code::Unavailable),
+        ] {
+            assert_eq!(parse_code(name), Some(code));
+        }
         for number in 0..=16 {
             let code = Code::from_i32(number);
-            let name = crate::call::status_code::name(code);
-            assert_eq!(parse_code(name), Some(code));
             assert_eq!(parse_code(&number.to_string()), Some(code));
         }
         for text in ["", "17", "-1", "unavailable", "GONE", "4294967296"] {
