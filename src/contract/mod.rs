@@ -178,10 +178,20 @@ impl CodeSet {
 /// Returns the code with this name, such as `NOT_FOUND`, or this number from 0 to 16.
 fn parse_code(text: &str) -> Option<Code> {
     let number = text.parse::<i32>().ok();
-    let name = text.replace('_', "");
-    let plain = |code: Code| format!("{code:?}").to_uppercase();
     let mut codes = (0..=16).map(Code::from_i32);
-    codes.find(|code| number == Some(*code as i32) || plain(*code) == name)
+    codes.find(|code| number == Some(*code as i32) || name(*code) == text)
+}
+
+/// Returns the name of a code as `google/rpc/code.proto` has it.
+fn name(code: Code) -> String {
+    let mut name = String::new();
+    for char in format!("{code:?}").chars() {
+        if char.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(char.to_ascii_uppercase());
+    }
+    name
 }
 
 /// The error of a text that is not a gRPC status code. It converts into an [`Error`](crate::Error) for an invalid setting.
@@ -347,7 +357,15 @@ mod tests {
             let code = Code::from_i32(number);
             assert_eq!(parse_code(&number.to_string()), Some(code));
         }
-        for text in ["", "17", "-1", "unavailable", "GONE", "4294967296"] {
+        for text in [
+            "",
+            "17",
+            "-1",
+            "unavailable",
+            "NOTFOUND",
+            "GONE",
+            "4294967296",
+        ] {
             assert_eq!(parse_code(text), None, "{text}");
         }
     }
