@@ -20,7 +20,7 @@ use tower::Service;
 use super::door::MAX_REQUEST;
 use super::refusal;
 use crate::call::gzip::{self, GzipError};
-use crate::call::{PREFIX, Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse, MESSAGE_PREFIX_LEN};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
@@ -33,19 +33,19 @@ impl<S: NamedService> NamedService for Decompress<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Rpc> for Decompress<S>
+impl<S> Service<GrpcRequest> for Decompress<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Infallible>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Reply, Infallible>>>;
+    type Future = Either<S::Future, Ready<Result<GrpcResponse, Infallible>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
         match decompressed(rpc) {
             Ok(rpc) => Either::Left(self.0.call(rpc)),
             Err(status) => Either::Right(ready(Ok(status.into_http()))),
@@ -59,7 +59,7 @@ where
 ///
 /// UNIMPLEMENTED for another encoding than gzip, with the encodings that are read, as gRPC's specification of
 /// compression has it.
-pub(super) fn decompressed(mut rpc: Rpc) -> Result<Rpc, Status> {
+pub(super) fn decompressed(mut rpc: GrpcRequest) -> Result<GrpcRequest, Status> {
     let encoding = rpc.headers().get(&ENCODING).map(HeaderValue::as_bytes);
     match encoding {
         None | Some(b"identity") => Ok(rpc),
@@ -92,7 +92,7 @@ struct Messages {
 impl Messages {
     /// The next message that is complete, with its prefix.
     fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        let Some((prefix, rest)) = self.unread.split_first_chunk::<PREFIX>() else {
+        let Some((prefix, rest)) = self.unread.split_first_chunk::<MESSAGE_PREFIX_LEN>() else {
             return Ok(None);
         };
         let [flag, length @ ..] = *prefix;
@@ -103,18 +103,20 @@ impl Messages {
         if rest.len() < length {
             return Ok(None);
         }
-        let framed = self.unread.split_to(PREFIX + length).freeze();
+        let framed = self.unread.split_to(MESSAGE_PREFIX_LEN + length).freeze();
         if flag != COMPRESSED {
             return Ok(Some(framed));
         }
         let message =
-            gzip::decompress(&framed[PREFIX..], MAX_REQUEST).map_err(|error| match error {
-                GzipError::TooLarge => refusal::too_large(MAX_REQUEST),
-                GzipError::Malformed(error) => {
-                    Status::internal(format!("the request's gzip is broken: {error}"))
+            gzip::decompress(&framed[MESSAGE_PREFIX_LEN..], MAX_REQUEST).map_err(|error| {
+                match error {
+                    GzipError::TooLarge => refusal::too_large(MAX_REQUEST),
+                    GzipError::Malformed(error) => {
+                        Status::internal(format!("the request's gzip is broken: {error}"))
+                    }
                 }
             })?;
-        let mut framed = BytesMut::with_capacity(PREFIX + message.len());
+        let mut framed = BytesMut::with_capacity(MESSAGE_PREFIX_LEN + message.len());
         framed.put_u8(0);
         // The limit is below four gigabytes.
         framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));

@@ -23,7 +23,7 @@ use super::refusal;
 use super::socket::Line;
 use super::state::State;
 use crate::call::wire_format;
-use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
+use crate::call::{self, GrpcRequest, GrpcResponse, PassThrough, Transcoded};
 use crate::contract::Method;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -67,20 +67,20 @@ impl<S: NamedService> NamedService for Door<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Rpc> for Door<S>
+impl<S> Service<GrpcRequest> for Door<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<GrpcResponse, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
         // The one that was made ready is called, and its clone waits for the next call.
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
@@ -96,9 +96,13 @@ where
     }
 }
 
-async fn enter<S>(state: &State, mut service: S, rpc: Rpc) -> Result<Reply, Infallible>
+async fn enter<S>(
+    state: &State,
+    mut service: S,
+    rpc: GrpcRequest,
+) -> Result<GrpcResponse, Infallible>
 where
-    S: Service<Rpc, Response = Reply, Error = Infallible>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>,
 {
     let rpc = match decompressed(rpc) {
         Ok(rpc) => rpc,
@@ -106,9 +110,9 @@ where
     };
     let (mut head, body) = rpc.into_parts();
     let Some(method) = Method::find(head.uri.path()) else {
-        return service.call(Rpc::from_parts(head, body)).await;
+        return service.call(GrpcRequest::from_parts(head, body)).await;
     };
-    let payload = match Limited::new(body, MAX_REQUEST + call::PREFIX)
+    let payload = match Limited::new(body, MAX_REQUEST + call::MESSAGE_PREFIX_LEN)
         .collect()
         .await
     {
@@ -116,7 +120,7 @@ where
         Err(error) => return Ok(state.details.reply(refused(error).into_http())),
     };
     // A copy: what is kept must not hold the connection's buffers.
-    let message = call::message(&payload).map(Bytes::copy_from_slice);
+    let message = call::single_message(&payload).map(Bytes::copy_from_slice);
     let about = About::read(method, message.as_deref().unwrap_or_default());
     let via = match head.extensions.get::<Transcoded>() {
         Some(Transcoded) => Via::Rest,
@@ -175,8 +179,8 @@ fn happens(state: &State, action: &Action, name: &str) -> bool {
     }
 }
 
-fn whole(head: Parts, payload: Bytes) -> Rpc {
-    Rpc::from_parts(head, Body::new(Full::new(payload)))
+fn whole(head: Parts, payload: Bytes) -> GrpcRequest {
+    GrpcRequest::from_parts(head, Body::new(Full::new(payload)))
 }
 
 impl Given {
@@ -218,7 +222,7 @@ impl About {
 }
 
 /// What comes over a connection that breaks. If there is one, it is closed before this can be written.
-fn broken(line: Option<Line>) -> Reply {
+fn broken(line: Option<Line>) -> GrpcResponse {
     if let Some(line) = line {
         line.cut();
     }
@@ -230,21 +234,21 @@ fn broken(line: Option<Line>) -> Reply {
 }
 
 /// A page as a proxy has it.
-fn html(status: StatusCode) -> Reply {
+fn html(status: StatusCode) -> GrpcResponse {
     let page = format!(
         "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
     );
-    let mut reply = Reply::new(Body::new(Full::new(page.into())));
+    let mut reply = GrpcResponse::new(Body::new(Full::new(page.into())));
     *reply.status_mut() = status;
     let media = HeaderValue::from_static("text/html; charset=UTF-8");
     reply.headers_mut().insert(header::CONTENT_TYPE, media);
-    reply.extensions_mut().insert(Verbatim);
+    reply.extensions_mut().insert(PassThrough);
     reply
 }
 
 /// A message as a reply that is OK.
-fn reply(message: &[u8]) -> Reply {
-    let mut framed = BytesMut::with_capacity(call::PREFIX + message.len());
+fn reply(message: &[u8]) -> GrpcResponse {
+    let mut framed = BytesMut::with_capacity(call::MESSAGE_PREFIX_LEN + message.len());
     framed.put_u8(0);
     // Nobody writes four gigabytes into a test.
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
@@ -256,8 +260,8 @@ fn reply(message: &[u8]) -> Reply {
     grpc(Body::new(body))
 }
 
-fn grpc(body: Body) -> Reply {
-    let mut reply = Reply::new(body);
+fn grpc(body: Body) -> GrpcResponse {
+    let mut reply = GrpcResponse::new(body);
     let media = HeaderValue::from_static("application/grpc");
     reply.headers_mut().insert(header::CONTENT_TYPE, media);
     reply

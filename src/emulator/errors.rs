@@ -5,7 +5,7 @@ use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use super::refusal::DOMAIN;
-use crate::call::{LegacyReason, Reply};
+use crate::call::{GrpcResponse, LegacyReason};
 
 const DETAILS: &str = "grpc-status-details-bin";
 const NOT_FOUND: &str = "5";
@@ -29,7 +29,7 @@ pub enum Details {
 
 impl Details {
     /// The reply of a service, without the details that this choice leaves out.
-    pub(super) fn reply(self, mut reply: Reply) -> Reply {
+    pub(super) fn reply(self, mut reply: GrpcResponse) -> GrpcResponse {
         let left_out = match self {
             Self::Documented => true,
             Self::Standard => is_not_found(&reply),
@@ -44,20 +44,20 @@ impl Details {
 
 /// Marks a reply whose JSON body has the list `errors`: NOT_FOUND without details, as the live service is recorded to
 /// answer.
-pub(super) fn legacy(mut reply: Reply) -> Reply {
+pub(super) fn legacy(mut reply: GrpcResponse) -> GrpcResponse {
     if is_not_found(&reply) && !reply.headers().contains_key(DETAILS) {
         reply.extensions_mut().insert(LegacyReason("notFound"));
     }
     reply
 }
 
-fn is_not_found(reply: &Reply) -> bool {
+fn is_not_found(reply: &GrpcResponse) -> bool {
     let code = reply.headers().get(Status::GRPC_STATUS);
     code.map(HeaderValue::as_bytes) == Some(NOT_FOUND.as_bytes())
 }
 
 /// Details in the service's own domain are invented; those in the domain of Google's infrastructure are documented.
-fn is_invented(reply: &Reply) -> bool {
+fn is_invented(reply: &GrpcResponse) -> bool {
     let status = Status::from_header_map(reply.headers());
     let info = status.and_then(|status| status.get_details_error_info());
     info.is_some_and(|info| info.domain == DOMAIN)

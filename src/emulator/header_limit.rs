@@ -6,7 +6,7 @@ use http::{Request, StatusCode};
 use tonic::body::Body;
 use tonic::transport::Server;
 
-use crate::call::Reply;
+use crate::call::GrpcResponse;
 
 /// Maximum size of a header list, which HTTP/2 announces in its SETTINGS.
 const MAX_HEADER_LIST: u32 = 16 << 10;
@@ -31,7 +31,7 @@ pub(super) fn http_server() -> Server {
 /// Applies the limit on a request head to HTTP/1.1 too, and returns the answer to a request above it.
 ///
 /// It is 431 without a body, which h2 and hyper send above their own limits.
-pub(super) fn check_head<B>(request: &Request<B>) -> Option<Reply> {
+pub(super) fn check_head<B>(request: &Request<B>) -> Option<GrpcResponse> {
     let headers = request.headers();
     let target = request.uri().path_and_query();
     let target = target.map_or(0, |target| target.as_str().len() + FIELD_OVERHEAD);
@@ -41,7 +41,7 @@ pub(super) fn check_head<B>(request: &Request<B>) -> Option<Reply> {
     if size <= MAX_HEADER_LIST as usize && headers.len() <= MAX_HEADER_FIELDS {
         return None;
     }
-    let mut reply = Reply::new(Body::empty());
+    let mut reply = GrpcResponse::new(Body::empty());
     *reply.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     Some(reply)
 }

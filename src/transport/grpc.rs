@@ -7,7 +7,7 @@ use tower::Service;
 
 use super::connect::{Connector, Origin, Protocols, Target};
 use super::http2::{Keepalive, Limits, Reading, Sending, Streams};
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::error::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,7 +35,7 @@ impl Grpc {
     }
 }
 
-impl Service<Rpc> for Grpc {
+impl Service<GrpcRequest> for Grpc {
     type Response = http::Response<Reading>;
     type Error = BoxError;
     type Future = Sending;
@@ -45,7 +45,7 @@ impl Service<Rpc> for Grpc {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
+    fn call(&mut self, mut rpc: GrpcRequest) -> Self::Future {
         match self.origin.uri(Origin::path(rpc.uri())) {
             Ok(uri) => {
                 *rpc.uri_mut() = uri;

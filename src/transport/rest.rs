@@ -10,7 +10,7 @@ use tower::Service;
 use super::connect::Target;
 use super::http1::Pool;
 use super::http2::{Keepalive, Limits};
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::error::Error;
 use crate::transcode::{self, Rules};
 
@@ -54,16 +54,16 @@ impl Rest {
     }
 }
 
-impl Service<Rpc> for Rest {
-    type Response = Reply;
+impl Service<GrpcRequest> for Rest {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = <transcode::Rest<Pool> as Service<Rpc>>::Future;
+    type Future = <transcode::Rest<Pool> as Service<GrpcRequest>>::Future;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.rest.poll_ready(cx)
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
+    fn call(&mut self, mut rpc: GrpcRequest) -> Self::Future {
         if let Some(client) = rpc.headers_mut().get_mut(API_CLIENT) {
             *client = self.over_rest(client);
         }

@@ -10,7 +10,7 @@ use tonic_types::StatusExt as _;
 
 use super::decision::Refusal;
 use crate::call::status_code;
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::emulator::refusal;
 
 /// Maximum number of bytes of a request that are read before it is refused.
@@ -20,7 +20,7 @@ const READ: usize = 4 << 20;
 ///
 /// Over HTTP/JSON the request is read to its end first, as the transcoder does it: some clients fail if they are
 /// answered while they still send.
-pub(super) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
+pub(super) async fn refuse(request: GrpcRequest, refused: &Refusal) -> GrpcResponse {
     let Refusal {
         code, reason, text, ..
     } = refused;
@@ -48,7 +48,7 @@ pub(super) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
             "details": Vec::from_iter(details),
         },
     });
-    let mut reply = Reply::new(Body::new(Full::new(Bytes::from(body.to_string()))));
+    let mut reply = GrpcResponse::new(Body::new(Full::new(Bytes::from(body.to_string()))));
     *reply.status_mut() = refused.http;
     let media = HeaderValue::from_static("application/json; charset=UTF-8");
     reply.headers_mut().insert(header::CONTENT_TYPE, media);
@@ -60,7 +60,7 @@ pub(super) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
     reply
 }
 
-fn is_grpc(request: &Rpc) -> bool {
+fn is_grpc(request: &GrpcRequest) -> bool {
     let media = request.headers().get(header::CONTENT_TYPE);
     media.is_some_and(|media| media.as_bytes().starts_with(b"application/grpc"))
 }

@@ -9,7 +9,7 @@ use tonic::Code;
 use tonic::server::NamedService;
 use tower::Service;
 
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::emulator::access::AdminAllowed;
 use crate::emulator::refusal;
 
@@ -21,19 +21,19 @@ impl<S: NamedService> NamedService for Allowed<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Rpc> for Allowed<S>
+impl<S> Service<GrpcRequest> for Allowed<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Infallible>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Reply, Infallible>>>;
+    type Future = Either<S::Future, Ready<Result<GrpcResponse, Infallible>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
         if rpc.extensions().get::<AdminAllowed>().is_some() {
             return Either::Left(self.0.call(rpc));
         }
@@ -56,7 +56,7 @@ mod tests {
         for (allowed, refused) in [(false, true), (true, false)] {
             let emulator = Emulator::builder().build();
             let mut service = Allowed(AdminServer::new(emulator));
-            let mut rpc = Rpc::new(Body::empty());
+            let mut rpc = GrpcRequest::new(Body::empty());
             if allowed {
                 rpc.extensions_mut().insert(AdminAllowed);
             }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, header};
 use tonic::Status;
 
 use crate::call::gzip;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
 /// The body as it was before it was compressed, if that was by gzip, as we ask.
 ///
@@ -16,7 +16,7 @@ pub(crate) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Resul
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => gzip::decompress_reply(&body, most).map(Bytes::from),
+        Some(b"gzip" | b"x-gzip") => gzip::decompress_response(&body, most).map(Bytes::from),
         Some(other) => Err(unknown(other)),
     }
 }
@@ -38,5 +38,5 @@ fn unknown(encoding: &[u8]) -> Status {
 }
 
 pub(crate) fn too_large(most: usize) -> Status {
-    Failure::too_large(most, "max_reply_size, or max_reply of a Rest of your own")
+    TransportError::too_large(most, "max_reply_size, or max_reply of a Rest of your own")
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 use tonic::{Code, Status};
 
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 use crate::transcode::client::intermediary;
 use crate::transcode::json::{self, JsonOptions, Next, Scan};
 use crate::transcode::rules::rule::{Response, Rule};
@@ -185,7 +185,7 @@ impl Reading<'_> {
         }
         let status = error_body::with_details(code, text, Vec::new(), headers);
         match stranger {
-            Some(_) => Failure::stranger(status),
+            Some(_) => TransportError::intermediary(status),
             None => status,
         }
     }

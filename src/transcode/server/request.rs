@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::call::{PREFIX, Pieces, Reply, Rpc, Transcoded};
+use crate::call::{BodyBuffer, GrpcRequest, GrpcResponse, MESSAGE_PREFIX_LEN, Transcoded};
 use crate::transcode::json::{self, JsonOptions};
 use crate::transcode::rules::router::{Route, Target};
 use crate::transcode::rules::rule::{Body as BodyForm, Rule};
@@ -30,7 +30,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// A call that an HTTP request makes.
 pub(crate) struct Call {
-    pub(crate) rpc: Rpc,
+    pub(crate) rpc: GrpcRequest,
     pub(crate) target: Target,
     pub(crate) enums_as_numbers: bool,
 }
@@ -54,7 +54,7 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
+    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> GrpcResponse {
         let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
         let mut reply = response::json(self.http, body);
         reply.headers_mut().extend(self.header);
@@ -69,7 +69,7 @@ impl Refusal {
 /// to send (`Expect`) is answered at once.
 pub(crate) async fn call(
     rules: &Rules,
-    request: Rpc,
+    request: GrpcRequest,
     options: JsonOptions,
     most: usize,
 ) -> Result<Call, Refusal> {
@@ -99,7 +99,7 @@ impl Incoming {
             return Err(too_large(most));
         }
         self.is_wanted = true;
-        let mut pieces = Pieces::default();
+        let mut pieces = BodyBuffer::default();
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|error| {
                 Status::invalid_argument(format!("the body cannot be read: {error}"))
@@ -110,7 +110,7 @@ impl Incoming {
             }
             pieces.push(piece);
         }
-        Ok(pieces.whole())
+        Ok(pieces.take_bytes())
     }
 
     /// Reads the rest, up to a number of bytes; nothing if it is known to be longer.
@@ -166,7 +166,7 @@ async fn read(
     )
     .map_err(invalid)?;
     let (schema, input) = (rules.schema(), method.input);
-    let from_body = PREFIX..message.len();
+    let from_body = MESSAGE_PREFIX_LEN..message.len();
     let query = Query::read(schema, input, rule, &query, &message[from_body.clone()]);
     let query = query.map_err(invalid)?;
     message.extend_from_slice(&query.wire);
@@ -307,7 +307,7 @@ fn rpc(
     method: &Method,
     message: Bytes,
     system: Vec<(HeaderName, HeaderValue)>,
-) -> Rpc {
+) -> GrpcRequest {
     head.method = Verb::POST;
     head.version = Version::HTTP_2;
     let mut uri = std::mem::take(&mut head.uri).into_parts();
@@ -344,5 +344,5 @@ fn rpc(
         // What the request says in a header of its own holds.
         head.headers.entry(name).or_insert(value);
     }
-    Rpc::from_parts(head, Body::new(Full::new(message)))
+    GrpcRequest::from_parts(head, Body::new(Full::new(message)))
 }

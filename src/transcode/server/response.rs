@@ -10,9 +10,9 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::call::trailers;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 use crate::call::wire_format;
-use crate::call::{LegacyReason, Reply, Verbatim};
+use crate::call::{GrpcResponse, LegacyReason, PassThrough};
 use crate::transcode::error_body;
 use crate::transcode::grpc_frames::Frames;
 use crate::transcode::json::{self, JsonOptions};
@@ -42,16 +42,16 @@ enum First {
 }
 
 impl Reading<'_> {
-    pub(crate) async fn reply<B>(&self, reply: http::Response<B>) -> Reply
+    pub(crate) async fn reply<B>(&self, reply: http::Response<B>) -> GrpcResponse
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let (mut head, mut body) = reply.into_parts();
-        if head.extensions.get::<Verbatim>().is_some() {
-            return Reply::from_parts(head, Body::new(body));
+        if head.extensions.get::<PassThrough>().is_some() {
+            return GrpcResponse::from_parts(head, Body::new(body));
         }
-        if let Some(status) = Failure::not_grpc(&head) {
+        if let Some(status) = TransportError::not_grpc(&head) {
             return self.failure(&status);
         }
         if let Some(Err(status)) = trailers::outcome(&mut head.headers) {
@@ -105,10 +105,10 @@ impl Reading<'_> {
         }
     }
 
-    fn whole(&self, head: HeaderMap, end: HeaderMap, message: &[u8]) -> Reply {
+    fn whole(&self, head: HeaderMap, end: HeaderMap, message: &[u8]) -> GrpcResponse {
         match self.text(message) {
             Ok((media, text)) => {
-                let mut reply = Reply::new(Body::new(Full::new(text)));
+                let mut reply = GrpcResponse::new(Body::new(Full::new(text)));
                 *reply.headers_mut() = headers(head, media);
                 let custom = end
                     .into_iter()
@@ -145,7 +145,7 @@ impl Reading<'_> {
         Ok((JSON, text.into()))
     }
 
-    fn stream<B>(&self, head: Parts, first: Option<Bytes>, body: B, frames: Frames) -> Reply
+    fn stream<B>(&self, head: Parts, first: Option<Bytes>, body: B, frames: Frames) -> GrpcResponse
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -157,7 +157,7 @@ impl Reading<'_> {
             _ => JSON,
         };
         let stream = Stream::new(self, first, body, frames);
-        let mut reply = Reply::new(Body::new(stream));
+        let mut reply = GrpcResponse::new(Body::new(stream));
         *reply.headers_mut() = headers(head.headers, media);
         reply
     }
@@ -167,11 +167,11 @@ impl Reading<'_> {
     }
 
     /// The answer for a status that is not OK.
-    pub(crate) fn failure(&self, status: &Status) -> Reply {
+    pub(crate) fn failure(&self, status: &Status) -> GrpcResponse {
         self.refusal(status, None)
     }
 
-    fn refusal(&self, status: &Status, legacy: Option<LegacyReason>) -> Reply {
+    fn refusal(&self, status: &Status, legacy: Option<LegacyReason>) -> GrpcResponse {
         let http = http_by_code(status.code());
         let body = error_body::write(self.rules.schema(), http, status, legacy, self.options);
         let mut reply = json(http, body);
@@ -190,8 +190,8 @@ impl Reading<'_> {
 }
 
 /// An answer with a JSON body.
-pub(crate) fn json(http: StatusCode, body: String) -> Reply {
-    let mut reply = Reply::new(Body::new(Full::new(body.into())));
+pub(crate) fn json(http: StatusCode, body: String) -> GrpcResponse {
+    let mut reply = GrpcResponse::new(Body::new(Full::new(body.into())));
     *reply.status_mut() = http;
     reply.headers_mut().insert(header::CONTENT_TYPE, JSON);
     reply
@@ -212,7 +212,7 @@ where
             return Ok(First::End(Status::internal(text)));
         };
         match frame
-            .map_err(|error| Failure::status(error.into()))?
+            .map_err(|error| TransportError::to_status(error.into()))?
             .into_data()
         {
             Ok(piece) => frames.push(&piece),

@@ -7,7 +7,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tonic::{Code, Status};
 
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 use crate::transcode::error_body;
 use crate::transcode::grpc_frames::Frames;
 use crate::transcode::json::JsonOptions;
@@ -135,7 +135,7 @@ where
                     false => Status::ok(""),
                 }));
             };
-            let frame = frame.map_err(|error| Failure::status(error.into()))?;
+            let frame = frame.map_err(|error| TransportError::to_status(error.into()))?;
             match frame.into_data() {
                 Ok(piece) => self.frames.push(&piece),
                 Err(frame) => {

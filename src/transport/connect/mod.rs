@@ -130,7 +130,7 @@ impl Connector {
     pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
         let timeout = self.target.connect_timeout;
         let mut phase = Phase::default();
-        let connecting = phase::within(&mut phase, caught(self.link()));
+        let connecting = phase::track(&mut phase, caught(self.link()));
         let connected = tokio::time::timeout(timeout, connecting).await;
         let connected = match (connected, phase) {
             (Ok(connected), _) => connected,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::call::transport_error::Unusable;
+use crate::call::transport_error::UnusableConnection;
 
 /// The length of an HTTP/2 frame header, and that of one setting.
 const HEADER: usize = 9;
@@ -28,15 +28,15 @@ enum Told {
     /// It speaks HTTP/2, and allows so many streams at once.
     Streams(usize),
     /// It does not speak HTTP/2, or refused the connection.
-    Unusable(Unusable),
+    UnusableConnection(UnusableConnection),
     /// The connection broke: an i/o error cannot be copied.
     Failed(io::ErrorKind, String),
 }
 
 impl Told {
     fn failed(error: &io::Error) -> Self {
-        match Unusable::within(error) {
-            Some(unusable) => Self::Unusable(unusable.clone()),
+        match UnusableConnection::from_io_error(error) {
+            Some(unusable) => Self::UnusableConnection(unusable.clone()),
             None => Self::Failed(error.kind(), error.to_string()),
         }
     }
@@ -47,14 +47,14 @@ impl Greeting {
     ///
     /// # Errors
     ///
-    /// The error of the connection, with [`Unusable`] in it if the peer does not speak HTTP/2 or refused us.
+    /// The error of the connection, with [`UnusableConnection`] in it if the peer does not speak HTTP/2 or refused us.
     pub(crate) async fn streams(&self) -> io::Result<usize> {
         let mut told = self.told.subscribe();
         // The sender is kept here, so it cannot be gone.
         let told = told.wait_for(Option::is_some).await;
         match told.as_deref() {
             Ok(Some(Told::Streams(streams))) => Ok(*streams),
-            Ok(Some(Told::Unusable(unusable))) => {
+            Ok(Some(Told::UnusableConnection(unusable))) => {
                 let kind = io::ErrorKind::InvalidData;
                 Err(io::Error::new(kind, unusable.clone()))
             }
@@ -144,8 +144,9 @@ impl Reader {
     }
 
     fn refuse(&self, why: &str) -> io::Error {
-        let unusable = Unusable::not_http2(why);
-        self.greeting.tell(Told::Unusable(unusable.clone()));
+        let unusable = UnusableConnection::not_http2(why);
+        self.greeting
+            .tell(Told::UnusableConnection(unusable.clone()));
         io::Error::new(io::ErrorKind::InvalidData, unusable)
     }
 }
@@ -234,7 +235,10 @@ mod tests {
         let mut closed = reader();
         closed.take(&[0, 0]).expect("it may go on");
         let error = closed.take(&[]).expect_err("nothing was read");
-        assert!(Unusable::within(&error).is_some(), "{error}");
+        assert!(
+            UnusableConnection::from_io_error(&error).is_some(),
+            "{error}"
+        );
         let cases = [
             (io::ErrorKind::ConnectionReset, true),
             (io::ErrorKind::BrokenPipe, true),
@@ -245,8 +249,16 @@ mod tests {
             let explained = reader.explain(kind.into());
             let told = reader.greeting.streams().await.expect_err("it broke");
             assert_eq!(told.to_string(), explained.to_string());
-            assert_eq!(Unusable::within(&told).is_some(), refused, "{told}");
-            assert_eq!(Unusable::within(&explained).is_some(), refused, "{told}");
+            assert_eq!(
+                UnusableConnection::from_io_error(&told).is_some(),
+                refused,
+                "{told}"
+            );
+            assert_eq!(
+                UnusableConnection::from_io_error(&explained).is_some(),
+                refused,
+                "{told}"
+            );
         }
     }
 

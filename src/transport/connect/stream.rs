@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::server_preface::{Greeting, Reader, is_reset};
-use crate::call::transport_error::Unusable;
+use crate::call::transport_error::UnusableConnection;
 
 /// What lies below: TCP, or TLS over it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -52,14 +52,14 @@ type Told = dyn Fn(&io::Error) -> Option<String> + Send + Sync;
 
 /// Why a connection can carry no calls, once that is known. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cause(Arc<OnceLock<Unusable>>);
+pub(crate) struct Cause(Arc<OnceLock<UnusableConnection>>);
 
 impl Cause {
-    pub(crate) fn get(&self) -> Option<&Unusable> {
+    pub(crate) fn get(&self) -> Option<&UnusableConnection> {
         self.0.get()
     }
 
-    fn set(&self, unusable: &Unusable) {
+    fn set(&self, unusable: &UnusableConnection) {
         self.0.get_or_init(|| unusable.clone());
     }
 }
@@ -115,7 +115,9 @@ impl Link {
     /// Returns the error with its cause, if the peer refuses the connection by it. The cause is kept as well.
     fn explain(&self, error: io::Error) -> io::Error {
         let error = match self.told.as_ref().and_then(|told| told(&error)) {
-            Some(why) => io::Error::new(io::ErrorKind::InvalidData, Unusable::refused(why)),
+            Some(why) => {
+                io::Error::new(io::ErrorKind::InvalidData, UnusableConnection::refused(why))
+            }
             None => error,
         };
         let error = match &self.first {
@@ -126,7 +128,7 @@ impl Link {
     }
 
     fn keep(&self, error: io::Error) -> io::Error {
-        if let Some(unusable) = Unusable::within(&error) {
+        if let Some(unusable) = UnusableConnection::from_io_error(&error) {
             self.cause.set(unusable);
         }
         error

@@ -1,7 +1,7 @@
 //! gRPC first, REST where gRPC cannot work.
 //!
 //! A call goes over to REST only on what shows that gRPC cannot work on this path
-//! ([`Failure::shows_no_grpc`]), and only if it was not processed or may be repeated. Once REST has
+//! ([`TransportError::rules_out_grpc`]), and only if it was not processed or may be repeated. Once REST has
 //! answered in its place, calls stay there; after a while one call tries gRPC again. What follows what is
 //! [`state`]; here it is done.
 
@@ -19,9 +19,9 @@ use tower::Service;
 use tower::util::ServiceExt as _;
 
 use super::Transport;
-use crate::call::service::Carrier;
-use crate::call::transport_error::Failure;
-use crate::call::{Call, Reply, Rpc};
+use crate::call::service::GrpcService;
+use crate::call::transport_error::TransportError;
+use crate::call::{CallContext, GrpcRequest, GrpcResponse};
 use crate::telemetry;
 
 mod state;
@@ -176,46 +176,46 @@ impl<G, R> Fallback<G, R> {
     }
 }
 
-impl<G, R> Service<Rpc> for Fallback<G, R>
+impl<G, R> Service<GrpcRequest> for Fallback<G, R>
 where
-    G: Carrier,
-    R: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + 'static,
+    G: GrpcService,
+    R: Service<GrpcRequest, Response = GrpcResponse, Error = Status> + Clone + Send + 'static,
     R::Future: Send,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         // Each waits for readiness on its own, when it is its turn.
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
         Box::pin(carry(self.clone(), rpc))
     }
 }
 
-async fn carry<G, R>(transports: Fallback<G, R>, rpc: Rpc) -> Result<Reply, Status>
+async fn carry<G, R>(transports: Fallback<G, R>, rpc: GrpcRequest) -> Result<GrpcResponse, Status>
 where
-    G: Carrier,
-    R: Service<Rpc, Response = Reply, Error = Status>,
+    G: GrpcService,
+    R: Service<GrpcRequest, Response = GrpcResponse, Error = Status>,
 {
     let Fallback { grpc, rest, chosen } = transports;
     let (head, body) = rpc.into_parts();
     let repeated = Repeated::of(head.extensions.get());
     let Some(begun) = chosen.begin(repeated.whatever) else {
-        return rest.oneshot(Rpc::from_parts(head, body)).await;
+        return rest.oneshot(GrpcRequest::from_parts(head, body)).await;
     };
     let ticket = begun.ticket;
     let copy = head.clone();
-    let status = match over_grpc(grpc, Rpc::from_parts(head, body)).await {
+    let status = match over_grpc(grpc, GrpcRequest::from_parts(head, body)).await {
         Ok(reply) => {
             begun.answered();
             return Ok(reply);
         }
         // What is no failure of the transport is the server's own word.
-        Err(status) if Failure::of(&status).is_none() => {
+        Err(status) if TransportError::from_status(&status).is_none() => {
             begun.answered();
             return Err(status);
         }
@@ -227,10 +227,10 @@ where
         return Err(status);
     };
     match rest
-        .oneshot(Rpc::from_parts(copy, Body::new(Full::new(payload))))
+        .oneshot(GrpcRequest::from_parts(copy, Body::new(Full::new(payload))))
         .await
     {
-        Err(fault) if Failure::of(&fault).is_some() => Err(neither(status, fault)),
+        Err(fault) if TransportError::from_status(&fault).is_some() => Err(neither(status, fault)),
         result => {
             chosen.rest_answered(ticket, &status);
             result
@@ -246,7 +246,7 @@ struct Repeated {
 }
 
 impl Repeated {
-    fn of(call: Option<&Call>) -> Self {
+    fn of(call: Option<&CallContext>) -> Self {
         let method = call.and_then(|call| call.method);
         let by_table = method.is_some_and(|method| method.idempotent && !method.http.is_empty());
         let option = call.and_then(|call| call.idempotent);
@@ -258,16 +258,18 @@ impl Repeated {
 
     /// The body for REST, if the call goes over after this.
     fn after(self, status: &Status) -> Option<Bytes> {
-        let failure = Failure::of(status)?;
+        let failure = TransportError::from_status(status)?;
         let harmless = failure.is_unsent() || self.whatever;
-        self.payload.filter(|_| failure.shows_no_grpc() && harmless)
+        self.payload
+            .filter(|_| failure.rules_out_grpc() && harmless)
     }
 }
 
 /// Where neither works, what gRPC says is what was asked for. But it may not say that nothing was sent where REST may
 /// have sent it.
 fn neither(grpc: Status, rest: Status) -> Status {
-    let unsent = |status| Failure::of(status).is_some_and(Failure::is_unsent);
+    let unsent =
+        |status| TransportError::from_status(status).is_some_and(TransportError::is_unsent);
     if unsent(&grpc) && !unsent(&rest) {
         rest
     } else {
@@ -276,14 +278,14 @@ fn neither(grpc: Status, rest: Status) -> Status {
 }
 
 /// The reply over gRPC; one that is not gRPC is an error.
-async fn over_grpc<G: Carrier>(grpc: G, rpc: Rpc) -> Result<Reply, Status> {
+async fn over_grpc<G: GrpcService>(grpc: G, rpc: GrpcRequest) -> Result<GrpcResponse, Status> {
     let (head, body) = match grpc.oneshot(rpc).await {
         Ok(reply) => reply.into_parts(),
-        Err(error) => return Err(Failure::status(error.into())),
+        Err(error) => return Err(TransportError::to_status(error.into())),
     };
-    match Failure::not_grpc(&head) {
+    match TransportError::not_grpc(&head) {
         Some(status) => Err(status),
-        None => Ok(Reply::from_parts(head, Body::new(body))),
+        None => Ok(GrpcResponse::from_parts(head, Body::new(body))),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Both transports as mocks, on a paused clock.
 
 use super::*;
-use crate::call::service::Uniform;
-use crate::call::transport_error::Unusable;
+use crate::call::service::Normalize;
+use crate::call::transport_error::UnusableConnection;
 use crate::contract::Method;
 use http::{HeaderValue, header};
 use std::io;
@@ -17,27 +17,28 @@ const CREATE: &str = "/google.cloud.apigateway.v1.ApiGatewayService/CreateApi";
 
 /// A client's two ends.
 struct Path {
-    transports: Fallback<Mock<Rpc, Reply>, Uniform<Mock<Rpc, Reply>>>,
-    grpc: Handle<Rpc, Reply>,
-    rest: Handle<Rpc, Reply>,
+    transports:
+        Fallback<Mock<GrpcRequest, GrpcResponse>, Normalize<Mock<GrpcRequest, GrpcResponse>>>,
+    grpc: Handle<GrpcRequest, GrpcResponse>,
+    rest: Handle<GrpcRequest, GrpcResponse>,
 }
 
 impl Path {
     fn new() -> Self {
         let ((to_grpc, grpc), (to_rest, rest)) = (pair(), pair());
         Self {
-            transports: Fallback::new(to_grpc, Uniform::new(to_rest), Chosen::default()),
+            transports: Fallback::new(to_grpc, Normalize::new(to_rest), Chosen::default()),
             grpc,
             rest,
         }
     }
 
-    fn call(&mut self, method: &str) -> JoinHandle<Result<Reply, Status>> {
-        let mut rpc = Rpc::new(Body::empty());
-        rpc.extensions_mut().insert(Call {
+    fn call(&mut self, method: &str) -> JoinHandle<Result<GrpcResponse, Status>> {
+        let mut rpc = GrpcRequest::new(Body::empty());
+        rpc.extensions_mut().insert(CallContext {
             method: Method::find(method),
             payload: Some("payload".into()),
-            ..Call::default()
+            ..CallContext::default()
         });
         tokio::spawn(self.transports.call(rpc))
     }
@@ -60,13 +61,13 @@ impl Path {
     }
 }
 
-async fn next(end: &mut Handle<Rpc, Reply>) -> SendResponse<Reply> {
+async fn next(end: &mut Handle<GrpcRequest, GrpcResponse>) -> SendResponse<GrpcResponse> {
     let request = tokio::time::timeout(Duration::from_secs(1), end.next_request());
     let request = request.await.expect("a call comes this way");
     request.expect("the client is there").1
 }
 
-async fn ended(call: JoinHandle<Result<Reply, Status>>) -> Result<Reply, Status> {
+async fn ended(call: JoinHandle<Result<GrpcResponse, Status>>) -> Result<GrpcResponse, Status> {
     let ended = tokio::time::timeout(Duration::from_secs(1), call);
     ended
         .await
@@ -74,16 +75,16 @@ async fn ended(call: JoinHandle<Result<Reply, Status>>) -> Result<Reply, Status>
         .expect("no panic")
 }
 
-fn untouched(end: &mut Handle<Rpc, Reply>) -> bool {
+fn untouched(end: &mut Handle<GrpcRequest, GrpcResponse>) -> bool {
     end.poll_request().is_pending()
 }
 
-fn answer() -> Reply {
+fn answer() -> GrpcResponse {
     page("application/grpc")
 }
 
-fn page(media: &'static str) -> Reply {
-    let mut reply = Reply::new(Body::empty());
+fn page(media: &'static str) -> GrpcResponse {
+    let mut reply = GrpcResponse::new(Body::empty());
     let media = HeaderValue::from_static(media);
     reply.headers_mut().insert(header::CONTENT_TYPE, media);
     reply
@@ -92,8 +93,8 @@ fn page(media: &'static str) -> Reply {
 /// The text of [`not_http2`].
 const NOT_HTTP2: &str = "the peer does not speak HTTP/2: it is a mock";
 
-fn not_http2() -> Unusable {
-    Unusable::not_http2("it is a mock")
+fn not_http2() -> UnusableConnection {
+    UnusableConnection::not_http2("it is a mock")
 }
 
 #[tokio::test]
@@ -119,7 +120,7 @@ async fn a_read_is_repeated_over_rest_whatever_answered_in_place_of_grpc() {
         let call = path.call(GET);
         next(&mut path.grpc).await.send_response(page(media));
         let (rpc, rest) = path.rest.next_request().await.expect("the client is there");
-        let payload = crate::call::read_at_once(rpc.into_body()).expect("a body");
+        let payload = crate::call::read_unary_body(rpc.into_body()).expect("a body");
         assert_eq!(payload, "payload");
         rest.send_response(answer());
         ended(call).await.expect("over REST");

@@ -18,10 +18,10 @@ use tower::Service;
 
 use super::connect::{Backoff, Connector, Origin, Protocols, SharedError, Target, caught};
 use super::http2::{Keepalive, Limits, Streams};
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::call::phase::{self, Phase, Progress, Step};
 use crate::error::Error;
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 
 mod response_body;
 
@@ -100,7 +100,7 @@ pub(crate) struct Lent {
     shared: Arc<Shared>,
     /// The next call may begin once this one has ended, however that is.
     call: OwnedSemaphorePermit,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl Lent {
@@ -173,7 +173,7 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-impl Service<Rpc> for Pool {
+impl Service<GrpcRequest> for Pool {
     type Response = http::Response<Reading>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
@@ -183,17 +183,20 @@ impl Service<Rpc> for Pool {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
         Box::pin(send(Arc::clone(&self.shared), rpc))
     }
 }
 
-async fn send(shared: Arc<Shared>, mut rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
+async fn send(
+    shared: Arc<Shared>,
+    mut rpc: GrpcRequest,
+) -> Result<http::Response<Reading>, BoxError> {
     let path = Origin::path(rpc.uri());
     let mut call = None;
     loop {
         let way = shared.way(call.take()).await?;
-        phase::enter(Phase::Reply);
+        phase::enter(Phase::Response);
         let (mut lent, used) = match way {
             Way::Http1(lent, used) => (lent, used),
             Way::Http2 => {
@@ -222,7 +225,7 @@ async fn send(shared: Arc<Shared>, mut rpc: Rpc) -> Result<http::Response<Readin
 }
 
 /// The request, if it was certainly not sent because the connection that was kept for it had gone.
-fn unsent(mut error: TrySendError<Rpc>, used: bool) -> Result<Rpc, BoxError> {
+fn unsent(mut error: TrySendError<GrpcRequest>, used: bool) -> Result<GrpcRequest, BoxError> {
     match error.take_message().filter(|_| used) {
         Some(rpc) => Ok(rpc),
         None => Err(error.into_error().into()),
@@ -245,7 +248,7 @@ impl Shared {
                 return Ok(Way::Http2);
             }
             phase::enter(Phase::Connection);
-            let _pending = Counted::pending(TRANSPORT);
+            let _pending = GaugeGuard::pending(TRANSPORT);
             let permit = match call.take() {
                 Some(permit) => permit,
                 // Fails only once it is closed, which it never is.
@@ -264,7 +267,7 @@ impl Shared {
                         http1,
                         shared: Arc::clone(self),
                         call: permit,
-                        _counted: Counted::active(TRANSPORT),
+                        _counted: GaugeGuard::active(TRANSPORT),
                     };
                     return Ok(Way::Http1(lent, used));
                 }
@@ -315,7 +318,7 @@ impl Shared {
             return Ok(None);
         }
         let pause = self.kept().backoff.until();
-        let opening = self.progress.of(self.open_after(pause));
+        let opening = self.progress.track(self.open_after(pause));
         self.waiting(opening).await
     }
 
@@ -433,7 +436,7 @@ fn drive(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
     closed: oneshot::Receiver<Infallible>,
 ) {
-    let counted = Counted::connection(TRANSPORT);
+    let counted = GaugeGuard::connection(TRANSPORT);
     tokio::spawn(async move {
         let _counted = counted;
         let ended = match select(pin!(connection), closed).await {

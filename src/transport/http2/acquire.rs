@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::pool::{Ticket, Turn};
 use super::{BoxError, Http2, Shared, Slot};
 use crate::call::phase;
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 
 /// Waits for a stream, and has connections opened for the calls that wait.
 pub(super) async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
@@ -41,12 +41,12 @@ pub(super) async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError>
 struct Waiting {
     shared: Arc<Shared>,
     ticket: Ticket,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl Waiting {
     fn begin(shared: Arc<Shared>) -> Self {
-        let _counted = Counted::pending(shared.transport);
+        let _counted = GaugeGuard::pending(shared.transport);
         let ticket = shared.kept.with(|kept| kept.begin_waiting());
         Self {
             shared,

@@ -23,10 +23,10 @@ use super::pool::Handle;
 use super::request_body::{self, Pump};
 use super::response_body::Reading;
 use super::{BoxError, Keepalive, Slot};
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::call::trailers;
 use crate::call::transport_error::NotSent;
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 use crate::transport::connect::Link;
 
 /// How much a peer may send before it is read, of one reply and of all on a connection.
@@ -36,7 +36,7 @@ const CONNECTION_WINDOW: u32 = 5 << 20;
 /// Maximum size of the headers of a reply that h2 decodes: twice the largest `max_metadata_size`, so that a reply over that
 /// limit still has its status. h2 resets the stream of a larger head, and closes the connection if one is four times as
 /// large. A reply's body may take as much memory before it is read.
-const HEADERS: u32 = 2 * trailers::LARGEST_METADATA as u32;
+const HEADERS: u32 = 2 * trailers::MAX_METADATA_SIZE as u32;
 
 /// A connection. It is closed once all of these and of the streams on it have gone.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ impl Http2 {
         link: Link,
         keepalive: Keepalive,
         allows: impl Fn(usize) + Send + Sync + 'static,
-        counted: Counted,
+        counted: GaugeGuard,
     ) -> Result<(Self, AbortHandle), h2::Error> {
         let mut settings = h2::client::Builder::new();
         settings
@@ -74,7 +74,7 @@ impl Http2 {
     }
 
     /// Sends a request, whose URI is whole. Dropping what this gives, or the body of the reply, resets the stream.
-    pub(super) fn send(mut self, rpc: Rpc, slot: Slot) -> Result<Sent, NotSent> {
+    pub(super) fn send(mut self, rpc: GrpcRequest, slot: Slot) -> Result<Sent, NotSent> {
         let (head, mut body) = rpc.into_parts();
         let head = http::Request::from_parts(head, ());
         let bodiless = body.is_end_stream();

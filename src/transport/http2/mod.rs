@@ -12,9 +12,9 @@ use super::connect::Connector;
 #[cfg(feature = "rest")]
 use super::connect::Link;
 use super::connect::SharedError;
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::call::phase::{self, Phase, Progress};
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 
 mod acquire;
 mod allowed;
@@ -103,8 +103,8 @@ impl Streams {
     ///
     /// # Errors
     ///
-    /// As [`Failure`](crate::call::transport_error::Failure) tells them apart.
-    pub(crate) fn send(&self, rpc: Rpc) -> Sending {
+    /// As [`TransportError`](crate::call::transport_error::TransportError) tells them apart.
+    pub(crate) fn send(&self, rpc: GrpcRequest) -> Sending {
         match self.shared.take() {
             Some((slot, http2)) => match http2.send(rpc, slot) {
                 Ok(sent) => Sending::Sent { sent },
@@ -119,10 +119,10 @@ impl Streams {
 
     async fn send_later(
         shared: Arc<Shared>,
-        rpc: Rpc,
+        rpc: GrpcRequest,
     ) -> Result<http::Response<Reading>, BoxError> {
         let (slot, http2) = acquire::wait(shared).await?;
-        phase::enter(Phase::Reply);
+        phase::enter(Phase::Response);
         http2.send(rpc, slot)?.await
     }
 
@@ -161,7 +161,7 @@ impl std::fmt::Debug for Streams {
 struct Slot {
     shared: Arc<Shared>,
     connection: u64,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl std::fmt::Debug for Slot {
@@ -176,7 +176,7 @@ impl Slot {
         Self {
             shared: Arc::clone(shared),
             connection,
-            _counted: Counted::active(shared.transport),
+            _counted: GaugeGuard::active(shared.transport),
         }
     }
 }
@@ -283,7 +283,7 @@ impl Connecting {
     async fn connect(mut self, opener: Opener, progress: Progress, mut gone: watch::Receiver<()>) {
         let changed = Shared::changed(Weak::clone(&self.shared));
         tokio::select! {
-            opened = progress.of(opener.open(changed)) => self.opened = Some(opened),
+            opened = progress.track(opener.open(changed)) => self.opened = Some(opened),
             // Nothing is ever said by it.
             _ = gone.changed() => {}
         }

@@ -6,8 +6,8 @@ use super::allowed::Allowed;
 use super::connection::Http2;
 use super::{BoxError, Keepalive};
 use crate::call::phase::{Phase, Step};
-use crate::call::transport_error::Unusable;
-use crate::telemetry::Counted;
+use crate::call::transport_error::UnusableConnection;
+use crate::telemetry::GaugeGuard;
 use crate::transport::connect::Greeting;
 use crate::transport::connect::Link;
 use crate::transport::connect::{Connector, caught};
@@ -55,7 +55,7 @@ impl Opener {
         let greeting = caught(self.handshake(link, changed));
         let error = match tokio::time::timeout(timeout, greeting).await {
             Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(error)) if error.is::<Unusable>() => return Err(error),
+            Ok(Err(error)) if error.is::<UnusableConnection>() => return Err(error),
             Ok(Err(error)) => error,
             Err(_) => format!("no HTTP/2 SETTINGS from the peer within {timeout:?}").into(),
         };
@@ -76,7 +76,7 @@ impl Opener {
             told.set(streams);
             changed();
         };
-        let counted = Counted::connection(self.transport);
+        let counted = GaugeGuard::connection(self.transport);
         let opened = async {
             let (http2, driver) = Http2::new(link, self.keepalive, tell, counted).await?;
             let unfinished = Unfinished(Some(driver));

@@ -38,7 +38,7 @@ fn a_runtime_that_shuts_down_is_not_held_up_by_a_call_that_needs_a_connection() 
         drop(runtime);
         let _within = handle.enter();
         let pool = pool();
-        let mut call = Box::pin(pool.send(Rpc::new(tonic::body::Body::empty())));
+        let mut call = Box::pin(pool.send(GrpcRequest::new(tonic::body::Body::empty())));
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(call.as_mut().poll(&mut cx).is_pending(), "nobody connects");
         drop(call);

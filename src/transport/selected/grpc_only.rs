@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use tonic::Status;
 use tower::Service;
 
-use crate::call::Rpc;
-use crate::call::service::{Call, Uniform};
+use crate::call::GrpcRequest;
+use crate::call::service::{Normalize, NormalizeFuture};
 use crate::error::Error;
 use crate::transport::grpc::Grpc;
 use crate::transport::http2::{Keepalive, Limits};
@@ -15,7 +15,7 @@ use crate::transport::{Target, Transport};
 /// A transport of our own, connected lazily.
 #[derive(Clone, Debug)]
 pub struct Dialed {
-    grpc: Uniform<Grpc>,
+    grpc: Normalize<Grpc>,
 }
 
 /// What a transport is made of.
@@ -46,21 +46,21 @@ impl Active {
 
 impl Dial<'_> {
     pub(crate) fn dial(&self) -> Result<(Dialed, Active), Error> {
-        let grpc = Uniform::new(Grpc::new(self.target, self.keepalive, self.limits)?);
+        let grpc = Normalize::new(Grpc::new(self.target, self.keepalive, self.limits)?);
         Ok((Dialed { grpc }, Active(self.transport)))
     }
 }
 
-impl Service<Rpc> for Dialed {
-    type Response = crate::call::Reply;
+impl Service<GrpcRequest> for Dialed {
+    type Response = crate::call::GrpcResponse;
     type Error = Status;
-    type Future = Call<Grpc>;
+    type Future = NormalizeFuture<Grpc>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.grpc.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Call<Grpc> {
+    fn call(&mut self, rpc: GrpcRequest) -> NormalizeFuture<Grpc> {
         self.grpc.call(rpc)
     }
 }

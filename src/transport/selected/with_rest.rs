@@ -7,8 +7,8 @@ use futures_util::future::Either;
 use tonic::Status;
 use tower::Service;
 
-use crate::call::service::{Call, Uniform};
-use crate::call::{Reply, Rpc};
+use crate::call::service::{Normalize, NormalizeFuture};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::error::Error;
 use crate::transport::fallback::{Chosen, Fallback, RestFallback};
 use crate::transport::grpc::Grpc;
@@ -24,7 +24,7 @@ pub struct Dialed {
 
 #[derive(Clone, Debug)]
 enum By {
-    Grpc(Uniform<Grpc>),
+    Grpc(Normalize<Grpc>),
     Rest(Rest),
     Fallback(Fallback<Grpc, Rest>),
 }
@@ -75,7 +75,7 @@ impl Dial<'_> {
     pub(crate) fn dial(&self) -> Result<(Dialed, Active), Error> {
         let (by, active) = match self.transport {
             Transport::Grpc => (
-                By::Grpc(Uniform::new(self.grpc()?)),
+                By::Grpc(Normalize::new(self.grpc()?)),
                 Active::Always(Transport::Grpc),
             ),
             Transport::Rest => (By::Rest(self.rest()?), Active::Always(Transport::Rest)),
@@ -97,12 +97,12 @@ impl Dial<'_> {
     }
 }
 
-type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+type BoxFuture = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
-impl Service<Rpc> for Dialed {
-    type Response = Reply;
+impl Service<GrpcRequest> for Dialed {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Either<Call<Grpc>, BoxFuture>;
+    type Future = Either<NormalizeFuture<Grpc>, BoxFuture>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match &mut self.by {
@@ -112,7 +112,7 @@ impl Service<Rpc> for Dialed {
         }
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
         match &mut self.by {
             By::Grpc(grpc) => Either::Left(grpc.call(rpc)),
             By::Rest(rest) => Either::Right(rest.call(rpc)),
