@@ -41,6 +41,8 @@ pub use client::Rest;
 pub use json::JsonOptions;
 pub use rules::{Rules, RulesBuilder, Unserved};
 pub use schema::Schema;
+#[cfg(feature = "emulator")]
+pub(crate) use server::is_grpc;
 pub use server::{Transcode, TranscodeLayer};
 
 use prost::{Message, Name};

@@ -135,7 +135,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
         }
     }
     // The emulator was asked for one before.
-    let creates = emulator.count(Method::CREATE_API) - 1;
+    let creates = emulator.call_count(Method::CREATE_API) - 1;
     row.complain_if(creates != made, format!("{creates} creates for {made}"));
     row
 }

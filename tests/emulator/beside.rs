@@ -1,4 +1,4 @@
-//! What a port serves beside the API: health and reflection.
+//! The other services on a port: health and reflection.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn about(service: &str) -> HealthCheckRequest {
 }
 
 #[tokio::test]
-async fn the_services_of_the_api_are_healthy_and_no_others() {
+async fn the_services_of_the_api_are_healthy() {
     let (_server, channel) = served().await;
     let mut health = HealthClient::new(channel);
     for service in SERVICES.into_iter().chain([""]) {
@@ -46,7 +46,7 @@ async fn the_services_of_the_api_are_healthy_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_watch_of_health_does_not_keep_a_server_from_stopping() {
+async fn a_health_watch_does_not_keep_a_server_from_stopping() {
     let (server, channel) = served().await;
     let mut health = HealthClient::new(channel);
     let watch = health.watch(about(SERVICES[0])).await.expect("a watch");
@@ -58,7 +58,7 @@ async fn a_watch_of_health_does_not_keep_a_server_from_stopping() {
 }
 
 #[tokio::test]
-async fn reflection_tells_of_the_services_and_their_files() {
+async fn reflection_lists_the_services_and_their_files() {
     let (_server, channel) = served().await;
     let mut reflection = ServerReflectionClient::new(channel);
     let ask = |message_request| ServerReflectionRequest {

@@ -1,4 +1,4 @@
-//! What is in the files of a config: wrong ones fail the operation and leave the config FAILED.
+//! The files of a config: invalid files fail the operation and leave the config FAILED.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
@@ -20,10 +20,10 @@ use crate::{RUNS, client, created, emulator, metadata, over};
 
 const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
 
-/// Two faults, in lines 2 and 3.
+/// A document with errors in lines 2 and 3.
 const WRONG: &str = "swagger: '2.0'\ninfo: {title: a}\nbasePath: v1\npaths: {}\n";
 
-/// The operation of a create, as it is in the end.
+/// Returns the operation of a create at its end.
 async fn ended(client: &ApiGateway, config: ApiConfig) -> Operation {
     let started = configure(client, "c", config).await.expect("it is started");
     assert!(!started.done && metadata(&started).diagnostics.is_empty());
@@ -38,7 +38,7 @@ fn error(operation: &Operation) -> &pb::Status {
     }
 }
 
-/// The diagnostics, as `location: message`.
+/// Returns the diagnostics as `location: message`.
 fn told(metadata: OperationMetadata) -> Vec<String> {
     let diagnostics = metadata.diagnostics.into_iter();
     diagnostics
@@ -47,7 +47,7 @@ fn told(metadata: OperationMetadata) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_document_fails_the_operation_and_names_file_and_line() {
+async fn an_invalid_document_fails_the_operation_with_file_and_line() {
     let client = client();
     created(&client, "a").await;
     let ended = ended(&client, openapi(WRONG)).await;
@@ -64,13 +64,13 @@ async fn a_wrong_document_fails_the_operation_and_names_file_and_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_config_of_wrong_files_is_failed_can_be_deleted_and_serves_no_gateway() {
+async fn a_config_with_invalid_files_is_failed_and_can_be_deleted_but_not_used() {
     let client = client();
     created(&client, "a").await;
     let started = configure(&client, "c", openapi("swagger: ["))
         .await
         .expect("it is started");
-    // It is never activating.
+    // The config is never ACTIVATING.
     for state in [
         api_config::State::Creating,
         api_config::State::Creating,
@@ -106,7 +106,7 @@ async fn a_config_of_wrong_files_is_failed_can_be_deleted_and_serves_no_gateway(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_descriptor_set_and_service_config_fail_the_operation() {
+async fn an_invalid_descriptor_set_or_service_config_fails_the_operation() {
     let client = client();
     created(&client, "a").await;
     let mut wrong = grpc();
@@ -119,7 +119,7 @@ async fn a_wrong_descriptor_set_and_service_config_fail_the_operation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_that_fails_counts_more_than_wrong_files_and_another_one_less() {
+async fn the_failure_of_a_plan_takes_precedence_over_invalid_files() {
     for (plan, code, diagnostics) in [
         (
             OperationPlan::default().fails(Status::internal("no")),
@@ -141,7 +141,7 @@ async fn a_plan_that_fails_counts_more_than_wrong_files_and_another_one_less() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_of_wrong_files_can_be_cancelled() {
+async fn a_create_with_invalid_files_can_be_cancelled() {
     let client = client();
     created(&client, "a").await;
     let started = configure(&client, "c", openapi(WRONG))
@@ -158,7 +158,7 @@ async fn a_create_of_wrong_files_can_be_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_config_without_its_files_is_refused_with_the_fields_at_fault() {
+async fn a_config_without_its_files_is_rejected_with_the_invalid_fields() {
     let client = client();
     created(&client, "a").await;
     let bare = ApiConfig {

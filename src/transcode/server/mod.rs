@@ -214,7 +214,7 @@ where
 
 /// Returns whether a request is a gRPC request: a POST with one `Content-Type`, which is `application/grpc` or
 /// `application/grpc+proto`, parameters aside.
-fn is_grpc<A>(request: &http::Request<A>) -> bool {
+pub(crate) fn is_grpc<A>(request: &http::Request<A>) -> bool {
     let mut values = request.headers().get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;

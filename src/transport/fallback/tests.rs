@@ -176,7 +176,7 @@ async fn a_create_that_broke_over_rest_is_not_said_to_be_unsent() {
     let broken = io::Error::from(io::ErrorKind::ConnectionReset);
     next(&mut path.rest).await.send_error(broken);
     let status = ended(call).await.expect_err("neither works");
-    assert!(!Failure::of(&status).is_some_and(Failure::is_unsent));
+    assert!(!TransportError::from_status(&status).is_some_and(TransportError::is_unsent));
     assert_eq!(path.active(), Transport::Grpc);
 }
 
@@ -185,7 +185,7 @@ async fn a_portal_that_answers_in_place_of_rest_opens_nothing() {
     let mut path = Path::new();
     let call = path.call(GET);
     next(&mut path.grpc).await.send_error(not_http2());
-    let page = Failure::stranger(Status::unavailable("a page"));
+    let page = TransportError::intermediary(Status::unavailable("a page"));
     next(&mut path.rest).await.send_error(page);
     let status = ended(call).await.expect_err("neither works");
     assert_eq!(

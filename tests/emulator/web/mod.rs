@@ -1,4 +1,4 @@
-//! Web pages and other machines: which of their requests the port serves.
+//! Access control on the port, and limits on connections.
 
 #[cfg(feature = "rest")]
 mod header_limit;

@@ -1,4 +1,4 @@
-//! Connections on which nothing comes, or half of what opens one.
+//! Connections that are silent or send only a part of a message.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use crate::create;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 
-/// An emulator that is served over so many pipes, and our ends of these.
+/// Serves an emulator over a number of pipes, and returns our ends of them.
 fn served(
     builder: EmulatorBuilder,
     pipes: usize,
@@ -38,11 +38,11 @@ fn served(
 /// Reads a pipe to its end.
 async fn ended(mut pipe: DuplexStream) {
     let mut rest = Vec::new();
-    // However it ends.
+    // An error ends the connection too.
     pipe.read_to_end(&mut rest).await.ok();
 }
 
-/// Returns whether a pipe is open after a time.
+/// Returns true if a pipe is open after a time.
 async fn is_open(pipe: &mut DuplexStream, time: Duration) -> bool {
     let until = tokio::time::sleep(time);
     let mut until = std::pin::pin!(until);
@@ -57,7 +57,7 @@ async fn is_open(pipe: &mut DuplexStream, time: Duration) -> bool {
     }
 }
 
-/// The openings that are not whole.
+/// Incomplete openings of a connection.
 fn halves() -> Vec<Vec<u8>> {
     let long = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0];
     let mut halves = vec![
@@ -83,7 +83,7 @@ async fn all_of_2500_connections_that_are_not_opened_end_after_ten_seconds() {
     for (pipe, half) in pipes.iter_mut().zip(halves.iter().cycle()) {
         pipe.write_all(half).await.expect("there is room");
     }
-    // They are not closed by us: the emulator ends once all its connections are gone.
+    // This test closes no pipe: the emulator ends when it has closed all connections.
     let served = tokio::time::timeout(Duration::from_secs(3600), serving).await;
     served.expect("all end").expect("no panic").expect("served");
     let took = began.elapsed().as_secs();
@@ -105,7 +105,7 @@ async fn each_byte_of_a_slow_opening_does_not_give_it_more_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_to_open_a_connection_is_a_setting() {
+async fn the_time_to_open_a_connection_is_configurable() {
     let set = |time| Emulator::builder().handshake_timeout(time);
     let (_serving, mut pipes) = served(set(Duration::from_secs(1)), 1);
     assert!(!is_open(&mut pipes[0], Duration::from_millis(1100)).await);
@@ -132,8 +132,8 @@ async fn an_open_http2_connection_without_calls_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_in_flight_holds_its_connection_open() {
-    // A wait takes thirty seconds at most.
+async fn a_call_in_progress_keeps_its_connection_open() {
+    // A wait is limited to thirty seconds.
     let time = Duration::from_secs(25);
     let (_serving, mut pipes) = served(Emulator::builder().operation_time(time), 1);
     let pipe = Arc::new(Mutex::new(pipes.pop()));
@@ -159,7 +159,7 @@ async fn a_call_in_flight_holds_its_connection_open() {
 
 #[cfg(feature = "rest")]
 #[tokio::test(start_paused = true)]
-async fn a_first_request_that_is_in_flight_holds_its_connection_open() {
+async fn a_first_request_in_progress_keeps_its_connection_open() {
     let hour = Duration::from_secs(3600);
     let emulator = Emulator::builder().build();
     let _slow = emulator.on(Method::LIST_APIS).delay(hour);
@@ -173,7 +173,7 @@ async fn a_first_request_that_is_in_flight_holds_its_connection_open() {
     let mut head = [0; 15];
     pipe.read_exact(&mut head).await.expect("an answer");
     assert_eq!(&head, b"HTTP/1.1 200 OK");
-    // A kept connection of HTTP/1.1 is closed after thirty seconds, and not before.
+    // An idle HTTP/1.1 connection is closed after thirty seconds.
     assert!(is_open(&mut pipe, Duration::from_secs(29)).await);
     assert!(!is_open(&mut pipe, Duration::from_secs(2)).await);
     drop(pipe);
@@ -187,7 +187,7 @@ async fn half_a_tls_handshake_ends_too() {
     let rcgen::CertifiedKey { cert, signing_key } = made.expect("a certificate");
     let builder = Emulator::builder().tls(cert.pem(), signing_key.serialize_pem());
     let (serving, mut pipes) = served(builder, 2);
-    // The head of a record with a ClientHello, and no more of it.
+    // The head of a record with a ClientHello.
     let half = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
     pipes[0].write_all(&half).await.expect("there is room");
     let began = Instant::now();
@@ -199,7 +199,7 @@ async fn half_a_tls_handshake_ends_too() {
     assert_eq!(began.elapsed().as_secs(), 10);
 }
 
-/// Sends a first request, which is answered, and then bytes; returns the seconds until the connection is closed.
+/// Sends a complete request and then further bytes. Returns the seconds until the connection is closed.
 #[cfg(feature = "rest")]
 async fn closed_after(bytes: &[u8]) -> u64 {
     let (_serving, mut pipes) = served(Emulator::builder(), 1);
