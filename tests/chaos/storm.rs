@@ -50,7 +50,7 @@ static STORMS: [(usize, Fault); 3] = [
 ];
 
 #[test]
-fn no_call_fails_when_connections_go_away_in_good_order() {
+fn no_call_fails_when_connections_go_away_gracefully() {
     let _alone = crate::alone();
     let servers = crate::servers();
     let client = Builder::new_current_thread().enable_all().build();

@@ -213,7 +213,7 @@ fn a_certificate_authority_is_given_as_a_file_and_an_unknown_issuer_says_so() {
         // A loaded machine takes more than a second for a TLS handshake of a debug build.
         let text = within("3s", &endpoint, &[]);
         let expected =
-            "the certificate is of an unknown issuer; `--ca-cert FILE` sets whom to trust";
+            "the certificate has an unknown issuer; `--ca-cert FILE` sets the trusted roots";
         assert!(err(&text).contains(expected), "{}", err(&text));
         let trusted = [&endpoint[..], &["--ca-cert", &cert]].concat();
         let text = describe(&trusted, &[]);

@@ -62,7 +62,7 @@ use crate::call::service::{GrpcService, Normalize};
 use crate::call::transport_error::TransportError;
 use crate::call::{CallContext, CredentialsRefreshed, GrpcRequest, GrpcResponse};
 use crate::error::Error;
-use crate::transport::endpoint::is_exposed;
+use crate::transport::endpoint::is_plaintext_remote;
 
 mod adc;
 mod ca_roots;
@@ -226,7 +226,7 @@ fn in_universe(
 
 /// Refuses an endpoint to which credentials are never sent.
 fn check(endpoint: &Uri) -> Result<(), Error> {
-    match is_exposed(endpoint) {
+    match is_plaintext_remote(endpoint) {
         true => Err(exposed(endpoint)),
         false => Ok(()),
     }
@@ -282,7 +282,7 @@ impl<S: GrpcService> Service<GrpcRequest> for Auth<S> {
 
     fn call(&mut self, mut request: GrpcRequest) -> Authorized<S> {
         let replay = self.replay(&mut request);
-        if is_exposed(request.uri()) {
+        if is_plaintext_remote(request.uri()) {
             let status = Status::failed_precondition(exposed(request.uri()).to_string());
             return Authorized::boxed(std::future::ready(Err(status)));
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::transport::endpoint::{Fault, is_localhost, parse_host_port};
+use crate::transport::endpoint::{HostError, is_localhost, parse_host_port};
 
 /// A host: an address, or a name in lower case without a dot at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) struct Origin {
 
 impl Host {
     /// Parses a host without a port.
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Self, HostError> {
         let Authority { host, port } = Authority::parse(text)?;
         match port {
             Some(_) => Err("must be a host name or an IP address, without a port"),
@@ -53,7 +53,7 @@ impl Host {
 
 impl Authority {
     /// Parses `HOST` or `HOST:PORT`.
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Self, HostError> {
         let parsed = parse_host_port(text)?;
         let address = parsed.host.trim_matches(['[', ']']).parse::<IpAddr>();
         let host = match address {
@@ -87,7 +87,7 @@ impl Origin {
     }
 
     /// Parses `SCHEME://HOST[:PORT]`. Any scheme is accepted: applications that embed a browser have their own.
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Self, HostError> {
         match text {
             "null" => return Err("any page can have the origin `null`"),
             "*" => return Err("must be one origin; there is no wildcard"),

@@ -1,18 +1,18 @@
-//! Where a credential may be sent.
-
-use std::fmt;
+//! Decides where a credential may be sent.
 
 use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::uri::Scheme;
 
-use super::{EMULATOR_HOST, Named, is_loopback, is_loopback_for_any_resolver};
+use super::{
+    DisplayOrigin, EMULATOR_HOST, EndpointSource, is_loopback, is_loopback_for_any_resolver,
+};
 
-/// A credential of a client, by where it comes from.
+/// A credential of a client, by its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credential {
     /// No credential.
     Nothing,
-    /// Application default credentials, which nobody chose for this address.
+    /// Application default credentials, which the user did not choose for this address.
     #[cfg_attr(
         not(any(feature = "auth", test)),
         expect(dead_code, reason = "this build has no credentials")
@@ -24,58 +24,65 @@ pub(crate) enum Credential {
         expect(dead_code, reason = "this build has no credentials")
     )]
     Set,
-    /// A client certificate, which TLS shows to a server that asks for one.
+    /// A client certificate, which TLS sends to a server that asks for one.
     Identity,
 }
 
-/// The way of a client's calls to the service.
+/// The path of a client's calls to the service.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Route<'a> {
+pub(crate) struct CredentialRoute<'a> {
     pub(crate) endpoint: &'a Uri,
-    pub(crate) named: Named,
+    pub(crate) source: EndpointSource,
     pub(crate) proxy: Option<&'a Uri>,
-    /// A transport or a connector of the user's resolves the endpoint's name.
-    pub(crate) foreign: bool,
+    /// True if a transport or a connector of the user resolves the endpoint's name.
+    pub(crate) custom_resolver: bool,
 }
 
 /// The decision about a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub(crate) enum CredentialDecision {
+    /// Calls have the credential.
     Send,
-    /// Calls go without it.
+    /// Calls do not have the credential.
     Withhold,
-    /// The client is not built.
-    Refuse(Refusal),
+    /// Building the client fails.
+    Refuse(CredentialRefusal),
 }
 
 /// The reason why a credential cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The endpoint is plaintext and on another machine.
+pub(crate) enum CredentialRefusal {
+    /// The endpoint is plaintext and not a loopback address.
     Plaintext,
-    /// The endpoint is plaintext, and the proxy is on another machine.
+    /// The endpoint is plaintext, and the proxy is not on a loopback address.
     Proxy,
-    /// The address is that of an emulator on another machine.
+    /// The endpoint is an emulator that is not on a loopback address.
     Emulator,
 }
 
-/// Decides whether a credential may be sent by a route.
+/// Decides whether a credential may be sent over a route.
 ///
-/// A credential goes only to the host that it is meant for, never in plaintext beyond loopback, and never to an emulator.
-/// The one exception are credentials that were set on the builder: they go to an emulator on loopback, which may require
-/// a token.
-pub(crate) fn decide(credential: Credential, route: &Route<'_>) -> Decision {
-    let emulator = route.named == Named::Emulator;
+/// A credential is sent only to its own service, never in plaintext except to a loopback address, and never to an emulator.
+/// There is one exception: credentials that were set on the builder are sent to an emulator on a loopback address, which may
+/// require a token.
+pub(crate) fn decide_credential(
+    credential: Credential,
+    route: &CredentialRoute<'_>,
+) -> CredentialDecision {
+    use CredentialDecision as Decision;
+    use CredentialRefusal as Refusal;
+
+    let is_emulator = route.source == EndpointSource::Emulator;
     match credential {
         Credential::Nothing => Decision::Withhold,
-        Credential::Default | Credential::Identity if emulator => Decision::Withhold,
+        Credential::Default | Credential::Identity if is_emulator => Decision::Withhold,
         Credential::Identity if route.is_plaintext() => Decision::Withhold,
         Credential::Identity => Decision::Send,
-        // A plaintext server on loopback is an emulator or a server of a test.
+        // A plaintext server on a loopback address is an emulator or a test server.
         Credential::Default if route.is_plaintext() && route.ends_on_loopback() => {
             Decision::Withhold
         }
-        Credential::Set if emulator && !route.stays_on_loopback() => {
+        Credential::Set if is_emulator && !route.stays_on_loopback() => {
             Decision::Refuse(Refusal::Emulator)
         }
         Credential::Default | Credential::Set if !route.is_plaintext() => Decision::Send,
@@ -89,104 +96,93 @@ pub(crate) fn decide(credential: Credential, route: &Route<'_>) -> Decision {
     }
 }
 
-impl Route<'_> {
+impl CredentialRoute<'_> {
     fn is_plaintext(&self) -> bool {
         self.endpoint.scheme() != Some(&Scheme::HTTPS)
     }
 
     fn ends_on_loopback(&self) -> bool {
         let host = self.endpoint.host().unwrap_or_default();
-        match self.foreign {
+        match self.custom_resolver {
             true => is_loopback_for_any_resolver(host),
             false => is_loopback(host),
         }
     }
 
-    /// A proxy on another machine connects to the loopback of that machine.
+    /// Returns false for a proxy on another machine, since it connects to the loopback address of that machine.
     fn stays_on_loopback(&self) -> bool {
-        let local = |proxy: &Uri| is_loopback(proxy.host().unwrap_or_default());
-        self.ends_on_loopback() && self.proxy.is_none_or(local)
+        let is_local = |proxy: &Uri| is_loopback(proxy.host().unwrap_or_default());
+        self.ends_on_loopback() && self.proxy.is_none_or(is_local)
     }
 
-    /// The error of a refusal, without its first words.
-    pub(crate) fn explain(&self, refusal: Refusal) -> String {
-        let endpoint = Origin(self.endpoint);
+    /// Returns the text of the error for a refusal.
+    pub(crate) fn explain(&self, refusal: CredentialRefusal) -> String {
+        let endpoint = DisplayOrigin(self.endpoint);
         match refusal {
-            Refusal::Plaintext => format!(
+            CredentialRefusal::Plaintext => format!(
                 "{endpoint} is plaintext and not a loopback address, so no credential is sent there; use https, or `anonymous`"
             ),
-            Refusal::Proxy => {
+            CredentialRefusal::Proxy => {
                 let proxy = self
                     .proxy
-                    .map_or_else(String::new, |uri| Origin(uri).to_string());
+                    .map_or_else(String::new, |uri| DisplayOrigin(uri).to_string());
                 format!(
                     "{endpoint} is plaintext and the proxy {proxy} is not a loopback address, so no credential is sent through it; use https, `no_proxy`, or `anonymous`"
                 )
             }
-            Refusal::Emulator => format!(
+            CredentialRefusal::Emulator => format!(
                 "`{EMULATOR_HOST}` names {endpoint}, which is not a loopback address, so no credential is sent there; use `anonymous`, or set the address as `endpoint`"
             ),
         }
     }
 }
 
-/// Returns whether a request in plaintext to this address leaves the machine, whoever resolves its name.
+/// Returns whether a request to this address is plaintext and may leave this machine, with any resolver.
 #[cfg(feature = "auth")]
-pub(crate) fn is_exposed(uri: &Uri) -> bool {
+pub(crate) fn is_plaintext_remote(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTP) && !uri.host().is_some_and(is_loopback_for_any_resolver)
-}
-
-/// Scheme, host and port.
-pub(crate) struct Origin<'a>(pub(crate) &'a Uri);
-
-impl fmt::Display for Origin<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.0.scheme_str().unwrap_or("http");
-        let authority = self.0.authority().map_or("", Authority::as_str);
-        write!(f, "{scheme}://{authority}")
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Credential::{Default, Identity, Nothing, Set};
-    use super::Decision::{Refuse, Send, Withhold};
-    use super::Named::{Emulator, Endpoint, Universe};
+    use super::CredentialDecision::{Refuse, Send, Withhold};
+    use super::EndpointSource::{Emulator, Endpoint, Universe};
     use super::*;
 
     fn decided(
         credential: Credential,
-        (named, endpoint, proxy, foreign): (Named, &str, &str, bool),
-    ) -> Decision {
+        (source, endpoint, proxy, custom_resolver): (EndpointSource, &str, &str, bool),
+    ) -> CredentialDecision {
         let uri = |text: &str| text.parse::<Uri>().expect(text);
         let (endpoint, proxy) = (uri(endpoint), (!proxy.is_empty()).then(|| uri(proxy)));
-        let route = Route {
+        let route = CredentialRoute {
             endpoint: &endpoint,
-            named,
+            source,
             proxy: proxy.as_ref(),
-            foreign,
+            custom_resolver,
         };
-        decide(credential, &route)
+        decide_credential(credential, &route)
     }
 
-    /// How the address was named, the address, the proxy, whether others resolve its name; then the decisions about default
-    /// credentials, about credentials that were set, and about a client certificate.
+    /// The route: source of the address, address, proxy, custom resolver. Then the decisions about default credentials, about
+    /// credentials that were set, and about a client certificate.
     type Row = (
-        (Named, &'static str, &'static str, bool),
-        Decision,
-        Decision,
-        Decision,
+        (EndpointSource, &'static str, &'static str, bool),
+        CredentialDecision,
+        CredentialDecision,
+        CredentialDecision,
     );
 
-    const PLAINTEXT: Decision = Refuse(Refusal::Plaintext);
-    const PROXY: Decision = Refuse(Refusal::Proxy);
-    const EMULATOR: Decision = Refuse(Refusal::Emulator);
+    const PLAINTEXT: CredentialDecision = Refuse(CredentialRefusal::Plaintext);
+    const PROXY: CredentialDecision = Refuse(CredentialRefusal::Proxy);
+    const EMULATOR: CredentialDecision = Refuse(CredentialRefusal::Emulator);
     const REMOTE: &str = "http://proxy.test:3128";
     const REMOTE_TLS: &str = "https://proxy.test:3128";
     const LOCAL: &str = "http://127.0.0.1:3128";
 
     const ROWS: [Row; 41] = [
-        // The service itself, by the default or by a universe domain.
+        // The service, in the default universe or in another one.
         (
             (Universe, "https://apigateway.googleapis.com", "", false),
             Send,
@@ -259,7 +255,7 @@ mod tests {
             Send,
             Send,
         ),
-        // In plaintext, beyond loopback.
+        // Plaintext, not a loopback address.
         (
             (Endpoint, "http://gateway.test", "", false),
             PLAINTEXT,
@@ -308,7 +304,7 @@ mod tests {
             PLAINTEXT,
             Withhold,
         ),
-        // In plaintext, on loopback.
+        // Plaintext, a loopback address.
         (
             (Endpoint, "http://127.0.0.1:80", "", false),
             Withhold,
@@ -351,7 +347,7 @@ mod tests {
             Send,
             Withhold,
         ),
-        // Only our own resolver is known to take these names for loopback.
+        // Only our own resolver is certain to resolve these names to loopback.
         (
             (Endpoint, "http://foo.localhost:80", "", false),
             Withhold,
@@ -364,7 +360,7 @@ mod tests {
             PLAINTEXT,
             Withhold,
         ),
-        // The loopback that a proxy connects to is that of its own machine.
+        // A proxy connects to the loopback address of its own machine.
         (
             (Endpoint, "http://localhost:80", LOCAL, false),
             Withhold,
@@ -383,7 +379,7 @@ mod tests {
             PROXY,
             Withhold,
         ),
-        // An emulator that the environment names.
+        // An emulator named by the environment.
         (
             (Emulator, "http://127.0.0.1:80", "", false),
             Withhold,
@@ -447,8 +443,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_credential_is_sent_to_the_host_that_it_is_meant_for_and_never_in_plaintext_or_to_an_emulator()
-     {
+    fn a_credential_is_sent_only_to_its_service_and_never_in_plaintext_or_to_an_emulator() {
         for (route, default, set, identity) in ROWS {
             assert_eq!(decided(Default, route), default, "default, {route:?}");
             assert_eq!(decided(Set, route), set, "set, {route:?}");
@@ -458,28 +453,36 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_addresses_and_what_to_do() {
+    fn a_refusal_names_the_addresses_and_a_remedy() {
         let (endpoint, proxy) = (
             Uri::from_static("http://localhost:1/"),
             Uri::from_static("http://proxy.test:2/"),
         );
-        let route = Route {
+        let route = CredentialRoute {
             endpoint: &endpoint,
-            named: Endpoint,
+            source: Endpoint,
             proxy: Some(&proxy),
-            foreign: false,
+            custom_resolver: false,
         };
-        let text = route.explain(Refusal::Proxy);
+        let text = route.explain(CredentialRefusal::Proxy);
         for part in ["http://localhost:1 ", "http://proxy.test:2 ", "`no_proxy`"] {
             assert!(text.contains(part), "{text}");
         }
-        assert!(route.explain(Refusal::Emulator).contains(EMULATOR_HOST));
-        assert!(route.explain(Refusal::Plaintext).contains("use https"));
+        assert!(
+            route
+                .explain(CredentialRefusal::Emulator)
+                .contains(EMULATOR_HOST)
+        );
+        assert!(
+            route
+                .explain(CredentialRefusal::Plaintext)
+                .contains("use https")
+        );
     }
 
     #[cfg(feature = "auth")]
     #[test]
-    fn only_plaintext_to_another_machine_is_exposed() {
+    fn only_plaintext_to_another_machine_is_plaintext_remote() {
         let cases = [
             ("https://example.com", false),
             ("http://example.com", true),
@@ -494,8 +497,9 @@ mod tests {
             ("http://LOCALHOST:80", false),
             ("/google.longrunning.Operations/GetOperation", false),
         ];
-        for (text, exposed) in cases {
-            assert_eq!(is_exposed(&text.parse().expect("valid")), exposed, "{text}");
+        for (text, expected) in cases {
+            let uri = text.parse().expect("valid");
+            assert_eq!(is_plaintext_remote(&uri), expected, "{text}");
         }
     }
 }
