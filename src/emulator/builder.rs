@@ -21,8 +21,7 @@ use crate::emulator::state::journal::Journal;
 use crate::emulator::state::limits::Limits;
 use crate::emulator::state::{State, Tables};
 #[cfg(feature = "emulator-data")]
-use crate::emulator::storage;
-use crate::emulator::storage::DataError;
+use crate::emulator::storage::{self, DataError};
 use crate::emulator::{Emulator, Server};
 
 /// Builds an [`Emulator`].

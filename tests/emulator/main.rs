@@ -5,8 +5,9 @@
 
 mod admin;
 mod apis;
-mod beside;
+mod aux_services;
 mod calls;
+mod config_files;
 mod configs;
 #[cfg(feature = "emulator-data")]
 mod data;
@@ -38,7 +39,6 @@ mod rest;
 mod scale;
 #[cfg(feature = "rest")]
 mod sizes;
-mod sources;
 mod tls;
 mod tokens;
 mod unreachable;

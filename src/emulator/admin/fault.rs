@@ -16,12 +16,15 @@ use crate::emulator::error;
 use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, Faults};
 
 /// Prefix of the type URL that the transcoder gives an `Any` of an unknown type with JSON members.
-const CARRIER: &[u8] = b"json.apigateway-grpc/";
+const UNKNOWN_ANY_PREFIX: &[u8] = b"json.apigateway-grpc/";
 
 /// Sets the fault of a request.
 pub(super) fn set(faults: &Faults, proto: Fault) -> Result<Arc<FaultEntry>, Status> {
     let wire = proto.encode_to_vec();
-    if wire.windows(CARRIER.len()).any(|part| part == CARRIER) {
+    if wire
+        .windows(UNKNOWN_ANY_PREFIX.len())
+        .any(|part| part == UNKNOWN_ANY_PREFIX)
+    {
         let why = "has an `Any` of an unknown type: must be {\"@type\": …, \"value\": its bytes in base64}";
         return Err(error::invalid("fault", why));
     }

@@ -31,21 +31,21 @@ impl Locations for Services {
         let filter = violations.take(Filter::parse::<Location>(&request.filter));
         let filter = filter.unwrap_or_default();
         let list = ["locations", &request.name, &request.filter];
-        let cursor = violations.take(PageToken::parse(&request.page_token, &list));
-        let cursor = cursor.unwrap_or_default();
+        let start = violations.take(PageToken::parse(&request.page_token, &list));
+        let start = start.unwrap_or_default();
         violations.check()?;
         // Locations are listed in the order of their names.
         let mut all = LOCATIONS;
         all.sort_unstable();
         let all = all.into_iter().map(|id| location(&request.name, id));
-        let shown = all.filter(|location| location.name > cursor.name && filter.matches(location));
-        let (locations, last) = page(
-            shown.map(|location| (location.name.clone(), location)),
+        let listed = all.filter(|location| location.name > start.name && filter.matches(location));
+        let (locations, next) = page(
+            listed.map(|location| (location.name.clone(), location)),
             size,
         );
         Ok(Response::new(ListLocationsResponse {
             locations,
-            next_page_token: last.map_or_else(String::new, |last| last.into_text(&list)),
+            next_page_token: next.map_or_else(String::new, |next| next.into_text(&list)),
         }))
     }
 

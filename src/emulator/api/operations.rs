@@ -27,7 +27,7 @@ use crate::proto::google::longrunning::{
 };
 
 /// Maximum time of a wait. A longer timeout is reduced.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 impl Services {
     /// Returns an operation, and the time until its end.
@@ -72,8 +72,8 @@ impl Operations for Services {
         let filter = violations.take(Filter::parse::<ListedOperation<'_>>(&request.filter));
         let filter = filter.unwrap_or_default();
         let list = [OPERATION, &request.name, &request.filter];
-        let cursor = violations.take(PageToken::parse(&request.page_token, &list));
-        let cursor = cursor.unwrap_or_default();
+        let start = violations.take(PageToken::parse(&request.page_token, &list));
+        let start = start.unwrap_or_default();
         let reads_one = !request.name.ends_with("/locations/-");
         if request.return_partial_success && reads_one {
             violations.add(
@@ -91,17 +91,17 @@ impl Operations for Services {
         let collection = Collection::new(&request.name, "operations");
         let tables = self.0.state.lock();
         let now = tables.clock.now();
-        let held = &tables.operations;
-        let later: Box<dyn Iterator<Item = _>> = match filter.required_flag("done") {
+        let table = &tables.operations;
+        let rows: Box<dyn Iterator<Item = _>> = match filter.required_flag("done") {
             // Reads only the operations with this flag, since the others may be many.
             Some(done) if !effect.is_stale() => {
-                let names = &held.by_done[usize::from(done)];
-                let named = collection.after(names, &cursor.name);
-                Box::new(named.filter_map(|(name, ())| held.rows.get_key_value(name)))
+                let names = &table.by_done[usize::from(done)];
+                let named = collection.after(names, &start.name);
+                Box::new(named.filter_map(|(name, ())| table.rows.get_key_value(name)))
             }
-            _ => Box::new(collection.after(&held.rows, &cursor.name)),
+            _ => Box::new(collection.after(&table.rows, &start.name)),
         };
-        let shown = later.filter(|(name, record)| {
+        let listed = rows.filter(|(name, record)| {
             let is_stale = effect.is_stale();
             !record.is_hidden
                 && self.0.environment.is_reachable(name)
@@ -112,14 +112,14 @@ impl Operations for Services {
                     is_stale,
                 })
         });
-        let shown = shown.map(|(name, record)| {
+        let listed = listed.map(|(name, record)| {
             let operation = record.to_operation(name, now, effect.is_stale());
             (name, operation)
         });
-        let (operations, last) = page(shown, size);
+        let (operations, next) = page(listed, size);
         Ok(Response::new(ListOperationsResponse {
             operations,
-            next_page_token: last.map_or_else(String::new, |last| last.into_text(&list)),
+            next_page_token: next.map_or_else(String::new, |next| next.into_text(&list)),
             unreachable,
         }))
     }
@@ -129,25 +129,27 @@ impl Operations for Services {
         request: Request<WaitOperationRequest>,
     ) -> Result<Response<Operation>, Status> {
         let (effect, WaitOperationRequest { name, timeout }) = open(request);
-        let asked = match timeout {
-            None => LONGEST_WAIT,
-            // Checked first: the conversion of the least number of seconds overflows.
+        let timeout = match timeout {
+            None => MAX_WAIT,
+            // Checked first, since the conversion of the smallest number of seconds overflows.
             Some(timeout) if timeout.seconds < 0 || timeout.nanos < 0 => {
                 return Err(error::invalid("timeout", "must not be negative"));
             }
-            Some(timeout) => Duration::try_from(timeout).unwrap_or(LONGEST_WAIT),
+            Some(timeout) => Duration::try_from(timeout).unwrap_or(MAX_WAIT),
         };
-        let until = Instant::now() + asked.min(LONGEST_WAIT);
+        let deadline = Instant::now() + timeout.min(MAX_WAIT);
         loop {
             // Registered before the read, so that no notification is missed between the two.
             let ended_early = self.0.ended_early.notified();
-            let (operation, runs) = self.read_operation(&name, &effect)?;
-            let left = until.saturating_duration_since(Instant::now());
+            let (operation, time_to_end) = self.read_operation(&name, &effect)?;
+            let left = deadline.saturating_duration_since(Instant::now());
             if operation.done || left.is_zero() {
                 return Ok(Response::new(operation));
             }
             // The next iteration reads the operation again in any case.
-            tokio::time::timeout(runs.min(left), ended_early).await.ok();
+            tokio::time::timeout(time_to_end.min(left), ended_early)
+                .await
+                .ok();
         }
     }
 

@@ -20,11 +20,11 @@ pub(super) const DOMAIN: &str = "apigateway.googleapis.com";
 const GOOGLE: &str = "googleapis.com";
 
 /// The retry delay of an error that is caused by another operation.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Maximum number of violations, and of bytes of each, so that they fit into the headers of a response.
-const VIOLATIONS: usize = 10;
-const VIOLATION: usize = 300;
+const MAX_VIOLATIONS: usize = 10;
+const MAX_TEXT: usize = 300;
 
 /// Returns an ErrorInfo whose metadata has the variables of the message (AIP-193).
 fn details(reason: &str, about: &[(&str, &str)]) -> ErrorDetails {
@@ -41,7 +41,7 @@ fn resource_details(reason: &str, kind: &str, name: &str, text: &str) -> ErrorDe
 
 /// Shortens a text of the client, so that it fits into the headers of a response.
 fn truncate(text: &str) -> String {
-    match text.get(text.floor_char_boundary(VIOLATION)..) {
+    match text.get(text.floor_char_boundary(MAX_TEXT)..) {
         Some(rest) if !rest.is_empty() => format!("{}…", text.strip_suffix(rest).unwrap_or(text)),
         _ => text.to_owned(),
     }
@@ -75,7 +75,7 @@ pub(super) fn etag_mismatch(kind: &str, name: &str) -> Status {
 
 fn aborted(mut details: ErrorDetails, kind: &str, name: &str, text: String) -> Status {
     details.set_resource_info(kind, name, "", &text);
-    details.set_retry_info(Some(RETRY));
+    details.set_retry_info(Some(RETRY_DELAY));
     Status::with_error_details(Code::Aborted, text, details)
 }
 
@@ -85,9 +85,9 @@ pub(super) fn invalid(field: &str, why: &str) -> Status {
 
 /// For several invalid fields, all of which are in the message.
 pub(super) fn invalid_fields(mut fields: Vec<FieldViolation>) -> Status {
-    fields.truncate(VIOLATIONS);
+    fields.truncate(MAX_VIOLATIONS);
     for violation in &mut fields {
-        let end = violation.description.floor_char_boundary(VIOLATION);
+        let end = violation.description.floor_char_boundary(MAX_TEXT);
         violation.description.truncate(end);
         violation.field = truncate(&violation.field);
     }
@@ -171,7 +171,7 @@ pub(super) fn quota_exceeded(quota: &QuotaExceeded<'_>) -> Status {
 pub(super) fn unreachable(location: &str) -> Status {
     let text = format!("the location {location} is unreachable");
     let mut details = details("LOCATION_UNREACHABLE", &[("location", location)]);
-    details.set_retry_info(Some(RETRY));
+    details.set_retry_info(Some(RETRY_DELAY));
     Status::with_error_details(Code::Unavailable, text, details)
 }
 

@@ -9,8 +9,8 @@ use crate::emulator::error;
 use crate::names::pattern::check_pattern;
 
 /// Maximum number of labels of a resource, and of characters of a key or a value.
-const LABELS: usize = 64;
-const LABEL: usize = 63;
+const MAX_LABELS: usize = 64;
+const MAX_LABEL_LENGTH: usize = 63;
 
 /// The invalid fields of a request, and its first other error.
 #[derive(Debug, Default)]
@@ -68,18 +68,18 @@ impl Violations {
     }
 
     pub(crate) fn labels(&mut self, field: &str, labels: &HashMap<String, String>) {
-        if labels.len() > LABELS {
-            self.add(field, format!("must have at most {LABELS} labels"));
+        if labels.len() > MAX_LABELS {
+            self.add(field, format!("must have at most {MAX_LABELS} labels"));
         }
-        let mut wrong: Vec<_> = labels
+        let mut invalid: Vec<_> = labels
             .iter()
             .filter(|(key, value)| !is_valid_label(key, value))
             .collect();
-        wrong.sort_unstable();
-        for (key, _) in wrong {
+        invalid.sort_unstable();
+        for (key, _) in invalid {
             let shown = key.escape_debug();
             let why = format!(
-                "`{shown}`: a key is 1 to {LABEL} and a value at most {LABEL} lowercase letters, digits, _ and -; \
+                "`{shown}`: a key is 1 to {MAX_LABEL_LENGTH} and a value at most {MAX_LABEL_LENGTH} lowercase letters, digits, _ and -; \
                  a key begins with a letter"
             );
             self.add(field, why);
@@ -91,7 +91,7 @@ impl Violations {
 fn is_valid_label(key: &str, value: &str) -> bool {
     let fits =
         |char: char| char.is_alphanumeric() && !char.is_uppercase() || matches!(char, '_' | '-');
-    let short = |text: &str| text.chars().count() <= LABEL && text.chars().all(fits);
+    let short = |text: &str| text.chars().count() <= MAX_LABEL_LENGTH && text.chars().all(fits);
     key.starts_with(char::is_alphabetic) && short(key) && short(value)
 }
 

@@ -9,7 +9,7 @@ use super::page_token::PageToken;
 use crate::emulator::error;
 
 /// Maximum number of fields of an order.
-const MOST: usize = 16;
+const MAX_FIELDS: usize = 16;
 
 /// Fields, each ascending or descending. Items that are equal in all fields are ordered by name.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ impl Order {
         let fields = text.split(',').map(field::<T>);
         let fields = fields.collect::<Result<Vec<_>, _>>();
         let fields = fields.and_then(|fields| match fields.len() {
-            ..=MOST => Ok(fields),
-            _ => Err(format!("has more than {MOST} fields")),
+            ..=MAX_FIELDS => Ok(fields),
+            _ => Err(format!("has more than {MAX_FIELDS} fields")),
         });
         match fields {
             Ok(fields) => Ok(Some(Self(fields))),

@@ -71,10 +71,12 @@ impl PageToken {
             return Ok(Self::default());
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-        let cursor = bytes.and_then(|bytes| Self::decode(bytes.as_slice()).ok());
+        let page_token = bytes.and_then(|bytes| Self::decode(bytes.as_slice()).ok());
         // A valid token is equal to the token that is written for it.
-        if let Some(cursor) = cursor.filter(|cursor| cursor.clone().into_text(list) == token) {
-            return Ok(cursor);
+        if let Some(page_token) =
+            page_token.filter(|page_token| page_token.clone().into_text(list) == token)
+        {
+            return Ok(page_token);
         }
         let why = "is not from this list: all fields but page_size must stay the same";
         Err(error::invalid("page_token", why))

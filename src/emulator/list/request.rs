@@ -5,9 +5,9 @@ use tonic::Status;
 use crate::emulator::error;
 
 /// Maximum number of items on a page.
-const MOST: usize = 1000;
+const MAX_PAGE_SIZE: usize = 1000;
 /// Number of items on a page if the request has no page size.
-const PAGE: usize = 100;
+const DEFAULT_PAGE_SIZE: usize = 100;
 
 /// A list request of any kind.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ impl ListRequest {
 }
 
 /// Returns the page size. Zero means the default, and a size above the maximum is reduced (AIP-158).
-pub(crate) fn page_size(asked: i32) -> Result<usize, Status> {
-    match usize::try_from(asked) {
-        Ok(0) => Ok(PAGE),
-        Ok(size) => Ok(size.min(MOST)),
+pub(crate) fn page_size(requested: i32) -> Result<usize, Status> {
+    match usize::try_from(requested) {
+        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
         Err(_) => Err(error::invalid("page_size", "must not be negative")),
     }
 }

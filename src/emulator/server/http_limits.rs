@@ -1,4 +1,4 @@
-//! The bounds of HTTP: the size of a request head, and how long a silent HTTP/2 connection stays open.
+//! Limits of HTTP: the size of a request head, and the time that a silent HTTP/2 connection stays open.
 
 use std::time::Duration;
 
@@ -28,9 +28,9 @@ pub(crate) fn http_server() -> Server {
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
 }
 
-/// Applies the limit on a request head to HTTP/1.1 too, and returns the answer to a request above it.
+/// Applies the limits on a request head to both protocols. Returns the response to a request above them.
 ///
-/// It is 431 without a body, which h2 and hyper send above their own limits.
+/// The response is 431 without a body, as h2 and hyper send it above their own limits.
 pub(crate) fn check_head<B>(request: &Request<B>) -> Option<GrpcResponse> {
     let headers = request.headers();
     let target = request.uri().path_and_query();

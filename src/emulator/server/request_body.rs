@@ -5,10 +5,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic::body::Body;
+
+use crate::call::GrpcRequest;
 
 /// Maximum time between two pieces of a request body. It is the time that a client has for a request head, too.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -21,15 +24,23 @@ struct TimeoutBody {
     timeout: Option<Pin<Box<Sleep>>>,
 }
 
-/// Adds the timeout to a body, unless it is empty.
-pub(crate) fn with_timeout(body: Body) -> Body {
-    if http_body::Body::is_end_stream(&body) {
-        return body;
+/// Adds the timeout to the body of a request, unless the body is empty or may stay open without data.
+pub(super) fn with_timeout(request: GrpcRequest) -> GrpcRequest {
+    let is_empty = http_body::Body::is_end_stream(request.body());
+    if is_empty || is_long_lived(&request) {
+        return request;
     }
-    Body::new(TimeoutBody {
-        body: Some(body),
-        timeout: None,
+    request.map(|body| {
+        Body::new(TimeoutBody {
+            body: Some(body),
+            timeout: None,
+        })
     })
+}
+
+/// Returns true for reflection over HTTP/2, the only service to which clients send a stream of messages.
+fn is_long_lived(request: &GrpcRequest) -> bool {
+    request.version() == Version::HTTP_2 && request.uri().path().starts_with("/grpc.reflection.")
 }
 
 impl http_body::Body for TimeoutBody {

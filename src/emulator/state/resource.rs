@@ -258,15 +258,15 @@ impl Resource for ApiConfig {
     );
 
     fn check_parent(tables: &Tables, parent: &str, is_list: bool) -> Result<(), Status> {
-        let form = "must be projects/{project}/locations/global/apis/{api}";
-        let wrong = || error::invalid("parent", form);
-        let (location, api) = parent.split_once("/apis/").ok_or_else(wrong)?;
+        let why = "must be projects/{project}/locations/global/apis/{api}";
+        let invalid = || error::invalid("parent", why);
+        let (location, api) = parent.split_once("/apis/").ok_or_else(invalid)?;
         Api::check_parent(tables, location, is_list)?;
         if is_list && (api == "-" || location.ends_with("/-")) {
             return Ok(());
         }
         if api.is_empty() || api.contains('/') {
-            return Err(wrong());
+            return Err(invalid());
         }
         let found = tables.apis.get(parent);
         found

@@ -91,7 +91,7 @@ fn rows<V>(
 /// Returns the time of the last change.
 pub(super) fn last(rows: &[Row]) -> Result<Moment, Cause> {
     Ok(match head(rows)?.last {
-        Some(time) => Moment(time.read().map_err(|why| wrong(HEAD, why))?),
+        Some(time) => Moment(time.read().map_err(|why| invalid_row(HEAD, why))?),
         None => Moment::default(),
     })
 }
@@ -125,10 +125,10 @@ pub(super) fn load(tables: &mut Tables, rows: &[Row]) -> Result<(), Cause> {
             }
             (OPERATIONS, false) => {
                 let row: OperationRow = decoded(key, value)?;
-                let record = row.read().map_err(|why| wrong(key, why))?;
+                let record = row.read().map_err(|why| invalid_row(key, why))?;
                 tables.operations.insert(name.to_owned(), record);
             }
-            _ => return Err(wrong(key, "unknown kind of row")),
+            _ => return Err(invalid_row(key, "unknown kind of row")),
         }
     }
     Ok(())
@@ -156,6 +156,6 @@ fn decoded<M: Message + Default>(key: &str, value: &[u8]) -> Result<M, Cause> {
     M::decode(value).map_err(|error| Cause::Row(key.to_owned(), error.into()))
 }
 
-fn wrong(key: &str, why: &str) -> Cause {
+fn invalid_row(key: &str, why: &str) -> Cause {
     Cause::Row(key.to_owned(), why.into())
 }

@@ -17,13 +17,13 @@ pub(crate) const CONDITIONS: i32 = 3;
 /// The mark after the role of a conditional binding in a policy of version 1. A hash of the condition follows.
 const WITHCOND: &str = "_withcond_";
 /// Maximum number of principals of a policy, and of groups among them.
-const PRINCIPALS: usize = 1500;
-const GROUPS: usize = 250;
+const MAX_PRINCIPALS: usize = 1500;
+const MAX_GROUPS: usize = 250;
 /// The principals that have no id.
-const ALL: [&str; 2] = ["allUsers", "allAuthenticatedUsers"];
+const PRINCIPALS_WITHOUT_ID: [&str; 2] = ["allUsers", "allAuthenticatedUsers"];
 /// The prefixes of all other principals. Those of projects and of identity pools are not in policy.proto, but in the
 /// documentation of IAM.
-const KINDS: [&str; 12] = [
+const PRINCIPAL_PREFIXES: [&str; 12] = [
     "user:",
     "serviceAccount:",
     "group:",
@@ -172,8 +172,8 @@ fn check_bindings(given: &Policy, violations: &mut Violations) {
     let members = || given.bindings.iter().flat_map(|binding| &binding.members);
     let groups = members().filter(|member| member.starts_with(GROUP));
     for (count, most, what) in [
-        (members().count(), PRINCIPALS, "principals"),
-        (groups.count(), GROUPS, "groups"),
+        (members().count(), MAX_PRINCIPALS, "principals"),
+        (groups.count(), MAX_GROUPS, "groups"),
     ] {
         if count > most {
             violations.add(
@@ -231,9 +231,11 @@ fn check_audit_config(field: &str, config: &AuditConfig, violations: &mut Violat
 
 fn check_members(field: &str, members: &[String], violations: &mut Violations) {
     for member in members {
-        let kind = KINDS.iter().find(|kind| member.starts_with(**kind));
+        let kind = PRINCIPAL_PREFIXES
+            .iter()
+            .find(|kind| member.starts_with(**kind));
         let is_known = kind.is_some_and(|kind| member.len() > kind.len());
-        if !(is_known || ALL.contains(&member.as_str())) {
+        if !(is_known || PRINCIPALS_WITHOUT_ID.contains(&member.as_str())) {
             let why = format!("invalid principal `{}`", member.escape_debug());
             violations.add(field, why);
         }

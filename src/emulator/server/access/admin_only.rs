@@ -9,7 +9,7 @@ use crate::emulator::error;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AdminAllowed;
 
-/// Passes a request that has the mark. So no way of writing a path leads to the admin service without a decision about access.
+/// Accepts a request with the mark. So a path that the router and the decision read differently does not reach the admin service.
 ///
 /// # Errors
 ///

@@ -24,9 +24,9 @@ use crate::transport::endpoint;
 const SEC_FETCH: &str = "sec-fetch-";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The part of the port that a request is for.
+/// The group of routes that a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Face {
+pub(super) enum RouteGroup {
     /// The admin service, over HTTP/JSON and gRPC.
     Admin,
     /// Everything else: the API, health, reflection, and paths that do not exist.
@@ -36,7 +36,7 @@ pub(super) enum Face {
 /// The input of the decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts<'a> {
-    pub(super) face: Face,
+    pub(super) group: RouteGroup,
     pub(super) method: &'a Method,
     /// The peer is known to have a loopback address.
     pub(super) is_local: bool,
@@ -71,8 +71,8 @@ pub(super) struct Refusal {
     pub(super) text: String,
 }
 
-impl Face {
-    /// Returns the face of a path. Segments are decoded, as the router does it.
+impl RouteGroup {
+    /// Returns the group of a path. Segments are decoded, as the router does it.
     pub(super) fn of(path: &str) -> Self {
         let path = path.strip_prefix('/').unwrap_or(path);
         let first = path.split('/').next().unwrap_or_default();
@@ -90,9 +90,9 @@ pub(super) fn decide(rules: &AccessRules, facts: &Facts<'_>) -> Outcome {
 }
 
 fn check(rules: &AccessRules, facts: &Facts<'_>) -> Result<Outcome, Refusal> {
-    let host = match facts.face {
-        Face::Admin => Some(check_host(rules, facts)?),
-        Face::Other => None,
+    let host = match facts.group {
+        RouteGroup::Admin => Some(check_host(rules, facts)?),
+        RouteGroup::Other => None,
     };
     if rules.allowed_origin(facts.headers).is_none() {
         check_page(facts, host.as_ref())?;
@@ -100,7 +100,7 @@ fn check(rules: &AccessRules, facts: &Facts<'_>) -> Result<Outcome, Refusal> {
         // A browser sends no token with it.
         return Ok(Outcome::Preflight);
     }
-    if facts.face == Face::Admin {
+    if facts.group == RouteGroup::Admin {
         check_peer(rules, facts)?;
         check_content_type(facts)?;
     }
@@ -162,8 +162,8 @@ fn check_page(facts: &Facts<'_>, host: Option<&Authority>) -> Result<(), Refusal
         (Some(_), Some(_)) => return Err(foreign("a web page with more than one `Origin`")),
     }
     for site in facts.headers.get_all(SEC_FETCH_SITE) {
-        let is_allowed = match (site.as_bytes(), facts.face) {
-            (b"same-origin" | b"none", _) | (b"same-site", Face::Other) => true,
+        let is_allowed = match (site.as_bytes(), facts.group) {
+            (b"same-origin" | b"none", _) | (b"same-site", RouteGroup::Other) => true,
             // This includes values that no browser sends today.
             _ => false,
         };

@@ -25,7 +25,7 @@ use crate::call::{GrpcRequest, GrpcResponse};
 use crate::emulator::connection::ConnectionHandle;
 use admin_only::AdminAllowed;
 pub(super) use admin_only::require_admin_allowed;
-use decision::{Face, Facts, Outcome, decide};
+use decision::{Facts, Outcome, RouteGroup, decide};
 pub(super) use settings::{AccessRules, AccessSettings};
 
 /// Time in seconds for which a browser may cache the response to a preflight request.
@@ -75,7 +75,7 @@ where
     }
 
     fn call(&mut self, request: GrpcRequest) -> Self::Future {
-        let mut request = request.map(with_timeout);
+        let mut request = with_timeout(request);
         let connection = request.extensions().get::<ConnectionHandle>();
         if let Some(connection) = connection {
             connection.set_has_request();
@@ -83,9 +83,9 @@ where
         if let Some(refused) = check_head(&request) {
             return Either::Right(Box::pin(async { Ok(refused) }));
         }
-        let face = Face::of(request.uri().path());
+        let group = RouteGroup::of(request.uri().path());
         let facts = Facts {
-            face,
+            group,
             method: request.method(),
             is_local: connection.is_some_and(ConnectionHandle::is_peer_loopback),
             local: connection.and_then(ConnectionHandle::local_address),
@@ -103,7 +103,7 @@ where
                 }));
             }
         }
-        if face == Face::Admin {
+        if group == RouteGroup::Admin {
             request.extensions_mut().insert(AdminAllowed);
         }
         let reply = self.inner.call(request);

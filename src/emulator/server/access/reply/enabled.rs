@@ -15,7 +15,7 @@ use crate::emulator::server::access::decision::Refusal;
 use crate::transcode::is_grpc;
 
 /// Maximum number of bytes of a request that are read before the refusal.
-const READ: usize = 4 << 20;
+const MAX_READ: usize = 4 << 20;
 
 /// Returns the response to a refused request.
 ///
@@ -30,7 +30,7 @@ pub(crate) async fn refuse(request: GrpcRequest, refused: &Refusal) -> GrpcRespo
         return status.into_http();
     }
     if !request.headers().contains_key(header::EXPECT) {
-        let mut body = Limited::new(request.into_body(), READ);
+        let mut body = Limited::new(request.into_body(), MAX_READ);
         while let Some(Ok(_)) = body.frame().await {}
     }
     let details = status.get_details_error_info().map(|info| {

@@ -273,3 +273,23 @@ async fn an_http2_request_whose_body_stalls_is_answered() {
     assert_eq!(response.headers()["grpc-status"], "3");
     assert_eq!(began.elapsed().as_secs(), 30);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_reflection_may_be_silent() {
+    let (_serving, mut pipes) = served(Emulator::builder(), 1);
+    let (mut client, connection) = h2::client::handshake(pipes.pop().expect("one"))
+        .await
+        .expect("a handshake");
+    tokio::spawn(connection);
+    let uri = "http://localhost/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let request = http::Request::post(uri).header("content-type", "application/grpc");
+    let request = request.body(()).expect("a request");
+    let (response, mut body) = client.send_request(request, false).expect("open");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    // A request for the list of services.
+    let list = vec![0, 0, 0, 0, 2, 0x3a, 0];
+    body.send_data(list.into(), false).expect("open");
+    let mut body = response.await.expect("a response").into_body();
+    let message = body.data().await.expect("a message").expect("no error");
+    assert!(String::from_utf8_lossy(&message).contains("google.longrunning.Operations"));
+}
