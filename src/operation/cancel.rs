@@ -94,7 +94,7 @@ impl<R: OperationResult> Operation<R> {
             Err(Code::Unimplemented) => self.engine.cancel_answered(false),
             Err(_) => {}
         }
-        asked.map_err(|status| Error::from(status).doing("cancel operation", self.name()))
+        asked.map_err(|status| Error::from(status).context("cancel operation", self.name()))
     }
 }
 

@@ -3,23 +3,46 @@
 use std::fmt;
 use std::time::Duration;
 
+use prost::Message as _;
 use prost_types::Any;
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, pb};
 
 use super::snapshot::{Snapshot, type_name};
 use super::state_machine::Why;
-use crate::error::Error;
-use crate::error::code_name;
-use crate::error::typed_details;
+use crate::error::{Error, ErrorKind, code_name, typed_details};
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 
-/// Why an operation has no result, or none yet: it failed, or waiting for it did.
+/// The error of a wait for an operation: the operation failed, or the wait did.
 ///
-/// That it could not be started is an [`Error`] of the method that starts it. What is known of the
-/// operation is in [`snapshot`](Self::snapshot); as long as it [may still run](Self::may_still_run) it is
-/// taken up again by its [name](Self::name), here or in another process
+/// A failure to start an operation is an [`Error`] of the method that starts it. [`kind`](Self::kind) says what ended the wait,
+/// and [`snapshot`](Self::snapshot) has the last known state of the operation. An operation that
+/// [may still run](Self::may_still_run) is waited for again by its [name](Self::name), here or in another process
 /// ([`ApiGateway::operation`](crate::ApiGateway::operation)).
+///
+/// ```
+/// # #[cfg(feature = "emulator")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), apigateway_grpc::Error> {
+/// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::{Api, ApiConfig}};
+/// # let emulator = Emulator::builder().build();
+/// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+/// # let api = client.create_api("projects/p/locations/global", "hello", Api::default()).await?.await?.name;
+/// use apigateway_grpc::operation::OperationErrorKind;
+///
+/// let faulty = ApiConfig::from_openapi("hello.yaml", "swagger: '2.0'");
+/// let error = client.create_api_config(api, "v1", faulty).await?.await.expect_err("faults");
+/// match error.kind() {
+///     OperationErrorKind::Failed(status) => println!("it failed: {}", status.message),
+///     _ if error.may_still_run() => println!("wait for {} again", error.name()),
+///     _ => println!("{error}"),
+/// }
+/// assert!(!error.diagnostics().is_empty());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "emulator"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct OperationError(Box<Inner>);
 
@@ -60,7 +83,7 @@ pub enum OperationErrorKind {
         found: Any,
     },
     /// It is done, and has neither a result nor an error.
-    WithoutResult,
+    MissingResult,
     /// Too many polls failed, or one failed for a reason that lasts. The operation may still run.
     Polling,
     /// The request to cancel the operation failed. The operation may still run.
@@ -82,7 +105,7 @@ impl OperationErrorKind {
             Why::TimedOut => Self::TimedOut { cancelled },
             Why::Failed => Self::Polling,
             Why::Expired => Self::Expired,
-            Why::WithoutResult => Self::WithoutResult,
+            Why::MissingResult => Self::MissingResult,
         }
     }
 }
@@ -254,7 +277,7 @@ impl OperationError {
             OperationErrorKind::Expired => {
                 f.write_str(": not found or expired; outcome unknown")?
             }
-            OperationErrorKind::WithoutResult => {
+            OperationErrorKind::MissingResult => {
                 f.write_str(": done without a result or an error; outcome unknown")?;
             }
             _ => write!(
@@ -280,7 +303,7 @@ impl OperationError {
     fn fmt_seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = self.0.snapshot.is_done();
         match self.0.progress.seen {
-            _ if matches!(self.kind(), OperationErrorKind::WithoutResult) => Ok(()),
+            _ if matches!(self.kind(), OperationErrorKind::MissingResult) => Ok(()),
             None => f.write_str("; never seen by this wait"),
             Some(ago) => {
                 let state = match done {
@@ -299,7 +322,7 @@ impl OperationError {
     fn is_of_wait(&self) -> bool {
         matches!(
             self.kind(),
-            OperationErrorKind::Expired | OperationErrorKind::WithoutResult
+            OperationErrorKind::Expired | OperationErrorKind::MissingResult
         ) || self.may_still_run()
     }
 }
@@ -317,7 +340,48 @@ impl fmt::Debug for OperationError {
 impl std::error::Error for OperationError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let failure = self.0.progress.failure.as_deref();
-        failure.filter(|_| self.is_of_wait()).map(|it| it as _)
+        // The text of this error has the failure's own text already.
+        failure.filter(|_| self.is_of_wait())?.source()
+    }
+}
+
+impl From<OperationError> for Error {
+    fn from(error: OperationError) -> Self {
+        let kind = match error.kind() {
+            OperationErrorKind::Failed(_) => {
+                ErrorKind::of_code(error.code().unwrap_or(Code::Unknown))
+            }
+            OperationErrorKind::Cancelled(_) => ErrorKind::Cancelled,
+            OperationErrorKind::WrongResult { .. } => ErrorKind::InvalidResponse,
+            OperationErrorKind::MissingResult | OperationErrorKind::Expired => {
+                ErrorKind::OutcomeUnknown
+            }
+            OperationErrorKind::Polling
+            | OperationErrorKind::CancelRequest
+            | OperationErrorKind::TimedOut { .. } => ErrorKind::OperationUnfinished,
+        };
+        let status = error.status().map(|status| {
+            let details = status.encode_to_vec().into();
+            Status::with_details(code(status.code), status.message.clone(), details)
+        });
+        Self::operation(kind, status, error)
+    }
+}
+
+impl Error {
+    /// Returns the error of the wait for an operation, if this error came from one. It has the operation's name, its last
+    /// state and its diagnostics.
+    ///
+    /// ```
+    /// # fn log(error: &apigateway_grpc::Error) {
+    /// if let Some(wait) = error.operation_error().filter(|wait| wait.may_still_run()) {
+    ///     println!("wait again for {}", wait.name());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn operation_error(&self) -> Option<&OperationError> {
+        self.wait_error()?.downcast_ref()
     }
 }
 
@@ -365,7 +429,7 @@ mod tests {
     #[test]
     fn every_text_says_no_more_than_is_known_and_how_to_go_on() {
         use OperationErrorKind::{
-            CancelRequest, Cancelled, Expired, Failed, Polling, TimedOut, WithoutResult,
+            CancelRequest, Cancelled, Expired, Failed, MissingResult, Polling, TimedOut,
             WrongResult,
         };
 
@@ -551,7 +615,7 @@ mod tests {
                 ": not found or expired; outcome unknown; never seen by this wait; read the resource for its state; last failure: unavailable: away",
             ),
             (
-                WithoutResult,
+                MissingResult,
                 true,
                 2,
                 Some(0),
@@ -560,7 +624,7 @@ mod tests {
                 ": done without a result or an error; outcome unknown; read the resource for its state",
             ),
             (
-                WithoutResult,
+                MissingResult,
                 true,
                 2,
                 Some(0),
@@ -585,8 +649,10 @@ mod tests {
             let goes_on = expected.contains("may still be running");
             assert_eq!(error.may_still_run(), goes_on, "{error}");
             assert_eq!(expected.contains("wait for it again"), goes_on, "{error}");
-            let source = std::error::Error::source(&error).is_some();
-            assert_eq!(source, expected.contains("last failure"), "{error}");
+            // The text has the failure, so it is not a source.
+            assert!(std::error::Error::source(&error).is_none());
+            let told = expected.contains("last failure");
+            assert!(!told || error.last_failure().is_some(), "{error}");
         }
     }
 
@@ -603,7 +669,7 @@ mod tests {
         for kind in [
             OperationErrorKind::Failed(status(13, "broken")),
             OperationErrorKind::Cancelled(status(1, "")),
-            OperationErrorKind::WithoutResult,
+            OperationErrorKind::MissingResult,
             OperationErrorKind::Expired,
             OperationErrorKind::Polling,
             OperationErrorKind::CancelRequest,

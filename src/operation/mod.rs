@@ -1,9 +1,30 @@
-//! Long-running operations: awaited, watched, resumed and cancelled.
+//! Long-running operations: await, watch, cancel and resume them.
 //!
-//! A method that creates, updates or deletes gives an [`Operation`]. It is awaited as it is, or watched,
-//! or its [`Handle`] is kept and taken up in another process. What it says of the operation is a
-//! [`Snapshot`]; what went wrong is an [`OperationError`], which tells a failed operation from a wait that
-//! failed.
+//! Create, update and delete methods return an [`Operation`]. Await it for its result, or watch its progress. Keep its
+//! [`Handle`] to resume it in another process. A [`Snapshot`] is the state of an operation at a moment. An [`OperationError`]
+//! distinguishes an operation that failed from a wait that failed.
+//!
+//! ```
+//! # #[cfg(feature = "emulator")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), apigateway_grpc::Error> {
+//! # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+//! # let emulator = Emulator::builder().build();
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+//! use std::time::Duration;
+//!
+//! use apigateway_grpc::operation::Schedule;
+//!
+//! let operation = client.create_api("projects/p/locations/global", "hello", Api::default()).await?;
+//! println!("started {}", operation.name());
+//! let schedule = Schedule::default().total_timeout(Duration::from_secs(300));
+//! let api = operation.with_schedule(schedule).cancel_on_timeout().await?;
+//! assert_eq!(api.display_name, "hello");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "emulator"))]
+//! # fn main() {}
+//! ```
 //!
 //! A wait ends by the total of its schedule plus one poll's timeout, and five seconds more if it requests a cancellation
 //! then, whatever the server or a layer does. It returns a
@@ -16,8 +37,7 @@
 //! `date` of the server's replies. Without a `date`, the clock of this machine has to be right within two seconds. If
 //! someone else creates a resource of the same name in this time, that operation may be adopted instead.
 //!
-//! When polls are made is a [`Schedule`]'s; what follows what is a function of its own, without clock or
-//! calls.
+//! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
 mod cancel;
 mod error;
@@ -50,10 +70,11 @@ pub use handle::Handle;
 pub use result::OperationResult;
 pub use schedule::Schedule;
 pub use snapshot::{Metadata, Snapshot};
-pub use state_machine::WithoutResult;
+pub use state_machine::MissingResult;
 pub use watch::Watch;
 pub use watcher::{Watched, Watcher};
 
+pub(crate) use result::is_raw;
 pub(crate) use verb::Verb;
 
 use error::Progress;
@@ -139,7 +160,7 @@ impl<R: OperationResult> Operation<R> {
     }
 
     /// The same, with this taken for an operation that is done and has neither a result nor an error.
-    pub fn with_policy(mut self, without_result: WithoutResult) -> Self {
+    pub fn on_missing_result(mut self, without_result: MissingResult) -> Self {
         self.engine.set_without_result(without_result);
         self
     }
@@ -164,7 +185,7 @@ impl<R: OperationResult> Operation<R> {
     }
 
     /// Polls the operation once, now. The timeout is the schedule's
-    /// [poll timeout](Schedule::with_poll_timeout). An operation that is done is not polled.
+    /// [poll timeout](Schedule::poll_timeout). An operation that is done is not polled.
     ///
     /// # Errors
     ///
@@ -177,7 +198,7 @@ impl<R: OperationResult> Operation<R> {
         if !self.engine.subject.snapshot.is_done() {
             let timeout = self.engine.poll_timeout();
             let asked = self.engine.get(timeout).await;
-            asked.map_err(|status| Error::from(status).doing("get operation", self.name()))?;
+            asked.map_err(|status| Error::from(status).context("get operation", self.name()))?;
         }
         Ok(&self.engine.subject.snapshot)
     }
@@ -287,7 +308,7 @@ impl<R: OperationResult> Operation<R> {
         let deleted = within(timeout, operations.delete_operation(request)).await;
         deleted
             .map(|_| ())
-            .map_err(|status| Error::from(status).doing("delete operation", self.name()))
+            .map_err(|status| Error::from(status).context("delete operation", self.name()))
     }
 }
 

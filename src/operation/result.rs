@@ -3,18 +3,24 @@
 use std::fmt::Debug;
 
 use prost::{Message, Name};
+use prost_types::Any;
 
 use super::error::OperationErrorKind;
 use super::snapshot::{Snapshot, type_name};
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use crate::proto::google::longrunning::operation::Result as Ended;
 
-/// What an operation of the service ends in: an [`Api`], an [`ApiConfig`], a [`Gateway`], or `()` for a
-/// delete.
+/// The result of an operation: an [`Api`], an [`ApiConfig`], a [`Gateway`], `()` for a delete, or [`Any`] for a result whose
+/// type is not known, which is returned as received.
 pub trait OperationResult: sealed::Sealed + Message + Name + Default + Debug + 'static {}
 
 mod sealed {
     pub trait Sealed {}
+}
+
+/// Returns true if `R` stands for a result of any type.
+pub(crate) fn is_raw<R: OperationResult>() -> bool {
+    R::full_name() == Any::full_name()
 }
 
 macro_rules! results {
@@ -24,7 +30,7 @@ macro_rules! results {
     )* };
 }
 
-results!(Api, ApiConfig, Gateway, ());
+results!(Any, Api, ApiConfig, Gateway, ());
 
 /// The result of an operation that is done.
 pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, OperationErrorKind> {
@@ -38,6 +44,9 @@ pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, Operati
                 expected: R::full_name(),
                 found: any.clone(),
             };
+            if is_raw::<R>() {
+                return R::decode(any.encode_to_vec().as_slice()).map_err(|_| wrong());
+            }
             if type_name(any) != R::full_name() {
                 return Err(wrong());
             }

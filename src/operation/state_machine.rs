@@ -7,20 +7,20 @@ use tonic::{Code, Status};
 
 use super::schedule::Timetable;
 use crate::call::pushback::retry_delay;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
-/// What to take an operation for that is done and has neither a response nor an error.
+/// How to treat a finished operation that has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WithoutResult {
-    /// For an error.
+pub enum MissingResult {
+    /// As an error.
     Fail,
-    /// For an empty result.
+    /// As a success with an empty result.
     Empty,
-    /// For a success if its target proves one: the resource is ready, or missing after a delete. That applies to an
-    /// update too, since the server said that it is done and reported no error. If the resource cannot be read, for an error.
+    /// As a success if the target proves one: the resource is ready, or missing after a delete. This applies to an update too,
+    /// since the server reported that it is done, without an error. If the resource cannot be read, as an error.
     #[default]
-    LookAtTarget,
+    CheckTarget,
 }
 
 /// Where a wait stands.
@@ -28,7 +28,7 @@ pub enum WithoutResult {
 pub(crate) struct Wait {
     began: Instant,
     schedule: Timetable,
-    without_result: WithoutResult,
+    without_result: MissingResult,
     /// How many polls were made since something last changed.
     quiet: u32,
     /// How many polls in a row failed in a way that is counted.
@@ -67,7 +67,7 @@ impl CallFailure {
         Self {
             code: status.code(),
             asked: retry_delay(status),
-            lasting: Failure::of(status).is_some_and(Failure::is_lasting),
+            lasting: TransportError::from_status(status).is_some_and(TransportError::is_permanent),
         }
     }
 }
@@ -113,11 +113,11 @@ pub(crate) enum Why {
     Failed,
     /// The server does not know it, or no longer.
     Expired,
-    WithoutResult,
+    MissingResult,
 }
 
 impl Wait {
-    pub(crate) fn new(began: Instant, schedule: Timetable, without_result: WithoutResult) -> Self {
+    pub(crate) fn new(began: Instant, schedule: Timetable, without_result: MissingResult) -> Self {
         Self {
             began,
             schedule,
@@ -129,7 +129,7 @@ impl Wait {
         }
     }
 
-    pub(crate) fn set_without_result(&mut self, without_result: WithoutResult) {
+    pub(crate) fn set_without_result(&mut self, without_result: MissingResult) {
         self.without_result = without_result;
     }
 
@@ -143,7 +143,7 @@ impl Wait {
 
     /// What a poll that is made now may take.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Duration {
-        self.schedule.poll_timeout(self.remaining(now))
+        self.schedule.timeout_of_poll(self.remaining(now))
     }
 
     /// Returns the timeout of a poll that starts now. One that starts after the end of the time, as when a wait is
@@ -176,7 +176,7 @@ impl Wait {
 
     /// Returns the timeout of a poll for which enough of the total remains.
     pub(crate) fn poll_limit(&self) -> Duration {
-        self.schedule.poll_timeout(Duration::MAX)
+        self.schedule.timeout_of_poll(Duration::MAX)
     }
 
     /// Returns whether the next poll is the one at the end of the total.
@@ -221,7 +221,7 @@ impl Wait {
                     Next::Look
                 }
                 Kind::Fatal => Next::GiveUp(Why::Failed),
-                Kind::Counted | Kind::Passing => self.sleep(failure.asked, now, random),
+                Kind::GaugeGuard | Kind::Passing => self.sleep(failure.asked, now, random),
             },
             Event::Seen(target) => match (target, self.looking.take()) {
                 (Target::Settled, _) => Next::Finish,
@@ -241,10 +241,10 @@ impl Wait {
                 }
                 self.sleep(None, now, random)
             }
-            (Ending::Result, _) | (Ending::Nothing, WithoutResult::Empty) => Next::Finish,
-            (Ending::Nothing, WithoutResult::Fail) => Next::GiveUp(Why::WithoutResult),
-            (Ending::Nothing, WithoutResult::LookAtTarget) => {
-                self.looking = Some(Why::WithoutResult);
+            (Ending::Result, _) | (Ending::Nothing, MissingResult::Empty) => Next::Finish,
+            (Ending::Nothing, MissingResult::Fail) => Next::GiveUp(Why::MissingResult),
+            (Ending::Nothing, MissingResult::CheckTarget) => {
+                self.looking = Some(Why::MissingResult);
                 Next::Look
             }
         }
@@ -255,7 +255,9 @@ impl Wait {
     fn unread(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
         let why = self.looking.take().unwrap_or(Why::Expired);
         match self.weigh(failure) {
-            Kind::Counted | Kind::Passing if !self.last => self.sleep(failure.asked, now, random),
+            Kind::GaugeGuard | Kind::Passing if !self.last => {
+                self.sleep(failure.asked, now, random)
+            }
             _ => Next::GiveUp(why),
         }
     }
@@ -264,10 +266,10 @@ impl Wait {
     fn weigh(&mut self, failure: CallFailure) -> Kind {
         match kind(failure.code) {
             _ if failure.lasting => Kind::Fatal,
-            Kind::Counted if self.failures >= self.schedule.failures() => Kind::Fatal,
-            Kind::Counted => {
+            Kind::GaugeGuard if self.failures >= self.schedule.failures() => Kind::Fatal,
+            Kind::GaugeGuard => {
                 self.failures += 1;
-                Kind::Counted
+                Kind::GaugeGuard
             }
             kind => kind,
         }
@@ -294,7 +296,7 @@ enum Kind {
     /// It passes by itself: the network, a restart, a server that is busy.
     Passing,
     /// It may pass, or be a fault that stays.
-    Counted,
+    GaugeGuard,
     Missing,
     Fatal,
 }
@@ -306,7 +308,7 @@ fn kind(code: Code) -> Kind {
         | Code::ResourceExhausted
         | Code::Aborted
         | Code::Cancelled => Kind::Passing,
-        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => Kind::Counted,
+        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => Kind::GaugeGuard,
         Code::NotFound => Kind::Missing,
         Code::InvalidArgument
         | Code::AlreadyExists

@@ -13,7 +13,7 @@ use tower::util::rng::{HasherRng, Rng as _};
 use super::error::Progress;
 use super::schedule::{Schedule, Timetable};
 use super::snapshot::Snapshot;
-use super::state_machine::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
+use super::state_machine::{CallFailure, Ending, Event, MissingResult, Next, Target, Wait, Why};
 use super::tracked::Subject;
 use super::verb::Verb;
 use crate::call::CallOptions;
@@ -58,7 +58,7 @@ pub(crate) struct Engine {
 pub(crate) struct Settings {
     /// `None` for what fits the verb and the target.
     pub(crate) schedule: Option<Arc<Schedule>>,
-    pub(crate) without_result: WithoutResult,
+    pub(crate) without_result: MissingResult,
     pub(crate) cancel_on_timeout: bool,
 }
 
@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// Sets what an operation without a result is taken for, for a wait that was dropped too.
-    pub(crate) fn set_without_result(&mut self, without_result: WithoutResult) {
+    pub(crate) fn set_without_result(&mut self, without_result: MissingResult) {
         self.settings.without_result = without_result;
         if let Some(wait) = &mut self.wait {
             wait.set_without_result(without_result);
@@ -229,7 +229,7 @@ impl Engine {
 
     /// Returns the timeout of a poll that is not part of a wait.
     pub(crate) fn poll_timeout(&self) -> Duration {
-        self.schedule().poll_timeout(Duration::MAX)
+        self.schedule().timeout_of_poll(Duration::MAX)
     }
 
     /// The first step of a wait: what was just started is given time, what was resumed is asked for.
@@ -389,20 +389,20 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::call::{Reply, Rpc};
+    use crate::call::{GrpcRequest, GrpcResponse};
     use crate::proto::google::cloud::apigateway::v1::Api;
 
     #[tokio::test]
     async fn the_routing_header_of_polls_is_worked_out_once() {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&sent);
-        let away = tower::service_fn(move |rpc: Rpc| {
+        let away = tower::service_fn(move |rpc: GrpcRequest| {
             let value = rpc.headers()[ROUTING].clone();
             noted.lock().expect("whole").push(value);
-            std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
+            std::future::ready(Err::<GrpcResponse, _>(Status::unavailable("away")))
         });
         let client = crate::ApiGateway::builder()
-            .with_transport(away)
+            .transport_service(away)
             .anonymous();
         let client = client.build().expect("valid");
         let name = "projects/p/locations/l/operations/o";

@@ -88,13 +88,11 @@ impl<R: OperationResult> Operation<R> {
     /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use apigateway_grpc::{emulator::Emulator, proto::google::cloud::apigateway::v1::{Api, CreateApiRequest}};
+    /// # use apigateway_grpc::{emulator::Emulator, model::{Api, CreateApiRequest}};
     /// # let emulator = Emulator::builder().build();
-    /// # let client = apigateway_grpc::ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
-    /// # let name = client.service().create_api(request).await?.into_inner().name;
-    /// use futures_util::StreamExt as _;
-    ///
+    /// # let name = client.service_client().create_api(request).await?.into_inner().name;
     /// let mut watch = client.operation::<Api>(name)?.watch();
     /// while let Some(snapshot) = watch.next().await {
     ///     println!("{}: done: {}", snapshot.name(), snapshot.is_done());
@@ -136,6 +134,15 @@ impl<R: OperationResult> Operation<R> {
 }
 
 impl<R: OperationResult> Watch<R> {
+    /// Returns the next snapshot; `None` after the last one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no snapshot.
+    pub async fn next(&mut self) -> Option<Snapshot> {
+        std::future::poll_fn(|cx| self.snapshots.as_mut().poll_next(cx)).await
+    }
+
     /// What the operation ended in, whether or not all snapshots were read.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
+use super::{CallFailure, Ending, Event, MissingResult, Next, Target, Wait, Why};
 use crate::operation::schedule::{Schedule, Timetable};
 
 const fn secs(secs: u64) -> Duration {
@@ -61,15 +61,15 @@ const fn asked(code: Code, secs: u64) -> Event {
 }
 
 /// A wait for an api: 1 s, ×1.5, at most 20 s, for a minute.
-fn wait(without_result: WithoutResult) -> (Wait, Instant) {
+fn wait(without_result: MissingResult) -> (Wait, Instant) {
     let now = Instant::now();
-    let schedule = Schedule::default().with_total(secs(60)).with_failures(2);
+    let schedule = Schedule::default().total_timeout(secs(60)).max_failures(2);
     let schedule = Timetable::Given(Arc::new(schedule));
     (Wait::new(now, schedule, without_result), now)
 }
 
 /// What follows each of these events, each so many seconds after the wait began.
-fn follow(without_result: WithoutResult, events: &[(u64, Event)]) -> Vec<Next> {
+fn follow(without_result: MissingResult, events: &[(u64, Event)]) -> Vec<Next> {
     let (mut wait, began) = wait(without_result);
     let step = |(at, event): &(u64, Event)| wait.step(*event, began + secs(*at), 0.5);
     events.iter().map(step).collect()
@@ -80,28 +80,28 @@ fn sleep(millis: u64) -> Next {
 }
 
 /// What is claimed, under which policy, for which events, and what is to follow each.
-type Case<'a> = (&'a str, WithoutResult, &'a [(u64, Event)], &'a [Next]);
+type Case<'a> = (&'a str, MissingResult, &'a [(u64, Event)], &'a [Next]);
 
 #[tokio::test(start_paused = true)]
 async fn each_event_has_its_next_step() {
-    use WithoutResult::{Empty, Fail, LookAtTarget};
+    use MissingResult::{CheckTarget, Empty, Fail};
 
     let cases: &[Case<'_>] = &[
         (
             "6: a poll that is not done is no failure, and delays grow",
-            LookAtTarget,
+            CheckTarget,
             &[(1, RUNNING), (2, RUNNING), (4, RUNNING)],
             &[sleep(1000), sleep(1500), sleep(2250)],
         ),
         (
             "17: a change begins the delays anew",
-            LookAtTarget,
+            CheckTarget,
             &[(1, RUNNING), (2, RUNNING), (4, CHANGED), (5, RUNNING)],
             &[sleep(1000), sleep(1500), sleep(1000), sleep(1500)],
         ),
         (
             "7: what passes by itself is never counted",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, failed(Code::Unavailable)),
                 (2, failed(Code::DeadlineExceeded)),
@@ -119,7 +119,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "7: INTERNAL and UNKNOWN in a row use their budget up",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, failed(Code::Internal)),
                 (2, failed(Code::Unknown)),
@@ -129,7 +129,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "7: one good poll gives the budget back",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, failed(Code::Internal)),
                 (2, failed(Code::Internal)),
@@ -149,31 +149,31 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "7: a call that may never be made is fatal at once",
-            LookAtTarget,
+            CheckTarget,
             &[(1, failed(Code::PermissionDenied))],
             &[Next::GiveUp(Why::Failed)],
         ),
         (
             "8: the last poll comes at the end of the time, and one is the last",
-            LookAtTarget,
+            CheckTarget,
             &[(59, RUNNING), (60, RUNNING)],
             &[sleep(1000), Next::GiveUp(Why::TimedOut)],
         ),
         (
             "8: a poll that ends after the time is followed by one at once",
-            LookAtTarget,
+            CheckTarget,
             &[(65, failed(Code::DeadlineExceeded)), (66, RUNNING)],
             &[sleep(0), Next::GiveUp(Why::TimedOut)],
         ),
         (
             "8: a last poll that finds it done is as good as any",
-            LookAtTarget,
+            CheckTarget,
             &[(59, RUNNING), (60, DONE)],
             &[sleep(1000), Next::Finish],
         ),
         (
             "9: a server's delay raises the wait and never lowers it",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, asked(Code::ResourceExhausted, 7)),
                 (8, asked(Code::ResourceExhausted, 0)),
@@ -182,13 +182,13 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "9: it is bounded by what remains",
-            LookAtTarget,
+            CheckTarget,
             &[(50, asked(Code::Unavailable, 3600))],
             &[sleep(10_000)],
         ),
         (
             "15: NOT_FOUND just after the start is a server that lags",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, failed(Code::NotFound)),
                 (9, failed(Code::NotFound)),
@@ -198,7 +198,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "15: later it has the target looked at, which settles it",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
                 (10, Event::Seen(Target::Settled)),
@@ -207,7 +207,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "15: a target that is being worked on is waited for",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
                 (10, Event::Seen(Target::Busy)),
@@ -216,7 +216,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "15: a target that tells nothing ends the wait",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
                 (10, Event::Seen(Target::Silent)),
@@ -225,7 +225,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "15: a target that cannot be read now is read later",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
                 (10, unread(Code::Unavailable)),
@@ -235,7 +235,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "15: a target that may not be read tells nothing",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
                 (10, unread(Code::PermissionDenied)),
@@ -244,7 +244,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "15: a target that cannot be read until the end of the time tells nothing",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (59, failed(Code::Unavailable)),
                 (60, failed(Code::NotFound)),
@@ -254,7 +254,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "16: an operation whose target is changing may still run at the end of the time",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (59, failed(Code::Unavailable)),
                 (60, failed(Code::NotFound)),
@@ -264,7 +264,7 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "20: a target that cannot be read is read again, within the budget of failures",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, NOTHING),
                 (1, unread(Code::Internal)),
@@ -279,12 +279,12 @@ async fn each_event_has_its_next_step() {
                 Next::Look,
                 sleep(1500),
                 Next::Look,
-                Next::GiveUp(Why::WithoutResult),
+                Next::GiveUp(Why::MissingResult),
             ],
         ),
         (
             "7: a failure that lasts ends the wait at once, whatever its code",
-            LookAtTarget,
+            CheckTarget,
             &[(1, lasting(Code::ResourceExhausted))],
             &[Next::GiveUp(Why::Failed)],
         ),
@@ -292,7 +292,7 @@ async fn each_event_has_its_next_step() {
             "20: done without a result is an error where that is wanted",
             Fail,
             &[(1, NOTHING)],
-            &[Next::GiveUp(Why::WithoutResult)],
+            &[Next::GiveUp(Why::MissingResult)],
         ),
         (
             "20: done without a result is an empty one where that is wanted",
@@ -302,15 +302,15 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "20: done without a result has the target looked at",
-            LookAtTarget,
+            CheckTarget,
             &[(1, NOTHING), (1, Event::Seen(Target::Settled))],
             &[Next::Look, Next::Finish],
         ),
         (
             "20: a target that tells nothing of it is an error of its own",
-            LookAtTarget,
+            CheckTarget,
             &[(1, NOTHING), (1, Event::Seen(Target::Silent))],
-            &[Next::Look, Next::GiveUp(Why::WithoutResult)],
+            &[Next::Look, Next::GiveUp(Why::MissingResult)],
         ),
         (
             "1, 14: done is the end, whatever the policy",
@@ -340,18 +340,18 @@ async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
     ];
     for code in (0..=16).map(Code::from_i32) {
         for (before, why) in [
-            (NOTHING, Why::WithoutResult),
+            (NOTHING, Why::MissingResult),
             (failed(Code::NotFound), Why::Expired),
         ] {
             let events = [(30, before), (30, unread(code))];
-            let next = follow(WithoutResult::LookAtTarget, &events)[1];
+            let next = follow(MissingResult::CheckTarget, &events)[1];
             let expected = match transient.contains(&code) {
                 true => sleep(1000),
                 false => Next::GiveUp(why),
             };
             assert_eq!(next, expected, "{code:?}, {why:?}");
             let events = [(59, RUNNING), (60, before), (60, unread(code))];
-            let next = follow(WithoutResult::LookAtTarget, &events)[2];
+            let next = follow(MissingResult::CheckTarget, &events)[2];
             assert_eq!(
                 next,
                 Next::GiveUp(why),
@@ -363,7 +363,7 @@ async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_of_the_target_ends_with_the_total_and_one_polls_timeout() {
-    let (mut wait, began) = wait(WithoutResult::LookAtTarget);
+    let (mut wait, began) = wait(MissingResult::CheckTarget);
     let round = began + secs(70);
     assert_eq!(wait.look_timeout(began + secs(1), round), secs(10));
     assert_eq!(wait.look_timeout(began + secs(57), round), secs(3));
@@ -384,7 +384,7 @@ async fn every_code_is_of_one_kind() {
         Code::Unauthenticated,
     ];
     for code in (0..=16).map(Code::from_i32) {
-        let next = follow(WithoutResult::Fail, &[(30, failed(code))])[0];
+        let next = follow(MissingResult::Fail, &[(30, failed(code))])[0];
         let given_up = next == Next::GiveUp(Why::Failed);
         assert_eq!(given_up, fatal.contains(&code), "{code:?}: {next:?}");
     }
@@ -392,7 +392,7 @@ async fn every_code_is_of_one_kind() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_what_was_just_started_begins_with_a_delay() {
-    let (mut wait, began) = wait(WithoutResult::Fail);
+    let (mut wait, began) = wait(MissingResult::Fail);
     let next = wait.first(began, 0.5);
     assert_eq!(next, sleep(1000));
 }
@@ -406,7 +406,7 @@ async fn a_wait_ends_whatever_is_answered() {
         failed(Code::Unavailable),
         asked(Code::Unavailable, 99),
     ] {
-        let (mut wait, began) = wait(WithoutResult::Fail);
+        let (mut wait, began) = wait(MissingResult::Fail);
         let mut now = began;
         let mut polls = 0;
         let why = loop {

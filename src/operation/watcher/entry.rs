@@ -268,6 +268,16 @@ impl Entry {
                 }
                 heard => heard,
             };
+            let changed = matches!(
+                &heard,
+                Some(
+                    Heard::Early { changed: true }
+                        | Heard::Own(Event::Answered { changed: true, .. }, _)
+                )
+            );
+            if changed && waiter.cell.is_observed() {
+                effects.woken.push(Arc::clone(&waiter.cell));
+            }
             match heard.and_then(|heard| waiter.step(heard, now, random, effects)) {
                 None => index += 1,
                 Some(waited) => {

@@ -40,6 +40,28 @@ use wait::{By, Finished, Ticket};
 ///
 /// A watcher is cheap to clone, and its clones share everything.
 ///
+/// ```
+/// # #[cfg(feature = "emulator")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), apigateway_grpc::Error> {
+/// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+/// # let emulator = Emulator::builder().build();
+/// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+/// let watcher = client.watcher();
+/// let mut waits = Vec::new();
+/// for id in ["a", "b", "c"] {
+///     let operation = client.create_api("projects/p/locations/global", id, Api::default()).await?;
+///     waits.push(watcher.wait(operation));
+/// }
+/// for wait in waits {
+///     println!("created {}", wait.await?.name);
+/// }
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "emulator"))]
+/// # fn main() {}
+/// ```
+///
 /// # Bounds
 ///
 /// - A wait ends at the latest when its total and one poll's timeout are over, whatever other waits, locations, calls
@@ -200,6 +222,7 @@ impl Watcher {
             name,
             cell,
             shared: Arc::clone(&self.shared),
+            read: None,
         }))
     }
 }

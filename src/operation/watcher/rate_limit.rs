@@ -128,7 +128,7 @@ mod tests {
     fn a_rate_that_cannot_be_kept_is_refused_and_the_others_do_not_overflow() {
         for rate in [0.0, -1.0, 1e-300, 0.0009, f64::NAN, f64::INFINITY, f64::MIN] {
             let error = RateLimit::check(rate).expect_err("it cannot be kept");
-            assert!(error.is_configuration());
+            assert!(error.is_invalid_setting());
             assert!(error.to_string().contains("at least 0.001"), "{error}");
         }
         for rate in [LOWEST, 20.0, f64::MAX] {

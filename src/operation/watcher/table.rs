@@ -20,6 +20,7 @@ use super::rate_limit::RateLimit;
 use super::task::{Drivers, Lost};
 use super::wait::{End, WaitCell};
 use crate::error::Error;
+use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{CallFailure, Event, Wait};
 use crate::operation::tracked::{Looked, Subject};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
@@ -68,6 +69,11 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Returns what is known of an operation that somebody waits for.
+    pub(super) fn snapshot(&self, name: &str) -> Option<Snapshot> {
+        self.entries.get(name).map(|entry| entry.snapshot(name))
     }
 
     pub(super) fn take_effects(&mut self) -> Effects {
@@ -641,8 +647,7 @@ impl Table {
 mod tests {
     use super::*;
     use crate::operation::schedule::Timetable;
-    use crate::operation::snapshot::Snapshot;
-    use crate::operation::state_machine::WithoutResult;
+    use crate::operation::state_machine::MissingResult;
 
     /// Waits in one location, which is listed, and drops the waits once the listing has ended so. Returns the number of
     /// locations that the table still has.
@@ -662,7 +667,7 @@ mod tests {
                     ..Subject::default()
                 };
                 let schedule = Timetable::fitting("", "");
-                let wait = Wait::new(now, schedule, WithoutResult::Fail);
+                let wait = Wait::new(now, schedule, MissingResult::Fail);
                 table.add(&subject, wait, Duration::ZERO, now)
             })
             .collect();
