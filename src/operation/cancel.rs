@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use super::Operation;
 use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
-use super::waiter::within;
+use super::waiter::with_timeout;
 use crate::call::CallOptions;
 use crate::clients::Clients;
 use crate::contract::Method;
@@ -45,20 +45,20 @@ impl<R: OperationResult> Operation<R> {
     /// Dropping the future does not take the request back. The end is then to be waited for.
     pub async fn cancel(&mut self) -> Result<Cancellation<R>, OperationError> {
         if !self.snapshot().is_done() {
-            let asked = ask(&self.engine.clients, self.name()).await;
+            let asked = send_cancel(&self.waiter.clients, self.name()).await;
             match asked.as_ref().map_err(Status::code) {
-                Ok(()) => self.engine.cancel_answered(true),
+                Ok(()) => self.waiter.cancel_answered(true),
                 Err(Code::Unimplemented) => {
-                    self.engine.cancel_answered(false);
+                    self.waiter.cancel_answered(false);
                     return Ok(Cancellation::Unsupported);
                 }
                 // It may be over, or gone: that shows when it is asked for, which is due now.
-                Err(Code::NotFound | Code::FailedPrecondition) => self.engine.hurry(),
+                Err(Code::NotFound | Code::FailedPrecondition) => self.waiter.poll_now(),
                 Err(_) => {
                     if let Err(status) = asked {
-                        self.engine.note(status);
+                        self.waiter.record_failure(status);
                     }
-                    let progress = self.engine.progress();
+                    let progress = self.waiter.progress();
                     let kind = OperationErrorKind::CancelRequest;
                     return Err(OperationError::new(kind, self.snapshot().clone(), progress));
                 }
@@ -88,26 +88,26 @@ impl<R: OperationResult> Operation<R> {
         if self.snapshot().is_done() {
             return Ok(());
         }
-        let asked = ask(&self.engine.clients, self.name()).await;
+        let asked = send_cancel(&self.waiter.clients, self.name()).await;
         match asked.as_ref().map_err(Status::code) {
-            Ok(()) => self.engine.cancel_answered(true),
-            Err(Code::Unimplemented) => self.engine.cancel_answered(false),
+            Ok(()) => self.waiter.cancel_answered(true),
+            Err(Code::Unimplemented) => self.waiter.cancel_answered(false),
             Err(_) => {}
         }
         asked.map_err(|status| Error::from(status).context("cancel operation", self.name()))
     }
 }
 
-async fn ask(clients: &Clients, name: &str) -> Result<(), Status> {
+async fn send_cancel(clients: &Clients, name: &str) -> Result<(), Status> {
     let name = name.to_owned();
     let mut operations = clients.operations();
     let asked = operations.cancel_operation(CancelOperationRequest { name });
     let timeout = clients.timeout(Method::CANCEL_OPERATION);
-    within(timeout, asked).await.map(|_| ())
+    with_timeout(timeout, asked).await.map(|_| ())
 }
 
 /// How long a request may take that nobody waits for.
-const BOUND: Duration = Duration::from_secs(5);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests the cancellation, for a bounded time. Returns whether the request was accepted, and `None` if another one may be.
 pub(super) async fn request(clients: &Clients, name: &str) -> Option<bool> {
@@ -115,11 +115,11 @@ pub(super) async fn request(clients: &Clients, name: &str) -> Option<bool> {
         name: name.to_owned(),
     });
     request.extensions_mut().insert(CallOptions {
-        timeout: Some(BOUND),
+        timeout: Some(CANCEL_TIMEOUT),
         ..CallOptions::default()
     });
     let mut operations = clients.operations();
-    match within(BOUND, operations.cancel_operation(request)).await {
+    match with_timeout(CANCEL_TIMEOUT, operations.cancel_operation(request)).await {
         Ok(_) => {
             tracing::debug!(
                 name,
@@ -135,7 +135,7 @@ pub(super) async fn request(clients: &Clients, name: &str) -> Option<bool> {
 }
 
 /// Sends a cancel request from a task of its own, if there is a runtime.
-pub(super) fn detached(clients: &Clients, name: &str) {
+pub(super) fn spawn_request(clients: &Clients, name: &str) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         tracing::warn!(name, "no runtime to cancel an operation that was dropped");
         return;

@@ -1,4 +1,4 @@
-//! Why there is no result.
+//! The errors of operations.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, pb};
 
 use super::snapshot::{Snapshot, type_name};
-use super::state_machine::Why;
+use super::state_machine::GiveUp;
 use crate::error::{Error, ErrorKind, code_name, typed_details};
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 
@@ -61,7 +61,7 @@ pub(crate) struct Progress {
     pub(crate) polls: u32,
     pub(crate) elapsed: Duration,
     /// How long before the end of the wait the server last answered about the operation; `None` if it never did.
-    pub(crate) seen: Option<Duration>,
+    pub(crate) last_seen: Option<Duration>,
     /// The latest poll that failed.
     pub(crate) failure: Option<std::sync::Arc<Error>>,
 }
@@ -100,12 +100,12 @@ pub enum OperationErrorKind {
 
 impl OperationErrorKind {
     /// What a wait that gave up tells; `cancelled` if a cancellation was asked for then.
-    pub(crate) fn of(why: Why, cancelled: bool) -> Self {
+    pub(crate) fn of(why: GiveUp, cancelled: bool) -> Self {
         match why {
-            Why::TimedOut => Self::TimedOut { cancelled },
-            Why::Failed => Self::Polling,
-            Why::Expired => Self::Expired,
-            Why::MissingResult => Self::MissingResult,
+            GiveUp::TimedOut => Self::TimedOut { cancelled },
+            GiveUp::Failed => Self::Polling,
+            GiveUp::Expired => Self::Expired,
+            GiveUp::MissingResult => Self::MissingResult,
         }
     }
 }
@@ -166,7 +166,7 @@ impl OperationError {
     /// not in this process.
     #[must_use]
     pub fn last_seen(&self) -> Option<Duration> {
-        self.0.progress.seen
+        self.0.progress.last_seen
     }
 
     /// The latest call of the wait that failed, whether or not the wait ended by it.
@@ -302,7 +302,7 @@ impl OperationError {
     /// Writes what was seen last, and when. That the operation is done is all that a wait without a result says.
     fn fmt_seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = self.0.snapshot.is_done();
-        match self.0.progress.seen {
+        match self.0.progress.last_seen {
             _ if matches!(self.kind(), OperationErrorKind::MissingResult) => Ok(()),
             None => f.write_str("; never seen by this wait"),
             Some(ago) => {
@@ -637,7 +637,7 @@ mod tests {
             let progress = Progress {
                 polls,
                 elapsed: Duration::from_secs(5),
-                seen: seen.map(Duration::from_secs),
+                last_seen: seen.map(Duration::from_secs),
                 failure: failure.map(|text| std::sync::Arc::new(Status::unavailable(text).into())),
             };
             let error = OperationError::new(kind, snapshot(done, None), progress);

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
-use super::tracked::Subject;
+use super::tracked::TrackedOperation;
 use super::verb::Verb;
 
 /// What it takes to wait for an operation in another process
@@ -37,13 +37,13 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn new(subject: &Subject, result: String) -> Self {
-        let verb = Some(subject.verb().as_str()).filter(|verb| !verb.is_empty());
-        let began = subject.began().map(Timestamp::from);
+    pub(crate) fn new(tracked: &TrackedOperation, result: String) -> Self {
+        let verb = Some(tracked.verb().as_str()).filter(|verb| !verb.is_empty());
+        let began = tracked.began().map(Timestamp::from);
         Self {
-            name: subject.snapshot.name().to_owned(),
+            name: tracked.snapshot.name().to_owned(),
             result,
-            target: subject.target(),
+            target: tracked.target(),
             verb: verb.map(str::to_owned),
             began: began.map(|began| began.to_string()),
         }
@@ -51,10 +51,10 @@ impl Handle {
 
     /// Adds what the handle knows to an operation that was resumed by its name. A handle of an earlier version
     /// knows neither the verb nor the beginning.
-    pub(crate) fn describe(&self, subject: &mut Subject) {
-        subject.target.clone_from(&self.target);
-        subject.verb = Verb::parse(self.verb().unwrap_or_default()).or(subject.verb);
-        subject.began = self.began();
+    pub(crate) fn describe(&self, tracked: &mut TrackedOperation) {
+        tracked.target.clone_from(&self.target);
+        tracked.verb = Verb::parse(self.verb().unwrap_or_default()).or(tracked.verb);
+        tracked.began = self.began();
     }
 
     /// The operation's name.

@@ -58,9 +58,9 @@ pub(crate) use result::is_raw;
 pub(crate) use verb::Verb;
 
 use error::Progress;
-use state_machine::Why;
-use tracked::Subject;
-use waiter::{Engine, Settings, within};
+use state_machine::GiveUp;
+use tracked::TrackedOperation;
+use waiter::{Settings, Waiter, with_timeout};
 
 /// An operation that ends in an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or nothing.
 ///
@@ -69,7 +69,7 @@ use waiter::{Engine, Settings, within};
 #[must_use = "the operation goes on at the server whether it is awaited or not"]
 pub struct Operation<R> {
     /// Boxed, since an operation is moved about and many are kept.
-    engine: Box<Engine>,
+    waiter: Box<Waiter>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -90,23 +90,23 @@ impl<R: OperationResult> Operation<R> {
                 "the server started an operation that has no name and is not done",
             ));
         }
-        Ok(Self::of(Engine::started(clients, reply, target, verb)))
+        Ok(Self::of(Waiter::started(clients, reply, target, verb)))
     }
 
     /// An operation that was started elsewhere.
     pub(crate) fn resumed(clients: &Clients, name: String) -> Self {
-        Self::of(Engine::resumed(clients, name, verb_of::<R>()))
+        Self::of(Waiter::resumed(clients, name, verb_of::<R>()))
     }
 
     /// Adds what the handle knows of the operation.
     pub(crate) fn described_by(mut self, handle: &Handle) -> Self {
-        handle.describe(&mut self.engine.subject);
+        handle.describe(&mut self.waiter.tracked);
         self
     }
 
-    fn of(engine: Engine) -> Self {
+    fn of(waiter: Waiter) -> Self {
         Self {
-            engine: Box::new(engine),
+            waiter: Box::new(waiter),
             result: PhantomData,
         }
     }
@@ -115,40 +115,40 @@ impl<R: OperationResult> Operation<R> {
     /// done when it was started (AIP-151).
     #[must_use]
     pub fn name(&self) -> &str {
-        self.engine.subject.snapshot.name()
+        self.waiter.tracked.snapshot.name()
     }
 
     /// The operation as it was last seen. One that was taken up by its name was not seen before its first
     /// poll.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
-        &self.engine.subject.snapshot
+        &self.waiter.tracked.snapshot
     }
 
     /// What it takes to wait for it in another process.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(&self.engine.subject, R::full_name())
+        Handle::new(&self.waiter.tracked, R::full_name())
     }
 
     /// The same, polled by this schedule instead of one that fits the verb and the resource. A wait that was dropped
     /// before begins anew.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
-        self.engine.end_wait();
-        self.engine.settings.schedule = Some(Arc::new(schedule));
+        self.waiter.end_wait();
+        self.waiter.settings.schedule = Some(Arc::new(schedule));
         self
     }
 
     /// The same, with this taken for an operation that is done and has neither a result nor an error.
-    pub fn on_missing_result(mut self, without_result: MissingResult) -> Self {
-        self.engine.set_without_result(without_result);
+    pub fn on_missing_result(mut self, missing_result: MissingResult) -> Self {
+        self.waiter.set_missing_result(missing_result);
         self
     }
 
     /// Requests that the operation be cancelled when the time for waiting is over. By default the operation goes on. The request
     /// is made before the wait ends, and takes five seconds at most.
     pub fn cancel_on_timeout(mut self) -> Self {
-        self.engine.settings.cancel_on_timeout = true;
+        self.waiter.settings.cancel_on_timeout = true;
         self
     }
 
@@ -160,7 +160,7 @@ impl<R: OperationResult> Operation<R> {
     /// if this is awaited and the wait ends by itself. For a wait whose time is over, see
     /// [`cancel_on_timeout`](Self::cancel_on_timeout).
     pub fn cancel_on_drop(self) -> Self {
-        self.engine.arm();
+        self.waiter.arm();
         self
     }
 
@@ -175,12 +175,12 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// Dropping the future leaves everything as it was.
     pub async fn poll(&mut self) -> Result<&Snapshot, Error> {
-        if !self.engine.subject.snapshot.is_done() {
-            let timeout = self.engine.poll_timeout();
-            let asked = self.engine.get(timeout).await;
+        if !self.waiter.tracked.snapshot.is_done() {
+            let timeout = self.waiter.poll_timeout();
+            let asked = self.waiter.poll_once(timeout).await;
             asked.map_err(|status| Error::from(status).context("get operation", self.name()))?;
         }
-        Ok(&self.engine.subject.snapshot)
+        Ok(&self.waiter.tracked.snapshot)
     }
 
     /// Waits for its end, and gives its result. After that it gives the same again, without a call.
@@ -196,74 +196,74 @@ impl<R: OperationResult> Operation<R> {
     /// Dropping the future loses nothing: the operation goes on, and a further call waits on as if this one
     /// had not been given up.
     pub async fn wait(&mut self) -> Result<R, OperationError> {
-        let waited = self.engine.run(|_| {}).await;
+        let waited = self.waiter.run(|_| {}).await;
         self.settled(waited).await
     }
 
     /// Keeps the outcome of a wait. There is nothing to cancel once the end was seen.
-    async fn settled(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
+    async fn settled(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
         let waited = self.ended(waited).await;
         let over = waited
             .as_ref()
             .err()
             .is_none_or(|error| !error.may_still_run());
         if over {
-            self.engine.disarm();
+            self.waiter.disarm();
         }
         waited
     }
 
     /// Waits for the end of an operation that is given up with its wait, whatever the wait ends in.
     async fn wait_and_drop(mut self) -> Result<R, OperationError> {
-        let waited = self.engine.run(|_| {}).await;
+        let waited = self.waiter.run(|_| {}).await;
         let waited = self.settled(waited).await;
-        self.engine.disarm();
+        self.waiter.disarm();
         waited
     }
 
-    async fn ended(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
+    async fn ended(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
         let kind = match waited {
             Ok(()) => match result::read(self.snapshot()) {
                 Ok(result) => return Ok(result),
                 Err(kind) => kind,
             },
             Err(why) => {
-                let cancelled = why == Why::TimedOut && self.cancelled_on_timeout().await;
+                let cancelled = why == GiveUp::TimedOut && self.cancelled_on_timeout().await;
                 OperationErrorKind::of(why, cancelled)
             }
         };
-        let progress = self.engine.progress();
-        self.engine.end_wait();
+        let progress = self.waiter.progress();
+        self.waiter.end_wait();
         Err(self.error(kind, progress))
     }
 
     /// Cancels the operation if the caller wants that on a timeout. Returns whether a request was accepted, this one or one
     /// before.
     async fn cancelled_on_timeout(&self) -> bool {
-        if !self.engine.settings.cancel_on_timeout || self.snapshot().is_done() {
+        if !self.waiter.settings.cancel_on_timeout || self.snapshot().is_done() {
             return false;
         }
-        if let Some(accepted) = self.engine.is_cancelling() {
+        if let Some(accepted) = self.waiter.is_cancelling() {
             return accepted;
         }
-        let answer = Box::pin(cancel::request(&self.engine.clients, self.name())).await;
+        let answer = Box::pin(cancel::request(&self.waiter.clients, self.name())).await;
         if let Some(accepted) = answer {
-            self.engine.cancel_answered(accepted);
+            self.waiter.cancel_answered(accepted);
         }
         answer == Some(true)
     }
 
     fn error(&self, kind: OperationErrorKind, progress: Progress) -> OperationError {
-        let subject = &self.engine.subject;
-        OperationError::new(kind, subject.snapshot.clone(), progress).on(subject.target())
+        let tracked = &self.waiter.tracked;
+        OperationError::new(kind, tracked.snapshot.clone(), progress).on(tracked.target())
     }
 
-    pub(crate) fn into_parts(mut self) -> (Subject, Settings) {
+    pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings) {
         // Who waits elsewhere does not cancel here.
-        self.engine.disarm();
-        let subject = std::mem::take(&mut self.engine.subject);
-        let settings = std::mem::take(&mut self.engine.settings);
-        (subject, settings)
+        self.waiter.disarm();
+        let tracked = std::mem::take(&mut self.waiter.tracked);
+        let settings = std::mem::take(&mut self.waiter.settings);
+        (tracked, settings)
     }
 
     /// Deletes the operation's record at the server. The work of the operation goes on: it is not cancelled, even with
@@ -280,12 +280,12 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// Dropping the future leaves open whether the server has forgotten it.
     pub async fn delete(self) -> Result<(), Error> {
-        self.engine.disarm();
+        self.waiter.disarm();
         let name = self.name().to_owned();
         let request = crate::proto::google::longrunning::DeleteOperationRequest { name };
-        let mut operations = self.engine.clients.operations();
-        let timeout = self.engine.clients.timeout(Method::DELETE_OPERATION);
-        let deleted = within(timeout, operations.delete_operation(request)).await;
+        let mut operations = self.waiter.clients.operations();
+        let timeout = self.waiter.clients.timeout(Method::DELETE_OPERATION);
+        let deleted = with_timeout(timeout, operations.delete_operation(request)).await;
         deleted
             .map(|_| ())
             .map_err(|status| Error::from(status).context("delete operation", self.name()))
@@ -303,7 +303,7 @@ fn verb_of<R: OperationResult>() -> Verb {
 impl<R> std::fmt::Debug for Operation<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A result is the body of a reply, which no log shall have.
-        let snapshot = &self.engine.subject.snapshot;
+        let snapshot = &self.waiter.tracked.snapshot;
         f.debug_struct("Operation")
             .field("name", &snapshot.name())
             .field("done", &snapshot.is_done())

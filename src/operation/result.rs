@@ -8,7 +8,7 @@ use prost_types::Any;
 use super::error::OperationErrorKind;
 use super::snapshot::{Snapshot, type_name};
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-use crate::proto::google::longrunning::operation::Result as Ended;
+use crate::proto::google::longrunning::operation::Result as Outcome;
 
 /// The result of an operation: an [`Api`], an [`ApiConfig`], a [`Gateway`], `()` for a delete, or [`Any`] for a result whose
 /// type is not known, which is returned as received.
@@ -34,12 +34,12 @@ results!(Any, Api, ApiConfig, Gateway, ());
 
 /// The result of an operation that is done.
 pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, OperationErrorKind> {
-    match snapshot.ending() {
-        Some(Ended::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
+    match snapshot.outcome() {
+        Some(Outcome::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
             Err(OperationErrorKind::Cancelled(status.clone()))
         }
-        Some(Ended::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
-        Some(Ended::Response(any)) => {
+        Some(Outcome::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
+        Some(Outcome::Response(any)) => {
             let wrong = || OperationErrorKind::WrongResult {
                 expected: R::full_name(),
                 found: any.clone(),

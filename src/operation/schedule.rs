@@ -35,11 +35,11 @@ pub struct Schedule {
 }
 
 /// No delay is shorter.
-const FLOOR: Duration = Duration::from_millis(250);
+const MIN_DELAY: Duration = Duration::from_millis(250);
 /// No delay is longer: every clock can represent a moment that is this far away.
-const CEILING: Duration = Duration::from_secs(365 * 24 * 3600);
+const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The most that a server can ask for.
-const ASKED: Duration = Duration::from_secs(60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Those that fit: what is over in seconds, configs, gateways.
 static SHORT: Schedule = Schedule::from_to(1, 20);
@@ -48,28 +48,28 @@ static GATEWAYS: Schedule = Schedule::from_to(10, 30);
 
 /// The schedule of a wait. There may be very many waits, so each refers to one.
 #[derive(Clone, Debug)]
-pub(crate) enum Timetable {
-    Fitting(&'static Schedule),
-    Given(Arc<Schedule>),
+pub(crate) enum ScheduleRef {
+    BuiltIn(&'static Schedule),
+    Custom(Arc<Schedule>),
 }
 
-impl Deref for Timetable {
+impl Deref for ScheduleRef {
     type Target = Schedule;
 
     fn deref(&self) -> &Schedule {
         match self {
-            Self::Fitting(schedule) => schedule,
-            Self::Given(schedule) => schedule,
+            Self::BuiltIn(schedule) => schedule,
+            Self::Custom(schedule) => schedule,
         }
     }
 }
 
-impl Timetable {
+impl ScheduleRef {
     /// What fits a verb and the name of what it is done to.
     pub(crate) fn fitting(verb: &str, target: &str) -> Self {
         let mut segments = target.rsplit('/');
         let (_, collection) = (segments.next(), segments.next());
-        Self::Fitting(match (collection, verb) {
+        Self::BuiltIn(match (collection, verb) {
             (Some("gateways"), _) => &GATEWAYS,
             (Some("configs"), verb) if verb != "delete" => &CONFIGS,
             _ => &SHORT,
@@ -88,7 +88,7 @@ impl Schedule {
     /// API takes seconds, one on a config or a gateway minutes; a delete is faster than the create of a config.
     #[must_use]
     pub fn fitting(verb: &str, target: &str) -> Self {
-        *Timetable::fitting(verb, target)
+        *ScheduleRef::fitting(verb, target)
     }
 
     /// The first delay and the longest, in seconds; in all else as the default.
@@ -191,15 +191,15 @@ impl Schedule {
     }
 
     /// The delay after the `n`-th poll since the last change, `random` from 0 to 1.
-    pub(crate) fn delay(&self, n: u32, asked: Option<Duration>, random: f64) -> Duration {
+    pub(crate) fn delay(&self, n: u32, retry_after: Option<Duration>, random: f64) -> Duration {
         let exponent = i32::try_from(n).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.multiplier.powi(exponent);
-        let middle = grown.min(self.max.min(CEILING).as_secs_f64());
+        let middle = grown.min(self.max.min(MAX_DELAY).as_secs_f64());
         let jittered = middle * (0.75 + random / 2.0);
         Duration::try_from_secs_f64(jittered)
-            .unwrap_or(CEILING)
-            .clamp(FLOOR, CEILING)
-            .max(asked.unwrap_or_default().min(ASKED))
+            .unwrap_or(MAX_DELAY)
+            .clamp(MIN_DELAY, MAX_DELAY)
+            .max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(schedule.delay(u32::MAX, None, 1.0), secs(25));
         let tiny = Duration::from_nanos(1);
         let tiny = schedule.delays(tiny, 1.0, tiny).expect("valid");
-        assert_eq!(tiny.delay(u32::MAX, None, 0.0), FLOOR);
+        assert_eq!(tiny.delay(u32::MAX, None, 0.0), MIN_DELAY);
         let huge = schedule.delays(Duration::MAX, f64::MAX, secs(7));
         assert_eq!(huge.expect("valid").delay(2, None, 0.5), secs(7));
     }
@@ -303,7 +303,7 @@ mod tests {
                         for random in [0.0, 0.5, 1.0] {
                             let delay = schedule.delay(n, Some(Duration::MAX), random);
                             assert!(
-                                delay >= FLOOR && delay <= CEILING,
+                                delay >= MIN_DELAY && delay <= MAX_DELAY,
                                 "{schedule:?}: {delay:?}"
                             );
                             assert!(now.checked_add(delay).is_some());
@@ -313,7 +313,7 @@ mod tests {
             }
         }
         let longest = Schedule::default().delays(Duration::MAX, 1.0, Duration::MAX);
-        assert_eq!(longest.expect("valid").delay(0, None, 0.5), CEILING);
+        assert_eq!(longest.expect("valid").delay(0, None, 0.5), MAX_DELAY);
     }
 
     #[test]

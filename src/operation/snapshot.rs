@@ -6,7 +6,7 @@ use prost_types::Any;
 use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 use crate::proto::google::longrunning::Operation as Message;
-use crate::proto::google::longrunning::operation::Result as Ending;
+use crate::proto::google::longrunning::operation::Result as Outcome;
 
 /// An operation as it was last seen.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,7 +86,7 @@ impl Snapshot {
         self.known().map(|it| it.diagnostics).unwrap_or_default()
     }
 
-    pub(crate) fn ending(&self) -> Option<&Ending> {
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
         self.message.result.as_ref()
     }
 

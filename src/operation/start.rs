@@ -2,7 +2,7 @@
 //!
 //! A create that is repeated after it may have been processed can meet its own resource: ALREADY_EXISTS. The service
 //! has no request ids, so the operation of the first attempt is found by its times: it is the newest operation that
-//! creates this target, and began no earlier than the call. See [`Beginning`] for the clock by which that is judged.
+//! creates this target, and began no earlier than the call. See [`CallStart`] for the clock by which that is judged.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
-use super::waiter::within;
+use super::waiter::with_timeout;
 use super::{Operation, Verb};
 use crate::call::Ambiguity;
 use crate::clients::Clients;
@@ -22,13 +22,13 @@ use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Mess
 
 /// How much earlier than the call its operation may have begun: a date of HTTP has whole seconds, and the server's
 /// machines do not agree to the millisecond.
-const MARGIN: Duration = Duration::from_secs(2);
+const CLOCK_MARGIN: Duration = Duration::from_secs(2);
 
 /// How long the search for an operation may take, however long the list of them is.
-const SEARCH: Duration = Duration::from_secs(30);
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum number of pages of that list. A transport that never waits would reach no limit of time.
-const PAGES: usize = 1000;
+const MAX_PAGES: usize = 1000;
 
 impl<R: OperationResult> Operation<R> {
     /// Sends what starts an operation on `target`.
@@ -45,7 +45,7 @@ impl<R: OperationResult> Operation<R> {
     where
         F: Future<Output = Result<Response<Message>, Status>>,
     {
-        let beginning = Beginning::now();
+        let call_start = CallStart::now();
         let ambiguity = Ambiguity::default();
         let mut request = Request::new(request);
         request.extensions_mut().insert(ambiguity.clone());
@@ -53,7 +53,11 @@ impl<R: OperationResult> Operation<R> {
             Ok(reply) => reply.into_inner(),
             Err(status) if status.code() == Code::AlreadyExists && ambiguity.is_there() => {
                 // Boxed, since it is rare and would make every start larger.
-                let found = Box::pin(within(SEARCH, find(clients, &target, &beginning))).await;
+                let found = Box::pin(with_timeout(
+                    SEARCH_TIMEOUT,
+                    find_created(clients, &target, &call_start),
+                ))
+                .await;
                 match found {
                     Ok(Some(message)) => message,
                     Ok(None) => return Err(status.into()),
@@ -77,12 +81,12 @@ impl<R: OperationResult> Operation<R> {
 /// by the server's clock, or up to the duration of one reply earlier. Without a `date`, as in a transport within the
 /// process, the wall clock of this machine has to be right.
 #[derive(Clone, Copy, Debug)]
-struct Beginning {
+struct CallStart {
     wall: SystemTime,
     at: Instant,
 }
 
-impl Beginning {
+impl CallStart {
     fn now() -> Self {
         Self {
             wall: SystemTime::now(),
@@ -97,15 +101,15 @@ impl Beginning {
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let began = date.and_then(|date| date.checked_sub(self.at.elapsed()));
         let began = began.unwrap_or(self.wall);
-        began.checked_sub(MARGIN).unwrap_or(began)
+        began.checked_sub(CLOCK_MARGIN).unwrap_or(began)
     }
 }
 
 /// Returns the newest operation that creates `target` and began since the call did.
-async fn find(
+async fn find_created(
     clients: &Clients,
     target: &str,
-    beginning: &Beginning,
+    call_start: &CallStart,
 ) -> Result<Option<Message>, Status> {
     let location = target.split('/').take(4).collect::<Vec<_>>().join("/");
     let mut request = ListOperationsRequest {
@@ -119,10 +123,10 @@ async fn find(
             .operations()
             .list_operations(request.clone())
             .await?;
-        let since = beginning.by_server(page.metadata());
+        let since = call_start.by_server(page.metadata());
         let page = page.into_inner();
         for operation in page.operations {
-            let created = created(&operation, target).filter(|created| *created >= since);
+            let created = creation_time(&operation, target).filter(|created| *created >= since);
             if let Some(created) = created
                 && newest.as_ref().is_none_or(|(newest, _)| created > *newest)
             {
@@ -133,8 +137,8 @@ async fn find(
         if request.page_token.is_empty() || !tokens.insert(request.page_token.clone()) {
             break;
         }
-        if tokens.len() == PAGES {
-            let text = format!("the list of operations has more than {PAGES} pages");
+        if tokens.len() == MAX_PAGES {
+            let text = format!("the list of operations has more than {MAX_PAGES} pages");
             return Err(Status::out_of_range(text));
         }
     }
@@ -149,7 +153,7 @@ async fn find(
 }
 
 /// Returns when an operation that creates `target` began. An operation without a time could be an older one.
-fn created(operation: &Message, target: &str) -> Option<SystemTime> {
+fn creation_time(operation: &Message, target: &str) -> Option<SystemTime> {
     let metadata = Snapshot::new(operation.clone()).known()?;
     let creates = Verb::parse(&metadata.verb) == Verb::Create && metadata.target == target;
     let created = metadata.create_time.filter(|_| creates)?;

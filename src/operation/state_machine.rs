@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::schedule::Timetable;
+use super::schedule::ScheduleRef;
 use crate::failure::{Failure, retry_delay};
 
 /// How to treat a finished operation that has neither a response nor an error.
@@ -24,31 +24,34 @@ pub enum MissingResult {
 
 /// Where a wait stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Wait {
+pub(crate) struct WaitState {
     began: Instant,
-    schedule: Timetable,
-    without_result: MissingResult,
+    schedule: ScheduleRef,
+    missing_result: MissingResult,
     /// How many polls were made since something last changed.
-    quiet: u32,
+    unchanged_polls: u32,
     /// How many polls in a row failed in a way that is counted.
     failures: u32,
     /// Whether the next poll is the one at the end of the time.
     last: bool,
     /// What the target is being looked at for.
-    looking: Option<Why>,
+    probing: Option<GiveUp>,
 }
 
 /// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Event {
     /// A poll was answered.
-    Answered { ending: Ending, changed: bool },
+    Answered {
+        completion: Completion,
+        changed: bool,
+    },
     /// A poll failed.
-    Failed(CallFailure),
+    PollFailed(CallFailure),
     /// The target was looked at.
-    Seen(Target),
+    Probed(Verdict),
     /// The target could not be read. One that does not exist was read.
-    Unread(CallFailure),
+    ProbeFailed(CallFailure),
 }
 
 /// A call that failed, as far as the next step depends on it.
@@ -56,40 +59,40 @@ pub(crate) enum Event {
 pub(crate) struct CallFailure {
     pub(crate) code: Code,
     /// The delay that the server asked for.
-    pub(crate) asked: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// Every further call will fail in the same way, whatever the code says.
-    pub(crate) lasting: bool,
+    pub(crate) permanent: bool,
 }
 
 impl CallFailure {
     pub(crate) fn of(status: &Status) -> Self {
         Self {
             code: status.code(),
-            asked: retry_delay(status),
-            lasting: Failure::of(status).is_some_and(Failure::is_lasting),
+            retry_after: retry_delay(status),
+            permanent: Failure::of(status).is_some_and(Failure::is_lasting),
         }
     }
 }
 
 /// Whether an operation is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    None,
+pub(crate) enum Completion {
+    Running,
     /// With a response or an error.
     Result,
     /// With neither.
-    Nothing,
+    NoResult,
 }
 
 /// What the target says of an operation that does not itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum Verdict {
     /// The operation succeeded.
-    Settled,
+    Succeeded,
     /// It is still under way.
-    Busy,
+    Running,
     /// It did not, or there is no telling.
-    Silent,
+    Unproven,
 }
 
 /// What to do next.
@@ -97,16 +100,16 @@ pub(crate) enum Target {
 pub(crate) enum Next {
     /// Wait so long, then poll.
     Sleep(Duration),
-    /// Look at the target, if it is known; else it is [`Target::Silent`].
-    Look,
+    /// Look at the target, if it is known; else it is [`Verdict::Unproven`].
+    Probe,
     /// The operation is done, or its target stands for that.
     Finish,
-    GiveUp(Why),
+    GiveUp(GiveUp),
 }
 
-/// Why a wait ended without the operation's end.
+/// The reason why a wait ended without the operation's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum GiveUp {
     TimedOut,
     /// A poll failed in a way that does not pass.
     Failed,
@@ -115,21 +118,25 @@ pub(crate) enum Why {
     MissingResult,
 }
 
-impl Wait {
-    pub(crate) fn new(began: Instant, schedule: Timetable, without_result: MissingResult) -> Self {
+impl WaitState {
+    pub(crate) fn new(
+        began: Instant,
+        schedule: ScheduleRef,
+        missing_result: MissingResult,
+    ) -> Self {
         Self {
             began,
             schedule,
-            without_result,
-            quiet: 0,
+            missing_result,
+            unchanged_polls: 0,
             failures: 0,
             last: false,
-            looking: None,
+            probing: None,
         }
     }
 
-    pub(crate) fn set_without_result(&mut self, without_result: MissingResult) {
-        self.without_result = without_result;
+    pub(crate) fn set_missing_result(&mut self, missing_result: MissingResult) {
+        self.missing_result = missing_result;
     }
 
     pub(crate) fn elapsed(&self, now: Instant) -> Duration {
@@ -152,17 +159,17 @@ impl Wait {
         self.poll_timeout(now)
     }
 
-    /// Returns the timeout of a read of the target that starts now. `round_ends` is the moment at which the poll
+    /// Returns the timeout of a read of the target that starts now. `round_deadline` is the moment at which the poll
     /// before it would have timed out: after the end of the time, poll and read share one poll's timeout.
-    pub(crate) fn look_timeout(&self, now: Instant, round_ends: Instant) -> Duration {
+    pub(crate) fn probe_timeout(&self, now: Instant, round_deadline: Instant) -> Duration {
         match self.remaining(now) {
-            Duration::ZERO => round_ends.saturating_duration_since(now),
+            Duration::ZERO => round_deadline.saturating_duration_since(now),
             _ => self.poll_timeout(now),
         }
     }
 
     /// How long after the start of an operation that was just started the first poll comes.
-    pub(crate) fn first(&mut self, now: Instant, random: f64) -> Next {
+    pub(crate) fn first_poll(&mut self, now: Instant, random: f64) -> Next {
         self.sleep(None, now, random)
     }
 
@@ -196,9 +203,9 @@ impl Wait {
         if self.last {
             return None;
         }
-        self.quiet = match changed {
+        self.unchanged_polls = match changed {
             true => 0,
-            false => self.quiet.saturating_sub(1),
+            false => self.unchanged_polls.saturating_sub(1),
         };
         match self.sleep(None, now, random) {
             Next::Sleep(delay) => Some(delay),
@@ -209,64 +216,79 @@ impl Wait {
     /// `random` is from 0 to 1.
     pub(crate) fn step(&mut self, event: Event, now: Instant, random: f64) -> Next {
         match event {
-            Event::Answered { ending, changed } => self.answered(ending, changed, now, random),
-            Event::Failed(failure) => match self.weigh(failure) {
+            Event::Answered {
+                completion,
+                changed,
+            } => self.answered(completion, changed, now, random),
+            Event::PollFailed(failure) => match self.classify_and_count(failure) {
                 // Its target may well be known where it is not, or not any more.
-                Kind::Missing => {
+                FailureClass::NotFound => {
                     if self.elapsed(now) < self.schedule.grace() {
-                        return self.sleep(failure.asked, now, random);
+                        return self.sleep(failure.retry_after, now, random);
                     }
-                    self.looking = Some(Why::Expired);
-                    Next::Look
+                    self.probing = Some(GiveUp::Expired);
+                    Next::Probe
                 }
-                Kind::Fatal => Next::GiveUp(Why::Failed),
-                Kind::Counted | Kind::Passing => self.sleep(failure.asked, now, random),
+                FailureClass::Fatal => Next::GiveUp(GiveUp::Failed),
+                FailureClass::Counted | FailureClass::Transient => {
+                    self.sleep(failure.retry_after, now, random)
+                }
             },
-            Event::Seen(target) => match (target, self.looking.take()) {
-                (Target::Settled, _) => Next::Finish,
-                (Target::Busy, _) => self.sleep(None, now, random),
-                (Target::Silent, why) => Next::GiveUp(why.unwrap_or(Why::Expired)),
+            Event::Probed(target) => match (target, self.probing.take()) {
+                (Verdict::Succeeded, _) => Next::Finish,
+                (Verdict::Running, _) => self.sleep(None, now, random),
+                (Verdict::Unproven, why) => Next::GiveUp(why.unwrap_or(GiveUp::Expired)),
             },
-            Event::Unread(failure) => self.unread(failure, now, random),
+            Event::ProbeFailed(failure) => self.probe_failed(failure, now, random),
         }
     }
 
-    fn answered(&mut self, ending: Ending, changed: bool, now: Instant, random: f64) -> Next {
-        match (ending, self.without_result) {
-            (Ending::None, _) => {
+    fn answered(
+        &mut self,
+        completion: Completion,
+        changed: bool,
+        now: Instant,
+        random: f64,
+    ) -> Next {
+        match (completion, self.missing_result) {
+            (Completion::Running, _) => {
                 self.failures = 0;
                 if changed {
-                    self.quiet = 0;
+                    self.unchanged_polls = 0;
                 }
                 self.sleep(None, now, random)
             }
-            (Ending::Result, _) | (Ending::Nothing, MissingResult::Empty) => Next::Finish,
-            (Ending::Nothing, MissingResult::Fail) => Next::GiveUp(Why::MissingResult),
-            (Ending::Nothing, MissingResult::CheckTarget) => {
-                self.looking = Some(Why::MissingResult);
-                Next::Look
+            (Completion::Result, _) | (Completion::NoResult, MissingResult::Empty) => Next::Finish,
+            (Completion::NoResult, MissingResult::Fail) => Next::GiveUp(GiveUp::MissingResult),
+            (Completion::NoResult, MissingResult::CheckTarget) => {
+                self.probing = Some(GiveUp::MissingResult);
+                Next::Probe
             }
         }
     }
 
     /// The target could not be read: it is read later if that may help. If not, the wait ends as it would for a
     /// target that tells nothing, since the operation itself is over or gone.
-    fn unread(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
-        let why = self.looking.take().unwrap_or(Why::Expired);
-        match self.weigh(failure) {
-            Kind::Counted | Kind::Passing if !self.last => self.sleep(failure.asked, now, random),
+    fn probe_failed(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
+        let why = self.probing.take().unwrap_or(GiveUp::Expired);
+        match self.classify_and_count(failure) {
+            FailureClass::Counted | FailureClass::Transient if !self.last => {
+                self.sleep(failure.retry_after, now, random)
+            }
             _ => Next::GiveUp(why),
         }
     }
 
     /// Returns the kind of a failure, and counts it. One too many is as good as fatal.
-    fn weigh(&mut self, failure: CallFailure) -> Kind {
-        match kind(failure.code) {
-            _ if failure.lasting => Kind::Fatal,
-            Kind::Counted if self.failures >= self.schedule.failures() => Kind::Fatal,
-            Kind::Counted => {
+    fn classify_and_count(&mut self, failure: CallFailure) -> FailureClass {
+        match classify(failure.code) {
+            _ if failure.permanent => FailureClass::Fatal,
+            FailureClass::Counted if self.failures >= self.schedule.failures() => {
+                FailureClass::Fatal
+            }
+            FailureClass::Counted => {
                 self.failures += 1;
-                Kind::Counted
+                FailureClass::Counted
             }
             kind => kind,
         }
@@ -274,14 +296,16 @@ impl Wait {
 
     /// Until the next poll. One that would come after the end of the time comes at the end, and is the
     /// last.
-    fn sleep(&mut self, asked: Option<Duration>, now: Instant, random: f64) -> Next {
-        self.looking = None;
+    fn sleep(&mut self, retry_after: Option<Duration>, now: Instant, random: f64) -> Next {
+        self.probing = None;
         if self.last {
-            return Next::GiveUp(Why::TimedOut);
+            return Next::GiveUp(GiveUp::TimedOut);
         }
-        let delay = self.schedule.delay(self.quiet, asked, random);
+        let delay = self
+            .schedule
+            .delay(self.unchanged_polls, retry_after, random);
         let remaining = self.remaining(now);
-        self.quiet = self.quiet.saturating_add(1);
+        self.unchanged_polls = self.unchanged_polls.saturating_add(1);
         self.last = delay >= remaining;
         Next::Sleep(delay.min(remaining))
     }
@@ -289,31 +313,31 @@ impl Wait {
 
 /// What a failed poll says of the polls to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FailureClass {
     /// It passes by itself: the network, a restart, a server that is busy.
-    Passing,
+    Transient,
     /// It may pass, or be a fault that stays.
     Counted,
-    Missing,
+    NotFound,
     Fatal,
 }
 
-fn kind(code: Code) -> Kind {
+fn classify(code: Code) -> FailureClass {
     match code {
         Code::Unavailable
         | Code::DeadlineExceeded
         | Code::ResourceExhausted
         | Code::Aborted
-        | Code::Cancelled => Kind::Passing,
-        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => Kind::Counted,
-        Code::NotFound => Kind::Missing,
+        | Code::Cancelled => FailureClass::Transient,
+        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => FailureClass::Counted,
+        Code::NotFound => FailureClass::NotFound,
         Code::InvalidArgument
         | Code::AlreadyExists
         | Code::PermissionDenied
         | Code::FailedPrecondition
         | Code::OutOfRange
         | Code::Unimplemented
-        | Code::Unauthenticated => Kind::Fatal,
+        | Code::Unauthenticated => FailureClass::Fatal,
     }
 }
 

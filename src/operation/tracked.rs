@@ -7,17 +7,17 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::resource_probe;
-use super::schedule::Timetable;
+use super::schedule::ScheduleRef;
 use super::snapshot::Snapshot;
-use super::state_machine::{Ending, Event, Target};
+use super::state_machine::{Completion, Event, Verdict};
 use super::verb::Verb;
 use crate::clients::Clients;
 use crate::proto::google::longrunning::Operation as Message;
-use crate::proto::google::longrunning::operation::Result as Ended;
+use crate::proto::google::longrunning::operation::Result as Outcome;
 
 /// An operation, as far as it is known.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Subject {
+pub(crate) struct TrackedOperation {
     pub(crate) snapshot: Snapshot,
     /// The target, as far as it is known without the metadata.
     pub(crate) target: Option<String>,
@@ -27,13 +27,13 @@ pub(crate) struct Subject {
     /// says so.
     pub(crate) began: Option<SystemTime>,
     /// The moment of the latest answer about the operation; `None` if there was none in this process.
-    pub(crate) seen: Option<Instant>,
+    pub(crate) last_seen: Option<Instant>,
 }
 
 /// What a look at a target came to.
-pub(crate) type Looked = Result<(Target, Option<Any>), Status>;
+pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 
-impl Subject {
+impl TrackedOperation {
     /// Returns the target of the method that started the operation or of the handle, or else the one that the metadata
     /// says: metadata that says another target of a create must not make that one a proof.
     pub(crate) fn target(&self) -> Option<String> {
@@ -58,62 +58,62 @@ impl Subject {
     }
 
     /// The schedule that fits it.
-    pub(crate) fn schedule(&self) -> Timetable {
+    pub(crate) fn schedule(&self) -> ScheduleRef {
         let target = self.target().unwrap_or_default();
-        Timetable::fitting(self.verb().as_str(), &target)
+        ScheduleRef::fitting(self.verb().as_str(), &target)
     }
 
     /// Takes a poll's answer.
-    pub(crate) fn answered(&mut self, message: Message) -> Event {
-        self.seen = Some(Instant::now());
+    pub(crate) fn apply_answer(&mut self, message: Message) -> Event {
+        self.last_seen = Some(Instant::now());
         let changed = self.snapshot.update(message);
         Event::Answered {
-            ending: self.ending(),
+            completion: self.completion(),
             changed,
         }
     }
 
-    pub(crate) fn ending(&self) -> Ending {
-        match (self.snapshot.is_done(), self.snapshot.ending()) {
-            (false, _) => Ending::None,
-            (true, Some(_)) => Ending::Result,
-            (true, None) => Ending::Nothing,
+    pub(crate) fn completion(&self) -> Completion {
+        match (self.snapshot.is_done(), self.snapshot.outcome()) {
+            (false, _) => Completion::Running,
+            (true, Some(_)) => Completion::Result,
+            (true, None) => Completion::NoResult,
         }
     }
 
-    /// Reads the target and judges the operation by it, within `timeout`. The future does not borrow the subject.
-    pub(crate) fn look(
+    /// Reads the target and judges the operation by it, within `timeout`. The future does not borrow the operation.
+    pub(crate) fn probe(
         &self,
         clients: &Clients,
         timeout: Duration,
-    ) -> impl Future<Output = Looked> + Send + use<> {
+    ) -> impl Future<Output = ProbeResult> + Send + use<> {
         let (target, clients) = (self.target(), clients.clone());
-        let question = resource_probe::Question {
+        let context = resource_probe::ProbeContext {
             verb: self.verb(),
             began: self.began(),
             done: self.snapshot.is_done(),
         };
         async move {
             let Some(target) = target else {
-                return Ok((Target::Silent, None));
+                return Ok((Verdict::Unproven, None));
             };
-            let found = match resource_probe::look(&clients, &target, timeout).await {
+            let found = match resource_probe::read_resource(&clients, &target, timeout).await {
                 Ok(found) => Some(found),
                 Err(status) if status.code() == Code::NotFound => None,
                 Err(status) => return Err(status),
             };
-            Ok(resource_probe::judge(found, &question))
+            Ok(resource_probe::judge(found, &context))
         }
     }
 
     /// Takes what its target showed: that may stand for a result.
-    pub(crate) fn looked(&mut self, target: Target, result: Option<Any>) -> Event {
+    pub(crate) fn apply_probe(&mut self, verdict: Verdict, result: Option<Any>) -> Event {
         if let Some(result) = result {
             let mut message = self.snapshot.raw().clone();
             message.done = true;
-            message.result = Some(Ended::Response(result));
+            message.result = Some(Outcome::Response(result));
             self.snapshot.update(message);
         }
-        Event::Seen(target)
+        Event::Probed(verdict)
     }
 }

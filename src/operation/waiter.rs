@@ -11,10 +11,12 @@ use tonic::metadata::MetadataMap;
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::error::Progress;
-use super::schedule::{Schedule, Timetable};
+use super::schedule::{Schedule, ScheduleRef};
 use super::snapshot::Snapshot;
-use super::state_machine::{CallFailure, Ending, Event, MissingResult, Next, Target, Wait, Why};
-use super::tracked::Subject;
+use super::state_machine::{
+    CallFailure, Completion, Event, GiveUp, MissingResult, Next, Verdict, WaitState,
+};
+use super::tracked::TrackedOperation;
 use super::verb::Verb;
 use crate::call::CallOptions;
 use crate::clients::Clients;
@@ -32,21 +34,21 @@ const UNSUPPORTED: u8 = 1;
 const ACCEPTED: u8 = 2;
 
 /// An operation and the wait for it, whatever it ends in.
-pub(crate) struct Engine {
+pub(crate) struct Waiter {
     pub(crate) clients: Clients,
-    pub(crate) subject: Subject,
+    pub(crate) tracked: TrackedOperation,
     pub(crate) settings: Settings,
     /// The operation is cancelled when this is dropped before its end was seen.
     cancel_on_drop: AtomicBool,
     /// The answer to a request to cancel, if a further one would change nothing: one of the constants below.
     cancelling: AtomicU8,
-    wait: Option<Wait>,
+    wait: Option<WaitState>,
     /// When the next poll is made.
     due: Option<Instant>,
     /// When the latest poll would have timed out.
-    round_ends: Instant,
+    round_deadline: Instant,
     /// Whether there was no look at it yet in this process.
-    fresh: bool,
+    poll_at_once: bool,
     polls: u32,
     failure: Option<Arc<Error>>,
     /// The routing header of its polls, once there was one: as text, which takes the least.
@@ -58,11 +60,11 @@ pub(crate) struct Engine {
 pub(crate) struct Settings {
     /// `None` for what fits the verb and the target.
     pub(crate) schedule: Option<Arc<Schedule>>,
-    pub(crate) without_result: MissingResult,
+    pub(crate) missing_result: MissingResult,
     pub(crate) cancel_on_timeout: bool,
 }
 
-impl Engine {
+impl Waiter {
     /// One that has just been started.
     pub(crate) fn started(
         clients: &Clients,
@@ -73,20 +75,20 @@ impl Engine {
         let now = Instant::now();
         Self {
             clients: clients.clone(),
-            subject: Subject {
+            tracked: TrackedOperation {
                 snapshot: Snapshot::new(message),
                 target,
                 verb,
                 began: None,
-                seen: Some(now),
+                last_seen: Some(now),
             },
             settings: Settings::default(),
             cancel_on_drop: AtomicBool::new(false),
             cancelling: AtomicU8::new(UNANSWERED),
             wait: None,
             due: None,
-            round_ends: now,
-            fresh: false,
+            round_deadline: now,
+            poll_at_once: false,
             polls: 0,
             failure: None,
             routing: None,
@@ -99,10 +101,10 @@ impl Engine {
             name,
             ..Message::default()
         };
-        let mut engine = Self::started(clients, message, None, verb);
-        engine.fresh = true;
-        engine.subject.seen = None;
-        engine
+        let mut waiter = Self::started(clients, message, None, verb);
+        waiter.poll_at_once = true;
+        waiter.tracked.last_seen = None;
+        waiter
     }
 
     /// Cancels the operation when this is dropped, unless its end was seen by then or it is disarmed.
@@ -139,10 +141,10 @@ impl Engine {
     }
 
     /// Sets what an operation without a result is taken for, for a wait that was dropped too.
-    pub(crate) fn set_without_result(&mut self, without_result: MissingResult) {
-        self.settings.without_result = without_result;
+    pub(crate) fn set_missing_result(&mut self, missing_result: MissingResult) {
+        self.settings.missing_result = missing_result;
         if let Some(wait) = &mut self.wait {
-            wait.set_without_result(without_result);
+            wait.set_missing_result(missing_result);
         }
     }
 
@@ -155,9 +157,9 @@ impl Engine {
                 .as_ref()
                 .map(|wait| wait.elapsed(now))
                 .unwrap_or_default(),
-            seen: self
-                .subject
-                .seen
+            last_seen: self
+                .tracked
+                .last_seen
                 .map(|seen| now.saturating_duration_since(seen)),
             failure: self.failure.clone(),
         }
@@ -166,8 +168,11 @@ impl Engine {
     /// Waits until it is done, telling each snapshot that differs from the one before.
     ///
     /// Dropping the future leaves everything as it is: a further call goes on where this one was.
-    pub(crate) async fn run(&mut self, mut told: impl FnMut(&Snapshot) + Send) -> Result<(), Why> {
-        if self.subject.ending() == Ending::Result {
+    pub(crate) async fn run(
+        &mut self,
+        mut on_change: impl FnMut(&Snapshot) + Send,
+    ) -> Result<(), GiveUp> {
+        if self.tracked.completion() == Completion::Result {
             return Ok(());
         }
         loop {
@@ -175,11 +180,11 @@ impl Engine {
                 tokio::time::sleep_until(due).await;
                 // A wait that was given up here is taken up with the poll that is due. Its future is boxed, so that
                 // one that sleeps is small.
-                let next = Box::pin(self.poll(&mut told)).await;
-                self.follow(next, &mut told).await?;
+                let next = Box::pin(self.poll(&mut on_change)).await;
+                self.follow(next, &mut on_change).await?;
             } else {
                 let next = self.begin();
-                self.follow(next, &mut told).await?;
+                self.follow(next, &mut on_change).await?;
             }
             if self.due.is_none() {
                 return Ok(());
@@ -191,8 +196,8 @@ impl Engine {
     async fn follow(
         &mut self,
         mut next: Next,
-        told: &mut (impl FnMut(&Snapshot) + Send),
-    ) -> Result<(), Why> {
+        on_change: &mut (impl FnMut(&Snapshot) + Send),
+    ) -> Result<(), GiveUp> {
         loop {
             next = match next {
                 Next::Finish => {
@@ -205,15 +210,15 @@ impl Engine {
                 }
                 // The wait ends once its error is returned, see `end_wait`.
                 Next::GiveUp(why) => return Err(why),
-                Next::Look => {
-                    let timeout = self.look_timeout();
-                    let looked = Box::pin(self.subject.look(&self.clients, timeout)).await;
+                Next::Probe => {
+                    let timeout = self.probe_timeout();
+                    let looked = Box::pin(self.tracked.probe(&self.clients, timeout)).await;
                     let event = match looked {
-                        Ok((target, result)) => self.subject.looked(target, result),
-                        Err(status) => Event::Unread(self.failed(status)),
+                        Ok((target, result)) => self.tracked.apply_probe(target, result),
+                        Err(status) => Event::ProbeFailed(self.poll_failed(status)),
                     };
-                    if event == Event::Seen(Target::Settled) {
-                        told(&self.subject.snapshot);
+                    if event == Event::Probed(Verdict::Succeeded) {
+                        on_change(&self.tracked.snapshot);
                     }
                     self.step(event)
                 }
@@ -222,9 +227,9 @@ impl Engine {
     }
 
     /// Returns the schedule that was set, or else the one that fits the operation.
-    fn schedule(&self) -> Timetable {
-        let given = self.settings.schedule.clone().map(Timetable::Given);
-        given.unwrap_or_else(|| self.subject.schedule())
+    fn schedule(&self) -> ScheduleRef {
+        let given = self.settings.schedule.clone().map(ScheduleRef::Custom);
+        given.unwrap_or_else(|| self.tracked.schedule())
     }
 
     /// Returns the timeout of a poll that is not part of a wait.
@@ -235,103 +240,103 @@ impl Engine {
     /// The first step of a wait: what was just started is given time, what was resumed is asked for.
     fn begin(&mut self) -> Next {
         let now = Instant::now();
-        let wait = Wait::new(now, self.schedule(), self.settings.without_result);
+        let wait = WaitState::new(now, self.schedule(), self.settings.missing_result);
         let wait = self.wait.insert(wait);
-        if self.subject.snapshot.is_done() {
+        if self.tracked.snapshot.is_done() {
             // Done without a result, as it was started or polled by hand. The target is read as after a poll that took no
             // time: without a total that is the last round.
-            self.round_ends = ends(now, wait.begin_poll(now));
+            self.round_deadline = deadline_after(now, wait.begin_poll(now));
             return self.step(Event::Answered {
-                ending: Ending::Nothing,
+                completion: Completion::NoResult,
                 changed: false,
             });
         }
-        self.round_ends = ends(now, wait.poll_timeout(now));
-        if self.fresh {
+        self.round_deadline = deadline_after(now, wait.poll_timeout(now));
+        if self.poll_at_once {
             return Next::Sleep(Duration::ZERO);
         }
-        wait.first(now, random())
+        wait.first_poll(now, random())
     }
 
     fn step(&mut self, event: Event) -> Next {
         match &mut self.wait {
             Some(wait) => wait.step(event, Instant::now(), random()),
-            None => Next::GiveUp(Why::Failed),
+            None => Next::GiveUp(GiveUp::Failed),
         }
     }
 
-    async fn poll(&mut self, told: &mut (impl FnMut(&Snapshot) + Send)) -> Next {
+    async fn poll(&mut self, on_change: &mut (impl FnMut(&Snapshot) + Send)) -> Next {
         let now = Instant::now();
         let timeout = self.wait.as_mut().map(|wait| wait.begin_poll(now));
         let timeout = timeout.unwrap_or_default();
-        self.round_ends = ends(now, timeout);
-        let event = match self.get(timeout).await {
+        self.round_deadline = deadline_after(now, timeout);
+        let event = match self.poll_once(timeout).await {
             Ok(event) => {
                 if matches!(event, Event::Answered { changed: true, .. }) {
-                    told(&self.subject.snapshot);
+                    on_change(&self.tracked.snapshot);
                 }
                 event
             }
-            Err(status) => Event::Failed(self.failed(status)),
+            Err(status) => Event::PollFailed(self.poll_failed(status)),
         };
         self.step(event)
     }
 
     /// Returns the timeout of a read of the target that starts now.
-    fn look_timeout(&self) -> Duration {
+    fn probe_timeout(&self) -> Duration {
         let now = Instant::now();
         let wait = self.wait.as_ref();
-        wait.map(|wait| wait.look_timeout(now, self.round_ends))
+        wait.map(|wait| wait.probe_timeout(now, self.round_deadline))
             .unwrap_or_default()
     }
 
     /// Asks for it once.
-    pub(crate) async fn get(&mut self, timeout: Duration) -> Result<Event, Status> {
-        let name = self.subject.snapshot.name().to_owned();
+    pub(crate) async fn poll_once(&mut self, timeout: Duration) -> Result<Event, Status> {
+        let name = self.tracked.snapshot.name().to_owned();
         let request = GetOperationRequest { name };
         if self.routing.is_none() {
             self.routing = routing_of(Method::GET_OPERATION, &request);
         }
-        let answer = get(&self.clients, request, self.routing.as_deref(), timeout).await;
+        let answer = get_operation(&self.clients, request, self.routing.as_deref(), timeout).await;
         self.polls = self.polls.saturating_add(1);
         let message = answer?;
-        self.fresh = false;
-        Ok(self.subject.answered(message))
+        self.poll_at_once = false;
+        Ok(self.tracked.apply_answer(message))
     }
 
     /// Polls with the next wait, not when it would be due.
-    pub(crate) fn hurry(&mut self) {
-        self.fresh = true;
+    pub(crate) fn poll_now(&mut self) {
+        self.poll_at_once = true;
         if self.due.is_some() {
             self.due = Some(Instant::now());
         }
     }
 
-    /// Keeps a failure, to be told with what it led to.
-    pub(crate) fn note(&mut self, failure: impl Into<Error>) {
+    /// Keeps a failure, to be on_change with what it led to.
+    pub(crate) fn record_failure(&mut self, failure: impl Into<Error>) {
         self.failure = Some(Arc::new(failure.into()));
     }
 
-    fn failed(&mut self, status: Status) -> CallFailure {
+    fn poll_failed(&mut self, status: Status) -> CallFailure {
         let failure = CallFailure::of(&status);
         tracing::debug!(code = ?status.code(), "a poll of an operation failed");
-        self.note(status);
+        self.record_failure(status);
         failure
     }
 }
 
-impl Drop for Engine {
+impl Drop for Waiter {
     fn drop(&mut self) {
-        let subject = &self.subject;
+        let tracked = &self.tracked;
         let armed = *self.cancel_on_drop.get_mut() && *self.cancelling.get_mut() == UNANSWERED;
-        if armed && !subject.snapshot.is_done() && !subject.snapshot.name().is_empty() {
-            super::cancel::detached(&self.clients, subject.snapshot.name());
+        if armed && !tracked.snapshot.is_done() && !tracked.snapshot.name().is_empty() {
+            super::cancel::spawn_request(&self.clients, tracked.snapshot.name());
         }
     }
 }
 
 /// Returns the moment after a timeout. One that no clock can represent never comes.
-fn ends(now: Instant, timeout: Duration) -> Instant {
+fn deadline_after(now: Instant, timeout: Duration) -> Instant {
     let never = || now + Duration::from_secs(365 * 24 * 3600);
     now.checked_add(timeout).unwrap_or_else(never)
 }
@@ -343,7 +348,7 @@ fn random() -> f64 {
 
 /// One poll of one attempt, within this time: when to try again is the schedule's. Its routing header is worked out
 /// from the request where none is given.
-pub(crate) async fn get(
+pub(crate) async fn get_operation(
     clients: &Clients,
     request: GetOperationRequest,
     routing: Option<&str>,
@@ -354,15 +359,15 @@ pub(crate) async fn get(
         let headers = HeaderMap::from_iter([(ROUTING, routing)]);
         *request.metadata_mut() = MetadataMap::from_headers(headers);
     }
-    request.extensions_mut().insert(once(timeout));
+    request.extensions_mut().insert(single_attempt(timeout));
     let mut operations = clients.operations();
-    let answer = within(timeout, operations.get_operation(request)).await;
+    let answer = with_timeout(timeout, operations.get_operation(request)).await;
     Ok(answer?.into_inner())
 }
 
 /// Ends a call at its timeout whatever holds it up. The client's own deadline does not bound the layers that the user
 /// has put around calls.
-pub(crate) async fn within<T>(
+pub(crate) async fn with_timeout<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
@@ -376,7 +381,7 @@ pub(crate) async fn within<T>(
 }
 
 /// One attempt, within this time.
-pub(crate) fn once(timeout: Duration) -> CallOptions {
+pub(crate) fn single_attempt(timeout: Duration) -> CallOptions {
     CallOptions {
         timeout: Some(timeout),
         retry: Some(RetryPolicy::NEVER),
@@ -408,7 +413,7 @@ mod tests {
         let name = "projects/p/locations/l/operations/o";
         let mut operation = client.operation::<Api>(name).expect("a name");
         operation.poll().await.expect_err("it is away");
-        operation.engine.routing = Some("name=kept".into());
+        operation.waiter.routing = Some("name=kept".into());
         operation.poll().await.expect_err("it is away");
         let sent = sent.lock().expect("whole");
         let first = "name=projects%2Fp%2Flocations%2Fl%2Foperations%2Fo";

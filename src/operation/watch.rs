@@ -26,54 +26,54 @@ use super::snapshot::Snapshot;
 /// Dropping this ends the task. The operation goes on, and can be taken up by its name.
 pub struct Watch<R> {
     snapshots: Pin<Box<dyn Stream<Item = Snapshot> + Send>>,
-    waiting: Waiting<R>,
+    task: AbortOnDrop<R>,
     /// The error to report if the task ends without a result.
     lost: Arc<Mutex<Option<OperationError>>>,
 }
 
 /// The operation within the task. If the task ends without a result, dropping this keeps the operation as it was last
 /// seen.
-struct Waited<R: OperationResult> {
+struct WatchTask<R: OperationResult> {
     operation: Operation<R>,
     has_result: bool,
     lost: Arc<Mutex<Option<OperationError>>>,
 }
 
-impl<R: OperationResult> Waited<R> {
+impl<R: OperationResult> WatchTask<R> {
     async fn result(mut self, sender: watch::Sender<Snapshot>) -> Result<R, OperationError> {
         let operation = &mut self.operation;
         let sends = |snapshot: &Snapshot| {
             sender.send_replace(snapshot.clone());
         };
-        let ended = operation.engine.run(sends).await;
+        let ended = operation.waiter.run(sends).await;
         let result = operation.settled(ended).await;
         // The wait has ended by itself: it was not given up.
-        operation.engine.disarm();
+        operation.waiter.disarm();
         self.has_result = true;
         result
     }
 }
 
-impl<R: OperationResult> Drop for Waited<R> {
+impl<R: OperationResult> Drop for WatchTask<R> {
     fn drop(&mut self) {
         if self.has_result {
             return;
         }
-        let engine = &mut self.operation.engine;
-        engine.note(match std::thread::panicking() {
+        let waiter = &mut self.operation.waiter;
+        waiter.record_failure(match std::thread::panicking() {
             true => Status::internal("a transport or a layer panicked in a call of the watch"),
             false => Status::cancelled("the Tokio runtime of the watch has been shut down"),
         });
-        let progress = engine.progress();
+        let progress = waiter.progress();
         let error = self.operation.error(OperationErrorKind::Polling, progress);
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 }
 
 /// A task that ends with its owner.
-struct Waiting<R>(JoinHandle<Result<R, OperationError>>);
+struct AbortOnDrop<R>(JoinHandle<Result<R, OperationError>>);
 
-impl<R> Drop for Waiting<R> {
+impl<R> Drop for AbortOnDrop<R> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -111,12 +111,12 @@ impl<R: OperationResult> Operation<R> {
     pub fn watch(self) -> Watch<R> {
         let (sender, receiver) = watch::channel(self.snapshot().clone());
         let lost = Arc::default();
-        let waited = Waited {
+        let watched = WatchTask {
             operation: self,
             has_result: false,
             lost: Arc::clone(&lost),
         };
-        let waiting = tokio::spawn(waited.result(sender));
+        let task = tokio::spawn(watched.result(sender));
         let snapshots =
             futures_util::stream::unfold((receiver, true), |(mut receiver, first)| async move {
                 if !first {
@@ -127,7 +127,7 @@ impl<R: OperationResult> Operation<R> {
             });
         Watch {
             snapshots: Box::pin(snapshots),
-            waiting: Waiting(waiting),
+            task: AbortOnDrop(task),
             lost,
         }
     }
@@ -150,7 +150,7 @@ impl<R: OperationResult> Watch<R> {
     /// As [`Operation::wait`]. If the runtime of the watch has shut down, or if a transport or a layer panicked, the error
     /// is [`OperationErrorKind::Polling`], with the snapshot that was seen last.
     pub async fn result(mut self) -> Result<R, OperationError> {
-        match (&mut self.waiting.0).await {
+        match (&mut self.task.0).await {
             Ok(result) => result,
             Err(_) => {
                 // The task was dropped before its handle said so: the error is there.

@@ -108,7 +108,7 @@ impl Ended {
     pub(super) fn of(failure: CallFailure) -> Self {
         match failure.code {
             Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled
-                if !failure.lasting =>
+                if !failure.permanent =>
             {
                 Self::Transient
             }

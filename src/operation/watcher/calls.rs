@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::entry::later;
-use crate::operation::tracked::{Looked, Subject};
+use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
 /// A call that has not ended this long after its timeout is given up, whatever hangs there.
@@ -26,7 +26,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) enum Request {
     Poll(Arc<str>),
-    Look(Box<Subject>),
+    Look(Box<TrackedOperation>),
     Page { location: Arc<str>, token: String },
 }
 
@@ -34,14 +34,14 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Polled(Result<Message, Status>),
-    Looked(Looked),
+    Looked(ProbeResult),
     Listed(Result<ListOperationsResponse, Status>),
     Panicked,
     /// It was dropped with its runtime.
     Dropped,
 }
 
-/// The subject of a call.
+/// The tracked of a call.
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Poll(Arc<str>),

@@ -14,8 +14,8 @@ use super::wait::{End, WaitCell};
 use crate::error::Error;
 use crate::operation::error::Progress;
 use crate::operation::snapshot::Snapshot;
-use crate::operation::state_machine::{Ending, Event, Next, Target, Wait, Why};
-use crate::operation::tracked::Subject;
+use crate::operation::state_machine::{Completion, Event, GiveUp, Next, Verdict, WaitState};
+use crate::operation::tracked::TrackedOperation;
 use crate::operation::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
 
@@ -27,7 +27,7 @@ pub(super) struct Entry {
     /// The operation without its name, encoded.
     known: Box<[u8]>,
     /// The moment of the latest answer about it.
-    seen: Option<Instant>,
+    last_seen: Option<Instant>,
     pub(super) waiters: Vec<Waiter>,
     /// Its place among the due operations of its location.
     pub(super) queued: Option<Queued>,
@@ -54,7 +54,7 @@ pub(super) struct Queued {
 #[derive(Debug)]
 pub(super) struct Waiter {
     cell: Arc<WaitCell>,
-    wait: Wait,
+    wait: WaitState,
     /// When the next poll is due.
     due: Instant,
     /// When it would be due without the answers that came early. The delays grow by this moment, so that no wait has
@@ -96,39 +96,39 @@ pub(super) enum Heard {
     /// The call counts as the wait's own.
     Own(Event, Option<Arc<Error>>),
     /// The wait's look at its target has shown this.
-    Looked(Target, Option<Any>),
+    Looked(Verdict, Option<Any>),
     /// The operation was not done before the wait's own poll was due.
     Early { changed: bool },
     /// The wait ends.
-    Over(Why, Option<Arc<Error>>),
+    Over(GiveUp, Option<Arc<Error>>),
 }
 
 impl Facts {
-    fn of(subject: &Subject) -> Self {
+    fn of(tracked: &TrackedOperation) -> Self {
         Self {
-            target: subject.target.as_deref().map(Into::into),
-            verb: subject.verb,
-            began: subject.began,
+            target: tracked.target.as_deref().map(Into::into),
+            verb: tracked.verb,
+            began: tracked.began,
         }
     }
 
-    fn about(&self, snapshot: Snapshot) -> Subject {
-        Subject {
+    fn about(&self, snapshot: Snapshot) -> TrackedOperation {
+        TrackedOperation {
             snapshot,
             target: self.target.as_deref().map(str::to_owned),
             verb: self.verb,
             began: self.began,
-            seen: None,
+            last_seen: None,
         }
     }
 }
 
 impl Entry {
-    pub(super) fn new(location: Arc<str>, subject: &Subject) -> Self {
+    pub(super) fn new(location: Arc<str>, tracked: &TrackedOperation) -> Self {
         Self {
             location,
-            known: encoded(&subject.snapshot),
-            seen: subject.seen,
+            known: encoded(&tracked.snapshot),
+            last_seen: tracked.last_seen,
             waiters: Vec::with_capacity(1),
             queued: None,
             deadline: None,
@@ -145,9 +145,9 @@ impl Entry {
     }
 
     /// Adds what a further wait knows, if nothing was known yet.
-    pub(super) fn learn(&mut self, name: &str, subject: &Subject) {
-        let snapshot = &subject.snapshot;
-        self.seen = self.seen.max(subject.seen);
+    pub(super) fn learn(&mut self, name: &str, tracked: &TrackedOperation) {
+        let snapshot = &tracked.snapshot;
+        self.last_seen = self.last_seen.max(tracked.last_seen);
         if self.snapshot(name).raw().metadata.is_none() && snapshot.raw().metadata.is_some() {
             self.known = encoded(snapshot);
         }
@@ -200,18 +200,18 @@ impl Entry {
         name: &str,
         call: u64,
         now: Instant,
-    ) -> Option<(Subject, Duration)> {
+    ) -> Option<(TrackedOperation, Duration)> {
         let mut wanted = self.waiters.iter().filter(|it| it.look == Look::Wanted);
         let facts = wanted.next()?.facts.clone();
-        let subject = facts.about(self.snapshot(name));
+        let tracked = facts.about(self.snapshot(name));
         let mut timeout = Duration::ZERO;
         for waiter in &mut self.waiters {
             if waiter.look == Look::Wanted && waiter.facts == facts {
                 waiter.look = Look::Going(call);
-                timeout = timeout.max(waiter.look_timeout(now));
+                timeout = timeout.max(waiter.probe_timeout(now));
             }
         }
-        Some((subject, timeout))
+        Some((tracked, timeout))
     }
 
     /// The look of this call was not made.
@@ -237,11 +237,11 @@ impl Entry {
         started: Instant,
         now: Instant,
     ) -> impl FnMut(&Waiter) -> Option<Heard> + use<> {
-        let mut subject = Facts::default().about(self.snapshot(name));
-        let event = subject.answered(message);
-        self.seen = self.seen.max(Some(now));
+        let mut tracked = Facts::default().about(self.snapshot(name));
+        let event = tracked.apply_answer(message);
+        self.last_seen = self.last_seen.max(Some(now));
         if let Event::Answered { changed: true, .. } = event {
-            self.known = encoded(&subject.snapshot);
+            self.known = encoded(&tracked.snapshot);
         }
         move |waiter| waiter.hears_answer(event, started, now)
     }
@@ -261,9 +261,9 @@ impl Entry {
             let heard = match hears(waiter) {
                 Some(Heard::Looked(target, result)) => {
                     // What the target of one wait stands for is not known of the operation.
-                    let mut subject = waiter.facts.about(decoded(&self.known, name));
-                    let event = subject.looked(target, result);
-                    shown = Some(subject.snapshot);
+                    let mut tracked = waiter.facts.about(decoded(&self.known, name));
+                    let event = tracked.apply_probe(target, result);
+                    shown = Some(tracked.snapshot);
                     Some(Heard::Own(event, None))
                 }
                 heard => heard,
@@ -273,7 +273,7 @@ impl Entry {
                 Some(waited) => {
                     let mut waiter = self.remove_at(index);
                     let snapshot = shown.unwrap_or_else(|| decoded(&self.known, name));
-                    let end = waiter.end(waited, snapshot, self.seen, now);
+                    let end = waiter.end(waited, snapshot, self.last_seen, now);
                     effects.ended.push((waiter, Box::new(end)));
                 }
             }
@@ -284,7 +284,7 @@ impl Entry {
     pub(super) fn lose(&self, waiter: &mut Waiter, name: &str, error: Error, now: Instant) -> End {
         let before = waiter.failure.replace(Arc::new(error));
         let snapshot = decoded(&self.known, name);
-        let end = waiter.end(Err(Why::Failed), snapshot, self.seen, now);
+        let end = waiter.end(Err(GiveUp::Failed), snapshot, self.last_seen, now);
         waiter.failure = before;
         end
     }
@@ -329,7 +329,7 @@ fn decoded(known: &[u8], name: &str) -> Snapshot {
 }
 
 impl Waiter {
-    pub(super) fn new(subject: &Subject, wait: Wait, due: Instant) -> Self {
+    pub(super) fn new(tracked: &TrackedOperation, wait: WaitState, due: Instant) -> Self {
         Self {
             cell: Arc::default(),
             wait,
@@ -337,7 +337,7 @@ impl Waiter {
             own_due: due,
             look: Look::No,
             asked: None,
-            facts: Facts::of(subject),
+            facts: Facts::of(tracked),
             polls: 0,
             failure: None,
         }
@@ -366,10 +366,10 @@ impl Waiter {
     }
 
     /// After the total, poll and look share one poll's timeout.
-    fn look_timeout(&self, now: Instant) -> Duration {
+    fn probe_timeout(&self, now: Instant) -> Duration {
         let deadline = self.wait.deadline();
         let deadline = deadline.unwrap_or_else(|| later(now, self.wait.poll_limit()));
-        self.wait.look_timeout(now, deadline)
+        self.wait.probe_timeout(now, deadline)
     }
 
     fn has_asked(&self, call: u64) -> bool {
@@ -391,16 +391,20 @@ impl Waiter {
     }
 
     fn hears_answer(&self, event: Event, started: Instant, now: Instant) -> Option<Heard> {
-        let Event::Answered { ending, changed } = event else {
+        let Event::Answered {
+            completion,
+            changed,
+        } = event
+        else {
             return None;
         };
-        match ending {
-            Ending::Result => Some(Heard::Own(event, None)),
-            Ending::None | Ending::Nothing if self.look != Look::No => None,
+        match completion {
+            Completion::Result => Some(Heard::Own(event, None)),
+            Completion::Running | Completion::NoResult if self.look != Look::No => None,
             // A look at the target may tell nothing, and after the last poll of a wait that ends it.
-            Ending::Nothing => self.is_due(started, now).then_some(Heard::Own(event, None)),
-            Ending::None if self.is_due(started, now) => Some(Heard::Own(event, None)),
-            Ending::None => Some(Heard::Early { changed }),
+            Completion::NoResult => self.is_due(started, now).then_some(Heard::Own(event, None)),
+            Completion::Running if self.is_due(started, now) => Some(Heard::Own(event, None)),
+            Completion::Running => Some(Heard::Early { changed }),
         }
     }
 
@@ -433,18 +437,18 @@ impl Waiter {
     /// Returns what the wait hears of a call that panicked, if it has asked for it.
     pub(super) fn hears_panic(&self, call: u64, error: &Arc<Error>) -> Option<Heard> {
         let own = self.has_asked(call) || self.look == Look::Going(call);
-        own.then(|| Heard::Over(Why::Failed, Some(Arc::clone(error))))
+        own.then(|| Heard::Over(GiveUp::Failed, Some(Arc::clone(error))))
     }
 
     /// Returns what the wait hears of a look, if that was its own.
     pub(super) fn hears_look(
         &self,
         call: u64,
-        target: Target,
+        verdict: Verdict,
         result: Option<&Any>,
     ) -> Option<Heard> {
         let own = self.look == Look::Going(call);
-        own.then(|| Heard::Looked(target, result.cloned()))
+        own.then(|| Heard::Looked(verdict, result.cloned()))
     }
 
     /// Returns what the wait hears of a look that failed, if that was its own.
@@ -461,7 +465,7 @@ impl Waiter {
     /// Returns whether the wait has had its total and one poll's timeout.
     pub(super) fn hears_deadline(&self, now: Instant) -> Option<Heard> {
         let over = self.wait.deadline().is_some_and(|deadline| deadline <= now);
-        over.then_some(Heard::Over(Why::TimedOut, None))
+        over.then_some(Heard::Over(GiveUp::TimedOut, None))
     }
 
     fn step(
@@ -470,10 +474,10 @@ impl Waiter {
         now: Instant,
         random: f64,
         effects: &mut Effects,
-    ) -> Option<Result<(), Why>> {
+    ) -> Option<Result<(), GiveUp>> {
         let (event, error) = match heard {
             Heard::Own(event, error) => (event, error),
-            Heard::Looked(target, _) => (Event::Seen(target), None),
+            Heard::Looked(target, _) => (Event::Probed(target), None),
             Heard::Over(why, error) => {
                 self.fail(error, effects);
                 return Some(Err(why));
@@ -492,7 +496,7 @@ impl Waiter {
                 self.due = later(now, delay);
                 self.own_due = self.due;
             }
-            Next::Look => {
+            Next::Probe => {
                 self.look = Look::Wanted;
                 self.due = now;
             }
@@ -520,9 +524,9 @@ impl Waiter {
 
     fn end(
         &mut self,
-        waited: Result<(), Why>,
+        waited: Result<(), GiveUp>,
         snapshot: Snapshot,
-        seen: Option<Instant>,
+        last_seen: Option<Instant>,
         now: Instant,
     ) -> End {
         End {
@@ -532,7 +536,7 @@ impl Waiter {
             progress: Progress {
                 polls: self.polls,
                 elapsed: self.wait.elapsed(now),
-                seen: seen.map(|seen| now.saturating_duration_since(seen)),
+                last_seen: last_seen.map(|seen| now.saturating_duration_since(seen)),
                 failure: self.failure.take(),
             },
         }

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use super::Operation;
 use super::result::OperationResult;
-use super::schedule::{Schedule, Timetable};
-use super::state_machine::{Next, Wait};
+use super::schedule::{Schedule, ScheduleRef};
+use super::state_machine::{Next, WaitState};
 use crate::clients::Clients;
 use crate::error::Error;
 
@@ -195,26 +195,26 @@ impl Watcher {
     pub fn wait<R: OperationResult>(&self, mut operation: Operation<R>) -> Watched<R> {
         if operation.snapshot().is_done() {
             // Its target may have to be looked at for a while.
-            let schedule = &mut operation.engine.settings.schedule;
+            let schedule = &mut operation.waiter.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
             return Watched(By::Itself(Finished::new(operation)));
         }
         let now = Instant::now();
-        let (mut subject, settings) = operation.into_parts();
-        if subject.target.is_some() && subject.snapshot.target() == subject.target {
+        let (mut tracked, settings) = operation.into_parts();
+        if tracked.target.is_some() && tracked.snapshot.target() == tracked.target {
             // The metadata has it, once for all waits.
-            subject.target = None;
+            tracked.target = None;
         }
         let given = settings.schedule.or_else(|| self.settings.schedule.clone());
-        let schedule = given.map_or_else(|| subject.schedule(), Timetable::Given);
-        let mut wait = Wait::new(now, schedule, settings.without_result);
+        let schedule = given.map_or_else(|| tracked.schedule(), ScheduleRef::Custom);
+        let mut wait = WaitState::new(now, schedule, settings.missing_result);
         let (name, cell) = self.shared.locked(|table| {
             // One that was not yet seen is polled after the first delay too: they may be many.
-            let delay = match wait.first(now, table.random()) {
+            let delay = match wait.first_poll(now, table.random()) {
                 Next::Sleep(delay) => delay,
                 _ => Duration::ZERO,
             };
-            table.add(&subject, wait, delay, now)
+            table.add(&tracked, wait, delay, now)
         });
         // If there is no runtime here, the future looks for one.
         self.shared.drive().ok();

@@ -20,8 +20,8 @@ use super::rate_limit::RateLimit;
 use super::task::{Drivers, Lost};
 use super::wait::{End, WaitCell};
 use crate::error::Error;
-use crate::operation::state_machine::{CallFailure, Event, Wait};
-use crate::operation::tracked::{Looked, Subject};
+use crate::operation::state_machine::{CallFailure, Event, WaitState};
+use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
 /// Maximum number of concurrent calls. Beyond it, only a location without any call may make one.
@@ -85,16 +85,16 @@ impl Table {
     /// Adds a wait. Returns the name as it is kept, and where the end is handed over.
     pub(super) fn add(
         &mut self,
-        subject: &Subject,
-        wait: Wait,
+        tracked: &TrackedOperation,
+        wait: WaitState,
         delay: Duration,
         now: Instant,
     ) -> (Arc<str>, Arc<WaitCell>) {
         let due = later(now, delay);
         let deadline = wait.deadline();
-        let waiter = Waiter::new(subject, wait, due);
+        let waiter = Waiter::new(tracked, wait, due);
         let cell = Arc::clone(waiter.cell());
-        let name = self.entry_of(subject);
+        let name = self.entry_of(tracked);
         if let Some(entry) = self.entries.get_mut(&name) {
             entry.push(waiter);
             let later = |queued: Queued| queued.due <= due;
@@ -108,19 +108,19 @@ impl Table {
         (name, cell)
     }
 
-    /// Returns the key of the subject's entry, which is added if it is new.
-    fn entry_of(&mut self, subject: &Subject) -> Arc<str> {
-        let snapshot = &subject.snapshot;
+    /// Returns the key of the tracked's entry, which is added if it is new.
+    fn entry_of(&mut self, tracked: &TrackedOperation) -> Arc<str> {
+        let snapshot = &tracked.snapshot;
         if let Some((name, _)) = self.entries.get_key_value(snapshot.name()) {
             let name = Arc::clone(name);
             if let Some(entry) = self.entries.get_mut(&name) {
-                entry.learn(&name, subject);
+                entry.learn(&name, tracked);
             }
             return name;
         }
         let name: Arc<str> = snapshot.name().into();
         let (at, listing) = self.locations.join(&name);
-        let mut entry = Entry::new(at, subject);
+        let mut entry = Entry::new(at, tracked);
         entry.listing = listing;
         self.entries.insert(Arc::clone(&name), Box::new(entry));
         name
@@ -287,8 +287,8 @@ impl Table {
     ) -> Option<(What, Request, Duration)> {
         let entry = self.entries.get_mut(name)?;
         let kept = || Arc::clone(name);
-        let begun = if let Some((subject, timeout)) = entry.look(name, id, now) {
-            Some((What::Look(kept()), Request::Look(subject.into()), timeout))
+        let begun = if let Some((tracked, timeout)) = entry.look(name, id, now) {
+            Some((What::Look(kept()), Request::Look(tracked.into()), timeout))
         } else {
             let timeout = entry.poll(id, now);
             timeout.map(|timeout| (What::Poll(kept()), Request::Poll(kept()), timeout))
@@ -440,21 +440,21 @@ impl Table {
 
     fn failed(&mut self, name: &Arc<str>, id: u64, status: Status, now: Instant) {
         let (failure, error) = self.failure(status, now);
-        let event = Event::Failed(failure);
+        let event = Event::PollFailed(failure);
         self.tell(name, now, &mut |waiter| {
             waiter.hears_failure(id, event, &error)
         });
         self.effects.errors.push(error);
     }
 
-    fn looked(&mut self, name: &Arc<str>, id: u64, looked: Looked, now: Instant) {
+    fn looked(&mut self, name: &Arc<str>, id: u64, looked: ProbeResult, now: Instant) {
         match looked {
             Ok((target, result)) => self.tell(name, now, &mut |waiter| {
                 waiter.hears_look(id, target, result.as_ref())
             }),
             Err(status) => {
                 let (failure, error) = self.failure(status, now);
-                let event = Event::Unread(failure);
+                let event = Event::ProbeFailed(failure);
                 self.tell(name, now, &mut |waiter| {
                     waiter.hears_no_look(id, event, &error)
                 });
@@ -466,7 +466,7 @@ impl Table {
     /// Takes note of a call that failed.
     fn failure(&mut self, status: Status, now: Instant) -> (CallFailure, Arc<Error>) {
         let failure = CallFailure::of(&status);
-        let refused = failure.code == Code::ResourceExhausted && !failure.lasting;
+        let refused = failure.code == Code::ResourceExhausted && !failure.permanent;
         if refused && self.limit.lower(now) {
             let note = Note::RateLowered(self.limit.rate());
             self.effects.notes.push(note);
@@ -519,7 +519,7 @@ impl Table {
     /// A page of a listing failed. A transient error counts as that of each poll that the listing stands for.
     fn not_listed(&mut self, location: &Arc<str>, status: Status, started: Instant, now: Instant) {
         let (failure, error) = self.failure(status, now);
-        let (event, ended) = (Event::Failed(failure), Ended::of(failure));
+        let (event, ended) = (Event::PollFailed(failure), Ended::of(failure));
         if ended == Ended::Transient {
             let listed = self.locations.get(location).map(|at| &at.listed);
             let due = listed.into_iter().flatten();
@@ -640,7 +640,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::schedule::Timetable;
+    use crate::operation::schedule::ScheduleRef;
     use crate::operation::snapshot::Snapshot;
     use crate::operation::state_machine::MissingResult;
 
@@ -657,13 +657,13 @@ mod tests {
                     ..Message::default()
                 };
                 let snapshot = Snapshot::new(message);
-                let subject = Subject {
+                let tracked = TrackedOperation {
                     snapshot,
-                    ..Subject::default()
+                    ..TrackedOperation::default()
                 };
-                let schedule = Timetable::fitting("", "");
-                let wait = Wait::new(now, schedule, MissingResult::Fail);
-                table.add(&subject, wait, Duration::ZERO, now)
+                let schedule = ScheduleRef::fitting("", "");
+                let wait = WaitState::new(now, schedule, MissingResult::Fail);
+                table.add(&tracked, wait, Duration::ZERO, now)
             })
             .collect();
         let mut pages = pages.into_iter().peekable();

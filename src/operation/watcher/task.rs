@@ -18,10 +18,10 @@ use super::effects::{Effects, contained};
 use super::table::Next;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::operation::waiter::{self, once};
+use crate::operation::waiter::{self, single_attempt};
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
 
-/// Why nobody polls for a wait any more.
+/// GiveUp nobody polls for a wait any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     /// The wait is polled outside of any runtime, and no other one polls for it.
@@ -235,9 +235,9 @@ async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
             let request = GetOperationRequest {
                 name: name.to_string(),
             };
-            Outcome::Polled(waiter::get(&clients, request, None, timeout).await)
+            Outcome::Polled(waiter::get_operation(&clients, request, None, timeout).await)
         }
-        Request::Look(subject) => Outcome::Looked(subject.look(&clients, timeout).await),
+        Request::Look(tracked) => Outcome::Looked(tracked.probe(&clients, timeout).await),
         Request::Page { location, token } => {
             let mut request = tonic::Request::new(ListOperationsRequest {
                 name: location.to_string(),
@@ -245,7 +245,7 @@ async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
                 page_token: token,
                 ..ListOperationsRequest::default()
             });
-            request.extensions_mut().insert(once(timeout));
+            request.extensions_mut().insert(single_attempt(timeout));
             let page = clients.operations().list_operations(request).await;
             Outcome::Listed(page.map(tonic::Response::into_inner))
         }

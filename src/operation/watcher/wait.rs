@@ -18,7 +18,7 @@ use crate::operation::error::{OperationError, OperationErrorKind, Progress};
 use crate::operation::result;
 use crate::operation::result::OperationResult;
 use crate::operation::snapshot::Snapshot;
-use crate::operation::state_machine::{Ending, MissingResult, Why};
+use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
 
 /// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`].
 #[must_use = "futures do nothing unless polled"]
@@ -47,7 +47,7 @@ pub(super) struct Ticket {
 /// How a wait ended.
 #[derive(Debug)]
 pub(super) struct End {
-    pub(super) waited: Result<(), Why>,
+    pub(super) waited: Result<(), GiveUp>,
     pub(super) snapshot: Snapshot,
     /// The target, as far as it is known without the snapshot.
     pub(super) target: Option<String>,
@@ -150,20 +150,20 @@ impl Drop for Ticket {
 
 impl<R: OperationResult> Finished<R> {
     pub(super) fn new(operation: Operation<R>) -> Self {
-        let subject = &operation.engine.subject;
-        let policy = operation.engine.settings.without_result;
-        let reads = subject.ending() == Ending::Nothing
+        let tracked = &operation.waiter.tracked;
+        let policy = operation.waiter.settings.missing_result;
+        let reads = tracked.completion() == Completion::NoResult
             && policy == MissingResult::CheckTarget
-            && subject.target().is_some();
+            && tracked.target().is_some();
         let lost = reads.then(|| {
             let failure = Some(Arc::new(Lost::NoRuntime.error()));
             Box::new(End {
-                waited: Err(Why::Failed),
-                snapshot: subject.snapshot.clone(),
-                target: subject.target(),
+                waited: Err(GiveUp::Failed),
+                snapshot: tracked.snapshot.clone(),
+                target: tracked.target(),
                 progress: Progress {
                     failure,
-                    ..operation.engine.progress()
+                    ..operation.waiter.progress()
                 },
             })
         });
