@@ -52,7 +52,7 @@ pub use schedule::Schedule;
 pub use snapshot::{Metadata, Snapshot};
 pub use state_machine::MissingResult;
 pub use watch::Watch;
-pub use watcher::{Watched, Watcher};
+pub use watcher::{WatchedWait, Watcher};
 
 pub(crate) use result::is_raw;
 pub(crate) use verb::Verb;

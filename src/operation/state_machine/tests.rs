@@ -228,7 +228,7 @@ async fn each_event_has_its_next_step() {
             CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, unread(Code::Unavailable)),
+                (10, probe_failed(Code::Unavailable)),
                 (11, failed(Code::NotFound)),
             ],
             &[Next::Probe, sleep(1000), Next::Probe],
@@ -238,7 +238,7 @@ async fn each_event_has_its_next_step() {
             CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, unread(Code::PermissionDenied)),
+                (10, probe_failed(Code::PermissionDenied)),
             ],
             &[Next::Probe, Next::GiveUp(GiveUp::Expired)],
         ),
@@ -248,7 +248,7 @@ async fn each_event_has_its_next_step() {
             &[
                 (59, failed(Code::Unavailable)),
                 (60, failed(Code::NotFound)),
-                (60, unread(Code::Unavailable)),
+                (60, probe_failed(Code::Unavailable)),
             ],
             &[sleep(1000), Next::Probe, Next::GiveUp(GiveUp::Expired)],
         ),
@@ -267,11 +267,11 @@ async fn each_event_has_its_next_step() {
             CheckTarget,
             &[
                 (1, NOTHING),
-                (1, unread(Code::Internal)),
+                (1, probe_failed(Code::Internal)),
                 (2, NOTHING),
-                (2, unread(Code::Internal)),
+                (2, probe_failed(Code::Internal)),
                 (3, NOTHING),
-                (3, unread(Code::Internal)),
+                (3, probe_failed(Code::Internal)),
             ],
             &[
                 Next::Probe,
@@ -343,14 +343,14 @@ async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
             (NOTHING, GiveUp::MissingResult),
             (failed(Code::NotFound), GiveUp::Expired),
         ] {
-            let events = [(30, before), (30, unread(code))];
+            let events = [(30, before), (30, probe_failed(code))];
             let next = follow(MissingResult::CheckTarget, &events)[1];
             let expected = match transient.contains(&code) {
                 true => sleep(1000),
                 false => Next::GiveUp(why),
             };
             assert_eq!(next, expected, "{code:?}, {why:?}");
-            let events = [(59, RUNNING), (60, before), (60, unread(code))];
+            let events = [(59, RUNNING), (60, before), (60, probe_failed(code))];
             let next = follow(MissingResult::CheckTarget, &events)[2];
             assert_eq!(
                 next,

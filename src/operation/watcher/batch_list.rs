@@ -11,17 +11,17 @@ use super::entry::Queued;
 use crate::operation::state_machine::CallFailure;
 
 /// Operations that are due within this time after the first are due with it.
-pub(super) const TOGETHER: Duration = Duration::from_secs(1);
+pub(super) const DUE_WINDOW: Duration = Duration::from_secs(1);
 /// An operation that a listing has not shown this long after it was due is polled by itself.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const LISTING_PATIENCE: Duration = Duration::from_secs(5);
 /// Maximum duration of one listing, all pages together.
-const LISTING: Duration = Duration::from_secs(60);
+const LISTING_TIMEOUT: Duration = Duration::from_secs(60);
 /// A location whose listing does not help is polled for this long.
-const REFUSED: Duration = Duration::from_secs(600);
+const REJECTED_PAUSE: Duration = Duration::from_secs(600);
 /// A location whose listings fail with transient errors is polled for this long.
-const UNSTABLE: Duration = Duration::from_secs(60);
+const TRANSIENT_PAUSE: Duration = Duration::from_secs(60);
 /// Maximum number of concurrent calls of one location.
-const CALLS: usize = 8;
+const MAX_CALLS_OF_LOCATION: usize = 8;
 
 /// When an operation is due, and its name.
 pub(super) type Due = (Instant, Arc<str>);
@@ -34,7 +34,7 @@ pub(super) struct Location {
     /// Number of calls in flight.
     pub(super) calls: usize,
     /// Where it stands in the queues of the table.
-    pub(super) place: Place,
+    pub(super) position: QueuePosition,
     /// The operations that a listing may show.
     pub(super) listed: BTreeSet<Due>,
     /// The operations that are polled by themselves.
@@ -47,18 +47,18 @@ pub(super) struct Location {
     /// Number of listings in a row that failed with a transient error.
     failures: u32,
     /// There is no listing before this moment.
-    refused: Option<Instant>,
+    no_listing_before: Option<Instant>,
     /// True if the next call is a page's. Pages and polls that are both due take turns.
     page_next: bool,
 }
 
 /// Where a location stands in the queues of the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum QueuePosition {
     #[default]
-    Nowhere,
+    None,
     /// Among the locations whose next call is at this moment.
-    At(Instant),
+    Timed(Instant),
     /// Among the locations whose call is due.
     Ready,
 }
@@ -75,21 +75,21 @@ pub(super) struct Listing {
     /// Number of operations that were waited for as it began and that it has not shown yet.
     pub(super) remaining: usize,
     /// Maximum number of pages: as many as the polls that it takes the place of.
-    bound: usize,
+    max_pages: usize,
     /// True while a page is being fetched.
     pub(super) fetching: bool,
 }
 
 /// The next call of a location.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Choice {
+pub(super) enum NextCall {
     Page,
     Operation(Arc<str>),
 }
 
 /// How a listing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum ListingEnd {
     /// All pages were read, or all operations were shown.
     Complete,
     /// It took too long.
@@ -102,7 +102,7 @@ pub(super) enum Ended {
     Failed(Code),
 }
 
-impl Ended {
+impl ListingEnd {
     /// Classifies the failure of a page. A listing is only an optimization: all but the errors that a poll is as
     /// likely to meet speak against it.
     pub(super) fn of(failure: CallFailure) -> Self {
@@ -121,19 +121,19 @@ impl Location {
     /// Returns whether another call may be made when so many of all locations are in flight. A location without a call may
     /// always make one, so that no location waits for the calls of others.
     pub(super) fn has_room(&self, in_flight: usize, most: usize) -> bool {
-        self.calls == 0 || (self.calls < CALLS && in_flight < most)
+        self.calls == 0 || (self.calls < MAX_CALLS_OF_LOCATION && in_flight < most)
     }
 
     /// Returns whether the location makes no further call before one of its calls has ended.
     pub(super) fn is_full(&self) -> bool {
-        self.calls >= CALLS
+        self.calls >= MAX_CALLS_OF_LOCATION
     }
 
     /// Returns when the next call is due.
     pub(super) fn next(&self) -> Option<Instant> {
         let single = self.single.first().map(|(due, _)| *due);
         let listed = self.listed.first().map(|(due, _)| match self.listing {
-            Some(_) => *due + PATIENCE,
+            Some(_) => *due + LISTING_PATIENCE,
             None => *due,
         });
         let page = self.listing.as_ref().filter(|listing| !listing.fetching);
@@ -142,9 +142,9 @@ impl Location {
     }
 
     /// Chooses the next call. A listing begins where it costs less than the polls that are due.
-    pub(super) fn choose(&mut self, now: Instant, threshold: usize) -> Option<Choice> {
+    pub(super) fn choose(&mut self, now: Instant, threshold: usize) -> Option<NextCall> {
         let patience = match self.listing {
-            Some(_) => PATIENCE,
+            Some(_) => LISTING_PATIENCE,
             None => Duration::ZERO,
         };
         let due = |set: &BTreeSet<Due>, patience| {
@@ -163,23 +163,26 @@ impl Location {
         match operation {
             Some((_, name)) if !page || !self.page_next => {
                 self.page_next = true;
-                Some(Choice::Operation(name))
+                Some(NextCall::Operation(name))
             }
             _ if page => {
                 self.page_next = false;
-                Some(Choice::Page)
+                Some(NextCall::Page)
             }
             _ => None,
         }
     }
 
     fn is_worth_listing(&self, now: Instant, threshold: usize) -> bool {
-        if self.refused.is_some_and(|refused| now < refused) {
+        if self
+            .no_listing_before
+            .is_some_and(|no_listing_before| now < no_listing_before)
+        {
             return false;
         }
         let worth = threshold.max(self.pages);
         let due = self.listed.iter().take(worth);
-        due.take_while(|(due, _)| *due <= now + TOGETHER).count() >= worth
+        due.take_while(|(due, _)| *due <= now + DUE_WINDOW).count() >= worth
     }
 
     fn begin(&mut self, now: Instant, threshold: usize) {
@@ -192,7 +195,7 @@ impl Location {
             pages: 0,
             shown: 0,
             remaining: self.listed.len(),
-            bound: self.listed.len().max(threshold),
+            max_pages: self.listed.len().max(threshold),
             fetching: false,
         });
     }
@@ -205,21 +208,21 @@ impl Location {
     }
 
     /// Ends the listing, and decides whether another one is worth it.
-    pub(super) fn end(&mut self, ended: Ended, now: Instant) {
+    pub(super) fn end(&mut self, ended: ListingEnd, now: Instant) {
         let Some(listing) = self.listing.take() else {
             return;
         };
         self.pages = self.pages.max(listing.pages);
         self.failures = match ended {
-            Ended::Transient => self.failures.saturating_add(1),
+            ListingEnd::Transient => self.failures.saturating_add(1),
             _ => 0,
         };
-        self.refused = match ended {
-            Ended::Failed(_) | Ended::Endless => Some(REFUSED),
+        self.no_listing_before = match ended {
+            ListingEnd::Failed(_) | ListingEnd::Endless => Some(REJECTED_PAUSE),
             // The first failure may be that of all calls, which polls would not escape.
-            Ended::Transient => Some(UNSTABLE).filter(|_| self.failures > 1),
-            Ended::Complete | Ended::Late => {
-                Some(REFUSED).filter(|_| listing.shown < listing.pages)
+            ListingEnd::Transient => Some(TRANSIENT_PAUSE).filter(|_| self.failures > 1),
+            ListingEnd::Complete | ListingEnd::Late => {
+                Some(REJECTED_PAUSE).filter(|_| listing.shown < listing.pages)
             }
         }
         .map(|pause| now + pause);
@@ -250,7 +253,7 @@ impl Location {
         }
     }
 
-    /// Returns whether the location can be removed. What was learned of its listings is forgotten with it: to learn it
+    /// Returns whether the location can be removed. CallSubject was learned of its listings is forgotten with it: to learn it
     /// again costs a listing, and to keep it would let the table grow without bound.
     pub(super) fn is_idle(&self) -> bool {
         self.operations == 0 && self.calls == 0
@@ -260,19 +263,19 @@ impl Location {
 impl Listing {
     /// Returns the timeout of a page that is fetched now.
     fn timeout(&self, now: Instant) -> Duration {
-        LISTING.saturating_sub(now.saturating_duration_since(self.began))
+        LISTING_TIMEOUT.saturating_sub(now.saturating_duration_since(self.began))
     }
 
     /// Continues with the next page, or returns why there is none.
-    pub(super) fn next_page(&mut self, token: String, now: Instant) -> Option<Ended> {
+    pub(super) fn next_page(&mut self, token: String, now: Instant) -> Option<ListingEnd> {
         self.fetching = false;
         self.pages += 1;
         if token.is_empty() || self.remaining == 0 {
-            Some(Ended::Complete)
-        } else if !self.tokens.insert(token.clone()) || self.pages >= self.bound {
-            Some(Ended::Endless)
+            Some(ListingEnd::Complete)
+        } else if !self.tokens.insert(token.clone()) || self.pages >= self.max_pages {
+            Some(ListingEnd::Endless)
         } else if self.timeout(now).is_zero() {
-            Some(Ended::Late)
+            Some(ListingEnd::Late)
         } else {
             self.token = token;
             None

@@ -8,28 +8,28 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tonic::Code;
 
-use super::entry::Waiter;
-use super::wait::{End, WaitCell};
+use super::entry::PendingWait;
+use super::wait::{WaitCell, WaitEnd};
 use crate::error::Error;
 
 /// Actions that run foreign code: wakers, and drops of futures and errors. The table collects them, and they run
 /// after its lock is released.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    pub(super) ended: Vec<(Waiter, Box<End>)>,
+    pub(super) ended: Vec<(PendingWait, Box<WaitEnd>)>,
     pub(super) woken: Vec<Arc<WaitCell>>,
     pub(super) aborted: Vec<AbortHandle>,
     pub(super) notified: Vec<Arc<Notify>>,
-    pub(super) notes: Vec<Note>,
+    pub(super) notes: Vec<LogEvent>,
     /// Values that are dropped, and no more.
-    pub(super) waiters: Vec<Waiter>,
+    pub(super) waiters: Vec<PendingWait>,
     pub(super) errors: Vec<Arc<Error>>,
     pub(super) handles: Vec<AbortHandle>,
 }
 
 /// An event to log.
 #[derive(Debug)]
-pub(super) enum Note {
+pub(super) enum LogEvent {
     RateLowered(f64),
     NotListed(Arc<str>, Option<Code>),
     PollFailed(Code),
@@ -50,25 +50,25 @@ impl Effects {
             notify.notify_one();
         }
         for waker in wakers {
-            contained(|| waker.wake());
+            catch_panic(|| waker.wake());
         }
         for cell in self.woken {
             cell.wake();
         }
         for note in self.notes {
-            contained(|| note.log());
+            catch_panic(|| note.log());
         }
     }
 }
 
 /// Runs foreign code. A panic must not stop the task that runs it, and neither must the drop of the panic's payload.
-pub(super) fn contained(foreign: impl FnOnce()) {
+pub(super) fn catch_panic(foreign: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
         mem::forget(payload);
     }
 }
 
-impl Note {
+impl LogEvent {
     fn log(self) {
         match self {
             Self::RateLowered(rate) => {

@@ -8,9 +8,9 @@ use prost::Message as _;
 use prost_types::Any;
 use tokio::time::Instant;
 
-use super::batch_list::{PATIENCE, TOGETHER};
+use super::batch_list::{DUE_WINDOW, LISTING_PATIENCE};
 use super::effects::Effects;
-use super::wait::{End, WaitCell};
+use super::wait::{WaitCell, WaitEnd};
 use crate::error::Error;
 use crate::operation::error::Progress;
 use crate::operation::snapshot::Snapshot;
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     known: Box<[u8]>,
     /// The moment of the latest answer about it.
     last_seen: Option<Instant>,
-    pub(super) waiters: Vec<Waiter>,
+    pub(super) waiters: Vec<PendingWait>,
     /// Its place among the due operations of its location.
     pub(super) queued: Option<Queued>,
     /// Its place among the deadlines of waits.
@@ -52,7 +52,7 @@ pub(super) struct Queued {
 
 /// One wait.
 #[derive(Debug)]
-pub(super) struct Waiter {
+pub(super) struct PendingWait {
     cell: Arc<WaitCell>,
     wait: WaitState,
     /// When the next poll is due.
@@ -60,8 +60,8 @@ pub(super) struct Waiter {
     /// When it would be due without the answers that came early. The delays grow by this moment, so that no wait has
     /// fewer polls because another has more.
     own_due: Instant,
-    look: Look,
-    asked: Option<Asked>,
+    probe: Probe,
+    own_poll: Option<OwnPoll>,
     facts: Facts,
     polls: u32,
     failure: Option<Arc<Error>>,
@@ -69,18 +69,18 @@ pub(super) struct Waiter {
 
 /// The poll in flight that a wait has asked for.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct OwnPoll {
     call: u64,
-    at: Instant,
+    started: Instant,
 }
 
 /// The need of a wait for the state of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    No,
+enum Probe {
+    None,
     Wanted,
     /// By the call of this number.
-    Going(u64),
+    InFlight(u64),
 }
 
 /// The facts about an operation that are known without its metadata.
@@ -92,15 +92,15 @@ struct Facts {
 }
 
 /// The result of a call, for one wait.
-pub(super) enum Heard {
+pub(super) enum WaitEvent {
     /// The call counts as the wait's own.
     Own(Event, Option<Arc<Error>>),
     /// The wait's look at its target has shown this.
-    Looked(Verdict, Option<Any>),
+    Probed(Verdict, Option<Any>),
     /// The operation was not done before the wait's own poll was due.
     Early { changed: bool },
     /// The wait ends.
-    Over(GiveUp, Option<Arc<Error>>),
+    Ended(GiveUp, Option<Arc<Error>>),
 }
 
 impl Facts {
@@ -158,7 +158,7 @@ impl Entry {
         let waiters = self.waiters.iter();
         let due = waiters.filter_map(|waiter| waiter.next(self.polling)).min();
         due.map(|due| Queued {
-            single: self.unlisted || self.waiters.iter().any(Waiter::is_single),
+            single: self.unlisted || self.waiters.iter().any(PendingWait::is_single),
             due,
         })
     }
@@ -169,12 +169,12 @@ impl Entry {
     }
 
     /// Begins a poll if one is due, and returns its timeout: the longest that a wait whose poll is due allows.
-    pub(super) fn poll(&mut self, call: u64, now: Instant) -> Option<Duration> {
+    pub(super) fn begin_poll(&mut self, call: u64, now: Instant) -> Option<Duration> {
         let mut timeout = None;
         for waiter in &mut self.waiters {
             let due = waiter.next(self.polling).is_some_and(|next| next <= now);
-            if due && waiter.look == Look::No {
-                waiter.asked = Some(Asked { call, at: now });
+            if due && waiter.probe == Probe::None {
+                waiter.own_poll = Some(OwnPoll { call, started: now });
                 timeout = timeout.max(Some(waiter.wait.poll_timeout(now)));
             }
         }
@@ -186,8 +186,8 @@ impl Entry {
     pub(super) fn polled(&mut self, call: u64) -> bool {
         let mut any = false;
         for waiter in &mut self.waiters {
-            if waiter.has_asked(call) {
-                waiter.asked = None;
+            if waiter.has_own_poll(call) {
+                waiter.own_poll = None;
                 any = true;
             }
         }
@@ -195,19 +195,19 @@ impl Entry {
     }
 
     /// Begins a look at the target of a wait that needs one, for all waits that know the same of it.
-    pub(super) fn look(
+    pub(super) fn begin_probe(
         &mut self,
         name: &str,
         call: u64,
         now: Instant,
     ) -> Option<(TrackedOperation, Duration)> {
-        let mut wanted = self.waiters.iter().filter(|it| it.look == Look::Wanted);
+        let mut wanted = self.waiters.iter().filter(|it| it.probe == Probe::Wanted);
         let facts = wanted.next()?.facts.clone();
         let tracked = facts.about(self.snapshot(name));
         let mut timeout = Duration::ZERO;
         for waiter in &mut self.waiters {
-            if waiter.look == Look::Wanted && waiter.facts == facts {
-                waiter.look = Look::Going(call);
+            if waiter.probe == Probe::Wanted && waiter.facts == facts {
+                waiter.probe = Probe::InFlight(call);
                 timeout = timeout.max(waiter.probe_timeout(now));
             }
         }
@@ -215,60 +215,60 @@ impl Entry {
     }
 
     /// The look of this call was not made.
-    pub(super) fn look_again(&mut self, call: u64) {
+    pub(super) fn retry_probe(&mut self, call: u64) {
         for waiter in &mut self.waiters {
-            if waiter.look == Look::Going(call) {
-                waiter.look = Look::Wanted;
+            if waiter.probe == Probe::InFlight(call) {
+                waiter.probe = Probe::Wanted;
             }
         }
     }
 
     /// Returns whether a wait needs the result of this look.
-    pub(super) fn is_looking(&self, call: u64) -> bool {
+    pub(super) fn needs_probe(&self, call: u64) -> bool {
         let mut waiters = self.waiters.iter();
-        waiters.any(|waiter| waiter.look == Look::Going(call))
+        waiters.any(|waiter| waiter.probe == Probe::InFlight(call))
     }
 
-    /// Adds an answer to what is known. Returns what each wait hears of it; the call began at `started`.
-    pub(super) fn answered(
+    /// Adds an answer to what is known. Returns what each wait event_of of it; the call began at `started`.
+    pub(super) fn poll_answered(
         &mut self,
         name: &str,
         message: Message,
         started: Instant,
         now: Instant,
-    ) -> impl FnMut(&Waiter) -> Option<Heard> + use<> {
+    ) -> impl FnMut(&PendingWait) -> Option<WaitEvent> + use<> {
         let mut tracked = Facts::default().about(self.snapshot(name));
         let event = tracked.apply_answer(message);
         self.last_seen = self.last_seen.max(Some(now));
         if let Event::Answered { changed: true, .. } = event {
             self.known = encoded(&tracked.snapshot);
         }
-        move |waiter| waiter.hears_answer(event, started, now)
+        move |waiter| waiter.on_answer(event, started, now)
     }
 
-    /// Tells each wait what it hears. Those that are over leave the entry.
-    pub(super) fn tell(
+    /// Tells each wait what it event_of. Those that are over leave the entry.
+    pub(super) fn deliver(
         &mut self,
         name: &str,
         now: Instant,
         random: f64,
         effects: &mut Effects,
-        hears: &mut dyn FnMut(&Waiter) -> Option<Heard>,
+        event_of: &mut dyn FnMut(&PendingWait) -> Option<WaitEvent>,
     ) {
         let mut index = 0;
         while let Some(waiter) = self.waiters.get_mut(index) {
             let mut shown = None;
-            let heard = match hears(waiter) {
-                Some(Heard::Looked(target, result)) => {
-                    // What the target of one wait stands for is not known of the operation.
+            let event = match event_of(waiter) {
+                Some(WaitEvent::Probed(target, result)) => {
+                    // CallSubject the target of one wait stands for is not known of the operation.
                     let mut tracked = waiter.facts.about(decoded(&self.known, name));
                     let event = tracked.apply_probe(target, result);
                     shown = Some(tracked.snapshot);
-                    Some(Heard::Own(event, None))
+                    Some(WaitEvent::Own(event, None))
                 }
-                heard => heard,
+                event => event,
             };
-            match heard.and_then(|heard| waiter.step(heard, now, random, effects)) {
+            match event.and_then(|event| waiter.step(event, now, random, effects)) {
                 None => index += 1,
                 Some(waited) => {
                     let mut waiter = self.remove_at(index);
@@ -281,7 +281,13 @@ impl Entry {
     }
 
     /// Ends a wait of this entry that nobody polls for any more.
-    pub(super) fn lose(&self, waiter: &mut Waiter, name: &str, error: Error, now: Instant) -> End {
+    pub(super) fn abandon(
+        &self,
+        waiter: &mut PendingWait,
+        name: &str,
+        error: Error,
+        now: Instant,
+    ) -> WaitEnd {
         let before = waiter.failure.replace(Arc::new(error));
         let snapshot = decoded(&self.known, name);
         let end = waiter.end(Err(GiveUp::Failed), snapshot, self.last_seen, now);
@@ -290,20 +296,20 @@ impl Entry {
     }
 
     /// Adds a wait.
-    pub(super) fn push(&mut self, waiter: Waiter) {
+    pub(super) fn push(&mut self, waiter: PendingWait) {
         waiter.cell.set_index(self.waiters.len());
         self.waiters.push(waiter);
     }
 
     /// Removes a wait.
-    pub(super) fn remove(&mut self, cell: &Arc<WaitCell>) -> Option<Waiter> {
+    pub(super) fn remove(&mut self, cell: &Arc<WaitCell>) -> Option<PendingWait> {
         let index = cell.index();
         let found = self.waiters.get(index)?;
         Arc::ptr_eq(&found.cell, cell).then(|| self.remove_at(index))
     }
 
     /// Removes the wait at this index. The last one takes its place.
-    fn remove_at(&mut self, index: usize) -> Waiter {
+    fn remove_at(&mut self, index: usize) -> PendingWait {
         let waiter = self.waiters.swap_remove(index);
         if let Some(moved) = self.waiters.get(index) {
             moved.cell.set_index(index);
@@ -328,15 +334,15 @@ fn decoded(known: &[u8], name: &str) -> Snapshot {
     Snapshot::new(message)
 }
 
-impl Waiter {
+impl PendingWait {
     pub(super) fn new(tracked: &TrackedOperation, wait: WaitState, due: Instant) -> Self {
         Self {
             cell: Arc::default(),
             wait,
             due,
             own_due: due,
-            look: Look::No,
-            asked: None,
+            probe: Probe::None,
+            own_poll: None,
             facts: Facts::of(tracked),
             polls: 0,
             failure: None,
@@ -348,20 +354,20 @@ impl Waiter {
     }
 
     /// Returns whether a read of its target is in flight for the wait.
-    pub(super) fn is_looking(&self) -> bool {
-        matches!(self.look, Look::Going(_))
+    pub(super) fn has_probe_in_flight(&self) -> bool {
+        matches!(self.probe, Probe::InFlight(_))
     }
 
     /// Returns when the wait needs a call. A poll in flight stands for its own until that would have timed out;
     /// for the poll at the end of the total it does so only if it began then.
     fn next(&self, polling: Option<Instant>) -> Option<Instant> {
-        let polling = self.asked.map(|asked| asked.at).or(polling);
-        match (self.look, polling) {
-            (Look::Going(_), _) => None,
-            (Look::No, Some(began)) if !self.wait.is_last() || began >= self.due => {
+        let polling = self.own_poll.map(|own| own.started).or(polling);
+        match (self.probe, polling) {
+            (Probe::InFlight(_), _) => None,
+            (Probe::None, Some(began)) if !self.wait.is_last() || began >= self.due => {
                 Some(self.due.max(later(began, self.wait.poll_limit())))
             }
-            (Look::No | Look::Wanted, _) => Some(self.due),
+            (Probe::None | Probe::Wanted, _) => Some(self.due),
         }
     }
 
@@ -372,13 +378,14 @@ impl Waiter {
         self.wait.probe_timeout(now, deadline)
     }
 
-    fn has_asked(&self, call: u64) -> bool {
-        self.asked.is_some_and(|asked| asked.call == call)
+    fn has_own_poll(&self, call: u64) -> bool {
+        self.own_poll.is_some_and(|own| own.call == call)
     }
 
     /// Returns whether the wait cannot wait for a listing.
     fn is_single(&self) -> bool {
-        self.look == Look::Wanted || (self.wait.is_last() && self.wait.poll_limit() < 2 * PATIENCE)
+        self.probe == Probe::Wanted
+            || (self.wait.is_last() && self.wait.poll_limit() < 2 * LISTING_PATIENCE)
     }
 
     /// Returns whether an answer to a call that began at `started` is in time for the wait's own poll.
@@ -386,11 +393,11 @@ impl Waiter {
         if self.wait.is_last() {
             self.due <= started
         } else {
-            self.own_due <= now + TOGETHER
+            self.own_due <= now + DUE_WINDOW
         }
     }
 
-    fn hears_answer(&self, event: Event, started: Instant, now: Instant) -> Option<Heard> {
+    fn on_answer(&self, event: Event, started: Instant, now: Instant) -> Option<WaitEvent> {
         let Event::Answered {
             completion,
             changed,
@@ -399,105 +406,107 @@ impl Waiter {
             return None;
         };
         match completion {
-            Completion::Result => Some(Heard::Own(event, None)),
-            Completion::Running | Completion::NoResult if self.look != Look::No => None,
+            Completion::Result => Some(WaitEvent::Own(event, None)),
+            Completion::Running | Completion::NoResult if self.probe != Probe::None => None,
             // A look at the target may tell nothing, and after the last poll of a wait that ends it.
-            Completion::NoResult => self.is_due(started, now).then_some(Heard::Own(event, None)),
-            Completion::Running if self.is_due(started, now) => Some(Heard::Own(event, None)),
-            Completion::Running => Some(Heard::Early { changed }),
+            Completion::NoResult => self
+                .is_due(started, now)
+                .then_some(WaitEvent::Own(event, None)),
+            Completion::Running if self.is_due(started, now) => Some(WaitEvent::Own(event, None)),
+            Completion::Running => Some(WaitEvent::Early { changed }),
         }
     }
 
-    /// Returns what the wait hears of a poll that failed, if it has asked for it.
-    pub(super) fn hears_failure(
+    /// Returns what the wait event_of of a poll that failed, if it has asked for it.
+    pub(super) fn on_failed_poll(
         &self,
         call: u64,
         event: Event,
         error: &Arc<Error>,
-    ) -> Option<Heard> {
-        let own = self.look == Look::No && self.has_asked(call);
-        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+    ) -> Option<WaitEvent> {
+        let own = self.probe == Probe::None && self.has_own_poll(call);
+        own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait hears of a page that failed, if it was due when that was asked for.
-    pub(super) fn hears_no_list(
+    /// Returns what the wait event_of of a page that failed, if it was due when that was asked for.
+    pub(super) fn on_failed_page(
         &self,
         event: Event,
         started: Instant,
         error: &Arc<Error>,
-    ) -> Option<Heard> {
+    ) -> Option<WaitEvent> {
         let due = match self.wait.is_last() {
             true => self.due <= started,
-            false => self.due <= started + TOGETHER,
+            false => self.due <= started + DUE_WINDOW,
         };
-        let own = self.look == Look::No && self.asked.is_none() && due;
-        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+        let own = self.probe == Probe::None && self.own_poll.is_none() && due;
+        own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait hears of a call that panicked, if it has asked for it.
-    pub(super) fn hears_panic(&self, call: u64, error: &Arc<Error>) -> Option<Heard> {
-        let own = self.has_asked(call) || self.look == Look::Going(call);
-        own.then(|| Heard::Over(GiveUp::Failed, Some(Arc::clone(error))))
+    /// Returns what the wait event_of of a call that panicked, if it has asked for it.
+    pub(super) fn on_panic(&self, call: u64, error: &Arc<Error>) -> Option<WaitEvent> {
+        let own = self.has_own_poll(call) || self.probe == Probe::InFlight(call);
+        own.then(|| WaitEvent::Ended(GiveUp::Failed, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait hears of a look, if that was its own.
-    pub(super) fn hears_look(
+    /// Returns what the wait event_of of a look, if that was its own.
+    pub(super) fn on_probe(
         &self,
         call: u64,
         verdict: Verdict,
         result: Option<&Any>,
-    ) -> Option<Heard> {
-        let own = self.look == Look::Going(call);
-        own.then(|| Heard::Looked(verdict, result.cloned()))
+    ) -> Option<WaitEvent> {
+        let own = self.probe == Probe::InFlight(call);
+        own.then(|| WaitEvent::Probed(verdict, result.cloned()))
     }
 
-    /// Returns what the wait hears of a look that failed, if that was its own.
-    pub(super) fn hears_no_look(
+    /// Returns what the wait event_of of a look that failed, if that was its own.
+    pub(super) fn on_failed_probe(
         &self,
         call: u64,
         event: Event,
         error: &Arc<Error>,
-    ) -> Option<Heard> {
-        let own = self.look == Look::Going(call);
-        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+    ) -> Option<WaitEvent> {
+        let own = self.probe == Probe::InFlight(call);
+        own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
     /// Returns whether the wait has had its total and one poll's timeout.
-    pub(super) fn hears_deadline(&self, now: Instant) -> Option<Heard> {
+    pub(super) fn on_deadline(&self, now: Instant) -> Option<WaitEvent> {
         let over = self.wait.deadline().is_some_and(|deadline| deadline <= now);
-        over.then_some(Heard::Over(GiveUp::TimedOut, None))
+        over.then_some(WaitEvent::Ended(GiveUp::TimedOut, None))
     }
 
     fn step(
         &mut self,
-        heard: Heard,
+        event: WaitEvent,
         now: Instant,
         random: f64,
         effects: &mut Effects,
     ) -> Option<Result<(), GiveUp>> {
-        let (event, error) = match heard {
-            Heard::Own(event, error) => (event, error),
-            Heard::Looked(target, _) => (Event::Probed(target), None),
-            Heard::Over(why, error) => {
+        let (event, error) = match event {
+            WaitEvent::Own(event, error) => (event, error),
+            WaitEvent::Probed(target, _) => (Event::Probed(target), None),
+            WaitEvent::Ended(why, error) => {
                 self.fail(error, effects);
                 return Some(Err(why));
             }
-            Heard::Early { changed } => {
+            WaitEvent::Early { changed } => {
                 self.postpone(changed, now, random);
                 return None;
             }
         };
         self.polls = self.polls.saturating_add(1);
         self.fail(error, effects);
-        self.look = Look::No;
-        self.asked = None;
+        self.probe = Probe::None;
+        self.own_poll = None;
         match self.wait.step(event, now, random) {
             Next::Sleep(delay) => {
                 self.due = later(now, delay);
                 self.own_due = self.due;
             }
             Next::Probe => {
-                self.look = Look::Wanted;
+                self.probe = Probe::Wanted;
                 self.due = now;
             }
             Next::Finish => return Some(Ok(())),
@@ -528,8 +537,8 @@ impl Waiter {
         snapshot: Snapshot,
         last_seen: Option<Instant>,
         now: Instant,
-    ) -> End {
-        End {
+    ) -> WaitEnd {
+        WaitEnd {
             waited,
             snapshot,
             target: self.facts.target.take().map(String::from),

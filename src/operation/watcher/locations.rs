@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::batch_list::{Location, Place};
+use super::batch_list::{Location, QueuePosition};
 
 /// The locations in which operations are waited for or calls are in flight.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl Locations {
         {
             self.timed.pop_first();
             if let Some(at) = self.all.get_mut(&location) {
-                at.place = Place::Ready;
+                at.position = QueuePosition::Ready;
                 self.ready.push_back(location);
             }
         }
@@ -89,31 +89,31 @@ impl Locations {
     }
 
     /// Puts a location whose turn was taken where it belongs in the queues.
-    pub(super) fn place_anew(&mut self, location: &Arc<str>) {
+    pub(super) fn requeue_after_turn(&mut self, location: &Arc<str>) {
         if let Some(at) = self.all.get_mut(location) {
-            at.place = Place::Nowhere;
+            at.position = QueuePosition::None;
         }
-        self.place(location);
+        self.update_queue(location);
     }
 
     /// Puts a location where it belongs in the queues, unless it has a turn. One without waits and calls is
     /// removed.
-    pub(super) fn place(&mut self, location: &Arc<str>) {
+    pub(super) fn update_queue(&mut self, location: &Arc<str>) {
         let Some(at) = self.all.get_mut(location) else {
             return;
         };
-        if at.place == Place::Ready {
+        if at.position == QueuePosition::Ready {
             return;
         }
         let next = at.next().filter(|_| !at.is_full());
-        let place = next.map_or(Place::Nowhere, Place::At);
-        let before = mem::replace(&mut at.place, place);
+        let place = next.map_or(QueuePosition::None, QueuePosition::Timed);
+        let before = mem::replace(&mut at.position, place);
         let idle = at.is_idle();
         if before != place {
-            if let Place::At(before) = before {
+            if let QueuePosition::Timed(before) = before {
                 self.timed.remove(&(before, Arc::clone(location)));
             }
-            if let Place::At(next) = place {
+            if let QueuePosition::Timed(next) = place {
                 self.timed.insert((next, Arc::clone(location)));
             }
         }

@@ -24,12 +24,12 @@ use super::state_machine::{Next, WaitState};
 use crate::clients::Clients;
 use crate::error::Error;
 
-pub use wait::Watched;
+pub use wait::WatchedWait;
 
 use rate_limit::RateLimit;
 use table::Table;
-use task::{Driver, Lost};
-use wait::{By, Finished, Ticket};
+use task::{AbandonReason, Driver};
+use wait::{Finished, Inner, TableWait};
 
 /// Waits for many operations with few calls.
 ///
@@ -102,7 +102,7 @@ struct Settings {
 struct Shared {
     clients: Arc<Clients>,
     page_size: i32,
-    /// Locked by [`Shared::locked`] alone.
+    /// Locked by [`Shared::with_table`] alone.
     table: Mutex<Table>,
 }
 
@@ -169,14 +169,14 @@ impl Watcher {
     /// Returns the number of operations that are waited for.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.shared.locked(|table| table.len())
+        self.shared.with_table(|table| table.len())
     }
 
     /// Returns the current maximum number of calls a second, which is lower than the one that was set while the server
     /// refuses calls.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        self.shared.locked(|table| table.limit.rate())
+        self.shared.with_table(|table| table.limit.rate())
     }
 
     /// Waits for an operation, by this watcher's polls instead of its own.
@@ -192,12 +192,12 @@ impl Watcher {
     ///
     /// Dropping the future ends this wait. The operation goes on, and so do other waits for it. A call that no other
     /// wait needs is aborted.
-    pub fn wait<R: OperationResult>(&self, mut operation: Operation<R>) -> Watched<R> {
+    pub fn wait<R: OperationResult>(&self, mut operation: Operation<R>) -> WatchedWait<R> {
         if operation.snapshot().is_done() {
             // Its target may have to be looked at for a while.
             let schedule = &mut operation.waiter.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
-            return Watched(By::Itself(Finished::new(operation)));
+            return WatchedWait(Inner::Finished(Finished::new(operation)));
         }
         let now = Instant::now();
         let (mut tracked, settings) = operation.into_parts();
@@ -208,7 +208,7 @@ impl Watcher {
         let given = settings.schedule.or_else(|| self.settings.schedule.clone());
         let schedule = given.map_or_else(|| tracked.schedule(), ScheduleRef::Custom);
         let mut wait = WaitState::new(now, schedule, settings.missing_result);
-        let (name, cell) = self.shared.locked(|table| {
+        let (name, cell) = self.shared.with_table(|table| {
             // One that was not yet seen is polled after the first delay too: they may be many.
             let delay = match wait.first_poll(now, table.random()) {
                 Next::Sleep(delay) => delay,
@@ -217,8 +217,8 @@ impl Watcher {
             table.add(&tracked, wait, delay, now)
         });
         // If there is no runtime here, the future looks for one.
-        self.shared.drive().ok();
-        Watched(By::Watcher(Ticket {
+        self.shared.ensure_driver().ok();
+        WatchedWait(Inner::Table(TableWait {
             name,
             cell,
             shared: Arc::clone(&self.shared),
@@ -237,7 +237,7 @@ impl fmt::Debug for Watcher {
 
 impl Shared {
     /// Works on the table under its lock, and then does what that leads to without it.
-    fn locked<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+    fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let value = work(&mut table);
         let effects = table.take_effects();
@@ -247,13 +247,13 @@ impl Shared {
     }
 
     /// Makes sure that the current runtime has a task that polls. Outside of a runtime, that of another one will do.
-    fn drive(self: &Arc<Self>) -> Result<(), Lost> {
+    fn ensure_driver(self: &Arc<Self>) -> Result<(), AbandonReason> {
         let Ok(handle) = runtime::Handle::try_current() else {
-            let driven = self.locked(|table| !table.drivers.is_empty());
-            return driven.then_some(()).ok_or(Lost::NoRuntime);
+            let driven = self.with_table(|table| !table.drivers.is_empty());
+            return driven.then_some(()).ok_or(AbandonReason::NoRuntime);
         };
         let runtime = handle.id();
-        let added = self.locked(|table| {
+        let added = self.with_table(|table| {
             let there = table.drivers.is_on(runtime);
             (!there).then(|| table.drivers.add(runtime))
         });
@@ -268,8 +268,9 @@ impl Shared {
         };
         // A runtime that has been shut down drops the task at once.
         handle.spawn(driver.run());
-        let driven = self.locked(|table| table.drivers.is_on(runtime) || !table.drivers.is_empty());
-        driven.then_some(()).ok_or(Lost::ShutDown)
+        let driven =
+            self.with_table(|table| table.drivers.is_on(runtime) || !table.drivers.is_empty());
+        driven.then_some(()).ok_or(AbandonReason::ShutDown)
     }
 }
 

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use crate::error::Error;
 
 /// The lowest rate that can be set: a call in about a quarter of an hour.
-const LOWEST: f64 = 0.001;
+const MIN_RATE: f64 = 0.001;
 /// A server that refuses calls lowers the rate to this at most, or a busy hour would stop all polls.
-const LOWERED: f64 = 0.2;
+const MIN_LOWERED_RATE: f64 = 0.2;
 /// After this long without a refusal the rate rises by a tenth of the rate that was set.
-const CALM: Duration = Duration::from_secs(10);
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
 /// After a pause, the calls of this long may be made at once.
-const SAVED: Duration = Duration::from_secs(1);
+const BURST: Duration = Duration::from_secs(1);
 
 /// Limits the calls of a watcher to a number a second. A call takes its turn when it is made, so no turn is lost.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ impl RateLimit {
         }
     }
 
-    /// Returns `rate` if it can be kept. Any finite number from [`LOWEST`] on can.
+    /// Returns `rate` if it can be kept. Any finite number from [`MIN_RATE`] on can.
     pub(super) fn check(rate: f64) -> Result<f64, Error> {
-        if rate.is_finite() && rate >= LOWEST {
+        if rate.is_finite() && rate >= MIN_RATE {
             return Ok(rate);
         }
         Err(Error::configuration(format!(
-            "invalid rate {rate:?} of a watcher: must be a finite number of calls a second, at least {LOWEST}"
+            "invalid rate {rate:?} of a watcher: must be a finite number of calls a second, at least {MIN_RATE}"
         )))
     }
 
@@ -52,13 +52,14 @@ impl RateLimit {
     }
 
     /// Counts a call that is made now.
-    pub(super) fn take(&mut self, now: Instant) {
-        if self.rate < self.set && now.saturating_duration_since(self.changed) >= CALM {
+    pub(super) fn count_call(&mut self, now: Instant) {
+        if self.rate < self.set && now.saturating_duration_since(self.changed) >= RECOVERY_INTERVAL
+        {
             self.rate = (self.rate + self.set / 10.0).min(self.set);
             self.changed = now;
         }
-        let earliest = now.checked_sub(SAVED).unwrap_or(now);
-        // At most 1 / LOWEST seconds.
+        let earliest = now.checked_sub(BURST).unwrap_or(now);
+        // At most 1 / MIN_RATE seconds.
         let interval = Duration::try_from_secs_f64(1.0 / self.rate).unwrap_or_default();
         self.next = self.next.max(earliest) + interval;
     }
@@ -69,7 +70,7 @@ impl RateLimit {
         if lowered && now.saturating_duration_since(self.changed) < Duration::from_secs(1) {
             return false;
         }
-        self.rate = (self.rate / 2.0).max(LOWERED.min(self.set));
+        self.rate = (self.rate / 2.0).max(MIN_LOWERED_RATE.min(self.set));
         self.changed = now;
         true
     }
@@ -88,7 +89,7 @@ mod tests {
     fn make(limit: &mut RateLimit, calls: usize, mut now: Instant) -> Instant {
         for _ in 0..calls {
             now = now.max(limit.next());
-            limit.take(now);
+            limit.count_call(now);
         }
         now
     }
@@ -113,15 +114,19 @@ mod tests {
         limit.lower(now);
         assert!((limit.rate() - 2.0).abs() < 1e-9);
         for _ in 0..99 {
-            now += CALM;
-            limit.take(now);
+            now += RECOVERY_INTERVAL;
+            limit.count_call(now);
         }
         assert!((limit.rate() - 8.0).abs() < 1e-9, "{}", limit.rate());
         for _ in 0..99 {
             now += Duration::from_secs(2);
             limit.lower(now);
         }
-        assert!((limit.rate() - LOWERED).abs() < 1e-9, "{}", limit.rate());
+        assert!(
+            (limit.rate() - MIN_LOWERED_RATE).abs() < 1e-9,
+            "{}",
+            limit.rate()
+        );
     }
 
     #[test]
@@ -131,7 +136,7 @@ mod tests {
             assert!(error.is_invalid_setting());
             assert!(error.to_string().contains("at least 0.001"), "{error}");
         }
-        for rate in [LOWEST, 20.0, f64::MAX] {
+        for rate in [MIN_RATE, 20.0, f64::MAX] {
             let now = Instant::now();
             let mut limit = RateLimit::new(RateLimit::check(rate).expect("it can be kept"), now);
             limit.lower(now);

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::Shared;
-use super::calls::{Outcome, Plan, Request};
-use super::effects::{Effects, contained};
+use super::calls::{Outcome, PlannedCall, Request};
+use super::effects::{Effects, catch_panic};
 use super::table::Next;
 use crate::clients::Clients;
 use crate::error::Error;
@@ -23,7 +23,7 @@ use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsReque
 
 /// GiveUp nobody polls for a wait any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lost {
+pub(super) enum AbandonReason {
     /// The wait is polled outside of any runtime, and no other one polls for it.
     NoRuntime,
     /// The runtime has been shut down.
@@ -34,7 +34,7 @@ pub(super) enum Lost {
     CallPanicked,
 }
 
-impl Lost {
+impl AbandonReason {
     pub(super) fn error(self) -> Error {
         let text = match self {
             Self::NoRuntime => {
@@ -56,12 +56,12 @@ impl Lost {
 /// The drivers of a watcher.
 #[derive(Debug, Default)]
 pub(super) struct Drivers {
-    all: Vec<Record>,
+    all: Vec<DriverRecord>,
     latest: u64,
 }
 
 #[derive(Debug)]
-struct Record {
+struct DriverRecord {
     number: u64,
     runtime: runtime::Id,
     notify: Arc<Notify>,
@@ -85,7 +85,7 @@ impl Drivers {
     pub(super) fn add(&mut self, runtime: runtime::Id) -> (u64, Arc<Notify>) {
         self.latest += 1;
         let notify = Arc::default();
-        self.all.push(Record {
+        self.all.push(DriverRecord {
             number: self.latest,
             runtime,
             notify: Arc::clone(&notify),
@@ -125,14 +125,14 @@ impl Drop for Driver {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        shared.locked(|table| {
+        shared.with_table(|table| {
             let relied_on = table.drivers.remove(self.number);
             table.drop_calls(self.number);
             if !table.drivers.is_empty() {
                 table.notify_drivers();
             } else if self.panicked {
                 // A next task might panic as well, without end.
-                table.lose_all(Lost::Panicked);
+                table.abandon_all(AbandonReason::Panicked);
             } else if relied_on {
                 table.wake_all();
             }
@@ -141,14 +141,14 @@ impl Drop for Driver {
 }
 
 /// The calls of one driver.
-struct Calls {
+struct RunningCalls {
     tasks: JoinSet<Outcome>,
     numbers: HashMap<Id, u64>,
 }
 
 impl Driver {
     pub(super) async fn run(mut self) {
-        let mut driving = Box::pin(self.poll());
+        let mut driving = Box::pin(self.drive());
         let polls = std::future::poll_fn(move |cx| {
             let poll = catch_unwind(AssertUnwindSafe(|| driving.as_mut().poll(cx)));
             poll.map_or(Poll::Ready(Err(())), |poll| poll.map(Ok))
@@ -157,8 +157,8 @@ impl Driver {
         self.panicked = panicked;
     }
 
-    async fn poll(&self) {
-        let mut calls = Calls {
+    async fn drive(&self) {
+        let mut calls = RunningCalls {
             tasks: JoinSet::new(),
             numbers: HashMap::new(),
         };
@@ -191,11 +191,11 @@ impl Driver {
     }
 }
 
-impl Calls {
+impl RunningCalls {
     /// Makes all calls that may be made now. Returns when there may be more to do.
     fn begin(&mut self, shared: &Shared, driver: u64) -> Option<Instant> {
         loop {
-            let next = shared.locked(|table| table.next(driver, Instant::now()));
+            let next = shared.with_table(|table| table.next(driver, Instant::now()));
             let plan = match next {
                 Next::Wait(until) => return until,
                 Next::Call(plan) => plan,
@@ -205,7 +205,7 @@ impl Calls {
             let call = call(Arc::clone(&shared.clients), plan, page_size);
             let handle = self.tasks.spawn(call);
             self.numbers.insert(handle.id(), id);
-            shared.locked(|table| table.began(id, handle));
+            shared.with_table(|table| table.began(id, handle));
         }
     }
 
@@ -215,20 +215,20 @@ impl Calls {
             Err(error) if error.is_panic() => {
                 let task = error.id();
                 // The payload is foreign.
-                contained(|| drop(error));
+                catch_panic(|| drop(error));
                 (task, Outcome::Panicked)
             }
             Err(error) => (error.id(), Outcome::Dropped),
         };
         if let Some(id) = self.numbers.remove(&task) {
-            let needless = shared.locked(|table| table.done(id, outcome, Instant::now()));
+            let needless = shared.with_table(|table| table.done(id, outcome, Instant::now()));
             drop(needless);
         }
     }
 }
 
 /// Makes one call of one attempt: when to try again is the schedule's.
-async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
+async fn call(clients: Arc<Clients>, plan: PlannedCall, page_size: i32) -> Outcome {
     let timeout = plan.timeout;
     match plan.request {
         Request::Poll(name) => {
@@ -237,7 +237,7 @@ async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
             };
             Outcome::Polled(waiter::get_operation(&clients, request, None, timeout).await)
         }
-        Request::Look(tracked) => Outcome::Looked(tracked.probe(&clients, timeout).await),
+        Request::Probe(tracked) => Outcome::Probed(tracked.probe(&clients, timeout).await),
         Request::Page { location, token } => {
             let mut request = tonic::Request::new(ListOperationsRequest {
                 name: location.to_string(),

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::runtime;
 
 use super::Shared;
-use super::effects::contained;
-use super::task::Lost;
+use super::effects::catch_panic;
+use super::task::AbandonReason;
 use crate::operation::Operation;
 use crate::operation::error::{OperationError, OperationErrorKind, Progress};
 use crate::operation::result;
@@ -22,23 +22,23 @@ use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
 
 /// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`].
 #[must_use = "futures do nothing unless polled"]
-pub struct Watched<R: OperationResult>(pub(super) By<R>);
+pub struct WatchedWait<R: OperationResult>(pub(super) Inner<R>);
 
-pub(super) enum By<R: OperationResult> {
-    Watcher(Ticket),
+pub(super) enum Inner<R: OperationResult> {
+    Table(TableWait),
     /// The operation was done at its start, so there is nothing to poll for.
-    Itself(Finished<R>),
+    Finished(Finished<R>),
 }
 
 /// The wait for an operation that was done at its start. At most its target is read.
 pub(super) struct Finished<R: OperationResult> {
     wait: <Operation<R> as IntoFuture>::IntoFuture,
     /// The end without a runtime, if the target is to be read.
-    lost: Option<Box<End>>,
+    lost: Option<Box<WaitEnd>>,
 }
 
 /// The place of one wait in a watcher's table. Dropping it removes the wait.
-pub(super) struct Ticket {
+pub(super) struct TableWait {
     pub(super) name: Arc<str>,
     pub(super) cell: Arc<WaitCell>,
     pub(super) shared: Arc<Shared>,
@@ -46,7 +46,7 @@ pub(super) struct Ticket {
 
 /// How a wait ended.
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct WaitEnd {
     pub(super) waited: Result<(), GiveUp>,
     pub(super) snapshot: Snapshot,
     /// The target, as far as it is known without the snapshot.
@@ -65,7 +65,7 @@ pub(super) struct WaitCell {
 #[derive(Debug)]
 enum State {
     Waiting(Option<Waker>),
-    Ended(Option<Box<End>>),
+    Ended(Option<Box<WaitEnd>>),
 }
 
 impl Default for State {
@@ -76,7 +76,7 @@ impl Default for State {
 
 impl WaitCell {
     /// Ends the wait. Returns what wakes its future.
-    pub(super) fn end(&self, end: Box<End>) -> Option<Waker> {
+    pub(super) fn end(&self, end: Box<WaitEnd>) -> Option<Waker> {
         let before = mem::replace(&mut *self.state(), State::Ended(Some(end)));
         match before {
             State::Waiting(waker) => waker,
@@ -91,12 +91,12 @@ impl WaitCell {
             State::Ended(_) => None,
         };
         if let Some(waker) = waker {
-            contained(|| waker.wake());
+            catch_panic(|| waker.wake());
         }
     }
 
     /// Returns the end, if the wait has ended; else keeps the waker.
-    fn poll(&self, waker: &Waker) -> Option<Box<End>> {
+    fn poll(&self, waker: &Waker) -> Option<Box<WaitEnd>> {
         // Wakers are foreign code: this one is cloned before the lock, and the old one is dropped after it.
         let mut waker = Some(waker.clone());
         let mut state = self.state();
@@ -124,16 +124,16 @@ impl WaitCell {
     }
 }
 
-impl Ticket {
-    fn poll(&self, cx: &Context<'_>) -> Poll<Box<End>> {
+impl TableWait {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Box<WaitEnd>> {
         if let Some(end) = self.cell.poll(cx.waker()) {
             return Poll::Ready(end);
         }
-        let Err(reason) = self.shared.drive() else {
+        let Err(reason) = self.shared.ensure_driver() else {
             return Poll::Pending;
         };
-        let lost = |table: &mut super::Table| table.lose(&self.name, &self.cell, reason);
-        match self.shared.locked(lost) {
+        let lost = |table: &mut super::Table| table.abandon(&self.name, &self.cell, reason);
+        match self.shared.with_table(lost) {
             Some(end) => Poll::Ready(Box::new(end)),
             // It has just ended, and is woken for that.
             None => Poll::Pending,
@@ -141,10 +141,10 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for TableWait {
     fn drop(&mut self) {
         self.shared
-            .locked(|table| table.leave(&self.name, &self.cell));
+            .with_table(|table| table.leave(&self.name, &self.cell));
     }
 }
 
@@ -156,8 +156,8 @@ impl<R: OperationResult> Finished<R> {
             && policy == MissingResult::CheckTarget
             && tracked.target().is_some();
         let lost = reads.then(|| {
-            let failure = Some(Arc::new(Lost::NoRuntime.error()));
-            Box::new(End {
+            let failure = Some(Arc::new(AbandonReason::NoRuntime.error()));
+            Box::new(WaitEnd {
                 waited: Err(GiveUp::Failed),
                 snapshot: tracked.snapshot.clone(),
                 target: tracked.target(),
@@ -180,7 +180,7 @@ impl<R: OperationResult> Finished<R> {
     }
 }
 
-impl End {
+impl WaitEnd {
     /// Returns the result of the wait, or its error.
     fn result<R: OperationResult>(self) -> Result<R, OperationError> {
         let kind = match self.waited {
@@ -195,25 +195,25 @@ impl End {
     }
 }
 
-impl<R: OperationResult> fmt::Debug for Watched<R> {
+impl<R: OperationResult> fmt::Debug for WatchedWait<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.0 {
-            By::Watcher(ticket) => &*ticket.name,
-            By::Itself(_) => "",
+            Inner::Table(ticket) => &*ticket.name,
+            Inner::Finished(_) => "",
         };
-        f.debug_struct("Watched")
+        f.debug_struct("WatchedWait")
             .field("name", &name)
             .finish_non_exhaustive()
     }
 }
 
-impl<R: OperationResult> Future for Watched<R> {
+impl<R: OperationResult> Future for WatchedWait<R> {
     type Output = Result<R, OperationError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            By::Itself(finished) => finished.poll(cx),
-            By::Watcher(ticket) => ticket.poll(cx).map(|end| end.result()),
+            Inner::Finished(finished) => finished.poll(cx),
+            Inner::Table(ticket) => ticket.poll(cx).map(|end| end.result()),
         }
     }
 }
