@@ -78,6 +78,7 @@
 //! | `tls-aws-lc`, `tls-ring` | TLS with this rustls provider; with both, aws-lc-rs is used | `tls-aws-lc` |
 //! | `tls-native-roots`, `tls-webpki-roots` | TLS with the certificate roots of the system, of Mozilla, or both | `tls-native-roots` |
 //! | `tls` | TLS with the provider of the process and without roots | no |
+//! | `config-check` | the checks of API config files that the emulator makes | no |
 //! | `emulator` | the emulator | no |
 //! | `emulator-data` | an emulator that keeps its state in a file | no |
 //! | `metrics` | counters and times of calls, by the crate `metrics` | no |
@@ -87,38 +88,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout)]
 
-#[cfg_attr(not(feature = "auth"), path = "no_authentication.rs")]
-mod authentication;
 mod call;
 mod client;
-mod clients;
-mod code;
-mod codec;
 #[cfg(feature = "config-check")]
 mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 mod error;
-mod failure;
-mod gzip;
 pub mod layer;
-#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
-mod metrics;
 pub mod names;
 pub mod operation;
-mod phase;
 pub mod proto;
 pub mod recipes;
-mod resource;
 pub mod stack;
-mod trailers;
+mod telemetry;
 #[cfg(feature = "rest")]
 pub mod transcode;
 mod transport;
-#[doc(hidden)]
-pub mod uniform;
-mod wire;
 
 pub use call::CallOptions;
 pub use client::builder::Builder;

@@ -19,8 +19,8 @@ use tower::Service;
 
 use super::door::MAX_REQUEST;
 use super::refusal;
+use crate::call::gzip::{self, GzipError};
 use crate::call::{PREFIX, Reply, Rpc};
-use crate::gzip::{self, GzipError};
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";

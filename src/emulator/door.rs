@@ -22,9 +22,9 @@ use super::plan::OperationPlan;
 use super::refusal;
 use super::socket::Line;
 use super::state::State;
+use crate::call::wire_format;
 use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
 use crate::contract::Method;
-use crate::wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -200,14 +200,14 @@ impl Given {
 impl About {
     fn read(method: &Method, message: &[u8]) -> Self {
         let routing = method.routing.first();
-        let name = routing.and_then(|key| wire::text(message, key.field));
+        let name = routing.and_then(|key| wire_format::text(message, key.field));
         let name = name.unwrap_or_default().to_owned();
         if !method.name.starts_with("Create") {
             let parent = String::new();
             return Self { name, parent };
         }
         // In all three, the id is the second field, and the collection ends the path.
-        let id = wire::text(message, &[2]).unwrap_or_default();
+        let id = wire_format::text(message, &[2]).unwrap_or_default();
         let template = method.http.first().map_or("", |rule| rule.template);
         let collection = template.rsplit('/').next().unwrap_or_default();
         Self {

@@ -46,7 +46,7 @@ impl Place {
                 "global" => Ok(Self::Global),
                 "-" if listed => Ok(Self::All),
                 _ if REGIONS.iter().any(|(region, _)| *region == location) => Ok(Self::Region),
-                _ => Err(refusal::not_found("Location", name)),
+                _ => Err(refusal::unknown_location(name, &LOCATIONS)),
             },
             _ => Err(refusal::invalid(
                 field,

@@ -7,7 +7,7 @@ use tonic_types::{FieldViolation, StatusExt as _};
 
 use super::place::is_project;
 use super::refusal;
-use crate::resource::check_pattern;
+use crate::names::pattern::check_pattern;
 
 /// The most labels of a resource, and the most characters of a key or a value.
 const LABELS: usize = 64;

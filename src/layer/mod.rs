@@ -8,14 +8,13 @@ pub mod auth;
 #[doc(hidden)]
 pub mod deadline;
 #[doc(hidden)]
-pub mod guard;
-#[doc(hidden)]
 pub mod headers;
-#[cfg_attr(not(feature = "metrics"), path = "no_measure.rs")]
 #[doc(hidden)]
-pub mod measure;
+pub mod metrics;
+#[doc(hidden)]
+pub mod response_check;
 #[doc(hidden)]
 pub mod retry;
-pub(crate) mod server;
+pub(crate) mod server_address;
 #[doc(hidden)]
 pub mod trace;

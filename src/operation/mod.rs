@@ -1,9 +1,30 @@
-//! Long-running operations: awaited, watched, resumed and cancelled.
+//! Long-running operations: await, watch, cancel and resume them.
 //!
-//! A method that creates, updates or deletes gives an [`Operation`]. It is awaited as it is, or watched,
-//! or its [`Handle`] is kept and taken up in another process. What it says of the operation is a
-//! [`Snapshot`]; what went wrong is an [`OperationError`], which tells a failed operation from a wait that
-//! failed.
+//! Create, update and delete methods return an [`Operation`]. Await it for its result, or watch its progress. Keep its
+//! [`Handle`] to resume it in another process. A [`Snapshot`] is the state of an operation at a moment. An [`OperationError`]
+//! distinguishes an operation that failed from a wait that failed.
+//!
+//! ```
+//! # #[cfg(feature = "emulator")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), apigateway_grpc::Error> {
+//! # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+//! # let emulator = Emulator::builder().build();
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+//! use std::time::Duration;
+//!
+//! use apigateway_grpc::operation::Schedule;
+//!
+//! let operation = client.create_api("projects/p/locations/global", "hello", Api::default()).await?;
+//! println!("started {}", operation.name());
+//! let schedule = Schedule::default().total_timeout(Duration::from_secs(300));
+//! let api = operation.with_schedule(schedule).cancel_on_timeout().await?;
+//! assert_eq!(api.display_name, "hello");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "emulator"))]
+//! # fn main() {}
+//! ```
 //!
 //! A wait ends by the total of its schedule plus one poll's timeout, and five seconds more if it requests a cancellation
 //! then, whatever the server or a layer does. It returns a
@@ -16,8 +37,7 @@
 //! `date` of the server's replies. Without a `date`, the clock of this machine has to be right within two seconds. If
 //! someone else creates a resource of the same name in this time, that operation may be adopted instead.
 //!
-//! When polls are made is a [`Schedule`]'s; what follows what is a function of its own, without clock or
-//! calls.
+//! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
 mod cancel;
 mod error;
@@ -39,10 +59,10 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::clients::Clients;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
+use crate::stack::clients::Clients;
 
 pub use cancel::Cancellation;
 pub use error::{OperationError, OperationErrorKind};

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 
 use crate::call::LegacyReason;
-use crate::code;
+use crate::call::status_code;
 use crate::transcode::json::{JsonOptions, quoted};
 use crate::transcode::rules::Rules;
 use crate::transcode::schema::Schema;
@@ -130,7 +130,7 @@ pub(crate) fn write(
 ) -> String {
     let http = http.as_u16();
     let message = quoted(status.message());
-    let name = code::name(status.code());
+    let name = status_code::name(status.code());
     let mut out = format!(r#"{{"error":{{"code":{http},"message":{message}"#);
     if let Some(LegacyReason(reason)) = legacy {
         let reason = quoted(reason);

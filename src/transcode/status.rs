@@ -3,13 +3,13 @@
 use http::StatusCode;
 use tonic::Code;
 
-use crate::code;
+use crate::call::status_code;
 
 /// The code of a name such as `NOT_FOUND`.
 pub(crate) fn code_by_name(name: &str) -> Option<Code> {
     (0..=16)
         .map(Code::from_i32)
-        .find(|code| code::name(*code) == name)
+        .find(|code| status_code::name(*code) == name)
 }
 
 /// The code for an HTTP status, where the body tells none.
@@ -81,7 +81,7 @@ mod tests {
         for (number, http, name) in table {
             let code = Code::from_i32(number);
             assert_eq!(http_by_code(code).as_u16(), http, "{name}");
-            assert_eq!(code::name(code), name);
+            assert_eq!(status_code::name(code), name);
             assert_eq!(code_by_name(name), Some(code));
         }
         assert_eq!(code_by_name("NONE"), None);

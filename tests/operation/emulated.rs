@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apigateway_grpc::contract::{Method, RetryPolicy};
 use apigateway_grpc::emulator::{Cancelling, Emulator, OperationPlan};
-use apigateway_grpc::operation::{Cancellation, OperationErrorKind, Schedule};
+use apigateway_grpc::operation::{Cancellation, Metadata, OperationErrorKind, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use apigateway_grpc::{ApiGateway, CallOptions};
@@ -265,6 +265,34 @@ async fn a_watcher_waits_for_operations_of_all_kinds_at_once() {
         }
         assert_eq!(planned.used(), 1);
         assert!(emulator.count(Method::LIST_OPERATIONS) > 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_a_watcher_returns_each_change_and_then_the_result() {
+    each_way(async |emulator, client| {
+        let plan = OperationPlan::default()
+            .takes(secs(30))
+            .progress(secs(5), "reading")
+            .progress(secs(15), "writing");
+        let plan = emulator.on(Method::CREATE_API).operation(plan);
+        let operation = client.create_api(PARENT, "a", Api::default()).await;
+        let mut wait = client.watcher().wait(operation.expect("it was started"));
+        let mut seen = Vec::new();
+        while let Some(snapshot) = wait.next().await {
+            let Metadata::Known(metadata) = snapshot.metadata() else {
+                panic!("no metadata: {snapshot:?}");
+            };
+            seen.push((snapshot.is_done(), metadata.status_message));
+        }
+        assert!(wait.next().await.is_none());
+        let texts: Vec<_> = seen.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts[1..3], ["reading", "writing"], "{seen:?}");
+        assert_eq!(seen.iter().filter(|(done, _)| *done).count(), 1, "{seen:?}");
+        assert!(seen.last().is_some_and(|(done, _)| *done), "{seen:?}");
+        assert_eq!(wait.await.expect("it was created").name, API);
+        assert_eq!(plan.used(), 1);
     })
     .await;
 }

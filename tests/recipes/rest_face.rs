@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tonic::transport::Endpoint;
 
 mod greeter {
     include!("greeter.v1.rs");
@@ -31,9 +32,10 @@ async fn one_port_serves_grpc_and_json() {
     let address = listener.local_addr().expect("it is bound");
     let serving = tokio::spawn(async move { serve(listener).await.map_err(|it| it.to_string()) });
 
-    let client = greeter::greeter_client::GreeterClient::connect(format!("http://{address}"));
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+    let mut client = greeter::greeter_client::GreeterClient::new(endpoint.connect_lazy());
     let request = GreetRequest { name: "you".into() };
-    let greeting = client.await.expect("it listens").greet(request).await;
+    let greeting = client.greet(request).await;
     assert_eq!(
         greeting.expect("it answers").into_inner().text,
         "Hello, you!"

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use google_cloud_auth::credentials::Credentials;
 
 use super::Builder;
-use crate::authentication::Authentication;
 use crate::layer::auth::AuthLayer;
+use crate::stack::credentials::Authentication;
 
 impl Builder {
     /// Sets the credentials, instead of the application default credentials.

@@ -4,18 +4,18 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ApiGateway;
-use crate::authentication::Authentication;
 use crate::call::CallOptions;
-use crate::clients::Clients;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
-use crate::layer::guard::GuardLayer;
-use crate::layer::measure::MeasureLayer;
+use crate::layer::metrics::MeasureLayer;
+use crate::layer::response_check::GuardLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
-use crate::layer::server::ServerName;
+use crate::layer::server_address::ServerName;
 use crate::layer::trace::TraceLayer;
-use crate::metrics;
+use crate::stack::clients::Clients;
+use crate::stack::credentials::Authentication;
 use crate::stack::{self, Carrier, Layers, Stack, UserLayer, Wrap};
+use crate::telemetry;
 use crate::transport::{Dialed, Transport};
 
 mod connection;
@@ -246,7 +246,7 @@ impl Builder {
                 max_metadata: settings.max_metadata_size,
             },
         };
-        metrics::describe();
+        telemetry::describe();
         let stack = match base {
             Base::Dialed(dialed) => stack::stack(layers, dialed),
             Base::Service(service) => stack::stack(layers, service),

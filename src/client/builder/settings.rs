@@ -5,12 +5,12 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::proxy::ProxySetting;
-use crate::authentication::{self, Authentication};
 use crate::call::CallOptions;
+use crate::call::trailers::LARGEST_METADATA;
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
-use crate::trailers::LARGEST_METADATA;
+use crate::stack::credentials::{self, Authentication};
 use crate::transport::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
 use crate::transport::{
     Active, Custom, Dial, Dialed, Keepalive, Limits, Proxy, Target, TlsOptions, Transport,
@@ -171,7 +171,7 @@ impl Settings {
         place: &Place,
         target: &Target,
         own_transport: bool,
-    ) -> Result<Option<authentication::Layer>, Error> {
+    ) -> Result<Option<credentials::Layer>, Error> {
         let proxy = match own_transport {
             true => target.through.proxy_to(&place.uri)?,
             false => None,

@@ -9,8 +9,8 @@ use tonic::body::Body;
 use tonic_types::StatusExt as _;
 
 use super::decision::Refusal;
+use crate::call::status_code;
 use crate::call::{Reply, Rpc};
-use crate::code;
 use crate::emulator::refusal;
 
 /// Maximum number of bytes of a request that are read before it is refused.
@@ -44,7 +44,7 @@ pub(super) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
         "error": {
             "code": refused.http.as_u16(),
             "message": text,
-            "status": code::name(*code),
+            "status": status_code::name(*code),
             "details": Vec::from_iter(details),
         },
     });

@@ -268,6 +268,16 @@ impl Entry {
                 }
                 event => event,
             };
+            let changed = matches!(
+                &event,
+                Some(
+                    WaitEvent::Early { changed: true }
+                        | WaitEvent::Own(Event::Answered { changed: true, .. }, _)
+                )
+            );
+            if changed && waiter.cell.is_observed() {
+                effects.woken.push(Arc::clone(&waiter.cell));
+            }
             match event.and_then(|event| waiter.step(event, now, random, effects)) {
                 None => index += 1,
                 Some(waited) => {

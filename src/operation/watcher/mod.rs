@@ -21,8 +21,8 @@ use super::Operation;
 use super::result::OperationResult;
 use super::schedule::{Schedule, ScheduleRef};
 use super::state_machine::{Next, WaitState};
-use crate::clients::Clients;
 use crate::error::Error;
+use crate::stack::clients::Clients;
 
 pub use wait::WatchedWait;
 
@@ -222,6 +222,7 @@ impl Watcher {
             name,
             cell,
             shared: Arc::clone(&self.shared),
+            read: None,
         }))
     }
 }

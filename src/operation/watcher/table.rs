@@ -20,6 +20,7 @@ use super::rate_limit::RateLimit;
 use super::task::{AbandonReason, Drivers};
 use super::wait::{WaitCell, WaitEnd};
 use crate::error::Error;
+use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{CallFailure, Event, WaitState};
 use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
@@ -68,6 +69,11 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Returns what is known of an operation that somebody waits for.
+    pub(super) fn snapshot(&self, name: &str) -> Option<Snapshot> {
+        self.entries.get(name).map(|entry| entry.snapshot(name))
     }
 
     pub(super) fn take_effects(&mut self) -> Effects {
@@ -648,7 +654,6 @@ impl Table {
 mod tests {
     use super::*;
     use crate::operation::schedule::ScheduleRef;
-    use crate::operation::snapshot::Snapshot;
     use crate::operation::state_machine::MissingResult;
 
     /// Waits in one location, which is listed, and drops the waits once the listing has ended so. Returns the number of

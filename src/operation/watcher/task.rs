@@ -16,10 +16,10 @@ use super::Shared;
 use super::calls::{Outcome, PlannedCall, Request};
 use super::effects::{Effects, catch_panic};
 use super::table::Next;
-use crate::clients::Clients;
 use crate::error::Error;
 use crate::operation::waiter::{self, single_attempt};
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
+use crate::stack::clients::Clients;
 
 /// GiveUp nobody polls for a wait any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

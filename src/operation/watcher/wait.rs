@@ -1,10 +1,10 @@
 //! One wait among those of a watcher.
 
 use std::fmt;
-use std::future::IntoFuture;
+use std::future::{IntoFuture, poll_fn};
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -20,7 +20,8 @@ use crate::operation::result::OperationResult;
 use crate::operation::snapshot::Snapshot;
 use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
 
-/// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`].
+/// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`], and [`next`](Self::next) returns the
+/// progress until then.
 #[must_use = "futures do nothing unless polled"]
 pub struct WatchedWait<R: OperationResult>(pub(super) Inner<R>);
 
@@ -35,6 +36,8 @@ pub(super) struct Finished<R: OperationResult> {
     wait: <Operation<R> as IntoFuture>::IntoFuture,
     /// The end without a runtime, if the target is to be read.
     lost: Option<Box<WaitEnd>>,
+    /// The operation, for the first call of `next`.
+    unread: Option<Box<Snapshot>>,
 }
 
 /// The place of one wait in a watcher's table. Dropping it removes the wait.
@@ -42,6 +45,8 @@ pub(super) struct TableWait {
     pub(super) name: Arc<str>,
     pub(super) cell: Arc<WaitCell>,
     pub(super) shared: Arc<Shared>,
+    /// The latest snapshot that `next` returned.
+    pub(super) read: Option<Box<Snapshot>>,
 }
 
 /// How a wait ended.
@@ -60,6 +65,8 @@ pub(super) struct WaitCell {
     state: Mutex<State>,
     /// Index of the wait in its entry. It changes only under the lock of the table.
     index: AtomicUsize,
+    /// True once `next` was called: then the future is woken by each change of the operation.
+    observed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -111,6 +118,25 @@ impl WaitCell {
         end
     }
 
+    /// Returns the last snapshot if the wait has ended, without it if the future has taken the end; else keeps the waker.
+    fn poll_end(&self, waker: &Waker) -> Option<Option<Snapshot>> {
+        let mut waker = Some(waker.clone());
+        let mut state = self.state();
+        let last = match &mut *state {
+            State::Waiting(kept) => {
+                mem::swap(kept, &mut waker);
+                None
+            }
+            State::Ended(end) => Some(end.as_ref().map(|end| end.snapshot.clone())),
+        };
+        drop(state);
+        last
+    }
+
+    pub(super) fn is_observed(&self) -> bool {
+        self.observed.load(Ordering::Relaxed)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,6 +167,76 @@ impl TableWait {
     }
 }
 
+impl TableWait {
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Snapshot>> {
+        self.cell.observed.store(true, Ordering::Relaxed);
+        // The waker is kept before the look, so that no change in between is missed.
+        if let Some(last) = self.cell.poll_end(cx.waker()) {
+            return Poll::Ready(last.and_then(|last| self.unread(last)));
+        }
+        let current = self.shared.with_table(|table| table.snapshot(&self.name));
+        if let Some(snapshot) = current.and_then(|current| self.unread(current)) {
+            return Poll::Ready(Some(snapshot));
+        }
+        if let Err(reason) = self.shared.ensure_driver()
+            && let Some(end) = self
+                .shared
+                .with_table(|table| table.abandon(&self.name, &self.cell, reason))
+        {
+            // The future itself reports it. Nothing else waits for it.
+            drop(self.cell.end(Box::new(end)));
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+
+    /// Returns a snapshot that differs from the one before.
+    fn unread(&mut self, snapshot: Snapshot) -> Option<Snapshot> {
+        if self.read.as_deref() == Some(&snapshot) {
+            return None;
+        }
+        self.read = Some(Box::new(snapshot.clone()));
+        Some(snapshot)
+    }
+}
+
+impl<R: OperationResult> WatchedWait<R> {
+    /// Returns the next snapshot of the operation, beginning with the current one; `None` after the last one. Then await the
+    /// wait itself for the result.
+    ///
+    /// A snapshot that a slow reader missed is skipped.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+    /// # let emulator = Emulator::builder().build();
+    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// let operation = client.create_api("projects/p/locations/global", "a", Api::default()).await?;
+    /// let mut wait = client.watcher().wait(operation);
+    /// while let Some(snapshot) = wait.next().await {
+    ///     println!("done: {}", snapshot.is_done());
+    /// }
+    /// let api = wait.await?;
+    /// assert_eq!(api.display_name, "a");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no snapshot.
+    pub async fn next(&mut self) -> Option<Snapshot> {
+        match &mut self.0 {
+            Inner::Finished(finished) => finished.unread.take().map(|snapshot| *snapshot),
+            Inner::Table(ticket) => poll_fn(|cx| ticket.poll_next(cx)).await,
+        }
+    }
+}
+
 impl Drop for TableWait {
     fn drop(&mut self) {
         self.shared
@@ -167,8 +263,9 @@ impl<R: OperationResult> Finished<R> {
                 },
             })
         });
+        let unread = Some(Box::new(tracked.snapshot.clone()));
         let wait = operation.into_future();
-        Self { wait, lost }
+        Self { wait, lost, unread }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, OperationError>> {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use tonic::Status;
 
-use crate::failure::Failure;
-use crate::gzip;
+use crate::call::gzip;
+use crate::call::transport_error::Failure;
 
 /// The body as it was before it was compressed, if that was by gzip, as we ask.
 ///

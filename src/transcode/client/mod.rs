@@ -19,9 +19,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use crate::call::phase::{self, Phase};
+use crate::call::transport_error::Failure;
 use crate::call::{self, Pieces, Reply, Rpc};
-use crate::failure::Failure;
-use crate::phase::{self, Phase};
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::{Method, Rules};
 use request::Request;

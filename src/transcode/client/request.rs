@@ -7,11 +7,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method as Verb};
 use tonic::Status;
 
+use crate::call::wire_format;
 use crate::transcode::json::{self, JsonOptions};
 use crate::transcode::rules::rule::{Body, Bound, Rule};
 use crate::transcode::rules::{Method, Rules};
 use crate::transcode::schema::{Kind, MessageId, Schema};
-use crate::wire;
 
 /// The HTTP form of a request.
 #[derive(Debug)]
@@ -184,13 +184,13 @@ fn is_choice(schema: &Schema, mut of: MessageId, path: &[u32]) -> bool {
 
 /// The data of a `google.api.HttpBody`, as it is.
 fn raw(message: &[u8]) -> Result<Option<Content>, String> {
-    let media = wire::text(message, &[1]).unwrap_or_default();
+    let media = wire_format::text(message, &[1]).unwrap_or_default();
     let media = if media.is_empty() {
         "application/octet-stream"
     } else {
         media
     };
-    let bytes = |number| wire::bytes(message, number).map_err(|why| why.to_string());
+    let bytes = |number| wire_format::bytes(message, number).map_err(|why| why.to_string());
     if bytes(3)?.is_some() {
         return Err("an HttpBody with extensions has no place for them in HTTP".to_owned());
     }

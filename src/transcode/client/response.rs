@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 use tonic::{Code, Status};
 
-use crate::failure::Failure;
+use crate::call::transport_error::Failure;
 use crate::transcode::client::intermediary;
 use crate::transcode::json::{self, JsonOptions, Next, Scan};
 use crate::transcode::rules::rule::{Response, Rule};

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame};
 use tonic::Status;
 
-use crate::failure::Failure;
+use crate::call::transport_error::Failure;
 use crate::transcode::client::response::Reading;
 use crate::transcode::grpc_frames;
 use crate::transcode::json::JsonOptions;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tonic::Status;
 
-use crate::gzip::{self, GzipError};
+use crate::call::gzip::{self, GzipError};
 use crate::transcode::server::request::{Refusal, too_large};
 
 /// The encoding of a body.

@@ -18,8 +18,8 @@ use http::{HeaderValue, header};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::call::transport_error::Failure;
 use crate::call::{Reply, Rpc};
-use crate::failure::Failure;
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
 use response::Reading;

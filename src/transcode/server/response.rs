@@ -9,9 +9,10 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use crate::call::trailers;
+use crate::call::transport_error::Failure;
+use crate::call::wire_format;
 use crate::call::{LegacyReason, Reply, Verbatim};
-use crate::failure::Failure;
-use crate::trailers;
 use crate::transcode::error_body;
 use crate::transcode::grpc_frames::Frames;
 use crate::transcode::json::{self, JsonOptions};
@@ -20,7 +21,6 @@ use crate::transcode::rules::router::Target;
 use crate::transcode::rules::rule::Response;
 use crate::transcode::server::stream::Stream;
 use crate::transcode::status::http_by_code;
-use crate::wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -268,8 +268,8 @@ fn malformed(why: String) -> Status {
 
 /// The data of a `google.api.HttpBody`, and its content type.
 fn raw(content: &[u8]) -> Result<(HeaderValue, Bytes), String> {
-    let data = wire::bytes(content, 2).map_err(|why| why.to_string())?;
-    let media = wire::text(content, &[1]).unwrap_or_default();
+    let data = wire_format::bytes(content, 2).map_err(|why| why.to_string())?;
+    let media = wire_format::text(content, &[1]).unwrap_or_default();
     let media = HeaderValue::from_str(media)
         .ok()
         .filter(|media| !media.is_empty());

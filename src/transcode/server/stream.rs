@@ -7,7 +7,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tonic::{Code, Status};
 
-use crate::failure::Failure;
+use crate::call::transport_error::Failure;
 use crate::transcode::error_body;
 use crate::transcode::grpc_frames::Frames;
 use crate::transcode::json::JsonOptions;

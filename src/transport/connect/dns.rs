@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower::Service;
 
-use crate::phase::{self, Phase, Step};
+use crate::call::phase::{self, Phase, Step};
 use crate::transport::endpoint::is_localhost;
 
 /// Resolves names for connections to one place.

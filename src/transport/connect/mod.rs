@@ -11,8 +11,8 @@ use futures_util::FutureExt as _;
 use http::Uri;
 use tonic::ConnectError;
 
+use crate::call::phase::{self, Phase, Step};
 use crate::error::Error;
-use crate::phase::{self, Phase, Step};
 
 mod backoff;
 mod custom;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::failure::Unusable;
+use crate::call::transport_error::Unusable;
 
 /// The length of an HTTP/2 frame header, and that of one setting.
 const HEADER: usize = 9;

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::server_preface::{Greeting, Reader, is_reset};
-use crate::failure::Unusable;
+use crate::call::transport_error::Unusable;
 
 /// What lies below: TCP, or TLS over it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

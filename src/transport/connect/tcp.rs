@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tower::{Service, ServiceExt as _};
 
-use crate::phase::Step;
+use crate::call::phase::Step;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -19,10 +19,10 @@ use tower::Service;
 use tower::util::ServiceExt as _;
 
 use super::Transport;
+use crate::call::service::Carrier;
+use crate::call::transport_error::Failure;
 use crate::call::{Call, Reply, Rpc};
-use crate::failure::Failure;
-use crate::metrics;
-use crate::uniform::Carrier;
+use crate::telemetry;
 
 mod state;
 
@@ -121,7 +121,7 @@ impl Chosen {
         if next == Next::Opened {
             why.message().clone_into(&mut kept.reason);
             drop(kept);
-            metrics::fell_back();
+            telemetry::fell_back();
             tracing::warn!(
                 reason = why.message(),
                 "gRPC cannot work on this path, falling back to REST"
@@ -148,7 +148,7 @@ impl Begun<'_> {
         if std::mem::replace(&mut self.ended, true) || self.ticket != Ticket::Probe {
             return;
         }
-        metrics::probed(outcome);
+        telemetry::probed(outcome);
         match self.chosen.step(event) {
             Next::Closed => tracing::info!("gRPC works again on this path, leaving REST"),
             _ => tracing::debug!("gRPC was tried again without success, staying with REST"),

@@ -1,9 +1,9 @@
 //! Both transports as mocks, on a paused clock.
 
 use super::*;
+use crate::call::service::Uniform;
+use crate::call::transport_error::Unusable;
 use crate::contract::Method;
-use crate::failure::Unusable;
-use crate::uniform::Uniform;
 use http::{HeaderValue, header};
 use std::io;
 use tokio::task::JoinHandle;

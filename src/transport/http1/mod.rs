@@ -19,9 +19,9 @@ use tower::Service;
 use super::connect::{Backoff, Connector, Origin, Protocols, SharedError, Target, caught};
 use super::http2::{Keepalive, Limits, Streams};
 use crate::call::Rpc;
+use crate::call::phase::{self, Phase, Progress, Step};
 use crate::error::Error;
-use crate::metrics::Counted;
-use crate::phase::{self, Phase, Progress, Step};
+use crate::telemetry::Counted;
 
 mod response_body;
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use super::{BoxError, Lent};
-use crate::failure::AfterHead;
+use crate::call::transport_error::AfterHead;
 use crate::transport::http2;
 
 /// Read to its end it gives its connection back; dropped before, it closes it, or resets its stream.

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::pool::{Ticket, Turn};
 use super::{BoxError, Http2, Shared, Slot};
-use crate::metrics::Counted;
-use crate::phase;
+use crate::call::phase;
+use crate::telemetry::Counted;
 
 /// Waits for a stream, and has connections opened for the calls that wait.
 pub(super) async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {

@@ -24,9 +24,9 @@ use super::request_body::{self, Pump};
 use super::response_body::Reading;
 use super::{BoxError, Keepalive, Slot};
 use crate::call::Rpc;
-use crate::failure::NotSent;
-use crate::metrics::Counted;
-use crate::trailers;
+use crate::call::trailers;
+use crate::call::transport_error::NotSent;
+use crate::telemetry::Counted;
 use crate::transport::connect::Link;
 
 /// How much a peer may send before it is read, of one reply and of all on a connection.

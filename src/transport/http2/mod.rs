@@ -13,8 +13,8 @@ use super::connect::Connector;
 use super::connect::Link;
 use super::connect::SharedError;
 use crate::call::Rpc;
-use crate::metrics::Counted;
-use crate::phase::{self, Phase, Progress};
+use crate::call::phase::{self, Phase, Progress};
+use crate::telemetry::Counted;
 
 mod acquire;
 mod allowed;
@@ -103,7 +103,7 @@ impl Streams {
     ///
     /// # Errors
     ///
-    /// As [`Failure`](crate::failure::Failure) tells them apart.
+    /// As [`Failure`](crate::call::transport_error::Failure) tells them apart.
     pub(crate) fn send(&self, rpc: Rpc) -> Sending {
         match self.shared.take() {
             Some((slot, http2)) => match http2.send(rpc, slot) {

@@ -10,7 +10,7 @@ use http_body::{Body, Frame};
 use super::BoxError;
 use super::keepalive::OnIt;
 use super::request_body::Pump;
-use crate::failure::AfterHead;
+use crate::call::transport_error::AfterHead;
 
 /// Read to its end it gives its stream back; dropped before, it resets it.
 #[derive(Debug)]

@@ -6,11 +6,11 @@ use tonic::Status;
 use tower::Service;
 
 use crate::call::Rpc;
+use crate::call::service::{Call, Uniform};
 use crate::error::Error;
 use crate::transport::grpc::Grpc;
 use crate::transport::http2::{Keepalive, Limits};
 use crate::transport::{Target, Transport};
-use crate::uniform::{Call, Uniform};
 
 /// A transport of our own, connected lazily.
 #[derive(Clone, Debug)]

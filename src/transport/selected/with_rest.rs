@@ -7,6 +7,7 @@ use futures_util::future::Either;
 use tonic::Status;
 use tower::Service;
 
+use crate::call::service::{Call, Uniform};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
 use crate::transport::fallback::{Chosen, Fallback, RestFallback};
@@ -14,7 +15,6 @@ use crate::transport::grpc::Grpc;
 use crate::transport::http2::{Keepalive, Limits};
 use crate::transport::rest::Rest;
 use crate::transport::{Target, Transport};
-use crate::uniform::{Call, Uniform};
 
 /// A transport of our own, connected lazily.
 #[derive(Clone, Debug)]

@@ -61,7 +61,7 @@ async fn a_peers_words_for_its_refusal_are_told_though_writing_shows_it_first() 
     let (told, broke) = tokio::join!(greeting.streams(), connection);
     let error = told.expect_err("it was refused");
     assert_eq!(error.to_string(), "refused by an alert");
-    let unusable = crate::failure::Unusable::within(&error).expect("it has a cause");
+    let unusable = crate::call::transport_error::Unusable::within(&error).expect("it has a cause");
     let kept = cause.get().expect("the connection keeps it");
     assert_eq!(kept.to_string(), unusable.to_string());
     assert!(broke.is_err());

@@ -25,12 +25,12 @@ use crate::call::{Call, Reply, Rpc};
 use crate::transport::Active;
 
 mod attempts;
-mod copied;
 mod decision;
+mod request_head;
 mod throttle;
 
 use attempts::Attempts;
-use copied::Copied;
+use request_head::Copied;
 pub use throttle::RetryThrottling;
 use throttle::Throttle;
 
@@ -212,8 +212,8 @@ mod tests {
     use tonic::body::Body;
 
     use super::*;
+    use crate::call::phase::{self, Phase};
     use crate::contract::Method;
-    use crate::phase::{self, Phase};
 
     /// A deadline that ends within such a wait is no longer there when it is begun, so that no error shows it.
     #[tokio::test(start_paused = true)]

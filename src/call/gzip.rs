@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use flate2::bufread::MultiGzDecoder;
 use tonic::Status;
 
-use crate::failure::Failure;
+use crate::call::transport_error::Failure;
 
 /// Name of the setting that limits the size of a reply.
 const SETTING: &str = "max_reply_size";

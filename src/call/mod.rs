@@ -15,6 +15,16 @@ use tonic::body::Body;
 
 use crate::contract::{Method, RetryPolicy};
 
+pub(crate) mod codec;
+pub(crate) mod gzip;
+pub(crate) mod phase;
+pub(crate) mod pushback;
+pub(crate) mod service;
+pub(crate) mod status_code;
+pub(crate) mod trailers;
+pub(crate) mod transport_error;
+pub(crate) mod wire_format;
+
 /// A gRPC request on its way down.
 pub type Rpc = http::Request<Body>;
 

@@ -80,12 +80,12 @@ use tonic::{Code, Status};
 use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
+use crate::call::phase::{self, Phase};
+use crate::call::service::{Carrier, Uniform};
+use crate::call::transport_error::Failure;
 use crate::call::{Call, Renewed, Reply, Rpc};
 use crate::error::Error;
-use crate::failure::Failure;
-use crate::phase::{self, Phase};
 use crate::transport::endpoint::is_exposed;
-use crate::uniform::{Carrier, Uniform};
 
 mod adc;
 mod ca_roots;
@@ -97,7 +97,7 @@ mod recovery;
 mod redact;
 mod rejection;
 mod replay;
-mod source;
+mod token_cache;
 mod universe;
 
 use origin::Origin;
@@ -105,7 +105,7 @@ use recovery::{Created, Factory, Provider};
 use redact::redact;
 use rejection::Rejection;
 use replay::Replay;
-use source::{Headers, Source};
+use token_cache::{Headers, Source};
 pub(crate) use universe::of_universe;
 
 /// Adds the headers of [`Credentials`] to each call of the service below.

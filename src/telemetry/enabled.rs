@@ -1,11 +1,11 @@
-//! What is counted and timed (feature `metrics`). [`layer::measure`](crate::layer::measure) lists it.
+//! What is counted and timed (feature `metrics`). [`layer::metrics`](crate::layer::metrics) lists it.
 
 use std::time::Duration;
 
 use metrics::{Gauge, Label, Unit};
 use tonic::Code;
 
-use crate::code;
+use crate::call::status_code;
 
 const DURATION: &str = "rpc.client.call.duration";
 const CALLS: &str = "apigateway.client.calls";
@@ -67,7 +67,7 @@ pub(crate) fn call_ended(
     code: Code,
     took: Duration,
 ) {
-    let code_name = code::name(code);
+    let code_name = status_code::name(code);
     let mut labels = vec![
         Label::from_static_parts("rpc.system.name", "grpc"),
         Label::from_static_parts(METHOD, method),
@@ -84,7 +84,7 @@ pub(crate) fn call_ended(
 }
 
 pub(crate) fn attempt_ended(method: &'static str, transport: &'static str, code: Code) {
-    metrics::counter!(ATTEMPTS, METHOD => method, CODE => code::name(code), TRANSPORT => transport)
+    metrics::counter!(ATTEMPTS, METHOD => method, CODE => status_code::name(code), TRANSPORT => transport)
         .increment(1);
 }
 

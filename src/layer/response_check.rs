@@ -24,11 +24,11 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::call::gzip;
+use crate::call::phase::{self, Phase};
+use crate::call::trailers::{Excess, limit, outcome};
+use crate::call::transport_error::Failure;
 use crate::call::{Call, PREFIX, Pieces, Reply, Rpc};
-use crate::failure::Failure;
-use crate::gzip;
-use crate::phase::{self, Phase};
-use crate::trailers::{Excess, limit, outcome};
 
 /// Makes [`Guard`] services.
 #[derive(Clone, Copy, Debug)]

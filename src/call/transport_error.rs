@@ -9,10 +9,6 @@ use http::response::Parts;
 use http::{StatusCode, header};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
-mod pushback;
-
-pub(crate) use pushback::{Pushback, is_bad_retry_info, pushback, retry_delay};
-
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What a [`Status`] made here carries as its source: the layers above ask it whether the call can

@@ -9,8 +9,8 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::call::transport_error::Failure;
 use crate::call::{Reply, Rpc};
-use crate::failure::Failure;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -24,7 +24,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
-use crate::resource;
+
+pub(crate) mod pattern;
 
 macro_rules! name {
     (
@@ -100,7 +101,7 @@ macro_rules! name {
             type Error = Error;
 
             fn try_from(name: String) -> Result<Self, Error> {
-                resource::check_pattern(Self::PATTERN, &name)?;
+                pattern::check_pattern(Self::PATTERN, &name)?;
                 Ok(Self(name))
             }
         }

@@ -13,14 +13,14 @@
 //! assert!(get.idempotent);
 //! ```
 
-mod methods;
+mod method_names;
 
 use std::fmt;
 use std::time::Duration;
 
 use tonic::Code;
 
-use crate::code as status_code;
+use crate::call::status_code;
 use crate::error::Error;
 
 /// A method of the contract.

@@ -2,7 +2,7 @@
 
 use tower::Layer;
 
-use super::server::ServerName;
+use crate::layer::server_address::ServerName;
 
 /// Leaves the service as it is.
 #[derive(Clone, Debug)]

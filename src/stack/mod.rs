@@ -1,4 +1,27 @@
-//! The stack: the one place where the order of the layers is written.
+//! The stack: the layers of a call, in order. Any generated client can use the stack of a client.
+//!
+//! ```
+//! # #[cfg(feature = "emulator")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
+//! # let emulator = Emulator::builder().build();
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+//! use apigateway_grpc::model::ListOperationsRequest;
+//! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+//!
+//! let mut operations = OperationsClient::new(client.stack());
+//! let request = ListOperationsRequest {
+//!     name: "projects/p/locations/global".into(),
+//!     ..ListOperationsRequest::default()
+//! };
+//! let page = operations.list_operations(request).await?.into_inner();
+//! assert!(page.operations.is_empty());
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "emulator"))]
+//! # fn main() {}
+//! ```
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,19 +32,20 @@ use tonic::Status;
 use tower::util::{ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
+pub use crate::call::service::{Carrier, Wrap};
 pub use crate::call::{Reply, Rpc};
-pub use crate::uniform::{Carrier, Wrap};
 
-use crate::authentication;
 use crate::call::CallOptions;
-
+use crate::call::service::{Uniform, UniformLayer};
 use crate::layer::deadline::DeadlineLayer;
-use crate::layer::guard::GuardLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::measure::MeasureLayer;
+use crate::layer::metrics::MeasureLayer;
+use crate::layer::response_check::GuardLayer;
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
-use crate::uniform::{Uniform, UniformLayer};
+
+pub(crate) mod clients;
+pub(crate) mod credentials;
 
 /// The layers whose settings are the client's.
 #[derive(Debug)]
@@ -34,7 +58,7 @@ pub(crate) struct Layers {
     pub(crate) retry: RetryLayer,
     /// The user's, around each attempt; the first one is the outermost.
     pub(crate) attempt: Vec<UserLayer>,
-    pub(crate) auth: Option<authentication::Layer>,
+    pub(crate) auth: Option<credentials::Layer>,
     pub(crate) guard: GuardLayer,
 }
 

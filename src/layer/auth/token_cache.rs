@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::recovery::Provider;
 use crate::layer::headers::QUOTA_PROJECT;
-use crate::metrics;
+use crate::telemetry;
 
 /// Up to this age, headers are used without a thought: asking costs more than the rest of the layer.
 const FRESH: Duration = Duration::from_secs(10);
@@ -103,7 +103,7 @@ impl Source {
     /// Asks the credentials, past the kept values.
     pub(super) async fn ask(&self) -> Result<Arc<Headers>, Status> {
         let asked = self.renew().await;
-        asked.inspect_err(|_| metrics::token_refresh("failed"))
+        asked.inspect_err(|_| telemetry::token_refresh("failed"))
     }
 
     async fn renew(&self) -> Result<Arc<Headers>, Status> {
@@ -112,7 +112,7 @@ impl Source {
         let answer = self.provider.headers(tag, self.patience).await?;
         let (tag, values) = match (answer, kept) {
             (CacheableResource::New { entity_tag, data }, _) => {
-                metrics::token_refresh("renewed");
+                telemetry::token_refresh("renewed");
                 (entity_tag, data)
             }
             (CacheableResource::NotModified, Some(kept)) => (kept.tag.clone(), kept.values.clone()),
