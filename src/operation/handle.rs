@@ -1,4 +1,4 @@
-//! An operation as it is kept: in a file, a database, a message.
+//! The stored form of an operation.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -8,10 +8,9 @@ use prost_types::Timestamp;
 use super::tracked::TrackedOperation;
 use super::verb::Verb;
 
-/// What it takes to wait for an operation in another process
-/// ([`ApiGateway::resume`](crate::ApiGateway::resume)).
+/// The data to resume the wait for an operation in another process ([`ApiGateway::resume`](crate::ApiGateway::resume)).
 ///
-/// With the feature `serde` it is written and read by that. Its fields may grow; none is ever secret.
+/// With the feature `serde`, a handle can be serialized. Later versions may add fields; no field is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Handle {
@@ -49,40 +48,40 @@ impl Handle {
         }
     }
 
-    /// Adds what the handle knows to an operation that was resumed by its name. A handle of an earlier version
-    /// knows neither the verb nor the beginning.
+    /// Adds the data of the handle to an operation that was resumed by its name. A handle of an earlier version has neither
+    /// the verb nor the start time.
     pub(crate) fn describe(&self, tracked: &mut TrackedOperation) {
         tracked.target.clone_from(&self.target);
         tracked.verb = Verb::parse(self.verb().unwrap_or_default()).or(tracked.verb);
         tracked.began = self.began();
     }
 
-    /// The operation's name.
+    /// Returns the name of the operation.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The full name of the message that it ends in.
+    /// Returns the full name of the message type of the result.
     #[must_use]
     pub fn result(&self) -> &str {
         &self.result
     }
 
-    /// Returns the verb of the operation, `create`, `update` or `delete`, as far as it was known.
+    /// Returns the verb of the operation, `create`, `update` or `delete`; `None` if it is unknown.
     #[must_use]
     pub fn verb(&self) -> Option<&str> {
         self.verb.as_deref()
     }
 
-    /// Returns when the operation began, by the server's clock, as far as it was known.
+    /// Returns when the operation began, by the server's clock; `None` if that is unknown.
     #[must_use]
     pub fn began(&self) -> Option<SystemTime> {
         let began: Timestamp = self.began.as_ref()?.parse().ok()?;
         SystemTime::try_from(began).ok()
     }
 
-    /// The full name of what it is done to, as far as that was known.
+    /// Returns the full name of the target; `None` if it is unknown.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()

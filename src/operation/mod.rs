@@ -82,23 +82,23 @@ use state_machine::GiveUp;
 use tracked::TrackedOperation;
 use waiter::{Settings, Waiter, with_timeout};
 
-/// An operation that ends in an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or nothing.
+/// A long-running operation (AIP-151) whose result is an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or `()`.
 ///
-/// Awaiting it waits for its end. It goes on at the server whatever happens here: dropping this, or the
-/// future of any of its methods, stops the waiting and nothing else.
-#[must_use = "the operation goes on at the server whether it is awaited or not"]
+/// Await it to wait for its end. Dropping it, or the future of one of its methods, ends the wait only: the server continues
+/// the operation.
+#[must_use = "the server continues the operation whether it is awaited or not"]
 pub struct Operation<R> {
-    /// Boxed, since an operation is moved about and many are kept.
+    /// Boxed, since operations are moved often and a program may keep many.
     waiter: Box<Waiter>,
     result: PhantomData<fn() -> R>,
 }
 
 impl<R: OperationResult> Operation<R> {
-    /// The operation that a method has just started on `target`.
+    /// Returns the operation that a method has just started on `target`.
     ///
     /// # Errors
     ///
-    /// If the reply is neither done nor has a name: there is nothing to ask for.
+    /// Returns an error if the response is not done and has no name, since there is nothing to poll.
     pub(crate) fn started(
         clients: &Clients,
         reply: Message,
@@ -113,12 +113,12 @@ impl<R: OperationResult> Operation<R> {
         Ok(Self::of(Waiter::started(clients, reply, target, verb)))
     }
 
-    /// An operation that was started elsewhere.
+    /// Returns an operation that another call started.
     pub(crate) fn resumed(clients: &Clients, name: String) -> Self {
         Self::of(Waiter::resumed(clients, name, verb_of::<R>()))
     }
 
-    /// Adds what the handle knows of the operation.
+    /// Adds the target, the verb and the start time that the handle has.
     pub(crate) fn described_by(mut self, handle: &Handle) -> Self {
         handle.describe(&mut self.waiter.tracked);
         self
@@ -131,69 +131,70 @@ impl<R: OperationResult> Operation<R> {
         }
     }
 
-    /// Its name, `projects/{project}/locations/{location}/operations/{operation}`; empty for one that was
-    /// done when it was started (AIP-151).
+    /// Returns the name, `projects/{project}/locations/{location}/operations/{operation}`. The name is empty if the operation
+    /// was done when it was started (AIP-151).
     #[must_use]
     pub fn name(&self) -> &str {
         self.waiter.tracked.snapshot.name()
     }
 
-    /// The operation as it was last seen. One that was taken up by its name was not seen before its first
+    /// Returns the latest known state. For an operation that was resumed by its name, only the name is known before the first
     /// poll.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
         &self.waiter.tracked.snapshot
     }
 
-    /// What it takes to wait for it in another process.
+    /// Returns a handle, from which another process can resume the wait.
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle::new(&self.waiter.tracked, R::full_name())
     }
 
-    /// The same, polled by this schedule instead of one that fits the verb and the resource. A wait that was dropped
-    /// before begins anew.
+    /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. A wait that
+    /// was dropped before starts again, with its whole total.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.waiter.end_wait();
         self.waiter.settings.schedule = Some(Arc::new(schedule));
         self
     }
 
-    /// The same, with this taken for an operation that is done and has neither a result nor an error.
+    /// Sets how to treat an operation that is done and has neither a response nor an error. The default is
+    /// [`MissingResult::CheckTarget`].
     pub fn on_missing_result(mut self, missing_result: MissingResult) -> Self {
         self.waiter.set_missing_result(missing_result);
         self
     }
 
-    /// Requests that the operation be cancelled when the time for waiting is over. By default the operation goes on. The request
-    /// is made before the wait ends, and takes five seconds at most.
+    /// Requests the cancellation of the operation when the wait times out. By default the operation continues. The request is
+    /// sent before the wait ends, and takes at most five seconds.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.waiter.settings.cancel_on_timeout = true;
         self
     }
 
-    /// Requests that the operation be cancelled when this is dropped before its end was seen, as by a timeout around it.
-    /// By default the operation goes on.
+    /// Requests the cancellation of the operation when this value is dropped before a call reported the end, for example by a
+    /// timeout around it. By default the operation continues.
     ///
-    /// The request to cancel is made by a task of its own, for five seconds at most, if there is a runtime. No request is
-    /// made if the end was seen by any call, if a request to cancel was accepted before, after [`delete`](Self::delete), or
-    /// if this is awaited and the wait ends by itself. For a wait whose time is over, see
+    /// A separate task sends the request, for at most five seconds, if there is a Tokio runtime. No request is sent after a
+    /// call reported the end, after the server accepted a request to cancel, after [`delete`](Self::delete), or if the
+    /// operation is awaited and the wait ends by itself. For a wait that times out, see
     /// [`cancel_on_timeout`](Self::cancel_on_timeout).
     pub fn cancel_on_drop(self) -> Self {
         self.waiter.arm();
         self
     }
 
-    /// Polls the operation once, now. The timeout is the schedule's
+    /// Polls the operation once, now, and returns its state. The timeout is the schedule's
     /// [poll timeout](Schedule::poll_timeout). An operation that is done is not polled.
     ///
     /// # Errors
     ///
-    /// If the call fails, which says nothing about the operation.
+    /// Returns an error if the call fails. The operation itself may still be running.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves everything as it was.
+    /// Dropping the future changes nothing.
     pub async fn poll(&mut self) -> Result<&Snapshot, Error> {
         if !self.waiter.tracked.snapshot.is_done() {
             let timeout = self.waiter.poll_timeout();
@@ -203,24 +204,22 @@ impl<R: OperationResult> Operation<R> {
         Ok(&self.waiter.tracked.snapshot)
     }
 
-    /// Waits for its end, and gives its result. After that it gives the same again, without a call.
+    /// Waits for the end of the operation, and returns its result. A further call returns the same result without a request.
     ///
     /// # Errors
     ///
-    /// If it failed or was cancelled, if its result is not an `R`, or if waiting for it failed; see
-    /// [`OperationErrorKind`]. After an error that says that it
-    /// [may still run](OperationError::may_still_run), this waits anew.
+    /// Returns an error if the operation failed or was cancelled, if its result is not an `R`, or if the wait failed; see
+    /// [`OperationErrorKind`]. If the operation [may still run](OperationError::may_still_run), a further call starts a new wait.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the operation goes on, and a further call waits on as if this one
-    /// had not been given up.
+    /// Dropping the future loses nothing: a further call continues the wait, with the rest of its total.
     pub async fn wait(&mut self) -> Result<R, OperationError> {
         let waited = self.waiter.run(|_| {}).await;
         self.settled(waited).await
     }
 
-    /// Keeps the outcome of a wait. There is nothing to cancel once the end was seen.
+    /// Returns the result of a wait. Once the end is known, a drop no longer cancels the operation.
     async fn settled(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
         let waited = self.ended(waited).await;
         let over = waited
@@ -233,7 +232,7 @@ impl<R: OperationResult> Operation<R> {
         waited
     }
 
-    /// Waits for the end of an operation that is given up with its wait, whatever the wait ends in.
+    /// Waits for the end of an operation that is dropped after the wait. The end of the wait is no reason to cancel.
     async fn wait_and_drop(mut self) -> Result<R, OperationError> {
         let waited = self.waiter.run(|_| {}).await;
         let waited = self.settled(waited).await;
@@ -257,8 +256,8 @@ impl<R: OperationResult> Operation<R> {
         Err(self.error(kind, progress))
     }
 
-    /// Cancels the operation if the caller wants that on a timeout. Returns whether a request was accepted, this one or one
-    /// before.
+    /// Requests the cancellation if `cancel_on_timeout` is set. Returns true if the server accepted this request or an
+    /// earlier one.
     async fn cancelled_on_timeout(&self) -> bool {
         if !self.waiter.settings.cancel_on_timeout || self.snapshot().is_done() {
             return false;
@@ -279,14 +278,14 @@ impl<R: OperationResult> Operation<R> {
     }
 
     pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings) {
-        // Who waits elsewhere does not cancel here.
+        // The watcher waits from here on, so the drop of this value must not cancel.
         self.waiter.disarm();
         let tracked = std::mem::take(&mut self.waiter.tracked);
         let settings = std::mem::take(&mut self.waiter.settings);
         (tracked, settings)
     }
 
-    /// Deletes the operation's record at the server. The work of the operation goes on: it is not cancelled, even with
+    /// Deletes the server's record of the operation. The operation itself continues: it is not cancelled, even with
     /// [`cancel_on_drop`](Self::cancel_on_drop).
     ///
     /// The call is retried by its policy. It ends after the client's [`timeout`](crate::CallOptions::timeout), ten
@@ -294,11 +293,11 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// # Errors
     ///
-    /// If the call fails; UNIMPLEMENTED where the server does not offer it.
+    /// Returns an error if the call fails: UNIMPLEMENTED if the server does not support it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves open whether the server has forgotten it.
+    /// If the future is dropped, the server may or may not have deleted the record.
     pub async fn delete(self) -> Result<(), Error> {
         self.waiter.disarm();
         let name = self.name().to_owned();
@@ -312,7 +311,7 @@ impl<R: OperationResult> Operation<R> {
     }
 }
 
-/// The verb of an operation of which only the type of the result is known: only deletes end in nothing.
+/// Returns the verb that the type of the result implies: only a delete has an empty result.
 fn verb_of<R: OperationResult>() -> Verb {
     match R::full_name() == <() as prost::Name>::full_name() {
         true => Verb::Delete,
@@ -322,7 +321,7 @@ fn verb_of<R: OperationResult>() -> Verb {
 
 impl<R> std::fmt::Debug for Operation<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A result is the body of a reply, which no log shall have.
+        // The result is a response body, which must not appear in logs.
         let snapshot = &self.waiter.tracked.snapshot;
         f.debug_struct("Operation")
             .field("name", &snapshot.name())

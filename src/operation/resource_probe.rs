@@ -1,4 +1,4 @@
-//! What an operation was done to, looked at where the operation itself says nothing.
+//! The probe of an operation's target, which may prove how the operation ended.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::proto::google::cloud::apigateway::v1::{
 };
 use crate::stack::clients::Clients;
 
-/// A resource, as far as it tells how an operation on it ended.
+/// The state of a resource, as far as it shows how an operation ended.
 #[derive(Clone, Debug)]
 pub(super) struct ResourceState {
     stage: Stage,
@@ -22,28 +22,28 @@ pub(super) struct ResourceState {
     resource: Any,
 }
 
-/// The facts about an operation that decide what its target's state proves.
+/// The facts about an operation that decide what the state of its target proves.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ProbeContext {
     pub(super) verb: Verb,
     /// When the operation began, by the server's clock.
     pub(super) began: Option<SystemTime>,
-    /// The server said that the operation is done, with neither a response nor an error.
+    /// The server reported that the operation is done, with neither a response nor an error.
     pub(super) done: bool,
 }
 
-/// How much earlier than its operation a created resource may claim to be: the service writes the two times at
-/// different moments and possibly on different machines.
+/// How much older than its operation a created resource may be. The service writes the two times at different moments, and
+/// possibly on different machines.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It can be used.
+    /// The resource is ready for use.
     Ready,
-    /// It is being made or changed.
+    /// The resource is being created or updated.
     Changing,
     Deleting,
-    /// It failed, or there is no telling.
+    /// The resource has failed, or its state is unknown.
     Other,
 }
 
@@ -111,7 +111,7 @@ impl ResourceState {
         }
     }
 
-    /// Returns whether the resource existed before an operation that began at this moment, as far as is known.
+    /// Returns true if the resource is known to be older than an operation that began at `began`.
     fn is_older_than(&self, began: Option<SystemTime>) -> bool {
         let earliest = began.and_then(|began| began.checked_sub(CLOCK_TOLERANCE));
         self.created
@@ -133,13 +133,12 @@ impl<M: prost::Message + Name> ToAny for M {
     }
 }
 
-/// Returns what the state of the target proves about an operation, and the operation's result if it proves success.
-/// `None` is a target that does not exist.
+/// Returns what the target proves about an operation, and the operation's result if it proves success. `None` means that the
+/// target does not exist.
 ///
-/// For an operation that the server does not know any more, only a ready resource that the operation created, or a
-/// missing one that it deleted, proves success. The target of an update was ready before and proves nothing. For an
-/// operation that the server said is done without an error, a ready resource stands for the result of an update as
-/// well.
+/// If the server no longer knows the operation, success is proven by a ready target of a create or a missing target of a
+/// delete. The target of an update proves nothing, since it was ready before. If the server reported that the operation is
+/// done without an error, a ready target is the result of an update too.
 pub(super) fn judge(
     found: Option<ResourceState>,
     context: &ProbeContext,
@@ -166,8 +165,8 @@ mod tests {
     use super::*;
     use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 
-    /// For each stage of the target, and its absence: what each verb makes of it, first where the operation is
-    /// gone, then where the server said that it is done.
+    /// For each stage of the target, and for a missing one: the verdict for each verb, first if the operation is gone, then
+    /// if the server reported it done.
     #[test]
     fn the_target_proves_only_a_creation_or_a_deletion_unless_the_server_said_done() {
         use Verdict::{Running, Succeeded, Unproven};

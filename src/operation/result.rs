@@ -1,4 +1,4 @@
-//! What operations end in.
+//! The results of operations.
 
 use std::fmt::Debug;
 
@@ -32,7 +32,7 @@ macro_rules! results {
 
 results!(Any, Api, ApiConfig, Gateway, ());
 
-/// The result of an operation that is done.
+/// Returns the result of an operation that is done.
 pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, OperationErrorKind> {
     match snapshot.outcome() {
         Some(Outcome::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
@@ -52,7 +52,7 @@ pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, Operati
             }
             R::decode(any.value.as_slice()).map_err(|_| wrong())
         }
-        // A delete may well end in nothing, and so may what the policy lets.
+        // A delete has no result, and with `MissingResult::Empty` the result of any operation may be missing.
         None => Ok(R::default()),
     }
 }

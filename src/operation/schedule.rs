@@ -1,4 +1,4 @@
-//! When an operation is looked at again.
+//! The schedule of polls.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -34,19 +34,19 @@ pub struct Schedule {
     grace: Duration,
 }
 
-/// No delay is shorter.
+/// The shortest delay.
 const MIN_DELAY: Duration = Duration::from_millis(250);
-/// No delay is longer: every clock can represent a moment that is this far away.
+/// The longest delay. Every clock can represent a time that is this far away.
 const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
-/// The most that a server can ask for.
+/// The longest delay that a server can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Those that fit: what is over in seconds, configs, gateways.
+/// The default schedules, by the duration of the operations: seconds, a config, a gateway.
 static SHORT: Schedule = Schedule::from_to(1, 20);
 static CONFIGS: Schedule = Schedule::from_to(5, 20);
 static GATEWAYS: Schedule = Schedule::from_to(10, 30);
 
-/// The schedule of a wait. There may be very many waits, so each refers to one.
+/// The schedule of a wait. A program may have very many waits, so each refers to a shared schedule.
 #[derive(Clone, Debug)]
 pub(crate) enum ScheduleRef {
     BuiltIn(&'static Schedule),
@@ -65,7 +65,7 @@ impl Deref for ScheduleRef {
 }
 
 impl ScheduleRef {
-    /// What fits a verb and the name of what it is done to.
+    /// Returns the schedule that fits a verb and the name of the target.
     pub(crate) fn fitting(verb: &str, target: &str) -> Self {
         let mut segments = target.rsplit('/');
         let (_, collection) = (segments.next(), segments.next());
@@ -91,7 +91,7 @@ impl Schedule {
         *ScheduleRef::fitting(verb, target)
     }
 
-    /// The first delay and the longest, in seconds; in all else as the default.
+    /// Returns a schedule with this first and longest delay, in seconds. The other values are the defaults.
     const fn from_to(initial: u64, max: u64) -> Self {
         Self {
             initial: Duration::from_secs(initial),
@@ -104,13 +104,12 @@ impl Schedule {
         }
     }
 
-    /// Sets the first delay, the factor by which delays grow, and the longest delay. A delay of more than a year
-    /// counts as a year, and a first delay above `max` as `max`.
+    /// Sets the first delay, the factor by which delays grow, and the longest delay. The defaults are one second, 1.5 and 20
+    /// seconds. A delay of more than a year becomes a year, and a first delay above `max` becomes `max`.
     ///
     /// # Errors
     ///
-    /// If the multiplier is not a finite number of at least 1, or if a delay is zero, since polls would follow each
-    /// other without a pause.
+    /// Returns an error if the multiplier is not a finite number of at least 1, or if a delay is zero.
     pub fn delays(self, initial: Duration, multiplier: f64, max: Duration) -> Result<Self, Error> {
         if !multiplier.is_finite() || multiplier < 1.0 {
             return Err(Error::configuration(format!(
@@ -130,20 +129,20 @@ impl Schedule {
         })
     }
 
-    /// Sets the time for the whole wait, 20 minutes by default. A last poll is made at its end, so a wait ends by
-    /// its total plus the timeout of one poll. With [`Duration::MAX`] there is no limit: the wait ends only with the
-    /// operation. With zero, one poll is made.
+    /// Sets the total time of a wait, 20 minutes by default. A last poll is made at its end, so a wait ends at most one poll
+    /// timeout after its total. With [`Duration::MAX`] there is no limit: the wait ends only with the operation. With zero,
+    /// one poll is made.
     #[must_use]
     pub fn total_timeout(self, total: Duration) -> Self {
         Self { total, ..self }
     }
 
-    /// Sets the timeout of one poll, ten seconds by default. The server itself gives up after five seconds, so
-    /// a shorter timeout gives up polls that the server would still answer.
+    /// Sets the timeout of one poll, ten seconds by default. The server answers within five seconds, so a shorter timeout
+    /// drops polls that the server would still answer.
     ///
     /// # Errors
     ///
-    /// If the timeout is zero: no poll could be answered.
+    /// Returns an error if the timeout is zero.
     pub fn poll_timeout(self, poll: Duration) -> Result<Self, Error> {
         if poll.is_zero() {
             return Err(Error::configuration(
@@ -181,7 +180,8 @@ impl Schedule {
         self.grace
     }
 
-    /// What one poll may take where so much of the total remains. At the end one is made nevertheless.
+    /// Returns the timeout of a poll when this much of the total remains. The poll at the end of the total has the whole poll
+    /// timeout.
     pub(crate) fn timeout_of_poll(&self, remaining: Duration) -> Duration {
         if remaining.is_zero() {
             self.poll
@@ -190,7 +190,7 @@ impl Schedule {
         }
     }
 
-    /// The delay after the `n`-th poll since the last change, `random` from 0 to 1.
+    /// Returns the delay after the `n`-th poll since the last change. `random` is from 0 to 1.
     pub(crate) fn delay(&self, n: u32, retry_after: Option<Duration>, random: f64) -> Duration {
         let exponent = i32::try_from(n).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.multiplier.powi(exponent);

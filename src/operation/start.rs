@@ -1,8 +1,8 @@
-//! Starting an operation, and finding the one that was started by a call whose reply was lost.
+//! The start of an operation, and the search for one whose response was lost.
 //!
-//! A create that is repeated after it may have been processed can meet its own resource: ALREADY_EXISTS. The service
-//! has no request ids, so the operation of the first attempt is found by its times: it is the newest operation that
-//! creates this target, and began no earlier than the call. See [`CallStart`] for the clock by which that is judged.
+//! A create that is repeated after it may have been processed can conflict with its own resource: ALREADY_EXISTS. The service
+//! has no request ids, so the operation of the first attempt is found by time: it is the newest operation that creates the
+//! target and began no earlier than the call. See [`CallStart`] for the clock that decides this.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -20,21 +20,21 @@ use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
-/// How much earlier than the call its operation may have begun: a date of HTTP has whole seconds, and the server's
-/// machines do not agree to the millisecond.
+/// How much earlier than the call its operation may begin. HTTP dates have whole seconds, and the clocks of the server's
+/// machines differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2);
 
-/// How long the search for an operation may take, however long the list of them is.
+/// Timeout of the search for an operation.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Maximum number of pages of that list. A transport that never waits would reach no limit of time.
+/// Maximum number of pages of the search. With a transport that answers at once, the timeout alone would not limit it.
 const MAX_PAGES: usize = 1000;
 
 impl<R: OperationResult> Operation<R> {
-    /// Sends what starts an operation on `target`.
+    /// Sends the request that starts an operation on `target`.
     ///
-    /// A create that was repeated after it may have been processed may find its own resource: then the operation
-    /// that creates it is adopted. One that began before the call stays a conflict.
+    /// If a create was repeated after it may have been processed, and the resource exists, the operation that creates the
+    /// resource is adopted. An operation that began before the call is not adopted: the conflict is returned.
     pub(crate) async fn start<Q, F>(
         clients: &Clients,
         target: String,
@@ -52,7 +52,7 @@ impl<R: OperationResult> Operation<R> {
         let message = match call(request).await {
             Ok(reply) => reply.into_inner(),
             Err(status) if status.code() == Code::AlreadyExists && ambiguity.is_there() => {
-                // Boxed, since it is rare and would make every start larger.
+                // Boxed, since the search is rare and its future is large.
                 let found = Box::pin(with_timeout(
                     SEARCH_TIMEOUT,
                     find_created(clients, &target, &call_start),
@@ -62,7 +62,7 @@ impl<R: OperationResult> Operation<R> {
                     Ok(Some(message)) => message,
                     Ok(None) => return Err(status.into()),
                     Err(failure) => {
-                        // The conflict is what there is to report.
+                        // The conflict is the error to report.
                         tracing::debug!(code = ?failure.code(), "cannot list the operations to find that of a create whose reply was lost");
                         return Err(status.into());
                     }
@@ -74,12 +74,11 @@ impl<R: OperationResult> Operation<R> {
     }
 }
 
-/// The moment at which a call began.
+/// The start time of a call.
 ///
-/// Operations carry times of the server's clock, which differs from ours. The server says its time in the `date` of
-/// each reply: less the time that has passed since the call began, by our monotonic clock, that is when the call began
-/// by the server's clock, or up to the duration of one reply earlier. Without a `date`, as in a transport within the
-/// process, the wall clock of this machine has to be right.
+/// Operations carry times of the server's clock, which differs from ours. The `date` of a response, less the time since the
+/// call began by our monotonic clock, is the start of the call by the server's clock, or up to the duration of one response
+/// earlier. Without a `date`, as with a transport within the process, the clock of this machine decides.
 #[derive(Clone, Copy, Debug)]
 struct CallStart {
     wall: SystemTime,
@@ -94,8 +93,8 @@ impl CallStart {
         }
     }
 
-    /// Returns the earliest time, by the server's clock, at which an operation of this call can have begun, as of a
-    /// reply that has just come with this metadata.
+    /// Returns the earliest time, by the server's clock, at which an operation of this call can have begun. `reply` is the
+    /// metadata of a response that was just received.
     fn by_server(&self, reply: &MetadataMap) -> SystemTime {
         let date = reply.get("date").and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
@@ -105,7 +104,7 @@ impl CallStart {
     }
 }
 
-/// Returns the newest operation that creates `target` and began since the call did.
+/// Returns the newest operation that creates `target` and began no earlier than the call.
 async fn find_created(
     clients: &Clients,
     target: &str,
@@ -152,7 +151,7 @@ async fn find_created(
     Ok(found)
 }
 
-/// Returns when an operation that creates `target` began. An operation without a time could be an older one.
+/// Returns when an operation that creates `target` began. `None` if it has no time, since it may be an older one.
 fn creation_time(operation: &Message, target: &str) -> Option<SystemTime> {
     let metadata = Snapshot::new(operation.clone()).known()?;
     let creates = Verb::parse(&metadata.verb) == Verb::Create && metadata.target == target;

@@ -1,4 +1,5 @@
-//! What follows what in a wait for an operation: a function without clock, chance or calls.
+//! The state machine of a wait: from the state, an event, the time and a random number to the next step. It has no clock and
+//! makes no calls.
 
 use std::time::Duration;
 
@@ -23,23 +24,23 @@ pub enum MissingResult {
     CheckTarget,
 }
 
-/// Where a wait stands.
+/// The state of a wait.
 #[derive(Clone, Debug)]
 pub(crate) struct WaitState {
     began: Instant,
     schedule: ScheduleRef,
     missing_result: MissingResult,
-    /// How many polls were made since something last changed.
+    /// Number of polls since the last change.
     unchanged_polls: u32,
-    /// How many polls in a row failed in a way that is counted.
+    /// Number of counted failures in a row.
     failures: u32,
-    /// Whether the next poll is the one at the end of the time.
+    /// True if the next poll is the one at the end of the total.
     last: bool,
-    /// What the target is being looked at for.
+    /// The reason why the target is being probed.
     probing: Option<GiveUp>,
 }
 
-/// What has happened.
+/// An event of a wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Event {
     /// A poll was answered.
@@ -49,19 +50,19 @@ pub(crate) enum Event {
     },
     /// A poll failed.
     PollFailed(CallFailure),
-    /// The target was looked at.
+    /// The target was probed.
     Probed(Verdict),
-    /// The target could not be read. One that does not exist was read.
+    /// The target could not be read. A missing target is a result of a probe, not a failure.
     ProbeFailed(CallFailure),
 }
 
-/// A call that failed, as far as the next step depends on it.
+/// A failed call, as far as the next step depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallFailure {
     pub(crate) code: Code,
     /// The delay that the server asked for.
     pub(crate) retry_after: Option<Duration>,
-    /// Every further call will fail in the same way, whatever the code says.
+    /// True if every further call will fail in the same way, whatever the code.
     pub(crate) permanent: bool,
 }
 
@@ -75,35 +76,35 @@ impl CallFailure {
     }
 }
 
-/// Whether an operation is done.
+/// The completion of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Completion {
     Running,
-    /// With a response or an error.
+    /// Done, with a response or an error.
     Result,
-    /// With neither.
+    /// Done, with neither a response nor an error.
     NoResult,
 }
 
-/// What the target says of an operation that does not itself.
+/// What the target proves about an operation that does not report its own outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The operation succeeded.
     Succeeded,
-    /// It is still under way.
+    /// The operation is still running.
     Running,
-    /// It did not, or there is no telling.
+    /// The operation did not succeed, or the target proves nothing.
     Unproven,
 }
 
-/// What to do next.
+/// The next step of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Wait so long, then poll.
+    /// Sleep this long, then poll.
     Sleep(Duration),
-    /// Look at the target, if it is known; else it is [`Verdict::Unproven`].
+    /// Probe the target. If the target is unknown, the verdict is [`Verdict::Unproven`].
     Probe,
-    /// The operation is done, or its target stands for that.
+    /// The operation is done, or its target proves success.
     Finish,
     GiveUp(GiveUp),
 }
@@ -112,9 +113,9 @@ pub(crate) enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GiveUp {
     TimedOut,
-    /// A poll failed in a way that does not pass.
+    /// A poll failed permanently, or too many polls failed.
     Failed,
-    /// The server does not know it, or no longer.
+    /// The server does not know the operation, or no longer.
     Expired,
     MissingResult,
 }
@@ -148,20 +149,20 @@ impl WaitState {
         self.schedule.total().saturating_sub(self.elapsed(now))
     }
 
-    /// What a poll that is made now may take.
+    /// Returns the timeout of a poll that starts now.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Duration {
         self.schedule.timeout_of_poll(self.remaining(now))
     }
 
-    /// Returns the timeout of a poll that starts now. One that starts after the end of the time, as when a wait is
-    /// taken up again, is the last.
+    /// Returns the timeout of a poll that starts now. A poll that starts after the total, as when a wait is resumed, is the
+    /// last one.
     pub(crate) fn begin_poll(&mut self, now: Instant) -> Duration {
         self.last |= self.remaining(now).is_zero();
         self.poll_timeout(now)
     }
 
-    /// Returns the timeout of a read of the target that starts now. `round_deadline` is the moment at which the poll
-    /// before it would have timed out: after the end of the time, poll and read share one poll's timeout.
+    /// Returns the timeout of a probe that starts now. `round_deadline` is the time at which the poll before it would have
+    /// timed out: after the total, a poll and its probe share one poll timeout.
     pub(crate) fn probe_timeout(&self, now: Instant, round_deadline: Instant) -> Duration {
         match self.remaining(now) {
             Duration::ZERO => round_deadline.saturating_duration_since(now),
@@ -169,31 +170,29 @@ impl WaitState {
         }
     }
 
-    /// How long after the start of an operation that was just started the first poll comes.
+    /// Returns the delay before the first poll of an operation that was just started.
     pub(crate) fn first_poll(&mut self, now: Instant, random: f64) -> Next {
         self.sleep(None, now, random)
     }
 
-    /// Returns the moment at which the wait ends at the latest: its total and one poll's timeout after it began.
-    /// `None` if there is no such moment.
+    /// Returns the latest time at which the wait ends: one poll timeout after its total. `None` if there is no limit.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let longest = self.schedule.total().checked_add(self.poll_limit())?;
         self.began.checked_add(longest)
     }
 
-    /// Returns the timeout of a poll for which enough of the total remains.
+    /// Returns the timeout of a poll when enough of the total remains.
     pub(crate) fn poll_limit(&self) -> Duration {
         self.schedule.timeout_of_poll(Duration::MAX)
     }
 
-    /// Returns whether the next poll is the one at the end of the total.
+    /// Returns true if the next poll is the one at the end of the total.
     pub(crate) fn is_last(&self) -> bool {
         self.last
     }
 
-    /// Applies an answer that came before the next poll of this wait was due, since another wait asked for it. The
-    /// operation is not done. Returns the delay until the next poll, which does not grow by such an answer; `None` if
-    /// that poll stays due when it was.
+    /// Applies an answer to a poll of another wait, which came before the next poll of this wait. The operation is not done.
+    /// Returns the delay until the next poll, which such an answer does not increase; `None` if that poll keeps its time.
     pub(crate) fn answered_early(
         &mut self,
         changed: bool,
@@ -214,7 +213,7 @@ impl WaitState {
         }
     }
 
-    /// `random` is from 0 to 1.
+    /// Applies an event, and returns the next step. `random` is from 0 to 1.
     pub(crate) fn step(&mut self, event: Event, now: Instant, random: f64) -> Next {
         match event {
             Event::Answered {
@@ -222,7 +221,7 @@ impl WaitState {
                 changed,
             } => self.answered(completion, changed, now, random),
             Event::PollFailed(failure) => match self.classify_and_count(failure) {
-                // Its target may well be known where it is not, or not any more.
+                // The target may prove the outcome of an operation that the server does not know.
                 FailureClass::NotFound => {
                     if self.elapsed(now) < self.schedule.grace() {
                         return self.sleep(failure.retry_after, now, random);
@@ -268,8 +267,8 @@ impl WaitState {
         }
     }
 
-    /// The target could not be read: it is read later if that may help. If not, the wait ends as it would for a
-    /// target that tells nothing, since the operation itself is over or gone.
+    /// Applies a failed probe. The target is probed again if that may help. If not, the wait ends as for a target that proves
+    /// nothing, since the operation itself is done or gone.
     fn probe_failed(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
         let why = self.probing.take().unwrap_or(GiveUp::Expired);
         match self.classify_and_count(failure) {
@@ -280,7 +279,7 @@ impl WaitState {
         }
     }
 
-    /// Returns the kind of a failure, and counts it. One too many is as good as fatal.
+    /// Returns the class of a failure, and counts it. A counted failure above the limit is fatal.
     fn classify_and_count(&mut self, failure: CallFailure) -> FailureClass {
         match classify(failure.code) {
             _ if failure.permanent => FailureClass::Fatal,
@@ -295,8 +294,7 @@ impl WaitState {
         }
     }
 
-    /// Until the next poll. One that would come after the end of the time comes at the end, and is the
-    /// last.
+    /// Returns a sleep until the next poll. A poll after the end of the total is moved to that end, and is the last one.
     fn sleep(&mut self, retry_after: Option<Duration>, now: Instant, random: f64) -> Next {
         self.probing = None;
         if self.last {
@@ -312,12 +310,12 @@ impl WaitState {
     }
 }
 
-/// What a failed poll says of the polls to come.
+/// What a failed poll means for further polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FailureClass {
-    /// It passes by itself: the network, a restart, a server that is busy.
+    /// A transient failure, such as one of the network or of a busy server.
     Transient,
-    /// It may pass, or be a fault that stays.
+    /// A failure that may be transient or permanent.
     Counted,
     NotFound,
     Fatal,

@@ -1,4 +1,4 @@
-//! What is known of an operation, and what an answer adds to it.
+//! The state of an operation, and its update by answers of the server.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,33 +15,32 @@ use crate::proto::google::longrunning::Operation as Message;
 use crate::proto::google::longrunning::operation::Result as Outcome;
 use crate::stack::clients::Clients;
 
-/// An operation, as far as it is known.
+/// The known state of an operation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrackedOperation {
     pub(crate) snapshot: Snapshot,
-    /// The target, as far as it is known without the metadata.
+    /// The target, if it is known without the metadata.
     pub(crate) target: Option<String>,
-    /// The verb, as far as it is known without the metadata.
+    /// The verb, if it is known without the metadata.
     pub(crate) verb: Verb,
-    /// The time at which the operation began, by the server's clock, as far as it is known before the metadata
-    /// says so.
+    /// The time at which the operation began, by the server's clock, if it is known without the metadata.
     pub(crate) began: Option<SystemTime>,
-    /// The moment of the latest answer about the operation; `None` if there was none in this process.
+    /// Time of the latest answer about the operation; `None` if this process received none.
     pub(crate) last_seen: Option<Instant>,
 }
 
-/// What a look at a target came to.
+/// The result of a probe of the target.
 pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 
 impl TrackedOperation {
-    /// Returns the target of the method that started the operation or of the handle, or else the one that the metadata
-    /// says: metadata that says another target of a create must not make that one a proof.
+    /// Returns the target from the method or the handle, or else from the metadata. Metadata that contradicts the request
+    /// must not turn another resource into a proof.
     pub(crate) fn target(&self) -> Option<String> {
         self.target.clone().or_else(|| self.snapshot.target())
     }
 
-    /// Returns the verb of the method that started the operation, or else the one that the metadata says: metadata that
-    /// says `create` of an update must not make its target a proof.
+    /// Returns the verb from the method, or else from the metadata. Metadata that says `create` about an update must not turn
+    /// its target into a proof.
     pub(crate) fn verb(&self) -> Verb {
         if self.verb != Verb::Unknown {
             return self.verb;
@@ -57,13 +56,13 @@ impl TrackedOperation {
         said.or(self.began)
     }
 
-    /// The schedule that fits it.
+    /// Returns the schedule that fits the operation.
     pub(crate) fn schedule(&self) -> ScheduleRef {
         let target = self.target().unwrap_or_default();
         ScheduleRef::fitting(self.verb().as_str(), &target)
     }
 
-    /// Takes a poll's answer.
+    /// Applies the answer to a poll.
     pub(crate) fn apply_answer(&mut self, message: Message) -> Event {
         self.last_seen = Some(Instant::now());
         let changed = self.snapshot.update(message);
@@ -81,7 +80,7 @@ impl TrackedOperation {
         }
     }
 
-    /// Reads the target and judges the operation by it, within `timeout`. The future does not borrow the operation.
+    /// Reads the target within `timeout`, and judges the operation by it. The future does not borrow the operation.
     pub(crate) fn probe(
         &self,
         clients: &Clients,
@@ -106,7 +105,7 @@ impl TrackedOperation {
         }
     }
 
-    /// Takes what its target showed: that may stand for a result.
+    /// Applies the result of a probe of the target, which may supply the result of the operation.
     pub(crate) fn apply_probe(&mut self, verdict: Verdict, result: Option<Any>) -> Event {
         if let Some(result) = result {
             let mut message = self.snapshot.raw().clone();

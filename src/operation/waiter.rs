@@ -1,4 +1,4 @@
-//! Does what the steps say: sleeps and calls, and nothing else.
+//! The wait for one operation. It sleeps and makes calls as the state machine decides.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -26,46 +26,46 @@ use crate::layer::headers::{ROUTING, routing_of};
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
-/// No request to cancel was answered, or a further one may get another answer.
+/// The server answered no request to cancel, or a further request may get another answer.
 const UNANSWERED: u8 = 0;
 /// The server does not cancel operations.
 const UNSUPPORTED: u8 = 1;
 /// The server accepted a request to cancel.
 const ACCEPTED: u8 = 2;
 
-/// An operation and the wait for it, whatever it ends in.
+/// An operation and the wait for it, independent of the type of its result.
 pub(crate) struct Waiter {
     pub(crate) clients: Clients,
     pub(crate) tracked: TrackedOperation,
     pub(crate) settings: Settings,
     /// The operation is cancelled when this is dropped before its end was seen.
     cancel_on_drop: AtomicBool,
-    /// The answer to a request to cancel, if a further one would change nothing: one of the constants below.
+    /// The answer to a request to cancel, if a further request would not change it: one of the constants above.
     cancelling: AtomicU8,
     wait: Option<WaitState>,
-    /// When the next poll is made.
+    /// Time of the next poll.
     due: Option<Instant>,
-    /// When the latest poll would have timed out.
+    /// Time at which the latest poll would have timed out.
     round_deadline: Instant,
-    /// Whether there was no look at it yet in this process.
+    /// True if the next wait polls without a delay, since this process has not polled the operation yet.
     poll_at_once: bool,
     polls: u32,
     failure: Option<Arc<Error>>,
-    /// The routing header of its polls, once there was one: as text, which takes the least.
+    /// The routing header of the polls, kept after the first one as text, which needs the least memory.
     routing: Option<Box<str>>,
 }
 
 /// How an operation is waited for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// `None` for what fits the verb and the target.
+    /// `None` for the schedule that fits the verb and the target.
     pub(crate) schedule: Option<Arc<Schedule>>,
     pub(crate) missing_result: MissingResult,
     pub(crate) cancel_on_timeout: bool,
 }
 
 impl Waiter {
-    /// One that has just been started.
+    /// Returns the wait for an operation that has just been started.
     pub(crate) fn started(
         clients: &Clients,
         message: Message,
@@ -95,7 +95,7 @@ impl Waiter {
         }
     }
 
-    /// One that somebody else has started.
+    /// Returns the wait for an operation that another call started.
     pub(crate) fn resumed(clients: &Clients, name: String, verb: Verb) -> Self {
         let message = Message {
             name,
@@ -107,7 +107,7 @@ impl Waiter {
         waiter
     }
 
-    /// Cancels the operation when this is dropped, unless its end was seen by then or it is disarmed.
+    /// Requests the cancellation on drop, unless the end is known by then or `disarm` is called.
     pub(crate) fn arm(&self) {
         self.cancel_on_drop.store(true, Ordering::Relaxed);
     }
@@ -120,13 +120,13 @@ impl Waiter {
     /// Records that a request to cancel was accepted, or that the server does not cancel operations.
     pub(crate) fn cancel_answered(&self, accepted: bool) {
         let answer = if accepted { ACCEPTED } else { UNSUPPORTED };
-        // The first answer counts: what was accepted once stays so.
+        // The first answer counts: a request that was accepted stays accepted.
         let cell = &self.cancelling;
         cell.compare_exchange(UNANSWERED, answer, Ordering::Relaxed, Ordering::Relaxed)
             .ok();
     }
 
-    /// Returns whether a request to cancel was accepted; `None` if another one may change that.
+    /// Returns whether the server accepted a request to cancel; `None` if a further request may change that.
     pub(crate) fn is_cancelling(&self) -> Option<bool> {
         match self.cancelling.load(Ordering::Relaxed) {
             UNANSWERED => None,
@@ -134,13 +134,13 @@ impl Waiter {
         }
     }
 
-    /// Ends the wait, whose error is now returned: a further one begins anew. Until then, a wait that was dropped on the
-    /// way to its error goes on with one poll.
+    /// Ends the wait, whose error is about to be returned: a further wait starts again. Until this call, a wait that is dropped
+    /// on the way to its error continues with one poll.
     pub(crate) fn end_wait(&mut self) {
         self.due = None;
     }
 
-    /// Sets what an operation without a result is taken for, for a wait that was dropped too.
+    /// Sets how to treat an operation without a result. This applies to a wait that was dropped too.
     pub(crate) fn set_missing_result(&mut self, missing_result: MissingResult) {
         self.settings.missing_result = missing_result;
         if let Some(wait) = &mut self.wait {
@@ -165,9 +165,11 @@ impl Waiter {
         }
     }
 
-    /// Waits until it is done, telling each snapshot that differs from the one before.
+    /// Waits until the operation is done. Calls `on_change` with each snapshot that differs from the previous one.
     ///
-    /// Dropping the future leaves everything as it is: a further call goes on where this one was.
+    /// # Cancel safety
+    ///
+    /// Dropping the future keeps the state of the wait: a further call continues it.
     pub(crate) async fn run(
         &mut self,
         mut on_change: impl FnMut(&Snapshot) + Send,
@@ -178,8 +180,8 @@ impl Waiter {
         loop {
             if let Some(due) = self.due {
                 tokio::time::sleep_until(due).await;
-                // A wait that was given up here is taken up with the poll that is due. Its future is boxed, so that
-                // one that sleeps is small.
+                // A wait that is dropped here continues with the poll that is due. The future of the poll is boxed, so
+                // that a sleeping wait is small.
                 let next = Box::pin(self.poll(&mut on_change)).await;
                 self.follow(next, &mut on_change).await?;
             } else {
@@ -192,7 +194,7 @@ impl Waiter {
         }
     }
 
-    /// Goes on until there is something to wait for, or an end.
+    /// Takes the steps up to the next sleep or the end of the wait.
     async fn follow(
         &mut self,
         mut next: Next,
@@ -226,7 +228,7 @@ impl Waiter {
         }
     }
 
-    /// Returns the schedule that was set, or else the one that fits the operation.
+    /// Returns the schedule that was set, or the one that fits the operation.
     fn schedule(&self) -> ScheduleRef {
         let given = self.settings.schedule.clone().map(ScheduleRef::Custom);
         given.unwrap_or_else(|| self.tracked.schedule())
@@ -237,14 +239,14 @@ impl Waiter {
         self.schedule().timeout_of_poll(Duration::MAX)
     }
 
-    /// The first step of a wait: what was just started is given time, what was resumed is asked for.
+    /// Returns the first step of a wait. An operation that was just started is polled after a delay, a resumed one at once.
     fn begin(&mut self) -> Next {
         let now = Instant::now();
         let wait = WaitState::new(now, self.schedule(), self.settings.missing_result);
         let wait = self.wait.insert(wait);
         if self.tracked.snapshot.is_done() {
-            // Done without a result, as it was started or polled by hand. The target is read as after a poll that took no
-            // time: without a total that is the last round.
+            // The operation is done without a result. The target is read as after a poll that took no time. If the total is
+            // zero, this is the last round.
             self.round_deadline = deadline_after(now, wait.begin_poll(now));
             return self.step(Event::Answered {
                 completion: Completion::NoResult,
@@ -290,7 +292,7 @@ impl Waiter {
             .unwrap_or_default()
     }
 
-    /// Asks for it once.
+    /// Polls the operation once.
     pub(crate) async fn poll_once(&mut self, timeout: Duration) -> Result<Event, Status> {
         let name = self.tracked.snapshot.name().to_owned();
         let request = GetOperationRequest { name };
@@ -304,7 +306,7 @@ impl Waiter {
         Ok(self.tracked.apply_answer(message))
     }
 
-    /// Polls with the next wait, not when it would be due.
+    /// Makes the next poll due at once.
     pub(crate) fn poll_now(&mut self) {
         self.poll_at_once = true;
         if self.due.is_some() {
@@ -312,7 +314,7 @@ impl Waiter {
         }
     }
 
-    /// Keeps a failure, to be on_change with what it led to.
+    /// Keeps a failure, which the error of the wait will report.
     pub(crate) fn record_failure(&mut self, failure: impl Into<Error>) {
         self.failure = Some(Arc::new(failure.into()));
     }
@@ -335,19 +337,19 @@ impl Drop for Waiter {
     }
 }
 
-/// Returns the moment after a timeout. One that no clock can represent never comes.
+/// Returns the end of a timeout that starts now. A time that the clock cannot represent becomes one in a year.
 fn deadline_after(now: Instant, timeout: Duration) -> Instant {
     let never = || now + Duration::from_secs(365 * 24 * 3600);
     now.checked_add(timeout).unwrap_or_else(never)
 }
 
-/// From 0 to 1. Each generator is seeded anew, and costs less than to keep one for each wait.
+/// Returns a random number from 0 to 1. Seeding a generator for each number costs less than keeping one in each wait.
 fn random() -> f64 {
     HasherRng::new().next_f64()
 }
 
-/// One poll of one attempt, within this time: when to try again is the schedule's. Its routing header is worked out
-/// from the request where none is given.
+/// Polls an operation in one attempt, within `timeout`: the schedule decides when to retry. If no routing header is given, it
+/// is computed from the request.
 pub(crate) async fn get_operation(
     clients: &Clients,
     request: GetOperationRequest,
@@ -365,13 +367,12 @@ pub(crate) async fn get_operation(
     Ok(answer?.into_inner())
 }
 
-/// Ends a call at its timeout whatever holds it up. The client's own deadline does not bound the layers that the user
-/// has put around calls.
+/// Ends a call at its timeout. The deadline of the client does not cover the layers that the user has put around calls.
 pub(crate) async fn with_timeout<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
-    // The timer starts after the call has set its own deadline, whose error says more, and so ends after it.
+    // The timer starts after the call has set its own deadline, so the deadline's error, which says more, comes first.
     let timer = async { tokio::time::sleep(timeout).await };
     tokio::select! {
         biased;
@@ -380,7 +381,7 @@ pub(crate) async fn with_timeout<T>(
     }
 }
 
-/// One attempt, within this time.
+/// Returns the options of a call that makes one attempt, within `timeout`.
 pub(crate) fn single_attempt(timeout: Duration) -> CallOptions {
     CallOptions {
         timeout: Some(timeout),
@@ -398,7 +399,7 @@ mod tests {
     use crate::proto::google::cloud::apigateway::v1::Api;
 
     #[tokio::test]
-    async fn the_routing_header_of_polls_is_worked_out_once() {
+    async fn the_routing_header_of_polls_is_computed_once() {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&sent);
         let away = tower::service_fn(move |rpc: Rpc| {

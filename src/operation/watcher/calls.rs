@@ -1,4 +1,4 @@
-//! The calls of a watcher: what they are about, and which are in flight.
+//! The calls of a watcher: planned, in flight and ended.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::entry::later;
 use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
-/// A call that has not ended this long after its timeout is given up, whatever hangs there.
+/// A call that has not ended this long after its timeout is aborted.
 const HUNG_AFTER: Duration = Duration::from_secs(1);
 
 /// A call to make.
@@ -41,7 +41,7 @@ pub(super) enum Outcome {
     Dropped,
 }
 
-/// The tracked of a call.
+/// The subject of a call.
 #[derive(Clone, Debug)]
 pub(super) enum CallSubject {
     Poll(Arc<str>),
@@ -68,7 +68,7 @@ pub(super) struct Call {
     pub(super) driver: u64,
     pub(super) started: Instant,
     abandoned_at: Instant,
-    /// Set once the call has been spawned.
+    /// `None` until the call has been spawned.
     pub(super) handle: Option<AbortHandle>,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Call {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     all: HashMap<u64, Call>,
-    /// The calls, by the moment at which they are given up.
+    /// The calls, by the time at which they are aborted as hung.
     hung: BTreeSet<(Instant, u64)>,
     latest: u64,
 }
@@ -111,7 +111,7 @@ impl Calls {
         self.all.insert(self.latest, call);
     }
 
-    /// Keeps what aborts a call. Returns it for a call that is over.
+    /// Keeps the abort handle of a call. Returns the handle if the call has ended already.
     pub(super) fn spawned(&mut self, id: u64, handle: AbortHandle) -> Option<AbortHandle> {
         match self.all.get_mut(&id) {
             Some(call) => {
@@ -128,18 +128,18 @@ impl Calls {
         Some(call)
     }
 
-    /// Takes what aborts a call.
+    /// Takes the abort handle of a call.
     pub(super) fn take_handle(&mut self, id: u64) -> Option<AbortHandle> {
         self.all.get_mut(&id)?.handle.take()
     }
 
-    /// Returns a call that is to be given up now, with its outcome.
+    /// Returns a call that is to be aborted now, with its outcome.
     pub(super) fn hung(&self, now: Instant) -> Option<(u64, Outcome)> {
         let (_, id) = self.hung.first().filter(|(at, _)| *at <= now)?;
         Some((*id, self.all.get(id)?.subject.hung()))
     }
 
-    /// Returns when the next call is to be given up.
+    /// Returns when the next call is to be aborted.
     pub(super) fn next_hung(&self) -> Option<Instant> {
         self.hung.first().map(|(at, _)| *at)
     }
@@ -150,7 +150,7 @@ impl Calls {
         self.all.values().filter(of).map(|it| it.started).max()
     }
 
-    /// Returns the calls for which this holds.
+    /// Returns the ids of the calls for which `holds` returns true.
     pub(super) fn ids_where(&self, holds: impl Fn(u64, &Call) -> bool) -> Vec<u64> {
         let calls = self.all.iter().filter(|(id, call)| holds(**id, call));
         calls.map(|(id, _)| *id).collect()

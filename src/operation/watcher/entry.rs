@@ -1,5 +1,5 @@
-//! One operation of a watcher's table, and the waits for it. Each wait is judged by its own schedule, policy and
-//! target; only what the server said of the operation is shared.
+//! One operation of the table, and its waits. Each wait has its own schedule, policy and target. Only the server's answers
+//! about the operation are shared.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,46 +19,45 @@ use crate::operation::tracked::TrackedOperation;
 use crate::operation::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
 
-/// An operation that somebody waits for. There may be very many, so it is small: the operation is kept as it came
-/// over the wire.
+/// An operation with waits. There may be very many, so the state is kept encoded, which needs the least memory.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) location: Arc<str>,
     /// The operation without its name, encoded.
     known: Box<[u8]>,
-    /// The moment of the latest answer about it.
+    /// Time of the latest answer about the operation.
     last_seen: Option<Instant>,
     pub(super) waiters: Vec<PendingWait>,
-    /// Its place among the due operations of its location.
+    /// Position among the due operations of its location.
     pub(super) queued: Option<Queued>,
-    /// Its place among the deadlines of waits.
+    /// Position among the deadlines of waits.
     pub(super) deadline: Option<Instant>,
-    /// The start of the latest poll in flight.
+    /// Start of the latest poll in flight.
     pub(super) polling: Option<Instant>,
-    /// Number of its calls in flight.
+    /// Number of calls in flight about the operation.
     pub(super) calls: usize,
-    /// True if the last complete listing did not show it.
+    /// True if the last complete listing did not show the operation.
     pub(super) unlisted: bool,
-    /// Number of the latest listing that has shown it, or during which it was added.
+    /// Number of the latest listing that has shown the operation, or during which it was added.
     pub(super) listing: u32,
 }
 
-/// When an operation is due, and whether it is polled by itself.
+/// The time at which an operation is due, and whether it is polled on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Queued {
     pub(super) single: bool,
     pub(super) due: Instant,
 }
 
-/// One wait.
+/// One wait for an operation.
 #[derive(Debug)]
 pub(super) struct PendingWait {
     cell: Arc<WaitCell>,
     wait: WaitState,
-    /// When the next poll is due.
+    /// Time of the next poll.
     due: Instant,
-    /// When it would be due without the answers that came early. The delays grow by this moment, so that no wait has
-    /// fewer polls because another has more.
+    /// Time of the next poll without the answers to other waits' polls. The delays grow by this time, so that the polls of
+    /// one wait do not reduce those of another.
     own_due: Instant,
     probe: Probe,
     own_poll: Option<OwnPoll>,
@@ -67,19 +66,19 @@ pub(super) struct PendingWait {
     failure: Option<Arc<Error>>,
 }
 
-/// The poll in flight that a wait has asked for.
+/// The poll in flight that this wait needed.
 #[derive(Clone, Copy, Debug)]
 struct OwnPoll {
     call: u64,
     started: Instant,
 }
 
-/// The need of a wait for the state of its target.
+/// Whether a wait needs a probe of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probe {
     None,
     Wanted,
-    /// By the call of this number.
+    /// The call with this number probes the target.
     InFlight(u64),
 }
 
@@ -93,11 +92,11 @@ struct Facts {
 
 /// The result of a call, for one wait.
 pub(super) enum WaitEvent {
-    /// The call counts as the wait's own.
+    /// The result counts as that of the wait's own poll.
     Own(Event, Option<Arc<Error>>),
-    /// The wait's look at its target has shown this.
+    /// The probe of the wait's target had this result.
     Probed(Verdict, Option<Any>),
-    /// The operation was not done before the wait's own poll was due.
+    /// Another wait's poll showed that the operation is not done, before the wait's own poll was due.
     Early { changed: bool },
     /// The wait ends.
     Ended(GiveUp, Option<Arc<Error>>),
@@ -139,12 +138,12 @@ impl Entry {
         }
     }
 
-    /// Returns what is known of the operation.
+    /// Returns the known state of the operation.
     pub(super) fn snapshot(&self, name: &str) -> Snapshot {
         decoded(&self.known, name)
     }
 
-    /// Adds what a further wait knows, if nothing was known yet.
+    /// Adds the state that a further wait has, if no state was known.
     pub(super) fn learn(&mut self, name: &str, tracked: &TrackedOperation) {
         let snapshot = &tracked.snapshot;
         self.last_seen = self.last_seen.max(tracked.last_seen);
@@ -168,7 +167,7 @@ impl Entry {
         waiters.filter_map(|waiter| waiter.wait.deadline()).min()
     }
 
-    /// Begins a poll if one is due, and returns its timeout: the longest that a wait whose poll is due allows.
+    /// Begins a poll if one is due. Returns its timeout: the longest one of the waits whose poll is due.
     pub(super) fn begin_poll(&mut self, call: u64, now: Instant) -> Option<Duration> {
         let mut timeout = None;
         for waiter in &mut self.waiters {
@@ -182,7 +181,7 @@ impl Entry {
         timeout
     }
 
-    /// A poll has ended. Returns whether a wait has asked for it and did not hear of it.
+    /// Ends a poll. Returns true if a wait needed it and got no result.
     pub(super) fn polled(&mut self, call: u64) -> bool {
         let mut any = false;
         for waiter in &mut self.waiters {
@@ -194,7 +193,7 @@ impl Entry {
         any
     }
 
-    /// Begins a look at the target of a wait that needs one, for all waits that know the same of it.
+    /// Begins a probe for a wait that needs one, and for all waits with the same facts.
     pub(super) fn begin_probe(
         &mut self,
         name: &str,
@@ -214,7 +213,7 @@ impl Entry {
         Some((tracked, timeout))
     }
 
-    /// The look of this call was not made.
+    /// Marks a probe that was not made as needed again.
     pub(super) fn retry_probe(&mut self, call: u64) {
         for waiter in &mut self.waiters {
             if waiter.probe == Probe::InFlight(call) {
@@ -223,13 +222,13 @@ impl Entry {
         }
     }
 
-    /// Returns whether a wait needs the result of this look.
+    /// Returns true if a wait needs the result of this probe.
     pub(super) fn needs_probe(&self, call: u64) -> bool {
         let mut waiters = self.waiters.iter();
         waiters.any(|waiter| waiter.probe == Probe::InFlight(call))
     }
 
-    /// Adds an answer to what is known. Returns what each wait event_of of it; the call began at `started`.
+    /// Applies an answer. Returns the event for each wait; the call began at `started`.
     pub(super) fn poll_answered(
         &mut self,
         name: &str,
@@ -246,7 +245,7 @@ impl Entry {
         move |waiter| waiter.on_answer(event, started, now)
     }
 
-    /// Tells each wait what it event_of. Those that are over leave the entry.
+    /// Delivers an event to each wait. Waits that have ended leave the entry.
     pub(super) fn deliver(
         &mut self,
         name: &str,
@@ -260,7 +259,7 @@ impl Entry {
             let mut shown = None;
             let event = match event_of(waiter) {
                 Some(WaitEvent::Probed(target, result)) => {
-                    // CallSubject the target of one wait stands for is not known of the operation.
+                    // The target of one wait proves nothing for the other waits.
                     let mut tracked = waiter.facts.about(decoded(&self.known, name));
                     let event = tracked.apply_probe(target, result);
                     shown = Some(tracked.snapshot);
@@ -290,7 +289,7 @@ impl Entry {
         }
     }
 
-    /// Ends a wait of this entry that nobody polls for any more.
+    /// Returns the end of a wait for which no task polls any more.
     pub(super) fn abandon(
         &self,
         waiter: &mut PendingWait,
@@ -328,7 +327,7 @@ impl Entry {
     }
 }
 
-/// An operation without its name, encoded.
+/// Returns the operation without its name, encoded.
 fn encoded(snapshot: &Snapshot) -> Box<[u8]> {
     let message = Message {
         name: String::new(),
@@ -338,7 +337,7 @@ fn encoded(snapshot: &Snapshot) -> Box<[u8]> {
 }
 
 fn decoded(known: &[u8], name: &str) -> Snapshot {
-    // It was encoded here.
+    // The bytes were encoded here, so decoding cannot fail.
     let mut message = Message::decode(known).unwrap_or_default();
     name.clone_into(&mut message.name);
     Snapshot::new(message)
@@ -363,13 +362,13 @@ impl PendingWait {
         &self.cell
     }
 
-    /// Returns whether a read of its target is in flight for the wait.
+    /// Returns true if a probe of the wait's target is in flight.
     pub(super) fn has_probe_in_flight(&self) -> bool {
         matches!(self.probe, Probe::InFlight(_))
     }
 
-    /// Returns when the wait needs a call. A poll in flight stands for its own until that would have timed out;
-    /// for the poll at the end of the total it does so only if it began then.
+    /// Returns when the wait needs a call. A poll in flight counts as the wait's own until the wait's poll timeout has
+    /// passed. The poll at the end of the total counts only if it began at that time.
     fn next(&self, polling: Option<Instant>) -> Option<Instant> {
         let polling = self.own_poll.map(|own| own.started).or(polling);
         match (self.probe, polling) {
@@ -381,7 +380,7 @@ impl PendingWait {
         }
     }
 
-    /// After the total, poll and look share one poll's timeout.
+    /// Returns the timeout of a probe. After the total, a poll and its probe share one poll timeout.
     fn probe_timeout(&self, now: Instant) -> Duration {
         let deadline = self.wait.deadline();
         let deadline = deadline.unwrap_or_else(|| later(now, self.wait.poll_limit()));
@@ -392,13 +391,13 @@ impl PendingWait {
         self.own_poll.is_some_and(|own| own.call == call)
     }
 
-    /// Returns whether the wait cannot wait for a listing.
+    /// Returns true if the wait must not wait for a listing.
     fn is_single(&self) -> bool {
         self.probe == Probe::Wanted
             || (self.wait.is_last() && self.wait.poll_limit() < 2 * LISTING_PATIENCE)
     }
 
-    /// Returns whether an answer to a call that began at `started` is in time for the wait's own poll.
+    /// Returns true if an answer to a call that began at `started` counts as that of the wait's own poll.
     fn is_due(&self, started: Instant, now: Instant) -> bool {
         if self.wait.is_last() {
             self.due <= started
@@ -418,7 +417,7 @@ impl PendingWait {
         match completion {
             Completion::Result => Some(WaitEvent::Own(event, None)),
             Completion::Running | Completion::NoResult if self.probe != Probe::None => None,
-            // A look at the target may tell nothing, and after the last poll of a wait that ends it.
+            // A probe may prove nothing, and after the last poll that would end the wait.
             Completion::NoResult => self
                 .is_due(started, now)
                 .then_some(WaitEvent::Own(event, None)),
@@ -427,7 +426,7 @@ impl PendingWait {
         }
     }
 
-    /// Returns what the wait event_of of a poll that failed, if it has asked for it.
+    /// Returns the event of a failed poll, if the wait needed that poll.
     pub(super) fn on_failed_poll(
         &self,
         call: u64,
@@ -438,7 +437,7 @@ impl PendingWait {
         own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait event_of of a page that failed, if it was due when that was asked for.
+    /// Returns the event of a failed page, if the wait was due when the page was requested.
     pub(super) fn on_failed_page(
         &self,
         event: Event,
@@ -453,13 +452,13 @@ impl PendingWait {
         own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait event_of of a call that panicked, if it has asked for it.
+    /// Returns the event of a call that panicked, if the wait needed that call.
     pub(super) fn on_panic(&self, call: u64, error: &Arc<Error>) -> Option<WaitEvent> {
         let own = self.has_own_poll(call) || self.probe == Probe::InFlight(call);
         own.then(|| WaitEvent::Ended(GiveUp::Failed, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait event_of of a look, if that was its own.
+    /// Returns the event of a probe, if the wait needed it.
     pub(super) fn on_probe(
         &self,
         call: u64,
@@ -470,7 +469,7 @@ impl PendingWait {
         own.then(|| WaitEvent::Probed(verdict, result.cloned()))
     }
 
-    /// Returns what the wait event_of of a look that failed, if that was its own.
+    /// Returns the event of a failed probe, if the wait needed it.
     pub(super) fn on_failed_probe(
         &self,
         call: u64,
@@ -481,7 +480,7 @@ impl PendingWait {
         own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns whether the wait has had its total and one poll's timeout.
+    /// Returns the end of the wait if its total and one poll timeout have passed.
     pub(super) fn on_deadline(&self, now: Instant) -> Option<WaitEvent> {
         let over = self.wait.deadline().is_some_and(|deadline| deadline <= now);
         over.then_some(WaitEvent::Ended(GiveUp::TimedOut, None))
@@ -525,7 +524,7 @@ impl PendingWait {
         None
     }
 
-    /// The next poll of the wait is not needed yet.
+    /// Postpones the next poll after an early answer.
     fn postpone(&mut self, changed: bool, now: Instant, random: f64) {
         self.polls = self.polls.saturating_add(1);
         if let Some(delay) = self.wait.answered_early(changed, now, random) {
@@ -562,7 +561,7 @@ impl PendingWait {
     }
 }
 
-/// Returns the moment after this time; a moment in the far future where there is none.
+/// Returns the time after a delay. A time that the clock cannot represent becomes one in the far future.
 pub(super) fn later(now: Instant, delay: Duration) -> Instant {
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     now.checked_add(delay).unwrap_or(now + 30 * year)

@@ -1,4 +1,4 @@
-//! Many operations at once: one scheduler for all of them.
+//! One scheduler for the polls of many operations.
 
 mod batch_list;
 mod calls;
@@ -33,12 +33,12 @@ use wait::{Finished, Inner, TableWait};
 
 /// Waits for many operations with few calls.
 ///
-/// Waits for one operation share its polls. Each wait is judged by its own schedule, policy and target. Where many
-/// operations of one location are due, one listing of the location replaces their polls, and only the operations
-/// that it does not show are polled one by one. All calls of a watcher share one rate, which falls when the server
-/// returns RESOURCE_EXHAUSTED and recovers afterwards.
+/// Waits for one operation share its polls. Each wait has its own schedule, policy and target. If many operations of a
+/// location are due, one listing of the location replaces their polls, and only operations that the listing does not show are
+/// polled on their own. All calls of a watcher share one rate limit, which falls when the server returns RESOURCE_EXHAUSTED
+/// and recovers afterwards.
 ///
-/// A watcher is cheap to clone, and its clones share everything.
+/// A watcher is cheap to clone, and its clones share all state.
 ///
 /// ```
 /// # #[cfg(feature = "emulator")]
@@ -132,11 +132,11 @@ impl Watcher {
         }
     }
 
-    /// Returns another watcher of the same client, that makes at most `rate` calls a second; 20 by default.
+    /// Returns another watcher of the same client that makes at most `rate` calls per second. The default is 20.
     ///
     /// # Errors
     ///
-    /// If `rate` is not a finite number of at least 0.001.
+    /// Returns an error if `rate` is not a finite number of at least 0.001.
     pub fn with_rate(&self, rate: f64) -> Result<Self, Error> {
         let settings = Settings {
             rate: RateLimit::check(rate)?,
@@ -145,8 +145,8 @@ impl Watcher {
         Ok(Self::with(Arc::clone(&self.shared.clients), settings))
     }
 
-    /// Returns another watcher of the same client, that lists a location once at least this many of its operations are
-    /// due; 8 by default. `usize::MAX` never lists.
+    /// Returns another watcher of the same client that lists a location once at least this many of its operations are due.
+    /// The default is 8; `usize::MAX` disables listings.
     #[must_use]
     pub fn with_threshold(&self, threshold: usize) -> Self {
         let settings = Settings {
@@ -156,7 +156,7 @@ impl Watcher {
         Self::with(Arc::clone(&self.shared.clients), settings)
     }
 
-    /// Returns another watcher of the same client, that polls by this schedule instead of those that fit the operations.
+    /// Returns another watcher of the same client with this schedule. The default is the schedule that fits each operation.
     #[must_use]
     pub fn with_schedule(&self, schedule: Schedule) -> Self {
         let settings = Settings {
@@ -166,35 +166,34 @@ impl Watcher {
         Self::with(Arc::clone(&self.shared.clients), settings)
     }
 
-    /// Returns the number of operations that are waited for.
+    /// Returns the number of operations with waits.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.shared.with_table(|table| table.len())
     }
 
-    /// Returns the current maximum number of calls a second, which is lower than the one that was set while the server
-    /// refuses calls.
+    /// Returns the current rate limit in calls per second. It is lower than the configured rate while the server returns
+    /// RESOURCE_EXHAUSTED.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.shared.with_table(|table| table.limit.rate())
     }
 
-    /// Waits for an operation, by this watcher's polls instead of its own.
+    /// Waits for an operation with the polls of this watcher.
     ///
-    /// Its schedule and result policy apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total begins with
-    /// this call. An operation that is done already is not polled, and its result needs no runtime unless its target
-    /// must be read.
+    /// The schedule and the policy of the operation apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total begins
+    /// with this call. An operation that is done is not polled, and needs no runtime unless its target must be probed.
     ///
-    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is. Outside of any
-    /// runtime, and within one that has been shut down, it ends with an error.
+    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is. Otherwise, and after the
+    /// runtime has shut down, it ends with an error.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends this wait. The operation goes on, and so do other waits for it. A call that no other
+    /// Dropping the future ends this wait only. The operation continues, and so do other waits for it. A call that no other
     /// wait needs is aborted.
     pub fn wait<R: OperationResult>(&self, mut operation: Operation<R>) -> WatchedWait<R> {
         if operation.snapshot().is_done() {
-            // Its target may have to be looked at for a while.
+            // The probe of its target may take several polls.
             let schedule = &mut operation.waiter.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
             return WatchedWait(Inner::Finished(Finished::new(operation)));
@@ -202,21 +201,21 @@ impl Watcher {
         let now = Instant::now();
         let (mut tracked, settings) = operation.into_parts();
         if tracked.target.is_some() && tracked.snapshot.target() == tracked.target {
-            // The metadata has it, once for all waits.
+            // The entry has the target in its metadata, once for all waits.
             tracked.target = None;
         }
         let given = settings.schedule.or_else(|| self.settings.schedule.clone());
         let schedule = given.map_or_else(|| tracked.schedule(), ScheduleRef::Custom);
         let mut wait = WaitState::new(now, schedule, settings.missing_result);
         let (name, cell) = self.shared.with_table(|table| {
-            // One that was not yet seen is polled after the first delay too: they may be many.
+            // A resumed operation is polled after the first delay too, since there may be many of them.
             let delay = match wait.first_poll(now, table.random()) {
                 Next::Sleep(delay) => delay,
                 _ => Duration::ZERO,
             };
             table.add(&tracked, wait, delay, now)
         });
-        // If there is no runtime here, the future looks for one.
+        // Without a runtime here, the future checks for one when it is polled.
         self.shared.ensure_driver().ok();
         WatchedWait(Inner::Table(TableWait {
             name,
@@ -237,7 +236,7 @@ impl fmt::Debug for Watcher {
 }
 
 impl Shared {
-    /// Works on the table under its lock, and then does what that leads to without it.
+    /// Changes the table under its lock, and runs the effects after the lock is released.
     fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let value = work(&mut table);
@@ -247,7 +246,7 @@ impl Shared {
         value
     }
 
-    /// Makes sure that the current runtime has a task that polls. Outside of a runtime, that of another one will do.
+    /// Ensures that the current runtime has a task that polls. Outside of a runtime, the task of another runtime is enough.
     fn ensure_driver(self: &Arc<Self>) -> Result<(), AbandonReason> {
         let Ok(handle) = runtime::Handle::try_current() else {
             let driven = self.with_table(|table| !table.drivers.is_empty());

@@ -1,4 +1,4 @@
-//! The rate of a watcher's calls.
+//! The rate limit of a watcher's calls.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// The lowest rate that can be set: a call in about a quarter of an hour.
+/// The lowest rate that can be set: one call in 1000 seconds.
 const MIN_RATE: f64 = 0.001;
-/// A server that refuses calls lowers the rate to this at most, or a busy hour would stop all polls.
+/// The lowest rate to which RESOURCE_EXHAUSTED reduces the limit. A lower rate would stop all polls for a long time.
 const MIN_LOWERED_RATE: f64 = 0.2;
-/// After this long without a refusal the rate rises by a tenth of the rate that was set.
+/// After this time without RESOURCE_EXHAUSTED, the rate rises by a tenth of the configured rate.
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
-/// After a pause, the calls of this long may be made at once.
+/// After a pause, the calls of this time may be made at once.
 const BURST: Duration = Duration::from_secs(1);
 
-/// Limits the calls of a watcher to a number a second. A call takes its turn when it is made, so no turn is lost.
+/// Limits the calls of a watcher to a number per second. A call is counted when it is made, so an unused turn is not lost.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     set: f64,
     rate: f64,
-    /// When the next call may be made.
+    /// Time of the next call.
     next: Instant,
-    /// When the rate was last changed.
+    /// Time of the last change of the rate.
     changed: Instant,
 }
 
@@ -36,7 +36,7 @@ impl RateLimit {
         }
     }
 
-    /// Returns `rate` if it can be kept. Any finite number from [`MIN_RATE`] on can.
+    /// Returns `rate` if it is a finite number of at least [`MIN_RATE`].
     pub(super) fn check(rate: f64) -> Result<f64, Error> {
         if rate.is_finite() && rate >= MIN_RATE {
             return Ok(rate);
@@ -59,12 +59,12 @@ impl RateLimit {
             self.changed = now;
         }
         let earliest = now.checked_sub(BURST).unwrap_or(now);
-        // At most 1 / MIN_RATE seconds.
+        // The interval is at most 1 / MIN_RATE seconds.
         let interval = Duration::try_from_secs_f64(1.0 / self.rate).unwrap_or_default();
         self.next = self.next.max(earliest) + interval;
     }
 
-    /// Halves the rate, at most once a second, since the server refused a call. Returns whether the rate changed.
+    /// Halves the rate, at most once a second, after RESOURCE_EXHAUSTED. Returns true if the rate changed.
     pub(super) fn lower(&mut self, now: Instant) -> bool {
         let lowered = self.rate < self.set;
         if lowered && now.saturating_duration_since(self.changed) < Duration::from_secs(1) {
@@ -75,7 +75,7 @@ impl RateLimit {
         true
     }
 
-    /// Returns how many calls a second are made now.
+    /// Returns the current rate in calls per second.
     pub(super) fn rate(&self) -> f64 {
         self.rate
     }
@@ -85,7 +85,7 @@ impl RateLimit {
 mod tests {
     use super::*;
 
-    /// Makes so many calls, each as soon as it may be made, and returns the moment of the last.
+    /// Makes this many calls, each as soon as it may be made. Returns the time of the last call.
     fn make(limit: &mut RateLimit, calls: usize, mut now: Instant) -> Instant {
         for _ in 0..calls {
             now = now.max(limit.next());

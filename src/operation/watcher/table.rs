@@ -1,5 +1,5 @@
-//! The operations that a watcher waits for, and which call is made next: without clock or calls. All of it is under
-//! one lock, and nothing foreign runs there; see [`Effects`].
+//! The table of a watcher: its operations, and the decision which call comes next. It has no clock and makes no calls. All of
+//! it is under one lock, and no foreign code runs under that lock; see [`Effects`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
@@ -25,10 +25,10 @@ use crate::operation::state_machine::{CallFailure, Event, WaitState};
 use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
-/// Maximum number of concurrent calls. Beyond it, only a location without any call may make one.
+/// Maximum number of concurrent calls. Above it, only a location without a call in flight may make one.
 const MAX_CALLS: usize = 32;
 
-/// All operations that are waited for, by name, and the calls about them.
+/// All operations with waits, by name, and the calls in flight.
 #[derive(Debug)]
 pub(super) struct Table {
     threshold: usize,
@@ -48,7 +48,7 @@ pub(super) struct Table {
 pub(super) enum Next {
     /// Make this call.
     Call(PlannedCall),
-    /// Wait until this moment, if there is one, or until something happens.
+    /// Sleep until this time, if there is one, or until a notification.
     Wait(Option<Instant>),
 }
 
@@ -71,7 +71,7 @@ impl Table {
         self.entries.len()
     }
 
-    /// Returns what is known of an operation that somebody waits for.
+    /// Returns the known state of an operation with waits.
     pub(super) fn snapshot(&self, name: &str) -> Option<Snapshot> {
         self.entries.get(name).map(|entry| entry.snapshot(name))
     }
@@ -88,7 +88,7 @@ impl Table {
         self.random.next_f64()
     }
 
-    /// Adds a wait. Returns the name as it is kept, and where the end is handed over.
+    /// Adds a wait. Returns the key of its operation, and the cell that receives its end.
     pub(super) fn add(
         &mut self,
         tracked: &TrackedOperation,
@@ -104,7 +104,7 @@ impl Table {
         if let Some(entry) = self.entries.get_mut(&name) {
             entry.push(waiter);
             let later = |queued: Queued| queued.due <= due;
-            // `None` is no deadline, which is later than any.
+            // `None` means no deadline, which is later than any.
             let first = |deadline: Instant| entry.deadline.is_none_or(|kept| deadline < kept);
             if !entry.queued.is_some_and(later) || deadline.is_some_and(first) {
                 self.requeue(&name);
@@ -114,7 +114,7 @@ impl Table {
         (name, cell)
     }
 
-    /// Returns the key of the tracked's entry, which is added if it is new.
+    /// Returns the key of an operation's entry. A missing entry is added.
     fn entry_of(&mut self, tracked: &TrackedOperation) -> Arc<str> {
         let snapshot = &tracked.snapshot;
         if let Some((name, _)) = self.entries.get_key_value(snapshot.name()) {
@@ -143,8 +143,8 @@ impl Table {
         self.left(name, waiter);
     }
 
-    /// Takes note of a wait that was removed. The queues change with the last wait only, since others may have no poll
-    /// due: to look at all of them for each wait that leaves would take quadratic time.
+    /// Updates the queues after a wait was removed. They change only with the last wait, since checking the other waits each
+    /// time would make many drops quadratic.
     fn left(&mut self, name: &Arc<str>, waiter: PendingWait) {
         let Some(entry) = self.entries.get(name) else {
             return;
@@ -157,7 +157,7 @@ impl Table {
         self.effects.waiters.push(waiter);
     }
 
-    /// Removes a wait that nobody polls for any more. `None` if it has ended already.
+    /// Removes a wait for which no task polls any more. Returns `None` if the wait has ended already.
     pub(super) fn abandon(
         &mut self,
         name: &Arc<str>,
@@ -171,7 +171,7 @@ impl Table {
         Some(end)
     }
 
-    /// Ends all waits, since the task that polls for them panicked.
+    /// Ends all waits, since the task that polled for them panicked.
     pub(super) fn abandon_all(&mut self, lost: AbandonReason) {
         let now = Instant::now();
         let names: Vec<_> = self.entries.keys().cloned().collect();
@@ -193,7 +193,7 @@ impl Table {
         self.effects.woken.extend(cells);
     }
 
-    /// Returns what a driver does next. Begins the call if it is one.
+    /// Returns the next action of a driver. A call that is returned has begun.
     pub(super) fn next(&mut self, driver: u64, now: Instant) -> Next {
         self.expire(now);
         self.locations.make_ready(now);
@@ -221,7 +221,7 @@ impl Table {
         Next::Wait([turn, timed, deadline, overdue].into_iter().flatten().min())
     }
 
-    /// Returns whether a location that was ready can make a call now. If it cannot, it is put where it belongs.
+    /// Returns true if a location with a turn can make a call now. If it cannot, its position in the queues is updated.
     fn may_call(&mut self, location: &Arc<str>, now: Instant) -> bool {
         let in_flight = self.calls.len();
         let Some(at) = self.locations.get_mut(location) else {
@@ -311,12 +311,12 @@ impl Table {
         begun
     }
 
-    /// Keeps what aborts a call. A call that is over already is aborted at once.
+    /// Keeps the abort handle of a call. A call that has ended already is aborted.
     pub(super) fn began(&mut self, id: u64, handle: AbortHandle) {
         self.effects.aborted.extend(self.calls.spawned(id, handle));
     }
 
-    /// Gives up calls that hang and ends waits whose time is over.
+    /// Aborts calls that hang, and ends waits whose deadline has passed.
     fn expire(&mut self, now: Instant) {
         while let Some((id, outcome)) = self.calls.hung(now) {
             self.abort(id);
@@ -329,7 +329,7 @@ impl Table {
         }
     }
 
-    /// Applies the end of a call. Returns an outcome that nobody needs any more.
+    /// Applies the end of a call. Returns the outcome if the call was removed before.
     pub(super) fn done(&mut self, id: u64, outcome: Outcome, now: Instant) -> Option<Outcome> {
         let Some(call) = self.remove_call(id) else {
             return Some(outcome);
@@ -382,7 +382,7 @@ impl Table {
         }
     }
 
-    /// Removes a call from all that counts it.
+    /// Removes a call from its operation and its location.
     fn remove_call(&mut self, id: u64) -> Option<Call> {
         let call = self.calls.remove(id)?;
         let location = match &call.subject {
@@ -414,7 +414,7 @@ impl Table {
         self.effects.aborted.extend(self.calls.take_handle(id));
     }
 
-    /// Aborts the calls of an operation that no wait needs: a look of waits that have gone, or all when none is left.
+    /// Aborts the calls of an operation that no wait needs: probes whose waits have left, and all calls if there is no wait.
     fn abort_needless(&mut self, name: &Arc<str>) {
         let Some(entry) = self.entries.get(name) else {
             return;
@@ -433,7 +433,7 @@ impl Table {
         }
     }
 
-    /// The driver is gone, and its calls with it.
+    /// Ends the calls of a driver that was dropped.
     pub(super) fn drop_calls(&mut self, driver: u64) {
         let dropped = self.calls.ids_where(|_, call| call.driver == driver);
         let now = Instant::now();
@@ -475,7 +475,7 @@ impl Table {
         }
     }
 
-    /// Takes note of a call that failed.
+    /// Records a failed call.
     fn failure(&mut self, status: Status, now: Instant) -> (CallFailure, Arc<Error>) {
         let failure = CallFailure::of(&status);
         let refused = failure.code == Code::ResourceExhausted && !failure.permanent;
@@ -528,7 +528,7 @@ impl Table {
         }
     }
 
-    /// A page of a listing failed. A transient error counts as that of each poll that the listing stands for.
+    /// Applies a failed page. A transient error counts as a failed poll of each operation that the listing was to show.
     fn page_failed(&mut self, location: &Arc<str>, status: Status, started: Instant, now: Instant) {
         let (failure, error) = self.failure(status, now);
         let (event, ended) = (Event::PollFailed(failure), ListingEnd::of(failure));
@@ -547,7 +547,7 @@ impl Table {
         self.end_listing(location, ended, now);
     }
 
-    /// Ends a listing. CallSubject a complete one has not shown is polled by itself until a listing shows it.
+    /// Ends a listing. Operations that a complete listing did not show are polled on their own until a listing shows them.
     fn end_listing(&mut self, location: &Arc<str>, ended: ListingEnd, now: Instant) {
         let Some(at) = self.locations.get_mut(location) else {
             return;
@@ -574,7 +574,7 @@ impl Table {
         }
     }
 
-    /// Tells the waits for an operation what they hear of a call, and queues what follows.
+    /// Delivers the event of a call to the waits for an operation, and updates the queues.
     fn deliver(
         &mut self,
         name: &Arc<str>,
@@ -592,7 +592,7 @@ impl Table {
         self.requeue(name);
     }
 
-    /// Puts an operation where it belongs in all queues. One that nobody waits for is forgotten.
+    /// Updates the position of an operation in all queues. An operation without waits is removed.
     fn requeue(&mut self, name: &Arc<str>) {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
@@ -626,7 +626,7 @@ impl Table {
         self.locations.update_queue(&location);
     }
 
-    /// Aborts the listing of a location in which nobody waits any more.
+    /// Aborts the listing of a location without waits.
     fn abort_listing(&mut self, location: &Arc<str>) {
         let empty = |at: &&mut Location| at.operations == 0 && at.listing.is_some();
         let Some(at) = self.locations.get_mut(location).filter(empty) else {
@@ -656,8 +656,8 @@ mod tests {
     use crate::operation::schedule::ScheduleRef;
     use crate::operation::state_machine::MissingResult;
 
-    /// Waits in one location, which is listed, and drops the waits once the listing has ended so. Returns the number of
-    /// locations that the table still has.
+    /// Waits in one location, lists it, and drops the waits after these pages. Returns the number of locations that the table
+    /// still has.
     fn locations_after(pages: Vec<Result<ListOperationsResponse, Status>>) -> usize {
         let mut now = Instant::now();
         let mut table = Table::new(1000.0, 2, now);

@@ -1,5 +1,5 @@
-//! The tasks behind a watcher: one on each Tokio runtime on which waits are polled. Each makes the calls that are
-//! due, so the end of one runtime stops no wait of another.
+//! The tasks of a watcher: one on each Tokio runtime on which waits are polled. Each makes the calls that are due, so the end
+//! of one runtime does not stop the waits of another.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,14 +21,14 @@ use crate::operation::waiter::{self, single_attempt};
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
 use crate::stack::clients::Clients;
 
-/// GiveUp nobody polls for a wait any more.
+/// The reason why no task polls for a wait any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AbandonReason {
-    /// The wait is polled outside of any runtime, and no other one polls for it.
+    /// The wait is polled outside of any runtime, and no other runtime polls for it.
     NoRuntime,
     /// The runtime has been shut down.
     ShutDown,
-    /// The watcher's task panicked.
+    /// The task of the watcher panicked.
     Panicked,
     /// A transport or a layer panicked.
     CallPanicked,
@@ -65,7 +65,7 @@ struct DriverRecord {
     number: u64,
     runtime: runtime::Id,
     notify: Arc<Notify>,
-    /// True once a wait has seen this driver.
+    /// True if a wait was polled while this driver existed.
     relied_on: bool,
 }
 
@@ -81,7 +81,7 @@ impl Drivers {
         found.map(|driver| driver.relied_on = true).is_some()
     }
 
-    /// Adds a driver. Returns its number and what wakes it.
+    /// Adds a driver. Returns its number and its notification.
     pub(super) fn add(&mut self, runtime: runtime::Id) -> (u64, Arc<Notify>) {
         self.latest += 1;
         let notify = Arc::default();
@@ -94,7 +94,7 @@ impl Drivers {
         (self.latest, notify)
     }
 
-    /// Removes a driver. Returns whether a wait relied on it.
+    /// Removes a driver. Returns true if a wait relied on it.
     fn remove(&mut self, number: u64) -> bool {
         let index = self.all.iter().position(|driver| driver.number == number);
         index.is_some_and(|index| self.all.swap_remove(index).relied_on)
@@ -112,7 +112,7 @@ impl Drivers {
     }
 }
 
-/// The task on one runtime. Dropping it, finished or not, hands its work to the others.
+/// The task on one runtime. Its drop hands its work to the other tasks.
 pub(super) struct Driver {
     pub(super) shared: Weak<Shared>,
     pub(super) number: u64,
@@ -131,7 +131,7 @@ impl Drop for Driver {
             if !table.drivers.is_empty() {
                 table.notify_drivers();
             } else if self.panicked {
-                // A next task might panic as well, without end.
+                // A new task might panic too, again and again.
                 table.abandon_all(AbandonReason::Panicked);
             } else if relied_on {
                 table.wake_all();
@@ -170,7 +170,7 @@ impl Driver {
                 calls.end(&shared, ended);
             }
             let next = calls.begin(&shared, self.number);
-            // The task holds on to nothing while there is nothing to do but wait.
+            // While the task sleeps, it keeps nothing alive.
             drop(shared);
             let sleep = async {
                 match next {
@@ -192,7 +192,7 @@ impl Driver {
 }
 
 impl RunningCalls {
-    /// Makes all calls that may be made now. Returns when there may be more to do.
+    /// Makes all calls that may be made now. Returns the time of the next action.
     fn begin(&mut self, shared: &Shared, driver: u64) -> Option<Instant> {
         loop {
             let next = shared.with_table(|table| table.next(driver, Instant::now()));
@@ -214,7 +214,7 @@ impl RunningCalls {
             Ok(ended) => ended,
             Err(error) if error.is_panic() => {
                 let task = error.id();
-                // The payload is foreign.
+                // The payload is foreign code.
                 catch_panic(|| drop(error));
                 (task, Outcome::Panicked)
             }
@@ -227,7 +227,7 @@ impl RunningCalls {
     }
 }
 
-/// Makes one call of one attempt: when to try again is the schedule's.
+/// Makes one call in one attempt. The schedule decides when to retry.
 async fn call(clients: Arc<Clients>, plan: PlannedCall, page_size: i32) -> Outcome {
     let timeout = plan.timeout;
     match plan.request {

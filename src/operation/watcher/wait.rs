@@ -1,4 +1,4 @@
-//! One wait among those of a watcher.
+//! The future of one wait of a watcher.
 
 use std::fmt;
 use std::future::{IntoFuture, poll_fn};
@@ -27,20 +27,20 @@ pub struct WatchedWait<R: OperationResult>(pub(super) Inner<R>);
 
 pub(super) enum Inner<R: OperationResult> {
     Table(TableWait),
-    /// The operation was done at its start, so there is nothing to poll for.
+    /// The operation was done at the start, so it is not polled.
     Finished(Finished<R>),
 }
 
-/// The wait for an operation that was done at its start. At most its target is read.
+/// The wait for an operation that was done at the start. At most its target is probed.
 pub(super) struct Finished<R: OperationResult> {
     wait: <Operation<R> as IntoFuture>::IntoFuture,
-    /// The end without a runtime, if the target is to be read.
+    /// The end to report if there is no runtime; set if the target must be probed.
     lost: Option<Box<WaitEnd>>,
     /// The operation, for the first call of `next`.
     unread: Option<Box<Snapshot>>,
 }
 
-/// The place of one wait in a watcher's table. Dropping it removes the wait.
+/// The place of a wait in the table. Its drop removes the wait.
 pub(super) struct TableWait {
     pub(super) name: Arc<str>,
     pub(super) cell: Arc<WaitCell>,
@@ -49,12 +49,12 @@ pub(super) struct TableWait {
     pub(super) read: Option<Box<Snapshot>>,
 }
 
-/// How a wait ended.
+/// The end of a wait.
 #[derive(Debug)]
 pub(super) struct WaitEnd {
     pub(super) waited: Result<(), GiveUp>,
     pub(super) snapshot: Snapshot,
-    /// The target, as far as it is known without the snapshot.
+    /// The target, if it is known without the snapshot.
     pub(super) target: Option<String>,
     pub(super) progress: Progress,
 }
@@ -82,7 +82,7 @@ impl Default for State {
 }
 
 impl WaitCell {
-    /// Ends the wait. Returns what wakes its future.
+    /// Ends the wait. Returns the waker of its future.
     pub(super) fn end(&self, end: Box<WaitEnd>) -> Option<Waker> {
         let before = mem::replace(&mut *self.state(), State::Ended(Some(end)));
         match before {
@@ -91,7 +91,7 @@ impl WaitCell {
         }
     }
 
-    /// Wakes the future, which then looks after itself.
+    /// Wakes the future, which then checks for a runtime and a new snapshot.
     pub(super) fn wake(&self) {
         let waker = match &mut *self.state() {
             State::Waiting(waker) => waker.take(),
@@ -102,9 +102,10 @@ impl WaitCell {
         }
     }
 
-    /// Returns the end, if the wait has ended; else keeps the waker.
+    /// Returns the end if the wait has ended, or else keeps the waker.
     fn poll(&self, waker: &Waker) -> Option<Box<WaitEnd>> {
-        // Wakers are foreign code: this one is cloned before the lock, and the old one is dropped after it.
+        // Wakers are foreign code: this one is cloned before the lock is taken, and the old one is dropped after it is
+        // released.
         let mut waker = Some(waker.clone());
         let mut state = self.state();
         let end = match &mut *state {
@@ -161,7 +162,7 @@ impl TableWait {
         let lost = |table: &mut super::Table| table.abandon(&self.name, &self.cell, reason);
         match self.shared.with_table(lost) {
             Some(end) => Poll::Ready(Box::new(end)),
-            // It has just ended, and is woken for that.
+            // The wait has just ended, which wakes the future.
             None => Poll::Pending,
         }
     }
@@ -170,7 +171,7 @@ impl TableWait {
 impl TableWait {
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Snapshot>> {
         self.cell.observed.store(true, Ordering::Relaxed);
-        // The waker is kept before the look, so that no change in between is missed.
+        // The waker is kept before the check, so that no change is missed in between.
         if let Some(last) = self.cell.poll_end(cx.waker()) {
             return Poll::Ready(last.and_then(|last| self.unread(last)));
         }
@@ -183,14 +184,14 @@ impl TableWait {
                 .shared
                 .with_table(|table| table.abandon(&self.name, &self.cell, reason))
         {
-            // The future itself reports it. Nothing else waits for it.
+            // The future reports the end. Nothing else waits for it.
             drop(self.cell.end(Box::new(end)));
             return Poll::Ready(None);
         }
         Poll::Pending
     }
 
-    /// Returns a snapshot that differs from the one before.
+    /// Returns the snapshot if it differs from the previous one.
     fn unread(&mut self, snapshot: Snapshot) -> Option<Snapshot> {
         if self.read.as_deref() == Some(&snapshot) {
             return None;
