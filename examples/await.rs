@@ -1,6 +1,6 @@
 //! Creates an api and waits for it: `cargo run --example await --features emulator`.
 //!
-//! The emulator is in this process; the lines from the client on are the same for Google.
+//! The emulator runs in this process. The code after the client is the same for Google.
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let created = operation.await?;
     println!("{} is {:?}", created.name, created.state());
 
-    // A delete ends in nothing.
+    // The result of a delete is empty.
     client.delete_api(created.name.clone()).await?.await?;
-    println!("{} is gone", created.name);
+    println!("deleted {}", created.name);
     assert_eq!(created.state(), api::State::Active);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Waits for a thousand operations at once: `cargo run --release --example many --features emulator`.
 //!
-//! All of them are of one location, so a listing of it stands for their polls. The last line says how many
-//! calls that took.
+//! All operations are in one location, so listings of the location replace their polls. The last line prints the number of
+//! calls.
 
 use std::time::Duration;
 
@@ -31,15 +31,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let operation = client.create_api(parent, id, Api::default()).await?;
         waits.push(watcher.wait(operation));
     }
-    println!("{} operations are waited for", watcher.pending());
+    println!("waiting for {} operations", watcher.pending());
     let apis = try_join_all(waits).await?;
 
-    let polls = emulator.count(Method::GET_OPERATION);
-    let pages = emulator.count(Method::LIST_OPERATIONS);
+    let polls = emulator.call_count(Method::GET_OPERATION);
+    let pages = emulator.call_count(Method::LIST_OPERATIONS);
     println!(
         "{} apis, {polls} polls, {pages} pages of listings",
         apis.len()
     );
-    assert!(polls + pages < 100, "a listing stands for many polls");
+    assert!(polls + pages < 100, "a listing replaces many polls");
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! A generated client that is not of this crate's making, over HTTP/JSON.
+//! A generated client of another crate, over HTTP/JSON: `cargo run --example third_party --features emulator`.
 //!
-//! `cargo run --example third_party --features emulator` starts an emulator, creates an api, and reads its
-//! operation with the client of googleapis-tonic-google-longrunning, a crate that knows nothing of this
-//! one: under it stand the transcoder and an HTTP/1.1 client of hyper-util.
+//! The example starts an emulator, creates an API, and reads its operation with the client of
+//! googleapis-tonic-google-longrunning, over the transcoder and an HTTP/1.1 client of hyper-util.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;

@@ -1,6 +1,6 @@
 //! Watches an operation that fails: `cargo run --example watch --features emulator`.
 //!
-//! Each change is printed as it is seen. At the end stands why it failed, and where.
+//! The example prints each change, and at the end the error with its diagnostics.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .takes(Duration::from_secs(3))
         .progress(Duration::from_millis(100), "reading the document")
         .progress(Duration::from_millis(1500), "checking the backends")
-        .fails(Status::failed_precondition("the document has faults"))
+        .fails(Status::failed_precondition("the document is invalid"))
         .diagnostic("openapi.yaml:12", "no such host");
-    // Told until it is dropped.
-    let told = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
+    // The plan applies until its guard is dropped.
+    let plan = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
     let client = ApiGateway::builder()
         .transport_service(emulator.service())
         .anonymous()
@@ -53,12 +53,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .result()
         .await
         .err()
-        .ok_or("the emulator was told to let it fail")?;
+        .ok_or("the plan lets the operation fail")?;
     println!("{error}");
     let diagnostics = error.diagnostics();
     assert_eq!(diagnostics[0].location, "openapi.yaml:12");
     assert_eq!(error.code(), Some(Code::FailedPrecondition));
-    assert_eq!(told.used(), 1);
+    assert_eq!(plan.used(), 1);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetail, StatusExt as _, pb};
 
 use crate::call::pushback::is_bad_retry_info;
 use crate::call::transport_error::Failure;
+use crate::contract::UnknownCode;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -420,6 +421,12 @@ impl From<Status> for Error {
             (name, message) => format!("{name}: {message}"),
         };
         Self::new(Cause::Call(status), message, None)
+    }
+}
+
+impl From<UnknownCode> for Error {
+    fn from(error: UnknownCode) -> Self {
+        Self::configuration(error.to_string())
     }
 }
 

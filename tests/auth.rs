@@ -300,7 +300,8 @@ async fn a_transient_failure_is_unavailable_and_a_permanent_one_unauthenticated(
     );
     assert_eq!(took, secs(0), "it is not tried again");
     assert!(error.is_unsent(), "there was nothing to send");
-    let mut cause = std::error::Error::source(&error);
+    let status = error.status().expect("a call failed");
+    let mut cause = std::error::Error::source(status);
     while let Some(source) = cause.filter(|source| !source.to_string().contains("revoked")) {
         cause = source.source();
     }

@@ -87,7 +87,7 @@ impl<S> Layer<S> for UniformLayer {
 
 /// A service of others in the stack's vocabulary.
 #[derive(Clone, Debug)]
-pub struct Uniform<S> {
+pub(crate) struct Uniform<S> {
     inner: S,
 }
 

@@ -24,30 +24,3 @@ pub(crate) fn name(code: Code) -> &'static str {
         Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
-
-/// Returns the code with this name, such as `NOT_FOUND`, or this number from 0 to 16.
-pub(crate) fn parse(text: &str) -> Option<Code> {
-    let number = text.parse::<u32>().ok();
-    let code = |candidate: i32| {
-        let code = Code::from_i32(candidate);
-        (name(code) == text || number == u32::try_from(candidate).ok()).then_some(code)
-    };
-    (0..=16).find_map(code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_is_read_by_its_name_and_its_number() {
-        for number in 0..=16 {
-            let code = Code::from_i32(number);
-            assert_eq!(parse(name(code)), Some(code));
-            assert_eq!(parse(&number.to_string()), Some(code));
-        }
-        for text in ["", "17", "-1", "unavailable", "GONE", "4294967296"] {
-            assert_eq!(parse(text), None, "{text}");
-        }
-    }
-}

@@ -29,7 +29,7 @@ use crate::stack::Stack;
 use crate::stack::clients::Clients;
 #[cfg(feature = "rest")]
 use crate::transport::RestFallback;
-use crate::transport::{Active, Transport};
+use crate::transport::{ActiveTransport, Transport};
 
 /// A client of Google API Gateway and its operations.
 ///
@@ -63,7 +63,7 @@ use crate::transport::{Active, Transport};
 #[derive(Clone, Debug)]
 pub struct ApiGateway {
     clients: Clients,
-    active: Option<Active>,
+    active: Option<ActiveTransport>,
 }
 
 impl ApiGateway {
@@ -72,7 +72,7 @@ impl ApiGateway {
         Builder::new()
     }
 
-    pub(crate) fn new(clients: Clients, active: Option<Active>) -> Self {
+    pub(crate) fn new(clients: Clients, active: Option<ActiveTransport>) -> Self {
         Self { clients, active }
     }
 
@@ -90,7 +90,7 @@ impl ApiGateway {
     /// With [`Transport::GrpcWithRestFallback`] it is [`Transport::Grpc`] until a fallback happens.
     #[must_use]
     pub fn active_transport(&self) -> Option<Transport> {
-        self.active.as_ref().map(Active::transport)
+        self.active.as_ref().map(ActiveTransport::transport)
     }
 
     /// Returns how long calls have used REST instead of gRPC, and why; `None` while they use gRPC.
@@ -109,7 +109,7 @@ impl ApiGateway {
     #[cfg(feature = "rest")]
     #[must_use]
     pub fn fallback(&self) -> Option<RestFallback> {
-        self.active.as_ref().and_then(Active::fallback)
+        self.active.as_ref().and_then(ActiveTransport::fallback)
     }
 
     /// Sends any request of the service. The other methods are short forms of this one.

@@ -20,9 +20,6 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use crate::call::status_code;
-use crate::error::Error;
-
 /// A method of the contract.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -156,15 +153,10 @@ impl CodeSet {
     /// # Errors
     ///
     /// If a text is neither.
-    pub fn parse<T: AsRef<str>>(codes: impl IntoIterator<Item = T>) -> Result<Self, Error> {
+    pub fn parse<T: AsRef<str>>(codes: impl IntoIterator<Item = T>) -> Result<Self, UnknownCode> {
         let parse = |text: T| {
             let text = text.as_ref();
-            status_code::parse(text).ok_or_else(|| {
-                let text = text.escape_debug();
-                Error::configuration(format!(
-                    "invalid status code `{text}`: must be a name such as UNAVAILABLE, or a number from 0 to 16"
-                ))
-            })
+            parse_code(text).ok_or_else(|| UnknownCode(text.to_owned()))
         };
         codes.into_iter().map(parse).collect()
     }
@@ -182,6 +174,41 @@ impl CodeSet {
             .filter(move |code| self.contains(*code))
     }
 }
+
+/// Returns the code with this name, such as `NOT_FOUND`, or this number from 0 to 16.
+fn parse_code(text: &str) -> Option<Code> {
+    let number = text.parse::<i32>().ok();
+    let mut codes = (0..=16).map(Code::from_i32);
+    codes.find(|code| number == Some(*code as i32) || name(*code) == text)
+}
+
+/// Returns the name of a code as `google/rpc/code.proto` has it.
+fn name(code: Code) -> String {
+    let mut name = String::new();
+    for char in format!("{code:?}").chars() {
+        if char.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(char.to_ascii_uppercase());
+    }
+    name
+}
+
+/// The error of a text that is not a gRPC status code. It converts into an [`Error`](crate::Error) for an invalid setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownCode(String);
+
+impl fmt::Display for UnknownCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.escape_debug();
+        write!(
+            f,
+            "invalid status code `{text}`: must be a name such as UNAVAILABLE, or a number from 0 to 16"
+        )
+    }
+}
+
+impl std::error::Error for UnknownCode {}
 
 impl FromIterator<Code> for CodeSet {
     fn from_iter<I: IntoIterator<Item = Code>>(codes: I) -> Self {
@@ -310,4 +337,45 @@ impl RetryPolicy {
         multiplier: 2.0,
         codes: CodeSet::of(&[Code::Unavailable]),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_by_its_name_and_its_number() {
+        for (name, code) in [
+            ("OK", Code::Ok),
+            ("CANCELLED", Code::Cancelled),
+            ("INVALID_ARGUMENT", Code::InvalidArgument),
+            ("UNAVAILABLE", Code::Unavailable),
+        ] {
+            assert_eq!(parse_code(name), Some(code));
+        }
+        for number in 0..=16 {
+            let code = Code::from_i32(number);
+            assert_eq!(parse_code(&number.to_string()), Some(code));
+        }
+        for text in [
+            "",
+            "17",
+            "-1",
+            "unavailable",
+            "NOTFOUND",
+            "GONE",
+            "4294967296",
+        ] {
+            assert_eq!(parse_code(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_set_has_the_codes_that_it_was_made_of() {
+        let codes = [Code::Cancelled, Code::Unavailable];
+        let set = CodeSet::of(&codes);
+        assert_eq!(set.iter().collect::<Vec<_>>(), codes);
+        assert_eq!((set, set), (codes.into(), codes.into_iter().collect()));
+        assert!(!set.contains(Code::Ok) && CodeSet::default().iter().next().is_none());
+    }
 }

@@ -32,6 +32,6 @@ async fn an_api_is_created_once() -> Result<(), Error> {
     let found = ensure_api(&client, "hello").await?;
     assert_eq!(created, found);
     assert_eq!(fault.used(), 1);
-    assert_eq!(emulator.count(Method::CREATE_API), 2);
+    assert_eq!(emulator.call_count(Method::CREATE_API), 2);
     Ok(())
 }

@@ -203,7 +203,8 @@ fn an_emulator_is_not_started_over_what_is_no_data_file() {
     std::fs::write(file, "a letter to a friend").expect("it is written");
     let output = run(&["emulator", "--listen", "127.0.0.1:0", "--data", file]);
     assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
-    let told = format!("ERROR: (apigw.emulator) --data: {file} is no data file of an emulator: ");
+    let told =
+        format!("ERROR: (apigw.emulator) --data: {file} is not a data file of an emulator: ");
     assert!(err(&output).starts_with(&told), "{}", err(&output));
     let left = std::fs::read_to_string(file).expect("it is there");
     assert_eq!(left, "a letter to a friend");

@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::Endpoint;
 
+#[allow(unreachable_pub, clippy::all, reason = "generated code")]
 mod greeter {
     include!("greeter.v1.rs");
 }

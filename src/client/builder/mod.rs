@@ -16,7 +16,7 @@ use crate::stack::clients::Clients;
 use crate::stack::credentials::Authentication;
 use crate::stack::{self, Carrier, Layers, Stack, UserLayer, Wrap};
 use crate::telemetry;
-use crate::transport::{Dialed, Transport};
+use crate::transport::{AnyTransport, Transport};
 
 mod connection;
 mod connector;
@@ -224,10 +224,10 @@ impl Builder {
         let throttling = throttling.transpose()?;
         // Before the credentials, whose library panics without certificate roots.
         let (base, active) = match service {
-            Some(service) => (Base::Service(service), None),
+            Some(service) => (Base::Custom(service), None),
             None => {
-                let (dialed, active) = settings.dial(&target)?;
-                (Base::Dialed(dialed), Some(active))
+                let (transport, active) = settings.assemble(&target)?;
+                (Base::BuiltIn(transport), Some(active))
             }
         };
         let auth = settings.authentication(&place, &target, active.is_some())?;
@@ -248,8 +248,8 @@ impl Builder {
         };
         telemetry::describe();
         let stack = match base {
-            Base::Dialed(dialed) => stack::stack(layers, dialed),
-            Base::Service(service) => stack::stack(layers, service),
+            Base::BuiltIn(transport) => stack::stack(layers, transport),
+            Base::Custom(service) => stack::stack(layers, service),
         };
         let clients = Clients::new(stack, settings.max_reply_size, settings.options.timeout);
         Ok(ApiGateway::new(clients, active))
@@ -258,8 +258,8 @@ impl Builder {
 
 /// The service below the stack.
 enum Base {
-    Dialed(Dialed),
-    Service(Stack),
+    BuiltIn(AnyTransport),
+    Custom(Stack),
 }
 
 impl fmt::Debug for Builder {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Builder;
 use crate::error::Error;
-use crate::transport::{Proxy, Through};
+use crate::transport::{Proxy, ProxyMode};
 
 /// The choice of a proxy.
 #[derive(Clone, Default)]
@@ -16,11 +16,11 @@ pub(super) enum ProxySetting {
 }
 
 impl ProxySetting {
-    pub(super) fn through(&self) -> Result<Through, Error> {
+    pub(super) fn mode(&self) -> Result<ProxyMode, Error> {
         Ok(match self {
-            Self::Environment => Through::Environment,
-            Self::Direct => Through::Nothing,
-            Self::Url(url) => Through::Proxy(Proxy::parse("proxy", url)?),
+            Self::Environment => ProxyMode::Environment,
+            Self::Direct => ProxyMode::Direct,
+            Self::Url(url) => ProxyMode::Proxy(Proxy::parse("proxy", url)?),
         })
     }
 }

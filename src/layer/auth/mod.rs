@@ -85,7 +85,7 @@ use crate::call::service::{Carrier, Uniform};
 use crate::call::transport_error::Failure;
 use crate::call::{Call, Renewed, Reply, Rpc};
 use crate::error::Error;
-use crate::transport::endpoint::is_exposed;
+use crate::transport::endpoint::is_plaintext_remote;
 
 mod adc;
 mod ca_roots;
@@ -249,7 +249,7 @@ fn in_universe(
 
 /// Refuses an endpoint to which credentials are never sent.
 fn check(endpoint: &Uri) -> Result<(), Error> {
-    match is_exposed(endpoint) {
+    match is_plaintext_remote(endpoint) {
         true => Err(exposed(endpoint)),
         false => Ok(()),
     }
@@ -305,7 +305,7 @@ impl<S: Carrier> Service<Rpc> for Auth<S> {
 
     fn call(&mut self, mut rpc: Rpc) -> Authorized<S> {
         let again = self.again(&mut rpc);
-        if is_exposed(rpc.uri()) {
+        if is_plaintext_remote(rpc.uri()) {
             let status = Status::failed_precondition(exposed(rpc.uri()).to_string());
             return Authorized::boxed(std::future::ready(Err(status)));
         }

@@ -22,7 +22,7 @@ use tower::{Layer, Service};
 
 use super::deadline;
 use crate::call::{Call, Reply, Rpc};
-use crate::transport::Active;
+use crate::transport::ActiveTransport;
 
 mod attempts;
 mod decision;
@@ -44,7 +44,7 @@ struct Shared {
     /// `None` where nothing is throttled.
     throttle: Option<Throttle>,
     /// Which transport carries calls, for one of our own.
-    active: Option<Active>,
+    active: Option<ActiveTransport>,
     random: Mutex<Box<dyn Rng + Send>>,
 }
 
@@ -57,12 +57,15 @@ impl Shared {
     /// What carries calls at the moment; with a fallback that is what has carried the attempt that has just
     /// ended, but for the moment in which calls go over.
     fn transport(&self) -> &'static str {
-        self.active.as_ref().map_or("given", Active::name)
+        self.active.as_ref().map_or("given", ActiveTransport::name)
     }
 }
 
 impl RetryLayer {
-    pub(crate) fn new(throttling: Option<RetryThrottling>, active: Option<Active>) -> Self {
+    pub(crate) fn new(
+        throttling: Option<RetryThrottling>,
+        active: Option<ActiveTransport>,
+    ) -> Self {
         let shared = Shared {
             throttle: throttling.map(Throttle::new),
             active,

@@ -6,48 +6,49 @@ use tokio::time::Instant;
 
 use super::shared_error::SharedError;
 
-/// The delay after the first failure, short since most faults are brief. It doubles with each further one.
-const FIRST: Duration = Duration::from_millis(10);
+/// The delay after the first failure. It is short, since most faults are brief. Each further failure doubles it.
+const INITIAL_DELAY: Duration = Duration::from_millis(10);
 
-/// The longest delay. Calls wait for it, so that it also bounds how late a server that is back is found.
-const MOST: Duration = Duration::from_secs(1);
+/// Maximum delay. Calls wait for the next attempt, so a server that is reachable again is found at most this much later.
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 /// The failures since the last success.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
-    /// Number of failures ever.
+pub(crate) struct ConnectBackoff {
+    /// Number of failures since the pool was created.
     failures: u64,
     delay: Duration,
     last: Option<(SharedError, Instant)>,
 }
 
-impl Backoff {
-    /// An attempt failed. Failures within the delay are of attempts that were made together, and count as one.
-    /// Returns the error before, which the caller drops: it may be a user's.
+impl ConnectBackoff {
+    /// Records a failed attempt. Failures within the delay count as one, since their attempts were made together.
+    ///
+    /// Returns the previous error. The caller drops it after the lock, since it may run code of the user.
     pub(crate) fn failed(&mut self, error: SharedError) -> Option<SharedError> {
         self.failures += 1;
-        if self.until().is_none() {
-            self.delay = (self.delay * 2).clamp(FIRST, MOST);
+        if self.next_attempt().is_none() {
+            self.delay = (self.delay * 2).clamp(INITIAL_DELAY, MAX_DELAY);
         }
-        let before = self.last.replace((error, Instant::now()));
-        before.map(|(error, _)| error)
+        let previous = self.last.replace((error, Instant::now()));
+        previous.map(|(error, _)| error)
     }
 
-    /// An attempt succeeded. Returns the last error, which the caller drops.
+    /// Records a successful attempt. Returns the last error, which the caller drops after the lock.
     pub(crate) fn succeeded(&mut self) -> Option<SharedError> {
         self.delay = Duration::ZERO;
         self.last.take().map(|(error, _)| error)
     }
 
-    /// Returns when the next attempt may begin, if that is later than now.
-    pub(crate) fn until(&self) -> Option<Instant> {
-        self.within(self.delay)
+    /// Returns the time of the next attempt, or `None` if it may begin now.
+    pub(crate) fn next_attempt(&self) -> Option<Instant> {
+        self.pause_end(self.delay)
     }
 
-    /// Returns the end of this delay after the last failure, if it is later than now.
-    pub(crate) fn within(&self, delay: Duration) -> Option<Instant> {
-        let (_, failed) = self.last.as_ref()?;
-        let end = *failed + delay;
+    /// Returns the end of a pause after the last failure, or `None` if the pause is over.
+    pub(crate) fn pause_end(&self, pause: Duration) -> Option<Instant> {
+        let (_, failed_at) = self.last.as_ref()?;
+        let end = *failed_at + pause;
         (end > Instant::now()).then_some(end)
     }
 
@@ -56,12 +57,13 @@ impl Backoff {
         self.last.is_some()
     }
 
-    /// Returns the number of failures ever.
+    /// Returns the number of failures since the pool was created.
     pub(crate) fn failures(&self) -> u64 {
         self.failures
     }
 
-    /// Returns the error of an attempt that failed since there were so many failures, unless one succeeded later.
+    /// Returns the last error if an attempt has failed since the number of failures was `failures` and none has succeeded
+    /// since.
     #[cfg(feature = "rest")]
     pub(crate) fn failed_since(&self, failures: u64) -> Option<SharedError> {
         let (error, _) = self.last.as_ref()?;
@@ -80,42 +82,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_delay_doubles_with_each_failure_up_to_a_second_and_ends_with_a_success() {
-        let mut backoff = Backoff::default();
-        assert_eq!(backoff.until(), None);
+    async fn the_delay_doubles_with_each_failure_up_to_a_second_and_a_success_resets_it() {
+        let mut backoff = ConnectBackoff::default();
+        assert_eq!(backoff.next_attempt(), None);
         for millis in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
             backoff.failed(error());
             let delay = Duration::from_millis(millis);
-            assert_eq!(backoff.until(), Some(Instant::now() + delay));
+            assert_eq!(backoff.next_attempt(), Some(Instant::now() + delay));
             advance(delay).await;
-            assert_eq!(backoff.until(), None);
+            assert_eq!(backoff.next_attempt(), None);
             assert!(backoff.is_failing());
         }
         backoff.succeeded();
         assert!(!backoff.is_failing());
         backoff.failed(error());
-        assert_eq!(backoff.until(), Some(Instant::now() + FIRST));
+        let expected = Instant::now() + INITIAL_DELAY;
+        assert_eq!(backoff.next_attempt(), Some(expected));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn attempts_that_were_made_together_fail_as_one() {
-        let mut backoff = Backoff::default();
+    async fn failures_of_simultaneous_attempts_count_as_one() {
+        let mut backoff = ConnectBackoff::default();
         for _ in 0..10 {
             backoff.failed(error());
         }
-        assert_eq!(backoff.until(), Some(Instant::now() + FIRST));
+        let expected = Instant::now() + INITIAL_DELAY;
+        assert_eq!(backoff.next_attempt(), Some(expected));
     }
 
     #[cfg(feature = "rest")]
     #[test]
-    fn a_failure_is_reported_to_those_who_waited_for_it() {
-        let mut backoff = Backoff::default();
-        let before = backoff.failures();
-        assert!(backoff.failed_since(before).is_none());
+    fn a_failure_is_returned_to_calls_that_waited_for_the_attempt() {
+        let mut backoff = ConnectBackoff::default();
+        let failures = backoff.failures();
+        assert!(backoff.failed_since(failures).is_none());
         backoff.failed(error());
-        assert!(backoff.failed_since(before).is_some());
+        assert!(backoff.failed_since(failures).is_some());
         assert!(backoff.failed_since(backoff.failures()).is_none());
         backoff.succeeded();
-        assert!(backoff.failed_since(before).is_none());
+        assert!(backoff.failed_since(failures).is_none());
     }
 }

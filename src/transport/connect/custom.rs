@@ -1,4 +1,4 @@
-//! What the bytes of a connection travel over: TCP, or a service of the user's in its place.
+//! A connector of the user, which stands in for TCP.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,49 +7,15 @@ use std::sync::Arc;
 use http::Uri;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
-use tower::{Service, ServiceExt as _};
+use tower::{BoxError, Service, ServiceExt as _};
 
-use super::dns::Resolver;
-use super::stream::Stream;
-use super::tcp::Tcp;
+use super::stream::ByteStream;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, BoxError>> + Send>>;
-
-/// A connector of the user's.
+/// A connector of the user, with its type erased.
 #[derive(Clone)]
-pub(crate) struct Custom(Arc<dyn Connects>);
+pub(crate) struct CustomConnector(Arc<dyn DynConnect>);
 
-/// TCP, whose stream is left as it is, or what a user gave.
-#[derive(Clone)]
-pub(super) enum Dialer {
-    Tcp(Tcp<Resolver>),
-    Custom(Custom),
-}
-
-trait Connects: Send + Sync {
-    fn connect(&self, uri: Uri) -> Connecting;
-}
-
-impl<C> Connects for C
-where
-    C: Service<Uri> + Clone + Send + Sync + 'static,
-    C::Response: Read + Write + Send + Unpin + 'static,
-    C::Error: Into<BoxError>,
-    C::Future: Send,
-{
-    fn connect(&self, uri: Uri) -> Connecting {
-        let connector = self.clone();
-        Box::pin(async move {
-            match connector.oneshot(uri).await {
-                Ok(io) => Ok(Box::new(TokioIo::new(io)) as Box<dyn Stream>),
-                Err(error) => Err(error.into()),
-            }
-        })
-    }
-}
-
-impl Custom {
+impl CustomConnector {
     pub(crate) fn new<C>(connector: C) -> Self
     where
         C: Service<Uri> + Clone + Send + Sync + 'static,
@@ -60,13 +26,38 @@ impl Custom {
         Self(Arc::new(connector))
     }
 
-    pub(super) async fn connect(&self, uri: Uri) -> Result<Box<dyn Stream>, BoxError> {
+    pub(super) async fn connect(&self, uri: Uri) -> Result<Box<dyn ByteStream>, BoxError> {
         self.0.connect(uri).await
     }
 }
 
-impl fmt::Debug for Custom {
+impl fmt::Debug for CustomConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Custom")
+        f.write_str("CustomConnector")
+    }
+}
+
+type ConnectFuture = Pin<Box<dyn Future<Output = Result<Box<dyn ByteStream>, BoxError>> + Send>>;
+
+/// The object-safe form of a connector.
+trait DynConnect: Send + Sync {
+    fn connect(&self, uri: Uri) -> ConnectFuture;
+}
+
+impl<C> DynConnect for C
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Read + Write + Send + Unpin + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send,
+{
+    fn connect(&self, uri: Uri) -> ConnectFuture {
+        let connector = self.clone();
+        Box::pin(async move {
+            match connector.oneshot(uri).await {
+                Ok(io) => Ok(Box::new(TokioIo::new(io)) as Box<dyn ByteStream>),
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 }

@@ -1,7 +1,8 @@
-//! The system's resolver, which reports when it is at work: an error of a deadline tells that from TCP.
+//! Name resolution by the operating system's resolver.
 //!
-//! `localhost` and the names below it are loopback and not looked up (RFC 6761 §6.3), since credentials are sent there in
-//! plaintext.
+//! The resolver sets the phase of its call, so that an error of a deadline distinguishes name resolution from TCP.
+//! `localhost` and the names below it are loopback and are not looked up (RFC 6761 §6.3), since credentials are sent to
+//! them in plaintext.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,24 +16,24 @@ use tower::Service;
 use crate::call::phase::{self, Phase, Step};
 use crate::transport::endpoint::is_localhost;
 
-/// Resolves names for connections to one place.
+/// Resolves names for connections to one address.
 #[derive(Clone)]
-pub(super) struct Resolver {
+pub(super) struct DnsResolver {
     system: GaiResolver,
-    /// As errors name it.
-    place: Arc<str>,
+    /// The address, for errors.
+    target_name: Arc<str>,
 }
 
-impl Resolver {
-    pub(super) fn new(place: Arc<str>) -> Self {
+impl DnsResolver {
+    pub(super) fn new(target_name: Arc<str>) -> Self {
         Self {
             system: GaiResolver::new(),
-            place,
+            target_name,
         }
     }
 }
 
-impl Service<Name> for Resolver {
+impl Service<Name> for DnsResolver {
     type Response = std::vec::IntoIter<SocketAddr>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
@@ -43,18 +44,19 @@ impl Service<Name> for Resolver {
 
     fn call(&mut self, name: Name) -> Self::Future {
         if is_localhost(name.as_str()) {
-            // The port is replaced by that of the URI.
+            // The caller replaces the port with that of the URI.
             let addresses = vec![
                 SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
                 SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
             ];
             return Box::pin(std::future::ready(Ok(addresses.into_iter())));
         }
-        phase::enter(Phase::Connecting(Arc::clone(&self.place), Step::Resolving));
-        let (resolving, place) = (self.system.call(name), Arc::clone(&self.place));
+        let target_name = Arc::clone(&self.target_name);
+        phase::enter(Phase::Connecting(Arc::clone(&target_name), Step::Resolving));
+        let resolving = self.system.call(name);
         Box::pin(async move {
             let resolved = resolving.await;
-            phase::enter(Phase::Connecting(place, Step::Tcp));
+            phase::enter(Phase::Connecting(target_name, Step::Tcp));
             Ok(resolved?.collect::<Vec<_>>().into_iter())
         })
     }

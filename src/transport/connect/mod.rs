@@ -1,5 +1,7 @@
-//! Connections for both transports: TCP or what stands for it, a tunnel where there is a proxy, then TLS for an
-//! `https` address.
+//! Opens connections to one address, for both transports.
+//!
+//! A connection has up to three parts: TCP or a connector of the user, a tunnel if there is a proxy, and TLS if the address
+//! is `https`.
 
 use std::fmt;
 use std::io;
@@ -10,9 +12,11 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::Uri;
 use tonic::ConnectError;
+use tower::BoxError;
 
 use crate::call::phase::{self, Phase, Step};
 use crate::error::Error;
+use crate::transport::endpoint::DisplayOrigin;
 
 mod backoff;
 mod custom;
@@ -27,164 +31,164 @@ mod tcp;
 pub(super) mod tls;
 mod tunnel;
 
-pub(super) use backoff::Backoff;
-pub(crate) use custom::Custom;
-use custom::Dialer;
-use dns::Resolver;
-pub(super) use origin::Origin;
+pub(super) use backoff::ConnectBackoff;
+pub(crate) use custom::CustomConnector;
+use dns::DnsResolver;
+pub(super) use origin::RequestOrigin;
 pub(super) use protocol::Protocols;
-pub(crate) use proxy::{Proxy, Through};
-pub(super) use server_preface::Greeting;
+pub(crate) use proxy::{Proxy, ProxyMode};
+pub(super) use server_preface::ServerPreface;
 pub(super) use shared_error::SharedError;
-use stream::Stream;
-pub(super) use stream::{Cause, Link, Reads};
-use tcp::{Tcp, too_late};
-use tls::Tls;
+use stream::ByteStream;
+pub(super) use stream::{IoStream, ReadCount, UnusableCause};
+use tcp::{TcpConnector, timeout_error};
+use tls::{Tls, TlsOptions};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// How the text of each error begins by which there is no connection.
+/// The first words of every error of connecting.
 const CANNOT_CONNECT: &str = "cannot connect to ";
 
-/// Where to connect and how.
+/// The address to connect to, and how to connect.
 #[derive(Clone, Debug)]
-pub(crate) struct Target {
+pub(crate) struct ConnectConfig {
     pub(crate) uri: Uri,
     pub(crate) connect_timeout: Duration,
-    pub(crate) tls: tls::Options,
-    pub(crate) through: Through,
-    pub(crate) connector: Option<Custom>,
+    pub(crate) tls: TlsOptions,
+    pub(crate) proxy: ProxyMode,
+    pub(crate) connector: Option<CustomConnector>,
 }
 
-impl Target {
-    /// Scheme and authority, for messages.
-    pub(crate) fn origin(&self) -> String {
-        origin(&self.uri)
-    }
-}
-
-pub(crate) fn origin(uri: &Uri) -> String {
-    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
-    format!("{}://{authority}", uri.scheme_str().unwrap_or("http"))
-}
-
-/// Connects to one address.
+/// Opens connections to one address.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    target: Target,
-    dialer: Dialer,
-    /// Where connections lead and how, for errors.
-    place: Arc<str>,
+    config: ConnectConfig,
+    base: BaseConnector,
+    /// The address and the proxy, for errors.
+    target_name: Arc<str>,
     tls: Option<Tls>,
-    via: Option<Via>,
+    proxy_hop: Option<ProxyHop>,
 }
 
-/// The proxy on the way, and TLS where it is itself called by it.
+/// Opens the stream of bytes below a tunnel and TLS. A TCP stream is not boxed.
 #[derive(Clone)]
-struct Via {
+enum BaseConnector {
+    Tcp(TcpConnector<DnsResolver>),
+    Custom(CustomConnector),
+}
+
+/// The proxy between client and server, and TLS if the proxy's URL is `https`.
+#[derive(Clone)]
+struct ProxyHop {
     proxy: Proxy,
     tls: Option<Tls>,
 }
 
-impl Via {
-    fn new(proxy: Proxy, target: &Target) -> Result<Self, Error> {
-        let encrypted = proxy.is_encrypted().then(|| {
-            let options = target.tls.without_identity();
+impl ProxyHop {
+    fn new(proxy: Proxy, config: &ConnectConfig) -> Result<Self, Error> {
+        let tls = proxy.is_encrypted().then(|| {
+            let options = config.tls.without_identity();
             Tls::new("proxy", proxy.uri(), &options, Protocols::Http1)
         });
         Ok(Self {
-            tls: encrypted.transpose()?,
+            tls: tls.transpose()?,
             proxy,
         })
     }
 }
 
 impl Connector {
-    pub(crate) fn new(target: &Target, protocols: Protocols) -> Result<Self, Error> {
-        let via = target.through.proxy_to(&target.uri)?;
-        let origin = target.origin();
-        let place: Arc<str> = match &via {
+    pub(crate) fn new(config: &ConnectConfig, protocols: Protocols) -> Result<Self, Error> {
+        let proxy = config.proxy.proxy_for(&config.uri)?;
+        let origin = DisplayOrigin(&config.uri);
+        let target_name: Arc<str> = match &proxy {
             Some(proxy) => format!("{origin} through the proxy {proxy}").into(),
-            None => origin.into(),
+            None => origin.to_string().into(),
         };
-        let dialer = match &target.connector {
-            Some(custom) => Dialer::Custom(custom.clone()),
+        let base = match &config.connector {
+            Some(custom) => BaseConnector::Custom(custom.clone()),
             None => {
-                let resolver = Resolver::new(Arc::clone(&place));
-                Dialer::Tcp(Tcp::new(resolver, target.connect_timeout))
+                let resolver = DnsResolver::new(Arc::clone(&target_name));
+                BaseConnector::Tcp(TcpConnector::new(resolver, config.connect_timeout))
             }
         };
-        let encrypted = target.uri.scheme_str() == Some("https");
-        let tls = encrypted.then(|| Tls::new("endpoint", &target.uri, &target.tls, protocols));
-        let via = via.map(|proxy| Via::new(proxy, target)).transpose()?;
+        let is_encrypted = config.uri.scheme_str() == Some("https");
+        let tls = is_encrypted.then(|| Tls::new("endpoint", &config.uri, &config.tls, protocols));
+        let proxy_hop = proxy.map(|proxy| ProxyHop::new(proxy, config));
         Ok(Self {
-            target: target.clone(),
-            dialer,
-            place,
+            config: config.clone(),
+            base,
+            target_name,
+            proxy_hop: proxy_hop.transpose()?,
             tls: tls.transpose()?,
-            via,
         })
     }
 
-    /// A connection, within the connect timeout.
-    pub(crate) async fn connect(&self) -> Result<Link, BoxError> {
-        let timeout = self.target.connect_timeout;
+    /// Opens a connection within the connect timeout.
+    pub(crate) async fn connect(&self) -> Result<IoStream, BoxError> {
+        let timeout = self.config.connect_timeout;
         let mut phase = Phase::default();
-        let connecting = phase::within(&mut phase, caught(self.link()));
-        let connected = tokio::time::timeout(timeout, connecting).await;
-        let connected = match (connected, phase) {
-            (Ok(connected), _) => connected,
-            (Err(_), Phase::Connecting(_, step)) => Err(too_late(timeout, Some(step))),
-            (Err(_), _) => Err(too_late(timeout, None)),
+        let connecting = phase::within(&mut phase, catch_panic(self.open()));
+        let timed = tokio::time::timeout(timeout, connecting).await;
+        let result = match (timed, phase) {
+            (Ok(result), _) => result,
+            (Err(_), Phase::Connecting(_, step)) => Err(timeout_error(timeout, Some(step))),
+            (Err(_), _) => Err(timeout_error(timeout, None)),
         };
-        connected.map_err(|source| self.cannot_connect(source))
+        result.map_err(|error| self.cannot_connect(error))
     }
 
-    /// The error that names the address.
+    /// Returns the error of a failed connection, which names the address.
     pub(crate) fn cannot_connect(&self, source: BoxError) -> BoxError {
-        let place = Arc::clone(&self.place);
-        ConnectError(CannotConnect { place, source }.into()).into()
+        let target_name = Arc::clone(&self.target_name);
+        ConnectError(
+            CannotConnect {
+                target_name,
+                source,
+            }
+            .into(),
+        )
+        .into()
     }
 
-    /// How long connecting may take.
+    /// Returns the connect timeout.
     pub(crate) fn timeout(&self) -> Duration {
-        self.target.connect_timeout
+        self.config.connect_timeout
     }
 
-    /// The call that is being polled waits for this step of a connection.
+    /// Sets the phase of the call that is being polled to this step of a connection.
     pub(crate) fn enter(&self, step: Step) {
         phase::enter(self.phase(step));
     }
 
+    /// Returns the phase of a call that waits for this step of a connection.
     pub(crate) fn phase(&self, step: Step) -> Phase {
-        Phase::Connecting(Arc::clone(&self.place), step)
+        Phase::Connecting(Arc::clone(&self.target_name), step)
     }
 
-    async fn link(&self) -> Result<Link, BoxError> {
-        let first = match &self.via {
-            Some(via) => via.proxy.uri(),
-            None => &self.target.uri,
+    async fn open(&self) -> Result<IoStream, BoxError> {
+        let first = match &self.proxy_hop {
+            Some(hop) => hop.proxy.uri(),
+            None => &self.config.uri,
         };
         self.enter(Step::Tcp);
-        // One expression for both would put the streams of all into one more box.
-        match &self.dialer {
-            Dialer::Tcp(tcp) => match tcp.connect(first.clone()).await {
-                Ok(io) => self.through(io).await,
-                Err(error) => Err(self.unreachable(error)),
+        // One expression for both arms would box the TCP stream once more.
+        match &self.base {
+            BaseConnector::Tcp(tcp) => match tcp.connect(first.clone()).await {
+                Ok(io) => self.connect_via(io).await,
+                Err(error) => Err(self.blame_proxy(error)),
             },
-            Dialer::Custom(custom) => match custom.connect(first.clone()).await {
-                Ok(io) => self.through(io).await,
-                Err(error) => Err(self.unreachable(error)),
+            BaseConnector::Custom(custom) => match custom.connect(first.clone()).await {
+                Ok(io) => self.connect_via(io).await,
+                Err(error) => Err(self.blame_proxy(error)),
             },
         }
     }
 
-    /// A connection over the bytes that go to the first on the way, the proxy or the server.
-    async fn through(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
-        let Some(Via { proxy, tls }) = &self.via else {
-            return self.over(io).await;
+    /// Opens a connection over a stream to the proxy, or over a stream to the server if there is no proxy.
+    async fn connect_via(&self, io: impl ByteStream + 'static) -> Result<IoStream, BoxError> {
+        let Some(ProxyHop { proxy, tls }) = &self.proxy_hop else {
+            return self.connect_direct(io).await;
         };
-        let uri = &self.target.uri;
+        let uri = &self.config.uri;
         let tunnel = match tls {
             None => {
                 self.enter(Step::Tunnel);
@@ -192,43 +196,45 @@ impl Connector {
             }
             Some(tls) => {
                 self.enter(Step::Tls);
-                let link = tls.handshake(io).await;
-                let link = link.map_err(|error| self.unreachable(error))?;
+                let handshake = tls.handshake(io).await;
+                let encrypted = handshake.map_err(|error| self.blame_proxy(error))?;
                 self.enter(Step::Tunnel);
-                tunnel::open(link.into_inner(), proxy, uri).await?
+                tunnel::open(encrypted.into_inner(), proxy, uri).await?
             }
         };
-        self.over(tunnel).await
+        self.connect_direct(tunnel).await
     }
 
-    /// Tells of a proxy that it is what cannot be reached.
-    fn unreachable(&self, error: BoxError) -> BoxError {
-        match &self.via {
-            Some(_) => format!("the proxy cannot be reached: {}", root(error.as_ref())).into(),
+    /// Adds to an error of the first hop that the proxy cannot be reached, if there is a proxy.
+    fn blame_proxy(&self, error: BoxError) -> BoxError {
+        match &self.proxy_hop {
+            Some(_) => {
+                let cause = root_cause(error.as_ref());
+                format!("the proxy cannot be reached: {cause}").into()
+            }
             None => error,
         }
     }
 
-    /// A connection over the bytes that go to the server.
-    async fn over(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
-        Ok(match &self.tls {
-            Some(tls) => {
-                self.enter(Step::Tls);
-                let (offer, place) = (tls.clone(), Arc::clone(&self.place));
-                let refusal = move |error: &io::Error| {
-                    let why = offer.refusal(error)?;
-                    Some(format!("{CANNOT_CONNECT}{place}: {why}"))
-                };
-                tls.handshake(io).await?.refused_as(refusal)
-            }
-            None => Link::new(io, false),
-        })
+    /// Opens a connection over a stream to the server.
+    async fn connect_direct(&self, io: impl ByteStream + 'static) -> Result<IoStream, BoxError> {
+        let Some(tls) = &self.tls else {
+            return Ok(IoStream::new(io, false));
+        };
+        self.enter(Step::Tls);
+        let (offer, target_name) = (tls.clone(), Arc::clone(&self.target_name));
+        let classify = move |error: &io::Error| {
+            let cause = offer.refusal(error)?;
+            Some(format!("{CANNOT_CONNECT}{target_name}: {cause}"))
+        };
+        let encrypted = tls.handshake(io).await?;
+        Ok(encrypted.classify_errors(classify))
     }
 }
 
-/// Turns a panic of a user's connector, or of the stream that it returned, into an error: it must not end the
-/// task of the call or of the pool.
-pub(crate) async fn caught<T>(
+/// Returns an error if the future panics, as a user's connector or its stream may. A panic must not end the task of the
+/// call or of the pool.
+pub(crate) async fn catch_panic<T>(
     opening: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, BoxError> {
     match AssertUnwindSafe(opening).catch_unwind().await {
@@ -237,15 +243,17 @@ pub(crate) async fn caught<T>(
     }
 }
 
-/// Names the address; the system's own error does not.
+/// An error of connecting that names the address. The operating system's error does not name it.
 #[derive(Debug)]
 struct CannotConnect {
-    place: Arc<str>,
+    target_name: Arc<str>,
     source: BoxError,
 }
 
-/// What lies between only says that it is about TCP or TLS.
-fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+/// Returns the innermost error of a chain. The errors around it only say that they are about TCP or TLS.
+fn root_cause<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
     let mut root = error;
     while let Some(source) = root.source() {
         root = source;
@@ -255,13 +263,13 @@ fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error
 
 impl fmt::Display for CannotConnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = root(self.source.as_ref());
-        write!(f, "{CANNOT_CONNECT}{}: {why}", self.place)
+        let cause = root_cause(self.source.as_ref());
+        write!(f, "{CANNOT_CONNECT}{}: {cause}", self.target_name)
     }
 }
 
 impl std::error::Error for CannotConnect {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(root(self.source.as_ref()))
+        Some(root_cause(self.source.as_ref()))
     }
 }

@@ -1,32 +1,37 @@
-//! The address that requests are for, as it stands in their URIs.
+//! The origin of the URIs of requests.
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 
-use super::Target;
 use crate::error::Error;
+use crate::transport::endpoint::DisplayOrigin;
 
-/// Scheme and authority of the address.
+/// The scheme and authority of the requests to one address.
 #[derive(Clone, Debug)]
-pub(crate) struct Origin {
+pub(crate) struct RequestOrigin {
     pub(crate) scheme: Scheme,
     pub(crate) authority: Authority,
 }
 
-impl Origin {
-    pub(crate) fn of(target: &Target) -> Result<Self, Error> {
-        let parts = target.uri.clone().into_parts();
+impl RequestOrigin {
+    /// Returns the origin of an address.
+    ///
+    /// # Errors
+    ///
+    /// If the address has no scheme or no host.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, Error> {
+        let parts = uri.clone().into_parts();
         match (parts.scheme, parts.authority) {
             (Some(scheme), Some(authority)) => Ok(Self { scheme, authority }),
             _ => {
-                let origin = target.origin();
-                let text = format!("endpoint: `{origin}` has no scheme or no host");
+                let origin = DisplayOrigin(uri);
+                let text = format!("invalid `endpoint` `{origin}`: no scheme or no host");
                 Err(Error::configuration(text))
             }
         }
     }
 
-    /// The whole URI of a path here.
+    /// Returns the URI of a path at this origin.
     pub(crate) fn uri(&self, path: PathAndQuery) -> Result<Uri, http::Error> {
         Uri::builder()
             .scheme(self.scheme.clone())
@@ -35,7 +40,7 @@ impl Origin {
             .build()
     }
 
-    /// The path of a request, with its query.
+    /// Returns the path and query of a request's URI.
     pub(crate) fn path(uri: &Uri) -> PathAndQuery {
         let path = uri.path_and_query().cloned();
         path.unwrap_or(PathAndQuery::from_static("/"))

@@ -1,13 +1,13 @@
-//! The protocols of a connection.
+//! The HTTP versions of a connection.
 
-/// The protocols that a connection may carry, and that ALPN offers.
+/// The HTTP versions that a connection may use, which ALPN offers to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocols {
-    /// HTTP/1.1 alone, as proxies are asked in.
+    /// HTTP/1.1 only, for proxies.
     Http1,
-    /// HTTP/2 alone, as gRPC needs it: a peer that speaks anything else is refused.
+    /// HTTP/2 only, for gRPC. A peer that chooses anything else is an error.
     Http2,
-    /// HTTP/1.1 or HTTP/2, as the peer likes it.
+    /// HTTP/2 or HTTP/1.1, whichever the peer chooses.
     #[cfg_attr(
         not(any(feature = "rest", all(test, feature = "tls"))),
         expect(dead_code, reason = "gRPC needs HTTP/2")

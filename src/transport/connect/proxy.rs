@@ -1,48 +1,54 @@
-//! Which proxy the connections to an address go through: one that was set, one of the environment, or none.
+//! The proxy of an address: one that was set, one of the environment, or none.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 
-use http::uri::{Authority, Scheme};
+use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::error::Error;
-use crate::transport::endpoint::{Fault, is_loopback, parse_host_port};
+use crate::transport::endpoint::{DisplayOrigin, HostError, is_loopback, parse_host_port};
 
-const NO_URL: &str = "must be a URL such as http://HOST:PORT";
+const NOT_A_URL: &str = "must be a URL such as http://HOST:PORT";
 
-/// What a user says of proxies.
+/// How the proxy is chosen.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Through {
-    /// What the environment says, as curl reads it.
+pub(crate) enum ProxyMode {
+    /// By the environment variables, as curl reads them.
     #[default]
     Environment,
-    Nothing,
+    /// No proxy.
+    Direct,
+    /// This proxy, for every address.
     Proxy(Proxy),
 }
 
-impl Through {
-    /// The same, but that the environment is not asked.
+impl ProxyMode {
+    /// Returns the mode with [`Direct`](Self::Direct) in place of [`Environment`](Self::Environment).
     pub(crate) fn without_environment(self) -> Self {
         match self {
-            Self::Environment => Self::Nothing,
-            set => set,
+            Self::Environment => Self::Direct,
+            mode => mode,
         }
     }
 
-    /// The proxy for connections to this address.
-    pub(crate) fn proxy_to(&self, uri: &Uri) -> Result<Option<Proxy>, Error> {
+    /// Returns the proxy for connections to an address.
+    ///
+    /// # Errors
+    ///
+    /// If a variable of the environment is invalid.
+    pub(crate) fn proxy_for(&self, uri: &Uri) -> Result<Option<Proxy>, Error> {
         match self {
             Self::Environment => from_environment(uri, |name| std::env::var_os(name)),
-            Self::Nothing => Ok(None),
+            Self::Direct => Ok(None),
             Self::Proxy(proxy) => Ok(Some(proxy.clone())),
         }
     }
 }
 
-/// A proxy and what it knows us by, which is never shown.
+/// A proxy, and the user and password for it, which no text shows.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     /// Scheme, host and port.
@@ -51,25 +57,29 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Parses a proxy's URL, `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`. As for curl, the scheme is `http` and the port
-    /// 1080, or 443 for `https`, unless they are given. Errors name the setting and nothing of the text but its scheme, since
-    /// any other part may be a password.
+    /// Parses a proxy's URL, `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`. As in curl, the default scheme is `http`, and the
+    /// default port is 1080, or 443 for `https`.
+    ///
+    /// # Errors
+    ///
+    /// If the URL is invalid. The error names the setting and at most the scheme of the URL, since any other part may be a
+    /// password.
     pub(crate) fn parse(setting: &str, text: &str) -> Result<Self, Error> {
-        let fault = |why: &str| Error::configuration(format!("invalid `{setting}`: {why}"));
+        let fault = |reason: &str| Error::configuration(format!("invalid `{setting}`: {reason}"));
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         let scheme = scheme.to_ascii_lowercase();
-        check_scheme(&scheme).map_err(|why| fault(&why))?;
-        let (user, place) = split_user(rest).map_err(fault)?;
-        let place = parse_host_port(place).map_err(fault)?;
-        let default = if scheme == "https" { 443 } else { 1080 };
-        let port = place.port.unwrap_or(default);
+        check_scheme(&scheme).map_err(|reason| fault(&reason))?;
+        let (user, host_port) = split_user(rest).map_err(fault)?;
+        let parsed = parse_host_port(host_port).map_err(fault)?;
+        let default_port = if scheme == "https" { 443 } else { 1080 };
+        let port = parsed.port.unwrap_or(default_port);
         let uri = Uri::builder()
             .scheme(scheme.as_str())
-            .authority(format!("{}:{port}", place.host))
+            .authority(format!("{}:{port}", parsed.host))
             .path_and_query("/")
             .build();
         Ok(Self {
-            uri: uri.map_err(|_| fault(NO_URL))?,
+            uri: uri.map_err(|_| fault(NOT_A_URL))?,
             authorization: user
                 .map(authorization)
                 .transpose()
@@ -78,7 +88,7 @@ impl Proxy {
         })
     }
 
-    /// Where it is; nothing of it is secret.
+    /// Returns the proxy's address, without user and password.
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -87,7 +97,7 @@ impl Proxy {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 
-    /// The value of `proxy-authorization`, if its URL had a user.
+    /// Returns the value of `proxy-authorization`, or `None` if the URL has no user.
     pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }
@@ -96,9 +106,7 @@ impl Proxy {
 /// Scheme, host and port.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.uri.scheme_str().unwrap_or_default();
-        let authority = self.uri.authority().map_or("", Authority::as_str);
-        write!(f, "{scheme}://{authority}")
+        DisplayOrigin(&self.uri).fmt(f)
     }
 }
 
@@ -109,10 +117,10 @@ impl fmt::Debug for Proxy {
 }
 
 fn check_scheme(scheme: &str) -> Result<(), String> {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     match scheme {
         "http" | "https" => Ok(()),
-        _ if scheme.is_empty() || !scheme.bytes().all(known) => Err(NO_URL.to_owned()),
+        _ if scheme.is_empty() || !scheme.bytes().all(is_allowed) => Err(NOT_A_URL.to_owned()),
         _ => Err(format!(
             "unsupported scheme `{scheme}`: must be http or https"
         )),
@@ -120,8 +128,8 @@ fn check_scheme(scheme: &str) -> Result<(), String> {
 }
 
 /// Splits the user and password from the host and port.
-fn split_user(text: &str) -> Result<(Option<&str>, &str), Fault> {
-    // A password may hold any of these as it is; the text before it would be taken for the host.
+fn split_user(text: &str) -> Result<(Option<&str>, &str), HostError> {
+    // An unencoded password may contain one of these. The text before it would be parsed as the host.
     let end = text.find(['/', '?', '#']).unwrap_or(text.len());
     let (authority, path) = text.split_at(end);
     if !matches!(path, "" | "/") {
@@ -130,26 +138,27 @@ fn split_user(text: &str) -> Result<(Option<&str>, &str), Fault> {
         );
     }
     match authority.split_once('@') {
-        Some((_, place)) if place.contains('@') => Err("write an `@` of a user or password as %40"),
-        Some((user, place)) => Ok((Some(user), place)),
+        Some((_, host)) if host.contains('@') => Err("write an `@` of a user or password as %40"),
+        Some((user, host)) => Ok((Some(user), host)),
         None => Ok((None, authority)),
     }
 }
 
-/// The header value for a user and password, which are percent-encoded.
-fn authorization(user: &str) -> Result<Option<HeaderValue>, Fault> {
+/// Returns the header value for a percent-encoded user and password.
+fn authorization(user: &str) -> Result<Option<HeaderValue>, HostError> {
     let url = format!("http://{user}@proxy.invalid");
     if url.parse::<Uri>().is_err() {
         return Err("the user or password has characters that must be percent-encoded");
     }
     let matcher = Matcher::builder().all(url).build();
-    let found = matcher.intercept(&Uri::from_static("https://any.invalid"));
-    Ok(found.and_then(|found| found.basic_auth().cloned()))
+    let intercept = matcher.intercept(&Uri::from_static("https://any.invalid"));
+    Ok(intercept.and_then(|proxy| proxy.basic_auth().cloned()))
 }
 
-/// As curl reads the environment: small letters go before capitals, an empty variable is none, and
-/// HTTP_PROXY is never read, since a CGI program has a request's header `Proxy` there. Another rule is our own:
-/// this machine is always reached without a proxy.
+/// Returns the proxy that the environment sets for an address, by the rules of curl.
+///
+/// Lower-case variables take precedence, and an empty variable is not set. `HTTP_PROXY` is not read, since a CGI program has
+/// a request's `Proxy` header in it. Unlike curl, loopback addresses never have a proxy.
 fn from_environment(
     uri: &Uri,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -158,12 +167,12 @@ fn from_environment(
     if is_loopback(host) {
         return Ok(None);
     }
-    let first = |names: &[&'static str]| {
+    let first_set = |names: &[&'static str]| {
         let mut values = names
             .iter()
             .filter_map(|name| Some((*name, variable(name)?)));
-        let found = values.find(|(_, value)| !value.is_empty());
-        let text = found.map(|(name, value)| match value.into_string() {
+        let set = values.find(|(_, value)| !value.is_empty());
+        let text = set.map(|(name, value)| match value.into_string() {
             Ok(text) => Ok((name, text)),
             Err(_) => Err(Error::configuration(format!(
                 "invalid `{name}`: not valid Unicode"
@@ -175,47 +184,49 @@ fn from_environment(
         Some("http") => &["http_proxy", "all_proxy", "ALL_PROXY"],
         _ => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
     };
-    let Some((name, proxy)) = first(names)? else {
+    let Some((name, proxy)) = first_set(names)? else {
         return Ok(None);
     };
-    match first(&["no_proxy", "NO_PROXY"])? {
-        Some((_, list)) if is_excepted(&list, host) => Ok(None),
+    match first_set(&["no_proxy", "NO_PROXY"])? {
+        Some((_, list)) if is_in_no_proxy(&list, host) => Ok(None),
         _ => Proxy::parse(name, &proxy).map(Some),
     }
 }
 
-/// Returns whether a list of NO_PROXY has a host, by the rules of curl. Matching is hyper-util's, which knows commas
-/// alone, minds dots at ends, and accepts a `*` anywhere.
+/// Returns whether a NO_PROXY list contains a host, by the rules of curl.
 ///
-/// The variable is that of all programs of a machine, each of which has forms of its own. So an entry that is no host is
-/// no error, but ignored as curl ignores it, and a warning says so.
-fn is_excepted(list: &str, host: &str) -> bool {
+/// hyper-util matches the entries. The list is normalised first, since hyper-util splits only at commas, does not ignore a
+/// dot at the end, and accepts `*` anywhere.
+///
+/// All programs of a machine read this variable, and each has its own extensions. So an entry that is not a host is
+/// ignored, as in curl, and logged as a warning.
+fn is_in_no_proxy(list: &str, host: &str) -> bool {
     if list == "*" {
         return true;
     }
-    let entries = list
+    let hosts = list
         .split([',', ' ', '\t'])
         .map(|entry| entry.strip_suffix('.').unwrap_or(entry))
         .map(|entry| entry.strip_prefix('.').unwrap_or(entry))
-        .filter(|entry| !entry.is_empty());
-    let entries = entries.filter(|entry| match check_excepted(entry) {
-        Ok(()) => true,
-        Err(fault) => {
-            tracing::warn!(entry, fault, "ignoring an entry of no_proxy");
-            false
-        }
-    });
-    let entries = entries.collect::<Vec<_>>().join(",");
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let Ok(uri) = format!("http://{host}/").parse::<Uri>() else {
+        .filter(|entry| !entry.is_empty())
+        .filter(|entry| match check_no_proxy_entry(entry) {
+            Ok(()) => true,
+            Err(fault) => {
+                tracing::warn!(entry, fault, "ignoring an entry of no_proxy");
+                false
+            }
+        });
+    let entries = hosts.collect::<Vec<_>>().join(",");
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let Ok(uri) = format!("http://{name}/").parse::<Uri>() else {
         return false;
     };
     let matcher = Matcher::builder().all("http://proxy.invalid").no(entries);
     matcher.build().intercept(&uri).is_none()
 }
 
-/// Accepts an entry of NO_PROXY: a name, an address, or a network.
-fn check_excepted(entry: &str) -> Result<(), Fault> {
+/// Checks an entry of NO_PROXY: a name, an address, or a network.
+fn check_no_proxy_entry(entry: &str) -> Result<(), HostError> {
     if entry.parse::<IpAddr>().is_ok() {
         return Ok(());
     }
@@ -225,9 +236,11 @@ fn check_excepted(entry: &str) -> Result<(), Fault> {
             Ok(IpAddr::V6(_)) => 128,
             Err(_) => return Err("invalid address of a network"),
         };
-        let prefix = prefix.parse::<u8>().ok();
-        let prefix = prefix.filter(|prefix| *prefix <= longest);
-        return prefix.map(drop).ok_or("invalid prefix length of a network");
+        let length = prefix.parse::<u8>().ok();
+        let is_valid = length.is_some_and(|length| length <= longest);
+        return is_valid
+            .then_some(())
+            .ok_or("invalid prefix length of a network");
     }
     if entry.starts_with('[') {
         return Err("an IPv6 address must be without brackets");

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use tower::BoxError;
 
-/// The error of an attempt to connect. Clones share it.
+/// The error of a failed attempt to connect. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedError(Arc<BoxError>);
 

@@ -1,5 +1,7 @@
-//! A connection to the server, which looks at its first frame where it shall speak HTTP/2, and tells the server's
-//! refusals of TLS as what they are.
+//! The stream of bytes under an HTTP connection.
+//!
+//! Where HTTP/2 is expected, the stream checks the server's first frame. It turns a server's refusal of TLS, which may come
+//! after the handshake, into an error of connecting. It counts reads for the keepalive.
 
 use std::io;
 use std::pin::Pin;
@@ -11,50 +13,49 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::server_preface::{Greeting, Reader, is_reset};
+use super::server_preface::{PrefaceReader, ServerPreface, is_reset};
 use crate::call::transport_error::Unusable;
 
-/// What lies below: TCP, or TLS over it.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A stream of bytes: TCP, a tunnel, or TLS.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<I: AsyncRead + AsyncWrite + Send + Unpin> Stream for I {}
+impl<I: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for I {}
 
-/// A connection.
-pub(crate) struct Link {
-    io: TokioIo<Box<dyn Stream>>,
-    /// Whether ALPN chose HTTP/2.
+/// The stream of bytes under an HTTP connection.
+pub(crate) struct IoStream {
+    io: TokioIo<Box<dyn ByteStream>>,
     #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "gRPC needs HTTP/2"))]
-    http2: bool,
-    /// Reads the peer's first frame; gone once that was read, and where nothing is looked at.
-    first: Option<Reader>,
-    told: Option<Box<Told>>,
-    cause: Cause,
-    reads: Reads,
+    is_http2: bool,
+    /// Reads the server's first frame. `None` after that frame, and if no frame is expected.
+    preface: Option<PrefaceReader>,
+    classify: Option<Box<Classify>>,
+    cause: UnusableCause,
+    reads: ReadCount,
 }
+
+/// Returns the text for an error by which the peer refuses the connection, and `None` for any other error.
+type Classify = dyn Fn(&io::Error) -> Option<String> + Send + Sync;
 
 /// The number of reads of a connection that returned something. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reads(Arc<AtomicUsize>);
+pub(crate) struct ReadCount(Arc<AtomicUsize>);
 
-impl Reads {
+impl ReadCount {
     pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Only the connection's task calls this, so that no locked instruction is needed.
+    /// Only the connection's task calls this, so it needs no locked instruction.
     fn add_one(&self) {
         self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
     }
 }
 
-/// Tells errors by which the peer refuses the connection.
-type Told = dyn Fn(&io::Error) -> Option<String> + Send + Sync;
-
-/// Why a connection can carry no calls, once that is known. Clones share it.
+/// The reason why a connection can carry no calls, once it is known. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cause(Arc<OnceLock<Unusable>>);
+pub(crate) struct UnusableCause(Arc<OnceLock<Unusable>>);
 
-impl Cause {
+impl UnusableCause {
     pub(crate) fn get(&self) -> Option<&Unusable> {
         self.0.get()
     }
@@ -64,127 +65,130 @@ impl Cause {
     }
 }
 
-impl Link {
-    pub(crate) fn new(io: impl Stream + 'static, http2: bool) -> Self {
+impl IoStream {
+    /// Creates the stream. `is_http2` is true if ALPN chose HTTP/2.
+    pub(crate) fn new(io: impl ByteStream + 'static, is_http2: bool) -> Self {
         Self {
             io: TokioIo::new(Box::new(io)),
-            http2,
-            first: None,
-            told: None,
-            cause: Cause::default(),
-            reads: Reads::default(),
+            is_http2,
+            preface: None,
+            classify: None,
+            cause: UnusableCause::default(),
+            reads: ReadCount::default(),
         }
     }
 
-    /// Returns the number of reads, which goes on counting.
-    pub(crate) fn reads(&self) -> Reads {
-        self.reads.clone()
-    }
-
-    /// The same connection, of which errors that `told` has words for say that it was never made.
-    pub(crate) fn refused_as(
+    /// Reports errors for which `classify` returns a text as failed connections, with this text.
+    pub(crate) fn classify_errors(
         self,
-        told: impl Fn(&io::Error) -> Option<String> + Send + Sync + 'static,
+        classify: impl Fn(&io::Error) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        let told = Some(Box::new(told) as Box<Told>);
-        Self { told, ..self }
+        let classify = Some(Box::new(classify) as Box<Classify>);
+        Self { classify, ..self }
     }
 
-    /// Returns the cause of the connection's end, which is set before an error is returned because of it.
-    pub(crate) fn cause(&self) -> Cause {
-        self.cause.clone()
-    }
-
-    /// What lies below.
-    pub(crate) fn into_inner(self) -> Box<dyn Stream> {
-        self.io.into_inner()
-    }
-
-    /// Whether ALPN chose HTTP/2.
-    #[cfg(feature = "rest")]
-    pub(crate) fn is_http2(&self) -> bool {
-        self.http2
-    }
-
-    /// The same connection, its first frame from the peer looked at.
-    pub(crate) fn expecting_http2(mut self, greeting: Greeting) -> Self {
-        self.first = Some(Reader::new(greeting));
+    /// Checks the server's first frame, and passes the result to `preface`.
+    pub(crate) fn expect_preface(mut self, preface: ServerPreface) -> Self {
+        self.preface = Some(PrefaceReader::new(preface));
         self
     }
 
-    /// Returns the error with its cause, if the peer refuses the connection by it. The cause is kept as well.
-    fn explain(&self, error: io::Error) -> io::Error {
-        let error = match self.told.as_ref().and_then(|told| told(&error)) {
-            Some(why) => io::Error::new(io::ErrorKind::InvalidData, Unusable::refused(why)),
-            None => error,
-        };
-        let error = match &self.first {
-            Some(first) => first.explain(error),
-            None => error,
-        };
-        self.keep(error)
+    /// Returns the number of reads. The number goes on counting.
+    pub(crate) fn reads(&self) -> ReadCount {
+        self.reads.clone()
     }
 
-    fn keep(&self, error: io::Error) -> io::Error {
+    /// Returns the cause of the connection's end. It is set before the error of that cause is returned.
+    pub(crate) fn cause(&self) -> UnusableCause {
+        self.cause.clone()
+    }
+
+    /// Returns the stream below.
+    pub(crate) fn into_inner(self) -> Box<dyn ByteStream> {
+        self.io.into_inner()
+    }
+
+    /// Returns whether ALPN chose HTTP/2.
+    #[cfg(feature = "rest")]
+    pub(crate) fn is_http2(&self) -> bool {
+        self.is_http2
+    }
+
+    /// Adds the cause to an error by which the peer refuses the connection, and stores the cause.
+    fn explain(&self, error: io::Error) -> io::Error {
+        let refusal = self.classify.as_ref().and_then(|classify| classify(&error));
+        let classified = match refusal {
+            Some(text) => io::Error::new(io::ErrorKind::InvalidData, Unusable::refused(text)),
+            None => error,
+        };
+        let explained = match &self.preface {
+            Some(preface) => preface.explain(classified),
+            None => classified,
+        };
+        self.store_cause(explained)
+    }
+
+    fn store_cause(&self, error: io::Error) -> io::Error {
         if let Some(unusable) = Unusable::within(&error) {
             self.cause.set(unusable);
         }
         error
     }
 
-    /// What became of so many bytes that were to be written. A peer that refuses the connection says why and
-    /// closes it, and writing shows that first: until its first frame has come such bytes count as written, and
-    /// reading tells why.
-    fn written(&self, written: io::Result<usize>, bytes: usize) -> io::Result<usize> {
-        match written {
-            Err(error) if self.first.is_some() && is_reset(&error) => Ok(bytes),
-            written => written.map_err(|error| self.explain(error)),
+    /// Returns the result of a write of this many bytes.
+    ///
+    /// A reset before the server's first frame counts as a successful write. A peer that refuses the connection sends the
+    /// reason and then closes; the write fails first, and only the next read returns the reason.
+    fn written(&self, result: io::Result<usize>, bytes: usize) -> io::Result<usize> {
+        match result {
+            Err(error) if self.preface.is_some() && is_reset(&error) => Ok(bytes),
+            result => result.map_err(|error| self.explain(error)),
         }
     }
 }
 
-impl Read for Link {
+impl Read for IoStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let link = &mut *self;
-        if link.first.is_none() {
-            let read = ready!(Pin::new(&mut link.io).poll_read(cx, buf));
-            link.reads.add_one();
-            return Poll::Ready(read.map_err(|error| link.explain(error)));
+        let stream = &mut *self;
+        if stream.preface.is_none() {
+            let result = ready!(Pin::new(&mut stream.io).poll_read(cx, buf));
+            stream.reads.add_one();
+            return Poll::Ready(result.map_err(|error| stream.explain(error)));
         }
         let mut bytes = [0; 1024];
-        let room = bytes.len().min(buf.remaining());
-        let mut bytes = ReadBuf::new(&mut bytes[..room]);
-        let read = ready!(Pin::new(&mut link.io).poll_read(cx, bytes.unfilled()));
-        link.reads.add_one();
-        read.map_err(|error| link.explain(error))?;
-        if let Some(reader) = &mut link.first {
-            let taken = reader.take(bytes.filled());
-            if taken.map_err(|error| link.keep(error))? {
-                link.first = None;
+        let capacity = bytes.len().min(buf.remaining());
+        let mut first_bytes = ReadBuf::new(&mut bytes[..capacity]);
+        let result = ready!(Pin::new(&mut stream.io).poll_read(cx, first_bytes.unfilled()));
+        stream.reads.add_one();
+        result.map_err(|error| stream.explain(error))?;
+        if let Some(preface) = &mut stream.preface {
+            let is_complete = preface.read(first_bytes.filled());
+            if is_complete.map_err(|error| stream.store_cause(error))? {
+                stream.preface = None;
             }
         }
-        buf.put_slice(bytes.filled());
+        buf.put_slice(first_bytes.filled());
         Poll::Ready(Ok(()))
     }
 }
 
-impl Write for Link {
+impl Write for IoStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
-        Poll::Ready(self.written(written, buf.len()))
+        let result = ready!(Pin::new(&mut self.io).poll_write(cx, buf));
+        Poll::Ready(self.written(result, buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
-        Poll::Ready(self.written(flushed.map(|()| 0), 0).map(drop))
+        let result = ready!(Pin::new(&mut self.io).poll_flush(cx));
+        Poll::Ready(self.written(result.map(|()| 0), 0).map(drop))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -200,9 +204,9 @@ impl Write for Link {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
+        let result = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs));
         let bytes = bufs.iter().map(|buf| buf.len()).sum();
-        Poll::Ready(self.written(written, bytes))
+        Poll::Ready(self.written(result, bytes))
     }
 }
 

@@ -9,57 +9,54 @@ use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper::upgrade::{self, Upgraded};
 use hyper_util::rt::TokioIo;
+use tower::BoxError;
 
 use super::proxy::Proxy;
-use super::stream::Stream;
+use super::stream::ByteStream;
+use crate::transport::endpoint::port_or_default;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// How much of a proxy's answer is read before it is refused.
+/// Maximum size of a proxy's response in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Has the proxy at the other end connect to `uri`. What the server says at once, as one of HTTP/2 does, is
-/// kept though it comes with the proxy's answer.
+/// Asks the proxy at the other end of a stream to connect to `uri`, and returns the tunnel.
+///
+/// Bytes of the server that arrive together with the proxy's response are part of the tunnel: an HTTP/2 server sends its
+/// SETTINGS at once.
 pub(crate) async fn open(
-    io: impl Stream + 'static,
+    io: impl ByteStream + 'static,
     proxy: &Proxy,
     uri: &Uri,
 ) -> Result<TokioIo<Upgraded>, BoxError> {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MAX_HEAD);
     let (mut sender, connection) = builder.handshake(TokioIo::new(io)).await?;
-    let request = request(proxy, uri)?;
-    let asking = async {
-        let answer = sender.send_request(request).await.map_err(explain)?;
-        let status = answer.status();
+    let request = connect_request(proxy, uri)?;
+    let opening = async {
+        let response = sender.send_request(request).await.map_err(explain)?;
+        let status = response.status();
         if !status.is_success() {
-            // The canonical reason alone: what a proxy writes there may be anything.
+            // The text has the canonical reason only, since a proxy may send any reason.
             return Err(format!("the proxy answered HTTP {status}").into());
         }
-        upgrade::on(answer).await.map_err(explain)
+        upgrade::on(response).await.map_err(explain)
     };
-    // A connection of its own task would outlive a timeout.
+    // A separate task for the connection would outlive the connect timeout.
     let driving = async {
-        // Its error is the request's as well.
+        // The request gets the connection's error, too.
         connection.with_upgrades().await.ok();
         std::future::pending::<Infallible>().await
     };
-    let (asking, driving) = (pin!(asking), pin!(driving));
+    let (opening, driving) = (pin!(opening), pin!(driving));
     tokio::select! {
         biased;
-        opened = asking => opened.map(TokioIo::new),
+        opened = opening => opened.map(TokioIo::new),
         never = driving => match never {},
     }
 }
 
-fn request(proxy: &Proxy, uri: &Uri) -> Result<Request<Empty<Bytes>>, http::Error> {
-    let default = if uri.scheme_str() == Some("https") {
-        443
-    } else {
-        80
-    };
+fn connect_request(proxy: &Proxy, uri: &Uri) -> Result<Request<Empty<Bytes>>, http::Error> {
     let host = uri.host().unwrap_or_default();
-    let authority = format!("{host}:{}", uri.port_u16().unwrap_or(default));
+    let authority = format!("{host}:{}", port_or_default(uri));
     let mut request = Request::builder()
         .method(Method::CONNECT)
         .uri(&authority)
@@ -70,7 +67,7 @@ fn request(proxy: &Proxy, uri: &Uri) -> Result<Request<Empty<Bytes>>, http::Erro
     request.body(Empty::new())
 }
 
-/// hyper's words are about messages; these are about the proxy.
+/// Returns an error about the proxy in place of hyper's, which is about HTTP messages.
 fn explain(error: hyper::Error) -> BoxError {
     if error.is_parse() {
         return "the proxy did not answer in HTTP/1.1".into();

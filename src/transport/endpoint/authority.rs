@@ -1,12 +1,12 @@
-//! Host names, IP addresses and ports, as users write them.
+//! Parses host names, IP addresses and ports.
 //!
-//! Everything that names a host is parsed here: endpoints, proxies, the variables of the emulator and of the metadata
-//! server, universe domains, and entries of `no_proxy`.
+//! All settings with a host are parsed here: endpoints, proxies, the variables of the emulator and of the metadata server,
+//! universe domains, and entries of `no_proxy`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The fault of a text, for the end of an error message.
-pub(crate) type Fault = &'static str;
+/// The reason why a host is invalid, for the end of an error's text.
+pub(crate) type HostError = &'static str;
 
 /// Maximum length of a host name (RFC 1035 §2.3.4), without a dot at its end.
 const MAX_NAME: usize = 253;
@@ -23,7 +23,7 @@ pub(crate) struct HostPort<'a> {
 }
 
 /// Parses `HOST` or `HOST:PORT`.
-pub(crate) fn parse(text: &str) -> Result<HostPort<'_>, Fault> {
+pub(crate) fn parse(text: &str) -> Result<HostPort<'_>, HostError> {
     check_characters(text)?;
     let (host, port) = split(text)?;
     check_host(host)?;
@@ -31,16 +31,16 @@ pub(crate) fn parse(text: &str) -> Result<HostPort<'_>, Fault> {
     Ok(HostPort { host, port })
 }
 
-/// Accepts a domain: a host name that is not an IP address, without a port and without a dot at its end.
-pub(crate) fn check_domain(text: &str) -> Result<(), Fault> {
+/// Checks a domain: a host name without a port and without a dot at its end, not an IP address.
+pub(crate) fn check_domain(text: &str) -> Result<(), HostError> {
     if text.is_empty() {
         return Err("must not be empty");
     }
     if text.contains("://") {
         return Err("must be a domain name, without a scheme");
     }
-    let place = parse(text)?;
-    if place.port.is_some() {
+    let parsed = parse(text)?;
+    if parsed.port.is_some() {
         return Err("a port is not allowed");
     }
     if text.starts_with('[') || text.parse::<Ipv4Addr>().is_ok() {
@@ -52,7 +52,7 @@ pub(crate) fn check_domain(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_characters(text: &str) -> Result<(), Fault> {
+fn check_characters(text: &str) -> Result<(), HostError> {
     let has = |kind: fn(char) -> bool| text.contains(kind);
     if text.is_empty() {
         return Err("missing host");
@@ -77,7 +77,7 @@ fn check_characters(text: &str) -> Result<(), Fault> {
 }
 
 /// Splits the host from the text after its colon.
-fn split(text: &str) -> Result<(&str, Option<&str>), Fault> {
+fn split(text: &str) -> Result<(&str, Option<&str>), HostError> {
     if let Some(rest) = text.strip_prefix('[') {
         let end = rest.find(']').ok_or("missing `]` after an IPv6 address")?;
         let (host, after) = text.split_at(end + 2);
@@ -96,7 +96,7 @@ fn split(text: &str) -> Result<(&str, Option<&str>), Fault> {
     }
 }
 
-fn parse_port(text: &str) -> Result<u16, Fault> {
+fn parse_port(text: &str) -> Result<u16, HostError> {
     if text.is_empty() {
         return Err("missing port after `:`");
     }
@@ -106,7 +106,7 @@ fn parse_port(text: &str) -> Result<u16, Fault> {
     port.ok_or("port must be between 1 and 65535")
 }
 
-fn check_host(host: &str) -> Result<(), Fault> {
+fn check_host(host: &str) -> Result<(), HostError> {
     if host.is_empty() {
         return Err("missing host");
     }
@@ -116,7 +116,7 @@ fn check_host(host: &str) -> Result<(), Fault> {
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     if ends_in_number(name) {
-        // Resolvers read such texts as addresses, `127.1` and `0x7f.1` among them (URL Standard §3.5).
+        // Resolvers parse such names as addresses, for example `127.1` and `0x7f.1` (URL Standard §3.5).
         let address = host.parse::<Ipv4Addr>();
         return address
             .map(drop)
@@ -135,8 +135,8 @@ fn ends_in_number(name: &str) -> bool {
     decimal || hexadecimal
 }
 
-/// RFC 952 and 1123, and underscores, which DNS has.
-fn check_name(name: &str) -> Result<(), Fault> {
+/// Checks a name by RFC 952 and RFC 1123. Underscores are allowed, too, as in DNS.
+fn check_name(name: &str) -> Result<(), HostError> {
     if name.len() > MAX_NAME {
         return Err("a host name has at most 253 characters");
     }
@@ -150,9 +150,9 @@ fn check_name(name: &str) -> Result<(), Fault> {
         if label.starts_with('-') || label.ends_with('-') {
             return Err("a label of a host name must not begin or end with `-`");
         }
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        if !label.bytes().all(known) {
-            return Err("a host name has letters, digits, `-`, `_` and dots only");
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if !label.bytes().all(is_allowed) {
+            return Err("a host name may contain only letters, digits, `-`, `_` and dots");
         }
     }
     Ok(())
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+    fn a_host_is_a_name_or_an_address_with_an_optional_port() {
         let cases = [
             ("h", "h", None),
             (
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_has_neither_a_port_nor_an_address() {
+    fn a_domain_is_neither_an_address_nor_has_a_port() {
         for text in ["googleapis.com", "a.b.c", "localhost", "x_y.test"] {
             check_domain(text).expect(text);
         }
@@ -280,7 +280,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_parsed_host_is_an_authority_of_a_uri_and_nothing_else(text in "[\\[\\]a-z0-9.:@/%_# \\\\-]{0,24}|\\PC{0,12}") {
+        fn a_parsed_host_is_the_whole_authority_of_a_uri(text in "[\\[\\]a-z0-9.:@/%_# \\\\-]{0,24}|\\PC{0,12}") {
             if let Ok(HostPort { host, port }) = parse(&text) {
                 let uri: http::Uri = format!("https://{text}/").parse().expect("a URI");
                 assert_eq!((uri.host(), uri.port_u16(), uri.path()), (Some(host), port, "/"));

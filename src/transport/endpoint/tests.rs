@@ -1,6 +1,6 @@
 use super::*;
 
-/// An environment of these variables alone.
+/// An environment with only these variables.
 fn environment<'a>(variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
     |name| {
         let found = variables.iter().find(|(known, _)| *known == name);
@@ -8,9 +8,12 @@ fn environment<'a>(variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<OsS
     }
 }
 
-fn chosen(choice: Choice<'_>, variables: &[(&str, &str)]) -> Result<(String, Named), String> {
-    match choice.place(environment(variables)) {
-        Ok(place) => Ok((place.uri.to_string(), place.named)),
+fn resolve(
+    settings: EndpointSettings<'_>,
+    variables: &[(&str, &str)],
+) -> Result<(String, EndpointSource), String> {
+    match settings.resolve(environment(variables)) {
+        Ok(endpoint) => Ok((endpoint.uri.to_string(), endpoint.source)),
         Err(error) => {
             assert!(error.is_invalid_setting(), "{error}");
             Err(error.to_string())
@@ -94,8 +97,8 @@ fn an_error_names_the_setting_the_value_and_the_fault() {
 }
 
 #[test]
-fn the_endpoint_goes_before_the_emulator_and_the_emulator_before_the_universe() {
-    let choice = |endpoint, universe_domain| Choice {
+fn the_endpoint_overrides_the_emulator_and_the_emulator_overrides_the_universe() {
+    let settings = |endpoint, universe_domain| EndpointSettings {
         endpoint,
         universe_domain,
         identity: false,
@@ -103,45 +106,45 @@ fn the_endpoint_goes_before_the_emulator_and_the_emulator_before_the_universe() 
     let both = [(EMULATOR_HOST, "emulator.test:1"), (UNIVERSE, "env.test")];
     let cases = [
         (
-            choice(Some("h"), Some("u.test")),
+            settings(Some("h"), Some("u.test")),
             &both[..],
             "https://h/",
-            Named::Endpoint,
+            EndpointSource::Endpoint,
         ),
         (
-            choice(None, Some("u.test")),
+            settings(None, Some("u.test")),
             &both,
             "http://emulator.test:1/",
-            Named::Emulator,
+            EndpointSource::Emulator,
         ),
         (
-            choice(None, Some("U.test")),
+            settings(None, Some("U.test")),
             &both[1..],
             "https://apigateway.u.test/",
-            Named::Universe,
+            EndpointSource::Universe,
         ),
         (
-            choice(None, None),
+            settings(None, None),
             &both[1..],
             "https://apigateway.env.test/",
-            Named::Universe,
+            EndpointSource::Universe,
         ),
         (
-            choice(None, None),
+            settings(None, None),
             &[(UNIVERSE, "")],
             "https://apigateway.googleapis.com/",
-            Named::Universe,
+            EndpointSource::Universe,
         ),
         (
-            choice(None, None),
+            settings(None, None),
             &[],
             "https://apigateway.googleapis.com/",
-            Named::Universe,
+            EndpointSource::Universe,
         ),
     ];
-    for (choice, variables, uri, named) in cases {
-        let expected = Ok((uri.to_owned(), named));
-        assert_eq!(chosen(choice, variables), expected, "{variables:?}");
+    for (settings, variables, uri, source) in cases {
+        let expected = Ok((uri.to_owned(), source));
+        assert_eq!(resolve(settings, variables), expected, "{variables:?}");
     }
 }
 
@@ -158,11 +161,15 @@ fn the_emulator_is_named_in_any_form_of_an_address() {
         ("https://[::1]", "https://[::1]/"),
     ];
     for (value, uri) in cases {
-        let found = chosen(Choice::default(), &[(EMULATOR_HOST, value)]);
-        assert_eq!(found, Ok((uri.to_owned(), Named::Emulator)), "{value}");
+        let found = resolve(EndpointSettings::default(), &[(EMULATOR_HOST, value)]);
+        assert_eq!(
+            found,
+            Ok((uri.to_owned(), EndpointSource::Emulator)),
+            "{value}"
+        );
     }
-    let unset = chosen(Choice::default(), &[(EMULATOR_HOST, "")]).expect("valid");
-    assert_eq!(unset.1, Named::Universe);
+    let unset = resolve(EndpointSettings::default(), &[(EMULATOR_HOST, "")]).expect("valid");
+    assert_eq!(unset.1, EndpointSource::Universe);
     for value in [
         "::1",
         "h:0",
@@ -173,7 +180,8 @@ fn the_emulator_is_named_in_any_form_of_an_address() {
         "/",
         "http://",
     ] {
-        let error = chosen(Choice::default(), &[(EMULATOR_HOST, value)]).expect_err(value);
+        let error =
+            resolve(EndpointSettings::default(), &[(EMULATOR_HOST, value)]).expect_err(value);
         assert!(
             error.starts_with("invalid `APIGATEWAY_EMULATOR_HOST` "),
             "{error}"
@@ -182,7 +190,7 @@ fn the_emulator_is_named_in_any_form_of_an_address() {
 }
 
 #[test]
-fn a_universe_is_a_domain_and_nothing_that_leads_elsewhere() {
+fn a_universe_must_be_a_domain() {
     for value in [
         "evil.com/",
         "x@y",
@@ -194,15 +202,15 @@ fn a_universe_is_a_domain_and_nothing_that_leads_elsewhere() {
         "a#",
         "%41",
     ] {
-        for (knob, variables, name) in [
+        for (setting, variables, name) in [
             (Some(value), &[][..], "universe_domain"),
             (None, &[(UNIVERSE, value)], UNIVERSE),
         ] {
-            let choice = Choice {
-                universe_domain: knob,
-                ..Choice::default()
+            let settings = EndpointSettings {
+                universe_domain: setting,
+                ..EndpointSettings::default()
             };
-            let error = chosen(choice, variables).expect_err(value);
+            let error = resolve(settings, variables).expect_err(value);
             assert!(
                 error.starts_with(&format!("invalid `{name}` \"")),
                 "{error}"
@@ -210,16 +218,16 @@ fn a_universe_is_a_domain_and_nothing_that_leads_elsewhere() {
         }
     }
     let long = format!("{}test", "a.".repeat(123));
-    let choice = Choice {
+    let settings = EndpointSettings {
         universe_domain: Some(&long),
-        ..Choice::default()
+        ..EndpointSettings::default()
     };
-    let error = chosen(choice, &[]).expect_err("the host name is too long");
+    let error = resolve(settings, &[]).expect_err("the host name is too long");
     assert!(error.contains("at most 253"), "{error}");
 }
 
 #[test]
-fn a_client_certificate_chooses_the_endpoint_for_mutual_tls_as_in_googles_clients() {
+fn a_client_certificate_selects_the_endpoint_for_mutual_tls_as_in_googles_clients() {
     let (usual, mtls) = (
         "https://apigateway.googleapis.com/",
         "https://apigateway.mtls.googleapis.com/",
@@ -238,11 +246,11 @@ fn a_client_certificate_chooses_the_endpoint_for_mutual_tls_as_in_googles_client
         ("on", false, Err("must be never, auto or always")),
     ];
     for (mode, identity, expected) in cases {
-        let choice = Choice {
+        let settings = EndpointSettings {
             identity,
-            ..Choice::default()
+            ..EndpointSettings::default()
         };
-        let found = chosen(choice, &[(MTLS, mode)]);
+        let found = resolve(settings, &[(MTLS, mode)]);
         match (found, expected) {
             (Ok((uri, _)), Ok(expected)) => assert_eq!(uri, expected, "{mode} {identity}"),
             (Err(error), Err(fault)) => {
@@ -255,16 +263,16 @@ fn a_client_certificate_chooses_the_endpoint_for_mutual_tls_as_in_googles_client
 }
 
 #[test]
-fn mutual_tls_leaves_an_endpoint_as_it_is_and_is_refused_in_another_universe() {
-    let elsewhere = Choice {
+fn mutual_tls_does_not_change_a_set_endpoint_and_is_an_error_in_another_universe() {
+    let elsewhere = EndpointSettings {
         universe_domain: Some("u.test"),
         identity: true,
-        ..Choice::default()
+        ..EndpointSettings::default()
     };
-    for (variables, choice) in [
+    for (variables, settings) in [
         (
             &[(MTLS, "always")][..],
-            Choice {
+            EndpointSettings {
                 identity: false,
                 ..elsewhere
             },
@@ -272,40 +280,40 @@ fn mutual_tls_leaves_an_endpoint_as_it_is_and_is_refused_in_another_universe() {
         (&[(MTLS, "auto")], elsewhere),
         (&[], elsewhere),
     ] {
-        let error = chosen(choice, variables).expect_err("no such endpoint");
+        let error = resolve(settings, variables).expect_err("no such endpoint");
         assert!(error.contains("u.test") && error.contains(MTLS), "{error}");
     }
-    let usual = chosen(elsewhere, &[(MTLS, "never")]).expect("valid").0;
+    let usual = resolve(elsewhere, &[(MTLS, "never")]).expect("valid").0;
     assert_eq!(usual, "https://apigateway.u.test/");
-    let named = Choice {
+    let with_endpoint = EndpointSettings {
         endpoint: Some("h"),
         ..elsewhere
     };
     for mode in ["always", "nonsense"] {
-        let found = chosen(named, &[(MTLS, mode)]).expect("an endpoint was set");
+        let found = resolve(with_endpoint, &[(MTLS, mode)]).expect("an endpoint was set");
         assert_eq!(found.0, "https://h/");
     }
     let variables = [(MTLS, "always"), (EMULATOR_HOST, "e:1")];
-    let found = chosen(Choice::default(), &variables).expect("an emulator is named");
+    let found = resolve(EndpointSettings::default(), &variables).expect("an emulator is source");
     assert_eq!(found.0, "http://e:1/");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_variable_that_is_not_unicode_is_named() {
+fn the_error_of_a_variable_that_is_not_unicode_names_it() {
     use std::os::unix::ffi::OsStringExt as _;
 
     for name in [EMULATOR_HOST, UNIVERSE, MTLS] {
-        let place = Choice::default()
-            .place(|asked| (asked == name).then(|| OsString::from_vec(vec![b'h', 0xff])));
-        let error = place.expect_err("not Unicode").to_string();
+        let found = EndpointSettings::default()
+            .resolve(|asked| (asked == name).then(|| OsString::from_vec(vec![b'h', 0xff])));
+        let error = found.expect_err("not Unicode").to_string();
         assert_eq!(error, format!("invalid `{name}`: not valid Unicode"));
     }
 }
 
 #[cfg(feature = "auth")]
 #[test]
-fn the_address_of_the_metadata_server_has_a_host_and_a_port_only() {
+fn the_address_of_the_metadata_server_has_only_a_host_and_a_port() {
     for value in [
         "",
         "h",

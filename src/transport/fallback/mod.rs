@@ -1,9 +1,8 @@
-//! gRPC first, REST where gRPC cannot work.
+//! gRPC with a fallback to REST.
 //!
-//! A call goes over to REST only on what shows that gRPC cannot work on this path
-//! ([`Failure::shows_no_grpc`]), and only if it was not processed or may be repeated. Once REST has
-//! answered in its place, calls stay there; after a while one call tries gRPC again. What follows what is
-//! [`state`]; here it is done.
+//! A call falls back to REST if gRPC cannot work on this network path ([`Failure::shows_no_grpc`]), and if the server did not
+//! process the call or the call may be repeated. Once REST has answered such a call, all calls use REST. Every five minutes,
+//! one call tries gRPC again. [`state`] decides; this module makes the calls.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,153 +25,155 @@ use crate::telemetry;
 
 mod state;
 
-use state::{Event, Next, State, Ticket};
+use state::{Action, FallbackEvent, GrpcTicket, State};
 
-/// That calls go over REST in place of gRPC, since when, and why.
+/// The state of a fallback from gRPC to REST.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RestFallback {
-    /// How long calls have been going over REST.
+    /// How long calls have been using REST.
     pub lasting: Duration,
-    /// What showed that gRPC cannot work on this path: the text of the error of the call that went over first.
+    /// The text of the error that activated the fallback.
     pub reason: String,
-    /// How many calls have tried gRPC again since, without success. One does every five minutes.
+    /// Number of calls that have tried gRPC again without success. One call tries every five minutes.
     pub failed_probes: u32,
 }
 
-/// Which transport carries calls at the moment.
+/// The current state of the fallback. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Chosen {
-    kept: Arc<Mutex<Kept>>,
+pub(crate) struct FallbackStatus {
+    inner: Arc<Mutex<StatusInner>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct StatusInner {
     state: State,
-    /// Why calls went over to REST, the last time that they did.
+    /// The text of the error that last activated the fallback.
     reason: String,
 }
 
-impl Default for Chosen {
+impl Default for FallbackStatus {
     fn default() -> Self {
-        let kept = Kept {
+        let inner = StatusInner {
             state: State::START,
             reason: String::new(),
         };
         Self {
-            kept: Arc::new(Mutex::new(kept)),
+            inner: Arc::new(Mutex::new(inner)),
         }
     }
 }
 
-impl Chosen {
+impl FallbackStatus {
+    /// Returns the transport that carries calls at the moment.
     pub(crate) fn transport(&self) -> Transport {
-        match self.kept().state {
+        match self.lock().state {
             State::Grpc { .. } => Transport::Grpc,
             State::Rest(_) => Transport::Rest,
         }
     }
 
-    /// What there is to tell while calls go over REST.
+    /// Returns the state of the fallback while calls use REST.
     pub(crate) fn fallback(&self) -> Option<RestFallback> {
-        let kept = self.kept();
-        match kept.state {
+        let inner = self.lock();
+        match inner.state {
             State::Grpc { .. } => None,
-            State::Rest(rest) => Some(RestFallback {
-                lasting: rest.since.elapsed(),
-                reason: kept.reason.clone(),
-                failed_probes: rest.failed_probes,
+            State::Rest(period) => Some(RestFallback {
+                lasting: period.since.elapsed(),
+                reason: inner.reason.clone(),
+                failed_probes: period.failed_probes,
             }),
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, StatusInner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn step(&self, event: Event) -> Next {
-        let mut kept = self.kept();
-        let (state, next) = kept.state.step(event, Instant::now());
-        kept.state = state;
-        next
+    fn apply(&self, event: FallbackEvent) -> Action {
+        let mut inner = self.lock();
+        let (state, action) = inner.state.step(event, Instant::now());
+        inner.state = state;
+        action
     }
 
-    /// The call over gRPC; `None` if it goes over REST.
-    fn begin(&self, may_probe: bool) -> Option<Begun<'_>> {
-        let Next::Grpc(ticket) = self.step(Event::Begins { may_probe }) else {
+    /// Begins a call. Returns `None` if the call uses REST.
+    fn begin(&self, may_probe: bool) -> Option<GrpcAttempt<'_>> {
+        let Action::CallGrpc(ticket) = self.apply(FallbackEvent::Begins { may_probe }) else {
             return None;
         };
-        if ticket == Ticket::Probe {
+        if ticket == GrpcTicket::Probe {
             tracing::debug!("trying gRPC again");
         }
-        Some(Begun {
-            chosen: self,
+        Some(GrpcAttempt {
+            status: self,
             ticket,
             ended: false,
         })
     }
 
-    /// REST answered in place of gRPC, of which this is what it showed.
-    fn rest_answered(&self, ticket: Ticket, why: &Status) {
-        let mut kept = self.kept();
-        let event = Event::RestAnswered(ticket);
-        let (state, next) = kept.state.step(event, Instant::now());
-        kept.state = state;
-        if next == Next::Opened {
-            why.message().clone_into(&mut kept.reason);
-            drop(kept);
+    /// Records that REST answered a call that gRPC could not carry. `cause` is gRPC's error.
+    fn rest_answered(&self, ticket: GrpcTicket, cause: &Status) {
+        let mut inner = self.lock();
+        let event = FallbackEvent::RestAnswered(ticket);
+        let (state, action) = inner.state.step(event, Instant::now());
+        inner.state = state;
+        if action == Action::ReportOpened {
+            cause.message().clone_into(&mut inner.reason);
+            drop(inner);
             telemetry::fell_back();
             tracing::warn!(
-                reason = why.message(),
+                reason = cause.message(),
                 "gRPC cannot work on this path, falling back to REST"
             );
         }
     }
 }
 
-/// A call over gRPC. One that is dropped without an answer has failed, so that a probe that is given up makes way
-/// for others.
-struct Begun<'c> {
-    chosen: &'c Chosen,
-    ticket: Ticket,
+/// A call over gRPC. Dropping it without an answer counts as a failure, so that an abandoned probe allows others.
+struct GrpcAttempt<'s> {
+    status: &'s FallbackStatus,
+    ticket: GrpcTicket,
     ended: bool,
 }
 
-impl Begun<'_> {
+impl GrpcAttempt<'_> {
     fn answered(mut self) {
-        self.end(Event::GrpcAnswered(self.ticket), "answered");
+        self.end(FallbackEvent::GrpcAnswered(self.ticket), "answered");
     }
 
-    /// Nothing follows from how the others end, so they take no lock.
-    fn end(&mut self, event: Event, outcome: &'static str) {
-        if std::mem::replace(&mut self.ended, true) || self.ticket != Ticket::Probe {
+    /// Only the end of a probe changes the state. Other calls do not take the lock.
+    fn end(&mut self, event: FallbackEvent, outcome: &'static str) {
+        if std::mem::replace(&mut self.ended, true) || self.ticket != GrpcTicket::Probe {
             return;
         }
         telemetry::probed(outcome);
-        match self.chosen.step(event) {
-            Next::Closed => tracing::info!("gRPC works again on this path, leaving REST"),
+        match self.status.apply(event) {
+            Action::ReportClosed => {
+                tracing::info!("gRPC works again on this path, leaving REST");
+            }
             _ => tracing::debug!("gRPC was tried again without success, staying with REST"),
         }
     }
 }
 
-impl Drop for Begun<'_> {
+impl Drop for GrpcAttempt<'_> {
     fn drop(&mut self) {
-        self.end(Event::GrpcFailed(self.ticket), "failed");
+        self.end(FallbackEvent::GrpcFailed(self.ticket), "failed");
     }
 }
 
-/// Two transports in one.
+/// A gRPC transport with a fallback to a REST transport.
 #[derive(Clone, Debug)]
 pub(crate) struct Fallback<G, R> {
     grpc: G,
     rest: R,
-    chosen: Chosen,
+    status: FallbackStatus,
 }
 
 impl<G, R> Fallback<G, R> {
-    pub(crate) fn new(grpc: G, rest: R, chosen: Chosen) -> Self {
-        Self { grpc, rest, chosen }
+    pub(crate) fn new(grpc: G, rest: R, status: FallbackStatus) -> Self {
+        Self { grpc, rest, status }
     }
 }
 
@@ -187,98 +188,102 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        // Each waits for readiness on its own, when it is its turn.
+        // The call waits for the readiness of the transport that it uses.
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        Box::pin(carry(self.clone(), rpc))
+    fn call(&mut self, request: Rpc) -> Self::Future {
+        Box::pin(call(self.clone(), request))
     }
 }
 
-async fn carry<G, R>(transports: Fallback<G, R>, rpc: Rpc) -> Result<Reply, Status>
+async fn call<G, R>(transports: Fallback<G, R>, request: Rpc) -> Result<Reply, Status>
 where
     G: Carrier,
     R: Service<Rpc, Response = Reply, Error = Status>,
 {
-    let Fallback { grpc, rest, chosen } = transports;
-    let (head, body) = rpc.into_parts();
-    let repeated = Repeated::of(head.extensions.get());
-    let Some(begun) = chosen.begin(repeated.whatever) else {
+    let Fallback {
+        grpc,
+        rest,
+        status: fallback,
+    } = transports;
+    let (head, body) = request.into_parts();
+    let repetition = Repetition::of(head.extensions.get());
+    let Some(attempt) = fallback.begin(repetition.is_always_safe) else {
         return rest.oneshot(Rpc::from_parts(head, body)).await;
     };
-    let ticket = begun.ticket;
-    let copy = head.clone();
-    let status = match over_grpc(grpc, Rpc::from_parts(head, body)).await {
-        Ok(reply) => {
-            begun.answered();
-            return Ok(reply);
+    let ticket = attempt.ticket;
+    let rest_head = head.clone();
+    let grpc_error = match call_grpc(grpc, Rpc::from_parts(head, body)).await {
+        Ok(response) => {
+            attempt.answered();
+            return Ok(response);
         }
-        // What is no failure of the transport is the server's own word.
+        // A status that is not a transport error comes from the server.
         Err(status) if Failure::of(&status).is_none() => {
-            begun.answered();
+            attempt.answered();
             return Err(status);
         }
         Err(status) => status,
     };
-    // Before REST is asked: others may probe, and how that ends is not about gRPC.
-    drop(begun);
-    let Some(payload) = repeated.after(&status) else {
-        return Err(status);
+    // Ends the attempt before the call over REST, whose result says nothing about gRPC. Other calls may probe meanwhile.
+    drop(attempt);
+    let Some(payload) = repetition.payload_after(&grpc_error) else {
+        return Err(grpc_error);
     };
-    match rest
-        .oneshot(Rpc::from_parts(copy, Body::new(Full::new(payload))))
-        .await
-    {
-        Err(fault) if Failure::of(&fault).is_some() => Err(neither(status, fault)),
+    let rest_body = Body::new(Full::new(payload));
+    match rest.oneshot(Rpc::from_parts(rest_head, rest_body)).await {
+        Err(rest_error) if Failure::of(&rest_error).is_some() => {
+            Err(combine_errors(grpc_error, rest_error))
+        }
         result => {
-            chosen.rest_answered(ticket, &status);
+            fallback.rest_answered(ticket, &grpc_error);
             result
         }
     }
 }
 
-/// How a call could be repeated over REST.
-struct Repeated {
+/// The conditions under which a call may be repeated over REST.
+struct Repetition {
     payload: Option<Bytes>,
-    /// Whether it may be, whatever became of it over gRPC.
-    whatever: bool,
+    /// True if the call may be repeated even if the server processed it.
+    is_always_safe: bool,
 }
 
-impl Repeated {
+impl Repetition {
     fn of(call: Option<&Call>) -> Self {
         let method = call.and_then(|call| call.method);
-        let by_table = method.is_some_and(|method| method.idempotent && !method.http.is_empty());
-        let option = call.and_then(|call| call.idempotent);
+        let by_contract = method.is_some_and(|method| method.idempotent && !method.http.is_empty());
+        let by_option = call.and_then(|call| call.idempotent);
         Self {
             payload: call.and_then(|call| call.payload.clone()),
-            whatever: option.unwrap_or(by_table),
+            is_always_safe: by_option.unwrap_or(by_contract),
         }
     }
 
-    /// The body for REST, if the call goes over after this.
-    fn after(self, status: &Status) -> Option<Bytes> {
-        let failure = Failure::of(status)?;
-        let harmless = failure.is_unsent() || self.whatever;
-        self.payload.filter(|_| failure.shows_no_grpc() && harmless)
+    /// Returns the body for REST if the call falls back after this error.
+    fn payload_after(self, grpc_error: &Status) -> Option<Bytes> {
+        let failure = Failure::of(grpc_error)?;
+        let is_safe = failure.is_unsent() || self.is_always_safe;
+        self.payload.filter(|_| failure.shows_no_grpc() && is_safe)
     }
 }
 
-/// Where neither works, what gRPC says is what was asked for. But it may not say that nothing was sent where REST may
-/// have sent it.
-fn neither(grpc: Status, rest: Status) -> Status {
-    let unsent = |status| Failure::of(status).is_some_and(Failure::is_unsent);
-    if unsent(&grpc) && !unsent(&rest) {
-        rest
+/// Returns the error of a call that failed over both transports: gRPC's error, but not as "unsent" if REST may have sent the
+/// call.
+fn combine_errors(grpc_error: Status, rest_error: Status) -> Status {
+    let is_unsent = |status| Failure::of(status).is_some_and(Failure::is_unsent);
+    if is_unsent(&grpc_error) && !is_unsent(&rest_error) {
+        rest_error
     } else {
-        grpc
+        grpc_error
     }
 }
 
-/// The reply over gRPC; one that is not gRPC is an error.
-async fn over_grpc<G: Carrier>(grpc: G, rpc: Rpc) -> Result<Reply, Status> {
-    let (head, body) = match grpc.oneshot(rpc).await {
-        Ok(reply) => reply.into_parts(),
+/// Makes a call over gRPC. A response that is not gRPC is an error.
+async fn call_grpc<G: Carrier>(grpc: G, request: Rpc) -> Result<Reply, Status> {
+    let (head, body) = match grpc.oneshot(request).await {
+        Ok(response) => response.into_parts(),
         Err(error) => return Err(Failure::status(error.into())),
     };
     match Failure::not_grpc(&head) {

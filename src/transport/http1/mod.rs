@@ -1,4 +1,6 @@
-//! Connections for REST, kept between calls: HTTP/1.1 carries one call at a time, HTTP/2 many.
+//! The connection pool of the REST transport. An HTTP/1.1 connection carries one call at a time.
+//!
+//! If the server chooses HTTP/2, the calls are streams of an [`Http2Pool`].
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -14,10 +16,14 @@ use hyper::client::conn::{TrySendError, http1};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tonic::body::Body;
-use tower::Service;
+use tower::{BoxError, Service};
 
-use super::connect::{Backoff, Connector, Origin, Protocols, SharedError, Target, caught};
-use super::http2::{Keepalive, Limits, Streams};
+use super::connect::{
+    ConnectBackoff, ConnectConfig, Connector, Protocols, RequestOrigin, SharedError, catch_panic,
+};
+use super::endpoint::default_port;
+use super::http2::{Http2Pool, Keepalive, PoolLimits};
+use super::idle_check::{self, EndSignal, IdleCheck};
 use crate::call::Rpc;
 use crate::call::phase::{self, Phase, Progress, Step};
 use crate::error::Error;
@@ -25,123 +31,123 @@ use crate::telemetry::Counted;
 
 mod response_body;
 
-pub(crate) use response_body::Reading;
+pub(crate) use response_body::RestResponseBody;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The way to a connection of HTTP/1.1, which is closed once this is gone.
-struct Http1 {
-    send: http1::SendRequest<Body>,
-    /// Goes with it, which the task of the connection sees.
-    _open: oneshot::Sender<Infallible>,
-}
-
-/// What the connections are counted for.
+/// The transport's name, for metrics.
 const TRANSPORT: &str = "rest";
 
 /// How long a connection without calls is kept.
-const IDLE: Duration = Duration::from_secs(90);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How long a connection that has just ended a call may take to be ready for the next one, before a
-/// further one is opened beside it.
-const TURN: Duration = Duration::from_millis(5);
+/// How long a connection whose call has just ended may take to be ready, before another connection is opened.
+const READY_GRACE: Duration = Duration::from_millis(5);
 
-/// How much longer than an attempt to connect may take a call waits for one that another call makes. That call may be of
+/// How long, beyond the time of two attempts, a call waits for the attempt to connect of another call. That call may belong to
 /// a runtime that no longer runs.
-const STALLED: Duration = Duration::from_secs(2);
+const CONNECTING_GRACE: Duration = Duration::from_secs(2);
 
-/// How long a connection may take to close in good order. Its peer may read nothing more.
-const CLOSING: Duration = Duration::from_secs(5);
+/// How long a connection may take to close gracefully. Its peer may have stopped reading.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The connections to one address, shared by its clones.
+/// The pool of connections to one address. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Pool {
-    shared: Arc<Shared>,
+pub(crate) struct RestPool {
+    shared: Arc<SharedRestPool>,
 }
 
-struct Shared {
+struct SharedRestPool {
     connector: Connector,
-    origin: Origin,
+    origin: RequestOrigin,
     host: HeaderValue,
-    /// One for each call that may be in flight over HTTP/1.1, and so for each connection.
-    calls: Arc<Semaphore>,
-    /// How many there are of these.
-    most_calls: usize,
-    kept: Mutex<Kept>,
-    /// The turn to connect, as long as one attempt is to be made for all calls.
-    turn: Semaphore,
-    /// How far the connection has come that is opened for all calls.
+    /// A permit for each call over HTTP/1.1, and so for each connection.
+    permits: Arc<Semaphore>,
+    /// Number of permits.
+    max_calls: usize,
+    state: Mutex<RestPoolState>,
+    /// Held by the one call that connects for all calls.
+    connect_lock: Semaphore,
+    /// The phase of the attempt to connect for all calls.
     progress: Progress,
     /// The connections of a server that chose HTTP/2.
-    streams: Streams,
+    http2: Http2Pool,
 }
 
-struct Kept {
-    /// Those without a call, the one used last at the end.
-    idle: Vec<(Http1, Instant)>,
-    /// The way to the task that closes what is idle for too long. It goes with the pool, and the task with it.
-    watch: Option<oneshot::Sender<Infallible>>,
-    /// The server speaks HTTP/1.1, by the last connection or by the scheme of the address.
+struct RestPoolState {
+    /// The connections without a call, with the time of their last use. The one used last is at the end.
+    idle: Vec<(Http1Connection, Instant)>,
+    idle_check: IdleCheck,
+    /// True if the last connection used HTTP/1.1, or the address is plaintext.
     speaks_http1: bool,
-    backoff: Backoff,
+    backoff: ConnectBackoff,
 }
 
-/// What carries a call.
-enum Way {
-    /// A connection of its own, and whether it was in use before.
-    Http1(Lent, bool),
-    /// A stream among others.
+/// An HTTP/1.1 connection. Dropping it closes the connection.
+struct Http1Connection {
+    sender: http1::SendRequest<Body>,
+    /// Tells the connection's task that this was dropped.
+    _open: oneshot::Sender<Infallible>,
+}
+
+/// A connection for a call.
+enum Acquired {
+    Http1 {
+        connection: CheckedOut,
+        /// True if the connection had a call before.
+        is_reused: bool,
+    },
+    /// A stream of the HTTP/2 pool.
     Http2,
 }
 
-/// A connection of HTTP/1.1 while it has a call.
-pub(crate) struct Lent {
-    http1: Http1,
-    shared: Arc<Shared>,
-    /// The next call may begin once this one has ended, however that is.
-    call: OwnedSemaphorePermit,
+/// An HTTP/1.1 connection while it has a call.
+pub(crate) struct CheckedOut {
+    connection: Http1Connection,
+    shared: Arc<SharedRestPool>,
+    /// Allows the next call when this one ends, with or without its connection.
+    permit: OwnedSemaphorePermit,
     _counted: Counted,
 }
 
-impl Lent {
-    /// The reply was read to its end.
-    fn give_back(self) {
-        let mut kept = self.shared.kept();
-        kept.idle.push((self.http1, Instant::now()));
+impl CheckedOut {
+    /// Returns the connection to the pool, after the response was read to its end.
+    fn check_in(self) {
+        let mut state = self.shared.lock();
+        state.idle.push((self.connection, Instant::now()));
     }
 }
 
-impl Pool {
+impl RestPool {
     pub(crate) fn new(
-        target: &Target,
+        config: &ConnectConfig,
         keepalive: Keepalive,
-        limits: Limits,
+        limits: PoolLimits,
     ) -> Result<Self, Error> {
-        let origin = Origin::of(target)?;
+        let origin = RequestOrigin::of(&config.uri)?;
         let host = HeaderValue::from_str(host(&origin)).map_err(|error| {
-            let text = format!("endpoint: `{}` is no address", target.origin());
+            let text = format!("invalid `endpoint` `{}`: invalid host", origin.authority);
             Error::configuration_from(text, error)
         })?;
-        // None is kept without calls: whoever falls back to REST may leave it again.
-        let http2 = Connector::new(target, Protocols::Http2)?;
-        let streams = Streams::new(TRANSPORT, http2, keepalive, limits, 0);
-        let most_calls = limits.http1.min(Semaphore::MAX_PERMITS);
-        let shared = Shared {
-            connector: Connector::new(target, Protocols::Any)?,
+        let http2_connector = Connector::new(config, Protocols::Http2)?;
+        // No connection is kept without calls, since a fallback to REST may end.
+        let min_idle = 0;
+        let http2 = Http2Pool::new(TRANSPORT, http2_connector, keepalive, limits, min_idle);
+        let max_calls = limits.http1.min(Semaphore::MAX_PERMITS);
+        let shared = SharedRestPool {
+            connector: Connector::new(config, Protocols::Any)?,
             origin,
             host,
-            calls: Arc::new(Semaphore::new(most_calls)),
-            most_calls,
-            kept: Mutex::new(Kept {
+            permits: Arc::new(Semaphore::new(max_calls)),
+            max_calls,
+            state: Mutex::new(RestPoolState {
                 idle: Vec::new(),
-                watch: None,
-                // Only ALPN chooses HTTP/2.
-                speaks_http1: target.uri.scheme() != Some(&Scheme::HTTPS),
-                backoff: Backoff::default(),
+                idle_check: IdleCheck::default(),
+                // Only ALPN can choose HTTP/2.
+                speaks_http1: config.uri.scheme() != Some(&Scheme::HTTPS),
+                backoff: ConnectBackoff::default(),
             }),
-            turn: Semaphore::new(1),
+            connect_lock: Semaphore::new(1),
             progress: Progress::default(),
-            streams,
+            http2,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -149,181 +155,197 @@ impl Pool {
     }
 }
 
-/// The value of `host`: without the port where the scheme tells it, and without a user.
-fn host(origin: &Origin) -> &str {
-    let authority = &origin.authority;
-    let whole = authority.as_str();
-    let whole = whole.rsplit_once('@').map_or(whole, |(_, host)| host);
-    let usual = if origin.scheme == Scheme::HTTPS {
-        443
-    } else {
-        80
-    };
-    match authority.port_u16() {
-        Some(port) if port == usual => authority.host(),
-        _ => whole,
+/// Returns the value of the `host` header: the authority without user, and without the port if it is the scheme's default.
+fn host(origin: &RequestOrigin) -> &str {
+    let authority = origin.authority.as_str();
+    let without_user = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    match origin.authority.port_u16() {
+        Some(port) if port == default_port(Some(&origin.scheme)) => origin.authority.host(),
+        _ => without_user,
     }
 }
 
-impl std::fmt::Debug for Pool {
+impl std::fmt::Debug for RestPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool")
+        f.debug_struct("RestPool")
             .field("host", &self.shared.host)
             .finish_non_exhaustive()
     }
 }
 
-impl Service<Rpc> for Pool {
-    type Response = http::Response<Reading>;
+impl Service<Rpc> for RestPool {
+    type Response = http::Response<RestResponseBody>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        // It connects, or waits for a connection, within the call.
+        // The call itself waits for a connection, so that its deadline bounds the wait.
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        Box::pin(send(Arc::clone(&self.shared), rpc))
+    fn call(&mut self, request: Rpc) -> Self::Future {
+        Box::pin(send(Arc::clone(&self.shared), request))
     }
 }
 
-async fn send(shared: Arc<Shared>, mut rpc: Rpc) -> Result<http::Response<Reading>, BoxError> {
-    let path = Origin::path(rpc.uri());
-    let mut call = None;
+async fn send(
+    shared: Arc<SharedRestPool>,
+    mut request: Rpc,
+) -> Result<http::Response<RestResponseBody>, BoxError> {
+    let path = RequestOrigin::path(request.uri());
+    let mut permit = None;
     loop {
-        let way = shared.way(call.take()).await?;
+        let acquired = shared.acquire(permit.take()).await?;
         phase::enter(Phase::Reply);
-        let (mut lent, used) = match way {
-            Way::Http1(lent, used) => (lent, used),
-            Way::Http2 => {
-                *rpc.uri_mut() = shared.origin.uri(path)?;
-                rpc.headers_mut().remove(header::HOST);
-                // As HTTP/1.1 has it; some proxies want to know.
-                if let Some(length) = rpc.body().size_hint().exact().filter(|length| *length > 0) {
-                    let headers = rpc.headers_mut();
+        let (mut checked_out, is_reused) = match acquired {
+            Acquired::Http1 {
+                connection,
+                is_reused,
+            } => (connection, is_reused),
+            Acquired::Http2 => {
+                *request.uri_mut() = shared.origin.uri(path)?;
+                request.headers_mut().remove(header::HOST);
+                // HTTP/1.1 requests have this header, too, and some proxies require it.
+                let length = request.body().size_hint().exact();
+                if let Some(length) = length.filter(|length| *length > 0) {
+                    let headers = request.headers_mut();
                     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
                 }
-                let reply = shared.streams.send(rpc).await?;
-                return Ok(reply.map(Reading::shared));
+                let response = shared.http2.send(request).await?;
+                return Ok(response.map(RestResponseBody::Http2));
             }
         };
-        *rpc.uri_mut() = Uri::from(path.clone());
-        rpc.headers_mut().insert(header::HOST, shared.host.clone());
-        match lent.http1.send.try_send_request(rpc).await {
-            Ok(reply) => return Ok(reply.map(|body| Reading::new(body, lent))),
+        *request.uri_mut() = Uri::from(path.clone());
+        request
+            .headers_mut()
+            .insert(header::HOST, shared.host.clone());
+        match checked_out
+            .connection
+            .sender
+            .try_send_request(request)
+            .await
+        {
+            Ok(response) => {
+                return Ok(response.map(|body| RestResponseBody::http1(body, checked_out)));
+            }
             Err(error) => {
-                rpc = unsent(error, used)?;
-                // It has waited, and those behind it have not waited longer.
-                call = Some(lent.call);
+                request = take_unsent(error, is_reused)?;
+                // The call keeps its permit, since it has waited longer than the calls in the queue.
+                permit = Some(checked_out.permit);
             }
         }
     }
 }
 
-/// The request, if it was certainly not sent because the connection that was kept for it had gone.
-fn unsent(mut error: TrySendError<Rpc>, used: bool) -> Result<Rpc, BoxError> {
-    match error.take_message().filter(|_| used) {
-        Some(rpc) => Ok(rpc),
+/// Returns the request if it was certainly not sent because a reused connection had been closed. Otherwise returns the error.
+fn take_unsent(mut error: TrySendError<Rpc>, is_reused: bool) -> Result<Rpc, BoxError> {
+    match error.take_message().filter(|_| is_reused) {
+        Some(request) => Ok(request),
         None => Err(error.into_error().into()),
     }
 }
 
-impl Shared {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+impl SharedRestPool {
+    fn lock(&self) -> MutexGuard<'_, RestPoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how the next call travels, by the protocol that the server chose for the last connection. A call that has
-    /// a permit keeps it.
-    async fn way(
+    /// Returns a connection for a call, of the protocol that the server chose for the last connection. A call that has a permit
+    /// keeps it.
+    async fn acquire(
         self: &Arc<Self>,
-        mut call: Option<OwnedSemaphorePermit>,
-    ) -> Result<Way, BoxError> {
+        mut permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Acquired, BoxError> {
         loop {
-            if self.streams.is_open() {
-                return Ok(Way::Http2);
+            if self.http2.is_open() {
+                return Ok(Acquired::Http2);
             }
             phase::enter(Phase::Connection);
             let _pending = Counted::pending(TRANSPORT);
-            let permit = match call.take() {
+            let acquired_permit = match permit.take() {
                 Some(permit) => permit,
-                // Fails only once it is closed, which it never is.
-                None => Arc::clone(&self.calls).acquire_owned().await?,
+                // Fails only if the semaphore is closed, which never happens.
+                None => Arc::clone(&self.permits).acquire_owned().await?,
             };
-            // What is seldom needed is boxed, so that the future of a call stays small.
-            let taken = self.kept().idle.pop();
-            let (http1, used) = match taken {
-                Some((http1, _)) if http1.send.is_ready() => (Some(http1), true),
-                Some((http1, _)) => Box::pin(self.settled(http1)).await?,
+            // The rare futures are boxed, so that the future of a call stays small.
+            let idle = self.lock().idle.pop();
+            let (connection, is_reused) = match idle {
+                Some((connection, _)) if connection.sender.is_ready() => (Some(connection), true),
+                Some((connection, _)) => Box::pin(self.wait_ready(connection)).await?,
                 None => (Box::pin(self.connect()).await?, false),
             };
-            match http1 {
-                Some(http1) => {
-                    let lent = Lent {
-                        http1,
+            match connection {
+                Some(connection) => {
+                    let connection = CheckedOut {
+                        connection,
                         shared: Arc::clone(self),
-                        call: permit,
+                        permit: acquired_permit,
                         _counted: Counted::active(TRANSPORT),
                     };
-                    return Ok(Way::Http1(lent, used));
+                    return Ok(Acquired::Http1 {
+                        connection,
+                        is_reused,
+                    });
                 }
-                // The server has closed it, or there is another way now.
-                None => call = Some(permit),
+                // The server has closed the connection, or the pool has changed. Check again.
+                None => permit = Some(acquired_permit),
             }
         }
     }
 
-    /// Waits for a connection whose last reply has been read, and tells whether that is what it gives: that it
-    /// is ready for the next call takes a moment, or shows that the server has closed it, which is `None`.
-    async fn settled(
+    /// Waits until a connection whose last response has been read is ready for the next call, which takes a moment. After
+    /// [`READY_GRACE`], also connects, and returns whichever connection is ready first, and whether it is the reused one.
+    /// Returns `None` if the server has closed the connection.
+    async fn wait_ready(
         self: &Arc<Self>,
-        mut http1: Http1,
-    ) -> Result<(Option<Http1>, bool), BoxError> {
+        mut connection: Http1Connection,
+    ) -> Result<(Option<Http1Connection>, bool), BoxError> {
         let connecting = async {
-            tokio::time::sleep(TURN).await;
+            tokio::time::sleep(READY_GRACE).await;
             self.connect().await
         };
-        let ready = match select(pin!(http1.send.ready()), pin!(connecting)).await {
+        let is_ready = match select(pin!(connection.sender.ready()), pin!(connecting)).await {
             Either::Left((ready, _)) => ready.is_ok(),
             Either::Right((connected, _)) => return Ok((connected?, false)),
         };
-        Ok((ready.then_some(http1), true))
+        Ok((is_ready.then_some(connection), true))
     }
 
-    /// Returns a new connection, or `None` if there is another way by now.
+    /// Returns a new connection, or `None` if the pool has changed and the call has to check again.
     ///
-    /// As long as it is not known what the server speaks, or it could not be reached, one call connects and the others
-    /// wait for what comes of it: of connections for all of them, HTTP/2 would need one.
-    async fn connect(self: &Arc<Self>) -> Result<Option<Http1>, BoxError> {
-        let Some(failures) = self.kept().needs_turn() else {
+    /// If the server's protocol is unknown, or the server could not be reached, one call connects and the others wait for its
+    /// result. With HTTP/2, all of them need only one connection.
+    async fn connect(self: &Arc<Self>) -> Result<Option<Http1Connection>, BoxError> {
+        let Some(failures) = self.lock().failures_if_exclusive() else {
             return self.open().await;
         };
-        let most = self
+        let max_wait = self
             .connector
             .timeout()
             .saturating_mul(2)
-            .saturating_add(STALLED);
-        let turn = self.waiting(self.turn.acquire());
-        let Ok(_turn) = tokio::time::timeout(most, turn).await else {
+            .saturating_add(CONNECTING_GRACE);
+        let locking = self.in_shared_phase(self.connect_lock.acquire());
+        let Ok(_lock) = tokio::time::timeout(max_wait, locking).await else {
             return self.open().await;
         };
-        if let Some(error) = self.kept().backoff.failed_since(failures) {
+        if let Some(error) = self.lock().backoff.failed_since(failures) {
             return Err(error.into());
         }
-        if self.streams.is_open() || self.kept().needs_turn().is_none() {
+        if self.http2.is_open() || self.lock().failures_if_exclusive().is_none() {
             return Ok(None);
         }
-        let pause = self.kept().backoff.until();
-        let opening = self.progress.of(self.open_after(pause));
-        self.waiting(opening).await
+        let next_attempt = self.lock().backoff.next_attempt();
+        let opening = self.progress.of(self.open_at(next_attempt));
+        self.in_shared_phase(opening).await
     }
 
-    /// Waits for the one attempt to connect, whose phase is that of this call too.
-    async fn waiting<F: Future>(&self, turn: F) -> F::Output {
-        let mut turn = pin!(turn);
+    /// Waits for a future in the phase of the attempt to connect for all calls.
+    async fn in_shared_phase<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
         std::future::poll_fn(|cx| {
-            let polled = turn.as_mut().poll(cx);
+            let polled = future.as_mut().poll(cx);
             if polled.is_pending() {
                 phase::enter(self.progress.phase());
             }
@@ -332,103 +354,93 @@ impl Shared {
         .await
     }
 
-    async fn open_after(
+    /// Opens a connection at this time, or now.
+    async fn open_at(
         self: &Arc<Self>,
-        pause: Option<Instant>,
-    ) -> Result<Option<Http1>, BoxError> {
-        if let Some(end) = pause {
+        time: Option<Instant>,
+    ) -> Result<Option<Http1Connection>, BoxError> {
+        if let Some(time) = time {
             self.connector.enter(Step::Pause);
-            tokio::time::sleep_until(end).await;
+            tokio::time::sleep_until(time).await;
         }
         self.open().await
     }
 
-    /// A new connection; `None` if the server chose HTTP/2, by which there are streams now.
-    async fn open(self: &Arc<Self>) -> Result<Option<Http1>, BoxError> {
-        // Boxed where it begins, so that all that waits for it stays small.
-        let opened = caught(Box::pin(self.try_open())).await;
-        let mut kept = self.kept();
-        let (result, _before) = match opened {
-            Ok(http1) => {
-                kept.speaks_http1 = http1.is_some();
-                (Ok(http1), kept.backoff.succeeded())
+    /// Opens a connection. Returns `None` if the server chose HTTP/2, whose connection is then in the HTTP/2 pool.
+    async fn open(self: &Arc<Self>) -> Result<Option<Http1Connection>, BoxError> {
+        // Boxed, so that the futures that contain this one stay small.
+        let opened = catch_panic(Box::pin(self.try_open())).await;
+        let mut state = self.lock();
+        let (result, _previous) = match opened {
+            Ok(connection) => {
+                state.speaks_http1 = connection.is_some();
+                (Ok(connection), state.backoff.succeeded())
             }
             Err(error) => {
                 let error = SharedError::new(error);
-                let before = kept.backoff.failed(error.clone());
-                (Err(error.into()), before)
+                let previous = state.backoff.failed(error.clone());
+                (Err(error.into()), previous)
             }
         };
-        // The error before is dropped after the lock.
-        drop(kept);
+        // The previous error is dropped after the lock.
+        drop(state);
         result
     }
 
-    async fn try_open(self: &Arc<Self>) -> Result<Option<Http1>, BoxError> {
-        let link = self.connector.connect().await?;
-        if link.is_http2() {
-            self.streams.adopt(link).await?;
+    async fn try_open(self: &Arc<Self>) -> Result<Option<Http1Connection>, BoxError> {
+        let stream = self.connector.connect().await?;
+        if stream.is_http2() {
+            self.http2.adopt(stream).await?;
             return Ok(None);
         }
-        let (mut send, connection) = http1::handshake(link).await?;
+        let (mut sender, connection) = http1::handshake(stream).await?;
         let (_open, closed) = oneshot::channel();
         drive(connection, closed);
-        self.watch();
-        send.ready().await?;
-        Ok(Some(Http1 { send, _open }))
+        self.check_idle();
+        sender.ready().await?;
+        Ok(Some(Http1Connection { sender, _open }))
     }
 
-    /// Closes what is idle for too long, as long as there is something or a call may leave something.
-    fn watch(self: &Arc<Self>) {
-        let Some(mut gone) = self.kept().begin_watch() else {
-            return;
-        };
-        let pool = Arc::downgrade(self);
-        tokio::spawn(async move {
-            while tokio::time::timeout(IDLE, &mut gone).await.is_err() {
-                match pool.upgrade() {
-                    Some(shared) if shared.close_idle() => {}
-                    _ => return,
-                }
-            }
-        });
+    /// Starts the task that closes idle connections, unless it is running.
+    fn check_idle(self: &Arc<Self>) {
+        let signal = self.lock().begin_idle_check();
+        if let Some(signal) = signal {
+            idle_check::spawn(signal, IDLE_TIMEOUT, Arc::downgrade(self), Self::close_idle);
+        }
     }
 
-    /// Whether to look again. If not, the next connection is watched anew.
+    /// Closes the connections that have been idle for too long. Returns whether the task goes on: there is an idle connection,
+    /// or a call that may return one.
     fn close_idle(&self) -> bool {
-        let mut kept = self.kept();
-        kept.idle
-            .retain(|(http1, used)| !http1.send.is_closed() && used.elapsed() < IDLE);
-        // Who gives a connection back does so before the permit, and who opens one has a permit before it asks
-        // for the watch.
-        let again = !kept.idle.is_empty() || self.calls.available_permits() < self.most_calls;
-        if !again {
-            kept.watch = None;
+        let mut state = self.lock();
+        state.idle.retain(|(connection, used)| {
+            !connection.sender.is_closed() && used.elapsed() < IDLE_TIMEOUT
+        });
+        // A call returns its connection before its permit, and a call that opens a connection has a permit before it starts this
+        // task. So no connection is missed.
+        let has_calls = self.permits.available_permits() < self.max_calls;
+        let goes_on = !state.idle.is_empty() || has_calls;
+        if !goes_on {
+            state.idle_check.end();
         }
-        again
+        goes_on
     }
 }
 
-impl Kept {
-    /// Returns the number of failures so far, if one call is to connect for all.
-    fn needs_turn(&self) -> Option<u64> {
-        let known = self.speaks_http1 && !self.backoff.is_failing();
-        (!known).then(|| self.backoff.failures())
+impl RestPoolState {
+    /// Returns the number of failures so far if only one call may connect at a time. Returns `None` if each call may open its own
+    /// connection.
+    fn failures_if_exclusive(&self) -> Option<u64> {
+        let is_known_http1 = self.speaks_http1 && !self.backoff.is_failing();
+        (!is_known_http1).then(|| self.backoff.failures())
     }
 
-    /// Returns what ends the task that looks for idle connections, if that is to be started.
-    fn begin_watch(&mut self) -> Option<oneshot::Receiver<Infallible>> {
-        // A task that has ended, were it with its runtime, no longer listens.
-        if self.watch.as_ref().is_some_and(|task| !task.is_closed()) {
-            return None;
-        }
-        let (watch, gone) = oneshot::channel();
-        self.watch = Some(watch);
-        Some(gone)
+    fn begin_idle_check(&mut self) -> Option<EndSignal> {
+        self.idle_check.begin()
     }
 }
 
-/// Drives a connection in a task of its own, which ends soon after the way to it is gone.
+/// Spawns the task that drives a connection. The task ends soon after the connection's handle is dropped.
 fn drive(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
     closed: oneshot::Receiver<Infallible>,
@@ -439,11 +451,11 @@ fn drive(
         let ended = match select(pin!(connection), closed).await {
             Either::Left((ended, _)) => ended,
             Either::Right((_, connection)) => {
-                let closing = tokio::time::timeout(CLOSING, connection);
+                let closing = tokio::time::timeout(CLOSE_TIMEOUT, connection);
                 closing.await.unwrap_or(Ok(()))
             }
         };
-        // The calls on it have their own word of it.
+        // The call on the connection gets its own error.
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection for REST broke");
         }

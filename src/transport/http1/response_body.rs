@@ -1,41 +1,44 @@
-//! The body of a reply over REST, which holds its connection.
+//! The body of a response over REST.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tower::BoxError;
 
-use super::{BoxError, Lent};
+use super::CheckedOut;
 use crate::call::transport_error::AfterHead;
-use crate::transport::http2;
+use crate::transport::http2::Http2ResponseBody;
 
-/// Read to its end it gives its connection back; dropped before, it closes it, or resets its stream.
-pub(crate) enum Reading {
-    Http1 { body: Incoming, lent: Option<Lent> },
-    Http2(http2::Reading),
+/// The body of a response, which holds its connection or stream.
+///
+/// An HTTP/1.1 connection returns to the pool at the end of the body. Dropping the body before its end closes the connection,
+/// or resets the stream over HTTP/2.
+pub(crate) enum RestResponseBody {
+    Http1 {
+        body: Incoming,
+        connection: Option<CheckedOut>,
+    },
+    Http2(Http2ResponseBody),
 }
 
-impl Reading {
-    pub(super) fn new(body: Incoming, lent: Lent) -> Self {
-        let mut lent = Some(lent);
+impl RestResponseBody {
+    pub(super) fn http1(body: Incoming, connection: CheckedOut) -> Self {
+        let mut connection = Some(connection);
         if body.is_end_stream() {
-            give_back(&mut lent);
+            check_in(&mut connection);
         }
-        Self::Http1 { body, lent }
-    }
-
-    pub(super) fn shared(body: http2::Reading) -> Self {
-        Self::Http2(body)
+        Self::Http1 { body, connection }
     }
 }
 
-fn give_back(lent: &mut Option<Lent>) {
-    if let Some(lent) = lent.take() {
-        lent.give_back();
+fn check_in(connection: &mut Option<CheckedOut>) {
+    if let Some(connection) = connection.take() {
+        connection.check_in();
     }
 }
 
-impl Body for Reading {
+impl Body for RestResponseBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -43,17 +46,17 @@ impl Body for Reading {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let (body, lent) = match &mut *self {
-            Self::Http1 { body, lent } => (body, lent),
+        let (body, connection) = match &mut *self {
+            Self::Http1 { body, connection } => (body, connection),
             Self::Http2(body) => return Pin::new(body).poll_frame(cx),
         };
         let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
         match &frame {
-            // What ends in an error is not used again.
-            Some(Err(_)) => *lent = None,
+            // A connection is not reused after an error.
+            Some(Err(_)) => *connection = None,
             Some(Ok(_)) if !body.is_end_stream() => {}
-            // A chunked body knows of its end only when it is asked once more.
-            Some(Ok(_)) | None => give_back(lent),
+            // A chunked body knows its end only when it is polled once more.
+            Some(Ok(_)) | None => check_in(connection),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(|error| AfterHead(error.into()).into())))
     }

@@ -1,77 +1,82 @@
-//! A call that has found no stream.
+//! Waits for a free stream.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
+use tower::BoxError;
 
-use super::pool::{Ticket, Turn};
-use super::{BoxError, Http2, Shared, Slot};
+use super::pool::{PoolState, WaitOutcome, WaiterId};
+use super::{Http2Connection, SharedPool, StreamPermit};
 use crate::call::phase;
 use crate::telemetry::Counted;
 
-/// Waits for a stream, and has connections opened for the calls that wait.
-pub(super) async fn wait(shared: Arc<Shared>) -> Result<(Slot, Http2), BoxError> {
-    let waiting = Waiting::begin(shared);
-    let mut grown = false;
+/// Waits for a stream, and opens connections for the calls that wait.
+pub(super) async fn acquire(
+    shared: Arc<SharedPool>,
+) -> Result<(StreamPermit, Http2Connection), BoxError> {
+    let call = WaitingCall::begin(shared);
+    let mut is_retry = false;
     loop {
-        // The attempt to connect may be gone by now, as in a runtime that shuts down: others have a turn before the
-        // next one.
-        if std::mem::replace(&mut grown, true) {
+        // The connection attempt may already have been dropped, as when the runtime shuts down. Yield before the next attempt,
+        // so that this loop does not block the thread.
+        if std::mem::replace(&mut is_retry, true) {
             tokio::task::yield_now().await;
         }
-        waiting.shared.grow();
-        let paused = waiting.shared.kept.with(|kept| kept.paused_until());
-        let turn = std::future::poll_fn(|cx| waiting.poll(cx, paused));
-        let taken = match paused {
-            // Then another connection may be opened, though nothing happens to those that there are.
-            Some(end) => match tokio::time::timeout_at(end, turn).await {
-                Ok(taken) => taken?,
+        call.shared.open_missing();
+        let pause_end = call.shared.state.with(|state| state.pause_end());
+        let polling = std::future::poll_fn(|cx| call.poll(cx, pause_end));
+        let acquired = match pause_end {
+            // After the pause another connection may be opened, even if nothing happens to the existing ones.
+            Some(end) => match tokio::time::timeout_at(end, polling).await {
+                Ok(result) => result?,
                 Err(_) => None,
             },
-            None => turn.await?,
+            None => polling.await?,
         };
-        if let Some(taken) = taken {
-            return Ok(taken);
+        if let Some(acquired) = acquired {
+            return Ok(acquired);
         }
     }
 }
 
-/// A call that waits.
-struct Waiting {
-    shared: Arc<Shared>,
-    ticket: Ticket,
+/// A call that waits for a stream. Dropping it removes the call from the queue.
+struct WaitingCall {
+    shared: Arc<SharedPool>,
+    id: WaiterId,
     _counted: Counted,
 }
 
-impl Waiting {
-    fn begin(shared: Arc<Shared>) -> Self {
+impl WaitingCall {
+    fn begin(shared: Arc<SharedPool>) -> Self {
         let _counted = Counted::pending(shared.transport);
-        let ticket = shared.kept.with(|kept| kept.begin_waiting());
+        let id = shared.state.with(|state| state.begin_waiting());
         Self {
             shared,
-            ticket,
+            id,
             _counted,
         }
     }
 
-    /// Returns the stream, or nothing if the call has to look at what there is.
+    /// Returns the stream, or `None` if the call has to open connections or to wait for the end of another pause.
     fn poll(
         &self,
         cx: &Context<'_>,
-        paused: Option<Instant>,
-    ) -> Poll<Result<Option<(Slot, Http2)>, BoxError>> {
+        pause_end: Option<Instant>,
+    ) -> Poll<Result<Option<(StreamPermit, Http2Connection)>, BoxError>> {
         let waker = cx.waker().clone();
-        let turn = |kept: &mut super::Kept<Http2>| kept.turn(self.ticket, paused, waker);
-        let (turn, _waker) = self.shared.kept.with(turn);
-        match turn {
-            Turn::Stream(number, http2) => {
-                let slot = Slot::new(&self.shared, number);
-                Poll::Ready(Ok(Some((slot, http2))))
+        let poll =
+            |state: &mut PoolState<Http2Connection>| state.poll_waiting(self.id, pause_end, waker);
+        // The waker is dropped after the lock.
+        let (outcome, _waker) = self.shared.state.with(poll);
+        match outcome {
+            WaitOutcome::Stream(connection_id, connection) => {
+                let permit = StreamPermit::new(&self.shared, connection_id);
+                Poll::Ready(Ok(Some((permit, connection))))
             }
-            Turn::Failed(error) => Poll::Ready(Err(error.into())),
-            Turn::Again => Poll::Ready(Ok(None)),
-            Turn::Wait => {
+            WaitOutcome::Failed(error) => Poll::Ready(Err(error.into())),
+            WaitOutcome::Retry => Poll::Ready(Ok(None)),
+            WaitOutcome::Pending => {
                 phase::enter(self.shared.phase());
                 Poll::Pending
             }
@@ -79,8 +84,9 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WaitingCall {
     fn drop(&mut self) {
-        let _unlocked = self.shared.kept.with(|kept| kept.end_waiting(self.ticket));
+        // The removed parts are dropped after the lock.
+        let _removed = self.shared.state.with(|state| state.end_waiting(self.id));
     }
 }

@@ -1,6 +1,6 @@
-//! One connection of HTTP/2, over h2: each call is a stream, sent by the task that makes the call.
+//! An HTTP/2 connection over h2. Each call is a stream, which the task of the call opens itself.
 //!
-//! hyper's client would hand each call over to a task of the connection's, and start a task for each.
+//! hyper's client passes each call to the connection's task, and spawns a task for each call. That costs more than h2 alone.
 
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -11,47 +11,53 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
-use h2::client::{Connection, ResponseFuture, SendRequest};
+use h2::client::{Connection, SendRequest};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
+use tower::BoxError;
 
-use super::fairness::{Budgeted, ReadBudget, Turn};
-use super::keepalive::{Life, OnIt};
-use super::pool::Handle;
-use super::request_body::{self, Pump};
-use super::response_body::Reading;
-use super::{BoxError, Keepalive, Slot};
+use super::fairness::{Budgeted, ReadBudget, TurnScheduler};
+use super::keepalive::{ActiveStream, ConnectionHealth};
+use super::pool::PooledConnection;
+use super::request_body::BodySender;
+use super::response_body::Http2ResponseBody;
+use super::{Keepalive, StreamPermit};
 use crate::call::Rpc;
 use crate::call::trailers;
 use crate::call::transport_error::NotSent;
 use crate::telemetry::Counted;
-use crate::transport::connect::Link;
+use crate::transport::connect::IoStream;
 
-/// How much a peer may send before it is read, of one reply and of all on a connection.
+/// Flow-control window of one response in bytes: the maximum amount of unread data.
 const STREAM_WINDOW: u32 = 2 << 20;
+
+/// Flow-control window of all responses of a connection in bytes.
 const CONNECTION_WINDOW: u32 = 5 << 20;
 
-/// Maximum size of the headers of a reply that h2 decodes: twice the largest `max_metadata_size`, so that a reply over that
-/// limit still has its status. h2 resets the stream of a larger head, and closes the connection if one is four times as
-/// large. A reply's body may take as much memory before it is read.
-const HEADERS: u32 = 2 * trailers::LARGEST_METADATA as u32;
+/// Maximum size of a response's headers that h2 decodes, in bytes.
+///
+/// This is twice the largest `max_metadata_size`, so that a response over that limit still has its status. h2 resets the
+/// stream of a larger head, and closes the connection if a head is four times as large.
+const MAX_HEADERS: u32 = 2 * trailers::LARGEST_METADATA as u32;
 
-/// A connection. It is closed once all of these and of the streams on it have gone.
+/// A handle of a connection. The connection closes when all handles and all streams are dropped.
 #[derive(Clone)]
-pub(super) struct Http2 {
-    send: SendRequest<Bytes>,
-    life: Arc<Life>,
+pub(super) struct Http2Connection {
+    sender: SendRequest<Bytes>,
+    health: Arc<ConnectionHealth>,
 }
 
-impl Http2 {
-    /// A connection over this link, driven by a task of its own, which the handle aborts.
-    /// `allows` hears when the server allows another number of streams.
+impl Http2Connection {
+    /// Creates a connection over a stream, and spawns the task that drives it. The returned handle aborts that task.
+    ///
+    /// `on_settings` is called with the number of streams that the server allows when that number changes, and when the
+    /// connection gets no new calls.
     pub(super) async fn new(
-        link: Link,
+        stream: IoStream,
         keepalive: Keepalive,
-        allows: impl Fn(usize) + Send + Sync + 'static,
+        on_settings: impl Fn(usize) + Send + Sync + 'static,
         counted: Counted,
     ) -> Result<(Self, AbortHandle), h2::Error> {
         let mut settings = h2::client::Builder::new();
@@ -59,77 +65,90 @@ impl Http2 {
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEADERS);
-        let life = Arc::new(Life::new(link.cause(), link.reads()));
+            .max_header_list_size(MAX_HEADERS);
+        let health = Arc::new(ConnectionHealth::new(stream.cause(), stream.reads()));
         let budget = ReadBudget::unlimited();
-        let io = Budgeted::new(TokioIo::new(link), budget.clone());
-        let (send, connection) = settings.handshake(io).await?;
-        let turn = Turn::new(budget);
-        let driven = drive(connection, turn, keepalive, allows, Arc::clone(&life));
+        let io = Budgeted::new(TokioIo::new(stream), budget.clone());
+        let (sender, connection) = settings.handshake(io).await?;
+        let turns = TurnScheduler::new(budget);
+        let driving = drive(
+            connection,
+            turns,
+            keepalive,
+            on_settings,
+            Arc::clone(&health),
+        );
         let driver = tokio::spawn(async move {
             let _counted = counted;
-            driven.await;
+            driving.await;
         });
-        Ok((Self { send, life }, driver.abort_handle()))
+        Ok((Self { sender, health }, driver.abort_handle()))
     }
 
-    /// Sends a request, whose URI is whole. Dropping what this gives, or the body of the reply, resets the stream.
-    pub(super) fn send(mut self, rpc: Rpc, slot: Slot) -> Result<Sent, NotSent> {
-        let (head, mut body) = rpc.into_parts();
-        let head = http::Request::from_parts(head, ());
-        let bodiless = body.is_end_stream();
-        let begun = self.send.send_request(head, bodiless);
-        let (reply, mut stream) = begun.map_err(NotSent)?;
-        let call = OnIt::new(&self.life, slot);
-        let mut pumping = None;
-        if !bodiless {
-            // The body of a unary call is one piece, and there.
+    /// Sends a request with an absolute URI. Dropping the result, or the body of the response, resets the stream.
+    pub(super) fn send(
+        mut self,
+        request: Rpc,
+        permit: StreamPermit,
+    ) -> Result<SentRequest, NotSent> {
+        let (parts, mut body) = request.into_parts();
+        let head = http::Request::from_parts(parts, ());
+        let is_bodiless = body.is_end_stream();
+        let opened = self.sender.send_request(head, is_bodiless);
+        let (response, mut send_stream) = opened.map_err(NotSent)?;
+        let stream = ActiveStream::new(&self.health, permit);
+        let mut request_body = None;
+        if !is_bodiless {
+            // The body of a unary call is one piece, and ready.
             match body.frame().now_or_never() {
                 Some(Some(Ok(frame))) if frame.is_data() && body.is_end_stream() => {
                     let whole = frame.into_data().unwrap_or_default();
-                    // If the stream has ended meanwhile, the reply says why.
-                    stream.send_data(whole, true).ok();
+                    // Fails only if the stream has ended. The response then has the reason.
+                    send_stream.send_data(whole, true).ok();
                 }
-                first => pumping = Some(request_body::start(stream, first, body)),
+                first => request_body = Some(BodySender::spawn(send_stream, first, body)),
             }
         }
-        Ok(Sent {
-            reply,
-            call: Some(call),
-            pumping,
+        Ok(SentRequest {
+            response,
+            stream: Some(stream),
+            request_body,
         })
     }
 }
 
-/// A request that was sent, and waits for the head of its reply.
-pub(super) struct Sent {
-    reply: ResponseFuture,
-    /// There until it has come.
-    call: Option<OnIt>,
-    pumping: Option<Pump>,
+/// A request that was sent and waits for the head of its response.
+pub(super) struct SentRequest {
+    response: h2::client::ResponseFuture,
+    /// `None` once the head has arrived.
+    stream: Option<ActiveStream>,
+    request_body: Option<BodySender>,
 }
 
-impl Future for Sent {
-    type Output = Result<http::Response<Reading>, BoxError>;
+impl Future for SentRequest {
+    type Output = Result<http::Response<Http2ResponseBody>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = ready!(self.reply.poll_unpin(cx));
-        let Some(call) = self.call.take() else {
+        let result = ready!(self.response.poll_unpin(cx));
+        let Some(stream) = self.stream.take() else {
             return Poll::Pending;
         };
-        Poll::Ready(match reply {
-            Ok(reply) => Ok(reply.map(|body| Reading::new(body, call, self.pumping.take()))),
+        Poll::Ready(match result {
+            Ok(response) => {
+                Ok(response
+                    .map(|body| Http2ResponseBody::new(body, stream, self.request_body.take())))
+            }
             Err(error) if is_bad_head(&error) => Err(BadHead(error).into()),
-            Err(error) => Err(call.explain(error)),
+            Err(error) => Err(stream.explain(error)),
         })
     }
 }
 
-/// h2 refused the head of a reply.
+/// An error of h2 about the head of a response.
 #[derive(Debug)]
 struct BadHead(h2::Error);
 
-/// Returns whether h2 refused the head of a reply. h2 does not report the reason.
+/// Returns whether h2 rejected the head of a response. h2 does not report the reason.
 fn is_bad_head(error: &h2::Error) -> bool {
     error.is_library() && error.is_reset() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR)
 }
@@ -138,7 +157,7 @@ impl fmt::Display for BadHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the headers of the reply are malformed, or larger than {HEADERS} bytes"
+            "the headers of the reply are malformed, or larger than {MAX_HEADERS} bytes"
         )
     }
 }
@@ -149,76 +168,76 @@ impl std::error::Error for BadHead {
     }
 }
 
-impl Handle for Http2 {
-    /// Returns whether the connection gets no further stream: it broke, is going away, or is suspected to be dead.
+impl PooledConnection for Http2Connection {
+    /// Returns whether the connection accepts no further stream: it broke, is going away, or is suspected to be dead.
     fn is_closed(&mut self) -> bool {
-        if self.life.is_suspected() {
+        if self.health.is_suspected() {
             return true;
         }
-        // Ready at once, since no request was made by this handle.
-        let ready = self
-            .send
+        // Ready at once, since this handle has no request that waits.
+        let readiness = self
+            .sender
             .poll_ready(&mut Context::from_waker(Waker::noop()));
-        matches!(ready, Poll::Ready(Err(_)))
+        matches!(readiness, Poll::Ready(Err(_)))
     }
 }
 
-/// Does what the connection has to do, until it has ended, or its peer is silent.
+/// Drives a connection until it has ended or its peer is dead.
 async fn drive(
-    mut connection: Connection<Budgeted<TokioIo<Link>>, Bytes>,
-    mut turn: Turn,
+    mut connection: Connection<Budgeted<TokioIo<IoStream>>, Bytes>,
+    mut turns: TurnScheduler,
     keepalive: Keepalive,
-    allows: impl Fn(usize),
-    life: Arc<Life>,
+    on_settings: impl Fn(usize),
+    health: Arc<ConnectionHealth>,
 ) {
     let pings = connection.ping_pong();
-    let last = AtomicUsize::new(connection.max_concurrent_send_streams());
-    // The pool has other connections opened for the calls that wait.
-    let suspect = || allows(last.load(Ordering::Relaxed));
-    let silence = pin!(life.watch(pings, keepalive, suspect));
-    let driven = std::future::poll_fn(|cx| {
-        if !turn.begin(life.calls(), cx) {
+    let server_limit = AtomicUsize::new(connection.max_concurrent_send_streams());
+    // Lets the pool open another connection for the calls that wait.
+    let on_suspicion = || on_settings(server_limit.load(Ordering::Relaxed));
+    let pinging = pin!(health.keep_alive(pings, keepalive, on_suspicion));
+    let connection_ended = std::future::poll_fn(|cx| {
+        if !turns.begin(health.active_streams(), cx) {
             return Poll::Pending;
         }
         let ended = connection.poll_unpin(cx);
         let streams = connection.max_concurrent_send_streams();
-        if streams != last.load(Ordering::Relaxed) {
-            last.store(streams, Ordering::Relaxed);
-            allows(streams);
+        if streams != server_limit.load(Ordering::Relaxed) {
+            server_limit.store(streams, Ordering::Relaxed);
+            on_settings(streams);
         }
         ended
     });
-    let let_go = pin!(let_go(&life, keepalive));
-    let silence = select(silence, let_go);
-    match select(driven, silence).await {
-        // The peer has had too much, mostly of pings. Its operator, or ours, should know.
-        Either::Left((Err(error), _)) if is_calmed(&error) => {
+    let closing = pin!(close_timeout(&health, keepalive));
+    let given_up = select(pinging, closing);
+    match select(connection_ended, given_up).await {
+        // The peer received too much, most often too many pings. An operator should know.
+        Either::Left((Err(error), _)) if is_enhance_your_calm(&error) => {
             tracing::warn!(%error, "the server closed a connection with ENHANCE_YOUR_CALM");
         }
-        // The calls on it have their own word of it.
+        // The calls on the connection get their own error.
         Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
         Either::Left((Ok(()), _)) => {}
-        // Its peer does not let it close in good order.
+        // The peer does not let the connection close gracefully.
         Either::Right((Either::Right(_), _)) => {}
-        Either::Right((Either::Left(_), driven)) => {
-            // Before its end is told to the calls.
-            life.give_up(keepalive.timeout);
-            drop(driven);
+        Either::Right((Either::Left(_), connection_ended)) => {
+            // Before the calls get the error of the connection's end.
+            health.mark_dead(keepalive.timeout);
+            drop(connection_ended);
         }
     }
 }
 
-/// Returns some time after the last handle and the last call are gone. The connection has then been closing for at
-/// least the keepalive timeout.
-async fn let_go(life: &Arc<Life>, keepalive: Keepalive) {
-    // The last one is ours.
-    while Arc::strong_count(life) > 1 {
+/// Waits until the last handle and the last stream are dropped, and then for the keepalive timeout, in which the connection
+/// closes gracefully.
+async fn close_timeout(health: &Arc<ConnectionHealth>, keepalive: Keepalive) {
+    // The connection's task has the last reference.
+    while Arc::strong_count(health) > 1 {
         tokio::time::sleep(keepalive.interval).await;
     }
     tokio::time::sleep(keepalive.timeout).await;
 }
 
-fn is_calmed(error: &h2::Error) -> bool {
-    let calmed = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
-    calmed && error.is_go_away() && error.is_remote()
+fn is_enhance_your_calm(error: &h2::Error) -> bool {
+    let has_reason = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    has_reason && error.is_go_away() && error.is_remote()
 }

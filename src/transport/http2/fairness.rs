@@ -1,8 +1,8 @@
-//! The turns of a connection's task: when a connection with many calls lets other tasks run, and how much it reads before.
+//! Fairness between calls: a connection with many calls lets other tasks run before it reads, and reads a limited amount.
 //!
-//! Each reply that is read wakes the task of its call. A worker of tokio has a queue of 256 tasks. If it is full, half of
-//! it moves to the queue that all workers share, from which a worker takes tasks only when its own queue is empty, or one
-//! task now and then. Calls whose tasks were moved would wait for dozens of rounds of the others.
+//! Each response that is read wakes the task of its call. A worker of tokio has a queue of 256 tasks. When that queue is full,
+//! half of it moves to the queue that all workers share. A worker takes tasks from the shared queue when its own queue is empty,
+//! and otherwise only one task now and then. So calls whose tasks were moved would wait for dozens of rounds of the others.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -13,72 +13,74 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::RuntimeMetrics;
 
-/// The number of calls from which on a connection takes turns. Fewer calls do not fill the queue of a worker.
-const MANY: usize = 16;
+/// Minimum number of calls of a connection that takes turns. Fewer calls do not fill the queue of a worker.
+const MIN_CALLS: usize = 16;
 
-/// Maximum number of bytes that such a connection reads in one turn: some 40 replies of 800 bytes. If each worker has no
-/// more than six connections, its queue then has room for the tasks that they wake. A read still serves many calls.
-const READ_IN_A_TURN: usize = 32 << 10;
+/// Maximum number of bytes that such a connection reads in one turn: about 40 responses of 800 bytes. The queue of a worker
+/// with up to six connections then has room for the tasks that they wake, and a read still serves many calls.
+const READ_LIMIT: usize = 32 << 10;
 
-/// Maximum number of times in a row that such a connection yields to tasks in the queue that all workers share. The
-/// runtime runs up to 61 tasks each time.
-const MOST_YIELDS: usize = 5;
+/// Maximum number of times in a row that such a connection yields to tasks in the shared queue. The runtime runs up to 61
+/// tasks each time.
+const MAX_YIELDS: usize = 5;
 
 /// Decides when a connection lets other tasks run before it reads and writes.
-pub(super) struct Turn {
+pub(super) struct TurnScheduler {
     runtime: RuntimeMetrics,
     budget: ReadBudget,
-    gave_way: bool,
+    /// True if the connection let ready tasks run before its next turn.
+    has_yielded: bool,
+    /// Number of times in a row that the connection yielded to the shared queue.
     yields: usize,
 }
 
-impl Turn {
-    /// Returns the turns of the connection that reads through a [`Budgeted`] with this budget.
+impl TurnScheduler {
+    /// Creates the scheduler of a connection that reads through a [`Budgeted`] with this budget.
     pub(super) fn new(budget: ReadBudget) -> Self {
         Self {
             runtime: tokio::runtime::Handle::current().metrics(),
             budget,
-            gave_way: false,
+            has_yielded: false,
             yields: 0,
         }
     }
 
-    /// Begins a turn of a connection with this number of calls. Returns `false` if the connection has to wait instead,
-    /// and arranges that it is polled again.
+    /// Begins a turn of a connection with this number of calls. Returns `false` if the connection has to let other tasks run
+    /// first; its task is then woken again.
     pub(super) fn begin(&mut self, calls: usize, cx: &mut Context<'_>) -> bool {
-        if calls < MANY {
+        if calls < MIN_CALLS {
             self.budget.set(usize::MAX);
             return true;
         }
-        if self.gives_way(cx) {
+        if self.yields_now(cx) {
             return false;
         }
-        self.budget.set(READ_IN_A_TURN);
+        self.budget.set(READ_LIMIT);
         true
     }
 
-    fn gives_way(&mut self, cx: &mut Context<'_>) -> bool {
-        // The tasks of the shared queue are run once those of the own queue have run dry.
-        if self.yields < MOST_YIELDS && self.runtime.global_queue_depth() > 0 {
+    fn yields_now(&mut self, cx: &mut Context<'_>) -> bool {
+        // The worker takes tasks from the shared queue once its own queue is empty.
+        if self.yields < MAX_YIELDS && self.runtime.global_queue_depth() > 0 {
             self.yields += 1;
             return pin!(tokio::task::yield_now()).poll(cx).is_pending();
         }
         self.yields = 0;
-        // A connection that used its budget up was queued behind the tasks that it had woken.
+        // A connection that used up its budget was already queued behind the tasks that it woke.
         if self.budget.is_used_up() {
-            self.gave_way = false;
+            self.has_yielded = false;
             return false;
         }
-        // The tasks that run meanwhile add to what is read and written at once.
-        self.gave_way = !self.gave_way;
-        if self.gave_way {
+        // The tasks that run first add to what one write sends.
+        self.has_yielded = !self.has_yielded;
+        if self.has_yielded {
             cx.waker().wake_by_ref();
         }
-        self.gave_way
+        self.has_yielded
     }
 }
 
-/// The number of bytes that may still be read in this turn. Clones share it.
+/// The number of bytes that the connection may still read in this turn. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ReadBudget(Arc<AtomicUsize>);
 
@@ -96,13 +98,13 @@ impl ReadBudget {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Only the connection's task calls this.
+    /// Sets the number of bytes. Only the connection's task calls this.
     fn set(&self, bytes: usize) {
         self.0.store(bytes, Ordering::Relaxed);
     }
 }
 
-/// A stream of bytes that ends a turn once its budget is used up: reading is then pending, and the task is woken.
+/// A stream of bytes with a read budget. When the budget is used up, reading is pending and the task is woken.
 pub(super) struct Budgeted<I> {
     io: I,
     budget: ReadBudget,
@@ -168,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// The queue that all workers share is filled from outside while the only worker is busy.
+    /// The shared queue is filled from outside while the only worker is busy.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_busy_connection_yields_while_the_shared_queue_has_tasks_and_within_a_bound() {
         let (free, busy) = std::sync::mpsc::channel::<()>();
@@ -178,23 +180,23 @@ mod tests {
             busy.recv().expect("it is freed");
         });
         has_started.await.expect("it starts");
-        let mut turn = Turn::new(ReadBudget::unlimited());
+        let mut turns = TurnScheduler::new(ReadBudget::unlimited());
         let mut cx = Context::from_waker(Waker::noop());
-        // Nothing waits: one turn for others, and then its own.
-        assert!(!turn.begin(MANY, &mut cx));
-        assert!(turn.begin(MANY, &mut cx));
+        // The shared queue is empty: one turn for others, and then its own.
+        assert!(!turns.begin(MIN_CALLS, &mut cx));
+        assert!(turns.begin(MIN_CALLS, &mut cx));
         let waits: Vec<_> = (0..3).map(|_| tokio::spawn(async {})).collect();
-        assert_eq!(turn.runtime.global_queue_depth(), 3);
-        let turns = (0..20).map(|_| turn.begin(MANY, &mut cx));
-        let before_its_own = turns.take_while(|began| !began).count();
-        assert_eq!(before_its_own, 2 * MOST_YIELDS + 1);
+        assert_eq!(turns.runtime.global_queue_depth(), 3);
+        let began = (0..20).map(|_| turns.begin(MIN_CALLS, &mut cx));
+        let before_its_own = began.take_while(|began| !began).count();
+        assert_eq!(before_its_own, 2 * MAX_YIELDS + 1);
         free.send(()).expect("it waits");
         worker.await.expect("no panic");
         for wait in waits {
             wait.await.expect("no panic");
         }
-        assert!(!turn.begin(MANY, &mut cx));
-        assert!(turn.begin(MANY, &mut cx));
+        assert!(!turns.begin(MIN_CALLS, &mut cx));
+        assert!(turns.begin(MIN_CALLS, &mut cx));
     }
 
     #[derive(Default)]
@@ -224,31 +226,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_with_many_calls_reads_its_budget_in_a_turn_and_then_queues_behind_those_it_woke()
+    async fn a_connection_with_many_calls_reads_its_budget_and_then_queues_behind_the_tasks_it_woke()
      {
-        let data = vec![0; 10 * READ_IN_A_TURN];
+        let data = vec![0; 10 * READ_LIMIT];
         let budget = ReadBudget::unlimited();
         let mut io = Budgeted::new(&data[..], budget.clone());
-        let mut turn = Turn::new(budget);
+        let mut turns = TurnScheduler::new(budget);
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let mut cx = Context::from_waker(&waker);
         let woken = || wakes.0.load(Ordering::Relaxed);
 
-        assert!(!turn.begin(MANY, &mut cx));
-        assert!(turn.begin(MANY, &mut cx));
+        assert!(!turns.begin(MIN_CALLS, &mut cx));
+        assert!(turns.begin(MIN_CALLS, &mut cx));
         assert_eq!(woken(), 1);
-        for turns in 1..4 {
-            assert_eq!(read(&mut io, &mut cx), READ_IN_A_TURN);
-            assert_eq!(woken(), 1 + turns);
-            // It has given way, and takes its turn at once.
-            assert!(turn.begin(MANY, &mut cx));
+        for turn in 1..4 {
+            assert_eq!(read(&mut io, &mut cx), READ_LIMIT);
+            assert_eq!(woken(), 1 + turn);
+            // It was queued behind the tasks it woke, and takes its turn at once.
+            assert!(turns.begin(MIN_CALLS, &mut cx));
         }
-        // A turn that left some of its budget gives way first.
-        assert!(!turn.begin(MANY, &mut cx));
+        // After a turn that left some of its budget, it lets other tasks run first.
+        assert!(!turns.begin(MIN_CALLS, &mut cx));
 
-        // A connection with few calls reads all there is.
-        assert!(turn.begin(MANY - 1, &mut cx));
-        assert_eq!(read(&mut io, &mut cx), 7 * READ_IN_A_TURN);
+        // A connection with few calls reads without a limit.
+        assert!(turns.begin(MIN_CALLS - 1, &mut cx));
+        assert_eq!(read(&mut io, &mut cx), 7 * READ_LIMIT);
     }
 }

@@ -1,4 +1,4 @@
-//! The calls on a connection, and whether its peer is still there.
+//! Detects dead connections by pings.
 
 use std::io;
 use std::pin::pin;
@@ -9,66 +9,68 @@ use std::time::Duration;
 use h2::{Ping, PingPong, Pong};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tower::BoxError;
 
-use super::{BoxError, Keepalive, Slot};
-use crate::transport::connect::{Cause, Reads};
+use super::{Keepalive, StreamPermit};
+use crate::transport::connect::{ReadCount, UnusableCause};
 
-/// How long a connection with calls on it may receive nothing before it is pinged.
-const SILENCE: Duration = Duration::from_secs(1);
+/// How long a connection with calls may receive nothing before it is pinged early.
+const EARLY_PING_AFTER: Duration = Duration::from_secs(1);
 
-/// How long such a connection may leave a ping unanswered before it gets no new calls.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a ping may stay unanswered, with nothing else received, before the connection gets no new calls.
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
-/// How often a connection with calls on it is checked for silence.
-const TICK: Duration = Duration::from_millis(250);
+/// The interval at which a connection with calls is checked for silence.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Maximum number of early pings of a silence. gRPC servers close a connection after more than two untimely pings
-/// between which they sent no data, and the keepalive's pings count, too.
-const EARLY_PINGS: u8 = 2;
+/// Maximum number of early pings of a silent period. A gRPC server closes a connection after more than two untimely pings
+/// between which it sent no data, and the pings of the keepalive interval count, too.
+const MAX_EARLY_PINGS: u8 = 2;
 
-/// Returns the end of a delay. One that is beyond the clock's range ends in thirty years.
-fn later(begin: Instant, delay: Duration) -> Instant {
-    const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+/// Returns the end of a delay. A delay beyond the range of the clock ends in thirty years.
+fn end_of(begin: Instant, delay: Duration) -> Instant {
+    const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-    begin.checked_add(delay).unwrap_or(begin + ENDLESS)
+    begin.checked_add(delay).unwrap_or(begin + THIRTY_YEARS)
 }
 
-/// The state of a connection.
+/// The health of a connection: its number of streams, and whether its peer still answers.
 #[derive(Debug, Default)]
-pub(super) struct Life {
-    /// Number of calls that began on the connection, and of those that have ended.
-    begun: AtomicUsize,
+pub(super) struct ConnectionHealth {
+    /// Number of streams that have been opened.
+    opened: AtomicUsize,
+    /// Number of streams that have ended.
     ended: AtomicUsize,
-    /// True if the next call has to wake the task that watches the connection.
-    idle: AtomicBool,
-    called: Notify,
-    /// True if a call was given up before its answer was complete, and no ping was answered since.
-    doubted: AtomicBool,
+    /// True if the next stream has to wake the keepalive.
+    is_asleep: AtomicBool,
+    stream_opened: Notify,
+    /// True if a stream ended before its response was complete, and no ping was answered since.
+    has_unanswered: AtomicBool,
     /// True if the peer left a ping unanswered. A suspected connection gets no new calls.
-    suspected: AtomicBool,
-    /// Why the connection was given up, if it was.
-    given_up: OnceLock<String>,
-    /// Why the peer refused the connection, if it did.
-    cause: Cause,
+    is_suspected: AtomicBool,
+    /// The error of a connection that was closed as dead.
+    dead: OnceLock<String>,
+    /// The reason why the peer refused the connection.
+    cause: UnusableCause,
     /// Number of reads that returned bytes.
-    reads: Reads,
+    reads: ReadCount,
 }
 
 /// A period in which the peer sent nothing but answers to pings.
-struct Silence {
-    /// When it began, or when a call was seen that began after its last early ping.
+struct SilentPeriod {
+    /// The begin of the period, or the time when a stream was seen that was opened after the last early ping.
     since: Instant,
-    /// The number of reads when it began.
+    /// The number of reads at the begin.
     reads: usize,
-    /// Number of early pings that it has had.
+    /// Number of early pings in this period.
     early_pings: u8,
-    /// The number of calls that had begun when its last early ping was answered; `None` once another one is seen.
-    begun: Option<usize>,
+    /// The number of opened streams when the last early ping was answered. `None` once another stream was opened.
+    opened: Option<usize>,
 }
 
-impl Life {
-    /// Creates the state of a connection whose reads are counted by `reads`.
-    pub(super) fn new(cause: Cause, reads: Reads) -> Self {
+impl ConnectionHealth {
+    /// Creates the health of a connection whose reads are counted by `reads`.
+    pub(super) fn new(cause: UnusableCause, reads: ReadCount) -> Self {
         Self {
             cause,
             reads,
@@ -76,200 +78,208 @@ impl Life {
         }
     }
 
-    pub(super) fn calls(&self) -> usize {
-        // A call that ends in between began before, so the difference is not negative.
+    /// Returns the number of streams.
+    pub(super) fn active_streams(&self) -> usize {
+        // Read `ended` first. A stream that ends in between was opened before, so the difference is not negative.
         let ended = self.ended.load(Ordering::SeqCst);
-        self.begun.load(Ordering::SeqCst).wrapping_sub(ended)
+        self.opened.load(Ordering::SeqCst).wrapping_sub(ended)
     }
 
     /// Returns whether the peer left a ping unanswered.
     pub(super) fn is_suspected(&self) -> bool {
-        self.suspected.load(Ordering::Relaxed)
+        self.is_suspected.load(Ordering::Relaxed)
     }
 
-    /// Pings the peer when a ping is due. Returns when a ping stayed unanswered for the keepalive timeout, and calls
-    /// `suspect` when one stayed unanswered for [`PATIENCE`] and nothing else was received meanwhile.
+    /// Pings the peer when a ping is due. Returns when a ping was not answered within the keepalive timeout. Calls
+    /// `on_suspicion` when a ping was not answered within [`SUSPECT_AFTER`] and nothing else was received meanwhile.
     ///
-    /// A ping is due in two cases. First, after the keepalive interval, with the next call, or without any if a call was
-    /// given up unanswered: otherwise brief and rare calls would meet a dead connection again and again. Second, if there
-    /// are calls and nothing was received for [`SILENCE`]. A silence has a second ping of this kind only for a call that
-    /// began after the first one was answered: the path may have died since. See [`EARLY_PINGS`] for the bound.
-    pub(super) async fn watch(
+    /// A ping is due in two cases:
+    ///
+    /// - The keepalive interval is over, and there is a stream, or a stream ended without a complete response. Without the
+    ///   second condition, brief and rare calls would use a dead connection again and again.
+    /// - There are streams, and nothing was received for [`EARLY_PING_AFTER`]. A silent period has a second early ping only for
+    ///   a stream that was opened after the first one was answered, since the path may have died since. See
+    ///   [`MAX_EARLY_PINGS`] for the limit.
+    pub(super) async fn keep_alive(
         &self,
         pings: Option<PingPong>,
         keepalive: Keepalive,
-        suspect: impl Fn(),
+        on_suspicion: impl Fn(),
     ) {
         let Some(mut pings) = pings else {
             return std::future::pending().await;
         };
-        let mut due = later(Instant::now(), keepalive.interval);
-        let mut silence = Silence::new(self);
+        let mut due = end_of(Instant::now(), keepalive.interval);
+        let mut silence = SilentPeriod::new(self);
         loop {
-            let early = self.until_ping(&mut silence, due).await;
-            // A ping that is sent before the interval is over has until then, and the timeout.
-            let end = later(due.max(Instant::now()), keepalive.timeout);
-            let pong = self.answer(pings.ping(Ping::opaque()), &suspect);
+            let is_early = self.until_ping(&mut silence, due).await;
+            // An early ping has the rest of the interval and the timeout for its answer.
+            let end = end_of(due.max(Instant::now()), keepalive.timeout);
+            let pong = self.wait_for_pong(pings.ping(Ping::opaque()), &on_suspicion);
             match timeout_at(end, pong).await {
-                Ok(Ok(_)) => self.doubted.store(false, Ordering::SeqCst),
-                // The connection has ended, and reports that by itself.
+                Ok(Ok(_)) => self.has_unanswered.store(false, Ordering::SeqCst),
+                // The connection has ended and reports that itself.
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => return,
             }
-            due = later(Instant::now(), keepalive.interval);
-            silence.answered(early, self);
+            due = end_of(Instant::now(), keepalive.interval);
+            silence.answered(is_early, self);
         }
     }
 
-    /// Waits until a ping is due: at `due` or earlier, which is for a silence. Returns whether it is earlier.
-    async fn until_ping(&self, silence: &mut Silence, due: Instant) -> bool {
+    /// Waits until a ping is due, at `due` or early because of a silence. Returns whether the ping is early.
+    async fn until_ping(&self, silence: &mut SilentPeriod, due: Instant) -> bool {
         loop {
-            if self.calls() == 0 && self.doubted.load(Ordering::SeqCst) {
-                // The silence goes on if the next call meets it.
-                let called = timeout_at(due, self.called()).await;
-                self.idle.store(false, Ordering::SeqCst);
-                if called.is_err() {
+            if self.active_streams() == 0 && self.has_unanswered.load(Ordering::SeqCst) {
+                // The silence continues for the next call.
+                let opened = timeout_at(due, self.stream_opened()).await;
+                self.is_asleep.store(false, Ordering::SeqCst);
+                if opened.is_err() {
                     return false;
                 }
-            } else if self.calls() == 0 {
-                self.called().await;
-                self.idle.store(false, Ordering::SeqCst);
+            } else if self.active_streams() == 0 {
+                self.stream_opened().await;
+                self.is_asleep.store(false, Ordering::SeqCst);
                 silence.since = Instant::now();
             }
             let now = Instant::now();
-            silence.check(now, self);
-            if self.calls() > 0 && (now >= due || silence.needs_ping(now)) {
+            silence.update(now, self);
+            if self.active_streams() > 0 && (now >= due || silence.needs_ping(now)) {
                 return now < due;
             }
-            // Also without calls, so that sequential calls wake this task once a tick and not each.
-            let next = now + TICK;
+            // Sleeps even without streams, so that sequential calls wake this task once an interval and not each time.
+            let next = now + CHECK_INTERVAL;
             sleep_until(if now < due { next.min(due) } else { next }).await;
         }
     }
 
-    /// Waits for a call, unless there is one. May return early.
-    async fn called(&self) {
-        self.idle.store(true, Ordering::SeqCst);
-        // The order matters: whoever counts a call after this check sees the flag.
-        if self.calls() == 0 {
-            self.called.notified().await;
+    /// Waits until there is a stream. May return early.
+    async fn stream_opened(&self) {
+        self.is_asleep.store(true, Ordering::SeqCst);
+        // The flag is set before this check, so a stream that is opened after the check sees the flag.
+        if self.active_streams() == 0 {
+            self.stream_opened.notified().await;
         }
     }
 
-    /// Waits for the answer to a ping. Marks the connection as suspected if nothing is received for [`PATIENCE`].
-    async fn answer(
+    /// Waits for the answer to a ping. Suspects the connection if nothing is received for [`SUSPECT_AFTER`].
+    async fn wait_for_pong(
         &self,
         pong: impl Future<Output = Result<Pong, h2::Error>>,
-        suspect: &impl Fn(),
+        on_suspicion: &impl Fn(),
     ) -> Result<Pong, h2::Error> {
         let mut pong = pin!(pong);
         loop {
             let reads = self.reads.get();
-            if let Ok(answered) = timeout(PATIENCE, pong.as_mut()).await {
+            if let Ok(answered) = timeout(SUSPECT_AFTER, pong.as_mut()).await {
                 return answered;
             }
             if reads == self.reads.get() {
                 break;
             }
         }
-        tracing::debug!("a connection gets no new calls: no answer to a ping within {PATIENCE:?}");
-        self.suspected.store(true, Ordering::Relaxed);
-        suspect();
+        tracing::debug!(
+            "a connection gets no new calls: no answer to a ping within {SUSPECT_AFTER:?}"
+        );
+        self.is_suspected.store(true, Ordering::Relaxed);
+        on_suspicion();
         pong.await
     }
 
-    /// Records why the connection ends.
-    pub(super) fn give_up(&self, timeout: Duration) {
-        let why = format!("the connection is dead: no answer to a ping within {timeout:?}");
-        tracing::debug!("{why}");
-        self.given_up.get_or_init(|| why);
+    /// Records that the connection is closed because its peer did not answer a ping within the keepalive timeout.
+    pub(super) fn mark_dead(&self, timeout: Duration) {
+        let text = format!("the connection is dead: no answer to a ping within {timeout:?}");
+        tracing::debug!("{text}");
+        self.dead.get_or_init(|| text);
     }
 }
 
-impl Silence {
-    fn new(life: &Life) -> Self {
+impl SilentPeriod {
+    fn new(health: &ConnectionHealth) -> Self {
         Self {
             since: Instant::now(),
-            reads: life.reads.get(),
+            reads: health.reads.get(),
             early_pings: 0,
-            begun: None,
+            opened: None,
         }
     }
 
-    /// Begins anew if something was received, and notices a call that began after the last early ping.
-    fn check(&mut self, now: Instant, life: &Life) {
-        if self.reads != life.reads.get() {
-            *self = Self::new(life);
+    /// Begins a new period if something was received, and records if a stream was opened after the last early ping.
+    fn update(&mut self, now: Instant, health: &ConnectionHealth) {
+        if self.reads != health.reads.get() {
+            *self = Self::new(health);
         } else if self
-            .begun
-            .is_some_and(|begun| begun != life.begun.load(Ordering::SeqCst))
+            .opened
+            .is_some_and(|opened| opened != health.opened.load(Ordering::SeqCst))
         {
-            self.begun = None;
+            self.opened = None;
             self.since = now;
         }
     }
 
     fn needs_ping(&self, now: Instant) -> bool {
-        let allowed = self.begun.is_none() && self.early_pings < EARLY_PINGS;
-        allowed && now.duration_since(self.since) >= SILENCE
+        let is_allowed = self.opened.is_none() && self.early_pings < MAX_EARLY_PINGS;
+        is_allowed && now.duration_since(self.since) >= EARLY_PING_AFTER
     }
 
-    /// A ping was answered. The answer does not end the silence.
-    fn answered(&mut self, early: bool, life: &Life) {
-        self.reads = life.reads.get();
-        if early {
+    /// Records an answered ping. The answer does not end the period.
+    fn answered(&mut self, is_early: bool, health: &ConnectionHealth) {
+        self.reads = health.reads.get();
+        if is_early {
             self.early_pings += 1;
-            self.begun = Some(life.begun.load(Ordering::SeqCst));
+            self.opened = Some(health.opened.load(Ordering::SeqCst));
         }
     }
 }
 
-/// A call on a connection, which has a stream as long as this is there.
+/// A stream of a connection, from its request to the end of its response.
 #[derive(Debug)]
-pub(super) struct OnIt {
-    life: Arc<Life>,
-    answered: bool,
-    _slot: Slot,
+pub(super) struct ActiveStream {
+    health: Arc<ConnectionHealth>,
+    /// True if the response was complete, or the stream failed.
+    has_ended: bool,
+    _permit: StreamPermit,
 }
 
-impl OnIt {
-    pub(super) fn new(life: &Arc<Life>, slot: Slot) -> Self {
-        life.begun.fetch_add(1, Ordering::SeqCst);
-        // After the call is counted: whoever has seen none has said so before.
-        if life.idle.load(Ordering::SeqCst) {
-            life.called.notify_one();
+impl ActiveStream {
+    pub(super) fn new(health: &Arc<ConnectionHealth>, permit: StreamPermit) -> Self {
+        health.opened.fetch_add(1, Ordering::SeqCst);
+        // The stream is counted before this check, so a keepalive that saw no stream has set the flag before.
+        if health.is_asleep.load(Ordering::SeqCst) {
+            health.stream_opened.notify_one();
         }
         Self {
-            life: Arc::clone(life),
-            answered: false,
-            _slot: slot,
+            health: Arc::clone(health),
+            has_ended: false,
+            _permit: permit,
         }
     }
 
-    /// The answer was whole.
+    /// Ends the stream after a complete response.
     pub(super) fn end(mut self) {
-        self.answered = true;
+        self.has_ended = true;
     }
 
-    /// The error of its stream. Of a connection that ended by an i/o error h2 has not the cause.
+    /// Ends the stream after an error, and returns the error with the cause of the connection's end. h2 does not keep the
+    /// cause of an I/O error.
     pub(super) fn explain(mut self, error: h2::Error) -> BoxError {
-        self.answered = true;
+        self.has_ended = true;
         if !error.is_io() {
             return error.into();
         }
-        match (self.life.given_up.get(), self.life.cause.get()) {
-            (Some(why), _) => io::Error::new(io::ErrorKind::TimedOut, why.clone()).into(),
+        match (self.health.dead.get(), self.health.cause.get()) {
+            (Some(text), _) => io::Error::new(io::ErrorKind::TimedOut, text.clone()).into(),
             (None, Some(cause)) => cause.clone().into(),
             (None, None) => error.into(),
         }
     }
 }
 
-impl Drop for OnIt {
+impl Drop for ActiveStream {
     fn drop(&mut self) {
-        if !self.answered {
-            self.life.doubted.store(true, Ordering::SeqCst);
+        if !self.has_ended {
+            self.health.has_unanswered.store(true, Ordering::SeqCst);
         }
-        self.life.ended.fetch_add(1, Ordering::SeqCst);
+        self.health.ended.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -1,20 +1,20 @@
-//! Opens connections, which are there once the server's first frame is.
+//! Opens HTTP/2 connections. A connection is open once the server preface has been read.
 
 use tokio::task::AbortHandle;
+use tower::BoxError;
 
-use super::allowed::Allowed;
-use super::connection::Http2;
-use super::{BoxError, Keepalive};
+use super::Keepalive;
+use super::connection::Http2Connection;
+use super::pool::MaxConcurrentStreams;
 use crate::call::phase::{Phase, Step};
 use crate::call::transport_error::Unusable;
 use crate::telemetry::Counted;
-use crate::transport::connect::Greeting;
-use crate::transport::connect::Link;
-use crate::transport::connect::{Connector, caught};
+use crate::transport::connect::{Connector, IoStream, ServerPreface, catch_panic};
 
-/// Opens connections.
+/// Opens HTTP/2 connections to one address.
 #[derive(Clone)]
 pub(super) struct Opener {
+    /// The transport's name, for metrics.
     transport: &'static str,
     connector: Connector,
     keepalive: Keepalive,
@@ -29,31 +29,37 @@ impl Opener {
         }
     }
 
-    /// The phase of a call that waits before the next attempt.
-    pub(super) fn paused(&self) -> Phase {
+    /// Returns the phase of a call that waits for the next attempt to connect.
+    pub(super) fn pause_phase(&self) -> Phase {
         self.connector.phase(Step::Pause)
     }
 
+    /// Opens a connection. See [`handshake`](Self::handshake) for `on_change`.
     pub(super) async fn open(
         &self,
-        changed: impl Fn() + Send + Sync + 'static,
-    ) -> Result<(Http2, Allowed), BoxError> {
-        let link = self.connector.connect().await?;
-        self.greet(link, changed).await
+        on_change: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Http2Connection, MaxConcurrentStreams), BoxError> {
+        let stream = self.connector.connect().await?;
+        self.handshake(stream, on_change).await
     }
 
-    /// Returns the connection once the server has shown that it speaks HTTP/2 and how many streams it allows. All of
-    /// the handshake is within the connect timeout: writing to the stream may hang as well as reading from it.
-    /// `changed` is called when the server allows another number of streams.
-    pub(super) async fn greet(
+    /// Waits for the server preface, and returns the connection with the number of streams that the server allows.
+    ///
+    /// The connect timeout bounds the whole handshake, since writing to the stream may hang as well as reading from it.
+    /// `on_change` is called when the server changes the number of streams, or the connection gets no new calls.
+    ///
+    /// # Errors
+    ///
+    /// If the peer does not speak HTTP/2, refuses the connection, or does not send its preface within the connect timeout.
+    pub(super) async fn handshake(
         &self,
-        link: Link,
-        changed: impl Fn() + Send + Sync + 'static,
-    ) -> Result<(Http2, Allowed), BoxError> {
+        stream: IoStream,
+        on_change: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Http2Connection, MaxConcurrentStreams), BoxError> {
         self.connector.enter(Step::Settings);
         let timeout = self.connector.timeout();
-        let greeting = caught(self.handshake(link, changed));
-        let error = match tokio::time::timeout(timeout, greeting).await {
+        let exchange = catch_panic(self.exchange_settings(stream, on_change));
+        let error = match tokio::time::timeout(timeout, exchange).await {
             Ok(Ok(opened)) => return Ok(opened),
             Ok(Err(error)) if error.is::<Unusable>() => return Err(error),
             Ok(Err(error)) => error,
@@ -62,47 +68,49 @@ impl Opener {
         Err(self.connector.cannot_connect(error))
     }
 
-    async fn handshake(
+    async fn exchange_settings(
         &self,
-        link: Link,
-        changed: impl Fn() + Send + Sync + 'static,
-    ) -> Result<(Http2, Allowed), BoxError> {
-        let greeting = Greeting::default();
-        let link = link.expecting_http2(greeting.clone());
-        let cause = link.cause();
-        let allowed = Allowed::default();
-        let told = allowed.clone();
-        let tell = move |streams| {
-            told.set(streams);
-            changed();
+        stream: IoStream,
+        on_change: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Http2Connection, MaxConcurrentStreams), BoxError> {
+        let preface = ServerPreface::default();
+        let stream = stream.expect_preface(preface.clone());
+        let cause = stream.cause();
+        let server_limit = MaxConcurrentStreams::default();
+        let changed_limit = server_limit.clone();
+        let on_settings = move |streams| {
+            changed_limit.set(streams);
+            on_change();
         };
         let counted = Counted::connection(self.transport);
-        let opened = async {
-            let (http2, driver) = Http2::new(link, self.keepalive, tell, counted).await?;
-            let unfinished = Unfinished(Some(driver));
-            let streams = greeting.streams().await?;
-            unfinished.finish();
-            allowed.set_first(streams);
-            Ok((http2, allowed))
+        let exchange = async {
+            let (connection, driver) =
+                Http2Connection::new(stream, self.keepalive, on_settings, counted).await?;
+            let abort_guard = AbortOnDrop(Some(driver));
+            let streams = preface.max_concurrent_streams().await?;
+            abort_guard.disarm();
+            server_limit.set_first(streams);
+            Ok((connection, server_limit))
         };
-        opened.await.map_err(|error: BoxError| match cause.get() {
+        // h2 keeps only the kind and the text of an I/O error, so the cause comes from the stream.
+        exchange.await.map_err(|error: BoxError| match cause.get() {
             Some(cause) => cause.clone().into(),
             None => error,
         })
     }
 }
 
-/// A connection without the server's first frame. Dropping it ends the connection's task, which would otherwise try
-/// to close the connection in good order, without a bound.
-struct Unfinished(Option<AbortHandle>);
+/// Aborts the task of a connection whose handshake did not finish. Otherwise the task would try to close the connection
+/// gracefully, without a time limit.
+struct AbortOnDrop(Option<AbortHandle>);
 
-impl Unfinished {
-    fn finish(mut self) {
+impl AbortOnDrop {
+    fn disarm(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         if let Some(driver) = &self.0 {
             driver.abort();

@@ -1,4 +1,4 @@
-//! Sends the body of a request that is a stream, beside the reply.
+//! Sends the body of a streaming request while the response is read.
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
@@ -8,44 +8,50 @@ use tokio::task::AbortHandle;
 use tonic::Status;
 use tonic::body::Body;
 
-/// The task that sends. It ends with this.
+/// The task that sends a body. Dropping this aborts the task.
 #[derive(Debug)]
-pub(super) struct Pump(AbortHandle);
+pub(super) struct BodySender(AbortHandle);
 
-impl Drop for Pump {
+impl Drop for BodySender {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// What a body gave.
-type Given = Option<Result<Frame<Bytes>, Status>>;
+/// The result of polling a body for a frame. `None` is the end of the body.
+type NextFrame = Option<Result<Frame<Bytes>, Status>>;
 
-/// Sends `first`, if it is there, and then the rest of the body.
-pub(super) fn start(mut stream: SendStream<Bytes>, first: Option<Given>, mut body: Body) -> Pump {
-    let task = tokio::spawn(async move {
-        let mut next = first;
-        loop {
-            let given = match next.take() {
-                Some(given) => given,
-                None => body.frame().await,
-            };
-            let sent = match given {
-                None => return drop(stream.send_data(Bytes::new(), true)),
-                Some(Ok(frame)) => send(&mut stream, frame).await,
-                Some(Err(_)) => None,
-            };
-            if sent.is_none() {
-                // What has ended already stays as it is.
-                return stream.send_reset(Reason::CANCEL);
+impl BodySender {
+    /// Spawns the task. It sends `first`, if the body was polled before, and then the rest of the body.
+    pub(super) fn spawn(
+        mut stream: SendStream<Bytes>,
+        first: Option<NextFrame>,
+        mut body: Body,
+    ) -> Self {
+        let task = tokio::spawn(async move {
+            let mut polled = first;
+            loop {
+                let next = match polled.take() {
+                    Some(next) => next,
+                    None => body.frame().await,
+                };
+                let sent = match next {
+                    None => return drop(stream.send_data(Bytes::new(), true)),
+                    Some(Ok(frame)) => send_frame(&mut stream, frame).await,
+                    Some(Err(_)) => None,
+                };
+                if sent.is_none() {
+                    // Has no effect on a stream that has ended.
+                    return stream.send_reset(Reason::CANCEL);
+                }
             }
-        }
-    });
-    Pump(task.abort_handle())
+        });
+        Self(task.abort_handle())
+    }
 }
 
-/// Sends a frame as the peer has room for it; `None` if it takes no more.
-async fn send(stream: &mut SendStream<Bytes>, frame: Frame<Bytes>) -> Option<()> {
+/// Sends a frame as flow control allows. Returns `None` if the stream accepts no more data.
+async fn send_frame(stream: &mut SendStream<Bytes>, frame: Frame<Bytes>) -> Option<()> {
     let mut data = match frame.into_data() {
         Ok(data) => data,
         Err(frame) => {
@@ -55,8 +61,8 @@ async fn send(stream: &mut SendStream<Bytes>, frame: Frame<Bytes>) -> Option<()>
     };
     while !data.is_empty() {
         stream.reserve_capacity(data.len());
-        let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
-        let piece = data.split_to(room?.ok()?.min(data.len()));
+        let capacity = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
+        let piece = data.split_to(capacity?.ok()?.min(data.len()));
         stream.send_data(piece, false).ok()?;
     }
     Some(())

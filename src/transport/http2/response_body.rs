@@ -1,4 +1,4 @@
-//! The body of a reply, which holds its stream.
+//! The body of a response over HTTP/2.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,53 +6,57 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::RecvStream;
 use http_body::{Body, Frame};
+use tower::BoxError;
 
-use super::BoxError;
-use super::keepalive::OnIt;
-use super::request_body::Pump;
+use super::keepalive::ActiveStream;
+use super::request_body::BodySender;
 use crate::call::transport_error::AfterHead;
 
-/// Read to its end it gives its stream back; dropped before, it resets it.
+/// The body of a response, which holds its stream. The stream is freed at the end of the body. Dropping the body before its
+/// end resets the stream.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct Http2ResponseBody {
     body: RecvStream,
-    /// Gone with the end.
-    call: Option<OnIt>,
-    /// Sends what the request still has.
-    _pump: Option<Pump>,
+    /// `None` after the end of the body.
+    stream: Option<ActiveStream>,
+    /// Sends the rest of the request's body.
+    _request_body: Option<BodySender>,
 }
 
-impl Reading {
-    pub(super) fn new(body: RecvStream, call: OnIt, pump: Option<Pump>) -> Self {
-        // A reply that is nothing but a head has ended with it.
-        let ended = body.is_end_stream();
-        let mut reading = Self {
+impl Http2ResponseBody {
+    pub(super) fn new(
+        body: RecvStream,
+        stream: ActiveStream,
+        request_body: Option<BodySender>,
+    ) -> Self {
+        let is_empty = body.is_end_stream();
+        let mut response_body = Self {
             body,
-            call: Some(call),
-            _pump: pump,
+            stream: Some(stream),
+            _request_body: request_body,
         };
-        if ended {
-            reading.end();
+        if is_empty {
+            response_body.end();
         }
-        reading
+        response_body
     }
 
     fn end(&mut self) {
-        if let Some(call) = self.call.take() {
-            call.end();
+        if let Some(stream) = self.stream.take() {
+            stream.end();
         }
     }
 
-    /// The data that comes next, then the trailers, then nothing.
+    /// Polls for the next data, then the trailers, then the end.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         match ready!(self.body.poll_data(cx)) {
             Some(Ok(data)) => {
-                // It is read: the peer may send as much again. A stream that has ended needs none.
+                // The data is read, so the peer may send as much again. Fails only if the stream has ended.
                 let _ = self.body.flow_control().release_capacity(data.len());
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
-            // Also RST_STREAM with NO_ERROR: if it followed a complete response (RFC 9113 §8.1), h2 reports the
-            // response's end and no error.
+            // Includes RST_STREAM with NO_ERROR before the end of the response. After a complete response
+            // (RFC 9113 §8.1), h2 reports the response's end and no error.
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => {}
         }
@@ -61,7 +65,7 @@ impl Reading {
     }
 }
 
-impl Body for Reading {
+impl Body for Http2ResponseBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -69,14 +73,14 @@ impl Body for Reading {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.call.is_none() {
+        if self.stream.is_none() {
             return Poll::Ready(None);
         }
         let frame = match ready!(self.poll_next(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
-                let explained = match self.call.take() {
-                    Some(call) => call.explain(error),
+                let explained = match self.stream.take() {
+                    Some(stream) => stream.explain(error),
                     None => error.into(),
                 };
                 return Poll::Ready(Some(Err(AfterHead(explained).into())));
@@ -93,6 +97,6 @@ impl Body for Reading {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.call.is_none()
+        self.stream.is_none()
     }
 }

@@ -1,58 +1,49 @@
-//! Stands for the choice of transports in a build with gRPC alone.
+//! The transport of a build without REST.
 
 use std::task::{Context, Poll};
 
 use tonic::Status;
 use tower::Service;
 
-use crate::call::Rpc;
+use super::TransportConfig;
 use crate::call::service::{Call, Uniform};
+use crate::call::{Reply, Rpc};
 use crate::error::Error;
+use crate::transport::Transport;
 use crate::transport::grpc::Grpc;
-use crate::transport::http2::{Keepalive, Limits};
-use crate::transport::{Target, Transport};
 
-/// A transport of our own, connected lazily.
+/// The transport of this crate. It connects when a call needs a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Dialed {
+pub(crate) struct AnyTransport {
     grpc: Uniform<Grpc>,
 }
 
-/// What a transport is made of.
-#[derive(Debug)]
-pub(crate) struct Dial<'a> {
-    pub(crate) transport: Transport,
-    pub(crate) target: &'a Target,
-    pub(crate) keepalive: Keepalive,
-    pub(crate) limits: Limits,
-    #[expect(dead_code, reason = "gRPC replies are bounded by the guard")]
-    pub(crate) max_reply: usize,
-}
-
-/// Tells which transport carries calls: there is one.
+/// The transport that carries calls.
 #[derive(Clone, Debug)]
-pub(crate) struct Active(Transport);
+pub(crate) struct ActiveTransport(Transport);
 
-impl Active {
+impl ActiveTransport {
+    /// Returns the transport that carries calls.
     pub(crate) fn transport(&self) -> Transport {
         self.0
     }
 
-    /// The transport's name, for logs.
+    /// Returns the name of the transport, for telemetry.
     pub(crate) fn name(&self) -> &'static str {
         "grpc"
     }
 }
 
-impl Dial<'_> {
-    pub(crate) fn dial(&self) -> Result<(Dialed, Active), Error> {
-        let grpc = Uniform::new(Grpc::new(self.target, self.keepalive, self.limits)?);
-        Ok((Dialed { grpc }, Active(self.transport)))
+impl TransportConfig<'_> {
+    /// Creates the transport, which is not connected yet.
+    pub(crate) fn build(&self) -> Result<(AnyTransport, ActiveTransport), Error> {
+        let grpc = Uniform::new(self.grpc()?);
+        Ok((AnyTransport { grpc }, ActiveTransport(self.transport)))
     }
 }
 
-impl Service<Rpc> for Dialed {
-    type Response = crate::call::Reply;
+impl Service<Rpc> for AnyTransport {
+    type Response = Reply;
     type Error = Status;
     type Future = Call<Grpc>;
 
@@ -60,7 +51,7 @@ impl Service<Rpc> for Dialed {
         self.grpc.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Call<Grpc> {
-        self.grpc.call(rpc)
+    fn call(&mut self, request: Rpc) -> Call<Grpc> {
+        self.grpc.call(request)
     }
 }

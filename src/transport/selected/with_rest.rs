@@ -1,4 +1,4 @@
-//! The transports of our own in one type, chosen when the client is built.
+//! The transports of a build with REST.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,62 +7,55 @@ use futures_util::future::Either;
 use tonic::Status;
 use tower::Service;
 
+use super::TransportConfig;
 use crate::call::service::{Call, Uniform};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
-use crate::transport::fallback::{Chosen, Fallback, RestFallback};
+use crate::transport::Transport;
+use crate::transport::fallback::{Fallback, FallbackStatus, RestFallback};
 use crate::transport::grpc::Grpc;
-use crate::transport::http2::{Keepalive, Limits};
 use crate::transport::rest::Rest;
-use crate::transport::{Target, Transport};
 
-/// A transport of our own, connected lazily.
+/// Any transport of this crate. It connects when a call needs a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Dialed {
-    by: By,
+pub(crate) struct AnyTransport {
+    inner: Inner,
 }
 
 #[derive(Clone, Debug)]
-enum By {
+enum Inner {
     Grpc(Uniform<Grpc>),
     Rest(Rest),
     Fallback(Fallback<Grpc, Rest>),
 }
 
-/// What a transport is made of.
-#[derive(Debug)]
-pub(crate) struct Dial<'a> {
-    pub(crate) transport: Transport,
-    pub(crate) target: &'a Target,
-    pub(crate) keepalive: Keepalive,
-    pub(crate) limits: Limits,
-    pub(crate) max_reply: usize,
-}
-
-/// Tells which transport carries calls at the moment.
+/// The transport that carries calls at the moment.
 #[derive(Clone, Debug)]
-pub(crate) enum Active {
-    Always(Transport),
-    Chosen(Chosen),
+pub(crate) enum ActiveTransport {
+    /// Always this one.
+    Fixed(Transport),
+    /// gRPC or REST, by the state of the fallback.
+    Switching(FallbackStatus),
 }
 
-impl Active {
+impl ActiveTransport {
+    /// Returns the transport that carries calls at the moment.
     pub(crate) fn transport(&self) -> Transport {
         match self {
-            Self::Always(transport) => *transport,
-            Self::Chosen(chosen) => chosen.transport(),
+            Self::Fixed(transport) => *transport,
+            Self::Switching(status) => status.transport(),
         }
     }
 
-    /// What there is to tell of a fallback while calls go over REST by it.
+    /// Returns the state of the fallback while calls go over REST because of it.
     pub(crate) fn fallback(&self) -> Option<RestFallback> {
         match self {
-            Self::Always(_) => None,
-            Self::Chosen(chosen) => chosen.fallback(),
+            Self::Fixed(_) => None,
+            Self::Switching(status) => status.fallback(),
         }
     }
 
-    /// The transport's name, for logs.
+    /// Returns the name of the transport, for telemetry.
     pub(crate) fn name(&self) -> &'static str {
         match self.transport() {
             Transport::Rest => "rest",
@@ -71,52 +64,55 @@ impl Active {
     }
 }
 
-impl Dial<'_> {
-    pub(crate) fn dial(&self) -> Result<(Dialed, Active), Error> {
-        let (by, active) = match self.transport {
+impl TransportConfig<'_> {
+    /// Creates the transport, which is not connected yet.
+    pub(crate) fn build(&self) -> Result<(AnyTransport, ActiveTransport), Error> {
+        let (inner, active) = match self.transport {
             Transport::Grpc => (
-                By::Grpc(Uniform::new(self.grpc()?)),
-                Active::Always(Transport::Grpc),
+                Inner::Grpc(Uniform::new(self.grpc()?)),
+                ActiveTransport::Fixed(Transport::Grpc),
             ),
-            Transport::Rest => (By::Rest(self.rest()?), Active::Always(Transport::Rest)),
+            Transport::Rest => (
+                Inner::Rest(self.rest()?),
+                ActiveTransport::Fixed(Transport::Rest),
+            ),
             Transport::GrpcWithRestFallback => {
-                let chosen = Chosen::default();
-                let fallback = Fallback::new(self.grpc()?, self.rest()?, chosen.clone());
-                (By::Fallback(fallback), Active::Chosen(chosen))
+                let status = FallbackStatus::default();
+                let fallback = Fallback::new(self.grpc()?, self.rest()?, status.clone());
+                (
+                    Inner::Fallback(fallback),
+                    ActiveTransport::Switching(status),
+                )
             }
         };
-        Ok((Dialed { by }, active))
-    }
-
-    fn grpc(&self) -> Result<Grpc, Error> {
-        Grpc::new(self.target, self.keepalive, self.limits)
+        Ok((AnyTransport { inner }, active))
     }
 
     fn rest(&self) -> Result<Rest, Error> {
-        Rest::connect(self.target, self.keepalive, self.limits, self.max_reply)
+        Rest::new(self.connect, self.keepalive, self.limits, self.max_response)
     }
 }
 
 type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
 
-impl Service<Rpc> for Dialed {
+impl Service<Rpc> for AnyTransport {
     type Response = Reply;
     type Error = Status;
     type Future = Either<Call<Grpc>, BoxFuture>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        match &mut self.by {
-            By::Grpc(grpc) => grpc.poll_ready(cx),
-            By::Rest(rest) => rest.poll_ready(cx),
-            By::Fallback(fallback) => fallback.poll_ready(cx),
+        match &mut self.inner {
+            Inner::Grpc(grpc) => grpc.poll_ready(cx),
+            Inner::Rest(rest) => rest.poll_ready(cx),
+            Inner::Fallback(fallback) => fallback.poll_ready(cx),
         }
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        match &mut self.by {
-            By::Grpc(grpc) => Either::Left(grpc.call(rpc)),
-            By::Rest(rest) => Either::Right(rest.call(rpc)),
-            By::Fallback(fallback) => Either::Right(fallback.call(rpc)),
+    fn call(&mut self, request: Rpc) -> Self::Future {
+        match &mut self.inner {
+            Inner::Grpc(grpc) => Either::Left(grpc.call(request)),
+            Inner::Rest(rest) => Either::Right(rest.call(request)),
+            Inner::Fallback(fallback) => Either::Right(fallback.call(request)),
         }
     }
 }

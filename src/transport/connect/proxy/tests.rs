@@ -1,6 +1,6 @@
 use super::*;
 
-/// What the environment given says of an address.
+/// Returns the proxy of an address in an environment of these variables.
 fn environment(uri: &str, variables: &[(&str, &str)]) -> Result<Option<String>, Error> {
     let uri: Uri = uri.parse().expect("an address");
     let proxy = from_environment(&uri, |name| {
@@ -28,7 +28,7 @@ fn the_variables_are_read_in_the_order_of_curl() {
         ),
     ];
     for (uri, order) in expected {
-        // Each is read once those before it are gone, or are there without a value.
+        // Each variable is read if those before it are not set or are empty.
         let mut unset = all.to_vec();
         let mut empty = all.to_vec();
         for proxy in order {
@@ -44,9 +44,9 @@ fn the_variables_are_read_in_the_order_of_curl() {
     }
 }
 
-/// Lists, hosts, and whether the host is called directly: as curl 7.88 does it, but for the network of IPv6,
-/// which it documents and does not match.
-const EXCEPTED: [(&str, &str, bool); 36] = [
+/// Lists, hosts, and whether the host is connected to directly, as by curl 7.88. Only IPv6 networks differ, which curl 7.88
+/// documents and does not match.
+const NO_PROXY_CASES: [(&str, &str, bool); 36] = [
     ("", "example.com", false),
     ("*", "example.com", true),
     ("*", "10.0.0.1", true),
@@ -86,12 +86,12 @@ const EXCEPTED: [(&str, &str, bool); 36] = [
 ];
 
 #[test]
-fn hosts_are_excepted_as_by_curl() {
-    for (list, host, excepted) in EXCEPTED {
+fn no_proxy_matches_hosts_as_curl_does() {
+    for (list, host, is_direct) in NO_PROXY_CASES {
         for (proxy, no_proxy) in [("https_proxy", "no_proxy"), ("ALL_PROXY", "NO_PROXY")] {
             let variables = [(proxy, "p:1"), (no_proxy, list)];
             let found = environment(&format!("https://{host}:8443"), &variables);
-            let expected = (!excepted).then(|| "http://p:1".to_owned());
+            let expected = (!is_direct).then(|| "http://p:1".to_owned());
             assert_eq!(found.expect("valid"), expected, "`{list}` and {host}");
         }
     }
@@ -104,7 +104,7 @@ fn hosts_are_excepted_as_by_curl() {
 }
 
 #[test]
-fn an_entry_of_no_proxy_that_is_no_host_is_ignored_with_its_fault() {
+fn an_invalid_entry_of_no_proxy_is_ignored_with_its_fault() {
     for entry in [
         "h",
         "a.test",
@@ -113,7 +113,7 @@ fn an_entry_of_no_proxy_that_is_no_host_is_ignored_with_its_fault() {
         "::1",
         "2001:db8::/32",
     ] {
-        check_excepted(entry).expect(entry);
+        check_no_proxy_entry(entry).expect(entry);
     }
     let cases = [
         ("*", "letters, digits"),
@@ -128,21 +128,21 @@ fn an_entry_of_no_proxy_that_is_no_host_is_ignored_with_its_fault() {
         ("1.2.3", "IPv4"),
     ];
     for (entry, fault) in cases {
-        let found = check_excepted(entry).expect_err(entry);
+        let found = check_no_proxy_entry(entry).expect_err(entry);
         assert!(found.contains(fault), "{entry}: {found}");
         let variables = [
             ("https_proxy", "p"),
             ("no_proxy", &format!("{entry},b.test")),
         ];
-        let proxied = environment("https://a.test", &variables).expect("valid");
-        assert!(proxied.is_some(), "{entry}");
-        let excepted = environment("https://b.test", &variables).expect("valid");
-        assert_eq!(excepted, None, "{entry}");
+        let proxy = environment("https://a.test", &variables).expect("valid");
+        assert!(proxy.is_some(), "{entry}");
+        let direct = environment("https://b.test", &variables).expect("valid");
+        assert_eq!(direct, None, "{entry}");
     }
 }
 
 #[test]
-fn this_machine_is_never_reached_through_a_proxy_of_the_environment() {
+fn loopback_is_never_reached_through_a_proxy_of_the_environment() {
     let variables = [("all_proxy", "proxy.test")];
     for host in [
         "localhost",
@@ -161,7 +161,7 @@ fn this_machine_is_never_reached_through_a_proxy_of_the_environment() {
 }
 
 #[test]
-fn a_proxy_has_the_parts_of_its_url_and_curls_default_ports() {
+fn a_proxy_url_is_parsed_with_the_default_ports_of_curl() {
     let cases = [
         ("proxy", "http://proxy:1080", None),
         ("proxy:3128", "http://proxy:3128", None),
@@ -196,7 +196,7 @@ fn a_proxy_has_the_parts_of_its_url_and_curls_default_ports() {
 }
 
 #[test]
-fn a_url_that_is_none_is_refused_with_its_knob_and_nothing_secret() {
+fn an_invalid_proxy_url_is_an_error_that_names_the_setting_and_no_secret() {
     let cases = [
         ("", "missing host"),
         ("http://", "missing host"),
@@ -224,7 +224,7 @@ fn a_url_that_is_none_is_refused_with_its_knob_and_nothing_secret() {
         ("socks4://me:s3cr3t@proxy", "scheme `socks4`"),
         ("ftp://me:s3cr3t@proxy", "scheme `ftp`"),
     ];
-    for (text, why) in cases {
+    for (text, reason) in cases {
         let errors = [
             Proxy::parse("https_proxy", text).expect_err(text),
             match environment("https://h", &[("https_proxy", text)]) {
@@ -240,33 +240,33 @@ fn a_url_that_is_none_is_refused_with_its_knob_and_nothing_secret() {
                 error.to_string().starts_with("invalid `https_proxy`: "),
                 "{shown}"
             );
-            assert!(shown.contains(why), "`{text}`: {shown}");
+            assert!(shown.contains(reason), "`{text}`: {shown}");
             assert!(!shown.contains("s3cr3t"), "{shown}");
         }
     }
 }
 
 #[test]
-fn what_is_not_asked_for_need_not_be_valid() {
+fn a_variable_that_is_not_needed_may_be_invalid() {
     let wrong = [("https_proxy", "ftp://p"), ("no_proxy", "example.com")];
     for uri in ["http://h", "https://localhost", "https://example.com"] {
-        assert_eq!(environment(uri, &wrong).expect("not looked at"), None);
+        assert_eq!(environment(uri, &wrong).expect("not read"), None);
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_variable_that_is_no_text_is_named() {
+fn the_error_of_a_variable_that_is_not_unicode_names_it() {
     use std::os::unix::ffi::OsStringExt as _;
 
     let uri = Uri::from_static("https://h");
     for wrong in ["HTTPS_PROXY", "NO_PROXY"] {
-        let error = from_environment(&uri, |name| match name {
+        let found = from_environment(&uri, |name| match name {
             _ if name == wrong => Some(OsString::from_vec(vec![b'h', 0xff])),
             "all_proxy" => Some("p".into()),
             _ => None,
         });
-        let error = error.expect_err("refused");
+        let error = found.expect_err("invalid");
         assert!(error.is_invalid_setting(), "{error}");
         assert_eq!(
             error.to_string(),
@@ -278,8 +278,8 @@ fn a_variable_that_is_no_text_is_named() {
 #[test]
 fn a_proxy_shows_no_secret() {
     let proxy = Proxy::parse("proxy", "http://me:s3cr3t@proxy:3128").expect("valid");
-    let through = Through::Proxy(proxy.clone());
-    let shown = format!("{proxy} {proxy:?} {through:?}");
+    let mode = ProxyMode::Proxy(proxy.clone());
+    let shown = format!("{proxy} {proxy:?} {mode:?}");
     assert!(shown.contains("http://proxy:3128"), "{shown}");
     let encoded = proxy.authorization().expect("a user");
     let encoded = encoded.to_str().expect("text").trim_start_matches("Basic ");

@@ -1,6 +1,7 @@
 use super::*;
 
-/// A connection that the peer refuses once it has read the preface: the next write is told first.
+/// A stream whose peer refuses the connection after the first write. The second write fails, and reading returns the
+/// reason only after it.
 #[derive(Default)]
 struct Refusing {
     writes: usize,
@@ -46,23 +47,24 @@ impl AsyncWrite for Refusing {
 }
 
 #[tokio::test]
-async fn a_peers_words_for_its_refusal_are_told_though_writing_shows_it_first() {
-    let greeting = Greeting::default();
-    let told = |error: &io::Error| Some(format!("refused by {error}"));
-    let link = Link::new(Refusing::default(), false).refused_as(told);
-    let link = link.expecting_http2(greeting.clone());
-    let cause = link.cause();
+async fn a_refusal_is_reported_with_the_peers_reason_although_a_write_fails_first() {
+    let preface = ServerPreface::default();
+    let classify = |error: &io::Error| Some(format!("refused by {error}"));
+    let stream = IoStream::new(Refusing::default(), false)
+        .classify_errors(classify)
+        .expect_preface(preface.clone());
+    let cause = stream.cause();
     let executor = hyper_util::rt::TokioExecutor::new();
-    let connected = hyper::client::conn::http2::handshake(executor, link).await;
+    let handshake = hyper::client::conn::http2::handshake(executor, stream).await;
     let (_calls, connection): (
         hyper::client::conn::http2::SendRequest<tonic::body::Body>,
         _,
-    ) = connected.expect("nothing has been read yet");
-    let (told, broke) = tokio::join!(greeting.streams(), connection);
-    let error = told.expect_err("it was refused");
+    ) = handshake.expect("nothing has been read yet");
+    let (settings, ended) = tokio::join!(preface.max_concurrent_streams(), connection);
+    let error = settings.expect_err("the peer refused the connection");
     assert_eq!(error.to_string(), "refused by an alert");
-    let unusable = crate::call::transport_error::Unusable::within(&error).expect("it has a cause");
-    let kept = cause.get().expect("the connection keeps it");
-    assert_eq!(kept.to_string(), unusable.to_string());
-    assert!(broke.is_err());
+    let unusable = Unusable::within(&error).expect("the error has a cause");
+    let stored = cause.get().expect("the cause is stored");
+    assert_eq!(stored.to_string(), unusable.to_string());
+    assert!(ended.is_err());
 }

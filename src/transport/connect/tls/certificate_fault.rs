@@ -1,6 +1,6 @@
-//! Words for the faults of a certificate that rustls shows only as names of its own.
+//! Texts for certificate errors for which rustls shows only the name of a variant.
 
-/// The names, as parts of rustls' texts, and what they say about the certificate.
+/// The names in rustls' texts, and the texts shown in their place.
 const FAULTS: [(&str, &str); 10] = [
     (
         "CaUsedAsEndEntity",
@@ -38,10 +38,10 @@ const FAULTS: [(&str, &str); 10] = [
     ),
 ];
 
-/// Returns what an error of rustls says about a certificate; `None` for an error that is not listed here.
+/// Returns the text for an error of rustls about a certificate, or `None` if the error is not listed.
 pub(crate) fn describe(text: &str) -> Option<&'static str> {
     let fault = FAULTS.iter().find(|(name, _)| text.contains(name));
-    fault.map(|(_, words)| *words)
+    fault.map(|(_, text)| *text)
 }
 
 #[cfg(test)]
@@ -49,10 +49,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_found_in_the_texts_of_rustls() {
+    fn a_fault_is_found_in_a_text_of_rustls() {
         let text = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
-        let words = describe(text).expect("it is listed");
-        assert!(words.contains("CA certificate"), "{words}");
+        let description = describe(text).expect("it is listed");
+        assert!(description.contains("CA certificate"), "{description}");
         assert_eq!(describe("invalid peer certificate: UnknownIssuer"), None);
     }
 }

@@ -1,33 +1,44 @@
-//! Stands for TLS in a build without it.
+//! The stand-in for TLS in a build without it.
 
 use http::Uri;
+use tower::BoxError;
 
-use super::Options;
+use super::TlsOptions;
 use crate::error::Error;
 use crate::transport::connect::protocol::Protocols;
-use crate::transport::connect::stream::{Link, Stream};
+use crate::transport::connect::stream::{ByteStream, IoStream};
+use crate::transport::endpoint::DisplayOrigin;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// There is no TLS that could have a provider.
+/// Returns `false`, since there is no rustls.
 #[cfg(feature = "auth")]
 pub(crate) fn has_default_provider() -> bool {
     false
 }
 
-/// No connection is ever encrypted: there is no value of this type.
+/// A type without values, since no connection is encrypted.
 #[derive(Clone)]
 pub(crate) enum Tls {}
 
 impl Tls {
-    pub(crate) fn new(setting: &str, uri: &Uri, _: &Options, _: Protocols) -> Result<Self, Error> {
-        let origin = crate::transport::endpoint::Origin(uri);
+    /// # Errors
+    ///
+    /// Always. `setting` is the setting that has the `https` address.
+    pub(crate) fn new(
+        setting: &str,
+        uri: &Uri,
+        _: &TlsOptions,
+        _: Protocols,
+    ) -> Result<Self, Error> {
+        let origin = DisplayOrigin(uri);
         Err(Error::configuration(format!(
             "{setting} {origin}: this build has no TLS; enable `tls-aws-lc` or `tls-ring`"
         )))
     }
 
-    pub(crate) async fn handshake(&self, _: impl Stream + 'static) -> Result<Link, BoxError> {
+    pub(crate) async fn handshake(
+        &self,
+        _: impl ByteStream + 'static,
+    ) -> Result<IoStream, BoxError> {
         match *self {}
     }
 

@@ -1,4 +1,4 @@
-//! TLS by rustls: one configuration for both transports, its provider passed explicitly.
+//! TLS by rustls, configured in the same way for both transports.
 
 use std::sync::Arc;
 
@@ -10,33 +10,34 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
+use tower::BoxError;
 
-use super::error::{self, Offer};
-use super::{Options, roots};
+use super::error::{self, ClientOffer};
+use super::{TlsOptions, roots};
 use crate::error::Error;
 use crate::transport::connect::protocol::Protocols;
-use crate::transport::connect::stream::{Link, Stream};
+use crate::transport::connect::stream::{ByteStream, IoStream};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Turns a connection to a host into an encrypted one.
+/// Encrypts connections to one host.
 #[derive(Clone)]
 pub(crate) struct Tls {
     connector: TlsConnector,
-    name: ServerName<'static>,
-    offer: Offer,
+    server_name: ServerName<'static>,
+    offer: ClientOffer,
 }
 
 impl Tls {
-    /// Errors name the setting that the address was given as.
+    /// # Errors
+    ///
+    /// If an option or the host name of `uri` is invalid. `setting` is the setting that has the address.
     pub(crate) fn new(
         setting: &str,
         uri: &Uri,
-        options: &Options,
+        options: &TlsOptions,
         protocols: Protocols,
     ) -> Result<Self, Error> {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+        let server_name = ServerName::try_from(host.to_owned()).map_err(|error| {
             Error::configuration_from(
                 format!("invalid `{setting}`: invalid TLS server name"),
                 error,
@@ -50,32 +51,38 @@ impl Tls {
         };
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
-            name,
-            offer: Offer {
+            server_name,
+            offer: ClientOffer {
                 protocols,
                 identity: options.identity.is_some(),
             },
         })
     }
 
-    /// Errors name their cause.
-    pub(crate) async fn handshake(&self, io: impl Stream + 'static) -> Result<Link, BoxError> {
-        let stream = self.connector.connect(self.name.clone(), io).await;
-        let stream = stream.map_err(|error| self.offer.explain(error))?;
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        if self.offer.protocols == Protocols::Http2 && !http2 {
+    /// # Errors
+    ///
+    /// If the handshake fails, with its cause, or if the peer did not choose HTTP/2 although only HTTP/2 was offered.
+    pub(crate) async fn handshake(
+        &self,
+        io: impl ByteStream + 'static,
+    ) -> Result<IoStream, BoxError> {
+        let handshake = self.connector.connect(self.server_name.clone(), io).await;
+        let encrypted = handshake.map_err(|error| self.offer.explain(error))?;
+        let is_http2 = encrypted.get_ref().1.alpn_protocol() == Some(b"h2");
+        if self.offer.protocols == Protocols::Http2 && !is_http2 {
             return Err(error::NO_HTTP2.into());
         }
-        Ok(Link::new(stream, http2))
+        Ok(IoStream::new(encrypted, is_http2))
     }
 
-    /// Why an error of the connection made is the peer's refusal of it, if it is.
+    /// Returns the text for an error of an established connection by which the peer refuses the connection, and `None`
+    /// for any other error.
     pub(crate) fn refusal(&self, error: &std::io::Error) -> Option<String> {
         self.offer.refusal(error)
     }
 }
 
-fn config(options: &Options) -> Result<ClientConfig, Error> {
+fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
     let config = ClientConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
         .map_err(|error| {
@@ -104,8 +111,11 @@ fn config(options: &Options) -> Result<ClientConfig, Error> {
         })
 }
 
-/// What a server with this certificate chain and key, PEM text both, accepts connections by. Errors name the
-/// setting that they were given as.
+/// Returns the configuration of a server with this certificate chain and key, both as PEM text.
+///
+/// # Errors
+///
+/// If the chain or the key is invalid. `setting` is the setting that has them.
 #[cfg(feature = "emulator")]
 pub(crate) fn server_config(
     setting: &str,
@@ -138,14 +148,16 @@ pub(crate) fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Whether the application has installed a rustls provider for the process.
+/// Returns whether the application has installed a rustls provider for the process.
 #[cfg(feature = "auth")]
 pub(crate) fn has_default_provider() -> bool {
     CryptoProvider::get_default().is_some()
 }
 
-/// rustls guesses a provider only where one was installed or a single one is compiled in, and
-/// panics otherwise. We choose: the compiled-in one, aws-lc-rs first, else the process' default.
+/// Returns the crypto provider: aws-lc-rs or ring if this crate's features enable one, else the default of the process.
+///
+/// The provider is passed to rustls explicitly, since rustls panics if several providers are compiled in and none is
+/// installed.
 fn provider() -> Result<Arc<CryptoProvider>, Error> {
     compiled_in().or_else(|| CryptoProvider::get_default().cloned()).ok_or_else(|| {
         Error::configuration(
@@ -169,7 +181,7 @@ fn compiled_in() -> Option<Arc<CryptoProvider>> {
     None
 }
 
-fn roots(options: &Options) -> Result<RootCertStore, Error> {
+fn roots(options: &TlsOptions) -> Result<RootCertStore, Error> {
     let Some(pem) = &options.ca_certificates else {
         return roots::well_known();
     };
@@ -185,15 +197,15 @@ fn roots(options: &Options) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-fn certificates(knob: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+fn certificates(setting: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(Error::configuration(format!(
-            "invalid `{knob}`: no certificate in the PEM text"
+            "invalid `{setting}`: no certificate in the PEM text"
         ))),
         Err(error) => Err(Error::configuration_from(
-            format!("invalid `{knob}`: invalid PEM text"),
+            format!("invalid `{setting}`: invalid PEM text"),
             error,
         )),
     }

@@ -1,42 +1,43 @@
-//! What went wrong with TLS, in words that name the cause.
+//! Texts for TLS errors, which name the cause.
 
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
+use tower::BoxError;
 
 use super::certificate_fault;
 use crate::transport::connect::protocol::Protocols;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Maximum number of a certificate's names in an error.
+const MAX_NAMES: usize = 3;
 
-/// Most of the names of a certificate that an error shows.
-const SHOWN: usize = 3;
+/// Maximum length of a DNS name.
+const MAX_NAME_LENGTH: usize = 253;
 
-/// The longest name that DNS has.
-const MAX_NAME: usize = 253;
-
-/// What we brought into a handshake, which says what an alert is about.
+/// The client's side of a handshake. An alert of the peer is explained by what the client offered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Offer {
+pub(super) struct ClientOffer {
     pub(super) protocols: Protocols,
+    /// True if the client has a certificate.
     pub(super) identity: bool,
 }
 
-impl Offer {
-    /// The error of a handshake; what has no words here keeps its own.
+impl ClientOffer {
+    /// Returns the error of a handshake. An error without a text of ours keeps its own.
     pub(super) fn explain(self, error: io::Error) -> BoxError {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return "the peer closed the connection during the TLS handshake".into();
         }
-        match of(&error).and_then(|error| self.cause(error)) {
+        match rustls_error(&error).and_then(|error| self.cause(error)) {
             Some(cause) => cause.into(),
             None => error.into(),
         }
     }
 
-    /// Why a peer ends a handshake that is over for us: in TLS 1.3 it looks at our certificate later.
+    /// Returns the text for an alert by which the peer refuses the client's certificate after the handshake. In TLS 1.3 the
+    /// server checks the certificate after the client has finished its handshake.
     pub(super) fn refusal(self, error: &io::Error) -> Option<String> {
-        match of(error)? {
+        match rustls_error(error)? {
             rustls::Error::AlertReceived(alert) => self.certificate_alert(*alert),
             _ => None,
         }
@@ -44,7 +45,7 @@ impl Offer {
 
     fn cause(self, error: &rustls::Error) -> Option<String> {
         Some(match error {
-            rustls::Error::InvalidCertificate(error) => certificate(error),
+            rustls::Error::InvalidCertificate(error) => describe_certificate(error),
             rustls::Error::AlertReceived(alert) => self.alert(*alert),
             rustls::Error::PeerIncompatible(
                 PeerIncompatible::ServerDoesNotSupportTls12Or13
@@ -66,7 +67,7 @@ impl Offer {
                 }
             },
             AlertDescription::ProtocolVersion => TOO_OLD.to_owned(),
-            // That is how most servers of TLS 1.2 say it.
+            // Most TLS 1.2 servers that demand a certificate send this alert.
             AlertDescription::HandshakeFailure if !self.identity => {
                 "the peer has no cipher in common with us, or demands a client certificate (alert HandshakeFailure)"
                     .to_owned()
@@ -80,7 +81,7 @@ impl Offer {
     fn certificate_alert(self, alert: AlertDescription) -> Option<String> {
         use AlertDescription as Alert;
 
-        let about_ours = matches!(
+        let is_about_certificate = matches!(
             alert,
             Alert::CertificateRequired
                 | Alert::NoCertificate
@@ -92,7 +93,7 @@ impl Offer {
                 | Alert::UnknownCA
                 | Alert::AccessDenied
         );
-        about_ours.then(|| match self.identity {
+        is_about_certificate.then(|| match self.identity {
             false => format!(
                 "the peer demands a client certificate, which `client_identity` sets (alert {alert:?})"
             ),
@@ -101,35 +102,35 @@ impl Offer {
     }
 }
 
-/// Said as well where a peer knows no ALPN.
+/// The error of a peer that chose another protocol, or that does not support ALPN.
 pub(super) const NO_HTTP2: &str = "the peer did not choose HTTP/2 by ALPN";
 
 const TOO_OLD: &str = "the peer speaks neither TLS 1.2 nor TLS 1.3";
 
-fn of(error: &io::Error) -> Option<&rustls::Error> {
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What is wrong with the peer's certificate.
-fn certificate(error: &CertificateError) -> String {
+/// Returns the text for an invalid certificate of the peer.
+fn describe_certificate(error: &CertificateError) -> String {
     match error {
         CertificateError::UnknownIssuer => {
-            "the certificate is of an unknown issuer; `ca_certificates` sets whom to trust"
+            "the certificate has an unknown issuer; `ca_certificates` sets the trusted roots"
                 .to_owned()
         }
         CertificateError::NotValidForNameContext {
             expected,
             presented,
         } => {
-            let shown = presented.iter().take(SHOWN);
-            let mut names = shown.map(|name| bare(name)).collect::<Vec<_>>();
-            match presented.len().checked_sub(SHOWN) {
-                None if names.is_empty() => names.push("no host at all".to_owned()),
+            let shown = presented.iter().take(MAX_NAMES);
+            let mut names = shown.map(|name| bare_name(name)).collect::<Vec<_>>();
+            match presented.len().checked_sub(MAX_NAMES) {
+                None if names.is_empty() => names.push("no host".to_owned()),
                 None | Some(0) => {}
                 Some(more) => names.push(format!("{more} more")),
             }
-            let (expected, names) = (expected.to_str(), names.join(", "));
-            format!("the certificate is not for {expected} but for another host: {names}")
+            let (host, names) = (expected.to_str(), names.join(", "));
+            format!("the certificate is not for {host} but for another host: {names}")
         }
         CertificateError::NotValidForName => "the certificate is for another host".to_owned(),
         CertificateError::ExpiredContext { time, not_after } => {
@@ -153,11 +154,11 @@ fn certificate(error: &CertificateError) -> String {
     }
 }
 
-/// A name of a certificate without its kind: rustls writes `DnsName("example.com")`.
-fn bare(name: &str) -> String {
+/// Returns a name of a certificate without its type: rustls writes `DnsName("example.com")`.
+fn bare_name(name: &str) -> String {
     let inner = name.split_once('(').map_or(name, |(_, inner)| inner);
     let inner = inner.trim_end_matches(')').trim_matches('"');
-    inner.chars().take(MAX_NAME).collect()
+    inner.chars().take(MAX_NAME_LENGTH).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! TLS, and its stand-in in a build without it.
+//! TLS by rustls. A build without TLS has a stand-in that returns an error for an `https` address.
 
 #[cfg(any(feature = "auth", feature = "tls"))]
 pub(crate) mod certificate_fault;
@@ -13,13 +13,13 @@ mod options;
 mod roots;
 
 #[cfg(not(feature = "tls"))]
-use disabled as selected;
+use disabled as implementation;
 #[cfg(feature = "tls")]
-use enabled as selected;
+use enabled as implementation;
 
-pub(crate) use options::Options;
-pub(super) use selected::Tls;
+pub(super) use implementation::Tls;
 #[cfg(feature = "auth")]
-pub(crate) use selected::has_default_provider;
+pub(crate) use implementation::has_default_provider;
 #[cfg(all(feature = "emulator", feature = "tls"))]
-pub(crate) use selected::server_config;
+pub(crate) use implementation::server_config;
+pub(crate) use options::TlsOptions;

@@ -1,18 +1,18 @@
-//! What a user says of TLS.
+//! The TLS settings of a client.
 
 use std::fmt;
 
 /// Certificates and keys, as PEM text.
 #[derive(Clone, Default)]
-pub(crate) struct Options {
-    /// Where it is set, only these certificates are trusted.
+pub(crate) struct TlsOptions {
+    /// The only trusted certificates, instead of the well-known roots.
     pub(crate) ca_certificates: Option<Vec<u8>>,
     /// The client's certificate chain and its key, for mutual TLS.
     pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-impl Options {
-    /// What holds for a proxy: the identity is for the server alone.
+impl TlsOptions {
+    /// Returns the options for a proxy. The client's certificate is only for the server.
     pub(crate) fn without_identity(&self) -> Self {
         Self {
             identity: None,
@@ -21,10 +21,10 @@ impl Options {
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for TlsOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The identity holds a private key.
-        f.debug_struct("Options")
+        // `identity` contains a private key.
+        f.debug_struct("TlsOptions")
             .field("ca_certificates", &self.ca_certificates.is_some())
             .field("identity", &self.identity.is_some())
             .finish()

@@ -1,4 +1,4 @@
-//! Random lives of a pool, without connections: what it counts is what there is, and nobody is forgotten.
+//! Random simulations of a pool without connections. Its counts are right, and no call waits for nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,13 +23,13 @@ impl Connection {
     }
 }
 
-impl Handle for Connection {
+impl PooledConnection for Connection {
     fn is_closed(&mut self) -> bool {
         !self.is_live()
     }
 }
 
-/// Whether a call is to be polled.
+/// A flag that is set when a call is woken.
 #[derive(Debug, Default)]
 struct Woken(AtomicBool);
 
@@ -49,32 +49,34 @@ impl Wake for Woken {
     }
 }
 
-/// What happens; a number chooses among what there is.
+/// A random event. A number selects one of the existing calls, streams or connections.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// A call begins, and finds a stream or none.
+    /// A call begins. It gets a stream if one is free.
     Call,
-    /// One that found none begins to wait, whatever has happened since on other threads.
+    /// A call that got no stream begins to wait. Other events may come in between, as on other threads.
     Wait,
-    /// One that was woken looks again.
-    Look(usize),
-    /// One that waits is given up.
-    GiveUp(usize),
+    /// A call that was woken is polled.
+    Poll(usize),
+    /// A waiting call is dropped.
+    Drop(usize),
     /// A stream ends.
     End(usize),
-    /// A connection that was begun is there, for so many streams.
+    /// A connection opens. The server allows this many streams.
     Open(usize),
-    /// It could not be opened.
+    /// An attempt to connect fails.
     Fail,
-    /// The runtime ended that opened it.
-    Vanish,
-    /// A connection breaks, and its streams with it.
+    /// The runtime of an attempt to connect ends.
+    Abandon,
+    /// A connection breaks, and its streams end.
     Break(usize),
-    /// A connection takes no more calls.
-    Leave(usize),
+    /// A connection accepts no more calls.
+    Close(usize),
+    /// The pool closes connections that it does not need.
     Shrink,
     /// A server allows another number of streams.
     Allow(usize, usize),
+    /// This many milliseconds pass.
     Pass(u64),
 }
 
@@ -82,45 +84,45 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => Just(Event::Call),
         6 => Just(Event::Wait),
-        4 => any::<usize>().prop_map(Event::Look),
-        1 => any::<usize>().prop_map(Event::GiveUp),
+        4 => any::<usize>().prop_map(Event::Poll),
+        1 => any::<usize>().prop_map(Event::Drop),
         3 => any::<usize>().prop_map(Event::End),
         3 => (0_usize..5).prop_map(Event::Open),
         1 => Just(Event::Fail),
-        1 => Just(Event::Vanish),
+        1 => Just(Event::Abandon),
         1 => any::<usize>().prop_map(Event::Break),
-        1 => any::<usize>().prop_map(Event::Leave),
+        1 => any::<usize>().prop_map(Event::Close),
         1 => Just(Event::Shrink),
         1 => (any::<usize>(), 0_usize..5).prop_map(|(which, streams)| Event::Allow(which, streams)),
         1 => (1_u64..1500).prop_map(Event::Pass),
     ]
 }
 
-/// A call that waits, as `wait` has it.
+/// A waiting call, as in `acquire`.
 #[derive(Debug)]
 struct Waiting {
-    ticket: Ticket,
+    id: WaiterId,
     woken: Arc<Woken>,
-    /// The pause whose end it waits for as well.
-    paused: Option<Instant>,
+    /// The end of the pause that the call waits for, too.
+    pause_end: Option<Instant>,
 }
 
-/// A pool, and what is known of it from outside.
-struct Life {
-    pool: Locked<Connection>,
-    limits: Limits,
+/// A pool, and the expected counts.
+struct Simulation {
+    pool: LockedPool<Connection>,
+    limits: PoolLimits,
     /// The connection of each stream.
     streams: Vec<u64>,
-    /// How many calls have found no stream and do not wait yet.
+    /// Number of calls that got no stream and do not wait yet.
     begun: usize,
     waiting: Vec<Waiting>,
     connecting: usize,
 }
 
-impl Life {
-    fn new(limits: Limits) -> Self {
+impl Simulation {
+    fn new(limits: PoolLimits) -> Self {
         Self {
-            pool: Locked::new(limits, 1),
+            pool: LockedPool::new(limits, 1),
             limits,
             streams: Vec::new(),
             begun: 0,
@@ -129,57 +131,57 @@ impl Life {
         }
     }
 
-    async fn meet(&mut self, event: Event) {
+    async fn apply(&mut self, event: Event) {
         match event {
             Event::Call => self.call(),
             Event::Wait => self.wait(),
-            Event::Look(which) => {
-                let woken = self.waiting.iter().enumerate();
-                let woken = woken.filter(|(_, it)| it.woken.get());
-                let woken: Vec<_> = woken.map(|(place, _)| place).collect();
-                if let Some(place) = chosen(&woken, which) {
-                    self.look(*place);
+            Event::Poll(which) => {
+                let calls = self.waiting.iter().enumerate();
+                let woken = calls.filter(|(_, call)| call.woken.get());
+                let indices: Vec<_> = woken.map(|(index, _)| index).collect();
+                if let Some(index) = select(&indices, which) {
+                    self.run(*index);
                 }
             }
-            Event::GiveUp(which) => {
+            Event::Drop(which) => {
                 if !self.waiting.is_empty() {
-                    let given_up = self.waiting.remove(which % self.waiting.len());
-                    self.pool.with(|kept| kept.end_waiting(given_up.ticket));
+                    let dropped = self.waiting.remove(which % self.waiting.len());
+                    self.pool.with(|state| state.end_waiting(dropped.id));
                 }
             }
             Event::End(which) => {
-                if let Some(number) = chosen(&self.streams, which).copied() {
-                    self.end(number);
+                if let Some(connection_id) = select(&self.streams, which).copied() {
+                    self.end(connection_id);
                 }
             }
             Event::Open(allowed) => self.opened(Some(allowed)),
             Event::Fail => self.opened(None),
-            Event::Vanish => {
+            Event::Abandon => {
                 if self.connecting > 0 {
                     self.connecting -= 1;
-                    self.pool.with(Kept::abandon_connecting);
+                    self.pool.with(PoolState::abandon_connecting);
                 }
             }
             Event::Break(which) => {
-                if let Some(number) = self.close(which) {
-                    while self.streams.contains(&number) {
-                        self.end(number);
+                if let Some(connection_id) = self.close(which) {
+                    while self.streams.contains(&connection_id) {
+                        self.end(connection_id);
                     }
                 }
             }
-            Event::Leave(which) => {
+            Event::Close(which) => {
                 self.close(which);
             }
             Event::Shrink => {
-                self.pool.with(Kept::shrink);
+                self.pool.with(PoolState::shrink);
             }
             Event::Allow(which, streams) => {
-                let allowed = |kept: &mut Kept<_>| {
-                    let open = chosen(&kept.open, which)?;
-                    Some(open.allowed.clone())
+                let server_limit = |state: &mut PoolState<_>| {
+                    let open = select(&state.open, which)?;
+                    Some(open.server_limit.clone())
                 };
-                if let Some(allowed) = self.pool.with(allowed) {
-                    allowed.set(streams);
+                if let Some(server_limit) = self.pool.with(server_limit) {
+                    server_limit.set(streams);
                     self.grow();
                 }
             }
@@ -187,7 +189,7 @@ impl Life {
                 advance(Duration::from_millis(millis)).await;
                 let now = Instant::now();
                 for waiting in &self.waiting {
-                    if waiting.paused.is_some_and(|end| end <= now) {
+                    if waiting.pause_end.is_some_and(|end| end <= now) {
                         waiting.woken.set(true);
                     }
                 }
@@ -197,8 +199,8 @@ impl Life {
     }
 
     fn call(&mut self) {
-        match self.pool.with(Kept::take_new) {
-            Some((number, _)) => self.streams.push(number),
+        match self.pool.with(PoolState::try_acquire) {
+            Some((connection_id, _)) => self.streams.push(connection_id),
             None => self.begun += 1,
         }
     }
@@ -209,9 +211,9 @@ impl Life {
         }
         self.begun -= 1;
         let waiting = Waiting {
-            ticket: self.pool.with(Kept::begin_waiting),
+            id: self.pool.with(PoolState::begin_waiting),
             woken: Arc::default(),
-            paused: None,
+            pause_end: None,
         };
         self.begin_round(waiting);
     }
@@ -219,37 +221,39 @@ impl Life {
     fn begin_round(&mut self, mut waiting: Waiting) {
         for _ in 0..10 {
             self.grow();
-            waiting.paused = self.pool.with(|kept| kept.paused_until());
+            waiting.pause_end = self.pool.with(|state| state.pause_end());
             match self.poll(waiting) {
                 Some(again) => waiting = again,
                 None => return,
             }
         }
-        panic!("it looks again and again");
+        panic!("the call retries without end");
     }
 
-    /// Polls a call; what is returned has to look again.
+    /// Polls a call. Returns it if it has to retry.
     fn poll(&mut self, waiting: Waiting) -> Option<Waiting> {
         waiting.woken.set(false);
-        let Waiting { ticket, paused, .. } = waiting;
+        let Waiting { id, pause_end, .. } = waiting;
         let waker = Arc::clone(&waiting.woken).into();
-        let (turn, _) = self.pool.with(|kept| kept.turn(ticket, paused, waker));
-        match turn {
-            Turn::Stream(number, _) => self.streams.push(number),
-            Turn::Failed(_) => {}
-            Turn::Again => return Some(waiting),
-            Turn::Wait => {
+        let (outcome, _) = self
+            .pool
+            .with(|state| state.poll_waiting(id, pause_end, waker));
+        match outcome {
+            WaitOutcome::Stream(connection_id, _) => self.streams.push(connection_id),
+            WaitOutcome::Failed(_) => {}
+            WaitOutcome::Retry => return Some(waiting),
+            WaitOutcome::Pending => {
                 self.waiting.push(waiting);
                 return None;
             }
         }
-        self.pool.with(|kept| kept.end_waiting(ticket));
+        self.pool.with(|state| state.end_waiting(id));
         None
     }
 
-    fn look(&mut self, place: usize) {
-        let mut waiting = self.waiting.remove(place);
-        if waiting.paused.is_some_and(|end| end <= Instant::now()) {
+    fn run(&mut self, index: usize) {
+        let mut waiting = self.waiting.remove(index);
+        if waiting.pause_end.is_some_and(|end| end <= Instant::now()) {
             return self.begin_round(waiting);
         }
         if let Some(again) = self.poll(waiting) {
@@ -258,106 +262,112 @@ impl Life {
         }
     }
 
-    fn end(&mut self, number: u64) {
-        let place = self.streams.iter().position(|it| *it == number);
-        self.streams.remove(place.expect("there is one"));
-        self.pool.with(|kept| kept.give_back(number));
+    fn end(&mut self, connection_id: u64) {
+        let index = self.streams.iter().position(|id| *id == connection_id);
+        self.streams.remove(index.expect("the stream exists"));
+        self.pool.with(|state| state.release(connection_id));
     }
 
-    fn opened(&mut self, allowed: Option<usize>) {
+    fn opened(&mut self, streams: Option<usize>) {
         if self.connecting == 0 {
             return;
         }
         self.connecting -= 1;
-        let Some(allowed) = allowed else {
+        let Some(streams) = streams else {
             let error = SharedError::new("refused".into());
-            self.pool.with(|kept| {
-                kept.end_connecting();
-                kept.fail(&error);
+            self.pool.with(|state| {
+                state.end_connecting();
+                state.record_failure(&error);
             });
             return;
         };
-        let told = Allowed::default();
-        told.set_first(allowed);
-        self.pool.with(|kept| {
-            kept.end_connecting();
-            kept.add(Connection::default(), told);
+        let server_limit = MaxConcurrentStreams::default();
+        server_limit.set_first(streams);
+        self.pool.with(|state| {
+            state.end_connecting();
+            state.add(Connection::default(), server_limit);
         });
         self.grow();
     }
 
     fn grow(&mut self) {
-        self.connecting += self.pool.with(Kept::begin_connecting);
+        self.connecting += self.pool.with(PoolState::begin_connecting);
     }
 
-    /// Closes a connection; its number.
+    /// Closes a connection without telling the pool. Returns the connection's ID.
     fn close(&mut self, which: usize) -> Option<u64> {
-        // The pool is not told.
-        let kept = self.pool.0.lock().expect("no panic");
-        let open = chosen(&kept.open, which)?;
+        let state = self.pool.0.lock().expect("no panic");
+        let open = select(&state.open, which)?;
         open.handle.close();
-        Some(open.number)
+        Some(open.id)
     }
 
     fn check(&self) {
-        let kept = self.pool.0.lock().expect("no panic");
-        let decided = self.waiting.iter().filter_map(|it| {
-            let decided = kept.queue.peek(it.ticket)?;
-            assert!(it.woken.get(), "it has its turn and is not woken");
-            Some(decided)
+        let state = self.pool.0.lock().expect("no panic");
+        let assigned = self.waiting.iter().filter_map(|call| {
+            let assigned = state.queue.peek_assigned(call.id)?;
+            assert!(call.woken.get(), "a call with a result is not woken");
+            Some(assigned)
         });
-        let decided: Vec<_> = decided.collect();
-        let given = decided.iter().filter_map(|it| it.as_ref().ok());
-        let given: Vec<u64> = given.map(|(number, _)| *number).collect();
-        assert_eq!(kept.streams, self.streams.len() + given.len(), "streams");
-        let waiting = self.waiting.len() - decided.len();
-        assert_eq!(kept.waiting(), waiting, "waiting");
-        assert_eq!(kept.connecting, self.connecting, "connecting");
-        let there = kept.open.len() + kept.connecting;
-        assert!(there <= self.limits.connections, "{there} connections");
-        for open in &kept.open {
-            let its = self.streams.iter().chain(&given);
-            let its = its.filter(|it| **it == open.number);
-            assert_eq!(open.streams, its.count(), "of one connection");
-        }
-        // No call waits beside a free stream.
-        let most = kept.most();
-        let live = kept.open.iter().filter(|open| open.handle.is_live());
-        let room: usize = live.map(|open| open.room(most)).sum();
-        assert!(waiting == 0 || room == 0, "{waiting} wait, {room} could go");
-        // A call that sleeps has something that will wake it.
-        let woken = self.waiting.iter().filter(|it| it.woken.get()).count();
-        let something = woken + kept.connecting + self.streams.len() > 0;
-        let due = self.waiting.iter().any(|it| it.paused.is_some());
+        let assigned: Vec<_> = assigned.collect();
+        let streams = assigned.iter().filter_map(|result| result.as_ref().ok());
+        let reserved: Vec<u64> = streams.map(|(id, _)| *id).collect();
+        let expected = self.streams.len() + reserved.len();
+        assert_eq!(state.streams, expected, "streams");
+        let waiting = self.waiting.len() - assigned.len();
+        assert_eq!(state.waiting(), waiting, "waiting");
+        assert_eq!(state.connecting, self.connecting, "connecting");
+        let connections = state.open.len() + state.connecting;
         assert!(
-            waiting == 0 || something || due,
+            connections <= self.limits.connections,
+            "{connections} connections"
+        );
+        for open in &state.open {
+            let all = self.streams.iter().chain(&reserved);
+            let count = all.filter(|id| **id == open.id).count();
+            assert_eq!(open.streams, count, "streams of a connection");
+        }
+        // No call waits while a stream is free.
+        let stream_limit = state.stream_limit();
+        let live = state.open.iter().filter(|open| open.handle.is_live());
+        let free: usize = live.map(|open| open.available(stream_limit)).sum();
+        assert!(
+            waiting == 0 || free == 0,
+            "{waiting} wait, {free} streams are free"
+        );
+        // A future event wakes each sleeping call.
+        let woken = self.waiting.iter().filter(|call| call.woken.get()).count();
+        let has_event = woken + state.connecting + self.streams.len() > 0;
+        let has_pause = self.waiting.iter().any(|call| call.pause_end.is_some());
+        assert!(
+            waiting == 0 || has_event || has_pause,
             "{waiting} wait for nothing"
         );
     }
 
-    /// Everything that is under way comes to its end. Nobody waits then.
-    async fn calm_down(&mut self) {
+    /// Ends all calls. Afterwards no call waits.
+    async fn finish(&mut self) {
         for _ in 0..1000 {
             if self.begun + self.waiting.len() + self.streams.len() == 0 {
                 return;
             }
-            self.meet(Event::Wait).await;
-            self.meet(Event::Open(1)).await;
-            self.meet(Event::End(0)).await;
-            self.meet(Event::Pass(1500)).await;
-            self.meet(Event::Look(0)).await;
+            self.apply(Event::Wait).await;
+            self.apply(Event::Open(1)).await;
+            self.apply(Event::End(0)).await;
+            self.apply(Event::Pass(1500)).await;
+            self.apply(Event::Poll(0)).await;
         }
-        panic!("{:?} wait for ever", self.waiting);
+        panic!("{:?} wait forever", self.waiting);
     }
 }
 
-fn chosen<T>(all: &[T], which: usize) -> Option<&T> {
+fn select<T>(all: &[T], which: usize) -> Option<&T> {
     all.get(which.checked_rem(all.len())?)
 }
 
 proptest! {
     #[test]
-    fn whatever_happens_the_counts_are_right_and_nobody_waits_for_nothing(
+    fn after_any_events_the_counts_are_right_and_no_call_waits_for_nothing(
         connections in 1_usize..4,
         streams in 1_usize..4,
         events in proptest::collection::vec(event(), 0..120),
@@ -365,120 +375,137 @@ proptest! {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build();
         runtime.expect("a runtime").block_on(async {
-            let mut life = Life::new(limits(connections, streams));
+            let mut simulation = Simulation::new(limits(connections, streams));
             for event in events {
-                life.meet(event).await;
+                simulation.apply(event).await;
             }
-            life.calm_down().await;
+            simulation.finish().await;
         });
     }
 }
 
-fn limits(connections: usize, streams: usize) -> Limits {
-    Limits {
+fn limits(connections: usize, streams: usize) -> PoolLimits {
+    PoolLimits {
         connections,
         http1: 1,
         streams,
     }
 }
 
-/// A pool with one connection that the server allows so many streams.
-fn pool_of_one(streams: usize) -> Locked<Connection> {
-    let pool = Locked::new(limits(1, streams), 1);
-    let allowed = Allowed::default();
-    allowed.set_first(streams);
-    pool.with(|kept| kept.add(Connection::default(), allowed));
+/// A pool with one connection whose server allows this many streams.
+fn pool_of_one(streams: usize) -> LockedPool<Connection> {
+    let pool = LockedPool::new(limits(1, streams), 1);
+    let server_limit = MaxConcurrentStreams::default();
+    server_limit.set_first(streams);
+    pool.with(|state| state.add(Connection::default(), server_limit));
     pool
 }
 
-/// The interleaving that left a call waiting beside a free stream as long as to take a stream and to leave the queue were
-/// two steps: another call came in between.
+/// Taking a stream and leaving the queue must be one step. As two steps, another call could come in between and wait while a
+/// stream was free.
 #[test]
-fn a_call_that_has_its_stream_no_longer_stands_before_others() {
+fn a_call_with_an_assigned_stream_is_no_longer_in_the_queue() {
     let pool = pool_of_one(2);
-    let first = pool.with(Kept::take_new).expect("there is room").0;
-    let second = pool.with(Kept::take_new).expect("there is room").0;
-    let ticket = pool.with(Kept::begin_waiting);
+    let first = pool.with(PoolState::try_acquire).expect("a free stream").0;
+    let second = pool.with(PoolState::try_acquire).expect("a free stream").0;
+    let id = pool.with(PoolState::begin_waiting);
     let woken = Arc::new(Woken::default());
     let waker = Arc::clone(&woken).into();
-    let (turn, _) = pool.with(|kept| kept.turn(ticket, None, waker));
-    assert!(matches!(turn, Turn::Wait));
-    pool.with(|kept| kept.give_back(first));
-    pool.with(|kept| kept.give_back(second));
-    // The call that waited is woken and has not run yet.
+    let (outcome, _) = pool.with(|state| state.poll_waiting(id, None, waker));
+    assert!(matches!(outcome, WaitOutcome::Pending));
+    pool.with(|state| state.release(first));
+    pool.with(|state| state.release(second));
+    // The waiting call is woken and has not run yet.
     assert!(woken.get());
-    assert_eq!(pool.with(|kept| kept.waiting()), 0);
-    assert!(pool.with(Kept::take_new).is_some(), "a stream is free");
-    let (turn, _) = pool.with(|kept| kept.turn(ticket, None, Waker::noop().clone()));
-    assert!(matches!(turn, Turn::Stream(..)));
+    assert_eq!(pool.with(|state| state.waiting()), 0);
+    assert!(
+        pool.with(PoolState::try_acquire).is_some(),
+        "a stream is free"
+    );
+    let (outcome, _) = pool.with(|state| state.poll_waiting(id, None, Waker::noop().clone()));
+    assert!(matches!(outcome, WaitOutcome::Stream(..)));
 }
 
 #[test]
-fn a_stream_that_a_call_was_given_and_never_took_goes_to_the_next() {
+fn a_stream_that_a_dropped_call_did_not_take_goes_to_the_next() {
     let pool = pool_of_one(1);
-    let stream = pool.with(Kept::take_new).expect("there is room").0;
-    let tickets = [(); 3].map(|()| pool.with(Kept::begin_waiting));
-    pool.with(|kept| kept.give_back(stream));
-    for ticket in tickets {
-        assert!(pool.with(Kept::take_new).is_none(), "others come first");
-        pool.with(|kept| kept.end_waiting(ticket));
+    let stream = pool.with(PoolState::try_acquire).expect("a free stream").0;
+    let waiting = [(); 3].map(|()| pool.with(PoolState::begin_waiting));
+    pool.with(|state| state.release(stream));
+    for id in waiting {
+        assert!(
+            pool.with(PoolState::try_acquire).is_none(),
+            "others come first"
+        );
+        pool.with(|state| state.end_waiting(id));
     }
-    assert!(pool.with(Kept::take_new).is_some());
+    assert!(pool.with(PoolState::try_acquire).is_some());
 }
 
-/// A connection may close between the moment when a call is given a stream of it and the moment when the call runs.
+/// A connection may close after one of its streams is assigned to a call and before that call runs.
 #[test]
 fn a_call_whose_connection_closed_before_it_ran_keeps_its_place() {
     let pool = pool_of_one(1);
-    let (stream, connection) = pool.with(Kept::take_new).expect("there is room");
-    let first = pool.with(Kept::begin_waiting);
-    let second = pool.with(Kept::begin_waiting);
-    pool.with(|kept| kept.give_back(stream));
+    let (stream, connection) = pool.with(PoolState::try_acquire).expect("a free stream");
+    let first = pool.with(PoolState::begin_waiting);
+    let second = pool.with(PoolState::begin_waiting);
+    pool.with(|state| state.release(stream));
     connection.close();
-    let look = |ticket| pool.with(|kept| kept.turn(ticket, None, Waker::noop().clone()));
-    assert!(matches!(look(first).0, Turn::Again), "it opens another");
-    assert_eq!(pool.with(Kept::begin_connecting), 1);
-    let allowed = Allowed::default();
-    allowed.set_first(1);
-    pool.with(|kept| {
-        kept.end_connecting();
-        kept.add(Connection::default(), allowed)
+    let poll = |id| pool.with(|state| state.poll_waiting(id, None, Waker::noop().clone()));
+    assert!(
+        matches!(poll(first).0, WaitOutcome::Retry),
+        "it opens another one"
+    );
+    assert_eq!(pool.with(PoolState::begin_connecting), 1);
+    let server_limit = MaxConcurrentStreams::default();
+    server_limit.set_first(1);
+    pool.with(|state| {
+        state.end_connecting();
+        state.add(Connection::default(), server_limit)
     });
-    assert!(matches!(look(second).0, Turn::Wait));
-    assert!(matches!(look(first).0, Turn::Stream(..)));
+    assert!(matches!(poll(second).0, WaitOutcome::Pending));
+    assert!(matches!(poll(first).0, WaitOutcome::Stream(..)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_cannot_be_reached_is_tried_once_for_all_calls_and_ever_later() {
-    let pool = Locked::<Connection>::new(limits(16, 1), 1);
-    let ask = |ticket| {
-        let paused = pool.with(|kept| kept.paused_until());
-        pool.with(|kept| kept.turn(ticket, paused, Waker::noop().clone()))
+async fn an_unreachable_address_is_tried_once_for_all_calls_with_growing_delays() {
+    let pool = LockedPool::<Connection>::new(limits(16, 1), 1);
+    let poll = |id| {
+        let pause_end = pool.with(|state| state.pause_end());
+        pool.with(|state| state.poll_waiting(id, pause_end, Waker::noop().clone()))
     };
-    let first = pool.with(Kept::begin_waiting);
-    assert_eq!(pool.with(Kept::begin_connecting), 1);
+    let first = pool.with(PoolState::begin_waiting);
+    assert_eq!(pool.with(PoolState::begin_connecting), 1);
     let error = SharedError::new("refused".into());
     let fail = || {
-        pool.with(|kept| {
-            kept.end_connecting();
-            kept.fail(&error);
+        pool.with(|state| {
+            state.end_connecting();
+            state.record_failure(&error);
         });
     };
     fail();
-    assert!(matches!(ask(first).0, Turn::Failed(_)));
+    assert!(matches!(poll(first).0, WaitOutcome::Failed(_)));
     for millis in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
-        let calls = [(); 5].map(|()| pool.with(Kept::begin_waiting));
+        let calls = [(); 5].map(|()| pool.with(PoolState::begin_waiting));
         let pause = Duration::from_millis(millis);
-        let end = pool.with(|kept| kept.paused_until());
+        let end = pool.with(|state| state.pause_end());
         assert_eq!(end, Some(Instant::now() + pause));
-        assert_eq!(pool.with(Kept::begin_connecting), 0, "it pauses");
-        assert!(matches!(ask(calls[0]).0, Turn::Wait));
+        assert_eq!(
+            pool.with(PoolState::begin_connecting),
+            0,
+            "no attempt during the pause"
+        );
+        assert!(matches!(poll(calls[0]).0, WaitOutcome::Pending));
         advance(pause).await;
-        assert_eq!(pool.with(Kept::begin_connecting), 1, "one for all");
-        assert_eq!(pool.with(Kept::begin_connecting), 0);
+        assert_eq!(
+            pool.with(PoolState::begin_connecting),
+            1,
+            "one attempt for all calls"
+        );
+        assert_eq!(pool.with(PoolState::begin_connecting), 0);
         fail();
         for call in calls {
-            assert!(matches!(ask(call).0, Turn::Failed(_)));
+            assert!(matches!(poll(call).0, WaitOutcome::Failed(_)));
         }
     }
 }
@@ -492,44 +519,44 @@ impl Wake for Unpark {
     }
 }
 
-/// With a pause wherever another thread may come in between.
-fn calls_of_one_thread(pool: &Locked<Connection>, seed: usize) {
+/// Makes calls, with a pause wherever another thread may come in between.
+fn calls_of_one_thread(pool: &LockedPool<Connection>, seed: usize) {
     let pause = |step: usize| {
         let micros = (seed * 31 + step * 17) % 40;
         thread::sleep(Duration::from_micros(u64::try_from(micros).expect("small")));
     };
     for call in 0..150 {
         pause(call);
-        pool.with(|kept| assert!(kept.waiting() == 0 || kept.room() == 0));
-        let mut taken = pool.with(Kept::take_new).map(|(number, _)| number);
-        if taken.is_none() {
-            let ticket = pool.with(Kept::begin_waiting);
-            let given_up = (seed + call).is_multiple_of(7);
-            while taken.is_none() && !given_up {
+        pool.with(|state| assert!(state.waiting() == 0 || state.available() == 0));
+        let mut stream = pool.with(PoolState::try_acquire).map(|(id, _)| id);
+        if stream.is_none() {
+            let id = pool.with(PoolState::begin_waiting);
+            let is_dropped = (seed + call).is_multiple_of(7);
+            while stream.is_none() && !is_dropped {
                 pause(call + 1);
                 let waker = Arc::new(Unpark(thread::current())).into();
-                match pool.with(|kept| kept.turn(ticket, None, waker)).0 {
-                    Turn::Stream(number, _) => taken = Some(number),
-                    Turn::Wait => {
+                match pool.with(|state| state.poll_waiting(id, None, waker)).0 {
+                    WaitOutcome::Stream(connection_id, _) => stream = Some(connection_id),
+                    WaitOutcome::Pending => {
                         let parked = std::time::Instant::now();
                         thread::park_timeout(Duration::from_secs(30));
                         assert!(parked.elapsed() < Duration::from_secs(30), "forgotten");
                     }
-                    turn => panic!("there is a connection: {turn:?}"),
+                    outcome => panic!("there is a connection: {outcome:?}"),
                 }
             }
             pause(call + 2);
-            pool.with(|kept| kept.end_waiting(ticket));
+            pool.with(|state| state.end_waiting(id));
         }
         pause(call + 3);
-        if let Some(number) = taken {
-            pool.with(|kept| kept.give_back(number));
+        if let Some(connection_id) = stream {
+            pool.with(|state| state.release(connection_id));
         }
     }
 }
 
 #[test]
-fn no_thread_finds_a_call_that_waits_beside_a_free_stream() {
+fn no_thread_sees_a_call_wait_while_a_stream_is_free() {
     let pool = pool_of_one(3);
     thread::scope(|scope| {
         for seed in 0..12 {
@@ -537,5 +564,5 @@ fn no_thread_finds_a_call_that_waits_beside_a_free_stream() {
             scope.spawn(move || calls_of_one_thread(pool, seed));
         }
     });
-    pool.with(|kept| assert_eq!((kept.waiting(), kept.streams), (0, 0)));
+    pool.with(|state| assert_eq!((state.waiting(), state.streams), (0, 0)));
 }

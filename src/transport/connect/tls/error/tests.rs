@@ -2,21 +2,21 @@ use rustls::pki_types::ServerName;
 
 use super::*;
 
-fn offer(protocols: Protocols, identity: bool) -> Offer {
-    Offer {
+fn offer(protocols: Protocols, identity: bool) -> ClientOffer {
+    ClientOffer {
         protocols,
         identity,
     }
 }
 
-/// What a handshake's error becomes.
-fn told(offer: Offer, error: rustls::Error) -> String {
+/// Returns the text for a handshake's error.
+fn explained(offer: ClientOffer, error: rustls::Error) -> String {
     let error = io::Error::new(io::ErrorKind::InvalidData, error);
     offer.explain(error).to_string()
 }
 
 #[test]
-fn an_alert_is_told_by_what_was_offered() {
+fn an_alert_is_explained_by_what_the_client_offered() {
     use AlertDescription as Alert;
 
     let cases = [
@@ -50,23 +50,23 @@ fn an_alert_is_told_by_what_was_offered() {
     ];
     for (alert, without, with) in cases {
         for (identity, words) in [(false, without), (true, with)] {
-            let text = told(
+            let text = explained(
                 offer(Protocols::Http2, identity),
                 rustls::Error::AlertReceived(alert),
             );
             assert!(text.contains(words), "{alert:?}: {text}");
-            // What has one cause only needs no name of its alert.
+            // A text with a single cause does not name its alert.
             let named = text.contains(&format!("(alert {alert:?})"));
             assert!(named || text == TOO_OLD || text == NO_HTTP2, "{text}");
         }
     }
     let none = rustls::Error::AlertReceived(Alert::NoApplicationProtocol);
-    let text = told(offer(Protocols::Any, false), none);
+    let text = explained(offer(Protocols::Any, false), none);
     assert!(text.contains("neither HTTP/2 nor HTTP/1.1"), "{text}");
 }
 
 #[test]
-fn only_a_certificate_is_refused_after_the_handshake() {
+fn after_the_handshake_only_alerts_about_the_certificate_are_refusals() {
     use AlertDescription as Alert;
 
     let offer = offer(Protocols::Http2, true);
@@ -86,37 +86,37 @@ fn only_a_certificate_is_refused_after_the_handshake() {
 }
 
 #[test]
-fn the_names_of_a_certificate_are_shown_up_to_a_few() {
-    let told = |names: &[&str]| {
+fn an_error_shows_at_most_three_names_of_a_certificate() {
+    let shown = |names: &[&str]| {
         let error = CertificateError::NotValidForNameContext {
             expected: ServerName::try_from("gateway.test").expect("a name"),
             presented: names.iter().map(|name| (*name).to_owned()).collect(),
         };
-        let text = certificate(&error);
+        let text = describe_certificate(&error);
         let start = "the certificate is not for gateway.test but for another host: ";
         text.strip_prefix(start).expect("it says so").to_owned()
     };
-    assert_eq!(told(&[]), "no host at all");
-    assert_eq!(told(&["DnsName(\"a.test\")"]), "a.test");
+    assert_eq!(shown(&[]), "no host");
+    assert_eq!(shown(&["DnsName(\"a.test\")"]), "a.test");
     let many = ["DnsName(\"a\")", "IpAddress(127.0.0.1)", "c", "d", "e"];
-    assert_eq!(told(&many[..3]), "a, 127.0.0.1, c");
-    assert_eq!(told(&many), "a, 127.0.0.1, c, 2 more");
-    assert_eq!(told(&[&"x".repeat(1000)]).len(), MAX_NAME);
+    assert_eq!(shown(&many[..3]), "a, 127.0.0.1, c");
+    assert_eq!(shown(&many), "a, 127.0.0.1, c, 2 more");
+    assert_eq!(shown(&[&"x".repeat(1000)]).len(), MAX_NAME_LENGTH);
 }
 
 #[test]
-fn what_has_no_words_here_keeps_its_own() {
+fn an_error_without_a_text_of_ours_keeps_its_own() {
     let offer = offer(Protocols::Http2, false);
-    let own = told(offer, rustls::Error::DecryptError);
+    let own = explained(offer, rustls::Error::DecryptError);
     assert_eq!(own, rustls::Error::DecryptError.to_string());
     let other = CertificateError::ApplicationVerificationFailure;
-    let text = told(offer, rustls::Error::InvalidCertificate(other));
+    let text = explained(offer, rustls::Error::InvalidCertificate(other));
     assert_eq!(
         text,
         "the certificate is not valid: ApplicationVerificationFailure"
     );
     let signature = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
-    let text = told(offer, signature);
+    let text = explained(offer, signature);
     assert_eq!(
         text,
         "the certificate is not valid: its signature is not valid"
