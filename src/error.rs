@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
 
 use crate::call::pushback::is_bad_retry_info;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 use crate::contract::UnknownCode;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -361,22 +361,22 @@ impl Error {
     /// Returns true if no connection to the server could be made.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        self.failure().is_some_and(Failure::is_connect)
+        self.failure().is_some_and(TransportError::is_connect)
     }
 
     /// Returns true if the server certainly did not begin to process the call.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         match &self.0.cause {
-            Cause::Call(_) => self.failure().is_some_and(Failure::is_unsent),
+            Cause::Call(_) => self.failure().is_some_and(TransportError::is_unsent),
             Cause::Response | Cause::Operation { .. } => false,
             _ => true,
         }
     }
 
-    fn failure(&self) -> Option<&Failure> {
+    fn failure(&self) -> Option<&TransportError> {
         match &self.0.cause {
-            Cause::Call(status) => Failure::of(status),
+            Cause::Call(status) => TransportError::from_status(status),
             _ => None,
         }
     }
@@ -464,13 +464,13 @@ impl StdError for Error {
     }
 }
 
-/// Returns the first source whose text is not within `text`. A [`Failure`] only classifies its own source.
+/// Returns the first source whose text is not within `text`. A [`TransportError`] only classifies its own source.
 fn untold<'a>(
     text: &str,
     source: Option<&'a (dyn StdError + 'static)>,
 ) -> Option<&'a (dyn StdError + 'static)> {
     let chain = std::iter::successors(source, |&error| error.source());
-    let mut causes = chain.filter(|error| !error.is::<Failure>());
+    let mut causes = chain.filter(|error| !error.is::<TransportError>());
     causes.find(|error| !text.contains(&error.to_string()))
 }
 
@@ -537,7 +537,7 @@ mod tests {
     #[test]
     fn a_source_chain_repeats_no_text() {
         let io = std::io::Error::other("connection refused");
-        let connect = Failure::unsent(
+        let connect = TransportError::unsent(
             Status::unavailable("cannot connect: connection refused"),
             Some(io.into()),
         );

@@ -15,7 +15,7 @@ use super::result::OperationResult;
 use super::snapshot::Snapshot;
 use super::waiter::with_timeout;
 use super::{Operation, Verb};
-use crate::call::Ambiguity;
+use crate::call::MaybeProcessed;
 use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
 use crate::stack::clients::Clients;
@@ -46,12 +46,12 @@ impl<R: OperationResult> Operation<R> {
         F: Future<Output = Result<Response<Message>, Status>>,
     {
         let call_start = CallStart::now();
-        let ambiguity = Ambiguity::default();
+        let maybe_processed = MaybeProcessed::default();
         let mut request = Request::new(request);
-        request.extensions_mut().insert(ambiguity.clone());
+        request.extensions_mut().insert(maybe_processed.clone());
         let message = match call(request).await {
             Ok(reply) => reply.into_inner(),
-            Err(status) if status.code() == Code::AlreadyExists && ambiguity.is_there() => {
+            Err(status) if status.code() == Code::AlreadyExists && maybe_processed.is_marked() => {
                 // Boxed, since the search is rare and its future is large.
                 let found = Box::pin(with_timeout(
                     SEARCH_TIMEOUT,

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 
 use super::schedule::ScheduleRef;
 use crate::call::pushback::retry_delay;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
 /// How to treat a finished operation that has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +71,8 @@ impl CallFailure {
         Self {
             code: status.code(),
             retry_after: retry_delay(status),
-            permanent: Failure::of(status).is_some_and(Failure::is_lasting),
+            permanent: TransportError::from_status(status)
+                .is_some_and(TransportError::is_permanent),
         }
     }
 }

@@ -1,5 +1,5 @@
 use apigateway_grpc::http::HeaderValue;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use apigateway_grpc::{ApiGateway, Builder, Error};
 use tower::util::MapRequestLayer;
 
@@ -10,7 +10,7 @@ tokio::task_local! {
 }
 
 fn client(builder: Builder) -> Result<ApiGateway, Error> {
-    let propagate = MapRequestLayer::new(|mut request: Rpc| {
+    let propagate = MapRequestLayer::new(|mut request: GrpcRequest| {
         if let Ok(parent) = TRACEPARENT.try_with(Clone::clone) {
             request.headers_mut().insert("traceparent", parent);
         }

@@ -32,15 +32,15 @@ use tonic::Status;
 use tower::util::{ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
-pub use crate::call::service::{Carrier, Wrap};
-pub use crate::call::{Reply, Rpc};
+pub use crate::call::service::{GrpcLayer, GrpcService};
+pub use crate::call::{GrpcRequest, GrpcResponse};
 
 use crate::call::CallOptions;
-use crate::call::service::{Uniform, UniformLayer};
+use crate::call::service::{Normalize, NormalizeLayer};
 use crate::layer::deadline::DeadlineLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::metrics::MeasureLayer;
-use crate::layer::response_check::GuardLayer;
+use crate::layer::metrics::MetricsLayer;
+use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
 
@@ -53,34 +53,34 @@ pub(crate) struct Layers {
     /// The user's, around whole calls; the first one is the outermost.
     pub(crate) call: Vec<UserLayer>,
     pub(crate) trace: TraceLayer,
-    pub(crate) measure: MeasureLayer,
+    pub(crate) measure: MetricsLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
     /// The user's, around each attempt; the first one is the outermost.
     pub(crate) attempt: Vec<UserLayer>,
     pub(crate) auth: Option<credentials::Layer>,
-    pub(crate) guard: GuardLayer,
+    pub(crate) guard: ResponseCheckLayer,
 }
 
 /// Assembles the stack over a transport. The layers of each part are in order, outermost first.
-pub(crate) fn stack<T: Carrier>(layers: Layers, transport: T) -> Stack {
+pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
     let calls = ServiceBuilder::new()
         .layer(layers.trace) // spans everything of ours
         .layer(layers.measure) // within the span, so that a recorder may look at it
         .layer(layers.headers) // what all attempts share is set once
         .layer(DeadlineLayer) // bounds all attempts and the waits between them
         .layer(layers.retry) // repeats the attempts
-        .layer(UniformLayer); // what follows is in our vocabulary
+        .layer(NormalizeLayer); // what follows is in our vocabulary
     let attempts = ServiceBuilder::new()
         .layer(option_layer(layers.auth)) // below retry: each attempt has fresh credentials
         .layer(layers.guard) // nothing unchecked goes up
-        .layer(UniformLayer) // a transport's own error becomes a status
+        .layer(NormalizeLayer) // a transport's own error becomes a status
         .service(transport);
     // Without the user's layers, nothing between a call and its attempts is boxed.
     let stack = match layers.attempt.as_slice() {
         [] => Stack::new(calls.service(attempts)),
         // They see each attempt as the server will, but for its credentials.
-        users => Stack::new(calls.service(wrapped(users, Stack::new(Uniform::new(attempts))))),
+        users => Stack::new(calls.service(wrapped(users, Stack::new(Normalize::new(attempts))))),
     };
     // They see a call as the generated client made it, and its outcome.
     wrapped(&layers.call, stack)
@@ -91,9 +91,9 @@ pub(crate) fn stack<T: Carrier>(layers: Layers, transport: T) -> Stack {
 pub(crate) struct UserLayer(Arc<dyn Fn(Stack) -> Stack + Send + Sync>);
 
 impl UserLayer {
-    pub(crate) fn new<L: Wrap<Stack> + Send + Sync + 'static>(layer: L) -> Self {
+    pub(crate) fn new<L: GrpcLayer<Stack> + Send + Sync + 'static>(layer: L) -> Self {
         Self(Arc::new(move |inner| {
-            Stack::new(Uniform::new(layer.wrap(inner)))
+            Stack::new(Normalize::new(layer.wrap(inner)))
         }))
     }
 }
@@ -121,31 +121,39 @@ pub struct Stack {
     options: Option<Arc<CallOptions>>,
 }
 
-type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+type BoxFuture = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
 trait Erased: Send + Sync {
-    fn start(&self, rpc: Rpc) -> BoxFuture;
+    fn start(&self, rpc: GrpcRequest) -> BoxFuture;
 }
 
 impl<S> Erased for S
 where
-    S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send,
 {
-    fn start(&self, rpc: Rpc) -> BoxFuture {
+    fn start(&self, rpc: GrpcRequest) -> BoxFuture {
         Box::pin(self.clone().oneshot(rpc))
     }
 }
 
 impl Stack {
     /// Returns a stack that is a service of the user's, and nothing else.
-    pub(crate) fn of_service(service: impl Carrier) -> Self {
-        Self::new(Uniform::new(service))
+    pub(crate) fn of_service(service: impl GrpcService) -> Self {
+        Self::new(Normalize::new(service))
     }
 
     fn new<S>(service: S) -> Self
     where
-        S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+        S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send,
     {
         Self {
@@ -172,8 +180,8 @@ impl Stack {
     }
 }
 
-impl Service<Rpc> for Stack {
-    type Response = Reply;
+impl Service<GrpcRequest> for Stack {
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = BoxFuture;
 
@@ -181,7 +189,7 @@ impl Service<Rpc> for Stack {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> BoxFuture {
+    fn call(&mut self, mut rpc: GrpcRequest) -> BoxFuture {
         if let Some(options) = &self.options {
             let own = rpc
                 .extensions_mut()

@@ -7,14 +7,14 @@ use super::ApiGateway;
 use crate::call::CallOptions;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
-use crate::layer::metrics::MeasureLayer;
-use crate::layer::response_check::GuardLayer;
+use crate::layer::metrics::MetricsLayer;
+use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
-use crate::layer::server_address::ServerName;
+use crate::layer::server_address::ServerAddress;
 use crate::layer::trace::TraceLayer;
 use crate::stack::clients::Clients;
 use crate::stack::credentials::Authentication;
-use crate::stack::{self, Carrier, Layers, Stack, UserLayer, Wrap};
+use crate::stack::{self, GrpcLayer, GrpcService, Layers, Stack, UserLayer};
 use crate::telemetry;
 use crate::transport::{AnyTransport, Transport};
 
@@ -148,10 +148,10 @@ impl Builder {
     /// # let emulator = apigateway_grpc::emulator::Emulator::builder().build();
     /// use apigateway_grpc::ApiGateway;
     /// use apigateway_grpc::http::HeaderValue;
-    /// use apigateway_grpc::stack::Rpc;
+    /// use apigateway_grpc::stack::GrpcRequest;
     /// use tower::util::MapRequestLayer;
     ///
-    /// let mark = MapRequestLayer::new(|mut request: Rpc| {
+    /// let mark = MapRequestLayer::new(|mut request: GrpcRequest| {
     ///     request.headers_mut().insert("x-of-mine", HeaderValue::from_static("sent along"));
     ///     request
     /// });
@@ -163,7 +163,7 @@ impl Builder {
     /// # #[cfg(not(feature = "emulator"))]
     /// # fn main() {}
     /// ```
-    pub fn layer(mut self, layer: impl Wrap<Stack> + Send + Sync + 'static) -> Self {
+    pub fn layer(mut self, layer: impl GrpcLayer<Stack> + Send + Sync + 'static) -> Self {
         self.call_layers.push(UserLayer::new(layer));
         self
     }
@@ -173,7 +173,7 @@ impl Builder {
     ///
     /// Any tower layer fits that wraps a [`Stack`]. The first layer costs two boxed futures for each attempt, each
     /// further layer one.
-    pub fn attempt_layer(mut self, layer: impl Wrap<Stack> + Send + Sync + 'static) -> Self {
+    pub fn attempt_layer(mut self, layer: impl GrpcLayer<Stack> + Send + Sync + 'static) -> Self {
         self.attempt_layers.push(UserLayer::new(layer));
         self
     }
@@ -187,7 +187,7 @@ impl Builder {
     /// Sends the calls to this service instead of a transport of this crate: to a tonic `Channel`, an in-process server, or
     /// any other service that accepts gRPC requests. The settings of connections have no effect then. The endpoint only
     /// decides whether credentials may be sent.
-    pub fn transport_service(mut self, service: impl Carrier) -> Self {
+    pub fn transport_service(mut self, service: impl GrpcService) -> Self {
         self.service = Some(Stack::of_service(service));
         self
     }
@@ -232,16 +232,16 @@ impl Builder {
         };
         let auth = settings.authentication(&place, &target, active.is_some())?;
         // The address that a transport of the user's connects to is not known.
-        let server = active.as_ref().map(|_| ServerName::of(&target.uri));
+        let server = active.as_ref().map(|_| ServerAddress::of(&target.uri));
         let layers = Layers {
             call: call_layers,
-            measure: MeasureLayer::new(server.clone()),
+            measure: MetricsLayer::new(server.clone()),
             trace: TraceLayer { server },
             headers,
             retry: RetryLayer::new(throttling, active.clone()),
             attempt: attempt_layers,
             auth,
-            guard: GuardLayer {
+            guard: ResponseCheckLayer {
                 max_reply: settings.max_reply_size,
                 max_metadata: settings.max_metadata_size,
             },
