@@ -1,4 +1,4 @@
-//! What operations end in.
+//! The results of operations.
 
 use std::fmt::Debug;
 
@@ -8,7 +8,7 @@ use prost_types::Any;
 use super::error::OperationErrorKind;
 use super::snapshot::{Snapshot, type_name};
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-use crate::proto::google::longrunning::operation::Result as Ended;
+use crate::proto::google::longrunning::operation::Result as Outcome;
 
 /// The result of an operation: an [`Api`], an [`ApiConfig`], a [`Gateway`], `()` for a delete, or [`Any`] for a result whose
 /// type is not known, which is returned as received.
@@ -32,14 +32,14 @@ macro_rules! results {
 
 results!(Any, Api, ApiConfig, Gateway, ());
 
-/// The result of an operation that is done.
+/// Returns the result of an operation that is done.
 pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, OperationErrorKind> {
-    match snapshot.ending() {
-        Some(Ended::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
+    match snapshot.outcome() {
+        Some(Outcome::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
             Err(OperationErrorKind::Cancelled(status.clone()))
         }
-        Some(Ended::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
-        Some(Ended::Response(any)) => {
+        Some(Outcome::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
+        Some(Outcome::Response(any)) => {
             let wrong = || OperationErrorKind::WrongResult {
                 expected: R::full_name(),
                 found: any.clone(),
@@ -52,7 +52,7 @@ pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, Operati
             }
             R::decode(any.value.as_slice()).map_err(|_| wrong())
         }
-        // A delete may well end in nothing, and so may what the policy lets.
+        // A delete has no result, and with `MissingResult::Empty` the result of any operation may be missing.
         None => Ok(R::default()),
     }
 }

@@ -1,4 +1,4 @@
-//! When an operation is looked at again.
+//! The schedule of polls.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -34,42 +34,42 @@ pub struct Schedule {
     grace: Duration,
 }
 
-/// No delay is shorter.
-const FLOOR: Duration = Duration::from_millis(250);
-/// No delay is longer: every clock can represent a moment that is this far away.
-const CEILING: Duration = Duration::from_secs(365 * 24 * 3600);
-/// The most that a server can ask for.
-const ASKED: Duration = Duration::from_secs(60);
+/// The shortest delay.
+const MIN_DELAY: Duration = Duration::from_millis(250);
+/// The longest delay. Every clock can represent a time that is this far away.
+const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest delay that a server can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Those that fit: what is over in seconds, configs, gateways.
+/// The default schedules, by the duration of the operations: seconds, a config, a gateway.
 static SHORT: Schedule = Schedule::from_to(1, 20);
 static CONFIGS: Schedule = Schedule::from_to(5, 20);
 static GATEWAYS: Schedule = Schedule::from_to(10, 30);
 
-/// The schedule of a wait. There may be very many waits, so each refers to one.
+/// The schedule of a wait. A program may have very many waits, so each refers to a shared schedule.
 #[derive(Clone, Debug)]
-pub(crate) enum Timetable {
-    Fitting(&'static Schedule),
-    Given(Arc<Schedule>),
+pub(crate) enum ScheduleRef {
+    BuiltIn(&'static Schedule),
+    Custom(Arc<Schedule>),
 }
 
-impl Deref for Timetable {
+impl Deref for ScheduleRef {
     type Target = Schedule;
 
     fn deref(&self) -> &Schedule {
         match self {
-            Self::Fitting(schedule) => schedule,
-            Self::Given(schedule) => schedule,
+            Self::BuiltIn(schedule) => schedule,
+            Self::Custom(schedule) => schedule,
         }
     }
 }
 
-impl Timetable {
-    /// What fits a verb and the name of what it is done to.
+impl ScheduleRef {
+    /// Returns the schedule that fits a verb and the name of the target.
     pub(crate) fn fitting(verb: &str, target: &str) -> Self {
         let mut segments = target.rsplit('/');
         let (_, collection) = (segments.next(), segments.next());
-        Self::Fitting(match (collection, verb) {
+        Self::BuiltIn(match (collection, verb) {
             (Some("gateways"), _) => &GATEWAYS,
             (Some("configs"), verb) if verb != "delete" => &CONFIGS,
             _ => &SHORT,
@@ -88,10 +88,10 @@ impl Schedule {
     /// API takes seconds, one on a config or a gateway minutes; a delete is faster than the create of a config.
     #[must_use]
     pub fn fitting(verb: &str, target: &str) -> Self {
-        *Timetable::fitting(verb, target)
+        *ScheduleRef::fitting(verb, target)
     }
 
-    /// The first delay and the longest, in seconds; in all else as the default.
+    /// Returns a schedule with this first and longest delay, in seconds. The other values are the defaults.
     const fn from_to(initial: u64, max: u64) -> Self {
         Self {
             initial: Duration::from_secs(initial),
@@ -104,13 +104,12 @@ impl Schedule {
         }
     }
 
-    /// Sets the first delay, the factor by which delays grow, and the longest delay. A delay of more than a year
-    /// counts as a year, and a first delay above `max` as `max`.
+    /// Sets the first delay, the factor by which delays grow, and the longest delay. The defaults are one second, 1.5 and 20
+    /// seconds. A delay of more than a year becomes a year, and a first delay above `max` becomes `max`.
     ///
     /// # Errors
     ///
-    /// If the multiplier is not a finite number of at least 1, or if a delay is zero, since polls would follow each
-    /// other without a pause.
+    /// Returns an error if the multiplier is not a finite number of at least 1, or if a delay is zero.
     pub fn delays(self, initial: Duration, multiplier: f64, max: Duration) -> Result<Self, Error> {
         if !multiplier.is_finite() || multiplier < 1.0 {
             return Err(Error::configuration(format!(
@@ -130,20 +129,20 @@ impl Schedule {
         })
     }
 
-    /// Sets the time for the whole wait, 20 minutes by default. A last poll is made at its end, so a wait ends by
-    /// its total plus the timeout of one poll. With [`Duration::MAX`] there is no limit: the wait ends only with the
-    /// operation. With zero, one poll is made.
+    /// Sets the total time of a wait, 20 minutes by default. A last poll is made at its end, so a wait ends at most one poll
+    /// timeout after its total. With [`Duration::MAX`] there is no limit: the wait ends only with the operation. With zero,
+    /// one poll is made.
     #[must_use]
     pub fn total_timeout(self, total: Duration) -> Self {
         Self { total, ..self }
     }
 
-    /// Sets the timeout of one poll, ten seconds by default. The server itself gives up after five seconds, so
-    /// a shorter timeout gives up polls that the server would still answer.
+    /// Sets the timeout of one poll, ten seconds by default. The server answers within five seconds, so a shorter timeout
+    /// drops polls that the server would still answer.
     ///
     /// # Errors
     ///
-    /// If the timeout is zero: no poll could be answered.
+    /// Returns an error if the timeout is zero.
     pub fn poll_timeout(self, poll: Duration) -> Result<Self, Error> {
         if poll.is_zero() {
             return Err(Error::configuration(
@@ -181,7 +180,8 @@ impl Schedule {
         self.grace
     }
 
-    /// What one poll may take where so much of the total remains. At the end one is made nevertheless.
+    /// Returns the timeout of a poll when this much of the total remains. The poll at the end of the total has the whole poll
+    /// timeout.
     pub(crate) fn timeout_of_poll(&self, remaining: Duration) -> Duration {
         if remaining.is_zero() {
             self.poll
@@ -190,16 +190,16 @@ impl Schedule {
         }
     }
 
-    /// The delay after the `n`-th poll since the last change, `random` from 0 to 1.
-    pub(crate) fn delay(&self, n: u32, asked: Option<Duration>, random: f64) -> Duration {
+    /// Returns the delay after the `n`-th poll since the last change. `random` is from 0 to 1.
+    pub(crate) fn delay(&self, n: u32, retry_after: Option<Duration>, random: f64) -> Duration {
         let exponent = i32::try_from(n).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.multiplier.powi(exponent);
-        let middle = grown.min(self.max.min(CEILING).as_secs_f64());
+        let middle = grown.min(self.max.min(MAX_DELAY).as_secs_f64());
         let jittered = middle * (0.75 + random / 2.0);
         Duration::try_from_secs_f64(jittered)
-            .unwrap_or(CEILING)
-            .clamp(FLOOR, CEILING)
-            .max(asked.unwrap_or_default().min(ASKED))
+            .unwrap_or(MAX_DELAY)
+            .clamp(MIN_DELAY, MAX_DELAY)
+            .max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(schedule.delay(u32::MAX, None, 1.0), secs(25));
         let tiny = Duration::from_nanos(1);
         let tiny = schedule.delays(tiny, 1.0, tiny).expect("valid");
-        assert_eq!(tiny.delay(u32::MAX, None, 0.0), FLOOR);
+        assert_eq!(tiny.delay(u32::MAX, None, 0.0), MIN_DELAY);
         let huge = schedule.delays(Duration::MAX, f64::MAX, secs(7));
         assert_eq!(huge.expect("valid").delay(2, None, 0.5), secs(7));
     }
@@ -303,7 +303,7 @@ mod tests {
                         for random in [0.0, 0.5, 1.0] {
                             let delay = schedule.delay(n, Some(Duration::MAX), random);
                             assert!(
-                                delay >= FLOOR && delay <= CEILING,
+                                delay >= MIN_DELAY && delay <= MAX_DELAY,
                                 "{schedule:?}: {delay:?}"
                             );
                             assert!(now.checked_add(delay).is_some());
@@ -313,7 +313,7 @@ mod tests {
             }
         }
         let longest = Schedule::default().delays(Duration::MAX, 1.0, Duration::MAX);
-        assert_eq!(longest.expect("valid").delay(0, None, 0.5), CEILING);
+        assert_eq!(longest.expect("valid").delay(0, None, 0.5), MAX_DELAY);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{MissingResult, Schedule, Watched, Watcher};
+use apigateway_grpc::operation::{MissingResult, Schedule, WatchedWait, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use futures_util::FutureExt as _;
@@ -29,7 +29,7 @@ fn every(delay: Duration) -> Schedule {
     schedule.expect("valid")
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> Watched<Api> {
+fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> WatchedWait<Api> {
     watcher.wait(client.operation(name).expect("a name"))
 }
 
@@ -265,7 +265,10 @@ fn futures_executor_block<F: Future>(f: F) -> F::Output {
 
 #[test]
 fn a_waker_that_blocks_on_another_wait_sees_its_end() {
-    struct Blocks(Mutex<Option<Watched<Api>>>, std::sync::mpsc::Sender<bool>);
+    struct Blocks(
+        Mutex<Option<WatchedWait<Api>>>,
+        std::sync::mpsc::Sender<bool>,
+    );
     impl Wake for Blocks {
         fn wake(self: Arc<Self>) {
             let second = self.0.lock().expect("whole").take();

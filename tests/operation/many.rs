@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{OperationErrorKind, Schedule, Watched, Watcher};
+use apigateway_grpc::operation::{OperationErrorKind, Schedule, WatchedWait, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsRequest, ListOperationsResponse, Operation as Message,
@@ -144,7 +144,7 @@ impl Counting {
     }
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway, number: usize) -> Watched<Api> {
+fn wait(watcher: &Watcher, client: &ApiGateway, number: usize) -> WatchedWait<Api> {
     watcher.wait(client.operation(name(number)).expect("a name"))
 }
 

@@ -8,7 +8,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{MissingResult, OperationErrorKind, Schedule, Watched, Watcher};
+use apigateway_grpc::operation::{
+    MissingResult, OperationErrorKind, Schedule, WatchedWait, Watcher,
+};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsResponse, Operation as Message,
@@ -92,7 +94,7 @@ fn every(delay: Duration) -> Schedule {
     schedule.expect("it is valid")
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> Watched<Api> {
+fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> WatchedWait<Api> {
     watcher.wait(client.operation(name).expect("a name"))
 }
 

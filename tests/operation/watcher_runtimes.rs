@@ -8,7 +8,9 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{OperationError, OperationErrorKind, Schedule, Watched, Watcher};
+use apigateway_grpc::operation::{
+    OperationError, OperationErrorKind, Schedule, WatchedWait, Watcher,
+};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use futures_util::FutureExt as _;
 use tokio::runtime::{Builder, Runtime};
@@ -65,7 +67,7 @@ fn ends_when() -> (ApiGateway, Arc<AtomicBool>) {
     (client, ends)
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway) -> Watched<Api> {
+fn wait(watcher: &Watcher, client: &ApiGateway) -> WatchedWait<Api> {
     let quarter = Duration::from_millis(250);
     let schedule = Schedule::default().delays(quarter, 1.0, quarter);
     let schedule = schedule
