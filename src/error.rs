@@ -6,11 +6,10 @@ use std::fmt;
 use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
+use tower::BoxError;
 
 use crate::call::pushback::is_bad_retry_info;
 use crate::call::transport_error::TransportError;
-
-type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What went wrong: before a call was sent, on its way, or on the server.
 ///

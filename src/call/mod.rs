@@ -1,4 +1,4 @@
-//! The vocabulary of the stack: what goes down, what comes back, and what is known of a call.
+//! Requests, responses and options of calls, and the facts that the layers share about a call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::contract::{Method, RetryPolicy};
 
 pub(crate) mod codec;
 pub(crate) mod gzip;
+pub(crate) mod intermediary;
 pub(crate) mod phase;
 pub(crate) mod pushback;
 pub(crate) mod service;
@@ -25,17 +26,16 @@ pub(crate) mod trailers;
 pub(crate) mod transport_error;
 pub(crate) mod wire_format;
 
-/// A gRPC request on its way down.
+/// A gRPC request as the layers and transports receive it.
 pub type GrpcRequest = http::Request<Body>;
 
-/// What comes back for it. Its gRPC status is OK: any other comes as the error [`Status`].
+/// A gRPC response whose status is OK. Any other status is returned as the error [`Status`].
 pub type GrpcResponse = http::Response<Body>;
 
-/// What may be set for one call, or for all calls of a client.
+/// Options of one call, or of all calls of a client.
 ///
-/// What is `None` is as the contract's table says for the method. Attach it to a single call through
-/// [`ApiGateway::with_options`](crate::ApiGateway::with_options), or through a request's extensions
-/// under a generated client:
+/// An option that is `None` has the method's value in the [contract](crate::contract). To set options for single calls, use
+/// [`ApiGateway::with_options`](crate::ApiGateway::with_options), or the extensions of a generated client's request:
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,25 +50,25 @@ pub type GrpcResponse = http::Response<Body>;
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// How long the call may take: authentication, connecting and all attempts together. The table has
-    /// 5 to 60 seconds, by method. A request's own `grpc-timeout` counts as this.
+    /// Timeout of the whole call: credentials, connecting and all attempts. The contract has 5 to 60 seconds, depending on the
+    /// method. A `grpc-timeout` header of the request takes precedence.
     pub timeout: Option<Duration>,
-    /// When a failed call is tried again. [`RetryPolicy::NEVER`] tries once.
+    /// The retry policy. [`RetryPolicy::NEVER`] allows one attempt.
     pub retry: Option<RetryPolicy>,
-    /// Whether the call may be repeated although it may have been processed. `Some(true)` makes the
-    /// policy's codes count for a create or an update as well.
+    /// Whether the call may be retried although the server may have processed it. With `Some(true)`, creates and updates are
+    /// retried on the policy's codes, too.
     pub idempotent: Option<bool>,
-    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` take the place of
-    /// the client's; all others are sent beside what the request has.
+    /// Additional headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` replace the client's values; other
+    /// headers are added to those of the request.
     ///
-    /// What the client itself answers for is refused, and the call with it: `authorization`, `te`,
-    /// `content-type`, `x-goog-api-client`, everything that begins with `grpc-`, and what belongs to a
-    /// connection, such as `host`.
+    /// A call with a reserved header fails with INVALID_ARGUMENT and is not sent. Reserved are `authorization`, `te`,
+    /// `content-type`, `x-goog-api-client`, all names that begin with `grpc-`, and the headers of a connection, such as `host`.
     pub headers: HeaderMap,
 }
 
 impl CallOptions {
-    /// These options, and where they are silent `other`. Of a header that both have, these values hold.
+    /// Returns these options, with those of `other` where these are `None`. If both have a header, the values of this one are
+    /// used.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let mut headers = self.headers;
@@ -98,15 +98,14 @@ impl fmt::Debug for CallOptions {
     }
 }
 
-/// What our layers know of a call. The headers layer puts it into the request's extensions.
+/// The facts that our layers share about a call. The headers layer inserts it into the request's extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallContext {
-    /// The method's entry, `None` for a method that is not of the contract.
+    /// The method's entry in the contract; `None` for a method of another service.
     pub(crate) method: Option<&'static Method>,
-    /// The request's body as it travels, kept for further attempts; `None` for a method that is not of
-    /// the contract, whose body may be a stream.
+    /// The encoded request body, kept for retries; `None` for a method of another service, whose body may be a stream.
     pub(crate) payload: Option<Bytes>,
-    /// The options of the call, but for their headers, which it has.
+    /// The options of the call. Their headers are already among the request's.
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
     pub(crate) idempotent: Option<bool>,
@@ -114,15 +113,15 @@ pub(crate) struct CallContext {
 }
 
 impl CallContext {
-    /// What is left until the deadline.
+    /// Returns the time until the deadline.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }
 
-/// Whether a call was tried again although it may have been processed: the retry layer says so to whoever
-/// has put this into the request's extensions.
+/// A flag that the retry layer sets before it repeats a call that the server may have processed. The caller inserts it into
+/// the request's extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MaybeProcessed(Arc<AtomicBool>);
 
@@ -136,11 +135,11 @@ impl MaybeProcessed {
     }
 }
 
-/// Marks an attempt that is made because the credentials of the one before were refused.
+/// Marks a retry with new credentials, after the server rejected those of the previous attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CredentialsRefreshed;
 
-/// Marks a request that came as HTTP/JSON.
+/// Marks a request that was received as HTTP/JSON.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
@@ -150,8 +149,8 @@ pub(crate) struct Transcoded;
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct PassThrough;
 
-/// Marks a refusal whose body for an HTTP/JSON client has the list `errors`, as Google's services had it before
-/// `details`, with this as the reason of its one item.
+/// Marks an error whose JSON body has the list `errors`, which Google's services used before `details`. The list has one item
+/// with this reason.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct LegacyReason(
@@ -162,11 +161,11 @@ pub(crate) struct LegacyReason(
     pub(crate) &'static str,
 );
 
-/// The whole body of a unary request, which a generated client has ready at once.
+/// Reads the body of a unary request. A generated client has the whole body ready, so this does not wait.
 ///
 /// # Errors
 ///
-/// If the body fails, or is not ready, as only a stream can be.
+/// If the body fails, or is not ready, since only a stream has to be waited for.
 pub(crate) fn read_unary_body(mut body: Body) -> Result<Bytes, Status> {
     let mut buffer = BodyBuffer::default();
     loop {
@@ -182,7 +181,7 @@ pub(crate) fn read_unary_body(mut body: Body) -> Result<Bytes, Status> {
     }
 }
 
-/// A body as it comes in. The usual single piece is never copied.
+/// Collects the chunks of a body. A body of a single chunk is not copied.
 #[derive(Debug, Default)]
 pub(crate) struct BodyBuffer {
     first: Bytes,
@@ -212,10 +211,10 @@ impl BodyBuffer {
     }
 }
 
-/// The length of the prefix of a gRPC message: a flag for compression and four bytes of length.
+/// Length of the prefix of a gRPC message: one byte for the compression flag, four for the message's length.
 pub(crate) const MESSAGE_PREFIX_LEN: usize = 5;
 
-/// The one message in a body that is no stream; `None` if it is compressed or not exactly one.
+/// Returns the message of a unary body; `None` if the message is compressed, or if the body is not exactly one message.
 pub(crate) fn single_message(payload: &[u8]) -> Option<&[u8]> {
     let (prefix, message) = payload.split_first_chunk::<MESSAGE_PREFIX_LEN>()?;
     let [flag, length @ ..] = *prefix;

@@ -1,12 +1,11 @@
 //! The knob for what connections travel over.
 
 use http::Uri;
+use tower::BoxError;
 use tower::Service;
 
 use super::{Builder, Own};
 use crate::transport::CustomConnector;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<L, A> Builder<Own, L, A> {
     /// Opens connections with this service instead of by TCP, for all transports: over a Unix socket, with a
