@@ -1,7 +1,7 @@
-//! The layers of the stack, one a file. [`stack`](crate::stack) alone knows their order.
+//! The layers of the stack. [`stack`](crate::stack) defines their order.
 //!
-//! [`auth`] stands under any tonic client. The others are public by name, so that a layer of yours can
-//! stand between them; they are made by the [`Builder`](crate::Builder) alone.
+//! [`auth`] works under any tonic client. The types of the others are public so that a user's layer can name the service that it
+//! wraps; only the [`Builder`](crate::Builder) creates them.
 
 #[cfg(feature = "auth")]
 pub mod auth;

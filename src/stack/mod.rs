@@ -1,4 +1,4 @@
-//! The stack: the one place where the order of the layers is written.
+//! The stack of layers over a transport. Only this module defines the order of the layers.
 
 use std::fmt;
 use std::pin::Pin;
@@ -24,16 +24,16 @@ use crate::layer::trace::TraceLayer;
 pub(crate) mod clients;
 pub(crate) mod credentials;
 
-/// The layers whose settings are the client's.
+/// The layers that the builder configures.
 #[derive(Debug)]
 pub(crate) struct Layers<L, A> {
-    /// The user's, around whole calls.
+    /// The user's layers around whole calls.
     pub(crate) call: L,
     pub(crate) trace: TraceLayer,
     pub(crate) measure: MetricsLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
-    /// The user's, around each attempt.
+    /// The user's layers around each attempt.
     pub(crate) attempt: A,
     pub(crate) auth: Option<credentials::Layer>,
     pub(crate) guard: ResponseCheckLayer,
@@ -48,27 +48,27 @@ where
 {
     Stack::new(
         ServiceBuilder::new()
-            .layer(NormalizeLayer) // what the user's layers give, in our vocabulary
-            .layer(UserLayer(layers.call)) // sees a call as the generated client made it, and its outcome
-            .layer(layers.trace) // spans everything of ours
-            .layer(layers.measure) // within the span, so that a recorder may look at it
-            .layer(layers.headers) // what all attempts share is set once
-            .layer(DeadlineLayer) // bounds all attempts and the waits between them
-            .layer(layers.retry) // repeats what lies below
-            .layer(NormalizeLayer) // what the user's layers give, in our vocabulary
-            .layer(UserLayer(layers.attempt)) // sees each attempt as the server will, but for its credentials
-            .layer(option_layer(layers.auth)) // below retry: each attempt has fresh credentials
-            .layer(layers.guard) // nothing unchecked goes up
-            .layer(NormalizeLayer) // a transport's own error becomes a status
+            .layer(NormalizeLayer) // converts the bodies and errors of the user's layers
+            .layer(UserLayer(layers.call)) // the user's layers see whole calls
+            .layer(layers.trace) // its span includes all layers below
+            .layer(layers.measure) // within the span, so that a recorder can read the span
+            .layer(layers.headers) // sets the headers that all attempts share
+            .layer(DeadlineLayer) // limits all attempts and the waits between them
+            .layer(layers.retry) // repeats the layers below
+            .layer(NormalizeLayer) // converts the bodies and errors of the user's layers
+            .layer(UserLayer(layers.attempt)) // the user's layers see each attempt, without its credentials
+            .layer(option_layer(layers.auth)) // below retry, so that each attempt has current credentials
+            .layer(layers.guard) // no unchecked response reaches the layers above
+            .layer(NormalizeLayer) // converts the transport's error to a status
             .service(transport),
     )
 }
 
-/// What a layer around each attempt stands on.
+/// The service below a user's layer around each attempt.
 pub type Authenticated<T> =
     Either<credentials::Layered<ResponseCheck<Normalize<T>>>, ResponseCheck<Normalize<T>>>;
 
-/// What a layer around whole calls stands on: our own layers, over those around each attempt.
+/// The service below a user's layer around whole calls.
 pub type Core<S> = crate::layer::trace::Trace<
     Metrics<
         crate::layer::headers::Headers<
@@ -79,8 +79,8 @@ pub type Core<S> = crate::layer::trace::Trace<
 
 /// The assembled stack, ready for any generated client: `SomeClient::new(client.stack())`.
 ///
-/// It is cheap to clone. A call clones what lies below once and boxes its future once, whatever the
-/// layers are; readiness is waited for within the call, so a failure comes as the status that it is.
+/// It is cheap to clone. A call clones the layers below once and boxes its future once, however many layers there are. A call
+/// waits for readiness in its future, so a failure keeps its status.
 #[derive(Clone)]
 pub struct Stack {
     erased: Arc<dyn Erased>,
@@ -127,7 +127,7 @@ impl Stack {
         self.options.as_deref()
     }
 
-    /// The same stack, whose calls have these options; where they are silent, those it had.
+    /// Returns the same stack with these options for its calls. Options that are `None` keep their previous values.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         let options = match &self.options {

@@ -155,10 +155,10 @@ async fn a_message_in_an_encoding_that_was_not_offered_is_internal() {
     for (encoding, said) in [
         (
             "deflate",
-            "compressed by `deflate`, which was not asked for",
+            "compressed by `deflate`, which was not offered",
         ),
-        ("br", "compressed by `br`, which was not asked for"),
-        ("GZIP", "compressed by `GZIP`, which was not asked for"),
+        ("br", "compressed by `br`, which was not offered"),
+        ("GZIP", "compressed by `GZIP`, which was not offered"),
         (
             "identity",
             "compressed, but its `grpc-encoding` says it is not",
