@@ -75,18 +75,6 @@ where
     }
 }
 
-/// A user's [`GrpcLayer`] as a tower layer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct UserLayer<W>(pub(crate) W);
-
-impl<W: GrpcLayer<S>, S> Layer<S> for UserLayer<W> {
-    type Service = W::Service;
-
-    fn layer(&self, inner: S) -> W::Service {
-        self.0.wrap(inner)
-    }
-}
-
 /// Creates [`Normalize`] services.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormalizeLayer;
@@ -101,7 +89,7 @@ impl<S> Layer<S> for NormalizeLayer {
 
 /// Converts the body of a service to [`Body`], and its error to [`Status`].
 #[derive(Clone, Debug)]
-pub struct Normalize<S> {
+pub(crate) struct Normalize<S> {
     inner: S,
 }
 

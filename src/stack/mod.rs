@@ -1,4 +1,27 @@
-//! The stack of layers over a transport. Only this module defines the order of the layers.
+//! The stack: the layers of a call, in order. Any generated client can use the stack of a client.
+//!
+//! ```
+//! # #[cfg(feature = "emulator")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
+//! # let emulator = Emulator::builder().build();
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+//! use apigateway_grpc::model::ListOperationsRequest;
+//! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+//!
+//! let mut operations = OperationsClient::new(client.stack());
+//! let request = ListOperationsRequest {
+//!     name: "projects/p/locations/global".into(),
+//!     ..ListOperationsRequest::default()
+//! };
+//! let page = operations.list_operations(request).await?.into_inner();
+//! assert!(page.operations.is_empty());
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "emulator"))]
+//! # fn main() {}
+//! ```
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,18 +29,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tonic::Status;
-use tower::util::{Either, ServiceExt as _, option_layer};
+use tower::util::{ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
 pub use crate::call::service::{GrpcLayer, GrpcService};
 pub use crate::call::{GrpcRequest, GrpcResponse};
 
 use crate::call::CallOptions;
-use crate::call::service::{Normalize, NormalizeLayer, UserLayer};
+use crate::call::service::{Normalize, NormalizeLayer};
 use crate::layer::deadline::DeadlineLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::metrics::{Metrics, MetricsLayer};
-use crate::layer::response_check::{ResponseCheck, ResponseCheckLayer};
+use crate::layer::metrics::MetricsLayer;
+use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
 
@@ -26,61 +49,72 @@ pub(crate) mod credentials;
 
 /// The layers that the builder configures.
 #[derive(Debug)]
-pub(crate) struct Layers<L, A> {
-    /// The user's layers around whole calls.
-    pub(crate) call: L,
+pub(crate) struct Layers {
+    /// The user's, around whole calls; the first one is the outermost.
+    pub(crate) call: Vec<UserLayer>,
     pub(crate) trace: TraceLayer,
     pub(crate) measure: MetricsLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
-    /// The user's layers around each attempt.
-    pub(crate) attempt: A,
+    /// The user's, around each attempt; the first one is the outermost.
+    pub(crate) attempt: Vec<UserLayer>,
     pub(crate) auth: Option<credentials::Layer>,
     pub(crate) guard: ResponseCheckLayer,
 }
 
-/// Assembles the stack over a transport, outermost first.
-pub(crate) fn stack<T, L, A>(layers: Layers<L, A>, transport: T) -> Stack
-where
-    T: GrpcService,
-    A: GrpcLayer<Authenticated<T>>,
-    L: GrpcLayer<Core<A::Service>>,
-{
-    Stack::new(
-        ServiceBuilder::new()
-            .layer(NormalizeLayer) // converts the bodies and errors of the user's layers
-            .layer(UserLayer(layers.call)) // the user's layers see whole calls
-            .layer(layers.trace) // its span includes all layers below
-            .layer(layers.measure) // within the span, so that a recorder can read the span
-            .layer(layers.headers) // sets the headers that all attempts share
-            .layer(DeadlineLayer) // limits all attempts and the waits between them
-            .layer(layers.retry) // repeats the layers below
-            .layer(NormalizeLayer) // converts the bodies and errors of the user's layers
-            .layer(UserLayer(layers.attempt)) // the user's layers see each attempt, without its credentials
-            .layer(option_layer(layers.auth)) // below retry, so that each attempt has current credentials
-            .layer(layers.guard) // no unchecked response reaches the layers above
-            .layer(NormalizeLayer) // converts the transport's error to a status
-            .service(transport),
-    )
+/// Assembles the stack over a transport. The layers of each part are in order, outermost first.
+pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
+    let calls = ServiceBuilder::new()
+        .layer(layers.trace) // its span includes all layers below
+        .layer(layers.measure) // within the span, so that a recorder can read the span
+        .layer(layers.headers) // sets the headers that all attempts share
+        .layer(DeadlineLayer) // limits all attempts and the waits between them
+        .layer(layers.retry) // repeats the attempts
+        .layer(NormalizeLayer); // what follows is in our vocabulary
+    let attempts = ServiceBuilder::new()
+        .layer(option_layer(layers.auth)) // below retry, so that each attempt has current credentials
+        .layer(layers.guard) // no unchecked response reaches the layers above
+        .layer(NormalizeLayer) // converts the transport's error to a status
+        .service(transport);
+    // Without the user's layers, nothing between a call and its attempts is boxed.
+    let stack = match layers.attempt.as_slice() {
+        [] => Stack::new(calls.service(attempts)),
+        // They see each attempt as the server will, but for its credentials.
+        users => Stack::new(calls.service(wrapped(users, Stack::new(Normalize::new(attempts))))),
+    };
+    // They see a call as the generated client made it, and its outcome.
+    wrapped(&layers.call, stack)
 }
 
-/// The service below a user's layer around each attempt.
-pub type Authenticated<T> =
-    Either<credentials::Layered<ResponseCheck<Normalize<T>>>, ResponseCheck<Normalize<T>>>;
+/// A layer of the user's, which wraps one stack into another.
+#[derive(Clone)]
+pub(crate) struct UserLayer(Arc<dyn Fn(Stack) -> Stack + Send + Sync>);
 
-/// The service below a user's layer around whole calls.
-pub type Core<S> = crate::layer::trace::Trace<
-    Metrics<
-        crate::layer::headers::Headers<
-            crate::layer::deadline::Deadline<crate::layer::retry::Retry<Normalize<S>>>,
-        >,
-    >,
->;
+impl UserLayer {
+    pub(crate) fn new<L: GrpcLayer<Stack> + Send + Sync + 'static>(layer: L) -> Self {
+        Self(Arc::new(move |inner| {
+            Stack::new(Normalize::new(layer.wrap(inner)))
+        }))
+    }
+}
+
+impl fmt::Debug for UserLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserLayer")
+    }
+}
+
+/// Wraps a stack in the user's layers, the first one outermost.
+fn wrapped(layers: &[UserLayer], stack: Stack) -> Stack {
+    let inside_out = layers.iter().rev();
+    inside_out.fold(stack, |inner, layer| (layer.0)(inner))
+}
 
 /// The assembled stack, ready for any generated client: `SomeClient::new(client.stack())`.
 ///
-/// It is cheap to clone. A call clones the layers below once and boxes its future once, however many layers there are. A call
-/// waits for readiness in its future, so a failure keeps its status.
+/// A stack is cheap to clone, and always ready: a call waits for the readiness of its transport within its own future, so a
+/// transport that fails then is an error of the call. A call boxes its future once for the whole stack, once for a transport
+/// of yours, and once for each layer of yours.
 #[derive(Clone)]
 pub struct Stack {
     erased: Arc<dyn Erased>,
@@ -90,7 +124,7 @@ pub struct Stack {
 type BoxFuture = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
 trait Erased: Send + Sync {
-    fn start(&self, request: GrpcRequest) -> BoxFuture;
+    fn start(&self, rpc: GrpcRequest) -> BoxFuture;
 }
 
 impl<S> Erased for S
@@ -102,12 +136,17 @@ where
         + 'static,
     S::Future: Send,
 {
-    fn start(&self, request: GrpcRequest) -> BoxFuture {
-        Box::pin(self.clone().oneshot(request))
+    fn start(&self, rpc: GrpcRequest) -> BoxFuture {
+        Box::pin(self.clone().oneshot(rpc))
     }
 }
 
 impl Stack {
+    /// Returns a stack that is a service of the user's, and nothing else.
+    pub(crate) fn of_service(service: impl GrpcService) -> Self {
+        Self::new(Normalize::new(service))
+    }
+
     fn new<S>(service: S) -> Self
     where
         S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
@@ -150,15 +189,15 @@ impl Service<GrpcRequest> for Stack {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: GrpcRequest) -> BoxFuture {
+    fn call(&mut self, mut rpc: GrpcRequest) -> BoxFuture {
         if let Some(options) = &self.options {
-            let own = request
+            let own = rpc
                 .extensions_mut()
                 .remove::<CallOptions>()
                 .unwrap_or_default();
-            request.extensions_mut().insert(own.or(options));
+            rpc.extensions_mut().insert(own.or(options));
         }
-        self.erased.start(request)
+        self.erased.start(rpc)
     }
 }
 

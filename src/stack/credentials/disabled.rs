@@ -14,9 +14,6 @@ pub(crate) enum Authentication {
 /// The layer that adds credentials; never created in this build.
 pub(crate) type Layer = tower::layer::util::Identity;
 
-/// A service without credentials.
-pub(crate) type Layered<S> = S;
-
 impl Authentication {
     /// Returns that there are no credentials.
     pub(crate) fn credential(&self) -> Credential {

@@ -54,7 +54,7 @@ const MOST: usize = 4 << 20;
 /// - a value that does not match the pattern of its variable.
 ///
 /// ```
-/// use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
+/// use apigateway_grpc::model::GetOperationRequest;
 /// use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
 /// use apigateway_grpc::transcode::{Rest, Rules};
 /// use apigateway_grpc::{http, tonic, tower};
