@@ -64,7 +64,7 @@ impl Rig {
             Inject::Liar(lie) => Some(Liar::start(lie).await.expect("a free port")),
             _ => None,
         };
-        let within = ApiGateway::builder().with_transport(emulator.service());
+        let within = ApiGateway::builder().transport_service(emulator.service());
         let within = within.access_token(TOKEN).build().expect("valid");
         let created = within.create_api(PARENT, "a", Api::default()).await;
         created.expect("started").await.expect("an api");
@@ -89,11 +89,9 @@ impl Rig {
 
     pub(crate) fn client(&self, transport: Transport, trouble: Trouble) -> ApiGateway {
         let on = Arc::clone(&self.on);
-        let retry = RetryPolicy {
-            initial_backoff: Duration::from_millis(20),
-            max_backoff: Duration::from_millis(100),
-            ..RetryPolicy::DEFAULT
-        };
+        let retry = RetryPolicy::default()
+            .initial_backoff(Duration::from_millis(20))
+            .max_backoff(Duration::from_millis(100));
         let builder = ApiGateway::builder();
         let builder = match &self.other {
             Some(_) => self.name.resolved_under(builder),

@@ -40,7 +40,7 @@ async fn call(client: &ApiGateway, kind: usize, id: &str) -> Answer {
     match kind % 4 {
         0 => client.get_api(API).await.map(|api| api.name == API),
         1 => {
-            let page = client.list_apis(PARENT).page("").await?;
+            let page = client.list_apis(PARENT).first_page().await?;
             Ok(page.items.iter().any(|api| api.name == API))
         }
         2 => {
@@ -50,7 +50,7 @@ async fn call(client: &ApiGateway, kind: usize, id: &str) -> Answer {
             Ok(target.is_some_and(|target| target.ends_with(&format!("/apis/{id}"))))
         }
         _ => {
-            let page = client.list_operations(PARENT).page("").await?;
+            let page = client.list_operations(PARENT).first_page().await?;
             Ok(page.items.iter().all(|it| it.name.starts_with(PARENT)))
         }
     }
@@ -72,8 +72,7 @@ impl Run<'_> {
             true => DEADLINE,
             false => PATIENCE,
         };
-        let mut options = CallOptions::default();
-        options.timeout = Some(timeout);
+        let options = CallOptions::default().timeout(timeout);
         let client = self.client.with_options(options);
         let calls = (0..4).map(|kind| {
             let (client, id) = (&client, &id);
@@ -211,11 +210,11 @@ type Waiting = tokio::task::JoinHandle<Result<Api, (bool, String)>>;
 fn operation(client: &ApiGateway, name: &str) -> Operation<Api> {
     let fast = Duration::from_millis(250);
     let schedule = Schedule::default()
-        .with_delays(fast, 1.0, fast)
+        .delays(fast, 1.0, fast)
         .expect("valid")
         // How many polls a fault meets depends on the machine.
-        .with_failures(1000)
-        .with_poll_timeout(DEADLINE)
+        .max_failures(1000)
+        .poll_timeout(DEADLINE)
         .expect("valid");
     let operation = client.operation::<Api>(name).expect("a name");
     operation.with_schedule(schedule)

@@ -33,8 +33,7 @@ async fn silence() {
 
     proxy.order(HALF_OPEN);
     let within = |seconds| {
-        let mut options = CallOptions::default();
-        options.timeout = Some(Duration::from_secs(seconds));
+        let options = CallOptions::default().timeout(Duration::from_secs(seconds));
         client.with_options(options)
     };
     let (early, late) = (within(4), within(10));

@@ -139,7 +139,7 @@ async fn soak(calls: usize, servers: &Handle) {
 
 async fn start() -> Beyond {
     let emulator = Emulator::builder().require_token(TOKEN).build();
-    let within = ApiGateway::builder().with_transport(emulator.service());
+    let within = ApiGateway::builder().transport_service(emulator.service());
     let within = within.access_token(TOKEN).build().expect("valid");
     let created = within.create_api(PARENT, "a", Api::default()).await;
     created.expect("started").await.expect("an api");

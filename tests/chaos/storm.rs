@@ -73,7 +73,7 @@ fn no_call_fails_when_connections_go_away_gracefully() {
 
 async fn start() -> (Emulator, Front, Proxy) {
     let emulator = Emulator::builder().require_token(TOKEN).build();
-    let within = ApiGateway::builder().with_transport(emulator.service());
+    let within = ApiGateway::builder().transport_service(emulator.service());
     let within = within.access_token(TOKEN).build().expect("valid");
     let created = within.create_api(PARENT, "a", Api::default()).await;
     created.expect("started").await.expect("an api");
@@ -109,7 +109,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
                         api_id: format!("new-{lane}-{call}"),
                         api: None,
                     };
-                    let created = client.service().create_api(request).await;
+                    let created = client.service_client().create_api(request).await;
                     created
                         .map(|it| !it.into_inner().name.is_empty())
                         .map_err(Into::into)

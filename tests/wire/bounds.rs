@@ -215,8 +215,7 @@ async fn waiting_for_a_connection_is_bounded_by_the_deadline() {
 async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: &str) {
     let client = builder(endpoint).transport(transport).max_connections(most);
     let client = client.timeout(LONG).build().expect("valid");
-    let mut short = CallOptions::default();
-    short.timeout = Some(SHORT);
+    let short = CallOptions::default().timeout(SHORT);
     let hurried = client.with_options(short);
     let others = async {
         let calls = (0..2).map(|_| hurried.get_operation(NAME));
@@ -234,7 +233,12 @@ async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: 
 #[tokio::test]
 async fn missing_headers_are_bounded_by_the_deadline() {
     let server = Server::start(|_| Answer::Silence).await;
-    is_within_the_deadline(&server.endpoint(), Transport::Grpc, "waiting for the reply").await;
+    is_within_the_deadline(
+        &server.endpoint(),
+        Transport::Grpc,
+        "waiting for the response",
+    )
+    .await;
     assert_eq!(server.calls(), 1);
     let endpoint = then_silent(|mut stream| async {
         let read = stream.read(&mut [0; 4096]).await.expect("it asks");
@@ -242,7 +246,7 @@ async fn missing_headers_are_bounded_by_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest, "waiting for the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Rest, "waiting for the response").await;
 }
 
 #[tokio::test]
@@ -260,7 +264,7 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         while connection.accept().await.is_some() {}
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Grpc, "reading the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Grpc, "reading the response").await;
     let endpoint = then_silent(|mut stream| async {
         let read = stream.read(&mut [0; 4096]).await.expect("it asks");
         assert!(read > 0, "it asks");
@@ -269,7 +273,7 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest, "reading the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Rest, "reading the response").await;
 }
 
 #[cfg(feature = "auth")]

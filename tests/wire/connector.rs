@@ -448,8 +448,7 @@ async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_cal
         let client = builder.build().expect("valid");
         let error = client.get_operation(NAME).await.expect_err("it hangs");
         assert!(error.is_timeout(), "{error}");
-        let mut options = CallOptions::default();
-        options.timeout = Some(Duration::from_secs(20));
+        let options = CallOptions::default().timeout(Duration::from_secs(20));
         let patient = client.with_options(options);
         patient
             .get_operation(NAME)
@@ -613,11 +612,8 @@ async fn a_deadline_during_the_pause_after_a_failed_attempt_says_so() {
         for _ in 0..6 {
             client.get_operation(NAME).await.expect_err("an outage");
         }
-        let hurried = client.with_options({
-            let mut options = CallOptions::default();
-            options.timeout = Some(Duration::from_millis(30));
-            options
-        });
+        let hurried =
+            client.with_options(CallOptions::default().timeout(Duration::from_millis(30)));
         let error = hurried.get_operation(NAME).await.expect_err("an outage");
         let text = "connecting to http://gateway.test (pausing after a failed attempt)";
         assert!(error.to_string().ends_with(text), "{transport:?}: {error}");

@@ -57,7 +57,7 @@ async fn an_http1_server_is_called_over_rest_from_then_on() {
 async fn a_create_falls_back_if_its_request_cannot_have_been_read() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let created = client(server.endpoint())
-        .service()
+        .service_client()
         .create_api(create())
         .await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
@@ -92,7 +92,7 @@ async fn a_call_without_a_rest_route_never_falls_back() {
     assert!(error.is_unavailable(), "{error}");
     let misnamed = GetApiRequest { name: "a".into() };
     let status = client
-        .service()
+        .service_client()
         .get_api(misnamed)
         .await
         .expect_err("no gRPC here");
@@ -194,7 +194,7 @@ async fn an_html_page_over_http2_falls_back_only_for_an_idempotent_call() {
     let server = http2::Server::start(|_| Answer::Page(200, "text/html", "<html>")).await;
     let client = client(server.endpoint());
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("a page");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
@@ -24,7 +24,7 @@ async fn create(client: &ApiGateway) {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.service().create_api(request).await;
+    let created = client.service_client().create_api(request).await;
     assert_eq!(created.expect("no call is lost").into_inner().name, NAME);
 }
 
@@ -87,7 +87,7 @@ async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
     .await;
     let client = builder(server.endpoint()).build().expect("valid");
     let call = || {
-        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        let mut rpc = GrpcRequest::new(tonic::body::Body::empty());
         *rpc.method_mut() = http::Method::POST;
         *rpc.uri_mut() = http::Uri::from_static("/some.Service/Call");
         client.stack().oneshot(rpc)
@@ -252,9 +252,7 @@ async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
 }
 
 fn three() -> RetryPolicy {
-    RetryPolicy {
-        max_attempts: Some(3),
-        initial_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    }
+    RetryPolicy::default()
+        .max_attempts(3)
+        .initial_backoff(Duration::from_millis(1))
 }

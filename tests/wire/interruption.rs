@@ -33,7 +33,7 @@ async fn a_refused_stream_is_retried_even_for_a_create() {
         .retry(quick())
         .build()
         .expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!((server.calls(), server.connections()), (3, 1));
 }
@@ -46,7 +46,7 @@ async fn a_create_is_not_retried_after_a_reset_in_the_middle() {
         .build()
         .expect("valid");
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("a reset");
@@ -56,11 +56,9 @@ async fn a_create_is_not_retried_after_a_reset_in_the_middle() {
 
 /// The delays of a test.
 fn quick() -> RetryPolicy {
-    RetryPolicy {
-        initial_backoff: Duration::from_millis(1),
-        max_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    }
+    RetryPolicy::default()
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(1))
 }
 
 /// Answers the first connections as given, and the calls of all later ones.
@@ -95,7 +93,7 @@ async fn a_create_is_retried_after_a_clean_goaway_before_it_was_read() {
     };
     let (endpoint, connections) = then_proper(goes_away, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
@@ -108,7 +106,7 @@ async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
         peer.go_away(h2::Reason::NO_ERROR).await
     };
     let (endpoint, connections) = then_proper(goes_away, 1).await;
-    let created = once(endpoint).service().create_api(create()).await;
+    let created = once(endpoint).service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
@@ -153,7 +151,7 @@ async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
     };
     let (endpoint, _) = then_proper(refuses, usize::MAX).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let status = client.service().create_api(create()).await;
+    let status = client.service_client().create_api(create()).await;
     let status = status.expect_err("it was reset");
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -175,7 +173,7 @@ async fn no_call_is_written_before_the_servers_first_frame() {
         seen
     });
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     drop(client);
     let mut seen = &silent.await.expect("it does not panic")[24..];
@@ -191,7 +189,7 @@ async fn after_a_broken_connection_only_a_read_is_retried() {
     let (endpoint, connections) = then_proper(breaks, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("it broke");

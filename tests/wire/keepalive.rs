@@ -133,8 +133,7 @@ async fn serve(stream: DuplexStream, habit: Habit, seen: Seen) -> io::Result<()>
 }
 
 async fn call(client: &ApiGateway, seconds: u64) -> Result<(), Error> {
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_secs(seconds));
+    let options = CallOptions::default().timeout(Duration::from_secs(seconds));
     let client = client.with_options(options);
     client.get_operation(NAME).await.map(drop)
 }
@@ -156,9 +155,7 @@ async fn a_connection_is_pinged_with_a_call_in_flight_as_long_as_it_answers() {
 }
 
 fn once() -> CallOptions {
-    let mut options = CallOptions::default();
-    options.retry = Some(RetryPolicy::NEVER);
-    options
+    CallOptions::default().retry(RetryPolicy::NEVER)
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use apigateway_grpc::{ApiGateway, Builder, CallOptions};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
@@ -163,8 +163,7 @@ async fn a_call_that_waits_for_a_stream_ends_at_its_deadline_and_leaves_the_queu
     let client = client.build().expect("valid");
     let first = begin(&client, 1);
     until(|| server.calls() == 1).await;
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_millis(50));
+    let options = CallOptions::default().timeout(Duration::from_millis(50));
     let hurried = client.with_options(options);
     let error = hurried.get_operation(NAME).await.expect_err("no room");
     assert!(error.is_timeout(), "{error}");
@@ -230,7 +229,7 @@ async fn dropping_a_response_body_resets_and_frees_its_stream() {
     let client = once(&server).max_streams(1).build().expect("valid");
     // Not of the contract, so that its body is the caller's.
     let call = || {
-        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        let mut rpc = GrpcRequest::new(tonic::body::Body::empty());
         *rpc.method_mut() = http::Method::POST;
         *rpc.uri_mut() = http::Uri::from_static("/some.Service/Stream");
         client.stack().oneshot(rpc)
@@ -372,7 +371,7 @@ async fn limits_of_zero_are_errors_that_name_the_setting() {
         (ApiGateway::builder().max_streams(0), "max_streams"),
     ] {
         let error = builder.anonymous().build().expect_err("it is nothing");
-        assert!(error.is_configuration(), "{error}");
+        assert!(error.is_invalid_setting(), "{error}");
         assert!(error.to_string().contains(knob), "{error}");
     }
 }

@@ -154,8 +154,7 @@ async fn a_server_that_lowers_its_stream_limit_gets_more_connections_and_no_call
     let client = client.build().expect("valid");
     answered(&client).await;
     // What it has said is acted upon as the next call is sent.
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_millis(600));
+    let options = CallOptions::default().timeout(Duration::from_millis(600));
     let hurried = client.with_options(options);
     let mut begun = tokio::task::JoinSet::new();
     for _ in 0..6 {

@@ -100,11 +100,9 @@ async fn an_error_of_the_service_keeps_its_code_with_any_http_status_and_media_t
 
 /// A client that tries again at once.
 fn persistent(server: &Server) -> ApiGateway {
-    let retry = RetryPolicy {
-        initial_backoff: std::time::Duration::from_millis(1),
-        max_backoff: std::time::Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    };
+    let retry = RetryPolicy::default()
+        .initial_backoff(std::time::Duration::from_millis(1))
+        .max_backoff(std::time::Duration::from_millis(1));
     let builder = ApiGateway::builder()
         .endpoint(server.endpoint())
         .transport(Transport::Rest);
@@ -124,7 +122,10 @@ async fn a_read_is_retried_after_a_page_and_a_create_is_not() {
             api_id: "a".into(),
             api: None,
         };
-        let status = persistent(&server).service().create_api(create).await;
+        let status = persistent(&server)
+            .service_client()
+            .create_api(create)
+            .await;
         let status = status.expect_err("it may have been passed on");
         assert_eq!(status.code(), Code::Unavailable);
         assert_eq!(server.requests().len(), 1);

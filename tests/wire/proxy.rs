@@ -207,7 +207,11 @@ async fn a_create_is_retried_if_there_was_no_tunnel() {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.expect("valid").service().create_api(request).await;
+    let created = client
+        .expect("valid")
+        .service_client()
+        .create_api(request)
+        .await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!((proxy.requests().len(), server.calls()), (2, 1));
 }
@@ -217,7 +221,7 @@ fn the_error_of_an_invalid_proxy_names_its_setting() {
     let builder = ApiGateway::builder().endpoint("http://gateway.test");
     let builder = builder.anonymous().proxy("gopher://me:s3cr3t@proxy");
     let error = builder.build().expect_err("refused");
-    assert!(error.is_configuration(), "{error}");
+    assert!(error.is_invalid_setting(), "{error}");
     let expected = "invalid `proxy`: unsupported scheme `gopher`: must be http or https";
     assert_eq!(error.to_string(), expected);
 }

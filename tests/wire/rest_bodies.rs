@@ -71,7 +71,7 @@ async fn broken_gzip_and_unknown_encodings_are_clear_errors() {
     for body in [&whole[..whole.len() - 9], OPERATION.as_bytes(), &whole[..5]] {
         let error = answered(gzipped(body)).await.expect_err("broken");
         assert!(
-            error.to_string().contains("the reply's gzip is broken"),
+            error.to_string().contains("the response's gzip is broken"),
             "{error}"
         );
     }
@@ -106,7 +106,7 @@ async fn a_response_over_the_limit_is_an_error_before_and_after_decompression() 
         assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
         assert!(
             error.to_string().contains(
-                "the reply is larger than 1000 bytes, the limit of this client (max_reply_size"
+                "the response is larger than 1000 bytes, the limit of this client (max_reply_size"
             ),
             "{error}"
         );
@@ -233,12 +233,8 @@ fn patient(server: &Server) -> ApiGateway {
 async fn a_read_is_retried_if_retry_after_allows_it() {
     let busy = |delay: u32| reply(&format!("503 -\r\nretry-after: {delay}"), b"");
     let server = Server::script([reply("502 -", b"<html>"), json(200, OPERATION)]).await;
-    let quick = RetryPolicy {
-        initial_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    };
-    let mut options = CallOptions::default();
-    options.retry = Some(quick);
+    let quick = RetryPolicy::default().initial_backoff(Duration::from_millis(1));
+    let options = CallOptions::default().retry(quick);
     let client = patient(&server).with_options(options.clone());
     client
         .get_operation(NAME)
@@ -263,7 +259,7 @@ async fn a_create_that_was_answered_is_not_retried() {
         api: None,
     };
     let status = patient(&server)
-        .service()
+        .service_client()
         .create_api(request)
         .await
         .expect_err("busy");

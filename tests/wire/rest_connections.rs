@@ -194,8 +194,7 @@ async fn a_connection_that_was_idle_for_too_long_is_closed() {
 async fn a_connection_is_closed_when_it_is_idle_after_a_long_call() {
     let (listener, endpoint) = listener().await;
     let client = client(endpoint);
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_secs(600));
+    let options = CallOptions::default().timeout(Duration::from_secs(600));
     let patient = client.with_options(options);
     let (called, mut stream) = tokio::join!(done(&patient), async {
         let mut stream = accept(&listener).await;
@@ -274,8 +273,7 @@ async fn calls_wait_for_a_connection_at_the_maximum() {
     assert!(third.is_err(), "two are allowed");
 
     // One that waits has its deadline.
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_millis(50));
+    let options = CallOptions::default().timeout(Duration::from_millis(50));
     let hurried = client.with_options(options);
     let error = hurried.get_operation(NAME).await.expect_err("none is free");
     assert!(error.is_timeout(), "{error}");

@@ -60,10 +60,9 @@ where
 }
 
 fn once(seconds: u64) -> CallOptions {
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_secs(seconds));
-    options.retry = Some(RetryPolicy::NEVER);
-    options
+    CallOptions::default()
+        .timeout(Duration::from_secs(seconds))
+        .retry(RetryPolicy::NEVER)
 }
 
 async fn call(client: &ApiGateway, options: CallOptions) -> Result<(), Error> {

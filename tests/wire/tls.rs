@@ -314,7 +314,7 @@ async fn the_error_of_an_invalid_pem_text_names_its_setting() {
     ];
     for (index, (knob, builder)) in cases.into_iter().enumerate() {
         let error = builder.build().expect_err("refused");
-        assert!(error.is_configuration(), "{index}: {error}");
+        assert!(error.is_invalid_setting(), "{index}: {error}");
         assert!(error.to_string().starts_with(knob), "{index}: {error}");
         assert!(
             !error
