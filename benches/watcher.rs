@@ -22,7 +22,7 @@ use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::operation::{Operation, Schedule, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http_body_util::{BodyExt as _, Full};
@@ -164,7 +164,7 @@ fn beside(
 ) -> (ApiGateway, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let (service, count) = (emulator.service(), Arc::clone(&calls));
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         let (service, hangs) = (service.clone(), hangs.clone());
         count.fetch_add(1, Ordering::SeqCst);
         async move {
@@ -173,7 +173,7 @@ fn beside(
             if hangs(&body) {
                 std::future::pending::<()>().await;
             }
-            let rpc = Rpc::from_parts(head, Body::new(Full::new(body)));
+            let rpc = GrpcRequest::from_parts(head, Body::new(Full::new(body)));
             service
                 .oneshot(rpc)
                 .await

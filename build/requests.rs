@@ -113,7 +113,7 @@ impl Request {
             let forms = forms.iter().map(|form| format!("&{form:?}"));
             let forms = forms.collect::<Vec<_>>().join(", ");
             let name = access(path);
-            out += &format!(" Forms::check(&Forms(&[{forms}]), {name})?;");
+            out += &format!(" NamePatterns::check(&NamePatterns(&[{forms}]), {name})?;");
         }
         if let Some(id) = self.id() {
             out += &format!(" pattern::check_id({id:?}, &it.{id})?;");

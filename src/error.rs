@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
 
 use crate::call::pushback::is_bad_retry_info;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -157,15 +157,17 @@ impl Error {
     #[must_use]
     pub fn is_connect(&self) -> bool {
         self.status()
-            .and_then(Failure::of)
-            .is_some_and(Failure::is_connect)
+            .and_then(TransportError::from_status)
+            .is_some_and(TransportError::is_connect)
     }
 
     /// Whether the server certainly did not begin to process the call.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         match &self.0.kind {
-            Kind::Call(status) => Failure::of(status).is_some_and(Failure::is_unsent),
+            Kind::Call(status) => {
+                TransportError::from_status(status).is_some_and(TransportError::is_unsent)
+            }
             Kind::Protocol => false,
             _ => true,
         }

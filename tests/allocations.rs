@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::stack::{Reply, Rpc, Stack};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse, Stack};
 use apigateway_grpc::tower::{Service, layer::layer_fn};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -31,17 +31,18 @@ impl Clone for Transport {
     }
 }
 
-impl Service<Rpc> for Transport {
-    type Response = Reply;
+impl Service<GrpcRequest> for Transport {
+    type Response = GrpcResponse;
     type Error = Infallible;
-    type Future = Ready<Result<Reply, Infallible>>;
+    type Future = Ready<Result<GrpcResponse, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
-        let mut reply = Reply::new(Body::new(Full::new(Bytes::from_static(&[0, 0, 0, 0, 0]))));
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
+        let mut reply =
+            GrpcResponse::new(Body::new(Full::new(Bytes::from_static(&[0, 0, 0, 0, 0]))));
         let headers = reply.headers_mut();
         headers.insert(
             "content-type",
@@ -56,7 +57,7 @@ impl Service<Rpc> for Transport {
 #[derive(Clone)]
 struct Pass<S>(S);
 
-impl<S: Service<Rpc>> Service<Rpc> for Pass<S> {
+impl<S: Service<GrpcRequest>> Service<GrpcRequest> for Pass<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -65,14 +66,14 @@ impl<S: Service<Rpc>> Service<Rpc> for Pass<S> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> S::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> S::Future {
         self.0.call(rpc)
     }
 }
 
-fn rpc() -> Rpc {
+fn rpc() -> GrpcRequest {
     let name = b"\0\0\0\0\x24\x0a\x22projects/p/locations/l/operations/";
-    let mut rpc = Rpc::new(Body::new(Full::new(Bytes::from_static(name))));
+    let mut rpc = GrpcRequest::new(Body::new(Full::new(Bytes::from_static(name))));
     *rpc.method_mut() = http::Method::POST;
     *rpc.uri_mut() = http::Uri::from_static("/google.longrunning.Operations/GetOperation");
     rpc

@@ -18,7 +18,7 @@ use apigateway_grpc::proto::google::longrunning::operations_server::{
     Operations, OperationsServer,
 };
 use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use frames::Peer;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
@@ -161,7 +161,7 @@ async fn a_call_in_flight_holds_at_most_6_kilobytes() {
 
 /// A client of a server on which everything is still running.
 fn client() -> ApiGateway {
-    let transport = tower::service_fn(|rpc: Rpc| async move {
+    let transport = tower::service_fn(|rpc: GrpcRequest| async move {
         let body = rpc.into_body().collect().await?.to_bytes();
         let asked = GetOperationRequest::decode(&body[5..]).expect("a request");
         let message = running(&asked.name).encode_to_vec();

@@ -7,7 +7,7 @@ use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::Watched;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata};
 use apigateway_grpc::proto::google::longrunning::{ListOperationsResponse, Operation};
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use prost_types::Any;
@@ -38,7 +38,7 @@ fn operation(number: usize) -> Operation {
 /// Starts what is asked for, lists all, and knows nothing else.
 fn client() -> ApiGateway {
     let number = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         let message = if rpc.uri().path().ends_with("/CreateApi") {
             let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             operation(number).encode_to_vec()

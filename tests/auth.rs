@@ -257,10 +257,10 @@ async fn the_patience_of_the_layer_can_be_chosen() {
         Script::new(|_| Answer::Hangs),
         &Uri::from_static("https://h"),
     );
-    let layer = layer.expect("it is encrypted").patience(secs(2));
-    let service = layer.layer(tower::service_fn(|_: apigateway_grpc::stack::Rpc| async {
-        Ok::<_, Status>(done())
-    }));
+    let layer = layer.expect("it is encrypted").token_timeout(secs(2));
+    let service = layer.layer(tower::service_fn(
+        |_: apigateway_grpc::stack::GrpcRequest| async { Ok::<_, Status>(done()) },
+    ));
     let began = Instant::now();
     let status = service.oneshot(http::Request::default()).await;
     assert_eq!(status.expect_err("it hangs").code(), Code::DeadlineExceeded);
@@ -273,10 +273,10 @@ async fn a_patience_without_end_is_no_bound() {
 
     let script = Script::new(|_| token("Bearer t"));
     let layer = AuthLayer::new(script, &Uri::from_static("https://h"));
-    let layer = layer.expect("it is encrypted").patience(Duration::MAX);
-    let service = layer.layer(tower::service_fn(|_: apigateway_grpc::stack::Rpc| async {
-        Ok::<_, Status>(done())
-    }));
+    let layer = layer.expect("it is encrypted").token_timeout(Duration::MAX);
+    let service = layer.layer(tower::service_fn(
+        |_: apigateway_grpc::stack::GrpcRequest| async { Ok::<_, Status>(done()) },
+    ));
     let reply = service.oneshot(http::Request::default()).await;
     reply.expect("there is a token");
 }

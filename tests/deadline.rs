@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
-use apigateway_grpc::stack::{Reply, Rpc, Stack};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse, Stack};
 use apigateway_grpc::{ApiGateway, CallOptions};
 use common::{NAME, grpc, talk};
 use http_body_util::StreamBody;
@@ -32,16 +32,16 @@ fn options(timeout: Duration) -> CallOptions {
 #[derive(Clone)]
 struct Silent;
 
-impl Service<Rpc> for Silent {
-    type Response = Reply;
+impl Service<GrpcRequest> for Silent {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = std::future::Pending<Result<Reply, Status>>;
+    type Future = std::future::Pending<Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
         std::future::pending()
     }
 }
@@ -54,7 +54,7 @@ fn silent() -> ApiGateway {
 /// How long a call of this method takes to end by its deadline.
 async fn time_of(stack: Stack, path: &str) -> Duration {
     let began = Instant::now();
-    let mut rpc = Rpc::default();
+    let mut rpc = GrpcRequest::default();
     *rpc.uri_mut() = path.parse().expect("a path");
     let status = stack.oneshot(rpc).await.expect_err("nobody answers");
     assert_eq!(status.code(), Code::DeadlineExceeded, "{path}");
@@ -90,7 +90,7 @@ async fn a_call_that_hangs_ends_in_an_error_that_names_the_operation() {
     let error = silent().get_operation(NAME).await.expect_err("it hangs");
     assert!(error.is_timeout());
     let expected = format!(
-        "get operation {NAME}: deadline exceeded: no answer within 10s, still waiting for the reply"
+        "get operation {NAME}: deadline exceeded: no answer within 10s, still waiting for the response"
     );
     assert_eq!(error.to_string(), expected);
 }
@@ -155,7 +155,7 @@ async fn each_attempt_is_told_what_remains() {
     server.asked_nothing_more(client).await;
 }
 
-fn remaining(rpc: &Rpc) -> Duration {
+fn remaining(rpc: &GrpcRequest) -> Duration {
     let value = rpc.headers()["grpc-timeout"].to_str().expect("text");
     let micros = value
         .strip_suffix('u')
@@ -167,16 +167,16 @@ fn remaining(rpc: &Rpc) -> Duration {
 #[derive(Clone)]
 struct Busy;
 
-impl Service<Rpc> for Busy {
-    type Response = Reply;
+impl Service<GrpcRequest> for Busy {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = std::future::Pending<Result<Reply, Status>>;
+    type Future = std::future::Pending<Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Pending
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
         unreachable!("it is never ready")
     }
 }
@@ -209,10 +209,10 @@ impl Clone for Once {
     }
 }
 
-impl Service<Rpc> for Once {
-    type Response = Reply;
+impl Service<GrpcRequest> for Once {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = std::future::Ready<Result<Reply, Status>>;
+    type Future = std::future::Ready<Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match self.number {
@@ -221,7 +221,7 @@ impl Service<Rpc> for Once {
         }
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
         std::future::ready(Err(Status::unavailable("away")))
     }
 }
@@ -266,7 +266,7 @@ async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
     let error = result.expect_err("the body never comes");
     assert!(error.is_timeout(), "{error}");
     assert!(
-        error.to_string().ends_with("still reading the reply"),
+        error.to_string().ends_with("still reading the response"),
         "{error}"
     );
     assert_eq!(began.elapsed(), secs(10));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use common::{NAME, done, play, talk};
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, Limited};
@@ -20,9 +20,9 @@ use tower::{Layer, Service, ServiceBuilder};
 /// A layer that keeps the headers of what passes.
 fn seeing(
     seen: &Arc<Mutex<Vec<HeaderMap>>>,
-) -> MapRequestLayer<impl Fn(Rpc) -> Rpc + Clone + use<>> {
+) -> MapRequestLayer<impl Fn(GrpcRequest) -> GrpcRequest + Clone + use<>> {
     let seen = Arc::clone(seen);
-    MapRequestLayer::new(move |rpc: Rpc| {
+    MapRequestLayer::new(move |rpc: GrpcRequest| {
         let mut seen = seen.lock().expect("no test panics with it");
         seen.push(rpc.headers().clone());
         rpc
@@ -88,7 +88,7 @@ async fn a_layer_set_later_is_inside_one_set_earlier() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let note = |text: &'static str| {
         let order = Arc::clone(&order);
-        MapRequestLayer::new(move |rpc: Rpc| {
+        MapRequestLayer::new(move |rpc: GrpcRequest| {
             order.lock().expect("whole").push(text);
             rpc
         })
@@ -114,7 +114,8 @@ async fn a_layer_set_later_is_inside_one_set_earlier() {
 
 #[tokio::test(start_paused = true)]
 async fn a_layer_may_change_the_type_of_the_body() {
-    let limit = || MapResponseLayer::new(|reply: Reply| reply.map(|body| Limited::new(body, 4096)));
+    let limit =
+        || MapResponseLayer::new(|reply: GrpcResponse| reply.map(|body| Limited::new(body, 4096)));
     let boxed = || {
         MapResponseLayer::new(|reply: http::Response<Limited<Body>>| {
             reply.map(|body| body.boxed_unsync())
@@ -186,17 +187,17 @@ async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
 #[derive(Clone)]
 struct Broken(Code, Arc<AtomicUsize>);
 
-impl Service<Rpc> for Broken {
-    type Response = Reply;
+impl Service<GrpcRequest> for Broken {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = std::future::Ready<Result<Reply, Status>>;
+    type Future = std::future::Ready<Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.1.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(Err(Status::new(self.0, "it is broken")))
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
         unreachable!("it is never ready")
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use apigateway_grpc::names::{ApiName, LocationName};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, Error};
 use tonic::Status;
 
@@ -14,9 +14,9 @@ use tonic::Status;
 fn counted() -> (ApiGateway, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let arrived = Arc::clone(&count);
-    let transport = tower::service_fn(move |_: Rpc| {
+    let transport = tower::service_fn(move |_: GrpcRequest| {
         arrived.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Err::<Reply, _>(Status::not_found("it arrived")))
+        std::future::ready(Err::<GrpcResponse, _>(Status::not_found("it arrived")))
     });
     let builder = ApiGateway::builder().with_transport(transport).anonymous();
     (builder.build().expect("the settings are valid"), count)

@@ -103,8 +103,8 @@ fn an_error_is_a_small_standard_one() {
 #[test]
 fn futures_of_calls_can_move_between_threads() {
     fn moves<T: Send>(_: &T) {}
-    let transport = tower::service_fn(|_: apigateway_grpc::stack::Rpc| {
-        std::future::ready(Err::<apigateway_grpc::stack::Reply, _>(
+    let transport = tower::service_fn(|_: apigateway_grpc::stack::GrpcRequest| {
+        std::future::ready(Err::<apigateway_grpc::stack::GrpcResponse, _>(
             tonic::Status::aborted("no"),
         ))
     });

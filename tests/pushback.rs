@@ -9,7 +9,7 @@ use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
-use apigateway_grpc::stack::Reply;
+use apigateway_grpc::stack::GrpcResponse;
 use apigateway_grpc::{ApiGateway, RetryThrottling};
 use common::{NAME, done, grpc, ok, talk};
 use http_body_util::{BodyExt as _, Empty};
@@ -35,18 +35,18 @@ fn away(values: &[&str]) -> Status {
     pushed(Status::unavailable("away"), values)
 }
 
-fn in_head(status: &Status) -> Reply {
+fn in_head(status: &Status) -> GrpcResponse {
     status.clone().into_http()
 }
 
-fn in_trailers(status: &Status) -> Reply {
+fn in_trailers(status: &Status) -> GrpcResponse {
     let trailers = in_head(status).into_parts().0.headers;
     let body = Empty::new().with_trailers(std::future::ready(Some(Ok(trailers))));
     grpc(tonic::body::Body::new(body))
 }
 
 /// How long a read takes that fails so first and succeeds then.
-async fn wait(first: Reply) -> Duration {
+async fn wait(first: GrpcResponse) -> Duration {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {

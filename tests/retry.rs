@@ -9,7 +9,7 @@ use std::time::Duration;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, CallOptions};
 use common::{NAME, done, grpc, talk};
 use http_body_util::{BodyExt as _, Empty};
@@ -32,7 +32,7 @@ async fn create(client: &ApiGateway) -> Result<Operation, Status> {
     created.map(tonic::Response::into_inner)
 }
 
-async fn bytes(rpc: Rpc) -> bytes::Bytes {
+async fn bytes(rpc: GrpcRequest) -> bytes::Bytes {
     let collected = rpc.into_body().collect().await;
     collected.expect("the body is whole").to_bytes()
 }
@@ -245,7 +245,7 @@ async fn a_create_to_a_closed_port_is_tried_again_for_it_was_not_sent() {
     drop(listener);
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
-    let count = tower::util::MapRequestLayer::new(move |rpc: Rpc| {
+    let count = tower::util::MapRequestLayer::new(move |rpc: GrpcRequest| {
         counted.fetch_add(1, Ordering::Relaxed);
         rpc
     });
@@ -295,9 +295,9 @@ async fn an_outage_is_not_answered_with_a_storm() {
     const CALLS: usize = 1000;
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
-    let down = tower::service_fn(move |_: Rpc| {
+    let down = tower::service_fn(move |_: GrpcRequest| {
         counted.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Err::<Reply, _>(Status::unavailable("down")))
+        std::future::ready(Err::<GrpcResponse, _>(Status::unavailable("down")))
     });
     let builder = ApiGateway::builder().with_transport(down).anonymous();
     let client = builder.build().expect("the settings are valid");
@@ -320,7 +320,7 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
     let (pieces, mut taken) = tokio::sync::mpsc::channel(1);
     let frames = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
     let body = http_body_util::StreamBody::new(frames);
-    let mut rpc = Rpc::new(tonic::body::Body::new(body));
+    let mut rpc = GrpcRequest::new(tonic::body::Body::new(body));
     *rpc.uri_mut() = "/some.Other/Method".parse().expect("a path");
     let (result, ()) = tokio::join!(client.stack().oneshot(rpc), async {
         // The call arrives before its body has begun.

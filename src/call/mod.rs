@@ -26,10 +26,10 @@ pub(crate) mod transport_error;
 pub(crate) mod wire_format;
 
 /// A gRPC request on its way down.
-pub type Rpc = http::Request<Body>;
+pub type GrpcRequest = http::Request<Body>;
 
 /// What comes back for it. Its gRPC status is OK: any other comes as the error [`Status`].
-pub type Reply = http::Response<Body>;
+pub type GrpcResponse = http::Response<Body>;
 
 /// What may be set for one call, or for all calls of a client.
 ///
@@ -100,7 +100,7 @@ impl fmt::Debug for CallOptions {
 
 /// What our layers know of a call. The headers layer puts it into the request's extensions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Call {
+pub(crate) struct CallContext {
     /// The method's entry, `None` for a method that is not of the contract.
     pub(crate) method: Option<&'static Method>,
     /// The request's body as it travels, kept for further attempts; `None` for a method that is not of
@@ -113,7 +113,7 @@ pub(crate) struct Call {
     pub(crate) deadline: Option<Instant>,
 }
 
-impl Call {
+impl CallContext {
     /// What is left until the deadline.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline
@@ -124,31 +124,31 @@ impl Call {
 /// Whether a call was tried again although it may have been processed: the retry layer says so to whoever
 /// has put this into the request's extensions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ambiguity(Arc<AtomicBool>);
+pub(crate) struct MaybeProcessed(Arc<AtomicBool>);
 
-impl Ambiguity {
-    pub(crate) fn arises(&self) {
+impl MaybeProcessed {
+    pub(crate) fn mark(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn is_marked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// Marks an attempt that is made because the credentials of the one before were refused.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Renewed;
+pub(crate) struct CredentialsRefreshed;
 
 /// Marks a request that came as HTTP/JSON.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
 
-/// Marks a reply that goes to an HTTP/JSON client as it is.
+/// Marks a response that goes to an HTTP/JSON client as it is.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
-pub(crate) struct Verbatim;
+pub(crate) struct PassThrough;
 
 /// Marks a refusal whose body for an HTTP/JSON client has the list `errors`, as Google's services had it before
 /// `details`, with this as the reason of its one item.
@@ -167,8 +167,8 @@ pub(crate) struct LegacyReason(
 /// # Errors
 ///
 /// If the body fails, or is not ready, as only a stream can be.
-pub(crate) fn read_at_once(mut body: Body) -> Result<Bytes, Status> {
-    let mut pieces = Pieces::default();
+pub(crate) fn read_unary_body(mut body: Body) -> Result<Bytes, Status> {
+    let mut buffer = BodyBuffer::default();
     loop {
         match body.frame().now_or_never() {
             None => {
@@ -176,20 +176,20 @@ pub(crate) fn read_at_once(mut body: Body) -> Result<Bytes, Status> {
                     "the request of a unary method is a stream",
                 ));
             }
-            Some(None) => return Ok(pieces.whole()),
-            Some(Some(frame)) => pieces.push(frame?.into_data().unwrap_or_default()),
+            Some(None) => return Ok(buffer.take_bytes()),
+            Some(Some(frame)) => buffer.push(frame?.into_data().unwrap_or_default()),
         }
     }
 }
 
 /// A body as it comes in. The usual single piece is never copied.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces {
+pub(crate) struct BodyBuffer {
     first: Bytes,
     all: Option<BytesMut>,
 }
 
-impl Pieces {
+impl BodyBuffer {
     pub(crate) fn len(&self) -> usize {
         self.all.as_ref().map_or(self.first.len(), BytesMut::len)
     }
@@ -205,7 +205,7 @@ impl Pieces {
         }
     }
 
-    pub(crate) fn whole(&mut self) -> Bytes {
+    pub(crate) fn take_bytes(&mut self) -> Bytes {
         self.all
             .take()
             .map_or_else(|| std::mem::take(&mut self.first), BytesMut::freeze)
@@ -213,11 +213,11 @@ impl Pieces {
 }
 
 /// The length of the prefix of a gRPC message: a flag for compression and four bytes of length.
-pub(crate) const PREFIX: usize = 5;
+pub(crate) const MESSAGE_PREFIX_LEN: usize = 5;
 
 /// The one message in a body that is no stream; `None` if it is compressed or not exactly one.
-pub(crate) fn message(payload: &[u8]) -> Option<&[u8]> {
-    let (prefix, message) = payload.split_first_chunk::<PREFIX>()?;
+pub(crate) fn single_message(payload: &[u8]) -> Option<&[u8]> {
+    let (prefix, message) = payload.split_first_chunk::<MESSAGE_PREFIX_LEN>()?;
     let [flag, length @ ..] = *prefix;
     (flag == 0 && u32::from_be_bytes(length) as usize == message.len()).then_some(message)
 }

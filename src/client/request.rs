@@ -39,7 +39,7 @@ use super::field_mask;
 use crate::contract::METHODS;
 use crate::contract::Method;
 use crate::error::Error;
-use crate::names::pattern::{self, Forms};
+use crate::names::pattern::{self, NamePatterns};
 use crate::operation::{Operation, Verb};
 use crate::stack::clients::Clients;
 

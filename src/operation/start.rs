@@ -15,7 +15,7 @@ use super::result::OperationResult;
 use super::snapshot::Snapshot;
 use super::waiter::within;
 use super::{Operation, Verb};
-use crate::call::Ambiguity;
+use crate::call::MaybeProcessed;
 use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
 use crate::stack::clients::Clients;
@@ -46,12 +46,12 @@ impl<R: OperationResult> Operation<R> {
         F: Future<Output = Result<Response<Message>, Status>>,
     {
         let beginning = Beginning::now();
-        let ambiguity = Ambiguity::default();
+        let ambiguity = MaybeProcessed::default();
         let mut request = Request::new(request);
         request.extensions_mut().insert(ambiguity.clone());
         let message = match call(request).await {
             Ok(reply) => reply.into_inner(),
-            Err(status) if status.code() == Code::AlreadyExists && ambiguity.is_there() => {
+            Err(status) if status.code() == Code::AlreadyExists && ambiguity.is_marked() => {
                 // Boxed, since it is rare and would make every start larger.
                 let found = Box::pin(within(SEARCH, find(clients, &target, &beginning))).await;
                 match found {

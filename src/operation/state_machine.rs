@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 
 use super::schedule::Timetable;
 use crate::call::pushback::retry_delay;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
 /// What to take an operation for that is done and has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl CallFailure {
         Self {
             code: status.code(),
             asked: retry_delay(status),
-            lasting: Failure::of(status).is_some_and(Failure::is_lasting),
+            lasting: TransportError::from_status(status).is_some_and(TransportError::is_permanent),
         }
     }
 }
@@ -221,7 +221,7 @@ impl Wait {
                     Next::Look
                 }
                 Kind::Fatal => Next::GiveUp(Why::Failed),
-                Kind::Counted | Kind::Passing => self.sleep(failure.asked, now, random),
+                Kind::GaugeGuard | Kind::Passing => self.sleep(failure.asked, now, random),
             },
             Event::Seen(target) => match (target, self.looking.take()) {
                 (Target::Settled, _) => Next::Finish,
@@ -255,7 +255,9 @@ impl Wait {
     fn unread(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
         let why = self.looking.take().unwrap_or(Why::Expired);
         match self.weigh(failure) {
-            Kind::Counted | Kind::Passing if !self.last => self.sleep(failure.asked, now, random),
+            Kind::GaugeGuard | Kind::Passing if !self.last => {
+                self.sleep(failure.asked, now, random)
+            }
             _ => Next::GiveUp(why),
         }
     }
@@ -264,10 +266,10 @@ impl Wait {
     fn weigh(&mut self, failure: CallFailure) -> Kind {
         match kind(failure.code) {
             _ if failure.lasting => Kind::Fatal,
-            Kind::Counted if self.failures >= self.schedule.failures() => Kind::Fatal,
-            Kind::Counted => {
+            Kind::GaugeGuard if self.failures >= self.schedule.failures() => Kind::Fatal,
+            Kind::GaugeGuard => {
                 self.failures += 1;
-                Kind::Counted
+                Kind::GaugeGuard
             }
             kind => kind,
         }
@@ -294,7 +296,7 @@ enum Kind {
     /// It passes by itself: the network, a restart, a server that is busy.
     Passing,
     /// It may pass, or be a fault that stays.
-    Counted,
+    GaugeGuard,
     Missing,
     Fatal,
 }
@@ -306,7 +308,7 @@ fn kind(code: Code) -> Kind {
         | Code::ResourceExhausted
         | Code::Aborted
         | Code::Cancelled => Kind::Passing,
-        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => Kind::Counted,
+        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => Kind::GaugeGuard,
         Code::NotFound => Kind::Missing,
         Code::InvalidArgument
         | Code::AlreadyExists

@@ -389,17 +389,17 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::call::{Reply, Rpc};
+    use crate::call::{GrpcRequest, GrpcResponse};
     use crate::proto::google::cloud::apigateway::v1::Api;
 
     #[tokio::test]
     async fn the_routing_header_of_polls_is_worked_out_once() {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&sent);
-        let away = tower::service_fn(move |rpc: Rpc| {
+        let away = tower::service_fn(move |rpc: GrpcRequest| {
             let value = rpc.headers()[ROUTING].clone();
             noted.lock().expect("whole").push(value);
-            std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
+            std::future::ready(Err::<GrpcResponse, _>(Status::unavailable("away")))
         });
         let client = crate::ApiGateway::builder()
             .with_transport(away)

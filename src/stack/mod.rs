@@ -9,15 +9,15 @@ use tonic::Status;
 use tower::util::{Either, ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
-pub use crate::call::service::{Carrier, Wrap};
-pub use crate::call::{Reply, Rpc};
+pub use crate::call::service::{GrpcLayer, GrpcService};
+pub use crate::call::{GrpcRequest, GrpcResponse};
 
 use crate::call::CallOptions;
-use crate::call::service::{Uniform, UniformLayer, Users};
+use crate::call::service::{Normalize, NormalizeLayer, UserLayer};
 use crate::layer::deadline::DeadlineLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::metrics::{Measure, MeasureLayer};
-use crate::layer::response_check::{Guard, GuardLayer};
+use crate::layer::metrics::{Metrics, MetricsLayer};
+use crate::layer::response_check::{ResponseCheck, ResponseCheckLayer};
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
 
@@ -30,48 +30,49 @@ pub(crate) struct Layers<L, A> {
     /// The user's, around whole calls.
     pub(crate) call: L,
     pub(crate) trace: TraceLayer,
-    pub(crate) measure: MeasureLayer,
+    pub(crate) measure: MetricsLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
     /// The user's, around each attempt.
     pub(crate) attempt: A,
     pub(crate) auth: Option<credentials::Layer>,
-    pub(crate) guard: GuardLayer,
+    pub(crate) guard: ResponseCheckLayer,
 }
 
 /// Assembles the stack over a transport, outermost first.
 pub(crate) fn stack<T, L, A>(layers: Layers<L, A>, transport: T) -> Stack
 where
-    T: Carrier,
-    A: Wrap<Authenticated<T>>,
-    L: Wrap<Core<A::Wrapped>>,
+    T: GrpcService,
+    A: GrpcLayer<Authenticated<T>>,
+    L: GrpcLayer<Core<A::Service>>,
 {
     Stack::new(
         ServiceBuilder::new()
-            .layer(UniformLayer) // what the user's layers give, in our vocabulary
-            .layer(Users(layers.call)) // sees a call as the generated client made it, and its outcome
+            .layer(NormalizeLayer) // what the user's layers give, in our vocabulary
+            .layer(UserLayer(layers.call)) // sees a call as the generated client made it, and its outcome
             .layer(layers.trace) // spans everything of ours
             .layer(layers.measure) // within the span, so that a recorder may look at it
             .layer(layers.headers) // what all attempts share is set once
             .layer(DeadlineLayer) // bounds all attempts and the waits between them
             .layer(layers.retry) // repeats what lies below
-            .layer(UniformLayer) // what the user's layers give, in our vocabulary
-            .layer(Users(layers.attempt)) // sees each attempt as the server will, but for its credentials
+            .layer(NormalizeLayer) // what the user's layers give, in our vocabulary
+            .layer(UserLayer(layers.attempt)) // sees each attempt as the server will, but for its credentials
             .layer(option_layer(layers.auth)) // below retry: each attempt has fresh credentials
             .layer(layers.guard) // nothing unchecked goes up
-            .layer(UniformLayer) // a transport's own error becomes a status
+            .layer(NormalizeLayer) // a transport's own error becomes a status
             .service(transport),
     )
 }
 
 /// What a layer around each attempt stands on.
-pub type Authenticated<T> = Either<credentials::Layered<Guard<Uniform<T>>>, Guard<Uniform<T>>>;
+pub type Authenticated<T> =
+    Either<credentials::Layered<ResponseCheck<Normalize<T>>>, ResponseCheck<Normalize<T>>>;
 
 /// What a layer around whole calls stands on: our own layers, over those around each attempt.
 pub type Core<S> = crate::layer::trace::Trace<
-    Measure<
+    Metrics<
         crate::layer::headers::Headers<
-            crate::layer::deadline::Deadline<crate::layer::retry::Retry<Uniform<S>>>,
+            crate::layer::deadline::Deadline<crate::layer::retry::Retry<Normalize<S>>>,
         >,
     >,
 >;
@@ -86,26 +87,34 @@ pub struct Stack {
     options: Option<Arc<CallOptions>>,
 }
 
-type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+type BoxFuture = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
 trait Erased: Send + Sync {
-    fn start(&self, rpc: Rpc) -> BoxFuture;
+    fn start(&self, request: GrpcRequest) -> BoxFuture;
 }
 
 impl<S> Erased for S
 where
-    S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send,
 {
-    fn start(&self, rpc: Rpc) -> BoxFuture {
-        Box::pin(self.clone().oneshot(rpc))
+    fn start(&self, request: GrpcRequest) -> BoxFuture {
+        Box::pin(self.clone().oneshot(request))
     }
 }
 
 impl Stack {
     fn new<S>(service: S) -> Self
     where
-        S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+        S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send,
     {
         Self {
@@ -132,8 +141,8 @@ impl Stack {
     }
 }
 
-impl Service<Rpc> for Stack {
-    type Response = Reply;
+impl Service<GrpcRequest> for Stack {
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = BoxFuture;
 
@@ -141,15 +150,15 @@ impl Service<Rpc> for Stack {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> BoxFuture {
+    fn call(&mut self, mut request: GrpcRequest) -> BoxFuture {
         if let Some(options) = &self.options {
-            let own = rpc
+            let own = request
                 .extensions_mut()
                 .remove::<CallOptions>()
                 .unwrap_or_default();
-            rpc.extensions_mut().insert(own.or(options));
+            request.extensions_mut().insert(own.or(options));
         }
-        self.erased.start(rpc)
+        self.erased.start(request)
     }
 }
 

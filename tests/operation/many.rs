@@ -10,7 +10,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsRequest, ListOperationsResponse, Operation as Message,
 };
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
@@ -71,7 +71,7 @@ impl Counting {
 
     fn client(&self) -> ApiGateway {
         let server = self.clone();
-        let transport = tower::service_fn(move |rpc: Rpc| {
+        let transport = tower::service_fn(move |rpc: GrpcRequest| {
             let server = server.clone();
             async move {
                 // A call takes its time.
@@ -85,7 +85,7 @@ impl Counting {
         client.build().expect("the settings are valid")
     }
 
-    fn answer(&self, path: &str, body: &[u8]) -> Result<Reply, Status> {
+    fn answer(&self, path: &str, body: &[u8]) -> Result<GrpcResponse, Status> {
         let now = Instant::now();
         let mut state = self.state();
         state.times.push(now);

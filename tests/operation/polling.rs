@@ -500,9 +500,9 @@ impl<S> tower::Layer<S> for Hold {
 #[derive(Clone)]
 struct Held<S>(&'static [&'static str], S);
 
-impl<S> tower::Service<apigateway_grpc::stack::Rpc> for Held<S>
+impl<S> tower::Service<apigateway_grpc::stack::GrpcRequest> for Held<S>
 where
-    S: tower::Service<apigateway_grpc::stack::Rpc, Future: Send + 'static>,
+    S: tower::Service<apigateway_grpc::stack::GrpcRequest, Future: Send + 'static>,
     S::Response: 'static,
     S::Error: 'static,
 {
@@ -517,7 +517,7 @@ where
         self.1.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: apigateway_grpc::stack::Rpc) -> Self::Future {
+    fn call(&mut self, rpc: apigateway_grpc::stack::GrpcRequest) -> Self::Future {
         if self.0.iter().any(|held| rpc.uri().path().ends_with(held)) {
             return Box::pin(std::future::pending());
         }
@@ -540,7 +540,7 @@ async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() 
         (&["CancelOperation"], Ok(running()), 10),
     ];
     for (held, answer, seconds) in cases {
-        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
             let answer = answer.clone();
             std::future::ready(answer.map(|message| common::ok(&message)))
         });
@@ -570,7 +570,7 @@ async fn a_wait_without_time_for_an_operation_that_is_done_reads_its_target_for_
         done: true,
         ..running()
     };
-    let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+    let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
         std::future::ready(Ok::<_, Status>(common::ok(&nothing)))
     });
     let builder = ApiGateway::builder().with_transport(transport).anonymous();
@@ -592,7 +592,7 @@ async fn a_wait_without_time_for_an_operation_that_is_done_reads_its_target_for_
 
 /// A client whose calls of these methods hang in a layer of the user's; `timeout` is set on the builder.
 fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiGateway {
-    let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+    let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
         std::future::ready(Ok::<_, Status>(common::ok(&running())))
     });
     let builder = ApiGateway::builder().with_transport(transport).anonymous();
@@ -613,8 +613,8 @@ async fn a_poll_by_hand_has_the_poll_timeout_of_the_schedule_even_in_a_layer_tha
         (Some(minute.expect("valid")), 60),
     ];
     for (schedule, seconds) in cases {
-        let hangs = |_: apigateway_grpc::stack::Rpc| {
-            std::future::pending::<Result<apigateway_grpc::stack::Reply, Status>>()
+        let hangs = |_: apigateway_grpc::stack::GrpcRequest| {
+            std::future::pending::<Result<apigateway_grpc::stack::GrpcResponse, Status>>()
         };
         let builder = ApiGateway::builder().with_transport(tower::service_fn(hangs));
         let server = builder.anonymous().build().expect("valid");
@@ -674,8 +674,10 @@ async fn a_wait_ends_by_its_total_whatever_delay_and_grace_are() {
         Status::with_error_details(Code::Unavailable, "much later", details)
     };
     for status in [huge(), Status::not_found("which?")] {
-        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
-            std::future::ready(Err::<apigateway_grpc::stack::Reply, _>(status.clone()))
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
+            std::future::ready(Err::<apigateway_grpc::stack::GrpcResponse, _>(
+                status.clone(),
+            ))
         });
         let builder = ApiGateway::builder().with_transport(transport).anonymous();
         let client = builder.build().expect("valid");
@@ -697,7 +699,7 @@ async fn a_total_without_end_is_waited_for() {
     const DAY: Duration = secs(24 * 3600);
     for delay in [DAY, Duration::MAX] {
         let began = Instant::now();
-        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
             let over = began.elapsed() > DAY * 500;
             let message = if over { succeeded() } else { running() };
             std::future::ready(Ok::<_, Status>(common::ok(&message)))

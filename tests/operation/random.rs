@@ -17,7 +17,7 @@ use apigateway_grpc::operation::{
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::{FutureExt as _, StreamExt as _};
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -261,7 +261,7 @@ impl Server {
         self.log.lock().expect("whole")
     }
 
-    async fn call(self, rpc: Rpc) -> Result<Reply, Status> {
+    async fn call(self, rpc: GrpcRequest) -> Result<GrpcResponse, Status> {
         let method = rpc.uri().path().rsplit('/').next().unwrap_or_default();
         let _in_flight = self.enter();
         match method {
@@ -302,7 +302,7 @@ impl Server {
         *counter - 1
     }
 
-    async fn poll(&self, number: usize) -> Result<Reply, Status> {
+    async fn poll(&self, number: usize) -> Result<GrpcResponse, Status> {
         let answers = &self.case.answers;
         let (delay, answer) = answers[number.min(answers.len() - 1)];
         tokio::time::sleep(delay).await;
@@ -343,7 +343,7 @@ impl Server {
         }
     }
 
-    async fn cancel(&self, number: usize) -> Result<Reply, Status> {
+    async fn cancel(&self, number: usize) -> Result<GrpcResponse, Status> {
         let cancels = &self.case.cancels;
         let (delay, answer) = cancels[number.min(cancels.len() - 1)];
         tokio::time::sleep(delay).await;
@@ -363,7 +363,7 @@ impl Server {
         }
     }
 
-    async fn probe(&self, number: usize) -> Result<Reply, Status> {
+    async fn probe(&self, number: usize) -> Result<GrpcResponse, Status> {
         let targets = &self.case.targets;
         let (delay, target) = targets[number.min(targets.len() - 1)];
         tokio::time::sleep(delay).await;
@@ -429,7 +429,7 @@ async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
         log: Arc::default(),
     };
     let called = server.clone();
-    let transport = tower::service_fn(move |rpc: Rpc| called.clone().call(rpc));
+    let transport = tower::service_fn(move |rpc: GrpcRequest| called.clone().call(rpc));
     let builder = ApiGateway::builder().with_transport(transport).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(2000);
     let client = builder.build().expect("valid");

@@ -19,7 +19,7 @@ use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsRequest, ListOperationsResponse, Operation as Message,
 };
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use proptest::prelude::*;
@@ -392,7 +392,7 @@ impl World {
         body: &[u8],
         stale: bool,
         pages: Pages,
-    ) -> Result<Reply, Status> {
+    ) -> Result<GrpcResponse, Status> {
         let now = self.now().saturating_sub(if stale { 3000 } else { 0 });
         let forgotten = |number: usize| {
             let forgotten = self.plan.scripts[number].forgotten;
@@ -445,8 +445,8 @@ impl World {
 #[derive(Clone)]
 struct Transport(Arc<World>);
 
-impl Service<Rpc> for Transport {
-    type Response = Reply;
+impl Service<GrpcRequest> for Transport {
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = Call;
 
@@ -454,7 +454,7 @@ impl Service<Rpc> for Transport {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Call {
+    fn call(&mut self, rpc: GrpcRequest) -> Call {
         let world = Arc::clone(&self.0);
         let number = world.count("calls");
         world.touch(number, 0);
@@ -513,13 +513,13 @@ impl Service<Rpc> for Transport {
 }
 
 struct Call {
-    future: BoxFuture<'static, Result<Reply, Status>>,
+    future: BoxFuture<'static, Result<GrpcResponse, Status>>,
     world: Arc<World>,
     number: usize,
 }
 
 impl Future for Call {
-    type Output = Result<Reply, Status>;
+    type Output = Result<GrpcResponse, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.world.touch(self.number, 1);

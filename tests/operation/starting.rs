@@ -8,7 +8,7 @@ use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::operation::OperationErrorKind;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata};
 use apigateway_grpc::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use apigateway_grpc::{ApiGateway, CallOptions};
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -383,7 +383,7 @@ async fn a_list_of_operations_without_an_end_leaves_the_conflict() {
     let creates = Arc::new(AtomicUsize::new(0));
     let listed = Arc::clone(&pages);
     // No call waits, so that the paused clock stands still.
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         std::future::ready(if rpc.uri().path().ends_with("/ListOperations") {
             let token = listed.fetch_add(1, Ordering::Relaxed).to_string();
             Ok(common::ok(&ListOperationsResponse {

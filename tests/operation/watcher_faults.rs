@@ -13,7 +13,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsResponse, Operation as Message,
 };
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use http_body_util::BodyExt as _;
@@ -29,9 +29,9 @@ pub(crate) fn client<F>(
     server: impl Fn(String, String) -> F + Clone + Send + Sync + 'static,
 ) -> ApiGateway
 where
-    F: Future<Output = Result<Reply, Status>> + Send + 'static,
+    F: Future<Output = Result<GrpcResponse, Status>> + Send + 'static,
 {
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         let server = server.clone();
         let method = rpc
             .uri()
@@ -65,15 +65,15 @@ fn name(location: &str, number: usize) -> String {
     format!("projects/p/locations/{location}/operations/o{number:04}")
 }
 
-pub(crate) fn done() -> Result<Reply, Status> {
+pub(crate) fn done() -> Result<GrpcResponse, Status> {
     Ok(ok(&succeeded()))
 }
 
-pub(crate) fn not_done() -> Result<Reply, Status> {
+pub(crate) fn not_done() -> Result<GrpcResponse, Status> {
     Ok(ok(&running()))
 }
 
-fn listed(operations: Vec<Message>, token: &str) -> Result<Reply, Status> {
+fn listed(operations: Vec<Message>, token: &str) -> Result<GrpcResponse, Status> {
     Ok(ok(&ListOperationsResponse {
         operations,
         next_page_token: token.to_owned(),
@@ -463,7 +463,11 @@ async fn two_thousand_totals_are_kept_whatever_the_rate() {
 /// Waits for one operation of a healthy location beside those of others, and returns when its end was noticed.
 async fn beside(
     others: impl Fn(usize) -> String,
-    server: impl Fn(String) -> BoxFuture<'static, Result<Reply, Status>> + Clone + Send + Sync + 'static,
+    server: impl Fn(String) -> BoxFuture<'static, Result<GrpcResponse, Status>>
+    + Clone
+    + Send
+    + Sync
+    + 'static,
 ) -> Duration {
     let client = client(move |_, name| server(name));
     let watcher = client.watcher().with_threshold(usize::MAX);

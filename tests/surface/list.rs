@@ -9,7 +9,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ListApisRequest, ListApisResponse,
 };
 use apigateway_grpc::proto::google::longrunning::{ListOperationsRequest, ListOperationsResponse};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, Error};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
@@ -19,7 +19,7 @@ use tonic::Status;
 const PARENT: &str = "projects/p/locations/global";
 
 /// The message of a request.
-async fn message<M: Message + Default>(rpc: Rpc) -> M {
+async fn message<M: Message + Default>(rpc: GrpcRequest) -> M {
     let body = rpc.into_body().collect().await.expect("it is whole");
     M::decode(&body.to_bytes()[5..]).expect("the message of the method")
 }
@@ -229,12 +229,12 @@ async fn a_wait_that_is_given_up_loses_no_item() {
 async fn a_dropped_stream_leaves_nothing_running() {
     let running = Arc::new(());
     let held = Arc::clone(&running);
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         let held = Arc::clone(&held);
         async move {
             let request = message::<ListApisRequest>(rpc).await;
             if request.page_token.is_empty() {
-                return Ok::<Reply, Status>(ok(&page(&["a"], "t1", &[])));
+                return Ok::<GrpcResponse, Status>(ok(&page(&["a"], "t1", &[])));
             }
             std::future::pending::<()>().await;
             drop(held);

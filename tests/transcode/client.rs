@@ -13,14 +13,14 @@ use serde_json::json;
 use tower::Service;
 use tower::util::BoxCloneService;
 
-use crate::fixture::{Reply, Rpc, SHELF, Server, json as read, rules, wire};
+use crate::fixture::{GrpcRequest, GrpcResponse, SHELF, Server, json as read, rules, wire};
 
 /// A client of raw messages over [`Rest`].
 pub(crate) struct Client {
-    grpc: Grpc<Rest<BoxCloneService<Rpc, Reply, Infallible>>>,
+    grpc: Grpc<Rest<BoxCloneService<GrpcRequest, GrpcResponse, Infallible>>>,
 }
 
-/// Leaves messages as they are.
+/// A codec for messages that are already encoded.
 #[derive(Clone, Copy, Default)]
 struct Raw;
 
@@ -62,7 +62,10 @@ impl Decoder for Raw {
 impl Client {
     pub(crate) fn of<S>(http: S) -> Self
     where
-        S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+        S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send,
     {
         Self::by(rules(), http)
@@ -70,7 +73,10 @@ impl Client {
 
     pub(crate) fn by<S>(rules: Rules, http: S) -> Self
     where
-        S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+        S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send,
     {
         let grpc = Grpc::new(Rest::new(rules, BoxCloneService::new(http)));
@@ -86,7 +92,7 @@ impl Client {
             .await
     }
 
-    /// A unary call of any method.
+    /// Makes a unary call of any method.
     pub(crate) async fn call(&mut self, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
         self.grpc.ready().await.expect("it is ready");
         let path = path.parse().expect("a path");
@@ -94,7 +100,7 @@ impl Client {
         Ok(reply.into_inner())
     }
 
-    /// Begins a call whose replies are a stream.
+    /// Starts a call with a stream of responses.
     pub(crate) async fn open(
         &mut self,
         method: &str,
@@ -116,7 +122,7 @@ impl Client {
         Ok(reply.into_inner())
     }
 
-    /// The replies, and what the stream failed with.
+    /// Returns the responses, and the error that ended the stream.
     pub(crate) async fn stream(
         &mut self,
         method: &str,
@@ -126,7 +132,7 @@ impl Client {
             .await
     }
 
-    /// The same of any method.
+    /// As [`stream`](Self::stream), for any method.
     pub(crate) async fn replies(
         &mut self,
         path: &str,
@@ -144,9 +150,9 @@ impl Client {
     }
 }
 
-/// A client over a function.
+/// Returns a client over a function.
 pub(crate) fn call(
-    answer: impl Fn(Rpc) -> http::Response<String> + Clone + Send + 'static,
+    answer: impl Fn(GrpcRequest) -> http::Response<String> + Clone + Send + 'static,
 ) -> Client {
     Client::of(tower::service_fn(move |rpc| {
         let reply = answer(rpc).map(Body::new);
@@ -217,7 +223,7 @@ async fn a_reply_of_one_field_and_one_of_bytes_are_read() {
 
 #[tokio::test]
 async fn bytes_are_sent_as_they_are_with_their_type() {
-    let server = tower::service_fn(|rpc: Rpc| async move {
+    let server = tower::service_fn(|rpc: GrpcRequest| async move {
         assert_eq!(rpc.headers()["content-type"], "text/x");
         let body = rpc
             .into_body()

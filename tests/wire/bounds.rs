@@ -234,7 +234,12 @@ async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: 
 #[tokio::test]
 async fn missing_headers_are_bounded_by_the_deadline() {
     let server = Server::start(|_| Answer::Silence).await;
-    is_within_the_deadline(&server.endpoint(), Transport::Grpc, "waiting for the reply").await;
+    is_within_the_deadline(
+        &server.endpoint(),
+        Transport::Grpc,
+        "waiting for the response",
+    )
+    .await;
     assert_eq!(server.calls(), 1);
     let endpoint = then_silent(|mut stream| async {
         let read = stream.read(&mut [0; 4096]).await.expect("it asks");
@@ -242,7 +247,7 @@ async fn missing_headers_are_bounded_by_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest, "waiting for the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Rest, "waiting for the response").await;
 }
 
 #[tokio::test]
@@ -260,7 +265,7 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         while connection.accept().await.is_some() {}
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Grpc, "reading the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Grpc, "reading the response").await;
     let endpoint = then_silent(|mut stream| async {
         let read = stream.read(&mut [0; 4096]).await.expect("it asks");
         assert!(read > 0, "it asks");
@@ -269,7 +274,7 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest, "reading the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Rest, "reading the response").await;
 }
 
 #[cfg(feature = "auth")]

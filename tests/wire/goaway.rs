@@ -7,7 +7,7 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
@@ -87,7 +87,7 @@ async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
     .await;
     let client = builder(server.endpoint()).build().expect("valid");
     let call = || {
-        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        let mut rpc = GrpcRequest::new(tonic::body::Body::empty());
         *rpc.method_mut() = http::Method::POST;
         *rpc.uri_mut() = http::Uri::from_static("/some.Service/Call");
         client.stack().oneshot(rpc)

@@ -226,8 +226,7 @@ async fn metadata_within_the_limit_is_read() {
     let error = outcome(parts(size + 1), Some(1024))
         .await
         .expect_err("it does not");
-    let text =
-        "the reply has 1025 bytes of metadata, which is over the limit of 1024 (max_metadata_size)";
+    let text = "the response has 1025 bytes of metadata, which is over the limit of 1024 (max_metadata_size)";
     assert!(error.to_string().ends_with(text), "{error}");
     outcome(parts(1 << 19), Some(1 << 20))
         .await
@@ -333,7 +332,7 @@ mod rest {
         for (count, size) in [(150, 1), (60, 10_000)] {
             let error = answered(padded("200", count, size, "{}")).await;
             assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
-            let text = "the reply has more than 100 headers, or more than 400 KiB of them";
+            let text = "the response has more than 100 headers, or more than 400 KiB of them";
             assert!(error.to_string().ends_with(text), "{error}");
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use apigateway_grpc::{ApiGateway, Builder, CallOptions};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
@@ -230,7 +230,7 @@ async fn dropping_a_response_body_resets_and_frees_its_stream() {
     let client = once(&server).max_streams(1).build().expect("valid");
     // Not of the contract, so that its body is the caller's.
     let call = || {
-        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        let mut rpc = GrpcRequest::new(tonic::body::Body::empty());
         *rpc.method_mut() = http::Method::POST;
         *rpc.uri_mut() = http::Uri::from_static("/some.Service/Stream");
         client.stack().oneshot(rpc)

@@ -71,7 +71,7 @@ async fn broken_gzip_and_unknown_encodings_are_clear_errors() {
     for body in [&whole[..whole.len() - 9], OPERATION.as_bytes(), &whole[..5]] {
         let error = answered(gzipped(body)).await.expect_err("broken");
         assert!(
-            error.to_string().contains("the reply's gzip is broken"),
+            error.to_string().contains("the response's gzip is broken"),
             "{error}"
         );
     }
@@ -81,7 +81,7 @@ async fn broken_gzip_and_unknown_encodings_are_clear_errors() {
     assert!(
         error
             .to_string()
-            .contains("content encoding `br`, which was not asked for"),
+            .contains("content encoding `br`, which the client does not accept"),
         "{error}"
     );
 }
@@ -106,7 +106,7 @@ async fn a_response_over_the_limit_is_an_error_before_and_after_decompression() 
         assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
         assert!(
             error.to_string().contains(
-                "the reply is larger than 1000 bytes, the limit of this client (max_reply_size"
+                "the response is larger than 1000 bytes, the limit of this client (max_reply_size"
             ),
             "{error}"
         );

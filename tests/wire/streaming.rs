@@ -13,19 +13,19 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 
 use crate::connection::{listener, once};
 
 type Frames = mpsc::Sender<Result<Frame<Bytes>, Status>>;
 
 /// A call of a method that is not of the contract, whose body is what is sent.
-fn call() -> (Frames, Rpc) {
+fn call() -> (Frames, GrpcRequest) {
     let (frames, sent) = mpsc::channel(1);
     let sent = futures_util::stream::unfold(sent, async |mut sent| {
         sent.recv().await.map(|frame| (frame, sent))
     });
-    let mut rpc = Rpc::new(Body::new(StreamBody::new(sent)));
+    let mut rpc = GrpcRequest::new(Body::new(StreamBody::new(sent)));
     *rpc.method_mut() = http::Method::POST;
     *rpc.uri_mut() = http::Uri::from_static("/test.Streams/Both");
     (frames, rpc)
@@ -77,7 +77,7 @@ impl Drop for Server {
 }
 
 /// The call under way: its server, the way to send its body, and its reply.
-async fn begun() -> (Server, Frames, Reply) {
+async fn begun() -> (Server, Frames, GrpcResponse) {
     let (listener, endpoint) = listener().await;
     let client = once(endpoint);
     let (frames, rpc) = call();

@@ -9,14 +9,14 @@ use super::ApiGateway;
 use crate::call::CallOptions;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
-use crate::layer::metrics::MeasureLayer;
-use crate::layer::response_check::GuardLayer;
+use crate::layer::metrics::MetricsLayer;
+use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
-use crate::layer::server_address::ServerName;
+use crate::layer::server_address::ServerAddress;
 use crate::layer::trace::TraceLayer;
 use crate::stack::clients::Clients;
 use crate::stack::credentials::Authentication;
-use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
+use crate::stack::{self, Authenticated, Core, GrpcLayer, GrpcService, Layers, Stack};
 use crate::telemetry;
 use crate::transport::Transport;
 
@@ -165,7 +165,7 @@ impl<T, L, A> Builder<T, L, A> {
     /// Carries the calls over a service of yours: a tonic `Channel`, an in-process server, anything that
     /// takes a gRPC request. The knobs of connections have no meaning then, and the endpoint only says
     /// whether credentials may be sent.
-    pub fn with_transport<S: Carrier>(self, transport: S) -> Builder<Given<S>, L, A> {
+    pub fn with_transport<S: GrpcService>(self, transport: S) -> Builder<Given<S>, L, A> {
         Builder {
             settings: self.settings,
             transport: Given(transport),
@@ -186,8 +186,8 @@ impl<L, A> Builder<Own, L, A> {
 impl<T, L, A> Builder<T, L, A>
 where
     T: Source,
-    A: Wrap<Authenticated<T::Service>>,
-    L: Wrap<Core<A::Wrapped>>,
+    A: GrpcLayer<Authenticated<T::Service>>,
+    L: GrpcLayer<Core<A::Service>>,
 {
     /// Checks all settings and assembles the client. Nothing is connected yet.
     ///
@@ -223,16 +223,16 @@ where
         let (transport, active) = transport.open(&settings, &target)?;
         let auth = settings.authentication(&place, &target, active.is_some())?;
         // A transport of the user's goes wherever it goes.
-        let server = active.as_ref().map(|_| ServerName::of(&target.uri));
+        let server = active.as_ref().map(|_| ServerAddress::of(&target.uri));
         let layers = Layers {
             call: call_layer,
-            measure: MeasureLayer::new(server.clone()),
+            measure: MetricsLayer::new(server.clone()),
             trace: TraceLayer { server },
             headers,
             retry: RetryLayer::new(throttling, active.clone()),
             attempt: attempt_layer,
             auth,
-            guard: GuardLayer {
+            guard: ResponseCheckLayer {
                 max_reply: settings.max_reply_size,
                 max_metadata: settings.max_metadata_size,
             },

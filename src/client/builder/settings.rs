@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::proxy;
 use crate::call::CallOptions;
-use crate::call::trailers::LARGEST_METADATA;
+use crate::call::trailers::MAX_METADATA_SIZE;
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
@@ -130,9 +130,9 @@ impl Settings {
         if self.max_reply_size == 0 {
             return Err(Error::configuration("max_reply_size: must be above zero"));
         }
-        if !(1..=LARGEST_METADATA).contains(&self.max_metadata_size) {
+        if !(1..=MAX_METADATA_SIZE).contains(&self.max_metadata_size) {
             return Err(Error::configuration(format!(
-                "invalid `max_metadata_size` {}: must be from 1 to {LARGEST_METADATA} bytes",
+                "invalid `max_metadata_size` {}: must be from 1 to {MAX_METADATA_SIZE} bytes",
                 self.max_metadata_size
             )));
         }

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use crate::error::Error;
-use crate::stack::Carrier;
+use crate::stack::GrpcService;
 use crate::transport::{ActiveTransport, AnyTransport, ConnectConfig, TransportConfig};
 
 /// Calls travel by a [`Transport`](crate::Transport) of this crate.
@@ -21,7 +21,7 @@ pub struct Given<S>(pub(super) S);
 )]
 pub trait Source: sealed::Sealed {
     /// The transport.
-    type Service: Carrier;
+    type Service: GrpcService;
 
     #[doc(hidden)]
     fn open(
@@ -66,7 +66,7 @@ impl Source for Own {
     private_interfaces,
     reason = "sealed: what it gives is the builder's own"
 )]
-impl<S: Carrier> Source for Given<S> {
+impl<S: GrpcService> Source for Given<S> {
     type Service = S;
 
     fn open(self, _: &Settings, _: &ConnectConfig) -> Result<(S, Option<ActiveTransport>), Error> {

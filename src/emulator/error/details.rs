@@ -5,7 +5,7 @@ use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use super::DOMAIN;
-use crate::call::{LegacyReason, Reply};
+use crate::call::{GrpcResponse, LegacyReason};
 
 const DETAILS: &str = "grpc-status-details-bin";
 const NOT_FOUND: &str = "5";
@@ -29,7 +29,7 @@ pub enum Details {
 
 impl Details {
     /// Removes the details of a response that this choice excludes.
-    pub(crate) fn apply(self, mut reply: Reply) -> Reply {
+    pub(crate) fn apply(self, mut reply: GrpcResponse) -> GrpcResponse {
         let is_excluded = match self {
             Self::Documented => true,
             Self::Standard => is_not_found(&reply),
@@ -43,20 +43,20 @@ impl Details {
 }
 
 /// Marks NOT_FOUND without details, whose JSON body gets the list `errors`, as in the recorded response of the live service.
-pub(crate) fn mark_legacy(mut reply: Reply) -> Reply {
+pub(crate) fn mark_legacy(mut reply: GrpcResponse) -> GrpcResponse {
     if is_not_found(&reply) && !reply.headers().contains_key(DETAILS) {
         reply.extensions_mut().insert(LegacyReason("notFound"));
     }
     reply
 }
 
-fn is_not_found(reply: &Reply) -> bool {
+fn is_not_found(reply: &GrpcResponse) -> bool {
     let code = reply.headers().get(Status::GRPC_STATUS);
     code.map(HeaderValue::as_bytes) == Some(NOT_FOUND.as_bytes())
 }
 
 /// Returns true for details in the service's own domain. Those in the domain of Google's infrastructure are documented.
-fn is_invented(reply: &Reply) -> bool {
+fn is_invented(reply: &GrpcResponse) -> bool {
     let status = Status::from_header_map(reply.headers());
     let info = status.and_then(|status| status.get_details_error_info());
     info.is_some_and(|info| info.domain == DOMAIN)

@@ -14,9 +14,9 @@ use tower::BoxError;
 
 use super::connect::{Connector, SharedError};
 use super::idle_check;
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::call::phase::{self, Phase, Progress};
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 #[cfg(feature = "rest")]
 use crate::transport::connect::IoStream;
 
@@ -104,8 +104,8 @@ impl Http2Pool {
     ///
     /// # Errors
     ///
-    /// The errors that [`Failure`](crate::call::transport_error::Failure) classifies.
-    pub(crate) fn send(&self, request: Rpc) -> ResponseFuture {
+    /// The errors that [`TransportError`](crate::call::transport_error::TransportError) classifies.
+    pub(crate) fn send(&self, request: GrpcRequest) -> ResponseFuture {
         match self.shared.try_acquire() {
             Some((permit, connection)) => match connection.send(request, permit) {
                 Ok(sent) => ResponseFuture::Sent { sent },
@@ -120,10 +120,10 @@ impl Http2Pool {
 
     async fn acquire_and_send(
         shared: Arc<SharedPool>,
-        request: Rpc,
+        request: GrpcRequest,
     ) -> Result<http::Response<Http2ResponseBody>, BoxError> {
         let (permit, connection) = acquire::acquire(shared).await?;
-        phase::enter(Phase::Reply);
+        phase::enter(Phase::Response);
         connection.send(request, permit)?.await
     }
 
@@ -197,7 +197,7 @@ impl Future for ResponseFuture {
 struct StreamPermit {
     shared: Arc<SharedPool>,
     connection_id: u64,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl std::fmt::Debug for StreamPermit {
@@ -214,7 +214,7 @@ impl StreamPermit {
         Self {
             shared: Arc::clone(shared),
             connection_id,
-            _counted: Counted::active(shared.transport),
+            _counted: GaugeGuard::active(shared.transport),
         }
     }
 }
@@ -319,7 +319,7 @@ impl ConnectAttempt {
     ) {
         let on_change = SharedPool::on_change(Weak::clone(&self.shared));
         tokio::select! {
-            result = progress.of(opener.open(on_change)) => self.result = Some(result),
+            result = progress.track(opener.open(on_change)) => self.result = Some(result),
             // The sender never sends, so this is the end of the channel.
             _ = pool_closed.changed() => {}
         }

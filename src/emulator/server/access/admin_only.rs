@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status};
 
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::emulator::error;
 
 /// A request to the admin service that was allowed. It is in the extensions of the request.
@@ -14,7 +14,9 @@ pub(super) struct AdminAllowed;
 /// # Errors
 ///
 /// PERMISSION_DENIED for a request without the mark.
-pub(in crate::emulator::server) fn require_admin_allowed(rpc: Rpc) -> Result<Rpc, Status> {
+pub(in crate::emulator::server) fn require_admin_allowed(
+    rpc: GrpcRequest,
+) -> Result<GrpcRequest, Status> {
     if rpc.extensions().get::<AdminAllowed>().is_some() {
         return Ok(rpc);
     }
@@ -35,7 +37,7 @@ mod tests {
     #[test]
     fn a_request_without_the_mark_is_refused_whatever_its_path() {
         let rpc = |path: &'static str| {
-            let mut rpc = Rpc::new(Body::empty());
+            let mut rpc = GrpcRequest::new(Body::empty());
             *rpc.uri_mut() = http::Uri::from_static(path);
             rpc
         };
