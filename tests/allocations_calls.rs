@@ -174,7 +174,9 @@ fn client() -> ApiGateway {
         let reply = http::Response::builder().header("content-type", "application/grpc");
         Ok::<_, Status>(reply.body(body).expect("it is valid"))
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     client.build().expect("valid")
 }
 

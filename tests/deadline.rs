@@ -23,9 +23,7 @@ const fn secs(secs: u64) -> Duration {
 }
 
 fn options(timeout: Duration) -> CallOptions {
-    let mut options = CallOptions::default();
-    options.timeout = Some(timeout);
-    options
+    CallOptions::default().timeout(timeout)
 }
 
 /// A service that takes a call and never answers.
@@ -47,7 +45,7 @@ impl Service<GrpcRequest> for Silent {
 }
 
 fn silent() -> ApiGateway {
-    let builder = ApiGateway::builder().with_transport(Silent).anonymous();
+    let builder = ApiGateway::builder().transport_service(Silent).anonymous();
     builder.build().expect("the settings are valid")
 }
 
@@ -97,11 +95,11 @@ async fn a_call_that_hangs_ends_in_an_error_that_names_the_operation() {
 
 #[tokio::test(start_paused = true)]
 async fn the_option_nearest_to_the_call_wins() {
-    let builder = ApiGateway::builder().with_transport(Silent).anonymous();
+    let builder = ApiGateway::builder().transport_service(Silent).anonymous();
     let client = builder.timeout(secs(7)).build().expect("valid");
     let took = async |client: &ApiGateway, request: Request<GetOperationRequest>| {
         let began = Instant::now();
-        let result = client.operations().get_operation(request).await;
+        let result = client.operations_client().get_operation(request).await;
         assert_eq!(result.expect_err("hangs").code(), Code::DeadlineExceeded);
         began.elapsed()
     };
@@ -183,7 +181,7 @@ impl Service<GrpcRequest> for Busy {
 
 #[tokio::test(start_paused = true)]
 async fn a_transport_that_is_never_ready_is_within_the_deadline() {
-    let builder = ApiGateway::builder().with_transport(Busy).anonymous();
+    let builder = ApiGateway::builder().transport_service(Busy).anonymous();
     let client = builder.build().expect("valid");
     let path = "/google.longrunning.Operations/GetOperation";
     assert_eq!(time_of(client.stack(), path).await, secs(10));
@@ -233,7 +231,7 @@ async fn an_attempt_that_was_not_sent_is_told_as_that_whatever_became_of_the_one
         cloned: Arc::clone(&cloned),
         number: 0,
     };
-    let builder = ApiGateway::builder().with_transport(once).anonymous();
+    let builder = ApiGateway::builder().transport_service(once).anonymous();
     let client = builder.build().expect("valid");
     cloned.store(0, Ordering::Relaxed);
     let error = client.get_operation(NAME).await.expect_err("never ready");

@@ -123,7 +123,7 @@ async fn a_create_that_was_refused_is_sent_once_more_for_it_was_not_processed() 
     use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 
     let (client, mut server) = talk(|it| it.credentials(renewing()));
-    let mut service = client.service();
+    let mut service = client.service_client();
     let (result, ()) = tokio::join!(service.create_api(CreateApiRequest::default()), async {
         server.asked().await.1.send_error(refused());
         server.asked().await.1.send_response(done());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tonic::Status;
@@ -31,44 +31,74 @@ pub type GrpcRequest = http::Request<Body>;
 /// What comes back for it. Its gRPC status is OK: any other comes as the error [`Status`].
 pub type GrpcResponse = http::Response<Body>;
 
-/// What may be set for one call, or for all calls of a client.
+/// The options of one call, or of all calls of a client.
 ///
-/// What is `None` is as the contract's table says for the method. Attach it to a single call through
-/// [`ApiGateway::with_options`](crate::ApiGateway::with_options), or through a request's extensions
-/// under a generated client:
+/// An option that is `None` has the default of the method, from the [contract](crate::contract). Set the options of single
+/// calls with [`ApiGateway::with_options`](crate::ApiGateway::with_options), or in the extensions of a request under a
+/// generated client:
 ///
 /// ```
 /// use std::time::Duration;
-/// use apigateway_grpc::CallOptions;
 ///
-/// let mut options = CallOptions::default();
-/// options.timeout = Some(Duration::from_secs(3));
-/// options.headers.insert("x-of-mine", http::HeaderValue::from_static("sent along"));
+/// use apigateway_grpc::CallOptions;
+/// use apigateway_grpc::http::{HeaderName, HeaderValue};
+///
+/// let options = CallOptions::default()
+///     .timeout(Duration::from_secs(3))
+///     .header(HeaderName::from_static("x-of-mine"), HeaderValue::from_static("sent along"));
 /// let mut request = tonic::Request::new(());
 /// request.extensions_mut().insert(options);
 /// ```
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// How long the call may take: authentication, connecting and all attempts together. The table has
-    /// 5 to 60 seconds, by method. A request's own `grpc-timeout` counts as this.
+    /// Timeout of the whole call: authentication, connecting and all attempts. The default is 5 to 60 seconds, depending
+    /// on the method. A `grpc-timeout` header of the request sets it too.
     pub timeout: Option<Duration>,
-    /// When a failed call is tried again. [`RetryPolicy::NEVER`] tries once.
+    /// When a failed call is retried. [`RetryPolicy::NEVER`] makes one attempt.
     pub retry: Option<RetryPolicy>,
-    /// Whether the call may be repeated although it may have been processed. `Some(true)` makes the
-    /// policy's codes count for a create or an update as well.
+    /// Whether a repetition is harmless even if the server processed the call before. `Some(true)` applies the codes of the
+    /// policy to a create or an update as well.
     pub idempotent: Option<bool>,
-    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` take the place of
-    /// the client's; all others are sent beside what the request has.
+    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` replace those of the client; all
+    /// others are sent in addition to the headers of the request.
     ///
-    /// What the client itself answers for is refused, and the call with it: `authorization`, `te`,
-    /// `content-type`, `x-goog-api-client`, everything that begins with `grpc-`, and what belongs to a
-    /// connection, such as `host`.
+    /// Headers that the client itself sets make the call fail before it is sent: `authorization`, `te`, `content-type`,
+    /// `x-goog-api-client`, names that begin with `grpc-`, and headers of a connection, such as `host`.
     pub headers: HeaderMap,
 }
 
 impl CallOptions {
-    /// These options, and where they are silent `other`. Of a header that both have, these values hold.
+    /// Sets the timeout of the whole call: authentication, connecting and all attempts.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets when a failed call is retried.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Sets whether a repetition is harmless even if the server processed the call before.
+    #[must_use]
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = Some(idempotent);
+        self
+    }
+
+    /// Adds a header. Headers of the same name are kept.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// Returns these options, with those of `other` where these have none. If both have a header, the values of these are
+    /// used.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let mut headers = self.headers;

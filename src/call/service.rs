@@ -79,18 +79,6 @@ where
     }
 }
 
-/// A layer by its [`GrpcLayer`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct UserLayer<W>(pub(crate) W);
-
-impl<W: GrpcLayer<S>, S> Layer<S> for UserLayer<W> {
-    type Service = W::Service;
-
-    fn layer(&self, inner: S) -> W::Service {
-        self.0.wrap(inner)
-    }
-}
-
 /// Makes [`Normalize`] services.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormalizeLayer;
@@ -105,7 +93,7 @@ impl<S> Layer<S> for NormalizeLayer {
 
 /// A service of others in the stack's vocabulary.
 #[derive(Clone, Debug)]
-pub struct Normalize<S> {
+pub(crate) struct Normalize<S> {
     inner: S,
 }
 

@@ -15,7 +15,7 @@ const MIN_IDLE: usize = 1;
 
 /// A gRPC transport over a pool of connections, which are opened when calls need them.
 #[derive(Clone, Debug)]
-pub struct Grpc {
+pub(crate) struct Grpc {
     origin: Arc<RequestOrigin>,
     pool: Http2Pool,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
-use apigateway_grpc::{ApiGateway, Builder, Given};
+use apigateway_grpc::{ApiGateway, Builder};
 use http_body_util::{BodyExt as _, Full};
 use tonic::body::Body;
 use tower_test::mock::{self, Handle, Mock, SendResponse};
@@ -15,7 +15,7 @@ pub(crate) const NAME: &str = "projects/p/locations/global/operations/o";
 /// A client without credentials, its builder touched up by `with`, and the server that it calls.
 pub(crate) fn talk(with: impl FnOnce(Played) -> Played) -> (ApiGateway, Server) {
     let (mock, server) = play();
-    let client = with(ApiGateway::builder().with_transport(mock).anonymous()).build();
+    let client = with(ApiGateway::builder().transport_service(mock).anonymous()).build();
     (client.expect("the settings are valid"), server)
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn play() -> (Mock<GrpcRequest, GrpcResponse>, Server) {
 }
 
 /// A builder whose transport is the played server.
-pub(crate) type Played = Builder<Given<Mock<GrpcRequest, GrpcResponse>>>;
+pub(crate) type Played = Builder;
 
 /// The far end of a client.
 pub(crate) struct Server {

@@ -84,7 +84,7 @@ pub(crate) fn talk(way: Way) -> (ApiGateway, Server) {
     }
     let (mock, server) = play();
     let service = travel(way, mock);
-    let builder = ApiGateway::builder().with_transport(service).anonymous();
+    let builder = ApiGateway::builder().transport_service(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER);
     (builder.build().expect("the settings are valid"), server)
 }

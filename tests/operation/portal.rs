@@ -46,9 +46,9 @@ async fn outlived(http: u16, rest: bool, after: fn() -> GrpcResponse) {
     let builder = ApiGateway::builder();
     let client = if rest {
         let rest = Rest::new(Rules::api_gateway(), answer);
-        builder.with_transport(rest).anonymous().build()
+        builder.transport_service(rest).anonymous().build()
     } else {
-        builder.with_transport(answer).anonymous().build()
+        builder.transport_service(answer).anonymous().build()
     };
     let client = client.expect("valid");
     let operation = client.operation::<Api>(NAME).expect("a name");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::{
-    OperationError, OperationErrorKind, Schedule, Watcher, WithoutResult,
+    MissingResult, OperationError, OperationErrorKind, Schedule, Watcher,
 };
 use apigateway_grpc::proto::google::cloud::apigateway::v1::GetApiRequest;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
@@ -551,20 +551,20 @@ impl Drop for Nosy {
 
 fn schedule(wait: &Wait) -> Schedule {
     let millis = Duration::from_millis;
-    let schedule = Schedule::default().with_total(millis(wait.total));
-    let schedule = schedule.with_poll_timeout(millis(wait.poll_timeout));
+    let schedule = Schedule::default().total_timeout(millis(wait.total));
+    let schedule = schedule.poll_timeout(millis(wait.poll_timeout));
     let schedule = schedule.expect("it is valid");
     // What a forgotten operation ended in is asked soon.
-    let schedule = schedule.with_grace(millis(500));
-    let delays = schedule.with_delays(millis(wait.initial), 1.5, millis(wait.max));
+    let schedule = schedule.not_found_grace(millis(500));
+    let delays = schedule.delays(millis(wait.initial), 1.5, millis(wait.max));
     delays.expect("they are valid")
 }
 
-fn policy(wait: &Wait) -> WithoutResult {
+fn policy(wait: &Wait) -> MissingResult {
     match wait.policy {
-        0 => WithoutResult::Fail,
-        1 => WithoutResult::Empty,
-        _ => WithoutResult::LookAtTarget,
+        0 => MissingResult::Fail,
+        1 => MissingResult::Empty,
+        _ => MissingResult::CheckTarget,
     }
 }
 
@@ -584,13 +584,13 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
         let operation = client.operation::<()>(name).expect("a name");
         let operation = operation
             .with_schedule(schedule(&wait))
-            .with_policy(policy(&wait));
+            .on_missing_result(policy(&wait));
         Box::pin(watcher.wait(operation))
     } else {
         let operation = client.operation::<Api>(name).expect("a name");
         let operation = operation
             .with_schedule(schedule(&wait))
-            .with_policy(policy(&wait));
+            .on_missing_result(policy(&wait));
         let watched = watcher.wait(operation);
         Box::pin(async move { watched.await.map(|_| ()) })
     };
@@ -665,7 +665,9 @@ fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
         plan,
     });
     let transport = Transport(Arc::clone(&world));
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = client.build().expect("the settings are valid");
     let watcher = client.watcher().with_rate(world.plan.rate).expect("valid");
     let watcher = watcher.with_threshold(world.plan.threshold);
@@ -861,7 +863,7 @@ fn told_the_truth(
                 || forgotten && proven
         }
         Err(OperationErrorKind::Failed(_)) => done && script.outcome == Outcome::Error,
-        Err(OperationErrorKind::WithoutResult) => nothing && wait.policy != 1,
+        Err(OperationErrorKind::MissingResult) => nothing && wait.policy != 1,
         Err(OperationErrorKind::Expired) => forgotten,
         Err(OperationErrorKind::TimedOut { .. }) => seen - began >= wait.total,
         Err(OperationErrorKind::Polling) => {

@@ -23,9 +23,9 @@ const PARENT: &str = "projects/p/locations/global";
 
 /// A client whose creates are tried again whatever may have become of them.
 fn insistent(client: &ApiGateway) -> ApiGateway {
-    let mut options = CallOptions::default();
-    options.retry = Some(RetryPolicy::DEFAULT);
-    options.idempotent = Some(true);
+    let options = CallOptions::default()
+        .retry(RetryPolicy::DEFAULT)
+        .idempotent(true);
     client.with_options(options)
 }
 
@@ -396,7 +396,9 @@ async fn a_list_of_operations_without_an_end_leaves_the_conflict() {
             Err(Status::already_exists("it is there"))
         })
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = insistent(&builder.build().expect("valid"));
     let conflict = client.create_api(PARENT, "a", Api::default()).await;
     let conflict = conflict.map(drop).expect_err("nothing to adopt");

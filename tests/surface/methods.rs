@@ -132,7 +132,7 @@ fn over_grpc() -> (ApiGateway, Log) {
     let log = Log::default();
     let noted = Arc::clone(&log);
     let server = tower::service_fn(move |rpc| serve(Arc::clone(&noted), rpc));
-    let builder = ApiGateway::builder().with_transport(server).anonymous();
+    let builder = ApiGateway::builder().transport_service(server).anonymous();
     let client = builder.retry(RetryPolicy::NEVER).build();
     (client.expect("the settings are valid"), log)
 }
@@ -150,7 +150,7 @@ fn over_rest() -> (ApiGateway, Log) {
         server.clone().oneshot(request)
     });
     let rest = Rest::new(Rules::api_gateway(), http);
-    let builder = ApiGateway::builder().with_transport(rest).anonymous();
+    let builder = ApiGateway::builder().transport_service(rest).anonymous();
     let client = builder.retry(RetryPolicy::NEVER).build();
     (client.expect("the settings are valid"), log)
 }

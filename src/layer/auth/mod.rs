@@ -29,20 +29,43 @@
 //! and reads a changed credential file. Credentials that were passed to [`AuthLayer::new`] are never created again: after an
 //! error that google-cloud-auth takes for permanent, they repeat this error.
 //!
-//! ```no_run
-//! // `no_run`: default credentials are found on the machine, and the token comes from Google.
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # Example
+//!
+//! The layer under a generated client, over TLS. For Google, the address is `https://apigateway.googleapis.com`, the roots are
+//! those of the system (`ClientTlsConfig::with_native_roots`), and the credentials are `Builder::default().build()?` of
+//! [`credentials`](google_cloud_auth::credentials).
+//!
+//! ```
+//! # #[cfg(all(feature = "emulator", feature = "tls-aws-lc"))]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use apigateway_grpc::emulator::Emulator;
+//! # let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+//! # let emulator = Emulator::builder().tls(made.cert.pem(), made.signing_key.serialize_pem());
+//! # let server = emulator.start().await?;
+//! # let (address, root) = (server.endpoint(), made.cert.pem());
+//! use apigateway_grpc::google_cloud_auth::credentials::api_key_credentials::Builder;
 //! use apigateway_grpc::layer::auth::AuthLayer;
+//! use apigateway_grpc::model::ListOperationsRequest;
 //! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
-//! use google_cloud_auth::credentials::Builder;
+//! use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 //! use tower::ServiceBuilder;
 //!
-//! let uri = http::Uri::from_static("https://apigateway.googleapis.com");
-//! let channel = tonic::transport::Endpoint::from(uri.clone()).connect_lazy();
-//! let auth = AuthLayer::new(Builder::default().build()?, &uri)?;
-//! let client = OperationsClient::new(ServiceBuilder::new().layer(auth).service(channel));
+//! let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(root));
+//! let endpoint = Endpoint::from_shared(address)?.tls_config(tls)?;
+//! let auth = AuthLayer::new(Builder::new("a-key").build(), endpoint.uri())?;
+//! let channel = ServiceBuilder::new().layer(auth).service(endpoint.connect_lazy());
+//! let request = ListOperationsRequest {
+//!     name: "projects/p/locations/global".into(),
+//!     ..Default::default()
+//! };
+//! let page = OperationsClient::new(channel).list_operations(request).await?.into_inner();
+//! assert!(page.operations.is_empty());
+//! # server.stop().await?;
 //! # Ok(())
 //! # }
+//! # #[cfg(not(all(feature = "emulator", feature = "tls-aws-lc")))]
+//! # fn main() {}
 //! ```
 
 use std::pin::Pin;

@@ -126,7 +126,7 @@ impl<S> Attempts<S> {
         let policy = self.policy();
         // Polls are calls of one attempt, whose own policy has no codes.
         let by_table = self.by_table().codes;
-        let counts = policy.codes.contains(&status.code()) || by_table.contains(&status.code());
+        let counts = policy.codes.contains(status.code()) || by_table.contains(status.code());
         if (counts || forbidden)
             && let Some(throttle) = &self.shared.throttle
         {

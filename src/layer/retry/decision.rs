@@ -32,7 +32,7 @@ pub(super) fn decide(
         .max_attempts
         .is_none_or(|most| failed.attempts < most);
     let harmless = failed.unsent || idempotent;
-    let transient = policy.codes.contains(&failed.code);
+    let transient = policy.codes.contains(failed.code);
     if !(allowed && harmless && transient) {
         return None;
     }
@@ -71,13 +71,14 @@ pub(super) fn transparent_retry_delay(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::CodeSet;
 
     const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: Some(3),
         initial_backoff: Duration::from_secs(1),
         max_backoff: Duration::from_secs(3),
         multiplier: 2.0,
-        codes: &[Code::Unavailable],
+        codes: CodeSet::of(&[Code::Unavailable]),
     };
 
     const FAILED: FailedAttempt = FailedAttempt {

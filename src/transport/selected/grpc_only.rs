@@ -14,7 +14,7 @@ use crate::transport::grpc::Grpc;
 
 /// The transport of this crate. It connects when a call needs a connection.
 #[derive(Clone, Debug)]
-pub struct AnyTransport {
+pub(crate) struct AnyTransport {
     grpc: Normalize<Grpc>,
 }
 

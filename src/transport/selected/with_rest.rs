@@ -18,7 +18,7 @@ use crate::transport::rest::Rest;
 
 /// Any transport of this crate. It connects when a call needs a connection.
 #[derive(Clone, Debug)]
-pub struct AnyTransport {
+pub(crate) struct AnyTransport {
     inner: Inner,
 }
 
