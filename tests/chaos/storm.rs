@@ -1,4 +1,4 @@
-//! Storms of GOAWAY under load: connections that live for 300 ms, and not one call fails with them, reads or creates.
+//! GOAWAY storms under load: connections last 300 ms, and no read and no create fails.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,7 +18,7 @@ use crate::row::{Row, table};
 use crate::run::{API, PARENT};
 use crate::source::TOKEN;
 
-/// Three connections one after the other, or one of three that ends while its calls are under way.
+/// Three connections in sequence, or one of three that ends while calls are running.
 const STORM: Duration = Duration::from_millis(1000);
 
 const AGE: Habit = Habit::Age(Duration::from_millis(300));
@@ -27,7 +27,7 @@ const fn storm(name: &'static str, how: &'static str) -> Fault {
     Fault::server(name, how, AGE, Outcome::Answered)
 }
 
-/// How many calls are under way at once.
+/// Number of concurrent calls.
 static STORMS: [(usize, Fault); 3] = [
     (
         1,
@@ -98,7 +98,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
         let client = &client;
         async move {
             let mut ended = Vec::new();
-            // Each has a read and a create at least.
+            // Each makes at least one read and one create.
             while ended.len() < 2 || began.elapsed() < STORM {
                 let call = ended.len();
                 let ending = if call % 2 == 0 {
@@ -134,7 +134,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
             }
         }
     }
-    // The emulator was asked for one before.
+    // The emulator received one create before.
     let creates = emulator.call_count(Method::CREATE_API) - 1;
     row.complain_if(creates != made, format!("{creates} creates for {made}"));
     row

@@ -1,4 +1,4 @@
-//! Calls whose connection ends under them: which are tried again, and that a later connection serves.
+//! Calls whose connection ends: which are retried, and that a later connection serves them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,14 +54,14 @@ async fn a_create_is_not_retried_after_a_reset_in_the_middle() {
     assert_eq!(server.calls(), 1);
 }
 
-/// The delays of a test.
+/// Retry delays for a test.
 fn quick() -> RetryPolicy {
     RetryPolicy::default()
         .initial_backoff(Duration::from_millis(1))
         .max_backoff(Duration::from_millis(1))
 }
 
-/// Answers the first connections as given, and the calls of all later ones.
+/// Handles the first connections with the given functions, and answers the calls of all later ones.
 async fn then_proper<F>(
     first: impl Fn(Peer) -> F + Send + Sync + 'static,
     times: usize,
@@ -98,7 +98,7 @@ async fn a_create_is_retried_after_a_clean_goaway_before_it_was_read() {
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
-/// A server that closes its connections in good order, as the front ends do every hour, costs no call.
+/// A server that closes its connections gracefully, as Google's front ends do every hour, fails no call.
 #[tokio::test]
 async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
     let goes_away = |mut peer: Peer| async move {
@@ -111,7 +111,7 @@ async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
-/// A message came whole, but not the trailers that say how the call ended.
+/// The message is complete, but the trailers with the status are missing.
 #[tokio::test]
 async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream() {
     let cuts = |mut peer: Peer| async move {
@@ -131,7 +131,7 @@ async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream
     assert!(!error.is_unsent(), "{error}");
 }
 
-/// A peer that has begun to answer has processed the call, whatever it says later.
+/// A peer that has begun to answer has processed the call, whatever it sends later.
 #[tokio::test]
 async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
     let calls = Arc::new(AtomicUsize::new(0));
@@ -161,7 +161,7 @@ async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
 async fn no_call_is_written_before_the_servers_first_frame() {
     let (listener, endpoint) = listener().await;
     let silent = tokio::spawn(async move {
-        // The first connection ends without a frame, and has seen no call by then.
+        // The first connection ends without a frame, and has received no call.
         let (mut stream, _) = listener.accept().await.expect("a client");
         let mut seen = Vec::new();
         let reading = stream.read_to_end(&mut seen);
@@ -209,7 +209,7 @@ async fn a_client_finds_a_server_that_was_restarted_on_its_port() {
     let (address, client) = (server.address, once(server.endpoint()));
     client.get_operation(NAME).await.expect("an operation");
     drop(server);
-    // The connection's end takes a moment to be seen.
+    // The client takes a moment to notice the connection's end.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let error = client.get_operation(NAME).await.expect_err("it is gone");
     assert!(error.is_unavailable(), "{error}");

@@ -1,5 +1,5 @@
-//! Builds without TLS, or without a provider for it: an `https` address is refused when the client is
-//! built, with the features to enable, and never by a panic in a task.
+//! Builds without TLS, or without a crypto provider: an `https` address is an error of `build` that names the
+//! features to enable, and never a panic in a task.
 
 use apigateway_grpc::ApiGateway;
 

@@ -1,4 +1,4 @@
-//! Where credentials arrive, and where they do not: the table is in `src/transport/endpoint/credential.rs`.
+//! Where credentials arrive, and where they do not. The table is in `src/transport/endpoint/credential.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use crate::proxy_server::{Answer, Proxy};
 
 const OPERATION: &str = r#"{"name": "projects/p/locations/l/operations/o"}"#;
 
-/// Each kind of credential that is set on the builder, and its header.
+/// Each type of credential that can be set on the builder, and its header.
 fn with_credentials(builder: impl Fn() -> Builder) -> [(Builder, &'static str); 3] {
     [
         (builder().access_token("t"), "authorization"),

@@ -1,4 +1,4 @@
-//! The methods of Operations, Locations and IAMPolicy over REST: verb, path, query, body and routing
+//! The methods of Operations, Locations and IAMPolicy over REST. Verb, path, query, body and routing
 //! header of each are those of the service configuration, not of the mixins' own protos.
 
 use std::time::Duration;
@@ -166,7 +166,7 @@ async fn locations_are_listed_and_read() {
     );
 }
 
-/// The three kinds of resources that have a policy: three bindings of one method.
+/// The three resource types with a policy, which are three bindings of one method.
 const RESOURCES: [&str; 3] = [
     "projects/p/locations/l/gateways/g",
     "projects/p/locations/l/apis/a",

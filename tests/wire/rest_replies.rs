@@ -1,4 +1,4 @@
-//! JSON replies: what a server may write, what comes back as a message, and what it prints as again.
+//! JSON responses: what a server may write, the message that it becomes, and how the message is printed.
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ApiConfig, Gateway, GetApiConfigRequest, GetApiRequest, GetGatewayRequest,
@@ -51,7 +51,7 @@ async fn gateway(body: &Value) -> Gateway {
     reply.expect("a gateway").into_inner()
 }
 
-/// Reads the body and prints it again.
+/// Reads the body and prints it.
 async fn printed(body: &Value) -> Value {
     let text = to_json(&operation(body).await).expect("a JSON form");
     serde_json::from_str(&text).expect("JSON")

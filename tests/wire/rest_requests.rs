@@ -1,5 +1,5 @@
-//! What all requests over REST have in common: their headers, how names are encoded, and which names are
-//! refused before anything is sent.
+//! All requests over REST: their headers, the encoding of names, and names that are rejected before
+//! anything is sent.
 
 use std::time::Duration;
 

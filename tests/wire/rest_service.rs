@@ -1,5 +1,5 @@
-//! The service's own methods over REST: verb, path, query, body and routing header of each are those of
-//! the contract. The mixins' methods are in `rest_mixins.rs`.
+//! The service's methods over REST. Verb, path, query, body and routing header of each are those of the
+//! contract. The mixins' methods are in `rest_mixins.rs`.
 
 use apigateway_grpc::prost_types::FieldMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::get_api_config_request::ConfigView;
@@ -145,7 +145,7 @@ async fn a_required_field_is_sent_even_when_it_is_empty() {
         (
             "POST /v1/projects/p/locations/l/gateways?gatewayId=",
             "parent=projects%2Fp%2Flocations%2Fl",
-            // No gateway is not an empty one, so there is no body.
+            // A missing gateway is not an empty one, so there is no body.
             json!(null)
         )
     );
@@ -253,7 +253,7 @@ async fn configs_are_listed_and_read_with_the_view_by_name() {
             Value::Null
         )
     );
-    // A view that this client does not know travels as its number.
+    // A view that this client does not know is sent as its number.
     let views = [
         (0, ""),
         (ConfigView::Full.into(), "?view=FULL"),

@@ -23,7 +23,7 @@ use super::connect::{
 };
 use super::endpoint::default_port;
 use super::http2::{Http2Pool, Keepalive, PoolLimits};
-use super::idle_check::{self, EndSignal, IdleCheck};
+use super::idle_check::{self, IdleCheck};
 use crate::call::GrpcRequest;
 use crate::call::phase::{self, Phase, Progress, Step};
 use crate::error::Error;
@@ -406,7 +406,7 @@ impl SharedRestPool {
 
     /// Starts the task that closes idle connections, unless it is running.
     fn check_idle(self: &Arc<Self>) {
-        let signal = self.lock().begin_idle_check();
+        let signal = self.lock().idle_check.begin();
         if let Some(signal) = signal {
             idle_check::spawn(signal, IDLE_TIMEOUT, Arc::downgrade(self), Self::close_idle);
         }
@@ -436,10 +436,6 @@ impl RestPoolState {
     fn failures_if_exclusive(&self) -> Option<u64> {
         let is_known_http1 = self.speaks_http1 && !self.backoff.is_failing();
         (!is_known_http1).then(|| self.backoff.failures())
-    }
-
-    fn begin_idle_check(&mut self) -> Option<EndSignal> {
-        self.idle_check.begin()
     }
 }
 

@@ -18,12 +18,12 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use tower::BoxError;
 
+use super::StreamPermit;
 use super::fairness::{Budgeted, ReadBudget, TurnScheduler};
-use super::keepalive::{ActiveStream, ConnectionHealth};
+use super::keepalive::{ActiveStream, ConnectionHealth, Keepalive};
 use super::pool::PooledConnection;
 use super::request_body::BodySender;
 use super::response_body::Http2ResponseBody;
-use super::{Keepalive, StreamPermit};
 use crate::call::GrpcRequest;
 use crate::call::trailers;
 use crate::call::transport_error::NotSent;

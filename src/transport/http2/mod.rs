@@ -32,33 +32,14 @@ mod response_body;
 mod tests;
 
 use connection::{Http2Connection, SentRequest};
+pub(crate) use keepalive::Keepalive;
 use opener::Opener;
+pub(crate) use pool::PoolLimits;
 use pool::{LockedPool, MaxConcurrentStreams, PoolState};
 pub(crate) use response_body::Http2ResponseBody;
 
 /// The interval at which the pool closes connections that it no longer needs.
 const SHRINK_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The limits of a pool.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PoolLimits {
-    /// Maximum number of HTTP/2 connections.
-    pub(crate) connections: usize,
-    /// Maximum number of HTTP/1.1 connections, each with one call.
-    pub(crate) http1: usize,
-    /// Number of streams of a connection before another connection is opened.
-    pub(crate) streams: usize,
-}
-
-/// The settings for detecting dead connections by pings. A connection without calls is not pinged, since Google's front
-/// ends close a connection that is pinged while idle.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keepalive {
-    /// The interval of pings while there are calls.
-    pub(crate) interval: Duration,
-    /// How long the peer may take to answer a ping.
-    pub(crate) timeout: Duration,
-}
 
 /// A pool of HTTP/2 connections. Clones share it.
 #[derive(Clone)]

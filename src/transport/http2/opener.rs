@@ -3,8 +3,8 @@
 use tokio::task::AbortHandle;
 use tower::BoxError;
 
-use super::Keepalive;
 use super::connection::Http2Connection;
+use super::keepalive::Keepalive;
 use super::pool::MaxConcurrentStreams;
 use crate::call::phase::{Phase, Step};
 use crate::call::transport_error::UnusableConnection;
