@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use futures_util::future::{Either, MapOk};
 use tonic::body::Body;
-use tower::{Layer, Service};
+use tower::{BoxError, Layer, Service};
 
 use crate::call::transport_error::TransportError;
 use crate::call::{GrpcRequest, GrpcResponse};
@@ -25,10 +25,8 @@ use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
 use response::ResponseWriter;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Default limit on the body of a request: twice the limit of tonic's servers on a message, since JSON is longer.
-const MAX_REQUEST: usize = 8 << 20;
+const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 
 /// A layer with which a tonic service accepts HTTP/JSON requests beside gRPC requests.
 ///
@@ -126,7 +124,7 @@ impl TranscodeLayer {
             settings: Settings {
                 rules,
                 options,
-                max_request: MAX_REQUEST,
+                max_request: DEFAULT_MAX_REQUEST,
                 max_reply: usize::MAX,
             },
         }
