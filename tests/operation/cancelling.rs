@@ -82,7 +82,7 @@ async fn a_cancellation_that_comes_too_late_has_the_operation_looked_at() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_goes_on_after_the_poll_that_follows_a_late_cancellation() {
     let busy = || {
-        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(3600)));
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(60)));
         Status::with_error_details(Code::Unavailable, "busy", details)
     };
     let script = || {
@@ -94,7 +94,9 @@ async fn a_wait_goes_on_after_the_poll_that_follows_a_late_cancellation() {
         ]
     };
     each_way(script, async |client| {
-        let mut operation = client.operation::<Api>(NAME).expect("a name");
+        let schedule = Schedule::default().total_timeout(Duration::from_secs(30));
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let mut operation = operation.with_schedule(schedule);
         let given_up = tokio::time::timeout(Duration::from_secs(20), operation.wait()).await;
         given_up.expect_err("the pause is longer");
         let outcome = operation.cancel().await.expect("it ended");
