@@ -45,6 +45,10 @@
     doc = "- [`layer::auth`]: Google credentials under any tonic client."
 )]
 #![cfg_attr(
+    feature = "config-check",
+    doc = "- [`config_check`]: checks the files of an API config without the service."
+)]
+#![cfg_attr(
     feature = "emulator",
     doc = "- [`emulator`]: an API Gateway in memory, or over a file."
 )]
@@ -67,7 +71,7 @@ mod clients;
 mod code;
 mod codec;
 #[cfg(feature = "config-check")]
-mod config_check;
+pub mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;

@@ -9,9 +9,10 @@
 //! emulator goes on.
 //!
 //! It checks names, states, masks and etags as the service does, and bearer tokens where
-//! [`EmulatorBuilder::require_token`] says so, but no permissions. It reads the files of a config: OpenAPI 2.0
-//! documents, as YAML or JSON, descriptor sets and service configs. If they are wrong, the operation of the
-//! create fails with a diagnostic for each fault, at file and line, and the config is left FAILED.
+//! [`EmulatorBuilder::require_token`] says so, but no permissions. It checks the files of a config by
+//! [`config_check`](crate::config_check): OpenAPI 2.0, 3.0 and 3.1 documents, descriptor sets and service configurations. If
+//! one has an error, the operation of the create fails with a diagnostic for each error, at file and line, and the config
+//! is left FAILED.
 //!
 //! Filters are those of AIP-160 but for functions: `state = ACTIVE AND (labels.team = core OR labels.team = edge)`,
 //! `done = false AND metadata.verb = create`, `NOT labels:team`. `*` at an end of what a text is to equal stands for

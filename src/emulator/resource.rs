@@ -13,7 +13,7 @@ use super::running::Verb;
 use super::state::Tables;
 use super::table::Table;
 use super::violations::Violations;
-use crate::config_check::{self, Findings};
+use crate::config_check::{self, Diagnostic};
 use crate::contract::Method;
 use crate::names::ApiConfigName;
 use crate::names::ApiName;
@@ -54,8 +54,8 @@ pub(super) trait Resource:
     fn complete(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status>;
 
     /// What is wrong in its files: it is created all the same, and its operation fails.
-    fn findings(&self) -> Findings {
-        Findings::default()
+    fn diagnostics(&self) -> Vec<Diagnostic> {
+        Vec::new()
     }
 
     /// What no two creations may hold at a time.
@@ -294,8 +294,8 @@ impl Resource for ApiConfig {
         Ok(())
     }
 
-    fn findings(&self) -> Findings {
-        config_check::check(self)
+    fn diagnostics(&self) -> Vec<Diagnostic> {
+        config_check::check_files(self)
     }
 
     fn only(&self, field: &str) -> Self {
