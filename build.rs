@@ -153,7 +153,7 @@ fn generate_own(set: prost_types::FileDescriptorSet, out: &Path) -> Result<()> {
 fn generator() -> tonic_prost_build::Builder {
     tonic_prost_build::configure()
         .build_transport(false)
-        .codec_path("crate::codec::Codec")
+        .codec_path("crate::call::codec::Codec")
         .extern_path(".google.rpc", "::tonic_types::pb")
 }
 

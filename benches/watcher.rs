@@ -224,8 +224,8 @@ async fn measure(by_watcher: bool, count: usize) {
         latest = latest.max(late);
     }
     let (gets, pages) = (
-        emulator.count(Method::GET_OPERATION),
-        emulator.count(Method::LIST_OPERATIONS),
+        emulator.call_count(Method::GET_OPERATION),
+        emulator.call_count(Method::LIST_OPERATIONS),
     );
     let each = (gets + pages) as f64 / count as f64;
     let bytes = match count {

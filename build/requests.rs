@@ -116,7 +116,7 @@ impl Request {
             out += &format!(" Forms::check(&Forms(&[{forms}]), {name})?;");
         }
         if let Some(id) = self.id() {
-            out += &format!(" resource::check_id({id:?}, &it.{id})?;");
+            out += &format!(" pattern::check_id({id:?}, &it.{id})?;");
         }
         if self.updated().is_some() {
             let resource = self.result.as_deref().map(path).unwrap_or_default();

@@ -34,8 +34,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} operations are waited for", watcher.pending());
     let apis = try_join_all(waits).await?;
 
-    let polls = emulator.count(Method::GET_OPERATION);
-    let pages = emulator.count(Method::LIST_OPERATIONS);
+    let polls = emulator.call_count(Method::GET_OPERATION);
+    let pages = emulator.call_count(Method::LIST_OPERATIONS);
     println!(
         "{} apis, {polls} polls, {pages} pages of listings",
         apis.len()

@@ -7,7 +7,8 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
 
-use crate::failure::{Failure, is_bad_retry_info};
+use crate::call::pushback::is_bad_retry_info;
+use crate::call::transport_error::Failure;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 

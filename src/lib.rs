@@ -61,49 +61,33 @@
 
 #![warn(clippy::print_stdout)]
 
-#[cfg_attr(not(feature = "auth"), path = "no_authentication.rs")]
-mod authentication;
 mod call;
-#[cfg(any(feature = "auth", feature = "tls"))]
-mod certificate_fault;
 mod client;
-mod clients;
-mod code;
-mod codec;
 #[cfg(feature = "config-check")]
 pub mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;
-mod endpoint;
 mod error;
-mod failure;
-mod gzip;
 pub mod layer;
-#[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
-mod metrics;
 pub mod names;
 pub mod operation;
-mod phase;
 pub mod proto;
-mod resource;
 pub mod stack;
-mod trailers;
+mod telemetry;
 #[cfg(feature = "rest")]
 pub mod transcode;
 mod transport;
-pub mod uniform;
-mod wire;
 
 pub use call::CallOptions;
 pub use client::builder::{Builder, Given, Own};
 pub use client::{ApiGateway, field_mask, list, request};
-pub use endpoint::EMULATOR_HOST;
 pub use error::Error;
 pub use layer::retry::RetryThrottling;
 #[cfg(feature = "rest")]
 pub use transport::RestFallback;
 pub use transport::Transport;
+pub use transport::endpoint::EMULATOR_HOST;
 
 #[cfg(feature = "auth")]
 pub use google_cloud_auth;

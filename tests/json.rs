@@ -1,4 +1,4 @@
-//! `transcode::to_json`: the JSON of messages that came over gRPC, whatever is in their `Any`s.
+//! `transcode::to_json`: the JSON of messages from gRPC, with `Any`s of every content.
 
 #![cfg(feature = "rest")]
 
@@ -32,7 +32,7 @@ fn response(any: Any) -> Operation {
 const API: &str = "type.googleapis.com/google.cloud.apigateway.v1.Api";
 
 #[test]
-fn a_known_type_is_unfolded_whatever_stands_before_its_name() {
+fn a_known_type_is_read_whatever_precedes_its_type_url() {
     let api = Api {
         name: "n".into(),
         labels: [("a".into(), String::new())].into(),
@@ -70,7 +70,7 @@ fn an_unknown_or_undecodable_any_is_shown_as_its_bytes() {
 }
 
 #[test]
-fn types_with_a_form_of_their_own_stand_under_value() {
+fn types_with_a_form_of_their_own_are_in_the_member_value() {
     let empty = any("type.googleapis.com/google.protobuf.Empty", b"");
     let shown = json!({"response": {"@type": "type.googleapis.com/google.protobuf.Empty"}});
     assert_eq!(printed(&response(empty.clone())), shown);
@@ -108,7 +108,7 @@ fn labels_that_look_like_an_any_are_labels() {
 }
 
 #[test]
-fn what_json_has_no_form_for_is_an_error_that_names_the_type() {
+fn a_value_without_a_json_form_is_an_error_that_names_the_type() {
     let far = Timestamp {
         seconds: 253_402_300_800,
         nanos: 0,
@@ -131,7 +131,7 @@ fn what_json_has_no_form_for_is_an_error_that_names_the_type() {
 }
 
 #[test]
-fn anys_within_anys_without_end_are_told_as_bytes_where_they_are_too_deep() {
+fn anys_in_anys_are_written_as_bytes_beyond_the_limit_of_depth() {
     let mut nested = any("type.googleapis.com/google.protobuf.Empty", b"");
     for _ in 0..2000 {
         nested = any(

@@ -39,8 +39,8 @@ use futures_core::Stream;
 
 use super::request;
 use super::request::Request;
-use crate::clients::Clients;
 use crate::error::Error;
+use crate::stack::clients::Clients;
 
 /// The request of a method whose replies are pages.
 ///

@@ -19,16 +19,16 @@ use self::list::List;
 use self::list::ListRequest;
 use self::request::Request;
 use crate::call::CallOptions;
-use crate::clients::Clients;
 use crate::error::Error;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 use crate::proto::google::cloud::location::locations_client::LocationsClient;
 use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
 use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::stack::Stack;
+use crate::stack::clients::Clients;
 #[cfg(feature = "rest")]
 use crate::transport::RestFallback;
-use crate::transport::{Active, Transport};
+use crate::transport::{ActiveTransport, Transport};
 
 /// A client of Google API Gateway and its operations.
 ///
@@ -62,7 +62,7 @@ use crate::transport::{Active, Transport};
 #[derive(Clone, Debug)]
 pub struct ApiGateway {
     clients: Clients,
-    active: Option<Active>,
+    active: Option<ActiveTransport>,
 }
 
 impl ApiGateway {
@@ -71,7 +71,7 @@ impl ApiGateway {
         Builder::new()
     }
 
-    pub(crate) fn new(clients: Clients, active: Option<Active>) -> Self {
+    pub(crate) fn new(clients: Clients, active: Option<ActiveTransport>) -> Self {
         Self { clients, active }
     }
 
@@ -89,7 +89,7 @@ impl ApiGateway {
     /// With [`Transport::GrpcWithRestFallback`] it is [`Transport::Grpc`] until the fallback happens.
     #[must_use]
     pub fn active_transport(&self) -> Option<Transport> {
-        self.active.as_ref().map(Active::transport)
+        self.active.as_ref().map(ActiveTransport::transport)
     }
 
     /// Since when calls go over REST in place of gRPC, and why; `None` as long as they do not.
@@ -109,7 +109,7 @@ impl ApiGateway {
     #[cfg(feature = "rest")]
     #[must_use]
     pub fn fallback(&self) -> Option<RestFallback> {
-        self.active.as_ref().and_then(Active::fallback)
+        self.active.as_ref().and_then(ActiveTransport::fallback)
     }
 
     /// Sends any request of the contract. The calls below are short forms of it.

@@ -36,13 +36,12 @@ use std::fmt::Debug;
 use prost::{Message, Name};
 
 use super::field_mask;
-use crate::clients::Clients;
 use crate::contract::METHODS;
 use crate::contract::Method;
 use crate::error::Error;
+use crate::names::pattern::{self, Forms};
 use crate::operation::{Operation, Verb};
-use crate::resource;
-use crate::resource::Forms;
+use crate::stack::clients::Clients;
 
 /// The request message of a method of the contract.
 ///

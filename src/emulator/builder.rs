@@ -1,67 +1,71 @@
-//! How an emulator is set up.
+//! The builder of an emulator.
 
 #[cfg(feature = "emulator-data")]
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-#[cfg(feature = "tls")]
-use super::accept::Identity;
-use super::clock::{Clock, Moment};
-use super::data::Keeper;
-#[cfg(feature = "emulator-data")]
-use super::data::{self, DataError};
-use super::errors::Details;
-use super::limits::Limits;
-use super::port_settings::PortSettings;
-use super::state::{State, Tables, Times};
-use super::tokens::{Allowed, Tokens};
-use super::world::World;
-use super::{Emulator, Server};
-use crate::contract::Method;
+use tokio::sync::Notify;
 
-/// Sets up an [`Emulator`].
+use crate::contract::Method;
+use crate::emulator::api::bearer_auth::{BearerTokens, TokenGrant};
+use crate::emulator::api::core::{Core, OperationTimes};
+use crate::emulator::error::details::Details;
+use crate::emulator::faults::received_call::CallLog;
+use crate::emulator::server::settings::PortSettings;
+#[cfg(feature = "tls")]
+use crate::emulator::server::tls::Identity;
+use crate::emulator::state::clock::{Clock, Moment};
+use crate::emulator::state::environment::Environment;
+use crate::emulator::state::journal::Journal;
+use crate::emulator::state::limits::Limits;
+use crate::emulator::state::{State, Tables};
+#[cfg(feature = "emulator-data")]
+use crate::emulator::storage::{self, DataError};
+use crate::emulator::{Emulator, Server};
+
+/// Builds an [`Emulator`].
 #[derive(Clone, Debug, Default)]
-#[must_use = "nothing is set up before `build`"]
+#[must_use = "no emulator exists before `build`"]
 pub struct EmulatorBuilder {
-    times: Times,
-    tokens: Tokens,
-    world: World,
+    times: OperationTimes,
+    tokens: BearerTokens,
+    environment: Environment,
     details: Details,
     port: PortSettings,
     begins_at: Option<SystemTime>,
 }
 
 impl EmulatorBuilder {
-    /// How long an operation runs, zero by default: it is done with the first look at it.
+    /// Sets how long operations run. The default is zero: an operation is done when it is first read.
     pub fn operation_time(mut self, time: Duration) -> Self {
-        self.times.usual = time;
+        self.times.default = time;
         self
     }
 
-    /// How long the operations of one method run, if not as long as all others.
+    /// Sets how long the operations of one method run. The default is [`operation_time`](Self::operation_time).
     pub fn operation_time_of(mut self, method: &'static Method, time: Duration) -> Self {
         self.times.by_method.insert(method.path, time);
         self
     }
 
-    /// Every call must bring a token that was given here, as `authorization: Bearer TOKEN`. One that brings
-    /// none, or another, is UNAUTHENTICATED. The admin service needs none.
+    /// Requires this token, or another known one, in every call, as `authorization: Bearer TOKEN`. A call with a missing or unknown
+    /// token is UNAUTHENTICATED. By default calls need no token. The admin service never needs it.
     pub fn require_token(mut self, token: impl Into<String>) -> Self {
-        self.tokens.add(token.into(), Allowed::All);
+        self.tokens.add(token.into(), TokenGrant::All);
         self
     }
 
-    /// A token that is known and allows nothing: whatever brings it is PERMISSION_DENIED. Calls need a token
-    /// then, as with [`require_token`](Self::require_token).
+    /// Adds a known token without permissions: calls with it are PERMISSION_DENIED. All other calls need a token then, as with
+    /// [`require_token`](Self::require_token).
     pub fn token_without_permissions(mut self, token: impl Into<String>) -> Self {
-        self.tokens.add(token.into(), Allowed::Nothing);
+        self.tokens.add(token.into(), TokenGrant::Nothing);
         self
     }
 
-    /// A location, one of [`LOCATIONS`](super::LOCATIONS), that does not answer. What is about it or in it is UNAVAILABLE, and
-    /// lists of all locations are without it and name it. A list of operations does so only with
-    /// `return_partial_success`, and is UNAVAILABLE else. Each call adds one; by default all answer.
+    /// Makes a location, one of [`LOCATIONS`](super::LOCATIONS), unreachable. Calls to it fail with UNAVAILABLE; lists over all
+    /// locations omit it and name it in `unreachable`. A list of operations does so only with `return_partial_success`, and
+    /// otherwise fails with UNAVAILABLE. Each call of this method adds one location; by default all are reachable.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -77,24 +81,25 @@ impl EmulatorBuilder {
     /// # }
     /// ```
     pub fn unreachable(mut self, location: impl Into<String>) -> Self {
-        self.world.lose(location.into());
+        self.environment.add_unreachable(location.into());
         self
     }
 
-    /// Only these service accounts exist, each given by its email or as `projects/{project}/serviceAccounts/{email}`.
-    /// A config that has another or none is refused with FAILED_PRECONDITION, and so is a gateway for such a
-    /// config. Further calls add to them; by default any account will do, and none.
+    /// Sets the service accounts that exist, each as its email or as `projects/{project}/serviceAccounts/{email}`. A config with
+    /// another account, or none, fails with FAILED_PRECONDITION, and so does a gateway for such a config. Each call of this method
+    /// adds accounts. By default any account, or none, is accepted.
     pub fn service_accounts<A: Into<String>>(
         mut self,
         accounts: impl IntoIterator<Item = A>,
     ) -> Self {
-        self.world.accept(accounts.into_iter().map(Into::into));
+        self.environment
+            .add_accounts(accounts.into_iter().map(Into::into));
         self
     }
 
-    /// Limits how many resources can exist. A create of one more is RESOURCE_EXHAUSTED, with the ErrorInfo
-    /// `RESOURCE_QUOTA_EXCEEDED` and a QuotaFailure. A resource counts until its deletion has ended. By default there is no
-    /// limit.
+    /// Limits the number of resources. A create above a limit fails with RESOURCE_EXHAUSTED, with the ErrorInfo
+    /// `RESOURCE_QUOTA_EXCEEDED` and a QuotaFailure. A resource counts until its deletion has ended. By default there are no
+    /// limits.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -116,12 +121,12 @@ impl EmulatorBuilder {
     /// # }
     /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.world.limits = Some(limits);
+        self.environment.limits = Some(limits);
         self
     }
 
-    /// Chooses which details errors have, [`Details::Standard`] by default: those of AIP-193, but none for NOT_FOUND. Most are
-    /// our invention; see [Error details](super::testing#error-details).
+    /// Chooses the details of errors. The default is [`Details::Standard`]: those of AIP-193, but none for NOT_FOUND. Most are our
+    /// invention; see [Error details](super::testing#error-details).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -143,8 +148,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Serves over TLS, with this certificate chain and its private key, both PEM text.
-    /// [`Emulator::start`] fails if they are not that.
+    /// Serves over TLS, with this certificate chain and private key in PEM. By default the port is plaintext. If they are invalid,
+    /// [`Emulator::start`] fails.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.port.identity = Some(Identity {
@@ -156,9 +161,9 @@ impl EmulatorBuilder {
 
     /// Accepts a name as the host of requests to the admin service. Each call adds one.
     ///
-    /// By default the host must be a loopback address, `localhost`, a name below it, or the address that is listened on, on
-    /// any port. A web page on a name that leads to this machine (DNS rebinding) is refused so, while a container needs the
-    /// name by which others call it. The API itself accepts any host.
+    /// By default the host must be a loopback address, `localhost`, a name below it, or the address of the listener, with any port.
+    /// This rejects a web page whose name resolves to localhost (DNS rebinding). In a container the emulator needs the name by
+    /// which others call it. The API itself accepts any host.
     ///
     /// The name is a host name or an IP address, without a port. If it is invalid, serving fails.
     pub fn host(mut self, name: impl Into<String>) -> Self {
@@ -168,9 +173,9 @@ impl EmulatorBuilder {
 
     /// Lets the web pages of an origin, such as `http://localhost:3000`, use the emulator. Each call adds one.
     ///
-    /// By default no web page can use the API, and none but the emulator's own the admin service. Pages of the origin may
-    /// use both: their browsers get CORS headers, and answers to preflight requests. They write to the admin
-    /// service with `Content-Type: application/json` only. If the origin is invalid, serving fails.
+    /// By default no web page can use the API, and only the emulator's own pages can use the admin service. Pages of an allowed origin
+    /// can use both: their browsers get CORS headers and responses to preflight requests. Their writes to the admin service
+    /// must have `Content-Type: application/json`. If the origin is invalid, serving fails.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -191,54 +196,53 @@ impl EmulatorBuilder {
 
     /// Lets other machines call the admin service with this token, as `Authorization: Bearer TOKEN`.
     ///
-    /// By default only loopback addresses and Unix sockets may call it, and they never need the token. Inside a container
-    /// no client outside has a loopback address. The token has visible ASCII characters only; if it is invalid or empty,
+    /// By default only loopback addresses and Unix sockets can call the service, and they never need the token. For an emulator in a
+    /// container, no client outside has a loopback address. The token must have visible ASCII characters only; if it is invalid or empty,
     /// serving fails. It is sent in plaintext unless the emulator has a certificate.
     pub fn admin_token(mut self, token: impl Into<String>) -> Self {
         self.port.access.admin_token = Some(token.into());
         self
     }
 
-    /// The time in which a new connection must be opened, 10 seconds by default: the TLS handshake, and then the preface of
-    /// HTTP/2 or the first request head of HTTP/1.1. A connection that is not opened by then is closed.
+    /// Sets the time in which a client must open a connection: the TLS handshake, and then the preface of HTTP/2 or the first
+    /// request head of HTTP/1.1. The default is 10 seconds. A connection that is not open by then is closed.
     ///
-    /// An open connection has no such limit, with or without calls. Only HTTP/1.1 closes one that brings no request for 30
-    /// seconds. [`Duration::MAX`] sets no limit; with zero, serving fails.
+    /// The limits on an open connection are fixed; see [Connections](super::testing#connections). [`Duration::MAX`] sets no
+    /// limit; with zero, serving fails.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.port.handshake_timeout = time;
         self
     }
 
-    /// What its clock shows as it is set up, by default what the system's does. From then on it goes with
-    /// tokio's, so that on a paused clock all times that it tells are the same in every run.
+    /// Sets the time at which the emulator's clock starts. The default is the system's time. From then on the clock advances with
+    /// tokio's, so that with a paused clock all times in responses are the same in every run.
     pub fn begins_at(mut self, time: SystemTime) -> Self {
         self.begins_at = Some(time);
         self
     }
 
-    /// An empty emulator, which keeps its state in memory.
+    /// Returns an empty emulator with its state in memory.
     #[must_use]
     pub fn build(self) -> Emulator {
         let tables = Tables::new(Clock::start(self.wall()));
-        self.over(tables, Keeper::default())
+        self.with_tables(tables, None)
     }
 
-    /// An emulator that keeps its state in a file, and goes on from what is in it. A file that is not there is
-    /// made, one that is empty is filled.
+    /// Returns an emulator with its state in a file, and loads the state from it. The file is created if it is missing.
     ///
-    /// No call is answered before what it did, and what it tells, is in the file: it survives the process,
-    /// however that ends, and a failure of the power. Faults and the record of calls are not kept, nor what
-    /// [stale reads](super::On::stale) see. Time goes on between two runs: an operation whose end has passed meanwhile has
-    /// ended. If the system's clock was put back, time goes on from the last change instead. If the file
-    /// cannot be written any more, every call is answered with INTERNAL, for good.
+    /// No call returns before its changes, and all changes that its response shows, are in the file. They survive the end of the
+    /// process and a power failure. Faults, recorded calls and the data of
+    /// [stale reads](super::FaultBuilder::stale) are not stored. Time continues between two runs: an operation whose end has
+    /// passed meanwhile has ended. If the system's clock was set back, time continues from the last change. If writing to the file
+    /// fails, that call and all further calls fail with INTERNAL.
     ///
-    /// This waits for the disk, and so does dropping the last clone of the emulator with its services and
-    /// servers, which closes the file.
+    /// This method waits for the disk. So does dropping the last clone of the emulator, its services and servers, which closes
+    /// the file.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or written, if another emulator has it open, if it is damaged, and if it is
-    /// something else or of a version that this one does not know. What is in it then stays as it is.
+    /// If the file cannot be read or written, is open in another emulator, is damaged, is not a data file, or has an unknown
+    /// version. The file is then unchanged.
     ///
     /// # Example
     ///
@@ -257,29 +261,31 @@ impl EmulatorBuilder {
     /// ```
     #[cfg(feature = "emulator-data")]
     pub fn open(self, file: impl AsRef<Path>) -> Result<Emulator, DataError> {
-        let (tables, keeper) = data::open(file.as_ref(), self.wall())?;
-        Ok(self.over(tables, keeper))
+        let (tables, journal) = storage::open(file.as_ref(), self.wall())?;
+        Ok(self.with_tables(tables, Some(journal)))
     }
 
     fn wall(&self) -> Moment {
         self.begins_at.unwrap_or_else(SystemTime::now).into()
     }
 
-    fn over(self, tables: Tables, keeper: Keeper) -> Emulator {
+    fn with_tables(self, tables: Tables, journal: Option<Box<dyn Journal>>) -> Emulator {
         Emulator {
-            state: Arc::new(State::new(
-                self.times,
-                self.tokens,
-                self.world,
-                self.details,
-                tables,
-                keeper,
-            )),
+            core: Arc::new(Core {
+                calls: CallLog::new(tables.clock.started_at),
+                state: State::new(tables, journal),
+                times: self.times,
+                environment: self.environment,
+                tokens: self.tokens,
+                details: self.details,
+                faults: Arc::default(),
+                ended_early: Notify::new(),
+            }),
             port: Arc::new(self.port),
         }
     }
 
-    /// An empty emulator, served on a free port of the loopback.
+    /// Starts an empty emulator on a free port of localhost.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -291,7 +297,7 @@ impl EmulatorBuilder {
     /// let server = Emulator::builder().start().await?;
     /// let client = ApiGateway::builder().endpoint(server.endpoint()).anonymous().build()?;
     /// client.list_apis("projects/p/locations/global").page("").await?;
-    /// assert_eq!(server.emulator().count(Method::LIST_APIS), 1);
+    /// assert_eq!(server.emulator().call_count(Method::LIST_APIS), 1);
     /// # Ok(())
     /// # }
     /// ```

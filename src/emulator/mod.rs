@@ -1,37 +1,44 @@
-//! An API Gateway in memory: the real generated server traits, in process or on a port.
+//! An emulator of API Gateway, in process or on a port.
 //!
-//! It has all 25 methods: apis, their configs and gateways with what depends on what, operations, locations
-//! and policies, over gRPC and, on a port and with the feature `rest`, over HTTP/JSON. An operation runs for a
-//! set time by `tokio::time`, so that a test on a paused clock is deterministic. What goes wrong is said by
-//! [`Emulator::on`], and what was called is told by [`Emulator::calls`].
+//! It implements the generated server traits with all 25 methods: apis, their configs and gateways with their dependencies,
+//! operations, locations and policies. It serves gRPC and, on a port and with the feature `rest`, HTTP/JSON. An operation runs for a
+//! set time of `tokio::time`, so a test with a paused clock is deterministic. [`Emulator::on`] injects faults, and
+//! [`Emulator::calls`] returns the received calls. [`testing`] shows how to test your own code against it, in Rust, Python and
+//! Node.
 //!
-//! State is in memory, or in a file (`EmulatorBuilder::open`, feature `emulator-data`), from which a later
-//! emulator goes on.
+//! State is in memory, or in a file (`EmulatorBuilder::open`, feature `emulator-data`) which a later emulator can load.
 //!
-//! It checks names, states, masks and etags as the service does, and bearer tokens where
-//! [`EmulatorBuilder::require_token`] says so, but no permissions. It checks the files of a config by
-//! [`config_check`](crate::config_check): OpenAPI 2.0, 3.0 and 3.1 documents, descriptor sets and service configurations. If
-//! one has an error, the operation of the create fails with a diagnostic for each error, at file and line, and the config
-//! is left FAILED.
+//! # What it checks
 //!
-//! Filters are those of AIP-160 but for functions: `state = ACTIVE AND (labels.team = core OR labels.team = edge)`,
-//! `done = false AND metadata.verb = create`, `NOT labels:team`. `*` at an end of what a text is to equal stands for
-//! anything. A value without a field is searched for in names and display names. Where AIP-160 leaves a choice:
+//! The emulator checks names, states, masks and etags as the service does. It checks bearer tokens if
+//! [`EmulatorBuilder::require_token`] sets one, but no permissions. It checks the files of a config with
+//! [`config_check`](crate::config_check): OpenAPI 2.0, 3.0 and 3.1 documents, descriptor sets and service configurations. If a file
+//! has an error, the operation of the create fails with a diagnostic for each error, with file and line, and the config is FAILED.
+//!
+//! # Filters
+//!
+//! Filters are those of AIP-160, without functions: `state = ACTIVE AND (labels.team = core OR labels.team = edge)`,
+//! `done = false AND metadata.verb = create`, `NOT labels:team`. A `*` at the start or end of a text matches any characters.
+//! A value without a field is searched for in names and display names. Where AIP-160 leaves a choice:
 //!
 //! - `:` on a text field of the resource itself, such as `display_name:shop`, finds a part of the text.
-//! - A label that a resource does not have matches no comparison, not even `!=`.
-//! - Names of fields are accepted as in the proto and as in JSON.
+//! - Any comparison with a label that the resource does not have is false, including `!=`.
+//! - Names of fields may be spelled as in the proto or as in JSON.
 //! - Repeated negations and `NOT(` without a space are accepted.
 //! - A filter has at most 8,192 bytes, and 50 nested parentheses or negations.
 //!
-//! An update mask may have output-only fields, which are ignored, and immutable ones if the request repeats their
-//! values (AIP-161, AIP-203). A mask must not be empty: the live service refuses that, although AIP-134 does not.
+//! # Update masks
 //!
-//! Policies have versions as `google/iam/v1/policy.proto` says. Conditions are written at version 3, and shown if
-//! version 3 is asked for. Otherwise the role of their binding ends with `_withcond_` and a hash. With the etag of a policy
-//! that has conditions, bindings are written at version 3 only. Without a mask, SetIamPolicy writes `bindings` alone.
+//! A mask may have output-only fields, which are ignored. It may have immutable fields if the request repeats their values (AIP-161,
+//! AIP-203). A mask must not be empty: the live service rejects that, although AIP-134 allows it.
 //!
-//! [`testing`] shows how to test your own code against it, in Rust, Python and Node.
+//! # Policies
+//!
+//! Policies have versions as in `google/iam/v1/policy.proto`. Conditions are written at version 3, and returned if version 3 is
+//! requested. Otherwise the role of their binding ends with `_withcond_` and a hash. A policy with conditions can be written with
+//! its etag at version 3 only. Without a mask, SetIamPolicy writes `bindings` only.
+//!
+//! # Example
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -53,55 +60,19 @@
 //! # }
 //! ```
 
-#[cfg_attr(not(feature = "tls"), path = "accept_plain.rs")]
-mod accept;
-mod access;
 mod admin;
-mod beside;
+mod api;
 mod builder;
-mod calls;
-mod clock;
-mod cursor;
-#[cfg_attr(not(feature = "emulator-data"), path = "no_data.rs")]
-mod data;
-mod decompress;
-mod door;
-mod errors;
-mod fault;
-mod field;
-mod filter;
-mod incoming;
-#[cfg(test)]
-mod invariants;
-mod limits;
-#[cfg_attr(not(feature = "rest"), path = "listen_grpc.rs")]
-mod listen;
-mod listing;
-mod locations;
-mod mask;
-mod opening;
-mod operations;
-mod order;
-mod place;
-mod plan;
-mod policies;
-mod policy;
-mod port_settings;
-mod refusal;
-mod resource;
-mod rows;
-mod running;
+mod connection;
+mod error;
+mod faults;
+mod list;
 mod server;
-mod service;
-mod socket;
 mod state;
-mod table;
+#[cfg(feature = "emulator-data")]
+mod storage;
 #[doc = include_str!("testing.md")]
 pub mod testing {}
-mod tokens;
-mod verbs;
-mod violations;
-mod world;
 
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
@@ -112,74 +83,59 @@ use tonic::service::Routes;
 use tonic::transport::server::Connected;
 
 use crate::contract::Method;
-use crate::proto::google::cloud::apigateway::v1::api_gateway_service_server::ApiGatewayServiceServer;
-use crate::proto::google::cloud::location::locations_server::LocationsServer;
-use crate::proto::google::iam::v1::iam_policy_server::IamPolicyServer;
-use crate::proto::google::longrunning::operations_server::OperationsServer;
 
 pub use builder::EmulatorBuilder;
-pub use calls::{ReceivedCall, Via};
-#[cfg(feature = "emulator-data")]
-pub use data::DataError;
-pub use errors::Details;
-pub use fault::{Fault, On};
-pub use limits::Limits;
-pub use place::LOCATIONS;
-pub use plan::{Cancelling, OperationPlan};
+pub use error::details::Details;
+pub use faults::operation_plan::{CancelBehavior, OperationPlan};
+pub use faults::received_call::{ReceivedCall, Via};
+pub use faults::{FaultBuilder, FaultGuard};
 pub use server::Server;
+pub use state::limits::Limits;
+pub use state::location::LOCATIONS;
+#[cfg(feature = "emulator-data")]
+pub use storage::DataError;
 
-use door::{Door, MAX_REQUEST};
-use port_settings::PortSettings;
-use state::State;
+use api::core::Core;
+use server::settings::PortSettings;
 
-/// An API Gateway, in memory or in a file. Its clones are the same one.
+/// An emulated API Gateway. Clones share one state.
 #[derive(Clone, Debug)]
 pub struct Emulator {
-    state: Arc<State>,
+    core: Arc<Core>,
     port: Arc<PortSettings>,
 }
 
 impl Emulator {
-    /// Begins with the defaults.
+    /// Returns a builder with the defaults.
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::default()
     }
 
-    /// The emulator as a tower service, for calls without a socket.
+    /// Returns the emulator as a tower service, for calls without a socket.
     #[must_use]
     pub fn service(&self) -> Routes {
-        let door = &self.state;
-        let api = ApiGatewayServiceServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
-        let operations = OperationsServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
-        let locations = LocationsServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
-        let policies = IamPolicyServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST);
-        Routes::new(Door::new(door, api))
-            .add_service(Door::new(door, operations))
-            .add_service(Door::new(door, locations))
-            .add_service(Door::new(door, policies))
+        api::routes(&self.core)
     }
 
-    /// Serves on a port, gRPC and (feature `rest`) HTTP/JSON, over HTTP/1.1 and HTTP/2; port 0 picks one.
+    /// Serves on a port: gRPC and, with the feature `rest`, HTTP/JSON, over HTTP/1.1 and HTTP/2. Port 0 chooses a free port.
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on, or a setting of the builder is invalid.
+    /// If the port cannot be bound, or a setting of the builder is invalid.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves nothing behind; dropping the [`Server`] ends it.
+    /// Dropping the future closes the port. Dropping the [`Server`] does so too.
     pub async fn start(&self, address: impl ToSocketAddrs) -> std::io::Result<Server> {
         Server::start(self, address).await
     }
 
-    /// Serves connections of yours, as [`start`](Self::start) does those of a port: over Unix sockets, in a
-    /// simulated network, within the process. A stream that is one of TCP listeners or of
-    /// [`tokio::io::duplex`](https://docs.rs/tokio/latest/tokio/io/fn.duplex.html) pairs serves as it is. An error in
-    /// it is passed over. The admin service answers to TCP from a loopback address, to Unix sockets, and to whoever has the
-    /// token of [`EmulatorBuilder::admin_token`]. A connection must be opened within
-    /// [`EmulatorBuilder::handshake_timeout`].
+    /// Serves the connections of a stream as [`start`](Self::start) serves those of a port: Unix sockets, a simulated network, or
+    /// pipes within the process, such as [`tokio::io::duplex`](https://docs.rs/tokio/latest/tokio/io/fn.duplex.html). Errors in the
+    /// stream are skipped. The admin service accepts TCP connections from loopback addresses, Unix sockets, and the token of
+    /// [`EmulatorBuilder::admin_token`]. A client must open its connection within [`EmulatorBuilder::handshake_timeout`].
     ///
-    /// It ends once the stream has ended and all its connections are closed.
+    /// The future completes when the stream has ended and the last connection is closed.
     ///
     /// # Errors
     ///
@@ -187,7 +143,7 @@ impl Emulator {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the connections, each after the calls that are under way on it.
+    /// Dropping the future closes each connection after its calls in progress.
     ///
     /// # Example
     ///
@@ -223,7 +179,7 @@ impl Emulator {
     /// let client = client.build()?;
     /// client.list_apis("projects/p/locations/global").page("").await?;
     ///
-    /// // With the client the connections end, and with the last of both the server.
+    /// // Dropping the client closes the connection and ends the stream, so the server ends.
     /// drop(client);
     /// serving.await??;
     /// # Ok(())
@@ -239,7 +195,7 @@ impl Emulator {
         server::serve_all(self, incoming).await
     }
 
-    /// Begins to say what is to happen to calls of a method, over whatever transport they come.
+    /// Returns a builder of a fault for calls of a method, over gRPC and REST.
     ///
     /// # Example
     ///
@@ -255,7 +211,7 @@ impl Emulator {
     /// let emulator = Emulator::builder().build();
     /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
     ///
-    /// // The first call fails and is tried again; the second is answered with a message of ours.
+    /// // The client retries the first call, which fails. The second call gets our own response.
     /// let busy = emulator.on(Method::GET_OPERATION).fail(Status::unavailable("busy"));
     /// let name = "projects/p/locations/global/operations/o";
     /// let answer = Operation { name: name.into(), ..Default::default() };
@@ -263,38 +219,34 @@ impl Emulator {
     ///
     /// assert_eq!(client.get_operation(name).await?, answer);
     /// assert_eq!((busy.used(), given.used()), (1, 1));
-    /// assert_eq!(emulator.count(Method::GET_OPERATION), 2);
+    /// assert_eq!(emulator.call_count(Method::GET_OPERATION), 2);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on(&self, method: &'static Method) -> On {
-        On::new(&self.state, method)
+    pub fn on(&self, method: &'static Method) -> FaultBuilder {
+        FaultBuilder::new(&self.core.faults, method)
     }
 
-    /// The faults that have not happened as often as they should have, in words.
+    /// Describes the faults that occurred less often than requested.
     #[must_use]
-    pub fn unused(&self) -> Vec<String> {
-        self.state.faults.unused()
+    pub fn unused_faults(&self) -> Vec<String> {
+        self.core.faults.unused()
     }
 
-    /// The calls received so far, in the order in which they came, at most the last thousand. A REST request
-    /// that is no call of a method is not among them.
+    /// Returns the received calls in their order, at most the last thousand. REST requests without a route are not recorded.
     #[must_use]
     pub fn calls(&self) -> Vec<ReceivedCall> {
-        self.state.calls.last()
+        self.core.calls.last()
     }
 
-    /// How many calls of a method were received, however long ago.
+    /// Returns the number of calls of a method since the start or the last [`reset`](Self::reset).
     #[must_use]
-    pub fn count(&self, method: &'static Method) -> u64 {
-        self.state.calls.count(method)
+    pub fn call_count(&self, method: &'static Method) -> u64 {
+        self.core.calls.count(method)
     }
 
-    /// Forgets all resources, operations, faults and calls. A file that keeps the state is emptied too, before the
-    /// next call is answered.
+    /// Deletes all resources, operations, faults and recorded calls. A data file is emptied too, before the next call returns.
     pub fn reset(&self) {
-        self.state.clear();
-        self.state.faults.clear();
-        self.state.calls.clear();
+        self.core.reset();
     }
 }

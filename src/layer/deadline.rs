@@ -11,9 +11,9 @@ use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tower::{Layer, Service};
 
+use crate::call::phase::{self, Phase};
 use crate::call::{Call, Reply, Rpc};
 use crate::contract::Method;
-use crate::phase::{self, Phase};
 
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 

@@ -11,10 +11,10 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::call::transport_error::Failure;
+use crate::call::wire_format;
 use crate::call::{self, Call, CallOptions, Reply, Rpc};
 use crate::contract::{Method, RoutingKey};
-use crate::failure::Failure;
-use crate::wire;
 
 /// Where the server routes the call to. One that a request brings along is not worked out again.
 pub(crate) const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
@@ -216,7 +216,8 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
     // The longest that a usual name becomes: its slashes take three characters.
     let mut out = Vec::with_capacity(message.len() + message.len() / 2 + 16);
     for key in keys {
-        let Some(value) = wire::text(message, key.field).filter(|value| !value.is_empty()) else {
+        let Some(value) = wire_format::text(message, key.field).filter(|value| !value.is_empty())
+        else {
             continue;
         };
         if !out.is_empty() {

@@ -6,10 +6,9 @@
 #[cfg(feature = "auth")]
 pub mod auth;
 pub mod deadline;
-pub mod guard;
 pub mod headers;
-#[cfg_attr(not(feature = "metrics"), path = "no_measure.rs")]
-pub mod measure;
+pub mod metrics;
+pub mod response_check;
 pub mod retry;
-pub(crate) mod server;
+pub(crate) mod server_address;
 pub mod trace;

@@ -13,9 +13,9 @@ use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Span, field};
 
-use super::server::ServerName;
+use crate::call::status_code;
 use crate::call::{Reply, Rpc};
-use crate::code;
+use crate::layer::server_address::ServerName;
 
 /// Makes [`Trace`] services.
 #[derive(Clone, Debug)]
@@ -83,11 +83,11 @@ fn span(path: &str, server: Option<&ServerName>) -> Span {
 fn record(outcome: Outcome) -> Outcome {
     let code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
     let span = Span::current();
-    span.record("rpc.response.status_code", code::name(code));
+    span.record("rpc.response.status_code", status_code::name(code));
     if code != Code::Ok {
-        span.record("error.type", code::name(code));
+        span.record("error.type", status_code::name(code));
         span.record("otel.status_code", "ERROR");
     }
-    tracing::debug!(code = code::name(code), "call ended");
+    tracing::debug!(code = status_code::name(code), "call ended");
     outcome
 }

@@ -9,10 +9,10 @@ use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
 use super::waiter::within;
 use crate::call::CallOptions;
-use crate::clients::Clients;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::CancelOperationRequest;
+use crate::stack::clients::Clients;
 
 /// What came of asking for an operation's cancellation.
 #[derive(Clone, Debug)]

@@ -39,10 +39,10 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::clients::Clients;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::Operation as Message;
+use crate::stack::clients::Clients;
 
 pub use cancel::Cancellation;
 pub use error::{OperationError, OperationErrorKind};

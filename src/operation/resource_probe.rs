@@ -9,10 +9,10 @@ use tonic::Status;
 use super::state_machine::Target;
 use super::verb::Verb;
 use super::waiter::{once, within};
-use crate::clients::Clients;
 use crate::proto::google::cloud::apigateway::v1::{
     GetApiConfigRequest, GetApiRequest, GetGatewayRequest, api, api_config, gateway,
 };
+use crate::stack::clients::Clients;
 
 /// A resource, as far as it tells how an operation on it ended.
 #[derive(Clone, Debug)]

@@ -16,9 +16,9 @@ use super::snapshot::Snapshot;
 use super::waiter::within;
 use super::{Operation, Verb};
 use crate::call::Ambiguity;
-use crate::clients::Clients;
 use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
+use crate::stack::clients::Clients;
 
 /// How much earlier than the call its operation may have begun: a date of HTTP has whole seconds, and the server's
 /// machines do not agree to the millisecond.

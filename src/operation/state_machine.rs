@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::schedule::Timetable;
-use crate::failure::{Failure, retry_delay};
+use crate::call::pushback::retry_delay;
+use crate::call::transport_error::Failure;
 
 /// What to take an operation for that is done and has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

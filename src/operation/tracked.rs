@@ -11,9 +11,9 @@ use super::schedule::Timetable;
 use super::snapshot::Snapshot;
 use super::state_machine::{Ending, Event, Target};
 use super::verb::Verb;
-use crate::clients::Clients;
 use crate::proto::google::longrunning::Operation as Message;
 use crate::proto::google::longrunning::operation::Result as Ended;
+use crate::stack::clients::Clients;
 
 /// An operation, as far as it is known.
 #[derive(Clone, Debug, Default)]

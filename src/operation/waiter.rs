@@ -17,12 +17,12 @@ use super::state_machine::{CallFailure, Ending, Event, Next, Target, Wait, Why, 
 use super::tracked::Subject;
 use super::verb::Verb;
 use crate::call::CallOptions;
-use crate::clients::Clients;
 use crate::contract::Method;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
 use crate::layer::headers::{ROUTING, routing_of};
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
+use crate::stack::clients::Clients;
 
 /// No request to cancel was answered, or a further one may get another answer.
 const UNANSWERED: u8 = 0;

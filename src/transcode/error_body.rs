@@ -1,4 +1,4 @@
-//! Errors as Google's REST services tell them, read and written.
+//! Reads and writes the error bodies of Google's REST services.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 
 use crate::call::LegacyReason;
-use crate::code;
+use crate::call::status_code;
 use crate::transcode::json::{JsonOptions, quoted};
 use crate::transcode::rules::Rules;
 use crate::transcode::schema::Schema;
@@ -25,8 +25,8 @@ const LONGEST: prost_types::Duration = prost_types::Duration {
 const ANY: &str = "google.protobuf.Any";
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
-/// The status of one of the three shapes of an error body: `{"error": {…}}` with details or with
-/// `errors`, and the bare `{"code", "message", "details"}`; the first may stand in an array.
+/// Returns the status of an error body. There are three shapes: `{"error": {…}}` with `details`, the same with
+/// `errors`, and the bare `{"code", "message", "details"}`. The first two may be in an array.
 pub(crate) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json: Value) -> Status {
     let json = match json {
         Value::Array(mut items) if !items.is_empty() => items.swap_remove(0),
@@ -37,7 +37,7 @@ pub(crate) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json:
         _ => (&json, false),
     };
     let named = body["status"].as_str().and_then(code_by_name);
-    // The bare shape has the gRPC number; the wrapped one repeats the HTTP status.
+    // The bare shape has the number of a gRPC code, the wrapped one repeats the HTTP status.
     let numbered = body["code"]
         .as_i64()
         .filter(|code| !wrapped && (1..=16).contains(code));
@@ -53,7 +53,7 @@ pub(crate) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json:
         .or_else(|| json["error"].as_str())
         .or_else(|| json["error_description"].as_str());
     let message = text.map_or_else(|| format!("HTTP {}", http.as_u16()), str::to_owned);
-    // One that cannot be read hides no other.
+    // A detail that cannot be read is left out, and the others are kept.
     let details = body["details"].as_array().into_iter().flatten();
     let details = details.filter_map(|detail| read_detail(schema, detail));
     with_details(code, message, details.collect(), headers)
@@ -68,8 +68,8 @@ fn read_detail(schema: &Schema, detail: &Value) -> Option<Any> {
     Any::decode(wire.ok()?.as_slice()).ok()
 }
 
-/// Reads or writes an error detail by the given set, or by ours, which has the details that every
-/// service may use, where that set does not know it.
+/// Converts an error detail with the given schema, or with ours if that lacks the type. Ours has the details that
+/// every service may use.
 fn knowing<T>(schema: &Schema, url: &str, by: impl Fn(&Schema) -> T) -> T {
     let name = url.rsplit('/').next().unwrap_or_default();
     if schema.find(name).is_some() && schema.find(ANY).is_some() {
@@ -79,7 +79,7 @@ fn knowing<T>(schema: &Schema, url: &str, by: impl Fn(&Schema) -> T) -> T {
     }
 }
 
-/// A status with its details, and with a `Retry-After` as one of them.
+/// Returns a status with its details. A `Retry-After` becomes one of them.
 pub(crate) fn with_details(
     code: Code,
     message: String,
@@ -109,7 +109,7 @@ pub(crate) fn with_details(
     Status::with_details(code, message, whole.encode_to_vec().into())
 }
 
-/// RFC 9110 §10.2.3: seconds, or a date.
+/// Returns the delay of a `Retry-After`, which is in seconds or a date (RFC 9110 §10.2.3).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -119,8 +119,8 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// The error body of a status, `{"error": {…}}`, with the HTTP status that it goes with, and with the list `errors` if a
-/// reason for it is given.
+/// Returns the error body of a status, `{"error": {…}}`, with this HTTP status, and with the list `errors` if a
+/// legacy reason is given.
 pub(crate) fn write(
     schema: &Schema,
     http: StatusCode,
@@ -130,7 +130,7 @@ pub(crate) fn write(
 ) -> String {
     let http = http.as_u16();
     let message = quoted(status.message());
-    let name = code::name(status.code());
+    let name = status_code::name(status.code());
     let mut out = format!(r#"{{"error":{{"code":{http},"message":{message}"#);
     if let Some(LegacyReason(reason)) = legacy {
         let reason = quoted(reason);
@@ -155,7 +155,7 @@ pub(crate) fn write(
     out
 }
 
-/// What `RetryInfo` says, as the seconds of a `Retry-After`.
+/// Returns the delay of the `RetryInfo`, in whole seconds for a `Retry-After`.
 pub(crate) fn retry_delay(status: &Status) -> Option<u64> {
     let info = details(status)
         .into_iter()
@@ -168,7 +168,7 @@ pub(crate) fn retry_delay(status: &Status) -> Option<u64> {
 }
 
 fn details(status: &Status) -> Vec<Any> {
-    // Details that are no `google.rpc.Status` are none.
+    // Details that are not a `google.rpc.Status` are ignored.
     pb::Status::decode(status.details()).map_or_else(|_| Vec::new(), |whole| whole.details)
 }
 
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_detail_of_an_unknown_type_is_told_as_it_is_and_hides_no_other() {
+    fn a_detail_of_an_unknown_type_is_written_as_bytes_beside_the_others() {
         let unknown = Any {
             type_url: "example.com/un.Known".to_owned(),
             value: vec![1, 2],

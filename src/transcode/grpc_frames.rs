@@ -1,15 +1,15 @@
-//! gRPC's framing: each message with a flag and its length before it.
+//! gRPC framing: each message follows a flag and its length.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tonic::Status;
 
 use crate::call::PREFIX;
 
-/// A message as it travels, out of a buffer that has room for the prefix at its beginning.
+/// Returns the frame of a message, from a buffer with room for the prefix before the message.
 ///
 /// # Errors
 ///
-/// If the message is longer than a frame can say.
+/// If the message is longer than 4 GiB, which a frame cannot express.
 pub(crate) fn frame(mut buffer: Vec<u8>) -> Result<Bytes, Status> {
     let length = buffer.len().saturating_sub(PREFIX);
     let Ok(length) = u32::try_from(length) else {
@@ -21,26 +21,26 @@ pub(crate) fn frame(mut buffer: Vec<u8>) -> Result<Bytes, Status> {
     Ok(buffer.into())
 }
 
-/// An empty buffer for [`frame`].
+/// Returns an empty buffer for [`frame`].
 pub(crate) fn buffer(capacity: usize) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(PREFIX + capacity);
     buffer.resize(PREFIX, 0);
     buffer
 }
 
-/// The messages of a body, as they come in.
+/// Splits a body into its messages as it arrives.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub(crate) struct FrameReader {
     unread: BytesMut,
-    /// The most bytes that a message may have.
-    most: usize,
+    /// Maximum number of bytes of a message.
+    max_bytes: usize,
 }
 
-impl Frames {
-    pub(crate) fn new(most: usize) -> Self {
+impl FrameReader {
+    pub(crate) fn new(max_bytes: usize) -> Self {
         Self {
             unread: BytesMut::new(),
-            most,
+            max_bytes,
         }
     }
 
@@ -48,7 +48,7 @@ impl Frames {
         self.unread.extend_from_slice(piece);
     }
 
-    /// The next message that is whole.
+    /// Returns the next complete message.
     ///
     /// # Errors
     ///
@@ -62,8 +62,8 @@ impl Frames {
         if flag != 0 {
             return Err(Status::internal("the message is compressed"));
         }
-        if length > self.most {
-            let text = format!("the message is larger than {} bytes", self.most);
+        if length > self.max_bytes {
+            let text = format!("the message is larger than {} bytes", self.max_bytes);
             return Err(Status::resource_exhausted(text));
         }
         if rest.len() < length {
@@ -73,7 +73,7 @@ impl Frames {
         Ok(Some(self.unread.split_to(length).freeze()))
     }
 
-    /// Whether nothing is left over.
+    /// Returns whether no byte is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.unread.is_empty()
     }
@@ -93,7 +93,7 @@ mod tests {
     fn messages_come_out_however_the_bytes_came_in() {
         let bytes = [framed(b"one"), framed(b""), framed(b"three")].concat();
         for size in 1..=bytes.len() {
-            let mut frames = Frames::new(5);
+            let mut frames = FrameReader::new(5);
             let mut found = Vec::new();
             for piece in bytes.chunks(size) {
                 frames.push(piece);
@@ -108,13 +108,13 @@ mod tests {
 
     #[test]
     fn too_large_and_compressed_messages_are_refused_by_their_prefix() {
-        let mut frames = Frames::new(5);
+        let mut frames = FrameReader::new(5);
         frames.push(&framed(b"sixsix")[..PREFIX]);
         assert_eq!(
             frames.next().expect_err("too large").code(),
             tonic::Code::ResourceExhausted
         );
-        let mut frames = Frames::new(5);
+        let mut frames = FrameReader::new(5);
         frames.push(&[1, 0, 0, 0, 0]);
         assert_eq!(
             frames.next().expect_err("compressed").code(),

@@ -1,11 +1,11 @@
-//! `google.api.HttpBody`: a body that is no JSON, with its content type.
+//! `google.api.HttpBody`: a body that is not JSON, with its content type.
 
 use http::{HeaderMap, header};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::transcode::schema::{MessageId, Schema};
 
-/// Writes a body as the data of one, which is the message or its field of a number.
+/// Writes a body as an `HttpBody`: the message itself, or its field of this number.
 pub(crate) fn put(
     (schema, of): (&Schema, MessageId),
     number: Option<u32>,
@@ -46,7 +46,7 @@ fn write(number: Option<u32>, grouped: bool, headers: &HeaderMap, body: &[u8], o
     }
 }
 
-/// What a field of so many bytes takes.
+/// Returns the encoded length of a field with this many bytes.
 fn size(length: usize) -> usize {
     1 + encoded_len_varint(length as u64) + length
 }

@@ -1,10 +1,10 @@
-//! gRPC to HTTP/JSON and back, by `google.api.http` rules and a descriptor set, for any tonic client and
-//! any tonic server.
+//! Converts between gRPC and HTTP/JSON by `google.api.http` rules and a descriptor set, for any tonic client and any
+//! tonic server.
 //!
-//! [`Rules`] are compiled once, from an encoded `FileDescriptorSet` and service configurations.
-//! [`Rest`] stands under a generated client and sends its calls over HTTP/JSON; [`TranscodeLayer`] stands
-//! before a tonic server and takes HTTP/JSON requests beside gRPC ones, on one port. [`Schema`] goes from
-//! proto3 JSON to the wire and back, in one pass and without a message in between.
+//! [`Rules`] are compiled once, from an encoded `FileDescriptorSet` and service configurations. [`Rest`] is a service
+//! for generated clients that sends their calls over HTTP/JSON. [`TranscodeLayer`] is a layer for tonic servers that
+//! accepts HTTP/JSON requests beside gRPC requests on one port. [`Schema`] converts proto3 JSON to wire bytes and
+//! back, in one pass, without a decoded message in between.
 //!
 //! ```
 //! use apigateway_grpc::emulator::Emulator;
@@ -41,13 +41,15 @@ pub use client::Rest;
 pub use json::JsonOptions;
 pub use rules::{Rules, RulesBuilder, Unserved};
 pub use schema::Schema;
+#[cfg(feature = "emulator")]
+pub(crate) use server::media_type::is_grpc;
 pub use server::{Transcode, TranscodeLayer};
 
 use prost::{Message, Name};
 
 use crate::error::Error;
 
-/// The proto3 JSON text of a message of [`proto`](crate::proto), its `Any`s unfolded.
+/// Returns the proto3 JSON of a message of [`proto`](crate::proto), with the content of each `Any`.
 ///
 /// ```
 /// use apigateway_grpc::proto::google::longrunning::Operation;
@@ -60,7 +62,7 @@ use crate::error::Error;
 ///
 /// # Errors
 ///
-/// If the message has no JSON form, as with a timestamp beyond the year 9999 or too deep a nesting.
+/// If the message has no JSON form: a timestamp is beyond the year 9999, or messages nest more than 100 levels deep.
 pub fn to_json<M: Message + Name>(message: &M) -> Result<String, Error> {
     let rules = Rules::api_gateway();
     let wire = message.encode_to_vec();

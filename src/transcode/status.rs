@@ -1,18 +1,18 @@
-//! gRPC codes and HTTP statuses: each told by the other (`google/rpc/code.proto`).
+//! Conversion between gRPC codes and HTTP statuses (`google/rpc/code.proto`).
 
 use http::StatusCode;
 use tonic::Code;
 
-use crate::code;
+use crate::call::status_code;
 
-/// The code of a name such as `NOT_FOUND`.
+/// Returns the code of a name such as `NOT_FOUND`.
 pub(crate) fn code_by_name(name: &str) -> Option<Code> {
     (0..=16)
         .map(Code::from_i32)
-        .find(|code| code::name(*code) == name)
+        .find(|code| status_code::name(*code) == name)
 }
 
-/// The code for an HTTP status, where the body tells none.
+/// Returns the code for an HTTP status whose body names no code.
 pub(crate) fn code_by_http(http: StatusCode) -> Code {
     match http.as_u16() {
         400 => Code::InvalidArgument,
@@ -25,7 +25,7 @@ pub(crate) fn code_by_http(http: StatusCode) -> Code {
         416 => Code::OutOfRange,
         429 => Code::ResourceExhausted,
         499 => Code::Cancelled,
-        // 407 and 511 are of something between us and the service.
+        // 407 and 511 come from something between us and the service.
         407 | 502 | 503 | 511 => Code::Unavailable,
         _ if http.is_client_error() => Code::FailedPrecondition,
         _ if http.is_server_error() => Code::Internal,
@@ -33,7 +33,7 @@ pub(crate) fn code_by_http(http: StatusCode) -> Code {
     }
 }
 
-/// The HTTP status of a code.
+/// Returns the HTTP status of a code.
 pub(crate) fn http_by_code(code: Code) -> StatusCode {
     let number = match code {
         Code::Ok => 200,
@@ -81,7 +81,7 @@ mod tests {
         for (number, http, name) in table {
             let code = Code::from_i32(number);
             assert_eq!(http_by_code(code).as_u16(), http, "{name}");
-            assert_eq!(code::name(code), name);
+            assert_eq!(status_code::name(code), name);
             assert_eq!(code_by_name(name), Some(code));
         }
         assert_eq!(code_by_name("NONE"), None);

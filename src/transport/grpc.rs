@@ -1,58 +1,57 @@
-//! gRPC: each call is a stream of an HTTP/2 connection.
+//! The gRPC transport: each call is a stream of an HTTP/2 connection.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tower::Service;
+use tower::{BoxError, Service};
 
-use super::connect::{Connector, Protocols, Target};
-use super::origin::Origin;
-use super::streams::{Keepalive, Limits, Reading, Sending, Streams};
+use super::connect::{ConnectConfig, Connector, Protocols, RequestOrigin};
+use super::http2::{Http2Pool, Http2ResponseBody, Keepalive, PoolLimits, ResponseFuture};
 use crate::call::Rpc;
 use crate::error::Error;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// The minimum number of idle connections. One is kept, so that occasional calls do not connect each time.
+const MIN_IDLE: usize = 1;
 
-/// Calls over connections that are opened as they are needed.
+/// A gRPC transport over a pool of connections, which are opened when calls need them.
 #[derive(Clone, Debug)]
 pub struct Grpc {
-    origin: Arc<Origin>,
-    streams: Streams,
+    origin: Arc<RequestOrigin>,
+    pool: Http2Pool,
 }
 
 impl Grpc {
-    /// Nothing is connected yet.
+    /// Creates the transport, which is not connected yet.
     pub(crate) fn new(
-        target: &Target,
+        config: &ConnectConfig,
         keepalive: Keepalive,
-        limits: Limits,
+        limits: PoolLimits,
     ) -> Result<Self, Error> {
-        let connector = Connector::new(target, Protocols::Http2)?;
+        let connector = Connector::new(config, Protocols::Http2)?;
         Ok(Self {
-            origin: Arc::new(Origin::of(target)?),
-            // One is kept, so that whoever calls seldom need not connect each time.
-            streams: Streams::new("grpc", connector, keepalive, limits, 1),
+            origin: Arc::new(RequestOrigin::of(&config.uri)?),
+            pool: Http2Pool::new("grpc", connector, keepalive, limits, MIN_IDLE),
         })
     }
 }
 
 impl Service<Rpc> for Grpc {
-    type Response = http::Response<Reading>;
+    type Response = http::Response<Http2ResponseBody>;
     type Error = BoxError;
-    type Future = Sending;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        // A call waits for its stream within itself, so that its deadline bounds that, too.
+        // The call itself waits for a stream, so that its deadline bounds the wait.
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
-        match self.origin.uri(Origin::path(rpc.uri())) {
+    fn call(&mut self, mut request: Rpc) -> Self::Future {
+        match self.origin.uri(RequestOrigin::path(request.uri())) {
             Ok(uri) => {
-                *rpc.uri_mut() = uri;
-                self.streams.send(rpc)
+                *request.uri_mut() = uri;
+                self.pool.send(request)
             }
-            Err(error) => Sending::failed(error),
+            Err(error) => ResponseFuture::failed(error),
         }
     }
 }

@@ -1,58 +1,48 @@
-//! How a call travels: gRPC, REST, or gRPC with a fallback to REST. Nothing above knows which.
+//! The transports: gRPC, REST, and gRPC with a fallback to REST.
+//!
+//! The layers above do not depend on the transport. The transports share `connect`, which opens connections, and `http2`,
+//! which pools them.
 
-mod backoff;
 mod connect;
-#[cfg_attr(not(feature = "rest"), path = "dial_grpc.rs")]
-mod dial;
-mod dialer;
-mod greeting;
-mod grpc;
-mod link;
-mod origin;
-mod proxy;
-mod resolver;
-mod shared_error;
-mod streams;
-mod tcp;
-#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
-mod tls;
-#[cfg(feature = "tls")]
-mod tls_error;
-mod tls_options;
-mod tunnel;
-
+pub(crate) mod endpoint;
 #[cfg(feature = "rest")]
 mod fallback;
+mod grpc;
 #[cfg(feature = "rest")]
-mod pool;
+mod http1;
+mod http2;
+mod idle_check;
 #[cfg(feature = "rest")]
 mod rest;
+mod selected;
 
-pub(crate) use connect::Target;
-pub(crate) use dial::{Active, Dial, Dialed};
-pub(crate) use dialer::Custom;
+pub(crate) use connect::tls::TlsOptions;
+#[cfg(any(feature = "auth", feature = "tls"))]
+pub(crate) use connect::tls::certificate_fault;
+#[cfg(feature = "auth")]
+pub(crate) use connect::tls::has_default_provider;
+#[cfg(all(feature = "emulator", feature = "tls"))]
+pub(crate) use connect::tls::server_config;
+pub(crate) use connect::{ConnectConfig, CustomConnector, Proxy, ProxyMode};
 #[cfg(feature = "rest")]
 pub use fallback::RestFallback;
-pub(crate) use proxy::{Proxy, Through};
-pub(crate) use streams::{Keepalive, Limits};
-#[cfg(feature = "auth")]
-pub(crate) use tls::has_default_provider;
-#[cfg(all(feature = "emulator", feature = "tls"))]
-pub(crate) use tls::server_config;
-pub(crate) use tls_options::Options as TlsOptions;
+pub(crate) use http2::{Keepalive, PoolLimits};
+pub(crate) use selected::{ActiveTransport, AnyTransport, TransportConfig};
 
-/// How calls travel.
+/// The transport of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
     /// gRPC over HTTP/2.
     #[default]
     Grpc,
-    /// HTTP/JSON over HTTP/1.1 or HTTP/2, by the service's own `google.api.http` rules.
+    /// JSON over HTTP/1.1 or HTTP/2, by the service's `google.api.http` rules.
     #[cfg(feature = "rest")]
     Rest,
-    /// gRPC, and REST where it shows that gRPC cannot work on this path: no connection, no HTTP/2, an
-    /// answer that is not gRPC. Never because of what the server says in gRPC.
+    /// gRPC, and REST if gRPC cannot work on this network path.
+    ///
+    /// A call falls back to REST if no connection can be made, the peer does not speak HTTP/2, or a response is not gRPC. A
+    /// status of a gRPC server never activates the fallback.
     #[cfg(feature = "rest")]
     GrpcWithRestFallback,
 }

@@ -1,4 +1,4 @@
-//! HTTP/JSON under the client: the transcoder over a pool of our own connections.
+//! The REST transport: the transcoder over a pool of connections.
 
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -7,49 +7,50 @@ use http::{HeaderName, HeaderValue};
 use tonic::Status;
 use tower::Service;
 
-use super::connect::Target;
-use super::pool::Pool;
-use super::streams::{Keepalive, Limits};
+use super::connect::ConnectConfig;
+use super::http1::RestPool;
+use super::http2::{Keepalive, PoolLimits};
 use crate::call::{Reply, Rpc};
 use crate::error::Error;
 use crate::transcode::{self, Rules};
 
 const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
 
-/// Carries calls over HTTP/1.1 or HTTP/2. Connections are kept; redirects are not followed.
+/// A REST transport over HTTP/1.1 or HTTP/2. It does not follow redirects.
 #[derive(Clone, Debug)]
 pub(crate) struct Rest {
-    rest: transcode::Rest<Pool>,
-    /// What the client last said of itself, and how that is over REST: mostly the same for all calls.
-    said: Arc<OnceLock<(HeaderValue, HeaderValue)>>,
+    rest: transcode::Rest<RestPool>,
+    /// The first `x-goog-api-client` header of the client, and its form for REST. Most calls have the same header.
+    api_client: Arc<OnceLock<(HeaderValue, HeaderValue)>>,
 }
 
 impl Rest {
-    pub(crate) fn connect(
-        target: &Target,
+    /// Creates the transport, which is not connected yet.
+    pub(crate) fn new(
+        config: &ConnectConfig,
         keepalive: Keepalive,
-        limits: Limits,
-        max_reply: usize,
+        limits: PoolLimits,
+        max_response: usize,
     ) -> Result<Self, Error> {
-        let pool = Pool::new(target, keepalive, limits)?;
+        let pool = RestPool::new(config, keepalive, limits)?;
         let rest = transcode::Rest::new(Rules::api_gateway(), pool)
-            .host(target.uri.host())
-            .max_reply(max_reply);
+            .host(config.uri.host())
+            .max_reply(max_response);
         Ok(Self {
             rest,
-            said: Arc::default(),
+            api_client: Arc::default(),
         })
     }
 
-    /// `… grpc/0.14.9` names what carries a call; here that is `rest/` and this crate's version.
-    fn over_rest(&self, client: &HeaderValue) -> HeaderValue {
-        let (said, over_rest) = self
-            .said
-            .get_or_init(|| (client.clone(), over_rest(client)));
-        if said == client {
-            over_rest.clone()
+    /// Returns the header with `rest/` and this crate's version in place of the token `grpc/…`, which names the transport.
+    fn api_client_for_rest(&self, header: &HeaderValue) -> HeaderValue {
+        let (known, known_for_rest) = self
+            .api_client
+            .get_or_init(|| (header.clone(), for_rest(header)));
+        if known == header {
+            known_for_rest.clone()
         } else {
-            self::over_rest(client)
+            for_rest(header)
         }
     }
 }
@@ -57,27 +58,27 @@ impl Rest {
 impl Service<Rpc> for Rest {
     type Response = Reply;
     type Error = Status;
-    type Future = <transcode::Rest<Pool> as Service<Rpc>>::Future;
+    type Future = <transcode::Rest<RestPool> as Service<Rpc>>::Future;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.rest.poll_ready(cx)
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
-        if let Some(client) = rpc.headers_mut().get_mut(API_CLIENT) {
-            *client = self.over_rest(client);
+    fn call(&mut self, mut request: Rpc) -> Self::Future {
+        if let Some(header) = request.headers_mut().get_mut(API_CLIENT) {
+            *header = self.api_client_for_rest(header);
         }
-        self.rest.call(rpc)
+        self.rest.call(request)
     }
 }
 
-fn over_rest(client: &HeaderValue) -> HeaderValue {
-    let text = client.to_str().unwrap_or_default();
+fn for_rest(header: &HeaderValue) -> HeaderValue {
+    let text = header.to_str().unwrap_or_default();
     let tokens = text
         .split(' ')
         .map(|token| match token.starts_with("grpc/") {
             true => concat!("rest/", env!("CARGO_PKG_VERSION")),
             false => token,
         });
-    HeaderValue::try_from(tokens.collect::<Vec<_>>().join(" ")).unwrap_or_else(|_| client.clone())
+    HeaderValue::try_from(tokens.collect::<Vec<_>>().join(" ")).unwrap_or_else(|_| header.clone())
 }

@@ -61,7 +61,7 @@ async fn liar(lie: Lie) -> (String, Liar) {
 }
 
 #[tokio::test]
-async fn a_server_whose_reply_has_no_end_is_told_to_stop() {
+async fn an_endless_response_is_stopped() {
     let seen = Seen::default();
     let _capturing = seen.capture();
     let (endpoint, liar) = liar(ENDLESS).await;
@@ -125,7 +125,7 @@ async fn no_credential_follows_a_redirect_over_any_transport() {
 
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
-async fn a_server_that_goes_back_on_tls_is_told_nothing() {
+async fn a_server_that_drops_tls_gets_no_data() {
     let seen = Seen::default();
     let _capturing = seen.capture();
     // An alert that the version is not known, a hello of TLS 1.0, and HTTP in plaintext.

@@ -35,7 +35,7 @@ use row::{Row, named, table};
 const AT_ONCE: usize = 10;
 
 #[test]
-fn each_call_ends_in_time_and_in_what_it_should_whatever_the_network_does() {
+fn each_call_ends_in_time_with_its_expected_result_under_every_fault() {
     let _alone = alone();
     let only = std::env::var("CHAOS_FAULT").unwrap_or_default();
     let all: Vec<(&'static Fault, Transport)> = FAULTS

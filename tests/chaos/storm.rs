@@ -50,7 +50,7 @@ static STORMS: [(usize, Fault); 3] = [
 ];
 
 #[test]
-fn no_call_fails_when_connections_go_away_in_good_order() {
+fn no_call_fails_when_connections_go_away_gracefully() {
     let _alone = crate::alone();
     let servers = crate::servers();
     let client = Builder::new_current_thread().enable_all().build();
@@ -135,7 +135,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
         }
     }
     // The emulator was asked for one before.
-    let creates = emulator.count(Method::CREATE_API) - 1;
+    let creates = emulator.call_count(Method::CREATE_API) - 1;
     row.complain_if(creates != made, format!("{creates} creates for {made}"));
     row
 }

@@ -2,10 +2,16 @@
 
 #![cfg(feature = "cli")]
 
+mod deploy;
 mod emulator;
+mod gcloud;
 mod logs;
 mod places;
 mod proxy;
+mod settings;
+mod terminal;
+mod verbs;
+mod waits;
 
 use std::process::{Command, Output, Stdio};
 
@@ -19,6 +25,23 @@ fn apigw(arguments: &[&str]) -> Command {
     command.args(arguments).stdin(Stdio::null());
     for name in [
         "APIGATEWAY_EMULATOR_HOST",
+        "APIGW_API",
+        "APIGW_LOCATION",
+        "CLICOLOR_FORCE",
+        "CLOUDSDK_ACTIVE_CONFIG_NAME",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS",
+        "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT",
+        "CLOUDSDK_BILLING_QUOTA_PROJECT",
+        "CLOUDSDK_CORE_DISABLE_PROMPTS",
+        "CLOUDSDK_CORE_FORMAT",
+        "CLOUDSDK_CORE_PROJECT",
+        "CLOUDSDK_CORE_UNIVERSE_DOMAIN",
+        "CLOUDSDK_CORE_USER_OUTPUT_ENABLED",
+        "CLOUDSDK_CORE_VERBOSITY",
+        "GOOGLE_CLOUD_PROJECT",
+        "NO_COLOR",
         "GCE_METADATA_HOST",
         "GOOGLE_API_USE_MTLS_ENDPOINT",
         "GOOGLE_APPLICATION_CREDENTIALS",
@@ -33,7 +56,44 @@ fn apigw(arguments: &[&str]) -> Command {
     for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
         command.env_remove(name).env_remove(name.to_uppercase());
     }
+    // The gcloud configuration of this machine is not read.
+    command.env(
+        "CLOUDSDK_CONFIG",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/no-gcloud"),
+    );
     command
+}
+
+/// A command of project `p` against an emulator. Words are separated by blanks; `%20` in a word is one.
+fn on(emulator: &Emulator, line: &str) -> Command {
+    let words: Vec<String> = line
+        .split_whitespace()
+        .map(|word| word.replace("%20", " "))
+        .collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut command = apigw(&words);
+    command
+        .current_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/gcloud"))
+        .env(
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY",
+            format!("{}/", emulator.endpoint),
+        )
+        .env("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true")
+        .env("CLOUDSDK_CORE_PROJECT", "p");
+    command
+}
+
+/// Runs a command against an emulator. Returns standard output; panics unless it exits with the code.
+fn exits(code: i32, emulator: &Emulator, line: &str) -> Output {
+    let output = on(emulator, line).output().expect("it runs");
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{line}\n{}{}",
+        out(&output),
+        err(&output)
+    );
+    output
 }
 
 fn run(arguments: &[&str]) -> Output {
@@ -64,10 +124,17 @@ fn an_operation_is_printed_as_json_and_as_yaml() {
     let emulator = Emulator::start("0s");
     let name = emulator.create("a");
     for more in [
-        &[][..],
-        &["--format", "json"],
-        &["--transport", "grpc", "--timeout", "5s"],
-        &["--transport", "auto"],
+        &["--format", "json"][..],
+        &[
+            "--format",
+            "json",
+            "--transport",
+            "grpc",
+            "--request-timeout",
+            "5s",
+        ],
+        &["--format", "json", "--transport", "auto"],
+        &["--format", "json", "--transport", "rest"],
     ] {
         let output = describe(&emulator, &name, more);
         assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
@@ -77,12 +144,12 @@ fn an_operation_is_printed_as_json_and_as_yaml() {
         assert_eq!(printed["metadata"]["verb"], "create");
         assert_eq!(printed["response"]["displayName"], "a");
         assert!(
-            out(&output).starts_with("{\n  \"name\": "),
+            out(&output).starts_with("{\n  \"done\": true,"),
             "{}",
             out(&output)
         );
     }
-    let output = describe(&emulator, &name, &["--format", "yaml"]);
+    let output = describe(&emulator, &name, &[]);
     assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
     for line in [
         format!("name: {name}").as_str(),
@@ -101,7 +168,7 @@ fn an_operation_is_printed_as_json_and_as_yaml() {
 #[test]
 fn an_operation_that_runs_is_no_failure() {
     let emulator = Emulator::start("1h");
-    let output = describe(&emulator, &emulator.create("a"), &[]);
+    let output = describe(&emulator, &emulator.create("a"), &["--format", "json"]);
     assert_eq!(output.status.code(), Some(0));
     let printed: Value = serde_json::from_str(out(&output)).expect("JSON");
     assert_eq!(
@@ -153,7 +220,7 @@ fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
     let name = "projects/p/locations/l/operations/o";
     let cases: [(&[&str], &str); 5] = [
         (
-            &["operation-1", "--endpoint", "http://127.0.0.1:1"],
+            &["projects/p/operation-1", "--endpoint", "http://127.0.0.1:1"],
             "projects/{project}/locations/{location}/operations/{operation}",
         ),
         (&[name, "--endpoint", "http://127.0.0.1:1/path"], "endpoint"),
@@ -170,7 +237,7 @@ fn what_is_wrong_before_anything_is_sent_exits_1_with_one_line() {
                 name,
                 "--endpoint",
                 "http://127.0.0.1:1",
-                "--timeout",
+                "--request-timeout",
                 "100ms",
             ],
             "cannot connect to http://127.0.0.1:1",
@@ -203,7 +270,8 @@ fn an_emulator_is_not_started_over_what_is_no_data_file() {
     std::fs::write(file, "a letter to a friend").expect("it is written");
     let output = run(&["emulator", "--listen", "127.0.0.1:0", "--data", file]);
     assert_eq!((output.status.code(), out(&output)), (Some(1), ""));
-    let told = format!("ERROR: (apigw.emulator) --data: {file} is no data file of an emulator: ");
+    let told =
+        format!("ERROR: (apigw.emulator) --data: {file} is not a data file of an emulator: ");
     assert!(err(&output).starts_with(&told), "{}", err(&output));
     let left = std::fs::read_to_string(file).expect("it is there");
     assert_eq!(left, "a letter to a friend");
@@ -218,8 +286,12 @@ fn a_wrong_usage_exits_2() {
         "operations describe",
         "operations describe n --transport pigeon",
         "operations describe n --format xml",
-        "operations describe n --timeout 0s",
-        "operations describe n --timeout soon",
+        "operations describe n --request-timeout 0s",
+        "operations describe n --request-timeout soon",
+        "operations wait n --timeout soon",
+        "apis create a --project p --labels a",
+        "apis list --limit 0",
+        "apis list --project p --filter name~a",
         "emulator --operation-time -1s",
     ];
     for arguments in cases {
@@ -240,7 +312,7 @@ fn help_and_version_exit_0() {
     assert!(out(&help).contains("demo"), "{}", out(&help));
     let help = run(&["operations", "describe", "--help"]);
     let options = "--endpoint --transport --access-token-file --anonymous --ca-cert --client-cert --client-key \
-                   --timeout --format";
+                   --request-timeout --format --project --quiet --progress --credentials --proxy --billing-project";
     for option in options.split_whitespace() {
         assert!(out(&help).contains(option), "{}", out(&help));
     }

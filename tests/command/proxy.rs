@@ -49,7 +49,15 @@ fn describe(variables: &[(&str, &str)]) -> Output {
     let token = std::env::temp_dir().join(file);
     std::fs::write(&token, "token").expect("a temporary file");
     let name = "projects/p/locations/l/operations/o";
-    let mut command = apigw(&["operations", "describe", name, "--timeout", "300ms"]);
+    let mut command = apigw(&[
+        "operations",
+        "describe",
+        name,
+        "--transport",
+        "grpc",
+        "--request-timeout",
+        "300ms",
+    ]);
     // Only the emulator is called without a token.
     if !variables
         .iter()

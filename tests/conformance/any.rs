@@ -1,4 +1,4 @@
-//! `Any`, whose JSON form depends on what it holds.
+//! `Any`, whose JSON form depends on its content.
 
 use crate::case::{Case, hold, reads, reads_leniently, refuses, retells};
 
@@ -71,6 +71,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn an_any_is_told_by_what_it_holds() {
+fn an_any_is_written_by_its_content() {
     hold(&cases());
 }

@@ -1,15 +1,15 @@
-//! Arbitrary messages of any descriptor. `src/transcode/json/tests.rs` has one of its own, of fewer kinds,
-//! for the contract's messages.
+//! Arbitrary messages of any descriptor. `src/transcode/json/tests.rs` has a simpler generator for the
+//! messages of the contract.
 
 use prost::Message as _;
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
-/// How many fields of a message are set, about: of one with hundreds, as `Kinds`, a half would never end.
+/// Approximate number of fields that are set. Half of the hundreds of fields of `Kinds` would take too long.
 const SET: u64 = 8;
 
-/// Numbers out of a seed (SplitMix64), so that proptest shrinks over one number.
+/// Random numbers from a seed (SplitMix64), so that proptest shrinks a single number.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -64,7 +64,7 @@ impl Random {
         (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 
-    /// A message in which messages nest no deeper than `depth`.
+    /// Returns a message in which messages nest at most `depth` levels deep.
     pub(crate) fn message(&mut self, of: &MessageDescriptor, depth: u64) -> DynamicMessage {
         let mut message = DynamicMessage::new(of.clone());
         match of.full_name() {
@@ -97,7 +97,7 @@ impl Random {
                 message.set_field_by_number(2, Value::Bytes(inner.encode_to_vec().into()));
             }
             "google.protobuf.Value" => {
-                // No deeper than it may be: neither Struct nor ListValue at the end.
+                // At the maximum depth, no Struct and no ListValue.
                 let kinds = if depth == 0 { 4 } else { 6 };
                 let field = of
                     .get_field(u32::try_from(self.below(kinds)).expect("few") + 1)
@@ -120,7 +120,7 @@ impl Random {
         let count = of.fields().count() as u64;
         for field in of.fields() {
             if depth > 0 && self.below(count.max(2 * SET)) < SET {
-                // A wrapped number that is none is told as null by prost-reflect.
+                // prost-reflect writes a wrapped NaN as null.
                 let value = match self.value(&field, depth) {
                     Value::F64(value) if wraps(&of) && !value.is_finite() => Value::F64(0.5),
                     Value::F32(value) if wraps(&of) && !value.is_finite() => Value::F32(0.5),
@@ -131,7 +131,7 @@ impl Random {
         }
     }
 
-    /// As many digits as a text can have: none, three, six or nine.
+    /// Returns nanoseconds with zero, three, six or nine digits, as a text can have.
     fn nanos(&mut self) -> i32 {
         let unit = [0, 1, 1_000, 1_000_000][self.index(4)];
         i32::try_from(self.below(1_000)).expect("below a thousand") * unit
@@ -209,7 +209,7 @@ impl Random {
             Kind::Bytes => Value::Bytes(self.bytes().into()),
             Kind::Enum(of) => {
                 let values: Vec<i32> = of.values().map(|value| value.number()).collect();
-                // An open enum holds any number; a NullValue is told as null whatever its number.
+                // An open enum can have any number. A NullValue is written as null, whatever its number.
                 let open = of.parent_file().syntax() == prost_reflect::Syntax::Proto3;
                 match self.below(4) {
                     0 if open && of.full_name() != "google.protobuf.NullValue" => {

@@ -1,4 +1,4 @@
-//! A row of a table: what is given, what is to come of it, and who says so.
+//! A row of a table: the input, the expected result, and the source of the expectation.
 
 use std::borrow::Cow;
 
@@ -13,37 +13,37 @@ use crate::not_yet;
 
 type Text = Cow<'static, str>;
 
-/// Who asks for a row to hold.
+/// The source of an expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// The protobuf project, of every implementation.
+    /// Required of every implementation by the protobuf project.
     Required,
-    /// The protobuf project, of those that can.
+    /// Recommended by the protobuf project.
     Recommended {
-        /// Why it does not hold here; `None` where it does.
+        /// The reason why the engine does not do this; `None` if it does.
         but: Option<&'static str>,
     },
-    /// We ourselves.
+    /// Our own.
     Ours,
 }
 
 #[derive(Clone, Debug)]
 enum Claim {
-    /// The JSON is read as the message, which is told in JSON that is read as it again.
+    /// The JSON is read as the message, and the message is written as JSON that is read as the same message.
     Read { json: Text, message: Text },
-    /// The same with unknown names passed over.
+    /// The same, with unknown names ignored.
     Lenient { json: Text, message: Text },
     /// The JSON is refused.
     Refused { json: Text },
-    /// The JSON is refused even where unknown names are passed over.
+    /// The JSON is refused even if unknown names are ignored.
     RefusedAlways { json: Vec<u8> },
-    /// The JSON, read and told, becomes the other.
+    /// The JSON is read and written as the other JSON.
     Retold { json: Text, told: Text },
-    /// The wire bytes are told as the message.
+    /// The wire bytes are written as the JSON of the message.
     Decoded { wire: Vec<u8>, message: Text },
     /// The message has no JSON form.
     Untold { message: Text },
-    /// The wire bytes are no message.
+    /// The wire bytes are malformed.
     Broken { wire: Vec<u8> },
 }
 
@@ -144,7 +144,7 @@ impl Case {
         }
     }
 
-    /// Of another message than `Kinds`.
+    /// Sets another message than `Kinds`.
     pub(crate) fn of(self, of: &'static str) -> Self {
         Self { of, ..self }
     }
@@ -156,7 +156,7 @@ impl Case {
         }
     }
 
-    /// Recommended, and not so here.
+    /// Marks a recommended row that the engine does not fulfil.
     pub(crate) fn recommended_but(self, why: &'static str) -> Self {
         Self {
             level: Level::Recommended { but: Some(why) },
@@ -171,7 +171,7 @@ impl Case {
         }
     }
 
-    /// Whether the row is listed as one that the engine does not fulfil.
+    /// Returns whether the row is listed as one that the engine does not fulfil.
     fn excused(&self) -> bool {
         matches!(self.level, Level::Recommended { but: Some(_) }) || not_yet(self.name)
     }
@@ -201,7 +201,7 @@ impl Case {
                 message: text,
             } => {
                 let wanted = message(&of, text);
-                // The row is to be right itself.
+                // Check that the row itself is right.
                 same_message(&decode(&of, wire)?, &wanted).expect(self.name);
                 same_message(&oracle_read(&of, &write(&of, wire)?)?, &wanted)
             }
@@ -238,7 +238,7 @@ fn reads_as(
     same_message(&read(of, told.as_bytes(), strict())?, &wanted)?;
     match oracle_read(of, &told) {
         Ok(message) => same_message(&message, &wanted),
-        // The oracle reads no Any that is empty, which the suite has read.
+        // The oracle does not read an empty Any, which the suite requires.
         Err(why) if why.contains("expected '@type' field") => Ok(()),
         Err(why) => Err(format!("{why}: {told}")),
     }
@@ -260,7 +260,7 @@ fn same_json(found: &serde_json::Value, wanted: &serde_json::Value) -> Result<()
     }
 }
 
-/// Runs a table: every row holds but those that are listed as not, and those do not.
+/// Runs a table. Every row must pass, and every row that is listed as an exception must fail.
 pub(crate) fn hold(cases: &[Case]) {
     let mut faults = Vec::new();
     for case in cases {

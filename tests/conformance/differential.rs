@@ -1,9 +1,9 @@
-//! The engine against prost-reflect, over arbitrary messages: the same JSON of the same wire bytes, and the
-//! same message of the same JSON.
+//! The engine against prost-reflect, over arbitrary messages: the same wire bytes have the same JSON, and the
+//! same JSON is the same message.
 //!
-//! Three differences are meant. An Empty in an `Any` is told without `value`. A Timestamp or a Duration in one that is out
-//! of its range is told as bytes, where prost-reflect makes it another. And a float is told by the shortest text
-//! that reads back as the same float, where prost-reflect tells that of the double.
+//! Three differences are intended. An Empty in an `Any` is written without `value`. An `Any` with a Timestamp or a Duration
+//! out of range is written as bytes, while prost-reflect changes the value. And a float is written as the shortest text
+//! that reads back as the same float, while prost-reflect writes the double.
 
 use apigateway_grpc::transcode::JsonOptions;
 use base64::Engine as _;
@@ -20,12 +20,12 @@ use crate::fixture::{
 use crate::mangle::mangle;
 use crate::spelling::respell;
 
-/// prost-reflect's JSON, where it has one.
+/// Returns the JSON of prost-reflect, if it has one.
 fn oracle(message: &DynamicMessage) -> Option<Json> {
     serde_json::to_value(message).ok()
 }
 
-/// Where two JSON values differ, numbers by their value.
+/// Returns the paths at which two JSON values differ. Numbers are compared by their value.
 pub(crate) fn differ(ours: &Json, oracle: &Json) -> Option<String> {
     let here = || Some(format!(": {ours} instead of {oracle}"));
     match (ours, oracle) {
@@ -39,7 +39,7 @@ pub(crate) fn differ(ours: &Json, oracle: &Json) -> Option<String> {
             if right.get("@type").is_some_and(|url| url == empty) {
                 right.remove("value");
             }
-            // In which order members stand depends on serde_json's features.
+            // The order of the members depends on the features of serde_json.
             if left.len() != right.len() || left.keys().any(|name| !right.contains_key(name)) {
                 return here();
             }
@@ -58,7 +58,7 @@ pub(crate) fn differ(ours: &Json, oracle: &Json) -> Option<String> {
     }
 }
 
-/// Whether this is an `Any` with the bytes of a Timestamp or a Duration that is none.
+/// Returns whether this is an `Any` with a Timestamp or a Duration out of range.
 fn is_no_time(any: &serde_json::Map<String, Json>) -> bool {
     let text = |name: &str| any.get(name).and_then(Json::as_str).unwrap_or_default();
     let Ok(bytes) = BASE64_STANDARD.decode(text("value")) else {
@@ -80,7 +80,7 @@ fn opposed(span: &prost_types::Duration) -> bool {
     i64::from(span.nanos.signum()) * span.seconds.signum() < 0
 }
 
-/// Whether the one is a float's shortest text and the other that float as a double.
+/// Returns whether one is the shortest text of a float, and the other is the same float as a double.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the float is what is compared"
@@ -89,7 +89,7 @@ fn alike_as_floats(ours: f64, oracle: f64) -> bool {
     f64::from(oracle as f32) == oracle && ours as f32 == oracle as f32
 }
 
-/// An arbitrary message of the fixtures.
+/// Returns an arbitrary message of the fixtures.
 fn arbitrary(random: &mut Random) -> (MessageDescriptor, DynamicMessage) {
     let messages = messages();
     // Most of the fields are in the first two.
@@ -102,20 +102,20 @@ fn arbitrary(random: &mut Random) -> (MessageDescriptor, DynamicMessage) {
     (of, message)
 }
 
-/// Two messages in one, in another order and in pieces.
+/// Merges two messages into one, in another order and in pieces.
 fn told_alike(seed: u64) -> Result<(), TestCaseError> {
     let mut random = Random(seed);
     let (of, message) = arbitrary(&mut random);
     let more = random.message(&of, 3);
     let wire = [message.encode_to_vec(), more.encode_to_vec()].concat();
     let wire = mangle(&mut random, &of, &wire);
-    // Of pieces of two, a Timestamp or a Duration may be none.
+    // The pieces of two Timestamps or Durations may be out of range together.
     if let Some(wanted) = decode(&of, &wire).ok().as_ref().and_then(oracle) {
         let json = match write(&of, &wire) {
             Ok(json) => json,
-            // Of two durations in one the signs may be opposed, which prost-reflect puts right and the
-            // suite has refused.
-            Err(why) if why.contains("are no google.protobuf.Duration") => return Ok(()),
+            // Two merged durations may have opposite signs. prost-reflect corrects them, and the suite
+            // requires an error.
+            Err(why) if why.contains("invalid google.protobuf.Duration") => return Ok(()),
             Err(why) => return Err(TestCaseError::fail(why)),
         };
         prop_assert_eq!(
@@ -126,7 +126,7 @@ fn told_alike(seed: u64) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Its `Any` has the type of the second message, a Timestamp, and the bytes of the first, which has no such one.
+/// Its `Any` has the type of the second message, a Timestamp, and the bytes of the first, which are not a Timestamp.
 #[test]
 fn an_any_whose_bytes_are_no_timestamp_keeps_them() {
     told_alike(12_050_745_029_794_465_055).expect("the bytes");
@@ -151,12 +151,12 @@ proptest! {
     }
 
     #[test]
-    fn a_message_is_told_alike_however_the_wire_has_it(seed: u64) {
+    fn a_message_has_one_json_form_however_the_wire_has_it(seed: u64) {
         told_alike(seed)?;
     }
 
     #[test]
-    fn a_message_is_read_alike_however_it_is_spelt(seed: u64) {
+    fn a_message_is_read_the_same_in_every_spelling(seed: u64) {
         let mut random = Random(seed);
         let (of, message) = arbitrary(&mut random);
         let json = write(&of, &message.encode_to_vec()).map_err(TestCaseError::fail)?;

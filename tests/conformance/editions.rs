@@ -1,5 +1,5 @@
-//! Edition 2023, where features of the file and of the field stand for what the syntax said. Neither protox
-//! nor prost-reflect compiles it, so the descriptor and the wire bytes are written by hand.
+//! Edition 2023, in which features of the file and of the field replace the syntax. Neither protox nor
+//! prost-reflect compiles it, so the descriptor and the wire bytes are written by hand.
 
 use std::sync::LazyLock;
 
@@ -50,7 +50,7 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new(&set.encode_to_vec()).expect("it is whole")
 });
 
-/// The name of a row, its message, JSON, and wire bytes: each becomes the other.
+/// The name of a row, its message, and its JSON and wire bytes, which are converted into each other.
 type Row = (&'static str, &'static str, &'static str, &'static [u8]);
 
 #[rustfmt::skip]
@@ -87,7 +87,7 @@ fn run((_, message, json, wire): Row) -> Result<(), String> {
 }
 
 #[test]
-fn features_say_what_has_presence_and_what_comes_in_blocks() {
+fn features_set_presence_and_packed_encoding() {
     for row in ROWS {
         let held = run(*row);
         assert_eq!(held.is_err(), not_yet(row.0), "{}: {held:?}", row.0);
@@ -95,7 +95,7 @@ fn features_say_what_has_presence_and_what_comes_in_blocks() {
 }
 
 #[test]
-fn a_default_without_presence_is_neither_read_nor_told() {
+fn a_default_without_presence_is_neither_read_nor_written() {
     for (message, json, wire) in [
         ("e.Explicit", r#"{"bare":0}"#, &b"\x20\x00"[..]),
         ("i.Implicit", r#"{"number":0}"#, b"\x08\x00"),

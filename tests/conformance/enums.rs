@@ -46,6 +46,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn enums_are_read_by_name_and_number_and_told_by_name() {
+fn enums_are_read_by_name_and_number_and_written_by_name() {
     hold(&cases());
 }

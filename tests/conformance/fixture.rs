@@ -26,14 +26,14 @@ pub(crate) fn schema() -> &'static Schema {
     &SCHEMA
 }
 
-/// A message of the fixtures by its short name, or any of the set by its full one.
+/// Returns a message of the fixtures by its short name, or any message of the set by its full name.
 pub(crate) fn descriptor(name: &str) -> MessageDescriptor {
     POOL.get_message_by_name(name)
         .or_else(|| POOL.get_message_by_name(&format!("{PACKAGE}.{name}")))
         .unwrap_or_else(|| panic!("no message {name}"))
 }
 
-/// All messages that can stand alone.
+/// Returns all messages that are not entries of maps.
 pub(crate) fn messages() -> Vec<MessageDescriptor> {
     let own = |of: &MessageDescriptor| !of.is_map_entry() && of.package_name() == PACKAGE;
     POOL.all_messages().filter(own).collect()
@@ -46,7 +46,7 @@ pub(crate) fn strict() -> JsonOptions {
     options
 }
 
-/// The engine's reading.
+/// Reads JSON with the engine.
 pub(crate) fn read(
     of: &MessageDescriptor,
     json: &[u8],
@@ -55,7 +55,7 @@ pub(crate) fn read(
     decode(of, &read_wire(of, json, options)?)
 }
 
-/// The engine's reading, as it is.
+/// Reads JSON with the engine, and returns the wire bytes.
 pub(crate) fn read_wire(
     of: &MessageDescriptor,
     json: &[u8],
@@ -65,19 +65,19 @@ pub(crate) fn read_wire(
     wire.map_err(|error| error.to_string())
 }
 
-/// The engine's writing.
+/// Writes JSON with the engine.
 pub(crate) fn write(of: &MessageDescriptor, wire: &[u8]) -> Result<String, String> {
     SCHEMA
         .wire_to_json(of.full_name(), wire, JsonOptions::default())
         .map_err(|error| error.to_string())
 }
 
-/// The oracle's decoding.
+/// Decodes wire bytes with the oracle.
 pub(crate) fn decode(of: &MessageDescriptor, wire: &[u8]) -> Result<DynamicMessage, String> {
     DynamicMessage::decode(of.clone(), wire).map_err(|error| format!("not its wire form: {error}"))
 }
 
-/// The oracle's reading of JSON.
+/// Reads JSON with the oracle.
 pub(crate) fn oracle_read(of: &MessageDescriptor, json: &str) -> Result<DynamicMessage, String> {
     let mut json = parsed(json)?;
     give_empties_a_value(&mut json);
@@ -88,7 +88,7 @@ pub(crate) fn parsed(json: &str) -> Result<Json, String> {
     serde_json::from_str(json).map_err(|error| format!("{error}: {json}"))
 }
 
-/// An Empty in an `Any` is told without `value`, as the suite wants it; the oracle wants one.
+/// An Empty in an `Any` is written without `value`, as the suite requires. The oracle requires one.
 pub(crate) fn give_empties_a_value(json: &mut Json) {
     match json {
         Json::Array(items) => items.iter_mut().for_each(give_empties_a_value),
@@ -106,14 +106,13 @@ pub(crate) fn give_empties_a_value(json: &mut Json) {
     }
 }
 
-/// A message of its text form.
+/// Parses the text form of a message.
 pub(crate) fn message(of: &MessageDescriptor, text: &str) -> DynamicMessage {
     DynamicMessage::parse_text_format(of.clone(), text)
         .unwrap_or_else(|error| panic!("{error:?}: {text}"))
 }
 
-/// Whether two messages are one. NaN equals itself here, so that what differs at first sight is compared
-/// as JSON again.
+/// Returns whether two messages are equal. NaN equals itself here, so different messages are compared again as JSON.
 pub(crate) fn same(left: &DynamicMessage, right: &DynamicMessage) -> bool {
     let json = |message: &DynamicMessage| serde_json::to_value(message).ok();
     left == right || (json(left).is_some() && json(left) == json(right))

@@ -1,4 +1,4 @@
-//! Numbers with a fraction, and those that are none.
+//! Floating-point numbers, and texts that are not numbers.
 
 use crate::case::{Case, decodes, hold, reads, refuses, refuses_always, retells};
 
@@ -9,8 +9,8 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("the greatest float below zero", r#"{"oneFloat":-1.175494e-38}"#, "one_float: -1.175494e-38"),
         reads("a float near the greatest", r#"{"oneFloat":3.402823e+38}"#, "one_float: 3.402823e+38"),
         reads("a float near the least", r#"{"oneFloat":-3.402823e+38}"#, "one_float: -3.402823e+38"),
-        // Its shortest text lies beyond it as a double, and those who read one refuse that: so it is told as the
-        // double, while both are read.
+        // The shortest text is a larger double, which parsers that use a double refuse. So the double is
+        // written, and both are read.
         retells("the greatest float of all", r#"{"oneFloat":3.4028234663852886e+38, "manyFloat":[3.4028235e38]}"#, r#"{"oneFloat":3.4028234663852886e38, "manyFloat":[3.4028234663852886e38]}"#).ours(),
         reads("a float below the normal ones", r#"{"oneFloat":1e-45}"#, "one_float: 1e-45").ours(),
         reads("a float too near zero is zero", r#"{"maybeFloat":1e-60}"#, "maybe_float: 0").ours(),
@@ -20,7 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
         reads("a float that is infinite", r#"{"oneFloat":"Infinity"}"#, "one_float: inf"),
         reads("a float that is infinite below", r#"{"oneFloat":"-Infinity"}"#, "one_float: -inf"),
         reads("a float halfway between two is rounded to the even one", r#"{"oneFloat":16777217}"#, "one_float: 16777216").ours(),
-        // Just below halfway; as a double it is halfway, and would go up to the even one.
+        // Just below the midpoint. As a double it is the midpoint, and would be rounded up to even.
         reads("a float is rounded once, not by way of a double", r#"{"oneFloat":1.00000017881393432617187499}"#,
             "one_float: 1.00000011920928955078125").ours(),
         decodes("a quiet NaN of 32 bits", b"\x5d\x45\x23\xa1\x7f", "one_float: nan"),
@@ -82,6 +82,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn numbers_with_a_fraction_are_read_and_told_without_loss() {
+fn floating_point_numbers_are_read_and_written_without_loss() {
     hold(&cases());
 }

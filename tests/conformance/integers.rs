@@ -1,4 +1,4 @@
-//! Whole numbers: bounds, spellings, and what is none.
+//! Integers: ranges, spellings, and texts that are not integers.
 
 use crate::case::{Case, hold, reads, refuses, refuses_always, retells};
 
@@ -104,6 +104,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn whole_numbers_are_read_in_every_spelling_and_within_their_bounds_alone() {
+fn integers_are_read_in_every_spelling_and_only_within_their_range() {
     hold(&cases());
 }

@@ -1,6 +1,6 @@
 //! The JSON engine against the protobuf project's conformance suite for JSON
-//! (`conformance/binary_json_conformance_suite.cc`), whose cases stand here as tables of our own, and
-//! against prost-reflect. A row is required, recommended, or ours; see [`case::Level`].
+//! (`conformance/binary_json_conformance_suite.cc`), restated as tables of our own, and against
+//! prost-reflect. A row is required, recommended, or our own; see [`case::Level`].
 
 #![cfg(feature = "rest")]
 
@@ -34,11 +34,11 @@ use std::collections::BTreeSet;
 
 use case::{Case, Level};
 
-/// Rows that ought to hold and do not yet, each with what comes of it now. Each fails the tests once it
-/// holds, and is then taken off the list.
+/// Rows that fail for now, each with its current result. A row that passes again fails the tests until it is removed from
+/// the list.
 const NOT_YET: &[(&str, &str)] = &[];
 
-/// Whether a row is on the list.
+/// Returns whether a row is on the list.
 fn not_yet(row: &str) -> bool {
     NOT_YET.iter().any(|(name, _)| *name == row)
 }
@@ -76,7 +76,7 @@ fn every_row_has_a_name_of_its_own_and_every_exception_is_a_row() {
 }
 
 #[test]
-fn as_many_rows_as_the_suite_has_are_asked_and_as_few_are_excused() {
+fn the_table_has_as_many_rows_and_exceptions_as_the_suite() {
     let count = |level: fn(&Case) -> bool| all().into_iter().filter(level).count();
     let required = count(|case| case.level == Level::Required);
     let recommended = count(|case| matches!(case.level, Level::Recommended { .. }));

@@ -1,11 +1,11 @@
-//! The same message in another form on the wire, or one that is merged of it.
+//! Other wire forms of the same message.
 
 use prost::encoding::{WireType, decode_varint, encode_key, encode_varint};
 use prost_reflect::{Cardinality, Kind, MessageDescriptor};
 
 use crate::arbitrary::Random;
 
-/// A field with its tag, and where its content is if it has a length.
+/// A field with its key, and the range of its content if it has a length.
 type Record = (u32, u64, Vec<u8>);
 
 fn records(mut wire: &[u8]) -> Vec<Record> {
@@ -43,8 +43,7 @@ fn put((number, wire, content): &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(content);
 }
 
-/// Blocks are split and taken apart, messages cut into pieces, fields put in any order, and unknown ones
-/// put between them.
+/// Splits packed blocks, cuts messages into pieces, shuffles the fields, and adds unknown fields.
 pub(crate) fn mangle(random: &mut Random, of: &MessageDescriptor, wire: &[u8]) -> Vec<u8> {
     let mut parts = Vec::new();
     for record in records(wire) {
@@ -82,7 +81,7 @@ pub(crate) fn mangle(random: &mut Random, of: &MessageDescriptor, wire: &[u8]) -
     out
 }
 
-/// Where one field ends and another begins.
+/// Returns the boundaries between fields.
 fn cuts(content: &[u8]) -> Vec<usize> {
     let mut at = 0;
     let mut cuts = vec![0];
@@ -95,7 +94,7 @@ fn cuts(content: &[u8]) -> Vec<usize> {
     cuts
 }
 
-/// The values of a block in blocks of one to three, or each on its own.
+/// Returns the values of a packed block in blocks of one to three, or unpacked.
 fn unpack(random: &mut Random, number: u32, kind: &Kind, content: &[u8], parts: &mut Vec<Record>) {
     let wire = match kind {
         Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => WireType::SixtyFourBit,
@@ -134,7 +133,7 @@ fn unpack(random: &mut Random, number: u32, kind: &Kind, content: &[u8], parts: 
     }
 }
 
-/// Field 1900 as a group with another in it.
+/// Field 1900, a group that contains a group.
 const GROUP: &[u8] = b"\xe3\x76\x08\x01\x0b\x0c\xe4\x76";
 
 /// A field that no message of the fixtures has.

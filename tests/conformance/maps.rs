@@ -1,4 +1,4 @@
-//! Maps: every kind of key, escapes in keys, keys twice.
+//! Maps: every type of key, escapes in keys, duplicate keys.
 
 use crate::case::{Case, hold, reads, reads_leniently, refuses, refuses_always, retells};
 
@@ -27,7 +27,7 @@ const TWO_OF: [(&str, &str, &str); 10] = [
 pub(crate) fn cases() -> Vec<Case> {
     let two = TWO_OF.iter().map(|(name, json, proto)| {
         let case = reads(name, format!(r#"{{"{json}":{{"1":2, "3":4}}}}"#), format!("{proto}: {{key: 1 value: 2}} {proto}: {{key: 3 value: 4}}"));
-        // The suite asks for the first four.
+        // The suite requires the first four.
         if json.starts_with("mapInt") || json.starts_with("mapUint") { case } else { case.ours() }
     });
     let mut cases: Vec<Case> = two.collect();

@@ -1,11 +1,11 @@
-//! Messages from the wire in pieces, with parts missing or unknown, and what is no message.
+//! Messages in pieces on the wire, with missing or unknown parts, and malformed messages.
 
 use prost::encoding::WireType;
 
 use crate::case::{Case, breaks, decodes, hold};
 use crate::wire::{delimited, field, tagged};
 
-/// Maps with entries whose parts are missing, swapped, or there twice.
+/// Maps with entries whose key and value are missing, swapped, or duplicate.
 #[rustfmt::skip]
 fn maps() -> Vec<Case> {
     let int = |entry: &[u8]| field("map_int32_int32", WireType::LengthDelimited, &delimited(entry));
@@ -40,7 +40,7 @@ fn maps() -> Vec<Case> {
     ]
 }
 
-/// Pieces of messages, unknown fields, and groups, which are none of ours.
+/// Pieces of messages, unknown fields, and unknown groups.
 #[rustfmt::skip]
 fn pieces() -> Vec<Case> {
     let message = |name: &str, content: &[u8]| field(name, WireType::LengthDelimited, &delimited(content));
@@ -107,7 +107,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn entries_are_told_by_their_last_parts() {
+fn the_last_key_and_value_of_an_entry_are_written() {
     hold(&maps());
 }
 

@@ -1,4 +1,4 @@
-//! proto2: presence everywhere, closed enums, required fields, blocks only where asked for.
+//! proto2: presence of all fields, closed enums, required fields, and packed lists only with the option.
 
 use prost::Message as _;
 
@@ -37,7 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn what_proto2_has_besides_is_told_and_read() {
+fn groups_and_defaults_of_proto2_are_written_and_read() {
     hold(&cases());
 }
 

@@ -1,12 +1,12 @@
-//! Random messages of random descriptor sets, against prost-reflect: the same JSON of the same bytes, and the same message
-//! of the same JSON.
+//! Random messages of random descriptor sets, against prost-reflect: the same bytes have the same JSON, and the same JSON
+//! is the same message.
 //!
-//! prost-reflect is not asked where it is not a parser as the specification has it: it knows no editions (a set is told to
-//! it as proto2 and proto3 files that mean the same), no closed enums, and refuses a value of another wire type, which is an
-//! unknown field. It drops the sign of a zero and tells a wrapped NaN as null. Python's protobuf is asked for all of these,
-//! in `tests/interop/peers/test_random_sets.py`.
+//! prost-reflect is not compared where it differs from the specification. It does not support editions (it gets equivalent proto2
+//! and proto3 files) and closed enums, and it refuses a value of another wire type, which is an unknown field. It drops the sign
+//! of zero and writes a wrapped NaN as null. `tests/interop/peers/test_random_sets.py` compares all of these with Python's
+//! protobuf.
 //!
-//! `RANDOM_SETS` is the number of sets, `RANDOM_SEED` the first seed. A failure tells its seed.
+//! `RANDOM_SETS` is the number of sets, `RANDOM_SEED` the first seed. A failure shows its seed.
 
 use apigateway_grpc::transcode::{JsonOptions, Schema};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
@@ -15,7 +15,7 @@ use crate::differential::differ;
 use crate::fixture::{decode, give_empties_a_value, parsed, same, strict};
 use crate::random_sets::{Random, Set, Wild};
 
-/// Messages of each type of a set.
+/// Number of messages of each type.
 const MESSAGES: usize = 3;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -29,7 +29,7 @@ fn oracle_read(of: &MessageDescriptor, json: &str) -> Result<DynamicMessage, Str
     DynamicMessage::deserialize(of.clone(), json).map_err(|error| error.to_string())
 }
 
-/// Checks all messages of a set, and returns how many there were.
+/// Checks all messages of a set, and returns their number.
 fn check(seed: u64, wild: Wild) -> Result<usize, String> {
     let set = Set::random(seed);
     let schema = Schema::new(&set.encoded()).map_err(|error| format!("our set: {error}"))?;
@@ -48,7 +48,7 @@ fn check(seed: u64, wild: Wild) -> Result<usize, String> {
             let theirs = decode(&of, &wire).map_err(|why| within("their decoding", why))?;
             let wanted = match serde_json::to_value(&theirs) {
                 Ok(wanted) => wanted,
-                // prost-reflect has no JSON form of an `Any` in which nothing is set; the specification has `{}`.
+                // prost-reflect does not write an empty `Any`; the specification has `{}`.
                 Err(why) if why.to_string().contains("unsupported type url ''") => continue,
                 Err(why) => return Err(within("their JSON", why.to_string())),
             };
@@ -98,9 +98,9 @@ fn messages_of_random_sets_have_the_same_json_and_come_back() {
     assert!(count > 0);
 }
 
-/// Whatever bytes there are, and whatever becomes of them, they are told or refused.
+/// Any bytes are written as JSON or refused, without a panic.
 #[test]
-fn damaged_messages_of_random_sets_never_panic_and_what_is_told_is_read_back() {
+fn damaged_messages_of_random_sets_never_panic_and_their_json_is_read_back() {
     let first = setting("RANDOM_SEED", 0);
     let wild = Wild {
         pieces: true,
@@ -131,7 +131,7 @@ fn damaged_messages_of_random_sets_never_panic_and_what_is_told_is_read_back() {
                     let again = schema.wire_to_json(&message.name, &read, JsonOptions::default());
                     let again =
                         again.unwrap_or_else(|why| panic!("RANDOM_SEED={seed}: {why}: {json}"));
-                    // A damaged `Any` may be told as bytes under the name of a type that is known.
+                    // A damaged `Any` of a known type may be written as bytes.
                     assert!(
                         damaged || again == json,
                         "RANDOM_SEED={seed}: {again} {json}"

@@ -1,13 +1,13 @@
-//! The values of every scalar on the wire, and what each says.
+//! The values of every scalar type on the wire.
 
 use prost::encoding::WireType;
 
 use crate::wire::{delimited, varint};
 
-/// Bytes of a value and what they say, in text form.
+/// The bytes of a value, and the value in text form.
 pub(crate) type Values = Vec<(Vec<u8>, String)>;
 
-/// Every scalar's values: bounds, bytes too many, and bits too many, which are cut off.
+/// Values of every scalar type: the ends of its range, superfluous bytes, and superfluous bits, which are dropped.
 pub(crate) fn scalars() -> Vec<(&'static str, WireType, Values)> {
     fn of<T: Copy>(values: &[(T, &str)], encode: impl Fn(T) -> Vec<u8>) -> Values {
         values
@@ -18,7 +18,7 @@ pub(crate) fn scalars() -> Vec<(&'static str, WireType, Values)> {
     let signed = |value: i64| varint(value.cast_unsigned());
     let zigzag = |value: i64| varint(((value << 1) ^ (value >> 63)).cast_unsigned());
     let long = |value: Vec<u8>, more: usize| {
-        // As many continuation bytes as asked, of zeros.
+        // Continuation bytes of zeros.
         let mut value = value;
         *value.last_mut().expect("a byte") |= 0x80;
         value.extend(vec![0x80; more - 1]);

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::arbitrary::Random;
 
-/// Spells a message's JSON, as the engine told it, in another way.
+/// Returns another spelling of a JSON text that the engine wrote.
 pub(crate) fn respell(random: &mut Random, of: &MessageDescriptor, json: &Json) -> String {
     let mut out = String::new();
     message(random, of, json, &mut out);
@@ -65,7 +65,7 @@ fn one(random: &mut Random, kind: &Kind, json: &Json, out: &mut String) {
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64,
             Json::String(digits),
         ) => {
-            // Not as a float: those of 64 bits are a matter of their own.
+            // Not as a float: 64-bit numbers have tests of their own.
             if random.coin() {
                 out.push_str(digits)
             } else {
@@ -93,7 +93,7 @@ fn one(random: &mut Random, kind: &Kind, json: &Json, out: &mut String) {
     }
 }
 
-/// Bare or in quotes, a whole one as a float too.
+/// Returns a number, bare or in quotes, and an integer also as a float.
 fn number_text(random: &mut Random, text: &str, whole: bool, out: &mut String) {
     let text = match random.below(4) {
         0 if whole => format!("{text}.0"),
@@ -108,7 +108,7 @@ fn number_text(random: &mut Random, text: &str, whole: bool, out: &mut String) {
     }
 }
 
-/// JSON of no type of ours: only its order and its texts are at will.
+/// Respells JSON of an unknown type: only the order of members and the escapes of strings change.
 fn any_json(random: &mut Random, json: &Json, out: &mut String) {
     match json {
         Json::Object(members) => object(random, members.iter(), out, |random, name, value, out| {

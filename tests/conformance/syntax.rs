@@ -1,12 +1,12 @@
-//! What is JSON and what is not.
+//! JSON texts that are valid, and texts that are not.
 
 use crate::case::{Case, hold, reads, refuses_always, retells};
 
 const NUMBERS: &str = "one_int32: 1 one_int64: 2";
-/// As deep as JSON may nest, of objects and arrays together.
+/// Maximum depth of JSON, objects and arrays together.
 const DEPTH: usize = 100;
 
-/// A Struct with another within, and so on; all in all two levels of JSON more than `levels`.
+/// Returns nested Structs, with two levels of JSON more than `levels`.
 fn nested_struct(levels: usize) -> (String, String) {
     let json = format!(
         r#"{{"oneStruct":{{{}"value":1{}}}}}"#,
@@ -21,7 +21,7 @@ fn nested_struct(levels: usize) -> (String, String) {
     (json, text)
 }
 
-/// A Value of arrays within arrays.
+/// Returns a Value of nested arrays.
 fn nested_list(levels: usize) -> (String, String) {
     let json = format!(
         r#"{{"oneValue":{}1{}}}"#,
@@ -36,14 +36,14 @@ fn nested_list(levels: usize) -> (String, String) {
     (json, text)
 }
 
-/// A Value of objects within objects.
+/// Returns a Value of nested objects.
 fn nested_value(levels: usize) -> (String, String) {
     let (json, text) = nested_struct(levels);
     let text = text.replacen("one_struct: {", "one_value: {struct_value: {", 1) + "}";
     (json.replace("oneStruct", "oneValue"), text)
 }
 
-/// A message within itself.
+/// Returns a recursive message.
 fn nested_message(levels: usize) -> String {
     format!(
         "{{{}{}}}",
@@ -112,7 +112,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn what_is_no_json_is_refused_and_depth_is_bounded() {
+fn invalid_json_is_refused_and_depth_is_limited() {
     hold(&cases());
 }
 

@@ -1,4 +1,4 @@
-//! Timestamps, durations and field masks: the well-known types that are texts.
+//! Timestamps, durations and field masks: the well-known types whose JSON is a string.
 
 use crate::case::{Case, cannot_tell, hold, reads, refuses, retells};
 

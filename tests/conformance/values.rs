@@ -102,11 +102,11 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn wrappers_are_told_by_the_value_within() {
+fn wrappers_are_written_as_their_value() {
     hold(&wrappers());
 }
 
 #[test]
-fn values_hold_any_json_there_is() {
+fn a_value_can_be_any_json() {
     hold(&structs());
 }

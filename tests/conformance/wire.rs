@@ -1,4 +1,4 @@
-//! Fields from the wire, once and several times, in blocks and one by one.
+//! Fields on the wire: once and several times, packed and unpacked.
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 
@@ -36,7 +36,7 @@ pub(crate) fn tagged(number: u32, wire: WireType, value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A value once, several times, in blocks and one by one.
+/// A value once and several times, packed and unpacked.
 fn valid(kind: &str, wire: WireType, values: &Values) -> Vec<Case> {
     let (one, many, loose, pick) = (
         format!("one_{kind}"),
@@ -47,7 +47,7 @@ fn valid(kind: &str, wire: WireType, values: &Values) -> Vec<Case> {
     let name = |what: String| -> &'static str { what.leak() };
     let mut cases = Vec::new();
     for (at, (bytes, text)) in values.iter().enumerate() {
-        // What a default is to be told as is nothing.
+        // A default value is not written.
         let shown = if matches!(text.as_str(), "0" | "false" | "CHOICE_NONE" | "''") {
             String::new()
         } else {
@@ -160,6 +160,6 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn fields_are_told_from_every_form_that_the_wire_has() {
+fn fields_are_written_from_every_form_of_the_wire() {
     hold(&cases());
 }

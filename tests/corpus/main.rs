@@ -30,12 +30,12 @@ fn json_that_is_read_is_written_and_read_again_as_it_was() {
 }
 
 #[test]
-fn a_path_makes_a_call_that_comes_again_or_is_refused() {
+fn a_path_is_a_call_that_comes_back_or_is_refused() {
     replay("route", targets::route::run);
 }
 
 #[test]
-fn a_query_makes_a_call_that_comes_again_or_is_refused() {
+fn a_query_is_a_call_that_comes_back_or_is_refused() {
     replay("query", targets::query::run);
 }
 

@@ -27,7 +27,7 @@ fn client(server: &Server, transport: Transport) -> ApiGateway {
 }
 
 #[tokio::test]
-async fn every_kind_of_fault_is_shown_as_it_was_set() {
+async fn every_kind_of_fault_is_listed_as_it_was_set() {
     let server = served().await;
     let detail = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"});
     let status = json!({"code": 14, "message": "busy", "details": [detail]});
@@ -70,9 +70,9 @@ async fn every_kind_of_fault_is_shown_as_it_was_set() {
     }
     let all = ok(&server, "GET /emulator/v1/faults", "").await;
     assert_eq!(all, json!({"faults": expected}));
-    assert_eq!(server.emulator().unused().len(), expected.len());
+    assert_eq!(server.emulator().unused_faults().len(), expected.len());
 
-    // A number of calls that is not said is one, but where the fault has an end of its own.
+    // The default number of calls is one, except for a fault that ends by itself.
     for (kind, member) in [
         (json!({"notFoundFor": "3s"}), "always"),
         (json!({"stale": {}}), "times"),
@@ -85,7 +85,7 @@ async fn every_kind_of_fault_is_shown_as_it_was_set() {
 }
 
 #[tokio::test]
-async fn a_fault_happens_as_often_as_it_was_set_and_is_gone_then() {
+async fn a_fault_occurs_as_often_as_it_was_set() {
     let server = served().await;
     for transport in [Transport::Grpc, Transport::Rest] {
         let client = client(&server, transport);
@@ -129,7 +129,7 @@ async fn a_planned_operation_ends_as_planned() {
 }
 
 #[tokio::test]
-async fn an_operation_can_be_answered_with_what_nobody_knows() {
+async fn a_fault_can_respond_with_an_unknown_any() {
     let server = served().await;
     let name = format!("{PARENT}/operations/o");
     let unknown = json!({"@type": "type.googleapis.com/no.Such", "value": "CAE="});
@@ -153,7 +153,7 @@ async fn an_operation_can_be_answered_with_what_nobody_knows() {
             assert!(operation.done);
             let found = match operation.result {
                 Some(Outcome::Response(any)) => {
-                    // Our client cannot tell from JSON what bytes of an unknown type are, and carries it as it came.
+                    // Our client does not know the type, so it carries the JSON unchanged.
                     let carried = any.type_url.starts_with("json.apigateway-grpc/");
                     assert_eq!(carried, transport == Transport::Rest);
                     assert!(carried || any.type_url == "type.googleapis.com/no.Such");
@@ -172,7 +172,7 @@ async fn an_operation_can_be_answered_with_what_nobody_knows() {
 }
 
 #[tokio::test]
-async fn a_fault_that_makes_no_sense_is_refused_by_its_field() {
+async fn an_invalid_fault_is_rejected_with_its_field() {
     let server = served().await;
     for (fault, field) in [
         (json!({"method": "GetApi"}), "fault"),
@@ -233,7 +233,7 @@ async fn a_fault_that_makes_no_sense_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn calls_are_told_with_their_messages_and_without_secrets() {
+async fn calls_are_listed_with_their_messages_and_without_secrets() {
     let server = served().await;
     let request = format!("POST /v1/{PARENT}/apis?apiId=a");
     let headers = "authorization: Bearer hush\r\nx-goog-api-client: gl-test/1\r\n";
@@ -272,7 +272,7 @@ async fn calls_are_told_with_their_messages_and_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_fault_is_withdrawn_once_and_a_reset_forgets_all() {
+async fn a_fault_is_withdrawn_once_and_a_reset_withdraws_all() {
     let server = served().await;
     let first = ok(&server, FAULTS, r#"{"method": "GetApi", "stale": {}}"#).await;
     let withdraw = format!(

@@ -26,7 +26,7 @@ fn violation(status: &Status) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_is_not_found_with_details() {
+async fn a_missing_resource_is_not_found_with_details() {
     let builder = Emulator::builder().error_details(Details::All);
     let client = over(&builder.build());
     let name = "projects/p/locations/global/operations/none";
@@ -50,7 +50,7 @@ async fn what_is_not_there_is_not_found_with_details() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_used_id_already_exists_and_a_busy_api_aborts() {
+async fn a_used_id_already_exists_and_a_busy_api_is_aborted() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     let twice = create(&client, "a").await.expect_err("used");
@@ -75,7 +75,7 @@ async fn a_used_id_already_exists_and_a_busy_api_aborts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_ids_parents_and_sizes_are_invalid_arguments_that_name_the_field() {
+async fn invalid_ids_parents_and_sizes_are_reported_with_their_fields() {
     let client = client();
     let long = "a".repeat(64);
     for id in ["", "-a", "A", "a_b", "a.b", "ä", "a/b", " ", long.as_str()] {
@@ -115,13 +115,13 @@ async fn bad_ids_parents_and_sizes_are_invalid_arguments_that_name_the_field() {
         page_size: -1,
         ..Default::default()
     };
-    // The client's own list refuses it before; a generated client does not.
+    // The client's own list would reject the size first. A generated client does not.
     let refused = client.operations().list_operations(negative).await;
     assert_eq!(violation(&refused.expect_err("negative")), "page_size");
 }
 
 #[tokio::test(start_paused = true)]
-async fn lists_come_in_pages_that_together_hold_each_thing_once() {
+async fn the_pages_of_a_list_have_each_item_once() {
     let client = client();
     for id in ["c", "a", "b", "a-1", "z"] {
         create(&client, id).await.expect(id);

@@ -1,4 +1,4 @@
-//! The record of received calls.
+//! The log of received calls.
 
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::{ReceivedCall, Via};
@@ -8,7 +8,7 @@ use apigateway_grpc::tonic::{Code, Request, Status};
 use crate::{API, PARENT, RUNS, create, created, emulator, get, operations, over};
 
 #[tokio::test(start_paused = true)]
-async fn calls_are_recorded_in_order_with_what_they_are_about_and_counted() {
+async fn calls_are_recorded_in_order_with_their_names_and_counted() {
     let emulator = emulator();
     let client = over(&emulator);
     created(&client, "a").await;
@@ -33,21 +33,21 @@ async fn calls_are_recorded_in_order_with_what_they_are_about_and_counted() {
         calls[1].headers["x-goog-request-params"]
             == "name=projects%2Fp%2Flocations%2Fglobal%2Fapis%2Fa"
     );
-    assert_eq!(emulator.count(Method::CREATE_API), 2);
-    assert_eq!(emulator.count(Method::GET_GATEWAY), 0);
+    assert_eq!(emulator.call_count(Method::CREATE_API), 2);
+    assert_eq!(emulator.call_count(Method::GET_GATEWAY), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_a_fault_happens_to_is_recorded_too() {
+async fn a_call_with_a_fault_is_recorded() {
     let emulator = emulator();
     let client = over(&emulator);
     let _fault = emulator.on(Method::GET_API).fail(Status::aborted("no"));
     get(&client, API).await.expect_err("told to fail");
-    assert_eq!(emulator.count(Method::GET_API), 1);
+    assert_eq!(emulator.call_count(Method::GET_API), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_secret_is_in_the_record() {
+async fn recorded_calls_have_no_secrets() {
     let emulator = emulator();
     let client = over(&emulator);
     let mut request = Request::new(GetApiRequest { name: API.into() });
@@ -64,7 +64,7 @@ async fn no_secret_is_in_the_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_thousand_calls_are_kept_and_all_are_counted() {
+async fn the_last_thousand_calls_are_recorded_and_all_are_counted() {
     let emulator = emulator();
     let client = over(&emulator);
     for number in 0..1003 {
@@ -77,21 +77,21 @@ async fn the_last_thousand_calls_are_kept_and_all_are_counted() {
         (calls.len(), calls[0].name.as_str()),
         (1000, format!("{API}3").as_str())
     );
-    assert_eq!(emulator.count(Method::GET_API), 1003);
+    assert_eq!(emulator.call_count(Method::GET_API), 1003);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_messages_of_calls_are_kept_up_to_16_mib() {
+async fn the_messages_of_calls_are_recorded_up_to_16_mib() {
     let emulator = emulator();
     let client = over(&emulator);
-    // Four of these fit, a fifth does not.
+    // The log has room for four of these messages, not for five.
     for number in 0..5 {
         let request = ListApisRequest {
             parent: "projects/p/locations/global".to_owned(),
             filter: format!("{number}{}", "x".repeat(4_000_000)),
             ..ListApisRequest::default()
         };
-        // The filter may be refused or not.
+        // The filter may be invalid; the call is recorded in either case.
         client.service().list_apis(request).await.ok();
     }
     get(&client, API).await.expect_err("none");
@@ -106,7 +106,7 @@ async fn the_messages_of_calls_are_kept_up_to_16_mib() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_too_large_is_refused() {
+async fn a_request_that_is_too_large_is_rejected() {
     let emulator = emulator();
     let client = over(&emulator);
     let name = format!("{API}{}", "x".repeat((16 << 20) - 100));
@@ -117,7 +117,7 @@ async fn a_request_that_is_too_large_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn received_calls_take_a_bounded_number_of_bytes_whatever_their_names_are() {
+async fn recorded_calls_have_a_limited_size_with_any_names() {
     let emulator = emulator();
     let client = over(&emulator);
     let name = format!("{API}{}", "x".repeat(1 << 20));
@@ -135,5 +135,5 @@ async fn received_calls_take_a_bounded_number_of_bytes_whatever_their_names_are(
     assert!(total <= 16 << 20, "{total}");
     assert!((5..20).contains(&calls.len()), "{}", calls.len());
     assert_eq!(calls.last().map(|call| &call.name), Some(&name));
-    assert_eq!(emulator.count(Method::GET_API), 20);
+    assert_eq!(emulator.call_count(Method::GET_API), 20);
 }

@@ -1,4 +1,4 @@
-//! Configs and gateways: what they need, what needs them, and what of them is shown.
+//! Configs and gateways: their dependencies and their views.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
@@ -19,7 +19,7 @@ pub(crate) const REGION: &str = "projects/p/locations/us-central1";
 pub(crate) const CONFIG: &str = "projects/p/locations/global/apis/a/configs/c";
 pub(crate) const GATEWAY: &str = "projects/p/locations/us-central1/gateways/g";
 
-/// The least that is right.
+/// The shortest valid document.
 pub(crate) const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: a, version: '1'}\npaths: {}\n";
 
 fn file(path: &str, contents: impl Into<Vec<u8>>) -> File {
@@ -126,7 +126,7 @@ pub(crate) async fn all(client: &ApiGateway) {
     tokio::time::advance(RUNS).await;
 }
 
-/// A second config, which is active.
+/// Creates a second config, which is active.
 pub(crate) async fn second(client: &ApiGateway) -> String {
     configure(client, "d", openapi(DOCUMENT))
         .await
@@ -188,7 +188,7 @@ async fn the_sources_of_a_config_are_in_the_full_view_alone() {
         grpc().managed_service_configs
     );
     let expected = GrpcServiceDefinition {
-        // It only goes in.
+        // The field is input only.
         file_descriptor_set: None,
         source: grpc().grpc_services.remove(0).source,
     };
@@ -262,7 +262,7 @@ async fn parents_and_configs_must_exist_where_they_belong() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_in_use_cannot_be_deleted() {
+async fn a_resource_in_use_cannot_be_deleted() {
     let client = client();
     all(&client).await;
     let api = delete(&client, API).await.expect_err("it has a config");
@@ -308,7 +308,7 @@ async fn an_api_gets_one_config_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_that_is_being_deleted_gets_no_config() {
+async fn an_api_that_is_being_deleted_accepts_no_config() {
     let emulator = crate::emulator();
     let client = over(&emulator);
     created(&client, "a").await;
@@ -319,7 +319,7 @@ async fn an_api_that_is_being_deleted_gets_no_config() {
     assert_eq!(refused.code(), Code::FailedPrecondition);
 }
 
-/// What a client gets for a config with a service account.
+/// The result of a create of a config with a service account.
 async fn with_account(client: &ApiGateway, id: &str, account: &str) -> Result<(), Status> {
     let config = ApiConfig {
         gateway_service_account: account.into(),
@@ -331,7 +331,7 @@ async fn with_account(client: &ApiGateway, id: &str, account: &str) -> Result<()
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_service_account_will_do_until_it_is_said_which_exist() {
+async fn any_service_account_is_accepted_by_default() {
     let client = client();
     created(&client, "a").await;
     with_account(&client, "c", "")
@@ -343,7 +343,7 @@ async fn any_service_account_will_do_until_it_is_said_which_exist() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_service_account_is_refused_where_it_is_said_which_exist() {
+async fn a_missing_service_account_is_rejected_if_accounts_are_configured() {
     const EMAIL: &str = "run@p.iam.gserviceaccount.com";
     let builder = Emulator::builder().operation_time(RUNS);
     let named = "projects/p/serviceAccounts/other@p.iam.gserviceaccount.com".to_owned();

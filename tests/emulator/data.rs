@@ -1,4 +1,4 @@
-//! An emulator that goes on from what its file keeps.
+//! An emulator that loads its state from a file.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,27 +15,27 @@ use crate::{API, PARENT, RUNS, create, created, delete, get, over};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// What the clock shows when the first emulator is opened.
+/// The time of the clock when the first emulator is opened.
 pub(crate) fn epoch() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }
 
-/// The path of a file that no other test has, and that is not there.
+/// Returns the path of a missing file that no other test uses.
 pub(crate) fn file(test: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.redb"));
-    // Most often there is nothing to remove.
+    // Usually the file does not exist.
     std::fs::remove_file(&path).ok();
     path
 }
 
-/// An emulator over a file, with operations of ten seconds, this long after the first one was opened.
+/// Opens an emulator with a file and operations of ten seconds, this long after the first one was opened.
 pub(crate) fn after(time: Duration, file: &Path) -> Emulator {
     let builder = Emulator::builder().operation_time(RUNS);
     let opened = builder.begins_at(epoch() + time).open(file);
     opened.unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)))
 }
 
-/// All that clients can see, in words.
+/// Everything that clients can read, as text.
 async fn seen(client: &ApiGateway) -> String {
     let (all, apis) = (
         "projects/p/locations/-",
@@ -86,7 +86,7 @@ fn policy(role: &str) -> Policy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_that_clients_can_see_is_as_it_was() {
+async fn everything_that_clients_can_read_survives_a_restart() {
     let file = file("all");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);
@@ -97,7 +97,7 @@ async fn all_that_clients_can_see_is_as_it_was() {
             .await;
         set.expect("it exists");
     }
-    // Operations that have ended in every way, one that is forgotten, and resources that are changed and gone.
+    // Operations with every outcome, a deleted one, and resources that were updated and deleted.
     let plan = OperationPlan::default().fails(Status::internal("no"));
     let failing = emulator.on(Method::CREATE_API).operation(plan);
     created(&client, "failed").await;
@@ -110,7 +110,7 @@ async fn all_that_clients_can_see_is_as_it_was() {
     let gone = format!("{PARENT}/apis/gone");
     delete(&client, &gone).await.expect("it exists");
     tokio::time::advance(RUNS).await;
-    // And what is under way.
+    // Operations in progress.
     let labelled = Api {
         name: API.into(),
         labels: [("k".to_owned(), "v".to_owned())].into(),
@@ -124,12 +124,12 @@ async fn all_that_clients_can_see_is_as_it_was() {
     let passed = 6 * RUNS;
     drop((client, emulator));
     assert_eq!(seen(&over(&after(passed, &file))).await, before);
-    // What was done only because it was looked at is kept as well.
+    // Events that a read has applied are stored too.
     assert_eq!(seen(&over(&after(passed, &file))).await, before);
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_of_operations_and_etags_never_come_again() {
+async fn names_of_operations_and_etags_are_never_reused() {
     let file = file("names");
     let (mut names, mut etags) = (Vec::new(), Vec::new());
     for run in 0..3 {
@@ -176,7 +176,7 @@ async fn a_reset_empties_the_file() {
     let client = over(&after(3 * RUNS, &file));
     assert_eq!(seen(&client).await, after_all);
     assert!(!empty.contains("apis/") && after_all.contains("apis/after"));
-    // Nothing is left that would come to light with the names that it had.
+    // New resources with the same names have nothing of the old ones.
     tokio::time::advance(RUNS).await;
     created(&client, "a").await;
     let none = client.get_iam_policy(API).await.expect("it exists");
@@ -193,7 +193,7 @@ async fn a_paused_clock_stands_still_while_a_call_waits_for_the_file() {
     let began = tokio::time::Instant::now();
     for number in 0..20 {
         let id = format!("a{number}");
-        // A clock that ran on by itself would run to the end of this.
+        // If the paused clock advanced, this would complete.
         let created = tokio::time::timeout(SECOND, create(&client, &id)).await;
         created.expect("in no time").expect("new");
     }
@@ -201,7 +201,7 @@ async fn a_paused_clock_stands_still_while_a_call_waits_for_the_file() {
 }
 
 #[tokio::test]
-async fn what_came_from_another_runtime_or_none_is_kept() {
+async fn changes_of_other_runtimes_and_of_no_runtime_are_stored() {
     let file = file("runtimes");
     let emulator = after(Duration::ZERO, &file);
     let made = emulator.clone();
@@ -209,7 +209,7 @@ async fn what_came_from_another_runtime_or_none_is_kept() {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().expect("a runtime");
         let created = runtime.block_on(create(&over(&made), "a"));
-        // A reset without any runtime, and a call after it.
+        // A reset outside of any runtime, and a call after it.
         drop(runtime);
         made.reset();
         created

@@ -1,4 +1,4 @@
-//! Files that an emulator is to go on from: new ones, such as are in use, and such as are no good.
+//! Data files: new files, files in use, and invalid files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,13 +22,13 @@ fn refused(file: &Path) -> DataError {
     error
 }
 
-/// An error with its causes.
+/// Returns an error with its sources as text.
 fn told(error: &DataError) -> String {
     let cause = std::error::Error::source(error);
     cause.map_or(error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-/// A file in which an api is, and a row of ours.
+/// Writes a file with an api and a further row.
 async fn with(test: &str, key: &str, value: &[u8]) -> std::path::PathBuf {
     let file = file(test);
     created(&over(&after(Duration::ZERO, &file)), "a").await;
@@ -43,13 +43,13 @@ async fn with(test: &str, key: &str, value: &[u8]) -> std::path::PathBuf {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_is_not_there_is_made_and_an_empty_one_filled() {
+async fn a_missing_file_is_created_and_an_empty_file_is_filled() {
     for empty in [false, true] {
         let file = file(&format!("new-{empty}"));
         if empty {
             std::fs::write(&file, "").expect("it is written");
         } else {
-            // What another one left that was killed while it made the file.
+            // The rest of an emulator that was killed while it created the file.
             let left = format!("{}.{}.new", file.display(), std::process::id());
             std::fs::write(left, "half of a da").expect("it is written");
         }
@@ -57,7 +57,7 @@ async fn a_file_that_is_not_there_is_made_and_an_empty_one_filled() {
         let client = over(&after(Duration::ZERO, &file));
         get(&client, API).await.expect("it is there");
     }
-    // Nothing is left over beside it.
+    // No temporary file is left.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let found = std::fs::read_dir(folder).expect("a folder");
     let mut names = found.map(|entry| entry.expect("an entry").file_name());
@@ -66,14 +66,14 @@ async fn a_file_that_is_not_there_is_made_and_an_empty_one_filled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_is_one_emulators_until_that_is_gone() {
+async fn a_file_belongs_to_one_emulator_until_that_is_dropped() {
     let file = file("in_use");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);
     let error = Emulator::builder().open(&file).expect_err("in use");
     assert!(error.is_in_use(), "{error}");
     drop(emulator);
-    // Its service is still there.
+    // The service still holds the file.
     create(&client, "a").await.expect("a new api");
     let error = Emulator::builder().open(&file).expect_err("in use");
     assert!(error.is_in_use(), "{error}");
@@ -84,11 +84,11 @@ async fn a_file_is_one_emulators_until_that_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_data_file_is_refused_and_left_as_it_is() {
+async fn a_file_that_is_not_a_data_file_is_rejected_and_unchanged() {
     let text = file("text");
     std::fs::write(&text, "a letter to a friend").expect("it is written");
     let error = refused(&text);
-    assert!(error.to_string().contains("no data file"), "{error}");
+    assert!(error.to_string().contains("not a data file"), "{error}");
 
     let foreign = file("foreign");
     let other = TableDefinition::<'_, u64, u64>::new("other");
@@ -98,39 +98,38 @@ async fn what_is_no_data_file_is_refused_and_left_as_it_is() {
     writing.commit().expect("written");
     drop(database);
     let error = refused(&foreign);
-    assert!(error.to_string().contains("no data file"), "{error}");
+    assert!(error.to_string().contains("not a data file"), "{error}");
 
     let folder = file("folder/none");
     let error = refused(&folder);
-    assert!(error.to_string().contains("cannot be opened"), "{error}");
+    assert!(
+        error.to_string().contains("cannot open the data file"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_schema_and_a_row_that_cannot_be_read_are_refused_and_left_as_they_are() {
+async fn a_file_with_another_schema_or_an_invalid_row_is_rejected_and_unchanged() {
     for (number, (key, value, text)) in [
         ("schema", &b"7"[..], "has schema 7, which"),
-        ("head", b"\xff", "cannot be read, head: "),
-        ("apis/b", b"\x0a\xff", "cannot be read, apis/b: "),
+        ("head", b"\xff", "invalid row head in "),
+        ("apis/b", b"\x0a\xff", "invalid row apis/b in "),
         (
             "coming/gateways/g",
             b"\xff",
-            "cannot be read, coming/gateways/g: ",
+            "invalid row coming/gateways/g in ",
         ),
-        ("policies/p", b"\xff", "cannot be read, policies/p: "),
-        ("operations/o", b"\xff", "cannot be read, operations/o: "),
-        ("operations/o", b"", "operations/o: it lacks a time"),
-        (
-            "coming/policies/p",
-            b"",
-            "coming/policies/p: it is of no known kind",
-        ),
-        ("kings/k", b"", "kings/k: it is of no known kind"),
-        ("kings", b"", "kings: it is of no known kind"),
+        ("policies/p", b"\xff", "invalid row policies/p in "),
+        ("operations/o", b"\xff", "invalid row operations/o in "),
+        ("operations/o", b"", "missing time"),
+        ("coming/policies/p", b"", "unknown kind of row"),
+        ("kings/k", b"", "unknown kind of row"),
+        ("kings", b"", "unknown kind of row"),
         // A moment with four billion nanoseconds.
         (
             "head",
             b"\x0a\x06\x10\x80\xd0\xac\xf3\x0e",
-            "more than a second's",
+            "999,999,999 nanoseconds",
         ),
     ]
     .into_iter()
@@ -143,7 +142,7 @@ async fn another_schema_and_a_row_that_cannot_be_read_are_refused_and_left_as_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_file_is_an_error_and_no_panic() {
+async fn a_damaged_file_is_an_error_and_does_not_panic() {
     let whole = file("whole");
     created(&over(&after(Duration::ZERO, &whole)), "a").await;
     let bytes = std::fs::read(&whole).expect("it is there");
@@ -152,8 +151,8 @@ async fn a_damaged_file_is_an_error_and_no_panic() {
         std::fs::write(&cut, &bytes[..length]).expect("it is written");
         refused(&cut);
     }
-    // The header and the page that says which pages are free, densely, and all others: what is wrong is told, or
-    // it does not matter, but nothing panics.
+    // Every byte of the header and of the page of free pages, and samples of all others: damage is an error or has no effect, and
+    // nothing panics.
     let flipped = file("flipped");
     let mut damaged = 0;
     let dense = (0..320).step_by(16).chain((20480..20736).step_by(17));

@@ -1,9 +1,9 @@
-//! Operations that go on after their emulator was opened again.
+//! Operations that continue after a restart of the emulator.
 
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::{Cancelling, OperationPlan};
+use apigateway_grpc::emulator::{CancelBehavior, OperationPlan};
 use apigateway_grpc::prost_types::Timestamp;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api, api_config};
 use apigateway_grpc::proto::google::longrunning::operation::Result as Outcome;
@@ -19,7 +19,7 @@ fn at(time: Duration) -> Option<Timestamp> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_goes_on_and_ends_when_it_would_have() {
+async fn an_operation_continues_after_a_restart_and_ends_at_its_time() {
     let file = file("goes_on");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);
@@ -49,7 +49,7 @@ async fn an_operation_goes_on_and_ends_when_it_would_have() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_whose_end_has_passed_meanwhile_has_ended_at_its_time() {
+async fn an_operation_whose_end_passed_between_two_runs_has_ended_at_its_time() {
     let file = file("passed");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);
@@ -75,7 +75,7 @@ async fn an_operation_whose_end_has_passed_meanwhile_has_ended_at_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_over_a_reopened_file_ends_with_its_operation() {
+async fn a_wait_after_a_restart_ends_with_its_operation() {
     let file = file("wait");
     let emulator = after(Duration::ZERO, &file);
     let name = create(&over(&emulator), "a").await.expect("new").name;
@@ -88,7 +88,7 @@ async fn a_wait_over_a_reopened_file_ends_with_its_operation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_happens_halfway_happens_after_a_reopening() {
+async fn the_midpoint_of_a_creation_is_reached_after_a_restart() {
     let file = file("halfway");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);
@@ -109,7 +109,7 @@ async fn what_happens_halfway_happens_after_a_reopening() {
     }
     use api_config::State::{Activating, Creating};
     assert_eq!(states, [Creating, Activating, Activating]);
-    // Nor can another one be made meanwhile.
+    // A second config cannot be created meanwhile either.
     let other = client
         .create_api_config(API, "d", configs::openapi(configs::DOCUMENT))
         .await;
@@ -118,7 +118,7 @@ async fn what_happens_halfway_happens_after_a_reopening() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_config_of_wrong_files_is_not_activating_after_a_reopening_either() {
+async fn a_config_with_invalid_files_is_not_activating_after_a_restart() {
     let file = file("stopped");
     let emulator = after(Duration::ZERO, &file);
     let client = over(&emulator);
@@ -177,13 +177,13 @@ async fn a_plan_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelling_does_what_the_plan_says_before_and_after_a_reopening() {
+async fn a_cancellation_has_the_effect_of_the_plan_after_a_restart() {
     for (number, (cancelling, expected)) in [
-        (Cancelling::Honoured, Some(Code::Cancelled)),
-        (Cancelling::HonouredAfter(2 * SECOND), None),
-        (Cancelling::Ignored, None),
+        (CancelBehavior::Honoured, Some(Code::Cancelled)),
+        (CancelBehavior::HonouredAfter(2 * SECOND), None),
+        (CancelBehavior::Ignored, None),
         (
-            Cancelling::Fails(Status::data_loss("no")),
+            CancelBehavior::Fails(Status::data_loss("no")),
             Some(Code::DataLoss),
         ),
     ]
@@ -195,7 +195,7 @@ async fn cancelling_does_what_the_plan_says_before_and_after_a_reopening() {
             let file = file(&format!("cancelling-{number}-{before}"));
             let emulator = after(Duration::ZERO, &file);
             let client = over(&emulator);
-            let plan = OperationPlan::default().cancelling(cancelling.clone());
+            let plan = OperationPlan::default().cancel_behavior(cancelling.clone());
             let fault = emulator.on(Method::CREATE_API).operation(plan);
             let name = create(&client, "a").await.expect("new").name;
             if before {
@@ -214,16 +214,16 @@ async fn cancelling_does_what_the_plan_says_before_and_after_a_reopening() {
                 Outcome::Response(_) => Code::Ok,
             });
             assert_eq!(code, expected, "{text}");
-            // Asked for at the start it is cancelled a second from now, asked for now two.
+            // A cancellation at the start takes effect one second from now, and one from now in two seconds.
             tokio::time::advance(if before { SECOND } else { 2 * SECOND }).await;
             let found = client.get_operation(&name).await.expect("it");
-            let goes_on = matches!(cancelling, Cancelling::Ignored);
+            let goes_on = matches!(cancelling, CancelBehavior::Ignored);
             assert_eq!(found.done, !goes_on, "{text}");
         }
     }
     let file = file("cancelling-never");
     let emulator = after(Duration::ZERO, &file);
-    let plan = OperationPlan::default().cancelling(Cancelling::Unimplemented);
+    let plan = OperationPlan::default().cancel_behavior(CancelBehavior::Unimplemented);
     let fault = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&over(&emulator), "a").await.expect("new").name;
     drop((fault, emulator));
@@ -233,7 +233,7 @@ async fn cancelling_does_what_the_plan_says_before_and_after_a_reopening() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_operation_runs_longer_for_a_clock_that_was_put_back() {
+async fn no_operation_runs_longer_if_the_clock_was_set_back() {
     let file = file("put_back");
     let emulator = after(1000 * RUNS, &file);
     let client = over(&emulator);

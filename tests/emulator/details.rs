@@ -1,9 +1,9 @@
-//! The details of errors, over gRPC and over REST: none for NOT_FOUND unless asked for, and no invented ones if asked for.
+//! The details of errors over gRPC and REST, with each setting of `Details`.
 
 use std::time::Duration;
 
 use apigateway_grpc::contract::{Method, RetryPolicy};
-use apigateway_grpc::emulator::{Cancelling, Details, Emulator, OperationPlan, Server};
+use apigateway_grpc::emulator::{CancelBehavior, Details, Emulator, OperationPlan, Server};
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::iam::v1::{Policy, SetIamPolicyRequest};
@@ -25,7 +25,7 @@ fn client(server: &Server, transport: Transport) -> ApiGateway {
     builder.anonymous().build().expect("valid")
 }
 
-/// The details of a refusal with a code, of which the first is checked.
+/// Returns the details of an error with a code, and checks its ErrorInfo.
 fn details<T>(answer: Result<T, Status>, code: Code) -> ErrorDetails {
     let status = answer
         .err()
@@ -81,7 +81,7 @@ async fn each_error_has_its_details_over_both() {
         let found = details(get(&client, API).await, Code::NotFound);
         assert!(is_about(&found, "API", API));
 
-        let plan = OperationPlan::default().cancelling(Cancelling::Unimplemented);
+        let plan = OperationPlan::default().cancel_behavior(CancelBehavior::Unimplemented);
         let _fault = server.emulator().on(Method::CREATE_API).operation(plan);
         let name = create(&client, "a").await.expect("a new api").name;
         let cancelled = client
@@ -95,7 +95,7 @@ async fn each_error_has_its_details_over_both() {
 
         let busy = details(delete(&client, API).await, Code::Aborted);
         assert!(is_about(&busy, "API", API) && is_retried(&busy));
-        // The metadata has what the message is about (AIP-193).
+        // The metadata has the variables of the message (AIP-193).
         let info = busy.error_info().expect("an ErrorInfo");
         assert_eq!(info.metadata["resource"], API);
         assert!(info.metadata["operation"].contains("/operations/"));
@@ -155,7 +155,7 @@ async fn each_error_has_its_details_over_both() {
 }
 
 #[tokio::test]
-async fn what_is_in_use_says_by_what_over_both() {
+async fn a_resource_in_use_names_its_user_over_grpc_and_rest() {
     for transport in [Transport::Grpc, Transport::Rest] {
         let server = Emulator::builder().start().await.expect("a free port");
         let client = client(&server, transport);
@@ -179,7 +179,7 @@ async fn a_request_that_is_too_large_has_details() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_is_cancelled_has_none_so_that_every_client_can_read_it() {
+async fn a_cancelled_operation_has_no_details_so_that_every_client_can_read_it() {
     let client = crate::client();
     let name = create(&client, "a").await.expect("a new api").name;
     client.cancel_operation(&name).await.expect("asked");
@@ -191,7 +191,7 @@ async fn an_operation_that_is_cancelled_has_none_so_that_every_client_can_read_i
 }
 
 #[tokio::test]
-async fn the_body_of_an_error_over_rest_has_the_details_as_json_if_asked_for() {
+async fn the_details_of_an_error_over_rest_are_json_on_request() {
     let builder = Emulator::builder().error_details(Details::All);
     let server = builder.start().await.expect("a free port");
     let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
@@ -216,7 +216,7 @@ async fn the_body_of_an_error_over_rest_has_the_details_as_json_if_asked_for() {
 }
 
 #[tokio::test]
-async fn not_found_over_rest_is_as_the_service_is_recorded_to_answer() {
+async fn not_found_over_rest_is_equal_to_the_recorded_response_of_the_service() {
     let server = Emulator::builder().start().await.expect("a free port");
     for (verb, name, kind) in [
         ("GET", API, "API"),
@@ -241,7 +241,7 @@ async fn not_found_over_rest_is_as_the_service_is_recorded_to_answer() {
             "{verb}"
         );
     }
-    // A fault's error is as the test has it, details included.
+    // The error of a fault is unchanged, with its details.
     let emulator = server.emulator();
     let plain = emulator.on(Method::GET_API).fail(Status::not_found("gone"));
     let answer = http::send(&server, &format!("GET /v1/{API}"), "", "").await;
@@ -294,7 +294,7 @@ async fn no_error_has_invented_details_if_a_test_wants_none() {
             ..Default::default()
         };
         let wrong = client.service().list_apis(request).await;
-        // All that is wrong is in the message.
+        // The message has all violations.
         let status = wrong.as_ref().expect_err("a negative size");
         assert_eq!(status.message(), "page_size: must not be negative");
         plain(wrong.map(drop), Code::InvalidArgument);

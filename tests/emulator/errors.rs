@@ -1,4 +1,4 @@
-//! What is wrong with requests by themselves: each field is named, all of them at once.
+//! Violations of requests by themselves, which one error reports with their fields.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use apigateway_grpc::tonic_types::StatusExt as _;
 
 use crate::{API, PARENT, RUNS, client, created, get};
 
-/// The fields that a refusal names, in its order.
+/// Returns the fields of a BadRequest, in their order.
 fn fields<T>(answer: Result<T, Status>) -> String {
     let status = answer.err().expect("a refusal");
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
@@ -44,7 +44,7 @@ async fn label(
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_that_is_wrong_with_a_request_is_told_at_once() {
+async fn one_error_reports_all_violations_of_a_request() {
     let client = client();
     let service = || client.service();
     let labels = || HashMap::from([("Team".to_owned(), "x".to_owned())]);
@@ -131,7 +131,7 @@ async fn all_that_is_wrong_with_a_request_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_of_another_form_is_refused_by_every_method() {
+async fn every_method_rejects_a_name_of_another_pattern() {
     let client = client();
     for name in [
         "",
@@ -218,7 +218,7 @@ async fn a_name_of_another_form_is_refused_by_every_method() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn labels_are_short_and_lowercase_and_few() {
+async fn labels_are_limited_in_length_case_and_number() {
     let client = client();
     let one = |key: &str, value: &str| HashMap::from([(key.to_owned(), value.to_owned())]);
     let (most, more) = ("a".repeat(63), "a".repeat(64));
@@ -272,7 +272,7 @@ async fn labels_are_short_and_lowercase_and_few() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_project_that_can_be_one_exists() {
+async fn every_project_with_a_valid_id_exists() {
     let client = client();
     created(&client, "a").await;
     let list = async |project: &str| {
@@ -292,7 +292,7 @@ async fn any_project_that_can_be_one_exists() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_name_or_path_of_a_mask_is_cut_in_the_error_so_that_headers_have_room_for_it() {
+async fn a_long_name_or_mask_path_is_shortened_in_the_error() {
     let client = client();
     let missing = get(&client, &format!("{API}{}", "x".repeat(1_000_000))).await;
     let missing = missing.expect_err("none");

@@ -1,9 +1,9 @@
-//! Both faces of the emulator agree: random sequences of requests, over gRPC to one emulator and over HTTP/JSON to
-//! another one of the same clock.
+//! gRPC and HTTP/JSON agree: random sequences of requests go over gRPC to one emulator, and over HTTP/JSON to another one with the
+//! same clock.
 //!
-//! A request that one face accepts, the other accepts: the calls received, the replies and the state after it are
-//! the same. A request that one refuses, the other refuses with the same code. HTTP requests come in the forms that
-//! clients use: plain, in gzip, with the verb in a header, with the query as a form.
+//! A request that one accepts, the other accepts too, with the same recorded call, response and state. A request that one
+//! rejects, the other rejects with the same code. HTTP requests have the forms that clients use: plain, in gzip, with the verb in
+//! a header, and with the query as a form.
 //!
 //! `FACES_CASES` sets the number of sequences.
 
@@ -39,7 +39,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
 
     #[test]
-    fn a_request_has_the_same_effect_over_grpc_and_over_rest(
+    fn a_request_has_the_same_effect_over_grpc_and_rest(
         seeds in proptest::collection::vec(any::<u64>(), 1..40),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -106,7 +106,7 @@ async fn step(
                 about,
                 refused
             );
-            // The other emulator did what this one was never asked for.
+            // The other emulator has processed a call that this one has not received.
             if by_grpc.is_ok() {
                 let again = ask(rest.service(), forms::grpc(method, &wire, false)).await;
                 prop_assert!(again.is_ok(), "{}", about);
@@ -123,7 +123,7 @@ async fn step(
                 theirs
             );
             if received.1.is_none() {
-                // Our client did not send it.
+                // Our client rejected the request.
                 return Ok(());
             }
             prop_assert_eq!(ours.message(), theirs.message(), "{}", about);
@@ -136,7 +136,7 @@ async fn step(
     Ok(())
 }
 
-/// A call that came, as far as the faces have it in common.
+/// A received call, without what differs between gRPC and REST.
 #[derive(PartialEq)]
 struct Call {
     method: &'static str,
@@ -150,7 +150,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// The call that came since there were so many.
+/// Returns the call that was received after this number of calls.
 fn received(emulator: &Emulator, before: usize) -> Option<Call> {
     let calls = emulator.calls();
     assert!(calls.len() <= before + 1, "one request is one call");
@@ -168,7 +168,7 @@ fn received(emulator: &Emulator, before: usize) -> Option<Call> {
     })
 }
 
-/// Our client over the layer before an emulator, as it is on a port.
+/// Our client over the transcoder before an emulator, as on a port.
 fn over_rest(
     emulator: &Emulator,
     form: Form,
@@ -189,7 +189,7 @@ fn over_rest(
     Rest::new(Rules::api_gateway(), service)
 }
 
-/// The message that answers a request, or the status.
+/// Returns the response message or the status.
 async fn ask<S>(service: S, rpc: Rpc) -> Result<Bytes, Status>
 where
     S: Service<Rpc, Response = Reply>,
@@ -211,20 +211,20 @@ where
     }
 }
 
-/// The JSON of a message, in which maps and what is in an `Any` can be compared.
+/// Returns the JSON of a message, in which maps and `Any`s can be compared.
 fn json(message: &str, wire: &[u8]) -> Value {
     let json = serde_json::to_value(decoded(message, wire));
     json.expect("it has a JSON form")
 }
 
-/// A message without what is set to its default, which the wire may have or not.
+/// Returns a message without fields that have their default, which the encoding may have or not.
 fn decoded(message: &str, wire: &[u8]) -> DynamicMessage {
     let of = POOL.get_message_by_name(message).expect("of the contract");
     let message = DynamicMessage::decode(of.clone(), wire).expect("a message");
     DynamicMessage::decode(of, message.encode_to_vec().as_slice()).expect("a message")
 }
 
-/// All that an emulator holds, as its lists tell it.
+/// Returns the whole state of an emulator, from its lists.
 async fn state(emulator: &Emulator) -> Vec<Value> {
     let mut state = Vec::new();
     for (method, parent) in [

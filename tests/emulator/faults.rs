@@ -1,4 +1,4 @@
-//! Faults, in process: what each does to a call, which calls it happens to, and that none is left unused.
+//! Faults in process: their effects, the calls that they match, and faults that did not occur.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::{API, RUNS, create, created, delete, emulator, get, list, over};
 
 const NONE: &str = "projects/p/locations/global/operations/none";
 
-/// The text that dropping something panics with.
+/// Returns the text of a panic.
 fn panic_of(dropped: impl FnOnce()) -> String {
     let caught = catch_unwind(AssertUnwindSafe(dropped)).expect_err("it panics");
     caught.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_comes_with_its_details_as_often_as_asked_and_nothing_is_done() {
+async fn a_status_fault_has_its_details_and_prevents_the_call() {
     let emulator = emulator();
     let client = over(&emulator);
     let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(7)));
@@ -47,7 +47,7 @@ async fn a_status_comes_with_its_details_as_often_as_asked_and_nothing_is_done()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_happens_to_its_method_and_name_alone_and_in_the_order_of_setting() {
+async fn faults_apply_to_their_method_and_name_in_the_order_in_which_they_were_set() {
     let emulator = emulator();
     let client = over(&emulator);
     created(&client, "a").await;
@@ -72,7 +72,7 @@ async fn a_fault_happens_to_its_method_and_name_alone_and_in_the_order_of_settin
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_is_named_by_what_it_creates_or_by_its_parent() {
+async fn a_fault_matches_a_create_by_its_resource_or_by_its_parent() {
     let emulator = emulator();
     let client = over(&emulator);
     let one = emulator
@@ -91,7 +91,7 @@ async fn a_create_is_named_by_what_it_creates_or_by_its_parent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delayed_call_is_answered_later_and_truly() {
+async fn a_delayed_call_returns_the_true_response_later() {
     let emulator = emulator();
     let client = over(&emulator);
     let _fault = emulator
@@ -103,7 +103,7 @@ async fn a_delayed_call_is_answered_later_and_truly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_connection_is_unavailable_with_nothing_done_and_a_lost_reply_with_all_done() {
+async fn a_dropped_connection_prevents_the_call_and_a_lost_response_does_not() {
     let emulator = emulator();
     let client = over(&emulator);
     let dropped = emulator.on(Method::CREATE_API).drop_connection();
@@ -118,14 +118,14 @@ async fn a_dropped_connection_is_unavailable_with_nothing_done_and_a_lost_reply_
     let failed = create(&client, "a").await.expect_err("no answer");
     assert_eq!(failed.code(), Code::Unavailable, "{failed}");
     get(&client, API).await.expect("it was done");
-    // A call whose connection broke may have been processed: that is what the client must think.
+    // For the client, a call whose connection broke may have been processed.
     let _again = emulator.on(Method::GET_OPERATION).drop_connection();
     let error = client.get_operation(NONE).await.expect_err("no answer");
     assert!(error.is_unavailable() && !error.is_unsent(), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_read_shows_what_was_before_the_last_change() {
+async fn a_stale_read_shows_the_state_before_the_last_change() {
     let emulator = emulator();
     let client = over(&emulator);
     let stale = emulator.on(Method::GET_API).always().stale();
@@ -155,7 +155,7 @@ async fn a_stale_read_shows_what_was_before_the_last_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_operation_is_as_it_was_when_it_was_started() {
+async fn a_stale_read_of_an_operation_shows_its_start() {
     let emulator = emulator();
     let client = over(&emulator);
     let started = create(&client, "a").await.expect("a new api");
@@ -175,7 +175,7 @@ async fn a_stale_operation_is_as_it_was_when_it_was_started() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_new_is_not_found_for_a_while() {
+async fn a_new_resource_is_not_found_for_a_while() {
     let emulator = emulator();
     let client = over(&emulator);
     let lag = Duration::from_secs(2);
@@ -214,7 +214,7 @@ async fn a_page_of_html_is_no_grpc() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_message_can_be_the_answer() {
+async fn a_fault_can_respond_with_any_message() {
     let emulator = emulator();
     let client = over(&emulator);
     let zero = Outcome::Error(pb::Status::default());
@@ -241,7 +241,7 @@ async fn any_message_can_be_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_that_is_not_used_up_fails_the_test_that_set_it() {
+async fn a_fault_that_does_not_occur_fails_the_test_that_set_it() {
     let emulator = emulator();
     let client = over(&emulator);
     let busy = || Status::unavailable("busy");
@@ -260,23 +260,23 @@ async fn a_fault_that_is_not_used_up_fails_the_test_that_set_it() {
     );
     let fault = emulator.on(Method::LIST_APIS).always().fail(busy());
     assert!(panic_of(|| drop(fault)).contains("0 of 1"));
-    // What cannot happen to a method is not used up by its calls either.
+    // A fault that does not match a method is not used up by its calls.
     let fault = emulator.on(Method::CREATE_API).stale();
     create(&client, "b").await.expect("a new api");
-    assert!(panic_of(|| drop(fault)).contains("sees what was before"));
+    assert!(panic_of(|| drop(fault)).contains("reads a stale state"));
     let fault = emulator
         .on(Method::GET_API)
         .operation(OperationPlan::default());
     get(&client, API).await.expect_err("none");
-    assert!(panic_of(|| drop(fault)).contains("its operation has a plan"));
-    // Of no calls at all, none is missing.
+    assert!(panic_of(|| drop(fault)).contains("starts an operation with a plan"));
+    // A fault of zero calls does not fail the test.
     let fault = emulator.on(Method::GET_API).times(0).fail(busy());
     assert_eq!(
         get(&client, API).await.expect_err("none").code(),
         Code::NotFound
     );
     drop(fault);
-    // A test that fails for another reason says that one.
+    // A test that panics for another reason reports that one.
     let fault = emulator.on(Method::GET_API).fail(busy());
     let told = panic_of(move || {
         let _held = fault;
@@ -286,20 +286,20 @@ async fn a_fault_that_is_not_used_up_fails_the_test_that_set_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_that_is_left_goes_on_until_it_is_used_up_or_all_is_reset() {
+async fn a_fault_that_is_left_stays_until_it_is_used_up_or_reset() {
     let emulator = emulator();
     let client = over(&emulator);
     let busy = || Status::unavailable("busy");
     emulator.on(Method::GET_API).fail(busy()).leave();
     assert_eq!(
-        emulator.unused(),
+        emulator.unused_faults(),
         ["GetApi: fails with Unavailable, 0 of 1 calls"]
     );
     assert_eq!(
         get(&client, API).await.expect_err("left").code(),
         Code::Unavailable
     );
-    assert!(emulator.unused().is_empty());
+    assert!(emulator.unused_faults().is_empty());
 
     created(&client, "a").await;
     let fault = emulator.on(Method::GET_API).fail(busy());
@@ -310,7 +310,7 @@ async fn a_fault_that_is_left_goes_on_until_it_is_used_up_or_all_is_reset() {
         Code::NotFound
     );
     assert_eq!(
-        (emulator.calls().len(), emulator.count(Method::GET_API)),
+        (emulator.calls().len(), emulator.call_count(Method::GET_API)),
         (1, 1)
     );
 }

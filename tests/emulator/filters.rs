@@ -69,7 +69,7 @@ async fn apis_are_filtered_by_any_field_and_label() {
     assert!(
         refused
             .message()
-            .contains("at position 20: there is no field `sate`"),
+            .contains("at position 20: unknown field `sate`"),
         "{refused}"
     );
 }
@@ -150,7 +150,7 @@ fn asked(order_by: &str, page_token: &str) -> ListApisRequest {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_goes_on_from_its_place_though_what_was_there_is_gone() {
+async fn a_next_page_starts_at_its_place_after_the_item_there_was_deleted() {
     for (order, first, second) in [
         ("", ["a", "b"], ["c", "d"]),
         ("name desc", ["d", "c"], ["b", "a"]),
@@ -184,7 +184,7 @@ fn is_about_token(status: &Status) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_good_for_its_own_list_alone() {
+async fn a_page_token_is_valid_for_its_own_list_only() {
     let client = client();
     for id in ["c", "a", "d", "b"] {
         created(&client, id).await;

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use crate::faces::forms::{compressed, framed, grpc, rpc};
 use crate::{PARENT, emulator};
 
-/// The status of a reply, and its head.
+/// Returns the status of a response, and its head.
 async fn status(reply: Reply) -> (Status, http::HeaderMap) {
     let (head, body) = reply.into_parts();
     let body = body.collect().await.expect("it is whole");
@@ -51,7 +51,7 @@ async fn a_request_in_gzip_is_read_and_recorded_decompressed() {
     let message = creation().encode_to_vec();
     let (status, _) = answered(&emulator, grpc(Method::CREATE_API, &message, true)).await;
     assert_eq!(status.code(), Code::Ok, "{status}");
-    // One of several pieces, and one that says it is compressed but for this message.
+    // A message in several pieces, and a message that is not compressed although the header names gzip.
     let get = GetApiRequest {
         name: format!("{PARENT}/apis/a"),
     };
@@ -66,13 +66,14 @@ async fn a_request_in_gzip_is_read_and_recorded_decompressed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_encoding_is_unimplemented_with_those_that_are_read() {
+async fn an_unsupported_encoding_is_unimplemented_and_names_the_supported_ones() {
     let emulator = emulator();
     for encoding in ["deflate", "GZIP", "x-gzip", ""] {
         let request = encoded(grpc(Method::CREATE_API, b"", false), encoding);
         let (status, head) = answered(&emulator, request).await;
         assert_eq!(status.code(), Code::Unimplemented, "{encoding}");
-        let said = format!("the encoding `{encoding}`: must be gzip or identity");
+        let said =
+            format!("unsupported encoding `{encoding}` of the request: must be gzip or identity");
         assert!(status.message().ends_with(&said), "{status}");
         assert_eq!(head["grpc-accept-encoding"], "gzip,identity");
     }
@@ -86,7 +87,7 @@ async fn another_encoding_is_unimplemented_with_those_that_are_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_malformed_or_too_large_is_refused_by_its_status() {
+async fn malformed_or_too_large_gzip_is_rejected() {
     let emulator = emulator();
     let packed = compressed(&creation().encode_to_vec());
     let bomb = compressed(&vec![0; 64 << 20]);
@@ -96,13 +97,13 @@ async fn what_is_malformed_or_too_large_is_refused_by_its_status() {
             framed(true, &packed[..9]),
             "gzip",
             Code::Internal,
-            "the request's gzip is broken: ",
+            "invalid gzip in the request: ",
         ),
         (
             framed(true, b"plain"),
             "gzip",
             Code::Internal,
-            "the request's gzip is broken: ",
+            "invalid gzip in the request: ",
         ),
         (
             whole.slice(..9),
@@ -135,7 +136,7 @@ async fn every_service_on_a_port_reads_gzip() {
         (Method::LIST_LOCATIONS.path, &b"\x0a\x0aprojects/p"[..]),
         ("/apigateway_grpc.emulator.v1.Admin/ListCalls", b""),
         ("/grpc.health.v1.Health/Check", health),
-        // A list of the services.
+        // A request for the list of services.
         (
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             b"\x3a\x00",

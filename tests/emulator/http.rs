@@ -7,10 +7,10 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What came for a request, until the connection ended.
+/// Everything that was received until the connection ended.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// The head as it came, in lower case.
+    /// The response head in lower case.
     #[cfg_attr(
         not(feature = "auth"),
         expect(dead_code, reason = "looked at for tokens")
@@ -19,7 +19,7 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// Sends a request; the first line has its verb and path.
+/// Sends a request. The first line has the verb and the path.
 pub(crate) async fn send(server: &Server, line: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(server.address()).await.expect("listens");
     let length = body.len();
@@ -43,7 +43,7 @@ pub(crate) async fn send(server: &Server, line: &str, headers: &str, body: &str)
     }
 }
 
-/// What came for a request that was answered with 200.
+/// Returns the body of a response with status 200.
 pub(crate) async fn ok(server: &Server, line: &str, body: &str) -> Value {
     let answer = send(server, line, "content-type: application/json\r\n", body).await;
     assert_eq!(answer.status, 200, "{line} {body}: {}", answer.body);

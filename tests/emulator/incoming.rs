@@ -1,4 +1,4 @@
-//! An emulator over connections that are not a port's: pipes within the process.
+//! An emulator over connections of the user: pipes within the process.
 
 use std::io;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use tokio::task::JoinHandle;
 
 use crate::{API, create, get};
 
-/// An emulator that is served over so many pipes, the stream of which then ends, and what connects to it.
+/// Serves an emulator over a number of pipes, after which the stream ends. Returns a client builder that connects to them.
 fn served(
     builder: EmulatorBuilder,
     pipes: usize,
     endpoint: &str,
 ) -> (JoinHandle<io::Result<()>>, Builder) {
     let (ours, theirs): (Vec<_>, Vec<_>) = (0..pipes).map(|_| tokio::io::duplex(4096)).unzip();
-    // An error among them is passed over.
+    // An error in the stream is skipped.
     let broken = [Err(io::Error::other("it broke"))];
     let incoming = stream::iter(broken.into_iter().chain(theirs.into_iter().map(Ok)));
     let emulator = builder.build();
@@ -50,11 +50,11 @@ async fn ended(serving: JoinHandle<io::Result<()>>) -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn connections_are_served_until_there_are_no_more_and_the_last_is_closed() {
+async fn connections_are_served_until_the_stream_ends_and_the_last_one_is_closed() {
     let (serving, builder) = served(Emulator::builder(), 1, "http://localhost");
     let client = builder.build().expect("valid");
     create(&client, "a").await.expect("a new api");
-    // The stream has ended long since.
+    // The stream has already ended.
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!serving.is_finished());
     get(&client, API).await.expect("it is there");
@@ -63,13 +63,13 @@ async fn connections_are_served_until_there_are_no_more_and_the_last_is_closed()
 }
 
 #[tokio::test]
-async fn without_connections_it_ends() {
+async fn a_server_without_connections_ends() {
     let (serving, _client) = served(Emulator::builder(), 0, "http://localhost");
     ended(serving).await.expect("nothing failed");
 }
 
 #[tokio::test]
-async fn its_connections_are_closed_when_it_is_dropped() {
+async fn dropping_the_server_future_closes_its_connections() {
     let (serving, builder) = served(Emulator::builder(), 1, "http://localhost");
     let client = builder.build().expect("valid");
     create(&client, "a").await.expect("a new api");
@@ -82,7 +82,7 @@ async fn its_connections_are_closed_when_it_is_dropped() {
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn they_are_encrypted_if_it_has_a_certificate() {
+async fn connections_are_encrypted_if_the_emulator_has_a_certificate() {
     use rcgen::{CertifiedKey, generate_simple_self_signed};
 
     let CertifiedKey { cert, signing_key } =

@@ -1,4 +1,4 @@
-//! Limits on the number of resources, where the emulator is told to have them.
+//! Limits on the number of resources.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::{Emulator, Limits};
@@ -28,11 +28,11 @@ async fn open(client: &ApiGateway, parent: &str, id: &str) -> Result<(), Status>
     client.service().create_gateway(request).await.map(drop)
 }
 
-/// The quota that a refusal names, and of what.
+/// Returns the quota of an error and its parent.
 fn quota<T: std::fmt::Debug>(answer: Result<T, Status>) -> (String, String) {
     let status = answer.expect_err("over the limit");
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
-    // Documented details, which need no option (`google/api/error_reason.proto`).
+    // Documented details, which every setting has (`google/api/error_reason.proto`).
     let info = status.get_details_error_info().expect("an ErrorInfo");
     assert_eq!(info.reason, "RESOURCE_QUOTA_EXCEEDED");
     assert_eq!(info.domain, "googleapis.com");
@@ -48,17 +48,17 @@ fn quota<T: std::fmt::Debug>(answer: Result<T, Status>) -> (String, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_project_has_so_many_apis_and_one_counts_until_its_deletion_has_ended() {
+async fn the_limit_of_apis_counts_an_api_until_its_deletion_has_ended() {
     let client = limited(2, 2, 2);
     for id in ["a", "b"] {
         create(&client, id).await.expect("within the limit");
     }
     let expected = || ("ApisPerProject".to_owned(), PARENT.to_owned());
     assert_eq!(quota(create(&client, "c").await), expected());
-    // One that exists is not one more.
+    // A create with an existing id does not count.
     let again = create(&client, "a").await.expect_err("it exists");
     assert_eq!(again.code(), Code::AlreadyExists);
-    // Another project has limits of its own.
+    // Each project has its own limits.
     let request = CreateApiRequest {
         parent: "projects/other/locations/global".into(),
         api_id: "a".into(),
@@ -74,7 +74,7 @@ async fn a_project_has_so_many_apis_and_one_counts_until_its_deletion_has_ended(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_has_so_many_configs_and_a_region_so_many_gateways() {
+async fn configs_are_limited_per_api_and_gateways_per_region() {
     let client = limited(50, 2, 2);
     for id in ["a", "ab"] {
         create(&client, id).await.expect("within the limit");
@@ -104,7 +104,7 @@ async fn an_api_has_so_many_configs_and_a_region_so_many_gateways() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_option_there_is_no_limit() {
+async fn there_are_no_limits_by_default() {
     let client = crate::client();
     for number in 0..=Limits::default().apis {
         let created = create(&client, &format!("a{number}")).await;

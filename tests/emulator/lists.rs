@@ -1,4 +1,4 @@
-//! Lists: all locations, filters and orders; locations.
+//! Lists of all locations, with filters and orders, and the list of locations.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
@@ -76,7 +76,7 @@ async fn a_dash_lists_all_locations() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_are_filtered_by_whether_they_are_done() {
+async fn operations_are_filtered_by_done() {
     let client = client();
     created(&client, "a").await;
     let running = create(&client, "b").await.expect("a new api").name;
@@ -133,7 +133,7 @@ async fn lists_are_filtered_and_ordered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ordered_list_comes_in_pages_too() {
+async fn an_ordered_list_has_pages() {
     let client = client();
     for id in ["b", "a", "c"] {
         created(&client, id).await;
@@ -165,7 +165,7 @@ async fn an_ordered_list_comes_in_pages_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn locations_are_global_and_the_regions() {
+async fn the_locations_are_global_and_the_regions() {
     let client = client();
     let request = ListLocationsRequest {
         name: "projects/p".into(),

@@ -1,12 +1,13 @@
-//! The emulator in process, on a paused clock: resources, their operations, what it refuses, and the faults
-//! that it is told. On a port: that it serves there and ends, and that faults do the same there.
+//! The emulator in process, with a paused clock: resources, operations, errors and faults. On a port: serving, stopping, and
+//! the same faults.
 
 #![cfg(feature = "emulator")]
 
 mod admin;
 mod apis;
-mod beside;
+mod aux_services;
 mod calls;
+mod config_files;
 mod configs;
 #[cfg(feature = "emulator-data")]
 mod data;
@@ -38,7 +39,6 @@ mod rest;
 mod scale;
 #[cfg(feature = "rest")]
 mod sizes;
-mod sources;
 mod tls;
 mod tokens;
 mod unreachable;
@@ -61,12 +61,12 @@ pub(crate) const PARENT: &str = "projects/p/locations/global";
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
 pub(crate) const RUNS: Duration = Duration::from_secs(10);
 
-/// A client of an empty emulator whose operations run for ten seconds.
+/// Returns a client of an empty emulator whose operations run for ten seconds.
 pub(crate) fn client() -> ApiGateway {
     over(&emulator())
 }
 
-/// An empty emulator whose operations run for ten seconds.
+/// Returns an empty emulator whose operations run for ten seconds.
 pub(crate) fn emulator() -> Emulator {
     Emulator::builder().operation_time(RUNS).build()
 }
@@ -102,7 +102,7 @@ pub(crate) async fn created(client: &ApiGateway, id: &str) {
     tokio::time::advance(RUNS).await;
 }
 
-/// A page of operations, and the token of the next.
+/// Returns a page of operations and the token of the next page.
 pub(crate) async fn operations(
     client: &ApiGateway,
     size: i32,
@@ -113,7 +113,7 @@ pub(crate) async fn operations(
     (page.items, page.next_page_token.unwrap_or_default())
 }
 
-/// The apis that a filter leaves over, in an order.
+/// Lists apis with a filter and an order.
 pub(crate) async fn list(
     client: &ApiGateway,
     filter: &str,

@@ -1,9 +1,9 @@
-//! Operations: how long they run, what they end in, and what cancelling, deleting and waiting do.
+//! Operations: their time, their results, and cancellation, deletion and waiting.
 
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::{Cancelling, OperationPlan};
+use apigateway_grpc::emulator::{CancelBehavior, OperationPlan};
 use apigateway_grpc::prost_types::{self, Any, Timestamp};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
@@ -86,7 +86,7 @@ async fn a_create_runs_for_its_time_and_ends_in_the_api() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_shows_itself_and_ends_in_nothing() {
+async fn a_delete_shows_deleting_and_then_the_resource_is_gone() {
     let client = client();
     created(&client, "a").await;
     let started = delete(&client, API).await.expect("it exists");
@@ -107,7 +107,7 @@ async fn a_delete_shows_itself_and_ends_in_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_create_ends_with_code_1_and_leaves_no_api() {
+async fn a_cancelled_create_ends_with_cancelled_and_leaves_no_api() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     tokio::time::advance(Duration::from_secs(3)).await;
@@ -131,7 +131,7 @@ async fn a_cancelled_create_ends_with_code_1_and_leaves_no_api() {
     );
 }
 
-/// A config without a document is refused.
+/// Returns a config with a document, without which it would be rejected.
 fn config() -> ApiConfig {
     let document = File {
         path: "openapi.yaml".into(),
@@ -146,7 +146,7 @@ fn config() -> ApiConfig {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_creation_goes_on_when_it_is_cancelled_after_a_config_was_created_in_the_api() {
+async fn a_creation_continues_if_it_is_cancelled_after_a_config_was_created_in_the_api() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     let config = client.create_api_config(API, "c", config()).await;
@@ -168,11 +168,11 @@ async fn a_creation_goes_on_when_it_is_cancelled_after_a_config_was_created_in_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_whose_creation_was_cancelled_takes_no_config_until_it_is_gone() {
+async fn an_api_whose_creation_was_cancelled_accepts_no_config() {
     let emulator = emulator();
     let client = over(&emulator);
-    let later = Cancelling::HonouredAfter(Duration::from_secs(3));
-    let plan = OperationPlan::default().cancelling(later);
+    let later = CancelBehavior::HonouredAfter(Duration::from_secs(3));
+    let plan = OperationPlan::default().cancel_behavior(later);
     let told = emulator.on(Method::CREATE_API).operation(plan);
     let started = create(&client, "a").await.expect("a new api");
     assert_eq!(told.used(), 1);
@@ -214,7 +214,7 @@ async fn a_creation_that_ends_as_cancelled_leaves_an_api_with_a_config_failed() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_takes_no_failed_config_while_that_is_updated() {
+async fn a_gateway_rejects_a_failed_config_while_that_is_updated() {
     let emulator = emulator();
     let client = over(&emulator);
     created(&client, "a").await;
@@ -269,7 +269,7 @@ async fn a_cancelled_delete_leaves_the_api_and_a_late_cancel_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_operation_is_forgotten_and_its_work_goes_on() {
+async fn a_deleted_operation_is_not_found_and_its_effect_continues() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     client
@@ -292,7 +292,7 @@ async fn a_deleted_operation_is_forgotten_and_its_work_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_ends_with_the_operation_or_with_its_own_time() {
+async fn a_wait_ends_with_the_operation_or_at_its_timeout() {
     let client = client();
     let started = create(&client, "a").await.expect("a new api");
     let began = tokio::time::Instant::now();
@@ -314,7 +314,7 @@ async fn a_wait_ends_with_the_operation_or_with_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_negative_time_to_wait_is_refused() {
+async fn a_negative_wait_timeout_is_rejected() {
     let client = client();
     let name = create(&client, "a").await.expect("a new api").name;
     for (seconds, nanos) in [(-1, 0), (0, -1), (i64::MIN, 0), (i64::MIN, i32::MIN)] {

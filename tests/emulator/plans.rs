@@ -1,9 +1,9 @@
-//! Operations by a plan: how long they run, what they show, how they end, and what cancelling them does.
+//! Operations with a plan: their time, metadata and end, and the effect of a cancellation.
 
 use std::time::Duration;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::emulator::{Cancelling, Emulator, OperationPlan};
+use apigateway_grpc::emulator::{CancelBehavior, Emulator, OperationPlan};
 use apigateway_grpc::prost_types::FieldMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, UpdateApiRequest, api};
 use apigateway_grpc::proto::google::longrunning::Operation;
@@ -44,7 +44,7 @@ async fn an_operation_runs_as_long_as_its_method_or_its_plan_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn progress_shows_in_the_metadata() {
+async fn the_metadata_has_the_progress_of_the_plan() {
     let emulator = emulator();
     let client = over(&emulator);
     let plan = OperationPlan::default()
@@ -98,7 +98,7 @@ async fn a_failing_create_leaves_a_failed_api_with_diagnostics_and_details() {
         api::State::Failed
     );
 
-    // A delete that fails leaves what there was.
+    // A delete that fails leaves the resource as it was.
     let plan = OperationPlan::default().fails(Status::internal("no"));
     let _fault = emulator.on(Method::DELETE_API).operation(plan);
     delete(&client, API).await.expect("it exists");
@@ -110,25 +110,30 @@ async fn a_failing_create_leaves_a_failed_api_with_diagnostics_and_details() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelling_does_what_the_plan_says() {
+async fn a_cancellation_has_the_effect_of_the_plan() {
     for (cancelling, after, expected, state) in [
-        (Cancelling::Honoured, 0, Code::Cancelled, None),
+        (CancelBehavior::Honoured, 0, Code::Cancelled, None),
         (
-            Cancelling::HonouredAfter(2 * SECOND),
+            CancelBehavior::HonouredAfter(2 * SECOND),
             2,
             Code::Cancelled,
             None,
         ),
-        // It ends by itself before.
+        // The operation ends before the cancellation takes effect.
         (
-            Cancelling::HonouredAfter(20 * SECOND),
+            CancelBehavior::HonouredAfter(20 * SECOND),
             10,
             Code::Ok,
             Some(api::State::Active),
         ),
-        (Cancelling::Ignored, 10, Code::Ok, Some(api::State::Active)),
         (
-            Cancelling::Fails(Status::data_loss("no")),
+            CancelBehavior::Ignored,
+            10,
+            Code::Ok,
+            Some(api::State::Active),
+        ),
+        (
+            CancelBehavior::Fails(Status::data_loss("no")),
             0,
             Code::DataLoss,
             Some(api::State::Failed),
@@ -137,7 +142,7 @@ async fn cancelling_does_what_the_plan_says() {
         let text = format!("{cancelling:?}");
         let emulator = emulator();
         let client = over(&emulator);
-        let plan = OperationPlan::default().cancelling(cancelling);
+        let plan = OperationPlan::default().cancel_behavior(cancelling);
         let _fault = emulator.on(Method::CREATE_API).operation(plan);
         let name = create(&client, "a").await.expect("a new api").name;
         client.cancel_operation(&name).await.expect("asked");
@@ -160,10 +165,10 @@ async fn cancelling_does_what_the_plan_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelling_can_be_unimplemented_and_a_fault_of_the_call() {
+async fn a_cancellation_can_be_unimplemented_by_a_plan_or_by_a_fault() {
     let emulator = emulator();
     let client = over(&emulator);
-    let plan = OperationPlan::default().cancelling(Cancelling::Unimplemented);
+    let plan = OperationPlan::default().cancel_behavior(CancelBehavior::Unimplemented);
     let _plan = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&client, "a").await.expect("a new api").name;
     let error = client.cancel_operation(&name).await.expect_err("it cannot");
@@ -199,7 +204,7 @@ async fn a_wait_ends_when_the_operation_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_operation_is_not_found_and_what_it_does_goes_on() {
+async fn an_expired_operation_is_not_found_and_its_effect_continues() {
     let emulator = emulator();
     let client = over(&emulator);
     for (id, after) in [("a", RUNS / 2), ("b", 2 * RUNS)] {
@@ -224,7 +229,7 @@ async fn an_expired_operation_is_not_found_and_what_it_does_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_waits_for_a_call_that_starts_an_operation() {
+async fn a_plan_is_used_by_calls_that_start_an_operation_only() {
     let emulator = emulator();
     let client = over(&emulator);
     created(&client, "a").await;
@@ -248,7 +253,7 @@ async fn no_time_is_too_long() {
         .takes(Duration::MAX)
         .forgotten_after(Duration::MAX)
         .progress(Duration::MAX, "never")
-        .cancelling(Cancelling::HonouredAfter(Duration::MAX));
+        .cancel_behavior(CancelBehavior::HonouredAfter(Duration::MAX));
     let _fault = emulator.on(Method::CREATE_API).operation(plan);
     let name = create(&client, "a").await.expect("a new api").name;
     client.cancel_operation(&name).await.expect("asked");
@@ -257,7 +262,7 @@ async fn no_time_is_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_failed_to_be_created_stays_failed_until_it_is_deleted() {
+async fn a_resource_whose_creation_failed_stays_failed_until_it_is_deleted() {
     let emulator = emulator();
     let client = over(&emulator);
     let plan = OperationPlan::default().fails(Status::internal("no"));

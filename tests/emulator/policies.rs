@@ -1,4 +1,4 @@
-//! IAM policies: etags, versions, masks, and what is no policy (`google/iam/v1/*.proto`).
+//! IAM policies: etags, versions, masks and violations (`google/iam/v1/*.proto`).
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::prost_types::FieldMask;
@@ -66,7 +66,7 @@ async fn set(client: &ApiGateway, policy: Policy) -> Result<Policy, Status> {
     write(client, policy, &[]).await
 }
 
-/// The policy as it is at a version, or at none.
+/// Returns the policy at a requested version, or without one.
 async fn get(client: &ApiGateway, version: Option<i32>) -> Result<Policy, Status> {
     let request = GetIamPolicyRequest {
         resource: API.into(),
@@ -78,7 +78,7 @@ async fn get(client: &ApiGateway, version: Option<i32>) -> Result<Policy, Status
     Ok(policy.into_inner())
 }
 
-/// The fields that a refusal names.
+/// Returns the fields of a BadRequest.
 fn fields<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
     let status = answer.expect_err("a refusal");
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
@@ -89,7 +89,7 @@ fn fields<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_is_set_by_who_has_read_the_last_one() {
+async fn a_policy_is_set_with_the_etag_of_the_last_one_only() {
     let client = client();
     let missing = get(&client, None).await.expect_err("no such api");
     assert_eq!(missing.code(), Code::NotFound);
@@ -98,7 +98,7 @@ async fn a_policy_is_set_by_who_has_read_the_last_one() {
     created(&client, "a").await;
     let first = get(&client, None).await.expect("an empty one");
     assert_eq!((first.version, first.bindings.len()), (0, 0));
-    // As the service has it: `ACAB` in base64.
+    // As in the service: `ACAB` in base64.
     assert_eq!(first.etag, [0x00, 0x20, 0x01]);
     let read = of(0, &[binding("roles/one")], &first.etag);
     let second = set(&client, read).await.expect("read before");
@@ -110,7 +110,7 @@ async fn a_policy_is_set_by_who_has_read_the_last_one() {
     let third = set(&client, of(0, &[binding("roles/three")], b"")).await;
     let third = third.expect("without an etag");
     assert_eq!(third.bindings[0].role, "roles/three");
-    // It goes with what it is about.
+    // The policy is removed with its resource.
     delete(&client, API).await.expect("it exists");
     tokio::time::advance(RUNS).await;
     created(&client, "a").await;
@@ -118,7 +118,7 @@ async fn a_policy_is_set_by_who_has_read_the_last_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn conditions_are_shown_at_version_3_and_their_roles_are_marked_below() {
+async fn conditions_are_returned_at_version_3_and_their_roles_are_marked_below() {
     let client = client();
     created(&client, "a").await;
     let bindings = [conditional(), binding("roles/editor")];
@@ -148,7 +148,7 @@ async fn conditions_are_shown_at_version_3_and_their_roles_are_marked_below() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_without_conditions_is_of_version_1_whatever_is_asked_for() {
+async fn a_policy_without_conditions_has_version_1_at_any_requested_version() {
     let client = client();
     created(&client, "a").await;
     for written in [0, 1, 3] {
@@ -165,7 +165,7 @@ async fn a_policy_without_conditions_is_of_version_1_whatever_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn conditions_are_written_at_version_3_alone() {
+async fn conditions_are_written_at_version_3_only() {
     let client = client();
     created(&client, "a").await;
     for version in [0, 1] {
@@ -188,7 +188,7 @@ async fn conditions_are_lost_only_without_an_etag() {
     created(&client, "a").await;
     let whole = set(&client, of(3, &[conditional()], b"")).await;
     let whole = whole.expect("version 3");
-    // What was read at version 1 is written again, or a binding removed.
+    // A policy that was read at version 1 is written unchanged, or without a binding.
     let read = get(&client, Some(1)).await.expect("it");
     let refused = set(&client, read).await;
     assert_eq!(fields(refused), "policy.bindings[0].role");
@@ -197,7 +197,7 @@ async fn conditions_are_lost_only_without_an_etag() {
         assert_eq!(fields(refused), "policy.version", "{version}");
     }
     assert_eq!(get(&client, Some(3)).await.expect("it"), whole);
-    // At version 3 they can be removed; other fields are no operation on bindings.
+    // At version 3 conditions can be removed. Writing other fields does not touch bindings.
     let others = Policy {
         audit_configs: vec![audit()],
         ..of(1, &[], &whole.etag)
@@ -253,7 +253,7 @@ async fn only_bindings_are_written_without_a_mask_and_with_one_its_fields() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_a_policy_is_told_at_once() {
+async fn one_error_reports_all_violations_of_a_policy() {
     let client = client();
     created(&client, "a").await;
     let policy = Policy {
@@ -331,7 +331,7 @@ async fn a_policy_has_at_most_1500_principals_and_250_groups() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn permissions_on_what_is_missing_are_none() {
+async fn a_missing_resource_has_no_permissions() {
     let client = client();
     created(&client, "a").await;
     let test = async |resource: &str, permissions: &[&str]| {

@@ -11,7 +11,7 @@ use apigateway_grpc::tonic::Code;
 use crate::{API, create, get, over};
 
 #[tokio::test]
-async fn emulators_of_one_process_share_nothing_and_clones_everything() {
+async fn emulators_of_one_process_share_no_state_and_clones_share_all() {
     let (one, other) = (Emulator::builder().build(), Emulator::builder().build());
     create(&over(&one), "a").await.expect("a new api");
     assert_eq!(
@@ -28,7 +28,7 @@ async fn emulators_of_one_process_share_nothing_and_clones_everything() {
 }
 
 #[tokio::test]
-async fn on_a_port_it_serves_until_it_is_stopped_or_dropped() {
+async fn a_server_serves_until_it_is_stopped_or_dropped() {
     let emulator = Emulator::builder().build();
     for stopped in [true, false] {
         let server = emulator.start("127.0.0.1:0").await.expect("a free port");
@@ -61,7 +61,7 @@ async fn on_a_port_it_serves_until_it_is_stopped_or_dropped() {
                 .expect_err("ended")
                 .is_unavailable()
         );
-        // What it holds outlives its server.
+        // The state survives the server.
         over(&emulator)
             .get_operation(&name)
             .await

@@ -1,4 +1,4 @@
-//! Faults on a port, over gRPC and over REST alike.
+//! Faults on a port, over gRPC and over REST.
 #![cfg(feature = "rest")]
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn client(server: &Server, transport: Transport) -> ApiGateway {
     builder.anonymous().build().expect("valid")
 }
 
-/// All that comes for an HTTP/1.1 request, until the connection ends.
+/// Sends an HTTP/1.1 request and returns everything that is received until the connection ends.
 async fn raw(server: &Server, path: &str) -> String {
     let mut stream = TcpStream::connect(server.address())
         .await
@@ -39,13 +39,13 @@ async fn raw(server: &Server, path: &str) -> String {
     let mut answer = Vec::new();
     let limit = Duration::from_secs(20);
     let read = tokio::time::timeout(limit, stream.read_to_end(&mut answer)).await;
-    // A reset is an end too.
+    // A reset ends the connection too.
     read.expect("it ends").ok();
     String::from_utf8(answer).expect("it is text")
 }
 
 #[tokio::test]
-async fn a_status_keeps_its_details_over_both() {
+async fn a_status_fault_keeps_its_details_over_grpc_and_rest() {
     let (emulator, server) = served().await;
     for (transport, via) in BOTH {
         let client = client(&server, transport);
@@ -66,7 +66,7 @@ async fn a_status_keeps_its_details_over_both() {
 }
 
 #[tokio::test]
-async fn a_connection_is_closed_without_a_word_over_both() {
+async fn a_connection_is_closed_without_a_response_over_grpc_and_rest() {
     let (emulator, server) = served().await;
     for (transport, via) in BOTH {
         let client = client(&server, transport);
@@ -91,7 +91,7 @@ async fn a_connection_is_closed_without_a_word_over_both() {
 }
 
 #[tokio::test]
-async fn a_dropped_connection_is_closed_with_nothing_written() {
+async fn a_dropped_connection_is_closed_before_a_response() {
     let (emulator, server) = served().await;
     let fault = emulator.on(Method::GET_API).times(2).drop_connection();
     let path = format!("/v1/{API}");
@@ -103,7 +103,7 @@ async fn a_dropped_connection_is_closed_with_nothing_written() {
 }
 
 #[tokio::test]
-async fn a_page_of_html_comes_as_it_is_over_both() {
+async fn an_html_page_is_unchanged_over_grpc_and_rest() {
     let (emulator, server) = served().await;
     let _page = emulator.on(Method::GET_API).html(StatusCode::BAD_GATEWAY);
     let answer = raw(&server, &format!("/v1/{API}")).await;
@@ -123,7 +123,7 @@ async fn a_page_of_html_comes_as_it_is_over_both() {
 }
 
 #[tokio::test]
-async fn a_message_is_the_answer_and_a_delay_delays_over_both() {
+async fn a_response_fault_and_a_delay_apply_over_grpc_and_rest() {
     let (emulator, server) = served().await;
     for (transport, via) in BOTH {
         let client = client(&server, transport);

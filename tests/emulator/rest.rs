@@ -1,4 +1,4 @@
-//! Lists and updates as HTTP/JSON: what is in the query is the same as over gRPC.
+//! Lists and updates over HTTP/JSON: the query has the same effect as the message over gRPC.
 
 use apigateway_grpc::emulator::{Emulator, Server};
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn lists_are_filtered_ordered_and_paged_by_their_query() {
         );
     }
     let (first, token) = names(&server, "orderBy=name%20desc&pageSize=2").await;
-    // A token needs no escapes.
+    // A page token needs no percent-encoding.
     assert!(
         token
             .bytes()
@@ -57,7 +57,7 @@ async fn lists_are_filtered_ordered_and_paged_by_their_query() {
 }
 
 #[tokio::test]
-async fn masks_come_in_either_spelling_and_name_labels() {
+async fn masks_have_either_spelling_and_can_name_labels() {
     let server = Emulator::builder().start().await.expect("a free port");
     let api = json!({"labels": {"k": "old", "kept": "x"}}).to_string();
     ok(&server, &format!("POST {APIS}?apiId=a"), &api).await;

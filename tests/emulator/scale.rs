@@ -1,4 +1,4 @@
-//! Many operations: a look at one costs no look at all.
+//! Many operations: reading one does not read all.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +6,11 @@ use apigateway_grpc::emulator::Emulator;
 
 use crate::{create, operations, over};
 
-/// Far more than what a look at one or a page takes, far less than looks at all would.
+/// Far more than reading one operation or a page takes, and far less than reading all would take.
 const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test(start_paused = true)]
-async fn a_get_and_a_page_do_not_go_over_all_operations() {
+async fn a_get_and_a_page_do_not_read_all_operations() {
     let hour = Duration::from_secs(3600);
     let emulator = Emulator::builder().operation_time(hour).build();
     let client = over(&emulator);

@@ -1,4 +1,4 @@
-//! Large requests and replies, over gRPC and over HTTP/JSON on a port.
+//! Large requests and responses, over gRPC and HTTP/JSON on a port.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
@@ -25,11 +25,11 @@ async fn server() -> (Server, ApiGateway) {
     (server, client)
 }
 
-/// A config whose documents have so many bytes in all, in so many files.
+/// Returns a config whose documents have this many bytes in all, in this many files.
 fn config(bytes: usize, files: usize) -> ApiConfig {
     let documents = (0..files).map(|number| {
         let size = bytes / files + usize::from(number < bytes % files);
-        // It is found to be wrong at once, which fails the operation alone: to read it all takes long in a debug build.
+        // The document is invalid at its start, which only fails the operation: checking all of it takes long in a debug build.
         let mut contents = b"]".to_vec();
         contents.resize(size, b'x');
         OpenApiDocument {
@@ -54,7 +54,7 @@ async fn over_grpc(client: &ApiGateway, id: &str, config: ApiConfig) -> Result<(
     client.service().create_api_config(request).await.map(drop)
 }
 
-/// Sends the whole request and reads then, as simple clients do.
+/// Sends the whole request before it reads, as simple clients do.
 async fn over_rest(server: &Server, id: &str, config: &ApiConfig) -> Answer {
     let line = format!("POST {APIS}/a/configs?apiConfigId={id}");
     let body = to_json(config).expect("it has a JSON form");
@@ -62,7 +62,7 @@ async fn over_rest(server: &Server, id: &str, config: &ApiConfig) -> Answer {
 }
 
 #[tokio::test]
-async fn both_faces_accept_ten_mebibytes_in_fifty_files_and_no_more() {
+async fn grpc_and_rest_accept_ten_mebibytes_in_fifty_files_and_no_more() {
     let (server, client) = server().await;
     let too_many = "api_config: has 51 files: must have at most 50";
     let too_much = "api_config: has files of 10485761 bytes: must be at most 10485760 in all";
@@ -102,7 +102,7 @@ async fn both_faces_accept_ten_mebibytes_in_fifty_files_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_body_above_the_limit_is_answered_so_that_a_simple_client_can_read_it() {
+async fn a_body_above_the_limit_gets_a_response_that_a_simple_client_can_read() {
     let (server, client) = server().await;
     // The limit for JSON is 32 MiB.
     let blanks = " ".repeat(40 * MEBIBYTE);
@@ -147,7 +147,7 @@ async fn a_body_above_the_limit_is_answered_so_that_a_simple_client_can_read_it(
 }
 
 #[tokio::test]
-async fn replies_have_no_limit_on_either_face() {
+async fn responses_have_no_limit_over_grpc_and_rest() {
     let (server, client) = server().await;
     let within = crate::over(server.emulator());
     for number in 0..899 {
@@ -174,7 +174,7 @@ async fn replies_have_no_limit_on_either_face() {
 }
 
 #[tokio::test]
-async fn the_calls_are_told_whatever_they_had() {
+async fn calls_with_any_headers_and_messages_are_listed() {
     let (server, client) = server().await;
     let config = config(6 * MEBIBYTE, 1);
     over_grpc(&client, "c", config).await.expect("created");

@@ -28,7 +28,7 @@ async fn all_transports_are_served_over_tls_and_none_without() {
     let server = emulator.start().await.expect("a free port");
     assert!(server.endpoint().starts_with("https://127.0.0.1:"));
 
-    // One that begins no handshake does not hold up the others.
+    // A connection without a handshake does not delay the others.
     let mut silent = TcpStream::connect(server.address()).await.expect("listens");
 
     let trusting = || client(&server.endpoint()).ca_certificates(cert.pem());
@@ -51,12 +51,12 @@ async fn all_transports_are_served_over_tls_and_none_without() {
     let ended = silent.read_to_end(&mut rest);
     let limit = Duration::from_secs(20);
     let ended = tokio::time::timeout(limit, ended).await;
-    // A reset is an end too.
+    // A reset ends the connection too.
     ended.expect("it ends with the server").ok();
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_none_is_told_at_the_start() {
+async fn an_invalid_certificate_is_an_error_at_the_start() {
     let one = generate_simple_self_signed(["a".to_owned()]).expect("a certificate");
     let other = generate_simple_self_signed(["b".to_owned()]).expect("a certificate");
     let (chain, key) = (one.cert.pem(), one.signing_key.serialize_pem());

@@ -1,4 +1,4 @@
-//! Bearer tokens, where the emulator asks for them.
+//! Bearer tokens of an emulator that requires them.
 #![cfg(feature = "auth")]
 
 use apigateway_grpc::contract::RetryPolicy;
@@ -43,7 +43,7 @@ fn reason(status: &Status) -> String {
 }
 
 #[tokio::test]
-async fn a_call_needs_a_token_that_is_known() {
+async fn a_call_needs_a_known_token() {
     let server = served().await;
     for transport in transports() {
         for (token, why) in [
@@ -66,7 +66,7 @@ async fn a_call_needs_a_token_that_is_known() {
 }
 
 #[tokio::test]
-async fn a_token_without_permissions_is_denied_what_it_asks_and_changes_nothing() {
+async fn a_call_with_a_token_without_permissions_is_denied() {
     let server = served().await;
     for transport in transports() {
         let weak = client(&server, transport, Some("weak"));
@@ -83,11 +83,11 @@ async fn a_token_without_permissions_is_denied_what_it_asks_and_changes_nothing(
 }
 
 #[tokio::test]
-async fn a_token_without_permissions_is_told_that_it_has_none() {
+async fn test_iam_permissions_returns_none_for_a_token_without_permissions() {
     let server = served().await;
     for transport in transports() {
         let right = client(&server, transport, Some("right"));
-        // The second transport finds it there.
+        // For the second transport the api exists.
         create(&right, "a").await.ok();
         let weak = client(&server, transport, Some("weak"));
         for (client, expected) in [(&right, 1), (&weak, 0)] {
@@ -100,7 +100,7 @@ async fn a_token_without_permissions_is_told_that_it_has_none() {
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn a_refusal_over_http_says_what_is_asked_for() {
+async fn a_rejection_over_http_asks_for_a_bearer_token() {
     use crate::http::send;
 
     let server = served().await;
@@ -119,7 +119,7 @@ async fn a_refusal_over_http_says_what_is_asked_for() {
         let answer = send(&server, &format!("GET /v1/{API}{query}"), headers, "").await;
         assert_eq!(answer.status, status, "{headers}{query}: {}", answer.body);
     }
-    // The admin service is there for whoever is on this machine.
+    // The admin service needs no token from localhost.
     let calls = send(&server, "GET /emulator/v1/calls", "", "").await;
     assert_eq!(calls.status, 200);
 }

@@ -1,4 +1,4 @@
-//! Locations that do not answer.
+//! Unreachable locations.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{PARENT, RUNS, created, over};
 const LOST: &str = "projects/p/locations/us-east1";
 const ALL: &str = "projects/p/locations/-";
 
-/// A client of an emulator with `us-east1` and `global` out of reach, in this order, if so many are.
+/// Returns a client of an emulator where `us-east1`, or that and `global`, are unreachable.
 fn without(locations: &[&str]) -> ApiGateway {
     let builder = Emulator::builder().operation_time(RUNS);
     let each = locations.iter().copied();
@@ -53,7 +53,7 @@ async fn operations(client: &ApiGateway, partial: bool) -> Result<ListOperations
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_about_a_location_that_does_not_answer_is_unavailable() {
+async fn a_call_to_an_unreachable_location_is_unavailable() {
     let client = without(&["us-east1"]);
     let name = || format!("{LOST}/gateways/g");
     assert!(is_unavailable(gateways(&client, LOST).await));
@@ -84,13 +84,13 @@ async fn what_is_about_a_location_that_does_not_answer_is_unavailable() {
     ));
     let polled = client.get_operation(format!("{LOST}/operations/o")).await;
     assert!(polled.expect_err("a refusal").is_unavailable());
-    // The others answer.
+    // The other locations are reachable.
     created(&client, "a").await;
     assert!(gateways(&client, REGION).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_of_all_locations_names_those_that_do_not_answer() {
+async fn a_list_of_all_locations_names_the_unreachable_ones() {
     let client = without(&["us-east1", "no-such"]);
     created(&client, "a").await;
     configure(&client, "c", openapi(DOCUMENT))
@@ -119,7 +119,7 @@ async fn a_list_of_all_locations_names_those_that_do_not_answer() {
     );
     let page = gateways(&client, REGION).await.expect("it answers");
     assert!(page.unreachable_locations.is_empty());
-    // Operations are listed in part only for who asks for that.
+    // A partial list of operations needs `return_partial_success`.
     let page = operations(&client, true).await.expect("the others");
     assert_eq!(
         (page.operations.len(), page.unreachable),
@@ -129,7 +129,7 @@ async fn a_list_of_all_locations_names_those_that_do_not_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_of_all_locations_is_without_what_is_in_those_that_do_not_answer() {
+async fn a_list_of_all_locations_omits_resources_of_unreachable_locations() {
     let client = without(&["global"]);
     let request = CreateApiRequest {
         parent: PARENT.into(),

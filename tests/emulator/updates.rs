@@ -1,4 +1,4 @@
-//! Updates: masks, what they change and when, and who may update at a time.
+//! Updates: masks, their effects, and concurrent updates.
 
 use std::collections::HashMap;
 
@@ -50,7 +50,7 @@ async fn switch(client: &ApiGateway, config: &str, path: &str) -> Result<Operati
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_changes_at_its_end_what_its_mask_names_in_either_spelling() {
+async fn an_update_changes_the_fields_of_its_mask_at_its_end() {
     for (paths, display_name, labels) in [
         (&["display_name"][..], "new", 0),
         (&["displayName"], "new", 0),
@@ -95,7 +95,7 @@ async fn an_update_changes_at_its_end_what_its_mask_names_in_either_spelling() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mask_that_is_empty_or_names_no_field_is_refused() {
+async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
     let client = client();
     created(&client, "a").await;
     for paths in [
@@ -115,16 +115,16 @@ async fn a_mask_that_is_empty_or_names_no_field_is_refused() {
         let refused = update(&client, paths).await.expect_err("wrong");
         assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
     }
-    // Each path that is wrong is told, with the reason.
+    // The error names each invalid path with its reason.
     let refused = update(&client, &["state.x", "labels", "nonsense"]).await;
     let refused = refused.expect_err("two are wrong");
     let details = refused.get_details_bad_request().expect("details");
     let told: Vec<_> = details.field_violations.iter().collect();
     assert_eq!(told.len(), 2, "{refused}");
-    for (violation, why) in told
-        .iter()
-        .zip(["`state.x` is not there", "`nonsense` is not there"])
-    {
+    for (violation, why) in told.iter().zip([
+        "`state.x` is an unknown field",
+        "`nonsense` is an unknown field",
+    ]) {
         assert_eq!(
             (violation.field.as_str(), violation.description.as_str()),
             ("update_mask", why)
@@ -147,7 +147,7 @@ async fn a_mask_that_is_empty_or_names_no_field_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_immutable_field_can_be_repeated_and_not_changed() {
+async fn an_immutable_field_can_be_repeated_but_not_changed() {
     let client = client();
     created(&client, "a").await;
     let managed = get(&client, API).await.expect("it").managed_service;
@@ -172,10 +172,10 @@ async fn an_immutable_field_can_be_repeated_and_not_changed() {
         send(paths, &managed).await.expect("the same");
         let refused = send(paths, "other").await.expect_err("another");
         assert_eq!(refused.code(), Code::InvalidArgument, "{paths:?}");
-        let why = "`managed_service` cannot be changed after the creation";
+        let why = "`managed_service` is immutable";
         assert!(refused.message().contains(why), "{refused}");
     }
-    // To clear it is a change, but for `*`, which a client sends with what it knows.
+    // Clearing an immutable field is a change, except with `*`, which clients send with the fields that they know.
     let refused = send(&["managed_service"], "").await.expect_err("none");
     assert_eq!(refused.code(), Code::InvalidArgument);
     send(&["*"], "").await.expect("not given");
@@ -187,7 +187,7 @@ async fn an_immutable_field_can_be_repeated_and_not_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_of_a_config_can_be_written_with_all_its_fields_in_the_mask() {
+async fn a_config_that_was_read_can_be_written_with_all_its_fields_in_the_mask() {
     let client = client();
     all(&client).await;
     let read = client.get_api_config_full(CONFIG).await.expect("it");
@@ -311,7 +311,7 @@ async fn an_update_that_fails_or_is_cancelled_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn defaults_are_set_at_creation_alone() {
+async fn defaults_are_set_at_creation_only() {
     let client = client();
     created(&client, "a").await;
     let request = UpdateApiRequest {
@@ -331,7 +331,7 @@ async fn defaults_are_set_at_creation_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_is_switched_to_another_config_that_is_active() {
+async fn a_gateway_is_updated_to_another_active_config() {
     let client = client();
     all(&client).await;
     let other = second(&client).await;
@@ -341,7 +341,7 @@ async fn a_gateway_is_switched_to_another_config_that_is_active() {
             gateway(&client).await.expect("it").state(),
             gateway::State::Updating
         );
-        // What it is switched to is in use already.
+        // The new config is in use during the update.
         let name = other.clone();
         let request = DeleteApiConfigRequest { name };
         let refused = client
@@ -353,7 +353,7 @@ async fn a_gateway_is_switched_to_another_config_that_is_active() {
         tokio::time::advance(RUNS).await;
         assert_eq!(gateway(&client).await.expect("it").api_config, other);
     }
-    // One whose labels are being changed serves as before.
+    // A config whose labels are being updated can be used.
     let request = UpdateApiConfigRequest {
         update_mask: mask(&["labels"]),
         api_config: Some(ApiConfig {

@@ -1,4 +1,4 @@
-//! The life of an api: what was acknowledged of it, and whether that is so.
+//! The life of an api, and a check of everything that was acknowledged.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,31 +11,31 @@ use apigateway_grpc::{ApiGateway, Error};
 
 use crate::dice;
 
-/// How long an operation runs.
+/// The time of an operation.
 pub(crate) const RUNS: Duration = Duration::from_millis(200);
 
-/// The longest that anything may take to end.
+/// Maximum time until anything ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An api, and what the emulator has acknowledged of it.
+/// An api, and everything about it that the emulator has acknowledged.
 #[derive(Debug)]
 pub(crate) struct Life {
     parent: String,
     id: String,
     begun: Vec<Begun>,
     policy: Option<Policy>,
-    /// The call that is under way: if no reply comes, it was processed or not.
+    /// The call in progress. Without a response it may have been processed or not.
     unsure: Option<Act>,
 }
 
-/// An operation that was begun.
+/// An operation that was started.
 #[derive(Debug)]
 struct Begun {
     name: String,
     does: Act,
-    /// As it was answered when it had ended.
+    /// The operation in a response after its end.
     ended: Option<Operation>,
-    /// Its end was asked for, and if the other is set, while it certainly ran.
+    /// A cancellation was requested; the other flag is set if the operation was certainly running.
     asked: bool,
     cancelled: bool,
     forgotten: bool,
@@ -51,13 +51,13 @@ enum Act {
     Forget,
 }
 
-/// What has become of a life, which nothing changes any more.
+/// The final state of a life.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Settled {
     name: String,
     api: Option<Api>,
     pub(crate) policy: Option<Policy>,
-    /// By name; none if it is not found.
+    /// By name; `None` if the operation is not found.
     pub(crate) operations: BTreeMap<String, Option<Operation>>,
 }
 
@@ -76,10 +76,10 @@ impl Life {
         format!("{}/apis/{}", self.parent, self.id)
     }
 
-    /// Leads it to its end, or to the end of the emulator.
+    /// Runs the life to its end, or until the emulator is killed.
     pub(crate) async fn lead(&mut self, client: &ApiGateway) -> Result<(), Error> {
         self.begin(client, Act::Create).await?;
-        // Most are left alone, which makes for more changes at a time.
+        // Most operations are not awaited, so that more changes are in progress at a time.
         if dice(4) > 0 {
             return Ok(());
         }
@@ -98,7 +98,7 @@ impl Life {
         }
         self.begin(client, Act::Delete).await?;
         match dice(3) {
-            // It goes on alone.
+            // The operation continues.
             0 => Ok(()),
             1 => self.forget(client).await,
             _ => self.end(client).await,
@@ -144,7 +144,7 @@ impl Life {
         Ok(())
     }
 
-    /// Looks at the last operation until it has ended.
+    /// Polls the last operation until it has ended.
     async fn end(&mut self, client: &ApiGateway) -> Result<(), Error> {
         loop {
             let operation = client.get_operation(&self.last().name).await?;
@@ -184,10 +184,10 @@ impl Life {
         self.begun.last_mut().expect("one was begun")
     }
 
-    /// Checks that all that was acknowledged is so, and that what was under way ends.
+    /// Checks everything that was acknowledged, and that operations in progress end.
     pub(crate) async fn check(&self, client: &ApiGateway) -> Settled {
         let mut operations = BTreeMap::new();
-        // Its names, one after the other; none where there is no api.
+        // The display names in their order; `None` if the api does not exist.
         let mut expected = vec![None];
         for (index, begun) in self.begun.iter().enumerate() {
             let last = index + 1 == self.begun.len();
@@ -240,7 +240,7 @@ impl Life {
 }
 
 impl Begun {
-    /// Checks how it ended, and tells whether what it was to do was done.
+    /// Checks the end of an operation. Returns true if it had its effect.
     fn check(&self, found: Option<&Operation>, unsure: Option<&Act>) -> bool {
         let cancelling = self.asked || unsure == Some(&Act::Cancel);
         let Some(found) = found else {
@@ -257,7 +257,7 @@ impl Begun {
             !(self.cancelled && applied),
             "cancelled: {self:#?}\nis {found:#?}"
         );
-        // Cancelled just as it ended, it may be either.
+        // A cancellation at the end may or may not have had an effect.
         assert!(
             applied || cancelling || self.ended.is_some(),
             "{self:#?}\nis {found:#?}"
@@ -267,7 +267,7 @@ impl Begun {
 }
 
 impl Settled {
-    /// Checks that all is as it was.
+    /// Checks that nothing has changed.
     pub(crate) async fn check(&self, client: &ApiGateway) {
         let mut operations = BTreeMap::new();
         for name in self.operations.keys() {
@@ -292,7 +292,7 @@ fn is_applied(ended: &Operation) -> bool {
     matches!(ended.result, Some(Outcome::Response(_)))
 }
 
-/// An operation once it has ended; none if it is not found.
+/// Returns an operation after its end, or `None` if it is not found.
 async fn ended(client: &ApiGateway, name: &str) -> Option<Operation> {
     let began = Instant::now();
     loop {
@@ -307,7 +307,7 @@ async fn ended(client: &ApiGateway, name: &str) -> Option<Operation> {
     }
 }
 
-/// An api that no operation is working on; none if it is not found.
+/// Returns an api without a running operation, or `None` if it is not found.
 async fn at_rest(client: &ApiGateway, name: &str) -> Option<Api> {
     let began = Instant::now();
     loop {

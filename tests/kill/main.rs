@@ -1,4 +1,4 @@
-//! `apigw emulator --data` killed under load, again and again: nothing that it acknowledged is lost.
+//! `apigw emulator --data` is killed under load repeatedly, and no acknowledged change is lost.
 
 #![cfg(feature = "cli")]
 
@@ -18,20 +18,20 @@ use process::Process;
 const KILLS: u64 = 20;
 const TASKS: u64 = 8;
 
-/// A number up to another one.
+/// Returns a random number below another one.
 fn dice(below: u64) -> u64 {
     RandomState::new().hash_one(below) % below
 }
 
-/// The path of a file that is not there.
+/// Returns the path of a missing file.
 fn file(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // Most often there is nothing to remove.
+    // Usually the file does not exist.
     std::fs::remove_file(&path).ok();
     path
 }
 
-/// Leads one life after the other until the process is killed.
+/// Runs one life after the other until the process is killed.
 async fn load(client: ApiGateway, project: String, killed: &AtomicBool) -> Vec<Life> {
     let mut lives = Vec::new();
     loop {
@@ -46,7 +46,7 @@ async fn load(client: ApiGateway, project: String, killed: &AtomicBool) -> Vec<L
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_twenty_times_under_load_it_has_all_that_it_acknowledged() {
+async fn no_acknowledged_change_is_lost_when_the_emulator_is_killed_twenty_times_under_load() {
     let file = file("killed.redb");
     let mut process = Process::start(&file);
     let mut settled: Vec<Settled> = Vec::new();
@@ -79,7 +79,7 @@ async fn killed_twenty_times_under_load_it_has_all_that_it_acknowledged() {
         }
         settled.extend(checked);
     }
-    // What one run has left is there after all others.
+    // The state of a run survives all further runs.
     let client = process.client();
     for life in &settled {
         life.check(&client).await;
@@ -90,7 +90,7 @@ async fn killed_twenty_times_under_load_it_has_all_that_it_acknowledged() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn what_cannot_be_written_is_never_acknowledged() {
+async fn no_change_is_acknowledged_if_writing_fails() {
     use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
     use apigateway_grpc::tonic::Code;
 
@@ -114,7 +114,7 @@ async fn what_cannot_be_written_is_never_acknowledged() {
     };
     assert_eq!(error.code(), Some(Code::Internal), "{error:?}");
     assert!(error.to_string().contains("full.redb"), "{error}");
-    // For good, and for who only asks too.
+    // All further calls fail, including reads.
     let asked = client.get_api(&made[0]).await.expect_err("for good");
     assert_eq!(asked.code(), Some(Code::Internal), "{asked:?}");
     drop(process);

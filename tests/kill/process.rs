@@ -9,7 +9,7 @@ use apigateway_grpc::contract::RetryPolicy;
 
 use crate::life::RUNS;
 
-/// The process. Dropping it kills it.
+/// The process, which is killed on drop.
 pub(crate) struct Process {
     child: Child,
     endpoint: String,
@@ -20,7 +20,7 @@ impl Process {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_apigw")), file)
     }
 
-    /// One that can write no file larger than this many blocks, and that is told so, not ended, when it tries.
+    /// Starts a process whose files are limited to this many blocks. Writing more is an error and does not end the process.
     #[cfg(unix)]
     pub(crate) fn start_with_file_size(file: &Path, blocks: u32) -> Self {
         let mut shell = Command::new("sh");
@@ -49,9 +49,9 @@ impl Process {
         builder.retry(RetryPolicy::NEVER).build().expect("valid")
     }
 
-    /// Ends it with SIGKILL.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         self.child.kill().ok();
         self.child.wait().expect("a child");
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apigateway_grpc::contract::{Method, RetryPolicy};
-use apigateway_grpc::emulator::{Cancelling, Emulator, OperationPlan};
+use apigateway_grpc::emulator::{CancelBehavior, Emulator, OperationPlan};
 use apigateway_grpc::operation::{Cancellation, OperationErrorKind, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
@@ -30,7 +30,7 @@ async fn each_way(test: impl AsyncFn(&Emulator, ApiGateway)) {
             .anonymous()
             .build();
         test(&emulator, client.expect("the settings are valid")).await;
-        assert_eq!(emulator.unused(), [""; 0], "{way:?}");
+        assert_eq!(emulator.unused_faults(), [""; 0], "{way:?}");
     }
 }
 
@@ -69,7 +69,10 @@ async fn a_create_whose_reply_was_lost_is_awaited_all_the_same() {
         options.retry = Some(RetryPolicy::DEFAULT);
         options.idempotent = Some(true);
         assert_eq!(created(&client.with_options(options)).await.name, API);
-        assert_eq!((lost.used(), emulator.count(Method::CREATE_API)), (1, 2));
+        assert_eq!(
+            (lost.used(), emulator.call_count(Method::CREATE_API)),
+            (1, 2)
+        );
     })
     .await;
 }
@@ -208,18 +211,18 @@ async fn answers_that_no_service_should_give_are_errors_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn a_cancellation_races_with_the_end_and_its_outcome_is_told() {
     let cases = [
-        (Cancelling::Honoured, "cancelled"),
-        (Cancelling::HonouredAfter(secs(5)), "cancelled"),
-        (Cancelling::Ignored, "completed"),
-        (Cancelling::Unimplemented, "unsupported"),
+        (CancelBehavior::Honoured, "cancelled"),
+        (CancelBehavior::HonouredAfter(secs(5)), "cancelled"),
+        (CancelBehavior::Ignored, "completed"),
+        (CancelBehavior::Unimplemented, "unsupported"),
         (
-            Cancelling::Fails(Status::failed_precondition("too late")),
+            CancelBehavior::Fails(Status::failed_precondition("too late")),
             "failed",
         ),
     ];
     for (cancelling, expected) in cases {
         each_way(async |emulator, client| {
-            let plan = OperationPlan::default().cancelling(cancelling.clone());
+            let plan = OperationPlan::default().cancel_behavior(cancelling.clone());
             let planned = emulator.on(Method::CREATE_API).operation(plan);
             let operation = client.create_api(PARENT, "a", Api::default()).await;
             let mut operation = operation.expect("it was started");
@@ -264,7 +267,7 @@ async fn a_watcher_waits_for_operations_of_all_kinds_at_once() {
             }
         }
         assert_eq!(planned.used(), 1);
-        assert!(emulator.count(Method::LIST_OPERATIONS) > 0);
+        assert!(emulator.call_count(Method::LIST_OPERATIONS) > 0);
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! What a client does all the time over one transport: calls, and operations that it starts and waits for.
+//! A client of the simulation over one transport: its calls, and the operations that it starts and awaits.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,34 +18,33 @@ use crate::row::Row;
 use crate::server::{API, PARENT};
 use crate::told;
 
-/// What each call may take, to the tick of tokio's clock. A create has as long as the service's configuration gives it,
-/// in which pings find a connection dead: that would be the time to send it again.
+/// Maximum time of each call, to the tick of tokio's clock. A create has the time of the service's configuration, in which
+/// pings detect a dead connection: that would be the time to send it again.
 const DEADLINE: Duration = Duration::from_secs(10);
 const CREATE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(5);
 
-/// How long after a fault a call may still meet what it left behind, whatever the client did meanwhile: a connection
-/// of HTTP/1.1 that nothing comes over is closed once it was idle for 90 to 180 seconds.
+/// Time after a fault in which a call may use a connection that the fault has broken: an HTTP/1.1 connection without data is closed
+/// after 90 to 180 idle seconds.
 const AFTER: Duration = Duration::from_secs(200);
 
-/// How calls may meet it later than that: a dead connection of HTTP/2 is found by pings, which go with calls alone, at
-/// most one an interval. What came later than this after the first call without an answer has another connection.
+/// The same for HTTP/2: a dead connection is detected by pings, which are sent during calls only, at most one in an interval. A call
+/// that starts this long after the first call without a response has another connection.
 const INTERVAL: Duration = Duration::from_secs(20);
 const PING: Duration = Duration::from_secs(10);
 
-/// How many waves there are at last, so that one has to succeed.
+/// Number of waves of calls after the last fault, one of which must succeed.
 const WAVES: usize = 3;
 
-/// How long an operation that is waited for may go on once all faults are over: as long as it runs, and what lies
-/// between two looks at it.
+/// Maximum time of a wait after the last fault: the time of the operation and the time between two polls.
 const WAITS: Duration = Duration::from_secs(400);
 
-/// What the simulation tells its clients of the faults.
+/// The state of the faults, as clients know it.
 #[derive(Default)]
 pub(crate) struct Weather {
-    /// When there was last a fault, by the simulation's clock.
+    /// The time of the last fault, by the simulation's clock.
     pub(crate) bad: Cell<Duration>,
-    /// That there will be no more.
+    /// There will be no further faults.
     pub(crate) over: Cell<bool>,
 }
 
@@ -66,14 +65,14 @@ pub(crate) struct Client {
     pub(crate) chance: Chance,
     pub(crate) weather: Rc<Weather>,
     pub(crate) row: Rc<RefCell<Row>>,
-    /// When the first wave of calls ended that began after the last fault.
+    /// The end of the first wave of calls that started after the last fault.
     pub(crate) first: Option<Duration>,
 }
 
 type Waiting = (String, JoinHandle<Result<Api, OperationError>>);
 
 impl Client {
-    /// Calls until all faults are over and for a while after, then waits for what it has started.
+    /// Makes calls until some time after the last fault, and then awaits the operations.
     pub(crate) async fn run(mut self) {
         let mut options = CallOptions::default();
         options.timeout = Some(DEADLINE);
@@ -105,7 +104,7 @@ impl Client {
         join_all(ended).await;
     }
 
-    /// Until the next calls, which are many in bad weather.
+    /// Time until the next calls, which is shorter during faults.
     async fn pause(&mut self) {
         let (short, long) = (Duration::from_secs(8), Duration::from_secs(90));
         let mut left = self
@@ -123,7 +122,7 @@ impl Client {
         }
     }
 
-    /// Calls of these kinds at once. What they started is waited for.
+    /// Makes calls of these kinds concurrently, and awaits the operations that they start.
     async fn wave(
         &mut self,
         client: &ApiGateway,
@@ -183,7 +182,7 @@ impl Client {
         None
     }
 
-    /// Whether a call that is under way now may meet a fault, or what one left behind.
+    /// Returns true if a call in progress may be affected by a fault, or by the aftermath of one.
     fn explains(&self) -> bool {
         let bad = self.weather.bad.get();
         let first = self.first.filter(|first| *first > bad);
@@ -191,8 +190,8 @@ impl Client {
         now() < bad + AFTER || found.is_none_or(|found| now() < found)
     }
 
-    /// Whether the server closed a connection of HTTP/1.1 that was idle for half a minute just when the call was sent
-    /// over it. That may be at any time, and nobody knows whether it was processed.
+    /// Returns true if the server may have closed an HTTP/1.1 connection, idle for half a minute, just when the call was sent over it.
+    /// This can happen at any time, and the call may have been processed or not.
     fn was_idle(&self, error: &Error) -> bool {
         let text = "connection closed before message completed";
         self.transport != Transport::Grpc && error.to_string().ends_with(text)
@@ -205,7 +204,7 @@ impl Client {
             Err(_) => row.complain(format!("the wait for {name} did not end")),
             Ok(Err(panicked)) => row.complain(format!("the wait for {name}: {panicked}")),
             Ok(Ok(Ok(api))) if api.name == name => {}
-            // Nobody knows of it any more, nor of what it was to make, and its name may be another's.
+            // The server has lost the operation and its resource, and another operation may have its name.
             Ok(Ok(Ok(_))) if self.fault.forgets() => row.expired += 1,
             Ok(Ok(Err(error))) if self.fault.forgets() && is_expired(&error) => row.expired += 1,
             Ok(Ok(Ok(api))) => row.complain(format!("the wait for {name} ended in {}", api.name)),
@@ -219,7 +218,7 @@ fn is_create(kind: u64) -> bool {
 }
 
 enum Answer {
-    /// Whether it is what is there.
+    /// Returns true if this is the state of the server.
     Read(bool),
     Started(Box<Operation<Api>>),
 }
@@ -245,7 +244,7 @@ async fn answer(client: &ApiGateway, kind: u64, id: &str) -> Result<Answer, Erro
     })
 }
 
-/// Polls that outlive any fault, and are few: each costs as much as a call.
+/// A schedule that outlasts every fault and has few polls, since each costs as much as a call.
 fn schedule() -> Schedule {
     let slow = Duration::from_secs(60);
     let delays = Schedule::default().with_delays(Duration::from_secs(20), 1.5, slow);
@@ -261,7 +260,7 @@ fn is_expired(error: &OperationError) -> bool {
     matches!(error.kind(), OperationErrorKind::Expired)
 }
 
-/// Whether a network or a server that is gone may be told so.
+/// Returns true if an error may be caused by the network or a crashed server.
 fn fits(error: &Error) -> bool {
     matches!(
         error.code(),

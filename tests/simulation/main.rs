@@ -1,7 +1,6 @@
-//! Faults of the network and of the server in simulated time, over days of it: `README.md` beside this file says
-//! what is held.
+//! Faults of the network and the server over days of simulated time. `README.md` beside this file lists what is checked.
 
-// Once, with all that the command has, for it takes a minute.
+// Compiled with one set of features only, since it takes a minute.
 #![cfg(feature = "cli")]
 
 mod client;
@@ -33,20 +32,20 @@ const TRANSPORTS: [Transport; 3] = [
     Transport::GrpcWithRestFallback,
 ];
 
-/// How many simulations there are of each kind of faults: together they make up a week, which is 10,000 minutes.
+/// Number of simulations of each kind of fault. Together they simulate a week, which is 10,000 minutes.
 const SEEDS: u64 = 23;
 
-/// So many of them, one of each kind, go by finer ticks.
+/// Number of simulations of each kind with finer ticks.
 const FINE: u64 = Fault::ALL.len() as u64;
 
-/// When a simulation has to be over, long after the last fault.
+/// Maximum time of a simulation, long after the last fault.
 const END: Duration = Duration::from_secs(75 * 60);
 
-/// How often it is looked at what the server has received.
+/// Interval between reads of the server's received calls.
 const LOOK: Duration = Duration::from_secs(120);
 
 #[test]
-fn each_call_ends_in_time_and_each_wait_in_its_result_whatever_happens_in_a_week() {
+fn in_a_week_of_failures_each_call_ends_in_time_and_each_wait_has_its_result() {
     let began = Instant::now();
     let only: Option<u64> = variable("SIMULATION_SEED");
     let seeds = variable("SIMULATION_SEEDS").unwrap_or(SEEDS);
@@ -94,7 +93,7 @@ fn variable(name: &str) -> Option<u64> {
     Some(value.parse().expect("a number"))
 }
 
-/// What came of a simulation.
+/// The result of a simulation.
 struct Done {
     fault: Fault,
     seed: u64,
@@ -116,18 +115,18 @@ impl Done {
     }
 }
 
-/// One server, a client of each transport, and what befalls them.
+/// Simulates one server, and a client of each transport, with faults.
 fn simulate(fault: Fault, seed: u64) -> Done {
     let panics = told::panics();
     let mut chance = Chance(seed);
     let mut plan = Plan::new(fault, &mut chance);
-    // Nothing takes less than a tick; a longer one is cheaper.
+    // A tick is the resolution of time; a longer tick is cheaper.
     let tick = if seed < FINE { 100 } else { 500 };
     let mut sim = turmoil::Builder::new()
         .rng_seed(chance.next())
         .tick_duration(Duration::from_millis(tick))
         .simulation_duration(2 * END)
-        // What has waited comes all at once.
+        // Held messages arrive at once.
         .tcp_capacity(1024)
         .build();
     plan::calm(&sim);
@@ -187,7 +186,7 @@ fn simulate(fault: Fault, seed: u64) -> Done {
         }
     }
     let took = sim.elapsed();
-    // With the tasks of the hosts.
+    // This includes the tasks of the hosts.
     drop(sim);
     complaints.extend(server.complaints());
     if let Some(tasks) = left.take().filter(|tasks| *tasks > 0) {
@@ -205,8 +204,7 @@ fn simulate(fault: Fault, seed: u64) -> Done {
     }
 }
 
-/// Prints the table, fails if there is something to complain of, and gives the table's rows and how many minutes
-/// they stand for.
+/// Prints the table, fails if there are unexpected results, and returns the rows and the number of simulated minutes.
 fn report(done: &[Done], took: Duration) -> (Vec<(Fault, Transport, Row)>, u64) {
     let mut rows = Vec::new();
     for fault in Fault::ALL {

@@ -1,5 +1,4 @@
-//! The simulated network as both sides have it: streams of turmoil's for the client's connector and for the
-//! emulator's incoming connections.
+//! The simulated network: turmoil's streams for the client's connector and for the emulator's incoming connections.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -22,13 +21,13 @@ thread_local! {
     static IS_CUT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says whether anything is lost between the hosts of the simulation of this thread.
+/// Sets whether messages between the hosts of this thread's simulation are lost.
 pub(crate) fn cut(is_cut: bool) {
     IS_CUT.set(is_cut);
 }
 
-/// Connects to where the endpoint leads in this network. While anything is lost in it, that never ends: turmoil refuses a
-/// connection whose SYN is lost, and loses no answer to one.
+/// Connects to the endpoint in the simulated network. While messages are lost, it never completes: turmoil refuses a connection whose
+/// SYN is lost, and never loses a response to a SYN.
 pub(crate) async fn connect(uri: Uri) -> io::Result<TokioIo<TcpStream>> {
     if IS_CUT.get() {
         return pending().await;
@@ -38,7 +37,7 @@ pub(crate) async fn connect(uri: Uri) -> io::Result<TokioIo<TcpStream>> {
     Ok(TokioIo::new(tcp))
 }
 
-/// What connects to this host.
+/// Returns the incoming connections of this host.
 pub(crate) async fn incoming() -> io::Result<impl Stream<Item = io::Result<Incoming>>> {
     let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
     Ok(stream::unfold(listener, |listener| async {
@@ -47,7 +46,7 @@ pub(crate) async fn incoming() -> io::Result<impl Stream<Item = io::Result<Incom
     }))
 }
 
-/// A stream that tonic takes, which wants to be told of its peer.
+/// A stream for tonic, which requires the address of its peer.
 pub(crate) struct Incoming(TcpStream);
 
 impl Connected for Incoming {

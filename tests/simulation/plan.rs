@@ -1,4 +1,4 @@
-//! What happens to the network and to the server, and when: all of it by a seed.
+//! The faults of the network and the server, and their times, from a seed.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use turmoil::Sim;
 use crate::network::{self, CLIENT, SERVER};
 use crate::server::Server;
 
-/// How long a simulation is, from its start to its last fault's end.
+/// Time from the start of a simulation to the end of its last fault.
 pub(crate) const FAULTY: Duration = Duration::from_secs(45 * 60);
 
-/// What passes at worst on a day without faults.
+/// Maximum latency without faults.
 const LATENCY: Duration = Duration::from_millis(300);
 
 /// A kind of fault.
@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     LongTail,
     Restart,
     Loss,
-    /// Any of these, and two at once.
+    /// Any of these, two at a time.
     Mix,
 }
 
@@ -69,13 +69,13 @@ impl Fault {
         }
     }
 
-    /// Whether the server may not know any more what it once said.
+    /// Returns true if the server may lose its state.
     pub(crate) fn forgets(self) -> bool {
         self == Loss
     }
 }
 
-/// Random numbers that are the same everywhere (SplitMix64).
+/// Random numbers that are the same on every machine (SplitMix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(pub(crate) u64);
 
@@ -92,19 +92,19 @@ impl Chance {
         self.next() % end
     }
 
-    /// A duration between these two, short ones as likely as long ones on a logarithmic scale.
+    /// Returns a duration between two durations, uniform on a logarithmic scale.
     pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
         let part = self.below(1 << 20) as f64 / f64::from(1 << 20);
         least.mul_f64((most.as_secs_f64() / least.as_secs_f64()).powf(part))
     }
 }
 
-/// What is to happen, in its order.
+/// The planned events in their order.
 #[derive(Debug)]
 pub(crate) struct Plan {
     steps: std::vec::IntoIter<(Duration, Step)>,
     next: Option<(Duration, Step)>,
-    /// How many faults there are.
+    /// Number of faults.
     active: usize,
 }
 
@@ -112,16 +112,16 @@ pub(crate) struct Plan {
 enum Step {
     Begin(Fault, Shape),
     End(Fault),
-    /// All faults are over.
+    /// The end of all faults.
     Heal,
 }
 
-/// How a fault is, where it may be in two ways.
+/// The variants of a fault.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
-    /// Whether a crash is seen as the end of its connections.
+    /// A crash closes its connections visibly.
     fin: bool,
-    /// What the exponential distribution of latencies has as its rate.
+    /// The rate of the exponential distribution of latencies.
     rate: f64,
 }
 
@@ -146,7 +146,7 @@ impl Plan {
                 at = ends + chance.between(Duration::from_secs(20), Duration::from_secs(480));
             }
         }
-        // Sorting leaves it the last one.
+        // Sorting keeps it last.
         steps.sort_by_key(|(at, _)| *at);
         steps.push((FAULTY, Step::Heal));
         let mut steps = steps.into_iter();
@@ -158,7 +158,7 @@ impl Plan {
         }
     }
 
-    /// Has happen what is due. Tells whether there is or was a fault by now.
+    /// Applies the events that are due. Returns true if there has been a fault.
     pub(crate) fn follow(&mut self, sim: &mut Sim<'_>, server: &Server) -> bool {
         let mut bad = self.active > 0;
         while let Some((_, step)) = self.next.filter(|(at, _)| *at <= sim.elapsed()) {
@@ -175,18 +175,18 @@ impl Plan {
         bad
     }
 
-    /// Whether there will be no more faults.
+    /// Returns true if there will be no further faults.
     pub(crate) fn is_over(&self) -> bool {
         self.next.is_none()
     }
 }
 
 impl Step {
-    /// Whether anything is lost from now on.
+    /// Returns true if messages are lost from now on.
     fn cut(self) {
         match self {
             Self::Begin(Partition | NothingToServer | NothingFromServer, _) => network::cut(true),
-            // Whatever mends a link mends all of it.
+            // turmoil repairs a link as a whole.
             Self::End(Partition | NothingToServer | NothingFromServer | Hold) | Self::Heal => {
                 network::cut(false);
             }
@@ -220,7 +220,7 @@ impl Step {
     }
 }
 
-/// The latencies of a day without faults.
+/// The latencies without faults.
 pub(crate) fn calm(sim: &Sim<'_>) {
     sim.set_max_message_latency(LATENCY);
     sim.set_message_latency_curve(5.0);
@@ -228,7 +228,7 @@ pub(crate) fn calm(sim: &Sim<'_>) {
 
 fn crash(sim: &mut Sim<'_>, server: &Server, kind: Fault, fin: bool) {
     if !fin {
-        // What a host says that loses its power.
+        // A host that loses power sends nothing.
         sim.partition_oneway(SERVER, CLIENT);
     }
     sim.crash(SERVER);

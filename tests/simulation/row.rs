@@ -1,4 +1,4 @@
-//! What a kind of faults did to the calls over one transport, and all of it as a table.
+//! The effects of a kind of faults on the calls over one transport, as a table.
 
 use std::fmt::Write as _;
 
@@ -11,15 +11,15 @@ pub(crate) struct Row {
     pub(crate) calls: usize,
     /// Calls that ended in an error.
     pub(crate) failed: usize,
-    /// Calls that ended in what they should not have: another message, another error, another time.
+    /// Calls with an unexpected message, error or time.
     pub(crate) wrong: usize,
     /// Calls that did not end.
     pub(crate) lost: usize,
-    /// Operations that were waited for.
+    /// Operations that were awaited.
     pub(crate) waits: usize,
-    /// Those that a server lost with its state.
+    /// Operations that a server lost with its state.
     pub(crate) expired: usize,
-    /// What should not have been, in words.
+    /// Descriptions of unexpected results.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl Row {
         }
     }
 
-    /// The same of a call, which is counted.
+    /// Adds and counts an unexpected result of a call.
     pub(crate) fn wrong_if(&mut self, so: bool, what: impl FnOnce() -> String) {
         self.wrong += usize::from(so);
         self.complain_if(so, what);
@@ -59,7 +59,7 @@ pub(crate) fn named(transport: Transport) -> &'static str {
     }
 }
 
-/// The rows as Markdown.
+/// Returns the rows as Markdown.
 pub(crate) fn table(rows: &[(Fault, Transport, Row)]) -> String {
     let mut text = String::from(
         "| fault | how injected | transport | calls | failed | wrong | lost | waits | of them expired |\n\

@@ -1,4 +1,4 @@
-//! The server of a simulation: an emulator that can crash, and is then started again with its state or without.
+//! The server of a simulation: an emulator that can crash and restart, with or without its state.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,25 +16,25 @@ use crate::network::incoming;
 pub(crate) const PARENT: &str = "projects/p/locations/global";
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
 
-/// How long an operation runs: longer than most faults last.
+/// The time of an operation, which is longer than most faults.
 pub(crate) const RUNS: Duration = Duration::from_secs(150);
 
-/// What outlives the server's process.
+/// The state that survives the server's process.
 #[derive(Clone, Default)]
 pub(crate) struct Server(Rc<RefCell<State>>);
 
 #[derive(Default)]
 struct State {
     emulator: Option<(Emulator, Instant)>,
-    /// When each create was received, by the clock of its emulator and the emulator's number.
+    /// The times at which creates were received, with the number of the emulator.
     creates: BTreeMap<String, Vec<(usize, Duration)>>,
     emulators: usize,
-    /// How many creates were received in all.
+    /// Number of creates that were received.
     received: u64,
 }
 
 impl Server {
-    /// The process, from its start to its end.
+    /// Runs the process from its start to its end.
     pub(crate) async fn run(self) -> turmoil::Result {
         let emulator = self.emulator().await?;
         emulator.serve_with_incoming(incoming().await?).await?;
@@ -45,7 +45,7 @@ impl Server {
         let kept = self.0.borrow().emulator.clone();
         let now = turmoil::sim_elapsed().unwrap_or_default();
         if let Some((emulator, began)) = kept {
-            // The clock of a host that is started again begins anew, that of the emulator's state goes on.
+            // The clock of a restarted host starts at zero; the clock of the emulator's state continues.
             let behind = (began + now).saturating_duration_since(Instant::now());
             tokio::time::advance(behind).await;
             return Ok(emulator);
@@ -65,7 +65,7 @@ impl Server {
         Ok(emulator)
     }
 
-    /// Notes which creates were received: the emulator keeps its last calls alone.
+    /// Records the creates that were received, since the emulator records its last calls only.
     pub(crate) fn note(&self) {
         let mut state = self.0.borrow_mut();
         let State {
@@ -87,17 +87,17 @@ impl Server {
         }
     }
 
-    /// Its state goes with the process.
+    /// The state is lost with the process.
     pub(crate) fn lose(&self) {
         self.note();
         let mut state = self.0.borrow_mut();
         if let Some((emulator, _)) = state.emulator.take() {
-            // Its own create is none of the client's.
-            state.received += emulator.count(Method::CREATE_API) - 1;
+            // The test's own create is not counted.
+            state.received += emulator.call_count(Method::CREATE_API) - 1;
         }
     }
 
-    /// What was created more than once, and whether all creates were looked at.
+    /// Returns the ids that were created more than once, and whether all creates were read.
     pub(crate) fn complaints(&self) -> Vec<String> {
         self.lose();
         let state = self.0.borrow();

@@ -1,5 +1,5 @@
-//! Messages that the contract has none of: groups, messages in pieces, members of oneofs, extensions, and replies with a
-//! field named `error`.
+//! Messages of kinds that the contract lacks: groups, messages in pieces, members of oneofs, extensions, and responses
+//! with a field named `error`.
 
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -27,14 +27,14 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules::builder(&set).build().expect("the rules are sound")
 });
 
-/// What the client sent over HTTP.
+/// The HTTP request of the client.
 #[derive(Debug, PartialEq)]
 struct Sent {
     target: String,
     body: Option<Value>,
 }
 
-/// A client that keeps what it sends, and is answered with this body.
+/// Returns a client whose requests are recorded and answered with this body.
 fn client(answer: &'static str, sent: &Arc<Mutex<Vec<Sent>>>) -> Client {
     let sent = Arc::clone(sent);
     let service = tower::service_fn(move |request: Rpc| {
@@ -64,13 +64,13 @@ fn json_of(message: &str, wire: &[u8]) -> Value {
     serde_json::from_str(&text.expect("it is a message")).expect("JSON")
 }
 
-/// Name `n`, the group `part` (2) and, between its keys, what is given.
+/// Returns a message with the name `n` and the group `part` (2), which has this content.
 fn with_part(content: &[u8]) -> Vec<u8> {
     [b"\x0a\x01n\x13", content, b"\x14"].concat()
 }
 
 #[tokio::test]
-async fn a_request_is_told_over_http_as_every_parser_reads_it() {
+async fn a_request_is_sent_over_http_as_every_parser_reads_it() {
     let cases: [(&str, Vec<u8>, &str, Option<Value>); 15] = [
         (
             "Get",
@@ -171,7 +171,7 @@ async fn a_request_is_told_over_http_as_every_parser_reads_it() {
         let target = target.to_owned();
         assert_eq!(found, Sent { target, body }, "{method} {wire:02x?}");
 
-        // And back.
+        // And in the other direction.
         let server = Server::silent();
         let mut client = Client::by(RULES.clone(), server.behind(RULES.clone()));
         client
@@ -227,7 +227,7 @@ async fn a_reply_with_a_field_named_error_is_a_message() {
         ("Get", "Reply", r#"{"error":{"code":5,"message":"m"}}"#),
         ("Get", "Reply", r#" { "error" : {} } "#),
         ("Get", "Reply", r#"{"error":{"code":5},"name":"n"}"#),
-        // Its type has a `status`, too.
+        // The type of `error` also has a `status`.
         (
             "Detailed",
             "DetailedReply",
@@ -280,7 +280,7 @@ async fn an_error_body_with_a_success_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_error_that_ends_a_stream_is_told_from_a_reply_with_a_field_named_error() {
+async fn the_error_at_the_end_of_a_stream_is_distinguished_from_a_reply_with_a_field_named_error() {
     let path = format!("/{GROUPS}.Groups/Watch");
     let answer = r#"[{"error":{"code":1}},{"error":{"status":"odd"}},{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]"#;
     let (replies, end) = client(answer, &Arc::default())

@@ -1,10 +1,10 @@
-//! Arbitrary requests: what a rule can carry of a message.
+//! Random requests that a rule can express.
 
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
-/// Numbers out of a seed (SplitMix64), so that proptest shrinks over one number.
+/// Random numbers from a seed (SplitMix64), so that proptest shrinks a single number.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -44,7 +44,7 @@ impl Random {
             .collect()
     }
 
-    /// A value of a variable: its pattern with something for each wildcard.
+    /// Returns a value for a variable: its pattern with a random text for each wildcard.
     pub(crate) fn name(&mut self, pattern: &str) -> String {
         let mut segments = Vec::new();
         for part in pattern.split('/') {
@@ -70,7 +70,7 @@ impl Random {
         segments.join("/")
     }
 
-    /// A message; one that travels in a query has no maps, no lists of messages and nothing empty.
+    /// Returns a message. For a query it has no maps, no lists of messages, and no empty messages.
     pub(crate) fn message(
         &mut self,
         of: &MessageDescriptor,
@@ -153,7 +153,7 @@ impl Random {
             Kind::Bytes => Value::Bytes(self.text(0).into_bytes().into()),
             Kind::Enum(of) => {
                 let values: Vec<i32> = of.values().map(|value| value.number()).collect();
-                // One that is not known, too.
+                // The number may be unknown.
                 Value::EnumNumber(*values.get(self.below(values.len() + 1)).unwrap_or(&77))
             }
             Kind::Message(of) => Value::Message(self.message(of, depth.saturating_sub(1), query)),
@@ -169,7 +169,7 @@ fn can_be_asked(field: &FieldDescriptor) -> bool {
     !field.is_map() && (text || !field.is_list())
 }
 
-/// Whether a message is a text in JSON, and so in a query.
+/// Returns whether the JSON form of a message is a string, so that it can be in a query.
 fn is_text(name: &str) -> bool {
     let known = name.strip_prefix("google.protobuf.");
     known.is_some_and(|name| {

@@ -20,7 +20,7 @@ pub(crate) struct Client {
     grpc: Grpc<Rest<BoxCloneService<Rpc, Reply, Infallible>>>,
 }
 
-/// Leaves messages as they are.
+/// A codec for messages that are already encoded.
 #[derive(Clone, Copy, Default)]
 struct Raw;
 
@@ -86,7 +86,7 @@ impl Client {
             .await
     }
 
-    /// A unary call of any method.
+    /// Makes a unary call of any method.
     pub(crate) async fn call(&mut self, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
         self.grpc.ready().await.expect("it is ready");
         let path = path.parse().expect("a path");
@@ -94,7 +94,7 @@ impl Client {
         Ok(reply.into_inner())
     }
 
-    /// Begins a call whose replies are a stream.
+    /// Starts a call with a stream of responses.
     pub(crate) async fn open(
         &mut self,
         method: &str,
@@ -116,7 +116,7 @@ impl Client {
         Ok(reply.into_inner())
     }
 
-    /// The replies, and what the stream failed with.
+    /// Returns the responses, and the error that ended the stream.
     pub(crate) async fn stream(
         &mut self,
         method: &str,
@@ -126,7 +126,7 @@ impl Client {
             .await
     }
 
-    /// The same of any method.
+    /// As [`stream`](Self::stream), for any method.
     pub(crate) async fn replies(
         &mut self,
         path: &str,
@@ -144,7 +144,7 @@ impl Client {
     }
 }
 
-/// A client over a function.
+/// Returns a client over a function.
 pub(crate) fn call(
     answer: impl Fn(Rpc) -> http::Response<String> + Clone + Send + 'static,
 ) -> Client {

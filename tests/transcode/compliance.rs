@@ -1,6 +1,6 @@
-//! The 53 cases of gapic-showcase's published compliance suite, stated anew: requests with values of every type
+//! The 53 cases of gapic-showcase's published compliance suite, restated: requests with values of every type
 //! by rules of every form, each checked on the client side and on the server side against prost-reflect.
-//! Then values that only percent-encoding carries, by each of these rules.
+//! Then values that need percent-encoding, by each of these rules.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::fixture::{Rpc, Server, compile};
 
 const PACKAGE: &str = "apigateway_grpc.test.repeat";
-/// The rules without a resource in the path, in which any value has a place.
+/// The rules without a resource name in the path, which accept any value.
 const FREE: [&str; 4] = ["Body", "BodyPut", "BodyPatch", "Query"];
 
 static SET: LazyLock<Vec<u8>> = LazyLock::new(|| compile("repeat.proto"));
@@ -28,7 +28,7 @@ static RULES: LazyLock<Rules> =
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(SET.as_slice()).expect("it is whole"));
 
-/// A request in HTTP: its verb, its path in segments, its query and its body.
+/// An HTTP request: its verb, the segments of its path, its query and its body.
 #[derive(Debug)]
 struct Http {
     verb: &'static str,
@@ -45,7 +45,7 @@ struct Binding {
     body: &'static str,
 }
 
-/// The bindings of a method, told again to check the rules that are compiled from the proto.
+/// Returns the bindings of a method, restated to check the rules that are compiled from the proto.
 fn bindings(method: &str) -> Vec<Binding> {
     let (verb, templates, body): (_, &[&str], _) = match method {
         "Body" => ("POST", &["/v1/repeat:body"], "*"),
@@ -91,7 +91,8 @@ fn message(json: &Value) -> DynamicMessage {
     DynamicMessage::deserialize(of.expect("in the set"), json).expect("it is one")
 }
 
-/// The request in HTTP as `google/api/http.proto` has it, without our code: the oracle of both sides.
+/// Returns the HTTP request that `google/api/http.proto` prescribes, computed without our code. It is the oracle of both
+/// sides.
 fn expected(binding: &Binding, message: &DynamicMessage) -> Http {
     let mut json = serde_json::to_value(message).expect("it has a JSON form");
     let mut path = String::new();
@@ -126,7 +127,7 @@ fn expected(binding: &Binding, message: &DynamicMessage) -> Http {
     }
 }
 
-/// Takes a field at a dotted path out of a message.
+/// Removes the field at a dotted path from a message.
 fn take(json: &mut Value, path: &str) -> Option<Value> {
     match path.split_once('.') {
         Some((outer, rest)) => take(json.get_mut(outer)?, rest),
@@ -176,7 +177,7 @@ fn flatten(prefix: &str, json: &Value, query: &mut BTreeMap<String, Vec<String>>
     }
 }
 
-/// Whether two texts are one, or numbers that are one.
+/// Returns whether two texts are equal, or equal as numbers.
 fn same(one: &str, other: &str) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
     one == other || number(one).is_some_and(|one| Some(one) == number(other))
@@ -218,8 +219,8 @@ fn assert_query(found: &str, expected: &BTreeMap<String, Vec<String>>) {
     }
 }
 
-/// Sends a request by our client to our server, and the oracle's image of it to our server alone. Checks the
-/// image, and that the server had the same request both times.
+/// Sends a request by our client to our server, and the HTTP request of the oracle to our server alone. Checks that the two
+/// HTTP requests are equal, and that the server received the same message both times.
 async fn check(method: &str, binding: usize, request: &Value) {
     let message = message(request);
     let shown = format!("{method} {request}");
@@ -285,12 +286,12 @@ async fn check(method: &str, binding: usize, request: &Value) {
     assert_eq!(received(&server, &path), message, "{shown}: by the oracle");
 }
 
-/// A message as JSON, in which a default is none.
+/// Returns a message as JSON, without default values.
 fn told(message: &DynamicMessage) -> Value {
     serde_json::to_value(message).expect("it has a JSON form")
 }
 
-/// The request that came to the server, which is the only one.
+/// Returns the only request that the server received.
 fn received(server: &Server, path: &str) -> Value {
     let received = server.only();
     assert_eq!(received.path, path);
@@ -299,7 +300,7 @@ fn received(server: &Server, path: &str) -> Value {
     told(&message.expect("it is one"))
 }
 
-/// Values of every type, negative ones where there are some.
+/// Returns values of every type, negative where possible.
 fn values() -> Value {
     json!({
         "text": "Hello", "aInt32": -1, "aSint32": -2, "aSfixed32": -3, "aUint32": 5, "aFixed32": 7,
@@ -317,7 +318,7 @@ fn zeros(text: &str) -> Value {
     })
 }
 
-/// An object with the members of two.
+/// Returns an object with the members of both.
 fn with(mut one: Value, other: Value) -> Value {
     let (Value::Object(members), Value::Object(more)) = (&mut one, other) else {
         panic!("both are objects");

@@ -1,4 +1,4 @@
-//! Fields that path, query and body set: none twice, and no two members of one oneof.
+//! Path, query and body must not set one field twice, or two members of one oneof.
 
 use std::sync::LazyLock;
 
@@ -27,7 +27,7 @@ async fn came(verb: &str, target: &str, body: &str) -> Value {
     serde_json::from_str(&text.expect("it has a JSON form")).expect("it is JSON")
 }
 
-/// The message of a refusal, which names all of these.
+/// Checks that a request is refused and that the message has all of these texts.
 async fn refused(verb: &str, target: &str, body: &str, names: &[&str]) {
     let server = Server::silent();
     let answer = server.ask(RULES.clone(), send(verb, target, body)).await;
@@ -113,13 +113,13 @@ async fn a_body_may_repeat_a_field_of_the_path_and_not_change_it() {
     assert_eq!(found, json!({"object": {"id": "objects/a/b", "size": 3}}));
     let names = ["`object.id`", "path", "body"];
     refused("PATCH", "/v1/objects/a", r#"{"id": "objects/b"}"#, &names).await;
-    // Zero is no value of a field without presence.
+    // A field without presence that is zero is not set.
     let found = came("POST", "/v1/numbers/7/n/u", r#"{"number": 0}"#).await;
     assert_eq!(found["number"], 7);
 }
 
 #[tokio::test]
-async fn of_an_output_the_path_has_the_value_whatever_the_body_says() {
+async fn the_path_sets_an_output_only_field_whatever_the_body_has() {
     let found = came("POST", "/v1/outputs/of-path", r#"{"output": "of-body"}"#).await;
     assert_eq!(found, json!({"output": "of-path"}));
 }
@@ -237,7 +237,7 @@ async fn fields_that_exclude_nothing_come_from_all_three_places() {
     assert_eq!(came("POST", "/v1/part", "{}").await, json!({"object": {}}));
 }
 
-/// The request that the client sends for a message, which is served again.
+/// Sends a message by the client, and returns the message that the server side reads from the HTTP request.
 async fn again(message: Vec<u8>) -> Result<Value, Code> {
     let server = Server::silent();
     let mut client = Client::by(RULES.clone(), server.behind(RULES.clone()));

@@ -1,4 +1,4 @@
-//! What the layer answers where there is no call, and where the call fails.
+//! The responses of the layer to requests that are not calls, and to calls that fail.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ async fn a_path_without_a_method_is_not_found() {
 }
 
 #[tokio::test]
-async fn another_http_method_is_told_which_are_allowed() {
+async fn another_http_method_is_405_with_the_allowed_ones() {
     let answer = Server::silent()
         .ask(rules(), send("DELETE", "/v1/shelves/a/file", ""))
         .await;
@@ -37,7 +37,7 @@ async fn another_http_method_is_told_which_are_allowed() {
     assert_eq!(allowed, ["GET", "POST", "PUT"]);
 }
 
-/// What is answered to a body of two pieces, and how much of it was read by then.
+/// Returns the response to a body of two pieces, and the number of bytes that had been read by then.
 async fn answered(mut request: http::Request<String>, most: usize) -> (StatusCode, usize) {
     let read = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&read);
@@ -66,7 +66,7 @@ async fn a_refusal_comes_after_the_whole_request() {
     ] {
         let request = send(verb, path, "1234");
         assert_eq!(answered(request, 8).await, (status, 8), "{verb} {path}");
-        // But not without a bound, which is four times the limit.
+        // At most four times the limit is read.
         for (limit, read) in [(2, 8), (1, 4)] {
             let request = send(verb, path, "1234");
             let answer = answered(request, limit).await;
@@ -78,18 +78,18 @@ async fn a_refusal_comes_after_the_whole_request() {
     packed.headers_mut().insert("content-encoding", other);
     let unsupported = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     assert_eq!(answered(packed, 8).await, (unsupported, 8));
-    // What is too large, too.
+    // A body that is too large is read as well.
     let large = send("POST", "/v1/shelves/a/file", "1234");
     assert_eq!(answered(large, 7).await, (StatusCode::BAD_REQUEST, 8));
 }
 
 #[tokio::test]
-async fn who_asks_whether_to_send_is_refused_before() {
+async fn a_client_that_sends_expect_is_refused_before_it_sends_the_body() {
     let mut request = send("POST", "/nothing", "1234");
     let first = HeaderValue::from_static("100-continue");
     request.headers_mut().insert("expect", first);
     assert_eq!(answered(request, 8).await, (StatusCode::NOT_FOUND, 0));
-    // Once it was asked to send, it is read to its end.
+    // After the client was told to continue, the body is read to its end.
     let mut request = send("POST", "/v1/shelves/a/file", "1234");
     let first = HeaderValue::from_static("100-continue");
     request.headers_mut().insert("expect", first);
@@ -106,7 +106,7 @@ async fn a_stream_of_requests_is_refused() {
 }
 
 #[tokio::test]
-async fn a_status_is_told_with_its_details() {
+async fn a_status_is_written_with_its_details() {
     let mut details = ErrorDetails::new();
     details.set_retry_info(Some(std::time::Duration::from_millis(1500)));
     details.set_resource_info("book", "b", "", "");
@@ -247,7 +247,7 @@ async fn several_content_types_are_refused() {
     }
 }
 
-/// The answer to a request with this target, and the shelf that came to the server.
+/// Returns the HTTP status for a request with this target, and the shelf in the request that the server received.
 async fn shelf_of(target: http::Uri) -> (u16, Option<i64>) {
     let mut request = get("/");
     *request.uri_mut() = target;
@@ -290,7 +290,7 @@ async fn a_target_of_any_form_is_answered() {
 }
 
 #[tokio::test]
-async fn the_body_counts_and_not_the_length_that_a_header_says() {
+async fn the_body_is_read_to_its_end_whatever_content_length_a_header_claims() {
     for length in ["0", "5", "99999999999", "x"] {
         let server = Server::silent();
         let mut request = send("MOVE", "/v1/shelves/a", "");

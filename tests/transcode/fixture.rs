@@ -1,4 +1,4 @@
-//! The test service, a server that only tells what came, and a client of raw messages.
+//! The test service, a server that records its requests, and helpers for HTTP requests.
 
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -45,7 +45,7 @@ pub(crate) fn rules() -> Rules {
     RULES.clone()
 }
 
-/// A gRPC request that came to the server.
+/// A gRPC request that the server received.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) path: String,
@@ -53,7 +53,7 @@ pub(crate) struct Received {
     pub(crate) message: Bytes,
 }
 
-/// A gRPC server that keeps what comes and answers what it was told to.
+/// A gRPC server that records its requests and sends given responses.
 #[derive(Clone)]
 pub(crate) struct Server {
     received: Arc<Mutex<Vec<Received>>>,
@@ -70,7 +70,7 @@ impl Server {
         }
     }
 
-    /// One empty message, and OK.
+    /// Responds with one empty message and OK.
     pub(crate) fn silent() -> Self {
         Self::answering(&[b""], Status::ok(""))
     }
@@ -79,7 +79,7 @@ impl Server {
         self.received.lock().expect("not poisoned").clone()
     }
 
-    /// The only request that came.
+    /// Returns the only request that was received.
     pub(crate) fn only(&self) -> Received {
         let mut received = self.received();
         assert_eq!(received.len(), 1, "{received:?}");
@@ -112,7 +112,7 @@ impl Server {
         Ok(reply)
     }
 
-    /// This server behind the layer, with these rules.
+    /// Returns this server behind the layer, with these rules.
     pub(crate) fn behind(
         &self,
         rules: Rules,
@@ -122,7 +122,7 @@ impl Server {
         TranscodeLayer::new(rules).layer(BoxCloneService::new(service))
     }
 
-    /// Sends one HTTP request, and gives the status, the headers and the body of the answer.
+    /// Sends one HTTP request, and returns the response.
     pub(crate) async fn ask(
         &self,
         rules: Rules,
@@ -153,7 +153,7 @@ where
     service.ready().await.expect("it is ready")
 }
 
-/// What came back over HTTP.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -172,7 +172,7 @@ impl Answer {
         value.map_or("", |value| value.expect("it is text"))
     }
 
-    /// The message of an error, whose code is as expected.
+    /// Checks the code of an error, and returns its message.
     pub(crate) fn error(&self, http: u16, code: &str) -> String {
         let json = self.json();
         assert_eq!(self.status.as_u16(), http, "{self:?}");
@@ -221,7 +221,7 @@ pub(crate) fn send(verb: &str, target: &str, body: &str) -> http::Request<String
         .expect("a request")
 }
 
-/// A stream of what is there already.
+/// A stream of items that are ready.
 struct Iter<I>(I);
 
 impl<I: Iterator + Unpin> futures_util::Stream for Iter<I> {

@@ -1,4 +1,4 @@
-//! The transcoder as users have it: rules of any service, a client service and a server layer.
+//! Tests of the transcoder's public API: rules of any service, a client service and a server layer.
 #![cfg(feature = "rest")]
 
 mod any_message;

@@ -1,6 +1,6 @@
-//! Requests of random types by random rules: what the server side reads of the client's HTTP request is what was sent.
+//! Requests of random types by random rules: the server side reads the message that the client was given.
 //!
-//! `RANDOM_SETS` is the number of descriptor sets, `RANDOM_SEED` the first seed. A failure tells its seed.
+//! `RANDOM_SETS` is the number of descriptor sets, `RANDOM_SEED` the first seed. A failure shows its seed.
 
 use apigateway_grpc::tonic::Code;
 use apigateway_grpc::transcode::Rules;
@@ -16,7 +16,7 @@ fn setting(name: &str, default: u64) -> u64 {
     text.map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Takes out messages in which nothing is set: a query cannot tell of them.
+/// Removes empty messages, which a query cannot express.
 fn prune(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -28,7 +28,7 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// Sends requests of all types of a set; returns how many were sent and how many had no HTTP form.
+/// Sends requests of all types of a set. Returns the numbers of requests that were sent and that had no HTTP form.
 async fn check(seed: u64) -> Result<(usize, usize), String> {
     let random = &mut Random(seed ^ 0x5eed);
     let set = Set::random(seed);
@@ -79,7 +79,7 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
                 Ok::<_, String>(json)
             };
             match call {
-                // prost-reflect tells no `Any` in which nothing is set.
+                // prost-reflect does not write an empty `Any`.
                 Ok(_) if told(&wire).is_err_and(|why| why.contains("unsupported type url ''")) => {}
                 Ok(_) => {
                     sent += 1;
@@ -92,13 +92,13 @@ async fn check(seed: u64) -> Result<(usize, usize), String> {
                         ));
                     }
                 }
-                // It has no route, or the route has no form for it.
+                // There is no route, or the route cannot express the message.
                 Err(status) if server.received().is_empty() => {
                     let code = status.code();
                     if !matches!(code, Code::InvalidArgument | Code::Unimplemented) {
                         return Err(format!("{status:?}"));
                     }
-                    for wrong in ["malformed", "cut off", "no such field", "the layer"] {
+                    for wrong in ["malformed", "truncated", "no such field", "the layer"] {
                         if status.message().contains(wrong) {
                             return Err(format!("{}: {status:?}: {wire:02x?}", message.name));
                         }

@@ -1,10 +1,10 @@
-//! HTTP requests as the server behind the layer gets them.
+//! HTTP requests, as the server behind the layer receives them.
 
 use serde_json::{Value, json};
 
 use crate::fixture::{Server, get, json as read, rules, send};
 
-/// The path and the request that came to the server, of the message's JSON.
+/// Returns the method and the JSON of the request that the server received.
 async fn came(request: http::Request<String>, message: &str) -> (String, Value) {
     let server = Server::silent();
     let answer = server.ask(rules(), request).await;
@@ -79,7 +79,7 @@ async fn a_query_sets_fields_of_every_kind_at_any_depth() {
 }
 
 #[tokio::test]
-async fn what_a_query_cannot_say_is_refused_by_name() {
+async fn an_invalid_query_parameter_is_refused_with_its_name() {
     let cases = [
         ("nothing=1", "`nothing`"),
         ("place.nothing=1", "`place.nothing`"),
@@ -94,7 +94,7 @@ async fn what_a_query_cannot_say_is_refused_by_name() {
         ("labels=a", "labels"),
         ("labels.a=b", "labels"),
         ("place=1", "place"),
-        ("note=%zz", "badly encoded"),
+        ("note=%zz", "percent-encoding"),
         ("note=%ff", "UTF-8"),
         ("since=yesterday", "since"),
         ("$alt=proto", "only JSON"),
@@ -106,7 +106,7 @@ async fn what_a_query_cannot_say_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn system_parameters_are_no_fields_and_some_are_headers() {
+async fn system_parameters_are_not_fields_and_some_become_headers() {
     let server = Server::silent();
     let query = "%24alt=json%3Benum-encoding%3Dint&prettyPrint=true&$unknown=1&$.xgafv=2\
         &quotaUser=q&$userProject=u&$fields=a&access_token=t&$key=secret&key=field";
@@ -115,7 +115,7 @@ async fn system_parameters_are_no_fields_and_some_are_headers() {
         .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let received = server.only();
-    // The request has a field of this name, which is meant where no `$` says otherwise.
+    // The request has a field `key`, which takes precedence over the system parameter without `$`.
     assert_eq!(
         read("FindRequest", &received.message),
         json!({"shelf": 1, "key": "field"})
@@ -161,7 +161,7 @@ async fn a_body_may_be_a_field_of_any_kind() {
 }
 
 #[tokio::test]
-async fn bytes_go_up_as_they_are() {
+async fn a_body_of_bytes_is_sent_unchanged() {
     let mut request = send("POST", "/v1/shelves/a/file", "not { json");
     request
         .headers_mut()
@@ -175,7 +175,7 @@ async fn bytes_go_up_as_they_are() {
 async fn a_bad_body_is_refused_with_its_place() {
     for (body, expected) in [
         (r#"{"name": 5}"#, "`name`"),
-        (r#"{"nam": "x"}"#, "no field `nam`"),
+        (r#"{"nam": "x"}"#, "unknown field `nam`"),
         (r#"{"name": "x"} x"#, "at byte 14"),
         (r#"{"name": "#, "at byte 9"),
         ("[]", "at byte 0"),
@@ -184,12 +184,12 @@ async fn a_bad_body_is_refused_with_its_place() {
         assert!(message.contains(expected), "{body}: {message}");
     }
     let message = refused(send("GET", "/v2/shelves/1", r#"{"open": true}"#)).await;
-    assert!(message.contains("takes no body"), "{message}");
+    assert!(message.contains("unexpected body"), "{message}");
     came(send("GET", "/v2/shelves/1", " {} "), "FindRequest").await;
 }
 
 #[tokio::test]
-async fn headers_of_http_stay_behind_and_all_others_go_on() {
+async fn headers_of_http_are_removed_and_all_others_are_forwarded() {
     let server = Server::silent();
     let mut request = get("/v2/shelves/1");
     for (name, value) in [

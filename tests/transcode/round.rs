@@ -1,7 +1,6 @@
-//! The client's image of a request, read back by the server side, is the same request.
+//! The server side reads from the client's HTTP request the message that the client was given.
 //!
-//! What HTTP cannot say is not in the requests: in a query maps, lists of messages, and messages in which
-//! nothing is set.
+//! The requests have nothing that HTTP cannot express: maps, lists of messages and empty messages in a query.
 
 use std::sync::LazyLock;
 
@@ -82,7 +81,7 @@ impl Case {
     fn request(&self, random: &mut Random) -> DynamicMessage {
         let mut message = random.message(&self.input, 4, self.body.is_none());
         if let Some(field) = self.body.as_deref().filter(|field| *field != "*") {
-            // The body may hold anything, all else is in the query.
+            // The body may be any message. All other fields are in the query.
             let whole = random.message(&self.input, 4, false);
             message = random.message(&self.input, 4, true);
             match whole.has_field_by_name(field) {
@@ -102,7 +101,7 @@ impl Case {
     }
 }
 
-/// Sets a field that is text; one of another type stays as it is.
+/// Sets a field if it is a string.
 fn set(message: &mut DynamicMessage, path: &str, value: impl FnOnce() -> String) {
     match path.split_once('.') {
         Some((outer, rest)) => {
@@ -135,7 +134,7 @@ fn comes_back(cases: &[Case], rules: &Rules, seed: u64) -> Result<(), TestCaseEr
         let received = server.only();
         prop_assert_eq!(&received.path, &case.path);
         let found = DynamicMessage::decode(case.input.clone(), &received.message[..]);
-        // As JSON: required scalars are sent though they are default, and a default is none.
+        // Compare as JSON, without defaults: required scalars are sent even if they have their default.
         let found = serde_json::to_value(found.expect("it is a message")).expect("JSON");
         prop_assert_eq!(found, serde_json::to_value(&message).expect("JSON"));
     }

@@ -1,4 +1,4 @@
-//! Sets of rules of which some are not served.
+//! Sets of rules with some that are not served.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -15,7 +15,7 @@ static SET: LazyLock<Vec<u8>> = LazyLock::new(|| compile("rooms.proto"));
 static RULES: LazyLock<Rules> =
     LazyLock::new(|| Rules::builder(&SET).build().expect("there are rules"));
 
-/// The method to which a request comes, or the HTTP status of its refusal.
+/// Returns the method that a request calls, or the HTTP status of its refusal.
 async fn served(request: http::Request<String>) -> Result<String, u16> {
     let server = Server::silent();
     let answer = server.ask(RULES.clone(), request).await;
@@ -26,7 +26,7 @@ async fn served(request: http::Request<String>) -> Result<String, u16> {
     Ok(path.rsplit('/').next().expect("a path").to_owned())
 }
 
-/// The target that the client asks for with a request of these fields.
+/// Returns the path that the client requests for a message with these fields.
 async fn target(method: &str, fields: &[&str; 3]) -> Result<String, Code> {
     let mut client = Client::by(
         RULES.clone(),
@@ -79,8 +79,8 @@ fn each_rule_that_is_not_served_is_reported_with_the_reason_and_the_direction() 
     ];
     assert_eq!(found, expected);
     let reasons = [
-        "`GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read is for the same requests",
-        "`GET /v1/{name=files/**}` of apigateway_grpc.test.rooms.Rooms.Rest fits all of its paths",
+        "`GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read matches the same requests",
+        "`GET /v1/{name=files/**}` of apigateway_grpc.test.rooms.Rooms.Rest matches all of its paths",
         "two `**`",
         "any HTTP method",
         "wildcard outside a variable",
@@ -94,7 +94,7 @@ fn each_rule_that_is_not_served_is_reported_with_the_reason_and_the_direction() 
     assert_eq!(
         RULES.unserved()[0].to_string(),
         "apigateway_grpc.test.rooms.Rooms.Open: the rule `GET /v1/{stream=rooms/*}` is not served by the \
-         server: `GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read is for the same requests"
+         server: `GET /v1/{name=rooms/*}` of apigateway_grpc.test.rooms.Rooms.Read matches the same requests"
     );
     assert_eq!(Rules::api_gateway().unserved(), []);
 }
@@ -145,7 +145,7 @@ async fn the_rules_of_an_imported_file_come_last_unless_they_are_configured() {
 }
 
 #[tokio::test]
-async fn a_rest_before_the_end_of_a_template_is_served_in_both_directions() {
+async fn a_double_wildcard_before_the_end_of_a_template_is_served_in_both_directions() {
     for (name, path) in [
         ("rooms/a/items", "/v1/rooms/a/items/view/v"),
         ("rooms/a/items/b/c", "/v1/rooms/a/items/b/c/view/v"),
@@ -214,7 +214,7 @@ async fn a_rule_is_served_in_the_direction_that_can() {
     assert_eq!(found.as_deref(), Ok("/v1/files/a/v"));
 }
 
-/// What is not served with a configuration, whose rules are these.
+/// Returns the rules that are not served with these rules as the configuration.
 fn configured(rules: &serde_json::Value) -> Vec<Unserved> {
     let config = json!({"http": {"rules": rules}}).to_string();
     let rules = Rules::builder(&SET).service_config(&config).build();
@@ -227,7 +227,7 @@ fn configured(rules: &serde_json::Value) -> Vec<Unserved> {
 }
 
 #[test]
-fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
+fn an_invalid_rule_of_a_configuration_loses_no_other_rule() {
     let selector = format!("{SERVICE}.Unnamed");
     for (rule, pattern, reason) in [
         (json!({"get": "v1"}), "GET v1", "does not begin with `/`"),
@@ -235,12 +235,12 @@ fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
         (
             json!({"get": "/v1/{nam}"}),
             "GET /v1/{nam}",
-            "no field `nam`",
+            "unknown field `nam`",
         ),
         (
             json!({"get": "/v1/{name.x}"}),
             "GET /v1/{name.x}",
-            "through the scalar `name`",
+            "`name` is not a message",
         ),
         (
             json!({"get": "/v1/{name}/{name}"}),
@@ -250,17 +250,17 @@ fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
         (
             json!({"post": "/v1/{name}", "body": "x"}),
             "POST /v1/{name}",
-            "no field `x`",
+            "unknown field `x`",
         ),
         (
             json!({"put": "/v1/{name}", "responseBody": "x"}),
             "PUT /v1/{name}",
-            "no field `x`",
+            "unknown field `x`",
         ),
         (
             json!({"custom": {"kind": "A B", "path": "/v1"}}),
             "A B /v1",
-            "`A B` is no HTTP method",
+            "`A B` is not an HTTP method",
         ),
         (json!({"body": "*"}), "", "no HTTP method"),
         (json!({"gett": "/x"}), "", "gett"),
@@ -270,12 +270,12 @@ fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
                 {"patch": "/v1/y", "additionalBindings": [{"patch": "/v1/z"}]}
             ]}),
             "PATCH /v1/z",
-            "within an additional binding",
+            "must not have bindings",
         ),
         (
             json!({"patch": "/v1/x", "additionalBindings": [{"patch": "/v1/x"}]}),
             "PATCH /v1/x",
-            "for the same requests",
+            "matches the same requests",
         ),
     ] {
         let mut rule = rule;
@@ -296,8 +296,8 @@ fn a_rule_of_a_configuration_that_is_not_understood_loses_no_other() {
     }
     let conflicts = [
         ("/v1/{object}", "is a message"),
-        ("/v1/{words}", "repeated field `words`"),
-        ("/v1/{labels.k}", "repeated field `labels`"),
+        ("/v1/{words}", "`words` is repeated"),
+        ("/v1/{labels.k}", "`labels` is repeated"),
         ("/v1/{since.seconds}", "google.protobuf.Timestamp"),
         ("/v1/{display_name}/{displayName}", "bound twice"),
         ("/v1/{object.id}/{user}", "members of one oneof"),
@@ -342,7 +342,7 @@ fn a_set_without_any_rule_is_an_error_that_says_so() {
     assert!(build(&config).is_ok());
 }
 
-/// What is logged at `warn` and above.
+/// The log at level `warn` and above.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Streams of replies, on either side.
+//! Streams of responses, in both directions.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn server(books: &[Vec<u8>], status: Status) -> Server {
 }
 
 #[tokio::test]
-async fn a_stream_is_an_array_or_a_line_each() {
+async fn a_stream_is_an_array_or_one_text_per_line() {
     let cases = [
         (0, "watch", "[]"),
         (2, "watch", r#"[{},{"pages":"1"}]"#),
@@ -70,7 +70,7 @@ async fn a_failure_before_the_first_reply_has_its_http_status_and_one_after_it_i
 }
 
 #[tokio::test]
-async fn bytes_come_down_in_a_row_and_break_off_with_a_failure() {
+async fn a_stream_of_bytes_is_concatenated_and_aborted_by_a_failure() {
     let pieces = [wire_body("text/x", b"one "), wire_body("", b"two")];
     let whole = server(&pieces, Status::ok(""));
     let answer = whole.ask(rules(), get("/v1/shelves/a/file")).await;
@@ -146,7 +146,7 @@ async fn a_stream_that_is_cut_off_is_an_error() {
     }
 }
 
-/// A client of a server that sends these pieces of a body, one every 300 ms, the first at once.
+/// Returns a client of a server that sends these pieces of a body, one every 300 ms, the first at once.
 fn slowly(media: &'static str, pieces: Vec<Bytes>) -> Client {
     Client::of(tower::service_fn(move |_| {
         let pieces = pieces.clone().into_iter().enumerate();
@@ -174,7 +174,7 @@ fn pieces(texts: &[&'static str]) -> Vec<Bytes> {
 const ARRAY: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
 
-/// The `pages` of each book and when it came, in milliseconds, and when and how the stream ended.
+/// Returns the `pages` of each book and its time in milliseconds, and the time and the result of the end of the stream.
 async fn times(client: &mut Client) -> (Vec<(String, u128)>, u128, Option<Status>) {
     let begun = Instant::now();
     let request = wire("DownloadRequest", &json!({"name": "shelves/a"}));
@@ -202,7 +202,7 @@ async fn each_reply_of_a_stream_is_delivered_as_soon_as_it_is_complete() {
         r#",{"pages":"3"}"#,
         "]",
     ];
-    // As a server writes it that knows whether another one follows.
+    // The output of a server that knows whether another response follows.
     let commas = [
         r#"[{"pages":"1"},"#,
         r#"{"pages":"2"},"#,
@@ -298,6 +298,6 @@ async fn a_stream_of_replies_offers_no_gzip_and_one_in_gzip_is_an_error() {
         .await
         .expect_err("not offered");
     assert_eq!(status.code(), Code::Internal);
-    let text = "the reply has the content encoding `gzip`, which was not asked for";
+    let text = "the response has the content encoding `gzip`, which the client does not accept";
     assert_eq!(status.message(), text);
 }

@@ -66,7 +66,7 @@ fn is_by_deadline(error: &Error, phase: &str) {
 
 /// The only thread for what blocks is taken, so that the system's resolver is never asked.
 #[test]
-fn a_resolver_that_hangs_is_within_a_bound() {
+fn a_hanging_resolver_is_bounded_by_the_connect_timeout_or_the_deadline() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
@@ -81,7 +81,7 @@ fn a_resolver_that_hangs_is_within_a_bound() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_accepted_is_within_a_bound() {
+async fn a_connection_that_is_not_accepted_is_bounded_by_the_connect_timeout_or_the_deadline() {
     // On Linux, a listener whose queue is full drops further connections on the floor.
     let socket = TcpSocket::new_v4().expect("a socket");
     let any = "127.0.0.1:0".parse().expect("an address");
@@ -104,7 +104,7 @@ async fn a_connection_that_is_not_accepted_is_within_a_bound() {
 
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
-async fn a_tls_handshake_that_hangs_is_within_a_bound() {
+async fn a_hanging_tls_handshake_is_bounded_by_the_connect_timeout_or_the_deadline() {
     // The connections are accepted by the system, and nothing is ever said on them.
     let (_silent, endpoint) = listener().await;
     let endpoint = endpoint.replace("http:", "https:");
@@ -112,7 +112,7 @@ async fn a_tls_handshake_that_hangs_is_within_a_bound() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_silent_is_within_the_deadline() {
+async fn a_silent_proxy_is_bounded_by_the_deadline() {
     let (_silent, proxy) = listener().await;
     for transport in TRANSPORTS {
         let client = builder("http://far.example.com").proxy(&proxy);
@@ -147,7 +147,7 @@ where
 }
 
 #[tokio::test]
-async fn settings_that_do_not_come_are_within_the_deadline() {
+async fn missing_settings_are_bounded_by_the_deadline() {
     let endpoint = then_silent(std::future::ready).await;
     let phase = format!("connecting to {endpoint} (waiting for its HTTP/2 SETTINGS)");
     is_within_the_deadline(&endpoint, Transport::Grpc, &phase).await;
@@ -155,7 +155,7 @@ async fn settings_that_do_not_come_are_within_the_deadline() {
 
 /// An attempt to connect goes on without the call that asked for it, but not without the client.
 #[tokio::test]
-async fn connecting_to_a_peer_that_is_silent_ends_with_the_client() {
+async fn connecting_to_a_silent_peer_ends_when_the_client_is_dropped() {
     let (listener, endpoint) = listener().await;
     let before = tasks();
     let client = builder(endpoint).connect_timeout(LONG).timeout(SHORT);
@@ -172,7 +172,7 @@ async fn connecting_to_a_peer_that_is_silent_ends_with_the_client() {
 }
 
 #[tokio::test]
-async fn a_stream_that_there_is_no_room_for_is_within_the_deadline() {
+async fn waiting_for_a_stream_is_bounded_by_the_deadline() {
     for most in [1, 2] {
         let connections = AtomicUsize::new(0);
         let endpoint = then_silent(move |stream| {
@@ -200,7 +200,7 @@ async fn one_stream(stream: TcpStream, first: bool) -> Option<TcpStream> {
 }
 
 #[tokio::test]
-async fn a_connection_that_there_is_no_room_for_is_within_the_deadline() {
+async fn waiting_for_a_connection_is_bounded_by_the_deadline() {
     let (_silent, endpoint) = listener().await;
     one_has_room(
         &endpoint,
@@ -232,7 +232,7 @@ async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: 
 }
 
 #[tokio::test]
-async fn headers_that_do_not_come_are_within_the_deadline() {
+async fn missing_headers_are_bounded_by_the_deadline() {
     let server = Server::start(|_| Answer::Silence).await;
     is_within_the_deadline(&server.endpoint(), Transport::Grpc, "waiting for the reply").await;
     assert_eq!(server.calls(), 1);
@@ -246,7 +246,7 @@ async fn headers_that_do_not_come_are_within_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_end_is_within_the_deadline() {
+async fn a_body_without_end_is_bounded_by_the_deadline() {
     let endpoint = then_silent(|stream| async {
         let connection = h2::server::handshake(stream).await;
         let mut connection = connection.expect("it is HTTP/2");
@@ -298,7 +298,7 @@ mod credentials {
     }
 
     #[tokio::test]
-    async fn credentials_that_hang_are_within_the_deadline() {
+    async fn hanging_credentials_are_bounded_by_the_deadline() {
         let (_silent, endpoint) = listener().await;
         for transport in TRANSPORTS {
             let client = ApiGateway::builder()

@@ -93,7 +93,7 @@ async fn a_host_that_does_not_exist_is_one_error_that_names_it() {
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn a_dead_port_is_told_alike_over_rest() {
+async fn a_dead_port_over_rest_is_the_same_error() {
     let (listener, endpoint) = listener().await;
     drop(listener);
     let rest = builder(&endpoint).transport(apigateway_grpc::Transport::Rest);
@@ -141,7 +141,7 @@ async fn an_answer_that_is_not_grpc_is_one_clear_error() {
 }
 
 #[tokio::test]
-async fn a_status_is_taken_as_the_server_says_it() {
+async fn a_status_of_the_server_is_returned_unchanged() {
     for code in 1..=16 {
         let server = Server::start(move |_| Answer::Status(code)).await;
         let error = once(server.endpoint())
@@ -161,7 +161,7 @@ async fn a_status_is_taken_as_the_server_says_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_is_silent_costs_the_deadline_and_no_more() {
+async fn a_server_that_accepts_and_is_silent_ends_the_call_at_its_deadline() {
     let (_silent, endpoint) = listener().await;
     let silent_call = Server::start(|_| Answer::Silence).await;
     for endpoint in [endpoint, silent_call.endpoint()] {
@@ -182,7 +182,7 @@ async fn a_server_that_accepts_and_is_silent_costs_the_deadline_and_no_more() {
 }
 
 #[tokio::test]
-async fn connecting_has_a_timeout_of_its_own() {
+async fn connecting_has_its_own_timeout() {
     // On Linux, a listener whose queue is full drops further connections on the floor.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket

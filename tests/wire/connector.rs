@@ -79,7 +79,7 @@ impl Lead {
 
 #[cfg(all(unix, feature = "emulator"))]
 #[tokio::test]
-async fn all_goes_over_a_unix_socket() {
+async fn calls_go_over_a_unix_socket() {
     use apigateway_grpc::emulator::Emulator;
     use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
     use tokio::net::{UnixListener, UnixStream};
@@ -118,7 +118,7 @@ async fn all_goes_over_a_unix_socket() {
 }
 
 #[tokio::test]
-async fn what_it_fails_with_is_told_with_the_address() {
+async fn an_error_of_the_connector_is_reported_with_the_address() {
     type Failure = fn() -> io::Error;
     let unnamed: Failure = || io::ErrorKind::AddrNotAvailable.into();
     let named: Failure = || io::Error::other("the door is shut");
@@ -143,7 +143,7 @@ async fn what_it_fails_with_is_told_with_the_address() {
 }
 
 #[tokio::test]
-async fn it_has_the_timeout_of_connecting() {
+async fn the_connector_is_bounded_by_the_connect_timeout() {
     for transport in transports() {
         let hanging =
             tower::service_fn(|_: Uri| std::future::pending::<io::Result<TokioIo<TcpStream>>>());
@@ -155,7 +155,7 @@ async fn it_has_the_timeout_of_connecting() {
 }
 
 #[tokio::test]
-async fn it_is_asked_for_the_endpoint_or_for_the_proxy_on_the_way() {
+async fn the_connector_gets_the_endpoint_or_the_proxy() {
     let server = Server::start(|_| Answer::Operation).await;
     for endpoint in ["http://gateway.test", "http://gateway.test:81"] {
         let lead = Lead::to(server.address);
@@ -178,7 +178,7 @@ async fn it_is_asked_for_the_endpoint_or_for_the_proxy_on_the_way() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_it_does_not_reach_is_told_as_such() {
+async fn a_proxy_that_the_connector_cannot_reach_is_named_in_the_error() {
     for transport in transports() {
         let shut =
             tower::service_fn(|_: Uri| async { Err::<TokioIo<TcpStream>, _>("the door is shut") });
@@ -192,7 +192,7 @@ async fn a_proxy_that_it_does_not_reach_is_told_as_such() {
 
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
-async fn tls_is_done_above_it_for_the_host_of_the_endpoint() {
+async fn tls_runs_above_the_connector_for_the_host_of_the_endpoint() {
     use crate::tls_server::{Authority, Server};
 
     let authority = Authority::new();
@@ -213,7 +213,7 @@ async fn tls_is_done_above_it_for_the_host_of_the_endpoint() {
 
 #[cfg(feature = "auth")]
 #[test]
-fn no_credential_goes_to_a_plaintext_address_wherever_it_leads() {
+fn no_credential_is_sent_to_a_plaintext_address_through_a_connector() {
     let lead = Lead::to(([127, 0, 0, 1], 1).into());
     let to = |endpoint: &str| {
         let builder = ApiGateway::builder().endpoint(endpoint).access_token("t");
@@ -225,7 +225,7 @@ fn no_credential_goes_to_a_plaintext_address_wherever_it_leads() {
 }
 
 #[tokio::test]
-async fn a_service_is_waited_for_until_it_is_ready() {
+async fn a_connector_is_called_only_when_it_is_ready() {
     use tower::Service;
 
     /// Panics when called without having been ready.
@@ -436,7 +436,8 @@ async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() 
 /// HTTP/1.1 has no handshake: the request itself is what the stream does not take.
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn a_rest_call_over_a_stream_that_hangs_is_within_its_deadline_and_the_next_has_another() {
+async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_call_has_another_connection()
+ {
     let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
     let server = crate::http1::Server::always(json).await;
     let before = tasks();
@@ -587,21 +588,21 @@ async fn is_tried_ever_later(server: SocketAddr, transport: Transport) {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_reached_is_tried_ever_later_and_found_soon_over_grpc() {
+async fn an_unreachable_address_is_tried_with_growing_delays_and_found_soon_over_grpc() {
     let server = Server::start(|_| Answer::Operation).await;
     is_tried_ever_later(server.address, Transport::Grpc).await;
 }
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn an_address_that_cannot_be_reached_is_tried_ever_later_and_found_soon_over_rest() {
+async fn an_unreachable_address_is_tried_with_growing_delays_and_found_soon_over_rest() {
     let json = crate::http1::json(200, &format!(r#"{{"name": "{NAME}"}}"#));
     let server = crate::http1::Server::always(json).await;
     is_tried_ever_later(server.address, Transport::Rest).await;
 }
 
 #[tokio::test]
-async fn a_call_whose_deadline_ends_in_the_pause_after_a_failure_says_so() {
+async fn a_deadline_during_the_pause_after_a_failed_attempt_says_so() {
     let nobody = ([127, 0, 0, 1], 1).into();
     for transport in transports() {
         // With a fallback, a call that waited over gRPC may be over REST by then.

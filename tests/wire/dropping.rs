@@ -52,7 +52,7 @@ async fn is_cancelled(
 }
 
 #[tokio::test]
-async fn a_call_over_grpc_that_is_given_up_resets_its_stream_and_no_more() {
+async fn dropping_a_grpc_call_resets_only_its_stream() {
     let (listener, endpoint) = listener().await;
     let (tell, came) = oneshot::channel();
     let server = tokio::spawn(async move {
@@ -65,7 +65,7 @@ async fn a_call_over_grpc_that_is_given_up_resets_its_stream_and_no_more() {
 
 #[cfg(feature = "rest")]
 #[tokio::test]
-async fn a_call_over_http1_that_is_given_up_closes_its_connection() {
+async fn dropping_a_call_over_http1_closes_its_connection() {
     use tokio::io::AsyncReadExt as _;
 
     let (listener, endpoint) = listener().await;
@@ -88,7 +88,7 @@ async fn a_call_over_http1_that_is_given_up_closes_its_connection() {
 
 #[cfg(all(feature = "rest", any(feature = "tls-aws-lc", feature = "tls-ring")))]
 #[tokio::test]
-async fn a_call_over_rest_by_http2_that_is_given_up_resets_its_stream_and_no_more() {
+async fn dropping_a_rest_call_over_http2_resets_only_its_stream() {
     use crate::tls_server::Authority;
 
     let authority = Authority::new();

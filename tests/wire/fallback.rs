@@ -1,5 +1,5 @@
 //! gRPC with a fallback to REST, against servers with which gRPC cannot work, each in its own way. When
-//! gRPC is tried again is tested on a paused clock in `src/transport/fallback.rs`.
+//! gRPC is tried again is tested on a paused clock in `src/transport/fallback/`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ fn create() -> CreateApiRequest {
 }
 
 #[tokio::test]
-async fn a_server_of_http1_alone_is_called_over_rest_and_stays_so() {
+async fn an_http1_server_is_called_over_rest_from_then_on() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let client = client(server.endpoint());
     assert_eq!(client.active_transport(), Some(Transport::Grpc));
@@ -54,7 +54,7 @@ async fn a_server_of_http1_alone_is_called_over_rest_and_stays_so() {
 }
 
 #[tokio::test]
-async fn a_create_falls_back_too_when_its_request_cannot_have_been_read() {
+async fn a_create_falls_back_if_its_request_cannot_have_been_read() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let created = client(server.endpoint())
         .service()
@@ -70,7 +70,7 @@ async fn a_create_falls_back_too_when_its_request_cannot_have_been_read() {
 }
 
 #[tokio::test]
-async fn an_error_over_rest_is_an_answer_and_keeps_the_fallback() {
+async fn an_error_status_over_rest_keeps_the_fallback_active() {
     let server = http1::Server::always(json(404, r#"{"error": {"status": "NOT_FOUND"}}"#)).await;
     let client = client(server.endpoint());
     let error = client
@@ -82,7 +82,7 @@ async fn an_error_over_rest_is_an_answer_and_keeps_the_fallback() {
 }
 
 #[tokio::test]
-async fn a_call_that_rest_cannot_carry_never_falls_back() {
+async fn a_call_without_a_rest_route_never_falls_back() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let client = client(server.endpoint());
     let error = client
@@ -102,7 +102,7 @@ async fn a_call_that_rest_cannot_carry_never_falls_back() {
 }
 
 #[tokio::test]
-async fn without_the_fallback_the_error_says_what_the_server_is_not() {
+async fn without_the_fallback_the_error_says_that_the_server_does_not_speak_http2() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let client = ApiGateway::builder()
         .endpoint(server.endpoint())
@@ -145,7 +145,7 @@ async fn answer(mut stream: TcpStream, greeting: &[u8]) -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn whatever_else_answers_in_place_of_http2_leads_to_rest() {
+async fn any_answer_that_is_not_http2_falls_back_to_rest() {
     let greetings: [&[u8]; 5] = [
         b"",
         b"\x15\x03\x01\x00\x02\x02\x0a",
@@ -167,7 +167,7 @@ async fn whatever_else_answers_in_place_of_http2_leads_to_rest() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_an_error_of_grpc_and_no_fallback() {
+async fn a_closed_port_is_an_error_of_grpc_without_a_fallback() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it listens");
     drop(listener);
@@ -190,7 +190,7 @@ async fn a_closed_port_is_an_error_of_grpc_and_no_fallback() {
 }
 
 #[tokio::test]
-async fn a_page_over_http2_leads_an_idempotent_call_to_rest_and_no_other() {
+async fn an_html_page_over_http2_falls_back_only_for_an_idempotent_call() {
     let server = http2::Server::start(|_| Answer::Page(200, "text/html", "<html>")).await;
     let client = client(server.endpoint());
     let status = client
@@ -220,7 +220,7 @@ async fn a_page_over_http2_leads_an_idempotent_call_to_rest_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_a_grpc_server_says_never_leads_to_rest() {
+async fn a_status_of_a_grpc_server_never_falls_back() {
     for code in [
         Code::PermissionDenied,
         Code::Unavailable,
@@ -238,7 +238,7 @@ async fn what_a_grpc_server_says_never_leads_to_rest() {
 }
 
 #[tokio::test]
-async fn a_reset_of_a_grpc_server_never_leads_to_rest() {
+async fn a_reset_of_a_grpc_server_never_falls_back() {
     for reason in [
         h2::Reason::INTERNAL_ERROR,
         h2::Reason::REFUSED_STREAM,
@@ -276,7 +276,7 @@ impl io::Write for Log {
 }
 
 #[tokio::test]
-async fn the_fallback_is_told_once_in_a_warning_with_its_reason() {
+async fn the_fallback_is_logged_once_as_a_warning_with_its_reason() {
     let log = Log::default();
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO);

@@ -39,7 +39,7 @@ async fn load(client: &ApiGateway, workers: usize, calls: usize) {
 }
 
 #[tokio::test]
-async fn connections_that_go_away_after_a_few_calls_lose_none() {
+async fn connections_that_go_away_after_a_few_calls_lose_no_call() {
     let server = Server::start(Habits {
         takes: Duration::from_millis(2),
         calls: Some(5),
@@ -54,7 +54,7 @@ async fn connections_that_go_away_after_a_few_calls_lose_none() {
 }
 
 #[tokio::test]
-async fn connections_that_live_for_a_moment_lose_no_call() {
+async fn short_lived_connections_lose_no_call() {
     let server = Server::start(Habits {
         takes: Duration::from_millis(20),
         age: Some(Duration::from_millis(300)),
@@ -78,7 +78,7 @@ async fn connections_that_live_for_a_moment_lose_no_call() {
 
 /// Nothing above sends this call again: it is not of the contract, so its body is not kept.
 #[tokio::test]
-async fn a_call_that_a_leaving_connection_did_not_send_goes_by_another_one() {
+async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
     let server = Server::start(Habits {
         holds: true,
         calls: Some(1),
@@ -127,7 +127,7 @@ async fn cuts(stream: TcpStream, calls: usize) -> std::io::Result<()> {
 }
 
 #[tokio::test]
-async fn calls_beyond_the_last_stream_of_a_connection_are_sent_again_whatever_the_policy() {
+async fn calls_above_the_last_stream_of_a_goaway_are_sent_again_under_any_policy() {
     let (listener, endpoint) = listener().await;
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
@@ -197,7 +197,7 @@ async fn a_call_above_the_last_stream_of_a_goaway_with_an_error_code_is_sent_onc
 }
 
 #[tokio::test]
-async fn a_second_goaway_with_an_error_code_is_the_calls_error_and_unsent() {
+async fn a_second_goaway_with_an_error_code_is_the_error_of_an_unsent_call() {
     for reason in TROUBLE {
         let (endpoint, connections) = excludes(reason, usize::MAX).await;
         let client = crate::connection::once(endpoint);

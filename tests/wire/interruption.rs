@@ -23,7 +23,7 @@ fn create() -> CreateApiRequest {
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_tried_again_even_for_a_create() {
+async fn a_refused_stream_is_retried_even_for_a_create() {
     let server = Server::start(|call| match call {
         1 | 2 => Answer::Reset(h2::Reason::REFUSED_STREAM),
         _ => Answer::Operation,
@@ -39,7 +39,7 @@ async fn a_refused_stream_is_tried_again_even_for_a_create() {
 }
 
 #[tokio::test]
-async fn a_reset_in_the_middle_is_not_tried_again_for_a_create() {
+async fn a_create_is_not_retried_after_a_reset_in_the_middle() {
     let server = Server::start(|_| Answer::Reset(h2::Reason::INTERNAL_ERROR)).await;
     let client = builder(server.endpoint())
         .retry(quick())
@@ -88,7 +88,7 @@ where
 }
 
 #[tokio::test]
-async fn a_clean_goaway_before_the_call_was_read_is_tried_again_even_for_a_create() {
+async fn a_create_is_retried_after_a_clean_goaway_before_it_was_read() {
     let goes_away = |mut peer: Peer| async move {
         peer.read_to(frames::HEADERS).await?;
         peer.go_away(h2::Reason::NO_ERROR).await
@@ -102,7 +102,7 @@ async fn a_clean_goaway_before_the_call_was_read_is_tried_again_even_for_a_creat
 
 /// A server that closes its connections in good order, as the front ends do every hour, costs no call.
 #[tokio::test]
-async fn a_clean_goaway_costs_not_even_a_call_of_one_attempt() {
+async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
     let goes_away = |mut peer: Peer| async move {
         peer.read_to(frames::HEADERS).await?;
         peer.go_away(h2::Reason::NO_ERROR).await
@@ -186,7 +186,7 @@ async fn no_call_is_written_before_the_servers_first_frame() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_flight_is_tried_again_for_a_read_alone() {
+async fn after_a_broken_connection_only_a_read_is_retried() {
     let breaks = |mut peer: Peer| async move { peer.read_to(frames::HEADERS).await.map(drop) };
     let (endpoint, connections) = then_proper(breaks, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");

@@ -162,8 +162,7 @@ fn once() -> CallOptions {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_without_calls_is_not_pinged_but_the_first_call_after_a_pause_has_a_ping_with_it()
- {
+async fn a_connection_without_calls_is_not_pinged_until_the_first_call_after_a_pause() {
     let (client, seen) = client(Habit::ALIVE);
     call(&client, 5).await.expect("an operation");
     seen.until(15).await;
@@ -180,7 +179,7 @@ async fn a_connection_without_calls_is_not_pinged_but_the_first_call_after_a_pau
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endless_interval_or_timeout_is_never_over() {
+async fn a_maximum_interval_or_timeout_never_ends() {
     for (interval, timeout) in [
         (Duration::MAX, TIMEOUT),
         (INTERVAL, Duration::MAX),
@@ -197,7 +196,7 @@ async fn an_endless_interval_or_timeout_is_never_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_after_a_pause_outlives_the_connection_that_died_meanwhile() {
+async fn a_call_after_a_pause_survives_a_connection_that_died_meanwhile() {
     let (client, seen) = client(Habit::dies_at(Duration::from_secs(1)));
     call(&client, 5).await.expect("an operation");
     seen.until(100).await;
@@ -206,7 +205,7 @@ async fn a_call_after_a_pause_outlives_the_connection_that_died_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_had_no_answer_has_a_ping_follow_so_that_a_dead_connection_is_met_once() {
+async fn a_ping_follows_an_unanswered_call_so_that_a_dead_connection_fails_only_one() {
     let (client, seen) = client(Habit::DEAF);
     let error = call(&client, 2).await.expect_err("no answer");
     assert!(error.is_timeout(), "{error}");
@@ -217,7 +216,7 @@ async fn a_call_that_had_no_answer_has_a_ping_follow_so_that_a_dead_connection_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silence_has_two_early_pings_at_most_and_further_ones_only_at_the_keepalive_interval() {
+async fn a_silence_has_at_most_two_early_pings_besides_those_of_the_keepalive_interval() {
     let (client, seen) = client(Habit::SLOW);
     for _ in 0..30 {
         call(&client, 1).await.expect_err("no answer");
@@ -266,7 +265,7 @@ async fn a_connection_that_dies_behind_a_slow_call_gets_no_new_calls_two_seconds
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_whose_peer_stops_reading_gets_no_new_calls_either() {
+async fn a_connection_whose_peer_stops_reading_gets_no_new_calls() {
     let (client, seen) = client(Habit {
         reads: false,
         ..Habit::ALIVE
@@ -297,7 +296,7 @@ async fn a_slow_call_costs_no_ping_while_others_are_answered() {
 
 /// The second call waits for the only stream of the only connection there may be.
 #[tokio::test(start_paused = true)]
-async fn a_silent_connection_does_not_count_against_the_most_connections() {
+async fn a_silent_connection_does_not_count_against_max_connections() {
     let (builder, seen) = builder_of(Habit {
         streams: 1,
         ..Habit::DEAF
@@ -313,7 +312,7 @@ async fn a_silent_connection_does_not_count_against_the_most_connections() {
 
 /// The keepalive's own ping does not count as the early one.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_dies_soon_after_a_keepalive_ping_is_noticed_early_too() {
+async fn a_connection_that_dies_soon_after_a_keepalive_ping_is_suspected_early() {
     let (client, seen) = client(Habit::dies_at(Duration::from_secs(105)));
     for second in [0, 100] {
         seen.until(second).await;

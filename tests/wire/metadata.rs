@@ -148,7 +148,7 @@ async fn an_error_whose_details_are_over_the_limit_keeps_its_code_and_message() 
 }
 
 #[tokio::test]
-async fn metadata_over_the_limit_fails_its_own_call_alone() {
+async fn metadata_over_the_limit_fails_only_its_call() {
     let cases = [
         ("trailers of 60 KB", grpc(), with(ok(), padding(60, 1000))),
         ("many small trailers", grpc(), with(ok(), padding(1000, 1))),
@@ -172,7 +172,7 @@ async fn metadata_over_the_limit_fails_its_own_call_alone() {
 }
 
 #[tokio::test]
-async fn a_failed_call_keeps_its_status_whatever_part_of_it_is_over_the_limit() {
+async fn a_failed_call_keeps_its_status_if_any_part_is_over_the_limit() {
     let long = "m".repeat(60_000);
     let cases = [
         (
@@ -207,7 +207,7 @@ async fn a_failed_call_keeps_its_status_whatever_part_of_it_is_over_the_limit() 
 }
 
 #[tokio::test]
-async fn a_head_that_http2_does_not_decode_fails_its_own_call_with_a_clear_error() {
+async fn a_head_that_http2_does_not_decode_fails_only_its_call() {
     let head = with(grpc(), padding(300, 10_000));
     let error = outcome((head, Some(ok())), None)
         .await
@@ -235,7 +235,7 @@ async fn metadata_within_the_limit_is_read() {
 }
 
 #[test]
-fn a_limit_of_nothing_and_one_above_a_megabyte_are_refused() {
+fn a_limit_of_zero_or_above_a_megabyte_is_invalid() {
     for bytes in [0, (1 << 20) + 1, usize::MAX] {
         let built = builder("http://localhost:1")
             .max_metadata_size(bytes)
@@ -313,7 +313,7 @@ mod rest {
     }
 
     #[tokio::test]
-    async fn a_failed_call_over_rest_keeps_its_status_whatever_its_headers() {
+    async fn a_failed_call_over_rest_keeps_its_status_if_headers_are_over_the_limit() {
         let body = r#"{"error": {"status": "FAILED_PRECONDITION", "message": "not now"}}"#;
         let error = answered(padded("400", 60, 1000, body)).await;
         assert_eq!(error.code(), Some(Code::FailedPrecondition));
@@ -329,7 +329,7 @@ mod rest {
     }
 
     #[tokio::test]
-    async fn headers_that_http1_does_not_read_are_a_clear_error() {
+    async fn headers_that_http1_does_not_decode_are_a_clear_error() {
         for (count, size) in [(150, 1), (60, 10_000)] {
             let error = answered(padded("200", count, size, "{}")).await;
             assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");

@@ -4,7 +4,7 @@
 use apigateway_grpc::ApiGateway;
 
 #[tokio::test]
-async fn an_https_address_is_refused_with_the_features_to_enable() {
+async fn the_error_of_an_https_address_names_the_features_to_enable() {
     for endpoint in [None, Some("https://127.0.0.1:1"), Some("example.com:443")] {
         let builder = ApiGateway::builder().anonymous();
         let built = match endpoint {
@@ -38,7 +38,7 @@ fn a_plaintext_address_needs_no_tls() {
 
 #[cfg(not(feature = "tls"))]
 #[test]
-fn a_proxy_that_is_called_by_tls_is_refused_with_what_to_do() {
+fn the_error_of_an_https_proxy_names_the_features_to_enable() {
     let builder = ApiGateway::builder().endpoint("http://gateway.test");
     let builder = builder.anonymous().proxy("https://me:s3cr3t@proxy.test");
     let error = builder.build().expect_err("no TLS");

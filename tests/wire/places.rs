@@ -1,4 +1,4 @@
-//! Where credentials arrive, and where they do not: the table is in `src/endpoint/exposure.rs`.
+//! Where credentials arrive, and where they do not: the table is in `src/transport/endpoint/credential.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,7 +55,7 @@ async fn names_below_localhost_are_loopback_without_dns_and_get_credentials_in_p
 }
 
 #[tokio::test]
-async fn names_below_localhost_get_no_credential_where_somebody_else_resolves_them() {
+async fn names_below_localhost_get_no_credential_with_a_custom_resolver() {
     for (builder, _) in with_credentials(|| client("http://foo.localhost")) {
         let text = refusal(builder.connector(HttpConnector::new()));
         assert!(text.contains("http://foo.localhost is plaintext"), "{text}");
@@ -67,7 +67,7 @@ async fn names_below_localhost_get_no_credential_where_somebody_else_resolves_th
 }
 
 #[tokio::test]
-async fn no_credential_goes_in_plaintext_through_a_proxy_on_another_machine() {
+async fn no_credential_is_sent_in_plaintext_through_a_proxy_on_another_machine() {
     for proxy in [
         "http://proxy.test:3128",
         "https://proxy.test:3128",

@@ -69,7 +69,7 @@ async fn ended(mut begun: JoinSet<()>) {
 }
 
 #[tokio::test]
-async fn up_to_a_hundred_calls_have_one_connection_and_the_next_one_opens_a_second() {
+async fn a_hundred_calls_share_a_connection_and_the_next_one_opens_a_second() {
     // The server would allow any number.
     let server = Server::start(Habits {
         max_streams: None,
@@ -126,7 +126,7 @@ async fn a_server_that_allows_fewer_streams_has_more_connections() {
 }
 
 #[tokio::test]
-async fn there_are_never_more_connections_than_allowed_and_calls_wait_for_their_streams() {
+async fn calls_wait_for_a_stream_at_the_maximum_of_connections() {
     let server = Server::start(Habits {
         max_streams: Some(1),
         holds: false,
@@ -141,7 +141,7 @@ async fn there_are_never_more_connections_than_allowed_and_calls_wait_for_their_
 }
 
 #[tokio::test]
-async fn at_the_most_connections_calls_share_them_as_far_as_the_server_allows() {
+async fn at_max_connections_calls_share_them_up_to_the_servers_limit() {
     let server = Server::start(HOLDS).await;
     let client = once(&server).max_connections(2).max_streams(3);
     let client = client.build().expect("valid");
@@ -153,7 +153,7 @@ async fn at_the_most_connections_calls_share_them_as_far_as_the_server_allows() 
 }
 
 #[tokio::test]
-async fn a_call_that_waits_for_a_stream_is_bounded_by_its_deadline_and_leaves_no_gap() {
+async fn a_call_that_waits_for_a_stream_ends_at_its_deadline_and_leaves_the_queue() {
     let server = Server::start(Habits {
         max_streams: Some(1),
         ..HOLDS
@@ -177,7 +177,7 @@ async fn a_call_that_waits_for_a_stream_is_bounded_by_its_deadline_and_leaves_no
 
 /// With each call in the way of the next, a call that is overtaken forever would not end.
 #[tokio::test]
-async fn calls_that_wait_are_not_overtaken_by_those_that_come_later() {
+async fn waiting_calls_are_not_overtaken_by_later_calls() {
     let server = Server::start(Habits {
         max_streams: Some(1),
         holds: false,
@@ -200,7 +200,7 @@ async fn calls_that_wait_are_not_overtaken_by_those_that_come_later() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_resets_its_stream_and_gives_it_back() {
+async fn dropping_a_call_resets_and_frees_its_stream() {
     let server = Server::start(Habits {
         max_streams: Some(10),
         ..HOLDS
@@ -220,7 +220,7 @@ async fn a_call_that_is_dropped_resets_its_stream_and_gives_it_back() {
 
 /// The head of a reply does not end its stream: while its body is held, another call has another connection.
 #[tokio::test]
-async fn a_reply_whose_body_is_dropped_resets_its_stream_and_gives_it_back() {
+async fn dropping_a_response_body_resets_and_frees_its_stream() {
     let server = Server::start(Habits {
         holds: false,
         holds_body: true,
@@ -245,7 +245,7 @@ async fn a_reply_whose_body_is_dropped_resets_its_stream_and_gives_it_back() {
 }
 
 #[tokio::test]
-async fn connections_that_a_minute_did_not_need_are_closed_and_one_stays() {
+async fn connections_that_a_minute_did_not_need_are_closed_except_one() {
     let server = Server::start(HOLDS).await;
     let client = once(&server).build().expect("valid");
     let calls = begin(&client, 350);
@@ -279,7 +279,7 @@ async fn connections_that_a_minute_did_not_need_are_closed_and_one_stays() {
 
 /// With two connections there is a task that looks whether both are needed, once a minute.
 #[tokio::test]
-async fn nothing_runs_on_once_a_client_is_dropped() {
+async fn no_task_is_left_after_a_client_is_dropped() {
     let server = Server::start(HOLDS).await;
     let before = tasks();
     let client = once(&server).max_streams(1).build().expect("valid");
@@ -294,7 +294,7 @@ async fn nothing_runs_on_once_a_client_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_let_go_ends_its_calls_first() {
+async fn a_connection_that_the_pool_closes_ends_its_calls_first() {
     let hour = Duration::from_secs(3600);
     let server = Server::start(HOLDS).await;
     let client = once(&server).max_streams(2);
@@ -329,7 +329,7 @@ async fn a_connection_that_is_let_go_ends_its_calls_first() {
 
 /// A server that takes no second connection is no reason for a call to fail.
 #[tokio::test]
-async fn a_further_connection_that_cannot_be_made_costs_no_call() {
+async fn a_further_connection_that_cannot_be_opened_fails_no_call() {
     // It may allow more streams than are used, which are then; or calls wait for those that there are.
     for (allowed, at_once) in [(100, 10), (2, 2)] {
         let server = Server::start(Habits {
@@ -366,7 +366,7 @@ async fn a_further_connection_that_cannot_be_made_costs_no_call() {
 }
 
 #[tokio::test]
-async fn bounds_of_nothing_are_refused_by_name() {
+async fn limits_of_zero_are_errors_that_name_the_setting() {
     for (builder, knob) in [
         (ApiGateway::builder().max_connections(0), "max_connections"),
         (ApiGateway::builder().max_streams(0), "max_streams"),

@@ -24,7 +24,7 @@ async fn answered(client: &ApiGateway) {
 
 /// The server's streams are all in use, and nothing happens to them: the pause alone ends.
 #[tokio::test]
-async fn a_call_that_waits_has_another_connection_once_one_can_be_made_again() {
+async fn a_waiting_call_gets_a_new_connection_after_the_pause() {
     let server = Server::start(Habits {
         max_streams: Some(1),
         holds: true,
@@ -76,7 +76,7 @@ async fn pass(mut client: TcpStream, server: String) -> std::io::Result<()> {
 
 /// The tasks of connections and of attempts to connect go with the runtime that the first calls were made in.
 #[tokio::test]
-async fn a_client_outlives_the_runtime_that_it_was_first_used_in() {
+async fn a_client_works_after_its_first_runtime_has_ended() {
     let server = Server::start(Habits {
         max_streams: Some(2),
         ..Habits::default()
@@ -132,7 +132,7 @@ async fn a_client_outlives_the_runtime_that_it_was_first_used_in() {
 
 /// SETTINGS may come at any time (RFC 9113 §6.5.3).
 #[tokio::test]
-async fn a_server_that_comes_to_allow_fewer_streams_has_more_connections_and_no_call_hangs() {
+async fn a_server_that_lowers_its_stream_limit_gets_more_connections_and_no_call_hangs() {
     let (listener, endpoint) = listener().await;
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);

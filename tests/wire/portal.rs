@@ -46,7 +46,7 @@ fn pages() -> [(Vec<u8>, &'static str); 8] {
 }
 
 #[tokio::test]
-async fn a_page_of_a_portal_is_unavailable_and_keeps_its_status_and_a_clean_excerpt() {
+async fn a_page_of_a_portal_is_unavailable_with_its_http_status_and_a_clean_excerpt() {
     for (page, said) in pages() {
         let status = String::from_utf8_lossy(&page[9..12]).into_owned();
         let error = failed(page).await;
@@ -61,7 +61,7 @@ async fn a_page_of_a_portal_is_unavailable_and_keeps_its_status_and_a_clean_exce
 }
 
 #[tokio::test]
-async fn a_page_that_refuses_is_told_as_a_refusal() {
+async fn a_page_with_a_refusal_keeps_the_code_of_its_http_status() {
     for (http, code) in [
         (400, Code::InvalidArgument),
         (401, Code::Unauthenticated),
@@ -77,7 +77,7 @@ async fn a_page_that_refuses_is_told_as_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_the_same_host_is_not_taken_for_a_portal() {
+async fn a_redirect_to_the_same_host_is_not_a_portal() {
     let server_port_matters_not = "302 -\r\nlocation: https://127.0.0.1/v1/";
     for head in [server_port_matters_not, "302 -\r\nlocation: /v2/"] {
         let error = failed(reply(head, b"")).await;
@@ -86,7 +86,7 @@ async fn a_redirect_to_the_same_host_is_not_taken_for_a_portal() {
 }
 
 #[tokio::test]
-async fn what_the_service_itself_says_stays_what_it_is_whatever_the_status_and_the_media_type() {
+async fn an_error_of_the_service_keeps_its_code_with_any_http_status_and_media_type() {
     let not_found = r#"{"error": {"code": 404, "message": "gone", "status": "NOT_FOUND"}}"#;
     for http in [200, 302, 404, 407, 502, 511] {
         for media in ["application/json", "text/html"] {
@@ -112,7 +112,7 @@ fn persistent(server: &Server) -> ApiGateway {
 }
 
 #[tokio::test]
-async fn a_read_is_tried_again_after_a_page_and_a_create_is_not() {
+async fn a_read_is_retried_after_a_page_and_a_create_is_not() {
     for (page, _) in pages() {
         let server = Server::script([page.clone(), json(200, DONE)]).await;
         let read = persistent(&server).get_operation(NAME).await;
@@ -132,7 +132,7 @@ async fn a_read_is_tried_again_after_a_page_and_a_create_is_not() {
 }
 
 #[tokio::test]
-async fn an_empty_page_is_no_success_of_a_call_that_answers_nothing() {
+async fn an_empty_page_is_not_a_success_of_a_call_with_an_empty_response() {
     let page = reply("200 OK\r\ncontent-type: text/html", b"");
     let server = Server::script([page]).await;
     let deleted = client(&server).delete_operation(NAME).await;
@@ -141,7 +141,7 @@ async fn an_empty_page_is_no_success_of_a_call_that_answers_nothing() {
 }
 
 #[tokio::test]
-async fn a_portal_does_not_open_the_fallback() {
+async fn a_portal_does_not_activate_the_fallback() {
     for (page, _) in pages() {
         let server = Server::always(page).await;
         let client = ApiGateway::builder()

@@ -1,5 +1,5 @@
 //! Proxies: every connection is a tunnel, and one that cannot be had is a connection that was not made. What
-//! the environment says of them is tested in `src/transport/proxy` and by `tests/command`.
+//! the environment says of them is tested in `src/transport/connect/proxy` and by `tests/command`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ async fn refused(builder: Builder, endpoint: &str, proxy: impl std::fmt::Display
 }
 
 #[tokio::test]
-async fn grpc_without_tls_goes_through_a_tunnel_that_is_kept() {
+async fn grpc_without_tls_uses_one_tunnel_for_several_calls() {
     let server = http2::Server::start(|_| http2::Answer::Operation).await;
     let proxy = Proxy::start(server.address, |_| Answer::Tunnel).await;
     let client = client("http://gateway.test", &proxy).build();
@@ -71,7 +71,7 @@ async fn grpc_without_tls_goes_through_a_tunnel_that_is_kept() {
 }
 
 #[tokio::test]
-async fn a_tunnel_is_asked_for_by_host_and_port() {
+async fn a_tunnel_is_requested_by_host_and_port() {
     let cases = [
         ("http://gateway.test:8080", "gateway.test:8080"),
         ("http://192.0.2.1", "192.0.2.1:80"),
@@ -90,7 +90,7 @@ async fn a_tunnel_is_asked_for_by_host_and_port() {
 }
 
 #[tokio::test]
-async fn the_proxy_and_nobody_else_is_shown_the_user_of_its_url() {
+async fn only_the_proxy_gets_the_user_of_its_url() {
     let server = http2::Server::start(|_| http2::Answer::Operation).await;
     let proxy = Proxy::start(server.address, |_| Answer::Tunnel).await;
     let url = format!("http://me:p%40ss@{}", proxy.address);
@@ -104,7 +104,7 @@ async fn the_proxy_and_nobody_else_is_shown_the_user_of_its_url() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_at_once_is_read_though_it_comes_with_the_proxys_answer() {
+async fn bytes_of_the_server_that_arrive_with_the_proxys_response_are_read() {
     let server = http2::Server::start(|_| http2::Answer::Operation).await;
     let greeting = b"HTTP/1.1 200 OK\r\n\r\nSSH-2.0-OpenSSH_9.2\r\n";
     let proxy = Proxy::start(server.address, |_| Answer::BytesAndTunnel(greeting)).await;
@@ -114,7 +114,7 @@ async fn what_a_server_says_at_once_is_read_though_it_comes_with_the_proxys_answ
 }
 
 #[tokio::test]
-async fn a_proxy_that_makes_no_tunnel_is_one_error_that_names_it_and_its_answer() {
+async fn a_proxy_that_refuses_a_tunnel_is_one_error_with_its_address_and_status() {
     let cases: [(&[u8], &str); 9] = [
         (
             b"HTTP/1.1 407 s3cr3t\r\nproxy-authenticate: Basic\r\ncontent-length: 5\r\n\r\nlogin",
@@ -158,7 +158,7 @@ async fn a_proxy_that_makes_no_tunnel_is_one_error_that_names_it_and_its_answer(
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_is_told_as_that() {
+async fn an_unreachable_proxy_is_named_in_the_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it listens");
     drop(listener);
@@ -190,7 +190,7 @@ async fn a_silent_proxy_is_bounded_by_the_connect_timeout() {
 }
 
 #[tokio::test]
-async fn a_create_is_tried_again_when_there_was_no_tunnel() {
+async fn a_create_is_retried_if_there_was_no_tunnel() {
     use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 
     let server = http2::Server::start(|_| http2::Answer::Operation).await;
@@ -213,7 +213,7 @@ async fn a_create_is_tried_again_when_there_was_no_tunnel() {
 }
 
 #[test]
-fn a_bad_proxy_is_refused_with_the_name_of_its_knob() {
+fn the_error_of_an_invalid_proxy_names_its_setting() {
     let builder = ApiGateway::builder().endpoint("http://gateway.test");
     let builder = builder.anonymous().proxy("gopher://me:s3cr3t@proxy");
     let error = builder.build().expect_err("refused");
@@ -230,7 +230,7 @@ mod rest {
     const OPERATION: &str = r#"{"name": "projects/p/locations/l/operations/o"}"#;
 
     #[tokio::test]
-    async fn rest_without_tls_goes_through_a_tunnel_that_is_kept() {
+    async fn rest_without_tls_uses_one_tunnel_for_several_calls() {
         let server = Server::always(json(200, OPERATION)).await;
         let proxy = Proxy::start(server.address, |_| Answer::Tunnel).await;
         let url = format!("http://me:p%40ss@{}", proxy.address);
@@ -251,7 +251,7 @@ mod rest {
     }
 
     #[tokio::test]
-    async fn a_server_of_http1_alone_behind_a_proxy_is_called_over_rest() {
+    async fn an_http1_server_behind_a_proxy_is_called_over_rest() {
         let server = Server::always(json(200, OPERATION)).await;
         let proxy = Proxy::start(server.address, |_| Answer::Tunnel).await;
         let client = client("http://gateway.test", &proxy);
@@ -263,7 +263,7 @@ mod rest {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_refuses_refuses_rest_too_and_the_calls_stay_with_grpc() {
+    async fn a_proxy_that_refuses_both_transports_does_not_activate_the_fallback() {
         let refusal = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
         let proxy = Proxy::start(nowhere(), |_| Answer::Bytes(refusal)).await;
         let client = client("http://gateway.test", &proxy);
@@ -288,7 +288,7 @@ mod tls {
     use crate::tls_server::{Authority, Server, config};
 
     #[tokio::test]
-    async fn tls_goes_through_a_tunnel_to_the_server_whose_name_is_checked() {
+    async fn tls_through_a_tunnel_checks_the_name_of_the_server() {
         let authority = Authority::new();
         let server = Server::start(&authority, "gateway.test", &["h2", "http/1.1"]).await;
         for transport in transports() {
@@ -303,7 +303,7 @@ mod tls {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_shows_its_own_certificate_for_the_server_is_not_trusted() {
+    async fn a_proxy_with_its_own_certificate_for_the_server_is_not_trusted() {
         let server = Server::start(&Authority::new(), "gateway.test", &["h2"]).await;
         let proxy = Proxy::start(server.address, |_| Answer::Tunnel).await;
         for transport in transports() {
@@ -317,7 +317,7 @@ mod tls {
 
     #[cfg(feature = "rest")]
     #[tokio::test]
-    async fn a_proxy_that_opens_tls_for_http1_alone_is_called_over_rest() {
+    async fn a_proxy_that_intercepts_tls_with_http1_only_is_called_over_rest() {
         let authority = Authority::new();
         let server = Server::start(&authority, "gateway.test", &["http/1.1"]).await;
         let proxy = Proxy::start(server.address, |_| Answer::Tunnel).await;
@@ -330,7 +330,7 @@ mod tls {
     }
 
     #[tokio::test]
-    async fn a_proxy_is_itself_called_by_tls_and_shown_no_identity() {
+    async fn an_https_proxy_gets_no_client_certificate() {
         let (authority, clients) = (Authority::new(), Authority::new());
         let server = Server::with(
             &authority,
@@ -393,7 +393,7 @@ mod tls {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_is_not_trusted_is_told_as_that_and_asked_for_nothing() {
+    async fn a_proxy_that_is_not_trusted_gets_no_request_and_is_named_in_the_error() {
         let acceptor = TlsAcceptor::from(config(&Authority::new(), "127.0.0.1", &[], None));
         let proxy = Proxy::over(
             nowhere(),

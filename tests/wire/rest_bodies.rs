@@ -49,7 +49,7 @@ fn gzipped(body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn gzip_is_asked_for_and_read() {
+async fn gzip_is_accepted_and_decoded() {
     let server = Server::script([gzipped(&gzip(OPERATION.as_bytes()))]).await;
     let read = client(&server).get_operation(NAME).await;
     assert_eq!(read.expect("an operation").name, NAME);
@@ -57,7 +57,7 @@ async fn gzip_is_asked_for_and_read() {
 }
 
 #[tokio::test]
-async fn an_error_body_may_be_compressed_too() {
+async fn an_error_body_may_be_compressed() {
     let body = gzip(br#"{"error": {"status": "ABORTED", "message": "busy"}}"#);
     let error = answered(reply("409 -\r\ncontent-encoding: gzip", &body))
         .await
@@ -81,13 +81,13 @@ async fn broken_gzip_and_unknown_encodings_are_clear_errors() {
     assert!(
         error
             .to_string()
-            .contains("content encoding `br`, which was not asked for"),
+            .contains("content encoding `br`, which the client does not accept"),
         "{error}"
     );
 }
 
 #[tokio::test]
-async fn a_reply_over_the_cap_is_refused_whole_or_unpacked() {
+async fn a_response_over_the_limit_is_an_error_before_and_after_decompression() {
     let padded = format!("{{\"name\": \"n\"{}}}", " ".repeat(1_000_000));
     let bomb = gzip(&vec![b' '; 50_000_000]);
     assert!(gzip(padded.as_bytes()).len() < 10_000 && bomb.len() < 100_000);
@@ -114,7 +114,7 @@ async fn a_reply_over_the_cap_is_refused_whole_or_unpacked() {
 }
 
 #[tokio::test]
-async fn a_body_without_length_is_bounded_too() {
+async fn a_body_without_a_length_is_limited() {
     let mut reply = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..100 {
         reply.extend_from_slice(b"20\r\n                                \r\n");
@@ -141,7 +141,7 @@ async fn a_truncated_body_is_a_broken_connection() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_one_clear_error() {
+async fn a_response_that_is_not_http_is_one_clear_error() {
     for garbage in [
         &b"\0\0\0\x04garbage\r\n\r\n"[..],
         b"SSH-2.0-OpenSSH_9.9\r\n",
@@ -173,7 +173,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_grpc_status_that_a_proxy_passes_on_is_taken() {
+async fn a_grpc_status_that_a_proxy_forwards_is_used() {
     // Envoy's transcoder does so with details that it cannot put into JSON.
     let head =
         "200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 5\r\ngrpc-message: no%20such";
@@ -183,7 +183,7 @@ async fn a_grpc_status_that_a_proxy_passes_on_is_taken() {
 }
 
 #[tokio::test]
-async fn a_grpc_reply_without_a_status_is_an_error_and_no_panic() {
+async fn a_grpc_response_without_a_status_is_an_error() {
     let heads = [
         "200 OK\r\ncontent-type: application/grpc",
         "200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: x",
@@ -230,7 +230,7 @@ fn patient(server: &Server) -> ApiGateway {
 }
 
 #[tokio::test]
-async fn a_read_is_tried_again_where_retry_after_allows_it() {
+async fn a_read_is_retried_if_retry_after_allows_it() {
     let busy = |delay: u32| reply(&format!("503 -\r\nretry-after: {delay}"), b"");
     let server = Server::script([reply("502 -", b"<html>"), json(200, OPERATION)]).await;
     let quick = RetryPolicy {
@@ -255,7 +255,7 @@ async fn a_read_is_tried_again_where_retry_after_allows_it() {
 }
 
 #[tokio::test]
-async fn a_create_that_was_answered_is_not_tried_again() {
+async fn a_create_that_was_answered_is_not_retried() {
     let server = Server::script([reply("503 -\r\nretry-after: 0", b"")]).await;
     let request = CreateApiRequest {
         parent: "projects/p/locations/global".into(),
@@ -271,7 +271,7 @@ async fn a_create_that_was_answered_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_silent_server_costs_the_deadline_over_rest_too() {
+async fn a_silent_server_over_rest_ends_the_call_at_its_deadline() {
     // The head of a reply, and no body.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let head = Server::always(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec()).await;

@@ -43,7 +43,7 @@ async fn done(client: &ApiGateway) -> bool {
 }
 
 #[tokio::test]
-async fn calls_one_after_the_other_share_a_connection_and_calls_at_once_do_not() {
+async fn sequential_calls_share_a_connection_and_concurrent_calls_do_not() {
     let server = Server::always(json(200, DONE)).await;
     let client = client(server.endpoint());
     for _ in 0..20 {
@@ -69,7 +69,7 @@ async fn calls_one_after_the_other_share_a_connection_and_calls_at_once_do_not()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_one_after_the_other_share_a_connection_whatever_thread_they_are_on() {
+async fn sequential_calls_share_a_connection_on_any_thread() {
     let server = Server::always(json(200, DONE)).await;
     let client = client(server.endpoint());
     for _ in 0..200 {
@@ -83,7 +83,7 @@ async fn calls_one_after_the_other_share_a_connection_whatever_thread_they_are_o
 /// A server may close a kept connection at any time: the call that finds out goes by another one, and is
 /// no failure.
 #[tokio::test]
-async fn a_kept_connection_that_the_server_has_closed_costs_no_call() {
+async fn an_idle_connection_that_the_server_closed_fails_no_call() {
     for noticed in [true, false] {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it listens");
@@ -123,7 +123,7 @@ async fn a_kept_connection_that_the_server_has_closed_costs_no_call() {
 
 /// What is left unread of a reply is not taken for the next one.
 #[tokio::test]
-async fn a_connection_whose_reply_was_given_up_is_not_used_again() {
+async fn a_connection_whose_response_was_dropped_is_not_reused() {
     let (listener, endpoint) = listener().await;
     let server = tokio::spawn(async move {
         let mut first = accept(&listener).await;
@@ -152,7 +152,7 @@ async fn a_connection_whose_reply_was_given_up_is_not_used_again() {
 
 /// A reply that says `connection: close` has a connection that ends with it.
 #[tokio::test]
-async fn a_connection_that_is_to_be_closed_is_not_used_again() {
+async fn a_connection_with_connection_close_is_not_reused() {
     let reply = format!(
         "HTTP/1.1 200 -\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{DONE}",
         DONE.len()
@@ -166,7 +166,7 @@ async fn a_connection_that_is_to_be_closed_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_idle_for_long_is_closed() {
+async fn a_connection_that_was_idle_for_too_long_is_closed() {
     let (listener, endpoint) = listener().await;
     let client = client(endpoint);
     let (called, mut stream) = tokio::join!(done(&client), async {
@@ -191,7 +191,7 @@ async fn a_connection_that_was_idle_for_long_is_closed() {
 
 /// It is in use just when it is looked for what is idle, and idle ever after.
 #[tokio::test]
-async fn a_connection_that_was_in_use_for_long_and_then_idle_is_closed() {
+async fn a_connection_is_closed_when_it_is_idle_after_a_long_call() {
     let (listener, endpoint) = listener().await;
     let client = client(endpoint);
     let mut options = CallOptions::default();
@@ -224,7 +224,7 @@ async fn a_connection_that_was_in_use_for_long_and_then_idle_is_closed() {
 /// The reply was read before the request was sent to its end, as of a server that refuses it by its head: such a
 /// connection may never be ready for another call.
 #[tokio::test]
-async fn a_connection_that_is_not_ready_soon_holds_up_no_call() {
+async fn a_connection_that_is_not_ready_soon_delays_no_call() {
     let (listener, endpoint) = listener().await;
     let client = client(endpoint);
     let config = apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig {
@@ -254,7 +254,7 @@ async fn a_connection_that_is_not_ready_soon_holds_up_no_call() {
 }
 
 #[tokio::test]
-async fn there_are_never_more_connections_than_allowed_and_calls_wait_for_them() {
+async fn calls_wait_for_a_connection_at_the_maximum() {
     let (listener, endpoint) = listener().await;
     let client = builder(endpoint)
         .transport(Transport::Rest)
@@ -295,7 +295,7 @@ async fn there_are_never_more_connections_than_allowed_and_calls_wait_for_them()
 
 /// A call that is given up takes its connection with it, and leaves its place.
 #[tokio::test]
-async fn a_call_that_is_dropped_makes_room_for_another() {
+async fn a_dropped_call_frees_its_permit() {
     let (listener, endpoint) = listener().await;
     let client = builder(endpoint)
         .transport(Transport::Rest)
@@ -319,7 +319,7 @@ async fn a_call_that_is_dropped_makes_room_for_another() {
 }
 
 #[tokio::test]
-async fn nothing_runs_on_once_a_client_is_dropped() {
+async fn no_task_is_left_after_a_client_is_dropped() {
     let (listener, endpoint) = listener().await;
     let before = tasks();
     let client = client(endpoint);
@@ -351,7 +351,7 @@ fn request_line(stream: &mut std::net::TcpStream) -> String {
 /// The first call is given a kept connection that the server has closed unseen. It goes by another one before those that
 /// waited behind it.
 #[tokio::test]
-async fn a_call_whose_kept_connection_was_dead_keeps_its_place() {
+async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it listens");
     let server = std::thread::spawn(move || {
@@ -396,7 +396,7 @@ async fn a_call_whose_kept_connection_was_dead_keeps_its_place() {
 /// ALPN says what the server speaks, and is not known before.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
-async fn first_calls_at_once_wait_for_the_first_connection_to_show_its_protocol() {
+async fn concurrent_first_calls_wait_for_the_protocol_of_the_first_connection() {
     use crate::tls_server::{Authority, Server};
 
     let authority = Authority::new();
@@ -423,7 +423,7 @@ async fn first_calls_at_once_wait_for_the_first_connection_to_show_its_protocol(
 /// The calls that waited for the first connection have its error: each would otherwise have the connect timeout anew.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
-async fn first_calls_at_once_have_the_error_of_the_first_connection() {
+async fn concurrent_first_calls_get_the_error_of_the_first_connection() {
     let (_silent, endpoint) = listener().await;
     let client = builder(endpoint.replace("http:", "https:"))
         .transport(Transport::Rest)
@@ -451,7 +451,7 @@ async fn first_calls_at_once_have_the_error_of_the_first_connection() {
 /// The call that connects for all may be given up: the next one that waits connects.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
-async fn a_first_call_that_is_dropped_leaves_the_connection_to_the_next() {
+async fn if_the_first_call_is_dropped_the_next_one_connects() {
     use crate::tls_server::{Authority, config};
     use tokio_rustls::TlsAcceptor;
 
@@ -486,7 +486,7 @@ async fn a_first_call_that_is_dropped_leaves_the_connection_to_the_next() {
 
 /// The tasks of kept connections go with the runtime that the first calls were made in.
 #[tokio::test]
-async fn a_client_outlives_the_runtime_that_it_was_first_used_in() {
+async fn a_client_works_after_its_first_runtime_has_ended() {
     let server = Server::always(json(200, DONE)).await;
     let client = builder(server.endpoint())
         .transport(Transport::Rest)

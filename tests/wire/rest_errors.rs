@@ -41,7 +41,7 @@ fn message(error: &Error) -> &str {
 }
 
 #[tokio::test]
-async fn all_shapes_of_an_error_body_give_the_code_and_the_message() {
+async fn every_form_of_an_error_body_has_the_code_and_the_message() {
     let shapes = [
         json!({"error": {"code": 404, "message": "gone", "status": "NOT_FOUND"}}),
         json!({"error": {"code": 404, "message": "gone", "errors": [{"domain": "global", "message": "gone", "reason": "notFound"}]}}),
@@ -105,14 +105,14 @@ async fn the_status_in_the_body_wins_over_the_http_code() {
 }
 
 #[tokio::test]
-async fn an_operation_with_an_error_is_no_error_of_the_call() {
+async fn an_operation_with_an_error_is_not_an_error_of_the_call() {
     let body = json!({"name": NAME, "done": true, "error": {"code": 5, "message": "m"}});
     let read = answered(crate::http1::json(200, &body.to_string())).await;
     assert!(read.expect("an operation").result.is_some());
 }
 
 #[tokio::test]
-async fn the_http_code_serves_where_the_body_says_nothing() {
+async fn the_http_code_is_used_if_the_body_has_no_status() {
     let cases = [
         (400, Code::InvalidArgument),
         (401, Code::Unauthenticated),
@@ -142,7 +142,7 @@ async fn the_http_code_serves_where_the_body_says_nothing() {
 }
 
 #[tokio::test]
-async fn details_come_typed_and_one_that_cannot_be_read_hides_no_other() {
+async fn details_are_typed_and_one_that_cannot_be_read_hides_no_other() {
     let error = json_error(400, &json!({"error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT", "details": [
         {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{"field": "f", "description": "d"}]},
         {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "not a duration"},
@@ -224,7 +224,7 @@ async fn a_page_of_a_proxy_keeps_its_http_code_and_shows_a_clean_excerpt() {
 }
 
 #[tokio::test]
-async fn a_200_that_is_no_json_is_an_error() {
+async fn a_200_that_is_not_json_is_an_error() {
     let bodies: [(&str, &[u8]); 9] = [
         ("a page of a captive portal", b"<!doctype html><p>Log in"),
         ("nothing", b""),
@@ -256,7 +256,7 @@ async fn a_200_that_is_no_json_is_an_error() {
 }
 
 #[tokio::test]
-async fn nesting_and_numbers_without_end_are_errors_and_no_panic() {
+async fn unbounded_nesting_and_numbers_are_errors() {
     let deep =
         |open: &str, close: &str| format!("{}{}", open.repeat(200_000), close.repeat(200_000));
     let any = r#"{"@type":"type.googleapis.com/google.protobuf.Any","value":"#;
@@ -281,7 +281,7 @@ async fn nesting_and_numbers_without_end_are_errors_and_no_panic() {
 }
 
 #[tokio::test]
-async fn an_empty_reply_is_read_as_an_object_as_nothing_and_from_204() {
+async fn an_empty_response_is_an_empty_object_an_empty_body_or_a_204() {
     for reply in [
         crate::http1::json(200, "{}"),
         crate::http1::json(200, ""),

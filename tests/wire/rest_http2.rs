@@ -134,7 +134,7 @@ async fn outcome(status: u16, count: usize, body: &'static str) -> Result<(), Er
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_over_the_limit_fails_its_own_call_alone_over_http2() {
+async fn metadata_over_the_limit_fails_only_its_call_over_http2() {
     outcome(200, 10, OPERATION)
         .await
         .expect("it is within the limit");
@@ -145,7 +145,7 @@ async fn metadata_over_the_limit_fails_its_own_call_alone_over_http2() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_call_keeps_its_status_whatever_its_headers_over_http2() {
+async fn a_failed_call_keeps_its_status_if_headers_are_over_the_limit_over_http2() {
     let error = outcome(400, 60, FAILED).await.expect_err("it failed");
     assert_eq!(error.code(), Some(Code::FailedPrecondition), "{error}");
     assert!(error.to_string().ends_with(": not now"), "{error}");

@@ -73,7 +73,7 @@ async fn an_operation_in_progress_is_read_with_its_metadata() {
 }
 
 #[tokio::test]
-async fn members_that_say_false_are_as_good_as_absent() {
+async fn members_with_the_value_false_count_as_absent() {
     let with = json!({"name": NAME, "done": false, "metadata": {
         "@type": METADATA, "verb": "create", "requestedCancellation": false}});
     let without = json!({"name": NAME, "metadata": {"@type": METADATA, "verb": "create"}});
@@ -81,7 +81,7 @@ async fn members_that_say_false_are_as_good_as_absent() {
 }
 
 #[tokio::test]
-async fn each_kind_of_response_comes_back_as_its_message() {
+async fn each_response_type_is_read_as_its_message() {
     for kind in ["Api", "ApiConfig", "Gateway"] {
         let url = format!("type.googleapis.com/google.cloud.apigateway.v1.{kind}");
         let body = json!({"name": NAME, "done": true,
@@ -133,7 +133,7 @@ async fn an_operation_that_failed_keeps_its_code_and_details() {
 }
 
 #[tokio::test]
-async fn an_unknown_any_is_carried_under_our_own_type_and_printed_as_it_came() {
+async fn an_unknown_any_is_kept_and_printed_unchanged() {
     let unknown = json!({"@type": "type.googleapis.com/x.y.Unknown", "n": 1.5, "s": "é", "l": [true, null, {}],
         "@nested": {"@type": "type.googleapis.com/google.protobuf.Empty", "value": {}}});
     let body = json!({"name": NAME, "done": true, "metadata": unknown, "response": unknown});
@@ -144,7 +144,7 @@ async fn an_unknown_any_is_carried_under_our_own_type_and_printed_as_it_came() {
 }
 
 #[tokio::test]
-async fn input_that_claims_our_own_type_is_refused() {
+async fn input_with_our_own_type_url_is_invalid() {
     for prefix in [
         "json.apigateway-grpc/google.protobuf.Struct",
         "json.apigateway-grpc/x.Y",
@@ -158,7 +158,7 @@ async fn input_that_claims_our_own_type_is_refused() {
 }
 
 #[tokio::test]
-async fn empty_or_null_metadata_is_none() {
+async fn empty_or_null_metadata_is_absent() {
     for metadata in [json!({}), Value::Null] {
         let read = operation(&json!({"name": NAME, "metadata": metadata})).await;
         assert_eq!(read.metadata, None);
@@ -295,7 +295,7 @@ async fn a_value_of_another_type_is_a_clear_error() {
     for body in cases {
         let status = api(body).await.expect_err(body);
         assert_eq!(status.code(), Code::Internal, "{body}: {status}");
-        let what = "the reply is not a google.cloud.apigateway.v1.Api: ";
+        let what = "invalid response, not a google.cloud.apigateway.v1.Api: ";
         assert!(status.message().starts_with(what), "{body}: {status}");
     }
 }

@@ -15,7 +15,7 @@ use crate::http1::{Server, json};
 const API: &str = "projects/p/locations/l/apis/a";
 
 #[tokio::test]
-async fn headers_are_those_of_rest_and_none_of_grpc() {
+async fn headers_are_those_of_rest_without_those_of_grpc() {
     let get = GetApiRequest { name: API.into() };
     let request = sent(async |client| {
         let mut get = Request::new(get);
@@ -47,7 +47,7 @@ fn request_host(request: &crate::http1::Request) -> &str {
 }
 
 #[tokio::test]
-async fn a_body_says_that_it_is_json() {
+async fn a_body_has_the_json_content_type() {
     let request = sent(async |client| {
         let name = "projects/p/locations/l/operations/o";
         let cancelled = client.cancel_operation(name).await;
@@ -132,7 +132,7 @@ async fn control_characters_in_a_name_of_the_generated_client_are_percent_encode
 }
 
 #[tokio::test]
-async fn a_name_that_fits_no_route_is_refused_with_the_routes_tried_and_nothing_is_sent() {
+async fn a_name_without_a_route_is_an_error_with_the_routes_and_nothing_is_sent() {
     let server = Server::script([]).await;
     let client = client(&server);
     let names = [
@@ -167,7 +167,7 @@ async fn a_name_that_fits_no_route_is_refused_with_the_routes_tried_and_nothing_
 }
 
 #[tokio::test]
-async fn a_resource_that_fits_none_of_three_bindings_is_told_all_three() {
+async fn a_resource_that_matches_no_binding_is_an_error_with_all_bindings() {
     let server = Server::script([]).await;
     let get = GetIamPolicyRequest {
         resource: "projects/p/locations/l/others/o".into(),

@@ -90,7 +90,7 @@ async fn begun() -> (Server, Frames, Reply) {
 }
 
 #[tokio::test]
-async fn a_request_goes_on_beside_its_reply() {
+async fn a_request_continues_while_its_response_is_read() {
     let (mut server, frames, mut reply) = begun().await;
     for text in [&b"one"[..], b"another"] {
         send(&frames, text).await;
@@ -112,7 +112,7 @@ async fn a_request_goes_on_beside_its_reply() {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_as_its_reader_has_room() {
+async fn a_request_is_sent_as_flow_control_allows() {
     let (mut server, frames, reply) = begun().await;
     let large = vec![7; 1 << 20];
     let (read, ()) = tokio::join!(
@@ -134,7 +134,7 @@ async fn a_request_is_sent_as_its_reader_has_room() {
 }
 
 #[tokio::test]
-async fn a_reply_may_be_larger_than_the_windows_are() {
+async fn a_response_may_be_larger_than_the_windows() {
     const SIZE: usize = 8 << 20;
     let (mut server, _frames, mut reply) = begun().await;
     let sending = async {
@@ -163,7 +163,7 @@ async fn a_reply_may_be_larger_than_the_windows_are() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_dropped_resets_the_request_as_well() {
+async fn dropping_a_response_resets_the_request() {
     let (mut server, frames, reply) = begun().await;
     drop(reply);
     let error = server.read().await.expect("no end").expect_err("no data");
@@ -173,7 +173,7 @@ async fn a_reply_that_is_dropped_resets_the_request_as_well() {
 }
 
 #[tokio::test]
-async fn a_request_that_fails_is_reset() {
+async fn a_failed_request_body_resets_the_stream() {
     let (mut server, frames, mut reply) = begun().await;
     let failed = frames.send(Err(Status::aborted("it is over")));
     failed.await.expect("it is read");

@@ -16,7 +16,7 @@ use crate::http2::{self, Answer, NAME};
 use crate::tls_server::{Authority, Server, config_of};
 
 const UNKNOWN_ISSUER: &str =
-    "the certificate is of an unknown issuer; `ca_certificates` sets whom to trust";
+    "the certificate has an unknown issuer; `ca_certificates` sets the trusted roots";
 
 /// Each transport of this build, alone.
 fn transports() -> Vec<Transport> {
@@ -86,7 +86,7 @@ async fn a_host_name_is_checked_as_a_name() {
 }
 
 #[tokio::test]
-async fn an_unknown_authority_is_one_error_that_names_the_address() {
+async fn an_unknown_issuer_is_one_error_that_names_the_address() {
     let server = Server::start(&Authority::new(), "127.0.0.1", &["h2"]).await;
     for transport in transports() {
         let builder = trusting(&server, &Authority::new()).transport(transport);
@@ -97,7 +97,7 @@ async fn an_unknown_authority_is_one_error_that_names_the_address() {
 
 #[cfg(feature = "tls-webpki-roots")]
 #[tokio::test]
-async fn the_well_known_roots_do_not_trust_the_authority_of_a_test() {
+async fn the_well_known_roots_do_not_trust_a_test_authority() {
     let server = Server::start(&Authority::new(), "127.0.0.1", &["h2"]).await;
     let text = refused(&server, client(&format!("https://{}", server.address))).await;
     assert_eq!(text, UNKNOWN_ISSUER);
@@ -117,7 +117,7 @@ async fn a_certificate_for_another_host_is_refused() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_good_at_its_time_alone() {
+async fn a_certificate_is_valid_only_in_its_period() {
     let authority = Authority::new();
     let cases = [
         (1975..2020, "the certificate expired "),
@@ -151,7 +151,7 @@ async fn answering(bytes: &'static [u8]) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn what_answers_a_handshake_with_anything_else_is_told_as_what_it_is() {
+async fn an_answer_to_a_handshake_that_is_not_tls_is_named_in_the_error() {
     let too_old = "the peer speaks neither TLS 1.2 nor TLS 1.3";
     // A ServerHello of TLS 1.1: head, version, random and no session, a cipher, no compression.
     let mut hello = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
@@ -184,7 +184,7 @@ async fn what_answers_a_handshake_with_anything_else_is_told_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn grpc_needs_http2_to_be_chosen() {
+async fn grpc_requires_http2_by_alpn() {
     let authority = Authority::new();
     let server = Server::start(&authority, "127.0.0.1", &["http/1.1"]).await;
     let text = refused(&server, trusting(&server, &authority)).await;
@@ -195,7 +195,7 @@ async fn grpc_needs_http2_to_be_chosen() {
 }
 
 #[tokio::test]
-async fn a_client_shows_its_identity_to_a_server_that_asks_for_it() {
+async fn a_client_sends_its_certificate_to_a_server_that_asks_for_it() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let server = Server::with(&authority, "127.0.0.1", &["h2"], Some(&clients)).await;
     let (certificate, key) = clients.issue("client.test");
@@ -207,7 +207,7 @@ async fn a_client_shows_its_identity_to_a_server_that_asks_for_it() {
 
 /// In TLS 1.2 the server says so in the handshake; in TLS 1.3 the handshake is over for the client by then.
 #[tokio::test]
-async fn a_server_that_refuses_the_client_certificate_or_demands_one_is_told_as_that() {
+async fn a_refused_or_missing_client_certificate_is_named_in_the_error() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let (certificate, key) = Authority::new().issue("client.test");
     for versions in [&[&TLS12][..], &[&TLS13]] {
@@ -250,7 +250,7 @@ async fn a_server_without_tls_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_handshake_without_an_end_is_bounded_by_the_connect_timeout() {
+async fn a_handshake_without_end_is_bounded_by_the_connect_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = silent.local_addr().expect("it listens");
     let builder = client(&format!("https://{address}")).ca_certificates(Authority::new().pem());
@@ -264,7 +264,7 @@ async fn a_handshake_without_an_end_is_bounded_by_the_connect_timeout() {
 }
 
 #[tokio::test]
-async fn a_bad_pem_text_is_refused_with_the_name_of_its_knob() {
+async fn the_error_of_an_invalid_pem_text_names_its_setting() {
     let (certificate, key) = Authority::new().issue("client.test");
     let (chain, key) = (certificate.pem(), key.serialize_pem());
     let (other, _) = Authority::new().issue("client.test");
@@ -330,7 +330,7 @@ mod rest {
     use super::*;
 
     #[tokio::test]
-    async fn rest_is_carried_by_http2_and_by_http1_as_alpn_says_over_one_connection() {
+    async fn rest_uses_http2_or_http1_as_alpn_chooses_over_one_connection() {
         let authority = Authority::new();
         for alpn in [&["h2", "http/1.1"][..], &["http/1.1"], &[]] {
             let server = Server::start(&authority, "127.0.0.1", alpn).await;
@@ -345,7 +345,7 @@ mod rest {
     }
 
     #[tokio::test]
-    async fn rest_has_as_many_connections_of_http2_as_its_streams_need() {
+    async fn rest_opens_as_many_http2_connections_as_its_streams_need() {
         let authority = Authority::new();
         let server = Server::start(&authority, "127.0.0.1", &["h2", "http/1.1"]).await;
         let client = trusting(&server, &authority).transport(Transport::Rest);
@@ -361,7 +361,7 @@ mod rest {
     }
 
     #[tokio::test]
-    async fn connections_of_http2_that_rest_does_not_need_are_closed_to_the_last_one() {
+    async fn http2_connections_that_rest_does_not_need_are_all_closed() {
         let authority = Authority::new();
         let server = Server::start(&authority, "127.0.0.1", &["h2"]).await;
         let client = trusting(&server, &authority).transport(Transport::Rest);
@@ -391,7 +391,7 @@ mod rest {
     }
 
     #[tokio::test]
-    async fn a_server_with_an_unknown_certificate_is_not_trusted_over_rest_either() {
+    async fn a_server_with_an_unknown_certificate_is_not_trusted_over_rest() {
         let server = Server::start(&Authority::new(), "127.0.0.1", &["h2", "http/1.1"]).await;
         let client =
             trusting(&server, &Authority::new()).transport(Transport::GrpcWithRestFallback);

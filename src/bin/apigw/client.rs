@@ -1,103 +1,285 @@
-//! The arguments that every command with a client has, and the client that they make.
+//! The client that every command calls with, made of its settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use apigateway_grpc::{ApiGateway, CallOptions, Transport};
+use apigateway_grpc::google_cloud_auth::credentials::{
+    Builder as DefaultCredentials, impersonated,
+};
+use apigateway_grpc::{ApiGateway, CallOptions, EMULATOR_HOST, Transport};
 use clap::{Args, ValueEnum};
 
+use crate::config::{Setting, Settings};
 use crate::failure::Failure;
+use crate::output;
 
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
+/// The variable of the universe domain that the library reads.
+const UNIVERSE_DOMAIN: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Connection flags")]
+#[group(skip)]
+pub(crate) struct Flags {
     /// Where the service is: HOST:PORT after `https://`, or after `http://` for plaintext.
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Universe domain of the service.
+    #[arg(long, global = true, value_name = "DOMAIN")]
+    pub(crate) universe_domain: Option<String>,
     /// How calls travel; `auto` is gRPC with a fallback to REST where gRPC cannot work.
-    #[arg(long, value_enum, default_value_t = By::Grpc)]
-    transport: By,
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "auto|grpc|rest",
+        hide_possible_values = true
+    )]
+    pub(crate) transport: By,
+    /// Timeout of one call, all attempts together, such as 500ms or 10s.
+    #[arg(long, global = true, value_name = "DURATION", value_parser = positive)]
+    pub(crate) request_timeout: Option<Duration>,
+    /// Which credentials calls have: the application default ones, those of `gcloud auth login`, or none.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "auto|adc|gcloud|none",
+        hide_possible_values = true
+    )]
+    pub(crate) credentials: Source,
     /// A file with an OAuth access token, instead of the default credentials.
-    #[arg(long, value_name = "FILE", conflicts_with = "anonymous")]
-    access_token_file: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "anonymous")]
+    pub(crate) access_token_file: Option<PathBuf>,
     /// Call without credentials.
-    #[arg(long)]
-    anonymous: bool,
+    #[arg(long, global = true)]
+    pub(crate) anonymous: bool,
+    /// Service account to act as; of several, the last one, through the others.
+    #[arg(long, global = true, value_name = "EMAIL,…", conflicts_with_all = ["anonymous", "access_token_file"])]
+    pub(crate) impersonate_service_account: Option<String>,
+    /// Project that is charged for quota.
+    #[arg(long, global = true, value_name = "PROJECT")]
+    pub(crate) billing_project: Option<String>,
     /// A PEM file of CA certificates to trust, instead of the well-known ones.
-    #[arg(long, value_name = "FILE")]
-    ca_cert: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
     /// A PEM file with a certificate chain to show the server, for mutual TLS.
-    #[arg(long, value_name = "FILE", requires = "client_key")]
-    client_cert: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
     /// The PEM file with the private key of the client certificate.
-    #[arg(long, value_name = "FILE", requires = "client_cert")]
-    client_key: Option<PathBuf>,
-    /// How long a call may take, all attempts together, such as 500ms or 10s.
-    #[arg(long, value_name = "DURATION", value_parser = positive)]
-    timeout: Option<Duration>,
+    #[arg(long, global = true, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
+    /// URL of the proxy, instead of the one of the environment.
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "no_proxy")]
+    pub(crate) proxy: Option<String>,
+    /// Use no proxy, whatever the environment names.
+    #[arg(long, global = true)]
+    pub(crate) no_proxy: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum By {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    #[default]
+    Auto,
     Grpc,
     Rest,
-    Auto,
 }
 
-impl Arguments {
-    pub(crate) fn client(&self) -> Result<ApiGateway, Failure> {
-        let mut options = CallOptions::default();
-        options.timeout = self.timeout;
-        let mut builder =
-            ApiGateway::builder()
-                .call_options(options)
-                .transport(match self.transport {
-                    By::Grpc => Transport::Grpc,
-                    By::Rest => Transport::Rest,
-                    By::Auto => Transport::GrpcWithRestFallback,
-                });
-        if let Some(endpoint) = &self.endpoint {
-            builder = builder.endpoint(endpoint);
-        }
-        if let Some(file) = &self.access_token_file {
-            builder = builder.access_token(token(file)?);
-        }
-        if self.anonymous {
-            builder = builder.anonymous();
-        }
-        if let Some(file) = &self.ca_cert {
-            builder = builder.ca_certificates(content("--ca-cert", file)?);
-        }
-        if let (Some(chain), Some(key)) = (&self.client_cert, &self.client_key) {
-            let chain = content("--client-cert", chain)?;
-            builder = builder.client_identity(chain, content("--client-key", key)?);
-        }
-        let built = builder.build();
-        built.map_err(|error| Failure::from(error).with_files(&self.files()))
-    }
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Source {
+    #[default]
+    Auto,
+    Adc,
+    Gcloud,
+    None,
+}
 
-    /// The arguments that name a file, and their files.
+/// Builds the client.
+///
+/// # Errors
+///
+/// If a setting is invalid or a file cannot be read. The error names the flag or the variable.
+pub(crate) fn client(settings: &Settings) -> Result<ApiGateway, Failure> {
+    let flags = &settings.flags.client;
+    let mut options = CallOptions::default();
+    options.timeout = flags.request_timeout;
+    let mut builder =
+        ApiGateway::builder()
+            .call_options(options)
+            .transport(match flags.transport {
+                By::Grpc => Transport::Grpc,
+                By::Rest => Transport::Rest,
+                By::Auto => Transport::GrpcWithRestFallback,
+            });
+    let endpoint = settings.endpoint();
+    match endpoint.value.as_deref() {
+        // The library reads the emulator's variable by itself, and calls it in plaintext without credentials.
+        Some(_) if endpoint.source == EMULATOR_HOST => warn_of_two_endpoints(settings),
+        Some(url) if endpoint.source == "--endpoint" => builder = builder.endpoint(url),
+        Some(url) => builder = builder.endpoint(overridden(url, &endpoint)?),
+        None => {}
+    }
+    let universe = settings.universe_domain();
+    // The library reads its own variable by itself, and names it in errors.
+    if let Some(domain) = universe
+        .value
+        .filter(|_| universe.source != UNIVERSE_DOMAIN)
+    {
+        builder = builder.universe_domain(domain);
+    }
+    if let Some(project) = settings.billing_project().value {
+        builder = builder.quota_project(project);
+    }
+    let token_file = settings.access_token_file();
+    if flags.credentials == Source::None || flags.anonymous {
+        builder = builder.anonymous();
+    } else if let Some(file) = &token_file.value {
+        builder = builder.access_token(token(&token_file.source, Path::new(file))?);
+    } else if settings.disable_credentials().is_true()? {
+        builder = builder.anonymous();
+    } else if flags.credentials == Source::Gcloud {
+        builder = builder.access_token(token_of_gcloud(settings)?);
+    } else if let Some(chain) = settings.impersonated().value {
+        builder = builder.credentials(impersonation(&chain)?);
+    }
+    if let Some(url) = &flags.proxy {
+        builder = builder.proxy(url);
+    }
+    if flags.no_proxy {
+        builder = builder.no_proxy();
+    }
+    if let Some(file) = &flags.ca_cert {
+        builder = builder.ca_certificates(content("--ca-cert", file)?);
+    }
+    if let (Some(chain), Some(key)) = (&flags.client_cert, &flags.client_key) {
+        let chain = content("--client-cert", chain)?;
+        builder = builder.client_identity(chain, content("--client-key", key)?);
+    }
+    let built = builder.build();
+    built.map_err(|error| Failure::from(error).with_files(&flags.files()))
+}
+
+impl Flags {
+    /// The flags that name a file, and their files.
     fn files(&self) -> Vec<(&'static str, &Path)> {
         let files = [
             ("--ca-cert", &self.ca_cert),
             ("--client-cert", &self.client_cert),
             ("--client-key", &self.client_key),
         ];
-        let given = files.into_iter();
-        let given = given.filter_map(|(name, file)| Some((name, file.as_deref()?)));
-        given.collect()
+        files
+            .into_iter()
+            .filter_map(|(name, file)| Some((name, file.as_deref()?)))
+            .collect()
     }
 }
 
-/// The content of a file. Errors name the argument and the file.
-pub(crate) fn content(argument: &str, file: &Path) -> Result<Vec<u8>, Failure> {
+/// Warns if gcloud's override names another endpoint than the emulator that is used.
+fn warn_of_two_endpoints(settings: &Settings) {
+    let override_name = "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY";
+    let Ok(url) = std::env::var(override_name) else {
+        return;
+    };
+    let host = url
+        .trim_end_matches('/')
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
+    let emulator = settings.endpoint().value.unwrap_or_default();
+    let emulator = emulator.trim_start_matches("http://");
+    if !host.is_empty() && host != emulator {
+        output::warning(&format!(
+            "{EMULATOR_HOST} is used; {override_name} names another endpoint, {host}"
+        ));
+    }
+}
+
+/// gcloud's override ends in `/`, and the library's endpoint has no path.
+fn overridden<'a>(url: &'a str, setting: &Setting) -> Result<&'a str, Failure> {
+    let endpoint = url.strip_suffix('/').unwrap_or(url);
+    match endpoint
+        .split_once("://")
+        .is_some_and(|(_, host)| host.contains('/'))
+    {
+        true => Err(format!(
+            "invalid endpoint `{url}` of {}: must not have a path",
+            setting.source
+        )
+        .into()),
+        false => Ok(endpoint),
+    }
+}
+
+/// Credentials of the last account of a chain, by way of those before it.
+fn impersonation(
+    chain: &str,
+) -> Result<apigateway_grpc::google_cloud_auth::credentials::Credentials, Failure> {
+    let mut accounts: Vec<&str> = chain
+        .split(',')
+        .map(str::trim)
+        .filter(|account| !account.is_empty())
+        .collect();
+    let target = accounts.pop().ok_or_else(|| {
+        Failure::from("--impersonate-service-account: no service account is named".to_owned())
+    })?;
+    let fault = |error: &dyn std::fmt::Display| {
+        Failure::from(format!("--impersonate-service-account: {error}"))
+    };
+    let source = DefaultCredentials::default()
+        .build()
+        .map_err(|error| fault(&error))?;
+    let mut builder =
+        impersonated::Builder::from_source_credentials(source).with_target_principal(target);
+    if !accounts.is_empty() {
+        builder = builder.with_delegates(accounts);
+    }
+    builder.build().map_err(|error| fault(&error))
+}
+
+/// An access token of the account that `gcloud auth login` signed in.
+fn token_of_gcloud(settings: &Settings) -> Result<String, Failure> {
+    let fault = |text: &str| Failure::from(format!("--credentials=gcloud: {text}"));
+    let mut command = std::process::Command::new("gcloud");
+    command.args(["auth", "print-access-token", "--quiet"]);
+    if let Some(name) = &settings.flags.configuration {
+        command.args(["--configuration", name]);
+    }
+    if let Some(chain) = settings.impersonated().value {
+        command.args(["--impersonate-service-account", &chain]);
+    }
+    let output = command
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => fault("the program `gcloud` was not found in PATH"),
+            _ => fault(&format!("cannot run `gcloud`: {error}")),
+        })?;
+    let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if !output.status.success() || token.is_empty() || token.contains(char::is_whitespace) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said
+            .trim()
+            .lines()
+            .next()
+            .unwrap_or("no access token was printed")
+            .to_owned();
+        return Err(fault(&format!(
+            "`gcloud auth print-access-token` failed: {said}"
+        )));
+    }
+    Ok(token)
+}
+
+/// The content of a file. Errors name the flag and the file.
+pub(crate) fn content(flag: &str, file: &Path) -> Result<Vec<u8>, Failure> {
     let content = std::fs::read(file);
-    content.map_err(|error| format!("{argument} {}: {error}", file.display()).into())
+    content.map_err(|error| format!("{flag} {}: {error}", file.display()).into())
 }
 
 /// The one line of a token file. No part of it is ever shown.
-fn token(file: &Path) -> Result<String, Failure> {
+fn token(source: &str, file: &Path) -> Result<String, Failure> {
     let fault = |fault: &dyn std::fmt::Display| -> Failure {
-        format!("--access-token-file {}: {fault}", file.display()).into()
+        format!("{source} {}: {fault}", file.display()).into()
     };
     let content = std::fs::read_to_string(file).map_err(|error| fault(&error))?;
     let token = content.trim();

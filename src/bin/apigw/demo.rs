@@ -7,11 +7,11 @@ use apigateway_grpc::names::{ApiConfigName, ApiName, GatewayName};
 use apigateway_grpc::operation::{Operation, OperationResult, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-use apigateway_grpc::{ApiGateway, Transport, transcode};
+use apigateway_grpc::{ApiGateway, Transport};
 use futures_util::StreamExt as _;
 use indicatif::ProgressBar;
 
-use super::output::{self, Format};
+use super::output;
 use crate::failure::Failure;
 
 const PROJECT: &str = "demo";
@@ -55,7 +55,9 @@ async fn through(client: &ApiGateway, label: &str) -> Result<(), Failure> {
     ended("created", &api, operation).await?;
     output::line(&format!("the operation over {label}:"))?;
     let operation = client.get_operation(name).await?;
-    output::data(&transcode::to_json(&operation)?, Format::Json)?;
+    let shown = serde_json::to_string_pretty(&output::json(&operation)?)
+        .map_err(|error| error.to_string())?;
+    output::line(&shown)?;
 
     let document = File {
         path: "openapi.yaml".into(),

@@ -1,31 +1,35 @@
-//! What a command failed with, shown as gcloud shows it.
+//! Why a command fails: its text as gcloud prints it, its exit code, and a hint.
 
 use std::fmt;
 use std::path::Path;
 
+use apigateway_grpc::operation::{OperationError, OperationErrorKind};
+use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::tonic::Code;
 use apigateway_grpc::{Error, transcode};
 
-use super::output;
+use crate::exit::Exit;
+use crate::output;
 
 /// The settings of the client's builder that have an argument or a variable here. Errors of the library name the settings.
-const ARGUMENTS: [(&str, &str); 12] = [
+const ARGUMENTS: [(&str, &str); 13] = [
     ("endpoint", "--endpoint"),
-    ("universe_domain", "GOOGLE_CLOUD_UNIVERSE_DOMAIN"),
+    ("universe_domain", "--universe-domain"),
     ("credentials", "GOOGLE_APPLICATION_CREDENTIALS"),
     ("credentials_from", "GOOGLE_APPLICATION_CREDENTIALS"),
     ("access_token", "--access-token-file"),
     ("anonymous", "--anonymous"),
-    ("timeout", "--timeout"),
+    ("timeout", "--request-timeout"),
     ("transport", "--transport"),
+    ("quota_project", "--billing-project"),
     ("ca_certificates", "--ca-cert FILE"),
     ("client_identity", "--client-cert FILE --client-key FILE"),
-    ("proxy", "https_proxy"),
-    ("no_proxy", "no_proxy=HOST"),
+    ("proxy", "--proxy"),
+    ("no_proxy", "--no-proxy"),
 ];
 
 /// The settings that are always the default here.
-const FIXED: [&str; 17] = [
+const FIXED: [&str; 16] = [
     "api_key",
     "build",
     "call_options",
@@ -36,7 +40,6 @@ const FIXED: [&str; 17] = [
     "max_metadata_size",
     "max_reply_size",
     "max_streams",
-    "quota_project",
     "retry",
     "retry_throttling",
     "user_agent",
@@ -64,13 +67,19 @@ fn in_words_of_the_command(text: &str) -> String {
     text
 }
 
-/// The reason why a command ends with exit code 1.
+/// The reason why a command fails.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The client's own error, with its code and its details.
+    /// A call failed, with its code and its details.
     Client(Box<Error>),
-    /// Anything else, already in words.
+    /// An operation failed, was cancelled, or could not be waited for.
+    Operation(Box<OperationError>),
+    /// Anything else, in words.
     Other(String),
+    /// Wrong usage: nothing was sent.
+    Usage(String),
+    /// The error was printed already, or is an exit code alone.
+    Exit(Exit),
 }
 
 impl From<Error> for Failure {
@@ -79,7 +88,23 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<OperationError> for Failure {
+    fn from(error: OperationError) -> Self {
+        Self::Operation(Box::new(error))
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Other(text)
+    }
+}
+
 impl Failure {
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::Usage(text.into())
+    }
+
     /// Names the files that were given for arguments whose values are refused.
     pub(crate) fn with_files(self, files: &[(&str, &Path)]) -> Self {
         let mut text = match self {
@@ -92,30 +117,109 @@ impl Failure {
         }
         Self::Other(text)
     }
+
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Client(error) => error.code(),
+            Self::Operation(error) => error.code(),
+            Self::Other(_) | Self::Usage(_) | Self::Exit(_) => None,
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Exit(exit) => *exit,
+            Self::Operation(error) => match error.kind() {
+                OperationErrorKind::Failed(_) => Exit::OperationFailed,
+                OperationErrorKind::Cancelled(_) => Exit::Cancelled,
+                OperationErrorKind::TimedOut { .. } => Exit::TimedOut,
+                _ => Exit::Failure,
+            },
+            Self::Client(_) | Self::Other(_) => Exit::Failure,
+        }
+    }
+
+    /// Returns what may help, in one line.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let (code, text) = match self {
+            Self::Client(error) if error.is_auth() && error.code().is_none() => {
+                return Some(
+                    "run `gcloud auth application-default login`, or see `apigw doctor`".to_owned(),
+                );
+            }
+            Self::Client(error) => (error.code()?, error.to_string()),
+            Self::Operation(error) if error.may_still_run() => {
+                return Some(format!(
+                    "wait for it with `apigw operations wait {}`",
+                    error.name()
+                ));
+            }
+            Self::Operation(error) => (error.code()?, error.to_string()),
+            Self::Other(_) | Self::Usage(_) | Self::Exit(_) => return None,
+        };
+        let hint = match code {
+            _ if text.contains("SERVICE_DISABLED")
+                || text.contains("has not been used in project") =>
+            {
+                "enable the service with `gcloud services enable apigateway.googleapis.com`"
+            }
+            Code::ResourceExhausted if text.contains("onfig") => {
+                "the API has as many configs as it may have: delete old ones with `apigw api-configs prune --api=API`"
+            }
+            Code::FailedPrecondition if text.contains("delete api ") => {
+                "an API with configs cannot be deleted: `apigw apis delete API --cascade` deletes both"
+            }
+            Code::Unauthenticated => "check the credentials with `apigw doctor`",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
 }
 
-impl From<String> for Failure {
-    fn from(text: String) -> Self {
-        Self::Other(text)
+/// Prints an error of the command `name` with its hint, as gcloud prints errors.
+pub(crate) fn report(name: &str, failure: &Failure) {
+    if matches!(failure, Failure::Exit(_)) {
+        return;
+    }
+    output::note(&format!("ERROR: ({name}) {failure}"));
+    if matches!(failure, Failure::Usage(_)) {
+        output::note("\nFor more information, try '--help'.");
+    }
+    if let Some(hint) = failure.hint() {
+        output::note(&format!("hint: {hint}"));
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let error = match self {
-            Self::Other(text) => return f.write_str(text),
-            Self::Client(error) => error,
-        };
-        if let Some(code) = error.code() {
-            write!(f, "{}: ", screaming(code))?;
+        match self {
+            Self::Other(text) | Self::Usage(text) => f.write_str(text),
+            Self::Exit(_) => Ok(()),
+            Self::Client(error) => {
+                if let Some(code) = error.code() {
+                    write!(f, "{}: ", code_name(code))?;
+                }
+                f.write_str(&words(error))?;
+                write_details(&error.raw_details(), f)
+            }
+            Self::Operation(error) => {
+                if let Some(code) = error.code() {
+                    write!(f, "{}: ", code_name(code))?;
+                }
+                write!(f, "{error}")?;
+                write_details(error.status().map_or(&[], |status| &status.details), f)
+            }
         }
-        f.write_str(&words(error))?;
-        for detail in error.raw_details() {
-            let json = transcode::to_json(&detail).unwrap_or_else(|error| error.to_string());
-            write!(f, "\n{}", output::yaml_item(&json))?;
-        }
-        Ok(())
     }
+}
+
+fn write_details(details: &[Any], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for detail in details {
+        let json = transcode::to_json(detail).unwrap_or_else(|error| error.to_string());
+        write!(f, "\n{}", output::yaml_item(&json))?;
+    }
+    Ok(())
 }
 
 /// The error with its causes. What a server says is left as it is.
@@ -133,7 +237,7 @@ fn words(error: &Error) -> String {
 }
 
 /// The code as Google writes it, `NOT_FOUND`.
-fn screaming(code: Code) -> String {
+pub(crate) fn code_name(code: Code) -> String {
     let name = format!("{code:?}");
     let parts =
         name.char_indices().map(
@@ -159,7 +263,7 @@ mod tests {
             ),
             (
                 "missing field `timeout`; set `timeout`",
-                "missing field `timeout`; set `--timeout`",
+                "missing field `timeout`; set `--request-timeout`",
             ),
         ] {
             assert_eq!(in_words_of_the_command(text), shown);

@@ -1,64 +1,222 @@
-//! `apigw`: API Gateway's operations on the command line, and an emulator of the service.
+//! `apigw`: Google API Gateway on the command line, and an emulator of the service.
+//!
+//! A noun is a module, and a verb a few lines over the library: parse, call, print. Formats, progress, settings and exit
+//! codes are each in one place.
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod api_configs;
+mod apis;
 mod client;
+mod completion;
+mod config;
+mod context;
 mod demo;
+mod deploy;
+mod doctor;
 mod emulator;
+mod exit;
 mod failure;
+mod files;
+mod format;
+mod gateways;
+mod iam;
+mod labels;
+mod locations;
 mod operations;
 mod output;
+mod pages;
+mod progress;
+mod prune;
+mod resource;
+mod settings;
+mod signal;
+mod spec;
+mod wait;
 
-/// Google API Gateway over gRPC: read operations, run an emulator.
+use config::Settings;
+use context::{Context, Ended};
+use exit::Exit;
+use failure::Failure;
+
+/// Google API Gateway: manage APIs, configs and gateways, wait for operations, run an emulator.
+///
+/// Nouns, verbs and flags are those of `gcloud api-gateway`. Standard output is data; everything else is on standard error.
 #[derive(Debug, Parser)]
-#[command(name = "apigw", version, propagate_version = true)]
+#[command(
+    name = "apigw",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 120
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    flags: config::Flags,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Read long-running operations.
+    /// Manage APIs.
+    #[command(subcommand)]
+    Apis(apis::Command),
+    /// Manage the configs of APIs.
+    #[command(subcommand)]
+    ApiConfigs(api_configs::Command),
+    /// Manage gateways.
+    #[command(subcommand)]
+    Gateways(gateways::Command),
+    /// Read operations and wait for them.
     #[command(subcommand)]
     Operations(operations::Command),
+    /// List the locations of the service.
+    #[command(subcommand)]
+    Locations(locations::Command),
+    /// Print settings and where they come from.
+    #[command(subcommand)]
+    Config(settings::Command),
+    /// Check what a call depends on: settings, credentials, network and service.
+    Doctor(doctor::Doctor),
     /// Run an API Gateway in memory or over a file, for tests and trials.
-    Emulator(emulator::Arguments),
+    Emulator(Box<emulator::Arguments>),
     /// Show the emulator, an operation's progress, and both transports.
     Demo,
-}
-
-impl Command {
-    /// The name in error messages, as gcloud has it.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Operations(operations::Command::Describe(_)) => "apigw.operations.describe",
-            Self::Emulator(_) => "apigw.emulator",
-            Self::Demo => "apigw.demo",
-        }
-    }
+    /// Print a completion script for a shell.
+    Completion(completion::Completion),
+    /// Print the version.
+    Version,
+    /// Print a help page, or the help of a command.
+    Help(pages::Help),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let (arguments, name) = match parse() {
+        Ok(parsed) => parsed,
+        Err(exit) => return exit.into(),
+    };
+    let exit = match Box::pin(run(arguments, &name)).await {
+        Ok(exit) => exit,
+        Err(failure) => {
+            failure::report(&name, &failure);
+            failure.exit()
+        }
+    };
+    exit.into()
+}
+
+/// Reads the command line, and the name of the command for errors, such as `apigw.apis.create`.
+fn parse() -> Result<(Arguments, String), Exit> {
+    let mut command = Arguments::command();
+    let fault = |error: clap::Error| {
+        if !error.use_stderr() {
+            // Help and version are data. A reader that has gone is not a failure.
+            error.print().ok();
+            return Exit::Success;
+        }
+        let text = error.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        output::note(&format!(
+            "ERROR: ({}) {}",
+            name_of_arguments(),
+            text.trim_end()
+        ));
+        Exit::Usage
+    };
+    let matches = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .map_err(fault)?;
+    let mut name = String::from("apigw");
+    let mut level = &matches;
+    while let Some((verb, inner)) = level.subcommand() {
+        name.push_str(&format!(".{verb}"));
+        level = inner;
+    }
+    let arguments = Arguments::from_arg_matches(&matches).map_err(fault)?;
+    Ok((arguments, name))
+}
+
+/// The name of the command of arguments that cannot be read.
+fn name_of_arguments() -> String {
+    let mut name = String::from("apigw");
+    let root = Arguments::command();
+    let mut command = &root;
+    for argument in std::env::args().skip(1) {
+        if let Some(inner) = command.find_subcommand(&argument) {
+            name.push_str(&format!(".{argument}"));
+            command = inner;
+        }
+    }
+    name
+}
+
+async fn run(arguments: Arguments, name: &str) -> Ended {
+    let settings = Settings::new(arguments.flags);
+    log_at(&settings);
+    match arguments.command {
+        Command::Emulator(arguments) => return done(emulator::run(*arguments).await),
+        Command::Demo => return done(demo::run().await),
+        Command::Completion(completion) => return done(completion.run(&mut Arguments::command())),
+        Command::Version => {
+            return done(output::line(&format!(
+                "apigw {}",
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+        Command::Help(help) => return done(help.run(Arguments::command())),
+        _ => {}
+    }
+    let context = Context::new(settings, name)?;
+    match arguments.command {
+        Command::Apis(command) => command.run(&context).await,
+        Command::ApiConfigs(command) => command.run(&context).await,
+        Command::Gateways(command) => command.run(&context).await,
+        Command::Operations(command) => command.run(&context).await,
+        Command::Locations(command) => command.run(&context).await,
+        Command::Config(command) => command.run(&context),
+        Command::Doctor(doctor) => doctor.run(&context).await,
+        Command::Emulator(_)
+        | Command::Demo
+        | Command::Completion(_)
+        | Command::Version
+        | Command::Help(_) => Ok(Exit::Success),
+    }
+}
+
+fn done(result: Result<(), Failure>) -> Ended {
+    result.map(|()| Exit::Success)
+}
+
+/// Logs to standard error at the level of `RUST_LOG`, or else of `--verbosity`.
+fn log_at(settings: &Settings) {
+    let verbosity = settings.verbosity().value;
+    let level = match verbosity.as_deref() {
+        Some("debug") => "debug",
+        Some("info") => "info",
+        Some("warning") => "warn",
+        Some("none" | "critical") => "off",
+        _ => "error",
+    };
+    let filter = match std::env::var_os("RUST_LOG") {
+        Some(_) => tracing_subscriber::EnvFilter::from_default_env(),
+        None => tracing_subscriber::EnvFilter::new(level),
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_env_filter(filter)
+        .with_ansi(progress::has_color(settings.flags.color))
         .with_writer(std::io::stderr)
         .init();
-    let name = arguments.command.name();
-    let ended = match arguments.command {
-        Command::Operations(command) => operations::run(command).await,
-        Command::Emulator(arguments) => emulator::run(arguments).await,
-        Command::Demo => demo::run().await,
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::error(&format!("ERROR: ({name}) {failure}"));
-            ExitCode::FAILURE
-        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_all_commands_fit_together() {
+        Arguments::command().debug_assert();
     }
 }

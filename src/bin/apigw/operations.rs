@@ -1,38 +1,552 @@
 //! `apigw operations`.
 
-use apigateway_grpc::transcode;
-use clap::{Args, Subcommand};
+use std::time::{Duration, SystemTime};
 
-use super::client;
-use super::output::{self, Format};
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::operation::{Cancellation, OperationError, OperationErrorKind, Snapshot};
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+use apigateway_grpc::proto::google::longrunning::Operation as Message;
+use clap::{Args, Subcommand, ValueEnum};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+
+use crate::client::duration;
+use crate::context::{Context, Ended, ListFlags};
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::progress::Reporter;
+use crate::wait::{Limits, follow, unless_interrupted};
+use crate::{output, resource};
+
+const TABLE: &str = "table(name.segment(5):label=OPERATION_ID,name.segment(3):label=LOCATION,done,\
+                     metadata.requestedCancellation:label=CANCELLED,metadata.createTime.date(),metadata.verb,metadata.target)";
+const WIDE: &str = "table(name.segment(5):label=OPERATION_ID,name.segment(3):label=LOCATION,done,\
+                    metadata.requestedCancellation:label=CANCELLED,metadata.createTime.date(),metadata.endTime.date(),\
+                    metadata.verb,metadata.target,error.code:label=ERROR_CODE,error.message:label=ERROR)";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Request that operations be cancelled.
+    Cancel(Cancel),
+    /// Delete the records of operations. Their work goes on.
+    Delete(Delete),
     /// Print an operation, running, done or failed.
     Describe(Describe),
+    /// List operations.
+    List(List),
+    /// Wait for operations to complete.
+    Wait(Wait),
+    /// Print what happens to operations as JSON, one event a line, until they complete.
+    Watch(Watch),
+}
+
+/// The operations that a command is about.
+#[derive(Clone, Debug, Args)]
+struct Names {
+    /// Ids or full names of operations.
+    #[arg(value_name = "OPERATION")]
+    names: Vec<String>,
+    /// Location of operations that are named by their id.
+    #[arg(long, value_name = "LOCATION")]
+    location: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Describe {
-    /// projects/{project}/locations/{location}/operations/{operation}
+    /// Id or full name of the operation.
+    #[arg(value_name = "OPERATION")]
     name: String,
-    #[command(flatten)]
-    client: client::Arguments,
-    /// The form of the output.
-    #[arg(long, value_enum, default_value_t = Format::Json)]
-    format: Format,
+    /// Location of an operation that is named by its id.
+    #[arg(long, value_name = "LOCATION")]
+    location: Option<String>,
 }
 
-pub(crate) async fn run(command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Describe(describe) => describe.run().await,
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Location whose operations are listed; all by default.
+    #[arg(long, value_name = "LOCATION")]
+    location: Option<String>,
+    /// List only operations that run.
+    #[arg(long, conflicts_with_all = ["done", "failed"])]
+    running: bool,
+    /// List only operations that are done.
+    #[arg(long)]
+    done: bool,
+    /// List only operations that failed.
+    #[arg(long)]
+    failed: bool,
+    /// List only operations on this resource, by its full name.
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+    /// List only operations with this verb: create, update or delete.
+    #[arg(long, value_name = "VERB")]
+    verb: Option<String>,
+    /// List only operations that began at most so long ago, such as 2h.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    since: Option<Duration>,
+    /// Show the end time and the error too.
+    #[arg(long)]
+    wide: bool,
+    /// Fields to sort by, after the list is complete; `~` before a field sorts it in descending order.
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    sort_by: Vec<String>,
+    #[command(flatten)]
+    list: ListFlags,
+}
+
+/// Which operations are waited for, and until when.
+#[derive(Clone, Debug, Args)]
+struct Selection {
+    #[command(flatten)]
+    names: Names,
+    /// Wait for the running operations on this resource, by its full name.
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+    /// Wait for all operations that run in the location, or in all locations.
+    #[arg(long)]
+    running: bool,
+    /// Whether all operations must complete, or any one.
+    #[arg(
+        long = "for",
+        value_enum,
+        default_value_t,
+        value_name = "all|any",
+        hide_possible_values = true
+    )]
+    until: Until,
+    /// Exit with 0 whatever the operations ended in.
+    #[arg(long)]
+    no_exit_status: bool,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Until {
+    #[default]
+    All,
+    Any,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    selection: Selection,
+    /// Print what each operation ended in.
+    #[arg(long)]
+    result: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    selection: Selection,
+    /// How often an event says that nothing changes.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    heartbeat: Duration,
+    /// Include the whole operation in each event.
+    #[arg(long)]
+    full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    names: Names,
+    /// Wait for the end: 0 if cancelled, 7 if the operation completed anyway.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    names: Names,
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: &Context) -> Ended {
+        match self {
+            Self::Cancel(cancel) => cancel.run(context).await,
+            Self::Delete(delete) => delete.run(context).await,
+            Self::Describe(describe) => describe.run(context).await,
+            Self::List(list) => list.run(context).await,
+            Self::Wait(wait) => wait.run(context).await,
+            Self::Watch(watch) => watch.run(context).await,
+        }
+    }
+}
+
+impl Names {
+    fn full(&self, context: &Context) -> Result<Vec<String>, Failure> {
+        let names = self
+            .names
+            .iter()
+            .map(|name| resource::operation(context, name, self.location.as_deref()));
+        names.collect()
+    }
+
+    fn some(&self, context: &Context) -> Result<Vec<String>, Failure> {
+        match self.names.is_empty() {
+            true => Err(Failure::usage("argument OPERATION: Must be specified.")),
+            false => self.full(context),
+        }
     }
 }
 
 impl Describe {
-    async fn run(self) -> Result<(), Failure> {
-        let operation = self.client.client()?.get_operation(self.name).await?;
-        output::data(&transcode::to_json(&operation)?, self.format)
+    async fn run(self, context: &Context) -> Ended {
+        let name = resource::operation(context, &self.name, self.location.as_deref())?;
+        context.print(&output::json(
+            &context.client()?.get_operation(name).await?,
+        )?)?;
+        Ok(Exit::Success)
+    }
+}
+
+impl List {
+    async fn run(self, context: &Context) -> Ended {
+        let location = context.settings.location(self.location.as_deref()).value;
+        let parent = resource::location(context, location.as_deref().unwrap_or("-"))?;
+        let since = self.since.map(|since| {
+            SystemTime::now()
+                .checked_sub(since)
+                .unwrap_or(SystemTime::UNIX_EPOCH)
+        });
+        let keep = |operation: &Value| {
+            let is_done = operation.get("done") == Some(&Value::Bool(true));
+            let metadata = |key: &str| {
+                operation
+                    .pointer(&format!("/metadata/{key}"))
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
+            let began = humantime::parse_rfc3339(metadata("createTime"));
+            !(self.running && is_done)
+                && !(self.done && !is_done)
+                && !(self.failed && operation.get("error").is_none())
+                && self
+                    .target
+                    .as_deref()
+                    .is_none_or(|target| target == metadata("target"))
+                && self
+                    .verb
+                    .as_deref()
+                    .is_none_or(|verb| verb == metadata("verb"))
+                && since.is_none_or(|since| began.is_ok_and(|began| began >= since))
+        };
+        let list = context.client()?.list_operations(parent);
+        // A limit is applied after sorting, or it would cut off what comes first.
+        let mut flags = self.list.clone();
+        let limit = flags.limit.take_if(|_| !self.sort_by.is_empty());
+        let (mut operations, exit) = flags.read(list, keep).await?;
+        sort(&mut operations, &self.sort_by);
+        operations.truncate(limit.map_or(usize::MAX, |limit| limit as usize));
+        context.print_list(&operations, if self.wide { WIDE } else { TABLE })?;
+        Ok(exit)
+    }
+}
+
+/// Sorts by fields such as `~metadata.createTime`, the first the most important.
+fn sort(operations: &mut [Value], fields: &[String]) {
+    let text = |operation: &Value, field: &str| {
+        let found = operation.pointer(&format!("/{}", field.replace('.', "/")));
+        found
+            .map(|value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            })
+            .unwrap_or_default()
+    };
+    for field in fields.iter().rev() {
+        match field.strip_prefix('~') {
+            Some(field) => {
+                operations.sort_by_key(|operation| std::cmp::Reverse(text(operation, field)))
+            }
+            None => operations.sort_by_key(|operation| text(operation, field)),
+        }
+    }
+}
+
+/// An operation that was waited for.
+struct Waited {
+    name: String,
+    /// What it ended in, or why that is not known.
+    result: Result<Value, Failure>,
+}
+
+impl Selection {
+    /// Returns the names of the operations: those that are given, or those that run.
+    async fn names(&self, context: &Context, client: &ApiGateway) -> Result<Vec<String>, Failure> {
+        if !self.running && self.target.is_none() {
+            return self.names.some(context);
+        }
+        let mut names = self.names.full(context)?;
+        let location = context
+            .settings
+            .location(self.names.location.as_deref())
+            .value;
+        let parent = resource::location(context, location.as_deref().unwrap_or("-"))?;
+        let keep = |operation: &Value| {
+            let target = operation
+                .pointer("/metadata/target")
+                .and_then(Value::as_str);
+            operation.get("done") != Some(&Value::Bool(true))
+                && self
+                    .target
+                    .as_deref()
+                    .is_none_or(|wanted| target == Some(wanted))
+        };
+        let (running, _) = ListFlags::default()
+            .read(client.list_operations(parent), keep)
+            .await?;
+        names.extend(
+            running
+                .iter()
+                .filter_map(|operation| operation.get("name")?.as_str().map(str::to_owned)),
+        );
+        Ok(names)
+    }
+
+    /// Waits for all operations or for any one of them.
+    async fn wait(
+        &self,
+        client: &ApiGateway,
+        names: &[String],
+        reporter: &Reporter,
+    ) -> Result<Vec<Waited>, Failure> {
+        let waits: FuturesUnordered<_> = names
+            .iter()
+            .map(|name| wait_for(client, name, reporter, &self.limits))
+            .collect();
+        let mut waits = waits;
+        let mut ended = Vec::new();
+        while let Some(waited) = waits.next().await {
+            ended.push(waited);
+            if self.until == Until::Any {
+                break;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Returns the one exit code of the operations.
+    fn exit(&self, ended: &[Waited]) -> Exit {
+        let exits = ended.iter().map(|waited| {
+            waited
+                .result
+                .as_ref()
+                .err()
+                .map_or(Exit::Success, Failure::exit)
+        });
+        match Exit::of_many(exits) {
+            Exit::OperationFailed | Exit::Cancelled if self.no_exit_status => Exit::Success,
+            exit => exit,
+        }
+    }
+}
+
+/// Reads an operation, which shows what it ends in, and waits for it.
+async fn wait_for(client: &ApiGateway, name: &str, reporter: &Reporter, limits: &Limits) -> Waited {
+    let result = wait_for_result(client, name, reporter, limits).await;
+    Waited {
+        name: name.to_owned(),
+        result,
+    }
+}
+
+async fn wait_for_result(
+    client: &ApiGateway,
+    name: &str,
+    reporter: &Reporter,
+    limits: &Limits,
+) -> Result<Value, Failure> {
+    let mut operation = client.operation::<()>(name)?;
+    let known = match operation.poll().await {
+        Ok(snapshot) => snapshot.clone(),
+        Err(error) => {
+            reporter.unread(name, &error.to_string());
+            return Err(error.into());
+        }
+    };
+    let title = format!("Waiting for Operation [{name}] to complete");
+    let raw = output::json::<Message>(known.raw())?;
+    let verb = raw
+        .pointer("/metadata/verb")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let target = known.target().unwrap_or_default();
+    macro_rules! of {
+        ($result:ty) => {
+            match follow(
+                reporter,
+                &title,
+                &known,
+                client.operation::<$result>(name)?,
+                limits,
+            )
+            .await?
+            {
+                Ok(result) => output::json(&result),
+                Err(error) => other_result(error),
+            }
+        };
+    }
+    match target.rsplit('/').nth(1) {
+        _ if verb == "delete" => of!(()),
+        Some("gateways") => of!(Gateway),
+        Some("configs") => of!(ApiConfig),
+        Some("apis") => of!(Api),
+        _ => of!(()),
+    }
+}
+
+/// An operation that succeeded with another message than its target suggests has succeeded nevertheless.
+fn other_result(error: OperationError) -> Result<Value, Failure> {
+    match error.kind() {
+        OperationErrorKind::WrongResult { found, .. } => output::json(found),
+        _ => Err(error.into()),
+    }
+}
+
+impl Wait {
+    async fn run(self, context: &Context) -> Ended {
+        let client = context.client()?;
+        let names = self.selection.names(context, &client).await?;
+        let reporter = Reporter::new(&context.settings.flags, context.is_verbose);
+        let ended =
+            unless_interrupted(&reporter, self.selection.wait(&client, &names, &reporter)).await?;
+        let exit = self.selection.exit(&ended);
+        reporter.summary(exit);
+        let mut results = Vec::new();
+        for waited in ended {
+            match waited.result {
+                Ok(result) => {
+                    results.push(result);
+                    context.note(&format!(
+                        "Operation completed successfully. Use the following command for more details:\n\n\
+                         apigw operations describe {}\n",
+                        waited.name
+                    ));
+                }
+                Err(failure) => context.report(&failure),
+            }
+        }
+        if self.result {
+            match &results[..] {
+                [result] if names.len() == 1 => context.print(result)?,
+                results => results
+                    .iter()
+                    .try_for_each(|result| context.print(result))?,
+            }
+        }
+        Ok(exit)
+    }
+}
+
+impl Watch {
+    async fn run(self, context: &Context) -> Ended {
+        let client = context.client()?;
+        let names = self.selection.names(context, &client).await?;
+        let heartbeat = self.heartbeat.max(Duration::from_millis(100));
+        let reporter = Reporter::events(self.full, heartbeat);
+        let ended =
+            unless_interrupted(&reporter, self.selection.wait(&client, &names, &reporter)).await?;
+        let exit = self.selection.exit(&ended);
+        reporter.summary(exit);
+        Ok(exit)
+    }
+}
+
+impl Cancel {
+    async fn run(self, context: &Context) -> Ended {
+        let names = self.names.some(context)?;
+        for name in &names {
+            context.confirm(&format!("The operation [{name}] will be cancelled."))?;
+        }
+        let client = context.client()?;
+        let mut exits = Vec::new();
+        for name in &names {
+            let ended = match self.wait {
+                true => self.cancel_and_wait(context, &client, name).await,
+                false => self.request(context, &client, name).await,
+            };
+            exits.push(ended.unwrap_or_else(|failure| {
+                context.report(&failure);
+                failure.exit()
+            }));
+        }
+        Ok(Exit::of_many(exits))
+    }
+
+    async fn request(&self, context: &Context, client: &ApiGateway, name: &str) -> Ended {
+        client.cancel_operation(name).await?;
+        context.note_async("Operation cancellation requested", name);
+        Ok(Exit::Success)
+    }
+
+    async fn cancel_and_wait(&self, context: &Context, client: &ApiGateway, name: &str) -> Ended {
+        let reporter = Reporter::new(&context.settings.flags, context.is_verbose);
+        let mut operation = client.operation::<()>(name)?;
+        let known: Snapshot = operation.poll().await?.clone();
+        let waiting = reporter.begin(
+            &format!("Waiting for Operation [{name}] to be cancelled"),
+            &known,
+        );
+        let mut operation = self.limits.schedule(operation)?;
+        let cancelled =
+            unless_interrupted(&reporter, async { Ok(operation.cancel().await) }).await?;
+        let (outcome, exit) = match &cancelled {
+            Ok(Cancellation::Cancelled(_)) => ("cancelled", Exit::Success),
+            Ok(Cancellation::CompletedAnyway(())) => ("succeeded", Exit::CompletedAnyway),
+            Ok(Cancellation::Failed(_)) => ("failed", Exit::OperationFailed),
+            Err(error) if matches!(error.kind(), OperationErrorKind::WrongResult { .. }) => {
+                ("succeeded", Exit::CompletedAnyway)
+            }
+            Err(error) if error.may_still_run() => ("running", Exit::TimedOut),
+            _ => ("unknown", Exit::Failure),
+        };
+        waiting.end(&crate::progress::End {
+            outcome,
+            snapshot: Some(operation.snapshot()),
+            may_still_run: exit == Exit::TimedOut,
+            message: String::new(),
+            polls: None,
+        });
+        reporter.summary(exit);
+        match cancelled {
+            Ok(Cancellation::Unsupported) => {
+                Err(format!("the service does not cancel operations; {name} goes on").into())
+            }
+            Err(error) if exit == Exit::Failure || exit == Exit::TimedOut => Err(error.into()),
+            _ => Ok(exit),
+        }
+    }
+}
+
+impl Delete {
+    async fn run(self, context: &Context) -> Ended {
+        let names = self.names.some(context)?;
+        context.confirm(&format!(
+            "The records of these operations will be deleted; their work goes on:\n  {}",
+            names.join("\n  ")
+        ))?;
+        let client = context.client()?;
+        let mut exits = Vec::new();
+        for name in &names {
+            match client.delete_operation(name).await {
+                Ok(()) => context.note(&format!("Deleted the record of operation [{name}].")),
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    context.report(&failure);
+                    exits.push(failure.exit());
+                }
+            }
+        }
+        Ok(Exit::of_many(exits))
     }
 }

@@ -1,34 +1,29 @@
-//! What is printed: data on stdout, everything else on stderr.
+//! Standard output and standard error: data on the one, everything else on the other.
 
 use std::io::Write as _;
 
-use clap::ValueEnum;
+use apigateway_grpc::transcode;
+use prost::{Message, Name};
+use serde_json::Value;
 
 use crate::failure::Failure;
 
-/// The form of what is printed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Format {
-    Json,
-    Yaml,
+/// Returns a message as JSON, its members in the order of their names.
+pub(crate) fn json<M: Message + Name>(message: &M) -> Result<Value, Failure> {
+    let text = transcode::to_json(message)?;
+    let mut value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    value.sort_all_objects();
+    Ok(value)
 }
 
-/// Prints a JSON text in the form asked for.
-pub(crate) fn data(json: &str, format: Format) -> Result<(), Failure> {
-    let text = match format {
-        Format::Json => {
-            let value: serde_json::Value = parse(json)?;
-            serde_json::to_string_pretty(&value).map_err(|error| error.to_string())?
-        }
-        Format::Yaml => yaml(&parse(json)?),
-    };
-    line(text.trim_end())
-}
-
-/// Prints a line. A reader who has gone, as `head` does, is no failure of ours.
-pub(crate) fn line(text: &str) -> Result<(), Failure> {
+/// Prints data.
+///
+/// # Errors
+///
+/// If standard output cannot be written. A reader that has gone, as `head` does, is not a failure.
+pub(crate) fn data(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(format!("standard output: {error}").into())
         }
@@ -36,40 +31,52 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Prints an error.
-pub(crate) fn error(text: &str) {
-    let text = printable(text);
-    // Without standard error there is nowhere left to say it.
-    writeln!(std::io::stderr(), "{text}").ok();
+/// Prints a line of data.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    data(&format!("{text}\n"))
+}
+
+/// Prints a line for people on standard error, without what could control the terminal.
+pub(crate) fn note(text: &str) {
+    // Without standard error there is nowhere left to print it.
+    writeln!(std::io::stderr(), "{}", printable(text)).ok();
+}
+
+/// Prints a warning, as gcloud does.
+pub(crate) fn warning(text: &str) {
+    note(&format!("WARNING: {text}"));
 }
 
 /// A JSON object as an item of a YAML list, as gcloud prints error details.
 pub(crate) fn yaml_item(json: &str) -> String {
-    let text = parse(json).map_or_else(|_| json.to_owned(), |value| yaml(&value));
-    let lines = text.trim_end().lines().enumerate();
-    lines
-        .map(|(index, line)| format!("{}{line}\n", if index == 0 { "- " } else { "  " }))
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
+    let text = match serde_json::from_str::<Value>(json) {
+        Ok(mut value) => {
+            value.sort_all_objects();
+            crate::format::yaml(&Value::Array(vec![value]))
+        }
+        Err(_) => format!("- {json}"),
+    };
+    text.trim_end().to_owned()
 }
 
-fn parse(json: &str) -> Result<serde_json::Value, Failure> {
-    serde_json::from_str(json).map_err(|error| error.to_string().into())
-}
-
-fn yaml(value: &serde_json::Value) -> String {
-    serde_saphyr::to_string(value).unwrap_or_else(|error| error.to_string())
-}
-
-/// What a server put into an error must not steer the terminal.
-fn printable(text: &str) -> String {
+/// Replaces control characters: text of a server must not control the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let is_direction =
+        |char: char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let shown = |char: char| match char {
         '\n' => char,
-        char if char.is_control() => char::REPLACEMENT_CHARACTER,
+        char if char.is_control() || is_direction(char) => char::REPLACEMENT_CHARACTER,
         char => char,
     };
     text.chars().map(shown).collect()
+}
+
+/// Replaces control characters but tabs, which are part of a document.
+pub(crate) fn printable_but_tabs(text: &str) -> String {
+    text.split('\t')
+        .map(printable)
+        .collect::<Vec<_>>()
+        .join("\t")
 }
 
 #[cfg(test)]
@@ -77,10 +84,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_cannot_steer_the_terminal() {
+    fn an_error_cannot_control_the_terminal() {
         assert_eq!(
             printable("a\u{1b}[2Jb\r\nc é"),
             "a\u{fffd}[2Jb\u{fffd}\nc é"
+        );
+    }
+
+    #[test]
+    fn details_are_items_of_a_yaml_list() {
+        assert_eq!(
+            yaml_item("{\"reason\":\"R\",\"@type\":\"t\"}"),
+            "- '@type': t\n  reason: R"
         );
     }
 }

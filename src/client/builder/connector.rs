@@ -4,7 +4,7 @@ use http::Uri;
 use tower::Service;
 
 use super::{Builder, Own};
-use crate::transport::Custom;
+use crate::transport::CustomConnector;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -68,7 +68,7 @@ impl<L, A> Builder<Own, L, A> {
         C::Error: Into<BoxError>,
         C::Future: Send,
     {
-        self.settings.connector = Some(Custom::new(connector));
+        self.settings.connector = Some(CustomConnector::new(connector));
         self
     }
 }

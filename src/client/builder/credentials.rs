@@ -5,8 +5,8 @@ use std::sync::Arc;
 use google_cloud_auth::credentials::Credentials;
 
 use super::Builder;
-use crate::authentication::Authentication;
 use crate::layer::auth::AuthLayer;
+use crate::stack::credentials::Authentication;
 
 impl<T, L, A> Builder<T, L, A> {
     /// Calls with these credentials instead of the application default ones.

@@ -6,18 +6,18 @@ use std::time::Duration;
 use tower::layer::util::{Identity, Stack as Both};
 
 use super::ApiGateway;
-use crate::authentication::Authentication;
 use crate::call::CallOptions;
-use crate::clients::Clients;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
-use crate::layer::guard::GuardLayer;
-use crate::layer::measure::MeasureLayer;
+use crate::layer::metrics::MeasureLayer;
+use crate::layer::response_check::GuardLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
-use crate::layer::server::ServerName;
+use crate::layer::server_address::ServerName;
 use crate::layer::trace::TraceLayer;
-use crate::metrics;
+use crate::stack::clients::Clients;
+use crate::stack::credentials::Authentication;
 use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
+use crate::telemetry;
 use crate::transport::Transport;
 
 mod connection;
@@ -237,7 +237,7 @@ where
                 max_metadata: settings.max_metadata_size,
             },
         };
-        metrics::describe();
+        telemetry::describe();
         let stack: Stack = stack::stack(layers, transport);
         let clients = Clients::new(stack, settings.max_reply_size, settings.options.timeout);
         Ok(ApiGateway::new(clients, active))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Builder;
 use crate::error::Error;
-use crate::transport::{Proxy, Through};
+use crate::transport::{Proxy, ProxyMode};
 
 /// What was set of proxies.
 #[derive(Clone, Default)]
@@ -16,11 +16,11 @@ pub(super) enum Setting {
 }
 
 impl Setting {
-    pub(super) fn through(&self) -> Result<Through, Error> {
+    pub(super) fn mode(&self) -> Result<ProxyMode, Error> {
         Ok(match self {
-            Self::Environment => Through::Environment,
-            Self::Nothing => Through::Nothing,
-            Self::Url(url) => Through::Proxy(Proxy::parse("proxy", url)?),
+            Self::Environment => ProxyMode::Environment,
+            Self::Nothing => ProxyMode::Direct,
+            Self::Url(url) => ProxyMode::Proxy(Proxy::parse("proxy", url)?),
         })
     }
 }

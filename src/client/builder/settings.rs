@@ -5,14 +5,19 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::proxy;
-use crate::authentication::{self, Authentication};
 use crate::call::CallOptions;
-use crate::endpoint::{self, Choice, Credential, Decision, Named, Place, Route};
+use crate::call::trailers::LARGEST_METADATA;
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
-use crate::trailers::LARGEST_METADATA;
-use crate::transport::{Custom, Keepalive, Limits, Proxy, Target, TlsOptions, Transport};
+use crate::stack::credentials::{self, Authentication};
+use crate::transport::endpoint::{
+    self, Credential, CredentialDecision, CredentialRoute, Endpoint, EndpointSettings,
+    EndpointSource,
+};
+use crate::transport::{
+    ConnectConfig, CustomConnector, Keepalive, PoolLimits, Proxy, TlsOptions, Transport,
+};
 
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -25,12 +30,12 @@ pub(super) struct Settings {
     pub(super) retry_throttling: Option<RetryThrottling>,
     pub(super) connect_timeout: Duration,
     pub(super) keepalive: Keepalive,
-    pub(super) limits: Limits,
+    pub(super) limits: PoolLimits,
     pub(super) max_reply_size: usize,
     pub(super) max_metadata_size: usize,
     pub(super) tls: TlsOptions,
     pub(super) proxy: proxy::Setting,
-    pub(super) connector: Option<Custom>,
+    pub(super) connector: Option<CustomConnector>,
     pub(super) transport: Transport,
 }
 
@@ -52,7 +57,7 @@ impl Default for Settings {
                 timeout: Duration::from_secs(20),
             },
             // The front ends allow 100 streams a connection; over HTTP/1.1 it is as if there were one.
-            limits: Limits {
+            limits: PoolLimits {
                 connections: 16,
                 http1: 100,
                 streams: 100,
@@ -71,36 +76,38 @@ impl Default for Settings {
 
 impl Settings {
     /// The address of the service.
-    pub(super) fn place(&self) -> Result<Place, Error> {
-        let choice = Choice {
+    pub(super) fn place(&self) -> Result<Endpoint, Error> {
+        let choice = EndpointSettings {
             endpoint: self.endpoint.as_deref(),
             universe_domain: self.universe_domain.as_deref(),
             identity: self.tls.identity.is_some(),
         };
-        choice.place(|name| std::env::var_os(name))
+        choice.resolve(|name| std::env::var_os(name))
     }
 
-    pub(super) fn target(&self, place: &Place) -> Result<Target, Error> {
+    pub(super) fn target(&self, place: &Endpoint) -> Result<ConnectConfig, Error> {
         self.check_numbers()?;
-        let mut through = self.proxy.through()?;
-        if place.named == Named::Emulator {
-            through = through.without_environment();
+        let mut proxy = self.proxy.mode()?;
+        if place.source == EndpointSource::Emulator {
+            proxy = proxy.without_environment();
         }
-        let route = Route {
+        let route = CredentialRoute {
             endpoint: &place.uri,
-            named: place.named,
+            source: place.source,
             proxy: None,
-            foreign: self.connector.is_some(),
+            custom_resolver: self.connector.is_some(),
         };
-        let tls = match endpoint::decide(Credential::Identity, &route) {
-            Decision::Send => self.tls.clone(),
-            Decision::Withhold | Decision::Refuse(_) => self.tls.without_identity(),
+        let tls = match endpoint::decide_credential(Credential::Identity, &route) {
+            CredentialDecision::Send => self.tls.clone(),
+            CredentialDecision::Withhold | CredentialDecision::Refuse(_) => {
+                self.tls.without_identity()
+            }
         };
-        Ok(Target {
+        Ok(ConnectConfig {
             uri: place.uri.clone(),
             connect_timeout: self.connect_timeout,
             tls,
-            through,
+            proxy,
             connector: self.connector.clone(),
         })
     }
@@ -146,24 +153,26 @@ impl Settings {
     /// and its endpoint is all that is known.
     pub(super) fn authentication(
         &self,
-        place: &Place,
-        target: &Target,
+        place: &Endpoint,
+        target: &ConnectConfig,
         own_transport: bool,
-    ) -> Result<Option<authentication::Layer>, Error> {
+    ) -> Result<Option<credentials::Layer>, Error> {
         let proxy = match own_transport {
-            true => target.through.proxy_to(&place.uri)?,
+            true => target.proxy.proxy_for(&place.uri)?,
             false => None,
         };
-        let route = Route {
+        let route = CredentialRoute {
             endpoint: &place.uri,
-            named: place.named,
+            source: place.source,
             proxy: proxy.as_ref().map(Proxy::uri),
-            foreign: !own_transport || self.connector.is_some(),
+            custom_resolver: !own_transport || self.connector.is_some(),
         };
-        match endpoint::decide(self.authentication.credential(), &route) {
-            Decision::Withhold => Ok(None),
-            Decision::Send => self.authentication.clone().layer(&place.universe),
-            Decision::Refuse(refusal) => Err(Error::configuration(route.explain(refusal))),
+        match endpoint::decide_credential(self.authentication.credential(), &route) {
+            CredentialDecision::Withhold => Ok(None),
+            CredentialDecision::Send => self.authentication.clone().layer(&place.universe),
+            CredentialDecision::Refuse(refusal) => {
+                Err(Error::configuration(route.explain(refusal)))
+            }
         }
     }
 }
@@ -188,23 +197,27 @@ mod tests {
 
     #[test]
     fn a_client_certificate_is_not_shown_to_an_emulator_that_the_environment_names() {
-        for (named, endpoint, shown) in [
-            (Named::Endpoint, "https://127.0.0.1:1", true),
+        for (source, endpoint, shown) in [
+            (EndpointSource::Endpoint, "https://127.0.0.1:1", true),
             (
-                Named::Universe,
+                EndpointSource::Universe,
                 "https://apigateway.mtls.googleapis.com",
                 true,
             ),
-            (Named::Emulator, "https://127.0.0.1:1", false),
-            (Named::Emulator, "https://emulator.test", false),
+            (EndpointSource::Emulator, "https://127.0.0.1:1", false),
+            (EndpointSource::Emulator, "https://emulator.test", false),
         ] {
-            let place = Place {
+            let place = Endpoint {
                 uri: endpoint.parse().expect("an address"),
-                named,
+                source,
                 universe: endpoint::DEFAULT_UNIVERSE.to_owned(),
             };
             let target = settings().target(&place).expect("valid");
-            assert_eq!(target.tls.identity.is_some(), shown, "{named:?} {endpoint}");
+            assert_eq!(
+                target.tls.identity.is_some(),
+                shown,
+                "{source:?} {endpoint}"
+            );
         }
     }
 }

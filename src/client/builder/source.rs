@@ -3,7 +3,7 @@
 use super::settings::Settings;
 use crate::error::Error;
 use crate::stack::Carrier;
-use crate::transport::{Active, Dial, Dialed, Target};
+use crate::transport::{ActiveTransport, AnyTransport, ConnectConfig, TransportConfig};
 
 /// Calls travel by a [`Transport`](crate::Transport) of this crate.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +27,8 @@ pub trait Source: sealed::Sealed {
     fn open(
         self,
         settings: &Settings,
-        target: &Target,
-    ) -> Result<(Self::Service, Option<Active>), Error>;
+        target: &ConnectConfig,
+    ) -> Result<(Self::Service, Option<ActiveTransport>), Error>;
 }
 
 mod sealed {
@@ -43,18 +43,22 @@ mod sealed {
     reason = "sealed: what it gives is the builder's own"
 )]
 impl Source for Own {
-    type Service = Dialed;
+    type Service = AnyTransport;
 
-    fn open(self, settings: &Settings, target: &Target) -> Result<(Dialed, Option<Active>), Error> {
-        let dial = Dial {
+    fn open(
+        self,
+        settings: &Settings,
+        target: &ConnectConfig,
+    ) -> Result<(AnyTransport, Option<ActiveTransport>), Error> {
+        let config = TransportConfig {
             transport: settings.transport,
-            target,
+            connect: target,
             keepalive: settings.keepalive,
             limits: settings.limits,
-            max_reply: settings.max_reply_size,
+            max_response: settings.max_reply_size,
         };
-        let (dialed, active) = dial.dial()?;
-        Ok((dialed, Some(active)))
+        let (transport, active) = config.build()?;
+        Ok((transport, Some(active)))
     }
 }
 
@@ -65,7 +69,7 @@ impl Source for Own {
 impl<S: Carrier> Source for Given<S> {
     type Service = S;
 
-    fn open(self, _: &Settings, _: &Target) -> Result<(S, Option<Active>), Error> {
+    fn open(self, _: &Settings, _: &ConnectConfig) -> Result<(S, Option<ActiveTransport>), Error> {
         Ok((self.0, None))
     }
 }

@@ -1,4 +1,4 @@
-//! Faults as the admin service has them.
+//! Faults in the protos of the admin service.
 
 use std::sync::Arc;
 
@@ -8,112 +8,117 @@ use prost::Message as _;
 use prost_types::Any;
 use tonic::Status;
 
-use super::plan::{self, duration, plain, span, status};
+use super::plan::{self, duration, from_status, span, status};
 use super::proto::Fault;
-use super::proto::fault::Action as Asked;
-use super::{full, method};
-use crate::emulator::fault::{Action, Entry, Faults, Times};
-use crate::emulator::refusal;
+use super::proto::fault::Action as ProtoAction;
+use super::{full_name, method};
+use crate::emulator::error;
+use crate::emulator::faults::{FaultAction, FaultCount, FaultEntry, Faults};
 
-/// What an `Any` of an unknown type begins with that came as JSON with members of its own.
-const CARRIER: &[u8] = b"json.apigateway-grpc/";
+/// Prefix of the type URL that the transcoder gives an `Any` of an unknown type with JSON members.
+const UNKNOWN_ANY_PREFIX: &[u8] = b"json.apigateway-grpc/";
 
-/// Sets a fault that a request asks for.
-pub(super) fn set(faults: &Faults, asked: Fault) -> Result<Arc<Entry>, Status> {
-    let wire = asked.encode_to_vec();
-    if wire.windows(CARRIER.len()).any(|part| part == CARRIER) {
-        let why = "has an Any of an unknown type: give it as {\"@type\": …, \"value\": its bytes in base64}";
-        return Err(refusal::invalid("fault", why));
+/// Sets the fault of a request.
+pub(super) fn set(faults: &Faults, proto: Fault) -> Result<Arc<FaultEntry>, Status> {
+    let wire = proto.encode_to_vec();
+    if wire
+        .windows(UNKNOWN_ANY_PREFIX.len())
+        .any(|part| part == UNKNOWN_ANY_PREFIX)
+    {
+        let why = "has an `Any` of an unknown type: must be {\"@type\": …, \"value\": its bytes in base64}";
+        return Err(error::invalid("fault", why));
     }
-    let method = method("fault.method", &asked.method)?;
-    let action = asked.action.ok_or_else(|| {
-        refusal::invalid(
+    let method = method("fault.method", &proto.method)?;
+    let action = proto.action.ok_or_else(|| {
+        error::invalid(
             "fault",
-            "says nothing of what happens: set one of its actions",
+            "has no action: set one of its members, such as `fail`",
         )
     })?;
-    let action = read(action, method.output)?;
-    if matches!(action, Action::Operation(_)) && method.operation.is_none() {
+    let action = read_action(action, method.output)?;
+    if matches!(action, FaultAction::Operation(_)) && method.operation.is_none() {
         let why = format!("`{}` starts no operation", method.name);
-        return Err(refusal::invalid("fault.operation", &why));
+        return Err(error::invalid("fault.operation", &why));
     }
-    let times = match (asked.times, asked.always) {
-        (0, true) => Times::Always,
-        (0, false) if matches!(action, Action::NotFoundFor(_)) => Times::Always,
-        (0, false) => Times::Exactly(1),
-        (times, false) => Times::Exactly(times),
+    let times = match (proto.times, proto.always) {
+        (0, true) => FaultCount::Always,
+        (0, false) if matches!(action, FaultAction::NotFoundFor(_)) => FaultCount::Always,
+        (0, false) => FaultCount::Exactly(1),
+        (times, false) => FaultCount::Exactly(times),
         (_, true) => {
-            return Err(refusal::invalid(
+            return Err(error::invalid(
                 "fault.times",
-                "is set, and `always` as well",
+                "must not be set together with `always`",
             ));
         }
     };
-    let name = (!asked.resource.is_empty()).then_some(asked.resource);
+    let name = (!proto.resource.is_empty()).then_some(proto.resource);
     Ok(faults.add(method, name, times, action))
 }
 
-fn read(action: Asked, output: &str) -> Result<Action, Status> {
+fn read_action(action: ProtoAction, output: &str) -> Result<FaultAction, Status> {
     Ok(match action {
-        Asked::Fail(fail) if fail.code == 0 => {
-            let why = "is OK, which is no failure; `respond` gives a reply";
-            return Err(refusal::invalid("fault.fail.code", why));
+        ProtoAction::Fail(fail) if fail.code == 0 => {
+            let why = "must not be 0 (OK): use `respond` for a response";
+            return Err(error::invalid("fault.fail.code", why));
         }
-        Asked::Fail(fail) => Action::Fail(status(&fail)),
-        Asked::Delay(time) => Action::Delay(duration("fault.delay", &time)?),
-        Asked::DropConnection(()) => Action::DropConnection,
-        Asked::LoseReply(()) => Action::LoseReply,
-        Asked::Stale(()) => Action::Stale,
-        Asked::NotFoundFor(time) => Action::NotFoundFor(duration("fault.not_found_for", &time)?),
-        Asked::Html(code) => {
+        ProtoAction::Fail(fail) => FaultAction::Fail(status(&fail)),
+        ProtoAction::Delay(time) => FaultAction::Delay(duration("fault.delay", &time)?),
+        ProtoAction::DropConnection(()) => FaultAction::DropConnection,
+        ProtoAction::LoseReply(()) => FaultAction::LoseReply,
+        ProtoAction::Stale(()) => FaultAction::Stale,
+        ProtoAction::NotFoundFor(time) => {
+            FaultAction::NotFoundFor(duration("fault.not_found_for", &time)?)
+        }
+        ProtoAction::Html(code) => {
             let code = u16::try_from(code).ok();
             let code = code.and_then(|code| StatusCode::from_u16(code).ok());
             let code = code.filter(|code| !code.is_informational());
-            Action::Html(code.ok_or_else(|| {
-                refusal::invalid("fault.html", "is no HTTP status from 200 to 999")
+            FaultAction::Html(code.ok_or_else(|| {
+                error::invalid("fault.html", "must be an HTTP status from 200 to 999")
             })?)
         }
-        Asked::Respond(message) => Action::Respond(response(message, output)?),
-        Asked::Operation(asked) => Action::Operation(plan::read(asked)?),
+        ProtoAction::Respond(message) => FaultAction::Respond(response(message, output)?),
+        ProtoAction::Operation(proto) => FaultAction::Operation(plan::from_proto(proto)?),
     })
 }
 
 fn response(message: Any, output: &str) -> Result<Bytes, Status> {
     let (_, name) = message.type_url.rsplit_once('/').unwrap_or_default();
     if name != output {
-        let why = format!("is a `{name}`, where the method answers with a `{output}`");
-        return Err(refusal::invalid("fault.respond", &why));
+        let why = format!("must be a `{output}`, the response of the method, not a `{name}`");
+        return Err(error::invalid("fault.respond", &why));
     }
     Ok(message.value.into())
 }
 
-pub(super) fn name(entry: &Entry) -> String {
+pub(super) fn name(entry: &FaultEntry) -> String {
     format!("faults/{}", entry.number())
 }
 
-/// A fault as it stands.
-pub(super) fn shown(entry: &Entry) -> Fault {
+/// Converts a fault to its proto, with its current count.
+pub(super) fn to_proto(entry: &FaultEntry) -> Fault {
     let (times, always) = match entry.times {
-        Times::Exactly(times) => (times, false),
-        Times::Always => (0, true),
+        FaultCount::Exactly(times) => (times, false),
+        FaultCount::Always => (0, true),
     };
     let action = match &entry.action {
-        Action::Fail(status) => Asked::Fail(plain(status)),
-        Action::Delay(time) => Asked::Delay(span(*time)),
-        Action::DropConnection => Asked::DropConnection(()),
-        Action::LoseReply => Asked::LoseReply(()),
-        Action::Stale => Asked::Stale(()),
-        Action::NotFoundFor(time) => Asked::NotFoundFor(span(*time)),
-        Action::Html(code) => Asked::Html(code.as_u16().into()),
-        Action::Respond(message) => Asked::Respond(Any {
+        FaultAction::Fail(status) => ProtoAction::Fail(from_status(status)),
+        FaultAction::Delay(time) => ProtoAction::Delay(span(*time)),
+        FaultAction::DropConnection => ProtoAction::DropConnection(()),
+        FaultAction::LoseReply => ProtoAction::LoseReply(()),
+        FaultAction::Stale => ProtoAction::Stale(()),
+        FaultAction::NotFoundFor(time) => ProtoAction::NotFoundFor(span(*time)),
+        FaultAction::Html(code) => ProtoAction::Html(code.as_u16().into()),
+        FaultAction::Respond(message) => ProtoAction::Respond(Any {
             type_url: format!("type.googleapis.com/{}", entry.method.output),
             value: message.to_vec(),
         }),
-        Action::Operation(plan) => Asked::Operation(plan::shown(plan)),
+        FaultAction::Operation(plan) => ProtoAction::Operation(plan::to_proto(plan)),
     };
     Fault {
         name: name(entry),
-        method: full(entry.method),
+        method: full_name(entry.method),
         resource: entry.name.clone().unwrap_or_default(),
         times,
         always,

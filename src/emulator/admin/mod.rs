@@ -1,21 +1,22 @@
-//! The admin service: faults and calls of an emulator in another process, for loopback addresses and for whoever has the
+//! The admin service: sets faults and lists calls of an emulator in another process. It accepts loopback addresses and the
 //! admin token.
 
-mod allowed;
 mod fault;
 mod plan;
+
+use std::sync::Arc;
 
 use prost_types::Any;
 use tonic::{Request, Response, Status};
 
-use super::calls::{ReceivedCall, Via};
-use super::{Emulator, refusal};
 use crate::contract::Method;
+use crate::emulator::api::core::Core;
+use crate::emulator::error;
+use crate::emulator::faults::received_call::{ReceivedCall, Via};
 
-pub(super) use allowed::Allowed;
-pub(super) use proto::admin_server::{AdminServer, SERVICE_NAME};
+pub(super) use proto::admin_server::SERVICE_NAME;
 
-use proto::admin_server::Admin;
+use proto::admin_server::{Admin, AdminServer};
 use proto::{
     Call, CreateFaultRequest, DeleteFaultRequest, Fault, ListCallsRequest, ListCallsResponse,
     ListFaultsRequest, ListFaultsResponse, ResetRequest, call,
@@ -39,23 +40,32 @@ mod proto {
     ));
 }
 
+/// The handlers of the admin service.
+#[derive(Clone, Debug)]
+pub(super) struct Handlers(Arc<Core>);
+
+/// Returns the admin service of an emulator.
+pub(super) fn server(core: &Arc<Core>) -> AdminServer<Handlers> {
+    AdminServer::new(Handlers(Arc::clone(core)))
+}
+
 #[tonic::async_trait]
-impl Admin for Emulator {
+impl Admin for Handlers {
     async fn create_fault(
         &self,
         request: Request<CreateFaultRequest>,
     ) -> Result<Response<Fault>, Status> {
-        let asked = request.into_inner().fault.unwrap_or_default();
-        let set = fault::set(&self.state.faults, asked)?;
-        Ok(Response::new(fault::shown(&set)))
+        let request = request.into_inner().fault.unwrap_or_default();
+        let set = fault::set(&self.0.faults, request)?;
+        Ok(Response::new(fault::to_proto(&set)))
     }
 
     async fn list_faults(
         &self,
         _: Request<ListFaultsRequest>,
     ) -> Result<Response<ListFaultsResponse>, Status> {
-        let all = self.state.faults.all();
-        let faults = all.iter().map(|entry| fault::shown(entry)).collect();
+        let all = self.0.faults.all();
+        let faults = all.iter().map(|entry| fault::to_proto(entry)).collect();
         Ok(Response::new(ListFaultsResponse { faults }))
     }
 
@@ -64,10 +74,10 @@ impl Admin for Emulator {
         request: Request<DeleteFaultRequest>,
     ) -> Result<Response<()>, Status> {
         let name = request.into_inner().name;
-        let all = self.state.faults.all();
+        let all = self.0.faults.all();
         let found = all.iter().find(|entry| fault::name(entry) == name);
-        let found = found.ok_or_else(|| refusal::not_found("Fault", &name))?;
-        self.state.faults.withdraw(found);
+        let found = found.ok_or_else(|| error::not_found("Fault", &name))?;
+        self.0.faults.withdraw(found);
         Ok(Response::new(()))
     }
 
@@ -75,35 +85,35 @@ impl Admin for Emulator {
         &self,
         request: Request<ListCallsRequest>,
     ) -> Result<Response<ListCallsResponse>, Status> {
-        let asked = match request.into_inner().method.as_str() {
+        let request = match request.into_inner().method.as_str() {
             "" => None,
             name => Some(method("method", name)?),
         };
-        let mut calls = self.calls();
-        calls.retain(|call| asked.is_none_or(|method| method == call.method));
-        let calls = calls.iter().map(shown).collect();
+        let mut calls = self.0.calls.last();
+        calls.retain(|call| request.is_none_or(|method| method == call.method));
+        let calls = calls.iter().map(to_proto).collect();
         Ok(Response::new(ListCallsResponse { calls }))
     }
 
     async fn reset(&self, _: Request<ResetRequest>) -> Result<Response<()>, Status> {
-        Self::reset(self);
-        self.state.kept().await?;
+        self.0.reset();
+        self.0.state.durable().await?;
         Ok(Response::new(()))
     }
 }
 
-/// The method of a name, `GetOperation`, or a full name, `google.longrunning.Operations.GetOperation`.
+/// Finds a method by its name, `GetOperation`, or its full name, `google.longrunning.Operations.GetOperation`.
 fn method(field: &str, name: &str) -> Result<&'static Method, Status> {
     let mut all = Method::all().iter();
-    let found = all.find(|method| method.name == name || full(method) == name);
-    found.ok_or_else(|| refusal::invalid(field, &format!("`{name}` is no method of the service")))
+    let found = all.find(|method| method.name == name || full_name(method) == name);
+    found.ok_or_else(|| error::invalid(field, &format!("unknown method `{name}`")))
 }
 
-fn full(method: &Method) -> String {
+fn full_name(method: &Method) -> String {
     format!("{}.{}", method.service, method.name)
 }
 
-fn shown(received: &ReceivedCall) -> Call {
+fn to_proto(received: &ReceivedCall) -> Call {
     let transport = match received.via {
         Via::Grpc => call::Transport::Grpc,
         Via::Rest => call::Transport::Rest,
@@ -117,7 +127,7 @@ fn shown(received: &ReceivedCall) -> Call {
         (name.to_string(), values.join(", "))
     });
     Call {
-        method: full(received.method),
+        method: full_name(received.method),
         transport: transport.into(),
         resource: received.name.clone(),
         headers: headers.collect(),

@@ -1,4 +1,4 @@
-//! Plans of operations as the admin service has them.
+//! Plans of operations in the protos of the admin service.
 
 use std::time::Duration;
 
@@ -6,76 +6,80 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::proto::OperationPlan as Asked;
-use super::proto::operation_plan::{Cancelling as AskedCancelling, Progress};
-use crate::emulator::plan::{Cancelling, OperationPlan};
-use crate::emulator::refusal;
+use super::proto::OperationPlan as ProtoPlan;
+use super::proto::operation_plan::{Cancelling as ProtoCancelling, Progress};
+use crate::emulator::error;
+use crate::emulator::faults::operation_plan::{CancelBehavior, OperationPlan};
 
 const FIELD: &str = "fault.operation";
 
-pub(super) fn read(asked: Asked) -> Result<OperationPlan, Status> {
+pub(super) fn from_proto(proto: ProtoPlan) -> Result<OperationPlan, Status> {
     let mut plan = OperationPlan::default();
-    if let Some(takes) = &asked.takes {
+    if let Some(takes) = &proto.takes {
         plan = plan.takes(duration(&format!("{FIELD}.takes"), takes)?);
     }
-    if let Some(fails) = &asked.fails {
+    if let Some(fails) = &proto.fails {
         plan = plan.fails(status(fails));
     }
-    for diagnostic in asked.diagnostics {
+    for diagnostic in proto.diagnostics {
         plan = plan.diagnostic(diagnostic.location, diagnostic.message);
     }
-    for Progress { after, message } in asked.progress {
+    for Progress { after, message } in proto.progress {
         let after = after.unwrap_or_default();
         plan = plan.progress(
             duration(&format!("{FIELD}.progress.after"), &after)?,
             message,
         );
     }
-    if let Some(after) = &asked.forgotten_after {
+    if let Some(after) = &proto.forgotten_after {
         plan = plan.forgotten_after(duration(&format!("{FIELD}.forgotten_after"), after)?);
     }
-    let cancelling = match &asked.cancelling {
+    let behavior = match &proto.cancelling {
         None => return Ok(plan),
-        Some(AskedCancelling::CancelledAfter(after)) => {
-            Cancelling::HonouredAfter(duration(&format!("{FIELD}.cancelled_after"), after)?)
+        Some(ProtoCancelling::CancelledAfter(after)) => {
+            CancelBehavior::HonouredAfter(duration(&format!("{FIELD}.cancelled_after"), after)?)
         }
-        Some(AskedCancelling::CancelIgnored(())) => Cancelling::Ignored,
-        Some(AskedCancelling::CancelFails(fails)) => Cancelling::Fails(status(fails)),
-        Some(AskedCancelling::CancelUnimplemented(())) => Cancelling::Unimplemented,
+        Some(ProtoCancelling::CancelIgnored(())) => CancelBehavior::Ignored,
+        Some(ProtoCancelling::CancelFails(fails)) => CancelBehavior::Fails(status(fails)),
+        Some(ProtoCancelling::CancelUnimplemented(())) => CancelBehavior::Unimplemented,
     };
-    Ok(plan.cancelling(cancelling))
+    Ok(plan.cancel_behavior(behavior))
 }
 
-pub(super) fn shown(plan: &OperationPlan) -> Asked {
+pub(super) fn to_proto(plan: &OperationPlan) -> ProtoPlan {
     let progress = plan.progress.iter().map(|(after, message)| Progress {
         after: Some(span(*after)),
         message: message.clone(),
     });
-    Asked {
+    ProtoPlan {
         takes: plan.takes.map(span),
-        fails: plan.fails.as_ref().map(plain),
+        fails: plan.fails.as_ref().map(from_status),
         diagnostics: plan.diagnostics.clone(),
         progress: progress.collect(),
-        cancelling: match &plan.cancelling {
-            Cancelling::Honoured => None,
-            Cancelling::HonouredAfter(after) => Some(AskedCancelling::CancelledAfter(span(*after))),
-            Cancelling::Ignored => Some(AskedCancelling::CancelIgnored(())),
-            Cancelling::Fails(status) => Some(AskedCancelling::CancelFails(plain(status))),
-            Cancelling::Unimplemented => Some(AskedCancelling::CancelUnimplemented(())),
+        cancelling: match &plan.cancel_behavior {
+            CancelBehavior::Honoured => None,
+            CancelBehavior::HonouredAfter(after) => {
+                Some(ProtoCancelling::CancelledAfter(span(*after)))
+            }
+            CancelBehavior::Ignored => Some(ProtoCancelling::CancelIgnored(())),
+            CancelBehavior::Fails(status) => {
+                Some(ProtoCancelling::CancelFails(from_status(status)))
+            }
+            CancelBehavior::Unimplemented => Some(ProtoCancelling::CancelUnimplemented(())),
         },
         forgotten_after: plan.forgotten.map(span),
     }
 }
 
-pub(super) fn duration(field: &str, asked: &prost_types::Duration) -> Result<Duration, Status> {
-    let (seconds, nanos) = (u64::try_from(asked.seconds), u32::try_from(asked.nanos));
+pub(super) fn duration(field: &str, proto: &prost_types::Duration) -> Result<Duration, Status> {
+    let (seconds, nanos) = (u64::try_from(proto.seconds), u32::try_from(proto.nanos));
     match (seconds, nanos) {
         (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
-        _ => Err(refusal::invalid(field, "must not be negative")),
+        _ => Err(error::invalid(field, "must not be negative")),
     }
 }
 
-/// A time longer than a message can tell is told as the longest.
+/// Converts a duration. One above the range of the proto becomes the longest.
 pub(super) fn span(time: Duration) -> prost_types::Duration {
     time.try_into().unwrap_or(prost_types::Duration {
         seconds: i64::MAX,
@@ -83,15 +87,15 @@ pub(super) fn span(time: Duration) -> prost_types::Duration {
     })
 }
 
-pub(super) fn status(asked: &pb::Status) -> Status {
-    let code = Code::from_i32(asked.code);
-    if asked.details.is_empty() {
-        return Status::new(code, &asked.message);
+pub(super) fn status(proto: &pb::Status) -> Status {
+    let code = Code::from_i32(proto.code);
+    if proto.details.is_empty() {
+        return Status::new(code, &proto.message);
     }
-    // Whoever reads the details reads the code and the message there too.
-    Status::with_details(code, &asked.message, asked.encode_to_vec().into())
+    // The encoded status has the code and the message too.
+    Status::with_details(code, &proto.message, proto.encode_to_vec().into())
 }
 
-pub(super) fn plain(status: &Status) -> pb::Status {
-    crate::emulator::running::written(status)
+pub(super) fn from_status(status: &Status) -> pb::Status {
+    error::to_proto(status)
 }

@@ -23,7 +23,7 @@ use super::origin::{FileLocation, Origin};
 use super::recovery::{Created, Factory};
 use super::redact::redact;
 use super::rejection::Rejection;
-use crate::endpoint;
+use crate::transport::endpoint;
 
 const CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const QUOTA_PROJECT: &str = "GOOGLE_CLOUD_QUOTA_PROJECT";

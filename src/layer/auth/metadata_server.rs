@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::endpoint;
+use crate::transport::endpoint;
 
 /// The variable that names another metadata server, as `HOST[:PORT]`.
 pub(super) const GCE_METADATA_HOST: &str = "GCE_METADATA_HOST";

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tonic::{Code, Status};
 
-use crate::failure::Failure;
+use crate::call::transport_error::Failure;
 
 /// An error of credentials: one text without secrets, and a code.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use google_cloud_auth::credentials::{CacheableResource, Credentials, Credentials
 use google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap};
 
-use crate::endpoint::DEFAULT_UNIVERSE;
+use crate::transport::endpoint::DEFAULT_UNIVERSE;
 
 /// The beginning of every error here, by which it is known among the texts of the library.
 pub(super) const SUBJECT: &str = "the credentials ";

@@ -9,15 +9,16 @@ use tonic::{Code, Status};
 use tower::Service;
 use tower::util::ServiceExt as _;
 
-use super::copied::Copied;
 use super::decision::{Failed, decide, unseen};
+use super::request_head::Copied;
 use super::{Shared, tell};
+use crate::call::phase::{self, Phase};
+use crate::call::pushback::{Pushback, pushback, retry_delay};
+use crate::call::status_code;
+use crate::call::transport_error::Failure;
 use crate::call::{Ambiguity, Call, Renewed, Reply, Rpc};
-use crate::code;
 use crate::contract::RetryPolicy;
-use crate::failure::{Failure, Pushback, pushback, retry_delay};
-use crate::metrics;
-use crate::phase::{self, Phase};
+use crate::telemetry;
 
 /// What is known of the attempts so far, and what further ones need.
 pub(super) struct Attempts<S> {
@@ -78,13 +79,13 @@ impl<S> Attempts<S> {
 
     /// Tells of the attempt under way.
     fn ended(&self, code: Code) {
-        metrics::attempt_ended(self.method(), self.shared.transport(), code);
+        telemetry::attempt_ended(self.method(), self.shared.transport(), code);
         tracing::debug!(
             attempt = self.number,
             transport = self.shared.transport(),
             delay = ?self.delay,
-            rpc.response.status_code = code::name(code),
-            error.type = (code != Code::Ok).then(|| code::name(code)),
+            rpc.response.status_code = status_code::name(code),
+            error.type = (code != Code::Ok).then(|| status_code::name(code)),
             "attempt ended"
         );
     }
@@ -125,7 +126,7 @@ impl<S> Attempts<S> {
             return Next::End;
         };
         if !self.shared.allows() {
-            metrics::throttled(self.method());
+            telemetry::throttled(self.method());
             tracing::debug!(
                 attempt = self.number,
                 "too many attempts of this client fail, not trying again"

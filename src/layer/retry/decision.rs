@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tonic::Code;
 
+use crate::call::pushback::Pushback;
 use crate::contract::RetryPolicy;
-use crate::failure::Pushback;
 
 /// An attempt that failed, as far as the decision needs it.
 #[derive(Clone, Copy, Debug)]

@@ -21,8 +21,8 @@ use super::Operation;
 use super::result::OperationResult;
 use super::schedule::{Schedule, Timetable};
 use super::state_machine::{Next, Wait};
-use crate::clients::Clients;
 use crate::error::Error;
+use crate::stack::clients::Clients;
 
 pub use wait::Watched;
 

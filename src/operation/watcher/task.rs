@@ -16,10 +16,10 @@ use super::Shared;
 use super::calls::{Outcome, Plan, Request};
 use super::effects::{Effects, contained};
 use super::table::Next;
-use crate::clients::Clients;
 use crate::error::Error;
 use crate::operation::waiter::{self, once};
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
+use crate::stack::clients::Clients;
 
 /// Why nobody polls for a wait any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,27 +1,31 @@
-//! A reply without its `content-encoding`.
+//! Decodes the content encoding of a response.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use tonic::Status;
 
-use crate::failure::Failure;
-use crate::gzip;
+use crate::call::gzip;
+use crate::call::transport_error::Failure;
 
-/// The body as it was before it was compressed, if that was by gzip, as we ask.
+/// Returns the body decompressed. gzip is the only encoding that the client accepts.
 ///
 /// # Errors
 ///
-/// If it is broken, larger than `most` bytes, or of another encoding.
-pub(crate) fn decompress(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Status> {
+/// If the body is malformed, larger than `max_bytes` bytes, or in another encoding.
+pub(crate) fn decompress(
+    headers: &HeaderMap,
+    body: Bytes,
+    max_bytes: usize,
+) -> Result<Bytes, Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => gzip::decompress_reply(&body, most).map(Bytes::from),
+        Some(b"gzip" | b"x-gzip") => gzip::decompress_reply(&body, max_bytes).map(Bytes::from),
         Some(other) => Err(unknown(other)),
     }
 }
 
-/// Refuses a stream of replies that is compressed, which was not asked for.
+/// Checks that a stream of responses is not compressed, since the client accepts no encoding for it.
 pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
@@ -33,10 +37,13 @@ pub(crate) fn refuse(headers: &HeaderMap) -> Result<(), Status> {
 fn unknown(encoding: &[u8]) -> Status {
     let name = String::from_utf8_lossy(encoding);
     Status::internal(format!(
-        "the reply has the content encoding `{name}`, which was not asked for"
+        "the response has the content encoding `{name}`, which the client does not accept"
     ))
 }
 
-pub(crate) fn too_large(most: usize) -> Status {
-    Failure::too_large(most, "max_reply_size, or max_reply of a Rest of your own")
+pub(crate) fn too_large(max_bytes: usize) -> Status {
+    Failure::too_large(
+        max_bytes,
+        "max_reply_size, or max_reply of a Rest of your own",
+    )
 }

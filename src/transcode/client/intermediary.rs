@@ -1,14 +1,14 @@
 //! What shows that something else than the service answered: a captive portal, a proxy, a gateway on the way.
 //!
-//! The service answers in JSON, its errors included, and redirects nowhere. So it was not the service that
-//! answered, without JSON,
+//! The service answers in JSON, its errors included, and redirects nowhere. So it was not the service that answered,
+//! without JSON,
 //!
 //! - with a redirect to another host, which is never followed;
 //! - with 407 or 511, which no origin server may answer (RFC 9110 §15.5.8, RFC 6585 §6);
 //! - with a page of HTML and a status that a portal or a gateway has: any success, 404, 502, 503, 504.
 //!
-//! It passes once the portal or gateway is gone, while another page, such as one with 403, refuses for
-//! good, whoever it is from. A redirect to the same host is more likely a wrong endpoint.
+//! It passes once the portal or gateway is gone, while another page, such as one with 403, refuses for good, whoever
+//! it is from. A redirect to the same host is more likely a wrong endpoint.
 
 use http::{HeaderMap, StatusCode, Uri, header};
 

@@ -1,5 +1,4 @@
-//! HTTP/JSON under a generated client: a gRPC request becomes an HTTP one by its rule, and the JSON that
-//! comes back a gRPC reply.
+//! The client direction: sends gRPC calls as HTTP/JSON requests, and returns the JSON responses as gRPC responses.
 
 mod gzip;
 mod intermediary;
@@ -19,41 +18,38 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use crate::call::phase::{self, Phase};
+use crate::call::transport_error::Failure;
 use crate::call::{self, Pieces, Reply, Rpc};
-use crate::failure::Failure;
-use crate::phase::{self, Phase};
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::{Method, Rules};
 use request::Request;
-use response::Reading;
-use stream::Stream;
+use response::ResponseReader;
+use stream::GrpcStream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// The most bytes of a reply, as tonic's own clients have it.
+/// Default limit on a response, as in tonic's own clients.
 const MOST: usize = 4 << 20;
 
-/// Carries gRPC calls over HTTP/JSON, by any HTTP client that is a tower service.
+/// Sends gRPC calls over HTTP/JSON, through any HTTP client that is a tower service.
 ///
-/// It stands under a generated client where a `Channel` would. Calls that REST cannot make, as those
-/// without a rule and those that stream requests, fail with UNIMPLEMENTED before anything is sent:
-/// [`Rules::unserved`] lists the rules of which that is so. A reply
-/// of which the service says that it failed comes as the [`Status`] that it tells, details included; a
-/// broken connection as UNAVAILABLE, and so does what a captive portal or a proxy answered in the service's
-/// place. Redirects are not followed. How long a call may take is the
-/// caller's: put a timeout around it.
+/// It takes the place of a `Channel` under a generated client. Calls that HTTP/JSON cannot express fail with
+/// UNIMPLEMENTED before anything is sent: calls of methods without a rule, and of methods that stream their requests.
+/// [`Rules::unserved`] lists rules that are not served. An error response becomes its [`Status`], with details. A
+/// broken connection is UNAVAILABLE, and so is the response of a captive portal or a proxy. Redirects are not
+/// followed. There is no timeout: add one around the service.
 ///
 /// # Values in the path
 ///
-/// Any value of a path variable is sent, percent-encoded as `google/api/http.proto` has it: line breaks and
-/// other control characters, `%`, and in a variable of one segment `/`. The server side decodes exactly the value
-/// that was sent. These values fail with INVALID_ARGUMENT before anything is sent:
+/// Every value of a path variable is percent-encoded as `google/api/http.proto` says: line breaks and other control
+/// characters, `%`, and `/` in a variable of one segment. The server side decodes the same value. These values fail
+/// with INVALID_ARGUMENT before anything is sent:
 ///
-/// - an empty value, and an empty segment where the template has `*`: a `*` is a segment with something in it.
-///   A `**` may have empty segments, as in `a//b`.
+/// - an empty value, and an empty segment where the template has `*`. A `**` may have empty segments, as in `a//b`.
 /// - a segment `.` or `..`. URL libraries, proxies and servers remove these from paths, also where they are
 ///   percent-encoded (RFC 3986 §6.2.2), so the server would see another path.
 /// - a value that does not match the pattern of its variable.
@@ -88,21 +84,21 @@ pub struct Rest<S> {
 struct Settings {
     rules: Rules,
     origin: Option<(Scheme, Authority)>,
-    /// The host that requests are for, where the HTTP client knows it and not we.
+    /// The host that the HTTP client sends requests to, if only that client knows it.
     host: Option<String>,
     options: JsonOptions,
-    most: usize,
+    max_bytes: usize,
 }
 
 impl<S> Rest<S> {
-    /// Sends calls by these rules over this HTTP client.
+    /// Creates a service that sends calls by these rules over this HTTP client.
     pub fn new(rules: Rules, http: S) -> Self {
         let settings = Settings {
             rules,
             origin: None,
             host: None,
             options: JsonOptions::default(),
-            most: MOST,
+            max_bytes: MOST,
         };
         Self {
             http,
@@ -110,8 +106,8 @@ impl<S> Rest<S> {
         }
     }
 
-    /// Where requests go, `https://example.com`, whatever origin the generated client names. Without it
-    /// that is kept.
+    /// Sets the origin of all requests, such as `https://example.com`. By default it is the origin of the generated
+    /// client.
     #[must_use]
     pub fn origin(mut self, origin: &Uri) -> Self {
         let parts = (origin.scheme().cloned(), origin.authority().cloned());
@@ -122,23 +118,24 @@ impl<S> Rest<S> {
         self
     }
 
-    /// The host to which the HTTP client sends all requests, by which a redirect to another one is known.
+    /// Sets the host to which the HTTP client sends all requests. A redirect to another host is recognised by it.
     pub(crate) fn host(mut self, host: Option<&str>) -> Self {
         Arc::make_mut(&mut self.settings).host = host.map(str::to_owned);
         self
     }
 
-    /// How requests are written and replies read; by default with enums as names, and leniently.
+    /// Sets how requests are written and responses are read. By default enums are names and unknown fields are
+    /// ignored.
     #[must_use]
     pub fn json(mut self, options: JsonOptions) -> Self {
         Arc::make_mut(&mut self.settings).options = options;
         self
     }
 
-    /// The most bytes that a reply may have, or a message of a stream; 4 MiB by default.
+    /// Sets the maximum number of bytes of a response, or of each message of a stream; 4 MiB by default.
     #[must_use]
     pub fn max_reply(mut self, bytes: usize) -> Self {
-        Arc::make_mut(&mut self.settings).most = bytes;
+        Arc::make_mut(&mut self.settings).max_bytes = bytes;
         self
     }
 }
@@ -162,7 +159,7 @@ where
     }
 
     fn call(&mut self, rpc: Rpc) -> Self::Future {
-        // The one that was made ready is called, and its clone waits for the next call.
+        // Call the service that was made ready, and keep its clone for the next call.
         let clone = self.http.clone();
         let http = std::mem::replace(&mut self.http, clone);
         Box::pin(carry(http, Arc::clone(&self.settings), rpc))
@@ -182,10 +179,10 @@ where
     let payload = collect(body).await.map_err(unsent)?;
     let options = settings.options;
     let request = call::message(&payload)
-        .ok_or_else(|| Status::internal("the request is compressed, or not one message"))
+        .ok_or_else(|| Status::internal("the request is compressed or is not one message"))
         .and_then(|message| Request::new(&settings.rules, method, message, options))
         .map_err(unsent)?;
-    let reading = Reading {
+    let reader = ResponseReader {
         rules: &settings.rules,
         method,
         rule: request.rule,
@@ -199,32 +196,32 @@ where
         .map_err(|error| Failure::status(error.into()))?;
     let (head, body) = reply.into_parts();
     if is_grpc(&head.headers) {
-        // A transcoding proxy that cannot put a status into JSON passes it on as it came.
+        // A transcoding proxy forwards a gRPC status that it cannot write as JSON.
         return Ok(Reply::from_parts(head, Body::new(body)));
     }
     if method.server_streaming && head.status.is_success() {
         gzip::refuse(&head.headers)?;
         let metadata = metadata(head.headers.clone(), false);
-        let body = Stream::new(reading, head.headers, body, settings.most);
+        let body = GrpcStream::new(reader, head.headers, body, settings.max_bytes);
         return Ok(grpc_reply(metadata, Body::new(body)));
     }
     phase::enter(Phase::Reading);
-    let body = whole(body, settings.most).await?;
-    let body = match gzip::decompress(&head.headers, body, settings.most) {
+    let body = whole(body, settings.max_bytes).await?;
+    let body = match gzip::decompress(&head.headers, body, settings.max_bytes) {
         Ok(body) => body,
-        // Of a page it does not matter how it is written.
-        Err(_) if intermediary::shown(head.status, &head.headers, reading.host).is_some() => {
-            return Err(reading.failure(head.status, &head.headers, &[]));
+        // The encoding of an intermediary's page does not matter.
+        Err(_) if intermediary::shown(head.status, &head.headers, reader.host).is_some() => {
+            return Err(reader.failure(head.status, &head.headers, &[]));
         }
         Err(status) => return Err(status),
     };
-    let message = reading.unary(head.status, &head.headers, &body)?;
+    let message = reader.unary(head.status, &head.headers, &body)?;
     let metadata = metadata(head.headers, true);
     Ok(grpc_reply(metadata, Body::new(Full::new(message))))
 }
 
 fn method<'r>(rules: &'r Rules, path: &str) -> Result<&'r Method, Status> {
-    let unrouted = || Status::unimplemented(format!("{path} has no HTTP route, it needs gRPC"));
+    let unrouted = || Status::unimplemented(format!("{path} has no HTTP rule: it needs gRPC"));
     let method = rules.method(path).ok_or_else(unrouted)?;
     if method.client_streaming {
         let text = format!("{path} streams its requests, which HTTP/JSON cannot: it needs gRPC");
@@ -233,7 +230,7 @@ fn method<'r>(rules: &'r Rules, path: &str) -> Result<&'r Method, Status> {
     Ok(method)
 }
 
-/// The whole body of a request, which is one message.
+/// Reads the whole body of a request, which is one message.
 async fn collect(mut body: Body) -> Result<Bytes, Status> {
     let mut pieces = Pieces::default();
     while let Some(frame) = body.frame().await {
@@ -242,8 +239,8 @@ async fn collect(mut body: Body) -> Result<Bytes, Status> {
     Ok(pieces.whole())
 }
 
-/// The whole body of a reply, within a bound.
-async fn whole<B>(mut body: B, most: usize) -> Result<Bytes, Status>
+/// Reads the whole body of a response, up to a number of bytes.
+async fn whole<B>(mut body: B, max_bytes: usize) -> Result<Bytes, Status>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -252,8 +249,8 @@ where
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::after_head(error.into()))?;
         let piece = frame.into_data().unwrap_or_default();
-        if piece.len() > most.saturating_sub(pieces.len()) {
-            return Err(gzip::too_large(most));
+        if piece.len() > max_bytes.saturating_sub(pieces.len()) {
+            return Err(gzip::too_large(max_bytes));
         }
         pieces.push(piece);
     }
@@ -287,9 +284,8 @@ impl Settings {
             None => (own.scheme, own.authority),
         };
         parts.path_and_query = Some(request.target);
-        let uri = Uri::from_parts(parts).map_err(|error| {
-            Status::invalid_argument(format!("the request has no address: {error}"))
-        })?;
+        let uri = Uri::from_parts(parts)
+            .map_err(|error| Status::invalid_argument(format!("invalid request URL: {error}")))?;
         let mut headers = http_headers(headers, method);
         let body = match request.body {
             None => Body::empty(),
@@ -306,12 +302,12 @@ impl Settings {
     }
 }
 
-/// The headers of the call but for those that only gRPC has.
+/// Returns the headers of the call without those of gRPC.
 fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
     for name in [header::CONTENT_TYPE, header::TE, TIMEOUT, ACCEPT_ENCODING] {
         headers.remove(name);
     }
-    // There is seldom another.
+    // Most calls have no other.
     let other = |name: &&HeaderName| {
         let name = name.as_str();
         name.starts_with("grpc-") || name.ends_with("-bin") || name == "content-length"
@@ -331,10 +327,10 @@ fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
     headers
 }
 
-/// The reply's headers but for those of its connection and its form.
+/// Returns the headers of the response without those of its connection and its encoding.
 fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
     headers.remove(header::CONTENT_LENGTH);
-    // There is seldom another.
+    // Most responses have no other.
     let left_behind = |name: &&HeaderName| {
         let framing = [
             header::CONTENT_ENCODING,
@@ -357,7 +353,7 @@ fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
     headers
 }
 
-/// As a gRPC server would have answered.
+/// Returns the response that a gRPC server would have sent.
 fn grpc_reply(headers: HeaderMap, body: Body) -> Reply {
     let mut reply = Reply::new(body);
     *reply.status_mut() = StatusCode::OK;

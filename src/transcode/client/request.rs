@@ -1,4 +1,4 @@
-//! A gRPC request as an HTTP one.
+//! Converts a gRPC request into an HTTP request.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method as Verb};
 use tonic::Status;
 
+use crate::call::wire_format;
 use crate::transcode::json::{self, JsonOptions};
-use crate::transcode::rules::rule::{Body, Bound, Rule};
+use crate::transcode::rules::rule::{PathField, RequestBody, Rule};
 use crate::transcode::rules::{Method, Rules};
-use crate::transcode::schema::{Kind, MessageId, Schema};
-use crate::wire;
+use crate::transcode::schema::{FieldKind, MessageId, Schema};
 
 /// The HTTP form of a request.
 #[derive(Debug)]
 pub(crate) struct Request<'r> {
-    /// The rule that it is made by, which tells how to read its reply.
+    /// The rule of the request, by which its response is read.
     pub(crate) rule: &'r Rule,
     pub(crate) verb: Verb,
     /// Path and query, encoded.
@@ -90,11 +90,11 @@ fn by_rule<'r>(
         })
     };
     let body = match rule.body {
-        Body::None => None,
-        Body::All => content(json::write(schema, method.input, &rest, options)?),
-        Body::Field(place) => {
+        RequestBody::None => None,
+        RequestBody::All => content(json::write(schema, method.input, &rest, options)?),
+        RequestBody::Field(place) => {
             let field = &schema.message(method.input).fields[place];
-            // A message that is not there has no body: `{}` would be one that is empty.
+            // A message that is not set has no body: `{}` would be an empty message.
             if field.presence && !json::is_set(schema, method.input, place, message)? {
                 None
             } else {
@@ -107,15 +107,15 @@ fn by_rule<'r>(
                 )?)
             }
         }
-        Body::Raw(None) => raw(message)?,
-        Body::Raw(Some(number)) => {
+        RequestBody::Raw(None) => raw(message)?,
+        RequestBody::Raw(Some(number)) => {
             match json::message_at(schema, method.input, &[number], message)? {
                 Some(content) => raw(&content)?,
                 None => None,
             }
         }
     };
-    if !matches!(rule.body, Body::All | Body::Raw(None)) {
+    if !matches!(rule.body, RequestBody::All | RequestBody::Raw(None)) {
         let query = json::query(schema, method.input, &rest, &rule.skip)?;
         if !query.is_empty() {
             target.push('?');
@@ -123,7 +123,7 @@ fn by_rule<'r>(
         }
     }
     let target = PathAndQuery::from_maybe_shared(Bytes::from(target))
-        .map_err(|error| format!("it has no address: {error}"))?;
+        .map_err(|error| format!("invalid request target: {error}"))?;
     Ok(Request {
         rule,
         verb,
@@ -132,24 +132,24 @@ fn by_rule<'r>(
     })
 }
 
-/// The text of a field that the path has.
+/// Returns the text of a field of the path.
 fn value<'m>(
     rules: &Rules,
     input: MessageId,
-    bound: &Bound,
+    bound: &PathField,
     message: &'m [u8],
 ) -> Result<Cow<'m, str>, String> {
     let schema = rules.schema();
     let (id, place) = (bound.parent, bound.place);
     let field = &schema.message(id).fields[place];
-    let (_, above) = bound.numbers.split_last().ok_or("has no field")?;
+    let (_, above) = bound.numbers.split_last().ok_or("is not a field")?;
     let parent = match json::message_at(schema, input, above, message)? {
         Some(parent) => parent,
-        // A value in the path would set the message, and so unset another member of its oneof.
+        // A value in the path would set the message, and so unset the other members of its oneof.
         None if is_choice(schema, input, above) => return Ok("".into()),
         None => Cow::default(),
     };
-    if field.kind == Kind::String {
+    if field.kind == FieldKind::String {
         return Ok(match &parent {
             Cow::Borrowed(parent) => json::text(schema, id, place, parent)?
                 .unwrap_or_default()
@@ -162,8 +162,8 @@ fn value<'m>(
     }
     match json::plain(schema, id, place, &parent)? {
         Some(text) => Ok(text.into()),
-        None if field.presence || field.kind == Kind::Bytes => Ok("".into()),
-        // A number that is not there is zero.
+        None if field.presence || field.kind == FieldKind::Bytes => Ok("".into()),
+        // A number that is not set is zero.
         None => {
             let zero = json::write_field(schema, id, place, &parent, JsonOptions::default())?;
             Ok(zero.trim_matches('"').to_owned().into())
@@ -171,31 +171,32 @@ fn value<'m>(
     }
 }
 
-/// Whether one of the messages that a path of field numbers leads through is a member of a oneof.
+/// Returns whether a message on a path of field numbers is a member of a oneof.
 fn is_choice(schema: &Schema, mut of: MessageId, path: &[u32]) -> bool {
     path.iter().any(|number| {
         let field = schema.message(of).field_numbered(*number);
-        if let Some(Kind::Message(inner)) = field.map(|(_, field)| field.kind) {
+        if let Some(FieldKind::Message(inner)) = field.map(|(_, field)| field.kind) {
             of = inner;
         }
         field.is_some_and(|(_, field)| field.oneof.is_some())
     })
 }
 
-/// The data of a `google.api.HttpBody`, as it is.
+/// Returns the data of a `google.api.HttpBody`, unchanged.
 fn raw(message: &[u8]) -> Result<Option<Content>, String> {
-    let media = wire::text(message, &[1]).unwrap_or_default();
+    let media = wire_format::text(message, &[1]).unwrap_or_default();
     let media = if media.is_empty() {
         "application/octet-stream"
     } else {
         media
     };
-    let bytes = |number| wire::bytes(message, number).map_err(|why| why.to_string());
+    let bytes = |number| wire_format::bytes(message, number).map_err(|why| why.to_string());
     if bytes(3)?.is_some() {
-        return Err("an HttpBody with extensions has no place for them in HTTP".to_owned());
+        return Err("the extensions of an HttpBody cannot be sent over HTTP".to_owned());
     }
     Ok(Some(Content {
-        media: HeaderValue::from_str(media).map_err(|_| format!("`{media}` is no content type"))?,
+        media: HeaderValue::from_str(media)
+            .map_err(|_| format!("invalid content type `{media}`"))?,
         bytes: Bytes::copy_from_slice(bytes(2)?.unwrap_or_default()),
     }))
 }

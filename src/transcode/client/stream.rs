@@ -1,4 +1,4 @@
-//! A stream of replies: an HTTP body of JSON texts, read as gRPC frames while it comes in.
+//! Converts a streamed HTTP response of JSON texts into gRPC frames as it arrives.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,57 +8,62 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame};
 use tonic::Status;
 
-use crate::failure::Failure;
-use crate::transcode::client::response::Reading;
+use crate::call::transport_error::Failure;
+use crate::transcode::client::response::ResponseReader;
 use crate::transcode::grpc_frames;
 use crate::transcode::json::JsonOptions;
-use crate::transcode::json::stream_splitter::Elements;
+use crate::transcode::json::stream_splitter::StreamSplitter;
 use crate::transcode::rules::Rules;
-use crate::transcode::rules::rule::Response;
+use crate::transcode::rules::rule::ResponseBody;
 
 pub(crate) const LINES: &str = "application/x-ndjson";
 
-/// The gRPC body of a streamed HTTP reply.
+/// The gRPC body of a streamed HTTP response.
 #[derive(Debug)]
-pub(crate) struct Stream<B> {
+pub(crate) struct GrpcStream<B> {
     body: B,
     rules: Rules,
-    /// The gRPC path of the method, and the place of its rule.
+    /// The gRPC path of the method, and the index of its rule.
     path: String,
     rule: usize,
     options: JsonOptions,
     headers: HeaderMap,
-    elements: Elements,
-    /// Whether the last text has been taken.
+    splitter: StreamSplitter,
+    /// Whether the last text has been returned.
     ended: bool,
-    /// Whether the trailers have been told, or a failure.
+    /// Whether the trailers or a failure have been returned.
     done: bool,
 }
 
-impl<B> Stream<B> {
-    pub(crate) fn new(reading: Reading<'_>, headers: HeaderMap, body: B, most: usize) -> Self {
+impl<B> GrpcStream<B> {
+    pub(crate) fn new(
+        reader: ResponseReader<'_>,
+        headers: HeaderMap,
+        body: B,
+        max_bytes: usize,
+    ) -> Self {
         let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
         let lines = media.is_some_and(|media| media.starts_with(LINES.as_bytes()));
-        let rules = &reading.method.rules;
+        let rules = &reader.method.rules;
         let rule = rules
             .iter()
-            .position(|rule| std::ptr::eq(rule, reading.rule));
+            .position(|rule| std::ptr::eq(rule, reader.rule));
         Self {
             body,
-            rules: reading.rules.clone(),
-            path: reading.method.path.clone(),
+            rules: reader.rules.clone(),
+            path: reader.method.path.clone(),
             rule: rule.unwrap_or_default(),
-            options: reading.options,
+            options: reader.options,
             headers,
-            elements: Elements::new(lines, most),
+            splitter: StreamSplitter::new(lines, max_bytes),
             ended: false,
             done: false,
         }
     }
 
-    fn reading(&self) -> Option<Reading<'_>> {
+    fn reader(&self) -> Option<ResponseReader<'_>> {
         let method = self.rules.method(&self.path)?;
-        Some(Reading {
+        Some(ResponseReader {
             rules: &self.rules,
             method,
             rule: method.rules.get(self.rule)?,
@@ -67,37 +72,39 @@ impl<B> Stream<B> {
         })
     }
 
-    /// The frame of a text, or the status of the error that it is.
+    /// Returns the frame of a text, or the status of an error body.
     fn frame(&self, text: &[u8]) -> Result<Bytes, Status> {
         let unknown = || Status::internal("the method is not among the rules");
-        let reading = self.reading().ok_or_else(unknown)?;
-        if reading.is_error(text) {
-            return Err(reading.failure(StatusCode::OK, &HeaderMap::new(), text));
+        let reader = self.reader().ok_or_else(unknown)?;
+        if reader.is_error(text) {
+            return Err(reader.failure(StatusCode::OK, &HeaderMap::new(), text));
         }
-        reading.message(text)
+        reader.message(text)
     }
 
-    /// The frame of a piece of an `HttpBody`.
+    /// Returns the frame of a piece of an `HttpBody`.
     fn piece(&self, piece: &[u8]) -> Result<Bytes, Status> {
         let unknown = || Status::internal("the method is not among the rules");
-        let reading = self.reading().ok_or_else(unknown)?;
-        match reading.rule.response {
-            Response::Raw(number) => grpc_frames::frame(reading.raw(number, &self.headers, piece)),
+        let reader = self.reader().ok_or_else(unknown)?;
+        match reader.rule.response {
+            ResponseBody::Raw(number) => {
+                grpc_frames::frame(reader.raw(number, &self.headers, piece))
+            }
             _ => Err(unknown()),
         }
     }
 
-    /// Whether the replies are pieces of an `HttpBody`, which is no JSON.
+    /// Returns whether the responses are pieces of an `HttpBody`, which is not JSON.
     fn is_raw(&self) -> bool {
-        let reading = self.reading();
-        reading.is_some_and(|reading| matches!(reading.rule.response, Response::Raw(_)))
+        let reader = self.reader();
+        reader.is_some_and(|reader| matches!(reader.rule.response, ResponseBody::Raw(_)))
     }
 
-    /// The last text, if there is one, and then the trailers.
+    /// Returns the frame of the last text, if there is one, and then the trailers.
     fn end(&mut self) -> Result<Frame<Bytes>, Status> {
         if !self.ended && !self.is_raw() {
             self.ended = true;
-            let last = self.elements.end().map_err(Status::internal)?;
+            let last = self.splitter.end().map_err(Status::internal)?;
             if let Some(text) = last {
                 return self.frame(&text).map(Frame::data);
             }
@@ -108,14 +115,14 @@ impl<B> Stream<B> {
     }
 }
 
-impl<B> Stream<B>
+impl<B> GrpcStream<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame<Bytes>, Status>> {
         loop {
-            if let Some(text) = self.elements.next().map_err(Status::internal)? {
+            if let Some(text) = self.splitter.next().map_err(Status::internal)? {
                 return Poll::Ready(self.frame(&text).map(Frame::data));
             }
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
@@ -128,12 +135,12 @@ where
             if self.is_raw() {
                 return Poll::Ready(self.piece(&piece).map(Frame::data));
             }
-            self.elements.push(&piece);
+            self.splitter.push(&piece);
         }
     }
 }
 
-impl<B> Body for Stream<B>
+impl<B> Body for GrpcStream<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -1,18 +1,23 @@
-//! `google.protobuf.Any`: what its type is known of, and what becomes of the others.
+//! `google.protobuf.Any`, of types that the schema has and of unknown types.
 
 use std::borrow::Cow;
 
+use crate::transcode::json::base64;
+use crate::transcode::json::options::JsonOptions;
 use crate::transcode::json::read::error;
-use crate::transcode::json::read::lexer::{Next, Scan};
-use crate::transcode::json::read::struct_value::Values;
-use crate::transcode::json::read::{Reader, Wrote};
+use crate::transcode::json::read::lexer::{Lexer, Token};
+use crate::transcode::json::read::struct_value::StructReader;
+use crate::transcode::json::read::{AnyMembers, Reader, Written};
 use crate::transcode::json::wire_value::{put_nested, put_text, slice};
 use crate::transcode::json::write::text::quote;
 use crate::transcode::json::write::{Result, Writer};
-use crate::transcode::json::{CARRIER, CARRIER_PREFIX, JsonOptions, base64};
 use crate::transcode::schema::{MessageId, Schema, Shape};
 
-/// What most type URLs begin with.
+const UNKNOWN_ANY_PREFIX: &str = "json.apigateway-grpc/";
+/// The type URL of an unknown `Any` that was read from JSON. Its own `@type` is a member of the `Struct`.
+pub(crate) const UNKNOWN_ANY_URL: &str = "json.apigateway-grpc/google.protobuf.Struct";
+
+/// The standard prefix of type URLs.
 const USUAL_PREFIX: &str = "type.googleapis.com/";
 
 /// The key of `google.protobuf.Any.value`.
@@ -23,73 +28,73 @@ fn known(schema: &Schema, url: &str) -> Option<MessageId> {
 }
 
 impl Reader<'_> {
-    pub(crate) fn any(self, scan: &mut Scan<'_>, out: &mut Vec<u8>) -> error::Result<Wrote> {
-        let (begin, ahead) = (out.len(), scan.clone());
-        let Some((url, is_first)) = type_url(scan)? else {
-            return Ok(Wrote::Empty);
+    pub(crate) fn any(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> error::Result<Written> {
+        let (begin, ahead) = (out.len(), lexer.clone());
+        let Some((url, is_first)) = type_url(lexer)? else {
+            return Ok(Written::Empty);
         };
         if self.strict && !url.contains('/') {
-            return scan.fault(format!("`{url}` is no type URL"));
+            return lexer.error(format!("invalid type URL `{url}`: must contain a slash"));
         }
-        if url.starts_with(CARRIER_PREFIX) {
-            let fault = scan.fault(format!("the type URL `{url}` is reserved"));
-            return fault.map_err(|fault: error::Fault| fault.finally());
+        if url.starts_with(UNKNOWN_ANY_PREFIX) {
+            let error = lexer.error(format!("the type URL `{url}` is reserved"));
+            return error.map_err(|error: error::JsonError| error.into_final());
         }
         match known(self.schema, &url) {
             Some(id) => {
                 let more = if is_first {
-                    scan.more(b'}')?
+                    lexer.more(b'}')?
                 } else {
-                    *scan = ahead.clone();
-                    scan.enter(b'{', b'}')?
+                    *lexer = ahead.clone();
+                    lexer.enter(b'{', b'}')?
                 };
-                let besides = Besides {
+                let any_members = AnyMembers {
                     type_url: is_first,
                     value: false,
                 };
-                match self.unfolded(scan, more, (&url, id), besides, out) {
-                    // What its type does not know is no reason to lose all that stands around it.
-                    Err(fault) if !self.strict && !fault.is_final() => out.truncate(begin),
-                    done => return done.map(|()| Wrote::Value),
+                match self.unfolded(lexer, more, (&url, id), any_members, out) {
+                    // An invalid `Any` is carried unchanged, so that the message around it is not lost.
+                    Err(error) if !self.strict && !error.is_final() => out.truncate(begin),
+                    done => return done.map(|()| Written::Value),
                 }
             }
             None if self.any_bytes && self.folded(ahead.clone(), &url, out)? => {
-                *scan = ahead;
-                return scan.skip().map(|()| Wrote::Value);
+                *lexer = ahead;
+                return lexer.skip().map(|()| Written::Value);
             }
             None => {}
         }
-        // Carried whole, its `@type` within, to be told back as it came.
-        *scan = ahead;
-        put_text(1, CARRIER, out);
+        // Carry the whole object, with its `@type`, so that it is written as it was read.
+        *lexer = ahead;
+        put_text(1, UNKNOWN_ANY_URL, out);
         out.push(VALUE);
-        let content = Values {
+        let content = StructReader {
             carried: true,
             strict: self.strict,
         };
-        put_nested(out, |out| content.structure(scan, out))?;
-        Ok(Wrote::Value)
+        put_nested(out, |out| content.structure(lexer, out))?;
+        Ok(Written::Value)
     }
 
-    /// Reads an `Any` that has its bytes as text, if it does.
-    fn folded(self, scan: Scan<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
+    /// Reads an `Any` as bytes, if its `value` is base64. Returns whether it is.
+    fn folded(self, lexer: Lexer<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
         let begin = out.len();
         put_text(1, url, out);
         out.push(VALUE);
-        let decoded = as_bytes(scan)?.and_then(|text| base64::decode_dense(&text, out));
+        let decoded = as_bytes(lexer)?.and_then(|text| base64::decode_dense(&text, out));
         if decoded.is_none() {
             out.truncate(begin);
         }
         Ok(decoded.is_some())
     }
 
-    /// Reads the members of an `Any` of a known type, of which `@type` may have been read.
+    /// Reads the members of an `Any` of a known type. Its `@type` may have been read already.
     fn unfolded(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         mut more: bool,
         (url, id): (&str, MessageId),
-        mut besides: Besides,
+        mut any_members: AnyMembers,
         out: &mut Vec<u8>,
     ) -> error::Result<()> {
         put_text(1, url, out);
@@ -97,80 +102,67 @@ impl Reader<'_> {
         let message = self.schema.message(id);
         put_nested(out, |out| {
             if message.shape == Shape::Object {
-                return self.members(scan, message, more, Some(&mut besides), out);
+                return self.members(lexer, message, more, Some(&mut any_members), out);
             }
             let begin = out.len();
             while more {
-                let name = scan.name()?;
-                let first = besides.first(&name);
+                let name = lexer.name()?;
+                let first = any_members.first(&name);
                 match &*name {
-                    "@type" | "value" if self.strict && !first => return scan.twice(&name),
+                    "@type" | "value" if self.strict && !first => {
+                        return lexer.duplicate_key(&name);
+                    }
                     "value" => {
                         out.truncate(begin);
-                        self.message(scan, id, out)?;
+                        self.message(lexer, id, out)?;
                     }
                     other if self.strict && other != "@type" => {
-                        return scan.fault(format!("an Any of {} has no `{other}`", message.name));
+                        return lexer.error(format!(
+                            "unknown field `{other}` in an Any of {}",
+                            message.name
+                        ));
                     }
-                    _ => scan.skip()?,
+                    _ => lexer.skip()?,
                 }
-                more = scan.more(b'}')?;
+                more = lexer.more(b'}')?;
             }
             Ok(())
         })
     }
 }
 
-/// Which members of an `Any` have been read that are not of its message.
-pub(crate) struct Besides {
-    type_url: bool,
-    value: bool,
-}
-
-impl Besides {
-    /// Whether a name is one of those and stands for the first time.
-    pub(crate) fn first(&mut self, name: &str) -> bool {
-        let read = match name {
-            "@type" => &mut self.type_url,
-            "value" => &mut self.value,
-            _ => return false,
-        };
-        !std::mem::replace(read, true)
-    }
-}
-
-/// The `@type` of the object that comes next, and whether it stands first; then it is read and the rest
-/// is not. `None` for an object without members, which is read.
-fn type_url<'a>(scan: &mut Scan<'a>) -> error::Result<Option<(Cow<'a, str>, bool)>> {
-    let mut more = scan.enter(b'{', b'}')?;
+/// Reads the next object up to its `@type`. Returns the type URL, and whether it is the first member. Returns `None`
+/// for an object without members.
+fn type_url<'a>(lexer: &mut Lexer<'a>) -> error::Result<Option<(Cow<'a, str>, bool)>> {
+    let mut more = lexer.enter(b'{', b'}')?;
     if !more {
         return Ok(None);
     }
     let mut is_first = true;
     while more {
-        if scan.name()? == "@type" {
-            return Ok(Some((scan.string()?, is_first)));
+        if lexer.name()? == "@type" {
+            return Ok(Some((lexer.string()?, is_first)));
         }
         is_first = false;
-        scan.skip()?;
-        more = scan.more(b'}')?;
+        lexer.skip()?;
+        more = lexer.more(b'}')?;
     }
     Ok(Some((Cow::Borrowed(""), false)))
 }
 
-/// The text of `value`, if an object has that and `@type` and nothing else.
-fn as_bytes(mut scan: Scan<'_>) -> error::Result<Option<Cow<'_, str>>> {
+/// Returns the string `value` of an object with only `@type` and `value`.
+fn as_bytes(mut lexer: Lexer<'_>) -> error::Result<Option<Cow<'_, str>>> {
     let (mut value, mut types, mut others) = (None, 0, 0);
-    scan.object(|scan, name| {
+    lexer.object(|lexer, name| {
         match &*name {
             "@type" => types += 1,
-            "value" if value.is_none() && scan.next()? == Next::String => {
-                value = Some(scan.string()?);
+            "value" if value.is_none() && lexer.next()? == Token::String => {
+                value = Some(lexer.string()?);
                 return Ok(());
             }
             _ => others += 1,
         }
-        scan.skip()
+        lexer.skip()
     })?;
     Ok(value.filter(|_| types == 1 && others == 0))
 }
@@ -180,26 +172,26 @@ impl Writer<'_> {
         let url = self
             .last(base, 0)
             .map_or(&[][..], |value| slice(value, bytes));
-        let url = std::str::from_utf8(url).map_err(|_| "a text is not UTF-8".to_owned())?;
+        let url = std::str::from_utf8(url).map_err(|_| "a string is not UTF-8".to_owned())?;
         let content = self
             .last(base, 1)
             .map_or(&[][..], |value| slice(value, bytes));
-        // Whatever becomes of it is an object, so that what is too deep is told by what is around it.
+        // Every form of an `Any` is an object. Check its depth here, so that the message around it reports the error.
         self.open()?;
         self.close();
         if url.is_empty() && content.is_empty() {
             out.extend_from_slice(b"{}");
             return Ok(());
         }
-        if url == CARRIER && self.attempt(out, |writer, out| writer.carried(content, out)) {
+        if url == UNKNOWN_ANY_URL && self.attempt(out, |writer, out| writer.carried(content, out)) {
             return Ok(());
         }
-        // Nothing is read that claims our prefix, so it is not told either: the type is what follows it.
-        let url = match url.strip_prefix(CARRIER_PREFIX) {
+        // A type URL with our prefix is not read, so it is not written: the type follows the prefix.
+        let url = match url.strip_prefix(UNKNOWN_ANY_PREFIX) {
             Some(name) => Cow::Owned(format!("{USUAL_PREFIX}{name}")),
             None => Cow::Borrowed(url),
         };
-        // What cannot be told by its type is told as it is, and hides nothing else.
+        // Content that cannot be written by its type is written as base64.
         match known(self.schema, &url) {
             Some(id) if self.attempt(out, |writer, out| writer.any_of(&url, id, content, out)) => {
                 Ok(())
@@ -208,7 +200,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes what may have no JSON form, and then nothing.
+    /// Tries to write a value. Writes nothing if it has no JSON form.
     fn attempt(
         &mut self,
         out: &mut Vec<u8>,
@@ -226,18 +218,23 @@ impl Writer<'_> {
         written
     }
 
-    /// Writes what was read of an unknown `Any`, if that is what it holds: anyone can give our type URL to
-    /// anything, and only what is read again may be told.
+    /// Writes an `Any` that was read from JSON. Anyone can use our type URL, so the text is parsed back to check that
+    /// it is one.
     fn carried(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let structure = self.schema.find("google.protobuf.Struct");
         let begin = out.len();
-        self.message(structure.ok_or("Struct is not in the set")?, content, out)?;
+        self.message(
+            structure.ok_or("the descriptor set has no google.protobuf.Struct")?,
+            content,
+            out,
+        )?;
         let reader = Reader::new(self.schema, JsonOptions::default());
         let mut wire = std::mem::take(&mut self.read);
         wire.clear();
-        let read = Scan::new(&out[begin..]).and_then(|mut scan| reader.any(&mut scan, &mut wire));
+        let read =
+            Lexer::new(&out[begin..]).and_then(|mut lexer| reader.any(&mut lexer, &mut wire));
         self.read = wire;
-        read.map_err(|fault| fault.to_string())?;
+        read.map_err(|error| error.to_string())?;
         Ok(())
     }
 
@@ -251,7 +248,7 @@ impl Writer<'_> {
         let message = self.schema.message(id);
         self.open()?;
         out.extend_from_slice(b"{\"@type\":");
-        quote(url.as_bytes(), out).ok_or("a text is not UTF-8")?;
+        quote(url.as_bytes(), out).ok_or("a string is not UTF-8")?;
         if message.shape == Shape::Object {
             let base = self.found.len();
             self.find(message, content)?;
@@ -267,10 +264,10 @@ impl Writer<'_> {
     }
 }
 
-/// Writes the bytes of an `Any` as text.
+/// Writes an `Any` as its type URL and its bytes in base64.
 fn fold(url: &str, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(b"{\"@type\":");
-    quote(url.as_bytes(), out).ok_or("a text is not UTF-8")?;
+    quote(url.as_bytes(), out).ok_or("a string is not UTF-8")?;
     out.extend_from_slice(b",\"value\":");
     base64::encode(content, out);
     out.push(b'}');

@@ -1,6 +1,6 @@
-//! Bytes as base64, of which both alphabets are read, with padding or without.
+//! Bytes as base64. Both alphabets are read, with or without padding.
 //!
-//! White space is passed over, as Envoy does: base64 of MIME has a line break after 76 characters (RFC 2045 §6.8).
+//! White space is skipped, as in Envoy: base64 of MIME has a line break after 76 characters (RFC 2045 §6.8).
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -15,7 +15,7 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const PLAIN: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
-/// Writes the bytes that a text stands for, their length before them; `None` if it is no base64.
+/// Writes the bytes of a base64 text after their length. Returns `None` if the text is not base64.
 pub(crate) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let begin = out.len();
     decode_dense(text, out).or_else(|| {
@@ -26,7 +26,7 @@ pub(crate) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
     })
 }
 
-/// As [`decode`], of a text without white space.
+/// As [`decode`], for a text without white space.
 pub(crate) fn decode_dense(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let is_url = text.bytes().any(|byte| matches!(byte, b'-' | b'_'));
     let engine = if is_url { &URL } else { &PLAIN };
@@ -34,19 +34,19 @@ pub(crate) fn decode_dense(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let length = digits / 4 * 3 + (digits % 4).saturating_sub(1);
     put_varint(length as u64, out);
     let at = out.len();
-    // The engine wants room for whole groups of three.
+    // The engine needs room for whole groups of three.
     out.resize(at + length + 3, 0);
     let decoded = engine.decode_slice(text, &mut out[at..]).ok()?;
     out.truncate(at + length);
     (decoded == length).then_some(())
 }
 
-/// Writes bytes as a text in quotes.
+/// Writes bytes as base64 in quotes.
 pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let at = out.len();
     out.resize(at + bytes.len().div_ceil(3) * 4, 0);
-    // There is room for every digit, so that it does not fail.
+    // There is room for every digit, so encoding cannot fail.
     let written = PLAIN
         .encode_slice(bytes, &mut out[at..])
         .unwrap_or_default();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_is_passed_over() {
+    fn white_space_is_skipped() {
         for text in ["+/8=", "+/8", "-_8", "\n+/\r\n8=\n", " - _\t8\x0c", "+/8 ="] {
             let mut out = Vec::new();
             assert_eq!(decode(text, &mut out), Some(()), "{text:?}");

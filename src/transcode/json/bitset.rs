@@ -1,16 +1,16 @@
-//! Which fields of a message have been read.
+//! A set of small numbers, such as the indices of the fields that have been read.
 
-/// As many bits as need no allocation.
+/// Number of bits that need no allocation.
 const FEW: usize = 256;
 
-/// A set of the places of fields.
-pub(crate) struct Seen {
+/// A set of numbers below a limit.
+pub(crate) struct BitSet {
     few: [u64; FEW / 64],
     more: Vec<u64>,
 }
 
-impl Seen {
-    /// For so many fields.
+impl BitSet {
+    /// Creates a set for numbers below this limit.
     pub(crate) fn new(most: usize) -> Self {
         Self {
             few: [0; FEW / 64],
@@ -18,7 +18,7 @@ impl Seen {
         }
     }
 
-    /// Whether this is the first time.
+    /// Adds a number. Returns whether it was new.
     #[inline]
     pub(crate) fn first(&mut self, place: usize) -> bool {
         let Some(bits) = self.bits(place) else {
@@ -30,7 +30,7 @@ impl Seen {
         first
     }
 
-    /// Whether it has been there.
+    /// Returns whether a number is in the set.
     pub(crate) fn has(&mut self, place: usize) -> bool {
         self.bits(place)
             .is_some_and(|bits| *bits & 1 << (place % 64) != 0)
@@ -50,8 +50,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_place_is_new_once() {
-        let mut seen = Seen::new(1_000);
+    fn each_number_is_new_once() {
+        let mut seen = BitSet::new(1_000);
         for place in [0, 62, 64, 255, 257, 998] {
             assert!(seen.first(place), "{place}");
             assert!(!seen.first(place) && seen.has(place), "{place}");

@@ -1,19 +1,19 @@
-//! One field of a message by itself, as the body of a request or a reply.
+//! A single field of a message, as the body of a request or a response.
 
-use crate::transcode::json::JsonOptions;
 use crate::transcode::json::nested_field::values;
+use crate::transcode::json::options::JsonOptions;
 use crate::transcode::json::read::Reader;
 use crate::transcode::json::wire_value::absent;
-use crate::transcode::json::write::field_index::Found;
+use crate::transcode::json::write::field_index::IndexedField;
 use crate::transcode::json::write::{Writer, finished};
-use crate::transcode::schema::{Field, Message, MessageId, Repeat, Schema};
+use crate::transcode::schema::{Cardinality, Field, Message, MessageId, Schema};
 
-/// The JSON value of a field of an encoded message. One that is not there has its default: `0`, `""`,
-/// `[]`, `{}`, and for a message what that is when nothing of it is set.
+/// Returns the JSON value of a field of an encoded message. A field that is not set has its default: `0`, `""`, `[]`,
+/// `{}`, or the JSON form of an empty message.
 ///
 /// # Errors
 ///
-/// If the bytes are no message, what the field holds has no JSON form, or the message has no such field.
+/// If the bytes are malformed, the value has no JSON form, or the message has no such field.
 pub(crate) fn write_field(
     schema: &Schema,
     id: MessageId,
@@ -31,8 +31,8 @@ pub(crate) fn write_field(
     collect(&mut writer, of, field, message)?;
     let found = 0..writer.found.len();
     let written = match field.repeat {
-        Repeat::Once if found.is_empty() => {
-            writer.one(field.kind, absent(schema, field.kind), &[], &mut out)
+        Cardinality::Once if found.is_empty() => {
+            writer.value(field.kind, absent(schema, field.kind), &[], &mut out)
         }
         _ => writer.field(field, found, message, &mut out),
     };
@@ -40,11 +40,11 @@ pub(crate) fn write_field(
     finished(out)
 }
 
-/// The wire bytes of a message of which only the field at a place is set, to a JSON value.
+/// Returns the wire bytes of a message in which only one field is set, to a JSON value.
 ///
 /// # Errors
 ///
-/// As [`super::read`], and if the message has no such field.
+/// As [`read`](crate::transcode::json::read), and if the message has no such field.
 pub(crate) fn read_field(
     schema: &Schema,
     message: MessageId,
@@ -57,11 +57,11 @@ pub(crate) fn read_field(
     let mut out = Vec::new();
     Reader::new(schema, options)
         .whole_field(text, field, &mut out)
-        .map_err(|fault| fault.to_string())?;
+        .map_err(|error| error.to_string())?;
     Ok(out)
 }
 
-/// Finds one field and passes over all others.
+/// Lists the values of one field.
 pub(crate) fn collect(
     writer: &mut Writer<'_>,
     of: &Message,
@@ -70,7 +70,7 @@ pub(crate) fn collect(
 ) -> Result<(), String> {
     let found = &mut writer.found;
     values(writer.schema, of, field, message, |value| match value {
-        Some(value) => found.push(Found {
+        Some(value) => found.push(IndexedField {
             place: 0,
             at: found.len(),
             value,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_there_is_written_as_its_default_and_null_is_read_as_none() {
+    fn an_absent_field_is_written_as_its_default_and_null_is_read_as_absent() {
         let cases = [
             (GATEWAY, "name", r#""""#),
             (GATEWAY, "state", r#""STATE_UNSPECIFIED""#),

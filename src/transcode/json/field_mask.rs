@@ -1,16 +1,16 @@
-//! The paths of field masks, which JSON has in camel case and the wire in snake case.
+//! The paths of field masks, in camel case in JSON and in snake case on the wire.
 //!
-//! Reading is as lenient as Envoy: a capital letter becomes an underscore and the small letter, and every other
-//! character stays as it is. So a path in snake case is read as such, and `labels.team_2` and `labels.a__b` are read.
-//! Writing is the reverse: an underscore before a small letter becomes a capital letter, and every other underscore
-//! stays. protobuf's own JSON refuses paths that need this, but the key of a label may have any of them.
+//! Reading is as lenient as in Envoy: a capital letter becomes an underscore and the small letter, and every other
+//! character stays. So paths in snake case are read too, and so are `labels.team_2` and `labels.a__b`. Writing is the
+//! reverse: an underscore before a small letter becomes a capital letter, and every other underscore stays.
+//! protobuf's own JSON refuses paths that need this, but the key of a label may have any of them.
 //!
-//! The key of a map may be enclosed in backticks (AIP-161). Such a key is read and written unchanged, capital letters and
-//! commas included.
+//! The key of a map may be enclosed in backticks (AIP-161). Such a key is read and written unchanged, capital letters
+//! and commas included.
 
 use crate::transcode::json::wire_value::put_varint;
 
-/// Writes the fields of a mask whose JSON form is this text. Empty paths are left out.
+/// Writes the wire bytes of a mask in JSON. Empty paths are left out.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
             }
         }
         if quoted {
-            return Err(format!("`{path}` has a backtick that is not closed"));
+            return Err(format!("invalid path `{path}`: a backtick is not closed"));
         }
     }
     Ok(())
@@ -66,7 +66,7 @@ fn unquoted(path: &str) -> impl Iterator<Item = u8> {
 ///
 /// # Errors
 ///
-/// If JSON has no form of the path that is read back as the path: the reason.
+/// Returns the reason if no JSON form would be read back as the path.
 pub(crate) fn write(path: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     if path.is_empty() {
         return Err("it is empty");
@@ -171,7 +171,7 @@ mod tests {
         }
         for text in ["`", "a,labels.`b,c", "``a`"] {
             let error = read(text).expect_err(text);
-            assert!(error.ends_with("a backtick that is not closed"), "{error}");
+            assert!(error.ends_with("a backtick is not closed"), "{error}");
         }
     }
 }

@@ -1,76 +1,75 @@
-//! Maps: a JSON object, or on the wire a repeated message of a key and a value.
+//! Maps: an object in JSON, and a repeated message of a key and a value on the wire.
 
 use crate::transcode::json::read::error;
-use crate::transcode::json::read::lexer::Scan;
+use crate::transcode::json::read::lexer::Lexer;
 use crate::transcode::json::read::number::{is_whole, spelled};
-use crate::transcode::json::read::{Reader, Wrote};
-use crate::transcode::json::wire_reader::Entries;
+use crate::transcode::json::read::{Reader, Written};
+use crate::transcode::json::wire_reader::{WireFields, WireValue};
 use crate::transcode::json::wire_value::{
-    Wire, absent, counts, fits, int32, number, put_bytes, put_nested, put_tag, slice, unzigzag,
-    zero,
+    absent, has_wire_type, int32, is_known, number, put_bytes, put_nested, put_tag, slice,
+    unzigzag, zero,
 };
+use crate::transcode::json::write::field_index::MapEntry;
 use crate::transcode::json::write::text::quote;
 use crate::transcode::json::write::{Result, Writer};
-use crate::transcode::schema::{Field, Kind, Message, Schema};
-
-/// An entry of a map in a message's bytes.
-#[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    key: Wire,
-    value: Option<Wire>,
-    /// Whether the value is a message in several pieces, of which that is the last.
-    pieces: bool,
-    /// Which of the entries it is.
-    index: usize,
-}
+use crate::transcode::schema::{Field, FieldKind, Message, Schema};
 
 impl Reader<'_> {
     pub(crate) fn map(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         field: &Field,
         out: &mut Vec<u8>,
     ) -> error::Result<()> {
-        let (key, value) = parts(self.schema, field).or_else(|why| scan.fault(why))?;
+        let (key, value) = parts(self.schema, field).or_else(|why| lexer.error(why))?;
         let mut names = Vec::new();
-        scan.object(|scan, name| {
+        lexer.object(|lexer, name| {
             let begin = out.len();
             put_tag(&field.tag, out);
             let wrote = put_nested(out, |out| {
                 put_tag(&key.tag, out);
-                read_key(scan, key.kind, &name, out)?;
+                read_key(lexer, key.kind, &name, out)?;
                 put_tag(&value.tag, out);
-                let wrote = self.one(scan, value, out);
-                wrote.map_err(|fault| fault.within(&format!("[{name:?}]")))
+                let wrote = self.value(lexer, value, out);
+                wrote.map_err(|error| error.within(&format!("[{name:?}]")))
             })?;
-            if wrote == Wrote::Nothing {
+            if wrote == Written::Nothing {
                 out.truncate(begin);
             }
-            // A key has one text, so that the names tell whether it stands twice.
+            // A key has only one text, so a duplicate key is a duplicate name.
             if self.strict {
                 names.push(name);
             }
             Ok(())
         })?;
-        scan.distinct(names)
+        lexer.distinct(names)
     }
 }
 
-fn read_key(scan: &Scan<'_>, kind: Kind, name: &str, out: &mut Vec<u8>) -> error::Result<()> {
+fn read_key(
+    lexer: &Lexer<'_>,
+    kind: FieldKind,
+    name: &str,
+    out: &mut Vec<u8>,
+) -> error::Result<()> {
     match kind {
-        Kind::String => put_bytes(name.as_bytes(), out),
-        Kind::Bool if matches!(name, "true" | "false") => out.push(u8::from(name == "true")),
-        Kind::Bool => return scan.fault("a key must be true or false"),
+        FieldKind::String => put_bytes(name.as_bytes(), out),
+        FieldKind::Bool if matches!(name, "true" | "false") => out.push(u8::from(name == "true")),
+        FieldKind::Bool => return lexer.error("a key must be true or false"),
         kind => match is_whole(name).then(|| spelled(name, kind, out)) {
             Some(Ok(_)) => {}
-            _ => return scan.fault(format!("the key `{name}` is no number of its type")),
+            _ => {
+                return lexer.error(format!(
+                    "invalid key `{name}`: not a number of the key's type"
+                ));
+            }
         },
     }
     Ok(())
 }
 
 impl Writer<'_> {
-    /// Writes the entries in the order of their keys. Of several with one key the last holds.
+    /// Writes the entries in the order of their keys. Of several entries with one key the last is kept.
     pub(crate) fn map(
         &mut self,
         field: &Field,
@@ -81,14 +80,14 @@ impl Writer<'_> {
         let (key, value) = parts(self.schema, field)?;
         let base = self.entries.len();
         for index in found {
-            let Wire::Bytes(from, to) = self.found[index].value else {
+            let WireValue::Bytes(from, to) = self.found[index].value else {
                 continue;
             };
             let entry = entry((key, value), bytes, (from, to), index)?;
-            // An entry with an unknown value of a closed enum is itself unknown.
+            // An entry with an unknown value of a closed enum is an unknown field.
             if entry
                 .value
-                .is_none_or(|wire| counts(self.schema, value, wire))
+                .is_none_or(|wire| is_known(self.schema, value, wire))
             {
                 self.entries.push(entry);
             }
@@ -107,7 +106,7 @@ impl Writer<'_> {
                 self.merged(value, entry.index, bytes, out)?;
             } else {
                 let wire = entry.value.unwrap_or(absent(self.schema, value.kind));
-                self.one(value.kind, wire, bytes, out)?;
+                self.value(value.kind, wire, bytes, out)?;
             }
         }
         out.push(b'}');
@@ -116,21 +115,21 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whether an entry is one of the map: if the values are of a closed enum, its number must have a name.
-    pub(crate) fn has_known_value(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
-        // Malformed ones are an error where they are written.
-        let (Ok((key, of)), Wire::Bytes(from, to)) = (parts(self.schema, field), value) else {
+    /// Returns whether an entry is known: the number of a closed enum must have a name.
+    pub(crate) fn has_known_value(&self, field: &Field, value: WireValue, bytes: &[u8]) -> bool {
+        // Writing reports malformed entries.
+        let (Ok((key, of)), WireValue::Bytes(from, to)) = (parts(self.schema, field), value) else {
             return true;
         };
-        if !matches!(of.kind, Kind::Enum(_)) {
+        if !matches!(of.kind, FieldKind::Enum(_)) {
             return true;
         }
         let entry = entry((key, of), bytes, (from, to), 0).ok();
         let value = entry.and_then(|entry| entry.value);
-        value.is_none_or(|value| counts(self.schema, of, value))
+        value.is_none_or(|value| is_known(self.schema, of, value))
     }
 
-    /// Writes the value of an entry that has it in pieces, which are as good as their bytes in a row.
+    /// Writes the value of an entry whose message is in pieces. Their concatenated bytes are the message.
     fn merged(
         &mut self,
         value: &Field,
@@ -140,20 +139,20 @@ impl Writer<'_> {
     ) -> Result<()> {
         let entry = slice(self.found[index].value, bytes);
         let mut whole = Vec::with_capacity(entry.len());
-        for part in Entries::of(entry) {
+        for part in WireFields::of(entry) {
             let (number, wire) = part?;
-            if number == value.number && fits(value, wire) {
+            if number == value.number && has_wire_type(value, wire) {
                 whole.extend_from_slice(slice(wire, entry));
             }
         }
-        self.one(value.kind, Wire::Bytes(0, whole.len()), &whole, out)
+        self.value(value.kind, WireValue::Bytes(0, whole.len()), &whole, out)
     }
 
-    /// Sorts the entries from a place on, of which the last one of each key is kept.
-    fn sort(&mut self, base: usize, kind: Kind, bytes: &[u8]) {
+    /// Sorts the entries from an index on, and keeps the last entry of each key.
+    fn sort(&mut self, base: usize, kind: FieldKind, bytes: &[u8]) {
         let entries = &mut self.entries[base..];
-        let order = |one: &Entry, other: &Entry| compare(kind, one.key, other.key, bytes);
-        // Mostly they are sorted already, as encoders of sorted maps and ours leave them.
+        let order = |one: &MapEntry, other: &MapEntry| compare(kind, one.key, other.key, bytes);
+        // Most are sorted already, because encoders of sorted maps and ours write them so.
         if entries.is_sorted_by(|one, other| order(one, other).is_lt()) {
             return;
         }
@@ -168,13 +167,19 @@ impl Writer<'_> {
         self.entries.truncate(kept + 1);
     }
 
-    /// Writes a key, which stands in quotes whatever its kind.
-    fn key(&mut self, kind: Kind, key: Wire, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        if kind == Kind::String {
-            return quote(slice(key, bytes), out).ok_or_else(|| "a text is not UTF-8".to_owned());
+    /// Writes a key. Keys of every type are in quotes.
+    fn key(
+        &mut self,
+        kind: FieldKind,
+        key: WireValue,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        if kind == FieldKind::String {
+            return quote(slice(key, bytes), out).ok_or_else(|| "a string is not UTF-8".to_owned());
         }
         let begin = out.len();
-        self.one(kind, key, bytes, out)?;
+        self.value(kind, key, bytes, out)?;
         if out.get(begin) != Some(&b'"') {
             out.insert(begin, b'"');
             out.push(b'"');
@@ -183,12 +188,12 @@ impl Writer<'_> {
     }
 }
 
-/// The fields of a map's entries.
+/// Returns the fields of the entries of a map.
 fn parts<'s>(
     schema: &'s Schema,
     field: &Field,
 ) -> std::result::Result<(&'s Field, &'s Field), &'static str> {
-    let Kind::Message(entry) = field.kind else {
+    let FieldKind::Message(entry) = field.kind else {
         return Err("a map without entries");
     };
     let Message { fields, .. } = schema.message(entry);
@@ -198,50 +203,50 @@ fn parts<'s>(
     }
 }
 
-/// An entry of its bytes; what it holds is told by places in the message's bytes.
+/// Parses an entry. Its values refer to the bytes of the message around it.
 fn entry(
     (key, value): (&Field, &Field),
     bytes: &[u8],
     (from, to): (usize, usize),
     index: usize,
-) -> Result<Entry> {
-    let mut entry = Entry {
+) -> Result<MapEntry> {
+    let mut entry = MapEntry {
         key: zero(key.kind),
         value: None,
         pieces: false,
         index,
     };
-    for part in Entries::of(&bytes[from..to]) {
+    for part in WireFields::of(&bytes[from..to]) {
         let (number, wire) = part?;
         let wire = match wire {
-            Wire::Bytes(begin, end) => Wire::Bytes(from + begin, from + end),
-            Wire::Group(begin, end) => Wire::Group(from + begin, from + end),
+            WireValue::Bytes(begin, end) => WireValue::Bytes(from + begin, from + end),
+            WireValue::Group(begin, end) => WireValue::Group(from + begin, from + end),
             other => other,
         };
-        if number == key.number && fits(key, wire) {
+        if number == key.number && has_wire_type(key, wire) {
             entry.key = wire;
-        } else if number == value.number && fits(value, wire) {
-            entry.pieces = entry.value.is_some() && matches!(value.kind, Kind::Message(_));
+        } else if number == value.number && has_wire_type(value, wire) {
+            entry.pieces = entry.value.is_some() && matches!(value.kind, FieldKind::Message(_));
             entry.value = Some(wire);
         }
     }
     Ok(entry)
 }
 
-/// The order of two keys: texts by their bytes, numbers by their value. Bits beyond those of the type say
-/// nothing, as for every parser, and any bit makes true.
-fn compare(kind: Kind, one: Wire, other: Wire, bytes: &[u8]) -> std::cmp::Ordering {
+/// Compares two keys: strings by their bytes, numbers by their value. Bits beyond the type of a number are ignored,
+/// as in every parser, and any bit means true.
+fn compare(kind: FieldKind, one: WireValue, other: WireValue, bytes: &[u8]) -> std::cmp::Ordering {
     let signed = |wire| match kind {
-        Kind::Sint32 => unzigzag(number(wire) & 0xffff_ffff),
-        Kind::Sint64 => unzigzag(number(wire)),
-        Kind::Int32 | Kind::Sfixed32 => i64::from(int32(number(wire))),
-        Kind::Uint32 => (number(wire) & 0xffff_ffff).cast_signed(),
-        Kind::Bool => i64::from(number(wire) != 0),
+        FieldKind::Sint32 => unzigzag(number(wire) & 0xffff_ffff),
+        FieldKind::Sint64 => unzigzag(number(wire)),
+        FieldKind::Int32 | FieldKind::Sfixed32 => i64::from(int32(number(wire))),
+        FieldKind::Uint32 => (number(wire) & 0xffff_ffff).cast_signed(),
+        FieldKind::Bool => i64::from(number(wire) != 0),
         _ => number(wire).cast_signed(),
     };
     match kind {
-        Kind::String => slice(one, bytes).cmp(slice(other, bytes)),
-        Kind::Uint64 | Kind::Fixed64 => number(one).cmp(&number(other)),
+        FieldKind::String => slice(one, bytes).cmp(slice(other, bytes)),
+        FieldKind::Uint64 | FieldKind::Fixed64 => number(one).cmp(&number(other)),
         _ => signed(one).cmp(&signed(other)),
     }
 }

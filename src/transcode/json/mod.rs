@@ -1,9 +1,9 @@
-//! proto3 JSON by descriptor, in one pass either way and without a message in between.
+//! Converts between proto3 JSON and wire bytes by a schema, in one pass, without a decoded message in between.
 //!
-//! An unknown `Any` read from JSON travels as a Struct under a type URL of our own, [`CARRIER`], and is
-//! told again as it came; numbers in it are those of a double, and of a name that stands twice the last is
-//! there. One from the wire is told as `{"@type": url, "value": base64}`, and so is, under the usual prefix, one
-//! that has our type URL and nothing in it that reading could have put there.
+//! An `Any` of an unknown type that was read from JSON is carried as a `Struct` under a type URL of our own,
+//! `UNKNOWN_ANY_URL`, and is written as it was read. Its numbers become doubles, and of a duplicate key the last
+//! value is kept. An `Any` of an unknown type from the wire is written as `{"@type": url, "value": base64}`. An `Any`
+//! with our type URL whose content we did not produce is written the same way, under the standard prefix.
 
 mod any;
 mod base64;
@@ -12,6 +12,7 @@ mod field_body;
 mod field_mask;
 mod map;
 mod nested_field;
+mod options;
 mod query_value;
 mod read;
 mod scalar;
@@ -24,58 +25,75 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use crate::error::Error;
 use crate::transcode::schema::{MessageId, Schema};
 
 pub(crate) use field_body::{read_field, write_field};
 pub(crate) use nested_field::{is_set, message_at, text, without};
+pub use options::JsonOptions;
 pub(crate) use query_value::{plain, query_value};
-pub(crate) use read::lexer::{Next, Scan};
-pub(crate) use wire_reader::Entries;
-pub(crate) use wire_value::Wire;
+pub(crate) use read::lexer::{Lexer, Token};
+pub(crate) use wire_reader::{WireFields, WireValue};
+pub(crate) use wire_value::is_same;
 pub(crate) use write::text::quoted;
 
-const CARRIER_PREFIX: &str = "json.apigateway-grpc/";
-/// The type URL of an unknown `Any` that was read from JSON; its `@type` is within.
-const CARRIER: &str = "json.apigateway-grpc/google.protobuf.Struct";
+impl Schema {
+    /// Converts a message in proto3 JSON to wire bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the schema has no message of this full name, or the text is not its JSON form. The error names the field
+    /// and the byte.
+    pub fn json_to_wire(
+        &self,
+        message: &str,
+        json: &[u8],
+        options: JsonOptions,
+    ) -> Result<Vec<u8>, Error> {
+        read(self, self.known(message)?, json, options)
+            .map_err(|why| Error::message(format!("invalid {message}: {why}")))
+    }
 
-/// How JSON is written and read. By default: enums as names, no default values, unknown fields ignored.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct JsonOptions {
-    /// Writes enums as numbers instead of names. Both are read.
-    pub enums_as_numbers: bool,
-    /// Writes fields that hold their default, too: numbers, texts and enums that are set to it or not at
-    /// all, empty lists and maps. Not messages that are not set, members of a oneof, or fields whose
-    /// presence is told apart.
-    pub defaults: bool,
-    /// Reads `{"@type": url, "value": "<base64>"}` of an unknown type, with these two members and no
-    /// other, as the bytes of that type: the form in which one is written. Without it, a text is a text.
-    pub any_bytes: bool,
-    /// Refuses unknown fields, unknown enum names (and numbers, if the enum is closed), names that stand twice, and an `Any` whose `@type` is no
-    /// URL. Otherwise the former two are left out, of a name that stands twice the last holds (of the
-    /// `@type` the first), and an `Any` is told as it came. An `Any` that is `{}` counts as set here;
-    /// otherwise a field that holds it alone, outside a oneof, is taken for one that is not set.
-    pub strict: bool,
+    /// Converts the wire bytes of a message to proto3 JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the schema has no message of this full name, the bytes are malformed, or a value has no JSON form, such as
+    /// a timestamp beyond the year 9999.
+    pub fn wire_to_json(
+        &self,
+        message: &str,
+        wire: &[u8],
+        options: JsonOptions,
+    ) -> Result<String, Error> {
+        write(self, self.known(message)?, wire, options)
+            .map_err(|why| Error::message(format!("a {message} has no JSON form: {why}")))
+    }
+
+    fn known(&self, message: &str) -> Result<MessageId, Error> {
+        self.find(message)
+            .ok_or_else(|| Error::message(format!("the schema has no message `{message}`")))
+    }
 }
 
-/// The wire bytes of a JSON text.
+/// Returns the wire bytes of a JSON text.
 ///
 /// # Errors
 ///
-/// If the text is no JSON, a value is not of its field's type, it nests too deeply, or it claims
-/// [`CARRIER`]. The fault tells where.
+/// If the text is not JSON, a value is invalid for its field, it nests too deeply, or it has an `@type` with the
+/// prefix of `UNKNOWN_ANY_URL`. The error says where.
 pub(crate) fn read(
     schema: &Schema,
     id: MessageId,
     text: &[u8],
     options: JsonOptions,
 ) -> Result<Vec<u8>, String> {
-    // Mostly the wire has two thirds of the text's length.
+    // The wire bytes of most texts are two thirds as long.
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 16);
     read_onto(schema, id, text, options, &mut out).map(|()| out)
 }
 
-/// As [`read`], after what is in the buffer already.
+/// Appends the wire bytes of a JSON text, as [`read`] returns them.
 pub(crate) fn read_onto(
     schema: &Schema,
     id: MessageId,
@@ -85,15 +103,15 @@ pub(crate) fn read_onto(
 ) -> Result<(), String> {
     read::Reader::new(schema, options)
         .whole(text, id, out)
-        .map_err(|fault| fault.to_string())
+        .map_err(|error| error.to_string())
 }
 
-/// The JSON text of wire bytes.
+/// Returns the JSON text of wire bytes.
 ///
 /// # Errors
 ///
-/// If the bytes are no message, nest too deeply, or hold what has no JSON form, as a timestamp beyond the
-/// year 9999.
+/// If the bytes are malformed, nest too deeply, or a value has no JSON form, such as a timestamp beyond the year
+/// 9999.
 pub(crate) fn write(
     schema: &Schema,
     id: MessageId,
@@ -105,11 +123,11 @@ pub(crate) fn write(
     write::finished(out)
 }
 
-/// The query of a request: its fields but those of `skip`.
+/// Returns the query of a request, without the fields in `skip`.
 ///
 /// # Errors
 ///
-/// If the bytes are no message, or a field that is set has no form in a query.
+/// If the bytes are malformed, or a field that is set cannot be in a query.
 pub(crate) fn query(
     schema: &Schema,
     id: MessageId,

@@ -1,13 +1,14 @@
-//! One field of an encoded message, at any depth, as a parser of the whole message would have it: messages in pieces
-//! are merged, groups are messages, and a member of a oneof is unset by a later one.
+//! Reads a single field of an encoded message, at any depth, as a parser of the whole message would: messages in
+//! pieces are merged, groups are messages, and a later member of a oneof unsets an earlier one.
 
 use std::borrow::Cow;
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::transcode::json::wire_reader::Entries;
-use crate::transcode::json::wire_value::{Wire, counts, joined, slice};
-use crate::transcode::schema::{Field, Kind, Message, MessageId, Schema};
+use crate::transcode::json::wire_reader::WireFields;
+use crate::transcode::json::wire_reader::WireValue;
+use crate::transcode::json::wire_value::{is_known, joined, slice};
+use crate::transcode::schema::{Field, FieldKind, Message, MessageId, Schema};
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -17,12 +18,12 @@ pub(crate) fn values(
     of: &Message,
     field: &Field,
     bytes: &[u8],
-    mut each: impl FnMut(Option<Wire>),
+    mut each: impl FnMut(Option<WireValue>),
 ) -> Result<()> {
-    for entry in Entries::of(bytes) {
+    for entry in WireFields::of(bytes) {
         let (number, value) = entry?;
         if number == field.number {
-            if counts(schema, field, value) {
+            if is_known(schema, field, value) {
                 each(Some(value));
             }
         } else if is_sibling(schema, of, field, number, value) {
@@ -33,12 +34,12 @@ pub(crate) fn values(
 }
 
 /// Returns whether a value is that of another member of the field's oneof.
-fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: Wire) -> bool {
+fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: WireValue) -> bool {
     field.oneof.is_some()
         && number != field.number
         && of
             .field_numbered(number)
-            .is_some_and(|(_, other)| other.oneof == field.oneof && counts(schema, other, value))
+            .is_some_and(|(_, other)| other.oneof == field.oneof && is_known(schema, other, value))
 }
 
 /// Returns whether a field is set.
@@ -79,8 +80,8 @@ pub(crate) fn text<'m>(
         .transpose()
 }
 
-/// Returns the message at the end of a path of field numbers, or `None` if it is not set. It is copied only if it comes
-/// in pieces.
+/// Returns the message at the end of a path of field numbers, or `None` if it is not set. It is copied only if it
+/// comes in pieces.
 ///
 /// # Errors
 ///
@@ -125,10 +126,10 @@ pub(crate) fn without<'m>(
         .ok_or("the message has no such field")?;
     // Where the last value of the field ends.
     let mut end = None;
-    let mut entries = Entries::of(message);
+    let mut entries = WireFields::of(message);
     while let Some(entry) = entries.next() {
         let (this, value) = entry?;
-        if this == *number && counts(schema, field, value) {
+        if this == *number && is_known(schema, field, value) {
             end = Some(entries.at());
         }
     }
@@ -136,12 +137,12 @@ pub(crate) fn without<'m>(
         return Ok(Cow::Borrowed(message));
     };
     let mut out = Vec::with_capacity(message.len());
-    let mut entries = Entries::of(message);
+    let mut entries = WireFields::of(message);
     loop {
         let begin = entries.at();
         let Some(entry) = entries.next() else { break };
         let (this, value) = entry?;
-        let taken = this == *number && counts(schema, field, value);
+        let taken = this == *number && is_known(schema, field, value);
         // The field had unset the members of its oneof before it. They must not come back.
         let unset = begin < end && is_sibling(schema, of, field, this, value);
         if !taken && !unset {
@@ -172,18 +173,18 @@ pub(crate) fn put_message(field: &Field, content: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The field of a number and its message.
+/// Returns the field with a number, and its message.
 fn step(schema: &Schema, of: MessageId, number: u32) -> Result<(&Field, MessageId)> {
     let found = schema.message(of).field_numbered(number);
     let (_, field) = found.ok_or("the message has no such field")?;
     match field.kind {
-        Kind::Message(inner) => Ok((field, inner)),
+        FieldKind::Message(inner) => Ok((field, inner)),
         _ => Err(format!("`{}` is not a message", field.json)),
     }
 }
 
-/// The pieces of a message field that is set.
-fn pieces(schema: &Schema, of: &Message, field: &Field, bytes: &[u8]) -> Result<Vec<Wire>> {
+/// Returns the pieces of a message field.
+fn pieces(schema: &Schema, of: &Message, field: &Field, bytes: &[u8]) -> Result<Vec<WireValue>> {
     let mut pieces = Vec::new();
     values(schema, of, field, bytes, |value| match value {
         Some(piece) => pieces.push(piece),

@@ -1,4 +1,4 @@
-//! A value as a path or a query has it: in its JSON form, but a text without quotes.
+//! The text of a value in a path or a query: its JSON form, without the quotes of a string.
 
 use std::borrow::Cow;
 
@@ -7,50 +7,53 @@ use base64::engine::general_purpose::URL_SAFE;
 
 use crate::transcode::json::field_body::collect;
 use crate::transcode::json::nested_field::put_message;
+use crate::transcode::json::options::JsonOptions;
+use crate::transcode::json::read::lexer::Lexer;
 use crate::transcode::json::read::number::{integer, is_number, spelled};
+use crate::transcode::json::wire_reader::WireValue;
 use crate::transcode::json::wire_value::{
-    Wire, joined, number, put_bytes, put_tag, put_varint, slice, text, zero,
+    joined, number, put_bytes, put_tag, put_varint, slice, text, zero,
 };
 use crate::transcode::json::write::{Result, Writer, finished};
-use crate::transcode::json::{JsonOptions, Scan, base64 as bytes_as_text, field_mask, time};
-use crate::transcode::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, Tag};
+use crate::transcode::json::{base64 as bytes_as_text, field_mask, time};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape, Tag};
 
-/// The words of a boolean, in capital or small letters, as Envoy reads them. Some clients write a boolean as their
-/// language does, such as Python's `True`.
+/// The words of a boolean, in capital or small letters, as in Envoy. Some clients write a boolean as their language
+/// does, such as Python's `True`.
 const TRUE: [&str; 5] = ["true", "t", "yes", "y", "1"];
 const FALSE: [&str; 5] = ["false", "f", "no", "n", "0"];
 
-/// The wire bytes, with the field's key, of one value in a path or a query, decoded. Of a repeated field
-/// it is one element.
+/// Returns the wire bytes of one value in a path or a query, with the key of the field. The text is percent-decoded.
+/// For a repeated field it is one element.
 ///
 /// # Errors
 ///
-/// If the text is no value of the field, or the field has no form as text.
+/// If the text is invalid for the field, or the field cannot be a path or query value.
 pub(crate) fn query_value(schema: &Schema, field: &Field, text: &str) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() + 8);
-    if field.repeat == Repeat::Map {
+    if field.repeat == Cardinality::Map {
         return Err(format!(
-            "`{}` is a map, which no text stands for",
+            "`{}` is a map, which cannot be a path or query value",
             field.json
         ));
     }
     let within = |why: String| format!("`{}`: {why}", field.json);
-    if let Kind::Message(id) = field.kind {
+    if let FieldKind::Message(id) = field.kind {
         let content = message_from_text(schema, id, text).map_err(within)?;
         put_message(field, &content, &mut out);
         return Ok(out);
     }
-    // One element is not packed, which every parser takes.
+    // A single element is not packed. Every parser accepts that.
     put_tag(&Tag::new(field.number, field.kind.wire_type()), &mut out);
     from_text(schema, field.kind, text, &mut out).map_err(within)?;
     Ok(out)
 }
 
-/// The text, as a path or a query has it, of a field that is set once; `None` if it is not there.
+/// Returns the text of a singular field for a path or a query, or `None` if the field is not set.
 ///
 /// # Errors
 ///
-/// If the bytes are no message, or the field has no form as text.
+/// If the bytes are malformed, or the field cannot be a path or query value.
 pub(crate) fn plain(
     schema: &Schema,
     id: MessageId,
@@ -62,8 +65,11 @@ pub(crate) fn plain(
         .fields
         .get(place)
         .ok_or("the message has no such field")?;
-    if field.repeat != Repeat::Once {
-        return Err(format!("`{}` has several values", field.json));
+    if field.repeat != Cardinality::Once {
+        return Err(format!(
+            "`{}` is repeated, which cannot be a path value",
+            field.json
+        ));
     }
     let mut writer = Writer::new(schema, JsonOptions::default());
     collect(&mut writer, of, field, message)?;
@@ -71,9 +77,9 @@ pub(crate) fn plain(
         return Ok(None);
     };
     let told = match field.kind {
-        Kind::Message(_) => {
+        FieldKind::Message(_) => {
             let whole = joined(writer.found.iter().map(|found| found.value), message);
-            writer.plain(field.kind, Wire::Bytes(0, whole.len()), &whole)
+            writer.plain(field.kind, WireValue::Bytes(0, whole.len()), &whole)
         }
         kind => writer.plain(kind, last, message),
     };
@@ -82,71 +88,78 @@ pub(crate) fn plain(
 }
 
 impl Writer<'_> {
-    /// The JSON form of a value without quotes.
-    pub(crate) fn plain(&mut self, kind: Kind, value: Wire, bytes: &[u8]) -> Result<String> {
+    /// Returns the JSON form of a value, without quotes.
+    pub(crate) fn plain(
+        &mut self,
+        kind: FieldKind,
+        value: WireValue,
+        bytes: &[u8],
+    ) -> Result<String> {
         match kind {
-            Kind::String => text(value, bytes).map(str::to_owned),
-            Kind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),
-            // As a double: the shortest text of a float need not be that of the same double.
-            Kind::Float => {
+            FieldKind::String => text(value, bytes).map(str::to_owned),
+            FieldKind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),
+            // Write a double: the shortest text of a float may not be that of the same double.
+            FieldKind::Float => {
                 #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
                 let wide = f64::from(f32::from_bits(number(value) as u32));
-                self.plain(Kind::Double, Wire::Fixed64(wide.to_bits()), bytes)
+                self.plain(FieldKind::Double, WireValue::Fixed64(wide.to_bits()), bytes)
             }
-            Kind::Message(id) if self.schema.message(id).shape == Shape::Wrapper => {
+            FieldKind::Message(id) if self.schema.message(id).shape == Shape::Wrapper => {
                 let message = self.schema.message(id);
                 let inner = slice(value, bytes);
                 let last = self.fields(message, inner)?.last().map(|(_, value)| *value);
                 let kind = message
                     .fields
                     .first()
-                    .map_or(Kind::String, |field| field.kind);
+                    .map_or(FieldKind::String, |field| field.kind);
                 self.plain(kind, last.unwrap_or(zero(kind)), inner)
             }
             kind => {
                 let mut json = Vec::new();
-                self.one(kind, value, bytes, &mut json)?;
+                self.value(kind, value, bytes, &mut json)?;
                 let json = finished(json)?;
                 if !json.contains('\\') {
                     return Ok(json.trim_matches('"').to_owned());
                 }
-                // Only a mask may have escapes.
-                let text = Scan::new(json.as_bytes()).and_then(|mut scan| scan.string());
-                text.map(Cow::into_owned).map_err(|fault| fault.to_string())
+                // Only a field mask can have escapes.
+                let text = Lexer::new(json.as_bytes()).and_then(|mut lexer| lexer.string());
+                text.map(Cow::into_owned).map_err(|error| error.to_string())
             }
         }
     }
 }
 
-fn from_text(schema: &Schema, kind: Kind, text: &str, out: &mut Vec<u8>) -> Result<()> {
+fn from_text(schema: &Schema, kind: FieldKind, text: &str, out: &mut Vec<u8>) -> Result<()> {
     match kind {
-        Kind::String => put_bytes(text.as_bytes(), out),
-        Kind::Bytes => bytes_as_text::decode(text, out).ok_or("this is no base64")?,
-        Kind::Bool => {
+        FieldKind::String => put_bytes(text.as_bytes(), out),
+        FieldKind::Bytes => bytes_as_text::decode(text, out).ok_or("invalid base64")?,
+        FieldKind::Bool => {
             let is = |word: &&str| word.eq_ignore_ascii_case(text);
             match (TRUE.iter().any(is), FALSE.iter().any(is)) {
-                (false, false) => return Err("true or false expected".to_owned()),
+                (false, false) => return Err("invalid boolean: must be true or false".to_owned()),
                 (value, _) => out.push(u8::from(value)),
             }
         }
-        Kind::Enum(id) => {
+        FieldKind::Enum(id) => {
             let of = schema.enumeration(id);
             let numbered = || is_number(text).then(|| integer(text)).flatten();
-            // What its JSON form is without being a text.
+            // The JSON form of NullValue, without quotes.
             let null = (of.is_null && text == "null").then_some(0);
             let number = of.number(text).or_else(numbered).or(null);
             let number = number.filter(|number| of.has(*number));
-            let number = number.ok_or_else(|| format!("`{text}` is no value of the enum"))?;
+            let number = number.ok_or_else(|| format!("unknown enum value `{text}`"))?;
             put_varint(i64::from(number).cast_unsigned(), out);
         }
-        Kind::Message(id) => put_bytes(&message_from_text(schema, id, text)?, out),
-        kind if is_number(text) => drop(spelled(text, kind, out)?),
-        _ => return Err("a number expected".to_owned()),
+        FieldKind::Message(id) => put_bytes(&message_from_text(schema, id, text)?, out),
+        kind if is_number(text) => {
+            spelled(text, kind, out)?;
+        }
+        _ => return Err("invalid number".to_owned()),
     }
     Ok(())
 }
 
-/// A message whose JSON form is one text or number.
+/// Returns the wire bytes of a message whose JSON form is a string or a number.
 fn message_from_text(schema: &Schema, id: MessageId, text: &str) -> Result<Vec<u8>> {
     let message = schema.message(id);
     let mut content = Vec::with_capacity(text.len() + 8);
@@ -157,7 +170,12 @@ fn message_from_text(schema: &Schema, id: MessageId, text: &str) -> Result<Vec<u
             put_tag(&field.tag, &mut content);
             from_text(schema, field.kind, text, &mut content)?;
         }
-        _ => return Err(format!("no text stands for a {}", message.name)),
+        _ => {
+            return Err(format!(
+                "a {} cannot be a path or query value",
+                message.name
+            ));
+        }
     }
     Ok(content)
 }
@@ -181,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_a_query_is_read_as_its_field_has_it_in_json() {
+    fn a_query_value_is_read_as_the_json_value_of_its_field() {
         let policy = "google.iam.v1.SetIamPolicyRequest";
         let cases = [
             (OPTION, "positiveIntValue", "12", r#""12""#),
@@ -235,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_its_field_does_not_have_is_refused() {
+    fn a_query_value_that_is_invalid_for_its_field_is_refused() {
         let cases = [
             (OPTION, "positiveIntValue", "-1"),
             (OPTION, "positiveIntValue", " 1"),

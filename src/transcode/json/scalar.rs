@@ -1,113 +1,114 @@
-//! One value, in JSON and on the wire, without the name or the key of its field.
+//! A single value in JSON and on the wire, without the name or the key of its field.
 
 use crate::transcode::json::base64;
 use crate::transcode::json::read::error;
-use crate::transcode::json::read::lexer::{Next, Scan};
+use crate::transcode::json::read::lexer::{Lexer, Token};
 use crate::transcode::json::read::number::{integer, is_number, number, number_text};
-use crate::transcode::json::read::{Reader, Wrote};
+use crate::transcode::json::read::{Reader, Written};
+use crate::transcode::json::wire_reader::WireValue;
 use crate::transcode::json::wire_value::{
-    Wire, int32, number as bits_of, put_bytes, put_nested, put_varint, slice, unzigzag,
+    int32, number as bits_of, put_bytes, put_nested, put_varint, slice, unzigzag,
 };
 use crate::transcode::json::write::text::{float, quote, signed, unsigned};
 use crate::transcode::json::write::{Result, Writer};
-use crate::transcode::schema::{EnumId, Field, Kind};
+use crate::transcode::schema::{EnumId, Field, FieldKind};
 
 impl Reader<'_> {
-    /// Reads one value of the field; a message with what ends or measures it.
+    /// Reads one value of the field. A message is written with its length, or the key that ends its group.
     #[inline]
-    pub(crate) fn one(
+    pub(crate) fn value(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         field: &Field,
         out: &mut Vec<u8>,
-    ) -> error::Result<Wrote> {
+    ) -> error::Result<Written> {
         match field.kind {
-            Kind::String => {
-                let text = scan.string()?;
+            FieldKind::String => {
+                let text = lexer.string()?;
                 put_bytes(text.as_bytes(), out);
-                Ok(Wrote::value(text.is_empty()))
+                Ok(Written::value(text.is_empty()))
             }
-            Kind::Message(id) if field.delimited => {
-                let wrote = self.message(scan, id, out)?;
+            FieldKind::Message(id) if field.delimited => {
+                let wrote = self.message(lexer, id, out)?;
                 put_varint(u64::from(field.number) << 3 | 4, out);
                 Ok(wrote)
             }
-            Kind::Message(id) => put_nested(out, |out| self.message(scan, id, out)),
-            Kind::Enum(id) => self.enumeration(scan, id, out),
-            Kind::Bool => {
-                let value = match scan.next()? {
-                    Next::True => scan.word("true").map(|()| true)?,
-                    Next::False => scan.word("false").map(|()| false)?,
-                    _ => return scan.fault("true or false expected"),
+            FieldKind::Message(id) => put_nested(out, |out| self.message(lexer, id, out)),
+            FieldKind::Enum(id) => self.enumeration(lexer, id, out),
+            FieldKind::Bool => {
+                let value = match lexer.next()? {
+                    Token::True => lexer.word("true").map(|()| true)?,
+                    Token::False => lexer.word("false").map(|()| false)?,
+                    _ => return lexer.error("expected true or false"),
                 };
                 out.push(u8::from(value));
-                Ok(Wrote::value(!value))
+                Ok(Written::value(!value))
             }
-            Kind::Bytes => {
-                let text = scan.string()?;
+            FieldKind::Bytes => {
+                let text = lexer.string()?;
                 match base64::decode(&text, out) {
-                    Some(()) => Ok(Wrote::value(text.trim_ascii().is_empty())),
-                    None => scan.fault("this is no base64"),
+                    Some(()) => Ok(Written::value(text.trim_ascii().is_empty())),
+                    None => lexer.error("invalid base64"),
                 }
             }
-            kind => number(scan, kind, out),
+            kind => number(lexer, kind, out).map(Written::value),
         }
     }
 
     fn enumeration(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         id: EnumId,
         out: &mut Vec<u8>,
-    ) -> error::Result<Wrote> {
+    ) -> error::Result<Written> {
         let of = self.schema.enumeration(id);
-        let number = match scan.next()? {
-            Next::String => {
-                let name = scan.string()?;
+        let number = match lexer.next()? {
+            Token::String => {
+                let name = lexer.string()?;
                 let numbered = || is_number(&name).then(|| integer(&name)).flatten();
                 match of.number(&name).or_else(numbered) {
                     Some(number) if of.has(number) => number,
                     _ if self.strict => {
-                        return scan.fault(format!("`{name}` is no value of the enum"));
+                        return lexer.error(format!("unknown enum value `{name}`"));
                     }
-                    _ => return Ok(Wrote::Nothing),
+                    _ => return Ok(Written::Nothing),
                 }
             }
-            Next::Null if of.is_null => {
-                scan.word("null")?;
+            Token::Null if of.is_null => {
+                lexer.word("null")?;
                 0
             }
-            _ => match integer::<i32>(&number_text(scan)?) {
+            _ => match integer::<i32>(&number_text(lexer)?) {
                 Some(number) if of.has(number) => number,
-                // A closed enum has no such number, so that it is as an unknown name.
+                // In a closed enum an unknown number is as an unknown name.
                 Some(number) if self.strict => {
-                    return scan.fault(format!("{number} is no value of the enum"));
+                    return lexer.error(format!("unknown enum value {number}"));
                 }
-                Some(_) => return Ok(Wrote::Nothing),
-                None => return scan.fault("the name or the number of an enum expected"),
+                Some(_) => return Ok(Written::Nothing),
+                None => return lexer.error("expected the name or the number of an enum value"),
             },
         };
         put_varint(i64::from(number).cast_unsigned(), out);
-        Ok(Wrote::value(number == 0))
+        Ok(Written::value(number == 0))
     }
 }
 
 impl Writer<'_> {
     /// Writes one value.
-    pub(crate) fn one(
+    pub(crate) fn value(
         &mut self,
-        kind: Kind,
-        value: Wire,
+        kind: FieldKind,
+        value: WireValue,
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let bits = bits_of(value);
         match kind {
-            Kind::Message(id) => self.message(id, slice(value, bytes), out)?,
-            Kind::String => quote(slice(value, bytes), out).ok_or("a text is not UTF-8")?,
-            Kind::Bytes => base64::encode(slice(value, bytes), out),
-            Kind::Bool => out.extend_from_slice(if bits == 0 { b"false" } else { b"true" }),
-            Kind::Enum(id) => {
+            FieldKind::Message(id) => self.message(id, slice(value, bytes), out)?,
+            FieldKind::String => quote(slice(value, bytes), out).ok_or("a string is not UTF-8")?,
+            FieldKind::Bytes => base64::encode(slice(value, bytes), out),
+            FieldKind::Bool => out.extend_from_slice(if bits == 0 { b"false" } else { b"true" }),
+            FieldKind::Enum(id) => {
                 let of = self.schema.enumeration(id);
                 let number = int32(bits);
                 match of.quoted(number).filter(|_| !self.options.enums_as_numbers) {
@@ -116,33 +117,32 @@ impl Writer<'_> {
                     None => signed(i64::from(number), out),
                 }
             }
-            Kind::Double => float(f64::from_bits(bits), &f64::from_bits(bits), out),
+            FieldKind::Double => float(f64::from_bits(bits), &f64::from_bits(bits), out),
             #[expect(clippy::cast_possible_truncation, reason = "as every parser narrows")]
-            Kind::Float => {
+            FieldKind::Float => {
                 let narrow = f32::from_bits(bits as u32);
                 let wide = f64::from(narrow);
-                // The shortest text of the greatest float is beyond it as a double, which parsers that
-                // go by way of one refuse.
+                // The shortest text of the greatest float is a larger double, which parsers that use a double refuse.
                 if narrow.abs() == f32::MAX {
                     float(wide, &wide, out);
                 } else {
                     float(wide, &narrow, out);
                 }
             }
-            Kind::Int32 | Kind::Sfixed32 => signed(i64::from(int32(bits)), out),
-            Kind::Uint32 | Kind::Fixed32 => unsigned(bits & 0xffff_ffff, out),
-            Kind::Sint32 => signed(unzigzag(bits & 0xffff_ffff), out),
-            Kind::Int64 | Kind::Sfixed64 => {
+            FieldKind::Int32 | FieldKind::Sfixed32 => signed(i64::from(int32(bits)), out),
+            FieldKind::Uint32 | FieldKind::Fixed32 => unsigned(bits & 0xffff_ffff, out),
+            FieldKind::Sint32 => signed(unzigzag(bits & 0xffff_ffff), out),
+            FieldKind::Int64 | FieldKind::Sfixed64 => {
                 within_quotes(out, |out| signed(bits.cast_signed(), out))
             }
-            Kind::Uint64 | Kind::Fixed64 => within_quotes(out, |out| unsigned(bits, out)),
-            Kind::Sint64 => within_quotes(out, |out| signed(unzigzag(bits), out)),
+            FieldKind::Uint64 | FieldKind::Fixed64 => within_quotes(out, |out| unsigned(bits, out)),
+            FieldKind::Sint64 => within_quotes(out, |out| signed(unzigzag(bits), out)),
         }
         Ok(())
     }
 }
 
-/// A number of 64 bits is a text in JSON, where a double would not hold it.
+/// Writes a 64-bit number in quotes, because a double cannot hold all of them.
 fn within_quotes(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
     write(out);

@@ -1,4 +1,4 @@
-//! A stream of JSON texts, split as it arrives: the elements of an array, or a text a line.
+//! Splits a stream of JSON texts as it arrives: the elements of an array, or one text per line.
 //!
 //! An object, an array or a string is complete at its closing character. A number or a literal is complete at the
 //! character after it, since more digits may follow.
@@ -7,7 +7,7 @@ use bytes::{Buf as _, BytesMut};
 
 /// Splits a stream into its JSON texts.
 #[derive(Debug)]
-pub(crate) struct Elements {
+pub(crate) struct StreamSplitter {
     /// The unfinished text, and what follows it.
     unread: BytesMut,
     /// Number of bytes of `unread` that were scanned.
@@ -41,7 +41,7 @@ enum State {
     End,
 }
 
-impl Elements {
+impl StreamSplitter {
     /// `lines` are texts a line each (NDJSON); otherwise the stream is one array.
     pub(crate) fn new(lines: bool, most: usize) -> Self {
         Self {
@@ -167,15 +167,15 @@ mod tests {
     use super::*;
 
     fn read(lines: bool, text: &str, size: usize) -> Result<Vec<String>, String> {
-        let mut elements = Elements::new(lines, 64);
+        let mut splitter = StreamSplitter::new(lines, 64);
         let mut found = Vec::new();
         for piece in text.as_bytes().chunks(size) {
-            elements.push(piece);
-            while let Some(text) = elements.next()? {
+            splitter.push(piece);
+            while let Some(text) = splitter.next()? {
                 found.push(text);
             }
         }
-        found.extend(elements.end()?);
+        found.extend(splitter.end()?);
         let texts = found
             .into_iter()
             .map(|text| String::from_utf8(text.to_vec()).expect("it is text"));
@@ -184,11 +184,11 @@ mod tests {
 
     /// How many texts are complete after each byte.
     fn complete(lines: bool, text: &str) -> Vec<usize> {
-        let mut elements = Elements::new(lines, 64);
+        let mut splitter = StreamSplitter::new(lines, 64);
         let mut count = 0;
         let counts = text.bytes().map(|byte| {
-            elements.push(&[byte]);
-            while elements.next().expect("well-formed").is_some() {
+            splitter.push(&[byte]);
+            while splitter.next().expect("well-formed").is_some() {
                 count += 1;
             }
             count

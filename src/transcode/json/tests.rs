@@ -1,8 +1,8 @@
 //! The engine against prost-reflect: the same JSON for the same message, and the same message back.
-//!
-//! Two differences are meant: an Empty in an `Any` is told without `value`, as the service tells it; and a
-//! float is told by the shortest text that reads back as the same float, where prost-reflect tells that of
-//! the double. The floats here are those for which both texts are one.
+//! Two differences are intended. An Empty in an `Any` is written without `value`, as the service does. A float is
+//! written as
+//! the shortest text that reads back as the same float, while prost-reflect writes the double. The floats here have the
+//! same text in both.
 
 mod any;
 mod cases;
@@ -20,7 +20,7 @@ use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::transcode::SCHEMA;
 use crate::transcode::json::{JsonOptions, read, write};
 
-/// Numbers out of a seed (SplitMix64), so that proptest shrinks over one number.
+/// Random numbers from a seed (SplitMix64), so that proptest shrinks a single number.
 struct Random(u64);
 
 impl Random {
@@ -169,12 +169,12 @@ fn pool() -> DescriptorPool {
     DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("it is embedded")
 }
 
-/// prost-reflect's JSON.
+/// Returns the JSON of prost-reflect.
 fn oracle(message: &DynamicMessage) -> serde_json::Value {
     uniform(serde_json::to_value(message).expect("it has a JSON form"))
 }
 
-/// JSON without what is told otherwise on purpose: an Empty in an `Any` has a `value` there.
+/// Removes the intended difference: for an Empty in an `Any`, prost-reflect writes a `value`.
 fn uniform(mut json: serde_json::Value) -> serde_json::Value {
     fn put_right(json: &mut serde_json::Value) {
         match json {
@@ -189,7 +189,7 @@ fn uniform(mut json: serde_json::Value) -> serde_json::Value {
                 object.values_mut().for_each(put_right);
             }
             serde_json::Value::Number(number) => {
-                // `0` and `0.0` are one number.
+                // `0` and `0.0` are equal.
                 if let Some(value) = number.as_f64().and_then(serde_json::Number::from_f64) {
                     *number = value;
                 }

@@ -1,4 +1,4 @@
-//! The texts of timestamps and durations, and the seconds and nanoseconds that they stand for.
+//! The texts of timestamps and durations.
 
 use crate::transcode::json::wire_value::put_varint;
 use crate::transcode::json::write::text::unsigned;
@@ -6,17 +6,17 @@ use crate::transcode::schema::Shape;
 
 /// The first and the last second of a timestamp (`google/protobuf/timestamp.proto`): years 1 to 9999.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-/// The most seconds of a duration, either way.
+/// Maximum number of seconds of a duration, positive or negative.
 const LONGEST: i64 = 315_576_000_000;
 const BILLION: i32 = 1_000_000_000;
 
-/// Writes the fields of a timestamp or a duration whose JSON form is this text.
+/// Writes the wire bytes of a timestamp or a duration in JSON.
 pub(crate) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     let (what, time) = match shape {
-        Shape::Timestamp => ("a timestamp", parse_timestamp(text)),
-        _ => ("a duration", parse_duration(text)),
+        Shape::Timestamp => ("timestamp", parse_timestamp(text)),
+        _ => ("duration", parse_duration(text)),
     };
-    let (seconds, nanos) = time.ok_or_else(|| format!("`{text}` is not {what}"))?;
+    let (seconds, nanos) = time.ok_or_else(|| format!("invalid {what} `{text}`"))?;
     // Fields 1 and 2, varints both.
     if seconds != 0 {
         out.push(0x08);
@@ -29,7 +29,8 @@ pub(crate) fn parse(shape: Shape, text: &str, out: &mut Vec<u8>) -> Result<(), S
     Ok(())
 }
 
-/// Writes RFC 3339 in UTC, with 0, 3, 6 or 9 digits; `None` for a time that has no such text.
+/// Writes a timestamp in RFC 3339, in UTC, with 0, 3, 6 or 9 fractional digits. Returns `None` for a time out of
+/// range.
 pub(crate) fn timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
     if !SECONDS.contains(&seconds) || !(0..BILLION).contains(&nanos) {
         return None;
@@ -56,7 +57,7 @@ pub(crate) fn timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<(
     Some(())
 }
 
-/// Writes seconds with a unit, such as `1.500s`; `None` for what has no such text.
+/// Writes a duration in seconds, such as `1.500s`. Returns `None` for a duration out of range.
 pub(crate) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
     let opposed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
     if seconds.unsigned_abs() > LONGEST.unsigned_abs()
@@ -74,8 +75,8 @@ pub(crate) fn duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()
     Some(())
 }
 
-/// The seconds and nanoseconds of an RFC 3339 text, with any offset. Its letters are capitals, as the
-/// conformance suite of protobuf requires.
+/// Returns the seconds and nanoseconds of a timestamp in RFC 3339, with any offset. Its letters must be capitals, as
+/// the conformance suite of protobuf requires.
 pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     // The date and the time: 19 characters, each at its place.
     let [
@@ -128,7 +129,7 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     SECONDS.contains(&seconds).then_some((seconds, nanos))
 }
 
-/// The seconds and nanoseconds of such a text.
+/// Returns the seconds and nanoseconds of a duration such as `1.500s`.
 pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
     let number = text.strip_suffix('s')?;
     let (negative, number) = match number.strip_prefix('-') {
@@ -147,7 +148,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
         .then_some((sign * seconds, i32::try_from(sign).unwrap_or(1) * nanos))
 }
 
-/// A point and three, six or nine digits; nothing for none.
+/// Writes a point and three, six or nine digits, or nothing for zero.
 fn fraction(nanos: i32, out: &mut Vec<u8>) {
     let length = match nanos {
         0 => return,
@@ -164,12 +165,12 @@ fn fraction(nanos: i32, out: &mut Vec<u8>) {
     out.extend_from_slice(&text[..length]);
 }
 
-/// The last digit of a number below ten.
+/// Returns the character of a number below ten.
 fn digit(value: i64) -> u8 {
     b'0' + value.to_le_bytes()[0]
 }
 
-/// Up to nine digits after a point, as nanoseconds, and what follows.
+/// Parses a point and up to nine digits. Returns the nanoseconds and the rest.
 fn parse_fraction(text: &str) -> Option<(i32, &str)> {
     let Some(rest) = text.strip_prefix('.') else {
         return Some((0, text));
@@ -202,7 +203,7 @@ const SCALES: [i32; 10] = [
     1,
 ];
 
-/// The number of two decimal digits.
+/// Returns the number of two decimal digits.
 fn two_digits(tens: u8, ones: u8) -> Option<i64> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
@@ -217,7 +218,7 @@ fn month_length(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar. Years are counted from March, so
+/// Returns the days from 1970-01-01 to a date of the proleptic Gregorian calendar. Years are counted from March, so
 /// that the leap day is the last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -226,7 +227,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// The date of a day since 1970-01-01.
+/// Returns the date of a number of days since 1970-01-01.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

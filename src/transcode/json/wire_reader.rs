@@ -1,19 +1,31 @@
-//! The fields in a message's bytes, one by one.
+//! Reads the fields of an encoded message, one by one.
 
-use prost::encoding::decode_varint;
+use prost::encoding::{WireType, decode_varint};
 
-use crate::transcode::json::wire_value::Wire;
-use crate::transcode::json::write::DEPTH;
+use crate::transcode::json::options::MAX_DEPTH;
+use crate::transcode::schema::FieldKind;
 
-const CUT: &str = "the message is cut off";
+const CUT: &str = "the message is truncated";
 
-/// The fields in a message's bytes, each with its number.
-pub(crate) struct Entries<'a> {
+/// The value of a field in the bytes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WireValue {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    /// The range of the content in the bytes of the message.
+    Bytes(usize, usize),
+    /// The range of the content between the two keys of a group.
+    Group(usize, usize),
+}
+
+/// An iterator over the fields of an encoded message, each with its number.
+pub(crate) struct WireFields<'a> {
     whole: &'a [u8],
     rest: &'a [u8],
 }
 
-impl<'a> Entries<'a> {
+impl<'a> WireFields<'a> {
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
         Self {
             whole: bytes,
@@ -21,39 +33,39 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Where the next entry begins.
+    /// Returns the offset of the next field.
     pub(crate) fn at(&self) -> usize {
         self.whole.len() - self.rest.len()
     }
 
     #[inline]
-    fn entry(&mut self) -> Result<(u32, Wire), &'static str> {
+    fn entry(&mut self) -> Result<(u32, WireValue), &'static str> {
         let key = varint(&mut self.rest).ok_or(CUT)?;
-        let number = number(key).ok_or("a field number is out of range")?;
+        let number = number(key).ok_or("invalid field number")?;
         let value = match key & 7 {
-            0 => Wire::Varint(varint(&mut self.rest).ok_or(CUT)?),
-            1 => Wire::Fixed64(u64::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
+            0 => WireValue::Varint(varint(&mut self.rest).ok_or(CUT)?),
+            1 => WireValue::Fixed64(u64::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
             2 => {
                 let length = varint(&mut self.rest).ok_or(CUT)?;
                 let length = usize::try_from(length).map_err(|_| CUT)?;
                 let at = self.at();
                 self.rest = self.rest.get(length..).ok_or(CUT)?;
-                Wire::Bytes(at, at + length)
+                WireValue::Bytes(at, at + length)
             }
             3 => {
                 let at = self.at();
-                let length = group(number, &mut self.rest, DEPTH).ok_or(CUT)?;
-                Wire::Group(at, at + length)
+                let length = group(number, &mut self.rest, MAX_DEPTH).ok_or(CUT)?;
+                WireValue::Group(at, at + length)
             }
-            5 => Wire::Fixed32(u32::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
-            _ => return Err("a wire type is unknown"),
+            5 => WireValue::Fixed32(u32::from_le_bytes(chunk(&mut self.rest).ok_or(CUT)?)),
+            _ => return Err("unknown wire type"),
         };
         Ok((number, value))
     }
 }
 
-impl Iterator for Entries<'_> {
-    type Item = Result<(u32, Wire), &'static str>;
+impl Iterator for WireFields<'_> {
+    type Item = Result<(u32, WireValue), &'static str>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -61,14 +73,14 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// The field number of a key, which has 29 bits and is not zero.
+/// Returns the field number of a key, which has 29 bits and is not zero.
 #[inline]
 fn number(key: u64) -> Option<u32> {
     let number = u32::try_from(key >> 3).ok()?;
     (1..1 << 29).contains(&number).then_some(number)
 }
 
-/// Nearly all varints of a message are keys and lengths of one byte.
+/// Reads a varint. Nearly all of them are keys and lengths of one byte.
 #[inline]
 fn varint(rest: &mut &[u8]) -> Option<u64> {
     match rest.split_first() {
@@ -86,7 +98,15 @@ pub(crate) fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*chunk)
 }
 
-/// Passes over a group and tells the length of what is in it.
+pub(crate) fn unpack(kind: FieldKind, rest: &mut &[u8]) -> Option<WireValue> {
+    Some(match kind.wire_type() {
+        WireType::SixtyFourBit => WireValue::Fixed64(u64::from_le_bytes(chunk(rest)?)),
+        WireType::ThirtyTwoBit => WireValue::Fixed32(u32::from_le_bytes(chunk(rest)?)),
+        _ => WireValue::Varint(decode_varint(rest).ok()?),
+    })
+}
+
+/// Skips a group. Returns the length of its content.
 fn group(number: u32, rest: &mut &[u8], depth: usize) -> Option<usize> {
     let depth = depth.checked_sub(1)?;
     let begin = rest.len();

@@ -1,100 +1,82 @@
-//! Values on the wire: as they stand there before their kind is known, and as they are written.
+//! StructReader on the wire: as they stand there before their kind is known, and as they are written.
 
-use prost::encoding::{WireType, decode_varint};
+use prost::encoding::WireType;
 
-use crate::transcode::json::read::error::Result as Read;
-use crate::transcode::json::wire_reader::chunk;
-use crate::transcode::schema::{Field, Kind, Repeat, Schema, Tag};
+use crate::transcode::json::wire_reader::WireValue;
+use crate::transcode::schema::{Cardinality, Field, FieldKind, Schema, Tag};
 
-/// A field's value in a message's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
-    Varint(u64),
-    Fixed64(u64),
-    Fixed32(u32),
-    /// From where to where in the message's bytes.
-    Bytes(usize, usize),
-    /// What stands between the keys of a group.
-    Group(usize, usize),
+/// Returns whether a value in these bytes is the same as another in others.
+pub(crate) fn is_same(value: WireValue, bytes: &[u8], other: WireValue, others: &[u8]) -> bool {
+    number(value) == number(other) && slice(value, bytes) == slice(other, others)
 }
 
-impl Wire {
-    /// Returns whether a value in these bytes is the same as another in others.
-    pub(crate) fn is_same(self, bytes: &[u8], other: Self, others: &[u8]) -> bool {
-        number(self) == number(other) && slice(self, bytes) == slice(other, others)
-    }
+pub(crate) fn is_bytes(kind: FieldKind) -> bool {
+    matches!(
+        kind,
+        FieldKind::String | FieldKind::Bytes | FieldKind::Message(_)
+    )
 }
 
-pub(crate) fn is_bytes(kind: Kind) -> bool {
-    matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
-}
-
-/// Whether a value has the field's wire type, packed or not.
-pub(crate) fn fits(field: &Field, value: Wire) -> bool {
+/// Returns whether a value has the wire type of a field, packed or not.
+pub(crate) fn has_wire_type(field: &Field, value: WireValue) -> bool {
     let wanted = field.kind.wire_type();
     match value {
-        Wire::Varint(_) => wanted == WireType::Varint,
-        Wire::Fixed64(_) => wanted == WireType::SixtyFourBit,
-        Wire::Fixed32(_) => wanted == WireType::ThirtyTwoBit,
-        Wire::Bytes(..) if wanted == WireType::LengthDelimited => !field.delimited,
-        Wire::Bytes(..) => matches!(field.repeat, Repeat::Many { .. }),
-        Wire::Group(..) => field.delimited,
+        WireValue::Varint(_) => wanted == WireType::Varint,
+        WireValue::Fixed64(_) => wanted == WireType::SixtyFourBit,
+        WireValue::Fixed32(_) => wanted == WireType::ThirtyTwoBit,
+        WireValue::Bytes(..) if wanted == WireType::LengthDelimited => !field.delimited,
+        WireValue::Bytes(..) => matches!(field.repeat, Cardinality::Many { .. }),
+        WireValue::Group(..) => field.delimited,
     }
 }
 
-/// Whether a value is one of the field: it has the wire type, and a number of a closed enum has a name. Any other value
-/// is an unknown field.
+/// Returns whether a value is known: it has the wire type of the field, and a number of a closed enum has a name. Any
+/// other value is an unknown field.
 #[inline]
-pub(crate) fn counts(schema: &Schema, field: &Field, value: Wire) -> bool {
-    fits(field, value)
+pub(crate) fn is_known(schema: &Schema, field: &Field, value: WireValue) -> bool {
+    has_wire_type(field, value)
         && match (field.kind, value) {
-            (Kind::Enum(id), Wire::Varint(bits)) => schema.enumeration(id).has(int32(bits)),
+            (FieldKind::Enum(id), WireValue::Varint(bits)) => {
+                schema.enumeration(id).has(int32(bits))
+            }
             _ => true,
         }
 }
 
-pub(crate) fn unpack(kind: Kind, rest: &mut &[u8]) -> Option<Wire> {
-    Some(match kind.wire_type() {
-        WireType::SixtyFourBit => Wire::Fixed64(u64::from_le_bytes(chunk(rest)?)),
-        WireType::ThirtyTwoBit => Wire::Fixed32(u32::from_le_bytes(chunk(rest)?)),
-        _ => Wire::Varint(decode_varint(rest).ok()?),
-    })
-}
-
-/// The value of a field that is not set.
-pub(crate) fn absent(schema: &Schema, kind: Kind) -> Wire {
+/// Returns the value of a field that is not set.
+pub(crate) fn absent(schema: &Schema, kind: FieldKind) -> WireValue {
     match kind {
-        Kind::Enum(id) => {
+        FieldKind::Enum(id) => {
             let default = schema.enumeration(id).default();
-            Wire::Varint(i64::from(default).cast_unsigned())
+            WireValue::Varint(i64::from(default).cast_unsigned())
         }
         kind => zero(kind),
     }
 }
 
-/// Zero, or nothing.
-pub(crate) fn zero(kind: Kind) -> Wire {
+/// Returns zero, or no bytes.
+pub(crate) fn zero(kind: FieldKind) -> WireValue {
     if is_bytes(kind) {
-        Wire::Bytes(0, 0)
+        WireValue::Bytes(0, 0)
     } else {
-        Wire::Varint(0)
+        WireValue::Varint(0)
     }
 }
 
-pub(crate) fn is_zero(value: Wire) -> bool {
+pub(crate) fn is_zero(value: WireValue) -> bool {
     match value {
-        Wire::Bytes(from, to) | Wire::Group(from, to) => from == to,
+        WireValue::Bytes(from, to) | WireValue::Group(from, to) => from == to,
         other => number(other) == 0,
     }
 }
 
-/// The bits of a number.
+/// Returns the bits of a number.
 #[inline]
-pub(crate) fn number(value: Wire) -> u64 {
+pub(crate) fn number(value: WireValue) -> u64 {
     match value {
-        Wire::Varint(value) | Wire::Fixed64(value) => value,
-        Wire::Fixed32(value) => u64::from(value),
-        Wire::Bytes(..) | Wire::Group(..) => 0,
+        WireValue::Varint(value) | WireValue::Fixed64(value) => value,
+        WireValue::Fixed32(value) => u64::from(value),
+        WireValue::Bytes(..) | WireValue::Group(..) => 0,
     }
 }
 
@@ -108,23 +90,23 @@ pub(crate) fn unzigzag(value: u64) -> i64 {
 }
 
 #[inline]
-pub(crate) fn slice(value: Wire, bytes: &[u8]) -> &[u8] {
+pub(crate) fn slice(value: WireValue, bytes: &[u8]) -> &[u8] {
     match value {
-        Wire::Bytes(from, to) | Wire::Group(from, to) => &bytes[from..to],
-        Wire::Varint(_) | Wire::Fixed64(_) | Wire::Fixed32(_) => &[],
+        WireValue::Bytes(from, to) | WireValue::Group(from, to) => &bytes[from..to],
+        WireValue::Varint(_) | WireValue::Fixed64(_) | WireValue::Fixed32(_) => &[],
     }
 }
 
-/// The pieces of one message, which are as good as their bytes in a row.
-pub(crate) fn joined(pieces: impl Iterator<Item = Wire>, bytes: &[u8]) -> Vec<u8> {
+/// Concatenates the pieces of one message.
+pub(crate) fn joined(pieces: impl Iterator<Item = WireValue>, bytes: &[u8]) -> Vec<u8> {
     pieces
         .map(|piece| slice(piece, bytes))
         .collect::<Vec<_>>()
         .concat()
 }
 
-pub(crate) fn text(value: Wire, bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(slice(value, bytes)).map_err(|_| "a text is not UTF-8".to_owned())
+pub(crate) fn text(value: WireValue, bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(slice(value, bytes)).map_err(|_| "a string is not UTF-8".to_owned())
 }
 
 #[inline]
@@ -138,35 +120,35 @@ pub(crate) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
 
 #[inline]
 pub(crate) fn put_tag(tag: &Tag, out: &mut Vec<u8>) {
-    // Nearly all take one byte.
+    // Most keys take one byte.
     match tag.bytes() {
         [byte] => out.push(*byte),
         bytes => out.extend_from_slice(bytes),
     }
 }
 
-/// Writes content, its length before it.
+/// Writes content after its length.
 #[inline]
 pub(crate) fn put_bytes(content: &[u8], out: &mut Vec<u8>) {
     put_varint(content.len() as u64, out);
     out.extend_from_slice(content);
 }
 
-/// A field of text, of those with the lowest numbers.
+/// Writes a string field with a number below 16.
 pub(crate) fn put_text(number: u8, text: &str, out: &mut Vec<u8>) {
     debug_assert!(number < 16, "its key takes one byte");
     out.push(number << 3 | 2);
     put_bytes(text.as_bytes(), out);
 }
 
-/// Writes what `content` writes, its length before it.
+/// Writes the output of `content` after its length.
 #[inline]
-pub(crate) fn put_nested<T>(
+pub(crate) fn put_nested<T, E>(
     out: &mut Vec<u8>,
-    content: impl FnOnce(&mut Vec<u8>) -> Read<T>,
-) -> Read<T> {
+    content: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
+) -> Result<T, E> {
     let at = out.len();
-    // Most lengths take one byte; for a longer one the content is moved.
+    // Most lengths take one byte. For a longer length the content is moved.
     out.push(0);
     let done = content(out)?;
     let length = out.len() - at - 1;
@@ -178,12 +160,12 @@ pub(crate) fn put_nested<T>(
     Ok(done)
 }
 
-/// Puts a length of several bytes where one is kept.
+/// Writes a length of several bytes where one byte is reserved.
 fn put_length(at: usize, length: usize, out: &mut Vec<u8>) {
     let end = out.len();
     put_varint(length as u64, out);
     let size = out.len() - end;
-    // It is written behind the content, and taken from there when that has moved.
+    // Write the length behind the content, and move it to the front after the content.
     let mut text = [0; 10];
     text[..size].copy_from_slice(&out[end..]);
     out.truncate(end);

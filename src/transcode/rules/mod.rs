@@ -1,4 +1,4 @@
-//! The rules of all methods: which HTTP request is which call.
+//! The rules of all methods, which map HTTP requests to calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,8 +8,8 @@ use prost::Message as _;
 
 use crate::error::Error;
 use crate::proto;
-use crate::transcode::rules::router::{Route, Router, Target};
-use crate::transcode::rules::rule::{Fault, Rule};
+use crate::transcode::rules::router::{Route, Router, RuleId};
+use crate::transcode::rules::rule::{InvalidRule, Rule};
 use crate::transcode::schema::descriptor::{File, FileSet, HttpRule, MethodType};
 use crate::transcode::schema::{MessageId, Schema};
 use unserved::Side;
@@ -29,10 +29,10 @@ static API_GATEWAY: LazyLock<Rules> = LazyLock::new(|| {
         .expect("the rules are embedded at build time")
 });
 
-/// How methods map to HTTP, by `google.api.http` and a service configuration.
+/// The mapping of methods to HTTP by `google.api.http` and service configurations.
 ///
-/// Rules are parsed once and shared: a clone is cheap. [`Rest`](super::Rest) sends calls by them, and
-/// [`TranscodeLayer`](super::TranscodeLayer) takes requests by them.
+/// Rules are compiled once and shared, so a clone is cheap. [`Rest`](super::Rest) sends calls by them, and
+/// [`TranscodeLayer`](super::TranscodeLayer) accepts requests by them.
 ///
 /// ```
 /// use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
@@ -56,7 +56,7 @@ static API_GATEWAY: LazyLock<Rules> = LazyLock::new(|| {
 ///     .build()?;
 /// let unserved = &rules.unserved()[0];
 /// assert_eq!(unserved.pattern(), "POST /v1/{operation}:wait");
-/// assert!(unserved.reason().contains("no field `operation`"));
+/// assert!(unserved.reason().contains("unknown field `operation`"));
 /// # Ok::<(), apigateway_grpc::Error>(())
 /// ```
 #[derive(Clone)]
@@ -72,7 +72,7 @@ struct Compiled {
     unserved: Vec<Unserved>,
 }
 
-/// A method as transcoding sees it.
+/// A method and its rules.
 #[derive(Debug)]
 pub(crate) struct Method {
     /// The gRPC path, `/package.Service/Method`.
@@ -81,16 +81,16 @@ pub(crate) struct Method {
     pub(crate) output: MessageId,
     pub(crate) client_streaming: bool,
     pub(crate) server_streaming: bool,
-    /// Whether a stream of replies is JSON texts, a line each, instead of an array.
+    /// Whether a stream of responses is one JSON text per line, and not an array.
     pub(crate) lines: bool,
-    /// Whether its rules are annotations in a file that another file of the set imports. Files import services
-    /// such as `google.iam.v1.IAMPolicy` for their messages, and may have methods of their own on those paths.
+    /// Whether its rules are annotations in a file that another file of the set imports. A file may import a service
+    /// such as `google.iam.v1.IAMPolicy` for its messages, and have methods of its own on those paths.
     mixin: bool,
-    /// In order: the first that fits is used.
+    /// In order of preference: the first rule that matches a request is used.
     pub(crate) rules: Vec<Rule>,
 }
 
-/// Puts [`Rules`] together.
+/// Builds [`Rules`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is compiled before `build`"]
 pub struct RulesBuilder<'a> {
@@ -100,10 +100,10 @@ pub struct RulesBuilder<'a> {
 }
 
 impl Rules {
-    /// Begins with an encoded `google.protobuf.FileDescriptorSet` and its `google.api.http` annotations.
+    /// Returns a builder for an encoded `google.protobuf.FileDescriptorSet` with its `google.api.http` annotations.
     ///
-    /// The set must hold the options as extensions: `protoc --include_imports --descriptor_set_out` does,
-    /// as does `protox::Compiler::encode_file_descriptor_set`. prost's own types drop them.
+    /// The set must have the options as extensions. `protoc --include_imports --descriptor_set_out` and
+    /// `protox::Compiler::encode_file_descriptor_set` write them; prost's own types drop them.
     pub fn builder(descriptor_set: &[u8]) -> RulesBuilder<'_> {
         RulesBuilder {
             descriptor_set,
@@ -112,37 +112,36 @@ impl Rules {
         }
     }
 
-    /// The rules of API Gateway, with its operations, locations and IAM policies.
+    /// Returns the rules of API Gateway, with its operations, locations and IAM policies.
     #[must_use]
     pub fn api_gateway() -> Self {
         API_GATEWAY.clone()
     }
 
-    /// The messages and enums of the descriptor set.
+    /// Returns the messages and enums of the descriptor set.
     #[must_use]
     pub fn schema(&self) -> &Schema {
         &self.compiled.schema
     }
 
-    /// The rules that are not served, with the reasons, in the order of the descriptor set. Those of the
-    /// configuration that select none of its methods come last.
+    /// Returns the rules that are not served, with the reasons, in the order of the descriptor set. Rules of a
+    /// configuration that select no method of the set come last.
     ///
-    /// One such rule never keeps the others from being served. Methods without a rule are not among them.
-    /// [`RulesBuilder::build`] logs their number and the first of them at level `warn`, each of them at
-    /// level `debug`.
+    /// All other rules are served. Methods without a rule are not listed. [`RulesBuilder::build`] logs their number
+    /// and the first of them at level `warn`, each of them at level `debug`.
     #[must_use]
     pub fn unserved(&self) -> &[Unserved] {
         &self.compiled.unserved
     }
 
-    /// The method with this gRPC path, and its place.
+    /// Returns the method with this gRPC path.
     pub(crate) fn method(&self, path: &str) -> Option<&Method> {
         let methods = &self.compiled.methods;
         let found = methods.binary_search_by(|method| method.path.as_str().cmp(path));
         found.ok().map(|place| &methods[place])
     }
 
-    pub(crate) fn target(&self, target: Target) -> (&Method, &Rule) {
+    pub(crate) fn target(&self, target: RuleId) -> (&Method, &Rule) {
         let method = &self.compiled.methods[target.method];
         (method, &method.rules[target.rule])
     }
@@ -167,30 +166,28 @@ impl fmt::Debug for Rules {
 }
 
 impl<'a> RulesBuilder<'a> {
-    /// The `http` section of a `google.api.Service`, in JSON. A rule in it takes the place of all
-    /// annotations of the method that it selects; of several for one method the last holds.
+    /// Adds a service configuration: a `google.api.Service` in JSON, of which the `http` section is read. A rule in
+    /// it replaces all annotations of the method that it selects. Of several rules for one method the last is used.
     pub fn service_config(mut self, json: &'a str) -> Self {
         self.configurations.push(json);
         self
     }
 
-    /// Has the replies of a streaming method travel as JSON texts, a line each
-    /// (`application/x-ndjson`), instead of as one JSON array. The method is named as selectors name it,
-    /// `package.Service.Method`.
+    /// Sends the responses of a streaming method as one JSON text per line (`application/x-ndjson`), and not as a
+    /// JSON array. The method is given as a selector, `package.Service.Method`.
     pub fn newline_delimited(mut self, selector: &'a str) -> Self {
         self.lines.insert(selector);
         self
     }
 
-    /// Compiles the rules. A rule that cannot be served is no error: see [`Rules::unserved`].
+    /// Compiles the rules. A rule that cannot be served is not an error: see [`Rules::unserved`].
     ///
     /// # Errors
     ///
-    /// If the bytes are no descriptor set, or one that lacks a type that it names; if a configuration is not
-    /// JSON, or its `http` section is not an object with a list of rules; if
-    /// [`newline_delimited`](Self::newline_delimited) names no method with a stream of replies; if neither
-    /// annotations nor configurations give any method a rule, as when the set was encoded without its
-    /// extensions.
+    /// If the bytes are not a descriptor set; if the set lacks a type that it names; if a field number is one that
+    /// protoc refuses; if a configuration is not JSON, or its `http` section is not an object with a list of rules;
+    /// if [`newline_delimited`](Self::newline_delimited) names a method that does not stream its responses; if no
+    /// method has a rule, for example because the set was encoded without its extensions.
     pub fn build(self) -> Result<Rules, Error> {
         let rules = self.compile().map_err(Error::configuration)?;
         rules.log_unserved();
@@ -199,7 +196,7 @@ impl<'a> RulesBuilder<'a> {
 
     fn compile(self) -> Result<Rules, String> {
         let set = FileSet::decode(self.descriptor_set)
-            .map_err(|error| format!("this is no descriptor set: {error}"))?;
+            .map_err(|error| format!("invalid descriptor set: {error}"))?;
         let schema = Schema::compile(&set)?;
         let mut unread = Vec::new();
         let mut overrides = BTreeMap::new();
@@ -223,10 +220,10 @@ impl<'a> RulesBuilder<'a> {
             let mixin = own.is_none() && imported.contains(file.name.as_str());
             let rule = own.or(annotation);
             any |= rule.is_some();
-            let (mut method, faults) = Method::new(&schema, &service, of, rule.as_ref())
+            let (mut method, invalid) = Method::new(&schema, &service, of, rule.as_ref())
                 .map_err(|why| format!("{selector}: {why}"))?;
-            for fault in faults {
-                let Fault { pattern, reason } = fault;
+            for invalid in invalid {
+                let InvalidRule { pattern, reason } = invalid;
                 unserved.push((
                     methods.len(),
                     Unserved::new(&*selector, pattern, reason, Side::Both),
@@ -235,12 +232,12 @@ impl<'a> RulesBuilder<'a> {
             method.mixin = mixin;
             method.lines = lines.remove(selector.as_str());
             if method.lines && !method.server_streaming {
-                return Err(format!("{selector} has no stream of replies"));
+                return Err(format!("{selector} does not stream its responses"));
             }
             methods.push(method);
         }
         if let Some(selector) = lines.first() {
-            return Err(format!("`{selector}` is no method of the descriptor set"));
+            return Err(format!("the descriptor set has no method `{selector}`"));
         }
         let astray = overrides.values().map(|rule| {
             let reason = "the descriptor set has no such method";
@@ -264,7 +261,7 @@ impl<'a> RulesBuilder<'a> {
     }
 }
 
-/// The error for a set without a single rule.
+/// Returns the error for a set without any rule.
 fn no_rule(unread: Option<&Unserved>) -> String {
     let also = unread.map_or_else(String::new, |unread| format!("; {unread}"));
     format!(
@@ -290,25 +287,25 @@ impl Rules {
 }
 
 impl Method {
-    /// The method with the rules that are served, and the faults of those that are not.
+    /// Returns the method with its valid rules, and the invalid ones.
     fn new(
         schema: &Schema,
         service: &str,
         of: &MethodType,
         rule: Option<&HttpRule>,
-    ) -> Result<(Self, Vec<Fault>), String> {
+    ) -> Result<(Self, Vec<InvalidRule>), String> {
         let message = |name: &str| {
             let name = name.trim_start_matches('.');
             let found = schema.find(name);
-            found.ok_or_else(|| format!("the message `{name}` is not in the set"))
+            found.ok_or_else(|| format!("the message `{name}` is not in the descriptor set"))
         };
         let (input, output) = (message(&of.input_type)?, message(&of.output_type)?);
         let compiled = rule.map(|rule| Rule::all(schema, rule, input, output));
-        let (mut rules, mut faults) = (Vec::new(), Vec::new());
+        let (mut rules, mut all_invalid) = (Vec::new(), Vec::new());
         for rule in compiled.unwrap_or_default() {
             match rule {
                 Ok(rule) => rules.push(rule),
-                Err(fault) => faults.push(fault),
+                Err(invalid) => all_invalid.push(invalid),
             }
         }
         let method = Self {
@@ -321,16 +318,16 @@ impl Method {
             mixin: false,
             rules,
         };
-        Ok((method, faults))
+        Ok((method, all_invalid))
     }
 
-    /// `package.Service.Method`.
+    /// Returns the selector, `package.Service.Method`.
     fn selector(&self) -> String {
         self.path[1..].replace('/', ".")
     }
 }
 
-/// The methods of the set, each with its file and the full name of its service.
+/// Returns the methods of the set, each with its file and the full name of its service.
 fn services(set: &FileSet) -> impl Iterator<Item = (&File, String, &MethodType)> {
     let full = |file: &File, name: &str| match file.package.as_str() {
         "" => name.to_owned(),
@@ -345,15 +342,16 @@ fn services(set: &FileSet) -> impl Iterator<Item = (&File, String, &MethodType)>
     })
 }
 
-/// The names of the files that another file of the set imports.
+/// Returns the names of the files that another file of the set imports.
 fn imported(set: &FileSet) -> BTreeSet<&str> {
     let imports = set.file.iter().flat_map(|file| &file.dependency);
     imports.map(String::as_str).collect()
 }
 
-/// Sorts the methods by path and puts their rules into one router, in the order of their declaration, but those
-/// of imported files last, and after them those that only tell that the method needs gRPC. Reports what one direction or both do not serve, each with its method's place in the
-/// order of declaration.
+/// Sorts the methods by path and adds their rules to a router, in the order of declaration. Rules of imported files
+/// come last, and after them the rules of methods that stream their requests, which only tell a client that the
+/// method needs gRPC. The rules that one direction or both do not serve are added to `unserved`, each with the index
+/// of its method in the order of declaration.
 fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> Router {
     let mut declared: Vec<(usize, Method)> = methods.drain(..).enumerate().collect();
     declared.sort_by(|(_, one), (_, other)| one.path.cmp(&other.path));
@@ -373,12 +371,12 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
             unserved.push((declared, known));
         };
         for (index, rule) in method.rules.iter().enumerate() {
-            let target = Target {
+            let target = RuleId {
                 method: place,
                 rule: index,
             };
             if method.client_streaming {
-                let reason = "the method streams its requests, which HTTP/JSON cannot carry";
+                let reason = "the method streams its requests, which HTTP/JSON cannot";
                 report(rule, Side::Both, reason);
             } else if let Some(reason) = rule.unsendable {
                 report(rule, Side::Client, reason);
@@ -391,7 +389,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
                         let other = &methods[known.method];
                         let theirs = &other.rules[known.rule].text;
                         format!(
-                            "`{theirs}` of {} is for the same requests",
+                            "`{theirs}` of {} matches the same requests",
                             other.selector()
                         )
                     }),
@@ -403,8 +401,8 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
             }
         }
     }
-    // Only a template that goes on after a `**` fits, or has, all the paths of another.
-    let tailed = |(_, target): &(usize, Target)| {
+    // Only with a template that continues after a `**` can one rule match all paths of another.
+    let tailed = |(_, target): &(usize, RuleId)| {
         let rule = &methods[target.method].rules[target.rule];
         !rule.template.tail().is_empty()
     };
@@ -419,7 +417,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
         {
             let theirs = &methods[other.method];
             let reason = format!(
-                "`{}` of {} fits all of its paths",
+                "`{}` of {} matches all of its paths",
                 theirs.rules[other.rule].text,
                 theirs.selector()
             );
@@ -430,8 +428,8 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
     router
 }
 
-/// The rule that is found for every path of another one, if so.
-fn shadow(router: &Router, rule: &Rule, target: Target) -> Option<Target> {
+/// Returns the rule that is found for every path of another rule, if there is one.
+fn shadow(router: &Router, rule: &Rule, target: RuleId) -> Option<RuleId> {
     let verb = rule.verb.clone().unwrap_or(http::Method::TRACE);
     let mut other = None;
     for path in rule.template.samples() {

@@ -6,7 +6,7 @@ use http::Method as Verb;
 
 use crate::transcode::rules::template::{Segment, Template};
 
-/// All templates as one tree: a level a segment.
+/// All templates as one tree, with one level for each segment.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     nodes: Vec<Node>,
@@ -20,29 +20,29 @@ struct Node {
     ends: Vec<End>,
 }
 
-/// Where a template ends.
+/// The end of a template.
 #[derive(Debug)]
 struct End {
     suffix: Option<String>,
     verb: Option<Verb>,
-    /// Whether wildcards, and nothing else, follow a `**`.
+    /// Whether only wildcards follow a `**`.
     wild_tail: bool,
-    target: Target,
+    target: RuleId,
 }
 
-/// A rule by its method's place and its own.
+/// A rule, by the index of its method and its index among the rules of the method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct RuleId {
     pub(crate) method: usize,
     pub(crate) rule: usize,
 }
 
-/// What was found for a path.
+/// The result of a search for a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route<'p> {
-    /// The rule, and the path's segments without the verb that followed them, still encoded.
-    Found(Target, Vec<&'p str>),
-    /// The path is there for these HTTP methods.
+    /// The rule, and the segments of the path, still encoded and without the verb after the colon.
+    Found(RuleId, Vec<&'p str>),
+    /// The path has rules for these HTTP methods only.
     Others(Vec<Verb>),
     Nothing,
 }
@@ -52,13 +52,13 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// With the rule that is there for the same requests already.
+    /// Returns the rule that matches the same requests, if there is one.
     pub(crate) fn add(
         &mut self,
         verb: Option<&Verb>,
         template: &Template,
-        target: Target,
-    ) -> Result<(), Target> {
+        target: RuleId,
+    ) -> Result<(), RuleId> {
         let mut at = self.root();
         for segment in &template.segments {
             let next = self.nodes.len();
@@ -93,8 +93,8 @@ impl Router {
         0
     }
 
-    /// Finds the rule for a path. A literal is preferred to `*`, and `*` to `**`; a verb after a colon to
-    /// a segment with a colon in it. Only `**` has empty segments.
+    /// Finds the rule for a path. A literal is preferred to `*`, and `*` to `**`. A verb after a colon is preferred
+    /// to a segment with a colon in it. Only `**` matches empty segments.
     pub(crate) fn find<'p>(&self, verb: &Verb, path: &'p str) -> Route<'p> {
         let mut search = Search {
             nodes: &self.nodes,
@@ -115,7 +115,8 @@ impl Router {
             if let Some(target) = search.below(0, &without) {
                 return Route::Found(target, without);
             }
-            // Else `GET …/o:cancel` would ask for a resource of that name. In a name a colon is encoded.
+            // Otherwise `GET …/o:cancel` would be a request for a resource of that name. In a name, a colon is
+            // encoded.
             if !search.others.is_empty() {
                 return Route::Others(search.others);
             }
@@ -129,25 +130,25 @@ impl Router {
     }
 }
 
-/// A search for one path; it visits a node once for each way of reading the segments: of these there are
-/// no more than templates, or with a `**` before the end of a template, than templates times segments.
+/// A search for one path. It visits a node once for each way to divide the segments. There are at most as many ways
+/// as templates, or with a `**` before the end of a template, as templates times segments.
 struct Search<'r> {
     nodes: &'r [Node],
     verb: &'r Verb,
     suffix: Option<&'r str>,
-    /// Whether a `**` that only wildcards follow may end here.
+    /// Whether a template with only wildcards after `**` may match.
     wild_tails: bool,
-    /// The HTTP methods of the templates that fit.
+    /// The HTTP methods of the templates that match.
     others: Vec<Verb>,
 }
 
 impl Search<'_> {
-    fn below(&mut self, at: usize, segments: &[&str]) -> Option<Target> {
+    fn below(&mut self, at: usize, segments: &[&str]) -> Option<RuleId> {
         let nodes = self.nodes;
         let node = &nodes[at];
         let Some((first, rest)) = segments.split_first() else {
             let ended = self.end(node);
-            // `**` is no segment, too.
+            // `**` also matches no segment.
             return ended.or_else(|| self.end(&nodes[node.rest?]));
         };
         if first.is_empty() {
@@ -167,10 +168,10 @@ impl Search<'_> {
             .or_else(|| self.rest(node.rest?, segments))
     }
 
-    /// Continues after a `**`. The templates that have a literal there come first, those with more segments
-    /// there before others; then those that end with it; then those with only wildcards, which fit nearly
-    /// all that the `**` fits.
-    fn rest(&mut self, at: usize, segments: &[&str]) -> Option<Target> {
+    /// Continues after a `**`. Templates with a literal after it come first, longer ones before shorter ones. Then
+    /// come templates that end with it, then templates with only wildcards after it, which match nearly everything
+    /// that the `**` matches.
+    fn rest(&mut self, at: usize, segments: &[&str]) -> Option<RuleId> {
         let nodes = self.nodes;
         let node = &nodes[at];
         if node.one.is_none() && node.literals.is_empty() {
@@ -186,11 +187,11 @@ impl Search<'_> {
             })
     }
 
-    fn tail(&mut self, at: usize, segments: &[&str]) -> Option<Target> {
+    fn tail(&mut self, at: usize, segments: &[&str]) -> Option<RuleId> {
         (0..segments.len()).find_map(|begin| self.below(at, &segments[begin..]))
     }
 
-    fn end(&mut self, node: &Node) -> Option<Target> {
+    fn end(&mut self, node: &Node) -> Option<RuleId> {
         let fits = |end: &&End| {
             end.suffix.as_deref() == self.suffix && (self.wild_tails || !end.wild_tail)
         };
@@ -240,7 +241,7 @@ mod tests {
             let verb = Some(verb).filter(|verb| *verb != "*");
             let verb = verb.map(|verb| verb.parse().expect("a method"));
             let template = Template::parse(text).expect("a template");
-            let target = Target { method, rule: 0 };
+            let target = RuleId { method, rule: 0 };
             assert_eq!(router.add(verb.as_ref(), &template, target), Ok(()));
         }
         router
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn another_http_method_is_told_from_no_path() {
+    fn another_http_method_is_distinguished_from_an_unknown_path() {
         let others = |verb, path| find(verb, path).expect_err("not found");
         assert_eq!(others("PUT", "/v1/projects/p"), ["GET", "DELETE"]);
         for verb in ["PUT", "GET", "DELETE"] {
@@ -355,11 +356,11 @@ mod tests {
     #[test]
     fn two_templates_of_one_shape_are_ambiguous() {
         let template = Template::parse("/v1/projects/{id}").expect("a template");
-        let target = Target {
+        let target = RuleId {
             method: 99,
             rule: 0,
         };
-        let first = Target { method: 0, rule: 0 };
+        let first = RuleId { method: 0, rule: 0 };
         assert_eq!(
             router().add(Some(&Verb::GET), &template, target),
             Err(first)

@@ -1,67 +1,67 @@
-//! A rule of `google.api.http`, checked against the message that it maps.
+//! A rule of `google.api.http`, checked against the messages that it maps.
 
 use http::Method as Verb;
 
 use crate::transcode::rules::template::Template;
 use crate::transcode::schema::descriptor::{HttpRule, Pattern};
-use crate::transcode::schema::{Field, Kind, MessageId, Repeat, Schema, Shape};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema, Shape};
 
-/// One way of calling a method over HTTP.
+/// One mapping of a method to HTTP.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// `None` for any.
+    /// The HTTP method; `None` for any.
     pub(crate) verb: Option<Verb>,
-    /// As it was written, for messages.
+    /// The HTTP method and the template as they were written, for messages.
     pub(crate) text: String,
     pub(crate) template: Template,
-    /// The fields of the template's variables, in their order.
-    pub(crate) variables: Vec<Bound>,
-    /// The reason why the client makes no request by it, if there is one.
+    /// The fields of the variables, in the order of the template.
+    pub(crate) variables: Vec<PathField>,
+    /// The reason why the client sends no requests by the rule, if there is one.
     pub(crate) unsendable: Option<&'static str>,
-    pub(crate) body: Body,
+    pub(crate) body: RequestBody,
     /// The number of the field that is the body.
     pub(crate) body_field: Option<u32>,
-    pub(crate) response: Response,
-    /// Top-level fields that the query leaves out, since path or body have them.
+    pub(crate) response: ResponseBody,
+    /// Top-level fields that are not in the query, because the path or the body has them.
     pub(crate) skip: Vec<u32>,
-    /// Fields that the path has, and that are to be taken out of what else carries the message.
+    /// Fields of the path that are removed from the message before it becomes body and query.
     pub(crate) strip: Vec<Vec<u32>>,
 }
 
 /// A rule that cannot be served.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct InvalidRule {
     pub(crate) pattern: String,
     pub(crate) reason: String,
 }
 
-/// A field at any depth.
+/// A field of a path variable, at any depth.
 #[derive(Debug)]
-pub(crate) struct Bound {
-    /// The field numbers that lead to it.
+pub(crate) struct PathField {
+    /// The field numbers from the request message to the field.
     pub(crate) numbers: Vec<u32>,
     /// The oneof of each of these fields, within its message.
     pub(crate) oneofs: Vec<Option<usize>>,
-    /// The message that has it, and its place there.
+    /// The message that has the field, and the index of the field in it.
     pub(crate) parent: MessageId,
     pub(crate) place: usize,
 }
 
-/// What of a request is the HTTP body.
+/// The part of a request that is the HTTP body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum RequestBody {
     None,
-    /// All that the path does not carry.
+    /// Everything except the fields of the path.
     All,
-    /// The field at this place.
+    /// The field with this index.
     Field(usize),
     /// A `google.api.HttpBody`, whose data is the body: the message itself, or its field of this number.
     Raw(Option<u32>),
 }
 
-/// What of a reply is the HTTP body.
+/// The part of a response that is the HTTP body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Response {
+pub(crate) enum ResponseBody {
     All,
     Field(usize),
     Raw(Option<u32>),
@@ -70,15 +70,15 @@ pub(crate) enum Response {
 const HTTP_BODY: &str = "google.api.HttpBody";
 
 impl Rule {
-    /// The rule and its additional bindings, in order. Of those that cannot be served it is the fault.
+    /// Compiles a rule and its additional bindings, in order.
     pub(crate) fn all(
         schema: &Schema,
         rule: &HttpRule,
         input: MessageId,
         output: MessageId,
-    ) -> Vec<Result<Self, Fault>> {
+    ) -> Vec<Result<Self, InvalidRule>> {
         let compile = |rule| {
-            Self::new(schema, rule, input, output).map_err(|reason| Fault {
+            Self::new(schema, rule, input, output).map_err(|reason| InvalidRule {
                 pattern: pattern(rule),
                 reason,
             })
@@ -88,9 +88,9 @@ impl Rule {
             rules.push(compile(binding));
             let nested = binding.additional_bindings.iter();
             rules.extend(nested.map(|nested| {
-                Err(Fault {
+                Err(InvalidRule {
                     pattern: pattern(nested),
-                    reason: "it is a binding within an additional binding".to_owned(),
+                    reason: "an additional binding must not have bindings of its own".to_owned(),
                 })
             }));
         }
@@ -103,12 +103,12 @@ impl Rule {
         input: MessageId,
         output: MessageId,
     ) -> Result<Self, String> {
-        let (kind, path) = parts(rule).ok_or("it has no HTTP method")?;
+        let (kind, path) = parts(rule).ok_or("the rule has no HTTP method")?;
         let verb = match kind {
             "*" => None,
             kind => {
                 let verb = kind.parse::<Verb>();
-                Some(verb.map_err(|_| format!("`{kind}` is no HTTP method"))?)
+                Some(verb.map_err(|_| format!("`{kind}` is not an HTTP method"))?)
             }
         };
         let template = Template::parse(path)?;
@@ -121,25 +121,25 @@ impl Rule {
         let body = body(schema, input, &rule.body)?;
         let response = response(schema, output, &rule.response_body)?;
         let of_body = match body {
-            Body::Field(place) => schema.message(input).fields.get(place),
-            Body::Raw(number) => {
+            RequestBody::Field(place) => schema.message(input).fields.get(place),
+            RequestBody::Raw(number) => {
                 let fields = &schema.message(input).fields;
                 fields.iter().find(|field| Some(field.number) == number)
             }
-            Body::None | Body::All => None,
+            RequestBody::None | RequestBody::All => None,
         };
         let of_body = of_body.map(|field| field.number);
-        let all = body == Body::All;
+        let all = body == RequestBody::All;
         let paths = variables.iter().map(|bound| &bound.numbers);
         let single = paths.clone().filter(|path| path.len() == 1);
         let skip = single.map(|path| path[0]).chain(of_body).collect();
-        // What the query skips anyway need not be taken out, nor what the body has as it is.
+        // Fields that the query skips need not be removed, and neither need fields within the body.
         let strip = paths
             .filter(|path| all || (path.len() > 1 && Some(path[0]) != of_body))
             .cloned()
             .collect();
         let any = verb.is_none();
-        let any = any.then_some("it is for any HTTP method, and names none to send");
+        let any = any.then_some("the rule is for any HTTP method and does not say which to send");
         Ok(Self {
             text: pattern(rule),
             unsendable: any.or(template.unfillable()),
@@ -155,7 +155,7 @@ impl Rule {
     }
 }
 
-/// The HTTP method, or `*` for any, and the path template.
+/// Returns the HTTP method, or `*` for any, and the path template.
 fn parts(rule: &HttpRule) -> Option<(&str, &str)> {
     Some(match rule.pattern.as_ref()? {
         Pattern::Get(path) => ("GET", path),
@@ -167,13 +167,13 @@ fn parts(rule: &HttpRule) -> Option<(&str, &str)> {
     })
 }
 
-/// The rule in a line, for messages.
+/// Returns the rule on one line, for messages.
 pub(crate) fn pattern(rule: &HttpRule) -> String {
     parts(rule).map_or_else(String::new, |(kind, path)| format!("{kind} {path}"))
 }
 
-/// Checks that one request can have all the variables.
-fn exclusive(template: &Template, variables: &[Bound]) -> Result<(), String> {
+/// Checks that one request can set the fields of all variables.
+fn exclusive(template: &Template, variables: &[PathField]) -> Result<(), String> {
     let names: Vec<&str> = template
         .variables
         .iter()
@@ -200,14 +200,14 @@ fn exclusive(template: &Template, variables: &[Bound]) -> Result<(), String> {
     Ok(())
 }
 
-impl Bound {
-    /// Whether a request cannot have both this field and another, since they are, or are in, members of one
-    /// oneof.
+impl PathField {
+    /// Returns whether a request cannot set both this field and another one, because they are, or are in, members of
+    /// one oneof.
     pub(crate) fn excludes(&self, path: &[&Field]) -> bool {
         self.parts_from(path.iter().map(|field| (field.number, field.oneof)))
     }
 
-    /// Whether two ways to a field part at members of one oneof.
+    /// Returns whether two field paths diverge at members of one oneof.
     fn parts_from(&self, other: impl Iterator<Item = (u32, Option<usize>)>) -> bool {
         let own = self.numbers.iter().zip(&self.oneofs);
         let parting = own
@@ -217,8 +217,8 @@ impl Bound {
     }
 }
 
-/// The field of a variable: a single scalar.
-fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<Bound, String> {
+/// Returns the field of a variable, which must be a singular scalar.
+fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<PathField, String> {
     let mut parent = input;
     let (mut numbers, mut oneofs) = (Vec::new(), Vec::new());
     let mut names = path.split('.').peekable();
@@ -227,30 +227,32 @@ fn bound(schema: &Schema, input: MessageId, path: &str) -> Result<Bound, String>
         let (place, field) = field(schema, parent, name)?;
         numbers.push(field.number);
         oneofs.push(field.oneof);
-        if field.repeat != Repeat::Once {
-            return Err(format!(
-                "`{path}` leads through the repeated field `{name}`"
-            ));
+        if field.repeat != Cardinality::Once {
+            return Err(format!("invalid field path `{path}`: `{name}` is repeated"));
         }
         match (field.kind, names.peek()) {
-            (Kind::Message(next), Some(_)) if schema.message(next).shape == Shape::Object => {
+            (FieldKind::Message(next), Some(_)) if schema.message(next).shape == Shape::Object => {
                 parent = next;
             }
-            (Kind::Message(next), Some(_)) => {
+            (FieldKind::Message(next), Some(_)) => {
                 let inner = &schema.message(next).name;
                 return Err(format!(
-                    "`{path}` leads through `{name}`, a {inner}, whose JSON form is no object"
+                    "invalid field path `{path}`: `{name}` is a {inner}, whose JSON form is not an object"
                 ));
             }
-            (_, Some(_)) => return Err(format!("`{path}` leads through the scalar `{name}`")),
-            (Kind::Message(_), None) => {
+            (_, Some(_)) => {
+                return Err(format!(
+                    "invalid field path `{path}`: `{name}` is not a message"
+                ));
+            }
+            (FieldKind::Message(_), None) => {
                 let owner = &message.name;
                 return Err(format!(
-                    "`{name}` of {owner} is a message, no path can hold it"
+                    "`{name}` of {owner} is a message, which cannot be in a path"
                 ));
             }
             (_, None) => {
-                return Ok(Bound {
+                return Ok(PathField {
                     numbers,
                     oneofs,
                     parent,
@@ -270,45 +272,45 @@ fn field<'s>(
     let message = schema.message(message);
     message
         .field_named(name)
-        .ok_or_else(|| format!("{} has no field `{name}`", message.name))
+        .ok_or_else(|| format!("unknown field `{name}` of {}", message.name))
 }
 
 fn is_raw(schema: &Schema, message: MessageId) -> bool {
     schema.message(message).name == HTTP_BODY
 }
 
-/// Whether the field is a `google.api.HttpBody`, of which there is one.
+/// Returns whether the field is a singular `google.api.HttpBody`.
 fn is_raw_field(schema: &Schema, field: &Field) -> bool {
-    field.repeat == Repeat::Once
-        && matches!(field.kind, Kind::Message(inner) if is_raw(schema, inner))
+    field.repeat == Cardinality::Once
+        && matches!(field.kind, FieldKind::Message(inner) if is_raw(schema, inner))
 }
 
-fn body(schema: &Schema, input: MessageId, name: &str) -> Result<Body, String> {
+fn body(schema: &Schema, input: MessageId, name: &str) -> Result<RequestBody, String> {
     match name {
-        "" => Ok(Body::None),
-        "*" if is_raw(schema, input) => Ok(Body::Raw(None)),
-        "*" => Ok(Body::All),
+        "" => Ok(RequestBody::None),
+        "*" if is_raw(schema, input) => Ok(RequestBody::Raw(None)),
+        "*" => Ok(RequestBody::All),
         name => {
             let (place, field) = field(schema, input, name)?;
             Ok(if is_raw_field(schema, field) {
-                Body::Raw(Some(field.number))
+                RequestBody::Raw(Some(field.number))
             } else {
-                Body::Field(place)
+                RequestBody::Field(place)
             })
         }
     }
 }
 
-fn response(schema: &Schema, output: MessageId, name: &str) -> Result<Response, String> {
+fn response(schema: &Schema, output: MessageId, name: &str) -> Result<ResponseBody, String> {
     match name {
-        "" | "*" if is_raw(schema, output) => Ok(Response::Raw(None)),
-        "" | "*" => Ok(Response::All),
+        "" | "*" if is_raw(schema, output) => Ok(ResponseBody::Raw(None)),
+        "" | "*" => Ok(ResponseBody::All),
         name => {
             let (place, field) = field(schema, output, name)?;
             Ok(if is_raw_field(schema, field) {
-                Response::Raw(Some(field.number))
+                ResponseBody::Raw(Some(field.number))
             } else {
-                Response::Field(place)
+                ResponseBody::Field(place)
             })
         }
     }

@@ -1,4 +1,4 @@
-//! The http rules of a service configuration, which override the annotations of the protos.
+//! The HTTP rules of a service configuration, which override the annotations of the protos.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::transcode::json::JsonOptions;
 use crate::transcode::schema::Schema;
 use crate::transcode::schema::descriptor::HttpRule;
 
-/// Has `google.api.Http`, which a set that was given need not have.
+/// A schema with `google.api.Http`, which the set of a user may lack.
 static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new(proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")
 });
@@ -18,18 +18,18 @@ static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
 /// The selector of an invalid rule, and the reason.
 pub(crate) type Invalid = (String, String);
 
-/// The rules of the `http` section of a `google.api.Service` in JSON, or of one that is no
-/// `google.api.HttpRule`, its selector and the reason; a configuration without the section has none.
+/// Returns the rules in the `http` section of a `google.api.Service` in JSON; for an invalid rule, its selector and
+/// the reason. A configuration without the section has no rules.
 ///
 /// # Errors
 ///
-/// If the text is no JSON object, or the section is no object with a list of rules.
+/// If the text is not a JSON object, or the section is not an object with a list of rules.
 pub(crate) fn rules(configuration: &str) -> Result<Vec<Result<HttpRule, Invalid>>, String> {
     let configuration: Value = serde_json::from_str(configuration)
         .map_err(|error| format!("the service configuration is not JSON: {error}"))?;
     let configuration = configuration
         .as_object()
-        .ok_or("the service configuration is no JSON object")?;
+        .ok_or("the service configuration is not a JSON object")?;
     let Some(section) = configuration.get("http") else {
         return Ok(Vec::new());
     };
@@ -37,13 +37,13 @@ pub(crate) fn rules(configuration: &str) -> Result<Vec<Result<HttpRule, Invalid>
     let rules = section
         .as_object_mut()
         .and_then(|http| http.remove("rules"));
-    // All but the rules is checked as a whole.
+    // Everything except the rules is checked as one message.
     let wire = wire("google.api.Http", &section);
     wire.map_err(|error| format!("the service configuration's http section: {error}"))?;
     match rules {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(rules)) => Ok(rules.iter().map(rule).collect()),
-        Some(_) => Err("`http.rules` of the service configuration is no list".to_owned()),
+        Some(_) => Err("`http.rules` of the service configuration is not a list".to_owned()),
     }
 }
 

@@ -1,10 +1,10 @@
-//! Path templates of `google.api.http`: their grammar, and a path from a request's fields.
+//! Path templates of `google.api.http`: their grammar, and the path for the fields of a request.
 
 use std::ops::Range;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Within a path segment, everything but these is encoded (`google/api/http.proto`).
+/// The characters that are percent-encoded in a path segment: all but the unreserved (`google/api/http.proto`).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -16,7 +16,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct Template {
     pub(crate) segments: Vec<Segment>,
     pub(crate) variables: Vec<Variable>,
-    /// What follows the path after a colon, such as `cancel`.
+    /// The verb after the colon at the end, such as `cancel`.
     pub(crate) verb: Option<String>,
 }
 
@@ -29,23 +29,25 @@ pub(crate) enum Segment {
     Rest,
 }
 
-/// A run of segments that is a field's value.
+/// A run of segments that is the value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable {
     /// The path of the field, such as `gateway.name`.
     pub(crate) field: String,
-    /// From this segment.
+    /// Index of its first segment.
     pub(crate) begin: usize,
-    /// Up to, and without, this one.
+    /// Index after its last segment.
     pub(crate) end: usize,
 }
 
 impl Template {
     /// # Errors
     ///
-    /// If the text is not of the grammar; the message says where.
+    /// If the text does not follow the grammar.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut rest = text.strip_prefix('/').ok_or("it does not begin with `/`")?;
+        let mut rest = text
+            .strip_prefix('/')
+            .ok_or("the template does not begin with `/`")?;
         let mut template = Self {
             segments: Vec::new(),
             variables: Vec::new(),
@@ -68,8 +70,8 @@ impl Template {
         Ok(template)
     }
 
-    /// The segments of a path that are a variable's value, for a path of so many segments that fits the
-    /// template. The segments after `**` are counted from the end of the path.
+    /// Returns the segments that are the value of a variable, in a path that matches the template and has this many
+    /// segments. The segments after `**` are counted from the end of the path.
     pub(crate) fn range(&self, variable: &Variable, segments: usize) -> Range<usize> {
         let rest = self.segments.iter().position(Segment::is_rest);
         let place = |at: usize| match rest {
@@ -79,20 +81,20 @@ impl Template {
         place(variable.begin)..place(variable.end)
     }
 
-    /// Whether a `**` is followed by segments, all of them wildcards.
+    /// Returns whether a `**` is followed by segments, and all of these are wildcards.
     pub(crate) fn has_wild_tail(&self) -> bool {
         let literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
         !self.tail().is_empty() && !self.tail().iter().any(literal)
     }
 
-    /// The segments after a `**`.
+    /// Returns the segments after a `**`.
     pub(crate) fn tail(&self) -> &[Segment] {
         let rest = self.segments.iter().position(Segment::is_rest);
         rest.map_or(&[], |rest| &self.segments[rest + 1..])
     }
 
-    /// Paths that fit the template and as few others as can be: no template has the literal that stands for
-    /// each wildcard, and a `**` is nothing, a segment, or more segments than a template usually has.
+    /// Returns paths that match this template and as few others as possible. Each wildcard becomes a literal that no
+    /// template has, and `**` becomes no segment, one, two, and more segments than a template usually has.
     pub(crate) fn samples(&self) -> impl Iterator<Item = String> {
         [0, 1, 2, 50].into_iter().map(|rest| {
             let mut path = String::new();
@@ -118,7 +120,7 @@ impl Template {
         })
     }
 
-    /// The reason why no client can make a path of the template, if there is one.
+    /// Returns the reason why a client cannot build a path from the template, if there is one.
     pub(crate) fn unfillable(&self) -> Option<&'static str> {
         let inside = |at: usize| {
             let mut variables = self.variables.iter();
@@ -130,14 +132,14 @@ impl Template {
             .then_some("a wildcard outside a variable has no field to fill it with")
     }
 
-    /// The reason why no server can tell the variables of a path apart, if there is one.
+    /// Returns the reason why a server cannot separate the variables of a path, if there is one.
     pub(crate) fn ambiguous(&self) -> Option<&'static str> {
         let rests = self.segments.iter().filter(|segment| segment.is_rest());
         (rests.count() > 1)
-            .then_some("with two `**` a path does not tell where the first of them ends")
+            .then_some("with two `**` a path does not show where the first of them ends")
     }
 
-    /// Reads a segment or a variable, and gives what follows.
+    /// Parses a segment or a variable, and returns the rest.
     fn part<'a>(&mut self, text: &'a str) -> Result<&'a str, String> {
         let Some(inner) = text.strip_prefix('{') else {
             let end = text.find(['/', ':', '{', '}']).unwrap_or(text.len());
@@ -171,11 +173,11 @@ impl Template {
         Ok(rest)
     }
 
-    /// The path for the values of the variables, which come in their order.
+    /// Writes the path for the values of the variables, which are requested in order.
     ///
     /// # Errors
     ///
-    /// If a value does not fit its variable; the message names the field.
+    /// If a value does not match its variable; the message names the field.
     pub(crate) fn expand<'v>(
         &self,
         mut value: impl FnMut(usize) -> Result<std::borrow::Cow<'v, str>, String>,
@@ -241,12 +243,12 @@ fn is_identifier(text: &str) -> bool {
     first && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Writes a variable's value, encoded, if it fits the pattern.
+/// Writes the value of a variable, percent-encoded, if it matches the pattern.
 fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), String> {
     if value.is_empty() {
         return Err("is empty".to_owned());
     }
-    // A slash within the value of a single segment is encoded, elsewhere it separates segments.
+    // A slash in the value of a single segment is encoded; otherwise it separates segments.
     if let [Segment::One] = pattern {
         return one(value, path);
     }
@@ -260,7 +262,7 @@ fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), Str
     };
     for (index, segment) in pattern.iter().enumerate() {
         if segment.is_rest() {
-            // `**` is what the segments after it leave.
+            // `**` takes the segments that are left for it.
             let after = pattern.len() - index - 1;
             let left = values.clone().count();
             for value in values
@@ -286,7 +288,7 @@ fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), Str
     }
 }
 
-/// The parts between slashes. Bytes are looked at, which for short parts is quicker than `str::split`.
+/// Splits a value at its slashes. For short parts, a search by bytes is faster than `str::split`.
 fn parts(value: &str) -> impl Iterator<Item = &str> + Clone {
     let mut rest = Some(value);
     std::iter::from_fn(move || {
@@ -299,7 +301,7 @@ fn parts(value: &str) -> impl Iterator<Item = &str> + Clone {
     })
 }
 
-/// Writes the value of `*`. An empty segment is refused: `*` is a segment with something in it.
+/// Writes the value of `*`, which must not be empty.
 fn one(segment: &str, path: &mut String) -> Result<(), String> {
     if segment.is_empty() {
         return Err("has an empty segment".to_owned());
@@ -307,8 +309,8 @@ fn one(segment: &str, path: &mut String) -> Result<(), String> {
     encode(segment, path)
 }
 
-/// Writes a segment, encoded. `.` and `..` are refused, since a server or a proxy may resolve them even
-/// where they are percent-encoded (RFC 3986 §6.2.2).
+/// Writes a segment, encoded. `.` and `..` are refused, since a server or a proxy may resolve them even where they
+/// are percent-encoded (RFC 3986 §6.2.2).
 fn encode(segment: &str, path: &mut String) -> Result<(), String> {
     match segment {
         "." | ".." => Err(format!(
@@ -325,7 +327,7 @@ fn encode(segment: &str, path: &mut String) -> Result<(), String> {
     }
 }
 
-/// Those that [`SEGMENT`] leaves as they are.
+/// Returns whether [`SEGMENT`] leaves a byte as it is.
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
@@ -416,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn the_segments_after_a_rest_are_counted_from_the_end() {
+    fn the_segments_after_a_double_wildcard_are_counted_from_the_end() {
         let template = Template::parse("/v1/{a=x/**}/{b}/{c=y/*}").expect("a template");
         let range =
             |variable: usize, segments| template.range(&template.variables[variable], segments);
@@ -429,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_grammar_is_refused() {
+    fn a_template_that_violates_the_grammar_is_refused() {
         for text in [
             "",
             "v1",

@@ -42,23 +42,23 @@ fn unserved(rule: &str) -> Unserved {
 fn a_rule_that_is_not_served_is_reported_and_all_others_are_served() {
     let cases = [
         (r#""get": "v1""#, "GET v1"),
-        (r#""get": "/v1/{nam}""#, "no field `nam`"),
+        (r#""get": "/v1/{nam}""#, "unknown field `nam`"),
         (r#""get": "/v1/{timeout}""#, "is a message"),
-        (r#""get": "/v1/{name.x}""#, "through the scalar `name`"),
+        (r#""get": "/v1/{name.x}""#, "`name` is not a message"),
         (r#""get": "/v1/{name}/{name}""#, "bound twice"),
-        (r#""post": "/v1/{name}", "body": "x""#, "no field `x`"),
+        (r#""post": "/v1/{name}", "body": "x""#, "unknown field `x`"),
         (
             r#""post": "/v1/{name}", "responseBody": "x""#,
-            "no field `x`",
+            "unknown field `x`",
         ),
         (
             r#""custom": {"kind": "A B", "path": "/v1"}"#,
-            "`A B` is no HTTP method",
+            "`A B` is not an HTTP method",
         ),
         (r#""body": "*""#, "no HTTP method"),
         (
             r#""get": "/a", "additionalBindings": [{"get": "/a"}]"#,
-            "`GET /a` of google.longrunning.Operations.WaitOperation is for the same",
+            "`GET /a` of google.longrunning.Operations.WaitOperation matches the same",
         ),
     ];
     for (rule, expected) in cases {
@@ -72,7 +72,7 @@ fn a_rule_that_is_not_served_is_reported_and_all_others_are_served() {
 }
 
 #[test]
-fn a_configuration_that_is_no_json_is_refused_and_a_selector_without_a_method_reported() {
+fn an_invalid_configuration_is_refused_and_a_selector_without_a_method_is_reported() {
     let build = |config| {
         let builder = Rules::builder(proto::FILE_DESCRIPTOR_SET).service_config(config);
         builder.build().map(|rules| rules.unserved().to_vec())

@@ -1,15 +1,15 @@
-//! Rules that are not served, and why.
+//! Rules that are not served, and the reasons.
 
 use std::fmt;
 
 /// An HTTP rule that is not served: by [`Rest`](super::super::Rest), by
-/// [`TranscodeLayer`](super::super::TranscodeLayer), or by either of them.
+/// [`TranscodeLayer`](super::super::TranscodeLayer), or by both.
 ///
-/// The reasons are these. Unless the table says otherwise, neither direction serves the rule.
+/// These are the reasons. Where the second column is empty, neither direction serves the rule.
 ///
 /// | reason | not served by |
 /// |---|---|
-/// | the template is not of the grammar of `google/api/http.proto`, or has no HTTP method | |
+/// | the template does not follow the grammar of `google/api/http.proto`, or the rule has no HTTP method | |
 /// | a variable, the body or the response body names a field that does not exist | |
 /// | a variable is a message or a repeated field, or leads through one, or through a message such as a `Timestamp` | |
 /// | a field is bound twice, or two variables are members of one oneof | |
@@ -17,11 +17,11 @@ use std::fmt;
 /// | the method streams its requests | |
 /// | the configuration has a rule for a method that the descriptor set lacks, or a rule that cannot be read | |
 /// | a wildcard is outside a variable, or the rule is for any HTTP method | `Rest` |
-/// | another rule is for the same requests and comes before, or fits all of its paths | `TranscodeLayer` |
+/// | an earlier rule matches the same requests, or another rule matches all of its paths | `TranscodeLayer` |
 /// | two `**` in one template | `TranscodeLayer` |
 ///
-/// Rules come in the order of the descriptor set. Annotations in a file that another file of the set imports come
-/// last, since such files may be there for their messages alone; methods that stream their requests come after them.
+/// Rules are served in the order of the descriptor set. Annotations in a file that another file imports come last,
+/// since such a file may be imported for its messages alone. Methods that stream their requests come after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unserved {
     method: String,
@@ -53,32 +53,32 @@ impl Unserved {
         }
     }
 
-    /// The full name of the method, `package.Service.Method`, or the selector of a configuration's rule that
+    /// Returns the full name of the method, `package.Service.Method`, or the selector of a configuration's rule that
     /// selects no method.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The HTTP method and the path template, `GET /v1/{name=projects/*}`; empty if the rule has neither.
+    /// Returns the HTTP method and the path template, `GET /v1/{name=projects/*}`; empty if the rule has neither.
     #[must_use]
     pub fn pattern(&self) -> &str {
         &self.pattern
     }
 
-    /// The reason in words.
+    /// Returns the reason as text.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Whether [`Rest`](super::super::Rest) sends no calls by the rule.
+    /// Returns whether [`Rest`](super::super::Rest) does not send calls by the rule.
     #[must_use]
     pub fn by_client(&self) -> bool {
         self.side != Side::Server
     }
 
-    /// Whether [`TranscodeLayer`](super::super::TranscodeLayer) takes no requests by the rule.
+    /// Returns whether [`TranscodeLayer`](super::super::TranscodeLayer) does not accept requests by the rule.
     #[must_use]
     pub fn by_server(&self) -> bool {
         self.side != Side::Client

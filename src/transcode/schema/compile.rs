@@ -1,22 +1,22 @@
-//! From descriptors to the schema: every type by its name first, then the fields, which name types.
+//! Compiles descriptors into a schema: first all types by name, then the fields, which name types.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use prost::encoding::WireType;
 
-use crate::transcode::json::quoted;
 use crate::transcode::schema::descriptor::{
     EnumType, Features, FieldType, File, FileSet, MessageType,
 };
-use crate::transcode::schema::names::Names;
+use crate::transcode::schema::names::NameTable;
 use crate::transcode::schema::{
-    Enum, EnumId, Field, Kind, Message, MessageId, Repeat, Schema, Shape, Tag, camel, head,
+    Cardinality, Enum, EnumId, Field, FieldKind, Message, MessageId, Schema, Shape, Tag, camel,
+    head,
 };
 
 /// All types of a descriptor set by name, before their fields can be compiled.
 #[derive(Default)]
-pub(crate) struct Types<'a> {
+pub(crate) struct TypeIndex<'a> {
     messages: Vec<(String, &'a MessageType, Syntax)>,
     enums: Vec<(String, &'a EnumType, Syntax)>,
     /// By the message that they extend, each with its name.
@@ -25,12 +25,12 @@ pub(crate) struct Types<'a> {
     enum_ids: HashMap<String, EnumId>,
 }
 
-/// What the syntax or the edition's features around a field or an enum say of it, unless it says otherwise itself.
+/// The settings that a field or an enum inherits from the syntax or from the features of an edition.
 #[derive(Clone, Copy)]
 struct Syntax {
-    /// Whether a value that is the default is told from none.
+    /// Whether fields have explicit presence.
     presence: bool,
-    /// Whether numbers without a name are no values of an enum.
+    /// Whether a number without a name is not a value of an enum.
     closed: bool,
     packed: bool,
     delimited: bool,
@@ -49,7 +49,7 @@ impl Syntax {
         defaults.with(file.options.and_then(|options| options.features))
     }
 
-    /// With what an edition's features say. Elsewhere they say nothing.
+    /// Applies the features of an edition. Files without an edition have none.
     fn with(self, features: Option<Features>) -> Self {
         let Some(features) = features.filter(|_| self.is_edition) else {
             return self;
@@ -80,7 +80,7 @@ impl Syntax {
     }
 }
 
-impl<'a> Types<'a> {
+impl<'a> TypeIndex<'a> {
     pub(crate) fn of(set: &'a FileSet) -> Self {
         let mut types = Self::default();
         for file in &set.file {
@@ -97,7 +97,7 @@ impl<'a> Types<'a> {
     }
 
     fn message(&mut self, scope: &str, message: &'a MessageType, syntax: Syntax) {
-        let name = within(scope, &message.name);
+        let name = scoped(scope, &message.name);
         let syntax = syntax.with(message.options.and_then(|options| options.features));
         for nested in &message.nested_type {
             self.message(&name, nested, syntax);
@@ -112,7 +112,7 @@ impl<'a> Types<'a> {
     }
 
     fn enumeration(&mut self, scope: &str, of: &'a EnumType, syntax: Syntax) {
-        let name = within(scope, &of.name);
+        let name = scoped(scope, &of.name);
         let syntax = syntax.with(of.options.and_then(|options| options.features));
         self.enum_ids.insert(name.clone(), EnumId(self.enums.len()));
         self.enums.push((name, of, syntax));
@@ -121,7 +121,7 @@ impl<'a> Types<'a> {
     fn extensions(&mut self, scope: &str, all: &'a [FieldType], syntax: Syntax) {
         for extension in all {
             let extended = extension.extendee.trim_start_matches('.');
-            let name = format!("[{}]", within(scope, &extension.name));
+            let name = format!("[{}]", scoped(scope, &extension.name));
             let known = self.extensions.entry(extended).or_default();
             known.push((name, extension, syntax));
         }
@@ -138,12 +138,12 @@ impl<'a> Types<'a> {
         Ok(Schema {
             messages,
             enums: enums.collect(),
-            by_name: Names::new(self.message_ids.into_iter().map(|(name, id)| (name, id.0))),
+            by_name: NameTable::new(self.message_ids.into_iter().map(|(name, id)| (name, id.0))),
         })
     }
 
     fn compiled(&self, name: &str, of: &MessageType, syntax: Syntax) -> Result<Message, String> {
-        // The entry of a map and what is in it have their length before them, whatever the file says.
+        // The entry of a map and its content are never delimited, whatever the features of the file are.
         let options = of.options.unwrap_or_default();
         let syntax = Syntax {
             delimited: syntax.delimited && !options.map_entry,
@@ -171,7 +171,7 @@ impl<'a> Types<'a> {
         }
         fields.sort_by_key(|field: &Field| field.number);
         fields.dedup_by_key(|field| field.number);
-        tell_apart(&mut fields);
+        make_json_names_unique(&mut fields);
         let places = |name: fn(&Field) -> &str| {
             let names = fields.iter().map(name).map(str::to_owned);
             names.zip(0..).collect::<Vec<_>>()
@@ -185,15 +185,15 @@ impl<'a> Types<'a> {
                 .map(|field| head(field.key.as_bytes()).unwrap_or_default())
                 .collect(),
             fields,
-            names: Names::new(names),
+            names: NameTable::new(names),
         })
     }
 
-    /// The field of an extension, which is told from none even in proto3.
+    /// Returns the field of an extension, which has explicit presence even in proto3.
     fn extension(&self, (name, field, syntax): &(String, &FieldType, Syntax)) -> Option<Field> {
         let field = self.field(field, *syntax).ok()?;
         Some(Field {
-            presence: field.repeat == Repeat::Once,
+            presence: field.repeat == Cardinality::Once,
             oneof: None,
             key: quoted(name) + ":",
             json: name.clone(),
@@ -207,19 +207,21 @@ impl<'a> Types<'a> {
         let kind = self.kind(field)?;
         let options = field.options.as_ref();
         let syntax = syntax.with(options.and_then(|options| options.features));
-        let is_message = matches!(kind, Kind::Message(_));
+        let is_message = matches!(kind, FieldKind::Message(_));
         let repeat = match field.label {
-            REPEATED if self.is_map(kind) => Repeat::Map,
-            REPEATED => Repeat::Many {
-                packed: !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
-                    && options
-                        .and_then(|options| options.packed)
-                        .unwrap_or(syntax.packed),
+            REPEATED if self.is_map(kind) => Cardinality::Map,
+            REPEATED => Cardinality::Many {
+                packed: !matches!(
+                    kind,
+                    FieldKind::String | FieldKind::Bytes | FieldKind::Message(_)
+                ) && options
+                    .and_then(|options| options.packed)
+                    .unwrap_or(syntax.packed),
             },
-            _ => Repeat::Once,
+            _ => Cardinality::Once,
         };
         let delimited =
-            field.kind == GROUP || (is_message && syntax.delimited && repeat != Repeat::Map);
+            field.kind == GROUP || (is_message && syntax.delimited && repeat != Cardinality::Map);
         let json = if field.json_name.is_empty() {
             camel(&field.name)
         } else {
@@ -232,7 +234,7 @@ impl<'a> Types<'a> {
             json,
             kind,
             repeat,
-            presence: repeat == Repeat::Once
+            presence: repeat == Cardinality::Once
                 && (syntax.presence || field.oneof_index.is_some() || is_message),
             oneof: field
                 .oneof_index
@@ -245,41 +247,41 @@ impl<'a> Types<'a> {
         })
     }
 
-    fn is_map(&self, kind: Kind) -> bool {
-        let Kind::Message(id) = kind else {
+    fn is_map(&self, kind: FieldKind) -> bool {
+        let FieldKind::Message(id) = kind else {
             return false;
         };
         let (_, message, _) = &self.messages[id.0];
         message.options.is_some_and(|options| options.map_entry)
     }
 
-    fn kind(&self, field: &FieldType) -> Result<Kind, String> {
+    fn kind(&self, field: &FieldType) -> Result<FieldKind, String> {
         let type_name = field.type_name.trim_start_matches('.');
-        let unknown = || format!("the type `{type_name}` is not in the set");
+        let unknown = || format!("the type `{type_name}` is not in the descriptor set");
         Ok(match field.kind {
-            1 => Kind::Double,
-            2 => Kind::Float,
-            3 => Kind::Int64,
-            4 => Kind::Uint64,
-            5 => Kind::Int32,
-            6 => Kind::Fixed64,
-            7 => Kind::Fixed32,
-            8 => Kind::Bool,
-            9 => Kind::String,
-            GROUP | 11 => Kind::Message(
+            1 => FieldKind::Double,
+            2 => FieldKind::Float,
+            3 => FieldKind::Int64,
+            4 => FieldKind::Uint64,
+            5 => FieldKind::Int32,
+            6 => FieldKind::Fixed64,
+            7 => FieldKind::Fixed32,
+            8 => FieldKind::Bool,
+            9 => FieldKind::String,
+            GROUP | 11 => FieldKind::Message(
                 self.message_ids
                     .get(type_name)
                     .copied()
                     .ok_or_else(unknown)?,
             ),
-            12 => Kind::Bytes,
-            13 => Kind::Uint32,
-            14 => Kind::Enum(self.enum_ids.get(type_name).copied().ok_or_else(unknown)?),
-            15 => Kind::Sfixed32,
-            16 => Kind::Sfixed64,
-            17 => Kind::Sint32,
-            18 => Kind::Sint64,
-            other => return Err(format!("the type {other} is unknown")),
+            12 => FieldKind::Bytes,
+            13 => FieldKind::Uint32,
+            14 => FieldKind::Enum(self.enum_ids.get(type_name).copied().ok_or_else(unknown)?),
+            15 => FieldKind::Sfixed32,
+            16 => FieldKind::Sfixed64,
+            17 => FieldKind::Sint32,
+            18 => FieldKind::Sint64,
+            other => return Err(format!("unknown field type {other}")),
         })
     }
 }
@@ -315,18 +317,18 @@ fn unique_numbers(message: &str, fields: &mut [Field]) -> Result<(), String> {
     }
 }
 
-fn wire_type(kind: Kind, repeat: Repeat, delimited: bool) -> WireType {
+fn wire_type(kind: FieldKind, repeat: Cardinality, delimited: bool) -> WireType {
     match repeat {
-        Repeat::Many { packed: true } => WireType::LengthDelimited,
+        Cardinality::Many { packed: true } => WireType::LengthDelimited,
         _ if delimited => WireType::StartGroup,
         _ => kind.wire_type(),
     }
 }
 
-/// Gives each field a JSON name of its own. proto2 and `json_format: LEGACY_BEST_EFFORT` allow fields with the same
-/// one, as `foo_bar` and `fooBar`. The field keeps it whose proto name it is, or else the first; the others go by
-/// their proto names, under which every parser reads them.
-fn tell_apart(fields: &mut [Field]) {
+/// Gives each field a unique JSON name. proto2 and `json_format: LEGACY_BEST_EFFORT` allow several fields with one
+/// JSON name, such as `foo_bar` and `fooBar`. The field whose proto name it is keeps it, or else the first. The
+/// others use their proto names, which every parser reads.
+fn make_json_names_unique(fields: &mut [Field]) {
     let mut owners: HashMap<&str, usize> = HashMap::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
         let owner = owners.entry(&field.json).or_insert(place);
@@ -347,13 +349,18 @@ fn tell_apart(fields: &mut [Field]) {
     }
 }
 
+/// Returns a name as JSON writes it, in quotes.
+fn quoted(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
+}
+
 fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
     let mut by_number: Vec<_> = of
         .value
         .iter()
         .map(|value| (value.number, quoted(&value.name)))
         .collect();
-    // The first name of a number is the one that is written.
+    // Of several names for one number the first is written.
     by_number.sort_by_key(|(number, _)| *number);
     by_number.dedup_by_key(|(number, _)| *number);
     Enum {
@@ -361,7 +368,7 @@ fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
         closed,
         by_number,
         numbers: of.value.iter().map(|value| value.number).collect(),
-        by_name: Names::new(of.value.iter().map(|value| value.name.clone()).zip(0..)),
+        by_name: NameTable::new(of.value.iter().map(|value| value.name.clone()).zip(0..)),
     }
 }
 
@@ -378,7 +385,7 @@ const REQUIRED: i32 = 2;
 /// `google.api.FieldBehavior.OUTPUT_ONLY`.
 const OUTPUT_ONLY: i32 = 3;
 
-fn within(scope: &str, name: &str) -> String {
+fn scoped(scope: &str, name: &str) -> String {
     if scope.is_empty() {
         name.to_owned()
     } else {
@@ -389,8 +396,8 @@ fn within(scope: &str, name: &str) -> String {
 /// The numbers and types of a message's fields.
 type Numbers = &'static [(u32, i32)];
 
-/// The well-known types that have a JSON form of their own, with the numbers and types of their fields.
-/// A message that goes by such a name and has other fields is an object like any other.
+/// The well-known types with a JSON form of their own, and the numbers and types of their fields. A message of such a
+/// name with other fields is an ordinary object.
 const KNOWN: [(&str, Shape, Numbers); 16] = [
     ("Any", Shape::Any, &[(1, 9), (2, 12)]),
     ("Timestamp", Shape::Timestamp, &[(1, 3), (2, 5)]),
@@ -426,7 +433,7 @@ fn shape(name: &str, of: &MessageType) -> Shape {
         .map(|field| (field.number, field.kind))
         .collect();
     found.sort_unstable();
-    // A Value has no brackets of its own, so that what bounds its depth must be what it holds.
+    // A Value has no brackets of its own, so its depth is limited by the types of its content.
     let within = |field: &FieldType| {
         *shape != Shape::Value
             || field.kind != 11

@@ -1,5 +1,5 @@
-//! What is read of a `google.protobuf.FileDescriptorSet`: the parts that transcoding needs, with the
-//! extensions that prost's own types drop.
+//! The parts of a `google.protobuf.FileDescriptorSet` that transcoding needs, with the extensions that prost's own
+//! types drop.
 
 use prost::Message;
 
@@ -37,7 +37,8 @@ pub(crate) struct FileOptions {
     pub(crate) features: Option<Features>,
 }
 
-/// `google.protobuf.FeatureSet` of an element of a file with an edition; 0 means that the element inherits the feature.
+/// `google.protobuf.FeatureSet` of an element of a file with an edition; 0 means that the element inherits the
+/// feature.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Features {
     #[prost(int32, tag = "1")]

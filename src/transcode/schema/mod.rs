@@ -1,8 +1,7 @@
-//! Messages and enums, compiled from a descriptor set for the JSON engine: names to fields, numbers to
-//! fields, and what kind each is.
+//! Messages and enums, compiled from a descriptor set: fields by name, fields by number, and their types.
 //!
-//! An extension is a field of the message that it extends, by the name `[pkg.ext]` in JSON. Unknown are only the
-//! extensions of a MessageSet and of well-known types, and those whose type the set lacks.
+//! An extension is a field of the message that it extends, with the name `[pkg.ext]` in JSON. Extensions of a
+//! MessageSet and of well-known types are unknown fields, and so are extensions whose type the set lacks.
 
 mod compile;
 pub(crate) mod descriptor;
@@ -14,11 +13,10 @@ use prost::Message as _;
 use prost::encoding::WireType;
 
 use crate::error::Error;
-use crate::transcode::json::{self, JsonOptions};
 use crate::transcode::schema::descriptor::FileSet;
-use crate::transcode::schema::names::Names;
+use crate::transcode::schema::names::NameTable;
 
-/// The messages and enums of a descriptor set, compiled for going from JSON to the wire and back.
+/// The messages and enums of a descriptor set, compiled for converting between JSON and wire bytes.
 ///
 /// ```
 /// use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
@@ -33,7 +31,7 @@ use crate::transcode::schema::names::Names;
 pub struct Schema {
     messages: Vec<Message>,
     enums: Vec<Enum>,
-    by_name: Names,
+    by_name: NameTable,
 }
 
 /// A message of a [`Schema`].
@@ -50,9 +48,9 @@ pub(crate) struct Message {
     pub(crate) shape: Shape,
     /// Sorted by number.
     pub(crate) fields: Vec<Field>,
-    /// JSON names and proto names, each with its field's place.
-    names: Names,
-    /// The beginning of each field's key, to find the next one without a look-up.
+    /// JSON names and proto names, each with the index of its field.
+    names: NameTable,
+    /// The first bytes of each field's key, to find the next field without a look-up.
     heads: Vec<u32>,
 }
 
@@ -68,7 +66,7 @@ pub(crate) enum Shape {
     Struct,
     Value,
     ListValue,
-    /// That of its one field.
+    /// The form of its only field.
     Wrapper,
 }
 
@@ -77,21 +75,21 @@ pub(crate) struct Field {
     pub(crate) number: u32,
     pub(crate) name: String,
     pub(crate) json: String,
-    pub(crate) kind: Kind,
-    pub(crate) repeat: Repeat,
-    /// Whether a value that is the default is told from none.
+    pub(crate) kind: FieldKind,
+    pub(crate) repeat: Cardinality,
+    /// Whether the field has explicit presence.
     pub(crate) presence: bool,
-    /// The oneof that it is of, if that has others.
+    /// The index of its oneof, unless that is the oneof of a proto3 `optional`.
     pub(crate) oneof: Option<usize>,
-    /// Whether `google.api.field_behavior` says that it is required.
+    /// Whether `google.api.field_behavior` has REQUIRED.
     pub(crate) required: bool,
-    /// Whether `google.api.field_behavior` says that only the service sets it.
+    /// Whether `google.api.field_behavior` has OUTPUT_ONLY.
     pub(crate) output_only: bool,
-    /// Whether a message stands between two keys, as a group does, instead of after its length.
+    /// Whether a message is encoded between two keys, as a group, and not after its length.
     pub(crate) delimited: bool,
-    /// The name as a member of a JSON object begins: in quotes, with the colon.
+    /// The beginning of its member in a JSON object: the name in quotes, and the colon.
     pub(crate) key: String,
-    /// What it begins with on the wire.
+    /// Its key on the wire.
     pub(crate) tag: Tag,
 }
 
@@ -103,17 +101,17 @@ pub(crate) struct Tag {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum Cardinality {
     Once,
     Many {
         packed: bool,
     },
-    /// The kind is that of the entry.
+    /// A map. The field's type is that of the entry.
     Map,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FieldKind {
     Double,
     Float,
     Int32,
@@ -135,19 +133,19 @@ pub(crate) enum Kind {
 
 #[derive(Debug)]
 pub(crate) struct Enum {
-    /// `google.protobuf.NullValue`, whose one value is `null`.
+    /// Whether it is `google.protobuf.NullValue`, whose only value is `null` in JSON.
     pub(crate) is_null: bool,
-    /// Whether a number without a name is an unknown field: so it is in proto2 and with the feature CLOSED.
+    /// Whether a number without a name is an unknown field, as in proto2 and with the feature CLOSED.
     closed: bool,
-    /// Sorted by number, of which each is there once, with its first name in quotes.
+    /// Each number once, sorted, with its first name in quotes.
     by_number: Vec<(i32, String)>,
-    /// As declared; `by_name` has the places.
+    /// In the order of declaration. `by_name` has indices into this list.
     numbers: Vec<i32>,
-    by_name: Names,
+    by_name: NameTable,
 }
 
-impl Kind {
-    /// The wire type, where it is neither packed nor delimited.
+impl FieldKind {
+    /// Returns the wire type of one value that is not delimited.
     pub(crate) fn wire_type(self) -> WireType {
         match self {
             Self::Double | Self::Fixed64 | Self::Sfixed64 => WireType::SixtyFourBit,
@@ -170,52 +168,16 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// If the bytes are no descriptor set, or a type that a field names is not in it.
+    /// If the bytes are not a descriptor set; if a type that a field names is not in it; if a field number is one
+    /// that protoc refuses or that another field of the message has.
     pub fn new(descriptor_set: &[u8]) -> Result<Self, Error> {
         let set = FileSet::decode(descriptor_set)
-            .map_err(|error| Error::message(format!("this is no descriptor set: {error}")))?;
+            .map_err(|error| Error::message(format!("invalid descriptor set: {error}")))?;
         Self::compile(&set).map_err(Error::message)
     }
 
-    /// The wire bytes of a message in proto3 JSON.
-    ///
-    /// # Errors
-    ///
-    /// If the schema has no message of this full name, or the text is not its JSON form; the error names
-    /// the field and the byte.
-    pub fn json_to_wire(
-        &self,
-        message: &str,
-        json: &[u8],
-        options: JsonOptions,
-    ) -> Result<Vec<u8>, Error> {
-        json::read(self, self.known(message)?, json, options)
-            .map_err(|why| Error::message(format!("this is no {message}: {why}")))
-    }
-
-    /// The proto3 JSON text of a message on the wire.
-    ///
-    /// # Errors
-    ///
-    /// If the schema has no message of this full name, the bytes are not one, or what they hold has no
-    /// JSON form, as with a timestamp beyond the year 9999.
-    pub fn wire_to_json(
-        &self,
-        message: &str,
-        wire: &[u8],
-        options: JsonOptions,
-    ) -> Result<String, Error> {
-        json::write(self, self.known(message)?, wire, options)
-            .map_err(|why| Error::message(format!("a {message} has no JSON form: {why}")))
-    }
-
-    fn known(&self, message: &str) -> Result<MessageId, Error> {
-        self.find(message)
-            .ok_or_else(|| Error::message(format!("the schema has no message `{message}`")))
-    }
-
     pub(crate) fn compile(set: &FileSet) -> Result<Self, String> {
-        compile::Types::of(set).compile()
+        compile::TypeIndex::of(set).compile()
     }
 
     pub(crate) fn find(&self, full_name: &str) -> Option<MessageId> {
@@ -240,13 +202,13 @@ impl fmt::Debug for Schema {
 }
 
 impl Message {
-    /// By its JSON name or its proto name.
+    /// Returns the field with this JSON name or proto name, and its index.
     pub(crate) fn field_named(&self, name: &str) -> Option<(usize, &Field)> {
         let place = self.names.find(name)?;
         Some((place, &self.fields[place]))
     }
 
-    /// The field, of the next few from a place on, whose key a text begins with. Most texts have their
+    /// Returns the field whose key a text begins with, among the next few from an index on. Most texts have their
     /// members in the order of the fields, without those that are not set.
     pub(crate) fn field_next(&self, from: usize, text: &[u8]) -> Option<(usize, &Field)> {
         const FEW: usize = 8;
@@ -260,7 +222,7 @@ impl Message {
     }
 
     pub(crate) fn field_numbered(&self, number: u32) -> Option<(usize, &Field)> {
-        // Numbers mostly run from one without a gap.
+        // Most messages number their fields from one without a gap.
         let guess = (number as usize).wrapping_sub(1);
         let place = match self.fields.get(guess) {
             Some(field) if field.number == number => guess,
@@ -273,7 +235,7 @@ impl Message {
     }
 }
 
-/// The first four bytes, of which every key has as many.
+/// Returns the first four bytes of a key. Every key has at least four.
 fn head(key: &[u8]) -> Option<u32> {
     key.first_chunk().map(|head| u32::from_le_bytes(*head))
 }
@@ -282,7 +244,7 @@ impl Tag {
     pub(crate) fn new(number: u32, of: WireType) -> Self {
         let mut bytes = [0; 5];
         let mut rest = &mut bytes[..];
-        // A number has at most 32 bits and a wire type three: five bytes hold them.
+        // A field number has at most 29 bits and a wire type has 3, which fit into five bytes.
         prost::encoding::encode_varint(u64::from(number) << 3 | of as u64, &mut rest);
         let left = rest.len();
         let length = u8::try_from(bytes.len() - left).unwrap_or_default();
@@ -295,9 +257,9 @@ impl Tag {
 }
 
 impl Enum {
-    /// The name of a number, in quotes.
+    /// Returns the name of a number, in quotes.
     pub(crate) fn quoted(&self, number: i32) -> Option<&str> {
-        // Numbers mostly run from zero without a gap.
+        // Most enums number their values from zero without a gap.
         let guess = usize::try_from(number)
             .ok()
             .and_then(|at| self.by_number.get(at));
@@ -316,19 +278,19 @@ impl Enum {
         Some(self.numbers[self.by_name.find(name)?])
     }
 
-    /// Whether a number is a value of the enum.
+    /// Returns whether a number is a value of the enum.
     pub(crate) fn has(&self, number: i32) -> bool {
         !self.closed || self.quoted(number).is_some()
     }
 
-    /// The value of a field that is not set: the first one declared, which is zero unless the enum is closed.
+    /// Returns the value of a field that is not set: the first declared, which is zero unless the enum is closed.
     pub(crate) fn default(&self) -> i32 {
         self.numbers.first().copied().unwrap_or_default()
     }
 }
 
-/// The names of the fields that a dotted name leads through. The name of an extension has dots within brackets.
-pub(crate) fn steps(name: &str) -> impl Iterator<Item = &str> {
+/// Splits a dotted name into field names. The name of an extension has its dots within brackets.
+pub(crate) fn field_names(name: &str) -> impl Iterator<Item = &str> {
     let mut within = false;
     name.split(move |char| {
         match char {
@@ -340,7 +302,7 @@ pub(crate) fn steps(name: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// `display_name` as `displayName`.
+/// Returns a name in camel case: `display_name` becomes `displayName`.
 pub(crate) fn camel(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut upper = false;

@@ -1,19 +1,19 @@
-//! Names of a schema to numbers, for many look-ups of which most succeed.
+//! NameTable of a schema to numbers, for many look-ups of which most succeed.
 
-/// What stands in a slot that is free.
+/// The content of a free slot.
 const FREE: u32 = u32::MAX;
 
-/// A hash table of names that are known beforehand. The hash is cheap and without a seed: who can choose
-/// the names is who gave the schema, and a name that is looked up meets only those of its slot.
+/// A hash table whose names are known when it is built. The hash is cheap and has no seed: only the author of the
+/// schema can choose names that collide, and a look-up compares only the names of one slot and its successors.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct NameTable {
     entries: Vec<(String, usize)>,
-    /// Places in `entries`; twice as many as these, and a power of two.
+    /// Indices into `entries`. The number of slots is a power of two, and at least twice the number of entries.
     slots: Vec<u32>,
 }
 
-impl Names {
-    /// Of several entries with one name the first holds.
+impl NameTable {
+    /// Builds the table. Of several entries with one name the first is kept.
     pub(crate) fn new(all: impl IntoIterator<Item = (String, usize)>) -> Self {
         let all: Vec<_> = all.into_iter().collect();
         let mut names = Self {
@@ -36,7 +36,8 @@ impl Names {
         Some(*value)
     }
 
-    /// The slot of a name, or the free one where it would be. There is one, as half of them are free.
+    /// Returns the slot of a name, or the free slot where it would be. There is one, since half of the slots are
+    /// free.
     fn slot(&self, name: &str) -> usize {
         let mask = self.slots.len().wrapping_sub(1);
         let mut slot = hash(name.as_bytes()) & mask;
@@ -51,7 +52,7 @@ impl Names {
     }
 }
 
-/// Eight bytes at a time; the high bits of a product depend on all of a factor's, so they come down.
+/// Hashes eight bytes at a time. The high bits of a product depend on all bits of its factors, so they are used.
 fn hash(name: &[u8]) -> usize {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |sum: u64, word: u64| (sum.rotate_left(5) ^ word).wrapping_mul(FACTOR);
@@ -72,12 +73,12 @@ mod tests {
     #[test]
     fn every_name_is_found_and_no_other() {
         let all = || (0..3_000).map(|index| (format!("a.package.Name{index}"), index));
-        let names = Names::new(all().chain([("a.package.Name7".to_owned(), 0)]));
+        let names = NameTable::new(all().chain([("a.package.Name7".to_owned(), 0)]));
         for (name, index) in all() {
             assert_eq!(names.find(&name), Some(index));
             assert_eq!(names.find(&name[1..]), None);
         }
-        assert_eq!(Names::new([]).find(""), None);
-        assert_eq!(Names::new([(String::new(), 5)]).find(""), Some(5));
+        assert_eq!(NameTable::new([]).find(""), None);
+        assert_eq!(NameTable::new([(String::new(), 5)]).find(""), Some(5));
     }
 }

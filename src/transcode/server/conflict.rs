@@ -1,20 +1,20 @@
-//! Fields that two places of a request set: the path, the query and the body each have their own.
+//! Checks that path, query and body do not set the same field.
 
 use std::borrow::Cow;
 
-use crate::transcode::json::{self, Entries, Wire};
-use crate::transcode::schema::{Field, Kind, MessageId, Schema};
-use crate::transcode::server::query::dotted;
+use crate::transcode::json::{self, WireFields, WireValue};
+use crate::transcode::schema::{Field, FieldKind, MessageId, Schema};
+use crate::transcode::server::field_path::dotted;
 
-/// How the body stands to a field that the path or the query sets.
+/// The value in the body that conflicts with a field of the path or the query.
 enum InBody<'a> {
-    /// The body has the same field, with this value in these bytes.
-    Field(Wire, Cow<'a, [u8]>),
-    /// The body has this other member of a oneof that the field is, or is in, a member of.
+    /// The same field, with this value in these bytes.
+    Field(WireValue, Cow<'a, [u8]>),
+    /// Another member, with this name, of a oneof of which the field is, or is in, a member.
     Other(String),
 }
 
-/// Checks a query parameter against the body, which is encoded.
+/// Checks a query parameter against the encoded body.
 ///
 /// # Errors
 ///
@@ -37,9 +37,8 @@ pub(crate) fn of_query(
     }
 }
 
-/// Checks a path variable against the body, which is encoded. The body may repeat the value, as clients do
-/// that send a whole resource; and if the field is an output, its value in a request has no effect
-/// (AIP-203), so that the body may have any.
+/// Checks a path variable against the encoded body. The body may repeat the value, because clients send a whole
+/// resource. If the field is `OUTPUT_ONLY`, the body may have any value, which has no effect (AIP-203).
 ///
 /// # Errors
 ///
@@ -62,8 +61,8 @@ pub(crate) fn of_path(
                 return Ok(());
             }
             let wire = json::query_value(schema, field, text)?;
-            let same = match Entries::of(&wire).next().transpose()? {
-                Some((_, own)) => own.is_same(&wire, value, &bytes),
+            let same = match WireFields::of(&wire).next().transpose()? {
+                Some((_, own)) => json::is_same(own, &wire, value, &bytes),
                 None => false,
             };
             if same {
@@ -71,13 +70,13 @@ pub(crate) fn of_path(
             }
             let name = dotted(path);
             Err(format!(
-                "`{name}` is set twice: by the path and, to another value, by the body"
+                "`{name}` is set twice, to different values: by the path and by the body"
             ))
         }
     }
 }
 
-/// The message for two members of one oneof.
+/// Returns the message for two members of one oneof.
 pub(crate) fn one_of(name: &str, by: &str, other: &str, other_by: &str) -> String {
     format!("`{name}` in the {by} and `{other}` in the {other_by} are members of one oneof")
 }
@@ -92,7 +91,7 @@ fn in_body<'a>(
     for (depth, field) in path.iter().enumerate() {
         let message = schema.message(id);
         let mut value = None;
-        for entry in Entries::of(&bytes) {
+        for entry in WireFields::of(&bytes) {
             let (number, wire) = entry?;
             if number == field.number {
                 value = Some(wire);
@@ -106,7 +105,7 @@ fn in_body<'a>(
         }
         let Some(value) = value else { return Ok(None) };
         let inner = match field.kind {
-            Kind::Message(inner) if depth + 1 < path.len() => inner,
+            FieldKind::Message(inner) if depth + 1 < path.len() => inner,
             _ => return Ok(Some(InBody::Field(value, bytes))),
         };
         let step = [field.number];

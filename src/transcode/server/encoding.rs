@@ -1,11 +1,11 @@
-//! The content encoding of a request's body: none, or gzip.
+//! The content encoding of a request body: none, or gzip.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tonic::Status;
 
-use crate::gzip::{self, GzipError};
-use crate::transcode::server::request::{Refusal, too_large};
+use crate::call::gzip::{self, GzipError};
+use crate::transcode::server::refusal::{Refusal, too_large};
 
 /// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub(crate) enum Encoding {
 ///
 /// # Errors
 ///
-/// 415 if it is another than gzip, or several, with an `Accept-Encoding` that has those that are read (RFC 9110 §12.5.3).
+/// If the encoding is not gzip, or there are several: 415 with the accepted ones in `Accept-Encoding` (RFC 9110
+/// §12.5.3).
 pub(crate) fn of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
     let mut encoding = Encoding::Identity;
     for value in headers.get_all(header::CONTENT_ENCODING) {
@@ -43,7 +44,7 @@ fn unknown(headers: &HeaderMap) -> Refusal {
         .map(|value| String::from_utf8_lossy(value.as_bytes()))
         .collect();
     let text = format!(
-        "the body has the content encoding `{}`: must be gzip or identity",
+        "unsupported content encoding `{}`: must be gzip or identity",
         values.join(", ")
     );
     Refusal {
@@ -57,20 +58,20 @@ fn unknown(headers: &HeaderMap) -> Refusal {
 }
 
 impl Encoding {
-    /// Decodes a body. An empty one is empty in every encoding: some clients name gzip with each request.
+    /// Decodes a body. An empty body is empty in every encoding, because some clients name gzip in every request.
     ///
     /// # Errors
     ///
     /// If the body is malformed, or decompresses to more than the limit.
-    pub(crate) fn decode(self, body: Bytes, most: usize) -> Result<Bytes, Status> {
+    pub(crate) fn decode(self, body: Bytes, max_bytes: usize) -> Result<Bytes, Status> {
         if self == Self::Identity || body.is_empty() {
             return Ok(body);
         }
-        match gzip::decompress(&body, most) {
+        match gzip::decompress(&body, max_bytes) {
             Ok(body) => Ok(body.into()),
-            Err(GzipError::TooLarge) => Err(too_large(most)),
+            Err(GzipError::TooLarge) => Err(too_large(max_bytes)),
             Err(GzipError::Malformed(error)) => Err(Status::invalid_argument(format!(
-                "the body is not the gzip that its content encoding says: {error}"
+                "invalid gzip body: {error}"
             ))),
         }
     }
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_known_by_its_names_and_nothing_else_is() {
+    fn only_the_names_of_gzip_and_identity_are_accepted() {
         let cases: [(&[&str], Option<Encoding>); 14] = [
             (&[], Some(Encoding::Identity)),
             (&[""], Some(Encoding::Identity)),

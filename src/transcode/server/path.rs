@@ -1,4 +1,4 @@
-//! The values of a template's variables in a path.
+//! The values of the variables of a template in a path.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -7,15 +7,15 @@ use crate::transcode::rules::rule::Rule;
 use crate::transcode::rules::template::{Segment, Template, Variable};
 use crate::transcode::schema::{MessageId, Schema};
 use crate::transcode::server::conflict;
-use crate::transcode::server::query::{bind, fields};
+use crate::transcode::server::field_path::{bind, fields};
 
-/// Adds the fields of the path to a message, of which a part comes from the body. The path comes last: of a
-/// field that is there twice the last value holds.
+/// Adds the fields of the path to a message that already has the body. The path comes last, because the last value of
+/// a field wins.
 ///
 /// # Errors
 ///
-/// If a value is not one of its field, is badly encoded, no UTF-8 or has a segment `.` or `..`; if the body has
-/// another value for its field, or another member of its oneof.
+/// If a value is invalid for its field, is not valid percent-encoding or UTF-8, or has a segment `.` or `..`; if the
+/// body has another value for the field, or another member of its oneof.
 pub(crate) fn put(
     schema: &Schema,
     input: MessageId,
@@ -35,14 +35,14 @@ pub(crate) fn put(
     Ok(())
 }
 
-/// The value of a variable, exactly as the client had it.
+/// Returns the value of a variable, decoded.
 ///
-/// In a variable of one segment all is decoded; in one of several an encoded slash stays as it is, since
-/// it is no boundary (`google/api/http.proto`).
+/// In a variable of one segment everything is decoded. In a variable of several segments an encoded slash stays
+/// encoded, because it does not separate segments (`google/api/http.proto`).
 ///
 /// # Errors
 ///
-/// If it is badly encoded or no UTF-8, or has a segment `.` or `..`.
+/// If it is not valid percent-encoding or UTF-8, or has a segment `.` or `..`.
 fn value(template: &Template, variable: &Variable, path: &[&str]) -> Result<String, String> {
     let pattern = &template.segments[variable.begin..variable.end];
     let single = matches!(pattern, [Segment::One | Segment::Literal(_)]);
@@ -50,25 +50,25 @@ fn value(template: &Template, variable: &Variable, path: &[&str]) -> Result<Stri
     let decoded: Result<Vec<_>, _> = segments
         .unwrap_or_default()
         .iter()
-        .map(|segment| decode(segment, !single).and_then(kept))
+        .map(|segment| decode(segment, !single).and_then(reject_dot_segments))
         .collect();
     Ok(decoded?.join("/"))
 }
 
-/// A segment that every proxy keeps. `.` and `..` are resolved on the way, however they are encoded, so no
-/// client of ours sends them, and what is behind may resolve them in its turn.
-fn kept(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+/// Rejects `.` and `..`, which our client would never send. Proxies and servers resolve these segments, even where
+/// they are encoded.
+fn reject_dot_segments(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     match &*segment {
-        "." | ".." => Err(format!("the path has the segment `{segment}`")),
+        "." | ".." => Err(format!("invalid path: it has the segment `{segment}`")),
         _ => Ok(segment),
     }
 }
 
-/// Decodes a percent-encoded text, but for encoded slashes where those are kept.
+/// Decodes a percent-encoded text. With `keep_slash`, encoded slashes stay encoded.
 ///
 /// # Errors
 ///
-/// If it is badly encoded, or no UTF-8.
+/// If the text is not valid percent-encoding or UTF-8.
 pub(crate) fn decode(text: &str, keep_slash: bool) -> Result<Cow<'_, str>, String> {
     if !text.contains('%') {
         return Ok(text.into());
@@ -85,7 +85,7 @@ pub(crate) fn decode(text: &str, keep_slash: bool) -> Result<Cow<'_, str>, Strin
             .split_first_chunk::<2>()
             .and_then(|(digits, after)| Some((hex(*digits)?, after)));
         let Some((decoded, after)) = digits else {
-            return Err(format!("`{text}` is badly encoded"));
+            return Err(format!("invalid percent-encoding in `{text}`"));
         };
         if keep_slash && decoded == b'/' {
             out.extend_from_slice(&rest[..3]);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_badly_encoded_is_refused() {
+    fn invalid_percent_encoding_is_refused() {
         for text in ["%", "%1", "%zz", "%ff", "%+1"] {
             assert!(decode(text, false).is_err(), "{text}");
         }

@@ -4,41 +4,39 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderName, HeaderValue, header};
-use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::transcode::json;
 use crate::transcode::rules::rule::Rule;
-use crate::transcode::schema::{Field, Kind, MessageId, Repeat, Schema, Shape, steps};
+use crate::transcode::schema::{Cardinality, Field, MessageId, Schema};
 use crate::transcode::server::conflict;
+use crate::transcode::server::field_path::{bind, dotted, fields};
 use crate::transcode::server::path::decode;
 
-/// What a query says.
+/// A parsed query.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
-    /// The fields, as they stand on the wire.
+    /// The fields as wire bytes.
     pub(crate) wire: Vec<u8>,
     pub(crate) enums_as_numbers: bool,
     /// System parameters that are headers of a gRPC request.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// How deep the messages of a name may nest, as in JSON.
-const DEPTH: usize = 100;
-
-/// What has been set, so that nothing is set twice.
+/// The fields that have been set, so that none is set twice.
 #[derive(Default)]
 struct Seen {
     fields: BTreeSet<Vec<u32>>,
-    /// The member that is set of a message's oneof, and its name.
+    /// The member that is set of each oneof, and its name.
     oneofs: BTreeMap<(Vec<u32>, usize), (u32, String)>,
 }
 
 impl Query {
+    /// Parses a query.
+    ///
     /// # Errors
     ///
-    /// If a name is neither a field nor a system parameter; if a field is set by the path or by the body,
-    /// which is encoded, or is of the field that is the body; if another member of its oneof is set; if the
-    /// field has no form in a query or is set twice; if a value is not one of its field.
+    /// If a name is neither a field nor a system parameter; if the path or the encoded body sets the field or another
+    /// member of its oneof; if the field is within the body; if the field cannot be in a query, or is set twice; if a
+    /// value is invalid for its field.
     pub(crate) fn read(
         schema: &Schema,
         input: MessageId,
@@ -50,16 +48,17 @@ impl Query {
         let mut seen = Seen::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = plus(name)?;
-            // Its value may be a secret, and is not told.
-            let value =
-                plus(value).map_err(|_| format!("`{name}` is badly encoded, or is no UTF-8"))?;
-            // A field of the request is meant before a system parameter of the same name.
+            let name = decode_query(name)?;
+            // The value may be a secret, so the error does not show it.
+            let value = decode_query(value).map_err(|_| {
+                format!("invalid percent-encoding or UTF-8 in the value of `{name}`")
+            })?;
+            // A field of the request takes precedence over a system parameter of the same name.
             match fields(schema, input, &name) {
                 Ok(path) => {
-                    alone(rule, &path)?;
+                    check_path_and_body(rule, &path)?;
                     let is_first = seen.add(&path)?;
-                    // Values of a repeated field are many, and the body may be long.
+                    // Check a repeated field once: it may have many values, and the body may be long.
                     if is_first && !body.is_empty() {
                         conflict::of_query(schema, input, &path, body)?;
                     }
@@ -72,8 +71,8 @@ impl Query {
         Ok(query)
     }
 
-    /// Whether the name is that of a system parameter
-    /// (<https://cloud.google.com/apis/docs/system-parameters>).
+    /// Applies a system parameter (<https://cloud.google.com/apis/docs/system-parameters>). Returns whether the name
+    /// is one.
     fn system(&mut self, name: &str, value: &str) -> Result<bool, String> {
         let (marked, plain) = match name.strip_prefix('$') {
             Some(plain) => (true, plain),
@@ -85,7 +84,7 @@ impl Query {
                 let json = forms.next().is_some_and(|form| matches!(form, "" | "json"));
                 let ints = forms.next();
                 if !json || !matches!(ints, None | Some("enum-encoding=int")) {
-                    return Err(format!("`{name}` is `{value}`, only JSON is served"));
+                    return Err(format!("invalid `{name}` `{value}`: only JSON is served"));
                 }
                 self.enums_as_numbers = ints.is_some();
                 return Ok(true);
@@ -104,18 +103,18 @@ impl Query {
             header::AUTHORIZATION => Cow::Owned(format!("Bearer {value}")),
             _ => Cow::Borrowed(value),
         };
-        // What it holds may be a secret, and is not told.
+        // The value may be a secret, so the error does not show it.
         let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| format!("`{name}` has a value that no header can hold"))?;
+            .map_err(|_| format!("invalid `{name}`: the value cannot be in a header"))?;
         value.set_sensitive(true);
         self.headers.push((header, value));
         Ok(true)
     }
 }
 
-/// Checks that neither the path sets a field of the query, or another member of its oneof, nor the body is the
-/// field that has it.
-fn alone(rule: &Rule, path: &[&Field]) -> Result<(), String> {
+/// Checks that the path does not set a field of the query or another member of its oneof, and that the field is not
+/// within the field that is the body.
+fn check_path_and_body(rule: &Rule, path: &[&Field]) -> Result<(), String> {
     let Some(first) = path.first() else {
         return Ok(());
     };
@@ -140,7 +139,7 @@ fn alone(rule: &Rule, path: &[&Field]) -> Result<(), String> {
     if rule.body_field == Some(first.number) {
         let name = dotted(path);
         return Err(match path {
-            [_] => format!("`{name}` is the body, and cannot be in the query"),
+            [_] => format!("`{name}` cannot be in the query: it is the body"),
             _ => format!(
                 "`{name}` cannot be in the query: it is in `{}`, which is the body",
                 first.json
@@ -151,7 +150,7 @@ fn alone(rule: &Rule, path: &[&Field]) -> Result<(), String> {
 }
 
 impl Seen {
-    /// Adds a field, and returns whether it was not set before.
+    /// Adds a field. Returns whether it was not set before.
     fn add(&mut self, path: &[&Field]) -> Result<bool, String> {
         let numbers: Vec<u32> = path.iter().map(|field| field.number).collect();
         for (depth, field) in path.iter().enumerate() {
@@ -165,7 +164,7 @@ impl Seen {
         }
         let once = path
             .last()
-            .is_some_and(|field| field.repeat == Repeat::Once);
+            .is_some_and(|field| field.repeat == Cardinality::Once);
         let is_first = self.fields.insert(numbers);
         if !is_first && once {
             return Err(format!("`{}` is set twice in the query", dotted(path)));
@@ -174,75 +173,7 @@ impl Seen {
     }
 }
 
-/// In a query a plus is a blank, as HTML forms write it.
-fn plus(text: &str) -> Result<String, String> {
+/// Decodes a part of a query, where `+` is a space, as HTML forms write it.
+fn decode_query(text: &str) -> Result<String, String> {
     decode(&text.replace('+', "%20"), false).map(Cow::into_owned)
-}
-
-/// The fields that a dotted name leads through, by JSON names or proto names.
-///
-/// # Errors
-///
-/// If one is not there, or none can lead further.
-pub(crate) fn fields<'s>(
-    schema: &'s Schema,
-    input: MessageId,
-    name: &str,
-) -> Result<Vec<&'s Field>, String> {
-    let mut message = Some(input);
-    let mut path: Vec<&Field> = Vec::new();
-    for part in steps(name) {
-        if path.len() == DEPTH {
-            return Err(format!("`{name}` nests deeper than {DEPTH} messages"));
-        }
-        let inner = message.ok_or_else(|| format!("`{name}` leads through a scalar"))?;
-        let of = schema.message(inner);
-        let found = of.field_named(part);
-        let (_, field) = found.ok_or_else(|| format!("{} has no field `{name}`", of.name))?;
-        message = match field.kind {
-            Kind::Message(inner)
-                if field.repeat == Repeat::Once && schema.message(inner).shape == Shape::Object =>
-            {
-                Some(inner)
-            }
-            _ => None,
-        };
-        path.push(field);
-    }
-    Ok(path)
-}
-
-/// Adds a field at any depth to the wire: messages that stand twice there are one.
-pub(crate) fn bind(
-    schema: &Schema,
-    path: &[&Field],
-    value: &str,
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
-    let (field, above) = path.split_last().ok_or("a field has no name")?;
-    let mut wire = json::query_value(schema, field, value).map_err(|why| match above {
-        [] => why,
-        _ => format!("in `{}`: {why}", dotted(above)),
-    })?;
-    for message in above.iter().rev() {
-        let mut outer = Vec::with_capacity(wire.len() + 12);
-        if message.delimited {
-            encode_key(message.number, WireType::StartGroup, &mut outer);
-            outer.extend_from_slice(&wire);
-            encode_key(message.number, WireType::EndGroup, &mut outer);
-        } else {
-            encode_key(message.number, WireType::LengthDelimited, &mut outer);
-            encode_varint(wire.len() as u64, &mut outer);
-            outer.extend_from_slice(&wire);
-        }
-        wire = outer;
-    }
-    out.extend_from_slice(&wire);
-    Ok(())
-}
-
-/// The name of a field at any depth, by JSON names.
-pub(crate) fn dotted(path: &[&Field]) -> String {
-    let names: Vec<&str> = path.iter().map(|field| field.json.as_str()).collect();
-    names.join(".")
 }

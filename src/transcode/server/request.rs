@@ -1,4 +1,4 @@
-//! An HTTP request as a gRPC one.
+//! Converts an HTTP request into a gRPC request.
 
 use std::borrow::Cow;
 
@@ -10,77 +10,50 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::call::{PREFIX, Pieces, Reply, Rpc, Transcoded};
+use crate::call::{PREFIX, Pieces, Rpc, Transcoded};
 use crate::transcode::json::{self, JsonOptions};
-use crate::transcode::rules::router::{Route, Target};
-use crate::transcode::rules::rule::{Body as BodyForm, Rule};
+use crate::transcode::rules::router::{Route, RuleId};
+use crate::transcode::rules::rule::{RequestBody, Rule};
 use crate::transcode::rules::{Method, Rules};
 use crate::transcode::server::query::Query;
-use crate::transcode::server::{encoding, media_type, path, response};
-use crate::transcode::status::http_by_code;
-use crate::transcode::{error_body, grpc_frames, http_body};
+use crate::transcode::server::refusal::{Refusal, too_large};
+use crate::transcode::server::{encoding, media_type, path};
+use crate::transcode::{grpc_frames, http_body};
 
-/// Names the verb of a POST, for clients that can send only GET and POST.
+/// Names another verb for a POST, for clients that can send only GET and POST.
 const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// The part of a refused request that is read, as a multiple of the limit on its size.
+/// Maximum number of bytes of a refused request that are read, as a multiple of the limit on its size.
 const DRAINED: usize = 4;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
-/// A call that an HTTP request makes.
+/// The gRPC call of an HTTP request.
 pub(crate) struct Call {
     pub(crate) rpc: Rpc,
-    pub(crate) target: Target,
+    pub(crate) target: RuleId,
     pub(crate) enums_as_numbers: bool,
 }
 
-/// Why there is no call, and the HTTP status for it.
-pub(crate) struct Refusal {
-    pub(crate) status: Status,
-    pub(crate) http: StatusCode,
-    /// Names what would be accepted.
-    pub(crate) header: Option<(HeaderName, HeaderValue)>,
-}
-
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self {
-            http: http_by_code(status.code()),
-            status,
-            header: None,
-        }
-    }
-}
-
-impl Refusal {
-    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
-        let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
-        let mut reply = response::json(self.http, body);
-        reply.headers_mut().extend(self.header);
-        reply
-    }
-}
-
-/// The gRPC request for an HTTP one.
+/// Converts an HTTP request.
 ///
-/// Before a request is refused, its body is read, since many clients read no answer while they send, and HTTP/1.1 loses
-/// the connection with it. Of a body that is far above the limit only a part is read. A client that asks first whether
-/// to send (`Expect`) is answered at once.
+/// Before a request is refused its body is read, because many clients do not read a response while they send. Of a
+/// body far above the limit only a part is read. A client that waits for permission to send (`Expect`) is answered at
+/// once.
 pub(crate) async fn call(
     rules: &Rules,
     request: Rpc,
     options: JsonOptions,
-    most: usize,
+    max_bytes: usize,
 ) -> Result<Call, Refusal> {
     let (head, body) = request.into_parts();
     let mut body = Incoming {
         is_wanted: !head.headers.contains_key(header::EXPECT),
         body,
     };
-    let call = read(rules, head, &mut body, options, most).await;
+    let call = read(rules, head, &mut body, options, max_bytes).await;
     if call.is_err() && body.is_wanted {
-        body.drain(most.saturating_mul(DRAINED)).await;
+        body.drain(max_bytes.saturating_mul(DRAINED)).await;
     }
     call
 }
@@ -88,15 +61,15 @@ pub(crate) async fn call(
 /// The body of a request.
 struct Incoming {
     body: Body,
-    /// Whether the client sends the body: from the beginning, or since it was asked to (RFC 9110 §10.1.1).
+    /// Whether the client sends the body: without `Expect`, or after it was told to continue (RFC 9110 §10.1.1).
     is_wanted: bool,
 }
 
 impl Incoming {
     /// Reads the whole body, up to a number of bytes.
-    async fn whole(&mut self, most: usize) -> Result<Bytes, Status> {
-        if self.least() > most {
-            return Err(too_large(most));
+    async fn whole(&mut self, max_bytes: usize) -> Result<Bytes, Status> {
+        if self.least() > max_bytes {
+            return Err(too_large(max_bytes));
         }
         self.is_wanted = true;
         let mut pieces = Pieces::default();
@@ -105,15 +78,15 @@ impl Incoming {
                 Status::invalid_argument(format!("the body cannot be read: {error}"))
             })?;
             let piece = frame.into_data().unwrap_or_default();
-            if piece.len() > most - pieces.len() {
-                return Err(too_large(most));
+            if piece.len() > max_bytes - pieces.len() {
+                return Err(too_large(max_bytes));
             }
             pieces.push(piece);
         }
         Ok(pieces.whole())
     }
 
-    /// Reads the rest, up to a number of bytes; nothing if it is known to be longer.
+    /// Reads the rest, up to a number of bytes. Reads nothing if the rest is known to be longer.
     async fn drain(&mut self, mut left: usize) {
         if self.least() > left {
             return;
@@ -125,7 +98,7 @@ impl Incoming {
         }
     }
 
-    /// The least number of bytes that are still to come.
+    /// Returns the minimum number of bytes that are left.
     fn least(&self) -> usize {
         usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX)
     }
@@ -136,9 +109,9 @@ async fn read(
     mut head: Parts,
     body: &mut Incoming,
     options: JsonOptions,
-    most: usize,
+    max_bytes: usize,
 ) -> Result<Call, Refusal> {
-    check_media(&head.headers)?;
+    media_type::check(&head.headers)?;
     let is_form = head.method == Verb::POST && take_override(&mut head)?;
     let (target, segments) = route(rules, &head)?;
     let (method, rule) = rules.target(target);
@@ -148,7 +121,7 @@ async fn read(
     }
     let invalid = |why: String| Status::invalid_argument(why);
     let encoding = encoding::of(&head.headers)?;
-    let mut body = encoding.decode(body.whole(most).await?, most)?;
+    let mut body = encoding.decode(body.whole(max_bytes).await?, max_bytes)?;
     let mut query = Cow::Borrowed(head.uri.query().unwrap_or_default());
     if is_form {
         let form = std::mem::take(&mut body);
@@ -180,44 +153,12 @@ async fn read(
     })
 }
 
-/// Checks that a request has at most one content type, and none of gRPC-Web or of gRPC with another codec.
-fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
-    const GRPC: &[u8] = b"application/grpc";
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let Some(value) = values.next() else {
-        return Ok(());
-    };
-    if values.next().is_some() {
-        let text = "several `content-type` headers: must be at most one";
-        return Err(Status::invalid_argument(text).into());
-    }
-    let media = media_type(value);
-    let suffix = media
-        .split_at_checked(GRPC.len())
-        .filter(|(name, _)| name.eq_ignore_ascii_case(GRPC))
-        .map(|(_, suffix)| suffix);
-    match suffix {
-        Some(suffix @ [b'+' | b'-', ..]) if !suffix.eq_ignore_ascii_case(b"+proto") => {
-            let text = format!(
-                "the content type `{}` is not served: must be that of JSON, or `application/grpc`",
-                String::from_utf8_lossy(media)
-            );
-            Err(Refusal {
-                status: Status::unimplemented(text),
-                http: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                header: None,
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Takes the verb that a POST names in its place (`X-HTTP-Method-Override`), if it names one. Returns whether the body
-/// is then a form that has the query of a GET, which clients send where an address would be too long.
+/// Replaces the verb of a POST with the one in `X-HTTP-Method-Override`, if there is one. Returns whether the body is
+/// the query of a GET as a form, which clients send if a URL would be too long.
 ///
 /// # Errors
 ///
-/// If the header is not one verb.
+/// If the header is not exactly one verb.
 fn take_override(head: &mut Parts) -> Result<bool, Status> {
     let Some(named) = head.headers.get(&OVERRIDE) else {
         return Ok(false);
@@ -230,12 +171,15 @@ fn take_override(head: &mut Parts) -> Result<bool, Status> {
     };
     head.headers.remove(&OVERRIDE);
     head.method = verb;
-    let media = head.headers.get(header::CONTENT_TYPE).map(media_type);
+    let media = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map(media_type::media_type);
     let is_form = media.is_some_and(|media| media.eq_ignore_ascii_case(FORM));
     Ok(head.method == Verb::GET && is_form)
 }
 
-/// Adds what a form has to a query.
+/// Appends a form to a query.
 fn append(query: &mut Cow<'_, str>, form: &[u8]) -> Result<(), String> {
     let form = std::str::from_utf8(form).map_err(|_| "the form is not UTF-8")?;
     let query = query.to_mut();
@@ -244,12 +188,12 @@ fn append(query: &mut Cow<'_, str>, form: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), Refusal> {
+fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(RuleId, Vec<&'p str>), Refusal> {
     let path = head.uri.path();
     match rules.router().find(&head.method, path) {
         Route::Found(target, segments) => Ok((target, segments)),
         Route::Others(allow) => {
-            let text = format!("{path} is not there for {}", head.method);
+            let text = format!("method {} not allowed for {path}", head.method);
             let allow: Vec<&str> = allow.iter().map(Verb::as_str).collect();
             let allow = HeaderValue::from_str(&allow.join(", ")).ok();
             Err(Refusal {
@@ -259,20 +203,13 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(Target, Vec<&'p str>), R
             })
         }
         Route::Nothing => {
-            let text = format!("no method is at {} {path}", head.method);
+            let text = format!("no route for {} {path}", head.method);
             Err(Status::not_found(text).into())
         }
     }
 }
 
-/// The answer to a body above the limit: code and words are those that Google's services have, over gRPC too.
-pub(crate) fn too_large(most: usize) -> Status {
-    Status::invalid_argument(format!(
-        "Request payload size exceeds the limit: {most} bytes."
-    ))
-}
-
-/// Writes what of the message the body has. An empty body has nothing.
+/// Writes the part of the message that is in the body. An empty body sets nothing.
 fn put_body(
     rules: &Rules,
     method: &Method,
@@ -286,15 +223,18 @@ fn put_body(
     let empty = body.iter().all(u8::is_ascii_whitespace);
     match rule.body {
         // Some clients send an empty object with every request.
-        BodyForm::None if empty || body.trim_ascii() == b"{}" => Ok(()),
-        BodyForm::None => Err(format!("`{}` takes no body", rule.text)),
-        BodyForm::Raw(number) => {
+        RequestBody::None if empty || body.trim_ascii() == b"{}" => Ok(()),
+        RequestBody::None => Err(format!(
+            "unexpected body: the rule `{}` has none",
+            rule.text
+        )),
+        RequestBody::Raw(number) => {
             http_body::put((schema, method.input), number, headers, body, out);
             Ok(())
         }
         _ if empty => Ok(()),
-        BodyForm::All => json::read_onto(schema, method.input, body, options, out),
-        BodyForm::Field(place) => {
+        RequestBody::All => json::read_onto(schema, method.input, body, options, out),
+        RequestBody::Field(place) => {
             let field = json::read_field(schema, method.input, place, body, options)?;
             out.extend_from_slice(&field);
             Ok(())
@@ -312,7 +252,7 @@ fn rpc(
     head.version = Version::HTTP_2;
     let mut uri = std::mem::take(&mut head.uri).into_parts();
     uri.path_and_query = method.path.parse().ok();
-    // A method's path is one, whatever else the address has.
+    // The path of a method is always a valid URI.
     head.uri = Uri::from_parts(uri).unwrap_or_else(|_| method.path.parse().unwrap_or_default());
     for name in [
         header::HOST,
@@ -341,7 +281,7 @@ fn rpc(
     head.headers.insert(header::TE, trailers);
     head.extensions.insert(Transcoded);
     for (name, value) in system {
-        // What the request says in a header of its own holds.
+        // A header of the request takes precedence over a system parameter.
         head.headers.entry(name).or_insert(value);
     }
     Rpc::from_parts(head, Body::new(Full::new(message)))

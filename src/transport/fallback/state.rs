@@ -1,123 +1,126 @@
-//! What follows what in the fallback: a function without clock, calls or locks.
+//! The state machine of the fallback: a pure function without clock, calls or locks.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long calls stay with REST before one tries gRPC again.
+/// How long calls use REST before one tries gRPC again.
 const PROBE_AFTER: Duration = Duration::from_secs(300);
 
-/// Which transport carries calls.
+/// The transport that carries calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// gRPC. Each return to it begins a further round.
+    /// gRPC. Each return to gRPC begins the next round.
     Grpc { round: u32 },
-    /// REST, but for a probe.
-    Rest(Rest),
+    /// REST, except for a probe.
+    Rest(RestPeriod),
 }
 
-/// The time with REST.
+/// A period in which calls use REST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rest {
-    /// That of gRPC which it followed on.
+pub(super) struct RestPeriod {
+    /// The gRPC round before this period.
     round: u32,
     pub(super) since: Instant,
-    /// How many probes did not succeed.
+    /// Number of probes without success.
     pub(super) failed_probes: u32,
-    /// When the next probe may begin; `None` while one is under way.
+    /// The time of the next probe, or `None` while a probe is running.
     probe_at: Option<Instant>,
 }
 
-/// What a call over gRPC is to the fallback.
+/// The role of a call over gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ticket {
-    /// One of the calls of a round.
+pub(super) enum GrpcTicket {
+    /// A call of this round.
     Call { round: u32 },
-    /// The one that tries gRPC while the others stay with REST.
+    /// The one call that tries gRPC while the others use REST.
     Probe,
 }
 
-/// What has happened.
+/// An event that may change the state.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Event {
-    /// A call begins. It may probe if REST can repeat it, whatever becomes of it over gRPC.
+pub(super) enum FallbackEvent {
+    /// A call begins. It may be the probe if REST may repeat it even if the server processed it.
     Begins { may_probe: bool },
-    /// gRPC answered, be it with an error: it works.
-    GrpcAnswered(Ticket),
-    /// gRPC did not answer: it cannot work, the call broke, or was given up.
-    GrpcFailed(Ticket),
-    /// REST answered in place of gRPC, which had shown that it cannot work.
-    RestAnswered(Ticket),
+    /// gRPC answered a call, with a response or a status, so gRPC works.
+    GrpcAnswered(GrpcTicket),
+    /// gRPC did not answer: it cannot work, the connection broke, or the call was dropped.
+    GrpcFailed(GrpcTicket),
+    /// REST answered a call whose gRPC error shows that gRPC cannot work.
+    RestAnswered(GrpcTicket),
 }
 
-/// What to do.
+/// The action after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Send the call over gRPC.
-    Grpc(Ticket),
-    /// Send the call over REST.
-    Rest,
-    /// Tell that calls go over to REST.
-    Opened,
-    /// Tell that they are back with gRPC.
-    Closed,
-    /// Nothing: all stays as it is.
+pub(super) enum Action {
+    /// Make the call over gRPC.
+    CallGrpc(GrpcTicket),
+    /// Make the call over REST.
+    CallRest,
+    /// Report that calls use REST from now on.
+    ReportOpened,
+    /// Report that calls use gRPC again.
+    ReportClosed,
+    /// Do nothing.
     Stay,
 }
 
 impl State {
     pub(super) const START: Self = Self::Grpc { round: 0 };
 
-    /// What follows the event.
+    /// Returns the next state and the action after an event.
     ///
-    /// Calls that began over gRPC before a change say nothing of the path as it is now: their connections are of
-    /// before. So a late answer does not close the fallback, a late failure does not make it last
-    /// longer, and neither opens it in a later round.
-    pub(super) fn step(self, event: Event, now: Instant) -> (Self, Next) {
+    /// A call that began over gRPC before a change of transport says nothing about the current network path, since its
+    /// connection is older than the change. So its late answer does not close the fallback, its late failure does not prolong
+    /// the fallback, and neither opens the fallback in a later round.
+    pub(super) fn step(self, event: FallbackEvent, now: Instant) -> (Self, Action) {
         match (self, event) {
-            (Self::Grpc { round }, Event::Begins { .. }) => {
-                (self, Next::Grpc(Ticket::Call { round }))
+            (Self::Grpc { round }, FallbackEvent::Begins { .. }) => {
+                (self, Action::CallGrpc(GrpcTicket::Call { round }))
             }
-            (Self::Rest(rest), Event::Begins { may_probe: true }) if rest.is_due(now) => {
-                let probing = Rest {
-                    probe_at: None,
-                    ..rest
-                };
-                (Self::Rest(probing), Next::Grpc(Ticket::Probe))
-            }
-            (Self::Rest(_), Event::Begins { .. }) => (self, Next::Rest),
-
-            (Self::Grpc { round }, Event::RestAnswered(Ticket::Call { round: begun }))
-                if begun == round =>
+            (Self::Rest(period), FallbackEvent::Begins { may_probe: true })
+                if period.is_probe_due(now) =>
             {
-                let rest = Rest {
+                let probing = RestPeriod {
+                    probe_at: None,
+                    ..period
+                };
+                (Self::Rest(probing), Action::CallGrpc(GrpcTicket::Probe))
+            }
+            (Self::Rest(_), FallbackEvent::Begins { .. }) => (self, Action::CallRest),
+
+            (
+                Self::Grpc { round },
+                FallbackEvent::RestAnswered(GrpcTicket::Call { round: call_round }),
+            ) if call_round == round => {
+                let period = RestPeriod {
                     round,
                     since: now,
                     failed_probes: 0,
                     probe_at: now.checked_add(PROBE_AFTER),
                 };
-                (Self::Rest(rest), Next::Opened)
+                (Self::Rest(period), Action::ReportOpened)
             }
 
-            (Self::Rest(rest), Event::GrpcAnswered(Ticket::Probe)) => {
-                let round = rest.round.wrapping_add(1);
-                (Self::Grpc { round }, Next::Closed)
+            (Self::Rest(period), FallbackEvent::GrpcAnswered(GrpcTicket::Probe)) => {
+                let round = period.round.wrapping_add(1);
+                (Self::Grpc { round }, Action::ReportClosed)
             }
-            (Self::Rest(rest), Event::GrpcFailed(Ticket::Probe)) => {
-                let waiting = Rest {
-                    failed_probes: rest.failed_probes.saturating_add(1),
+            (Self::Rest(period), FallbackEvent::GrpcFailed(GrpcTicket::Probe)) => {
+                let waiting = RestPeriod {
+                    failed_probes: period.failed_probes.saturating_add(1),
                     probe_at: now.checked_add(PROBE_AFTER),
-                    ..rest
+                    ..period
                 };
-                (Self::Rest(waiting), Next::Stay)
+                (Self::Rest(waiting), Action::Stay)
             }
-            _ => (self, Next::Stay),
+            _ => (self, Action::Stay),
         }
     }
 }
 
-impl Rest {
-    fn is_due(self, now: Instant) -> bool {
+impl RestPeriod {
+    fn is_probe_due(self, now: Instant) -> bool {
         self.probe_at.is_some_and(|at| at <= now)
     }
 }

@@ -1,4 +1,4 @@
-//! The forms in which a request travels.
+//! The forms of an HTTP request.
 
 use std::io::Write as _;
 
@@ -13,7 +13,7 @@ use tonic::body::Body;
 
 use super::requests::Random;
 
-/// What a client does to an HTTP request before it sends it.
+/// The form in which a client sends an HTTP request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
     /// The body is in gzip.
@@ -68,7 +68,7 @@ pub(crate) fn compressed(bytes: &[u8]) -> Bytes {
     encoder.finish().expect("in memory").into()
 }
 
-/// A gRPC request of one message, in gzip or not.
+/// Returns a gRPC request with one message, with or without gzip.
 pub(crate) fn grpc(method: &Method, message: &[u8], packed: bool) -> Rpc {
     let body = match packed {
         true => framed(true, &compressed(message)),
@@ -90,7 +90,7 @@ pub(crate) fn framed(packed: bool, message: &[u8]) -> Bytes {
     framed.freeze()
 }
 
-/// A gRPC request of this body.
+/// Returns a gRPC request with a body.
 pub(crate) fn rpc(method: &Method, body: Bytes) -> Rpc {
     let mut rpc = Rpc::new(Body::new(Full::new(body)));
     *rpc.method_mut() = http::Method::POST;

@@ -1,4 +1,4 @@
-//! Arbitrary requests of all methods: messages whose fields hold what they usually do, or something odd.
+//! Random requests of all methods: messages whose fields have usual or unusual values.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use prost_reflect::{
 pub(super) static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("it is whole"));
 
-/// Numbers out of a seed (SplitMix64).
+/// Random numbers from a seed (SplitMix64).
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -65,7 +65,7 @@ impl Random {
     }
 }
 
-/// What earlier replies named.
+/// The names in earlier responses.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     operations: Vec<String>,
@@ -81,7 +81,7 @@ impl Names {
     }
 }
 
-/// The texts of this name in a reply and in what it lists.
+/// Returns the texts with this key in a response and in its items.
 pub(super) fn texts<'r>(
     reply: &'r serde_json::Value,
     name: &'static str,
@@ -92,13 +92,13 @@ pub(super) fn texts<'r>(
     all.filter_map(move |found| found[name].as_str().map(str::to_owned))
 }
 
-/// A method that REST reaches.
+/// Chooses a method that has a REST route.
 pub(super) fn method(random: &mut Random) -> &'static Method {
     let all: Vec<_> = Method::all()
         .iter()
         .filter(|method| !method.http.is_empty())
         .collect();
-    // Without creations there is not much to ask for.
+    // Creations are frequent, since other calls need resources.
     match random.below(4) {
         0 => random.of(&[
             Method::CREATE_API,
@@ -126,7 +126,7 @@ pub(super) fn request(
     arbitrary.message(&of, 4)
 }
 
-/// A request for a list of a parent.
+/// Returns a list request for a parent.
 pub(super) fn list(method: &'static Method, parent: &str) -> DynamicMessage {
     let field = match method.input {
         "google.longrunning.ListOperationsRequest" => "name",
@@ -137,7 +137,7 @@ pub(super) fn list(method: &'static Method, parent: &str) -> DynamicMessage {
     list
 }
 
-/// A request of which one text is set.
+/// Returns a request with one text field.
 pub(super) fn of(method: &'static Method, field: &str, text: &str) -> DynamicMessage {
     let of = POOL
         .get_message_by_name(method.input)
@@ -178,7 +178,7 @@ impl Arbitrary<'_> {
             };
             if depth > 0 && set {
                 let value = self.value(&field, depth);
-                // An empty message has no form in a query.
+                // A query cannot have an empty message.
                 let nothing = value
                     .as_message()
                     .is_some_and(|it| it.fields().count() == 0);
@@ -234,7 +234,7 @@ impl Arbitrary<'_> {
             "update_time",
             "nonsense",
             "display_name_",
-            // These have no form in JSON.
+            // JSON has no form of these.
             "displayName",
             "labels.A",
             "display_name,labels",
@@ -254,7 +254,7 @@ impl Arbitrary<'_> {
             ];
             let count = self.random.below(4);
             let entries = (0..count).map(|_| {
-                // Most are labels that may be.
+                // Most labels are valid.
                 let bound = if self.random.one_in(8) { 9 } else { 7 };
                 let key = KEYS[self.random.below(bound)].to_owned();
                 let value = self.random.of(&["x", "y", "", "z_1", "é"]).to_owned();
@@ -282,7 +282,7 @@ impl Arbitrary<'_> {
             Kind::Bytes => Value::Bytes(self.bytes(field).into()),
             Kind::Enum(of) => {
                 let values: Vec<i32> = of.values().map(|value| value.number()).collect();
-                // One that is not known, too.
+                // This includes unknown values.
                 Value::EnumNumber(
                     *values
                         .get(self.random.below(values.len() + 1))
@@ -350,7 +350,7 @@ impl Arbitrary<'_> {
         }
     }
 
-    /// A name, mostly of what the method is about.
+    /// Returns a name, usually of the kind that the method expects.
     fn name(&mut self, field: &FieldDescriptor) -> String {
         const GLOBAL: &str = "projects/p/locations/global";
         const REGION: &str = "projects/p/locations/us-central1";
@@ -391,8 +391,8 @@ impl Arbitrary<'_> {
     }
 }
 
-/// Whether JSON has a form of a request: of a mask's paths it has none with a capital letter or a comma outside of
-/// backticks, with a backtick that is not closed, and none that is empty.
+/// Returns true if JSON has a form of a request. It has none of a mask path that is empty, has an unclosed backtick, or has a capital
+/// letter or a comma outside of backticks.
 pub(super) fn has_rest_form(request: &DynamicMessage) -> bool {
     let Some(mask) = request.get_field_by_name("update_mask") else {
         return true;

@@ -1,6 +1,8 @@
-//! Web pages and other machines: which of their requests the port serves.
+//! Access control on the port, and limits on connections.
 
-mod opening;
+mod connections;
+#[cfg(feature = "rest")]
+mod header_limit;
 #[cfg(feature = "rest")]
 mod raw;
 #[cfg(feature = "rest")]

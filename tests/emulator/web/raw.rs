@@ -1,4 +1,4 @@
-//! Requests over raw streams, in which every header is as it is written.
+//! Requests over raw streams, in which headers are not normalised.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,12 +20,12 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// The connection that a request goes over.
+/// The connection of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Link {
     /// TCP from the loopback.
     Tcp,
-    /// The same with TLS.
+    /// TLS over TCP from the loopback.
     #[cfg(feature = "tls")]
     Tls,
     /// A connection from another machine, to the address 192.0.2.7.
@@ -83,7 +83,7 @@ impl Answer {
     }
 }
 
-/// An emulator that all links lead to.
+/// An emulator with all kinds of connections.
 pub(crate) struct Port {
     pub(crate) server: Server,
     #[cfg(feature = "tls")]
@@ -155,7 +155,7 @@ where
 }
 
 impl Port {
-    /// Serves on all links. All have the settings of the builder, and each emulator its own state.
+    /// Serves on all kinds of connections, with the settings of the builder. The emulator with TLS has its own state.
     pub(crate) async fn start(builder: EmulatorBuilder) -> Self {
         let server = builder.clone().start().await.expect("a free port");
         let (remote, one) = serving(server.emulator());
@@ -204,7 +204,7 @@ impl Port {
         }
     }
 
-    /// The number of calls that reached the API.
+    /// Returns the number of calls that reached the API.
     pub(crate) fn calls(&self) -> usize {
         let plain = self.server.emulator().calls().len();
         #[cfg(feature = "tls")]
@@ -277,7 +277,7 @@ async fn http1(mut stream: Box<dyn Stream>, line: &str, headers: &[&str]) -> Ans
     request.push_str(&format!("\r\n{body}"));
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
-    // A TLS connection may end without a notice.
+    // A TLS connection may end without `close_notify`.
     stream.read_to_end(&mut answer).await.ok();
     let answer = String::from_utf8(answer).expect("text");
     let (head, body) = answer
@@ -337,7 +337,7 @@ async fn http2(
     let mut client = client.ready().await.expect("open");
     let request = request.body(()).expect("a request");
     let (response, mut sending) = client.send_request(request, false).expect("sent");
-    // A request that was refused may have been answered before.
+    // A refused request may already have its response.
     sending.send_data(body, true).ok();
     let (head, mut body) = response.await.expect("an answer").into_parts();
     let mut headers = head.headers;

@@ -1,4 +1,4 @@
-//! The settings of access: what is invalid, what a browser is told, and where the admin token is not shown.
+//! The settings of access: invalid values, CORS headers, and the secrecy of the admin token.
 
 use std::io;
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn an_invalid_setting_of_access_is_an_error_at_the_start_that_names_it() {
 }
 
 #[tokio::test]
-async fn the_address_that_is_listened_on_is_a_host_of_the_admin_service() {
+async fn the_address_of_the_listener_is_a_host_of_the_admin_service() {
     for (address, host) in [("0.0.0.0:0", "0.0.0.0"), ("127.0.0.1:0", "127.0.0.1")] {
         let emulator = Emulator::builder().build();
         let server = emulator.start(address).await.expect("a free port");
@@ -65,7 +65,7 @@ async fn the_address_that_is_listened_on_is_a_host_of_the_admin_service() {
 }
 
 #[tokio::test]
-async fn an_allowed_origin_is_answered_as_a_browser_needs_it() {
+async fn an_allowed_origin_gets_cors_headers() {
     let builder = Emulator::builder().allow_origin("http://app.test:3000");
     let port = Port::start(builder).await;
     let origin = "Origin: http://app.test:3000";
@@ -104,7 +104,7 @@ async fn an_allowed_origin_is_answered_as_a_browser_needs_it() {
             }
         }
     }
-    // A response that is an error has the headers too.
+    // An error response has the headers too.
     for (line, status) in [
         (format!("GET {apis}"), 200),
         (format!("GET {apis}/none"), 404),
@@ -154,7 +154,7 @@ async fn a_request_is_read_to_its_end_before_it_is_refused() {
     ours.write_all(head.as_bytes()).await.expect("open");
     let mut start = [0; 12];
     let early = ours.read_exact(&mut start);
-    let early = tokio::time::timeout(Duration::from_secs(60), early).await;
+    let early = tokio::time::timeout(Duration::from_secs(20), early).await;
     early.expect_err("it is answered early");
     ours.write_all(b"}").await.expect("open");
     ours.read_exact(&mut start).await.expect("an answer");
@@ -162,7 +162,7 @@ async fn a_request_is_read_to_its_end_before_it_is_refused() {
 }
 
 #[tokio::test]
-async fn the_admin_token_is_in_no_record_and_no_debug() {
+async fn the_admin_token_is_in_no_recorded_call_and_no_debug_output() {
     let builder = Emulator::builder().admin_token("s3cr3t-admin");
     let shown = format!("{builder:?}");
     let port = Port::start(builder).await;

@@ -1,4 +1,4 @@
-//! The table of the rule, `table.txt`: each request, what is expected of it, and what came. `--nocapture` prints it.
+//! The table of requests and expected responses, `table.txt`. `--nocapture` prints it with the actual responses.
 
 use apigateway_grpc::emulator::{Emulator, EmulatorBuilder};
 
@@ -17,7 +17,7 @@ struct Row {
     expected: &'static str,
 }
 
-/// The rows of a section.
+/// Returns the rows of a section.
 fn rows(section: &str) -> Vec<Row> {
     let all = TABLE.lines().map(str::trim);
     let from = all
@@ -112,12 +112,12 @@ async fn check(section: &str, builder: EmulatorBuilder) {
 }
 
 #[tokio::test]
-async fn the_admin_service_is_used_from_this_machine_only() {
+async fn the_admin_service_accepts_localhost_only() {
     check("admin", Emulator::builder()).await;
 }
 
 #[tokio::test]
-async fn the_api_is_used_by_all_clients_but_web_pages() {
+async fn the_api_accepts_all_clients_except_web_pages() {
     check("other", Emulator::builder()).await;
 }
 
@@ -132,6 +132,6 @@ async fn settings_allow_hosts_origins_and_other_machines() {
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn all_of_this_holds_over_tls() {
+async fn access_is_decided_alike_over_tls() {
     check("tls", Emulator::builder()).await;
 }

@@ -12,7 +12,8 @@ HOME = "projects/p/locations/global"
 
 
 def describe(name: str, endpoint: str, transport: str) -> dict:
-    command = [os.environ["APIGW"], "operations", "describe", name, "--endpoint", endpoint, "--transport", transport]
+    command = [os.environ["APIGW"], "operations", "describe", name, "--endpoint", endpoint]
+    command += ["--transport", transport, "--format", "json"]
     environment = {"HOME": os.environ["INTEROP_WORK"], "PATH": os.environ["PATH"]}
     finished = subprocess.run(command, env=environment, capture_output=True, timeout=40)
     if finished.returncode != 0:

@@ -1,6 +1,6 @@
-//! Makes random descriptor sets with random messages, and turns these into JSON and back.
+//! Generates random descriptor sets with random messages, and converts the messages to JSON and back.
 //!
-//! A question is `{"seed": number, "wild": bool}`; its answer has the descriptor set and for each type some messages:
+//! A question is `{"seed": number, "wild": bool}`; its answer has the descriptor set and some messages of each type:
 //! `{"set": base64, "cases": [{"type": full name, "wire": base64, "json": text or "error": text}]}`. The question
 //! `{"seed": number, "reads": [{"type": full name, "json": text}]}` is answered with
 //! `{"read": [{"wire": base64} or {"error": text}]}`.
@@ -14,7 +14,7 @@ use lines::Result;
 use random_sets::{Random, Set, Wild};
 use serde_json::{Value, json};
 
-/// Messages of each type.
+/// Number of messages of each type.
 const MESSAGES: usize = 4;
 
 fn main() -> Result<()> {

@@ -1,7 +1,7 @@
-//! Compiles the HTTP rules of a checkout of googleapis, each folder by itself, and prints what is not served:
+//! Compiles the HTTP rules of a checkout of googleapis, each folder by itself, and prints the rules that are not served:
 //! `interop_rules <checkout> [folder…]`.
 //!
-//! It fails if a folder with rules gives no [`Rules`].
+//! The exit code is 1 if [`Rules`] cannot be built for a folder with rules.
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -50,13 +50,13 @@ fn run() -> Result<bool> {
     Ok(sum.failed == 0 && sum.folders > 0)
 }
 
-/// The proto files of each folder in which a file has an HTTP rule, by their names for `import`.
+/// Lists the proto files of each folder with an HTTP rule, by their names for `import`.
 fn find(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<String>>) -> Result<()> {
     let (mut files, mut any) = (Vec::new(), false);
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path == root.join("preview") {
-            // The files in it import each other without its name: it is a checkout of its own.
+            // The files in this folder import each other without its name: it is a checkout of its own.
             continue;
         }
         if path.is_dir() {
@@ -81,7 +81,7 @@ fn name(root: &Path, path: &Path) -> Result<String> {
     Ok(name.ok_or("a name is not UTF-8")?.to_owned())
 }
 
-/// What became of the rules of a folder.
+/// The results for a folder.
 struct Folder {
     rules: usize,
     not_by_client: usize,
@@ -89,7 +89,7 @@ struct Folder {
     unserved: Vec<String>,
 }
 
-/// `None` if comments alone name the annotation.
+/// Compiles the rules of a folder. Returns `None` if only comments name the annotation.
 fn of_folder(cache: &Cache, files: &[String]) -> Result<Option<Folder>> {
     let mut compiler = protox::Compiler::with_file_resolver(cache.clone());
     compiler.include_imports(true).open_files(files)?;
@@ -98,7 +98,7 @@ fn of_folder(cache: &Cache, files: &[String]) -> Result<Option<Folder>> {
         return Ok(None);
     }
     let rules = Rules::builder(&compiler.encode_file_descriptor_set()).build()?;
-    // The set has the services of imported files too.
+    // The set also has the services of imported files.
     let unserved = rules.unserved().iter();
     let own: Vec<_> = unserved
         .filter(|rule| counts.contains_key(rule.method()))
@@ -111,7 +111,7 @@ fn of_folder(cache: &Cache, files: &[String]) -> Result<Option<Folder>> {
     }))
 }
 
-/// How many rules each method of these files has.
+/// Returns the number of rules of each method in these files.
 fn counts(pool: &DescriptorPool, files: &[String]) -> HashMap<String, usize> {
     let of = |method: &MethodDescriptor| {
         let http = pool.get_extension_by_name("google.api.http")?;

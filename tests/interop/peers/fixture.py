@@ -98,8 +98,9 @@ def over_every_way(test):
 
 def describe(name: str, endpoint: str, transport: str, *options: str, environment=None) -> Outcome:
     """`apigw operations describe`; whatever it says, it never says the token and never panics."""
+    format_option = () if "--format" in options else ("--format", "json")
     outcome = apigw(
-        "operations", "describe", name, "--endpoint", endpoint, "--transport", transport, *options,
+        "operations", "describe", name, "--endpoint", endpoint, "--transport", transport, *format_option, *options,
         environment=environment,
     )
     said = outcome.stdout + outcome.stderr

@@ -86,8 +86,8 @@ class Usage(PeersTest):
         "an unknown option": [name_of("done"), "--carrier", "pigeon"],
         "an unknown transport": [name_of("done"), "--transport", "pigeon"],
         "an unknown format": [name_of("done"), "--format", "xml"],
-        "a timeout that is no duration": [name_of("done"), "--timeout", "soon"],
-        "a negative timeout": [name_of("done"), "--timeout=-1s"],
+        "a timeout that is no duration": [name_of("done"), "--request-timeout", "soon"],
+        "a negative timeout": [name_of("done"), "--request-timeout=-1s"],
     }
 
     def test_a_wrong_command_line_exits_2_and_sends_nothing(self):

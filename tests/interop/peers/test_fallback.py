@@ -61,7 +61,7 @@ class Fallback(PeersTest):
                 self.assertEqual({r.over_rest for r in received}, {False})
 
     def test_a_deadline_never_leads_to_rest(self):
-        outcome = self.describe(self.both, name_of("slow"), "--timeout", "1s")
+        outcome = self.describe(self.both, name_of("slow"), "--request-timeout", "1s")
         self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
         self.assertEqual([r.over_rest for r in self.server.received()], [False])
 

@@ -50,7 +50,7 @@ class Hostile(unittest.TestCase):
             "html 502": (html("502 Bad Gateway"), EVERY, ()),
             "html 404": (html("404 Not Found"), EVERY, ()),
             "garbage": (garbage, EVERY, ()),
-            "silent": (silent, EVERY, ("--timeout", "2s")),
+            "silent": (silent, EVERY, ("--request-timeout", "2s")),
             "closing": (closing, EVERY, ()),
             "endless": (endless, ("rest",), ()),
             "truncated": (replying("200 OK", '{"name": "pro', content_length="1000"), ("rest",), ()),

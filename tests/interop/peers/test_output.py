@@ -1,6 +1,7 @@
 """Standard output: the operation as proto3 JSON or YAML, the same over every way."""
 
 import base64
+import re
 
 import yaml
 
@@ -119,6 +120,19 @@ OVER_GRPC = {
 }
 
 
+class Yaml12(yaml.SafeLoader):
+    """YAML 1.2, as gcloud writes it: `no` is a string."""
+
+    BOOLEAN = "tag:yaml.org,2002:bool"
+    yaml_implicit_resolvers = {
+        start: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for start, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+Yaml12.add_implicit_resolver(Yaml12.BOOLEAN, re.compile("^(?:true|false)$"), list("tf"))
+
+
 class Output(PeersTest):
     maxDiff = None
 
@@ -130,10 +144,10 @@ class Output(PeersTest):
                 self.assertEqual(self.assert_read(outcome), expected)
 
     @over_every_way
-    def test_json_is_the_default_format(self, way):
-        plain = self.describe(way, name_of("done"))
-        asked = self.describe(way, name_of("done"), "--format", "json")
-        self.assertEqual(self.assert_read(plain), self.assert_read(asked))
+    def test_yaml_is_the_default_format(self, way):
+        plain = self.describe(way, name_of("done"), "--format", "default")
+        asked = self.describe(way, name_of("done"), "--format", "yaml")
+        self.assertEqual((plain.exit_code, plain.stdout), (0, asked.stdout))
 
     def test_an_unknown_type_keeps_its_bytes_over_grpc(self):
         for operation_id, expected in OVER_GRPC.items():
@@ -147,8 +161,8 @@ class Output(PeersTest):
             with self.subTest(operation=operation_id):
                 outcome = self.describe(way, name_of(operation_id), "--format", "yaml")
                 self.assertEqual(outcome.exit_code, 0, outcome)
-                # Unquoted, a time would come back as a datetime and `no` as False.
-                self.assertEqual(without_false(yaml.safe_load(outcome.stdout)), expected)
+                # Unquoted, a time would come back as a datetime.
+                self.assertEqual(without_false(yaml.load(outcome.stdout, Yaml12)), expected)
 
     def test_yaml_is_not_json(self):
         outcome = self.describe(self.peers.grpc, name_of("done"), "--format", "yaml")

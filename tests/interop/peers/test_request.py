@@ -95,7 +95,7 @@ class Wire(PeersTest):
     def test_the_grpc_request_is_by_the_book(self):
         http2 = Http2(REPLIES["broken details in the headers"])
         with HostileServer(http2) as server:
-            describe(name_of("done"), server.endpoint, "grpc", "--timeout", "3s")
+            describe(name_of("done"), server.endpoint, "grpc", "--request-timeout", "3s")
             authority = f"127.0.0.1:{server.port}"
         (headers,) = http2.requests
         sent = dict(headers)

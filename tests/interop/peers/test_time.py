@@ -25,18 +25,18 @@ class Deadline(PeersTest):
         self.assertLessEqual(remaining, 10 + SLACK)
 
     def test_a_timeout_given_is_the_deadline_sent(self):
-        remaining = self.remaining("--timeout", "3s")
+        remaining = self.remaining("--request-timeout", "3s")
         self.assertGreater(remaining, 1.5)
         self.assertLessEqual(remaining, 3 + SLACK)
 
     def test_a_timeout_may_be_longer_than_the_default(self):
-        remaining = self.remaining("--timeout", "60s")
+        remaining = self.remaining("--request-timeout", "60s")
         self.assertGreater(remaining, 58)
         self.assertLessEqual(remaining, 60 + SLACK)
 
     @over_every_way
     def test_a_slow_server_ends_in_deadline_exceeded_on_time(self, way):
-        outcome = self.describe(way, name_of("slow"), "--timeout", "1s")
+        outcome = self.describe(way, name_of("slow"), "--request-timeout", "1s")
         self.assert_failed(outcome, "DEADLINE_EXCEEDED", name=name_of("slow"))
         self.assertGreater(outcome.seconds, 0.9, outcome)
         self.assertLess(outcome.seconds, 4, outcome)
@@ -45,7 +45,7 @@ class Deadline(PeersTest):
 
     @over_every_way
     def test_the_deadline_covers_all_attempts(self, way):
-        outcome = self.describe(way, name_of("unavailable"), "--timeout", "1s")
+        outcome = self.describe(way, name_of("unavailable"), "--request-timeout", "1s")
         self.assert_failed(
             outcome, "UNAVAILABLE", "DEADLINE_EXCEEDED", name=name_of("unavailable")
         )

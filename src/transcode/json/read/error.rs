@@ -1,24 +1,24 @@
-//! What a JSON text is not, and where.
+//! Errors of reading a JSON text, with their position.
 
 use std::fmt;
 
-pub(crate) type Result<T> = std::result::Result<T, Fault>;
+pub(crate) type Result<T> = std::result::Result<T, JsonError>;
 
-/// Boxed, so that a result is no larger for it.
+/// An error with its position. It is boxed to keep results small.
 #[derive(Debug)]
-pub(crate) struct Fault(Box<Parts>);
+pub(crate) struct JsonError(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
     at: usize,
-    /// Of the field, from the message that was to be read.
+    /// Path of the field, from the message that was read.
     path: String,
     why: String,
-    /// Whether no reading of the text can help: it is broken, or what it says is forbidden.
+    /// Whether the text is invalid whatever type it is read as: it is not JSON, or it has a reserved type URL.
     is_final: bool,
 }
 
-impl Fault {
+impl JsonError {
     pub(crate) fn new(at: usize, why: String) -> Self {
         Self(Box::new(Parts {
             at,
@@ -28,8 +28,8 @@ impl Fault {
         }))
     }
 
-    /// One that stays one whatever the text was to be read as.
-    pub(crate) fn finally(mut self) -> Self {
+    /// Marks the error as independent of the type that was read.
+    pub(crate) fn into_final(mut self) -> Self {
         self.0.is_final = true;
         self
     }
@@ -38,7 +38,7 @@ impl Fault {
         self.0.is_final
     }
 
-    /// As seen from the message that has the field.
+    /// Adds the field in which the error occurred to the path.
     pub(crate) fn within(mut self, field: &str) -> Self {
         let path = &mut self.0.path;
         if !path.is_empty() && !path.starts_with('[') {
@@ -48,7 +48,7 @@ impl Fault {
         self
     }
 
-    /// As seen from the list that has the element.
+    /// Adds the list element in which the error occurred to the path.
     pub(crate) fn element(self, index: usize) -> Self {
         self.within(&format!("[{index}]"))
     }
@@ -59,7 +59,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts { at, path, why, .. } = &*self.0;
         if !path.is_empty() {

@@ -1,37 +1,36 @@
-//! From JSON text to wire bytes, in one pass.
+//! Reads JSON text into wire bytes, in one pass.
 
 pub(crate) mod error;
 pub(crate) mod lexer;
 pub(crate) mod number;
-mod string;
 pub(crate) mod struct_value;
 
-use crate::transcode::json::any::Besides;
-use crate::transcode::json::bitset::Seen;
+use crate::transcode::json::bitset::BitSet;
+use crate::transcode::json::options::JsonOptions;
 use crate::transcode::json::read::error::Result;
-use crate::transcode::json::read::lexer::Scan;
-use crate::transcode::json::read::struct_value::Values;
-use crate::transcode::json::wire_reader::Entries;
+use crate::transcode::json::read::lexer::Lexer;
+use crate::transcode::json::read::struct_value::StructReader;
+use crate::transcode::json::wire_reader::WireFields;
 use crate::transcode::json::wire_value::{put_nested, put_tag};
-use crate::transcode::json::{JsonOptions, field_mask, time};
-use crate::transcode::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
+use crate::transcode::json::{field_mask, time};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, Message, MessageId, Schema, Shape};
 
-/// How many names of an object may stand again: each costs a look at what was read of it.
+/// Maximum number of duplicate keys in an object. Each costs a search in the bytes that were written.
 const MOST_REPEATED: usize = 16;
 
-/// What a value became on the wire.
+/// The result of reading a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wrote {
+pub(crate) enum Written {
     Value,
-    /// A value that is the default, which the wire need not carry.
+    /// A default value, which the wire may omit.
     Default,
-    /// An `Any` that says nothing, `{}`.
+    /// An empty `Any`, `{}`.
     Empty,
-    /// Nothing: an unknown enum name.
+    /// Nothing was written: the name of an enum is unknown.
     Nothing,
 }
 
-impl Wrote {
+impl Written {
     pub(crate) fn value(is_default: bool) -> Self {
         if is_default {
             Self::Default
@@ -45,9 +44,9 @@ impl Wrote {
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'s> {
     pub(crate) schema: &'s Schema,
-    /// Whether unknown fields and enum names are refused instead of left out.
+    /// Whether unknown fields and enum names are errors.
     pub(crate) strict: bool,
-    /// Whether an `Any` of an unknown type may have its bytes as text.
+    /// Whether the content of an unknown `Any` may be base64.
     pub(crate) any_bytes: bool,
 }
 
@@ -60,126 +59,131 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reads one message and nothing else.
+    /// Reads a text that is one message.
     pub(crate) fn whole(self, text: &[u8], id: MessageId, out: &mut Vec<u8>) -> Result<()> {
-        let mut scan = Scan::new(text)?;
-        self.message(&mut scan, id, out)?;
-        scan.end()
+        let mut lexer = Lexer::new(text)?;
+        self.message(&mut lexer, id, out)?;
+        lexer.end()
     }
 
-    /// Reads the value of one field and nothing else, as a message of which only that is set.
+    /// Reads a text that is the value of one field, into a message in which only that field is set.
     pub(crate) fn whole_field(self, text: &[u8], field: &Field, out: &mut Vec<u8>) -> Result<()> {
-        let mut scan = Scan::new(text)?;
-        if scan.is_null() && !self.takes_null(field) {
-            scan.word("null")?;
+        let mut lexer = Lexer::new(text)?;
+        if lexer.is_null() && !self.takes_null(field) {
+            lexer.word("null")?;
         } else {
-            self.field(&mut scan, field, out)
-                .map_err(|fault| fault.within(&field.json))?;
+            self.field(&mut lexer, field, out)
+                .map_err(|error| error.within(&field.json))?;
         }
-        scan.end()
+        lexer.end()
     }
 
     pub(crate) fn message(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         id: MessageId,
         out: &mut Vec<u8>,
-    ) -> Result<Wrote> {
+    ) -> Result<Written> {
         let message = self.schema.message(id);
         match message.shape {
             Shape::Object => {
-                let more = scan.enter(b'{', b'}')?;
-                self.members(scan, message, more, None, out)?;
+                let more = lexer.enter(b'{', b'}')?;
+                self.members(lexer, message, more, None, out)?;
             }
-            Shape::Any => return self.any(scan, out),
+            Shape::Any => return self.any(lexer, out),
             shape @ (Shape::Timestamp | Shape::Duration) => {
-                let text = scan.string()?;
-                time::parse(shape, &text, out).or_else(|why| scan.fault(why))?;
+                let text = lexer.string()?;
+                time::parse(shape, &text, out).or_else(|why| lexer.error(why))?;
             }
             Shape::FieldMask => {
-                let text = scan.string()?;
-                field_mask::parse(&text, out).or_else(|why| scan.fault(why))?;
+                let text = lexer.string()?;
+                field_mask::parse(&text, out).or_else(|why| lexer.error(why))?;
             }
-            Shape::Struct => self.values().structure(scan, out)?,
-            Shape::Value => self.values().value(scan, out)?,
-            Shape::ListValue => self.values().list(scan, out)?,
+            Shape::Struct => self.values().structure(lexer, out)?,
+            Shape::Value => self.values().value(lexer, out)?,
+            Shape::ListValue => self.values().list(lexer, out)?,
             Shape::Wrapper => {
                 for field in &message.fields {
-                    self.once(scan, field, out)?;
+                    self.once(lexer, field, out)?;
                 }
             }
         }
-        Ok(Wrote::Value)
+        Ok(Written::Value)
     }
 
-    fn values(self) -> Values {
-        Values {
+    fn values(self) -> StructReader {
+        StructReader {
             carried: false,
             strict: self.strict,
         }
     }
 
-    /// Reads the members of an object that has been entered; `more` says whether it has any. `besides` is
-    /// for those of an `Any` that are not of the message.
+    /// Reads the members of an object after its brace. `more` is whether it has any. `any_members` is for the members
+    /// of an `Any` that are not fields of its message.
     pub(crate) fn members(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         message: &Message,
         mut more: bool,
-        mut besides: Option<&mut Besides>,
+        mut any_members: Option<&mut AnyMembers>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let mut read = Members {
-            fields: Seen::new(message.fields.len()),
-            oneofs: Seen::new(message.fields.len()),
+            fields: BitSet::new(message.fields.len()),
+            oneofs: BitSet::new(message.fields.len()),
             begin: out.len(),
             repeated: 0,
         };
         let mut next = 0;
         while more {
-            let found = match message.field_next(next, scan.rest()) {
+            let found = match message.field_next(next, lexer.rest()) {
                 Some((place, field)) => {
-                    scan.pass(field.key.len());
+                    lexer.pass(field.key.len());
                     Some((place, field))
                 }
                 None => {
-                    let name = scan.name()?;
+                    let name = lexer.name()?;
                     let found = message.field_named(&name);
                     if found.is_none() {
-                        self.unknown(scan, message, &name, besides.as_deref_mut())?;
+                        self.unknown(lexer, message, &name, any_members.as_deref_mut())?;
                     }
                     found
                 }
             };
             if let Some((place, field)) = found {
                 next = place + 1;
-                self.member(scan, (place, field), &mut read, out)
-                    .map_err(|fault| fault.within(&field.json))?;
+                self.member(lexer, (place, field), &mut read, out)
+                    .map_err(|error| error.within(&field.json))?;
             }
-            more = scan.more(b'}')?;
+            more = lexer.more(b'}')?;
         }
         Ok(())
     }
 
     fn unknown(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         message: &Message,
         name: &str,
-        besides: Option<&mut Besides>,
+        any_members: Option<&mut AnyMembers>,
     ) -> Result<()> {
-        // An Empty within an `Any` may have a `value`.
+        // An `Empty` in an `Any` may have a `value`.
         let known = name == "@type" || (name == "value" && message.fields.is_empty());
-        match besides.filter(|_| known).map(|besides| besides.first(name)) {
-            None if self.strict => scan.fault(format!("{} has no field `{name}`", message.name)),
-            Some(false) if self.strict => scan.twice(name),
-            _ => scan.skip(),
+        match any_members
+            .filter(|_| known)
+            .map(|any_members| any_members.first(name))
+        {
+            None if self.strict => {
+                lexer.error(format!("unknown field `{name}` of {}", message.name))
+            }
+            Some(false) if self.strict => lexer.duplicate_key(name),
+            _ => lexer.skip(),
         }
     }
 
     fn member(
         self,
-        scan: &mut Scan<'_>,
+        lexer: &mut Lexer<'_>,
         (place, field): (usize, &Field),
         read: &mut Members,
         out: &mut Vec<u8>,
@@ -188,64 +192,64 @@ impl<'s> Reader<'s> {
         if !first {
             read.repeated += 1;
             if self.strict || read.repeated > MOST_REPEATED {
-                return scan.twice(&field.json);
+                return lexer.duplicate_key(&field.json);
             }
-            // The last one holds, as in most parsers; on the wire the two would be merged.
+            // Keep the last value, as most parsers do. On the wire the two would be merged.
             forget(field, read.begin, out);
         }
-        if scan.is_null() && !self.takes_null(field) {
-            return scan.word("null");
+        if lexer.is_null() && !self.takes_null(field) {
+            return lexer.word("null");
         }
         if let Some(oneof) = field.oneof
             && first
             && !read.oneofs.first(oneof)
         {
-            return scan.fault("it is one of several of which one is set already");
+            return lexer.error("another member of this oneof is already set");
         }
-        self.field(scan, field, out)
+        self.field(lexer, field, out)
     }
 
-    /// Whether `null` is a value of the field.
+    /// Returns whether `null` is a value of the field.
     fn takes_null(self, field: &Field) -> bool {
-        field.repeat == Repeat::Once
+        field.repeat == Cardinality::Once
             && match field.kind {
-                Kind::Message(id) => self.schema.message(id).shape == Shape::Value,
-                Kind::Enum(id) => self.schema.enumeration(id).is_null,
+                FieldKind::Message(id) => self.schema.message(id).shape == Shape::Value,
+                FieldKind::Enum(id) => self.schema.enumeration(id).is_null,
                 _ => false,
             }
     }
 
-    fn field(self, scan: &mut Scan<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
+    fn field(self, lexer: &mut Lexer<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
         match field.repeat {
-            Repeat::Once => self.once(scan, field, out),
-            Repeat::Many { packed: true } => self.packed(scan, field, out),
-            Repeat::Many { packed: false } => {
+            Cardinality::Once => self.once(lexer, field, out),
+            Cardinality::Many { packed: true } => self.packed(lexer, field, out),
+            Cardinality::Many { packed: false } => {
                 let mut index = 0;
-                scan.array(|scan| {
+                lexer.array(|lexer| {
                     let begin = out.len();
                     put_tag(&field.tag, out);
-                    let wrote = self.one(scan, field, out);
-                    if wrote.map_err(|fault| fault.element(index))? == Wrote::Nothing {
+                    let wrote = self.value(lexer, field, out);
+                    if wrote.map_err(|error| error.element(index))? == Written::Nothing {
                         out.truncate(begin);
                     }
                     index += 1;
                     Ok(())
                 })
             }
-            Repeat::Map => self.map(scan, field, out),
+            Cardinality::Map => self.map(lexer, field, out),
         }
     }
 
-    fn once(self, scan: &mut Scan<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
+    fn once(self, lexer: &mut Lexer<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
         let begin = out.len();
         put_tag(&field.tag, out);
-        let wrote = self.one(scan, field, out)?;
+        let wrote = self.value(lexer, field, out)?;
         let keeps = match wrote {
-            Wrote::Value => true,
-            Wrote::Default => field.presence,
-            // The service sends `{}` for metadata that there is not.
-            Wrote::Empty => self.strict || field.oneof.is_some(),
-            Wrote::Nothing => false,
+            Written::Value => true,
+            Written::Default => field.presence,
+            // The service sends `{}` for missing metadata.
+            Written::Empty => self.strict || field.oneof.is_some(),
+            Written::Nothing => false,
         };
         if !keeps {
             out.truncate(begin);
@@ -253,14 +257,14 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    fn packed(self, scan: &mut Scan<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
+    fn packed(self, lexer: &mut Lexer<'_>, field: &Field, out: &mut Vec<u8>) -> Result<()> {
         let begin = out.len();
         put_tag(&field.tag, out);
         let (mut index, mut any) = (0, false);
         put_nested(out, |out| {
-            scan.array(|scan| {
-                let wrote = self.one(scan, field, out);
-                any |= wrote.map_err(|fault| fault.element(index))? != Wrote::Nothing;
+            lexer.array(|lexer| {
+                let wrote = self.value(lexer, field, out);
+                any |= wrote.map_err(|error| error.element(index))? != Written::Nothing;
                 index += 1;
                 Ok(())
             })
@@ -272,18 +276,36 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// What has been read of an object's members.
+/// The members of an `Any` that are not fields of its message, if they have been read.
+pub(crate) struct AnyMembers {
+    pub(crate) type_url: bool,
+    pub(crate) value: bool,
+}
+
+impl AnyMembers {
+    /// Returns whether a name is such a member, and this is its first occurrence.
+    pub(crate) fn first(&mut self, name: &str) -> bool {
+        let read = match name {
+            "@type" => &mut self.type_url,
+            "value" => &mut self.value,
+            _ => return false,
+        };
+        !std::mem::replace(read, true)
+    }
+}
+
+/// The members of an object that have been read.
 struct Members {
-    fields: Seen,
-    oneofs: Seen,
-    /// Where the message begins in what is written.
+    fields: BitSet,
+    oneofs: BitSet,
+    /// Offset of the message in the output.
     begin: usize,
     repeated: usize,
 }
 
-/// Takes out what was written for a field, which stands in one piece.
+/// Removes the bytes that were written for a field. They are contiguous.
 fn forget(field: &Field, begin: usize, out: &mut Vec<u8>) {
-    let mut entries = Entries::of(&out[begin..]);
+    let mut entries = WireFields::of(&out[begin..]);
     let (mut from, mut to) = (None, 0);
     loop {
         let at = entries.at();

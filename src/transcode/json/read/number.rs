@@ -1,54 +1,58 @@
-//! Numbers of a JSON text on the wire, in their many spellings.
+//! Reads the numbers of a JSON text, in all their spellings, into wire bytes.
 
 use std::borrow::Cow;
 
-use crate::transcode::json::read::Wrote;
-use crate::transcode::json::read::lexer::{Next, Result, Scan};
+use crate::transcode::json::read::error::Result;
+use crate::transcode::json::read::lexer::{Lexer, Token};
 use crate::transcode::json::wire_value::put_varint;
-use crate::transcode::schema::Kind;
+use crate::transcode::schema::FieldKind;
 
-/// A number, of which text in quotes is one too.
-pub(crate) fn number(scan: &mut Scan<'_>, kind: Kind, out: &mut Vec<u8>) -> Result<Wrote> {
-    let text = number_text(scan)?;
-    spelled(&text, kind, out).or_else(|why| scan.fault(why))
+/// Reads a number, which may be in quotes. Returns whether it is zero.
+pub(crate) fn number(lexer: &mut Lexer<'_>, kind: FieldKind, out: &mut Vec<u8>) -> Result<bool> {
+    let text = number_text(lexer)?;
+    spelled(&text, kind, out).or_else(|why| lexer.error(why))
 }
 
-/// Writes the number that a text spells, which is of JSON's grammar, a name such as `NaN`, or digits.
+/// Writes the number of a text: a JSON number, a name such as `NaN`, or digits. Returns whether it is zero.
 pub(crate) fn spelled(
     text: &str,
-    kind: Kind,
+    kind: FieldKind,
     out: &mut Vec<u8>,
-) -> std::result::Result<Wrote, &'static str> {
-    const RANGE: &str = "a whole number of the field's range expected";
+) -> std::result::Result<bool, &'static str> {
+    const RANGE: &str = "expected a whole number in the range of the field";
     let zero = match kind {
-        Kind::Double => {
-            let value = double(text).ok_or("a number within a double's range expected")?;
+        FieldKind::Double => {
+            let value = double(text).ok_or("expected a number in the range of a double")?;
             out.extend_from_slice(&value.to_le_bytes());
             value.to_bits() == 0
         }
-        Kind::Float => {
-            let value = float(text).ok_or("a number within a float's range expected")?;
+        FieldKind::Float => {
+            let value = float(text).ok_or("expected a number in the range of a float")?;
             out.extend_from_slice(&value.to_le_bytes());
             value.to_bits() == 0
         }
-        Kind::Int64 => varint(integer::<i64>(text).ok_or(RANGE)?.cast_unsigned(), out),
-        Kind::Int32 => varint(
+        FieldKind::Int64 => varint(integer::<i64>(text).ok_or(RANGE)?.cast_unsigned(), out),
+        FieldKind::Int32 => varint(
             i64::from(integer::<i32>(text).ok_or(RANGE)?).cast_unsigned(),
             out,
         ),
-        Kind::Uint64 => varint(integer::<u64>(text).ok_or(RANGE)?, out),
-        Kind::Uint32 => varint(u64::from(integer::<u32>(text).ok_or(RANGE)?), out),
-        Kind::Sint64 => varint(zigzag(integer::<i64>(text).ok_or(RANGE)?), out),
-        Kind::Sint32 => varint(zigzag(i64::from(integer::<i32>(text).ok_or(RANGE)?)), out),
-        Kind::Fixed64 => fixed(integer::<u64>(text).ok_or(RANGE)?.to_le_bytes(), out),
-        Kind::Sfixed64 => fixed(integer::<i64>(text).ok_or(RANGE)?.to_le_bytes(), out),
-        Kind::Fixed32 => fixed(integer::<u32>(text).ok_or(RANGE)?.to_le_bytes(), out),
-        Kind::Sfixed32 => fixed(integer::<i32>(text).ok_or(RANGE)?.to_le_bytes(), out),
-        Kind::Bool | Kind::String | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) => {
-            return Err("a number expected");
+        FieldKind::Uint64 => varint(integer::<u64>(text).ok_or(RANGE)?, out),
+        FieldKind::Uint32 => varint(u64::from(integer::<u32>(text).ok_or(RANGE)?), out),
+        FieldKind::Sint64 => varint(zigzag(integer::<i64>(text).ok_or(RANGE)?), out),
+        FieldKind::Sint32 => varint(zigzag(i64::from(integer::<i32>(text).ok_or(RANGE)?)), out),
+        FieldKind::Fixed64 => fixed(integer::<u64>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        FieldKind::Sfixed64 => fixed(integer::<i64>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        FieldKind::Fixed32 => fixed(integer::<u32>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        FieldKind::Sfixed32 => fixed(integer::<i32>(text).ok_or(RANGE)?.to_le_bytes(), out),
+        FieldKind::Bool
+        | FieldKind::String
+        | FieldKind::Bytes
+        | FieldKind::Enum(_)
+        | FieldKind::Message(_) => {
+            return Err("expected a number");
         }
     };
-    Ok(Wrote::value(zero))
+    Ok(zero)
 }
 
 fn varint(value: u64, out: &mut Vec<u8>) -> bool {
@@ -65,32 +69,32 @@ fn fixed<const N: usize>(value: [u8; N], out: &mut Vec<u8>) -> bool {
     value == [0; N]
 }
 
-/// The text of a number, whose grammar is seen to here if it stands in quotes.
-pub(crate) fn number_text<'a>(scan: &mut Scan<'a>) -> Result<Cow<'a, str>> {
-    match scan.next()? {
-        Next::Number => scan.number().map(Cow::Borrowed),
-        Next::String => {
-            let text = scan.string()?;
+/// Reads the text of a number. In quotes, it is checked to be a number.
+pub(crate) fn number_text<'a>(lexer: &mut Lexer<'a>) -> Result<Cow<'a, str>> {
+    match lexer.next()? {
+        Token::Number => lexer.number().map(Cow::Borrowed),
+        Token::String => {
+            let text = lexer.string()?;
             if is_number(&text) {
                 Ok(text)
             } else {
-                scan.fault("a number expected")
+                lexer.error("expected a number")
             }
         }
-        _ => scan.fault("a number expected"),
+        _ => lexer.error("expected a number"),
     }
 }
 
-/// Whether a text is a number though it stands in quotes, in a key or in a query.
+/// Returns whether a text in quotes, a key or a query is a number.
 pub(crate) fn is_number(text: &str) -> bool {
     matches!(text, "NaN" | "Infinity" | "-Infinity")
-        || Scan::of(text)
+        || Lexer::of(text)
             .number()
             .is_ok_and(|number| number.len() == text.len())
 }
 
-/// Whether a text is that of a whole number and no other spelling of it: no point, no exponent, no zero
-/// that says nothing.
+/// Whether a text is that of a whole number and no other spelling of it: no point, no exponent, no zero that says
+/// nothing.
 pub(crate) fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let begins = matches!(digits.as_bytes(), [b'1'..=b'9', ..]) || text == "0";

@@ -3,11 +3,12 @@
 use prost::Message as _;
 
 use crate::transcode::SCHEMA;
+use crate::transcode::json::any::UNKNOWN_ANY_URL;
 use crate::transcode::json::tests::cases::{id, round};
-use crate::transcode::json::{CARRIER, JsonOptions, read, write};
+use crate::transcode::json::{JsonOptions, read, write};
 
 #[test]
-fn an_any_of_every_kind_is_told_as_it_came() {
+fn an_any_of_every_kind_is_written_as_it_was_read() {
     let cases = [
         (
             r#"{"@type":"type.googleapis.com/google.protobuf.Empty"}"#,
@@ -44,7 +45,7 @@ fn an_any_of_every_kind_is_told_as_it_came() {
             serde_json::from_str::<serde_json::Value>(told).expect("JSON")
         );
     }
-    let claim = format!(r#"{{"@type":"{CARRIER}","value":{{}}}}"#);
+    let claim = format!(r#"{{"@type":"{UNKNOWN_ANY_URL}","value":{{}}}}"#);
     assert!(
         round("google.protobuf.Any", &claim)
             .expect_err("reserved")
@@ -53,7 +54,7 @@ fn an_any_of_every_kind_is_told_as_it_came() {
 }
 
 #[test]
-fn what_cannot_be_told_by_its_type_is_told_as_it_is() {
+fn an_any_that_cannot_be_written_by_its_type_is_written_as_bytes() {
     let any = |url: &str, value: &[u8]| {
         prost_types::Any {
             type_url: url.into(),
@@ -116,7 +117,7 @@ fn a_known_type_with_json_of_another_is_carried_as_an_unknown_one_unless_strict(
 }
 
 #[test]
-fn what_is_malformed_in_an_any_hides_only_the_innermost() {
+fn malformed_content_makes_only_the_innermost_any_bytes() {
     let json = r#"{"@type":"x/google.longrunning.Operation","name":"n","response":{"@type":"x/google.longrunning.Operation","name":5}}"#;
     let bytes = read(
         &SCHEMA,
@@ -130,11 +131,11 @@ fn what_is_malformed_in_an_any_hides_only_the_innermost() {
 }
 
 #[test]
-fn what_is_no_json_or_claims_the_carrier_fails_however_deep_it_stands() {
+fn invalid_json_and_our_type_url_are_errors_at_every_depth() {
     let known = |inner: &str| {
         format!(r#"{{"@type":"x/google.longrunning.Operation","name":5,"response":{inner}}}"#)
     };
-    let claim = format!(r#"{{"@type":"{CARRIER}","value":{{}}}}"#);
+    let claim = format!(r#"{{"@type":"{UNKNOWN_ANY_URL}","value":{{}}}}"#);
     let outer = format!(r#"{{"@type":"x/google.longrunning.Operation","response":{claim}}}"#);
     let nested = ["[".repeat(101), "]".repeat(101)].concat();
     for json in [
@@ -149,7 +150,7 @@ fn what_is_no_json_or_claims_the_carrier_fails_however_deep_it_stands() {
 }
 
 #[test]
-fn a_number_beyond_a_double_in_an_unknown_type_is_no_reason_to_fail() {
+fn a_number_beyond_a_double_in_an_unknown_type_is_not_an_error() {
     let json = r#"{"@type":"x/un.Known","a":1e999,"b":-1e999}"#;
     let told = r#"{"@type":"x/un.Known","a":1.7976931348623157e308,"b":-1.7976931348623157e308}"#;
     assert_eq!(round("google.protobuf.Any", json).as_deref(), Ok(told));
@@ -157,7 +158,7 @@ fn a_number_beyond_a_double_in_an_unknown_type_is_no_reason_to_fail() {
 }
 
 #[test]
-fn the_type_of_an_any_may_stand_anywhere() {
+fn the_type_url_of_an_any_may_be_at_any_position() {
     let told = r#"{"@type":"x/google.longrunning.Operation","name":"n","done":true}"#;
     for json in [
         told,
@@ -175,7 +176,7 @@ fn the_type_of_an_any_may_stand_anywhere() {
 }
 
 #[test]
-fn anys_that_nest_too_deeply_are_folded_where_they_can_be_read_back() {
+fn anys_that_nest_too_deeply_are_written_as_bytes_where_they_can_be_read_back() {
     let mut any = prost_types::Any::default();
     for _ in 0..300 {
         any = prost_types::Any {
@@ -197,10 +198,10 @@ fn anys_that_nest_too_deeply_are_folded_where_they_can_be_read_back() {
 }
 
 #[test]
-fn of_an_any_that_has_two_types_the_first_holds_when_it_is_told_again() {
+fn the_first_of_two_type_urls_of_an_any_is_used() {
     let cases = [
         (
-            format!(r#"{{"@type":"x/un.Known","@type":"{CARRIER}","a":1}}"#),
+            format!(r#"{{"@type":"x/un.Known","@type":"{UNKNOWN_ANY_URL}","a":1}}"#),
             r#"{"@type":"x/un.Known","a":1}"#,
         ),
         (
@@ -222,18 +223,18 @@ fn of_an_any_that_has_two_types_the_first_holds_when_it_is_told_again() {
 fn a_value_of_another_type_is_a_fault_even_if_a_good_one_follows() {
     let twice = r#"{"done":true,"name":5,"name":"a"}"#;
     assert!(round("google.longrunning.Operation", twice).is_err());
-    // So an `Any` of that is carried; a Struct has each name once, and so the good value is told.
+    // Such an `Any` is carried as a Struct, which has each key once, so the valid value is written.
     let twice = twice.replace('{', r#"{"@type":"x/google.longrunning.Operation","#);
     let once = r#"{"@type":"x/google.longrunning.Operation","done":true,"name":"a"}"#;
     assert_eq!(round("google.protobuf.Any", &twice).as_deref(), Ok(once));
-    // That is an operation to who reads it, of which nothing was lost.
+    // The reader sees an operation, and nothing was lost.
     let read = r#"{"@type":"x/google.longrunning.Operation","name":"a","done":true}"#;
     assert_eq!(round("google.protobuf.Any", once).as_deref(), Ok(read));
     assert_eq!(round("google.protobuf.Any", read).as_deref(), Ok(read));
 }
 
 #[test]
-fn a_carrier_that_was_not_read_from_json_is_told_so_that_it_can_be_read() {
+fn an_any_with_our_type_url_that_was_not_read_from_json_is_written_so_that_it_can_be_read() {
     let structure = |json: &str| {
         let bytes = read(
             &SCHEMA,
@@ -243,7 +244,7 @@ fn a_carrier_that_was_not_read_from_json_is_told_so_that_it_can_be_read() {
         );
         bytes.expect(json)
     };
-    let claim = format!(r#"{{"@type":"{CARRIER}","a":1}}"#);
+    let claim = format!(r#"{{"@type":"{UNKNOWN_ANY_URL}","a":1}}"#);
     let deeper = format!(r#"{{"@type":"x/google.longrunning.Operation","metadata":{claim}}}"#);
     let usual = "type.googleapis.com/google.protobuf.Struct";
     let mut cases: Vec<_> = [
@@ -255,11 +256,11 @@ fn a_carrier_that_was_not_read_from_json_is_told_so_that_it_can_be_read() {
     .into_iter()
     .map(|json| {
         let told = format!(r#"{{"@type":"{usual}","value":{json}}}"#);
-        (CARRIER, structure(json), told)
+        (UNKNOWN_ANY_URL, structure(json), told)
     })
     .collect();
     cases.push((
-        CARRIER,
+        UNKNOWN_ANY_URL,
         b"\x0a\x7f".to_vec(),
         format!(r#"{{"@type":"{usual}","value":"Cn8="}}"#),
     ));

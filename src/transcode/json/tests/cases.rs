@@ -1,4 +1,4 @@
-//! What differs between writers of JSON, and what is malformed.
+//! Differences between writers of JSON, and malformed texts.
 
 use crate::transcode::SCHEMA;
 use crate::transcode::json::{JsonOptions, MessageId, read, write};
@@ -65,7 +65,7 @@ fn lenient_where_servers_differ_and_strict_where_asked() {
 }
 
 #[test]
-fn of_a_field_in_pieces_the_last_value_or_the_merged_message_is_told() {
+fn the_last_value_or_the_merged_message_of_a_field_in_pieces_is_written() {
     const OPERATION: &str = "google.longrunning.Operation";
     // name "a", done, then name "b"; the error in two pieces: code 5, then message "m".
     let bytes = b"\x0a\x01a\x18\x01\x0a\x01b\x22\x02\x08\x05\x22\x03\x12\x01m";
@@ -74,13 +74,13 @@ fn of_a_field_in_pieces_the_last_value_or_the_merged_message_is_told() {
         told.as_deref(),
         Ok(r#"{"name":"b","done":true,"error":{"code":5,"message":"m"}}"#)
     );
-    // Of a oneof in two fields the later one holds: error, then response.
+    // The later member of a oneof is kept: error, then response.
     let bytes = b"\x22\x02\x08\x05\x2a\x00";
     assert_eq!(
         write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default()).as_deref(),
         Ok(r#"{"response":{}}"#)
     );
-    // And one that stood between two pieces of another unsets the first.
+    // A member between two pieces of another unsets the first piece.
     let bytes = b"\x22\x02\x08\x05\x2a\x00\x22\x03\x12\x01m\x22\x03\x12\x01n";
     assert_eq!(
         write(&SCHEMA, id(OPERATION), bytes, JsonOptions::default()).as_deref(),
@@ -118,7 +118,7 @@ fn deep_nesting_ends_in_an_error() {
 }
 
 #[test]
-fn bytes_that_are_no_message_are_refused() {
+fn malformed_bytes_are_refused() {
     let cases: [&[u8]; 8] = [
         b"\x02\x00",
         b"\x0a\x02a",

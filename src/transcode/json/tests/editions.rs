@@ -1,4 +1,4 @@
-//! proto2, editions and what a descriptor set may say that ours does not.
+//! proto2, editions, and features of descriptor sets that the contract does not use.
 
 use crate::transcode::Schema;
 use crate::transcode::json::{JsonOptions, plain, query_value, read, write, write_field};
@@ -137,7 +137,7 @@ fn groups_and_delimited_messages_are_objects_in_json() {
         wire(schema("editions", delimited, fields(MESSAGE)), json),
         bytes
     );
-    // One that does not end, or ends as another.
+    // A group without an end, or with the end of another.
     let schema = schema("proto2", None, fields(GROUP));
     let id = schema.find("t.M").expect("it is there");
     for bytes in [&b"\x0b"[..], b"\x0b\x14", b"\x0c"] {
@@ -158,7 +158,7 @@ fn a_name_that_json_must_escape_is_written_and_read_so() {
 }
 
 #[test]
-fn an_enum_with_aliases_and_numbers_below_zero_is_told_by_its_first_names() {
+fn an_enum_with_aliases_and_negative_numbers_is_written_by_its_first_names() {
     let value = |name: &str, number| EnumValue {
         name: name.into(),
         number,
@@ -289,15 +289,15 @@ fn a_number_that_a_closed_enum_has_no_name_for_is_an_unknown_field() {
             r#"{"many":["ONE","TWO"]}"#,
         ),
         (b"\x10\x07\x12\x01\x07", "{}"),
-        // The entry is unknown, and not the one before with the same key.
+        // Only this entry is unknown, not an earlier one with the same key.
         (
             b"\x1a\x05\x0a\x01a\x10\x02\x1a\x05\x0a\x01a\x10\x07",
             r#"{"map":{"a":"TWO"}}"#,
         ),
         (b"\x1a\x05\x0a\x01a\x10\x07", "{}"),
-        // An entry without a value has the first one.
+        // An entry without a value has the first value of the enum.
         (b"\x1a\x03\x0a\x01a", r#"{"map":{"a":"ONE"}}"#),
-        // What is unknown unsets no other member of its oneof.
+        // An unknown value does not unset another member of its oneof.
         (b"\x2a\x01x\x20\x07", r#"{"other":"x"}"#),
         (b"\x2a\x01x\x20\x02", r#"{"choice":"TWO"}"#),
         (b"\x20\x02\x2a\x01x\x20\x07", r#"{"other":"x"}"#),
@@ -458,7 +458,7 @@ fn a_delimited_message_of_a_path_or_a_query_is_a_group() {
 }
 
 #[test]
-fn a_list_is_told_though_its_last_block_is_empty() {
+fn a_list_is_written_even_if_its_last_block_is_empty() {
     let schema = schema("proto3", None, vec![field("a", 1, REPEATED, INT32)]);
     let id = schema.find("t.M").expect("it is there");
     for (bytes, json) in [
@@ -472,7 +472,7 @@ fn a_list_is_told_though_its_last_block_is_empty() {
 }
 
 #[test]
-fn fields_with_one_json_name_are_told_apart() {
+fn fields_with_one_json_name_get_distinct_names() {
     let named = |name: &str, number, json: &str| FieldType {
         json_name: json.into(),
         ..field(name, number, OPTIONAL, INT32)

@@ -1,11 +1,11 @@
-//! What options do, and how faults are told.
+//! The effect of the options, and the texts of errors.
 
 use crate::transcode::SCHEMA;
 use crate::transcode::json::tests::cases::{id, round};
 use crate::transcode::json::{JsonOptions, read, write};
 
 #[test]
-fn defaults_are_written_where_no_presence_is_told_apart() {
+fn defaults_of_fields_without_presence_are_written_with_the_option() {
     let defaults = JsonOptions {
         defaults: true,
         ..JsonOptions::default()
@@ -40,7 +40,7 @@ fn defaults_are_written_where_no_presence_is_told_apart() {
             "{}",
             r#"{"operations":[],"nextPageToken":"","unreachable":[]}"#,
         ),
-        // In proto2 every field has presence, and proto2 is what descriptors are written in.
+        // Descriptors are in proto2, where every field has presence.
         (
             "google.protobuf.UninterpretedOption",
             "{}",
@@ -53,7 +53,7 @@ fn defaults_are_written_where_no_presence_is_told_apart() {
 }
 
 #[test]
-fn bytes_of_an_unknown_any_are_read_as_such_only_if_asked() {
+fn the_bytes_of_an_unknown_any_are_read_only_with_the_option() {
     let json = r#"{"@type":"x/un.Known","value":"AQI="}"#;
     let bytes = JsonOptions {
         any_bytes: true,
@@ -86,27 +86,27 @@ fn bytes_of_an_unknown_any_are_read_as_such_only_if_asked() {
 }
 
 #[test]
-fn a_fault_tells_the_path_of_the_field_and_the_byte() {
+fn an_error_has_the_path_of_the_field_and_the_byte() {
     let cases = [
         (
             "google.longrunning.ListOperationsResponse",
             r#"{"operations":[{},{"error":{"code":"x"}}]}"#,
-            "`operations[1].error.code`: a number expected at byte 38",
+            "`operations[1].error.code`: expected a number at byte 38",
         ),
         (
             "google.cloud.apigateway.v1.Gateway",
             r#"{"labels":{"a":1}}"#,
-            "`labels[\"a\"]`: a string expected at byte 15",
+            "`labels[\"a\"]`: expected a string at byte 15",
         ),
         (
             "google.cloud.apigateway.v1.Gateway",
             r#"{"display_name":[]}"#,
-            "`displayName`: a string expected at byte 16",
+            "`displayName`: expected a string at byte 16",
         ),
         (
             "google.cloud.apigateway.v1.Gateway",
             "{} x",
-            "the text goes on after its value at byte 3",
+            "unexpected text after the value at byte 3",
         ),
         (
             "google.cloud.apigateway.v1.Gateway",
@@ -115,8 +115,8 @@ fn a_fault_tells_the_path_of_the_field_and_the_byte() {
         ),
     ];
     for (name, json, why) in cases {
-        let fault = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default());
-        assert_eq!(fault.expect_err(json), why);
+        let error = read(&SCHEMA, id(name), json.as_bytes(), JsonOptions::default());
+        assert_eq!(error.expect_err(json), why);
     }
 }
 
@@ -133,7 +133,7 @@ fn a_hundred_levels_go_both_ways_and_one_more_neither() {
     for json in [list(101), object(101)] {
         assert!(round("google.protobuf.Value", &json).is_err());
     }
-    // Wrapped once more on the wire, what could be read can no longer be written.
+    // One level more on the wire, and the message can no longer be written.
     let bytes = read(
         &SCHEMA,
         id("google.protobuf.Value"),
@@ -149,5 +149,5 @@ fn a_hundred_levels_go_both_ways_and_one_more_neither() {
         &wrapped,
         JsonOptions::default(),
     );
-    assert_eq!(written, Err("it nests too deeply".to_owned()));
+    assert_eq!(written, Err("nesting is deeper than 100 levels".to_owned()));
 }

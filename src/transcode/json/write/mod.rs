@@ -1,27 +1,23 @@
-//! From wire bytes to JSON text, in one pass.
+//! Writes wire bytes as JSON text, in one pass.
 //!
-//! The fields of a message may stand in any order and a repeated one in pieces, while JSON has each once.
-//! So a message's fields are found first, and then written in the order of their numbers. What is found
-//! is kept in one list for all depths; no field has an allocation of its own.
+//! The wire may have the fields of a message in any order, and a field in pieces, but JSON has each field once. So
+//! the fields of a message are listed first, and then written in the order of their numbers. One list serves messages
+//! of all depths, so no message needs an allocation of its own.
 //!
-//! The text is put together as bytes, of which each part is known to be UTF-8, and looked at once more in
-//! the end, which costs less than to look at each part twice.
+//! The text is built as bytes, and checked for UTF-8 once at the end, which is cheaper than to check each string.
 
 pub(crate) mod field_index;
 mod query;
 pub(crate) mod text;
 
-use crate::transcode::json::map::Entry;
-use crate::transcode::json::read::lexer;
+use crate::transcode::json::options::{JsonOptions, MAX_DEPTH};
+use crate::transcode::json::wire_reader::{WireValue, unpack};
 use crate::transcode::json::wire_value::{
-    Wire, absent, counts, int32, is_bytes, is_zero, joined, number, slice, unpack, zero,
+    absent, int32, is_bytes, is_known, is_zero, joined, number, slice, zero,
 };
-use crate::transcode::json::write::field_index::Found;
-use crate::transcode::json::{JsonOptions, field_mask, time};
-use crate::transcode::schema::{Field, Kind, Message, MessageId, Repeat, Schema, Shape};
-
-/// How deep messages may nest on the wire, and objects and arrays in JSON.
-pub(crate) const DEPTH: usize = lexer::DEPTH;
+use crate::transcode::json::write::field_index::{IndexedField, MapEntry};
+use crate::transcode::json::{field_mask, time};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, Message, MessageId, Schema, Shape};
 
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
@@ -29,18 +25,18 @@ pub(crate) type Result<T> = std::result::Result<T, String>;
 pub(crate) struct Writer<'s> {
     pub(crate) schema: &'s Schema,
     pub(crate) options: JsonOptions,
-    /// The fields of the messages under way, the innermost last.
-    pub(crate) found: Vec<Found>,
-    /// The entries of the maps under way, likewise.
-    pub(crate) entries: Vec<Entry>,
-    /// Room for what is read to see whether it can be.
+    /// The fields of the messages that are being written, the innermost last.
+    pub(crate) found: Vec<IndexedField>,
+    /// The entries of the maps that are being written, the innermost last.
+    pub(crate) entries: Vec<MapEntry>,
+    /// A buffer for parsing a text back.
     pub(crate) read: Vec<u8>,
     depth: usize,
 }
 
-/// The text that has been written.
+/// Returns the written bytes as text.
 pub(crate) fn finished(out: Vec<u8>) -> Result<String> {
-    String::from_utf8(out).map_err(|_| "a text is not UTF-8".to_owned())
+    String::from_utf8(out).map_err(|_| "a string is not UTF-8".to_owned())
 }
 
 impl<'s> Writer<'s> {
@@ -55,11 +51,11 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Goes into an object or an array.
+    /// Enters an object or an array.
     pub(crate) fn open(&mut self) -> Result<()> {
         self.depth += 1;
-        if self.depth > DEPTH {
-            return Err("it nests too deeply".to_owned());
+        if self.depth > MAX_DEPTH {
+            return Err("nesting is deeper than 100 levels".to_owned());
         }
         Ok(())
     }
@@ -72,9 +68,29 @@ impl<'s> Writer<'s> {
         self.depth
     }
 
-    /// Comes out of what could not be written.
+    /// Restores the depth after a value that could not be written.
     pub(crate) fn back_to(&mut self, depth: usize) {
         self.depth = depth;
+    }
+
+    /// Lists the fields of a message after those of the messages around it.
+    pub(crate) fn find(&mut self, message: &Message, bytes: &[u8]) -> Result<()> {
+        Ok(field_index::find(
+            self.schema,
+            message,
+            bytes,
+            &mut self.found,
+        )?)
+    }
+
+    /// Returns the last value of a field.
+    #[inline]
+    pub(crate) fn last(&self, base: usize, place: usize) -> Option<WireValue> {
+        let found = self.found[base..]
+            .iter()
+            .rev()
+            .find(|found| found.place == place)?;
+        Some(found.value)
     }
 
     pub(crate) fn message(&mut self, id: MessageId, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
@@ -98,7 +114,7 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Messages whose JSON form is that of a field.
+    /// Writes a message whose JSON form is that of a field.
     fn structured(
         &mut self,
         message: &Message,
@@ -111,10 +127,10 @@ impl<'s> Writer<'s> {
         match message.shape {
             Shape::Struct => self.map(field, found, bytes, out),
             Shape::ListValue => self.list(field, found, bytes, out),
-            Shape::Value => self.value(message, base, bytes, out),
+            Shape::Value => self.struct_value(message, base, bytes, out),
             _ => {
                 let value = self.last(base, 0).unwrap_or(zero(field.kind));
-                self.one(field.kind, value, bytes, out)
+                self.value(field.kind, value, bytes, out)
             }
         }
     }
@@ -128,7 +144,7 @@ impl<'s> Writer<'s> {
             _ => time::duration(seconds, nanos, out),
         };
         out.push(b'"');
-        written.ok_or_else(|| format!("{seconds} s and {nanos} ns are no {}", message.name))
+        written.ok_or_else(|| format!("invalid {}: {seconds} s and {nanos} ns", message.name))
     }
 
     fn mask(&mut self, base: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
@@ -148,27 +164,13 @@ impl<'s> Writer<'s> {
             out.push(b'"');
             return Ok(());
         }
-        // A key may have what JSON escapes.
+        // The key of a map may have characters that JSON escapes.
         let plain = out.split_off(begin);
         out.pop();
-        text::quote(&plain, out).ok_or_else(|| "a path is not UTF-8".to_owned())
+        text::quote(&plain, out).ok_or_else(|| "a path of a field mask is not UTF-8".to_owned())
     }
 
-    /// The query of a message within another.
-    pub(crate) fn deeper(
-        &mut self,
-        message: &Message,
-        bytes: &[u8],
-        prefix: &str,
-        out: &mut String,
-    ) -> Result<()> {
-        self.open()?;
-        self.query(message, bytes, prefix, &[], out)?;
-        self.close();
-        Ok(())
-    }
-
-    /// Writes the members of an object; `first` says whether none stands before them.
+    /// Writes the members of an object. `first` is whether no member precedes them.
     pub(crate) fn members(
         &mut self,
         message: &Message,
@@ -203,56 +205,59 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Writes the defaults of fields that are not set, where that is not told from being set to it.
+    /// Writes the default values of fields without presence that are not set.
     fn defaults(&mut self, fields: &[Field], comma: &mut bool, out: &mut Vec<u8>) -> Result<()> {
         for field in fields.iter().filter(|field| !field.presence) {
             begin_member(field, comma, out);
             match field.repeat {
-                Repeat::Once => self.one(field.kind, absent(self.schema, field.kind), &[], out)?,
-                Repeat::Many { .. } => out.extend_from_slice(b"[]"),
-                Repeat::Map => out.extend_from_slice(b"{}"),
+                Cardinality::Once => {
+                    self.value(field.kind, absent(self.schema, field.kind), &[], out)?
+                }
+                Cardinality::Many { .. } => out.extend_from_slice(b"[]"),
+                Cardinality::Map => out.extend_from_slice(b"{}"),
             }
         }
         Ok(())
     }
 
-    /// A default value that no presence tells from none is not shown, though the wire may have it.
+    /// Returns whether a field is written. A default value of a field without presence is not, even if the wire has
+    /// it.
     fn shown(&self, field: &Field, found: std::ops::Range<usize>, bytes: &[u8]) -> bool {
         self.options.defaults
             || match field.repeat {
-                // The one value of NullValue is its default, whatever its number.
-                Repeat::Once => {
+                // The only value of NullValue is its default, whatever its number.
+                Cardinality::Once => {
                     let last = self.found[found.end - 1].value;
                     field.presence || !(is_zero(last) || self.is_null(field.kind))
                 }
-                Repeat::Many { .. } if is_bytes(field.kind) => true,
-                Repeat::Many { .. } => {
+                Cardinality::Many { .. } if is_bytes(field.kind) => true,
+                Cardinality::Many { .. } => {
                     let mut values = self.found[found].iter().map(|found| found.value);
                     values.any(|value| self.has_values(field, value, bytes))
                 }
-                Repeat::Map => {
+                Cardinality::Map => {
                     let mut entries = self.found[found].iter().map(|found| found.value);
                     entries.any(|value| self.has_known_value(field, value, bytes))
                 }
             }
     }
 
-    /// Whether a value of a repeated field is one, or a packed block with one.
-    fn has_values(&self, field: &Field, value: Wire, bytes: &[u8]) -> bool {
-        let Wire::Bytes(from, to) = value else {
+    /// Returns whether a value of a repeated field is an element, or a packed block with an element.
+    fn has_values(&self, field: &Field, value: WireValue, bytes: &[u8]) -> bool {
+        let WireValue::Bytes(from, to) = value else {
             return true;
         };
-        if !matches!(field.kind, Kind::Enum(_)) {
+        if !matches!(field.kind, FieldKind::Enum(_)) {
             return from < to;
         }
         let mut packed = &bytes[from..to];
-        // A block that is cut off is an error where it is written.
+        // Writing reports a truncated block.
         std::iter::from_fn(|| (!packed.is_empty()).then(|| unpack(field.kind, &mut packed)))
-            .any(|value| value.is_none_or(|value| counts(self.schema, field, value)))
+            .any(|value| value.is_none_or(|value| is_known(self.schema, field, value)))
     }
 
-    fn is_null(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Enum(id) if self.schema.enumeration(id).is_null)
+    fn is_null(&self, kind: FieldKind) -> bool {
+        matches!(kind, FieldKind::Enum(id) if self.schema.enumeration(id).is_null)
     }
 
     pub(crate) fn field(
@@ -263,17 +268,17 @@ impl<'s> Writer<'s> {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         match field.repeat {
-            Repeat::Map => self.map(field, found, bytes, out),
-            Repeat::Many { .. } => self.list(field, found, bytes, out),
-            Repeat::Once => {
+            Cardinality::Map => self.map(field, found, bytes, out),
+            Cardinality::Many { .. } => self.list(field, found, bytes, out),
+            Cardinality::Once => {
                 let last = self.found[found.end - 1].value;
                 match field.kind {
-                    Kind::Message(id) if found.len() > 1 => {
+                    FieldKind::Message(id) if found.len() > 1 => {
                         let pieces = self.found[found].iter().map(|found| found.value);
                         let whole = joined(pieces, bytes);
                         self.message(id, &whole, out)
                     }
-                    kind => self.one(kind, last, bytes, out),
+                    kind => self.value(kind, last, bytes, out),
                 }
             }
         }
@@ -291,7 +296,7 @@ impl<'s> Writer<'s> {
         let begin = out.len();
         for index in found {
             let value = self.found[index].value;
-            let Wire::Bytes(from, to) = value else {
+            let WireValue::Bytes(from, to) = value else {
                 self.element(field.kind, value, begin, bytes, out)?;
                 continue;
             };
@@ -301,8 +306,8 @@ impl<'s> Writer<'s> {
             }
             let mut packed = &bytes[from..to];
             while !packed.is_empty() {
-                let value = unpack(field.kind, &mut packed).ok_or("a packed field is cut off")?;
-                if counts(self.schema, field, value) {
+                let value = unpack(field.kind, &mut packed).ok_or("a packed field is truncated")?;
+                if is_known(self.schema, field, value) {
                     self.element(field.kind, value, begin, bytes, out)?;
                 }
             }
@@ -314,8 +319,8 @@ impl<'s> Writer<'s> {
 
     fn element(
         &mut self,
-        kind: Kind,
-        value: Wire,
+        kind: FieldKind,
+        value: WireValue,
         begin: usize,
         bytes: &[u8],
         out: &mut Vec<u8>,
@@ -323,11 +328,11 @@ impl<'s> Writer<'s> {
         if out.len() > begin {
             out.push(b',');
         }
-        self.one(kind, value, bytes, out)
+        self.value(kind, value, bytes, out)
     }
 
-    /// Of the kinds of a Value the one that stood last holds, with its pieces that stood before it in a row.
-    fn value(
+    /// Writes a `Value`. Its last member is used, merged with the directly preceding pieces of that member.
+    fn struct_value(
         &mut self,
         message: &Message,
         base: usize,
@@ -342,10 +347,10 @@ impl<'s> Writer<'s> {
         let other = found.iter().rposition(|found| found.place != last.place);
         let begin = other.map_or(base, |at| base + at + 1);
         let field = &message.fields[last.place];
-        if let (Kind::Double, Wire::Fixed64(bits)) = (field.kind, last.value)
+        if let (FieldKind::Double, WireValue::Fixed64(bits)) = (field.kind, last.value)
             && !f64::from_bits(bits).is_finite()
         {
-            return Err("a Value holds no number that JSON has".to_owned());
+            return Err("a Value is not a finite number, which JSON cannot express".to_owned());
         }
         self.field(field, begin..self.found.len(), bytes, out)
     }

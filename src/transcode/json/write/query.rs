@@ -1,10 +1,11 @@
-//! The query of a request: what neither path nor body carries, each value in its JSON form.
+//! Writes the query of a request: the fields that are neither in the path nor in the body.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::transcode::json::wire_value::{Wire, absent, is_zero, joined};
+use crate::transcode::json::wire_reader::{WireValue, unpack};
+use crate::transcode::json::wire_value::{absent, is_bytes, is_known, is_zero, joined};
 use crate::transcode::json::write::{Result, Writer};
-use crate::transcode::schema::{Field, Kind, Message, Repeat, Shape};
+use crate::transcode::schema::{Cardinality, Field, FieldKind, Message, Shape};
 
 const TEXT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -13,8 +14,8 @@ const TEXT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 impl Writer<'_> {
-    /// `a=1&b.c=2` for the fields that are set, but for some, and for required scalars even if they are
-    /// default.
+    /// Writes `a=1&b.c=2` for the fields that are set and not in `skip`, and for required scalars even if they have
+    /// their default.
     pub(crate) fn query(
         &mut self,
         message: &Message,
@@ -30,7 +31,7 @@ impl Writer<'_> {
             let (values, others) = rest.split_at(count);
             rest = others;
             let top = prefix.is_empty();
-            // A field that is told from none stays so.
+            // A field with presence is written only if it is set.
             let needed = field.required && top && !field.presence;
             if (values.is_empty() && !needed) || skip.contains(&field.number) {
                 continue;
@@ -41,25 +42,81 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Writes the query of a message within another.
+    pub(crate) fn deeper(
+        &mut self,
+        message: &Message,
+        bytes: &[u8],
+        prefix: &str,
+        out: &mut String,
+    ) -> Result<()> {
+        self.open()?;
+        self.query(message, bytes, prefix, &[], out)?;
+        self.close();
+        Ok(())
+    }
+
+    /// Returns the fields of a message in the order of their numbers, each with its index.
+    pub(crate) fn fields(
+        &mut self,
+        message: &Message,
+        bytes: &[u8],
+    ) -> Result<Vec<(usize, WireValue)>> {
+        let base = self.found.len();
+        let read = self.find(message, bytes);
+        let fields = self.found[base..]
+            .iter()
+            .map(|found| (found.place, found.value))
+            .collect();
+        self.found.truncate(base);
+        read.map(|()| fields)
+    }
+
+    /// Returns the values of a repeated field, with packed blocks unpacked.
+    pub(crate) fn unpacked(
+        &self,
+        field: &Field,
+        values: &[(usize, WireValue)],
+        bytes: &[u8],
+    ) -> Result<Vec<WireValue>> {
+        let mut out = Vec::with_capacity(values.len());
+        for (_, value) in values {
+            match *value {
+                WireValue::Bytes(from, to) if !is_bytes(field.kind) => {
+                    let mut rest = &bytes[from..to];
+                    while !rest.is_empty() {
+                        let value = unpack(field.kind, &mut rest);
+                        let value = value.ok_or("a packed field is truncated")?;
+                        if is_known(self.schema, field, value) {
+                            out.push(value);
+                        }
+                    }
+                }
+                value => out.push(value),
+            }
+        }
+        Ok(out)
+    }
+
     fn pairs(
         &mut self,
         name: &str,
         field: &Field,
-        values: &[(usize, Wire)],
+        values: &[(usize, WireValue)],
         bytes: &[u8],
         top: bool,
         out: &mut String,
     ) -> Result<()> {
         let form = match field.kind {
-            Kind::Message(id) => Some(self.schema.message(id)),
+            FieldKind::Message(id) => Some(self.schema.message(id)),
             _ => None,
         };
         match (field.repeat, form, values) {
-            (Repeat::Map, _, [_, ..]) => refused(name, "map"),
-            (Repeat::Many { .. }, Some(form), [_, ..]) if !is_text(form.shape) => {
+            (Cardinality::Map, _, [_, ..]) => refused(name, "map"),
+            (Cardinality::Many { .. }, Some(form), [_, ..]) if !is_text(form.shape) => {
                 refused(name, "repeated message")
             }
-            (Repeat::Many { .. }, _, values) => {
+            (Cardinality::Many { .. }, _, values) => {
                 for value in self.unpacked(field, values, bytes)? {
                     self.pair(name, field.kind, value, bytes, out)?;
                 }
@@ -72,13 +129,13 @@ impl Writer<'_> {
             (_, Some(form), [_, ..]) if !is_text(form.shape) => refused(name, &form.name),
             (_, Some(_), [_, _, ..]) => {
                 let whole = joined(values.iter().map(|(_, value)| *value), bytes);
-                let value = Wire::Bytes(0, whole.len());
+                let value = WireValue::Bytes(0, whole.len());
                 self.pair(name, field.kind, value, &whole, out)
             }
             (_, _, [.., (_, last)]) if field.presence || field.required || !is_zero(*last) => {
                 self.pair(name, field.kind, *last, bytes, out)
             }
-            (Repeat::Once, None, _) if field.required && top => {
+            (Cardinality::Once, None, _) if field.required && top => {
                 let zero = absent(self.schema, field.kind);
                 self.pair(name, field.kind, zero, bytes, out)
             }
@@ -89,8 +146,8 @@ impl Writer<'_> {
     fn pair(
         &mut self,
         name: &str,
-        kind: Kind,
-        value: Wire,
+        kind: FieldKind,
+        value: WireValue,
         bytes: &[u8],
         out: &mut String,
     ) -> Result<()> {
@@ -106,12 +163,10 @@ impl Writer<'_> {
 }
 
 fn refused(name: &str, what: &str) -> Result<()> {
-    Err(format!(
-        "`{name}` is a {what}, which has no form in a query"
-    ))
+    Err(format!("`{name}` is a {what}, which cannot be in a query"))
 }
 
-/// Whether the JSON form is one text or number.
+/// Returns whether the JSON form is a string or a number.
 fn is_text(shape: Shape) -> bool {
     matches!(
         shape,
@@ -216,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_in_pieces_is_told_whole() {
+    fn the_pieces_of_a_message_are_merged() {
         let id = SCHEMA.find("google.longrunning.WaitOperationRequest");
         let id = id.expect("of the contract");
         // A second, then a billionth of one.
@@ -245,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_written_even_if_it_is_default() {
+    fn a_required_field_is_written_even_if_it_has_its_default() {
         let name = "google.cloud.apigateway.v1.CreateGatewayRequest";
         let query = of(name, serde_json::json!({})).expect("a query");
         assert_eq!(query, "parent=&gatewayId=");

@@ -1,4 +1,4 @@
-//! Texts and numbers as JSON writes them.
+//! Writes strings and numbers as JSON.
 
 /// Writes the shortest text that reads back as the same number.
 pub(crate) fn float(
@@ -12,7 +12,7 @@ pub(crate) fn float(
         _ if value.is_infinite() => {
             write!(out, "\"{}Infinity\"", if value < 0.0 { "-" } else { "" })
         }
-        // By many parsers `-0` is read as a whole number, which has no sign at zero.
+        // Many parsers read `-0` as an integer, which loses the sign.
         _ if value == 0.0 && value.is_sign_negative() => out.write_all(b"-0.0"),
         _ if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) => write!(out, "{shortest:e}"),
         _ => write!(out, "{shortest}"),
@@ -28,7 +28,7 @@ pub(crate) fn signed(value: i64, out: &mut Vec<u8>) {
 }
 
 pub(crate) fn unsigned(mut value: u64, out: &mut Vec<u8>) {
-    // The most digits of 64 bits.
+    // A 64-bit number has at most 20 digits.
     let mut digits = [0; 20];
     let mut begin = digits.len();
     for digit in digits.iter_mut().rev() {
@@ -42,14 +42,14 @@ pub(crate) fn unsigned(mut value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[begin..]);
 }
 
-/// A text in quotes, as for a name that is written often.
+/// Returns a text in quotes.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len() + 2);
     quote(text.as_bytes(), &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Writes a text in quotes; `None` if it is not UTF-8.
+/// Writes a text in quotes. Returns `None` if it is not UTF-8.
 #[inline]
 pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     out.reserve(text.len() + 2);
@@ -63,7 +63,7 @@ pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// RFC 8259 §7: quotes, backslashes and control characters.
+/// Writes a text with its quotes, backslashes and control characters escaped (RFC 8259 §7).
 fn escape(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut rest = text.as_bytes();
@@ -89,8 +89,8 @@ fn escape(text: &str, out: &mut Vec<u8>) {
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// The high bits of those of eight bytes that are a quote, a backslash or a control character. The borrow
-/// of a subtraction may mark a byte above a true one, never one below.
+/// Returns the high bits of those bytes of a word that are a quote, a backslash or a control character. The borrow of
+/// a subtraction may also mark a byte above such a byte, but never one below it.
 #[inline]
 fn stops(word: u64) -> u64 {
     let zero = |word: u64| word.wrapping_sub(ONES) & !word;
@@ -104,14 +104,14 @@ fn is_stop(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..=0x1f)
 }
 
-/// Whether a text is ASCII of which nothing has to be escaped.
+/// Returns whether a text is ASCII without characters that must be escaped.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<8>() else {
         return text.iter().all(|byte| byte.is_ascii() && !is_stop(*byte));
     };
     let (words, _) = text.as_chunks::<8>();
-    // The last eight bytes stand in for the rest, some of them for the second time.
+    // Check the last eight bytes for the rest. Some of them are checked twice.
     let marks = words.iter().chain([last]).fold(0, |marks, word| {
         let word = u64::from_le_bytes(*word);
         marks | stops(word) | (word & HIGH)
@@ -119,7 +119,7 @@ fn is_plain(text: &[u8]) -> bool {
     marks == 0
 }
 
-/// Where a run of plain characters ends: at a quote, a backslash or a control character.
+/// Returns the position of the first quote, backslash or control character.
 #[inline]
 pub(crate) fn stop(text: &[u8]) -> Option<usize> {
     let (words, rest) = text.as_chunks::<8>();
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_ends_at_its_first_stop_wherever_that_stands() {
+    fn a_run_of_plain_characters_ends_at_the_first_special_one() {
         for mark in [b'"', b'\\', 0, 0x1f] {
             for at in 0..40 {
                 let mut text = "é~\u{7f}\u{80}\u{ff} !#[]".repeat(6).into_bytes();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_is_seen_wherever_it_stands() {
+    fn a_special_character_is_found_at_every_position() {
         for length in 0..30 {
             let text = "a~\u{7f} !#[]".repeat(4).into_bytes();
             assert!(is_plain(&text[..length]), "{length}");

@@ -1,46 +1,46 @@
-//! What follows what, a line a case; and what holds whatever comes.
+//! A table of event sequences, and a random test of the invariants.
 
 use proptest::prelude::*;
 
 use super::*;
 
-const READ: Event = Event::Begins { may_probe: true };
-const CREATE: Event = Event::Begins { may_probe: false };
-const FIRST: Ticket = Ticket::Call { round: 0 };
-const SECOND: Ticket = Ticket::Call { round: 1 };
-const PROBE: Ticket = Ticket::Probe;
+const READ: FallbackEvent = FallbackEvent::Begins { may_probe: true };
+const CREATE: FallbackEvent = FallbackEvent::Begins { may_probe: false };
+const FIRST: GrpcTicket = GrpcTicket::Call { round: 0 };
+const SECOND: GrpcTicket = GrpcTicket::Call { round: 1 };
+const PROBE: GrpcTicket = GrpcTicket::Probe;
 
-use Event::{GrpcAnswered, GrpcFailed, RestAnswered};
-use Next::{Closed, Grpc, Opened, Stay};
+use Action::{CallGrpc, CallRest, ReportClosed, ReportOpened, Stay};
+use FallbackEvent::{GrpcAnswered, GrpcFailed, RestAnswered};
 
-/// What is claimed, and what follows each of these events, each so many seconds after the first.
-type Case<'a> = (&'a str, &'a [(u64, Event, Next)]);
+/// A claim, and events with their time in seconds and the expected action.
+type Case<'a> = (&'a str, &'a [(u64, FallbackEvent, Action)]);
 
 const CASES: &[Case<'_>] = &[
     (
-        "calls begin with gRPC, which stays whatever becomes of them there",
+        "calls use gRPC, and keep using it if they fail without an answer of REST",
         &[
-            (0, READ, Grpc(FIRST)),
-            (1, CREATE, Grpc(FIRST)),
+            (0, READ, CallGrpc(FIRST)),
+            (1, CREATE, CallGrpc(FIRST)),
             (2, GrpcAnswered(FIRST), Stay),
             (3, GrpcFailed(FIRST), Stay),
-            (4, READ, Grpc(FIRST)),
+            (4, READ, CallGrpc(FIRST)),
         ],
     ),
     (
         "an answer of REST in place of gRPC opens the fallback for every call",
         &[
-            (0, READ, Grpc(FIRST)),
+            (0, READ, CallGrpc(FIRST)),
             (1, GrpcFailed(FIRST), Stay),
-            (1, RestAnswered(FIRST), Opened),
-            (1, READ, Next::Rest),
-            (1, CREATE, Next::Rest),
+            (1, RestAnswered(FIRST), ReportOpened),
+            (1, READ, CallRest),
+            (1, CREATE, CallRest),
         ],
     ),
     (
-        "it opens once, however many calls go over",
+        "the fallback opens once, however many calls fall back",
         &[
-            (0, RestAnswered(FIRST), Opened),
+            (0, RestAnswered(FIRST), ReportOpened),
             (0, RestAnswered(FIRST), Stay),
             (9, RestAnswered(FIRST), Stay),
         ],
@@ -48,111 +48,111 @@ const CASES: &[Case<'_>] = &[
     (
         "one call probes after 300 seconds, and the others stay with REST meanwhile",
         &[
-            (0, RestAnswered(FIRST), Opened),
-            (299, READ, Next::Rest),
-            (300, READ, Grpc(PROBE)),
-            (300, READ, Next::Rest),
-            (900, READ, Next::Rest),
+            (0, RestAnswered(FIRST), ReportOpened),
+            (299, READ, CallRest),
+            (300, READ, CallGrpc(PROBE)),
+            (300, READ, CallRest),
+            (900, READ, CallRest),
         ],
     ),
     (
-        "who goes over later does not put the probe off",
+        "a later fallback does not delay the probe",
         &[
-            (0, RestAnswered(FIRST), Opened),
+            (0, RestAnswered(FIRST), ReportOpened),
             (200, RestAnswered(FIRST), Stay),
-            (300, READ, Grpc(PROBE)),
+            (300, READ, CallGrpc(PROBE)),
         ],
     ),
     (
         "a call that must not be repeated never probes",
         &[
-            (0, RestAnswered(FIRST), Opened),
-            (300, CREATE, Next::Rest),
-            (300, READ, Grpc(PROBE)),
+            (0, RestAnswered(FIRST), ReportOpened),
+            (300, CREATE, CallRest),
+            (300, READ, CallGrpc(PROBE)),
         ],
     ),
     (
-        "a probe that gRPC answers closes it",
+        "a probe that gRPC answers closes the fallback",
         &[
-            (0, RestAnswered(FIRST), Opened),
-            (300, READ, Grpc(PROBE)),
-            (301, GrpcAnswered(PROBE), Closed),
-            (301, READ, Grpc(SECOND)),
-            (301, CREATE, Grpc(SECOND)),
+            (0, RestAnswered(FIRST), ReportOpened),
+            (300, READ, CallGrpc(PROBE)),
+            (301, GrpcAnswered(PROBE), ReportClosed),
+            (301, READ, CallGrpc(SECOND)),
+            (301, CREATE, CallGrpc(SECOND)),
         ],
     ),
     (
-        "a probe that fails, or is given up, begins the wait anew, and blocks no later one",
+        "a probe that fails or is dropped restarts the wait, and later probes follow",
         &[
-            (0, RestAnswered(FIRST), Opened),
-            (300, READ, Grpc(PROBE)),
+            (0, RestAnswered(FIRST), ReportOpened),
+            (300, READ, CallGrpc(PROBE)),
             (310, GrpcFailed(PROBE), Stay),
-            (609, READ, Next::Rest),
-            (610, READ, Grpc(PROBE)),
-            (610, READ, Next::Rest),
-            (615, GrpcAnswered(PROBE), Closed),
+            (609, READ, CallRest),
+            (610, READ, CallGrpc(PROBE)),
+            (610, READ, CallRest),
+            (615, GrpcAnswered(PROBE), ReportClosed),
         ],
     ),
     (
-        "that REST answered a failed probe changes nothing",
+        "an answer of REST to a failed probe changes nothing",
         &[
-            (0, RestAnswered(FIRST), Opened),
-            (300, READ, Grpc(PROBE)),
+            (0, RestAnswered(FIRST), ReportOpened),
+            (300, READ, CallGrpc(PROBE)),
             (310, GrpcFailed(PROBE), Stay),
             (320, RestAnswered(PROBE), Stay),
-            (610, READ, Grpc(PROBE)),
+            (610, READ, CallGrpc(PROBE)),
         ],
     ),
     (
-        "a late answer to a call of before does not close it",
+        "a late answer to a call from before the fallback does not close it",
         &[
-            (0, READ, Grpc(FIRST)),
-            (1, RestAnswered(FIRST), Opened),
+            (0, READ, CallGrpc(FIRST)),
+            (1, RestAnswered(FIRST), ReportOpened),
             (2, GrpcAnswered(FIRST), Stay),
-            (2, READ, Next::Rest),
+            (2, READ, CallRest),
         ],
     ),
     (
-        "nor does one during a probe end the probe",
+        "a late answer does not end a running probe",
         &[
-            (0, RestAnswered(FIRST), Opened),
-            (300, READ, Grpc(PROBE)),
+            (0, RestAnswered(FIRST), ReportOpened),
+            (300, READ, CallGrpc(PROBE)),
             (301, GrpcAnswered(FIRST), Stay),
             (302, GrpcFailed(FIRST), Stay),
-            (303, READ, Next::Rest),
-            (304, GrpcAnswered(PROBE), Closed),
+            (303, READ, CallRest),
+            (304, GrpcAnswered(PROBE), ReportClosed),
         ],
     ),
     (
-        "a late failure does not open it in a later round, a new one does",
+        "a late failure does not open the fallback in a later round, a new one does",
         &[
-            (0, RestAnswered(FIRST), Opened),
-            (300, READ, Grpc(PROBE)),
-            (301, GrpcAnswered(PROBE), Closed),
+            (0, RestAnswered(FIRST), ReportOpened),
+            (300, READ, CallGrpc(PROBE)),
+            (301, GrpcAnswered(PROBE), ReportClosed),
             (302, RestAnswered(FIRST), Stay),
-            (303, READ, Grpc(SECOND)),
-            (304, RestAnswered(SECOND), Opened),
-            (603, READ, Next::Rest),
-            (604, READ, Grpc(PROBE)),
+            (303, READ, CallGrpc(SECOND)),
+            (304, RestAnswered(SECOND), ReportOpened),
+            (603, READ, CallRest),
+            (604, READ, CallGrpc(PROBE)),
         ],
     ),
 ];
 
 #[test]
-fn each_event_has_what_follows_it() {
+fn each_event_has_its_expected_action() {
     let began = Instant::now();
     for (claim, events) in CASES {
         let mut state = State::START;
         for (at, event, expected) in *events {
-            let next;
-            (state, next) = state.step(*event, began + Duration::from_secs(*at));
-            assert_eq!(next, *expected, "{claim}: {event:?} at {at}");
+            let action;
+            (state, action) = state.step(*event, began + Duration::from_secs(*at));
+            assert_eq!(action, *expected, "{claim}: {event:?} at {at}");
         }
     }
 }
 
 #[test]
-fn it_is_known_since_when_rest_is_used_and_how_many_probes_have_failed() {
+fn the_period_has_its_begin_and_the_number_of_failed_probes() {
     let began = Instant::now();
     let at = |secs| began + Duration::from_secs(secs);
     let (mut state, _) = State::START.step(RestAnswered(FIRST), at(7));
@@ -160,19 +160,21 @@ fn it_is_known_since_when_rest_is_used_and_how_many_probes_have_failed() {
         (state, _) = state.step(READ, at(secs));
         (state, _) = state.step(GrpcFailed(PROBE), at(secs));
     }
-    let State::Rest(rest) = state else {
+    let State::Rest(period) = state else {
         panic!("no probe succeeded: {state:?}");
     };
-    assert_eq!((rest.since, rest.failed_probes), (at(7), 3));
+    assert_eq!((period.since, period.failed_probes), (at(7), 3));
 }
 
-/// What may happen next: a call begins, or one of those under way goes on.
+/// A random step: a call begins, a running call ends, or time passes. An index selects a running call.
 #[derive(Clone, Copy, Debug)]
 enum Move {
     Begin(bool),
     Answer(usize),
     Fail(usize),
-    GoOver(usize),
+    /// The call fails, and REST answers it.
+    FallBack(usize),
+    /// This many seconds pass.
     Pass(u64),
 }
 
@@ -181,73 +183,75 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         3 => any::<bool>().prop_map(Move::Begin),
         1 => any::<usize>().prop_map(Move::Answer),
         1 => any::<usize>().prop_map(Move::Fail),
-        2 => any::<usize>().prop_map(Move::GoOver),
+        2 => any::<usize>().prop_map(Move::FallBack),
         2 => (0_u64..400).prop_map(Move::Pass),
     ];
     proptest::collection::vec(one, 0..200)
 }
 
-/// What a reader of the calls alone would say of the fallback.
-struct Watched {
+/// The state machine, with what an observer of the calls expects of it.
+struct Observed {
     state: State,
     now: Instant,
     /// The calls over gRPC that have not ended.
-    calls: Vec<Ticket>,
-    /// Since when nothing has been tried over gRPC while it was open.
-    quiet: Option<Instant>,
+    calls: Vec<GrpcTicket>,
+    /// The begin of the fallback or the end of its last probe, whichever is later. `None` while calls use gRPC.
+    last_tried: Option<Instant>,
+    /// Number of times the fallback has closed.
     closed: u32,
 }
 
-impl Watched {
-    fn step(&mut self, event: Event) -> Next {
-        let next;
-        (self.state, next) = self.state.step(event, self.now);
-        next
+impl Observed {
+    fn step(&mut self, event: FallbackEvent) -> Action {
+        let action;
+        (self.state, action) = self.state.step(event, self.now);
+        action
     }
 
-    fn take(&mut self, index: usize) -> Option<Ticket> {
+    fn take(&mut self, index: usize) -> Option<GrpcTicket> {
         let index = index.checked_rem(self.calls.len())?;
         Some(self.calls.swap_remove(index))
     }
 
     fn begins(&mut self, may_probe: bool) {
-        let probing = self.calls.contains(&Ticket::Probe);
+        let probing = self.calls.contains(&GrpcTicket::Probe);
         let due = self
-            .quiet
-            .is_some_and(|quiet| self.now - quiet >= Duration::from_secs(300));
-        let expected = match self.quiet {
-            None => Grpc(Ticket::Call { round: self.closed }),
-            Some(_) if may_probe && due && !probing => Grpc(Ticket::Probe),
-            Some(_) => Next::Rest,
+            .last_tried
+            .is_some_and(|tried| self.now - tried >= Duration::from_secs(300));
+        let expected = match self.last_tried {
+            None => CallGrpc(GrpcTicket::Call { round: self.closed }),
+            Some(_) if may_probe && due && !probing => CallGrpc(GrpcTicket::Probe),
+            Some(_) => CallRest,
         };
-        let next = self.step(Event::Begins { may_probe });
-        assert_eq!(next, expected);
-        if let Grpc(ticket) = next {
+        let action = self.step(FallbackEvent::Begins { may_probe });
+        assert_eq!(action, expected);
+        if let CallGrpc(ticket) = action {
             self.calls.push(ticket);
         }
     }
 
-    fn answers(&mut self, ticket: Ticket) {
-        let next = self.step(GrpcAnswered(ticket));
-        if ticket == Ticket::Probe {
-            assert_eq!(next, Closed);
-            self.quiet = None;
+    fn answers(&mut self, ticket: GrpcTicket) {
+        let action = self.step(GrpcAnswered(ticket));
+        if ticket == GrpcTicket::Probe {
+            assert_eq!(action, ReportClosed);
+            self.last_tried = None;
             self.closed += 1;
         } else {
-            assert_eq!(next, Stay);
+            assert_eq!(action, Stay);
         }
     }
 
-    fn fails(&mut self, ticket: Ticket, over: bool) {
+    fn fails(&mut self, ticket: GrpcTicket, rest_answers: bool) {
         assert_eq!(self.step(GrpcFailed(ticket)), Stay);
-        if ticket == Ticket::Probe {
-            self.quiet = Some(self.now);
+        if ticket == GrpcTicket::Probe {
+            self.last_tried = Some(self.now);
         }
-        if over {
-            let opens = self.quiet.is_none() && ticket == Ticket::Call { round: self.closed };
-            let expected = if opens { Opened } else { Stay };
+        if rest_answers {
+            let opens =
+                self.last_tried.is_none() && ticket == GrpcTicket::Call { round: self.closed };
+            let expected = if opens { ReportOpened } else { Stay };
             assert_eq!(self.step(RestAnswered(ticket)), expected);
-            self.quiet = self.quiet.or(opens.then_some(self.now));
+            self.last_tried = self.last_tried.or(opens.then_some(self.now));
         }
     }
 }
@@ -256,29 +260,29 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
     #[test]
-    fn whatever_comes_one_call_probes_in_time_and_none_goes_over_before_it_opens(moves in moves()) {
-        let mut watched = Watched {
+    fn at_most_one_call_probes_and_no_call_uses_rest_before_the_fallback_opens(moves in moves()) {
+        let mut observed = Observed {
             state: State::START,
             now: Instant::now(),
             calls: Vec::new(),
-            quiet: None,
+            last_tried: None,
             closed: 0,
         };
         for one in moves {
             match one {
-                Move::Begin(may_probe) => watched.begins(may_probe),
-                Move::Pass(secs) => watched.now += Duration::from_secs(secs),
-                Move::Answer(index) => if let Some(ticket) = watched.take(index) {
-                    watched.answers(ticket);
+                Move::Begin(may_probe) => observed.begins(may_probe),
+                Move::Pass(secs) => observed.now += Duration::from_secs(secs),
+                Move::Answer(index) => if let Some(ticket) = observed.take(index) {
+                    observed.answers(ticket);
                 },
-                Move::Fail(index) => if let Some(ticket) = watched.take(index) {
-                    watched.fails(ticket, false);
+                Move::Fail(index) => if let Some(ticket) = observed.take(index) {
+                    observed.fails(ticket, false);
                 },
-                Move::GoOver(index) => if let Some(ticket) = watched.take(index) {
-                    watched.fails(ticket, true);
+                Move::FallBack(index) => if let Some(ticket) = observed.take(index) {
+                    observed.fails(ticket, true);
                 },
             }
-            let probes = watched.calls.iter().filter(|it| **it == Ticket::Probe).count();
+            let probes = observed.calls.iter().filter(|it| **it == GrpcTicket::Probe).count();
             prop_assert!(probes <= 1, "{probes} at once");
         }
     }

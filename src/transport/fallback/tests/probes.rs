@@ -1,157 +1,160 @@
-//! How calls stay with REST, and what brings them back.
+//! How long calls use REST, and how they return to gRPC.
 
 use super::*;
 
-/// What the state machine keeps to itself, said once more.
+/// The constant of the state machine, which is private.
 const PROBE_AFTER: Duration = Duration::from_secs(300);
 
 #[tokio::test(start_paused = true)]
-async fn calls_stay_with_rest_until_one_probes() {
-    let mut path = Path::new();
-    path.falls_back().await;
+async fn calls_use_rest_until_a_probe_succeeds() {
+    let mut scene = Scene::new();
+    scene.fall_back().await;
     tokio::time::advance(PROBE_AFTER - Duration::from_millis(1)).await;
-    let call = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
+    let call = scene.call(GET);
+    next(&mut scene.rest).await.send_response(grpc_response());
     ended(call).await.expect("over REST");
-    assert!(untouched(&mut path.grpc));
+    assert!(is_unused(&mut scene.grpc));
 
     tokio::time::advance(Duration::from_millis(1)).await;
-    let probe = path.call(GET);
-    let probed = next(&mut path.grpc).await;
-    let other = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
+    let probe = scene.call(GET);
+    let probed = next(&mut scene.grpc).await;
+    let other = scene.call(GET);
+    next(&mut scene.rest).await.send_response(grpc_response());
     ended(other).await.expect("only one call probes");
-    assert!(untouched(&mut path.grpc));
-    probed.send_response(answer());
+    assert!(is_unused(&mut scene.grpc));
+    probed.send_response(grpc_response());
     ended(probe).await.expect("over gRPC");
-    assert_eq!(path.active(), Transport::Grpc);
+    assert_eq!(scene.active(), Transport::Grpc);
 
-    let call = path.call(CREATE);
-    next(&mut path.grpc).await.send_response(answer());
+    let call = scene.call(CREATE);
+    next(&mut scene.grpc).await.send_response(grpc_response());
     ended(call).await.expect("back on gRPC");
-    assert!(untouched(&mut path.rest));
+    assert!(is_unused(&mut scene.rest));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_fails_goes_over_rest_and_the_wait_begins_anew() {
-    let mut path = Path::new();
-    path.falls_back().await;
+async fn a_failed_probe_falls_back_and_restarts_the_wait() {
+    let mut scene = Scene::new();
+    scene.fall_back().await;
     tokio::time::advance(PROBE_AFTER).await;
-    path.falls_back().await;
+    scene.fall_back().await;
     tokio::time::advance(PROBE_AFTER / 2).await;
-    let call = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
+    let call = scene.call(GET);
+    next(&mut scene.rest).await.send_response(grpc_response());
     ended(call).await.expect("over REST");
-    assert!(untouched(&mut path.grpc));
+    assert!(is_unused(&mut scene.grpc));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_is_dropped_leaves_the_calls_with_rest_and_blocks_no_later_one() {
-    let mut path = Path::new();
-    path.falls_back().await;
+async fn a_dropped_probe_keeps_calls_on_rest_and_later_probes_follow() {
+    let mut scene = Scene::new();
+    scene.fall_back().await;
     tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    let _never_answered = next(&mut path.grpc).await;
+    let probe = scene.call(GET);
+    let _unanswered = next(&mut scene.grpc).await;
     probe.abort();
     assert!(probe.await.is_err_and(|error| error.is_cancelled()));
-    assert_eq!(path.active(), Transport::Rest);
-    let told = path.told().expect("over REST");
-    assert_eq!(told.failed_probes, 1);
+    assert_eq!(scene.active(), Transport::Rest);
+    let fallback = scene.fallback().expect("over REST");
+    assert_eq!(fallback.failed_probes, 1);
 
     tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    next(&mut path.grpc).await.send_response(answer());
+    let probe = scene.call(GET);
+    next(&mut scene.grpc).await.send_response(grpc_response());
     ended(probe).await.expect("over gRPC");
-    assert_eq!(path.active(), Transport::Grpc);
+    assert_eq!(scene.active(), Transport::Grpc);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_ends_in_a_status_shows_that_grpc_works() {
-    for fault in [
+    for error in [
         Status::permission_denied("no"),
         Status::unavailable("later"),
     ] {
-        let mut path = Path::new();
-        path.falls_back().await;
+        let mut scene = Scene::new();
+        scene.fall_back().await;
         tokio::time::advance(PROBE_AFTER).await;
-        let probe = path.call(GET);
-        let code = fault.code();
-        next(&mut path.grpc).await.send_error(fault);
-        let status = ended(probe).await.expect_err("as gRPC has it");
+        let probe = scene.call(GET);
+        let code = error.code();
+        next(&mut scene.grpc).await.send_error(error);
+        let status = ended(probe).await.expect_err("gRPC's error");
         assert_eq!(status.code(), code);
-        assert_eq!(path.active(), Transport::Grpc);
-        assert!(untouched(&mut path.rest));
+        assert_eq!(scene.active(), Transport::Grpc);
+        assert!(is_unused(&mut scene.rest));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_breaks_shows_nothing_and_is_the_calls_own_error() {
-    let mut path = Path::new();
-    path.falls_back().await;
+async fn a_broken_probe_returns_its_error_and_keeps_calls_on_rest() {
+    let mut scene = Scene::new();
+    scene.fall_back().await;
     tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
+    let probe = scene.call(GET);
     let broken = io::Error::from(io::ErrorKind::ConnectionReset);
-    next(&mut path.grpc).await.send_error(broken);
+    next(&mut scene.grpc).await.send_error(broken);
     ended(probe).await.expect_err("it broke");
-    assert_eq!(path.active(), Transport::Rest);
-    let call = path.call(GET);
-    next(&mut path.rest).await.send_response(answer());
+    assert_eq!(scene.active(), Transport::Rest);
+    let call = scene.call(GET);
+    next(&mut scene.rest).await.send_response(grpc_response());
     ended(call).await.expect("over REST");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_create_never_probes() {
-    let mut path = Path::new();
-    path.falls_back().await;
+    let mut scene = Scene::new();
+    scene.fall_back().await;
     tokio::time::advance(PROBE_AFTER).await;
-    let call = path.call(CREATE);
-    next(&mut path.rest).await.send_response(answer());
+    let call = scene.call(CREATE);
+    next(&mut scene.rest).await.send_response(grpc_response());
     ended(call).await.expect("over REST");
-    assert!(untouched(&mut path.grpc));
+    assert!(is_unused(&mut scene.grpc));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_answer_over_grpc_leaves_the_calls_with_rest() {
-    let mut path = Path::new();
-    let early = path.call(GET);
-    let late = next(&mut path.grpc).await;
-    path.falls_back().await;
-    late.send_response(answer());
+async fn a_late_answer_over_grpc_keeps_calls_on_rest() {
+    let mut scene = Scene::new();
+    let early = scene.call(GET);
+    let late = next(&mut scene.grpc).await;
+    scene.fall_back().await;
+    late.send_response(grpc_response());
     ended(early).await.expect("over gRPC");
-    assert_eq!(path.active(), Transport::Rest);
+    assert_eq!(scene.active(), Transport::Rest);
 }
 
 #[tokio::test(start_paused = true)]
-async fn since_when_and_why_calls_go_over_rest_is_told_as_long_as_they_do() {
-    let mut path = Path::new();
-    assert!(path.told().is_none());
-    path.falls_back().await;
+async fn the_state_has_the_begin_and_the_reason_while_calls_use_rest() {
+    let mut scene = Scene::new();
+    assert!(scene.fallback().is_none());
+    scene.fall_back().await;
     tokio::time::advance(Duration::from_secs(7)).await;
-    let told = path.told().expect("over REST");
-    assert_eq!(told.lasting, Duration::from_secs(7));
-    assert_eq!((told.reason.as_str(), told.failed_probes), (NOT_HTTP2, 0));
+    let fallback = scene.fallback().expect("over REST");
+    assert_eq!(fallback.lasting, Duration::from_secs(7));
+    assert_eq!(
+        (fallback.reason.as_str(), fallback.failed_probes),
+        (NOT_HTTP2, 0)
+    );
     tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    next(&mut path.grpc).await.send_response(answer());
+    let probe = scene.call(GET);
+    next(&mut scene.grpc).await.send_response(grpc_response());
     ended(probe).await.expect("over gRPC");
-    assert!(path.told().is_none());
+    assert!(scene.fallback().is_none());
 }
 
 #[cfg(feature = "metrics")]
 #[tokio::test(start_paused = true)]
-async fn changes_are_counted_and_probes_by_how_they_end() {
+async fn changes_are_counted_and_probes_by_their_outcome() {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
     let recorder = DebuggingRecorder::new();
-    // All tasks are of this thread.
+    // All tasks run on this thread.
     let _guard = ::metrics::set_default_local_recorder(&recorder);
-    let mut path = Path::new();
-    path.falls_back().await;
+    let mut scene = Scene::new();
+    scene.fall_back().await;
     tokio::time::advance(PROBE_AFTER).await;
-    path.falls_back().await;
+    scene.fall_back().await;
     tokio::time::advance(PROBE_AFTER).await;
-    let probe = path.call(GET);
-    next(&mut path.grpc).await.send_response(answer());
+    let probe = scene.call(GET);
+    next(&mut scene.grpc).await.send_response(grpc_response());
     ended(probe).await.expect("over gRPC");
     let entries = recorder.snapshotter().snapshot().into_vec();
     let mut counted: Vec<_> = entries

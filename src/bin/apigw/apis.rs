@@ -1,0 +1,289 @@
+//! `apigw apis`.
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::field_mask::Mask;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use clap::{Args, Subcommand};
+
+use crate::context::{Context, Ended, ListFlags, SortFlag};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::resource::{self, Resource as _};
+use crate::wait::{Limits, StartFlags};
+use crate::{iam, labels, output};
+
+const TABLE: &str =
+    "table(name.segment(5):label=API_ID,displayName,managedService,state,createTime.date())";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create an API.
+    Create(Create),
+    /// Delete an API.
+    Delete(Delete),
+    /// Print an API.
+    Describe(Describe),
+    /// List APIs.
+    List(List),
+    /// Change the display name or the labels of an API.
+    Update(Update),
+    #[command(flatten)]
+    Iam(iam::Command<resource::Api>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    api: resource::Api,
+    /// Human-readable name; the id by default.
+    #[arg(long, value_name = "DISPLAY_NAME")]
+    display_name: Option<String>,
+    /// Existing managed service of the API; the service creates one by default.
+    #[arg(long, value_name = "MANAGED_SERVICE")]
+    managed_service: Option<String>,
+    #[command(flatten)]
+    labels: labels::CreateFlags,
+    #[command(flatten)]
+    start: StartFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    api: resource::Api,
+    /// Delete the configs of the API too. Nothing is deleted if a gateway uses one.
+    #[arg(long)]
+    cascade: bool,
+    #[command(flatten)]
+    start: StartFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    #[command(flatten)]
+    api: resource::Api,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    list: ListFlags,
+    #[command(flatten)]
+    sort: SortFlag,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    #[command(flatten)]
+    api: resource::Api,
+    /// New human-readable name; an empty one clears it.
+    #[arg(long, value_name = "DISPLAY_NAME")]
+    display_name: Option<String>,
+    #[command(flatten)]
+    labels: labels::UpdateFlags,
+    #[command(flatten)]
+    start: StartFlags,
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: &Context) -> Ended {
+        match self {
+            Self::Create(create) => create.run(context).await,
+            Self::Delete(delete) => delete.run(context).await,
+            Self::Describe(describe) => describe.run(context).await,
+            Self::List(list) => list.run(context).await,
+            Self::Update(update) => update.run(context).await,
+            Self::Iam(command) => command.run(context).await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, context: &Context) -> Ended {
+        let name = self.api.full_name(context)?;
+        let api = Api {
+            display_name: self.display_name.unwrap_or_default(),
+            managed_service: self.managed_service.unwrap_or_default(),
+            labels: self.labels.labels()?,
+            ..Api::default()
+        };
+        let (parent, id) = split(&name);
+        let operation = context.client()?.create_api(parent, id, api).await?;
+        context
+            .finish(
+                &self.start,
+                &format!("Waiting for API [{id}] to be created"),
+                operation,
+            )
+            .await
+    }
+}
+
+impl Delete {
+    async fn run(self, context: &Context) -> Ended {
+        let name = self.api.full_name(context)?;
+        let client = context.client()?;
+        let configs = match self.cascade {
+            true => unused_configs(&client, &name).await?,
+            false => Vec::new(),
+        };
+        let lost = match configs.len() {
+            0 => String::new(),
+            _ => format!(
+                "\nIts configs are deleted first:\n  {}",
+                configs.join("\n  ")
+            ),
+        };
+        context.confirm(&format!(
+            "Are you sure? This will delete the API '{name}', along with all of the associated consumer information.{lost}"
+        ))?;
+        for config in &configs {
+            let operation = client.delete_api_config(config).await?;
+            let title = format!("Waiting for API Config [{}] to be deleted", split(config).1);
+            context.wait(operation, &title, self.start.limits()).await?;
+        }
+        let operation = client.delete_api(&name).await?;
+        context
+            .finish(
+                &self.start,
+                &format!("Waiting for API [{}] to be deleted", split(&name).1),
+                operation,
+            )
+            .await
+    }
+}
+
+/// Returns the names of the configs of an API.
+///
+/// # Errors
+///
+/// If a gateway uses one of them, or a location does not respond: it may have such a gateway.
+async fn unused_configs(client: &ApiGateway, api: &str) -> Result<Vec<String>, Failure> {
+    let used = configs_in_use(client, api).await?;
+    let mut configs = Vec::new();
+    let mut list = client.list_api_configs(api).items();
+    while let Some(config) = list.next().await {
+        configs.push(config?.name);
+    }
+    match used
+        .iter()
+        .find(|(config, _)| config.starts_with(&format!("{api}/")))
+    {
+        None => Ok(configs),
+        Some((config, gateway)) => {
+            Err(format!("gateway {gateway} uses {config}: delete the gateway first").into())
+        }
+    }
+}
+
+/// Returns the configs that gateways of the project use, each with its gateway.
+///
+/// # Errors
+///
+/// If a location does not respond.
+pub(crate) async fn configs_in_use(
+    client: &ApiGateway,
+    of: &str,
+) -> Result<Vec<(String, String)>, Failure> {
+    let project = of.split("/locations/").next().unwrap_or_default();
+    let mut used = Vec::new();
+    let mut gateways = client
+        .list_gateways(format!("{project}/locations/-"))
+        .items();
+    while let Some(gateway) = gateways.next().await {
+        let gateway = gateway?;
+        used.push((gateway.api_config, gateway.name));
+    }
+    match gateways.unreachable() {
+        [] => Ok(used),
+        missing => Err(format!(
+            "these locations did not respond, and a gateway there may use a config: {}",
+            missing.join(", ")
+        )
+        .into()),
+    }
+}
+
+impl Describe {
+    async fn run(self, context: &Context) -> Ended {
+        let client = context.client()?;
+        let name = self.api.name(context, &client).await?;
+        context.print(&output::json(&client.get_api(name).await?)?)?;
+        Ok(Exit::Success)
+    }
+}
+
+impl List {
+    async fn run(self, context: &Context) -> Ended {
+        let parent = resource::location(context, resource::GLOBAL)?;
+        let list = context
+            .client()?
+            .list_apis(parent)
+            .order_by(self.sort.order());
+        let (apis, exit) = self.list.read(list, |_| true).await?;
+        context.print_list(&apis, TABLE)?;
+        Ok(exit)
+    }
+}
+
+impl Update {
+    async fn run(self, context: &Context) -> Ended {
+        let client = context.client()?;
+        let name = self.api.name(context, &client).await?;
+        let old = client.get_api(&name).await?;
+        let mut new = old.clone();
+        new.labels = self.labels.apply(&old.labels)?;
+        if let Some(display_name) = self.display_name {
+            new.display_name = display_name;
+        }
+        let mask = Mask::between(&old, &new);
+        if mask.is_empty() {
+            return unchanged(context, &old);
+        }
+        let operation = client.update_api(new, mask).await?;
+        context
+            .finish(
+                &self.start,
+                &format!("Waiting for API [{}] to be updated", split(&name).1),
+                operation,
+            )
+            .await
+    }
+}
+
+/// Ends an update that changes nothing. The service would refuse its empty mask.
+pub(crate) fn unchanged<M: prost::Message + prost::Name>(context: &Context, resource: &M) -> Ended {
+    context.note("Nothing to change.");
+    context.print_if_asked(&output::json(resource)?)?;
+    Ok(Exit::Success)
+}
+
+/// Creates an API that is missing and waits for it.
+pub(crate) async fn ensure(
+    context: &Context,
+    client: &ApiGateway,
+    name: &str,
+    limits: &Limits,
+) -> Result<bool, Failure> {
+    match client.get_api(name).await {
+        Ok(_) => return Ok(false),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error.into()),
+    }
+    let (parent, id) = split(name);
+    let operation = client.create_api(parent, id, Api::default()).await?;
+    context
+        .wait(
+            operation,
+            &format!("Waiting for API [{id}] to be created"),
+            limits,
+        )
+        .await?;
+    Ok(true)
+}
+
+/// Splits a name into that of its location or API and its id.
+pub(crate) fn split(name: &str) -> (&str, &str) {
+    let (path, id) = name.rsplit_once('/').unwrap_or(("", name));
+    (path.rsplit_once('/').map_or("", |(parent, _)| parent), id)
+}

@@ -1,0 +1,368 @@
+//! Settings: where each value comes from.
+//!
+//! A setting is a flag, else a variable of the environment, else a property of gcloud's active configuration, else a
+//! default. `apigw config show` prints each value with its source.
+
+mod properties;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+pub(crate) use properties::{Properties, folder};
+
+use crate::client;
+use crate::failure::Failure;
+
+/// The flags of every command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global flags")]
+#[group(skip)]
+pub(crate) struct Flags {
+    /// Project of resources that are named by their id.
+    #[arg(long, global = true, value_name = "PROJECT")]
+    pub(crate) project: Option<String>,
+    /// gcloud configuration to read properties from, instead of the active one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) configuration: Option<String>,
+    /// Format of standard output; see `apigw help formats`.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Ask nothing: every prompt is answered with its default.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Level of the log on standard error: debug, info, warning, error, critical or none.
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = ["debug", "info", "warning", "error", "critical", "none"], hide_possible_values = true)]
+    pub(crate) verbosity: Option<String>,
+    /// Print nothing but errors on standard error.
+    #[arg(long, global = true)]
+    pub(crate) no_user_output_enabled: bool,
+    /// How the progress of a wait is shown on standard error.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "auto|tty|plain|none|json",
+        hide_possible_values = true
+    )]
+    pub(crate) progress: Progress,
+    /// Whether standard error is coloured.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
+    pub(crate) color: Color,
+    #[command(flatten)]
+    pub(crate) client: client::Flags,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// A spinner on a terminal, lines elsewhere.
+    #[default]
+    Auto,
+    /// A spinner.
+    Tty,
+    /// A line at the start, at each change, each minute without one, and at the end.
+    Plain,
+    /// Nothing.
+    None,
+    /// Events as JSON, one a line.
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// A value and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) value: Option<String>,
+    pub(crate) source: String,
+}
+
+/// The settings of this run.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) flags: Flags,
+    pub(crate) properties: Properties,
+}
+
+/// Where the value of a setting is looked for, in this order.
+struct Sources<'a> {
+    flag: (&'a str, Option<&'a str>),
+    variables: &'a [&'a str],
+    property: Option<(&'a str, &'a str)>,
+    /// Variables that come after gcloud's property.
+    later: &'a [&'a str],
+}
+
+impl Settings {
+    pub(crate) fn new(flags: Flags) -> Self {
+        let properties = Properties::read(flags.configuration.as_deref());
+        Self { flags, properties }
+    }
+
+    fn find(&self, sources: &Sources<'_>) -> Setting {
+        let (name, value) = sources.flag;
+        if let Some(value) = value {
+            return Setting {
+                value: Some(value.to_owned()),
+                source: name.to_owned(),
+            };
+        }
+        let variable = |names: &[&str]| {
+            let set = |name: &&str| {
+                let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+                Some(Setting {
+                    value: Some(value),
+                    source: (*name).to_owned(),
+                })
+            };
+            names.iter().find_map(set)
+        };
+        let property = || {
+            let (section, name) = sources.property?;
+            let value = self.properties.get(section, name)?;
+            let source = format!(
+                "{section}/{name} of gcloud configuration {}",
+                self.properties.configuration
+            );
+            Some(Setting {
+                value: Some(value),
+                source,
+            })
+        };
+        variable(sources.variables)
+            .or_else(property)
+            .or_else(|| variable(sources.later))
+            .unwrap_or_else(|| Setting {
+                value: None,
+                source: "not set".to_owned(),
+            })
+    }
+
+    pub(crate) fn project(&self) -> Setting {
+        let found = self.find(&Sources {
+            flag: ("--project", self.flags.project.as_deref()),
+            variables: &["CLOUDSDK_CORE_PROJECT"],
+            property: Some(("core", "project")),
+            later: &["GOOGLE_CLOUD_PROJECT"],
+        });
+        if found.value.is_some() {
+            return found;
+        }
+        match project_of_credentials() {
+            Some((value, file)) => Setting {
+                value: Some(value),
+                source: file.display().to_string(),
+            },
+            None => found,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> Setting {
+        self.find(&Sources {
+            flag: ("--endpoint", self.flags.client.endpoint.as_deref()),
+            variables: &[
+                apigateway_grpc::EMULATOR_HOST,
+                "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY",
+            ],
+            property: Some(("api_endpoint_overrides", "apigateway")),
+            later: &[],
+        })
+    }
+
+    pub(crate) fn universe_domain(&self) -> Setting {
+        self.find(&Sources {
+            flag: (
+                "--universe-domain",
+                self.flags.client.universe_domain.as_deref(),
+            ),
+            variables: &["CLOUDSDK_CORE_UNIVERSE_DOMAIN"],
+            property: Some(("core", "universe_domain")),
+            later: &["GOOGLE_CLOUD_UNIVERSE_DOMAIN"],
+        })
+    }
+
+    pub(crate) fn access_token_file(&self) -> Setting {
+        let flag = self
+            .flags
+            .client
+            .access_token_file
+            .as_ref()
+            .map(|file| file.display().to_string());
+        self.find(&Sources {
+            flag: ("--access-token-file", flag.as_deref()),
+            variables: &["CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"],
+            property: Some(("auth", "access_token_file")),
+            later: &[],
+        })
+    }
+
+    pub(crate) fn impersonated(&self) -> Setting {
+        self.find(&Sources {
+            flag: (
+                "--impersonate-service-account",
+                self.flags.client.impersonate_service_account.as_deref(),
+            ),
+            variables: &["CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"],
+            property: Some(("auth", "impersonate_service_account")),
+            later: &[],
+        })
+    }
+
+    pub(crate) fn disable_credentials(&self) -> Setting {
+        self.find(&Sources {
+            flag: ("--anonymous", self.flags.client.anonymous.then_some("true")),
+            variables: &["CLOUDSDK_AUTH_DISABLE_CREDENTIALS"],
+            property: Some(("auth", "disable_credentials")),
+            later: &[],
+        })
+    }
+
+    pub(crate) fn billing_project(&self) -> Setting {
+        let mut found = self.find(&Sources {
+            flag: (
+                "--billing-project",
+                self.flags.client.billing_project.as_deref(),
+            ),
+            variables: &["CLOUDSDK_BILLING_QUOTA_PROJECT"],
+            property: Some(("billing", "quota_project")),
+            later: &[],
+        });
+        // Words of gcloud for "no quota project"; as values they would be sent as a project's id.
+        let is_word = |value: &String| {
+            ["LEGACY", "CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK"].contains(&value.as_str())
+        };
+        found.value = found.value.filter(|value| !is_word(value));
+        found
+    }
+
+    pub(crate) fn format(&self) -> Setting {
+        self.find(&Sources {
+            flag: ("--format", self.flags.format.as_deref()),
+            variables: &["CLOUDSDK_CORE_FORMAT"],
+            property: Some(("core", "format")),
+            later: &[],
+        })
+    }
+
+    pub(crate) fn quiet(&self) -> Setting {
+        self.find(&Sources {
+            flag: ("--quiet", self.flags.quiet.then_some("true")),
+            variables: &["CLOUDSDK_CORE_DISABLE_PROMPTS"],
+            property: Some(("core", "disable_prompts")),
+            later: &[],
+        })
+    }
+
+    pub(crate) fn verbosity(&self) -> Setting {
+        self.find(&Sources {
+            flag: ("--verbosity", self.flags.verbosity.as_deref()),
+            variables: &["CLOUDSDK_CORE_VERBOSITY"],
+            property: Some(("core", "verbosity")),
+            later: &[],
+        })
+    }
+
+    pub(crate) fn user_output_enabled(&self) -> Setting {
+        self.find(&Sources {
+            flag: (
+                "--no-user-output-enabled",
+                self.flags.no_user_output_enabled.then_some("false"),
+            ),
+            variables: &["CLOUDSDK_CORE_USER_OUTPUT_ENABLED"],
+            property: Some(("core", "user_output_enabled")),
+            later: &[],
+        })
+    }
+
+    /// The location of a gateway or an operation, if the flag or the environment names one.
+    pub(crate) fn location(&self, flag: Option<&str>) -> Setting {
+        self.find(&Sources {
+            flag: ("--location", flag),
+            variables: &["APIGW_LOCATION"],
+            property: None,
+            later: &[],
+        })
+    }
+
+    /// The API of a config, if the flag or the environment names one.
+    pub(crate) fn api(&self, flag: Option<&str>) -> Setting {
+        self.find(&Sources {
+            flag: ("--api", flag),
+            variables: &["APIGW_API"],
+            property: None,
+            later: &[],
+        })
+    }
+
+    /// All settings with their names, for `config show`. No secret is among them.
+    pub(crate) fn all(&self) -> Vec<(&'static str, Setting)> {
+        vec![
+            ("project", self.project()),
+            ("endpoint", self.endpoint()),
+            ("universe_domain", self.universe_domain()),
+            ("access_token_file", self.access_token_file()),
+            ("disable_credentials", self.disable_credentials()),
+            ("impersonate_service_account", self.impersonated()),
+            ("billing_project", self.billing_project()),
+            ("location", self.location(None)),
+            ("api", self.api(None)),
+            ("format", self.format()),
+            ("quiet", self.quiet()),
+            ("verbosity", self.verbosity()),
+            ("user_output_enabled", self.user_output_enabled()),
+        ]
+    }
+}
+
+impl Setting {
+    /// Returns whether a boolean property is set.
+    ///
+    /// # Errors
+    ///
+    /// If the value is not one of gcloud's words for true and false.
+    pub(crate) fn is_true(&self) -> Result<bool, Failure> {
+        let value = self.value.as_deref().unwrap_or_default().to_lowercase();
+        match value.as_str() {
+            "true" | "1" | "on" | "yes" | "y" => Ok(true),
+            "false" | "0" | "off" | "no" | "n" | "" | "none" => Ok(false),
+            _ => Err(format!(
+                "invalid value `{value}` of {}: expected true or false",
+                self.source
+            )
+            .into()),
+        }
+    }
+}
+
+/// The file of the application default credentials, if there is one.
+pub(crate) fn credentials_file() -> Option<PathBuf> {
+    let named = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").filter(|file| !file.is_empty());
+    let file = named
+        .map(PathBuf::from)
+        .or_else(|| Some(folder()?.join("application_default_credentials.json")))?;
+    file.is_file().then_some(file)
+}
+
+fn project_of_credentials() -> Option<(String, PathBuf)> {
+    let file = credentials_file()?;
+    let content: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+    let project = content
+        .get("project_id")
+        .or(content.get("quota_project_id"))?
+        .as_str()?;
+    Some((project.to_owned(), file))
+}

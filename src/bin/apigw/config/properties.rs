@@ -1,0 +1,81 @@
+//! gcloud's configuration: the files of its folder.
+
+use std::path::PathBuf;
+
+use configparser::ini::Ini;
+
+/// The properties of the active configuration of gcloud.
+#[derive(Debug, Default)]
+pub(crate) struct Properties {
+    /// The name of the active configuration; `NONE` has no properties.
+    pub(crate) configuration: String,
+    pub(crate) file: Option<PathBuf>,
+    ini: Ini,
+    /// Why the file could not be read.
+    pub(crate) fault: Option<String>,
+}
+
+impl Properties {
+    /// Reads the configuration that is named, or else the active one. A file that does not exist has no properties; one
+    /// that cannot be read is remembered as a fault.
+    pub(crate) fn read(named: Option<&str>) -> Self {
+        let Some(folder) = folder() else {
+            return Self::default();
+        };
+        let environment = std::env::var("CLOUDSDK_ACTIVE_CONFIG_NAME").ok();
+        let active = || {
+            let name = std::fs::read_to_string(folder.join("active_config")).ok()?;
+            Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+        };
+        let name = named
+            .map(str::to_owned)
+            .or(environment.filter(|name| !name.is_empty()))
+            .or_else(active);
+        let name = name.unwrap_or_else(|| "default".to_owned());
+        let file = folder.join("configurations").join(format!("config_{name}"));
+        let mut properties = Self {
+            configuration: name,
+            ..Self::default()
+        };
+        if properties.configuration == "NONE" {
+            return properties;
+        }
+        match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                let read = properties.ini.read(text);
+                properties.fault = read
+                    .err()
+                    .map(|error| format!("{}: {error}", file.display()));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                properties.fault = named.map(|name| {
+                    format!(
+                        "no gcloud configuration `{name}`: {} does not exist",
+                        file.display()
+                    )
+                });
+            }
+            Err(error) => properties.fault = Some(format!("{}: {error}", file.display())),
+        }
+        properties.file = Some(file);
+        properties
+    }
+
+    /// Returns a property that is set and not empty.
+    pub(crate) fn get(&self, section: &str, name: &str) -> Option<String> {
+        self.ini
+            .get(section, name)
+            .filter(|value| !value.is_empty())
+    }
+}
+
+/// The folder of gcloud's configuration.
+pub(crate) fn folder() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("CLOUDSDK_CONFIG").filter(|folder| !folder.is_empty()) {
+        return Some(folder.into());
+    }
+    if cfg!(windows) {
+        return Some(PathBuf::from(std::env::var_os("APPDATA")?).join("gcloud"));
+    }
+    Some(PathBuf::from(std::env::var_os("HOME")?).join(".config/gcloud"))
+}

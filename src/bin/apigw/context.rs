@@ -1,0 +1,247 @@
+//! A run of the command: its settings, its client, and how it prints.
+
+use std::io::IsTerminal as _;
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::list::{Items, List, ListRequest};
+use apigateway_grpc::names::ProjectName;
+use prost::{Message, Name};
+use serde_json::Value;
+
+use crate::client;
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::failure::{self, Failure};
+use crate::format::Format;
+use crate::output;
+
+/// How a command ends.
+pub(crate) type Ended = Result<Exit, Failure>;
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The name of the command in errors.
+    name: String,
+    pub(crate) settings: Settings,
+    /// The format that `--format` or the configuration asks for.
+    format: Option<Format>,
+    pub(crate) is_quiet: bool,
+    /// Whether standard error has more than errors.
+    pub(crate) is_verbose: bool,
+}
+
+impl Context {
+    /// Reads the settings that every command has.
+    ///
+    /// # Errors
+    ///
+    /// If the format or a boolean setting is invalid.
+    pub(crate) fn new(settings: Settings, name: &str) -> Result<Self, Failure> {
+        let format = settings.format();
+        let parse = |text: &String| {
+            let invalid =
+                |error| Failure::usage(format!("invalid format of {}: {error}", format.source));
+            text.parse::<Format>().map_err(invalid)
+        };
+        let shown = settings.user_output_enabled();
+        Ok(Self {
+            name: name.to_owned(),
+            format: format.value.as_ref().map(parse).transpose()?,
+            is_quiet: settings.quiet().is_true()?,
+            is_verbose: shown.value.is_none() || shown.is_true()?,
+            settings,
+        })
+    }
+
+    pub(crate) fn client(&self) -> Result<ApiGateway, Failure> {
+        if let Some(fault) = &self.settings.properties.fault {
+            output::warning(&format!("gcloud's configuration cannot be read: {fault}"));
+        }
+        client::client(&self.settings)
+    }
+
+    /// Returns the project of resources that are named by their id.
+    ///
+    /// # Errors
+    ///
+    /// If no setting names one.
+    pub(crate) fn project(&self) -> Result<String, Failure> {
+        let found = self.settings.project().value;
+        let project = found.ok_or_else(|| {
+            Failure::from(
+                "The required property [project] is not currently set.\n\
+                 It can be set on a per-command basis by re-running your command with the [--project] flag.\n\n\
+                 You may set it for your current workspace by running:\n\n  \
+                 $ gcloud config set project VALUE\n\n\
+                 or it can be set temporarily by the environment variable [CLOUDSDK_CORE_PROJECT]"
+                    .to_owned(),
+            )
+        })?;
+        ProjectName::new(&project)?;
+        Ok(project)
+    }
+
+    /// Prints an error that does not end the command.
+    pub(crate) fn report(&self, failure: &Failure) {
+        failure::report(&self.name, failure);
+    }
+
+    /// Prints a line for people, unless their output is disabled.
+    pub(crate) fn note(&self, text: &str) {
+        if self.is_verbose {
+            output::note(text);
+        }
+    }
+
+    /// Returns whether a format was asked for.
+    pub(crate) fn has_format(&self) -> bool {
+        self.format.is_some()
+    }
+
+    /// Prints a resource in the format that was asked for, or else as YAML.
+    pub(crate) fn print(&self, resource: &Value) -> Result<(), Failure> {
+        let yaml = Format::yaml();
+        output::data(&self.format.as_ref().unwrap_or(&yaml).one(resource))
+    }
+
+    /// Prints a resource if a format was asked for: creates, updates and deletes print nothing by default.
+    pub(crate) fn print_if_asked(&self, resource: &Value) -> Result<(), Failure> {
+        match self.has_format() {
+            true => self.print(resource),
+            false => Ok(()),
+        }
+    }
+
+    /// Prints a list in the format that was asked for, or else as the table.
+    pub(crate) fn print_list(&self, resources: &[Value], table: &str) -> Result<(), Failure> {
+        let table: Format = table.parse()?;
+        let format = match &self.format {
+            Some(format) => format.clone().over(&table),
+            None => table,
+        };
+        output::data(&format.many(resources))?;
+        if resources.is_empty() && self.format.is_none() {
+            self.note("Listed 0 items.");
+        }
+        Ok(())
+    }
+
+    /// Asks before something is lost. The default answer is yes.
+    ///
+    /// # Errors
+    ///
+    /// If the answer is no, or there is none.
+    pub(crate) fn confirm(&self, message: &str) -> Result<(), Failure> {
+        if self.is_quiet {
+            return Ok(());
+        }
+        output::note(&format!("{message}\n"));
+        loop {
+            eprint!("Continue anyway (Y/n)?  ");
+            let mut answer = String::new();
+            let read = std::io::stdin().read_line(&mut answer).unwrap_or(0);
+            if !std::io::stdin().is_terminal() {
+                output::note("");
+            }
+            if read == 0 {
+                return Err("This prompt could not be answered because you are not in an interactive session.  \
+                    You can re-run the command with the --quiet flag to accept default answers for all prompts."
+                    .to_owned()
+                    .into());
+            }
+            match answer.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(()),
+                "n" | "no" => return Err("Aborted by user.".to_owned().into()),
+                _ => eprint!("Please enter 'y' or 'n':  "),
+            }
+        }
+    }
+}
+
+/// The flags of lists whose server can filter.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct ListFlags {
+    /// Resources to list, as a filter of AIP-160, such as `state=ACTIVE`. The server applies it.
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) filter: Option<String>,
+    /// Maximum number of resources to list.
+    #[arg(long, value_name = "LIMIT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// Number of resources that the server returns with one call.
+    #[arg(long, value_name = "PAGE_SIZE", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) page_size: Option<i32>,
+    /// Exit with 6 if the list is incomplete because a location did not respond.
+    #[arg(long)]
+    pub(crate) require_complete: bool,
+}
+
+/// The flag of lists whose server can sort.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct SortFlag {
+    /// Fields to sort by; `~` before a field sorts it in descending order.
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) sort_by: Vec<String>,
+}
+
+impl SortFlag {
+    /// Returns the order in the words of AIP-132.
+    pub(crate) fn order(&self) -> String {
+        let term = |field: &String| match field.strip_prefix('~') {
+            Some(field) => format!("{field} desc"),
+            None => field.clone(),
+        };
+        self.sort_by.iter().map(term).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl ListFlags {
+    /// Reads the items of a list up to the limit, those that `keep` keeps. Warns of locations that did not respond.
+    pub(crate) async fn read<R: ListRequest>(
+        &self,
+        mut list: List<R>,
+        keep: impl Fn(&Value) -> bool,
+    ) -> Result<(Vec<Value>, Exit), Failure>
+    where
+        R::Item: Message + Name,
+    {
+        if let Some(filter) = &self.filter {
+            if filter.contains('~') {
+                return Err(Failure::usage(
+                    "argument --filter: the operators `~` and `!~` are gcloud's own; the server filters here, by AIP-160",
+                ));
+            }
+            list = list.filter(filter);
+        }
+        if let Some(size) = self.page_size {
+            list = list.page_size(size);
+        }
+        let mut items = list.items();
+        let mut found = Vec::new();
+        let limit = self.limit.map_or(usize::MAX, |limit| limit as usize);
+        while found.len() < limit {
+            let Some(item) = items.next().await else {
+                break;
+            };
+            let item = output::json(&item?)?;
+            if keep(&item) {
+                found.push(item);
+            }
+        }
+        Ok((found, self.completeness(&items)))
+    }
+
+    fn completeness<R: ListRequest>(&self, items: &Items<R>) -> Exit {
+        let missing = items.unreachable();
+        if missing.is_empty() {
+            return Exit::Success;
+        }
+        output::warning(&format!(
+            "these locations did not respond, and what is in them is missing: {}",
+            missing.join(", ")
+        ));
+        match self.require_complete {
+            true => Exit::Incomplete,
+            false => Exit::Success,
+        }
+    }
+}

@@ -1,0 +1,744 @@
+//! `apigw gateways deploy` and `rollback`: from files to a gateway that serves them.
+//!
+//! A deploy is idempotent: the id of the config is a digest of what the config is made of, so that the same files need
+//! nothing created anew. It is resumable: every step reads what exists, and waits for an operation that is under way.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use apigateway_grpc::ApiGateway;
+use apigateway_grpc::field_mask::Mask;
+use apigateway_grpc::operation::OperationResult;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::State;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
+use apigateway_grpc::tonic::Code;
+use clap::Args;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::apis::{self, split};
+use crate::client::duration;
+use crate::context::{Context, Ended};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files::FileFlags;
+use crate::resource::{self, Resource as _};
+use crate::wait::Limits;
+use crate::{labels, output};
+
+/// The longest id of a config.
+const LONGEST_ID: usize = 63;
+/// Number of hexadecimal digits of the digest in an id.
+const DIGEST_DIGITS: usize = 12;
+/// The pause before a create is tried again while the service creates another config.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    gateway: resource::Gateway,
+    /// API of the config; it is created if it does not exist.
+    #[arg(long, value_name = "API")]
+    api: Option<String>,
+    #[command(flatten)]
+    files: FileFlags,
+    /// Service account that the gateway calls backends with.
+    #[arg(long, value_name = "EMAIL")]
+    backend_auth_service_account: Option<String>,
+    /// Id of the config, instead of one made of a digest of its files.
+    #[arg(long, value_name = "ID", conflicts_with = "config_prefix")]
+    config_id: Option<String>,
+    /// Start of the id of the config, before the digest; the id of the API by default.
+    #[arg(long, value_name = "PREFIX")]
+    config_prefix: Option<String>,
+    /// Human-readable name of the gateway.
+    #[arg(long, value_name = "DISPLAY_NAME")]
+    display_name: Option<String>,
+    #[command(flatten)]
+    labels: labels::CreateFlags,
+    /// Replace `${NAME}` in the files by a value; repeatable. A name that has no value is then an error.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    set: Vec<(String, String)>,
+    /// Print what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run, exit with 5 if anything would change.
+    #[arg(long, requires = "dry_run")]
+    exit_code: bool,
+    /// Time to wait in all, such as 10m; 0 waits for ever.
+    #[arg(long, value_name = "DURATION", default_value = "40m", value_parser = duration)]
+    timeout: Duration,
+    /// After the deploy, delete the oldest configs of the API that no gateway uses, and keep so many.
+    #[arg(long, value_name = "N")]
+    keep: Option<usize>,
+    /// Put the old config back if the update of the gateway fails.
+    #[arg(long)]
+    rollback: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    gateway: resource::Gateway,
+    /// Id or full name of the config to go back to; by default the newest one that is older than the present one.
+    #[arg(long, value_name = "API_CONFIG")]
+    to: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// What a deploy is to end in, and what exists.
+struct Plan {
+    api: String,
+    config: String,
+    gateway: String,
+    desired: ApiConfig,
+    api_exists: bool,
+    existing: Option<ApiConfig>,
+    serving: Option<Gateway>,
+}
+
+/// What is to be done about the config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Reuse,
+    Create,
+    /// Wait for the operation that creates it.
+    Await,
+    /// Delete it, since its creation failed, and create it anew.
+    Replace,
+}
+
+impl Deploy {
+    pub(crate) async fn run(self, context: &Context) -> Ended {
+        let started = Instant::now();
+        let mut desired = self.files.read()?;
+        substitute(&mut desired, &self.set)?;
+        desired.gateway_service_account = self
+            .backend_auth_service_account
+            .clone()
+            .unwrap_or_default();
+        let client = context.client()?;
+        let plan = self.plan(context, &client, desired).await?;
+        let step = plan.step()?;
+        if self.dry_run {
+            return self.print_plan(context, &plan, step);
+        }
+        let left = |context: &str| {
+            let limits = Limits {
+                timeout: self.timeout.saturating_sub(started.elapsed()),
+                cancel_on_timeout: false,
+            };
+            match limits.timeout.is_zero() && !self.timeout.is_zero() {
+                true => Err(timed_out(context, self.timeout)),
+                false => Ok(limits),
+            }
+        };
+        let mut created = Vec::new();
+        if apis::ensure(context, &client, &plan.api, &left("the API")?).await? {
+            created.push(plan.api.clone());
+        }
+        if step != Step::Reuse {
+            self.config(context, &client, &plan, step, &left).await?;
+            created.push(plan.config.clone());
+        }
+        let (gateway, changed) = self
+            .serve(context, &client, &plan, &left("the gateway")?)
+            .await?;
+        if plan.serving.is_none() {
+            created.push(gateway.name.clone());
+        }
+        self.print(context, &client, &plan, &gateway, &created, changed)
+            .await?;
+        if let Some(keep) = self.keep {
+            crate::prune::prune(
+                context,
+                &client,
+                &plan.api,
+                keep,
+                None,
+                &left("the old configs")?,
+            )
+            .await?;
+        }
+        Ok(Exit::Success)
+    }
+
+    /// Reads what exists.
+    async fn plan(
+        &self,
+        context: &Context,
+        client: &ApiGateway,
+        desired: ApiConfig,
+    ) -> Result<Plan, Failure> {
+        let api = context.settings.api(self.api.as_deref()).value;
+        let api = api.ok_or_else(|| Failure::usage("argument --api: Must be specified."))?;
+        let api = resource::api(context, &api)?;
+        let prefix = self.config_prefix.as_deref().unwrap_or(api.api());
+        let id = match &self.config_id {
+            Some(id) => id.clone(),
+            None => config_id(prefix, self.files.kind(), &desired),
+        };
+        let config = resource::config(context, &format!("{api}/configs/{id}"), None)?;
+        let gateway = match self.gateway.has_location(context) {
+            true => self.gateway.full_name(context)?,
+            // A gateway that exists is found; for a new one, the location is needed.
+            false => match self.gateway.name(context, client).await {
+                Ok(name) => name,
+                Err(failure @ Failure::Usage(_)) => return Err(failure),
+                Err(_) => self.gateway.full_name(context)?,
+            },
+        };
+        Ok(Plan {
+            api_exists: optional(client.get_api(api.as_str()).await)?.is_some(),
+            existing: optional(client.get_api_config_full(config.as_str()).await)?,
+            serving: optional(client.get_gateway(&gateway).await)?,
+            api: api.into(),
+            config: config.into(),
+            gateway,
+            desired,
+        })
+    }
+
+    /// Creates the config, or waits for the one that is being created.
+    async fn config(
+        &self,
+        context: &Context,
+        client: &ApiGateway,
+        plan: &Plan,
+        step: Step,
+        left: &impl Fn(&str) -> Result<Limits, Failure>,
+    ) -> Result<(), Failure> {
+        let (_, id) = split(&plan.config);
+        let title = format!(
+            "Waiting for API Config [{id}] to be created for API [{}]",
+            split(&plan.api).1
+        );
+        if step == Step::Await
+            && await_running::<ApiConfig>(
+                context,
+                client,
+                &plan.config,
+                &title,
+                &left("the config")?,
+            )
+            .await?
+        {
+            return Ok(());
+        }
+        if step == Step::Replace {
+            let operation = client.delete_api_config(&plan.config).await?;
+            let title =
+                format!("Waiting for API Config [{id}], whose creation failed, to be deleted");
+            context
+                .wait(operation, &title, &left("the config")?)
+                .await?;
+        }
+        loop {
+            let limits = left("the config")?;
+            match client
+                .create_api_config(&plan.api, id, plan.desired.clone())
+                .await
+            {
+                Ok(operation) => return context.wait(operation, &title, &limits).await.map(drop),
+                // The service creates one config of an API at a time.
+                Err(error) if error.code() == Some(Code::Aborted) => {
+                    context.note(&format!(
+                        "Another config of the API is being created; trying again: {error}"
+                    ));
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                // Another run of the same deploy was faster.
+                Err(error) if error.code() == Some(Code::AlreadyExists) => {
+                    await_running::<ApiConfig>(context, client, &plan.config, &title, &limits)
+                        .await?;
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Has the gateway serve the config. Returns the gateway and whether it changed.
+    async fn serve(
+        &self,
+        context: &Context,
+        client: &ApiGateway,
+        plan: &Plan,
+        limits: &Limits,
+    ) -> Result<(Gateway, bool), Failure> {
+        let (parent, id) = split(&plan.gateway);
+        let title = format!("Waiting for API Gateway [{id}] to be updated");
+        let Some(serving) = &plan.serving else {
+            let gateway = Gateway {
+                api_config: plan.config.clone(),
+                display_name: self.display_name.clone().unwrap_or_default(),
+                labels: self.labels.labels()?,
+                ..Gateway::default()
+            };
+            let operation = client.create_gateway(parent, id, gateway).await?;
+            let title = format!(
+                "Waiting for API Gateway [{id}] to be created with [{}] config",
+                plan.config
+            );
+            return Ok((context.wait(operation, &title, limits).await?, true));
+        };
+        let mut old = serving.clone();
+        // An earlier run may have started an operation on the gateway.
+        if await_running::<Gateway>(context, client, &plan.gateway, &title, limits).await? {
+            old = client.get_gateway(&plan.gateway).await?;
+        }
+        let new = self.changed(&old, plan)?;
+        let mask = Mask::between(&old, &new);
+        if mask.is_empty() {
+            return Ok((old, false));
+        }
+        let operation = client.update_gateway(new, mask).await?;
+        match context.wait(operation, &title, limits).await {
+            Ok(gateway) => Ok((gateway, true)),
+            Err(failure)
+                if failure.exit() == Exit::OperationFailed || failure.exit() == Exit::Cancelled =>
+            {
+                context.note(&format!("The gateway still serves {}.", old.api_config));
+                if self.rollback {
+                    let operation = client.update_gateway(old.clone(), ["api_config"]).await?;
+                    let title = format!(
+                        "Waiting for API Gateway [{id}] to go back to [{}] config",
+                        old.api_config
+                    );
+                    context.wait(operation, &title, limits).await?;
+                }
+                Err(failure)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Returns the gateway as it is to be.
+    fn changed(&self, old: &Gateway, plan: &Plan) -> Result<Gateway, Failure> {
+        let mut new = old.clone();
+        new.api_config.clone_from(&plan.config);
+        new.labels.extend(self.labels.labels()?);
+        if let Some(display_name) = &self.display_name {
+            new.display_name.clone_from(display_name);
+        }
+        Ok(new)
+    }
+
+    fn print_plan(&self, context: &Context, plan: &Plan, step: Step) -> Ended {
+        let mut lines = Vec::new();
+        if !plan.api_exists {
+            lines.push(format!("create api {}", plan.api));
+        }
+        match step {
+            Step::Reuse => {}
+            Step::Create => lines.push(format!("create config {}", plan.config)),
+            Step::Await => lines.push(format!("wait for config {}", plan.config)),
+            Step::Replace => lines.push(format!(
+                "delete and create config {}, whose creation failed",
+                plan.config
+            )),
+        }
+        match &plan.serving {
+            None => lines.push(format!("create gateway {}", plan.gateway)),
+            Some(old) => {
+                let mask = Mask::between(old, &self.changed(old, plan)?);
+                if !mask.is_empty() {
+                    lines.push(format!(
+                        "update gateway {}: {}",
+                        plan.gateway,
+                        mask.paths().join(", ")
+                    ));
+                }
+            }
+        }
+        match context.has_format() {
+            true => context.print(&json!({"steps": lines, "changed": !lines.is_empty()}))?,
+            false if lines.is_empty() => output::line(&format!(
+                "nothing to do: {} serves {}",
+                plan.gateway, plan.config
+            ))?,
+            false => output::line(&lines.join("\n"))?,
+        }
+        Ok(match self.exit_code && !lines.is_empty() {
+            true => Exit::Found,
+            false => Exit::Success,
+        })
+    }
+
+    /// Prints the URL or the result on standard output, and how to go back on standard error.
+    async fn print(
+        &self,
+        context: &Context,
+        client: &ApiGateway,
+        plan: &Plan,
+        gateway: &Gateway,
+        created: &[String],
+        changed: bool,
+    ) -> Result<(), Failure> {
+        let url = format!("https://{}", gateway.default_hostname);
+        let previous = plan
+            .serving
+            .as_ref()
+            .map(|serving| &serving.api_config)
+            .filter(|config| **config != plan.config);
+        match context.has_format() {
+            true => context.print(&json!({
+                "gateway": output::json(gateway)?,
+                "apiConfig": plan.config,
+                "previousApiConfig": previous,
+                "created": created,
+                "changed": changed || !created.is_empty(),
+                "url": url,
+            }))?,
+            false => output::line(&url)?,
+        }
+        if let Some(previous) = previous {
+            let (location, id) = split(&plan.gateway);
+            context.note(&format!(
+                "To go back: apigw gateways update {id} --location={} --api={} --api-config={}",
+                split(location).1,
+                split(&plan.api).1,
+                split(previous).1
+            ));
+        }
+        if needs_api_keys(&plan.desired) {
+            let service = client.get_api(&plan.api).await?.managed_service;
+            context.note(&format!(
+                "To have API keys work: gcloud services enable {service}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// Returns what is to be done about the config.
+    ///
+    /// # Errors
+    ///
+    /// If a config with the id exists and was made of something else.
+    fn step(&self) -> Result<Step, Failure> {
+        let Some(existing) = &self.existing else {
+            return Ok(Step::Create);
+        };
+        match existing.state() {
+            State::Failed => return Ok(Step::Replace),
+            State::Creating => return Ok(Step::Await),
+            _ => {}
+        }
+        let is_same = digest("", existing) == digest("", &self.desired);
+        match is_same {
+            true => Ok(Step::Reuse),
+            false => Err(format!(
+                "config {} exists and was made of other files or another service account: choose another id with --config-id",
+                self.config
+            )
+            .into()),
+        }
+    }
+}
+
+impl Rollback {
+    pub(crate) async fn run(self, context: &Context) -> Ended {
+        let client = context.client()?;
+        let name = self.gateway.name(context, &client).await?;
+        let old = client.get_gateway(&name).await?;
+        let (api, _) = split(&old.api_config);
+        let to = match &self.to {
+            Some(to) => resource::config(context, to, Some(api))?.into(),
+            None => previous(&client, api, &old.api_config).await?,
+        };
+        if to == old.api_config {
+            return apis::unchanged(context, &old);
+        }
+        let new = Gateway {
+            api_config: to.clone(),
+            ..old
+        };
+        let operation = client.update_gateway(new, ["api_config"]).await?;
+        let title = format!(
+            "Waiting for API Gateway [{}] to go back to [{to}] config",
+            split(&name).1
+        );
+        let gateway = context.wait(operation, &title, &self.limits).await?;
+        match context.has_format() {
+            true => context.print(&output::json(&gateway)?)?,
+            false => output::line(&gateway.api_config)?,
+        }
+        Ok(Exit::Success)
+    }
+}
+
+/// Returns the newest active config that is older than the present one.
+async fn previous(client: &ApiGateway, api: &str, present: &str) -> Result<String, Failure> {
+    let time = |config: &ApiConfig| config.create_time.map(|time| (time.seconds, time.nanos));
+    let began = time(&client.get_api_config(present).await?);
+    let mut found: Option<ApiConfig> = None;
+    let mut configs = client.list_api_configs(api).items();
+    while let Some(config) = configs.next().await {
+        let config = config?;
+        let is_older =
+            time(&config) < began && config.name != present && config.state() == State::Active;
+        if is_older
+            && found
+                .as_ref()
+                .is_none_or(|found| time(found) < time(&config))
+        {
+            found = Some(config);
+        }
+    }
+    let found =
+        found.ok_or_else(|| format!("{api} has no active config that is older than {present}"))?;
+    Ok(found.name)
+}
+
+/// Waits for the operation that runs on a resource, if there is one. Returns whether there was.
+async fn await_running<R: OperationResult>(
+    context: &Context,
+    client: &ApiGateway,
+    target: &str,
+    title: &str,
+    limits: &Limits,
+) -> Result<bool, Failure> {
+    let location = target.split('/').take(4).collect::<Vec<_>>().join("/");
+    let mut operations = client.list_operations(location).items();
+    while let Some(operation) = operations.next().await {
+        let operation = operation?;
+        let metadata = output::json(&operation)?;
+        let of = metadata.pointer("/metadata/target").and_then(Value::as_str);
+        if !operation.done && of == Some(target) {
+            let operation = client.operation::<R>(operation.name)?;
+            context.wait(operation, title, limits).await?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn optional<T>(read: Result<T, apigateway_grpc::Error>) -> Result<Option<T>, Failure> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn timed_out(what: &str, timeout: Duration) -> Failure {
+    output::note(&format!(
+        "The {timeout:.0?} of --timeout are over before {what} was ready. Run the same command again to go on."
+    ));
+    Failure::Exit(Exit::TimedOut)
+}
+
+/// Returns the id of a config: the prefix and a digest of what the config is made of.
+fn config_id(prefix: &str, kind: &str, config: &ApiConfig) -> String {
+    let digest = digest(kind, config);
+    let allowed = prefix.to_lowercase().replace(
+        |char: char| !char.is_ascii_alphanumeric() && char != '-',
+        "-",
+    );
+    let allowed = allowed.trim_start_matches('-');
+    let kept = &allowed[..allowed.len().min(LONGEST_ID - DIGEST_DIGITS - 1)];
+    match kept.trim_end_matches('-') {
+        "" => format!("c-{}", &digest[..DIGEST_DIGITS]),
+        kept => format!("{kept}-{}", &digest[..DIGEST_DIGITS]),
+    }
+}
+
+/// Returns the SHA-256 of everything of a config that can never change: the kind, name, length and bytes of each file, and
+/// the service account. Each part is preceded by its length, so that no two configs are written alike.
+fn digest(kind: &str, config: &ApiConfig) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(kind.as_bytes());
+    let openapi = config
+        .openapi_documents
+        .iter()
+        .map(|document| ("openapi", document.document.as_ref()));
+    let grpc = config
+        .grpc_services
+        .iter()
+        .map(|service| ("descriptors", service.file_descriptor_set.as_ref()));
+    let managed = config
+        .managed_service_configs
+        .iter()
+        .map(|file| ("service", Some(file)));
+    for (kind, file) in openapi.chain(grpc).chain(managed) {
+        let Some(file) = file else { continue };
+        part(kind.as_bytes());
+        part(file.path.as_bytes());
+        part(&file.contents);
+    }
+    // The service writes an account that was given by its email as a full name.
+    let account = config
+        .gateway_service_account
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    part(b"account");
+    part(account.as_bytes());
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("invalid variable `{text}`: expected NAME=VALUE"))?;
+    match !name.is_empty()
+        && name
+            .chars()
+            .all(|char| char.is_ascii_alphanumeric() || char == '_')
+    {
+        true => Ok((name.to_owned(), value.to_owned())),
+        false => Err(format!(
+            "invalid name `{name}`: must be letters, digits and `_`"
+        )),
+    }
+}
+
+/// Replaces `${NAME}` in the text files. Nothing is replaced if no value is given.
+fn substitute(config: &mut ApiConfig, values: &[(String, String)]) -> Result<(), Failure> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    let values: BTreeMap<&str, &str> = values
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let documents = config
+        .openapi_documents
+        .iter_mut()
+        .filter_map(|document| document.document.as_mut());
+    for file in documents.chain(&mut config.managed_service_configs) {
+        let text = String::from_utf8(std::mem::take(&mut file.contents)).map_err(|_| {
+            format!(
+                "{}: not UTF-8, so --set cannot replace anything in it",
+                file.path
+            )
+        })?;
+        file.contents = replaced(&file.path, &text, &values)?.into_bytes();
+    }
+    Ok(())
+}
+
+fn replaced(path: &str, text: &str, values: &BTreeMap<&str, &str>) -> Result<String, Failure> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start..].find('}') else {
+            break;
+        };
+        let name = &rest[start + 2..start + length];
+        let value = values.get(name).ok_or_else(|| {
+            let line = text[..text.len() - rest.len() + start]
+                .matches('\n')
+                .count()
+                + 1;
+            format!("{path}:{line}: `${{{name}}}` has no value: set it with --set={name}=VALUE")
+        })?;
+        out.push_str(&rest[..start]);
+        out.push_str(value);
+        rest = &rest[start + length + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// Returns whether an OpenAPI document asks for API keys.
+fn needs_api_keys(config: &ApiConfig) -> bool {
+    let documents = config
+        .openapi_documents
+        .iter()
+        .filter_map(|document| document.document.as_ref());
+    documents.into_iter().any(|file| {
+        let text = String::from_utf8_lossy(&file.contents);
+        let parsed: Value = serde_saphyr::from_str(&text).unwrap_or_default();
+        let definitions = parsed
+            .get("securityDefinitions")
+            .or_else(|| parsed.pointer("/components/securitySchemes"));
+        let schemes = definitions.and_then(Value::as_object);
+        schemes.is_some_and(|schemes| {
+            schemes
+                .values()
+                .any(|scheme| scheme.get("type").and_then(Value::as_str) == Some("apiKey"))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{
+        File, OpenApiDocument,
+    };
+
+    use super::*;
+
+    fn config(path: &str, contents: &str, account: &str) -> ApiConfig {
+        let document = Some(File {
+            path: path.to_owned(),
+            contents: contents.into(),
+        });
+        ApiConfig {
+            openapi_documents: vec![OpenApiDocument { document }],
+            gateway_service_account: account.to_owned(),
+            ..ApiConfig::default()
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_config_depends_on_all_that_can_never_change() {
+        let id = |path: &str, contents: &str, account: &str| {
+            config_id("a", "openapi", &config(path, contents, account))
+        };
+        let one = id("a.yaml", "x", "");
+        assert_eq!(one, id("a.yaml", "x", ""));
+        for other in [
+            id("b.yaml", "x", ""),
+            id("a.yaml", "y", ""),
+            id("a.yaml", "x", "sa"),
+            id("a.yam", "lx", ""),
+        ] {
+            assert_ne!(one, other);
+        }
+        assert_eq!(
+            id("a.yaml", "x", "sa@p"),
+            id("a.yaml", "x", "projects/-/serviceAccounts/sa@p")
+        );
+    }
+
+    #[test]
+    fn the_id_of_a_config_is_valid_for_every_prefix() {
+        for prefix in ["a", "", "-", "Hello World", &"x".repeat(90), "é"] {
+            let id = config_id(prefix, "openapi", &ApiConfig::default());
+            assert!(id.len() <= LONGEST_ID && !id.starts_with('-'), "{id}");
+            assert!(
+                id.chars()
+                    .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-'),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn variables_are_replaced_and_one_without_a_value_is_an_error() {
+        let values = BTreeMap::from([("HOST", "h.example")]);
+        assert_eq!(
+            replaced("f", "a: ${HOST}\nb: $HOST", &values).expect("valid"),
+            "a: h.example\nb: $HOST"
+        );
+        let error = replaced("f.yaml", "a\nb: ${NONE}", &values).expect_err("no value");
+        assert!(
+            error
+                .to_string()
+                .starts_with("f.yaml:2: `${NONE}` has no value"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Exit codes.
+
+use std::process::ExitCode;
+
+/// How a command ended. `apigw help exit-codes` lists the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done as asked.
+    Success = 0,
+    /// The service refused, or a file, the credentials or the network failed.
+    Failure = 1,
+    /// Wrong usage; nothing was sent.
+    Usage = 2,
+    /// An operation that was waited for ended in an error.
+    OperationFailed = 3,
+    /// An operation that was waited for ended cancelled.
+    Cancelled = 4,
+    /// A check found something.
+    Found = 5,
+    /// Some locations did not respond.
+    Incomplete = 6,
+    /// An operation completed although its cancellation was requested.
+    CompletedAnyway = 7,
+    /// The time for waiting is over; the operation may still run.
+    TimedOut = 124,
+    /// SIGINT.
+    Interrupted = 130,
+    /// SIGTERM.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// Returns the one code for several operations: a failed read comes first, then failed, cancelled and overdue ones.
+    pub(crate) fn of_many(ends: impl IntoIterator<Item = Self>) -> Self {
+        let rank = |exit: &Self| match exit {
+            Self::Interrupted | Self::Terminated => 6,
+            Self::Failure | Self::Usage => 5,
+            Self::OperationFailed => 4,
+            Self::Cancelled => 3,
+            Self::CompletedAnyway => 2,
+            Self::TimedOut => 1,
+            Self::Success | Self::Found | Self::Incomplete => 0,
+        };
+        ends.into_iter().max_by_key(rank).unwrap_or(Self::Success)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The help page `exit-codes`.
+pub(crate) const PAGE: &str = "\
+Exit codes of apigw:
+
+    0  done as asked; describing an operation that failed is a success
+    1  failed: the service refused, or the network, the credentials, a file or a declined prompt
+    2  wrong usage; nothing was sent
+    3  an operation that was waited for ended in an error
+    4  an operation that was waited for was cancelled
+    5  a check found something: diff --exit-code, deploy --dry-run --exit-code, doctor
+    6  some locations did not respond, with --require-complete
+    7  operations cancel --wait: the operation completed anyway
+  124  the time for waiting is over; the operation may still run
+  130  interrupted (SIGINT); the operation goes on
+  143  terminated (SIGTERM); the operation goes on
+
+Of several operations: 1 if one could not be read, else 3, else 4, else 124, else 0.
+With --no-exit-status, 3 and 4 become 0. A closed pipe is 0.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_ends_the_one_that_needs_most_attention_counts() {
+        use Exit::{Cancelled, Failure, OperationFailed, Success, TimedOut};
+        for (ends, exit) in [
+            (&[][..], Success),
+            (&[Success, TimedOut], TimedOut),
+            (&[Cancelled, TimedOut], Cancelled),
+            (&[Cancelled, OperationFailed, Success], OperationFailed),
+            (&[OperationFailed, Failure], Failure),
+        ] {
+            assert_eq!(Exit::of_many(ends.iter().copied()), exit, "{ends:?}");
+        }
+    }
+}

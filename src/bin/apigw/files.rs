@@ -1,0 +1,183 @@
+//! The files of a config: OpenAPI documents, descriptor sets and gRPC service configs, told apart as gcloud does.
+
+use std::path::Path;
+
+use apigateway_grpc::prost_types::FileDescriptorSet;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
+use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{
+    File, GrpcServiceDefinition, OpenApiDocument,
+};
+use clap::Args;
+use prost::Message as _;
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::labels;
+use crate::output;
+
+/// The flags that name the files of a config.
+#[derive(Clone, Debug, Args)]
+#[group(multiple = false, id = "files")]
+pub(crate) struct FileFlags {
+    /// OpenAPI documents, in YAML or JSON.
+    #[arg(long, value_name = "FILE,…")]
+    openapi_spec: Option<String>,
+    /// gRPC service configs, in YAML or JSON, and descriptor sets.
+    #[arg(long, value_name = "FILE,…")]
+    grpc_files: Option<String>,
+}
+
+impl FileFlags {
+    /// Reads the files into a config.
+    ///
+    /// # Errors
+    ///
+    /// If no flag is given, or a file cannot be read or is not of a kind that the flag takes.
+    pub(crate) fn read(&self) -> Result<ApiConfig, Failure> {
+        if self.openapi_spec.is_none() && self.grpc_files.is_none() {
+            return Err(Failure::usage(
+                "Exactly one of (--grpc-files | --openapi-spec) must be specified.",
+            ));
+        }
+        let mut config = ApiConfig::default();
+        for name in labels::list(self.openapi_spec.as_deref().unwrap_or_default()) {
+            let (file, document) = (read(&name)?, Document::of(&name));
+            let Document::Text = document else {
+                return Err("OpenAPI files should be of JSON or YAML format"
+                    .to_owned()
+                    .into());
+            };
+            let content = parsed(&name, &file.contents)?;
+            if content.get("swagger").is_none() && content.get("openapi").is_none() {
+                return Err(
+                    format!("The file {name} is not a valid OpenAPI configuration file.").into(),
+                );
+            }
+            config.openapi_documents.push(OpenApiDocument {
+                document: Some(file),
+            });
+        }
+        for name in labels::list(self.grpc_files.as_deref().unwrap_or_default()) {
+            add_grpc_file(&name, &mut config)?;
+        }
+        Ok(config)
+    }
+
+    /// The kind of the files, for what is derived from them.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.openapi_spec {
+            Some(_) => "openapi",
+            None => "grpc",
+        }
+    }
+}
+
+enum Document {
+    Text,
+    Descriptors,
+    Proto,
+    Unknown,
+}
+
+impl Document {
+    fn of(name: &str) -> Self {
+        match Path::new(name)
+            .extension()
+            .and_then(|extension| extension.to_str())
+        {
+            Some("json" | "yaml" | "yml") => Self::Text,
+            Some("pb" | "descriptor") => Self::Descriptors,
+            Some("proto") => Self::Proto,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
+    let file = read(name)?;
+    match Document::of(name) {
+        Document::Text => {
+            let content = parsed(name, &file.contents)?;
+            if content.get("type").and_then(Value::as_str) != Some("google.api.Service") {
+                return Err(format!(
+                    "The file {name} is not a valid api configuration file. The configuration type is expected to be of \"google.api.Service\"."
+                )
+                .into());
+            }
+            config.managed_service_configs.push(file);
+        }
+        Document::Descriptors => {
+            let source = sources(name, &file.contents)?;
+            config.grpc_services.push(GrpcServiceDefinition {
+                file_descriptor_set: Some(file),
+                source,
+            });
+        }
+        Document::Proto => {
+            return Err(format!(
+                "[{name}] cannot be used as it is an uncompiled proto file. However, uncompiled proto files can be \
+                 included for display purposes when compiled as a source for a passed in proto descriptor."
+            )
+            .into());
+        }
+        Document::Unknown => {
+            return Err(format!(
+                "Could not determine the content type of file [{name}]. Supported extensions are .descriptor .json .pb .yaml and .yml"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Reads the sources of a descriptor set that lie beside it.
+fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
+    let set = FileDescriptorSet::decode(contents)
+        .map_err(|error| format!("invalid descriptor set {name}: {error}"))?;
+    let folder = Path::new(name).parent().unwrap_or(Path::new(""));
+    let (mut sources, mut missing) = (Vec::new(), Vec::new());
+    for descriptor in &set.file {
+        let path = folder.join(descriptor.name());
+        match path.is_file() {
+            true => sources.push(read(&path.display().to_string())?),
+            false => missing.push(path.display().to_string()),
+        }
+    }
+    if !missing.is_empty() {
+        output::warning(&format!(
+            "the sources [{}] of the descriptor set [{name}] were not found and are not included",
+            missing.join(", ")
+        ));
+    }
+    Ok(sources)
+}
+
+fn read(name: &str) -> Result<File, Failure> {
+    let contents = match name {
+        "-" => {
+            let mut contents = Vec::new();
+            std::io::Read::read_to_end(&mut std::io::stdin(), &mut contents).map(|_| contents)
+        }
+        name => std::fs::read(name),
+    };
+    let contents = contents
+        .map_err(|error| format!("Could not open service config file [{name}]: {error}"))?;
+    // The service is told the last part of the path alone.
+    let path = Path::new(name).file_name().map_or_else(
+        || name.to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    Ok(File { path, contents })
+}
+
+fn parsed(name: &str, contents: &[u8]) -> Result<Value, Failure> {
+    let text = String::from_utf8_lossy(contents);
+    let parsed: Result<Value, _> = serde_saphyr::from_str(&text);
+    match parsed {
+        Ok(Value::Object(map)) if !map.is_empty() => Ok(Value::Object(map)),
+        Ok(_) => Err(format!("Could not read JSON or YAML from config file [{name}].").into()),
+        Err(error) => {
+            Err(format!("Could not read JSON or YAML from config file [{name}]: {error}").into())
+        }
+    }
+}

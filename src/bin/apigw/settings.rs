@@ -1,0 +1,30 @@
+//! `apigw config`.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::context::{Context, Ended};
+use crate::exit::Exit;
+use crate::output;
+
+const TABLE: &str = "table(setting,value,source)";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print each setting, its value and where the value comes from. Secrets are never printed.
+    Show,
+}
+
+impl Command {
+    pub(crate) fn run(self, context: &Context) -> Ended {
+        if let Some(fault) = &context.settings.properties.fault {
+            output::warning(&format!("gcloud's configuration cannot be read: {fault}"));
+        }
+        let shown = context.settings.all().into_iter();
+        let rows: Vec<Value> = shown
+            .map(|(name, setting)| json!({"setting": name, "value": setting.value, "source": setting.source}))
+            .collect();
+        context.print_list(&rows, TABLE)?;
+        Ok(Exit::Success)
+    }
+}

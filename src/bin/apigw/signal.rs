@@ -1,0 +1,31 @@
+//! The signals that end a wait.
+
+use crate::exit::Exit;
+
+/// Resolves when the process is asked to end, with the exit code for it.
+#[cfg(unix)]
+pub(crate) async fn received() -> Exit {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (interrupt, terminate) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+        // Without handlers, the system's own ones end the process.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => Exit::Interrupted,
+        _ = terminate.recv() => Exit::Terminated,
+    }
+}
+
+/// Resolves when the process is asked to end, with the exit code for it.
+#[cfg(not(unix))]
+pub(crate) async fn received() -> Exit {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Exit::Interrupted,
+        Err(_) => std::future::pending().await,
+    }
+}

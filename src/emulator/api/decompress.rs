@@ -1,0 +1,122 @@
+//! Decompresses gRPC requests in gzip.
+//!
+//! tonic's own decompression is a feature of the whole crate, and it does not limit the size of a decompressed message.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderName, HeaderValue};
+use http_body::Frame;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::metadata::MetadataValue;
+
+use super::intercept::MAX_REQUEST;
+use crate::call::gzip::{self, GzipError};
+use crate::call::{PREFIX, Rpc};
+use crate::emulator::error;
+
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
+
+/// Returns the request without compression. Messages are decompressed when they are read.
+///
+/// # Errors
+///
+/// UNIMPLEMENTED for any other encoding, with the supported encodings (gRPC's specification of compression).
+pub(crate) fn decompress(mut rpc: Rpc) -> Result<Rpc, Status> {
+    let encoding = rpc.headers().get(&ENCODING).map(HeaderValue::as_bytes);
+    match encoding {
+        None | Some(b"identity") => Ok(rpc),
+        Some(b"gzip") => {
+            rpc.headers_mut().remove(&ENCODING);
+            Ok(rpc.map(|body| {
+                Body::new(Messages {
+                    body,
+                    unread: BytesMut::new(),
+                })
+            }))
+        }
+        Some(other) => {
+            let name = String::from_utf8_lossy(other);
+            let text =
+                format!("unsupported encoding `{name}` of the request: must be gzip or identity");
+            let mut status = Status::unimplemented(text);
+            let read = MetadataValue::from_static("gzip,identity");
+            status.metadata_mut().insert(ACCEPT_ENCODING, read);
+            Err(status)
+        }
+    }
+}
+
+/// A body whose messages are decompressed.
+struct Messages {
+    body: Body,
+    unread: BytesMut,
+}
+
+impl Messages {
+    /// Returns the next complete message with its prefix, decompressed.
+    fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        let Some((prefix, rest)) = self.unread.split_first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        let [flag, length @ ..] = *prefix;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > MAX_REQUEST {
+            return Err(error::request_too_large(MAX_REQUEST));
+        }
+        if rest.len() < length {
+            return Ok(None);
+        }
+        let framed = self.unread.split_to(PREFIX + length).freeze();
+        if flag != COMPRESSED {
+            return Ok(Some(framed));
+        }
+        let message =
+            gzip::decompress(&framed[PREFIX..], MAX_REQUEST).map_err(|error| match error {
+                GzipError::TooLarge => error::request_too_large(MAX_REQUEST),
+                GzipError::Malformed(error) => {
+                    Status::internal(format!("invalid gzip in the request: {error}"))
+                }
+            })?;
+        let mut framed = BytesMut::with_capacity(PREFIX + message.len());
+        framed.put_u8(0);
+        // The limit is below four gigabytes.
+        framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+        framed.put_slice(&message);
+        Ok(Some(framed.freeze()))
+    }
+}
+
+/// The first byte of the prefix of a compressed message.
+const COMPRESSED: u8 = 1;
+
+impl http_body::Body for Messages {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        loop {
+            match self.next() {
+                Ok(None) => {}
+                Ok(Some(message)) => return Poll::Ready(Some(Ok(Frame::data(message)))),
+                Err(status) => return Poll::Ready(Some(Err(status))),
+            }
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+                let rest = std::mem::take(&mut self.unread);
+                let cut = (!rest.is_empty())
+                    .then(|| Err(Status::internal("the request ends within a message")));
+                return Poll::Ready(cut);
+            };
+            match frame?.into_data() {
+                Ok(piece) => self.unread.extend_from_slice(&piece),
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+    }
+}

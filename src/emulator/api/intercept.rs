@@ -1,0 +1,291 @@
+//! Intercepts every call of the API: records it and applies its fault.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower::Service;
+
+use super::core::Core;
+use super::decompress::decompress;
+use crate::call::wire_format;
+use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
+use crate::contract::Method;
+use crate::emulator::connection::ConnectionHandle;
+use crate::emulator::error;
+use crate::emulator::error::details::mark_legacy;
+use crate::emulator::faults::FaultAction;
+use crate::emulator::faults::operation_plan::OperationPlan;
+use crate::emulator::faults::received_call::Via;
+use crate::emulator::state::Tables;
+use crate::emulator::state::operation::OPERATION;
+use crate::emulator::state::resource::Resource;
+use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Maximum number of bytes of a request, decompressed. The files of a config may have 10 MiB.
+pub(crate) const MAX_REQUEST: usize = 16 << 20;
+
+/// A generated service behind the interception of its calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Intercept<S> {
+    core: Arc<Core>,
+    service: S,
+}
+
+/// The part of a fault that the method applies. It is in the extensions of the request.
+#[derive(Clone, Debug)]
+pub(crate) enum FaultEffect {
+    Nothing,
+    Stale,
+    Plan(OperationPlan),
+}
+
+/// The resource or operation that a call names.
+#[derive(Debug, Default)]
+struct CallTarget {
+    name: String,
+    /// The parent of a resource that is to be created.
+    parent: String,
+}
+
+impl<S> Intercept<S> {
+    pub(crate) fn new(core: &Arc<Core>, service: S) -> Self {
+        Self {
+            core: Arc::clone(core),
+            service,
+        }
+    }
+}
+
+impl<S: NamedService> NamedService for Intercept<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Rpc> for Intercept<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        // The service that was made ready is called, and its clone waits for the next call.
+        let clone = self.service.clone();
+        let service = std::mem::replace(&mut self.service, clone);
+        let core = Arc::clone(&self.core);
+        Box::pin(async move {
+            let reply = mark_legacy(intercept(&core, service, rpc).await?);
+            // No response may report a state that a crash could take back.
+            let durable = core.state.durable().await;
+            Ok(durable.map_or_else(Status::into_http, |()| reply))
+        })
+    }
+}
+
+/// Records a call, applies its fault, and calls the service.
+async fn intercept<S>(core: &Core, mut service: S, rpc: Rpc) -> Result<Reply, Infallible>
+where
+    S: Service<Rpc, Response = Reply, Error = Infallible>,
+{
+    let rpc = match decompress(rpc) {
+        Ok(rpc) => rpc,
+        Err(status) => return Ok(status.into_http()),
+    };
+    let (mut head, body) = rpc.into_parts();
+    let Some(method) = Method::find(head.uri.path()) else {
+        return service.call(Rpc::from_parts(head, body)).await;
+    };
+    let payload = match Limited::new(body, MAX_REQUEST + call::PREFIX)
+        .collect()
+        .await
+    {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) => return Ok(core.details.apply(body_error(error).into_http())),
+    };
+    // The recorded message is a copy, so that it does not keep the buffers of the connection.
+    let message = call::message(&payload).map(Bytes::copy_from_slice);
+    let target = CallTarget::read(method, message.as_deref().unwrap_or_default());
+    let via = match head.extensions.get::<Transcoded>() {
+        Some(Transcoded) => Via::Rest,
+        None => Via::Grpc,
+    };
+    core.calls
+        .add(method, via, &target.name, &head.headers, message);
+    match core.tokens.check(method, &target.name, &head.headers) {
+        Ok(grant) => drop(head.extensions.insert(grant)),
+        Err(status) => return Ok(status.into_http()),
+    }
+    if let Err(status) = core.environment.check_reachable(&target.name) {
+        return Ok(core.details.apply(status.into_http()));
+    }
+    let names = [target.name.as_str(), target.parent.as_str()];
+    let action = core
+        .faults
+        .take(method, &names, |action| applies(core, action, &target.name));
+    let connection = head.extensions.get::<ConnectionHandle>().cloned();
+    match action {
+        None => {}
+        Some(FaultAction::Stale) => drop(head.extensions.insert(FaultEffect::Stale)),
+        Some(FaultAction::Operation(plan)) => {
+            head.extensions.insert(FaultEffect::Plan(plan));
+        }
+        Some(FaultAction::Delay(time)) => tokio::time::sleep(time).await,
+        Some(FaultAction::LoseReply) => {
+            service.call(with_payload(head, payload)).await?;
+            return Ok(broken_connection(connection));
+        }
+        Some(FaultAction::DropConnection) => return Ok(broken_connection(connection)),
+        Some(FaultAction::Fail(status)) => return Ok(status.into_http()),
+        Some(FaultAction::NotFoundFor(age)) => {
+            let kind = kind_if_younger(&core.state.lock(), &target.name, age);
+            let missing = error::not_found(kind.unwrap_or_default(), &target.name);
+            return Ok(core.details.apply(missing.into_http()));
+        }
+        Some(FaultAction::Html(status)) => return Ok(html_page(status)),
+        Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
+    }
+    let reply = service.call(with_payload(head, payload)).await?;
+    Ok(core.details.apply(reply))
+}
+
+fn body_error(error: BoxError) -> Status {
+    if error.is::<LengthLimitError>() {
+        return error::request_too_large(MAX_REQUEST);
+    }
+    Status::from_error(error)
+}
+
+/// Returns true if a fault applies to a call with this target. `NotFoundFor` depends on the age of the target.
+fn applies(core: &Core, action: &FaultAction, name: &str) -> bool {
+    match action {
+        FaultAction::NotFoundFor(age) => kind_if_younger(&core.state.lock(), name, *age).is_some(),
+        _ => true,
+    }
+}
+
+/// Returns the kind of a resource or operation if it was created less than `age` ago.
+fn kind_if_younger(tables: &Tables, name: &str, age: Duration) -> Option<&'static str> {
+    let now = tables.clock.now();
+    if let Some(record) = tables.operations.get(name) {
+        return (now.since(record.started_at) < age).then_some(OPERATION);
+    }
+    resource_if_younger::<Api>(tables, name, age)
+        .or_else(|| resource_if_younger::<ApiConfig>(tables, name, age))
+        .or_else(|| resource_if_younger::<Gateway>(tables, name, age))
+}
+
+fn resource_if_younger<R: Resource>(
+    tables: &Tables,
+    name: &str,
+    age: Duration,
+) -> Option<&'static str> {
+    let created = R::table(tables).get(name)?.create_time()?;
+    let created = SystemTime::try_from(created).ok()?;
+    (tables.clock.now().since(created.into()) < age).then_some(R::KIND)
+}
+
+fn with_payload(head: Parts, payload: Bytes) -> Rpc {
+    Rpc::from_parts(head, Body::new(Full::new(payload)))
+}
+
+impl FaultEffect {
+    /// Returns the effect in the extensions of a request.
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or(Self::Nothing)
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        matches!(self, Self::Stale)
+    }
+
+    pub(crate) fn plan(&self) -> Option<&OperationPlan> {
+        match self {
+            Self::Plan(plan) => Some(plan),
+            Self::Nothing | Self::Stale => None,
+        }
+    }
+}
+
+impl CallTarget {
+    /// Reads the target from the request message. For a create it is the name of the new resource.
+    fn read(method: &Method, message: &[u8]) -> Self {
+        let routing = method.routing.first();
+        let name = routing.and_then(|key| wire_format::text(message, key.field));
+        let name = name.unwrap_or_default().to_owned();
+        if !method.name.starts_with("Create") {
+            let parent = String::new();
+            return Self { name, parent };
+        }
+        // In all three create requests the id is the second field, and the path ends with the collection.
+        let id = wire_format::text(message, &[2]).unwrap_or_default();
+        let template = method.http.first().map_or("", |rule| rule.template);
+        let collection = template.rsplit('/').next().unwrap_or_default();
+        Self {
+            name: format!("{name}/{collection}/{id}"),
+            parent: name,
+        }
+    }
+}
+
+/// Closes the connection of a call, before the response can be written. In process, the call ends with this response.
+fn broken_connection(connection: Option<ConnectionHandle>) -> Reply {
+    if let Some(connection) = connection {
+        connection.close();
+    }
+    let text = "the emulator was told to drop the connection";
+    let status = Status::unavailable(text);
+    let failing = Full::new(Bytes::new()).map_err(|never| match never {});
+    let failing = failing.with_trailers(std::future::ready(Some(Err(status))));
+    grpc(Body::new(failing))
+}
+
+/// Returns an HTML page, as a proxy sends it.
+fn html_page(status: StatusCode) -> Reply {
+    let page = format!(
+        "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
+    );
+    let mut reply = Reply::new(Body::new(Full::new(page.into())));
+    *reply.status_mut() = status;
+    let media = HeaderValue::from_static("text/html; charset=UTF-8");
+    reply.headers_mut().insert(header::CONTENT_TYPE, media);
+    reply.extensions_mut().insert(Verbatim);
+    reply
+}
+
+/// Returns a successful response with an encoded message.
+fn unary(message: &[u8]) -> Reply {
+    let mut framed = BytesMut::with_capacity(call::PREFIX + message.len());
+    framed.put_u8(0);
+    // A test has no message of four gigabytes.
+    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    framed.put_slice(message);
+    let mut trailers = HeaderMap::new();
+    trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+    let body = Full::new(framed.freeze());
+    let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
+    grpc(Body::new(body))
+}
+
+fn grpc(body: Body) -> Reply {
+    let mut reply = Reply::new(body);
+    let media = HeaderValue::from_static("application/grpc");
+    reply.headers_mut().insert(header::CONTENT_TYPE, media);
+    reply
+}

@@ -1,0 +1,180 @@
+//! The mask of an update (AIP-134, AIP-161).
+
+use prost_types::FieldMask;
+use tonic::Status;
+
+use crate::emulator::error::violations::Violations;
+use crate::emulator::list::field::{FieldType, snake_case};
+use crate::emulator::state::resource::Resource;
+
+const FIELD: &str = "update_mask";
+const LABELS: &str = "labels";
+/// The fields of a `google.protobuf.Timestamp`.
+const TIME: [&str; 2] = ["seconds", "nanos"];
+
+/// The fields that an update changes, in the order of its mask.
+#[derive(Debug, Default)]
+pub(crate) struct UpdateMask(Vec<Path>);
+
+#[derive(Debug)]
+enum Path {
+    /// All mutable fields.
+    All,
+    Field(String),
+    Label(String),
+    /// An immutable field. The request may repeat its value (AIP-203).
+    Immutable(&'static str),
+}
+
+impl UpdateMask {
+    /// Parses a mask. Names of fields may be spelled as in the proto or as in JSON. `*` means all mutable fields, `labels.*` all
+    /// labels, and `labels.team` one label, whose key may be quoted with backticks.
+    ///
+    /// Output-only fields are ignored, so that one mask serves reading and writing (AIP-161, AIP-203).
+    ///
+    /// # Errors
+    ///
+    /// If the mask is empty or has unknown fields. The error names each of them.
+    pub(crate) fn parse<R: Resource>(mask: Option<&FieldMask>) -> Result<Self, Status> {
+        let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
+        let (mut read, mut violations) = (Vec::new(), Violations::default());
+        if paths.is_empty() {
+            violations.add(FIELD, "must have a path");
+        }
+        for path in paths {
+            match self::path::<R>(path) {
+                Ok(path) => read.extend(path),
+                Err(why) => violations.add(FIELD, format!("`{}` {why}", path.escape_debug())),
+            }
+        }
+        violations.check().map(|()| Self(read))
+    }
+
+    /// Copies the fields of the mask from the request's resource to the stored one.
+    ///
+    /// # Errors
+    ///
+    /// If the request changes an immutable field of the mask. With `*`, an immutable field that is empty in the request is
+    /// unchanged.
+    pub(crate) fn apply<R: Resource>(&self, onto: &mut R, from: &mut R) -> Result<(), Status> {
+        let mut violations = Violations::default();
+        for path in &self.0 {
+            match path {
+                Path::All => {
+                    R::mutable_fields().for_each(|field| copy_field(field, onto, from));
+                    let changed = R::IMMUTABLE.iter().filter(|field| {
+                        let given = from.only_field(field);
+                        given != R::default() && !repeats(field, onto, from)
+                    });
+                    changed.for_each(|field| violations.add(FIELD, fixed(field)));
+                }
+                Path::Field(field) => copy_field(field, onto, from),
+                Path::Immutable(field) if !repeats(field, onto, from) => {
+                    violations.add(FIELD, fixed(field));
+                }
+                Path::Immutable(_) => {}
+                Path::Label(key) => {
+                    let labels = onto.common().labels;
+                    match from.common().labels.get(key) {
+                        Some(value) => labels.insert(key.clone(), value.clone()),
+                        None => labels.remove(key),
+                    };
+                }
+            }
+        }
+        violations.check()
+    }
+}
+
+fn fixed(field: &str) -> String {
+    format!("`{field}` is immutable")
+}
+
+/// Returns true if a request has the stored value of an immutable field, as clients read it or as it was created.
+fn repeats<R: Resource>(field: &str, stored: &R, given: &R) -> bool {
+    let given = given.only_field(field);
+    given == stored.only_field(field) || given == stored.full_view().only_field(field)
+}
+
+/// Returns the field that a path leads to, or `None` for an output-only one.
+fn path<R: Resource>(text: &str) -> Result<Option<Path>, &'static str> {
+    if text == "*" {
+        return Ok(Some(Path::All));
+    }
+    let segments = segments(text).ok_or("is not a path: a name or a backtick is missing")?;
+    let (field, keys) = segments.split_first().ok_or("is not a path")?;
+    let field = snake_case(field);
+    let fixed = R::IMMUTABLE.iter().find(|known| **known == field);
+    let known = R::FIELDS.iter().find(|(known, _)| *known == field);
+    let is_changed = R::mutable_fields().any(|known| known == field);
+    match (keys, fixed, known) {
+        ([], Some(fixed), _) => Ok(Some(Path::Immutable(fixed))),
+        ([], None, Some(_)) if is_changed => Ok(Some(Path::Field(field))),
+        ([], None, Some(_)) => Ok(None),
+        ([key], ..) if field == LABELS && key == "*" && !text.contains('`') => {
+            Ok(Some(Path::Field(field)))
+        }
+        ([key], ..) if field == LABELS => Ok(Some(Path::Label(key.clone()))),
+        ([..], ..) if field == LABELS => {
+            Err("has a segment after the label: quote a key with dots in backticks")
+        }
+        ([part], None, Some((_, FieldType::Time))) if TIME.contains(&part.as_str()) => Ok(None),
+        _ => Err("is an unknown field"),
+    }
+}
+
+/// Splits a path at its dots, except at those between backticks.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let (mut segments, mut rest) = (Vec::new(), path);
+    loop {
+        let (segment, after) = match rest.strip_prefix('`') {
+            Some(quoted) => quoted.split_once('`')?,
+            None => rest.split_at(rest.find('.').unwrap_or(rest.len())),
+        };
+        if segment.is_empty() || segment.contains('`') {
+            return None;
+        }
+        segments.push(segment.to_owned());
+        match after.strip_prefix('.') {
+            Some(later) => rest = later,
+            None => return after.is_empty().then_some(segments),
+        }
+    }
+}
+
+fn copy_field<R: Resource>(field: &str, onto: &mut R, from: &mut R) {
+    match field {
+        LABELS => onto.common().labels.clone_from(from.common().labels),
+        "display_name" => {
+            let name = from.common().display_name;
+            onto.common().display_name.clone_from(name);
+        }
+        _ => onto.copy_field(field, from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_split_at_its_dots() {
+        for (path, expected) in [
+            ("a", Some("a")),
+            ("a.b", Some("a|b")),
+            ("labels.`a.b`", Some("labels|a.b")),
+            ("labels.`a`.c", Some("labels|a|c")),
+            ("", None),
+            ("a.", None),
+            (".a", None),
+            ("a..b", None),
+            ("labels.`a.b", None),
+            ("labels.``", None),
+            ("labels.`a`b", None),
+            ("labels.a`b`", None),
+        ] {
+            let found = segments(path).map(|segments| segments.join("|"));
+            assert_eq!(found.as_deref(), expected, "{path}");
+        }
+    }
+}

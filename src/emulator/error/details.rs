@@ -1,0 +1,63 @@
+//! The choice of details in errors.
+
+use http::HeaderValue;
+use tonic::Status;
+use tonic_types::StatusExt as _;
+
+use super::DOMAIN;
+use crate::call::{LegacyReason, Reply};
+
+const DETAILS: &str = "grpc-status-details-bin";
+const NOT_FOUND: &str = "5";
+
+/// Chooses the details of the emulator's errors.
+///
+/// AIP-193 requires details for every error. The only recorded error of the live service is NOT_FOUND over REST, which has none.
+/// The details of quotas (`google/api/error_reason.proto`), credentials and permissions are documented. All other details are
+/// this crate's invention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Details {
+    /// Documented details only. A test that passes here reads no details that the live service might not send.
+    Documented,
+    /// Details as AIP-193 says, but none for NOT_FOUND. This is the default.
+    #[default]
+    Standard,
+    /// Details as AIP-193 says, for NOT_FOUND too.
+    All,
+}
+
+impl Details {
+    /// Removes the details of a response that this choice excludes.
+    pub(crate) fn apply(self, mut reply: Reply) -> Reply {
+        let is_excluded = match self {
+            Self::Documented => true,
+            Self::Standard => is_not_found(&reply),
+            Self::All => false,
+        };
+        if is_excluded && reply.headers().contains_key(DETAILS) && is_invented(&reply) {
+            reply.headers_mut().remove(DETAILS);
+        }
+        reply
+    }
+}
+
+/// Marks NOT_FOUND without details, whose JSON body gets the list `errors`, as in the recorded response of the live service.
+pub(crate) fn mark_legacy(mut reply: Reply) -> Reply {
+    if is_not_found(&reply) && !reply.headers().contains_key(DETAILS) {
+        reply.extensions_mut().insert(LegacyReason("notFound"));
+    }
+    reply
+}
+
+fn is_not_found(reply: &Reply) -> bool {
+    let code = reply.headers().get(Status::GRPC_STATUS);
+    code.map(HeaderValue::as_bytes) == Some(NOT_FOUND.as_bytes())
+}
+
+/// Returns true for details in the service's own domain. Those in the domain of Google's infrastructure are documented.
+fn is_invented(reply: &Reply) -> bool {
+    let status = Status::from_header_map(reply.headers());
+    let info = status.and_then(|status| status.get_details_error_info());
+    info.is_some_and(|info| info.domain == DOMAIN)
+}

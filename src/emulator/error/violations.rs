@@ -1,0 +1,105 @@
+//! The violations of a request that do not depend on the state. One error reports them together.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{FieldViolation, StatusExt as _};
+
+use crate::emulator::error;
+use crate::names::pattern::check_pattern;
+
+/// Maximum number of labels of a resource, and of characters of a key or a value.
+const MAX_LABELS: usize = 64;
+const MAX_LABEL_LENGTH: usize = 63;
+
+/// The invalid fields of a request, and its first other error.
+#[derive(Debug, Default)]
+pub(crate) struct Violations {
+    fields: Vec<FieldViolation>,
+    other: Option<Status>,
+}
+
+impl Violations {
+    pub(crate) fn add(&mut self, field: &str, why: impl Into<String>) {
+        self.fields.push(FieldViolation::new(field, why));
+    }
+
+    /// Returns the value of a check that passed, or adds its error.
+    pub(crate) fn take<T>(&mut self, checked: Result<T, Status>) -> Option<T> {
+        match checked {
+            Ok(value) => Some(value),
+            Err(status) => {
+                let details = status.get_details_bad_request();
+                match details.filter(|_| status.code() == Code::InvalidArgument) {
+                    Some(details) => self.fields.extend(details.field_violations),
+                    None if self.other.is_none() => self.other = Some(status),
+                    None => {}
+                }
+                None
+            }
+        }
+    }
+
+    /// # Errors
+    ///
+    /// INVALID_ARGUMENT if fields are invalid, otherwise the first other error.
+    pub(crate) fn check(self) -> Result<(), Status> {
+        if !self.fields.is_empty() {
+            return Err(error::invalid_fields(self.fields));
+        }
+        self.other.map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn id(&mut self, field: &str, id: &str) {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if id.is_empty() || id.len() > 63 || id.starts_with('-') || !id.bytes().all(fits) {
+            let why = "must have 1 to 63 characters of a-z, 0-9 and -, and not begin with -";
+            self.add(field, why);
+        }
+    }
+
+    /// Checks a name against patterns such as `projects/{project}/locations/{location}`.
+    pub(crate) fn name(&mut self, field: &str, name: &str, patterns: &[&str]) {
+        let project = name.split('/').nth(1).unwrap_or_default();
+        let fits = |pattern: &&str| check_pattern(pattern, name).is_ok();
+        if !(patterns.iter().any(fits) && is_project_id(project)) {
+            self.add(field, format!("must be {}", patterns.join(" or ")));
+        }
+    }
+
+    pub(crate) fn labels(&mut self, field: &str, labels: &HashMap<String, String>) {
+        if labels.len() > MAX_LABELS {
+            self.add(field, format!("must have at most {MAX_LABELS} labels"));
+        }
+        let mut invalid: Vec<_> = labels
+            .iter()
+            .filter(|(key, value)| !is_valid_label(key, value))
+            .collect();
+        invalid.sort_unstable();
+        for (key, _) in invalid {
+            let shown = key.escape_debug();
+            let why = format!(
+                "`{shown}`: a key is 1 to {MAX_LABEL_LENGTH} and a value at most {MAX_LABEL_LENGTH} lowercase letters, digits, _ and -; \
+                 a key begins with a letter"
+            );
+            self.add(field, why);
+        }
+    }
+}
+
+/// Returns true if a label is valid. Letters must be lowercase, or of a script without case.
+fn is_valid_label(key: &str, value: &str) -> bool {
+    let fits =
+        |char: char| char.is_alphanumeric() && !char.is_uppercase() || matches!(char, '_' | '-');
+    let short = |text: &str| text.chars().count() <= MAX_LABEL_LENGTH && text.chars().all(fits);
+    key.starts_with(char::is_alphabetic) && short(key) && short(value)
+}
+
+/// Returns true if this is a valid project id or number. Every such project exists. The ids of a domain's projects have
+/// dots and a colon.
+pub(crate) fn is_project_id(id: &str) -> bool {
+    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':');
+    matches!(id.len(), 1..=63)
+        && id.bytes().all(fits)
+        && id.starts_with(|char: char| char.is_ascii_alphanumeric())
+}

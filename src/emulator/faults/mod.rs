@@ -1,0 +1,361 @@
+//! Faults: injected failures of calls.
+
+pub(super) mod operation_plan;
+pub(super) mod received_call;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use prost::Message;
+use tonic::Status;
+
+use crate::contract::Method;
+use operation_plan::OperationPlan;
+
+/// Builds a fault for calls of one method. [`Emulator::on`](super::Emulator::on) returns it.
+///
+/// [`named`](Self::named), [`times`](Self::times) and [`always`](Self::always) choose the calls; by default it is the next call
+/// of the method. One further method chooses what happens to them, sets the fault and returns its [`FaultGuard`].
+/// Several faults of one method are a queue: a call takes the first fault that matches and is not used up.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use apigateway_grpc::ApiGateway;
+/// use apigateway_grpc::contract::Method;
+/// use apigateway_grpc::emulator::Emulator;
+/// use apigateway_grpc::tonic::Status;
+///
+/// let emulator = Emulator::builder().build();
+/// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+///
+/// // The client retries the first call.
+/// let fault = emulator.on(Method::LIST_APIS).fail(Status::unavailable("busy"));
+/// client.list_apis("projects/p/locations/global").page("").await?;
+/// assert_eq!(fault.used(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "no fault is set before an action is chosen"]
+pub struct FaultBuilder {
+    faults: Arc<Faults>,
+    method: &'static Method,
+    name: Option<String>,
+    times: Option<FaultCount>,
+}
+
+/// Number of calls that a fault applies to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultCount {
+    Exactly(u64),
+    Always,
+}
+
+/// The effect of a fault on a call.
+#[derive(Clone, Debug)]
+pub(crate) enum FaultAction {
+    Fail(Status),
+    Delay(Duration),
+    DropConnection,
+    LoseReply,
+    Stale,
+    NotFoundFor(Duration),
+    Html(StatusCode),
+    Respond(Bytes),
+    Operation(OperationPlan),
+}
+
+/// Keeps a fault set. Dropping the guard withdraws the fault.
+///
+/// # Panics
+///
+/// Dropping the guard panics if the fault occurred less often than requested, so that a test does not pass without the fault that it
+/// is about. With [`FaultBuilder::always`] one call is enough. It does not panic in a thread that is already panicking, nor
+/// after [`Emulator::reset`](super::Emulator::reset). [`leave`](Self::leave) releases the guard without this check.
+#[derive(Debug)]
+#[must_use = "the fault is withdrawn when the guard is dropped"]
+pub struct FaultGuard {
+    faults: Arc<Faults>,
+    entry: Arc<FaultEntry>,
+    left: bool,
+}
+
+/// A fault that is set.
+#[derive(Debug)]
+pub(crate) struct FaultEntry {
+    number: u64,
+    pub(crate) method: &'static Method,
+    pub(crate) name: Option<String>,
+    pub(crate) times: FaultCount,
+    pub(crate) action: FaultAction,
+    used: AtomicU64,
+}
+
+/// All faults that are set, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    entries: Mutex<Vec<Arc<FaultEntry>>>,
+    /// Number of faults that were ever set.
+    set: AtomicU64,
+}
+
+impl FaultBuilder {
+    pub(crate) fn new(faults: &Arc<Faults>, method: &'static Method) -> Self {
+        Self {
+            faults: Arc::clone(faults),
+            method,
+            name: None,
+            times: None,
+        }
+    }
+
+    /// Matches only calls with this name: the name of the resource or operation, the parent of a list, or for a create the name or
+    /// the parent of the new resource. By default all calls match.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Applies the fault to this many calls. The default is one call.
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = Some(FaultCount::Exactly(times));
+        self
+    }
+
+    /// Applies the fault to all calls.
+    pub fn always(mut self) -> Self {
+        self.times = Some(FaultCount::Always);
+        self
+    }
+
+    /// Fails the call with this status and its details. The call is not processed.
+    pub fn fail(self, status: Status) -> FaultGuard {
+        self.set(FaultAction::Fail(status))
+    }
+
+    /// Processes the call after this time.
+    pub fn delay(self, time: Duration) -> FaultGuard {
+        self.set(FaultAction::Delay(time))
+    }
+
+    /// Closes the connection instead of a response. The call is not processed. In process, the call fails like one over a broken
+    /// connection.
+    pub fn drop_connection(self) -> FaultGuard {
+        self.set(FaultAction::DropConnection)
+    }
+
+    /// Processes the call, and closes the connection instead of the response.
+    pub fn lose_reply(self) -> FaultGuard {
+        self.set(FaultAction::LoseReply)
+    }
+
+    /// Answers a get or a list with the resources of its kind as they were before the last change to one of them, or with
+    /// operations as they were when they were started. The fault does not match other methods.
+    pub fn stale(self) -> FaultGuard {
+        self.set(FaultAction::Stale)
+    }
+
+    /// Fails a call with NOT_FOUND if its resource or operation was created less than this time ago. Without
+    /// [`times`](Self::times) the fault applies to all calls.
+    pub fn not_found_for(mut self, time: Duration) -> FaultGuard {
+        self.times.get_or_insert(FaultCount::Always);
+        self.set(FaultAction::NotFoundFor(time))
+    }
+
+    /// Answers the call with an HTML page and this HTTP status, as a proxy does. The call is not processed.
+    pub fn html(self, status: StatusCode) -> FaultGuard {
+        self.set(FaultAction::Html(status))
+    }
+
+    /// Answers the call with this message, which may have any type. The call is not processed.
+    pub fn respond<M: Message>(self, message: &M) -> FaultGuard {
+        self.set(FaultAction::Respond(message.encode_to_vec().into()))
+    }
+
+    /// Applies a plan to the operation that the call starts. The fault does not match methods that start no operation.
+    pub fn operation(self, plan: OperationPlan) -> FaultGuard {
+        self.set(FaultAction::Operation(plan))
+    }
+
+    fn set(self, action: FaultAction) -> FaultGuard {
+        let times = self.times.unwrap_or(FaultCount::Exactly(1));
+        let entry = self.faults.add(self.method, self.name, times, action);
+        FaultGuard {
+            faults: self.faults,
+            entry,
+            left: false,
+        }
+    }
+}
+
+impl FaultGuard {
+    /// Returns the number of calls to which the fault was applied.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.entry.used()
+    }
+
+    /// Leaves the fault set until it is used up or the emulator is reset.
+    /// [`Emulator::unused_faults`](super::Emulator::unused_faults) reports it meanwhile.
+    pub fn leave(mut self) {
+        self.left = true;
+    }
+}
+
+impl Drop for FaultGuard {
+    fn drop(&mut self) {
+        if self.left {
+            return;
+        }
+        let withdrawn = self.faults.withdraw(&self.entry);
+        let unused = withdrawn.and_then(|entry| entry.unused());
+        // A second panic would abort the process.
+        if let Some(unused) = unused.filter(|_| !std::thread::panicking()) {
+            panic!("expected fault did not occur: {unused}");
+        }
+    }
+}
+
+impl FaultEntry {
+    /// Returns the number of the fault, which no other fault of the emulator ever has.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn is_used_up(&self) -> bool {
+        matches!(self.times, FaultCount::Exactly(times) if self.used() >= times)
+    }
+
+    /// Describes a fault that occurred less often than requested.
+    fn unused(&self) -> Option<String> {
+        let (used, asked) = match (self.used(), self.times) {
+            (0, FaultCount::Always) => (0, 1),
+            (used, FaultCount::Exactly(times)) if used < times => (used, times),
+            _ => return None,
+        };
+        let (method, action) = (self.method.name, &self.action);
+        let name = self.name.as_ref().map(|name| format!(" of {name}"));
+        let name = name.unwrap_or_default();
+        Some(format!("{method}{name}: {action}, {used} of {asked} calls"))
+    }
+
+    /// Returns true if the fault applies to a call of a method with one of these names.
+    fn matches(&self, method: &Method, names: &[&str]) -> bool {
+        let named = |name: &String| names.contains(&name.as_str());
+        let possible = match self.action {
+            FaultAction::Stale => can_be_stale(method),
+            FaultAction::Operation(_) => method.operation.is_some(),
+            _ => true,
+        };
+        possible
+            && self.method.path == method.path
+            && !self.is_used_up()
+            && self.name.as_ref().is_none_or(named)
+    }
+}
+
+/// Returns true if a method reads resources or operations, which have a previous state.
+fn can_be_stale(method: &Method) -> bool {
+    let reads = ["Get", "List"]
+        .iter()
+        .any(|verb| method.name.starts_with(verb));
+    let own = [Method::GET_API, Method::GET_OPERATION].iter();
+    reads
+        && own
+            .map(|method| method.service)
+            .any(|service| service == method.service)
+}
+
+impl Faults {
+    pub(crate) fn add(
+        &self,
+        method: &'static Method,
+        name: Option<String>,
+        times: FaultCount,
+        action: FaultAction,
+    ) -> Arc<FaultEntry> {
+        let entry = Arc::new(FaultEntry {
+            number: self.set.fetch_add(1, Ordering::Relaxed) + 1,
+            method,
+            name,
+            times,
+            action,
+            used: AtomicU64::new(0),
+        });
+        self.with(|faults| faults.push(Arc::clone(&entry)));
+        entry
+    }
+
+    /// Withdraws a fault. Returns `None` if it is used up or was withdrawn before.
+    pub(crate) fn withdraw(&self, entry: &Arc<FaultEntry>) -> Option<Arc<FaultEntry>> {
+        self.with(|faults| {
+            let place = faults.iter().position(|one| Arc::ptr_eq(one, entry))?;
+            Some(faults.remove(place))
+        })
+    }
+
+    /// Returns the faults that are not used up.
+    pub(crate) fn all(&self) -> Vec<Arc<FaultEntry>> {
+        self.with(|faults| faults.clone())
+    }
+
+    /// Uses the first fault that matches a call, and returns its action. `applies` decides about actions that depend on the
+    /// state.
+    pub(crate) fn take(
+        &self,
+        method: &Method,
+        names: &[&str],
+        applies: impl Fn(&FaultAction) -> bool,
+    ) -> Option<FaultAction> {
+        self.with(|faults| {
+            let place = faults
+                .iter()
+                .position(|entry| entry.matches(method, names) && applies(&entry.action))?;
+            let entry = &faults[place];
+            entry.used.fetch_add(1, Ordering::Relaxed);
+            let action = entry.action.clone();
+            if entry.is_used_up() {
+                faults.remove(place);
+            }
+            Some(action)
+        })
+    }
+
+    /// Describes the faults that occurred less often than requested.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        self.with(|faults| faults.iter().filter_map(|entry| entry.unused()).collect())
+    }
+
+    pub(crate) fn clear(&self) {
+        self.with(|faults| faults.clear());
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<Arc<FaultEntry>>) -> T) -> T {
+        let entries = self.entries.lock();
+        work(&mut entries.unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Display for FaultAction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fail(status) => write!(f, "fails with {:?}", status.code()),
+            Self::Delay(time) => write!(f, "is delayed by {time:?}"),
+            Self::DropConnection => f.write_str("the connection is dropped"),
+            Self::LoseReply => f.write_str("the reply is lost"),
+            Self::Stale => f.write_str("reads a stale state"),
+            Self::NotFoundFor(time) => write!(f, "finds nothing younger than {time:?}"),
+            Self::Html(status) => write!(f, "is answered with HTTP {}", status.as_u16()),
+            Self::Respond(_) => f.write_str("is answered with a message"),
+            Self::Operation(_) => f.write_str("starts an operation with a plan"),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The plan of an operation, for operations that should fail, take long or behave unusually.
+
+use std::time::Duration;
+
+use tonic::Status;
+
+use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
+
+/// A plan for an operation: how long it runs, how it ends, what its metadata has, and what a cancellation does.
+///
+/// [`FaultBuilder::operation`](crate::emulator::FaultBuilder::operation) applies a plan to the operation that a call starts. The
+/// default plan changes nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use apigateway_grpc::emulator::{CancelBehavior, OperationPlan};
+/// use apigateway_grpc::tonic::Status;
+///
+/// let plan = OperationPlan::default()
+///     .takes(Duration::from_secs(90))
+///     .progress(Duration::from_secs(30), "rolling out")
+///     .fails(Status::internal("no backend"))
+///     .diagnostic("openapi.yaml:3", "no such host")
+///     .cancel_behavior(CancelBehavior::Ignored);
+/// # assert!(format!("{plan:?}").contains("rolling out"));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a plan has no effect before an operation has it"]
+pub struct OperationPlan {
+    pub(crate) takes: Option<Duration>,
+    pub(crate) fails: Option<Status>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// In the order of their times.
+    pub(crate) progress: Vec<(Duration, String)>,
+    pub(crate) cancel_behavior: CancelBehavior,
+    pub(crate) forgotten: Option<Duration>,
+    /// The files of the config are invalid, so its creation does not reach the midpoint.
+    pub(crate) stopped: bool,
+}
+
+/// The effect of a cancellation on a running operation. CancelOperation itself returns at once.
+///
+/// A cancelled creation removes its resource. If the resource is in use by then, as an API with a config is, the operation
+/// continues and its metadata has `requested_cancellation`. Between a cancellation and the end that it has set, a call that would use
+/// the resource fails with FAILED_PRECONDITION.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum CancelBehavior {
+    /// The operation ends with CANCELLED at once. This is the default.
+    #[default]
+    Honoured,
+    /// The operation ends with CANCELLED after this time, unless it ends before.
+    HonouredAfter(Duration),
+    /// The metadata has `requested_cancellation`; the cancellation has no other effect.
+    Ignored,
+    /// The operation ends at once with this status.
+    Fails(Status),
+    /// CancelOperation fails with UNIMPLEMENTED, and the operation continues.
+    Unimplemented,
+}
+
+impl OperationPlan {
+    /// How long the operation runs. By default it runs for the emulator's
+    /// [`operation_time`](crate::emulator::EmulatorBuilder::operation_time).
+    pub fn takes(mut self, time: Duration) -> Self {
+        self.takes = Some(time);
+        self
+    }
+
+    /// Fails the operation with this status and its details. A resource that was to be created is FAILED then; any other
+    /// resource is as before. With the code CANCELLED, a resource that was to be created is removed unless it is in use.
+    pub fn fails(mut self, status: Status) -> Self {
+        self.fails = Some(status);
+        self
+    }
+
+    /// Adds a diagnostic to the metadata of the operation once it has ended.
+    pub fn diagnostic(mut self, location: impl Into<String>, message: impl Into<String>) -> Self {
+        self.diagnostics.push(Diagnostic {
+            location: location.into(),
+            message: message.into(),
+        });
+        self
+    }
+
+    /// Sets `status_message` in the metadata, from this time after the start.
+    pub fn progress(mut self, after: Duration, message: impl Into<String>) -> Self {
+        self.progress.push((after, message.into()));
+        self.progress.sort_by_key(|(after, _)| *after);
+        self
+    }
+
+    /// Sets the effect of a cancellation.
+    pub fn cancel_behavior(mut self, behavior: CancelBehavior) -> Self {
+        self.cancel_behavior = behavior;
+        self
+    }
+
+    /// Expires the operation at this time after its start: it is not found from then on. Its effect on the resource
+    /// continues.
+    pub fn forgotten_after(mut self, time: Duration) -> Self {
+        self.forgotten = Some(time);
+        self
+    }
+}

@@ -1,0 +1,11 @@
+//! The response to a request that is refused: gRPC, and HTTP/JSON with the feature `rest`.
+
+#[cfg(not(feature = "rest"))]
+mod disabled;
+#[cfg(feature = "rest")]
+mod enabled;
+
+#[cfg(not(feature = "rest"))]
+pub(super) use disabled::refuse;
+#[cfg(feature = "rest")]
+pub(super) use enabled::refuse;

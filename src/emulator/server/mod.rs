@@ -1,0 +1,158 @@
+//! The emulator on a port, or over connections of the user.
+
+mod access;
+mod aux_services;
+mod checked;
+mod http_limits;
+mod incoming;
+mod request_body;
+mod routes;
+pub(super) mod settings;
+pub(super) mod tls;
+
+use std::fmt;
+use std::future::ready;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use futures_util::stream;
+use futures_util::{Stream, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tonic::transport::server::Connected;
+
+use crate::emulator::Emulator;
+use aux_services::{AuxServices, aux_services};
+use incoming::{addresses, incoming, of_listener};
+use routes::serve;
+
+/// An emulator that is served on a port. Dropping the server closes the port and all connections at once; [`stop`](Self::stop)
+/// completes the calls in progress first.
+#[must_use = "dropping the server closes the port"]
+pub struct Server {
+    emulator: Emulator,
+    address: SocketAddr,
+    encrypted: bool,
+    stop: Option<oneshot::Sender<()>>,
+    aux_services: AuxServices,
+    task: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl Server {
+    pub(crate) async fn start(
+        emulator: &Emulator,
+        address: impl ToSocketAddrs,
+    ) -> io::Result<Self> {
+        let acceptor = emulator.port.acceptor()?;
+        let encrypted = acceptor.is_encrypting();
+        // The settings are checked before anything listens.
+        emulator.port.access(None)?;
+        let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
+        let listener = TcpListener::bind(&addresses[..]).await?;
+        let address = listener.local_addr()?;
+        let access = emulator.port.access(Some(address.ip()))?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (routes, aux_services) = aux_services(&emulator.core, emulator.service()).await?;
+        // The receiver is not used: no one waits for the last connection.
+        let (open, _) = mpsc::channel(1);
+        let incoming = incoming(of_listener(listener), acceptor, open);
+        let serving = serve(routes, access, incoming, async {
+            // A dropped sender stops the server too.
+            stopped.await.ok();
+        });
+        Ok(Self {
+            emulator: emulator.clone(),
+            address,
+            encrypted,
+            stop: Some(stop),
+            aux_services,
+            task: tokio::spawn(serving),
+        })
+    }
+
+    /// Returns the emulator that is served.
+    #[must_use]
+    pub fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    /// Returns the address of the port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the address as an endpoint: `http://HOST:PORT`, or `https://HOST:PORT` with TLS.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        let scheme = if self.encrypted { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Accepts no further calls and waits for those in progress.
+    ///
+    /// # Errors
+    ///
+    /// If serving failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the port and all connections at once.
+    pub async fn stop(mut self) -> io::Result<()> {
+        if let Some(stop) = self.stop.take() {
+            // The server may have ended already.
+            stop.send(()).ok();
+        }
+        self.aux_services.end().await;
+        match (&mut self.task).await {
+            Ok(served) => served.map_err(io::Error::other),
+            Err(ended) => Err(io::Error::other(ended)),
+        }
+    }
+}
+
+/// Serves connections until their stream has ended and the last one is closed.
+pub(crate) async fn serve_all<I, E>(
+    emulator: &Emulator,
+    connections: impl Stream<Item = Result<I, E>>,
+) -> io::Result<()>
+where
+    I: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
+{
+    let acceptor = emulator.port.acceptor()?;
+    let access = emulator.port.access(None)?;
+    let (routes, _aux_services) = aux_services(&emulator.core, emulator.service()).await?;
+    let (open, mut closed) = mpsc::channel(1);
+    let connections = connections.filter_map(|next| {
+        let io = next.ok();
+        ready(io.map(|io| {
+            let addresses = addresses(&io);
+            (io, addresses)
+        }))
+    });
+    // The end of this stream would make the server close the open connections.
+    let incoming = incoming(connections, acceptor, open).chain(stream::pending());
+    let ended = async {
+        // Nothing is ever sent: this resolves when the last connection drops its sender.
+        closed.recv().await;
+    };
+    let served = serve(routes, access, incoming, ended).await;
+    served.map_err(io::Error::other)
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .field("encrypted", &self.encrypted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

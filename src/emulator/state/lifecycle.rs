@@ -1,0 +1,179 @@
+//! The life of an operation: its start, cancellation and events, and their effects on its resource.
+
+use prost_types::{Any, Timestamp};
+use tonic::Status;
+
+use super::clock::Moment;
+use super::operation::{Effect, Event, Outcome, ResourceKind, Verb};
+use super::resource::Resource;
+use super::tables::Tables;
+use crate::emulator::error;
+use crate::emulator::faults::operation_plan::{CancelBehavior, OperationPlan};
+use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
+use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api_config};
+use crate::proto::google::longrunning::{Operation, operation};
+
+/// Starts an operation on a resource, which no other operation can change meanwhile.
+pub(crate) fn start<R: Resource>(
+    tables: &mut Tables,
+    verb: Verb,
+    target: &str,
+    plan: OperationPlan,
+) -> Operation {
+    let kind = R::RESOURCE_KIND;
+    let mut locks = vec![target.to_owned()];
+    if verb == Verb::Create {
+        locks.extend(R::creation_lock(target));
+    }
+    let now = tables.clock.now();
+    let effect = Effect { verb, kind };
+    let name = tables.operations.start(effect, target, locks, plan, now);
+    tables.operation(&name, false).unwrap_or_default()
+}
+
+/// Requests the cancellation of an operation. Returns true if the operation has a new end.
+///
+/// Cancellation is best effort (AIP-151). It has no effect on an operation that is done, nor on a creation whose resource is
+/// in use by now. A second request does not postpone the end.
+///
+/// # Errors
+///
+/// UNIMPLEMENTED if the plan of the operation has this.
+pub(crate) fn cancel(tables: &mut Tables, name: &str) -> Result<bool, Status> {
+    let now = tables.clock.now();
+    let record = tables.operations.rows.get_mut(name);
+    let Some(record) = record.filter(|record| record.result.is_none()) else {
+        return Ok(false);
+    };
+    let end = match record.plan.cancel_behavior.clone() {
+        CancelBehavior::Unimplemented => return Err(error::cancel_unsupported()),
+        CancelBehavior::Honoured => Some((error::cancelled(), now)),
+        CancelBehavior::HonouredAfter(time) => Some((error::cancelled(), now.after(time))),
+        CancelBehavior::Fails(status) => Some((status, now)),
+        CancelBehavior::Ignored => None,
+    };
+    record.requested_cancellation = true;
+    let (effect, target) = (record.effect, record.target.clone());
+    let end = end.filter(|(status, _)| {
+        !effect.removes_target(status) || use_of(tables, effect.kind, &target).is_none()
+    });
+    let Some((status, at)) = end else {
+        return Ok(false);
+    };
+    tables.operations.end_with(name, status, at);
+    settle(tables, now);
+    Ok(true)
+}
+
+/// Applies all events that are due, in the order of their times.
+pub(super) fn settle(tables: &mut Tables, now: Moment) {
+    while let Some((at, event, name)) = tables.operations.next_event(now) {
+        let Some(record) = tables.operations.rows.get(&name) else {
+            continue;
+        };
+        let (target, effect) = (record.target.clone(), record.effect);
+        match event {
+            Event::Expiry => tables.operations.hide(&name),
+            Event::Midpoint if record.result.is_some() => {}
+            Event::Midpoint => activate(tables, &target),
+            Event::End => {
+                let (outcome, error) = record.outcome();
+                let response = apply(tables, &target, effect, outcome, at.into());
+                let result = match error {
+                    None => operation::Result::Response(response),
+                    Some(error) => operation::Result::Error(error),
+                };
+                tables.operations.finish(&name, result);
+            }
+        }
+    }
+}
+
+/// Returns how a resource is in use, if it is.
+fn use_of(tables: &Tables, kind: ResourceKind, name: &str) -> Option<String> {
+    match kind {
+        ResourceKind::Api => Api::use_of(tables, name),
+        ResourceKind::ApiConfig => ApiConfig::use_of(tables, name),
+        ResourceKind::Gateway => Gateway::use_of(tables, name),
+    }
+}
+
+/// The midpoint of the creation of a config.
+fn activate(tables: &mut Tables, name: &str) {
+    let activating = api_config::State::Activating.into();
+    tables
+        .configs
+        .change(name, |config| config.state = activating);
+}
+
+fn apply(
+    tables: &mut Tables,
+    name: &str,
+    effect: Effect,
+    outcome: Outcome,
+    time: Timestamp,
+) -> Any {
+    let apply = match effect.kind {
+        ResourceKind::Api => apply_to::<Api>,
+        ResourceKind::ApiConfig => apply_to::<ApiConfig>,
+        ResourceKind::Gateway => apply_to::<Gateway>,
+    };
+    apply(tables, name, effect.verb, outcome, time)
+}
+
+/// Applies the end of an operation to its resource. Returns the response of an operation that succeeds.
+fn apply_to<R: Resource>(
+    tables: &mut Tables,
+    name: &str,
+    verb: Verb,
+    outcome: Outcome,
+    time: Timestamp,
+) -> Any {
+    let pending = R::table_mut(tables).pending.remove(name);
+    let outcome = match (verb, outcome) {
+        // A plan cancels the creation, but the resource is in use by now and so stays.
+        (Verb::Create, Outcome::Cancelled) if R::use_of(tables, name).is_some() => Outcome::Failed,
+        (_, outcome) => outcome,
+    };
+    match (verb, outcome) {
+        (Verb::Delete, Outcome::Succeeded) | (Verb::Create, Outcome::Cancelled) => {
+            R::table_mut(tables).remove(name);
+            tables.policies.remove(name);
+            return Any::from_msg(&()).unwrap_or_default();
+        }
+        (Verb::Create, Outcome::Failed) => {
+            set_stage::<R>(tables, name, Stage::Failed, Some(time));
+        }
+        (Verb::Update, Outcome::Succeeded) => {
+            if let Some(mut updated) = pending {
+                *updated.common().update_time = Some(time);
+                R::table_mut(tables).put(name, updated);
+            }
+        }
+        (Verb::Create, Outcome::Succeeded) => {
+            set_stage::<R>(tables, name, Stage::Active, Some(time));
+        }
+        // The resource returns to its previous state, which is ACTIVE or FAILED.
+        (Verb::Update | Verb::Delete, _) => {
+            let previous = pending.map(|mut previous| *previous.common().state);
+            let previous = previous.and_then(|previous| Stage::try_from(previous).ok());
+            set_stage::<R>(tables, name, previous.unwrap_or(Stage::Active), Some(time));
+        }
+    }
+    let row = R::table(tables).get(name).map(R::basic_view);
+    Any::from_msg(&row.unwrap_or_default()).unwrap_or_default()
+}
+
+/// Sets the state of a resource, and its update time if one is given.
+pub(crate) fn set_stage<R: Resource>(
+    tables: &mut Tables,
+    name: &str,
+    stage: Stage,
+    time: Option<Timestamp>,
+) {
+    R::table_mut(tables).change(name, |row| {
+        let common = row.common();
+        *common.state = stage.into();
+        *common.update_time = time.or(*common.update_time);
+    });
+}

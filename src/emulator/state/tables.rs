@@ -1,0 +1,69 @@
+//! The tables of the state.
+
+use std::fmt;
+
+use super::clock::Clock;
+use super::operation::OperationTable;
+use super::table::Table;
+use super::tracked_map::TrackedMap;
+use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
+use crate::proto::google::iam::v1::Policy;
+use crate::proto::google::longrunning::Operation;
+
+/// All resources, policies and operations.
+pub(crate) struct Tables {
+    pub(crate) clock: Clock,
+    pub(crate) apis: Table<Api>,
+    pub(crate) configs: Table<ApiConfig>,
+    pub(crate) gateways: Table<Gateway>,
+    /// By the name of the resource.
+    pub(crate) policies: TrackedMap<Policy>,
+    /// Number of policies that have been set. The etag of a policy is made from it.
+    pub(crate) policies_set: u64,
+    pub(crate) operations: OperationTable,
+}
+
+impl Tables {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            apis: Table::default(),
+            configs: Table::default(),
+            gateways: Table::default(),
+            policies: TrackedMap::default(),
+            policies_set: 0,
+            operations: OperationTable::default(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        let Self {
+            clock: _,
+            apis,
+            configs,
+            gateways,
+            policies,
+            policies_set,
+            operations,
+        } = self;
+        apis.clear();
+        configs.clear();
+        gateways.clear();
+        policies.clear();
+        *policies_set = 0;
+        operations.clear();
+    }
+
+    /// Returns an operation as clients see it, unless it is deleted or expired.
+    pub(crate) fn operation(&self, name: &str, is_stale: bool) -> Option<Operation> {
+        let record = self.operations.get(name)?;
+        Some(record.to_operation(name, self.clock.now(), is_stale))
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The rows have the contents of requests.
+        f.debug_struct("Tables").finish_non_exhaustive()
+    }
+}

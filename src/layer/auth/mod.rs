@@ -1,0 +1,463 @@
+//! Google credentials under every attempt of a call, for any tonic client.
+//!
+//! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and renewed in
+//! the background, so a call waits for credentials only at the very beginning. When the server answers UNAUTHENTICATED, the
+//! layer asks the credentials again; if they return other headers (another entity tag), the call is sent once more.
+//!
+//! # Failures
+//!
+//! If the credentials fail, the call fails before anything is sent. The error names the source (the metadata server, or the
+//! type and path of the credential file and the variable that named it), the endpoint, the cause in the endpoint's words, and
+//! the next step. Its code is
+//!
+//! - UNAUTHENTICATED if someone has to fix the cause: no credentials on this machine, a revoked login, HTTP 4xx, a page of
+//!   HTML, an unknown certificate authority. The call is not retried.
+//! - UNAVAILABLE if the cause is transient: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
+//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience), or if the credentials do not
+//!   name their universe within 2 s. The call is not retried.
+//! - INTERNAL if google-cloud-auth or a factory panicked.
+//!
+//! No error, log or `Debug` output shows a token, a key or the content of a file. An error shows only these parts of a
+//! response: of JSON the fields `error`, `error_subtype`, `error_description`, `error_uri`, `status` and `message`, of an HTML
+//! page the title, of other text an excerpt without anything that looks like a token. For the same reason the error of
+//! google-cloud-auth is not its [`source`](std::error::Error::source).
+//!
+//! # Recovery
+//!
+//! Credentials of a factory ([`AuthLayer::from_factory`]) and the application default credentials of
+//! [`Builder`](crate::Builder) are created again after they failed. So a client recovers when the source of its tokens does,
+//! and reads a changed credential file. Credentials that were passed to [`AuthLayer::new`] are never created again: after an
+//! error that google-cloud-auth takes for permanent, they repeat this error.
+//!
+//! ```no_run
+//! // `no_run`: default credentials are found on the machine, and the token comes from Google.
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use apigateway_grpc::layer::auth::AuthLayer;
+//! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+//! use google_cloud_auth::credentials::Builder;
+//! use tower::ServiceBuilder;
+//!
+//! let uri = http::Uri::from_static("https://apigateway.googleapis.com");
+//! let channel = tonic::transport::Endpoint::from(uri.clone()).connect_lazy();
+//! let auth = AuthLayer::new(Builder::default().build()?, &uri)?;
+//! let client = OperationsClient::new(ServiceBuilder::new().layer(auth).service(channel));
+//! # Ok(())
+//! # }
+//! ```
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use google_cloud_auth::credentials::Credentials;
+use http::Uri;
+use pin_project_lite::pin_project;
+use tonic::{Code, Status};
+use tower::util::ServiceExt as _;
+use tower::{Layer, Service};
+
+use crate::call::phase::{self, Phase};
+use crate::call::service::{Carrier, Uniform};
+use crate::call::transport_error::Failure;
+use crate::call::{Call, Renewed, Reply, Rpc};
+use crate::error::Error;
+use crate::transport::endpoint::is_plaintext_remote;
+
+mod adc;
+mod ca_roots;
+mod cause;
+mod credential_file;
+mod metadata_server;
+mod origin;
+mod recovery;
+mod redact;
+mod rejection;
+mod replay;
+mod token_cache;
+mod universe;
+
+use origin::Origin;
+use recovery::{Created, Factory, Provider};
+use redact::redact;
+use rejection::Rejection;
+use replay::Replay;
+use token_cache::{Headers, Source};
+pub(crate) use universe::of_universe;
+
+/// Adds the headers of [`Credentials`] to each call of the service below.
+#[derive(Clone, Debug)]
+pub struct AuthLayer {
+    source: Arc<Source>,
+}
+
+impl AuthLayer {
+    /// How long a call waits for the first headers of its credentials: a hanging token source ends in an
+    /// error well before the usual deadline does.
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(8);
+
+    /// A layer with these credentials for calls to `endpoint`. They are never created again; for that, see
+    /// [`from_factory`](Self::from_factory).
+    ///
+    /// # Errors
+    ///
+    /// If the endpoint is plaintext and not a loopback address: a credential never goes there.
+    pub fn new(credentials: impl Into<Credentials>, endpoint: &Uri) -> Result<Self, Error> {
+        check(endpoint)?;
+        Ok(Self::for_checked(credentials.into()))
+    }
+
+    /// Credentials for calls to an endpoint that was checked before.
+    pub(crate) fn for_checked(credentials: Credentials) -> Self {
+        Self::with(Provider::fixed(credentials))
+    }
+
+    /// A layer with the credentials of a factory, for calls to `endpoint`. The factory is called once now, and again after
+    /// its credentials have failed: credentials of google-cloud-auth never recover from an error that it takes for
+    /// permanent, from a panic, or from the end of the runtime in which they were created.
+    ///
+    /// After a failure, the first call that is made after a delay calls the factory; until then, calls fail at once with
+    /// the last error. The delay is 1 s after the first failure, and doubles with each failure in a row up to 60 s, or up to
+    /// 10 s if the failure is transient. If credentials that were created more than 1 s ago fail, the same call replaces
+    /// them and asks the new ones. Credentials that have not answered for 7 s are replaced too; this time doubles with each such
+    /// replacement, up to 15 minutes.
+    ///
+    /// The factory runs in the task of a call, one call at a time, and blocks the thread of that task until it returns. Other
+    /// calls that need credentials wait for it without blocking their threads, at most for the [`patience`](Self::patience);
+    /// then they fail with DEADLINE_EXCEEDED. A call that the factory makes by itself over this layer waits like the others.
+    /// If the factory returns an error or panics, the call fails with UNAUTHENTICATED or INTERNAL, as for any other failure
+    /// of the credentials.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is dropped while it waits for credentials leaves them to the other calls.
+    ///
+    /// ```
+    /// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    /// # rt.block_on(async {
+    /// use apigateway_grpc::layer::auth::AuthLayer;
+    /// use google_cloud_auth::credentials::mds;
+    ///
+    /// let uri = http::Uri::from_static("https://apigateway.googleapis.com");
+    /// let auth = AuthLayer::from_factory(|| mds::Builder::default().build(), &uri).expect("valid");
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the endpoint is plaintext and not a loopback address, or if the factory fails or panics.
+    pub fn from_factory<F, C, E>(factory: F, endpoint: &Uri) -> Result<Self, Error>
+    where
+        F: Fn() -> Result<C, E> + Send + Sync + 'static,
+        C: Into<Credentials>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        check(endpoint)?;
+        Self::with_factory(Arc::new(move || created(factory())))
+    }
+
+    /// Credentials of a user's factory, for a client in this universe whose endpoint was checked before.
+    pub(crate) fn from_checked_factory<F, C, E>(factory: F, universe: &str) -> Result<Self, Error>
+    where
+        F: Fn() -> Result<C, E> + Send + Sync + 'static,
+        C: Into<Credentials>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self::with_factory(in_universe(move || created(factory()), universe))
+    }
+
+    /// Application default credentials with this scope, for a client in this universe whose endpoint was checked before.
+    pub(crate) fn application_default(scope: &'static str, universe: &str) -> Result<Self, Error> {
+        let create = adc::factory(scope);
+        Self::with_factory(in_universe(move || create(), universe))
+    }
+
+    fn with_factory(factory: Factory) -> Result<Self, Error> {
+        let provider = Provider::from_factory(factory);
+        let provider = provider.map_err(|rejection| Error::configuration(rejection.text()))?;
+        Ok(Self::with(provider))
+    }
+
+    fn with(provider: Provider) -> Self {
+        Self {
+            source: Arc::new(Source::new(provider, Self::DEFAULT_PATIENCE)),
+        }
+    }
+
+    /// How long a call waits for the credentials where it has to; eight seconds by default.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self {
+            source: Arc::new(self.source.with_patience(patience)),
+        }
+    }
+}
+
+/// The credentials of a user's factory.
+fn created<C, E>(made: Result<C, E>) -> Result<Created, Rejection>
+where
+    C: Into<Credentials>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let credentials = made.map_err(|error| {
+        let cause = redact(&error.into().to_string(), &[]);
+        Rejection::lasting(format!("credentials cannot be created: {cause}"))
+    })?;
+    Ok(Created {
+        credentials: credentials.into(),
+        origin: Origin::User,
+    })
+}
+
+/// The same factory, whose credentials give headers only if they belong to this universe.
+fn in_universe(
+    create: impl Fn() -> Result<Created, Rejection> + Send + Sync + 'static,
+    universe: &str,
+) -> Factory {
+    let universe = universe.to_owned();
+    Arc::new(move || {
+        let created = create()?;
+        Ok(Created {
+            credentials: of_universe(created.credentials, &universe),
+            ..created
+        })
+    })
+}
+
+/// Refuses an endpoint to which credentials are never sent.
+fn check(endpoint: &Uri) -> Result<(), Error> {
+    match is_plaintext_remote(endpoint) {
+        true => Err(exposed(endpoint)),
+        false => Ok(()),
+    }
+}
+
+fn exposed(uri: &Uri) -> Error {
+    let host = uri.authority().map_or("", http::uri::Authority::as_str);
+    Error::configuration(format!(
+        "http://{host} is plaintext and not a loopback address: credentials are never sent there; use https, or leave out this layer"
+    ))
+}
+
+impl<S: Clone> Layer<S> for AuthLayer {
+    type Service = Auth<S>;
+
+    fn layer(&self, inner: S) -> Auth<S> {
+        let template = Arc::new(inner.clone());
+        Auth {
+            inner: Uniform::new(inner),
+            template,
+            source: Arc::clone(&self.source),
+        }
+    }
+}
+
+/// A service whose calls carry credentials.
+#[derive(Debug)]
+pub struct Auth<S> {
+    inner: Uniform<S>,
+    /// What a second sending is cloned from: `inner` is in use by then.
+    template: Arc<S>,
+    source: Arc<Source>,
+}
+
+impl<S: Clone> Clone for Auth<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            template: Arc::clone(&self.template),
+            source: Arc::clone(&self.source),
+        }
+    }
+}
+
+impl<S: Carrier> Service<Rpc> for Auth<S> {
+    type Response = Reply;
+    type Error = Status;
+    type Future = Authorized<S>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut rpc: Rpc) -> Authorized<S> {
+        let again = self.again(&mut rpc);
+        if is_plaintext_remote(rpc.uri()) {
+            let status = Status::failed_precondition(exposed(rpc.uri()).to_string());
+            return Authorized::boxed(std::future::ready(Err(status)));
+        }
+        if let Some(headers) = self.source.at_hand() {
+            headers.apply(rpc.headers_mut());
+            return Authorized {
+                state: State::Hot {
+                    call: self.inner.call(rpc),
+                    again: Some((again, headers)),
+                },
+            };
+        }
+        // The service that was made ready goes with the call; its clone has to become ready itself.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        Authorized::boxed(first(inner, rpc, again))
+    }
+}
+
+impl<S: Clone> Auth<S> {
+    /// How this call is sent once more if its credentials are refused.
+    fn again(&self, rpc: &mut Rpc) -> Again<S> {
+        let above = rpc.extensions().get::<Call>();
+        let way = if rpc.extensions().get::<Renewed>().is_some() {
+            Way::None
+        } else if above.is_some_and(|call| call.payload.is_some()) {
+            Way::Above
+        } else {
+            Replay::of(rpc).map_or(Way::None, |replay| Way::Here {
+                template: Arc::clone(&self.template),
+                replay: Box::new(replay),
+            })
+        };
+        Again {
+            source: Arc::clone(&self.source),
+            way,
+        }
+    }
+}
+
+/// Waits for headers, then sends.
+async fn first<S: Carrier>(
+    mut inner: Uniform<S>,
+    mut rpc: Rpc,
+    again: Again<S>,
+) -> Result<Reply, Status> {
+    phase::enter(Phase::Credentials);
+    let headers = again.source.ask().await?;
+    headers.apply(rpc.headers_mut());
+    let result = inner.call(rpc).await;
+    if is_unauthenticated(&result) {
+        again.send(headers, result).await
+    } else {
+        result
+    }
+}
+
+/// What a second sending needs.
+struct Again<S> {
+    source: Arc<Source>,
+    way: Way<S>,
+}
+
+/// Who sends once more.
+enum Way<S> {
+    /// Nobody: it is the second sending, or a stream.
+    None,
+    /// The retry layer above, which has a copy of the request.
+    Above,
+    /// We ourselves, under a client of others.
+    Here {
+        template: Arc<S>,
+        replay: Box<Replay>,
+    },
+}
+
+impl<S: Carrier> Again<S> {
+    /// Sends once more if the credentials give other headers than those refused, or has it sent.
+    async fn send(
+        self,
+        refused: Arc<Headers>,
+        result: Result<Reply, Status>,
+    ) -> Result<Reply, Status> {
+        if matches!(self.way, Way::None) {
+            return result;
+        }
+        phase::enter(Phase::Credentials);
+        let headers = match self.source.ask().await {
+            Ok(headers) if headers.tag != refused.tag => headers,
+            Ok(_) => return result,
+            Err(status) => {
+                tracing::debug!(code = ?status.code(), "the refused credentials could not be renewed");
+                return result;
+            }
+        };
+        tracing::debug!("the server refused the credentials, sending once more with renewed ones");
+        let Way::Here { template, replay } = self.way else {
+            return result.map_err(Failure::renewed);
+        };
+        let mut rpc = replay.rpc();
+        headers.apply(rpc.headers_mut());
+        Uniform::new(S::clone(&template)).oneshot(rpc).await
+    }
+}
+
+/// The status of a refusal stands in the head, of gRPC or of plain HTTP. A reply that has begun with
+/// data was accepted.
+fn is_unauthenticated(result: &Result<Reply, Status>) -> bool {
+    match result {
+        Err(status) => status.code() == Code::Unauthenticated,
+        Ok(reply) => {
+            let code = reply.headers().get(Status::GRPC_STATUS);
+            reply.status() == http::StatusCode::UNAUTHORIZED
+                || code
+                    .is_some_and(|code| Code::from_bytes(code.as_bytes()) == Code::Unauthenticated)
+        }
+    }
+}
+
+pin_project! {
+    /// A call under way with its credentials. With headers at hand it needs no box.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Authorized<S: Carrier> {
+        #[pin]
+        state: State<S>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S: Carrier> {
+        Hot {
+            #[pin]
+            call: <Uniform<S> as Service<Rpc>>::Future,
+            again: Option<(Again<S>, Arc<Headers>)>,
+        },
+        Cold { call: Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>> },
+    }
+}
+
+impl<S: Carrier> Authorized<S> {
+    fn boxed(call: impl Future<Output = Result<Reply, Status>> + Send + 'static) -> Self {
+        Self {
+            state: State::Cold {
+                call: Box::pin(call),
+            },
+        }
+    }
+}
+
+impl<S: Carrier> std::fmt::Debug for Authorized<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authorized").finish_non_exhaustive()
+    }
+}
+
+impl<S: Carrier> Future for Authorized<S> {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let cold = match this.state.as_mut().project() {
+                StateProj::Cold { call } => return call.as_mut().poll(cx),
+                StateProj::Hot { call, again } => {
+                    let result = ready!(call.poll(cx));
+                    match again.take().filter(|_| is_unauthenticated(&result)) {
+                        Some((again, headers)) => again.send(headers, result),
+                        None => return Poll::Ready(result),
+                    }
+                }
+            };
+            this.state.set(State::Cold {
+                call: Box::pin(cold),
+            });
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The layer that records metrics.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+use crate::call::{Reply, Rpc};
+use crate::contract::Method;
+use crate::layer::server_address::ServerName;
+use crate::telemetry;
+
+/// Makes [`Measure`] services.
+#[derive(Clone, Debug)]
+pub(crate) struct MeasureLayer {
+    server: Option<ServerName>,
+}
+
+impl MeasureLayer {
+    /// For calls to this server, if it is known.
+    pub(crate) fn new(server: Option<ServerName>) -> Self {
+        Self { server }
+    }
+}
+
+impl<S> Layer<S> for MeasureLayer {
+    type Service = Measure<S>;
+
+    fn layer(&self, inner: S) -> Measure<S> {
+        Measure {
+            inner,
+            server: self.server.clone(),
+        }
+    }
+}
+
+/// Counts calls and takes their time.
+#[derive(Clone, Debug)]
+pub struct Measure<S> {
+    inner: S,
+    server: Option<ServerName>,
+}
+
+impl<S> Service<Rpc> for Measure<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status>,
+{
+    type Response = Reply;
+    type Error = Status;
+    type Future = Measured<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, rpc: Rpc) -> Self::Future {
+        let method = Method::find(rpc.uri().path()).map_or(OTHER, |method| &method.path[1..]);
+        telemetry::call_begins(method);
+        Measured {
+            running: Some(Running {
+                method,
+                server: self.server.clone(),
+                began: Instant::now(),
+                code: Code::Cancelled,
+            }),
+            call: self.inner.call(rpc),
+        }
+    }
+}
+
+/// What OpenTelemetry has for a method that is not known, whose name could be anything.
+const OTHER: &str = "_OTHER";
+
+pin_project! {
+    /// A call under way, its time running.
+    #[derive(Debug)]
+    pub struct Measured<F> {
+        #[pin]
+        call: F,
+        running: Option<Running>,
+    }
+}
+
+/// Tells of a call as it is dropped.
+#[derive(Debug)]
+struct Running {
+    method: &'static str,
+    server: Option<ServerName>,
+    began: Instant,
+    code: Code,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let server = self.server.as_ref();
+        let server = server.map(|server| (server.address(), server.port()));
+        telemetry::call_ended(self.method, server, self.code, self.began.elapsed());
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Status>>> Future for Measured<F> {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let outcome = ready!(this.call.poll(cx));
+        if let Some(mut running) = this.running.take() {
+            running.code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        }
+        Poll::Ready(outcome)
+    }
+}

@@ -1,0 +1,331 @@
+//! What comes from the wire, checked before tonic sees it.
+//!
+//! A reply is read to its end, within a bound, and taken apart: one whose gRPC status is not OK becomes
+//! the error [`Status`], wherever the status stood, in the head or in the trailers. tonic itself panics
+//! on a malformed `grpc-status-details-bin`; such details are dropped here and the status kept.
+//!
+//! Metadata over its limit, in the head or in the trailers, fails its own call alone. A failed call keeps its code, its message,
+//! and its details if these fit; the message says that something is missing. A call that would have succeeded is RESOURCE_EXHAUSTED.
+//!
+//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its reply is decompressed here, within the limit on
+//! its size. So every generated client over the stack reads it, and a transport of the user's may send it. Other methods
+//! may stream their replies, which pass: they offer only what the generated client sets itself.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::Entry;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body as _, Frame};
+use pin_project_lite::pin_project;
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::call::gzip;
+use crate::call::phase::{self, Phase};
+use crate::call::trailers::{Excess, limit, outcome};
+use crate::call::transport_error::Failure;
+use crate::call::{Call, PREFIX, Pieces, Reply, Rpc};
+
+/// Makes [`Guard`] services.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GuardLayer {
+    /// Maximum number of bytes of a reply.
+    pub(crate) max_reply: usize,
+    /// Maximum number of bytes of the head of a reply, and of its trailers.
+    pub(crate) max_metadata: usize,
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard {
+            inner,
+            limits: *self,
+        }
+    }
+}
+
+/// Checks every reply of a transport.
+#[derive(Clone, Debug)]
+pub struct Guard<S> {
+    inner: S,
+    limits: GuardLayer,
+}
+
+impl<S> Service<Rpc> for Guard<S>
+where
+    S: Service<Rpc, Response = Reply, Error = Status>,
+{
+    type Response = Reply;
+    type Error = Status;
+    type Future = Checking<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
+        // The methods of the contract are unary; the reply of another may be a stream and passes.
+        let unary = rpc
+            .extensions()
+            .get::<Call>()
+            .is_some_and(|call| call.payload.is_some());
+        let bounds = Bounds {
+            limits: self.limits,
+            encodings: unary.then(|| offer(rpc.headers_mut())),
+        };
+        phase::enter(Phase::Reply);
+        Checking {
+            state: State::Calling {
+                call: self.inner.call(rpc),
+                bounds,
+            },
+        }
+    }
+}
+
+/// The limits of a reply, and its possible encodings.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    limits: GuardLayer,
+    /// `None` for a method that is not of the contract.
+    encodings: Option<Encodings>,
+}
+
+/// The encodings that a call offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encodings {
+    /// gzip, which is decompressed here.
+    Gzip,
+    /// The encodings that the generated client set. The client reads every encoding but gzip.
+    OfClient,
+}
+
+/// The encodings that a call offers, and the encoding of its reply.
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GZIP: &[u8] = b"gzip";
+const IDENTITY: &[u8] = b"identity";
+
+/// Offers gzip, unless the generated client has set what it offers.
+fn offer(headers: &mut HeaderMap) -> Encodings {
+    match headers.entry(ACCEPT_ENCODING) {
+        Entry::Occupied(_) => Encodings::OfClient,
+        Entry::Vacant(entry) => {
+            entry.insert(HeaderValue::from_static("gzip,identity"));
+            Encodings::Gzip
+        }
+    }
+}
+
+pin_project! {
+    /// A call under way, then its reply being read.
+    pub struct Checking<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Calling { #[pin] call: F, bounds: Bounds },
+        Reading { reading: Reading },
+    }
+}
+
+impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
+    type Output = Result<Reply, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let (reply, bounds) = match state.as_mut().project() {
+                StateProj::Calling { call, bounds } => (ready!(call.poll(cx))?, *bounds),
+                StateProj::Reading { reading } => return reading.poll(cx),
+            };
+            let (mut head, body) = reply.into_parts();
+            let excess = check_head(&mut head, bounds.limits.max_metadata)?;
+            let Some(encodings) = bounds.encodings else {
+                let reply = Reply::from_parts(head, body);
+                return Poll::Ready(excess.map_or(Ok(reply), |excess| Err(excess.status())));
+            };
+            let reading = Reading {
+                head,
+                body,
+                pieces: Pieces::default(),
+                trailers: None,
+                limits: bounds.limits,
+                encodings,
+                excess,
+            };
+            phase::enter(Phase::Reading);
+            state.set(State::Reading { reading });
+        }
+    }
+}
+
+/// A reply whose body is being read.
+struct Reading {
+    head: Parts,
+    body: Body,
+    pieces: Pieces,
+    trailers: Option<HeaderMap>,
+    limits: GuardLayer,
+    encodings: Encodings,
+    /// The metadata of the head that was dropped.
+    excess: Option<Excess>,
+}
+
+impl Reading {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
+        while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let frame = frame.map_err(|status| Failure::after_head(status.into()))?;
+            match frame.into_data() {
+                Ok(data) if self.pieces.len() + data.len() > self.limits.max_reply => {
+                    let status = Failure::too_large(self.limits.max_reply, "max_reply_size");
+                    return Poll::Ready(Err(status));
+                }
+                Ok(data) => self.pieces.push(data),
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            }
+        }
+        Poll::Ready(self.end())
+    }
+
+    /// The reply with its body in one piece, its status known to be OK.
+    fn end(&mut self) -> Result<Reply, Status> {
+        let mut head = std::mem::replace(&mut self.head, Reply::default().into_parts().0);
+        let mut trailers = self.trailers.take().unwrap_or_default();
+        if let Some(ok) = head.headers.remove(Status::GRPC_STATUS) {
+            trailers.entry(Status::GRPC_STATUS).or_insert(ok);
+        }
+        let excess = limit(&mut trailers, self.limits.max_metadata).or(self.excess);
+        match (outcome(&mut trailers), excess) {
+            (Some(Ok(())), None) => {}
+            (Some(Err(status)), Some(excess)) => return Err(excess.note(&status)),
+            (Some(Err(status)), None) => return Err(status),
+            (_, Some(excess)) => return Err(excess.status()),
+            (None, None) => return Err(Status::internal("the reply ended without a gRPC status")),
+        }
+        let (prefix, message) = self.message(&mut head.headers)?;
+        let body = Whole {
+            prefix,
+            message,
+            trailers: Some(trailers),
+        };
+        Ok(Reply::from_parts(head, Body::new(body)))
+    }
+
+    /// The message and its prefix, decompressed.
+    fn message(&mut self, headers: &mut HeaderMap) -> Result<(Bytes, Bytes), Status> {
+        let mut message = self.pieces.whole();
+        let prefix = message.split_to(PREFIX.min(message.len()));
+        let compressed = prefix.first() == Some(&COMPRESSED);
+        let encoding = match self.encodings {
+            // The generated client checks both.
+            Encodings::OfClient if !compressed => return Ok((prefix, message)),
+            Encodings::OfClient => headers.get(ENCODING).cloned(),
+            // A message that is not compressed is read whatever the head says, which tonic would refuse.
+            Encodings::Gzip => headers.remove(ENCODING),
+        };
+        if !compressed {
+            return Ok((prefix, message));
+        }
+        if encoding.as_ref().is_some_and(|encoding| encoding == GZIP) {
+            headers.remove(ENCODING);
+            return decompress(&prefix, &message, self.limits.max_reply);
+        }
+        match self.encodings {
+            Encodings::OfClient => Ok((prefix, message)),
+            Encodings::Gzip => Err(not_offered(encoding.as_ref())),
+        }
+    }
+}
+
+/// The first byte of the prefix of a compressed message.
+const COMPRESSED: u8 = 1;
+
+/// The message and its prefix, as if it had not been compressed.
+fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Bytes), Status> {
+    let length = prefix.get(1..).and_then(|length| length.try_into().ok());
+    let length = length
+        .map(u32::from_be_bytes)
+        .and_then(|length| usize::try_from(length).ok());
+    if length != Some(message.len()) {
+        let text = "the reply is not one message: the length in its prefix is wrong";
+        return Err(Status::internal(text));
+    }
+    let message = gzip::decompress_reply(message, limit)?;
+    let too_large = || Failure::too_large(limit, "max_reply_size");
+    // The limit includes the prefix, as that of a reply that was not compressed does.
+    if message.len() > limit.saturating_sub(PREFIX) {
+        return Err(too_large());
+    }
+    let length = u32::try_from(message.len()).map_err(|_| too_large())?;
+    let prefix = [&[0][..], &length.to_be_bytes()].concat();
+    Ok((prefix.into(), message.into()))
+}
+
+/// A body that was read. The prefix of its message comes apart: tonic then has room for the message once, and not
+/// for as much again.
+struct Whole {
+    prefix: Bytes,
+    message: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl http_body::Body for Whole {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let data = [&mut this.prefix, &mut this.message];
+        let data = data.into_iter().find(|data| !data.is_empty());
+        let frame = match data {
+            Some(data) => Some(Frame::data(std::mem::take(data))),
+            None => this.trailers.take().map(Frame::trailers),
+        };
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.trailers.is_none()
+    }
+}
+
+/// Returns the error of a head that is not gRPC, or has the status of a failure. Otherwise drops its metadata if that is over
+/// the limit: the status may be in the trailers.
+fn check_head(head: &mut Parts, max_metadata: usize) -> Result<Option<Excess>, Status> {
+    if let Some(status) = Failure::not_grpc(head) {
+        return Err(status);
+    }
+    let excess = limit(&mut head.headers, max_metadata);
+    match (outcome(&mut head.headers), excess) {
+        (Some(Err(status)), Some(excess)) => Err(excess.note(&status)),
+        (Some(Err(status)), None) => Err(status),
+        (Some(Ok(())) | None, excess) => Ok(excess),
+    }
+}
+
+/// The status of a compressed message whose encoding was not offered: INTERNAL, as gRPC specifies, so it is not the
+/// service's own.
+fn not_offered(encoding: Option<&HeaderValue>) -> Status {
+    let encoding = encoding.map_or(IDENTITY, HeaderValue::as_bytes);
+    if encoding == IDENTITY {
+        return Status::internal("the reply is compressed, but its `grpc-encoding` says it is not");
+    }
+    let encoding = String::from_utf8_lossy(encoding);
+    Status::internal(format!(
+        "the reply is compressed by `{encoding}`, which was not asked for"
+    ))
+}

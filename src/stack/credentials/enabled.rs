@@ -1,0 +1,145 @@
+//! Which credentials a client's calls carry.
+
+use std::fmt;
+use std::sync::Arc;
+
+use google_cloud_auth::credentials::{
+    self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
+};
+use http::{Extensions, HeaderMap, HeaderValue, header};
+
+use crate::error::Error;
+use crate::layer::auth::{Auth, AuthLayer, of_universe};
+use crate::transport;
+use crate::transport::endpoint::{self, Credential};
+
+/// The one OAuth scope of the service.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// What a user says of credentials.
+#[derive(Clone, Default)]
+pub(crate) enum Authentication {
+    /// Application default credentials; none on plaintext to this machine.
+    #[default]
+    Default,
+    None,
+    Credentials(Credentials),
+    /// Creates the layer from a factory of the user's, for a client in this universe.
+    Factory(Arc<CreateLayer>),
+    AccessToken(String),
+    ApiKey(String),
+}
+
+/// The layer that carries credentials.
+pub(crate) type Layer = AuthLayer;
+
+/// Creates the layer of a client in the universe that is given.
+type CreateLayer = dyn Fn(&str) -> Result<Layer, Error> + Send + Sync;
+
+/// A service under that layer.
+pub(crate) type Layered<S> = Auth<S>;
+
+impl Authentication {
+    /// Returns where the credentials come from, which decides where they may be sent.
+    pub(crate) fn credential(&self) -> Credential {
+        match self {
+            Self::None => Credential::Nothing,
+            Self::Default => Credential::Default,
+            Self::Credentials(_) | Self::Factory(_) | Self::AccessToken(_) | Self::ApiKey(_) => {
+                Credential::Set
+            }
+        }
+    }
+
+    /// The layer for calls of a client in this universe, or none. Tokens and keys are of no universe that is known.
+    pub(crate) fn layer(self, universe: &str) -> Result<Option<Layer>, Error> {
+        let credentials = match self {
+            Self::None => return Ok(None),
+            Self::Default => return default_layer(universe).map(Some),
+            Self::Factory(layer) => return layer(universe).map(Some),
+            Self::Credentials(credentials) => of_universe(credentials, universe),
+            Self::AccessToken(token) => Fixed::bearer(&token)?.into(),
+            Self::ApiKey(key) => credentials::api_key_credentials::Builder::new(key).build(),
+        };
+        Ok(Some(AuthLayer::for_checked(credentials)))
+    }
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "Default",
+            Self::None => "None",
+            Self::Credentials(_) => "Credentials(…)",
+            Self::Factory(_) => "Factory(…)",
+            Self::AccessToken(_) => "AccessToken(…)",
+            Self::ApiKey(_) => "ApiKey(…)",
+        })
+    }
+}
+
+/// The layer with application default credentials.
+fn default_layer(universe: &str) -> Result<Layer, Error> {
+    endpoint::check_metadata_host(|name| std::env::var_os(name))?;
+    // google-cloud-auth spawns a task, and panics in it where TLS has no provider.
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(Error::configuration(
+            "default credentials need a Tokio runtime: call `build` within one",
+        ));
+    }
+    // With `tls-aws-lc`, it has a provider of its own.
+    if !cfg!(feature = "tls-aws-lc") && !transport::has_default_provider() {
+        return Err(Error::configuration(
+            "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
+        ));
+    }
+    AuthLayer::application_default(SCOPE, universe)
+}
+
+/// Headers that never change.
+struct Fixed {
+    headers: HeaderMap,
+    tag: EntityTag,
+}
+
+impl Fixed {
+    fn bearer(token: &str) -> Result<Self, Error> {
+        let fault = || Error::configuration("access_token: empty, or not header text");
+        let token = token.trim();
+        if token.is_empty() {
+            return Err(fault());
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| fault())?;
+        value.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+        Ok(Self {
+            headers,
+            tag: EntityTag::new(),
+        })
+    }
+}
+
+impl fmt::Debug for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fixed").finish_non_exhaustive()
+    }
+}
+
+impl CredentialsProvider for Fixed {
+    async fn headers(
+        &self,
+        extensions: Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, google_cloud_auth::errors::CredentialsError> {
+        if extensions.get::<EntityTag>() == Some(&self.tag) {
+            return Ok(CacheableResource::NotModified);
+        }
+        Ok(CacheableResource::New {
+            entity_tag: self.tag.clone(),
+            data: self.headers.clone(),
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,137 @@
+//! What is counted and timed (feature `metrics`). [`layer::metrics`](crate::layer::metrics) lists it.
+
+use std::time::Duration;
+
+use metrics::{Gauge, Label, Unit};
+use tonic::Code;
+
+use crate::call::status_code;
+
+const DURATION: &str = "rpc.client.call.duration";
+const CALLS: &str = "apigateway.client.calls";
+const ATTEMPTS: &str = "apigateway.client.attempts";
+const THROTTLED: &str = "apigateway.client.throttled";
+const FALLBACKS: &str = "apigateway.client.fallbacks";
+const PROBES: &str = "apigateway.client.fallback_probes";
+const TOKEN_REFRESHES: &str = "apigateway.client.token_refreshes";
+
+const OPEN_CONNECTIONS: &str = "apigateway.client.open_connections";
+const ACTIVE_REQUESTS: &str = "apigateway.client.active_requests";
+const PENDING_REQUESTS: &str = "apigateway.client.pending_requests";
+
+const METHOD: &str = "rpc.method";
+const TRANSPORT: &str = "transport";
+const CODE: &str = "rpc.response.status_code";
+
+/// Tells the recorder what each of them is.
+pub(crate) fn describe() {
+    metrics::describe_histogram!(DURATION, Unit::Seconds, "How long calls took");
+    metrics::describe_counter!(CALLS, Unit::Count, "Calls that were begun");
+    metrics::describe_counter!(ATTEMPTS, Unit::Count, "Attempts of calls that ended");
+    metrics::describe_counter!(
+        THROTTLED,
+        Unit::Count,
+        "Calls that were not tried again because too many attempts fail"
+    );
+    metrics::describe_counter!(FALLBACKS, Unit::Count, "Changes from gRPC to REST");
+    metrics::describe_counter!(
+        PROBES,
+        Unit::Count,
+        "Calls that tried gRPC again while others went over REST"
+    );
+    metrics::describe_counter!(
+        TOKEN_REFRESHES,
+        Unit::Count,
+        "New credentials, and failures to get them"
+    );
+    metrics::describe_gauge!(OPEN_CONNECTIONS, Unit::Count, "Connections that are open");
+    metrics::describe_gauge!(
+        ACTIVE_REQUESTS,
+        Unit::Count,
+        "Attempts that have a stream or a connection"
+    );
+    metrics::describe_gauge!(
+        PENDING_REQUESTS,
+        Unit::Count,
+        "Attempts that wait for a stream or a connection"
+    );
+}
+
+pub(crate) fn call_begins(method: &'static str) {
+    metrics::counter!(CALLS, METHOD => method).increment(1);
+}
+
+pub(crate) fn call_ended(
+    method: &'static str,
+    server: Option<(&str, u16)>,
+    code: Code,
+    took: Duration,
+) {
+    let code_name = status_code::name(code);
+    let mut labels = vec![
+        Label::from_static_parts("rpc.system.name", "grpc"),
+        Label::from_static_parts(METHOD, method),
+        Label::from_static_parts(CODE, code_name),
+    ];
+    if code != Code::Ok {
+        labels.push(Label::from_static_parts("error.type", code_name));
+    }
+    if let Some((address, port)) = server {
+        labels.push(Label::new("server.address", address.to_owned()));
+        labels.push(Label::new("server.port", port.to_string()));
+    }
+    metrics::histogram!(DURATION, labels).record(took);
+}
+
+pub(crate) fn attempt_ended(method: &'static str, transport: &'static str, code: Code) {
+    metrics::counter!(ATTEMPTS, METHOD => method, CODE => status_code::name(code), TRANSPORT => transport)
+        .increment(1);
+}
+
+pub(crate) fn throttled(method: &'static str) {
+    metrics::counter!(THROTTLED, METHOD => method).increment(1);
+}
+
+#[cfg(feature = "rest")]
+pub(crate) fn fell_back() {
+    metrics::counter!(FALLBACKS).increment(1);
+}
+
+#[cfg(feature = "rest")]
+pub(crate) fn probed(outcome: &'static str) {
+    metrics::counter!(PROBES, "outcome" => outcome).increment(1);
+}
+
+#[cfg(feature = "auth")]
+pub(crate) fn token_refresh(outcome: &'static str) {
+    metrics::counter!(TOKEN_REFRESHES, "outcome" => outcome).increment(1);
+}
+
+/// One more of something, as long as this is there. It is taken from where it was added to, though the recorder of the
+/// thread is another by then.
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    pub(crate) fn connection(transport: &'static str) -> Self {
+        Self::by(metrics::gauge!(OPEN_CONNECTIONS, TRANSPORT => transport))
+    }
+
+    pub(crate) fn active(transport: &'static str) -> Self {
+        Self::by(metrics::gauge!(ACTIVE_REQUESTS, TRANSPORT => transport))
+    }
+
+    pub(crate) fn pending(transport: &'static str) -> Self {
+        Self::by(metrics::gauge!(PENDING_REQUESTS, TRANSPORT => transport))
+    }
+
+    fn by(gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}

@@ -1,0 +1,16 @@
+//! The HTTP versions of a connection.
+
+/// The HTTP versions that a connection may use, which ALPN offers to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocols {
+    /// HTTP/1.1 only, for proxies.
+    Http1,
+    /// HTTP/2 only, for gRPC. A peer that chooses anything else is an error.
+    Http2,
+    /// HTTP/2 or HTTP/1.1, whichever the peer chooses.
+    #[cfg_attr(
+        not(any(feature = "rest", all(test, feature = "tls"))),
+        expect(dead_code, reason = "gRPC needs HTTP/2")
+    )]
+    Any,
+}

@@ -1,0 +1,85 @@
+//! The trusted certificate roots.
+
+#[cfg(feature = "tls-native-roots")]
+use std::ffi::OsStr;
+
+use rustls::RootCertStore;
+
+use crate::error::Error;
+
+/// Returns the well-known roots of this build: those of the operating system, those of Mozilla, or both.
+pub(super) fn well_known() -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    add_native(&mut roots)?;
+    add_webpki(&mut roots);
+    if roots.is_empty() {
+        return Err(Error::configuration(NO_ROOTS));
+    }
+    Ok(roots)
+}
+
+#[cfg(feature = "tls-native-roots")]
+const NO_ROOTS: &str = "no certificate roots on this machine, as in an image from scratch: install the operating system's CA certificates, set `SSL_CERT_FILE` to a PEM file of them, set `ca_certificates`, or build with the feature `tls-webpki-roots`";
+
+#[cfg(not(feature = "tls-native-roots"))]
+const NO_ROOTS: &str = "no certificate roots in this build: enable the feature `tls-native-roots` or `tls-webpki-roots`, or set `ca_certificates`";
+
+/// The variables that rustls-native-certs reads. If one is set, the system's roots are not used.
+#[cfg(feature = "tls-native-roots")]
+const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+#[cfg(feature = "tls-native-roots")]
+fn add_native(roots: &mut RootCertStore) -> Result<(), Error> {
+    let loaded = rustls_native_certs::load_native_certs();
+    // Stores of operating systems often contain a few certificates that rustls does not accept. These are skipped.
+    let (added, _) = roots.add_parsable_certificates(loaded.certs);
+    let variables = VARIABLES.map(|name| (name, std::env::var_os(name)));
+    let set: Vec<_> = variables
+        .iter()
+        .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
+        .collect();
+    let faults: Vec<_> = loaded.errors.iter().map(ToString::to_string).collect();
+    match added {
+        0 if !set.is_empty() => Err(Error::configuration(no_roots(&set, &faults))),
+        _ => {
+            for fault in faults.iter().filter(|_| !set.is_empty()) {
+                tracing::warn!(fault, "some certificate roots cannot be read");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Returns the error if the files of the variables that are set contain no certificate.
+#[cfg(feature = "tls-native-roots")]
+fn no_roots(set: &[(&str, &OsStr)], faults: &[String]) -> String {
+    let values: Vec<_> = set
+        .iter()
+        .map(|(name, value)| format!("`{name}` is {value:?}"))
+        .collect();
+    let values = values.join(" and ");
+    let cause = match faults.first() {
+        Some(fault) => fault,
+        None => "there is no valid PEM certificate",
+    };
+    format!(
+        "no certificate roots: {values}: {cause}; it must name a PEM file of CA certificates (SSL_CERT_DIR: a folder of them), or be unset"
+    )
+}
+
+#[cfg(not(feature = "tls-native-roots"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature of the build with the system's roots"
+)]
+fn add_native(_: &mut RootCertStore) -> Result<(), Error> {
+    Ok(())
+}
+
+#[cfg(feature = "tls-webpki-roots")]
+fn add_webpki(roots: &mut RootCertStore) {
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+}
+
+#[cfg(not(feature = "tls-webpki-roots"))]
+fn add_webpki(_: &mut RootCertStore) {}

@@ -1,0 +1,296 @@
+//! gRPC with a fallback to REST.
+//!
+//! A call falls back to REST if gRPC cannot work on this network path ([`Failure::shows_no_grpc`]), and if the server did not
+//! process the call or the call may be repeated. Once REST has answered such a call, all calls use REST. Every five minutes,
+//! one call tries gRPC again. [`state`] decides; this module makes the calls.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tower::Service;
+use tower::util::ServiceExt as _;
+
+use super::Transport;
+use crate::call::service::Carrier;
+use crate::call::transport_error::Failure;
+use crate::call::{Call, Reply, Rpc};
+use crate::telemetry;
+
+mod state;
+
+use state::{Action, FallbackEvent, GrpcTicket, State};
+
+/// The state of a fallback from gRPC to REST.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RestFallback {
+    /// How long calls have been using REST.
+    pub lasting: Duration,
+    /// The text of the error that activated the fallback.
+    pub reason: String,
+    /// Number of calls that have tried gRPC again without success. One call tries every five minutes.
+    pub failed_probes: u32,
+}
+
+/// The current state of the fallback. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct FallbackStatus {
+    inner: Arc<Mutex<StatusInner>>,
+}
+
+#[derive(Debug)]
+struct StatusInner {
+    state: State,
+    /// The text of the error that last activated the fallback.
+    reason: String,
+}
+
+impl Default for FallbackStatus {
+    fn default() -> Self {
+        let inner = StatusInner {
+            state: State::START,
+            reason: String::new(),
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
+    }
+}
+
+impl FallbackStatus {
+    /// Returns the transport that carries calls at the moment.
+    pub(crate) fn transport(&self) -> Transport {
+        match self.lock().state {
+            State::Grpc { .. } => Transport::Grpc,
+            State::Rest(_) => Transport::Rest,
+        }
+    }
+
+    /// Returns the state of the fallback while calls use REST.
+    pub(crate) fn fallback(&self) -> Option<RestFallback> {
+        let inner = self.lock();
+        match inner.state {
+            State::Grpc { .. } => None,
+            State::Rest(period) => Some(RestFallback {
+                lasting: period.since.elapsed(),
+                reason: inner.reason.clone(),
+                failed_probes: period.failed_probes,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StatusInner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, event: FallbackEvent) -> Action {
+        let mut inner = self.lock();
+        let (state, action) = inner.state.step(event, Instant::now());
+        inner.state = state;
+        action
+    }
+
+    /// Begins a call. Returns `None` if the call uses REST.
+    fn begin(&self, may_probe: bool) -> Option<GrpcAttempt<'_>> {
+        let Action::CallGrpc(ticket) = self.apply(FallbackEvent::Begins { may_probe }) else {
+            return None;
+        };
+        if ticket == GrpcTicket::Probe {
+            tracing::debug!("trying gRPC again");
+        }
+        Some(GrpcAttempt {
+            status: self,
+            ticket,
+            ended: false,
+        })
+    }
+
+    /// Records that REST answered a call that gRPC could not carry. `cause` is gRPC's error.
+    fn rest_answered(&self, ticket: GrpcTicket, cause: &Status) {
+        let mut inner = self.lock();
+        let event = FallbackEvent::RestAnswered(ticket);
+        let (state, action) = inner.state.step(event, Instant::now());
+        inner.state = state;
+        if action == Action::ReportOpened {
+            cause.message().clone_into(&mut inner.reason);
+            drop(inner);
+            telemetry::fell_back();
+            tracing::warn!(
+                reason = cause.message(),
+                "gRPC cannot work on this path, falling back to REST"
+            );
+        }
+    }
+}
+
+/// A call over gRPC. Dropping it without an answer counts as a failure, so that an abandoned probe allows others.
+struct GrpcAttempt<'s> {
+    status: &'s FallbackStatus,
+    ticket: GrpcTicket,
+    ended: bool,
+}
+
+impl GrpcAttempt<'_> {
+    fn answered(mut self) {
+        self.end(FallbackEvent::GrpcAnswered(self.ticket), "answered");
+    }
+
+    /// Only the end of a probe changes the state. Other calls do not take the lock.
+    fn end(&mut self, event: FallbackEvent, outcome: &'static str) {
+        if std::mem::replace(&mut self.ended, true) || self.ticket != GrpcTicket::Probe {
+            return;
+        }
+        telemetry::probed(outcome);
+        match self.status.apply(event) {
+            Action::ReportClosed => {
+                tracing::info!("gRPC works again on this path, leaving REST");
+            }
+            _ => tracing::debug!("gRPC was tried again without success, staying with REST"),
+        }
+    }
+}
+
+impl Drop for GrpcAttempt<'_> {
+    fn drop(&mut self) {
+        self.end(FallbackEvent::GrpcFailed(self.ticket), "failed");
+    }
+}
+
+/// A gRPC transport with a fallback to a REST transport.
+#[derive(Clone, Debug)]
+pub(crate) struct Fallback<G, R> {
+    grpc: G,
+    rest: R,
+    status: FallbackStatus,
+}
+
+impl<G, R> Fallback<G, R> {
+    pub(crate) fn new(grpc: G, rest: R, status: FallbackStatus) -> Self {
+        Self { grpc, rest, status }
+    }
+}
+
+impl<G, R> Service<Rpc> for Fallback<G, R>
+where
+    G: Carrier,
+    R: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + 'static,
+    R::Future: Send,
+{
+    type Response = Reply;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        // The call waits for the readiness of the transport that it uses.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Rpc) -> Self::Future {
+        Box::pin(call(self.clone(), request))
+    }
+}
+
+async fn call<G, R>(transports: Fallback<G, R>, request: Rpc) -> Result<Reply, Status>
+where
+    G: Carrier,
+    R: Service<Rpc, Response = Reply, Error = Status>,
+{
+    let Fallback {
+        grpc,
+        rest,
+        status: fallback,
+    } = transports;
+    let (head, body) = request.into_parts();
+    let repetition = Repetition::of(head.extensions.get());
+    let Some(attempt) = fallback.begin(repetition.is_always_safe) else {
+        return rest.oneshot(Rpc::from_parts(head, body)).await;
+    };
+    let ticket = attempt.ticket;
+    let rest_head = head.clone();
+    let grpc_error = match call_grpc(grpc, Rpc::from_parts(head, body)).await {
+        Ok(response) => {
+            attempt.answered();
+            return Ok(response);
+        }
+        // A status that is not a transport error comes from the server.
+        Err(status) if Failure::of(&status).is_none() => {
+            attempt.answered();
+            return Err(status);
+        }
+        Err(status) => status,
+    };
+    // Ends the attempt before the call over REST, whose result says nothing about gRPC. Other calls may probe meanwhile.
+    drop(attempt);
+    let Some(payload) = repetition.payload_after(&grpc_error) else {
+        return Err(grpc_error);
+    };
+    let rest_body = Body::new(Full::new(payload));
+    match rest.oneshot(Rpc::from_parts(rest_head, rest_body)).await {
+        Err(rest_error) if Failure::of(&rest_error).is_some() => {
+            Err(combine_errors(grpc_error, rest_error))
+        }
+        result => {
+            fallback.rest_answered(ticket, &grpc_error);
+            result
+        }
+    }
+}
+
+/// The conditions under which a call may be repeated over REST.
+struct Repetition {
+    payload: Option<Bytes>,
+    /// True if the call may be repeated even if the server processed it.
+    is_always_safe: bool,
+}
+
+impl Repetition {
+    fn of(call: Option<&Call>) -> Self {
+        let method = call.and_then(|call| call.method);
+        let by_contract = method.is_some_and(|method| method.idempotent && !method.http.is_empty());
+        let by_option = call.and_then(|call| call.idempotent);
+        Self {
+            payload: call.and_then(|call| call.payload.clone()),
+            is_always_safe: by_option.unwrap_or(by_contract),
+        }
+    }
+
+    /// Returns the body for REST if the call falls back after this error.
+    fn payload_after(self, grpc_error: &Status) -> Option<Bytes> {
+        let failure = Failure::of(grpc_error)?;
+        let is_safe = failure.is_unsent() || self.is_always_safe;
+        self.payload.filter(|_| failure.shows_no_grpc() && is_safe)
+    }
+}
+
+/// Returns the error of a call that failed over both transports: gRPC's error, but not as "unsent" if REST may have sent the
+/// call.
+fn combine_errors(grpc_error: Status, rest_error: Status) -> Status {
+    let is_unsent = |status| Failure::of(status).is_some_and(Failure::is_unsent);
+    if is_unsent(&grpc_error) && !is_unsent(&rest_error) {
+        rest_error
+    } else {
+        grpc_error
+    }
+}
+
+/// Makes a call over gRPC. A response that is not gRPC is an error.
+async fn call_grpc<G: Carrier>(grpc: G, request: Rpc) -> Result<Reply, Status> {
+    let (head, body) = match grpc.oneshot(request).await {
+        Ok(response) => response.into_parts(),
+        Err(error) => return Err(Failure::status(error.into())),
+    };
+    match Failure::not_grpc(&head) {
+        Some(status) => Err(status),
+        None => Ok(Reply::from_parts(head, Body::new(body))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

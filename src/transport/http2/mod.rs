@@ -1,0 +1,350 @@
+//! A pool of HTTP/2 connections to one address. Each call is a stream of a connection.
+//!
+//! A call takes a stream of the connection with the fewest streams. If no connection has a free stream, the call waits for a
+//! stream that ends or for a connection that is opened for the waiting calls. A client with few calls has one connection.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::sync::watch;
+use tower::BoxError;
+
+use super::connect::{Connector, SharedError};
+use super::idle_check;
+use crate::call::Rpc;
+use crate::call::phase::{self, Phase, Progress};
+use crate::telemetry::Counted;
+#[cfg(feature = "rest")]
+use crate::transport::connect::IoStream;
+
+mod acquire;
+mod connection;
+mod fairness;
+mod keepalive;
+mod opener;
+mod pool;
+mod request_body;
+mod response_body;
+#[cfg(test)]
+mod tests;
+
+use connection::{Http2Connection, SentRequest};
+use opener::Opener;
+use pool::{LockedPool, MaxConcurrentStreams, PoolState};
+pub(crate) use response_body::Http2ResponseBody;
+
+/// The interval at which the pool closes connections that it no longer needs.
+const SHRINK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The limits of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolLimits {
+    /// Maximum number of HTTP/2 connections.
+    pub(crate) connections: usize,
+    /// Maximum number of HTTP/1.1 connections, each with one call.
+    pub(crate) http1: usize,
+    /// Number of streams of a connection before another connection is opened.
+    pub(crate) streams: usize,
+}
+
+/// The settings for detecting dead connections by pings. A connection without calls is not pinged, since Google's front
+/// ends close a connection that is pinged while idle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keepalive {
+    /// The interval of pings while there are calls.
+    pub(crate) interval: Duration,
+    /// How long the peer may take to answer a ping.
+    pub(crate) timeout: Duration,
+}
+
+/// A pool of HTTP/2 connections. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Http2Pool {
+    shared: Arc<SharedPool>,
+}
+
+struct SharedPool {
+    /// The transport's name, for metrics.
+    transport: &'static str,
+    opener: Opener,
+    state: LockedPool<Http2Connection>,
+    /// The phase of the last attempt to connect.
+    progress: Progress,
+    /// Closes with the pool, which ends all attempts to connect.
+    alive: watch::Sender<()>,
+}
+
+impl Http2Pool {
+    /// Creates a pool without connections. It keeps up to `min_idle` connections without calls. Metrics are labelled with
+    /// `transport`.
+    pub(crate) fn new(
+        transport: &'static str,
+        connector: Connector,
+        keepalive: Keepalive,
+        limits: PoolLimits,
+        min_idle: usize,
+    ) -> Self {
+        let shared = SharedPool {
+            transport,
+            opener: Opener::new(transport, connector, keepalive),
+            state: LockedPool::new(limits, min_idle),
+            progress: Progress::default(),
+            alive: watch::Sender::new(()),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Sends a request with an absolute URI, and returns the head of the response. The stream counts until the response's body
+    /// has ended or is dropped. Dropping the future resets the stream.
+    ///
+    /// # Errors
+    ///
+    /// The errors that [`Failure`](crate::call::transport_error::Failure) classifies.
+    pub(crate) fn send(&self, request: Rpc) -> ResponseFuture {
+        match self.shared.try_acquire() {
+            Some((permit, connection)) => match connection.send(request, permit) {
+                Ok(sent) => ResponseFuture::Sent { sent },
+                Err(error) => ResponseFuture::failed(error),
+            },
+            // Boxed, so that the future of a call that does not wait stays small.
+            None => ResponseFuture::Acquiring {
+                acquiring: Box::pin(Self::acquire_and_send(Arc::clone(&self.shared), request)),
+            },
+        }
+    }
+
+    async fn acquire_and_send(
+        shared: Arc<SharedPool>,
+        request: Rpc,
+    ) -> Result<http::Response<Http2ResponseBody>, BoxError> {
+        let (permit, connection) = acquire::acquire(shared).await?;
+        phase::enter(Phase::Reply);
+        connection.send(request, permit)?.await
+    }
+
+    /// Returns whether there is a connection.
+    #[cfg(feature = "rest")]
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.state.with(PoolState::is_open)
+    }
+
+    /// Adds a connection whose peer chose HTTP/2, unless the pool has a connection by then.
+    #[cfg(feature = "rest")]
+    pub(crate) async fn adopt(&self, stream: IoStream) -> Result<(), BoxError> {
+        let on_change = SharedPool::on_change(Arc::downgrade(&self.shared));
+        let (connection, server_limit) = self.shared.opener.handshake(stream, on_change).await?;
+        let add = |state: &mut PoolState<Http2Connection>| match state.is_open() {
+            true => Err(connection),
+            false => Ok(state.add(connection, server_limit)),
+        };
+        // A connection that is not added is dropped after the lock.
+        if self.shared.state.with(add).is_ok() {
+            self.shared.after_open();
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Http2Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = f.debug_struct("Http2Pool");
+        self.shared.state.with(|state| state.describe(&mut text));
+        text.finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A call until the head of its response.
+    #[project = ResponseFutureProj]
+    pub enum ResponseFuture {
+        Sent { #[pin] sent: SentRequest },
+        Acquiring { acquiring: AcquireFuture },
+        Failed { error: Option<BoxError> },
+    }
+}
+
+type AcquireFuture =
+    Pin<Box<dyn Future<Output = Result<http::Response<Http2ResponseBody>, BoxError>> + Send>>;
+
+impl ResponseFuture {
+    pub(crate) fn failed(error: impl Into<BoxError>) -> Self {
+        let error = Some(error.into());
+        Self::Failed { error }
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<http::Response<Http2ResponseBody>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            ResponseFutureProj::Sent { sent } => sent.poll(cx),
+            ResponseFutureProj::Acquiring { acquiring } => acquiring.as_mut().poll(cx),
+            ResponseFutureProj::Failed { error } => match error.take() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+/// A stream of a connection, counted by the pool. Dropping it frees the stream for another call.
+struct StreamPermit {
+    shared: Arc<SharedPool>,
+    connection_id: u64,
+    _counted: Counted,
+}
+
+impl std::fmt::Debug for StreamPermit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("StreamPermit")
+            .field(&self.connection_id)
+            .finish()
+    }
+}
+
+impl StreamPermit {
+    /// Creates the permit for a stream that was taken from the connection with this ID.
+    fn new(shared: &Arc<SharedPool>, connection_id: u64) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            connection_id,
+            _counted: Counted::active(shared.transport),
+        }
+    }
+}
+
+impl Drop for StreamPermit {
+    fn drop(&mut self) {
+        let connection_id = self.connection_id;
+        self.shared.state.with(|state| state.release(connection_id));
+    }
+}
+
+impl SharedPool {
+    /// Returns a stream if one is free and no call waits.
+    fn try_acquire(self: &Arc<Self>) -> Option<(StreamPermit, Http2Connection)> {
+        let (connection_id, connection) = self.state.with(PoolState::try_acquire)?;
+        Some((StreamPermit::new(self, connection_id), connection))
+    }
+
+    /// Returns the phase of a call that waits for a stream.
+    fn phase(&self) -> Phase {
+        let (is_connecting, is_pausing) = self.state.with(|state| {
+            let is_closed = !state.is_open();
+            let is_pausing = state.pause_end().is_some();
+            (is_closed && state.is_connecting(), is_closed && is_pausing)
+        });
+        match (is_connecting, is_pausing) {
+            (true, _) => self.progress.phase(),
+            (false, true) => self.opener.pause_phase(),
+            (false, false) => Phase::Stream,
+        }
+    }
+
+    /// Continues after a connection was added.
+    fn after_open(self: &Arc<Self>) {
+        // The server may allow fewer streams than expected, so that more connections are needed.
+        self.open_missing();
+        self.check_idle();
+    }
+
+    /// Returns a function that opens missing connections. It is called when a server changes the number of streams that it
+    /// allows, and when a connection gets no new calls.
+    fn on_change(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
+        move || {
+            if let Some(shared) = pool.upgrade() {
+                shared.state.with(PoolState::remove_closed);
+                shared.open_missing();
+            }
+        }
+    }
+
+    /// Records a failed attempt to connect.
+    fn record_failure(&self, error: BoxError) {
+        let error = SharedError::new(error);
+        let _previous = self.state.with(|state| {
+            state.end_connecting();
+            state.record_failure(&error)
+        });
+    }
+
+    /// Starts an attempt to connect for each connection that the waiting calls lack.
+    fn open_missing(self: &Arc<Self>) {
+        let missing = self.state.with(PoolState::begin_connecting);
+        // Create all attempts before the first is spawned, since each ends the count of its connection when it is dropped. The
+        // lock is not held, since a runtime that shuts down drops a task within `spawn`.
+        let attempts: Vec<ConnectAttempt> = (0..missing)
+            .map(|_| ConnectAttempt {
+                shared: Arc::downgrade(self),
+                result: None,
+            })
+            .collect();
+        for attempt in attempts {
+            // A separate task, since the call that started the attempt may be dropped while others wait for it, too.
+            let pool_closed = self.alive.subscribe();
+            let progress = self.progress.clone();
+            tokio::spawn(attempt.run(self.opener.clone(), progress, pool_closed));
+        }
+    }
+
+    /// Starts the task that closes connections which the pool no longer needs, unless it is running or not needed.
+    fn check_idle(self: &Arc<Self>) {
+        if let Some(signal) = self.state.with(PoolState::begin_idle_check) {
+            let shrink = |shared: &Self| shared.state.with(PoolState::shrink);
+            idle_check::spawn(signal, SHRINK_INTERVAL, Arc::downgrade(self), shrink);
+        }
+    }
+}
+
+/// An attempt to connect. Dropping it records the result, also if the runtime drops it.
+struct ConnectAttempt {
+    /// Weak, so that the attempt does not keep the pool alive.
+    shared: Weak<SharedPool>,
+    result: Option<Result<(Http2Connection, MaxConcurrentStreams), BoxError>>,
+}
+
+impl ConnectAttempt {
+    /// Connects. Ends early if the pool is dropped.
+    async fn run(
+        mut self,
+        opener: Opener,
+        progress: Progress,
+        mut pool_closed: watch::Receiver<()>,
+    ) {
+        let on_change = SharedPool::on_change(Weak::clone(&self.shared));
+        tokio::select! {
+            result = progress.of(opener.open(on_change)) => self.result = Some(result),
+            // The sender never sends, so this is the end of the channel.
+            _ = pool_closed.changed() => {}
+        }
+    }
+}
+
+impl Drop for ConnectAttempt {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        match self.result.take() {
+            Some(Ok((connection, server_limit))) => {
+                let _last_error = shared.state.with(|state| {
+                    state.end_connecting();
+                    state.add(connection, server_limit)
+                });
+                shared.after_open();
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "no connection could be opened");
+                shared.record_failure(error);
+            }
+            None if std::thread::panicking() => shared.record_failure("connecting panicked".into()),
+            None => shared.state.with(PoolState::abandon_connecting),
+        }
+    }
+}

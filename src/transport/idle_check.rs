@@ -1,0 +1,51 @@
+//! A background task that checks a pool at an interval, as long as the pool has something to check.
+
+use std::convert::Infallible;
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+/// A pool's handle of the task. Dropping the handle ends the task.
+#[derive(Debug, Default)]
+pub(super) struct IdleCheck {
+    running: Option<oneshot::Sender<Infallible>>,
+}
+
+/// Ends the task when the pool drops its [`IdleCheck`].
+pub(super) struct EndSignal(oneshot::Receiver<Infallible>);
+
+impl IdleCheck {
+    /// Returns what [`spawn`] needs to start the task, or `None` if the task is running.
+    pub(super) fn begin(&mut self) -> Option<EndSignal> {
+        // The channel of a task that has ended is closed, also if the task ended with its runtime.
+        if self.running.as_ref().is_some_and(|task| !task.is_closed()) {
+            return None;
+        }
+        let (running, ended) = oneshot::channel();
+        self.running = Some(running);
+        Some(EndSignal(ended))
+    }
+
+    /// Records that the task ends, so that the next call of [`begin`](Self::begin) starts another one.
+    pub(super) fn end(&mut self) {
+        self.running = None;
+    }
+}
+
+/// Spawns the task. It calls `check` after each interval, and ends when `check` returns `false` or the pool is dropped.
+pub(super) fn spawn<P: Send + Sync + 'static>(
+    mut signal: EndSignal,
+    interval: Duration,
+    pool: Weak<P>,
+    check: fn(&P) -> bool,
+) {
+    tokio::spawn(async move {
+        while tokio::time::timeout(interval, &mut signal.0).await.is_err() {
+            match pool.upgrade() {
+                Some(pool) if check(&pool) => {}
+                _ => return,
+            }
+        }
+    });
+}

@@ -1,0 +1,57 @@
+//! The transport of a build without REST.
+
+use std::task::{Context, Poll};
+
+use tonic::Status;
+use tower::Service;
+
+use super::TransportConfig;
+use crate::call::service::{Call, Uniform};
+use crate::call::{Reply, Rpc};
+use crate::error::Error;
+use crate::transport::Transport;
+use crate::transport::grpc::Grpc;
+
+/// The transport of this crate. It connects when a call needs a connection.
+#[derive(Clone, Debug)]
+pub struct AnyTransport {
+    grpc: Uniform<Grpc>,
+}
+
+/// The transport that carries calls.
+#[derive(Clone, Debug)]
+pub(crate) struct ActiveTransport(Transport);
+
+impl ActiveTransport {
+    /// Returns the transport that carries calls.
+    pub(crate) fn transport(&self) -> Transport {
+        self.0
+    }
+
+    /// Returns the name of the transport, for telemetry.
+    pub(crate) fn name(&self) -> &'static str {
+        "grpc"
+    }
+}
+
+impl TransportConfig<'_> {
+    /// Creates the transport, which is not connected yet.
+    pub(crate) fn build(&self) -> Result<(AnyTransport, ActiveTransport), Error> {
+        let grpc = Uniform::new(self.grpc()?);
+        Ok((AnyTransport { grpc }, ActiveTransport(self.transport)))
+    }
+}
+
+impl Service<Rpc> for AnyTransport {
+    type Response = Reply;
+    type Error = Status;
+    type Future = Call<Grpc>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.grpc.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Rpc) -> Call<Grpc> {
+        self.grpc.call(request)
+    }
+}

@@ -1,0 +1,118 @@
+//! The transports of a build with REST.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use tonic::Status;
+use tower::Service;
+
+use super::TransportConfig;
+use crate::call::service::{Call, Uniform};
+use crate::call::{Reply, Rpc};
+use crate::error::Error;
+use crate::transport::Transport;
+use crate::transport::fallback::{Fallback, FallbackStatus, RestFallback};
+use crate::transport::grpc::Grpc;
+use crate::transport::rest::Rest;
+
+/// Any transport of this crate. It connects when a call needs a connection.
+#[derive(Clone, Debug)]
+pub struct AnyTransport {
+    inner: Inner,
+}
+
+#[derive(Clone, Debug)]
+enum Inner {
+    Grpc(Uniform<Grpc>),
+    Rest(Rest),
+    Fallback(Fallback<Grpc, Rest>),
+}
+
+/// The transport that carries calls at the moment.
+#[derive(Clone, Debug)]
+pub(crate) enum ActiveTransport {
+    /// Always this one.
+    Fixed(Transport),
+    /// gRPC or REST, by the state of the fallback.
+    Switching(FallbackStatus),
+}
+
+impl ActiveTransport {
+    /// Returns the transport that carries calls at the moment.
+    pub(crate) fn transport(&self) -> Transport {
+        match self {
+            Self::Fixed(transport) => *transport,
+            Self::Switching(status) => status.transport(),
+        }
+    }
+
+    /// Returns the state of the fallback while calls go over REST because of it.
+    pub(crate) fn fallback(&self) -> Option<RestFallback> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Switching(status) => status.fallback(),
+        }
+    }
+
+    /// Returns the name of the transport, for telemetry.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.transport() {
+            Transport::Rest => "rest",
+            Transport::Grpc | Transport::GrpcWithRestFallback => "grpc",
+        }
+    }
+}
+
+impl TransportConfig<'_> {
+    /// Creates the transport, which is not connected yet.
+    pub(crate) fn build(&self) -> Result<(AnyTransport, ActiveTransport), Error> {
+        let (inner, active) = match self.transport {
+            Transport::Grpc => (
+                Inner::Grpc(Uniform::new(self.grpc()?)),
+                ActiveTransport::Fixed(Transport::Grpc),
+            ),
+            Transport::Rest => (
+                Inner::Rest(self.rest()?),
+                ActiveTransport::Fixed(Transport::Rest),
+            ),
+            Transport::GrpcWithRestFallback => {
+                let status = FallbackStatus::default();
+                let fallback = Fallback::new(self.grpc()?, self.rest()?, status.clone());
+                (
+                    Inner::Fallback(fallback),
+                    ActiveTransport::Switching(status),
+                )
+            }
+        };
+        Ok((AnyTransport { inner }, active))
+    }
+
+    fn rest(&self) -> Result<Rest, Error> {
+        Rest::new(self.connect, self.keepalive, self.limits, self.max_response)
+    }
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+
+impl Service<Rpc> for AnyTransport {
+    type Response = Reply;
+    type Error = Status;
+    type Future = Either<Call<Grpc>, BoxFuture>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        match &mut self.inner {
+            Inner::Grpc(grpc) => grpc.poll_ready(cx),
+            Inner::Rest(rest) => rest.poll_ready(cx),
+            Inner::Fallback(fallback) => fallback.poll_ready(cx),
+        }
+    }
+
+    fn call(&mut self, request: Rpc) -> Self::Future {
+        match &mut self.inner {
+            Inner::Grpc(grpc) => Either::Left(grpc.call(request)),
+            Inner::Rest(rest) => Either::Right(rest.call(request)),
+            Inner::Fallback(fallback) => Either::Right(fallback.call(request)),
+        }
+    }
+}

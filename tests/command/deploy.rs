@@ -1,0 +1,260 @@
+//! `gateways deploy` and `rollback`: idempotent, resumable, and said in words that can be pasted.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::emulator::Emulator;
+use super::{err, exits, on, out};
+
+const DEPLOY: &str = "gateways deploy g --location=us-central1 --api=a --openapi-spec=openapi.yaml";
+
+fn file(name: &str, text: &str) -> String {
+    let path = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, text).expect("a file");
+    path
+}
+
+#[test]
+fn a_deploy_from_nothing_prints_the_url_and_a_second_one_does_nothing() {
+    for transport in ["grpc", "rest"] {
+        let emulator = Emulator::start("0s");
+        let output = exits(0, &emulator, &format!("{DEPLOY} --transport={transport}"));
+        let url = out(&output).to_owned();
+        assert!(
+            url.starts_with("https://g-") && url.lines().count() == 1,
+            "{url}"
+        );
+        let before = out(&exits(0, &emulator, "operations list --format=get(name)"))
+            .lines()
+            .count();
+        let output = exits(0, &emulator, &format!("{DEPLOY} --transport={transport}"));
+        assert_eq!((out(&output), err(&output)), (url.as_str(), ""));
+        let after = out(&exits(0, &emulator, "operations list --format=get(name)"))
+            .lines()
+            .count();
+        assert_eq!(before, after);
+        let output = exits(0, &emulator, &format!("{DEPLOY} --dry-run --exit-code"));
+        assert!(
+            out(&output).starts_with("nothing to do"),
+            "{}",
+            out(&output)
+        );
+    }
+}
+
+#[test]
+fn a_deploy_of_other_files_updates_the_gateway_and_says_how_to_go_back() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, DEPLOY);
+    let first = out(&exits(
+        0,
+        &emulator,
+        "gateways describe g --format=value(apiConfig)",
+    ))
+    .trim()
+    .to_owned();
+    let plan = exits(
+        5,
+        &emulator,
+        "gateways deploy g --api=a --openapi-spec=openapi.json --dry-run --exit-code",
+    );
+    assert!(
+        out(&plan).contains("create config ") && out(&plan).contains("update gateway "),
+        "{}",
+        out(&plan)
+    );
+    let output = exits(
+        0,
+        &emulator,
+        "gateways deploy g --api=a --openapi-spec=openapi.json --format=json",
+    );
+    let deployed: Value = serde_json::from_str(out(&output)).expect("JSON");
+    assert_eq!(deployed["previousApiConfig"], first.as_str());
+    assert_eq!(deployed["changed"], true);
+    assert_eq!(deployed["gateway"]["apiConfig"], deployed["apiConfig"]);
+    let back = err(&output)
+        .lines()
+        .find_map(|line| line.strip_prefix("To go back: apigw "))
+        .expect("a hint")
+        .to_owned();
+    exits(0, &emulator, &back);
+    assert_eq!(
+        out(&exits(
+            0,
+            &emulator,
+            "gateways describe g --format=value(apiConfig)"
+        ))
+        .trim(),
+        first
+    );
+}
+
+#[test]
+fn a_rollback_goes_to_the_config_before_the_present_one_or_to_a_named_one() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, DEPLOY);
+    let first = out(&exits(
+        0,
+        &emulator,
+        "gateways describe g --format=value(apiConfig)",
+    ))
+    .to_owned();
+    assert!(
+        err(&exits(1, &emulator, "gateways rollback g")).contains("no active config that is older")
+    );
+    exits(
+        0,
+        &emulator,
+        "gateways deploy g --api=a --openapi-spec=openapi.json",
+    );
+    let second = out(&exits(
+        0,
+        &emulator,
+        "gateways describe g --format=value(apiConfig.basename())",
+    ))
+    .trim()
+    .to_owned();
+    assert_eq!(out(&exits(0, &emulator, "gateways rollback g")), first);
+    let output = exits(0, &emulator, &format!("gateways rollback g --to={second}"));
+    assert!(out(&output).trim().ends_with(&second), "{}", out(&output));
+}
+
+#[test]
+fn variables_are_set_in_the_files_and_a_forgotten_one_stops_the_deploy() {
+    let emulator = Emulator::start("0s");
+    let text = include_str!("gcloud/openapi.yaml").replace("hello.example", "${HOST}");
+    let spec = file("variables.yaml", &text);
+    let line = format!("gateways deploy g --location=us-central1 --api=a --openapi-spec={spec}");
+    let output = exits(1, &emulator, &format!("{line} --set=OTHER=x"));
+    assert!(
+        err(&output).contains("variables.yaml:7: `${HOST}` has no value"),
+        "{}",
+        err(&output)
+    );
+    exits(0, &emulator, &format!("{line} --set=HOST=backend.example"));
+    let config = out(&exits(
+        0,
+        &emulator,
+        "gateways describe g --format=value(apiConfig)",
+    ))
+    .trim()
+    .to_owned();
+    let shown = exits(0, &emulator, &format!("api-configs show-spec {config}"));
+    assert!(
+        out(&shown).contains("https://backend.example"),
+        "{}",
+        out(&shown)
+    );
+}
+
+#[test]
+fn an_id_that_was_used_for_other_files_is_an_error_that_names_the_flag() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, &format!("{DEPLOY} --config-id=mine"));
+    let other = "gateways deploy g --api=a --openapi-spec=openapi.json --config-id=mine";
+    assert!(
+        err(&exits(1, &emulator, other)).contains("--config-id"),
+        "{other}"
+    );
+    exits(0, &emulator, &format!("{DEPLOY} --config-prefix=Pre_fix"));
+    let config = exits(
+        0,
+        &emulator,
+        "gateways describe g --format=value(apiConfig.basename())",
+    );
+    assert!(out(&config).starts_with("pre-fix-"), "{}", out(&config));
+}
+
+#[test]
+fn a_config_whose_creation_failed_is_deleted_and_created_anew() {
+    let emulator = Emulator::start("0s");
+    let spec = file("fails.yaml", "swagger: '2.0'\npaths: 5\n");
+    let line = format!("gateways deploy g --location=us-central1 --api=a --openapi-spec={spec}");
+    // The service finds the fault; the second run finds the config failed.
+    for _ in 0..2 {
+        let output = exits(3, &emulator, &line);
+        assert!(err(&output).contains("fails.yaml:2:"), "{}", err(&output));
+    }
+    let failed = exits(0, &emulator, "operations list --failed --format=get(name)");
+    assert_eq!(out(&failed).lines().count(), 2);
+}
+
+#[test]
+fn api_keys_need_the_managed_service_to_be_enabled() {
+    let emulator = Emulator::start("0s");
+    let text = include_str!("gcloud/openapi.yaml").to_owned()
+        + "securityDefinitions: {key: {type: apiKey, name: key, in: query}}\n";
+    let spec = file("keys.yaml", &text);
+    let output = exits(
+        0,
+        &emulator,
+        &format!("gateways deploy g --location=us-central1 --api=a --openapi-spec={spec}"),
+    );
+    assert!(
+        err(&output).contains("To have API keys work: gcloud services enable a-"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn old_configs_are_pruned_after_a_deploy_that_says_so() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, DEPLOY);
+    exits(
+        0,
+        &emulator,
+        "gateways deploy g --api=a --openapi-spec=openapi.json --keep=0",
+    );
+    let left = exits(
+        0,
+        &emulator,
+        "api-configs list --api=a --format=value(name)",
+    );
+    assert_eq!(out(&left).lines().count(), 1, "{}", out(&left));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_deploy_that_is_killed_at_any_step_goes_on_when_run_again() {
+    let emulator = Emulator::start("500ms");
+    let mut runs = 0;
+    // Each run is killed a little later than the one before, so that every step is cut off once.
+    loop {
+        let mut deploy = on(&emulator, DEPLOY);
+        let mut child = deploy
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        std::thread::sleep(Duration::from_millis(150 * runs));
+        runs += 1;
+        if child
+            .try_wait()
+            .expect("ours")
+            .is_some_and(|status| status.success())
+        {
+            break;
+        }
+        child.kill().expect("ours");
+        child.wait().expect("it ends");
+        assert!(runs < 60, "the deploy never ends");
+    }
+    let listed = exits(
+        0,
+        &emulator,
+        "operations list --format=get(metadata.verb,metadata.target)",
+    );
+    let mut lines: Vec<&str> = out(&listed).lines().collect();
+    lines.sort_unstable();
+    let all = lines.len();
+    lines.dedup();
+    assert_eq!(
+        (all, lines.len()),
+        (3, 3),
+        "something was created twice:\n{}",
+        out(&listed)
+    );
+}

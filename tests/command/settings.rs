@@ -1,0 +1,265 @@
+//! Where settings come from: flags, the environment, gcloud's configuration.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::emulator::Emulator;
+use super::{apigw, err, exits, on, out};
+
+/// A folder of gcloud with the configurations `default` and `other`.
+fn gcloud(test: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("gcloud-{test}"));
+    let files = folder.join("configurations");
+    std::fs::create_dir_all(&files).expect("a folder");
+    let text = "[core]\nproject = from-file\nformat = json\ndisable_prompts = true\n[auth]\nimpersonate_service_account = sa@p\n";
+    std::fs::write(files.join("config_default"), text).expect("a file");
+    std::fs::write(
+        files.join("config_other"),
+        "[core]\nproject = other-project\n",
+    )
+    .expect("a file");
+    folder
+}
+
+fn shown(command: &mut Command, setting: &str) -> String {
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let line = out(&output)
+        .lines()
+        .find(|line| line.starts_with(&format!("{setting}\t")));
+    line.unwrap_or_else(|| panic!("{setting}: {}", out(&output)))
+        .to_owned()
+}
+
+#[test]
+fn config_show_prints_each_setting_with_its_source() {
+    let folder = gcloud("show");
+    let show = || {
+        let mut command = apigw(&["config", "show", "--format=value(setting,value,source)"]);
+        command.env("CLOUDSDK_CONFIG", &folder);
+        command
+    };
+    let file = "core/project of gcloud configuration default";
+    assert_eq!(
+        shown(&mut show(), "project"),
+        format!("project\tfrom-file\t{file}")
+    );
+    assert_eq!(
+        shown(show().env("GOOGLE_CLOUD_PROJECT", "late"), "project"),
+        format!("project\tfrom-file\t{file}")
+    );
+    assert_eq!(
+        shown(show().env("CLOUDSDK_CORE_PROJECT", "env"), "project"),
+        "project\tenv\tCLOUDSDK_CORE_PROJECT"
+    );
+    let flagged = &mut show();
+    assert_eq!(
+        shown(
+            flagged
+                .env("CLOUDSDK_CORE_PROJECT", "env")
+                .arg("--project=flag"),
+            "project"
+        ),
+        "project\tflag\t--project"
+    );
+    assert_eq!(
+        shown(show().arg("--configuration=other"), "project"),
+        "project\tother-project\tcore/project of gcloud configuration other"
+    );
+    assert_eq!(
+        shown(
+            show().env("CLOUDSDK_ACTIVE_CONFIG_NAME", "other"),
+            "project"
+        ),
+        "project\tother-project\tcore/project of gcloud configuration other"
+    );
+    assert_eq!(
+        shown(
+            show()
+                .env("CLOUDSDK_ACTIVE_CONFIG_NAME", "NONE")
+                .env("GOOGLE_CLOUD_PROJECT", "late"),
+            "project"
+        ),
+        "project\tlate\tGOOGLE_CLOUD_PROJECT"
+    );
+    assert_eq!(
+        shown(&mut show(), "impersonate_service_account"),
+        "impersonate_service_account\tsa@p\tauth/impersonate_service_account of gcloud configuration default"
+    );
+    let missing = show()
+        .arg("--configuration=none-such")
+        .output()
+        .expect("it runs");
+    assert!(err(&missing).starts_with("WARNING: "), "{}", err(&missing));
+}
+
+#[test]
+fn the_project_of_the_credentials_comes_last() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("adc.json");
+    std::fs::write(
+        &file,
+        r#"{"type": "authorized_user", "quota_project_id": "of-credentials"}"#,
+    )
+    .expect("a file");
+    let mut command = apigw(&["config", "show", "--format=value(setting,value,source)"]);
+    let line = shown(
+        command.env("GOOGLE_APPLICATION_CREDENTIALS", &file),
+        "project",
+    );
+    assert_eq!(line, format!("project\tof-credentials\t{}", file.display()));
+}
+
+#[test]
+fn without_a_project_nothing_is_sent_and_the_error_says_how_to_set_one() {
+    let output = apigw(&["apis", "list", "--endpoint=http://127.0.0.1:1"])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).starts_with(
+        "ERROR: (apigw.apis.list) The required property [project] is not currently set.\n"
+    ));
+}
+
+#[test]
+fn format_and_prompts_come_from_the_configuration() {
+    let emulator = Emulator::start("0s");
+    let folder = gcloud("format");
+    exits(0, &emulator, "apis create a");
+    let output = on(&emulator, "apis describe a")
+        .env("CLOUDSDK_CONFIG", &folder)
+        .output()
+        .expect("it runs");
+    assert!(out(&output).starts_with("{\n"), "{}", out(&output));
+    let output = on(&emulator, "apis describe a")
+        .env("CLOUDSDK_CORE_FORMAT", "value(name)")
+        .output()
+        .expect("it runs");
+    assert_eq!(out(&output), "projects/p/locations/global/apis/a\n");
+    let deleted = on(&emulator, "apis delete a")
+        .env("CLOUDSDK_CONFIG", &folder)
+        .output()
+        .expect("it runs");
+    assert_eq!(deleted.status.code(), Some(0), "{}", err(&deleted));
+}
+
+#[test]
+fn an_override_with_a_path_is_refused_and_two_endpoints_are_warned_of() {
+    let emulator = Emulator::start("0s");
+    let output = apigw(&["apis", "list", "--project=p"])
+        .env(
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY",
+            "http://127.0.0.1:1/path/",
+        )
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("must not have a path"),
+        "{}",
+        err(&output)
+    );
+    let output = apigw(&["apis", "list", "--project=p"])
+        .env(
+            "APIGATEWAY_EMULATOR_HOST",
+            emulator.endpoint.trim_start_matches("http://"),
+        )
+        .env(
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY",
+            "http://127.0.0.1:1/",
+        )
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(
+        err(&output).starts_with("WARNING: APIGATEWAY_EMULATOR_HOST is used; "),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_token_file_of_the_environment_is_sent() {
+    let emulator = Emulator::with(&["--require-token", "good"]);
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("token");
+    std::fs::write(&file, "good\n").expect("a file");
+    let list = || {
+        let mut command = on(&emulator, "apis list");
+        command.env_remove("CLOUDSDK_AUTH_DISABLE_CREDENTIALS");
+        command
+    };
+    let output = list()
+        .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", &file)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(
+        list()
+            .arg("--credentials=none")
+            .output()
+            .expect("it runs")
+            .status
+            .code(),
+        Some(1)
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn the_token_of_gcloud_auth_login_is_asked_of_gcloud() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let emulator = Emulator::with(&["--require-token", "good"]);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bin");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let program = folder.join("gcloud");
+    std::fs::write(
+        &program,
+        "#!/bin/sh\n[ \"$1 $2\" = 'auth print-access-token' ] && echo good\n",
+    )
+    .expect("a file");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let list = |path: &str| {
+        let mut command = on(&emulator, "apis list --credentials=gcloud");
+        command
+            .env_remove("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+            .env("PATH", path)
+            .output()
+            .expect("it runs")
+    };
+    let output = list(&format!("{}:/usr/bin:/bin", folder.display()));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let output = list("/nowhere");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("`gcloud` was not found in PATH"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn impersonation_and_a_token_exclude_each_other_and_accounts_must_be_named() {
+    let both = [
+        "apis",
+        "list",
+        "--impersonate-service-account=a@p",
+        "--anonymous",
+    ];
+    assert_eq!(
+        apigw(&both).output().expect("it runs").status.code(),
+        Some(2)
+    );
+    let none = apigw(&[
+        "apis",
+        "list",
+        "--project=p",
+        "--impersonate-service-account=,",
+    ])
+    .output()
+    .expect("it runs");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(
+        err(&none).contains("no service account is named"),
+        "{}",
+        err(&none)
+    );
+}

@@ -1,0 +1,109 @@
+//! What is shown on a terminal: the spinner and the prompts. `script` of util-linux makes the terminal.
+
+#![cfg(target_os = "linux")]
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use super::emulator::Emulator;
+use super::{exits, on, out};
+
+/// Runs a command in a pseudo-terminal. What it shows is on standard output.
+fn shown(emulator: &Emulator, line: &str, typed: &str, environment: &[(&str, &str)]) -> Output {
+    let inner = on(emulator, line);
+    let words = std::iter::once(inner.get_program()).chain(inner.get_args());
+    let words: Vec<String> = words
+        .map(|word| format!("'{}'", word.to_str().expect("text")))
+        .collect();
+    let mut script = Command::new("script");
+    script
+        .args([
+            "--quiet",
+            "--return",
+            "--command",
+            &words.join(" "),
+            "/dev/null",
+        ])
+        .env("TERM", "xterm");
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    script.envs(environment.iter().copied());
+    let mut child = script
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(typed.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    drop(input);
+    output
+}
+
+#[test]
+fn a_wait_on_a_terminal_is_a_spinner_that_ends_in_one_line() {
+    let emulator = Emulator::start("700ms");
+    let output = shown(&emulator, "apis create a", "", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    let text = out(&output);
+    assert!(
+        text.contains('⠙') || text.contains('⠋') || text.contains('⠁') || text.contains('⠂'),
+        "{text:?}"
+    );
+    assert!(
+        text.contains("Waiting for API [a] to be created...done."),
+        "{text:?}"
+    );
+    assert!(
+        text.contains("\u{1b}[36m"),
+        "the spinner is coloured: {text:?}"
+    );
+}
+
+#[test]
+fn colour_is_left_out_if_the_environment_or_a_flag_says_so() {
+    let emulator = Emulator::start("700ms");
+    for (index, (flag, environment)) in [
+        ("", ("NO_COLOR", "1")),
+        ("--color=never", ("X", "")),
+        ("", ("TERM", "dumb")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let output = shown(
+            &emulator,
+            &format!("apis create a{index} {flag}"),
+            "",
+            &[environment],
+        );
+        assert!(
+            !out(&output).contains("\u{1b}[36m"),
+            "{environment:?}: {:?}",
+            out(&output)
+        );
+    }
+}
+
+#[test]
+fn a_prompt_on_a_terminal_takes_the_default_with_enter() {
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, "apis create a");
+    let output = shown(&emulator, "apis delete a", "n\n", &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", out(&output));
+    assert!(
+        out(&output).contains("Continue anyway (Y/n)?"),
+        "{}",
+        out(&output)
+    );
+    exits(0, &emulator, "apis describe a");
+    assert_eq!(
+        shown(&emulator, "apis delete a", "\n", &[]).status.code(),
+        Some(0)
+    );
+    exits(1, &emulator, "apis describe a");
+}

@@ -1,0 +1,459 @@
+//! The verbs of each noun beyond what gcloud has, over both transports.
+
+use serde_json::Value;
+
+use super::emulator::Emulator;
+use super::{apigw, err, exits, on, out};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+/// An emulator with the api `a`, its config `c1` and the gateway `g` that serves it.
+pub(crate) fn served() -> Emulator {
+    let emulator = Emulator::start("0s");
+    exits(
+        0,
+        &emulator,
+        "api-configs create c1 --api=a --openapi-spec=openapi.yaml",
+    );
+    exits(
+        0,
+        &emulator,
+        "gateways create g --location=us-central1 --api=a --api-config=c1",
+    );
+    emulator
+}
+
+#[test]
+fn every_noun_is_created_read_changed_and_deleted_over_each_transport() {
+    for transport in ["grpc", "rest", "auto"] {
+        let emulator = Emulator::start("0s");
+        let flags = format!("--transport={transport}");
+        for line in [
+            "apis create a --display-name=A",
+            "api-configs create c --api=a --openapi-spec=openapi.yaml",
+            "gateways create g --location=us-central1 --api=a --api-config=c",
+            "apis update a --update-labels=k=v",
+            "api-configs update c --api=a --display-name=C",
+            "gateways update g --location=us-central1 --display-name=G",
+            "apis list --format=json",
+            "gateways describe g",
+            "operations list",
+            "locations list",
+            "locations describe us-central1",
+            "gateways delete g --location=us-central1 -q",
+            "api-configs delete c --api=a -q",
+            "apis delete a -q",
+        ] {
+            exits(0, &emulator, &format!("{line} {flags}"));
+        }
+        assert_eq!(
+            out(&exits(
+                0,
+                &emulator,
+                &format!("apis list --format=json {flags}")
+            )),
+            "[]\n"
+        );
+    }
+}
+
+#[test]
+fn a_gateway_without_a_location_is_looked_up_in_all_of_them() {
+    let emulator = served();
+    let host = exits(
+        0,
+        &emulator,
+        "gateways describe g --format=value(defaultHostname)",
+    );
+    assert!(out(&host).ends_with(".gateway.dev\n"), "{}", out(&host));
+    exits(0, &emulator, "gateways update g --display-name=New");
+    assert!(err(&exits(1, &emulator, "gateways describe none")).contains("NOT_FOUND"));
+
+    exits(
+        0,
+        &emulator,
+        "gateways create g --location=us-east1 --api=a --api-config=c1",
+    );
+    let output = exits(2, &emulator, "gateways describe g");
+    assert!(
+        err(&output).contains("us-central1/gateways/g")
+            && err(&output).contains("us-east1/gateways/g"),
+        "{}",
+        err(&output)
+    );
+    // What is deleted is named in full.
+    assert!(
+        err(&exits(1, &emulator, "gateways delete g -q"))
+            .contains("Failed to find attribute [location]")
+    );
+    let mut describe = on(&emulator, "gateways describe g --format=value(name)");
+    let output = describe
+        .env("APIGW_LOCATION", "us-east1")
+        .output()
+        .expect("it runs");
+    assert_eq!(out(&output), "projects/p/locations/us-east1/gateways/g\n");
+}
+
+#[test]
+fn gateways_are_listed_by_api_and_by_config() {
+    let emulator = served();
+    exits(
+        0,
+        &emulator,
+        "api-configs create c2 --api=b --openapi-spec=openapi.yaml",
+    );
+    exits(
+        0,
+        &emulator,
+        "gateways create h --location=us-east1 --api=b --api-config=c2",
+    );
+    for (flags, found) in [
+        ("--api=a", "g\n"),
+        ("--api=b --api-config=c2", "h\n"),
+        ("--api=c", ""),
+    ] {
+        let output = exits(
+            0,
+            &emulator,
+            &format!("gateways list {flags} --format=value(name)"),
+        );
+        assert_eq!(out(&output), found, "{flags}");
+    }
+}
+
+#[test]
+fn the_location_global_is_accepted_for_apis_and_configs() {
+    let emulator = served();
+    exits(0, &emulator, "apis describe a --location=global");
+    exits(
+        0,
+        &emulator,
+        "api-configs describe c1 --api=a --location=global",
+    );
+    exits(2, &emulator, "apis describe a --location=us-central1");
+}
+
+#[test]
+fn an_update_that_changes_nothing_sends_nothing() {
+    let emulator = served();
+    for line in [
+        "apis update a",
+        "api-configs update c1 --api=a",
+        "gateways update g --api=a --api-config=c1",
+    ] {
+        assert_eq!(err(&exits(0, &emulator, line)), "Nothing to change.\n");
+    }
+    exits(0, &emulator, "apis update a --display-name=Named");
+    exits(0, &emulator, "apis update a --display-name=");
+    assert_eq!(
+        out(&exits(
+            0,
+            &emulator,
+            "apis describe a --format=value(displayName)"
+        )),
+        "\n"
+    );
+}
+
+#[test]
+fn an_async_command_prints_how_to_wait_and_with_a_format_the_operation() {
+    let emulator = Emulator::start("1h");
+    let output = exits(0, &emulator, "apis create a --async --format=json");
+    let name = json(out(&output))["name"]
+        .as_str()
+        .expect("a name")
+        .to_owned();
+    assert!(
+        err(&output).contains(&format!("apigw operations wait {name}")),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn show_spec_prints_the_file_or_writes_all_files() {
+    let emulator = served();
+    let output = exits(0, &emulator, "api-configs show-spec c1 --api=a");
+    assert_eq!(out(&output), include_str!("gcloud/openapi.yaml"));
+    exits(
+        0,
+        &emulator,
+        "api-configs show-spec c1 --api=a --file=openapi.yaml",
+    );
+    assert!(
+        err(&exits(
+            1,
+            &emulator,
+            "api-configs show-spec c1 --api=a --file=x"
+        ))
+        .contains("it has openapi.yaml")
+    );
+    let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/show-spec");
+    exits(
+        0,
+        &emulator,
+        &format!("api-configs show-spec c1 --api=a --output-dir={folder}"),
+    );
+    let written = std::fs::read_to_string(format!("{folder}/openapi.yaml")).expect("it is written");
+    assert_eq!(written, include_str!("gcloud/openapi.yaml"));
+}
+
+#[test]
+fn diff_shows_what_differs_between_configs_and_files() {
+    let emulator = served();
+    let same = exits(
+        0,
+        &emulator,
+        "api-configs diff c1 --api=a --openapi-spec=openapi.yaml --exit-code",
+    );
+    assert_eq!(out(&same), "");
+    exits(
+        0,
+        &emulator,
+        "api-configs create c2 --api=a --openapi-spec=openapi.json --labels=k=v",
+    );
+    let output = exits(5, &emulator, "api-configs diff c1 c2 --api=a --exit-code");
+    for line in [
+        "--- a/openapi.yaml",
+        "+++ b/openapi.json",
+        "+label k: v",
+        "-swagger: '2.0'",
+    ] {
+        assert!(
+            out(&output).lines().any(|shown| shown == line),
+            "{line}: {}",
+            out(&output)
+        );
+    }
+    let names = exits(0, &emulator, "api-configs diff c1 c2 --api=a --name-only");
+    assert_eq!(out(&names), "(settings)\nopenapi.json\nopenapi.yaml\n");
+    exits(2, &emulator, "api-configs diff c1 --api=a");
+}
+
+#[test]
+fn prune_keeps_the_newest_configs_and_those_that_gateways_use() {
+    let emulator = served();
+    for id in ["c2", "c3", "c4"] {
+        exits(
+            0,
+            &emulator,
+            &format!("api-configs create {id} --api=a --openapi-spec=openapi.yaml"),
+        );
+    }
+    let name = |id| format!("projects/p/locations/global/apis/a/configs/{id}\n");
+    let plan = exits(0, &emulator, "api-configs prune --api=a --keep=1 --dry-run");
+    assert_eq!(out(&plan), name("c2") + &name("c3"));
+    assert_eq!(
+        out(&exits(
+            0,
+            &emulator,
+            "api-configs prune --api=a --keep=0 --older-than=1h"
+        )),
+        ""
+    );
+    exits(1, &emulator, "api-configs prune --api=a --keep=1");
+    exits(0, &emulator, "api-configs prune --api=a --keep=1 -q");
+    let left = exits(
+        0,
+        &emulator,
+        "api-configs list --api=a --format=value(name)",
+    );
+    assert_eq!(out(&left), "c1\nc4\n");
+}
+
+#[test]
+fn prune_deletes_nothing_while_a_location_does_not_respond() {
+    let emulator = Emulator::with(&["--operation-time", "0s", "--unreachable", "us-east1"]);
+    exits(
+        0,
+        &emulator,
+        "api-configs create c1 --api=a --openapi-spec=openapi.yaml",
+    );
+    let output = exits(1, &emulator, "api-configs prune --api=a --keep=0 -q");
+    assert!(err(&output).contains("us-east1"), "{}", err(&output));
+}
+
+#[test]
+fn a_config_that_a_gateway_uses_is_kept_if_unused() {
+    let emulator = served();
+    let output = exits(0, &emulator, "api-configs delete c1 --api=a --if-unused -q");
+    assert!(err(&output).contains("gateways/g uses"), "{}", err(&output));
+    exits(0, &emulator, "gateways delete g --location=us-central1 -q");
+    exits(0, &emulator, "api-configs delete c1 --api=a --if-unused -q");
+    exits(1, &emulator, "api-configs describe c1 --api=a");
+}
+
+#[test]
+fn cascade_deletes_the_configs_too_unless_a_gateway_uses_one() {
+    let emulator = served();
+    let output = exits(1, &emulator, "apis delete a -q");
+    assert!(err(&output).contains("hint: "), "{}", err(&output));
+    let output = exits(1, &emulator, "apis delete a --cascade -q");
+    assert!(err(&output).contains("gateways/g uses"), "{}", err(&output));
+    exits(0, &emulator, "gateways delete g --location=us-central1 -q");
+    let output = exits(1, &emulator, "apis delete a --cascade");
+    assert!(err(&output).contains(
+        "Its configs are deleted first:\n  projects/p/locations/global/apis/a/configs/c1"
+    ));
+    exits(0, &emulator, "apis delete a --cascade -q");
+    exits(1, &emulator, "apis describe a");
+}
+
+#[test]
+fn policies_of_all_three_resources_are_read_set_changed_and_tested() {
+    let emulator = served();
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/policy.yaml");
+    for resource in [
+        "apis VERB a",
+        "api-configs VERB c1 --api=a",
+        "gateways VERB g --location=us-central1",
+    ] {
+        let verb = |verb: &str, more: &str| format!("{} {more}", resource.replace("VERB", verb));
+        let binding = "--member=user:u@example.com --role=roles/viewer";
+        exits(0, &emulator, &verb("add-iam-policy-binding", binding));
+        let policy = exits(0, &emulator, &verb("get-iam-policy", ""));
+        std::fs::write(file, out(&policy)).expect("a file");
+        // The output of one is the input of the other.
+        let set =
+            resource
+                .replace("VERB", "set-iam-policy")
+                .replacen(" a", &format!(" a {file}"), 1);
+        let set = match resource.starts_with("apis") {
+            true => format!("apis set-iam-policy a {file}"),
+            false => set.replacen(" c1", &format!(" c1 {file}"), 1).replacen(
+                " g ",
+                &format!(" g {file} "),
+                1,
+            ),
+        };
+        let set = if resource.starts_with("api-configs") {
+            format!("api-configs set-iam-policy c1 {file} --api=a")
+        } else {
+            set
+        };
+        exits(0, &emulator, &set);
+        // The etag in the file is old now: by default the policy is written over the present one.
+        exits(0, &emulator, &set);
+        let stale = exits(1, &emulator, &format!("{set} --etag-conflict=fail"));
+        assert!(err(&stale).contains("ABORTED"), "{}", err(&stale));
+        exits(0, &emulator, &verb("remove-iam-policy-binding", binding));
+        exits(1, &emulator, &verb("remove-iam-policy-binding", binding));
+    }
+    let tested = exits(
+        0,
+        &emulator,
+        "gateways test-iam-permissions g apigateway.gateways.get --location=us-central1 --format=json",
+    );
+    assert_eq!(
+        json(out(&tested))["permissions"][0],
+        "apigateway.gateways.get"
+    );
+}
+
+#[test]
+fn a_binding_may_have_a_condition() {
+    let emulator = served();
+    let condition = "--condition=expression=request.time.getHours()>8,title=day";
+    let line = format!(
+        "apis add-iam-policy-binding a --member=user:u@example.com --role=roles/viewer {condition} --format=json"
+    );
+    let policy = json(out(&exits(0, &emulator, &line)));
+    assert_eq!(policy["bindings"][0]["condition"]["title"], "day");
+    assert_eq!(policy["version"], 3);
+    exits(
+        2,
+        &emulator,
+        "apis add-iam-policy-binding a --member=user:u --role=r --condition=title=x",
+    );
+}
+
+#[test]
+fn a_list_that_lacks_a_location_warns_and_exits_6_if_completeness_is_required() {
+    let emulator = Emulator::with(&["--operation-time", "0s", "--unreachable", "us-east1"]);
+    let output = exits(0, &emulator, "gateways list");
+    assert!(
+        err(&output).starts_with("WARNING: ") && err(&output).contains("us-east1"),
+        "{}",
+        err(&output)
+    );
+    exits(6, &emulator, "gateways list --require-complete");
+}
+
+#[test]
+fn the_help_pages_are_printed() {
+    for (page, text) in [
+        ("exit-codes", "  124  the time for waiting is over"),
+        ("differences", "Differences from `gcloud api-gateway`"),
+        ("environment", "CLOUDSDK_CORE_PROJECT"),
+        ("formats", "value(KEYS)"),
+        ("apis", "Usage: apigw apis"),
+        ("", "Usage: apigw"),
+    ] {
+        let output = apigw(
+            &[
+                &["help"][..],
+                &[page]
+                    .map(|page| page)
+                    .iter()
+                    .filter(|page| !page.is_empty())
+                    .copied()
+                    .collect::<Vec<_>>(),
+            ]
+            .concat(),
+        )
+        .output()
+        .expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(out(&output).contains(text), "{page}: {}", out(&output));
+    }
+    assert_eq!(
+        apigw(&["help", "nonsense"])
+            .output()
+            .expect("it runs")
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn there_is_a_completion_script_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = apigw(&["completion", shell]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(out(&output).contains("api-configs"), "{shell}");
+    }
+}
+
+#[test]
+fn doctor_finds_the_emulator_well_and_a_dead_address_not() {
+    let emulator = Emulator::start("0s");
+    let output = exits(0, &emulator, "doctor");
+    assert!(
+        out(&output)
+            .lines()
+            .any(|line| line.starts_with("gRPC") && line.contains(" ok ")),
+        "{}",
+        out(&output)
+    );
+    let output = exits(0, &emulator, "doctor --offline --format=json");
+    assert!(
+        json(out(&output))
+            .as_array()
+            .is_some_and(|checks| checks.len() == 5),
+        "{}",
+        out(&output)
+    );
+    let output = apigw(&["doctor", "--project=p"])
+        .env("APIGATEWAY_EMULATOR_HOST", "127.0.0.1:1")
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(5));
+    assert!(
+        out(&output).contains("nothing listens there"),
+        "{}",
+        out(&output)
+    );
+}

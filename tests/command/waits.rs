@@ -1,0 +1,422 @@
+//! Waiting: exit codes, several operations, events, signals, broken pipes.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::emulator::Emulator;
+use super::{err, exits, on, out};
+
+/// Starts to create an api and returns the operation's name.
+fn start(emulator: &Emulator, id: &str) -> String {
+    let output = exits(
+        0,
+        emulator,
+        &format!("apis create {id} --async --format=value(name)"),
+    );
+    out(&output).trim().to_owned()
+}
+
+fn events(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect()
+}
+
+fn types(events: &[Value]) -> Vec<&str> {
+    events
+        .iter()
+        .filter_map(|event| event["type"].as_str())
+        .collect()
+}
+
+#[test]
+fn a_wait_ends_with_0_and_says_how_to_read_the_operation() {
+    let emulator = Emulator::start("300ms");
+    let name = start(&emulator, "a");
+    let output = exits(0, &emulator, &format!("operations wait {name} --result"));
+    assert!(
+        out(&output).contains("name: projects/p/locations/global/apis/a"),
+        "{}",
+        out(&output)
+    );
+    let lines: Vec<&str> = err(&output).lines().collect();
+    assert_eq!(
+        lines[0],
+        format!("Waiting for Operation [{name}] to complete...")
+    );
+    assert!(
+        lines[1].starts_with(&format!("{}... done (", lines[0].trim_end_matches("..."))),
+        "{lines:?}"
+    );
+    assert!(err(&output).contains(&format!("apigw operations describe {name}")));
+}
+
+#[test]
+fn a_wait_for_a_failed_operation_exits_3_even_if_it_had_failed_before() {
+    let emulator = Emulator::start("0s");
+    std::fs::write(
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/broken.yaml"),
+        "swagger: '2.0'\npaths: 5\n",
+    )
+    .expect("a file");
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/broken.yaml");
+    let line =
+        format!("api-configs create c --api=a --openapi-spec={file} --async --format=value(name)");
+    let name = out(&exits(0, &emulator, &line)).trim().to_owned();
+    let output = exits(3, &emulator, &format!("operations wait {name}"));
+    assert!(
+        err(&output).contains("ERROR: (apigw.operations.wait) INVALID_ARGUMENT: "),
+        "{}",
+        err(&output)
+    );
+    assert!(err(&output).contains("broken.yaml:2:"), "{}", err(&output));
+    exits(
+        0,
+        &emulator,
+        &format!("operations wait {name} --no-exit-status"),
+    );
+    // To read a failed operation is a success.
+    exits(0, &emulator, &format!("operations describe {name}"));
+    assert_eq!(
+        out(&exits(
+            0,
+            &emulator,
+            "operations list --failed --format=get(name)"
+        ))
+        .trim(),
+        name
+    );
+    let wide = exits(0, &emulator, "operations list --failed --wide");
+    assert!(out(&wide).contains("ERROR_CODE"), "{}", out(&wide));
+}
+
+#[test]
+fn a_wait_that_runs_out_of_time_exits_124_and_the_operation_goes_on() {
+    let emulator = Emulator::start("1h");
+    let name = start(&emulator, "a");
+    let output = exits(
+        124,
+        &emulator,
+        &format!("operations wait {name} --timeout=300ms"),
+    );
+    assert!(
+        err(&output).contains(&format!(
+            "hint: wait for it with `apigw operations wait {name}`"
+        )),
+        "{}",
+        err(&output)
+    );
+    exits(124, &emulator, "apis create b --timeout=300ms");
+    let running = exits(
+        0,
+        &emulator,
+        "operations list --running --format=value(metadata.target.basename())",
+    );
+    assert_eq!(out(&running), "a\nb\n");
+    exits(
+        124,
+        &emulator,
+        &format!("operations wait {name} --timeout=300ms --cancel-on-timeout"),
+    );
+}
+
+#[test]
+fn cancelled_operations_exit_4_and_a_cancel_that_is_waited_for_exits_0() {
+    let emulator = Emulator::start("1h");
+    let name = start(&emulator, "a");
+    assert!(
+        err(&exits(1, &emulator, &format!("operations cancel {name}")))
+            .contains("will be cancelled")
+    );
+    let output = exits(0, &emulator, &format!("operations cancel {name} --wait -q"));
+    assert!(err(&output).contains("cancelled"), "{}", err(&output));
+    exits(4, &emulator, &format!("operations wait {name}"));
+    let (a, b) = (start(&emulator, "b"), start(&emulator, "c"));
+    exits(0, &emulator, &format!("operations cancel {a} {b} -q"));
+    exits(
+        4,
+        &emulator,
+        &format!("operations wait {a} {b} --timeout=20s"),
+    );
+}
+
+#[test]
+fn a_cancel_that_comes_too_late_exits_7() {
+    let emulator = Emulator::start("0s");
+    let name = start(&emulator, "a");
+    exits(7, &emulator, &format!("operations cancel {name} --wait -q"));
+}
+
+#[test]
+fn several_operations_are_waited_for_all_or_any_by_name_target_or_state() {
+    let emulator = Emulator::with(&[
+        "--operation-time",
+        "1h",
+        "--operation-time-of",
+        "CreateApi=300ms",
+    ]);
+    let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
+    exits(0, &emulator, &format!("operations wait {a} {b}"));
+    let config =
+        "api-configs create c --api=a --openapi-spec=openapi.yaml --async --format=value(name)";
+    let slow = out(&exits(0, &emulator, config)).trim().to_owned();
+    exits(
+        0,
+        &emulator,
+        &format!("operations wait {a} {slow} --for=any"),
+    );
+    exits(
+        124,
+        &emulator,
+        &format!("operations wait {a} {slow} --timeout=300ms"),
+    );
+    exits(124, &emulator, "operations wait --running --timeout=300ms");
+    exits(
+        124,
+        &emulator,
+        "operations wait --target=projects/p/locations/global/apis/a/configs/c --timeout=300ms",
+    );
+    exits(
+        0,
+        &emulator,
+        "operations wait --target=projects/p/locations/global/apis/a",
+    );
+    exits(
+        1,
+        &emulator,
+        &format!("operations wait {a} nowhere --location=global"),
+    );
+    exits(2, &emulator, "operations wait");
+}
+
+#[test]
+fn operations_are_listed_by_verb_target_and_age_and_sorted() {
+    let emulator = Emulator::start("0s");
+    start(&emulator, "b");
+    start(&emulator, "a");
+    exits(0, &emulator, "apis delete b -q");
+    for (flags, found) in [
+        ("--verb=delete", "b\n"),
+        ("--verb=create --sort-by=metadata.target", "a\nb\n"),
+        ("--verb=create --sort-by=~metadata.target --limit=1", "b\n"),
+        ("--target=projects/p/locations/global/apis/a", "a\n"),
+        ("--done --since=1h --verb=delete", "b\n"),
+        ("--running", ""),
+    ] {
+        let output = exits(
+            0,
+            &emulator,
+            &format!("operations list {flags} --format=value(metadata.target.basename())"),
+        );
+        assert_eq!(out(&output), found, "{flags}");
+    }
+}
+
+#[test]
+fn records_of_operations_are_deleted_after_a_prompt() {
+    let emulator = Emulator::start("0s");
+    let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
+    assert!(
+        err(&exits(1, &emulator, &format!("operations delete {a}"))).contains("their work goes on")
+    );
+    exits(0, &emulator, &format!("operations delete {a} {b} -q"));
+    exits(1, &emulator, &format!("operations describe {a}"));
+}
+
+#[test]
+fn watch_prints_events_with_one_terminal_event_an_operation_and_a_summary() {
+    let emulator = Emulator::start("700ms");
+    let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
+    let output = exits(
+        0,
+        &emulator,
+        &format!("operations watch {a} {b} --full --heartbeat=200ms"),
+    );
+    let events = events(out(&output));
+    assert_eq!(events[0]["type"], "version");
+    assert_eq!(events[0]["format"], "1.0");
+    for name in [&a, &b] {
+        let of: Vec<Value> = events
+            .iter()
+            .filter(|event| event["operation"] == **name)
+            .cloned()
+            .collect();
+        assert_eq!(
+            types(&of).iter().filter(|kind| **kind == "ended").count(),
+            1,
+            "{of:?}"
+        );
+        assert_eq!(of[0]["type"], "started");
+        assert_eq!(of[0]["verb"], "create");
+        assert!(types(&of).contains(&"heartbeat"), "{of:?}");
+        let last = of.last().expect("an event");
+        assert_eq!(
+            (&last["type"], &last["outcome"]),
+            (&"ended".into(), &"succeeded".into())
+        );
+        assert!(last["response"]["name"].is_string());
+        let changed = of
+            .iter()
+            .find(|event| event["type"] == "changed")
+            .expect("it changed");
+        assert!(changed["snapshot"]["name"].is_string(), "{changed}");
+    }
+    let summary = events.last().expect("a summary");
+    assert_eq!(
+        (&summary["type"], &summary["exit_code"]),
+        (&"summary".into(), &0.into())
+    );
+    assert_eq!(summary["outcomes"]["succeeded"], 2);
+}
+
+#[test]
+fn events_of_ends_other_than_success_say_which_end_it_was() {
+    let emulator = Emulator::start("1h");
+    let (a, b) = (start(&emulator, "a"), start(&emulator, "b"));
+    let output = exits(
+        124,
+        &emulator,
+        &format!("operations watch {a} --timeout=300ms"),
+    );
+    let events = events(out(&output));
+    let timeout = events
+        .iter()
+        .find(|event| event["type"] == "timeout")
+        .expect("a timeout");
+    assert_eq!(timeout["still_running"], true);
+    assert_eq!(timeout["resume"], format!("apigw operations wait {a}"));
+    exits(0, &emulator, &format!("operations cancel {b} -q --wait"));
+    let output = exits(4, &emulator, &format!("operations watch {b}"));
+    let events = self::events(out(&output));
+    let ended = events
+        .iter()
+        .find(|event| event["type"] == "ended")
+        .expect("an end");
+    assert_eq!(
+        (&ended["outcome"], &ended["error"]["status"]),
+        (&"cancelled".into(), &"CANCELLED".into())
+    );
+    let output = exits(1, &emulator, "operations watch nowhere --location=global");
+    assert_eq!(
+        self::events(out(&output)).last().expect("a summary")["exit_code"],
+        1
+    );
+}
+
+#[test]
+fn progress_may_be_json_on_standard_error_or_nothing() {
+    let emulator = Emulator::start("0s");
+    let output = exits(
+        0,
+        &emulator,
+        "apis create a --progress=json --format=value(name)",
+    );
+    assert_eq!(out(&output), "projects/p/locations/global/apis/a\n");
+    let events = events(err(&output));
+    assert_eq!(types(&events).first(), Some(&"version"));
+    assert_eq!(types(&events).last(), Some(&"summary"));
+    assert_eq!(
+        err(&exits(0, &emulator, "apis create b --progress=none")),
+        ""
+    );
+    assert_eq!(
+        err(&exits(
+            0,
+            &emulator,
+            "apis create c --no-user-output-enabled"
+        )),
+        ""
+    );
+    let output = exits(0, &emulator, "apis create d --progress=plain");
+    assert_eq!(err(&output).lines().count(), 2, "{}", err(&output));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_ends_a_wait_and_prints_how_to_wait_on() {
+    let emulator = Emulator::start("1h");
+    let name = start(&emulator, "a");
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let mut wait = on(&emulator, &format!("operations wait {name}"));
+        let mut child = wait.stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        assert!(
+            lines
+                .next()
+                .expect("a line")
+                .expect("text")
+                .starts_with("Waiting for Operation")
+        );
+        // The line is printed just before the wait listens for signals.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let killed = std::process::Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        assert!(killed.expect("kill runs").success());
+        let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
+        assert_eq!(
+            child.wait().expect("it ends").code(),
+            Some(code),
+            "{rest:?}"
+        );
+        assert_eq!(rest[0], format!("Aborting wait for operation {name}."));
+        assert!(
+            rest.contains(&format!("apigw operations wait {name}")),
+            "{rest:?}"
+        );
+    }
+    let running = exits(0, &emulator, "operations list --running --format=get(name)");
+    assert_eq!(out(&running).trim(), name);
+}
+
+#[test]
+fn a_closed_pipe_is_not_a_failure() {
+    let emulator = Emulator::start("0s");
+    for id in ["a", "b"] {
+        exits(0, &emulator, &format!("apis create {id}"));
+    }
+    let mut list = on(&emulator, "apis list --format=json");
+    let mut child = list
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
+}
+
+#[test]
+fn a_prompt_is_answered_by_standard_input_and_no_answer_deletes_nothing() {
+    use std::io::Write as _;
+    let emulator = Emulator::start("0s");
+    exits(0, &emulator, "apis create a");
+    let answer = |text: &str| {
+        let mut delete = on(&emulator, "apis delete a");
+        let mut child = delete
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(text.as_bytes())
+            .expect("it reads");
+        child.wait_with_output().expect("it ends")
+    };
+    for text in ["", "n\n", "no\n", "what\nn\n"] {
+        let output = answer(text);
+        assert_eq!(output.status.code(), Some(1), "{text:?}: {}", err(&output));
+        assert!(err(&output).contains(
+            "Are you sure? This will delete the API 'projects/p/locations/global/apis/a'"
+        ));
+        exits(0, &emulator, "apis describe a");
+    }
+    assert_eq!(answer("y\n").status.code(), Some(0));
+    exits(1, &emulator, "apis describe a");
+}
