@@ -314,7 +314,7 @@ fn retry(config: Option<&Json>) -> Result<Option<String>> {
         .filter_map(Json::as_str)
         .map(|code| format!("Code::{}", camel(code)));
     Ok(Some(format!(
-        "RetryPolicy {{ max_attempts: {}, initial_backoff: {}, max_backoff: {}, multiplier: {multiplier:?}, codes: &[{}] }}",
+        "RetryPolicy {{ max_attempts: {}, initial_backoff: {}, max_backoff: {}, multiplier: {multiplier:?}, codes: CodeSet::of(&[{}]) }}",
         optional(
             policy["maxAttempts"]
                 .as_u64()

@@ -50,7 +50,7 @@ async fn main() {
     println!("started on a port, the first time in this process: {started:.1?}\n");
 
     let emulator = server.emulator().clone();
-    let transport = ApiGateway::builder().with_transport(emulator.service());
+    let transport = ApiGateway::builder().transport_service(emulator.service());
     let client = transport.anonymous().build().expect("valid");
     let operation = client.create_api(PARENT, "a", Api::default());
     let name = operation.await.expect("it starts").name().to_owned();

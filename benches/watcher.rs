@@ -22,7 +22,7 @@ use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::operation::{Operation, Schedule, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http_body_util::{BodyExt as _, Full};
@@ -91,7 +91,7 @@ async fn hung(count: usize) {
         body.windows(hung.len()).any(|window| window == hung)
     });
     let watcher = client.watcher();
-    let schedule = Schedule::default().with_total(RUNS * 2);
+    let schedule = Schedule::default().total_timeout(RUNS * 2);
     let never = (0..count).map(|number| {
         let name = format!("projects/p/locations/us-central1/operations/o{number}");
         let operation = client.operation::<Api>(name).expect("a name");
@@ -126,7 +126,7 @@ async fn totals(count: usize) {
     let (client, calls) = beside(&emulator, |_| false);
     let total = Duration::from_secs(30);
     let watcher = client.watcher().with_threshold(usize::MAX);
-    let watcher = watcher.with_schedule(Schedule::default().with_total(total));
+    let watcher = watcher.with_schedule(Schedule::default().total_timeout(total));
     let mut started = Vec::new();
     for number in 0..count {
         let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
@@ -164,7 +164,7 @@ fn beside(
 ) -> (ApiGateway, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let (service, count) = (emulator.service(), Arc::clone(&calls));
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         let (service, hangs) = (service.clone(), hangs.clone());
         count.fetch_add(1, Ordering::SeqCst);
         async move {
@@ -173,14 +173,16 @@ fn beside(
             if hangs(&body) {
                 std::future::pending::<()>().await;
             }
-            let rpc = Rpc::from_parts(head, Body::new(Full::new(body)));
+            let rpc = GrpcRequest::from_parts(head, Body::new(Full::new(body)));
             service
                 .oneshot(rpc)
                 .await
                 .map_err(|error| Status::from_error(error.into()))
         }
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     (client.build().expect("the settings are valid"), calls)
 }
 
@@ -188,7 +190,7 @@ fn beside(
 async fn measure(by_watcher: bool, count: usize) {
     let emulator = Emulator::builder().operation_time(RUNS).build();
     let client = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous();
     let client = client.build().expect("the settings are valid");
     let watcher = by_watcher.then(|| client.watcher());

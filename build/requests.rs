@@ -83,7 +83,7 @@ impl Request {
     }
 
     /// Returns the words before the resource in an error, such as `get operation` or `list apis of`.
-    fn doing(&self) -> String {
+    fn action(&self) -> String {
         let words = snake(self.method.name()).replace('_', " ");
         match words.split_once(' ') {
             Some(("wait", what)) => format!("wait for {what}"),
@@ -113,7 +113,7 @@ impl Request {
             let forms = forms.iter().map(|form| format!("&{form:?}"));
             let forms = forms.collect::<Vec<_>>().join(", ");
             let name = access(path);
-            out += &format!(" Forms::check(&Forms(&[{forms}]), {name})?;");
+            out += &format!(" NamePatterns::check(&NamePatterns(&[{forms}]), {name})?;");
         }
         if let Some(id) = self.id() {
             out += &format!(" pattern::check_id({id:?}, &it.{id})?;");
@@ -169,7 +169,7 @@ pub(super) fn requests(requests: &[Request]) -> Result<String> {
             "    {}, METHODS[{}], {:?},",
             path(method.input().full_name()),
             request.index,
-            request.doing()
+            request.action()
         )?;
         let call = snake(method.name());
         writeln!(out, "    {client}.{call} {how} {reply},")?;
@@ -194,17 +194,21 @@ pub(super) fn lists(requests: &[Request]) -> Result<String> {
         let item = items.kind();
         let item = item.as_message().ok_or("an item is no message")?;
         let input = request.method.input();
+        let partial = input.get_field_by_name("return_partial_success");
         let unreachable = ["unreachable", "unreachable_locations"];
         let unreachable = unreachable
             .into_iter()
             .find(|name| page.get_field_by_name(name).is_some());
         writeln!(
             out,
-            "list! {{ {}: {} of {}, {} }}",
+            "list! {{ {}: {} of {}, {}, {} }}",
             path(input.full_name()),
             items.name(),
             path(item.full_name()),
-            unreachable.unwrap_or_default()
+            unreachable.unwrap_or_default(),
+            partial
+                .map(|field| field.name().to_owned())
+                .unwrap_or_default()
         )?;
         if input.get_field_by_name("order_by").is_some() {
             writeln!(out, "ordered! {{ {} }}", path(input.full_name()))?;

@@ -1,11 +1,10 @@
-//! The auth layer under a tonic client that is not of this crate's making.
+//! The auth layer under a tonic client over a plain channel: `cargo run --example auth_layer --features emulator`.
 //!
-//! `cargo run --example auth_layer` starts an emulator, stands the layer over a plain channel to it and
-//! shows that the calls pass.
+//! The example starts an emulator and lists its operations. The module `recipes` has the same over TLS.
 
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::layer::auth::AuthLayer;
-use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+use apigateway_grpc::model::ListOperationsRequest;
 use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
 use google_cloud_auth::credentials::api_key_credentials;
 use tonic::transport::Endpoint;

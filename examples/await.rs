@@ -1,13 +1,13 @@
 //! Creates an api and waits for it: `cargo run --example await --features emulator`.
 //!
-//! The emulator is in this process; the lines from the client on are the same for Google.
+//! The emulator runs in this process. The code after the client is the same for Google.
 
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::model::{Api, api};
 use apigateway_grpc::names::LocationName;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .operation_time(Duration::from_secs(1))
         .build();
     let client = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous()
         .build()?;
 
@@ -25,9 +25,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let created = operation.await?;
     println!("{} is {:?}", created.name, created.state());
 
-    // A delete ends in nothing.
+    // The result of a delete is empty.
     client.delete_api(created.name.clone()).await?.await?;
-    println!("{} is gone", created.name);
+    println!("deleted {}", created.name);
     assert_eq!(created.state(), api::State::Active);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Reads an operation: `cargo run --example get_operation -- projects/…/locations/…/operations/…`.
 //!
-//! With `APIGATEWAY_EMULATOR_HOST=127.0.0.1:8470` it asks the emulator, without it Google, with the
-//! application default credentials.
+//! With `APIGATEWAY_EMULATOR_HOST=127.0.0.1:8470` it calls the emulator, otherwise Google, with the application default
+//! credentials.
 
 use apigateway_grpc::proto::google::longrunning::operation;
 use apigateway_grpc::{ApiGateway, Transport};

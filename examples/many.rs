@@ -1,14 +1,14 @@
 //! Waits for a thousand operations at once: `cargo run --release --example many --features emulator`.
 //!
-//! All of them are of one location, so a listing of it stands for their polls. The last line says how many
-//! calls that took.
+//! All operations are in one location, so listings of the location replace their polls. The last line prints the number of
+//! calls.
 
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+use apigateway_grpc::model::Api;
 use futures_util::future::try_join_all;
 
 const MANY: usize = 1000;
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .operation_time(Duration::from_secs(2))
         .build();
     let client = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous()
         .build()?;
 
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let operation = client.create_api(parent, id, Api::default()).await?;
         waits.push(watcher.wait(operation));
     }
-    println!("{} operations are waited for", watcher.pending());
+    println!("waiting for {} operations", watcher.pending());
     let apis = try_join_all(waits).await?;
 
     let polls = emulator.call_count(Method::GET_OPERATION);
@@ -40,6 +40,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{} apis, {polls} polls, {pages} pages of listings",
         apis.len()
     );
-    assert!(polls + pages < 100, "a listing stands for many polls");
+    assert!(polls + pages < 100, "a listing replaces many polls");
     Ok(())
 }

@@ -1,7 +1,6 @@
-//! Starts an operation, and waits for it elsewhere: `cargo run --example resume --features emulator,serde`.
+//! Starts an operation, and resumes it as another process would: `cargo run --example resume --features emulator,serde`.
 //!
-//! The first half keeps the operation's handle in a file and forgets all else. The second half has nothing but
-//! the file and a client of its own, as another process would.
+//! The first half writes the handle of the operation to a file. The second half has only this file and a client of its own.
 
 use std::error::Error;
 use std::fs;
@@ -10,8 +9,8 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::model::Api;
 use apigateway_grpc::operation::Handle;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -49,6 +48,6 @@ async fn finish(endpoint: &str, file: &Path) -> Result<Api, Box<dyn Error>> {
         .anonymous()
         .build()?;
     let handle: Handle = serde_json::from_str(&fs::read_to_string(file)?)?;
-    // It fails if the handle is that of an operation that ends in something else.
+    // This fails if the handle is that of an operation with another type of result.
     Ok(client.resume::<Api>(&handle)?.await?)
 }

@@ -1,12 +1,11 @@
-//! A generated client that is not of this crate's making, over HTTP/JSON.
+//! A generated client of another crate, over HTTP/JSON: `cargo run --example third_party --features emulator`.
 //!
-//! `cargo run --example third_party --features emulator` starts an emulator, creates an api, and reads its
-//! operation with the client of googleapis-tonic-google-longrunning, a crate that knows nothing of this
-//! one: under it stand the transcoder and an HTTP/1.1 client of hyper-util.
+//! The example starts an emulator, creates an API, and reads its operation with the client of
+//! googleapis-tonic-google-longrunning, over the transcoder and an HTTP/1.1 client of hyper-util.
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::emulator::Emulator;
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
+use apigateway_grpc::model::{Api, CreateApiRequest};
 use apigateway_grpc::tonic::Code;
 use apigateway_grpc::tonic::body::Body;
 use apigateway_grpc::transcode::{Rest, Rules};
@@ -27,7 +26,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         api_id: "hello".into(),
         api: Some(Api::default()),
     };
-    let started = gateway.service().create_api(request).await?.into_inner();
+    let started = gateway
+        .service_client()
+        .create_api(request)
+        .await?
+        .into_inner();
 
     let http = Client::builder(TokioExecutor::new()).build_http::<Body>();
     let rest = Rest::new(Rules::api_gateway(), http);

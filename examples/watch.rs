@@ -1,18 +1,16 @@
 //! Watches an operation that fails: `cargo run --example watch --features emulator`.
 //!
-//! Each change is printed as it is seen. At the end stands why it failed, and where.
+//! The example prints each change, and at the end the error with its diagnostics.
 
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::{Emulator, OperationPlan};
+use apigateway_grpc::model::{Api, ApiConfig};
 use apigateway_grpc::names::ApiName;
 use apigateway_grpc::operation::{Metadata, Schedule};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig};
 use apigateway_grpc::tonic::{Code, Status};
-use futures_util::StreamExt as _;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,12 +19,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .takes(Duration::from_secs(3))
         .progress(Duration::from_millis(100), "reading the document")
         .progress(Duration::from_millis(1500), "checking the backends")
-        .fails(Status::failed_precondition("the document has faults"))
+        .fails(Status::failed_precondition("the document is invalid"))
         .diagnostic("openapi.yaml:12", "no such host");
-    // Told until it is dropped.
-    let told = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
+    // The plan applies until its guard is dropped.
+    let plan = emulator.on(Method::CREATE_API_CONFIG).operation(plan);
     let client = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous()
         .build()?;
 
@@ -37,9 +35,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?
         .await?;
 
+    let config = ApiConfig::from_openapi("openapi.yaml", DOCUMENT);
     let second = Duration::from_secs(1);
-    let often = Schedule::default().with_delays(second / 2, 1.0, second)?;
-    let operation = client.create_api_config(api, "v1", config()).await?;
+    let often = Schedule::default().delays(second / 2, 1.0, second)?;
+    let operation = client.create_api_config(api, "v1", config).await?;
     let mut watch = operation.with_schedule(often).watch();
     while let Some(snapshot) = watch.next().await {
         if let Metadata::Known(metadata) = snapshot.metadata() {
@@ -54,26 +53,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .result()
         .await
         .err()
-        .ok_or("the emulator was told to let it fail")?;
+        .ok_or("the plan lets the operation fail")?;
     println!("{error}");
     let diagnostics = error.diagnostics();
     assert_eq!(diagnostics[0].location, "openapi.yaml:12");
     assert_eq!(error.code(), Some(Code::FailedPrecondition));
-    assert_eq!(told.used(), 1);
+    assert_eq!(plan.used(), 1);
     Ok(())
 }
 
 const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: hello, version: '1'}\npaths: {}\n";
-
-fn config() -> ApiConfig {
-    let document = File {
-        path: "openapi.yaml".into(),
-        contents: DOCUMENT.into(),
-    };
-    ApiConfig {
-        openapi_documents: vec![OpenApiDocument {
-            document: Some(document),
-        }],
-        ..ApiConfig::default()
-    }
-}

@@ -1,4 +1,4 @@
-//! The one error of this crate.
+//! The error of this crate.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,192 +8,403 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
 
 use crate::call::pushback::is_bad_retry_info;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
+use crate::contract::UnknownCode;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What went wrong: before a call was sent, on its way, or on the server.
+/// An error of a call, of a setting, or of the wait for an operation.
 ///
-/// The text names the method and the resource, never a header, a token or a body. What to do next is
-/// asked by predicates; the gRPC status behind a failed call is [`status`](Self::status).
+/// [`kind`](Self::kind) says what to do next, and predicates such as [`is_not_found`](Self::is_not_found) answer the common
+/// questions. The text names the method and the resource, never a header, a token or a body. The gRPC status behind a
+/// failed call is [`status`](Self::status).
+///
+/// An [`OperationError`](crate::operation::OperationError) converts into this error, so one `?` ends the call and another one
+/// the wait. The error converts into a [`tonic::Status`], so a handler of a tonic service can use `?` too.
 ///
 /// ```
-/// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-/// # rt.block_on(async {
-/// use apigateway_grpc::ApiGateway;
+/// # #[cfg(feature = "emulator")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), apigateway_grpc::Error> {
+/// use apigateway_grpc::model::Api;
+/// use apigateway_grpc::{ApiGateway, Error, ErrorKind};
 ///
-/// let client = ApiGateway::builder().endpoint("http://127.0.0.1:1").build().expect("valid");
-/// let error = client.get_operation("operation-7").await.expect_err("an id is no name");
-/// assert!(error.is_invalid_name());
-/// assert!(error.to_string().contains("projects/{project}/locations/{location}/operations/{operation}"));
-/// # });
+/// /// Creates an API, or reads the one that exists.
+/// async fn ensure_api(client: &ApiGateway, parent: &str, id: &str) -> Result<Api, Error> {
+///     match client.create_api(parent, id, Api::default()).await {
+///         Ok(operation) => Ok(operation.await?),
+///         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+///             client.get_api(format!("{parent}/apis/{id}")).await
+///         }
+///         Err(error) => Err(error),
+///     }
+/// }
+/// # let emulator = apigateway_grpc::emulator::Emulator::builder().build();
+/// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+/// # for _ in 0..2 {
+/// #     ensure_api(&client, "projects/p/locations/global", "hello").await?;
+/// # }
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "emulator"))]
+/// # fn main() {}
 /// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    kind: Kind,
-    /// What was being done, such as `get operation projects/…`; empty where that is not known.
-    doing: String,
+    cause: Cause,
+    /// The action and the resource, such as `get operation projects/…`; empty if they are unknown.
+    context: String,
     message: String,
     source: Option<BoxError>,
 }
 
-/// Named for what the caller does next.
-#[derive(Debug)]
-#[non_exhaustive]
-enum Kind {
-    /// A setting is wrong: change the configuration. Never retried.
-    Configuration,
-    /// A resource name is wrong: change the argument. Never retried.
+enum Cause {
+    Setting,
     Name,
-    /// An argument other than a name is wrong: change it. Never retried.
     Argument,
-    /// The server broke the protocol: nothing to retry.
-    Protocol,
-    /// A message has not the form that was asked for: nothing to retry.
+    Response,
     #[cfg(feature = "rest")]
     Message,
-    /// The call failed: look at the status. Retried by the method's policy before it is returned.
     Call(Status),
+    /// The wait for an operation ended without its result. The status is the operation's own, if it failed.
+    Operation {
+        kind: ErrorKind,
+        status: Option<Status>,
+        /// The typed error, of a higher module.
+        error: BoxError,
+    },
+}
+
+/// The kinds of [`Error`], one for each next step of a program.
+///
+/// Most kinds are codes of gRPC. A call is retried by the policy of its method before its error is returned, so none of
+/// these errors needs a retry loop of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting of the client, or a variable of the environment, is invalid. Correct it; nothing was sent.
+    InvalidSetting,
+    /// An argument is invalid. Correct it. This client found it before anything was sent, or the service did
+    /// (INVALID_ARGUMENT); [`Error::is_unsent`] distinguishes the two.
+    InvalidArgument,
+    /// The server violated the protocol, as with a result of another type. Report it; a retry does not help.
+    InvalidResponse,
+    /// The wait for an operation ended before the operation did. Wait for it again, by its name.
+    OperationUnfinished,
+    /// An operation ended, but the server does not say how. Read its target.
+    OutcomeUnknown,
+    /// The call or the operation was cancelled.
+    Cancelled,
+    /// The server failed without a known reason.
+    Unknown,
+    /// The deadline passed, here or on the server. The call may have been processed.
+    DeadlineExceeded,
+    /// The resource does not exist, or no longer. Create it, or correct its name.
+    NotFound,
+    /// A resource of this name exists. Read it, or choose another name.
+    AlreadyExists,
+    /// The caller may not do this. Grant the permission.
+    PermissionDenied,
+    /// A quota or a size limit is exhausted. Wait, or ask for less.
+    ResourceExhausted,
+    /// The resource is not in the state that the call needs. Change its state first; a retry does not help.
+    FailedPrecondition,
+    /// Another change came first, as with an outdated `etag`. Read the resource again, then repeat the change.
+    Aborted,
+    /// A value is beyond the range of what exists.
+    OutOfRange,
+    /// The server does not implement the method.
+    Unimplemented,
+    /// The server violated its own invariants. Report it.
+    Internal,
+    /// The service is not reachable or not available. Try again later.
+    Unavailable,
+    /// Data is lost or corrupt.
+    DataLoss,
+    /// There are no valid credentials. Log in, or correct them.
+    Unauthenticated,
+}
+
+impl ErrorKind {
+    /// Returns the kind of a gRPC code. `OK` in an error counts as UNKNOWN.
+    #[must_use]
+    pub fn of_code(code: Code) -> Self {
+        match code {
+            Code::Ok | Code::Unknown => Self::Unknown,
+            Code::Cancelled => Self::Cancelled,
+            Code::InvalidArgument => Self::InvalidArgument,
+            Code::DeadlineExceeded => Self::DeadlineExceeded,
+            Code::NotFound => Self::NotFound,
+            Code::AlreadyExists => Self::AlreadyExists,
+            Code::PermissionDenied => Self::PermissionDenied,
+            Code::ResourceExhausted => Self::ResourceExhausted,
+            Code::FailedPrecondition => Self::FailedPrecondition,
+            Code::Aborted => Self::Aborted,
+            Code::OutOfRange => Self::OutOfRange,
+            Code::Unimplemented => Self::Unimplemented,
+            Code::Internal => Self::Internal,
+            Code::Unavailable => Self::Unavailable,
+            Code::DataLoss => Self::DataLoss,
+            Code::Unauthenticated => Self::Unauthenticated,
+        }
+    }
+
+    /// Returns the gRPC code for this kind, as a server would report it to its own caller.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            Self::InvalidSetting | Self::InvalidResponse | Self::Internal => Code::Internal,
+            Self::InvalidArgument => Code::InvalidArgument,
+            Self::OperationUnfinished | Self::DeadlineExceeded => Code::DeadlineExceeded,
+            Self::OutcomeUnknown | Self::Unknown => Code::Unknown,
+            Self::Cancelled => Code::Cancelled,
+            Self::NotFound => Code::NotFound,
+            Self::AlreadyExists => Code::AlreadyExists,
+            Self::PermissionDenied => Code::PermissionDenied,
+            Self::ResourceExhausted => Code::ResourceExhausted,
+            Self::FailedPrecondition => Code::FailedPrecondition,
+            Self::Aborted => Code::Aborted,
+            Self::OutOfRange => Code::OutOfRange,
+            Self::Unimplemented => Code::Unimplemented,
+            Self::Unavailable => Code::Unavailable,
+            Self::DataLoss => Code::DataLoss,
+            Self::Unauthenticated => Code::Unauthenticated,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidSetting => "invalid setting",
+            Self::InvalidResponse => "invalid response",
+            Self::OperationUnfinished => "operation unfinished",
+            Self::OutcomeUnknown => "outcome unknown",
+            kind => code_name(kind.code()),
+        })
+    }
 }
 
 impl Error {
     pub(crate) fn configuration(message: impl Into<String>) -> Self {
-        Self::new(Kind::Configuration, message.into(), None)
+        Self::new(Cause::Setting, message.into(), None)
     }
 
     pub(crate) fn configuration_from(
         message: impl Into<String>,
         source: impl Into<BoxError>,
     ) -> Self {
-        Self::new(Kind::Configuration, message.into(), Some(source.into()))
+        Self::new(Cause::Setting, message.into(), Some(source.into()))
     }
 
     pub(crate) fn name(message: impl Into<String>) -> Self {
-        Self::new(Kind::Name, message.into(), None)
+        Self::new(Cause::Name, message.into(), None)
     }
 
     pub(crate) fn argument(message: impl Into<String>) -> Self {
-        Self::new(Kind::Argument, message.into(), None)
+        Self::new(Cause::Argument, message.into(), None)
+    }
+
+    pub(crate) fn argument_from(message: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::new(Cause::Argument, message.into(), Some(source.into()))
     }
 
     pub(crate) fn protocol(message: impl Into<String>) -> Self {
-        Self::new(Kind::Protocol, message.into(), None)
+        Self::new(Cause::Response, message.into(), None)
     }
 
     #[cfg(feature = "rest")]
     pub(crate) fn message(message: impl Into<String>) -> Self {
-        Self::new(Kind::Message, message.into(), None)
+        Self::new(Cause::Message, message.into(), None)
     }
 
-    fn new(kind: Kind, message: String, source: Option<BoxError>) -> Self {
-        Self(Box::new(Inner {
+    /// The error of a wait for an operation, with the status that the operation itself failed with.
+    pub(crate) fn operation(
+        kind: ErrorKind,
+        status: Option<Status>,
+        error: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        let message = error.to_string();
+        let error = error.into();
+        let cause = Cause::Operation {
             kind,
-            doing: String::new(),
+            status,
+            error,
+        };
+        Self::new(cause, message, None)
+    }
+
+    fn new(cause: Cause, message: String, source: Option<BoxError>) -> Self {
+        Self(Box::new(Inner {
+            cause,
+            context: String::new(),
             message,
             source,
         }))
     }
 
-    /// Says what was being done and to which resource.
-    pub(crate) fn doing(mut self, what: &str, resource: &str) -> Self {
-        // A name that was refused may hold what could deceive a terminal.
-        self.0.doing = format!("{what} {}", resource.escape_debug());
+    /// Adds the action, such as `get operation`, and the resource that it is about.
+    pub(crate) fn context(mut self, action: &str, resource: &str) -> Self {
+        // An invalid name may hold characters that deceive a terminal.
+        self.0.context = format!("{action} {}", resource.escape_debug());
         self
     }
 
-    /// Whether a setting of the client is wrong.
-    #[must_use]
-    pub fn is_configuration(&self) -> bool {
-        matches!(self.0.kind, Kind::Configuration)
-    }
-
-    /// Whether a resource name or an id was refused before anything was sent.
-    #[must_use]
-    pub fn is_invalid_name(&self) -> bool {
-        matches!(self.0.kind, Kind::Name)
-    }
-
-    /// Whether an argument was refused before anything was sent: a name, an id, a mask, the size of a page.
-    #[must_use]
-    pub fn is_argument(&self) -> bool {
-        matches!(self.0.kind, Kind::Name | Kind::Argument)
-    }
-
-    /// Whether the server answered what it must not, such as the same page again and again.
-    #[must_use]
-    pub fn is_protocol(&self) -> bool {
-        matches!(self.0.kind, Kind::Protocol)
-    }
-
-    /// Whether the call's deadline passed, here or on the server.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        self.code() == Some(Code::DeadlineExceeded)
-    }
-
-    /// Whether the caller is not known to the server or not allowed to do this.
-    #[must_use]
-    pub fn is_auth(&self) -> bool {
-        matches!(
-            self.code(),
-            Some(Code::Unauthenticated | Code::PermissionDenied)
-        )
-    }
-
-    /// Whether the resource does not exist, or not any more.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        self.code() == Some(Code::NotFound)
-    }
-
-    /// Whether the service could not be reached or is not available.
-    #[must_use]
-    pub fn is_unavailable(&self) -> bool {
-        self.code() == Some(Code::Unavailable)
-    }
-
-    /// Whether no connection to the server could be made.
-    #[must_use]
-    pub fn is_connect(&self) -> bool {
-        self.status()
-            .and_then(Failure::of)
-            .is_some_and(Failure::is_connect)
-    }
-
-    /// Whether the server certainly did not begin to process the call.
-    #[must_use]
-    pub fn is_unsent(&self) -> bool {
-        match &self.0.kind {
-            Kind::Call(status) => Failure::of(status).is_some_and(Failure::is_unsent),
-            Kind::Protocol => false,
-            _ => true,
-        }
-    }
-
-    /// The gRPC status of a call that failed; `None` if no call did.
-    #[must_use]
-    pub fn status(&self) -> Option<&Status> {
-        match &self.0.kind {
-            Kind::Call(status) => Some(status),
+    /// Returns the typed error of a wait.
+    pub(crate) fn wait_error(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        match &self.0.cause {
+            Cause::Operation { error, .. } => Some(error.as_ref()),
             _ => None,
         }
     }
 
-    /// The gRPC code of a call that failed; `None` if no call did.
+    /// Returns the kind of the error, which decides what a program does next.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match &self.0.cause {
+            Cause::Setting => ErrorKind::InvalidSetting,
+            Cause::Name | Cause::Argument => ErrorKind::InvalidArgument,
+            #[cfg(feature = "rest")]
+            Cause::Message => ErrorKind::InvalidArgument,
+            Cause::Response => ErrorKind::InvalidResponse,
+            Cause::Call(status) => ErrorKind::of_code(status.code()),
+            Cause::Operation { kind, .. } => *kind,
+        }
+    }
+
+    /// Returns true if a setting of the client is invalid.
+    #[must_use]
+    pub fn is_invalid_setting(&self) -> bool {
+        self.kind() == ErrorKind::InvalidSetting
+    }
+
+    /// Returns true if a resource name or an id was refused before anything was sent.
+    #[must_use]
+    pub fn is_invalid_name(&self) -> bool {
+        matches!(self.0.cause, Cause::Name)
+    }
+
+    /// Returns true if an argument is invalid: a name, an id, a mask, a page size. This client refused it before anything was
+    /// sent, or the service did.
+    #[must_use]
+    pub fn is_invalid_argument(&self) -> bool {
+        self.kind() == ErrorKind::InvalidArgument
+    }
+
+    /// Returns true if the server violated the protocol, as with the same page again and again.
+    #[must_use]
+    pub fn is_invalid_response(&self) -> bool {
+        self.kind() == ErrorKind::InvalidResponse
+    }
+
+    /// Returns true if the deadline of a call passed, here or on the server, or if the wait for an operation timed out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind().code() == Code::DeadlineExceeded
+    }
+
+    /// Returns true if the server does not know the caller, or the caller may not do this.
+    #[must_use]
+    pub fn is_auth(&self) -> bool {
+        self.is_unauthenticated() || self.is_permission_denied()
+    }
+
+    /// Returns true if there are no valid credentials.
+    #[must_use]
+    pub fn is_unauthenticated(&self) -> bool {
+        self.kind() == ErrorKind::Unauthenticated
+    }
+
+    /// Returns true if the caller may not do this.
+    #[must_use]
+    pub fn is_permission_denied(&self) -> bool {
+        self.kind() == ErrorKind::PermissionDenied
+    }
+
+    /// Returns true if the resource does not exist, or no longer.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    /// Returns true if a resource of this name exists.
+    #[must_use]
+    pub fn is_already_exists(&self) -> bool {
+        self.kind() == ErrorKind::AlreadyExists
+    }
+
+    /// Returns true if another change came first, as with an outdated `etag`.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        self.kind() == ErrorKind::Aborted
+    }
+
+    /// Returns true if the resource is not in the state that the call needs.
+    #[must_use]
+    pub fn is_failed_precondition(&self) -> bool {
+        self.kind() == ErrorKind::FailedPrecondition
+    }
+
+    /// Returns true if the call or the operation was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.kind() == ErrorKind::Cancelled
+    }
+
+    /// Returns true if the service is not reachable or not available.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.kind() == ErrorKind::Unavailable
+    }
+
+    /// Returns true if no connection to the server could be made.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        self.failure().is_some_and(TransportError::is_connect)
+    }
+
+    /// Returns true if the server certainly did not begin to process the call.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        match &self.0.cause {
+            Cause::Call(_) => self.failure().is_some_and(TransportError::is_unsent),
+            Cause::Response | Cause::Operation { .. } => false,
+            _ => true,
+        }
+    }
+
+    fn failure(&self) -> Option<&TransportError> {
+        match &self.0.cause {
+            Cause::Call(status) => TransportError::from_status(status),
+            _ => None,
+        }
+    }
+
+    /// Returns the gRPC status of a failed call or a failed operation; `None` for any other error.
+    #[must_use]
+    pub fn status(&self) -> Option<&Status> {
+        match &self.0.cause {
+            Cause::Call(status) => Some(status),
+            Cause::Operation { status, .. } => status.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the gRPC code of a failed call or a failed operation; `None` for any other error.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.status().map(Status::code)
     }
 
-    /// The error details of a call that failed, typed. One that is unknown or malformed is left out
-    /// and hides no other; [`raw_details`](Self::raw_details) has them all.
+    /// Returns the typed error details of a failed call or operation. An unknown or malformed detail is left out;
+    /// [`raw_details`](Self::raw_details) has them all.
     #[must_use]
     pub fn details(&self) -> Vec<ErrorDetail> {
         typed_details(self.raw_details())
     }
 
-    /// The error details of a call that failed, as they came.
+    /// Returns the error details of a failed call or operation, as received.
     #[must_use]
     pub fn raw_details(&self) -> Vec<prost_types::Any> {
         let details = self.status().map(Status::details).unwrap_or_default();
@@ -209,14 +420,20 @@ impl From<Status> for Error {
             (name, "") => name.to_owned(),
             (name, message) => format!("{name}: {message}"),
         };
-        Self::new(Kind::Call(status), message, None)
+        Self::new(Cause::Call(status), message, None)
+    }
+}
+
+impl From<UnknownCode> for Error {
+    fn from(error: UnknownCode) -> Self {
+        Self::configuration(error.to_string())
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.0.doing.is_empty() {
-            write!(f, "{}: ", self.0.doing)?;
+        if !self.0.context.is_empty() {
+            write!(f, "{}: ", self.0.context)?;
         }
         f.write_str(&self.0.message)
     }
@@ -226,7 +443,8 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A status' own Debug prints its metadata, which may hold what no log should.
         f.debug_struct("Error")
-            .field("doing", &self.0.doing)
+            .field("kind", &self.kind())
+            .field("context", &self.0.context)
             .field("message", &self.0.message)
             .field("code", &self.code())
             .field("source", &self.0.source)
@@ -235,15 +453,46 @@ impl fmt::Debug for Error {
 }
 
 impl StdError for Error {
+    /// Returns the first cause that adds to the text of this error, so a printed chain repeats no text. The text of a failed
+    /// call has its causes already; as types they are in the source of its [`status`](Self::status).
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.0.kind {
-            Kind::Call(status) => status.source(),
+        match &self.0.cause {
+            Cause::Call(status) => untold(&self.0.message, status.source()),
+            Cause::Operation { error, .. } => error.source(),
             _ => self.0.source.as_deref().map(|source| source as _),
         }
     }
 }
 
-/// Details one by one, so that one which cannot be read hides no other.
+/// Returns the first source whose text is not within `text`. A [`TransportError`] only classifies its own source.
+fn untold<'a>(
+    text: &str,
+    source: Option<&'a (dyn StdError + 'static)>,
+) -> Option<&'a (dyn StdError + 'static)> {
+    let chain = std::iter::successors(source, |&error| error.source());
+    let mut causes = chain.filter(|error| !error.is::<TransportError>());
+    causes.find(|error| !text.contains(&error.to_string()))
+}
+
+/// The status of a failed call is returned with its message and details, without its metadata. Any other error has the
+/// [code of its kind](ErrorKind::code).
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let mut status = match error.0.cause {
+            Cause::Call(status) => status,
+            Cause::Operation {
+                status: Some(status),
+                ..
+            } => status,
+            _ => Self::new(error.kind().code(), error.to_string()),
+        };
+        // Headers of one connection are not for another.
+        status.metadata_mut().clear();
+        status
+    }
+}
+
+/// Reads the details one by one, so that a malformed one hides no other.
 pub(crate) fn typed_details(details: Vec<prost_types::Any>) -> Vec<ErrorDetail> {
     let typed = |detail| {
         let one = pb::Status {
@@ -258,7 +507,7 @@ pub(crate) fn typed_details(details: Vec<prost_types::Any>) -> Vec<ErrorDetail> 
     sound.flat_map(typed).collect()
 }
 
-/// The code as a phrase.
+/// Returns the code as a phrase.
 pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "ok",
@@ -278,5 +527,64 @@ pub(crate) fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "unavailable",
         Code::DataLoss => "data loss",
         Code::Unauthenticated => "unauthenticated",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_chain_repeats_no_text() {
+        let io = std::io::Error::other("connection refused");
+        let connect = TransportError::unsent(
+            Status::unavailable("cannot connect: connection refused"),
+            Some(io.into()),
+        );
+        let told = Error::from(connect);
+        assert!(told.source().is_none());
+        let status = told.status().expect("a call failed");
+        let typed = status.source().and_then(StdError::source);
+        assert!(typed.is_some_and(|error| error.is::<std::io::Error>()));
+
+        let mut status = Status::unavailable("away");
+        status.set_source(std::sync::Arc::new(std::io::Error::other("broken pipe")));
+        let more = Error::from(status);
+        assert_eq!(
+            more.source().map(ToString::to_string).as_deref(),
+            Some("broken pipe")
+        );
+    }
+
+    #[test]
+    fn each_code_has_a_kind_which_leads_back_to_it() {
+        for number in 1..=16 {
+            let code = Code::from_i32(number);
+            let kind = ErrorKind::of_code(code);
+            assert_eq!(kind.code(), code);
+            assert_eq!(kind.to_string(), code_name(code));
+            assert_eq!(Error::from(Status::new(code, "")).kind(), kind);
+        }
+        assert_eq!(ErrorKind::of_code(Code::Ok), ErrorKind::Unknown);
+    }
+
+    #[test]
+    fn an_error_becomes_the_status_of_its_call_or_one_of_its_kind() {
+        let mut status = Status::not_found("no such api");
+        status
+            .metadata_mut()
+            .insert("x-of-theirs", "1".parse().expect("a value"));
+        let status = Status::from(Error::from(status).context("get api", "apis/a"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::NotFound, "no such api")
+        );
+        assert!(status.metadata().is_empty());
+        let refused = Error::argument("page_size -1").context("list apis", "p");
+        let status = Status::from(refused);
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::InvalidArgument, "list apis p: page_size -1")
+        );
     }
 }

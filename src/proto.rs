@@ -2,7 +2,16 @@
 //!
 //! Everything in here is compiled by `build.rs` from the protos in `proto/`, whose declarations are
 //! those of googleapis. `google.rpc` is not generated again: its messages are those of
-//! [`tonic_types::pb`].
+//! [`tonic_types::pb`]. [`model`](crate::model) has the common messages under short paths.
+//!
+//! ```
+//! use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+//! use apigateway_grpc::proto::google::longrunning::Operation;
+//!
+//! let api = Api { display_name: "Hello".into(), ..Api::default() };
+//! let operation = Operation { done: true, ..Operation::default() };
+//! assert!(operation.done && api.labels.is_empty());
+//! ```
 
 #![allow(
     missing_docs,

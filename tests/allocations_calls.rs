@@ -18,7 +18,7 @@ use apigateway_grpc::proto::google::longrunning::operations_server::{
     Operations, OperationsServer,
 };
 use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use frames::Peer;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
@@ -161,7 +161,7 @@ async fn a_call_in_flight_holds_at_most_6_kilobytes() {
 
 /// A client of a server on which everything is still running.
 fn client() -> ApiGateway {
-    let transport = tower::service_fn(|rpc: Rpc| async move {
+    let transport = tower::service_fn(|rpc: GrpcRequest| async move {
         let body = rpc.into_body().collect().await?.to_bytes();
         let asked = GetOperationRequest::decode(&body[5..]).expect("a request");
         let message = running(&asked.name).encode_to_vec();
@@ -174,7 +174,9 @@ fn client() -> ApiGateway {
         let reply = http::Response::builder().header("content-type", "application/grpc");
         Ok::<_, Status>(reply.body(body).expect("it is valid"))
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     client.build().expect("valid")
 }
 

@@ -4,10 +4,10 @@
 use std::time::{Duration, SystemTime};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::Watched;
+use apigateway_grpc::operation::WatchedWait;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata};
 use apigateway_grpc::proto::google::longrunning::{ListOperationsResponse, Operation};
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use prost_types::Any;
@@ -38,7 +38,7 @@ fn operation(number: usize) -> Operation {
 /// Starts what is asked for, lists all, and knows nothing else.
 fn client() -> ApiGateway {
     let number = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         let message = if rpc.uri().path().ends_with("/CreateApi") {
             let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             operation(number).encode_to_vec()
@@ -59,7 +59,9 @@ fn client() -> ApiGateway {
         let reply = http::Response::builder().header("content-type", "application/grpc");
         std::future::ready(Ok::<_, Status>(reply.body(body).expect("it is valid")))
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     client.build().expect("the settings are valid")
 }
 
@@ -69,7 +71,7 @@ async fn an_operation_that_is_waited_for_takes_less_than_a_kilobyte() {
     let bytes = || dhat::HeapStats::get().curr_bytes;
     let client = client();
     let watcher = client.watcher();
-    let mut waits: Vec<Watched<Api>> = Vec::with_capacity(COUNT);
+    let mut waits: Vec<WatchedWait<Api>> = Vec::with_capacity(COUNT);
     let before = bytes();
     for number in 0..COUNT {
         let started = client.create_api(PARENT, format!("api-{number:06}"), Api::default());

@@ -257,10 +257,10 @@ async fn the_patience_of_the_layer_can_be_chosen() {
         Script::new(|_| Answer::Hangs),
         &Uri::from_static("https://h"),
     );
-    let layer = layer.expect("it is encrypted").patience(secs(2));
-    let service = layer.layer(tower::service_fn(|_: apigateway_grpc::stack::Rpc| async {
-        Ok::<_, Status>(done())
-    }));
+    let layer = layer.expect("it is encrypted").token_timeout(secs(2));
+    let service = layer.layer(tower::service_fn(
+        |_: apigateway_grpc::stack::GrpcRequest| async { Ok::<_, Status>(done()) },
+    ));
     let began = Instant::now();
     let status = service.oneshot(http::Request::default()).await;
     assert_eq!(status.expect_err("it hangs").code(), Code::DeadlineExceeded);
@@ -273,10 +273,10 @@ async fn a_patience_without_end_is_no_bound() {
 
     let script = Script::new(|_| token("Bearer t"));
     let layer = AuthLayer::new(script, &Uri::from_static("https://h"));
-    let layer = layer.expect("it is encrypted").patience(Duration::MAX);
-    let service = layer.layer(tower::service_fn(|_: apigateway_grpc::stack::Rpc| async {
-        Ok::<_, Status>(done())
-    }));
+    let layer = layer.expect("it is encrypted").token_timeout(Duration::MAX);
+    let service = layer.layer(tower::service_fn(
+        |_: apigateway_grpc::stack::GrpcRequest| async { Ok::<_, Status>(done()) },
+    ));
     let reply = service.oneshot(http::Request::default()).await;
     reply.expect("there is a token");
 }
@@ -300,7 +300,8 @@ async fn a_transient_failure_is_unavailable_and_a_permanent_one_unauthenticated(
     );
     assert_eq!(took, secs(0), "it is not tried again");
     assert!(error.is_unsent(), "there was nothing to send");
-    let mut cause = std::error::Error::source(&error);
+    let status = error.status().expect("a call failed");
+    let mut cause = std::error::Error::source(status);
     while let Some(source) = cause.filter(|source| !source.to_string().contains("revoked")) {
         cause = source.source();
     }
@@ -321,7 +322,7 @@ async fn a_transient_failure_of_the_source_is_tried_again() {
 #[tokio::test]
 async fn plaintext_to_another_machine_is_refused() {
     let said = |error: &Error| {
-        assert!(error.is_configuration());
+        assert!(error.is_invalid_setting());
         error
             .to_string()
             .contains("plaintext and not a loopback address")
@@ -333,7 +334,7 @@ async fn plaintext_to_another_machine_is_refused() {
     let error = builder
         .build()
         .expect_err("default credentials are exposed, too");
-    assert!(error.is_configuration() && error.to_string().contains("plaintext"));
+    assert!(error.is_invalid_setting() && error.to_string().contains("plaintext"));
     let builder = ApiGateway::builder().endpoint("http://gateway.example");
     builder
         .anonymous()
@@ -356,7 +357,7 @@ fn default_credentials_outside_a_runtime_are_an_error_and_no_panic() {
         .endpoint("https://gateway.example")
         .build();
     let error = built.expect_err("there is no runtime");
-    assert!(error.is_configuration());
+    assert!(error.is_invalid_setting());
     assert!(error.to_string().contains("runtime"), "{error}");
 }
 

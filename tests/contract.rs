@@ -199,20 +199,18 @@ const fn secs(secs: u64) -> Duration {
 
 /// Timeout and retry of the gRPC service config.
 fn policy(letter: char) -> (Option<Duration>, Option<RetryPolicy>) {
-    let mutations = RetryPolicy {
-        max_attempts: None,
-        initial_backoff: secs(1),
-        max_backoff: secs(60),
-        multiplier: 2.0,
-        codes: &[Code::Unknown, Code::Unavailable],
-    };
-    let operations = RetryPolicy {
-        max_attempts: Some(5),
-        initial_backoff: Duration::from_millis(500),
-        max_backoff: secs(10),
-        multiplier: 2.0,
-        codes: &[Code::Unavailable],
-    };
+    let mutations = RetryPolicy::default()
+        .unlimited_attempts()
+        .initial_backoff(secs(1))
+        .max_backoff(secs(60))
+        .multiplier(2.0)
+        .codes([Code::Unknown, Code::Unavailable]);
+    let operations = RetryPolicy::default()
+        .max_attempts(5)
+        .initial_backoff(Duration::from_millis(500))
+        .max_backoff(secs(10))
+        .multiplier(2.0)
+        .codes([Code::Unavailable]);
     match letter {
         'M' => (Some(secs(60)), Some(mutations)),
         'O' => (Some(secs(10)), Some(operations)),

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
-use apigateway_grpc::stack::{Reply, Rpc, Stack};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse, Stack};
 use apigateway_grpc::{ApiGateway, CallOptions};
 use common::{NAME, grpc, talk};
 use http_body_util::StreamBody;
@@ -23,38 +23,36 @@ const fn secs(secs: u64) -> Duration {
 }
 
 fn options(timeout: Duration) -> CallOptions {
-    let mut options = CallOptions::default();
-    options.timeout = Some(timeout);
-    options
+    CallOptions::default().timeout(timeout)
 }
 
 /// A service that takes a call and never answers.
 #[derive(Clone)]
 struct Silent;
 
-impl Service<Rpc> for Silent {
-    type Response = Reply;
+impl Service<GrpcRequest> for Silent {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = std::future::Pending<Result<Reply, Status>>;
+    type Future = std::future::Pending<Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
         std::future::pending()
     }
 }
 
 fn silent() -> ApiGateway {
-    let builder = ApiGateway::builder().with_transport(Silent).anonymous();
+    let builder = ApiGateway::builder().transport_service(Silent).anonymous();
     builder.build().expect("the settings are valid")
 }
 
 /// How long a call of this method takes to end by its deadline.
 async fn time_of(stack: Stack, path: &str) -> Duration {
     let began = Instant::now();
-    let mut rpc = Rpc::default();
+    let mut rpc = GrpcRequest::default();
     *rpc.uri_mut() = path.parse().expect("a path");
     let status = stack.oneshot(rpc).await.expect_err("nobody answers");
     assert_eq!(status.code(), Code::DeadlineExceeded, "{path}");
@@ -90,18 +88,18 @@ async fn a_call_that_hangs_ends_in_an_error_that_names_the_operation() {
     let error = silent().get_operation(NAME).await.expect_err("it hangs");
     assert!(error.is_timeout());
     let expected = format!(
-        "get operation {NAME}: deadline exceeded: no answer within 10s, still waiting for the reply"
+        "get operation {NAME}: deadline exceeded: no answer within 10s, still waiting for the response"
     );
     assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_option_nearest_to_the_call_wins() {
-    let builder = ApiGateway::builder().with_transport(Silent).anonymous();
+    let builder = ApiGateway::builder().transport_service(Silent).anonymous();
     let client = builder.timeout(secs(7)).build().expect("valid");
     let took = async |client: &ApiGateway, request: Request<GetOperationRequest>| {
         let began = Instant::now();
-        let result = client.operations().get_operation(request).await;
+        let result = client.operations_client().get_operation(request).await;
         assert_eq!(result.expect_err("hangs").code(), Code::DeadlineExceeded);
         began.elapsed()
     };
@@ -155,7 +153,7 @@ async fn each_attempt_is_told_what_remains() {
     server.asked_nothing_more(client).await;
 }
 
-fn remaining(rpc: &Rpc) -> Duration {
+fn remaining(rpc: &GrpcRequest) -> Duration {
     let value = rpc.headers()["grpc-timeout"].to_str().expect("text");
     let micros = value
         .strip_suffix('u')
@@ -167,23 +165,23 @@ fn remaining(rpc: &Rpc) -> Duration {
 #[derive(Clone)]
 struct Busy;
 
-impl Service<Rpc> for Busy {
-    type Response = Reply;
+impl Service<GrpcRequest> for Busy {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = std::future::Pending<Result<Reply, Status>>;
+    type Future = std::future::Pending<Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Pending
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
         unreachable!("it is never ready")
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_transport_that_is_never_ready_is_within_the_deadline() {
-    let builder = ApiGateway::builder().with_transport(Busy).anonymous();
+    let builder = ApiGateway::builder().transport_service(Busy).anonymous();
     let client = builder.build().expect("valid");
     let path = "/google.longrunning.Operations/GetOperation";
     assert_eq!(time_of(client.stack(), path).await, secs(10));
@@ -209,10 +207,10 @@ impl Clone for Once {
     }
 }
 
-impl Service<Rpc> for Once {
-    type Response = Reply;
+impl Service<GrpcRequest> for Once {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = std::future::Ready<Result<Reply, Status>>;
+    type Future = std::future::Ready<Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match self.number {
@@ -221,7 +219,7 @@ impl Service<Rpc> for Once {
         }
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
         std::future::ready(Err(Status::unavailable("away")))
     }
 }
@@ -233,7 +231,7 @@ async fn an_attempt_that_was_not_sent_is_told_as_that_whatever_became_of_the_one
         cloned: Arc::clone(&cloned),
         number: 0,
     };
-    let builder = ApiGateway::builder().with_transport(once).anonymous();
+    let builder = ApiGateway::builder().transport_service(once).anonymous();
     let client = builder.build().expect("valid");
     cloned.store(0, Ordering::Relaxed);
     let error = client.get_operation(NAME).await.expect_err("never ready");
@@ -266,7 +264,7 @@ async fn a_body_that_stalls_after_its_head_is_within_the_deadline() {
     let error = result.expect_err("the body never comes");
     assert!(error.is_timeout(), "{error}");
     assert!(
-        error.to_string().ends_with("still reading the reply"),
+        error.to_string().ends_with("still reading the response"),
         "{error}"
     );
     assert_eq!(began.elapsed(), secs(10));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use apigateway_grpc::Error;
 use apigateway_grpc::proto::google::longrunning::Operation;
-use apigateway_grpc::stack::Reply;
+use apigateway_grpc::stack::GrpcResponse;
 use bytes::Bytes;
 use common::{NAME, done, framed, grpc, talk};
 use http::{HeaderMap, HeaderValue};
@@ -19,7 +19,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
 
 /// The error of a read that is answered so.
-async fn error(reply: Reply) -> Error {
+async fn error(reply: GrpcResponse) -> Error {
     let (client, mut server) = talk(|it| it.retry(apigateway_grpc::contract::RetryPolicy::NEVER));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         server.asked().await.1.send_response(reply);
@@ -43,14 +43,14 @@ fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
 }
 
 /// The status in the head of a reply without a body, and in the trailers of one with a body.
-fn both(status: &HeaderMap) -> [Reply; 2] {
+fn both(status: &HeaderMap) -> [GrpcResponse; 2] {
     let mut head = grpc(Body::empty());
     head.headers_mut().extend(status.clone());
     [head, ended(framed(&pb::Status::default()), status)]
 }
 
 /// A reply with this body, that ends with these trailers.
-fn ended(body: Vec<u8>, trailers: &HeaderMap) -> Reply {
+fn ended(body: Vec<u8>, trailers: &HeaderMap) -> GrpcResponse {
     let trailers = std::future::ready(Some(Ok(trailers.clone())));
     grpc(Body::new(
         Full::new(Bytes::from(body)).with_trailers(trailers),
@@ -178,7 +178,7 @@ async fn a_code_beyond_sixteen_and_one_that_is_no_number_are_unknown() {
     }
 }
 
-fn page(status: u16, media: &'static str, body: &'static str) -> Reply {
+fn page(status: u16, media: &'static str, body: &'static str) -> GrpcResponse {
     let reply = http::Response::builder().status(status);
     let reply = reply.header("content-type", media);
     reply

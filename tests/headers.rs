@@ -55,7 +55,7 @@ async fn the_routing_header_of_a_create_has_the_parent() {
             api_id: "a".into(),
             api: None,
         };
-        let answered = client.service().create_api(request).await;
+        let answered = client.service_client().create_api(request).await;
         answered.expect("answered");
     };
     let headers = sent(|it| it, call).await;
@@ -74,7 +74,7 @@ async fn the_routing_header_of_an_update_has_the_name_within_the_resource() {
             gateway: Some(gateway),
             update_mask: None,
         };
-        let answered = client.service().update_gateway(request).await;
+        let answered = client.service_client().update_gateway(request).await;
         answered.expect("answered");
     };
     let headers = sent(|it| it, call).await;
@@ -97,7 +97,7 @@ async fn a_wait_is_routed_by_its_name_though_it_has_no_http_rule() {
 async fn an_empty_name_has_no_routing_header() {
     let call = async |client: ApiGateway| {
         let request = GetOperationRequest::default();
-        let answered = client.operations().get_operation(request).await;
+        let answered = client.operations_client().get_operation(request).await;
         answered.expect("answered");
     };
     let headers = sent(|it| it, call).await;
@@ -152,7 +152,7 @@ async fn headers_that_a_request_brings_are_kept() {
         metadata.insert("user-agent", "just-this/1".parse().expect("text"));
         metadata.insert(ROUTING, "name=elsewhere".parse().expect("text"));
         metadata.insert("x-of-mine", "kept".parse().expect("text"));
-        let answered = client.operations().get_operation(request).await;
+        let answered = client.operations_client().get_operation(request).await;
         answered.expect("answered");
     };
     let headers = sent(|it| it.user_agent("mine/1.2"), call).await;
@@ -173,13 +173,13 @@ async fn the_quota_project_is_sent_once_and_only_if_set() {
 fn what_is_not_header_text_is_refused_by_the_name_of_its_knob() {
     let refused = ApiGateway::builder().anonymous().user_agent("a\nb").build();
     let error = refused.expect_err("a line break is no header text");
-    assert!(error.is_configuration() && error.to_string().starts_with("user_agent"));
+    assert!(error.is_invalid_setting() && error.to_string().contains("`user_agent`"));
     let refused = ApiGateway::builder()
         .anonymous()
         .quota_project("a\0")
         .build();
     let error = refused.expect_err("a zero is no header text");
-    assert!(error.is_configuration() && error.to_string().starts_with("quota_project"));
+    assert!(error.is_invalid_setting() && error.to_string().contains("`quota_project`"));
 }
 
 /// A call with these further headers, in its options.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use common::{NAME, done, play, talk};
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, Limited};
@@ -20,9 +20,9 @@ use tower::{Layer, Service, ServiceBuilder};
 /// A layer that keeps the headers of what passes.
 fn seeing(
     seen: &Arc<Mutex<Vec<HeaderMap>>>,
-) -> MapRequestLayer<impl Fn(Rpc) -> Rpc + Clone + use<>> {
+) -> MapRequestLayer<impl Fn(GrpcRequest) -> GrpcRequest + Clone + use<>> {
     let seen = Arc::clone(seen);
-    MapRequestLayer::new(move |rpc: Rpc| {
+    MapRequestLayer::new(move |rpc: GrpcRequest| {
         let mut seen = seen.lock().expect("no test panics with it");
         seen.push(rpc.headers().clone());
         rpc
@@ -33,9 +33,9 @@ fn seeing(
 async fn a_layer_sees_the_call_and_an_attempt_layer_each_attempt() {
     let (calls, attempts) = (Arc::default(), Arc::default());
     let (mock, mut server) = play();
-    let builder = ApiGateway::builder().with_transport(mock).anonymous();
-    let builder = builder.with_layer(seeing(&calls));
-    let client = builder.with_attempt_layer(seeing(&attempts)).build();
+    let builder = ApiGateway::builder().transport_service(mock).anonymous();
+    let builder = builder.layer(seeing(&calls));
+    let client = builder.attempt_layer(seeing(&attempts)).build();
     let client = client.expect("the settings are valid");
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         for _ in 0..2 {
@@ -66,9 +66,11 @@ async fn no_layer_of_the_users_sees_the_credentials() {
     let seen = Arc::default();
     let (client, mut server) = {
         let (mock, server) = play();
-        let builder = ApiGateway::builder().with_transport(mock).access_token("t");
-        let builder = builder.with_layer(seeing(&seen));
-        let client = builder.with_attempt_layer(seeing(&seen)).build();
+        let builder = ApiGateway::builder()
+            .transport_service(mock)
+            .access_token("t");
+        let builder = builder.layer(seeing(&seen));
+        let client = builder.attempt_layer(seeing(&seen)).build();
         (client.expect("the settings are valid"), server)
     };
     let (result, sent) = tokio::join!(client.get_operation(NAME), async {
@@ -88,19 +90,19 @@ async fn a_layer_set_later_is_inside_one_set_earlier() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let note = |text: &'static str| {
         let order = Arc::clone(&order);
-        MapRequestLayer::new(move |rpc: Rpc| {
+        MapRequestLayer::new(move |rpc: GrpcRequest| {
             order.lock().expect("whole").push(text);
             rpc
         })
     };
     let (mock, mut server) = play();
     let client = ApiGateway::builder()
-        .with_transport(mock)
+        .transport_service(mock)
         .anonymous()
-        .with_attempt_layer(note("attempt 1"))
-        .with_layer(note("call 1"))
-        .with_attempt_layer(note("attempt 2"))
-        .with_layer(note("call 2"))
+        .attempt_layer(note("attempt 1"))
+        .layer(note("call 1"))
+        .attempt_layer(note("attempt 2"))
+        .layer(note("call 2"))
         .build()
         .expect("the settings are valid");
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -114,7 +116,8 @@ async fn a_layer_set_later_is_inside_one_set_earlier() {
 
 #[tokio::test(start_paused = true)]
 async fn a_layer_may_change_the_type_of_the_body() {
-    let limit = || MapResponseLayer::new(|reply: Reply| reply.map(|body| Limited::new(body, 4096)));
+    let limit =
+        || MapResponseLayer::new(|reply: GrpcResponse| reply.map(|body| Limited::new(body, 4096)));
     let boxed = || {
         MapResponseLayer::new(|reply: http::Response<Limited<Body>>| {
             reply.map(|body| body.boxed_unsync())
@@ -128,10 +131,10 @@ async fn a_layer_may_change_the_type_of_the_body() {
     };
     let (mock, mut server) = play();
     let client = ApiGateway::builder()
-        .with_transport(limit().layer(mock))
+        .transport_service(limit().layer(mock))
         .anonymous()
-        .with_layer(both())
-        .with_attempt_layer(both())
+        .layer(both())
+        .attempt_layer(both())
         .build()
         .expect("the settings are valid");
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -170,8 +173,8 @@ async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
             mine.expect("one call is one error")
         });
         let (mock, mut server) = play();
-        let builder = ApiGateway::builder().with_transport(mock).anonymous();
-        let client = builder.with_layer(layer).build().expect("valid");
+        let builder = ApiGateway::builder().transport_service(mock).anonymous();
+        let client = builder.layer(layer).build().expect("valid");
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
             let (_, answer) = server.asked().await;
             answer.send_error(Status::internal("whatever"));
@@ -186,17 +189,17 @@ async fn an_error_of_a_layer_becomes_a_status_with_the_code_it_has() {
 #[derive(Clone)]
 struct Broken(Code, Arc<AtomicUsize>);
 
-impl Service<Rpc> for Broken {
-    type Response = Reply;
+impl Service<GrpcRequest> for Broken {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = std::future::Ready<Result<Reply, Status>>;
+    type Future = std::future::Ready<Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.1.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(Err(Status::new(self.0, "it is broken")))
     }
 
-    fn call(&mut self, _: Rpc) -> Self::Future {
+    fn call(&mut self, _: GrpcRequest) -> Self::Future {
         unreachable!("it is never ready")
     }
 }
@@ -206,7 +209,7 @@ async fn an_error_of_readiness_keeps_its_code_and_counts_as_an_attempt() {
     for (code, attempts) in [(Code::PermissionDenied, 1), (Code::Unavailable, 5)] {
         let asked = Arc::new(AtomicUsize::new(0));
         let broken = Broken(code, Arc::clone(&asked));
-        let builder = ApiGateway::builder().with_transport(broken).anonymous();
+        let builder = ApiGateway::builder().transport_service(broken).anonymous();
         let client = builder.build().expect("the settings are valid");
         let error = client.get_operation(NAME).await.expect_err("broken");
         assert_eq!(error.code(), Some(code));

@@ -103,8 +103,7 @@ async fn a_call_that_is_given_up_counts_as_cancelled() {
 async fn a_call_that_is_throttled_is_counted() {
     let recorder = DebuggingRecorder::new();
     let _guard = metrics::set_default_local_recorder(&recorder);
-    let mut throttling = RetryThrottling::default();
-    throttling.max_tokens = 1;
+    let throttling = RetryThrottling::default().max_tokens(1);
     let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let (_, answer) = server.asked().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use apigateway_grpc::names::{ApiName, LocationName};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, Error};
 use tonic::Status;
 
@@ -14,11 +14,13 @@ use tonic::Status;
 fn counted() -> (ApiGateway, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let arrived = Arc::clone(&count);
-    let transport = tower::service_fn(move |_: Rpc| {
+    let transport = tower::service_fn(move |_: GrpcRequest| {
         arrived.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Err::<Reply, _>(Status::not_found("it arrived")))
+        std::future::ready(Err::<GrpcResponse, _>(Status::not_found("it arrived")))
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     (builder.build().expect("the settings are valid"), count)
 }
 
@@ -93,7 +95,7 @@ async fn a_refused_name_cannot_deceive_a_terminal() {
 #[tokio::test]
 async fn operations_are_listed_of_a_location_and_of_nothing_else() {
     let (client, arrived) = counted();
-    let list = async |name: &str| client.list_operations(name).page("").await;
+    let list = async |name: &str| client.list_operations(name).first_page().await;
     let wrong = [
         "",
         "global",
@@ -147,14 +149,14 @@ async fn every_name_that_a_rule_binds_is_checked_by_that_rule() {
     let update = client.update_api(Api::default(), ["labels"]).await;
     refuses(&update.expect_err("none"), API);
     let list = client.list_api_configs("projects/p/locations/global");
-    refuses(&list.page("").await.expect_err("a location"), API);
+    refuses(&list.first_page().await.expect_err("a location"), API);
     let create = client.create_api(api, "b", Api::default()).await;
     refuses(&create.expect_err("an api"), LOCATION);
     let create = client.create_api_config("a", "c", ApiConfig::default());
     refuses(&create.await.expect_err("an id"), API);
     let list = client.list_locations("projects/p/locations/l");
     refuses(
-        &list.page("").await.expect_err("a location"),
+        &list.first_page().await.expect_err("a location"),
         "projects/{project}",
     );
     assert_eq!(arrived.load(Ordering::Relaxed), 0);
@@ -202,7 +204,7 @@ async fn an_id_is_checked_and_a_full_name_in_its_place_is_told_with_the_fix() {
         let created = client.create_gateway(parent, id, Gateway::default()).await;
         let error = created.expect_err(id);
         let text = error.to_string();
-        assert!(error.is_invalid_name() && error.is_argument() && error.is_unsent());
+        assert!(error.is_invalid_name() && error.is_invalid_argument() && error.is_unsent());
         assert!(text.starts_with("create gateway projects/p/locations/l/gateways/"));
         assert!(text.contains("gateway_id `"), "{text}");
     }
@@ -230,7 +232,7 @@ async fn typed_names_go_wherever_text_goes() {
     assert!(client.get_api(&api).await.expect_err("").is_not_found());
     assert!(client.get_api(api).await.expect_err("").is_not_found());
     let parent = LocationName::new("p", "-").expect("parts");
-    let page = client.list_gateways(parent).page("").await;
+    let page = client.list_gateways(parent).first_page().await;
     assert!(page.expect_err("").is_not_found());
     assert_eq!(arrived.load(Ordering::Relaxed), 3);
 }

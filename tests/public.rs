@@ -26,7 +26,7 @@ fn handles_are_cloned_shared_and_shown() {
 
 #[test]
 fn lists_masks_and_names_are_cloned_shared_and_shown() {
-    use apigateway_grpc::field_mask::Mask;
+    use apigateway_grpc::field_mask::UpdateMask;
     use apigateway_grpc::list::{Items, List, Page};
     use apigateway_grpc::names::ApiName;
     use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ListApisRequest};
@@ -35,7 +35,7 @@ fn lists_masks_and_names_are_cloned_shared_and_shown() {
     handle::<List<ListApisRequest>>();
     stream::<Items<ListApisRequest>>();
     data::<Page<Api>>();
-    data::<Mask>();
+    data::<UpdateMask>();
     data::<ApiName>();
 }
 
@@ -103,18 +103,20 @@ fn an_error_is_a_small_standard_one() {
 #[test]
 fn futures_of_calls_can_move_between_threads() {
     fn moves<T: Send>(_: &T) {}
-    let transport = tower::service_fn(|_: apigateway_grpc::stack::Rpc| {
-        std::future::ready(Err::<apigateway_grpc::stack::Reply, _>(
+    let transport = tower::service_fn(|_: apigateway_grpc::stack::GrpcRequest| {
+        std::future::ready(Err::<apigateway_grpc::stack::GrpcResponse, _>(
             tonic::Status::aborted("no"),
         ))
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = builder.build().expect("the settings are valid");
     moves(&client.get_operation("o"));
     moves(&client.cancel_operation("o"));
     moves(&client.wait_operation("o", std::time::Duration::ZERO));
     moves(&client.get_iam_policy("g"));
-    moves(&client.list_apis("p").page(""));
+    moves(&client.list_apis("p").first_page());
     moves(&client.list_apis("p").items().next());
 }
 

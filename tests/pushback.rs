@@ -9,7 +9,7 @@ use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
-use apigateway_grpc::stack::Reply;
+use apigateway_grpc::stack::GrpcResponse;
 use apigateway_grpc::{ApiGateway, RetryThrottling};
 use common::{NAME, done, grpc, ok, talk};
 use http_body_util::{BodyExt as _, Empty};
@@ -35,18 +35,18 @@ fn away(values: &[&str]) -> Status {
     pushed(Status::unavailable("away"), values)
 }
 
-fn in_head(status: &Status) -> Reply {
+fn in_head(status: &Status) -> GrpcResponse {
     status.clone().into_http()
 }
 
-fn in_trailers(status: &Status) -> Reply {
+fn in_trailers(status: &Status) -> GrpcResponse {
     let trailers = in_head(status).into_parts().0.headers;
     let body = Empty::new().with_trailers(std::future::ready(Some(Ok(trailers))));
     grpc(tonic::body::Body::new(body))
 }
 
 /// How long a read takes that fails so first and succeeds then.
-async fn wait(first: Reply) -> Duration {
+async fn wait(first: GrpcResponse) -> Duration {
     let (client, mut server) = talk(|it| it);
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -108,7 +108,7 @@ async fn it_says_when_and_not_whether() {
             api_id: "a".into(),
             api: None,
         };
-        client.service().create_api(request).await
+        client.service_client().create_api(request).await
     };
     let (result, ()) = tokio::join!(create(&client), async {
         server.asked().await.1.send_response(in_head(&away(&["5"])));
@@ -138,13 +138,11 @@ async fn retry_info_raises_it_and_never_lowers_it() {
 
 #[tokio::test(start_paused = true)]
 async fn after_it_waits_grow_from_the_first_again() {
-    let growing = RetryPolicy {
-        max_attempts: None,
-        initial_backoff: millis(1),
-        max_backoff: Duration::from_secs(9),
-        multiplier: 1000.0,
-        ..RetryPolicy::DEFAULT
-    };
+    let growing = RetryPolicy::default()
+        .unlimited_attempts()
+        .initial_backoff(millis(1))
+        .max_backoff(Duration::from_secs(9))
+        .multiplier(1000.0);
     let (client, mut server) = talk(|it| it.retry(growing));
     let began = Instant::now();
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
@@ -161,8 +159,7 @@ async fn after_it_waits_grow_from_the_first_again() {
 
 /// Whether a call that fails is tried again after two that failed so.
 async fn is_tried_again_after(values: &[&str]) -> bool {
-    let mut throttling = RetryThrottling::default();
-    throttling.max_tokens = 4;
+    let throttling = RetryThrottling::default().max_tokens(4);
     let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
     for _ in 0..2 {
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {

@@ -180,7 +180,7 @@ async fn a_factory_that_fails_or_panics_is_an_error_of_build_and_later_of_the_ca
     let uri = Uri::from_static("https://gateway.example");
     let built = AuthLayer::from_factory(|| Err::<Credentials, _>("no such vault"), &uri);
     let error = built.expect_err("it fails");
-    assert!(error.is_configuration());
+    assert!(error.is_invalid_setting());
     assert_eq!(
         error.to_string(),
         "credentials cannot be created: no such vault"
@@ -188,7 +188,7 @@ async fn a_factory_that_fails_or_panics_is_an_error_of_build_and_later_of_the_ca
 
     let panics = || -> Result<Credentials, Error> { panic!("hush") };
     let error = AuthLayer::from_factory(panics, &uri).expect_err("it panics");
-    assert!(error.is_configuration());
+    assert!(error.is_invalid_setting());
     assert!(
         error.to_string().contains("creating them panicked"),
         "{error}"

@@ -52,7 +52,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     let mut done = client.operation::<Api>(name).expect("a name");
     done.poll().await.expect("polled");
     seen.add(&format!("{done:?}\n{done:#?}\n"));
-    let page = client.list_apis(PARENT).page("").await.expect("a page");
+    let page = client.list_apis(PARENT).first_page().await.expect("a page");
     assert!(!page.items.is_empty());
     let file = File {
         path: "openapi.yaml".into(),
@@ -82,8 +82,7 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
         on().html(http::StatusCode::BAD_GATEWAY),
         on().delay(Duration::from_secs(30)),
     ];
-    let mut hurried = CallOptions::default();
-    hurried.timeout = Some(Duration::from_millis(300));
+    let hurried = CallOptions::default().timeout(Duration::from_millis(300));
     let hurried = client.with_options(hurried);
     for _ in 0..5 {
         let failed = hurried.get_api(format!("{PARENT}/apis/{id}")).await;
@@ -96,8 +95,8 @@ async fn session(seen: &Seen, emulator: &Emulator, endpoint: &str, transport: Tr
     seen.add(&format!("{client:?}\n{:?}\n", client.stack()));
     seen.add(&format!(
         "{:?} {:?}\n",
-        client.service(),
-        client.operations()
+        client.service_client(),
+        client.operations_client()
     ));
 }
 

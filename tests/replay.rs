@@ -9,7 +9,7 @@ mod credentials;
 use apigateway_grpc::layer::auth::AuthLayer;
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
 use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use common::{NAME, Server, done, play, talk};
 use credentials::{Answer, Script, token};
 use http::Uri;
@@ -30,12 +30,12 @@ fn renewing() -> Script {
     })
 }
 
-fn authorization(rpc: &Rpc) -> &str {
+fn authorization(rpc: &GrpcRequest) -> &str {
     let value = &rpc.headers()["authorization"];
     value.to_str().expect("the value is text")
 }
 
-async fn bytes(rpc: Rpc) -> bytes::Bytes {
+async fn bytes(rpc: GrpcRequest) -> bytes::Bytes {
     let collected = rpc.into_body().collect().await;
     collected.expect("the body is whole").to_bytes()
 }
@@ -123,7 +123,7 @@ async fn a_create_that_was_refused_is_sent_once_more_for_it_was_not_processed() 
     use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 
     let (client, mut server) = talk(|it| it.credentials(renewing()));
-    let mut service = client.service();
+    let mut service = client.service_client();
     let (result, ()) = tokio::join!(service.create_api(CreateApiRequest::default()), async {
         server.asked().await.1.send_error(refused());
         server.asked().await.1.send_response(done());
@@ -144,10 +144,13 @@ fn alone(script: Script) -> (impl Carries, Server) {
 }
 
 /// What a generated client stands on.
-trait Carries: tower::Service<Rpc, Response = Reply, Error = Status, Future: Send> + Clone {}
+trait Carries:
+    tower::Service<GrpcRequest, Response = GrpcResponse, Error = Status, Future: Send> + Clone
+{
+}
 
 impl<S> Carries for S where
-    S: tower::Service<Rpc, Response = Reply, Error = Status, Future: Send> + Clone
+    S: tower::Service<GrpcRequest, Response = GrpcResponse, Error = Status, Future: Send> + Clone
 {
 }
 
@@ -187,7 +190,7 @@ async fn a_streaming_body_passes_unharmed_and_is_not_replayed() {
     let (service, mut server) = alone(script.clone());
     let (pieces, mut taken) = tokio::sync::mpsc::channel(2);
     let frames = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
-    let rpc = Rpc::new(tonic::body::Body::new(StreamBody::new(frames)));
+    let rpc = GrpcRequest::new(tonic::body::Body::new(StreamBody::new(frames)));
     let piece = |text: &'static str| Ok::<_, Status>(http_body::Frame::data(text.into()));
     // One piece is there when the call begins, another comes later.
     pieces.send(piece("one, ")).await.expect("there is room");
@@ -209,7 +212,7 @@ async fn a_streaming_body_passes_unharmed_and_is_not_replayed() {
 async fn a_request_whose_own_address_is_exposed_is_not_sent() {
     let script = renewing();
     let (service, server) = alone(script.clone());
-    let mut rpc = Rpc::default();
+    let mut rpc = GrpcRequest::default();
     *rpc.uri_mut() = Uri::from_static("http://gateway.example/some.Service/Method");
     let (result, ()) = tokio::join!(service.oneshot(rpc), server.asked_nothing_more(()));
     let status = result.expect_err("exposed");

@@ -24,7 +24,7 @@ async fn create(client: &ApiGateway) -> Result<Operation, Error> {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.service().create_api(request).await;
+    let created = client.service_client().create_api(request).await;
     created
         .map(tonic::Response::into_inner)
         .map_err(Error::from)
@@ -74,12 +74,8 @@ async fn one_that_is_refused_again_waits_its_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn the_sending_that_was_refused_is_no_attempt_of_the_policys_and_takes_no_token() {
-    let policy = RetryPolicy {
-        max_attempts: Some(2),
-        ..RetryPolicy::DEFAULT
-    };
-    let mut throttling = RetryThrottling::default();
-    throttling.max_tokens = 4;
+    let policy = RetryPolicy::default().max_attempts(2);
+    let throttling = RetryThrottling::default().max_tokens(4);
     let (client, mut server) = talk(|it| it.retry(policy).retry_throttling(Some(throttling)));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         server.asked().await.1.send_error(refused());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, CallOptions};
 use common::{NAME, done, grpc, talk};
 use http_body_util::{BodyExt as _, Empty};
@@ -28,11 +28,11 @@ async fn create(client: &ApiGateway) -> Result<Operation, Status> {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.service().create_api(request).await;
+    let created = client.service_client().create_api(request).await;
     created.map(tonic::Response::into_inner)
 }
 
-async fn bytes(rpc: Rpc) -> bytes::Bytes {
+async fn bytes(rpc: GrpcRequest) -> bytes::Bytes {
     let collected = rpc.into_body().collect().await;
     collected.expect("the body is whole").to_bytes()
 }
@@ -163,8 +163,7 @@ async fn a_create_that_may_have_been_processed_is_sent_once() {
 #[tokio::test(start_paused = true)]
 async fn a_create_declared_idempotent_is_tried_again_on_the_codes_of_its_policy() {
     for code in [Code::Unavailable, Code::Unknown] {
-        let mut options = CallOptions::default();
-        options.idempotent = Some(true);
+        let options = CallOptions::default().idempotent(true);
         let (client, mut server) = talk(|it| it.call_options(options));
         let (result, ()) = tokio::join!(create(&client), async {
             server
@@ -181,8 +180,7 @@ async fn a_create_declared_idempotent_is_tried_again_on_the_codes_of_its_policy(
 
 #[tokio::test(start_paused = true)]
 async fn a_read_declared_not_idempotent_is_sent_once() {
-    let mut options = CallOptions::default();
-    options.idempotent = Some(false);
+    let options = CallOptions::default().idempotent(false);
     let (client, mut server) = talk(|it| it.call_options(options));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         server
@@ -230,13 +228,13 @@ async fn a_create_whose_connection_broke_in_flight_is_sent_once() {
     }
 }
 
-/// Three attempts with hardly a wait between them.
-const QUICK: RetryPolicy = RetryPolicy {
-    max_attempts: Some(3),
-    initial_backoff: Duration::from_millis(1),
-    max_backoff: Duration::from_millis(1),
-    ..RetryPolicy::DEFAULT
-};
+/// Three attempts with short delays between them.
+fn quick() -> RetryPolicy {
+    RetryPolicy::default()
+        .max_attempts(3)
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(1))
+}
 
 #[tokio::test]
 async fn a_create_to_a_closed_port_is_tried_again_for_it_was_not_sent() {
@@ -245,12 +243,12 @@ async fn a_create_to_a_closed_port_is_tried_again_for_it_was_not_sent() {
     drop(listener);
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
-    let count = tower::util::MapRequestLayer::new(move |rpc: Rpc| {
+    let count = tower::util::MapRequestLayer::new(move |rpc: GrpcRequest| {
         counted.fetch_add(1, Ordering::Relaxed);
         rpc
     });
     let builder = ApiGateway::builder().endpoint(format!("http://{address}"));
-    let builder = builder.retry(QUICK).with_attempt_layer(count);
+    let builder = builder.retry(quick()).attempt_layer(count);
     let client = builder.build().expect("the settings are valid");
     let error = apigateway_grpc::Error::from(create(&client).await.expect_err("it is closed"));
     assert!(
@@ -295,11 +293,11 @@ async fn an_outage_is_not_answered_with_a_storm() {
     const CALLS: usize = 1000;
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
-    let down = tower::service_fn(move |_: Rpc| {
+    let down = tower::service_fn(move |_: GrpcRequest| {
         counted.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Err::<Reply, _>(Status::unavailable("down")))
+        std::future::ready(Err::<GrpcResponse, _>(Status::unavailable("down")))
     });
-    let builder = ApiGateway::builder().with_transport(down).anonymous();
+    let builder = ApiGateway::builder().transport_service(down).anonymous();
     let client = builder.build().expect("the settings are valid");
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..CALLS {
@@ -320,7 +318,7 @@ async fn a_method_of_another_service_passes_once_and_its_body_streams() {
     let (pieces, mut taken) = tokio::sync::mpsc::channel(1);
     let frames = futures_util::stream::poll_fn(move |cx| taken.poll_recv(cx));
     let body = http_body_util::StreamBody::new(frames);
-    let mut rpc = Rpc::new(tonic::body::Body::new(body));
+    let mut rpc = GrpcRequest::new(tonic::body::Body::new(body));
     *rpc.uri_mut() = "/some.Other/Method".parse().expect("a path");
     let (result, ()) = tokio::join!(client.stack().oneshot(rpc), async {
         // The call arrives before its body has begun.
@@ -347,7 +345,7 @@ async fn a_further_attempt_has_the_extensions_of_the_first() {
         if let Some(mark) = mark.clone() {
             request.extensions_mut().insert(mark);
         }
-        let mut operations = client.operations();
+        let mut operations = client.operations_client();
         let (result, ()) = tokio::join!(operations.get_operation(request), async {
             for attempt in 1..=3 {
                 let (rpc, answer) = server.asked().await;
@@ -371,10 +369,7 @@ async fn a_further_attempt_has_the_extensions_of_the_first() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_above_the_clients_limit_is_not_asked_for_again_whatever_the_policy_says() {
-    let policy = RetryPolicy {
-        codes: &[Code::ResourceExhausted],
-        ..RetryPolicy::DEFAULT
-    };
+    let policy = RetryPolicy::default().codes([Code::ResourceExhausted]);
     let (client, mut server) = talk(|it| it.retry(policy).max_reply_size(100));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         // A server that is exhausted is asked again.

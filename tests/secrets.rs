@@ -58,8 +58,8 @@ async fn calls_over_a_given_transport_show_no_secret() {
         seen.add(&format!("{client:?} {:?}\n", client.stack()));
         seen.add(&format!(
             "{:?} {:?}\n",
-            client.service(),
-            client.operations()
+            client.service_client(),
+            client.operations_client()
         ));
         let (result, ()) = tokio::join!(client.get_operation(NAME), async {
             server.asked().await.1.send_response(done());

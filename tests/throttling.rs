@@ -9,9 +9,9 @@ use common::{NAME, Server, done, talk};
 use tonic::{Code, Status};
 
 fn throttling(max_tokens: u32, token_ratio: f64) -> RetryThrottling {
-    let mut throttling = RetryThrottling::default();
-    throttling.max_tokens = max_tokens;
-    throttling.token_ratio = token_ratio;
+    let throttling = RetryThrottling::default()
+        .max_tokens(max_tokens)
+        .token_ratio(token_ratio);
     throttling
 }
 
@@ -95,8 +95,7 @@ async fn an_answer_that_says_nothing_of_the_servers_health_costs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn calls_of_one_attempt_count_as_well() {
     let (client, mut server) = throttled(4, 0.1);
-    let mut once = apigateway_grpc::CallOptions::default();
-    once.retry = Some(RetryPolicy::NEVER);
+    let once = apigateway_grpc::CallOptions::default().retry(RetryPolicy::NEVER);
     let once = client.with_options(once);
     read(&once, &mut server, &[Code::Unavailable]).await;
     read(&client, &mut server, &[Code::Unavailable]).await;

@@ -202,8 +202,7 @@ fn transports() -> Vec<apigateway_grpc::Transport> {
 async fn that_a_call_was_not_tried_again_for_others_failed_is_told() {
     let told = Told::default();
     let _guard = told.listen();
-    let mut throttling = RetryThrottling::default();
-    throttling.max_tokens = 1;
+    let throttling = RetryThrottling::default().max_tokens(1);
     let (client, mut server) = talk(|it| it.retry_throttling(Some(throttling)));
     let (result, ()) = tokio::join!(client.get_operation(NAME), async {
         let (_, answer) = server.asked().await;

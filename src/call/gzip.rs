@@ -5,9 +5,9 @@ use std::io::{self, Read as _};
 use flate2::bufread::MultiGzDecoder;
 use tonic::Status;
 
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
-/// Name of the setting that limits the size of a reply.
+/// Name of the setting that limits the size of a response.
 const SETTING: &str = "max_reply_size";
 
 /// Least number of bytes that are decompressed at a time.
@@ -22,17 +22,17 @@ pub(crate) enum GzipError {
     TooLarge,
 }
 
-/// Returns a reply, decompressed by [`decompress`].
+/// Returns a response, decompressed by [`decompress`].
 ///
 /// # Errors
 ///
 /// INTERNAL if the bytes are malformed. RESOURCE_EXHAUSTED if they decompress to more than `limit` bytes.
-pub(crate) fn decompress_reply(compressed: &[u8], limit: usize) -> Result<Vec<u8>, Status> {
+pub(crate) fn decompress_response(compressed: &[u8], limit: usize) -> Result<Vec<u8>, Status> {
     decompress(compressed, limit).map_err(|error| match error {
         GzipError::Malformed(error) => {
-            Status::internal(format!("the reply's gzip is broken: {error}"))
+            Status::internal(format!("the response's gzip is broken: {error}"))
         }
-        GzipError::TooLarge => Failure::too_large(limit, SETTING),
+        GzipError::TooLarge => TransportError::too_large(limit, SETTING),
     })
 }
 
@@ -86,13 +86,13 @@ mod tests {
         for size in [0, 1, STEP - 1, STEP, STEP + 1, 1_000_000] {
             let text = vec![b'x'; size];
             let packed = gzip(&text);
-            assert_eq!(decompress_reply(&packed, size).expect("it fits"), text);
+            assert_eq!(decompress_response(&packed, size).expect("it fits"), text);
             assert_eq!(
-                decompress_reply(&packed, usize::MAX).expect("it fits"),
+                decompress_response(&packed, usize::MAX).expect("it fits"),
                 text
             );
             if size > 0 {
-                let error = decompress_reply(&packed, size - 1).expect_err("too large");
+                let error = decompress_response(&packed, size - 1).expect_err("too large");
                 assert_eq!(error.code(), Code::ResourceExhausted, "{size}");
             }
         }
@@ -101,15 +101,15 @@ mod tests {
     #[test]
     fn memory_stays_within_the_limit() {
         let packed = gzip(&vec![0; 1_000_000]);
-        let out = decompress_reply(&packed, 1_000_000).expect("it fits");
+        let out = decompress_response(&packed, 1_000_000).expect("it fits");
         assert!(out.capacity() <= 1_000_001, "{}", out.capacity());
     }
 
     #[test]
     fn several_members_are_one_text() {
         let packed = [gzip(b"one "), gzip(b""), gzip(b"text")].concat();
-        assert_eq!(decompress_reply(&packed, 8).expect("whole"), b"one text");
-        let error = decompress_reply(&packed, 7).expect_err("the limit is for all");
+        assert_eq!(decompress_response(&packed, 8).expect("whole"), b"one text");
+        let error = decompress_response(&packed, 7).expect_err("the limit is for all");
         assert_eq!(error.code(), Code::ResourceExhausted);
     }
 
@@ -117,23 +117,25 @@ mod tests {
     fn bytes_that_are_broken_cut_off_or_followed_by_others_are_an_error() {
         let whole = gzip(b"a text of some length");
         for end in 0..whole.len() {
-            let error = decompress_reply(&whole[..end], 99).expect_err("cut off");
+            let error = decompress_response(&whole[..end], 99).expect_err("cut off");
             assert_eq!(error.code(), Code::Internal, "{end}");
         }
         // Neither the flags of the header nor its time and system are checked.
         for place in [0, 1, 2, whole.len() - 8, whole.len() - 1, 12] {
             let mut broken = whole.clone();
             broken[place] ^= 0x55;
-            let error = decompress_reply(&broken, 99).expect_err("broken");
+            let error = decompress_response(&broken, 99).expect_err("broken");
             assert_eq!(error.code(), Code::Internal, "{place}");
             assert!(
-                error.message().starts_with("the reply's gzip is broken: "),
+                error
+                    .message()
+                    .starts_with("the response's gzip is broken: "),
                 "{error}"
             );
         }
         for garbage in [&b"garbage"[..], b"\0", &whole[..5]] {
             let packed = [&whole, garbage].concat();
-            let error = decompress_reply(&packed, 99).expect_err("more follows");
+            let error = decompress_response(&packed, 99).expect_err("more follows");
             assert_eq!(error.code(), Code::Internal);
         }
     }

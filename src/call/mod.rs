@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tonic::Status;
@@ -26,49 +26,79 @@ pub(crate) mod transport_error;
 pub(crate) mod wire_format;
 
 /// A gRPC request on its way down.
-pub type Rpc = http::Request<Body>;
+pub type GrpcRequest = http::Request<Body>;
 
 /// What comes back for it. Its gRPC status is OK: any other comes as the error [`Status`].
-pub type Reply = http::Response<Body>;
+pub type GrpcResponse = http::Response<Body>;
 
-/// What may be set for one call, or for all calls of a client.
+/// The options of one call, or of all calls of a client.
 ///
-/// What is `None` is as the contract's table says for the method. Attach it to a single call through
-/// [`ApiGateway::with_options`](crate::ApiGateway::with_options), or through a request's extensions
-/// under a generated client:
+/// An option that is `None` has the default of the method, from the [contract](crate::contract). Set the options of single
+/// calls with [`ApiGateway::with_options`](crate::ApiGateway::with_options), or in the extensions of a request under a
+/// generated client:
 ///
 /// ```
 /// use std::time::Duration;
-/// use apigateway_grpc::CallOptions;
 ///
-/// let mut options = CallOptions::default();
-/// options.timeout = Some(Duration::from_secs(3));
-/// options.headers.insert("x-of-mine", http::HeaderValue::from_static("sent along"));
+/// use apigateway_grpc::CallOptions;
+/// use apigateway_grpc::http::{HeaderName, HeaderValue};
+///
+/// let options = CallOptions::default()
+///     .timeout(Duration::from_secs(3))
+///     .header(HeaderName::from_static("x-of-mine"), HeaderValue::from_static("sent along"));
 /// let mut request = tonic::Request::new(());
 /// request.extensions_mut().insert(options);
 /// ```
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// How long the call may take: authentication, connecting and all attempts together. The table has
-    /// 5 to 60 seconds, by method. A request's own `grpc-timeout` counts as this.
+    /// Timeout of the whole call: authentication, connecting and all attempts. The default is 5 to 60 seconds, depending
+    /// on the method. A `grpc-timeout` header of the request sets it too.
     pub timeout: Option<Duration>,
-    /// When a failed call is tried again. [`RetryPolicy::NEVER`] tries once.
+    /// When a failed call is retried. [`RetryPolicy::NEVER`] makes one attempt.
     pub retry: Option<RetryPolicy>,
-    /// Whether the call may be repeated although it may have been processed. `Some(true)` makes the
-    /// policy's codes count for a create or an update as well.
+    /// Whether a repetition is harmless even if the server processed the call before. `Some(true)` applies the codes of the
+    /// policy to a create or an update as well.
     pub idempotent: Option<bool>,
-    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` take the place of
-    /// the client's; all others are sent beside what the request has.
+    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` replace those of the client; all
+    /// others are sent in addition to the headers of the request.
     ///
-    /// What the client itself answers for is refused, and the call with it: `authorization`, `te`,
-    /// `content-type`, `x-goog-api-client`, everything that begins with `grpc-`, and what belongs to a
-    /// connection, such as `host`.
+    /// Headers that the client itself sets make the call fail before it is sent: `authorization`, `te`, `content-type`,
+    /// `x-goog-api-client`, names that begin with `grpc-`, and headers of a connection, such as `host`.
     pub headers: HeaderMap,
 }
 
 impl CallOptions {
-    /// These options, and where they are silent `other`. Of a header that both have, these values hold.
+    /// Sets the timeout of the whole call: authentication, connecting and all attempts.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets when a failed call is retried.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Sets whether a repetition is harmless even if the server processed the call before.
+    #[must_use]
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = Some(idempotent);
+        self
+    }
+
+    /// Adds a header. Headers of the same name are kept.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// Returns these options, with those of `other` where these have none. If both have a header, the values of these are
+    /// used.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let mut headers = self.headers;
@@ -100,7 +130,7 @@ impl fmt::Debug for CallOptions {
 
 /// What our layers know of a call. The headers layer puts it into the request's extensions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Call {
+pub(crate) struct CallContext {
     /// The method's entry, `None` for a method that is not of the contract.
     pub(crate) method: Option<&'static Method>,
     /// The request's body as it travels, kept for further attempts; `None` for a method that is not of
@@ -113,7 +143,7 @@ pub(crate) struct Call {
     pub(crate) deadline: Option<Instant>,
 }
 
-impl Call {
+impl CallContext {
     /// What is left until the deadline.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline
@@ -124,31 +154,31 @@ impl Call {
 /// Whether a call was tried again although it may have been processed: the retry layer says so to whoever
 /// has put this into the request's extensions.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ambiguity(Arc<AtomicBool>);
+pub(crate) struct MaybeProcessed(Arc<AtomicBool>);
 
-impl Ambiguity {
-    pub(crate) fn arises(&self) {
+impl MaybeProcessed {
+    pub(crate) fn mark(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn is_marked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// Marks an attempt that is made because the credentials of the one before were refused.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Renewed;
+pub(crate) struct CredentialsRefreshed;
 
 /// Marks a request that came as HTTP/JSON.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
 
-/// Marks a reply that goes to an HTTP/JSON client as it is.
+/// Marks a response that goes to an HTTP/JSON client as it is.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
-pub(crate) struct Verbatim;
+pub(crate) struct PassThrough;
 
 /// Marks a refusal whose body for an HTTP/JSON client has the list `errors`, as Google's services had it before
 /// `details`, with this as the reason of its one item.
@@ -167,8 +197,8 @@ pub(crate) struct LegacyReason(
 /// # Errors
 ///
 /// If the body fails, or is not ready, as only a stream can be.
-pub(crate) fn read_at_once(mut body: Body) -> Result<Bytes, Status> {
-    let mut pieces = Pieces::default();
+pub(crate) fn read_unary_body(mut body: Body) -> Result<Bytes, Status> {
+    let mut buffer = BodyBuffer::default();
     loop {
         match body.frame().now_or_never() {
             None => {
@@ -176,20 +206,20 @@ pub(crate) fn read_at_once(mut body: Body) -> Result<Bytes, Status> {
                     "the request of a unary method is a stream",
                 ));
             }
-            Some(None) => return Ok(pieces.whole()),
-            Some(Some(frame)) => pieces.push(frame?.into_data().unwrap_or_default()),
+            Some(None) => return Ok(buffer.take_bytes()),
+            Some(Some(frame)) => buffer.push(frame?.into_data().unwrap_or_default()),
         }
     }
 }
 
 /// A body as it comes in. The usual single piece is never copied.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces {
+pub(crate) struct BodyBuffer {
     first: Bytes,
     all: Option<BytesMut>,
 }
 
-impl Pieces {
+impl BodyBuffer {
     pub(crate) fn len(&self) -> usize {
         self.all.as_ref().map_or(self.first.len(), BytesMut::len)
     }
@@ -205,7 +235,7 @@ impl Pieces {
         }
     }
 
-    pub(crate) fn whole(&mut self) -> Bytes {
+    pub(crate) fn take_bytes(&mut self) -> Bytes {
         self.all
             .take()
             .map_or_else(|| std::mem::take(&mut self.first), BytesMut::freeze)
@@ -213,11 +243,11 @@ impl Pieces {
 }
 
 /// The length of the prefix of a gRPC message: a flag for compression and four bytes of length.
-pub(crate) const PREFIX: usize = 5;
+pub(crate) const MESSAGE_PREFIX_LEN: usize = 5;
 
 /// The one message in a body that is no stream; `None` if it is compressed or not exactly one.
-pub(crate) fn message(payload: &[u8]) -> Option<&[u8]> {
-    let (prefix, message) = payload.split_first_chunk::<PREFIX>()?;
+pub(crate) fn single_message(payload: &[u8]) -> Option<&[u8]> {
+    let (prefix, message) = payload.split_first_chunk::<MESSAGE_PREFIX_LEN>()?;
     let [flag, length @ ..] = *prefix;
     (flag == 0 && u32::from_be_bytes(length) as usize == message.len()).then_some(message)
 }

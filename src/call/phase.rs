@@ -31,12 +31,12 @@ pub(crate) enum Phase {
         expect(dead_code, reason = "gRPC has streams alone")
     )]
     Connection,
-    /// The head of the reply.
-    Reply,
-    /// The rest of the reply.
-    Reading,
+    /// The head of the response.
+    Response,
+    /// The rest of the response.
+    ReadingResponse,
     /// The time of the next attempt.
-    Between,
+    Backoff,
 }
 
 /// How far a connection has come.
@@ -59,9 +59,9 @@ impl fmt::Display for Phase {
             Self::Connecting(place, step) => write!(f, "connecting to {place} ({step})"),
             Self::Stream => f.write_str("waiting for a free stream"),
             Self::Connection => f.write_str("waiting for a free connection"),
-            Self::Reply => f.write_str("waiting for the reply"),
-            Self::Reading => f.write_str("reading the reply"),
-            Self::Between => f.write_str("waiting before the next attempt"),
+            Self::Response => f.write_str("waiting for the response"),
+            Self::ReadingResponse => f.write_str("reading the response"),
+            Self::Backoff => f.write_str("waiting before the next attempt"),
         }
     }
 }
@@ -96,7 +96,7 @@ fn replace(phase: Phase) -> Phase {
 }
 
 /// Polls a call that is in this phase, and takes over the one that it is in then.
-pub(crate) fn polled<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+pub(crate) fn poll_in<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
     let outer = replace(std::mem::take(phase));
     let polled = poll();
     *phase = replace(outer);
@@ -104,10 +104,10 @@ pub(crate) fn polled<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> Po
 }
 
 /// Does it in a phase of its own, which the call that is being polled is in as well.
-pub(crate) async fn within<F: Future>(phase: &mut Phase, task: F) -> F::Output {
+pub(crate) async fn track<F: Future>(phase: &mut Phase, task: F) -> F::Output {
     let mut task = pin!(task);
     std::future::poll_fn(|cx| {
-        let polled = polled(phase, || task.as_mut().poll(cx));
+        let polled = poll_in(phase, || task.as_mut().poll(cx));
         enter(phase.clone());
         polled
     })
@@ -120,11 +120,11 @@ pub(crate) struct Progress(Arc<Mutex<Phase>>);
 
 impl Progress {
     /// Does it, and tells the phase each time that it waits.
-    pub(crate) async fn of<F: Future>(&self, task: F) -> F::Output {
+    pub(crate) async fn track<F: Future>(&self, task: F) -> F::Output {
         let mut phase = Phase::Unsent;
         let mut task = pin!(task);
         std::future::poll_fn(|cx| {
-            let polled = polled(&mut phase, || task.as_mut().poll(cx));
+            let polled = poll_in(&mut phase, || task.as_mut().poll(cx));
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = phase.clone();
             polled
         })
@@ -152,35 +152,35 @@ mod tests {
     #[test]
     fn a_call_keeps_its_phase_whatever_else_its_thread_does() {
         let (mut one, mut other) = (Phase::Unsent, Phase::Unsent);
-        let _ = polled(&mut one, || entering(Phase::Reply));
-        let _ = polled(&mut other, || entering(Phase::Stream));
-        enter(Phase::Between);
+        let _ = poll_in(&mut one, || entering(Phase::Response));
+        let _ = poll_in(&mut other, || entering(Phase::Stream));
+        enter(Phase::Backoff);
         // Nothing new is entered.
-        let _ = polled(&mut one, || Poll::Ready(()));
-        assert_eq!((one, other), (Phase::Reply, Phase::Stream));
+        let _ = poll_in(&mut one, || Poll::Ready(()));
+        assert_eq!((one, other), (Phase::Response, Phase::Stream));
     }
 
     #[test]
     fn a_call_within_another_leaves_that_one_its_phase() {
         let (mut outer, mut inner) = (Phase::Unsent, Phase::Unsent);
-        let _ = polled(&mut outer, || {
-            enter(Phase::Reading);
-            polled(&mut inner, || entering(Phase::Reply))
+        let _ = poll_in(&mut outer, || {
+            enter(Phase::ReadingResponse);
+            poll_in(&mut inner, || entering(Phase::Response))
         });
-        assert_eq!((outer, inner), (Phase::Reading, Phase::Reply));
+        assert_eq!((outer, inner), (Phase::ReadingResponse, Phase::Response));
     }
 
     #[test]
     fn a_task_tells_its_phase_to_others_and_to_no_call_on_its_thread() {
         let progress = Progress::default();
-        let task = progress.of(async {
+        let task = progress.track(async {
             enter(Phase::Stream);
             std::future::pending::<()>().await;
         });
         let mut task = pin!(task);
-        let mut call = Phase::Reply;
+        let mut call = Phase::Response;
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        let _ = polled(&mut call, || task.as_mut().poll(&mut cx));
-        assert_eq!((call, progress.phase()), (Phase::Reply, Phase::Stream));
+        let _ = poll_in(&mut call, || task.as_mut().poll(&mut cx));
+        assert_eq!((call, progress.phase()), (Phase::Response, Phase::Stream));
     }
 }

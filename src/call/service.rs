@@ -9,8 +9,8 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::call::transport_error::Failure;
-use crate::call::{Reply, Rpc};
+use crate::call::transport_error::TransportError;
+use crate::call::{GrpcRequest, GrpcResponse};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -18,120 +18,114 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// user's must give.
 ///
 /// It is never implemented by hand: every fitting service is one.
-pub trait Carrier:
-    Service<Rpc, Response = http::Response<Self::Body>, Error = Self::Fault, Future = Self::Call>
-    + Clone
+pub trait GrpcService:
+    Service<
+        GrpcRequest,
+        Response = http::Response<Self::Body>,
+        Error = Self::ServiceError,
+        Future = Self::ResponseFuture,
+    > + Clone
     + Send
     + Sync
     + 'static
 {
-    /// The body of its replies.
-    type Body: http_body::Body<Data = Bytes, Error = Self::BodyFault> + Send + 'static;
+    /// The body of its responses.
+    type Body: http_body::Body<Data = Bytes, Error = Self::BodyError> + Send + 'static;
     /// What reading such a body may fail with.
-    type BodyFault: Into<BoxError>;
+    type BodyError: Into<BoxError>;
     /// What a call may fail with; a [`Status`] stays what it is.
-    type Fault: Into<BoxError>;
+    type ServiceError: Into<BoxError>;
     /// A call under way.
-    type Call: Future<Output = Result<http::Response<Self::Body>, Self::Fault>> + Send + 'static;
+    type ResponseFuture: Future<Output = Result<http::Response<Self::Body>, Self::ServiceError>>
+        + Send
+        + 'static;
 }
 
-impl<S, B> Carrier for S
+impl<S, B> GrpcService for S
 where
-    S: Service<Rpc, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+    S: Service<GrpcRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     type Body = B;
-    type BodyFault = B::Error;
-    type Fault = S::Error;
-    type Call = S::Future;
+    type BodyError = B::Error;
+    type ServiceError = S::Error;
+    type ResponseFuture = S::Future;
 }
 
 /// A tower layer of the user's that may stand in the stack: what it makes of the service below is a
-/// [`Carrier`] again.
+/// [`GrpcService`] again.
 ///
 /// It is never implemented by hand: every fitting layer is one.
-pub trait Wrap<S> {
+pub trait GrpcLayer<S> {
     /// The service below, wrapped.
-    type Wrapped: Carrier;
+    type Service: GrpcService;
 
     /// Wraps the service below.
-    fn wrap(&self, inner: S) -> Self::Wrapped;
+    fn wrap(&self, inner: S) -> Self::Service;
 }
 
-impl<L, S> Wrap<S> for L
+impl<L, S> GrpcLayer<S> for L
 where
     L: Layer<S>,
-    L::Service: Carrier,
+    L::Service: GrpcService,
 {
-    type Wrapped = L::Service;
+    type Service = L::Service;
 
     fn wrap(&self, inner: S) -> L::Service {
         self.layer(inner)
     }
 }
 
-/// A layer by its [`Wrap`].
+/// Makes [`Normalize`] services.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Users<W>(pub(crate) W);
+pub(crate) struct NormalizeLayer;
 
-impl<W: Wrap<S>, S> Layer<S> for Users<W> {
-    type Service = W::Wrapped;
+impl<S> Layer<S> for NormalizeLayer {
+    type Service = Normalize<S>;
 
-    fn layer(&self, inner: S) -> W::Wrapped {
-        self.0.wrap(inner)
-    }
-}
-
-/// Makes [`Uniform`] services.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct UniformLayer;
-
-impl<S> Layer<S> for UniformLayer {
-    type Service = Uniform<S>;
-
-    fn layer(&self, inner: S) -> Uniform<S> {
-        Uniform::new(inner)
+    fn layer(&self, inner: S) -> Normalize<S> {
+        Normalize::new(inner)
     }
 }
 
 /// A service of others in the stack's vocabulary.
 #[derive(Clone, Debug)]
-pub struct Uniform<S> {
+pub(crate) struct Normalize<S> {
     inner: S,
 }
 
 /// A call of a service of others, its outcome in the stack's vocabulary.
-pub(crate) type Call<S> = Map<
-    <S as Carrier>::Call,
+pub(crate) type NormalizeFuture<S> = Map<
+    <S as GrpcService>::ResponseFuture,
     fn(
-        Result<http::Response<<S as Carrier>::Body>, <S as Carrier>::Fault>,
-    ) -> Result<Reply, Status>,
+        Result<http::Response<<S as GrpcService>::Body>, <S as GrpcService>::ServiceError>,
+    ) -> Result<GrpcResponse, Status>,
 >;
 
-impl<S> Uniform<S> {
+impl<S> Normalize<S> {
     pub(crate) fn new(inner: S) -> Self {
         Self { inner }
     }
 }
 
-impl<S: Carrier> Service<Rpc> for Uniform<S> {
-    type Response = Reply;
+impl<S: GrpcService> Service<GrpcRequest> for Normalize<S> {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Call<S>;
+    type Future = NormalizeFuture<S>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.inner
             .poll_ready(cx)
-            .map_err(|error| Failure::status(error.into()))
+            .map_err(|error| TransportError::to_status(error.into()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        self.inner.call(rpc).map(|result| match result {
-            Ok(reply) => Ok(reply.map(Body::new)),
-            Err(error) => Err(Failure::status(error.into())),
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
+        self.inner.call(request).map(|result| match result {
+            Ok(response) => Ok(response.map(Body::new)),
+            Err(error) => Err(TransportError::to_status(error.into())),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The gRPC status in the head or the trailers of a reply, checked before tonic sees it, and the limit on their size.
+//! The gRPC status in the head or the trailers of a response, checked before tonic sees it, and the limit on their size.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -10,9 +10,9 @@ use tonic::{Code, Status};
 
 const OK: &str = "0";
 
-/// Maximum value of the limit on metadata. HTTP/2 decodes twice as much, so that a reply that is over the limit still has its
+/// Maximum value of the limit on metadata. HTTP/2 decodes twice as much, so that a response that is over the limit still has its
 /// status.
-pub(crate) const LARGEST_METADATA: usize = 1 << 20;
+pub(crate) const MAX_METADATA_SIZE: usize = 1 << 20;
 
 /// As tonic reads base64: with padding or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -32,7 +32,7 @@ pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
             headers.insert(Status::GRPC_STATUS, failure);
             return outcome(headers);
         }
-        // tonic reads these of a reply that is OK as well, and panics on them as well.
+        // tonic reads these of a response that is OK as well, and panics on them as well.
         if several {
             headers.remove(Status::GRPC_STATUS_DETAILS);
             headers.remove(Status::GRPC_MESSAGE);
@@ -125,11 +125,11 @@ fn size(headers: &HeaderMap) -> usize {
 }
 
 impl Excess {
-    /// The status of a call that would have succeeded. A later reply may have less metadata, so a wait goes on after it.
+    /// The status of a call that would have succeeded. A later response may have less metadata, so a wait goes on after it.
     pub(crate) fn status(self) -> Status {
         let Self { size, limit, .. } = self;
         Status::resource_exhausted(format!(
-            "the reply has {size} bytes of metadata, which is over the limit of {limit} (max_metadata_size)"
+            "the response has {size} bytes of metadata, which is over the limit of {limit} (max_metadata_size)"
         ))
     }
 

@@ -14,13 +14,13 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// What a [`Status`] made here carries as its source: the layers above ask it whether the call can
 /// have been processed, and the fallback whether gRPC can work on this path at all.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    kind: Kind,
+pub(crate) struct TransportError {
+    kind: TransportErrorKind,
     source: Option<BoxError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum TransportErrorKind {
     /// No connection: refused, unreachable, no such host, TLS or ALPN failed.
     Connect,
     /// The peer's first bytes are no HTTP/2 SETTINGS frame.
@@ -32,7 +32,7 @@ enum Kind {
         not(feature = "rest"),
         expect(dead_code, reason = "in place of gRPC it is NotGrpc")
     )]
-    Stranger,
+    Intermediary,
     /// The call ended here, before anything was sent: it is not valid, or has no credentials.
     Unsent,
     /// The peer said that it did not process the stream.
@@ -42,16 +42,20 @@ enum Kind {
     /// The connection broke with the call in flight.
     Broken,
     /// The credentials were refused, and have been renewed since.
-    Renewed,
-    /// The reply is larger than this client's limit.
+    CredentialsRefreshed,
+    /// The response is larger than this client's limit.
     TooLarge,
 }
 
-impl Kind {
+impl TransportErrorKind {
     fn is_unsent(self) -> bool {
         match self {
             Self::Connect | Self::NotHttp2 | Self::Unsent | Self::Refused | Self::GoneAway => true,
-            Self::NotGrpc | Self::Stranger | Self::Broken | Self::Renewed | Self::TooLarge => false,
+            Self::NotGrpc
+            | Self::Intermediary
+            | Self::Broken
+            | Self::CredentialsRefreshed
+            | Self::TooLarge => false,
         }
     }
 }
@@ -90,58 +94,58 @@ impl StdError for AfterHead {
 
 /// Why a connection can carry no calls. The connection keeps it, since h2 keeps only kind and text of an i/o error.
 #[derive(Clone, Debug)]
-pub(crate) struct Unusable {
-    kind: Kind,
+pub(crate) struct UnusableConnection {
+    kind: TransportErrorKind,
     text: Arc<str>,
 }
 
-impl Unusable {
+impl UnusableConnection {
     /// The peer's first bytes are not HTTP/2.
     pub(crate) fn not_http2(why: &str) -> Self {
-        let kind = Kind::NotHttp2;
+        let kind = TransportErrorKind::NotHttp2;
         let text = format!("{NOT_HTTP2}: {why}").into();
         Self { kind, text }
     }
 
     /// The peer refused the connection, which counts as one that was not made.
     pub(crate) fn refused(text: String) -> Self {
-        let kind = Kind::Connect;
+        let kind = TransportErrorKind::Connect;
         let text = text.into();
         Self { kind, text }
     }
 
     /// Returns the reason that an i/o error carries.
-    pub(crate) fn within(error: &io::Error) -> Option<&Self> {
+    pub(crate) fn from_io_error(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
     fn of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
         match error.downcast_ref() {
             Some(unusable) => Some(unusable),
-            None => Self::within(error.downcast_ref()?),
+            None => Self::from_io_error(error.downcast_ref()?),
         }
     }
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for UnusableConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl StdError for Unusable {}
+impl StdError for UnusableConnection {}
 
 const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
 
-impl Failure {
+impl TransportError {
     /// The failure behind a status, if the status is of our making.
-    pub(crate) fn of(status: &Status) -> Option<&Self> {
+    pub(crate) fn from_status(status: &Status) -> Option<&Self> {
         status.source().and_then(|source| source.downcast_ref())
     }
 
     /// Whether no connection was made.
     pub(crate) fn is_connect(&self) -> bool {
-        self.kind == Kind::Connect
+        self.kind == TransportErrorKind::Connect
     }
 
     /// Whether the server certainly did not begin to process the call.
@@ -152,40 +156,51 @@ impl Failure {
     /// How often at most a call that failed so is tried again though its policy says nothing of it: the server
     /// did not see it, so these attempts are none of the call's. A server that refuses streams may do so
     /// because it has too many; one that goes away leaves room elsewhere.
-    pub(crate) fn unseen_attempts(&self) -> u32 {
+    pub(crate) fn transparent_retry_limit(&self) -> u32 {
         match self.kind {
-            Kind::GoneAway => 16,
-            Kind::Refused => 1,
+            TransportErrorKind::GoneAway => 16,
+            TransportErrorKind::Refused => 1,
             _ => 0,
         }
     }
 
     /// Whether the credentials were refused, and others are at hand now.
-    pub(crate) fn is_renewed(&self) -> bool {
-        self.kind == Kind::Renewed
+    pub(crate) fn has_refreshed_credentials(&self) -> bool {
+        self.kind == TransportErrorKind::CredentialsRefreshed
     }
 
     /// Returns whether the same call will fail in the same way again, since a setting of this client is the cause.
-    pub(crate) fn is_lasting(&self) -> bool {
-        self.kind == Kind::TooLarge
+    pub(crate) fn is_permanent(&self) -> bool {
+        self.kind == TransportErrorKind::TooLarge
     }
 
-    /// Returns the status of a call whose reply is larger than `limit` bytes. `setting` names the setting of the limit.
+    /// Returns the status of a call whose response is larger than `limit` bytes. `setting` names the setting of the limit.
     pub(crate) fn too_large(limit: usize, setting: &str) -> Status {
-        let text =
-            format!("the reply is larger than {limit} bytes, the limit of this client ({setting})");
-        Self::with(Kind::TooLarge, Code::ResourceExhausted, text, None)
+        let text = format!(
+            "the response is larger than {limit} bytes, the limit of this client ({setting})"
+        );
+        Self::with(
+            TransportErrorKind::TooLarge,
+            Code::ResourceExhausted,
+            text,
+            None,
+        )
     }
 
     /// Whether this shows that gRPC cannot work on this path, whatever the call.
     #[cfg(feature = "rest")]
-    pub(crate) fn shows_no_grpc(&self) -> bool {
-        matches!(self.kind, Kind::Connect | Kind::NotHttp2 | Kind::NotGrpc)
+    pub(crate) fn rules_out_grpc(&self) -> bool {
+        matches!(
+            self.kind,
+            TransportErrorKind::Connect
+                | TransportErrorKind::NotHttp2
+                | TransportErrorKind::NotGrpc
+        )
     }
 
     /// The status of a call that ended here, before anything was sent, and what it ended by.
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
-        let kind = Kind::Unsent;
+        let kind = TransportErrorKind::Unsent;
         status.set_source(Arc::new(Self { kind, source }));
         status
     }
@@ -193,22 +208,22 @@ impl Failure {
     /// The status of a call that something else than the service answered. It may have passed the call on before,
     /// so that is not unsent.
     #[cfg(feature = "rest")]
-    pub(crate) fn stranger(mut status: Status) -> Status {
-        let kind = Kind::Stranger;
+    pub(crate) fn intermediary(mut status: Status) -> Status {
+        let kind = TransportErrorKind::Intermediary;
         status.set_source(Arc::new(Self { kind, source: None }));
         status
     }
 
     /// The refusal of credentials that have been renewed since.
     #[cfg(feature = "auth")]
-    pub(crate) fn renewed(mut refusal: Status) -> Status {
-        let kind = Kind::Renewed;
+    pub(crate) fn credentials_refreshed(mut refusal: Status) -> Status {
+        let kind = TransportErrorKind::CredentialsRefreshed;
         refusal.set_source(Arc::new(Self { kind, source: None }));
         refusal
     }
 
     /// The status for an error of a transport. A status stays what it is.
-    pub(crate) fn status(error: BoxError) -> Status {
+    pub(crate) fn to_status(error: BoxError) -> Status {
         let error = match error.downcast::<Status>() {
             Ok(status) => return Self::status_within(*status),
             Err(error) => error,
@@ -222,11 +237,11 @@ impl Failure {
     /// The status for an error after the head of a response, of any transport: the server has begun to process the call, so
     /// it is not unsent.
     pub(crate) fn after_head(error: BoxError) -> Status {
-        let status = Self::status(error);
-        match Self::of(&status) {
+        let status = Self::to_status(error);
+        match Self::from_status(&status) {
             Some(failure) if failure.is_unsent() => {
                 let text = status.message().to_owned();
-                Self::with(Kind::Broken, status.code(), text, None)
+                Self::with(TransportErrorKind::Broken, status.code(), text, None)
             }
             _ => status,
         }
@@ -245,7 +260,12 @@ impl Failure {
         }
     }
 
-    fn with(kind: Kind, code: Code, text: String, source: Option<BoxError>) -> Status {
+    fn with(
+        kind: TransportErrorKind,
+        code: Code,
+        text: String,
+        source: Option<BoxError>,
+    ) -> Status {
         let mut status = Status::new(code, text);
         status.set_source(Arc::new(Self { kind, source }));
         status
@@ -284,32 +304,34 @@ impl Failure {
         }
         // What says gRPC but has another status comes from a gRPC server in trouble, and so does what HTTP/2 refused.
         let kind = if grpc || refused {
-            Kind::Broken
+            TransportErrorKind::Broken
         } else {
-            Kind::NotGrpc
+            TransportErrorKind::NotGrpc
         };
         Some(Self::with(kind, code, text, None))
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            Kind::Connect => "no connection was made",
-            Kind::NotHttp2 => NOT_HTTP2,
-            Kind::NotGrpc => "the answer is not gRPC",
-            Kind::Stranger => "the answer is not the service's",
-            Kind::Unsent => "nothing was sent",
-            Kind::Refused => "the call was not processed",
-            Kind::GoneAway => "the connection was going away",
-            Kind::Broken => "the connection broke with the call in flight",
-            Kind::Renewed => "the credentials were refused, and have been renewed since",
-            Kind::TooLarge => "the reply is larger than the limit",
+            TransportErrorKind::Connect => "no connection was made",
+            TransportErrorKind::NotHttp2 => NOT_HTTP2,
+            TransportErrorKind::NotGrpc => "the answer is not gRPC",
+            TransportErrorKind::Intermediary => "the answer is not the service's",
+            TransportErrorKind::Unsent => "nothing was sent",
+            TransportErrorKind::Refused => "the call was not processed",
+            TransportErrorKind::GoneAway => "the connection was going away",
+            TransportErrorKind::Broken => "the connection broke with the call in flight",
+            TransportErrorKind::CredentialsRefreshed => {
+                "the credentials were refused, and have been renewed since"
+            }
+            TransportErrorKind::TooLarge => "the response is larger than the limit",
         })
     }
 }
 
-impl StdError for Failure {
+impl StdError for TransportError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
@@ -319,7 +341,7 @@ impl StdError for Failure {
 const MEDIA: usize = 100;
 
 /// hyper's limits, which are above ours by far.
-const LARGE_HEAD: &str = "the reply has more than 100 headers, or more than 400 KiB of them";
+const LARGE_HEAD: &str = "the response has more than 100 headers, or more than 400 KiB of them";
 
 /// The error and its sources, outermost first.
 fn chain<'a>(
@@ -331,35 +353,39 @@ fn chain<'a>(
 }
 
 /// What the error shows, and the code for it; `None` for an error that is not of a known transport.
-fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
+fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Code)> {
     let mut found = None;
     for error in chain(error) {
         if let Some(AfterHead(error)) = error.downcast_ref() {
             let (kind, code) = classify(error.as_ref())?;
-            let begun = if kind.is_unsent() { Kind::Broken } else { kind };
+            let begun = if kind.is_unsent() {
+                TransportErrorKind::Broken
+            } else {
+                kind
+            };
             return Some((begun, code));
         }
-        if let Some(unusable) = Unusable::of(error) {
+        if let Some(unusable) = UnusableConnection::of(error) {
             return Some((unusable.kind, Code::Unavailable));
         }
         if error.is::<ConnectError>() || connect(error) {
-            return Some((Kind::Connect, Code::Unavailable));
+            return Some((TransportErrorKind::Connect, Code::Unavailable));
         }
         // Whatever ended the connection before.
         if let Some(NotSent(error)) = error.downcast_ref() {
             let ended = error.is_io() || error.is_go_away() || error.is_reset();
             return Some(match ended {
-                true => (Kind::GoneAway, Code::Unavailable),
-                false => (Kind::Unsent, Code::Internal),
+                true => (TransportErrorKind::GoneAway, Code::Unavailable),
+                false => (TransportErrorKind::Unsent, Code::Internal),
             });
         }
         // tonic's channel reads our own `grpc-timeout`, and may be a moment ahead of the deadline layer.
         if error.is::<TimeoutExpired>() {
-            return Some((Kind::Broken, Code::DeadlineExceeded));
+            return Some((TransportErrorKind::Broken, Code::DeadlineExceeded));
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             let hyper = classify_hyper(error);
-            if hyper.0 == Kind::GoneAway {
+            if hyper.0 == TransportErrorKind::GoneAway {
                 return Some(hyper);
             }
             found = Some(hyper);
@@ -368,21 +394,21 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(Kind, Code)> {
             return Some(classify_h2(error));
         }
         if error.is::<io::Error>() {
-            return Some((Kind::Broken, Code::Unavailable));
+            return Some((TransportErrorKind::Broken, Code::Unavailable));
         }
     }
     found
 }
 
-fn classify_hyper(error: &hyper::Error) -> (Kind, Code) {
+fn classify_hyper(error: &hyper::Error) -> (TransportErrorKind, Code) {
     // hyper cancels a request only before it was started. What ended the connection, its source,
     // says nothing of the request.
     if error.is_canceled() {
-        return (Kind::GoneAway, Code::Unavailable);
+        return (TransportErrorKind::GoneAway, Code::Unavailable);
     }
     match is_large_head(error) {
-        true => (Kind::Broken, Code::ResourceExhausted),
-        false => (Kind::Broken, Code::Unavailable),
+        true => (TransportErrorKind::Broken, Code::ResourceExhausted),
+        false => (TransportErrorKind::Broken, Code::Unavailable),
     }
 }
 
@@ -397,33 +423,37 @@ fn connect(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// gRPC over HTTP/2, "Errors".
-fn classify_h2(error: &h2::Error) -> (Kind, Code) {
+fn classify_h2(error: &h2::Error) -> (TransportErrorKind, Code) {
     if error.is_io() {
-        return (Kind::Broken, Code::Unavailable);
+        return (TransportErrorKind::Broken, Code::Unavailable);
     }
     // h2 ends by the peer's GOAWAY only the streams above its last stream, which the peer did not process
     // (RFC 9113 §6.8). Streams at or below it go on.
     if error.is_go_away() && error.is_remote() {
         let kind = match error.reason() {
-            Some(h2::Reason::NO_ERROR) => Kind::GoneAway,
+            Some(h2::Reason::NO_ERROR) => TransportErrorKind::GoneAway,
             // The peer is in trouble, or has had enough of us.
-            _ => Kind::Refused,
+            _ => TransportErrorKind::Refused,
         };
         return (kind, Code::Unavailable);
     }
     match error.reason() {
-        Some(h2::Reason::REFUSED_STREAM) => (Kind::Refused, Code::Unavailable),
-        Some(h2::Reason::CANCEL) => (Kind::Broken, Code::Cancelled),
-        Some(h2::Reason::ENHANCE_YOUR_CALM) => (Kind::Broken, Code::ResourceExhausted),
-        Some(h2::Reason::INADEQUATE_SECURITY) => (Kind::Broken, Code::PermissionDenied),
-        _ => (Kind::Broken, Code::Internal),
+        Some(h2::Reason::REFUSED_STREAM) => (TransportErrorKind::Refused, Code::Unavailable),
+        Some(h2::Reason::CANCEL) => (TransportErrorKind::Broken, Code::Cancelled),
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => {
+            (TransportErrorKind::Broken, Code::ResourceExhausted)
+        }
+        Some(h2::Reason::INADEQUATE_SECURITY) => {
+            (TransportErrorKind::Broken, Code::PermissionDenied)
+        }
+        _ => (TransportErrorKind::Broken, Code::Internal),
     }
 }
 
 /// The innermost two texts of the chain that say different things: what was done and why it failed. One that
 /// says both stands alone.
 fn describe(error: &(dyn StdError + 'static)) -> String {
-    let complete = chain(error).find_map(|error| match Unusable::of(error) {
+    let complete = chain(error).find_map(|error| match UnusableConnection::of(error) {
         Some(unusable) => Some(unusable.to_string()),
         None => error.is::<ConnectError>().then(|| error.to_string()),
     });

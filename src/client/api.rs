@@ -1,7 +1,7 @@
-//! Apis.
+//! The methods for APIs.
 
 use super::ApiGateway;
-use super::field_mask::Mask;
+use super::field_mask::UpdateMask;
 use super::list::List;
 use crate::error::Error;
 use crate::operation::Operation;
@@ -10,7 +10,7 @@ use crate::proto::google::cloud::apigateway::v1::{
 };
 
 impl ApiGateway {
-    /// Starts to create an api in a location, `projects/{project}/locations/global`.
+    /// Starts to create an API in a location, `projects/{project}/locations/global`.
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
@@ -18,14 +18,16 @@ impl ApiGateway {
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # use apigateway_grpc::{ApiGateway, emulator::Emulator};
     /// # let emulator = Emulator::builder().build();
-    /// # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// use apigateway_grpc::names::LocationName;
-    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    /// use apigateway_grpc::model::Api;
     ///
     /// let parent = LocationName::new("p", "global")?;
     /// let api = Api { display_name: "Hello".into(), ..Api::default() };
     /// let operation = client.create_api(parent, "hello", api).await?;
-    /// println!("it goes on as {}", operation.name());
+    /// println!("started {}", operation.name());
+    /// let api = operation.await?;
+    /// assert_eq!(api.display_name, "Hello");
     /// # Ok(())
     /// # }
     /// # #[cfg(not(feature = "emulator"))]
@@ -34,8 +36,8 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the parent's name is not of its form, or the id is not one of at most 63 of a-z, 0-9 and `-`,
-    /// nothing is sent. If the call fails, the error names the api.
+    /// If the name of the parent is invalid, or the id is not 1 to 63 characters of a-z, 0-9 and `-`, nothing is sent. If the
+    /// call fails, the error names the api.
     pub async fn create_api(
         &self,
         parent: impl Into<String>,
@@ -50,30 +52,30 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Reads an api, `projects/{project}/locations/global/apis/{api}`.
+    /// Reads an API, `projects/{project}/locations/global/apis/{api}`.
     ///
     /// # Errors
     ///
-    /// If the name is not of its form, nothing is sent. If the call fails, the error names the api.
+    /// If the name is invalid, nothing is sent. If the call fails, the error names the api.
     pub async fn get_api(&self, name: impl Into<String>) -> Result<Api, Error> {
         let request = GetApiRequest { name: name.into() };
         self.send(request).await
     }
 
-    /// Starts to write the fields of `mask` of the api with the name that `api` has.
+    /// Starts to update the API that `api` names. Only the fields in the mask are written.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # let builder = apigateway_grpc::ApiGateway::builder().endpoint("http://127.0.0.1:1");
     /// # let client = builder.anonymous().build()?;
-    /// use apigateway_grpc::field_mask::Mask;
-    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    /// use apigateway_grpc::field_mask::UpdateMask;
+    /// use apigateway_grpc::model::Api;
     ///
     /// let old = Api { name: "projects/p/locations/global/apis/a".into(), ..Api::default() };
     /// let new = old.clone();
-    /// // The mask may be paths as well: `["display_name"]`.
-    /// let refused = client.update_api(new.clone(), Mask::between(&old, &new)).await;
+    /// // Paths are a mask as well: `["display_name"]`.
+    /// let refused = client.update_api(new.clone(), UpdateMask::between(&old, &new)).await;
     /// assert!(refused.is_err_and(|error| error.to_string().contains("nothing changed")));
     /// # Ok(())
     /// # }
@@ -81,12 +83,12 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the name is not of its form, or the mask is empty or has a path that is no field of an api, nothing
-    /// is sent. If the call fails, the error names the api.
+    /// If the name is invalid, the mask is empty, or a path of the mask is not a field of the message, nothing is sent. If the
+    /// call fails, the error names the api.
     pub async fn update_api(
         &self,
         api: Api,
-        mask: impl Into<Mask>,
+        mask: impl Into<UpdateMask>,
     ) -> Result<Operation<Api>, Error> {
         let request = UpdateApiRequest {
             update_mask: self.mask(mask, &api.name, "update api")?,
@@ -95,7 +97,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Starts to delete an api. One that has configs cannot be deleted.
+    /// Starts to delete an API. An API that has configs cannot be deleted.
     ///
     /// # Errors
     ///
@@ -105,7 +107,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// The apis of a location; [`list`](crate::client::list) has an example.
+    /// Lists the APIs of a location; [`list`](crate::client::list) has an example.
     pub fn list_apis(&self, parent: impl Into<String>) -> List<ListApisRequest> {
         self.list(ListApisRequest {
             parent: parent.into(),

@@ -1,7 +1,7 @@
-//! Configs of apis.
+//! The methods for API configs.
 
 use super::ApiGateway;
-use super::field_mask::Mask;
+use super::field_mask::UpdateMask;
 use super::list::List;
 use crate::error::Error;
 use crate::operation::Operation;
@@ -12,15 +12,52 @@ use crate::proto::google::cloud::apigateway::v1::{
 };
 
 impl ApiGateway {
-    /// Starts to create a config of an api, `projects/{project}/locations/global/apis/{api}`.
+    /// Starts to create a config of an API, `projects/{project}/locations/global/apis/{api}`.
     ///
-    /// A config has OpenAPI documents or gRPC services, not both. Its contents never change: there is
-    /// another config for another version of the api.
+    /// A config has OpenAPI documents or gRPC services, not both. The contents of a config never change; create another config
+    /// for each version of the API.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+    /// # let emulator = Emulator::builder().build();
+    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// # let api = client.create_api("projects/p/locations/global", "hello", Api::default()).await?.await?.name;
+    /// use apigateway_grpc::model::ApiConfig;
+    ///
+    /// // From files: `ApiConfig::from_openapi_files(["hello.yaml"])?`.
+    /// let document = "\
+    /// swagger: '2.0'
+    /// info: {title: hello, version: '1'}
+    /// paths:
+    ///   /hello:
+    ///     get:
+    ///       operationId: hello
+    ///       x-google-backend: {address: 'https://hello.example'}
+    ///       responses: {'200': {description: a greeting}}
+    /// ";
+    /// let config = ApiConfig::from_openapi("hello.yaml", document);
+    /// let config = client.create_api_config(&api, "v1", config).await?.await?;
+    /// assert!(config.name.ends_with("/apis/hello/configs/v1"));
+    ///
+    /// // A document with faults is an error of the operation, with a diagnostic for each fault.
+    /// let faulty = ApiConfig::from_openapi("hello.yaml", "swagger: '2.0'");
+    /// let error = client.create_api_config(&api, "v2", faulty).await?.await.expect_err("faults");
+    /// for diagnostic in error.diagnostics() {
+    ///     println!("{}: {}", diagnostic.location, diagnostic.message);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
     ///
     /// # Errors
     ///
-    /// If the parent's name is not of its form, or the id is not one of at most 63 of a-z, 0-9 and `-`,
-    /// nothing is sent. If the call fails, the error names the config.
+    /// If the name of the parent is invalid, or the id is not 1 to 63 characters of a-z, 0-9 and `-`, nothing is sent. If the
+    /// call fails, the error names the config.
     pub async fn create_api_config(
         &self,
         parent: impl Into<String>,
@@ -35,12 +72,11 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Reads a config, `projects/{project}/locations/global/apis/{api}/configs/{api_config}`, without its
-    /// sources.
+    /// Reads a config, `projects/{project}/locations/global/apis/{api}/configs/{api_config}`, without its documents and files.
     ///
     /// # Errors
     ///
-    /// If the name is not of its form, nothing is sent. If the call fails, the error names the config.
+    /// If the name is invalid, nothing is sent. If the call fails, the error names the config.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -57,7 +93,7 @@ impl ApiGateway {
             .await
     }
 
-    /// Reads a config with its sources: the OpenAPI documents, or the files of the gRPC services.
+    /// Reads a config with its OpenAPI documents or the files of its gRPC services.
     ///
     /// # Errors
     ///
@@ -71,16 +107,16 @@ impl ApiGateway {
         self.send(GetApiConfigRequest { name, view }).await
     }
 
-    /// Starts to write the fields of `mask` of the config with the name that `config` has.
+    /// Starts to update the config that `config` names. Only the fields in the mask are written.
     ///
     /// # Errors
     ///
-    /// If the name is not of its form, or the mask is empty or has a path that is no field of a config,
-    /// nothing is sent. If the call fails, the error names the config.
+    /// If the name is invalid, the mask is empty, or a path of the mask is not a field of the message, nothing is sent. If the
+    /// call fails, the error names the config.
     pub async fn update_api_config(
         &self,
         config: ApiConfig,
-        mask: impl Into<Mask>,
+        mask: impl Into<UpdateMask>,
     ) -> Result<Operation<ApiConfig>, Error> {
         let request = UpdateApiConfigRequest {
             update_mask: self.mask(mask, &config.name, "update api config")?,
@@ -89,7 +125,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Starts to delete a config. One that a gateway uses cannot be deleted.
+    /// Starts to delete a config. A config that a gateway uses cannot be deleted.
     ///
     /// # Errors
     ///
@@ -99,7 +135,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// The configs of an api, without their sources.
+    /// Lists the configs of an API, without their documents and files.
     pub fn list_api_configs(&self, parent: impl Into<String>) -> List<ListApiConfigsRequest> {
         self.list(ListApiConfigsRequest {
             parent: parent.into(),

@@ -1,16 +1,16 @@
-//! Which fields an update writes.
+//! The fields that an update writes.
 //!
-//! An update always has a mask: without one, everything that the message leaves out would be erased. It is
-//! given as paths, or worked out from what a resource was and what it shall be.
+//! An update always has a mask: without one, the service would erase every field that the message does not set. A mask is a
+//! list of paths, or the difference of two versions of a resource.
 //!
 //! ```
-//! use apigateway_grpc::field_mask::Mask;
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+//! use apigateway_grpc::field_mask::UpdateMask;
+//! use apigateway_grpc::model::Api;
 //!
 //! let old = Api { display_name: "Old".into(), ..Api::default() };
 //! let new = Api { display_name: "New".into(), ..old.clone() };
-//! assert_eq!(Mask::between(&old, &new).paths(), ["display_name"]);
-//! assert_eq!(Mask::from(["display_name", "labels"]).paths(), ["display_name", "labels"]);
+//! assert_eq!(UpdateMask::between(&old, &new).paths(), ["display_name"]);
+//! assert_eq!(UpdateMask::from(["display_name", "labels"]).paths(), ["display_name", "labels"]);
 //! ```
 
 use prost::{Message, Name};
@@ -20,21 +20,20 @@ use crate::error::Error;
 
 /// The fields of a resource that an update writes, by their names in the proto.
 ///
-/// `labels.team` is one label, and `*` all fields (AIP-134). What a path leads to has to be a field of the
-/// resource; whether it may be written is for the service to say.
+/// `labels.team` is one label, and `*` is all fields (AIP-134). Each path must be a field of the resource. The service decides
+/// whether the field can be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mask {
+pub struct UpdateMask {
     paths: Vec<String>,
-    /// Whether it was worked out from two versions of a resource.
+    /// True if the mask is the difference of two versions of a resource.
     computed: bool,
 }
 
-impl Mask {
-    /// The fields in which the two differ, but for those that the server alone sets and `name`.
+impl UpdateMask {
+    /// Returns the fields in which the two versions differ, except `name` and the fields that only the server sets.
     ///
-    /// Fields that cannot be changed once they are set, such as `managed_service`, are among them: the
-    /// service refuses the update rather than that a change is lost unseen. So is what only a full view
-    /// shows: compare versions that were read alike.
+    /// Immutable fields such as `managed_service` are included, so that the service rejects the update instead of ignoring a
+    /// change. Fields that only a full view returns are included too: compare versions that were read with the same view.
     #[must_use]
     pub fn between<R: Resource>(old: &R, new: &R) -> Self {
         Self {
@@ -43,19 +42,19 @@ impl Mask {
         }
     }
 
-    /// The paths, in the order in which they were given.
+    /// Returns the paths, in the order in which they were set.
     #[must_use]
     pub fn paths(&self) -> &[String] {
         &self.paths
     }
 
-    /// Whether there is no path in it: for one from [`between`](Self::between), that nothing changed.
+    /// Returns true if there is no path. For a mask from [`between`](Self::between), that means that nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
 
-    /// The mask as a request has it.
+    /// Returns the mask for a request.
     ///
     /// # Errors
     ///
@@ -63,14 +62,14 @@ impl Mask {
     pub(crate) fn into_field_mask(self) -> Result<FieldMask, Error> {
         if self.computed && self.paths.is_empty() {
             return Err(Error::argument(
-                "nothing changed: the two versions differ in no field that can be written",
+                "nothing changed: no field that can be written differs between the two versions",
             ));
         }
         Ok(FieldMask { paths: self.paths })
     }
 }
 
-impl<P: Into<String>> FromIterator<P> for Mask {
+impl<P: Into<String>> FromIterator<P> for UpdateMask {
     fn from_iter<I: IntoIterator<Item = P>>(paths: I) -> Self {
         Self {
             paths: paths.into_iter().map(Into::into).collect(),
@@ -79,62 +78,58 @@ impl<P: Into<String>> FromIterator<P> for Mask {
     }
 }
 
-impl<P: Into<String>, const N: usize> From<[P; N]> for Mask {
+impl<P: Into<String>, const N: usize> From<[P; N]> for UpdateMask {
     fn from(paths: [P; N]) -> Self {
         paths.into_iter().collect()
     }
 }
 
-impl From<&[&str]> for Mask {
+impl From<&[&str]> for UpdateMask {
     fn from(paths: &[&str]) -> Self {
         paths.iter().copied().collect()
     }
 }
 
-impl<P: Into<String>> From<Vec<P>> for Mask {
+impl<P: Into<String>> From<Vec<P>> for UpdateMask {
     fn from(paths: Vec<P>) -> Self {
         paths.into_iter().collect()
     }
 }
 
-impl From<FieldMask> for Mask {
+impl From<FieldMask> for UpdateMask {
     fn from(mask: FieldMask) -> Self {
         mask.paths.into()
     }
 }
 
-/// A resource that can be updated: an `Api`, an `ApiConfig` or a `Gateway`.
-///
-/// It is implemented for these, and for nothing else.
+/// A resource that can be updated. Implemented by `Api`, `ApiConfig` and `Gateway`.
 pub trait Resource: sealed::Fields + Message + Name {}
 
 mod sealed {
     pub trait Fields {
-        /// Its name in the proto, without the package.
+        /// The name of the message, without the package.
         const KIND: &'static str;
-        /// All its fields.
+        /// All fields.
         const FIELDS: &'static [&'static str];
-        /// Those of them that are maps.
+        /// The fields that are maps.
         const MAPS: &'static [&'static str];
-        /// Those of them that can be written.
+        /// The fields that can be written.
         const WRITTEN: &'static [&'static str];
 
-        /// The fields that can be written and differ.
+        /// Returns the fields that can be written and differ.
         fn changed(&self, other: &Self) -> Vec<&'static str>;
     }
 }
 
-/// Checks the mask that a request has.
+/// Checks the mask of a request.
 ///
 /// # Errors
 ///
-/// If there is none, it is empty, or it has a path that the resource does not have.
+/// If the mask is missing or empty, or has a path that is not a field of the resource.
 pub(crate) fn check<R: Resource>(mask: Option<&FieldMask>) -> Result<(), Error> {
     let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
     if paths.is_empty() {
-        return Err(Error::argument(
-            "there is no path in the mask, and an update writes only what its mask names",
-        ));
+        return Err(Error::argument("invalid `update_mask`: must not be empty"));
     }
     let unknown = paths.iter().find(|path| match path.split_once('.') {
         None => *path != "*" && !R::FIELDS.contains(&path.as_str()),
@@ -143,7 +138,7 @@ pub(crate) fn check<R: Resource>(mask: Option<&FieldMask>) -> Result<(), Error> 
     match unknown {
         None => Ok(()),
         Some(path) => Err(Error::argument(format!(
-            "`{}` in the mask is no field of {}; those to be written are {}",
+            "invalid path `{}` in `update_mask`: not a field of {}; the fields that can be written are {}",
             path.escape_debug(),
             R::KIND,
             R::WRITTEN.join(", ")

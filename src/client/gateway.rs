@@ -1,7 +1,7 @@
-//! Gateways.
+//! The methods for gateways.
 
 use super::ApiGateway;
-use super::field_mask::Mask;
+use super::field_mask::UpdateMask;
 use super::list::List;
 use crate::error::Error;
 use crate::operation::Operation;
@@ -11,8 +11,8 @@ use crate::proto::google::cloud::apigateway::v1::{
 };
 
 impl ApiGateway {
-    /// Starts to create a gateway in a region, `projects/{project}/locations/{location}`. It serves the
-    /// config that `gateway.api_config` names.
+    /// Starts to create a gateway in a region, `projects/{project}/locations/{location}`. The gateway serves the config that
+    /// `gateway.api_config` names.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -20,10 +20,9 @@ impl ApiGateway {
     /// # let builder = apigateway_grpc::ApiGateway::builder().endpoint("http://127.0.0.1:1");
     /// # let client = builder.anonymous().build()?;
     /// use apigateway_grpc::names::ApiConfigName;
-    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Gateway;
+    /// use apigateway_grpc::model::Gateway;
     ///
-    /// let config = ApiConfigName::new("p", "hello", "v1")?;
-    /// let gateway = Gateway { api_config: config.into(), ..Gateway::default() };
+    /// let gateway = Gateway::for_config(ApiConfigName::new("p", "hello", "v1")?);
     /// let name = "projects/p/locations/us-west1/gateways/g";
     /// let refused = client.create_gateway("projects/p/locations/us-west1", name, gateway).await;
     /// let refused = refused.expect_err("a name is no id").to_string();
@@ -34,8 +33,8 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the parent's name is not of its form, or the id is not one of at most 63 of a-z, 0-9 and `-`,
-    /// nothing is sent. If the call fails, the error names the gateway.
+    /// If the name of the parent is invalid, or the id is not 1 to 63 characters of a-z, 0-9 and `-`, nothing is sent. If the
+    /// call fails, the error names the gateway.
     pub async fn create_gateway(
         &self,
         parent: impl Into<String>,
@@ -54,23 +53,23 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the name is not of its form, nothing is sent. If the call fails, the error names the gateway.
+    /// If the name is invalid, nothing is sent. If the call fails, the error names the gateway.
     pub async fn get_gateway(&self, name: impl Into<String>) -> Result<Gateway, Error> {
         let request = GetGatewayRequest { name: name.into() };
         self.send(request).await
     }
 
-    /// Starts to write the fields of `mask` of the gateway with the name that `gateway` has. It is given
-    /// another config by `["api_config"]`.
+    /// Starts to update the gateway that `gateway` names. Only the fields in the mask are written. The mask `["api_config"]`
+    /// makes the gateway serve another config.
     ///
     /// # Errors
     ///
-    /// If the name is not of its form, or the mask is empty or has a path that is no field of a gateway,
-    /// nothing is sent. If the call fails, the error names the gateway.
+    /// If the name is invalid, the mask is empty, or a path of the mask is not a field of the message, nothing is sent. If the
+    /// call fails, the error names the gateway.
     pub async fn update_gateway(
         &self,
         gateway: Gateway,
-        mask: impl Into<Mask>,
+        mask: impl Into<UpdateMask>,
     ) -> Result<Operation<Gateway>, Error> {
         let request = UpdateGatewayRequest {
             update_mask: self.mask(mask, &gateway.name, "update gateway")?,
@@ -89,7 +88,8 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// The gateways of a location; of all locations for `projects/{project}/locations/-`.
+    /// Lists the gateways of a location, or of all locations, `projects/{project}/locations/-`. A list of all locations returns
+    /// the gateways of those that answer, and names the others in [`unreachable`](super::list::Page::unreachable).
     pub fn list_gateways(&self, parent: impl Into<String>) -> List<ListGatewaysRequest> {
         self.list(ListGatewaysRequest {
             parent: parent.into(),

@@ -1,4 +1,4 @@
-//! Who may do what with a gateway, an api or a config.
+//! The methods for IAM policies of gateways, APIs and configs.
 
 use super::ApiGateway;
 use crate::error::Error;
@@ -7,17 +7,17 @@ use crate::proto::google::iam::v1::{
 };
 
 impl ApiGateway {
-    /// Reads the policy of a gateway, an api or a config. One without a policy has an empty one.
+    /// Reads the IAM policy of a gateway, an API or a config. A resource without a policy has an empty one.
     ///
-    /// Conditions are shown only if version 3 is asked for, which takes the whole request. Otherwise the role of a
-    /// binding with a condition ends with `_withcond_` and a hash. Do not write such a policy: its conditions are missing.
+    /// The service returns conditions only if the request asks for policy version 3, as below. Otherwise the role of a binding
+    /// with a condition ends with `_withcond_` and a hash. Do not write such a policy back: its conditions are missing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # let builder = apigateway_grpc::ApiGateway::builder().endpoint("http://127.0.0.1:1");
     /// # let client = builder.anonymous().build()?;
-    /// use apigateway_grpc::proto::google::iam::v1::{GetIamPolicyRequest, GetPolicyOptions};
+    /// use apigateway_grpc::model::{GetIamPolicyRequest, GetPolicyOptions};
     ///
     /// let request = GetIamPolicyRequest {
     ///     resource: "gateways/g".into(),
@@ -30,8 +30,7 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the name has none of the three forms, nothing is sent. If the call fails, the error names the
-    /// resource.
+    /// If the name is none of a gateway, an API or a config, nothing is sent. If the call fails, the error names the resource.
     pub async fn get_iam_policy(&self, resource: impl Into<String>) -> Result<Policy, Error> {
         let request = GetIamPolicyRequest {
             resource: resource.into(),
@@ -40,9 +39,9 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Replaces the bindings of the policy of a gateway, an api or a config. With the `etag` of the policy that was
-    /// read, it is refused as ABORTED if the policy was changed since. The audit configs are replaced only by a whole
-    /// request whose `update_mask` names them, and bindings with conditions need a policy of `version` 3.
+    /// Replaces the bindings of the IAM policy of a gateway, an API or a config. With the `etag` of the policy that was read,
+    /// the call fails with ABORTED if the policy was changed since. To replace the audit configs, send a `SetIamPolicyRequest`
+    /// whose `update_mask` names them. Bindings with conditions need a policy of `version` 3.
     ///
     /// # Errors
     ///
@@ -60,8 +59,8 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Which of the permissions, such as `apigateway.gateways.get`, the caller has on a gateway, an api or a
-    /// config. On one that does not exist it has none.
+    /// Returns the permissions, of those given, that the caller has on a gateway, an API or a config. A permission is a name
+    /// such as `apigateway.gateways.get`. On a resource that does not exist the caller has none.
     ///
     /// # Errors
     ///

@@ -1,16 +1,15 @@
 //! Lists, page by page or item by item.
 //!
-//! [`List`] is what `client.list_apis(parent)` and its like give: it asks for nothing before a page or an
-//! item is asked for.
+//! `client.list_apis(parent)` and its like return a [`List`]. A list makes no call before a page or an item is read.
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), apigateway_grpc::Error> {
 //! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
-//! # use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+//! # use apigateway_grpc::model::Api;
 //! # let emulator = Emulator::builder().build();
-//! # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //! # for id in ["a", "b", "c"] {
 //! #     let _ = client.create_api("projects/p/locations/global", id, Api::default()).await?;
 //! # }
@@ -18,9 +17,9 @@
 //! while let Some(api) = apis.next().await {
 //!     println!("{}", api?.name);
 //! }
-//! assert!(apis.unreachable().is_empty(), "some locations were not heard of");
+//! assert!(apis.unreachable().is_empty(), "all locations answered");
 //!
-//! let page = client.list_apis("projects/p/locations/global").page_size(2).page("").await?;
+//! let page = client.list_apis("projects/p/locations/global").page_size(2).first_page().await?;
 //! assert_eq!(page.items.len(), 2);
 //! assert!(page.next_page_token.is_some());
 //! # Ok(())
@@ -36,23 +35,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use tonic::Status;
 
 use super::request;
-use super::request::Request;
+use super::request::RequestMessage;
 use crate::error::Error;
 use crate::stack::clients::Clients;
 
-/// The request of a method whose replies are pages.
-///
-/// It is implemented for all of them, and for nothing else.
-pub trait ListRequest: Request + sealed::Paged {
-    /// What is listed.
+/// The request message of a method whose responses are pages. Implemented by all such messages of the service.
+pub trait ListRequest: RequestMessage + sealed::Paged {
+    /// The type of the items.
     type Item: fmt::Debug + Send + Unpin + 'static;
 }
 
-/// A [`ListRequest`] that can ask for an order.
-///
-/// It is implemented for all of them, and for nothing else.
+/// A [`ListRequest`] with an `order_by` field. Implemented by all such messages of the service.
 pub trait OrderedRequest: ListRequest + sealed::Ordered {}
 
 mod sealed {
@@ -62,7 +58,9 @@ mod sealed {
         fn filter(&mut self) -> &mut String;
         fn page_size(&mut self) -> &mut i32;
         fn page_token(&mut self) -> &mut String;
-        fn page(reply: Self::Reply) -> Page<Self::Item>
+        /// Sets whether the reply may lack locations, if the request has a field for that.
+        fn allow_partial(&mut self, allowed: bool);
+        fn page(reply: Self::Response) -> Page<Self::Item>
         where
             Self: ListRequest;
     }
@@ -72,12 +70,13 @@ mod sealed {
     }
 }
 
-/// A list to be asked for: which items, in what order, how many a page.
+/// A list, with its filter, its order and its page size.
 #[derive(Clone, Debug)]
-#[must_use = "nothing is asked for before a page or an item is"]
+#[must_use = "no call is made before a page or an item is read"]
 pub struct List<R> {
     clients: Clients,
     request: R,
+    strict: bool,
 }
 
 impl<R: ListRequest> List<R> {
@@ -85,42 +84,69 @@ impl<R: ListRequest> List<R> {
         Self {
             clients: clients.clone(),
             request,
+            strict: false,
         }
     }
 
-    /// Only items that match (AIP-160), such as `state = ACTIVE`. All pages have the same filter.
+    /// Sets the filter (AIP-160), such as `state = ACTIVE`. By default all items are listed.
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         *self.request.filter() = filter.into();
         self
     }
 
-    /// The most items on a page; zero, the default, leaves it to the server. The server may give fewer.
+    /// Sets the maximum number of items on a page. With zero, the default, the server decides. The server may return fewer.
     ///
-    /// A negative size is refused when a page is asked for.
+    /// With a negative size, reading a page fails.
     pub fn page_size(mut self, size: i32) -> Self {
         *self.request.page_size() = size;
         self
     }
 
-    /// Reads one page: the first for an empty token, or that which a page named as its next.
+    /// Reads the first page.
     ///
     /// # Errors
     ///
-    /// If the parent's name is not of its form or the size is negative, nothing is sent. If the call
-    /// fails, the error names the parent.
+    /// If the name of the parent or the page size is invalid, nothing is sent. If the call fails, the error names the parent.
+    /// A [strict](Self::strict) list fails with UNAVAILABLE if the service could not reach all locations.
+    pub async fn first_page(&self) -> Result<Page<R::Item>, Error> {
+        self.page("").await
+    }
+
+    /// Reads the page with this token, the [`next_page_token`](Page::next_page_token) of the page before.
+    ///
+    /// # Errors
+    ///
+    /// As [`first_page`](Self::first_page).
     pub async fn page(&self, token: impl Into<String>) -> Result<Page<R::Item>, Error> {
         let mut request = self.request.clone();
         *request.page_token() = token.into();
+        let context = |error: Error, request: &R| error.context(R::ACTION, &request.resource());
         let size = *request.page_size();
         if size < 0 {
-            let refused = Error::argument(format!("page_size {size} is negative"));
-            return Err(refused.doing(R::DOING, &request.resource()));
+            let refused = format!("invalid `page_size` {size}: must not be negative");
+            return Err(context(Error::argument(refused), &request));
         }
-        let reply = request::send(&self.clients, request).await?;
-        Ok(R::page(reply))
+        let strict = self.strict.then(|| request.clone());
+        let page = R::page(request::send(&self.clients, request).await?);
+        match strict {
+            Some(request) if !page.unreachable.is_empty() => {
+                let text = format!("locations not reached: {}", page.unreachable.join(", "));
+                Err(context(Status::unavailable(text).into(), &request))
+            }
+            _ => Ok(page),
+        }
     }
 
-    /// Reads all items, page after page.
+    /// Fails if the service could not reach all locations, instead of returning what it reached. By default a list over all
+    /// locations, `projects/{project}/locations/-`, returns the items of the reachable ones, and names the others in
+    /// [`unreachable`](Page::unreachable).
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self.request.allow_partial(false);
+        self
+    }
+
+    /// Returns a stream of all items, page after page.
     pub fn items(mut self) -> Items<R> {
         let first = std::mem::take(self.request.page_token());
         let mut items = Items {
@@ -136,7 +162,7 @@ impl<R: ListRequest> List<R> {
 }
 
 impl<R: OrderedRequest> List<R> {
-    /// The order of the items (AIP-132), such as `create_time desc`.
+    /// Sets the order of the items (AIP-132), such as `create_time desc`.
     pub fn order_by(mut self, order: impl Into<String>) -> Self {
         *self.request.order_by() = order.into();
         self
@@ -147,68 +173,65 @@ impl<R: OrderedRequest> List<R> {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// What is on it. It may be empty although another page follows.
+    /// The items. A page may be empty although another page follows.
     pub items: Vec<T>,
-    /// What the next page is asked for with; `None` after the last.
+    /// The token of the next page; `None` on the last page.
     pub next_page_token: Option<String>,
-    /// The locations that were not heard of: their items are missing.
+    /// The locations that the service could not reach; their items are missing.
     pub unreachable: Vec<String>,
 }
 
-/// The items of a list, as they come.
+/// A stream of the items of a list.
 ///
-/// With the first item of a page the next page is asked for, and no further one. Filter, order and size are
-/// the same for all pages. An empty page is passed over. The stream ends after the last page or after an
-/// error.
+/// While the items of a page are read, the next page is fetched, and no further one. The stream skips empty pages, and ends
+/// after the last page or after an error.
 ///
-/// A reader may take its time: should a page that was asked for early run out of its own, it is asked for
-/// once more in its turn.
+/// A slow reader is safe: if the early call for a page exceeds its deadline, the page is fetched again in its turn.
 ///
 /// # Cancel safety
 ///
-/// All that is under way belongs to this value and goes on only while it is polled: dropped, it leaves
-/// nothing running here, and no item is lost if a wait for the next one is given up.
+/// Dropping the future of [`next`](Self::next) loses no item. The calls are part of the stream: they make progress only while
+/// it is polled, and end when it is dropped.
 #[must_use = "a stream does nothing unless it is polled"]
 pub struct Items<R: ListRequest> {
     list: List<R>,
-    /// What is left of the page being read.
+    /// The rest of the current page.
     page: std::vec::IntoIter<R::Item>,
-    /// The page after it.
+    /// The next page.
     ahead: Option<Ahead<R::Item>>,
-    /// What pages were asked for with.
+    /// The tokens of the pages so far.
     tokens: HashSet<String>,
     unreachable: Vec<String>,
 }
 
-/// A page after the one being read.
+/// The page after the current one.
 struct Ahead<T> {
     token: String,
-    /// Whether it was asked for before its turn: then its reader may have been away, and its time may have
-    /// run out for no other reason.
+    /// True if the call began before its turn. Then a slow reader alone may have made it exceed its deadline.
     early: bool,
     state: State<T>,
 }
 
 enum State<T> {
     Asked(Fetch<T>),
-    /// Kept for its turn.
+    /// Complete, and kept for its turn.
     Here(Result<Page<T>, Error>),
 }
 
 type Fetch<T> = Pin<Box<dyn Future<Output = Result<Page<T>, Error>> + Send>>;
 
 impl<R: ListRequest> Items<R> {
-    /// The next item; `None` at the end.
+    /// Returns the next item; `None` at the end.
     ///
     /// # Errors
     ///
-    /// As [`List::page`]; and if the server gives a token again, which would never end.
+    /// As [`List::page`]. Also if the server returns the same token twice, since such a list would never end.
     pub async fn next(&mut self) -> Option<Result<R::Item, Error>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// The locations that were not heard of so far, each once. At the end it is all whose items are
-    /// missing.
+    /// Returns the locations that the service could not reach so far, each once. At the end of the stream, these are all
+    /// locations whose items are missing.
     #[must_use]
     pub fn unreachable(&self) -> &[String] {
         &self.unreachable
@@ -226,14 +249,16 @@ impl<R: ListRequest> Items<R> {
         });
     }
 
-    /// What a list that would never end is given up with.
+    /// The error of a list that would never end.
     fn repeated(&self, token: &str) -> Error {
         let shown = token.escape_debug();
-        let error = Error::protocol(format!("the server gave the page token `{shown}` twice"));
-        error.doing(R::DOING, &self.list.request.resource())
+        let error = Error::protocol(format!(
+            "the server returned the page token `{shown}` twice"
+        ));
+        error.context(R::ACTION, &self.list.request.resource())
     }
 
-    /// Begins with a page.
+    /// Starts to read a page.
     fn turn(&mut self, page: Page<R::Item>) {
         self.page = page.items.into_iter();
         for location in page.unreachable {
@@ -262,7 +287,7 @@ impl<R: ListRequest> Stream for Items<R> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            // The page ahead goes on while this one is read.
+            // The next page makes progress while this one is read.
             if let Some(ahead) = &mut self.ahead
                 && let State::Asked(page) = &mut ahead.state
                 && let Poll::Ready(page) = page.as_mut().poll(cx)
@@ -301,7 +326,7 @@ impl<R: ListRequest> fmt::Debug for Items<R> {
 }
 
 macro_rules! list {
-    ($request:ty: $items:ident of $item:ty, $($unreachable:ident)?) => {
+    ($request:ty: $items:ident of $item:ty, $($unreachable:ident)?, $($partial:ident)?) => {
         impl ListRequest for $request {
             type Item = $item;
         }
@@ -319,7 +344,11 @@ macro_rules! list {
                 &mut self.page_token
             }
 
-            fn page(reply: <Self as Request>::Reply) -> Page<$item> {
+            fn allow_partial(&mut self, _allowed: bool) {
+                $(self.$partial = _allowed;)?
+            }
+
+            fn page(reply: <Self as RequestMessage>::Response) -> Page<$item> {
                 Page {
                     items: reply.$items,
                     next_page_token: Some(reply.next_page_token).filter(|it| !it.is_empty()),

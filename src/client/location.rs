@@ -1,4 +1,4 @@
-//! Locations.
+//! The methods for locations.
 
 use super::ApiGateway;
 use super::list::List;
@@ -10,13 +10,13 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the name is not of its form, nothing is sent. If the call fails, the error names the location.
+    /// If the name is invalid, nothing is sent. If the call fails, the error names the location.
     pub async fn get_location(&self, name: impl Into<String>) -> Result<Location, Error> {
         let request = GetLocationRequest { name: name.into() };
         self.send(request).await
     }
 
-    /// The locations of the service that a project, `projects/{project}`, can use.
+    /// Lists the locations of the service that a project, `projects/{project}`, can use.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! The public face of the service.
+//! The client.
 
 mod api;
 mod api_config;
@@ -8,16 +8,17 @@ mod gateway;
 mod iam;
 pub mod list;
 mod location;
+pub mod model;
 mod operation;
 pub mod request;
 
 use prost_types::FieldMask;
 
 use self::builder::Builder;
-use self::field_mask::Mask;
+use self::field_mask::UpdateMask;
 use self::list::List;
 use self::list::ListRequest;
-use self::request::Request;
+use self::request::RequestMessage;
 use crate::call::CallOptions;
 use crate::error::Error;
 use crate::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
@@ -32,9 +33,9 @@ use crate::transport::{ActiveTransport, Transport};
 
 /// A client of Google API Gateway and its operations.
 ///
-/// It is cheap to clone, and its clones share connections, credentials and the throttling of retries. It
-/// connects with the first call. Dropping the future of a call ends it here, and resets its stream
-/// or closes its HTTP/1.1 connection; the server may have begun it.
+/// A client is cheap to clone, and its clones share connections, credentials and the throttling of retries. It connects with
+/// the first call. Dropping the future of a call resets its stream or closes its HTTP/1.1 connection; the server may have
+/// begun to process the call.
 ///
 /// # Runtimes
 ///
@@ -47,11 +48,11 @@ use crate::transport::{ActiveTransport, Transport};
 /// # #[cfg(feature = "emulator")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), apigateway_grpc::Error> {
-/// # use apigateway_grpc::{emulator::Emulator, proto::google::cloud::apigateway::v1::CreateApiRequest};
+/// # use apigateway_grpc::{emulator::Emulator, model::CreateApiRequest};
 /// # let emulator = Emulator::builder().build();
-/// # let client = apigateway_grpc::ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+/// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
-/// # let name = client.service().create_api(request).await?.into_inner().name;
+/// # let name = client.service_client().create_api(request).await?.into_inner().name;
 /// let operation = client.get_operation(name).await?;
 /// assert!(operation.done);
 /// # Ok(())
@@ -66,7 +67,7 @@ pub struct ApiGateway {
 }
 
 impl ApiGateway {
-    /// Begins with the defaults of every knob.
+    /// Returns a builder with the default of every setting.
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -75,7 +76,7 @@ impl ApiGateway {
         Self { clients, active }
     }
 
-    /// The same client, whose calls have these options; where they are silent, those it had.
+    /// Returns this client with these options for its calls. An option that is not set stays as it was.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         Self {
@@ -84,20 +85,19 @@ impl ApiGateway {
         }
     }
 
-    /// Which transport carries calls at the moment; `None` for one that was given to the builder.
+    /// Returns the transport that carries calls now; `None` for a transport of yours.
     ///
-    /// With [`Transport::GrpcWithRestFallback`] it is [`Transport::Grpc`] until the fallback happens.
+    /// With [`Transport::GrpcWithRestFallback`] it is [`Transport::Grpc`] until a fallback happens.
     #[must_use]
     pub fn active_transport(&self) -> Option<Transport> {
         self.active.as_ref().map(ActiveTransport::transport)
     }
 
-    /// Since when calls go over REST in place of gRPC, and why; `None` as long as they do not.
+    /// Returns how long calls have used REST instead of gRPC, and why; `None` while they use gRPC.
     ///
-    /// Only [`Transport::GrpcWithRestFallback`] falls back. It does on what shows that gRPC cannot work on this
-    /// path, once REST has answered there. Then all calls go over REST. Every five minutes one of them tries
-    /// gRPC first, one that may be repeated; when gRPC answers it, be it with an error, calls are back. Going over
-    /// is told as a warning of `tracing` as well, going back at level info.
+    /// Only [`Transport::GrpcWithRestFallback`] falls back: if a failure shows that gRPC cannot work on this path, and REST has
+    /// answered there, all calls use REST. Every five minutes one call that may be repeated tries gRPC first. If gRPC answers
+    /// it, even with an error, calls use gRPC again. A fallback is logged as a warning, the return to gRPC at level info.
     ///
     /// ```
     /// # fn watch(client: &apigateway_grpc::ApiGateway) {
@@ -112,25 +112,24 @@ impl ApiGateway {
         self.active.as_ref().and_then(ActiveTransport::fallback)
     }
 
-    /// Sends any request of the contract. The calls below are short forms of it.
+    /// Sends any request of the service. The other methods are short forms of this one.
     ///
     /// [`request`](crate::client::request) has an example.
     ///
     /// # Errors
     ///
-    /// If a resource name is not of the form that the method's HTTP rule has, an id is none, or an update
-    /// has no mask that fits, nothing is sent. If the call fails, the error names the method and the
-    /// resource.
-    pub async fn send<R: Request>(&self, request: R) -> Result<R::Reply, Error> {
+    /// If a resource name, an id or the mask of an update is invalid, nothing is sent. If the call fails, the error names the
+    /// method and the resource.
+    pub async fn send<R: RequestMessage>(&self, request: R) -> Result<R::Response, Error> {
         request::send(&self.clients, request).await
     }
 
-    /// The list that any request for pages begins.
+    /// Returns the list for any request whose responses are pages.
     ///
     /// ```
     /// # use apigateway_grpc::ApiGateway;
     /// # fn list(client: &ApiGateway) {
-    /// use apigateway_grpc::proto::google::longrunning::ListOperationsRequest;
+    /// use apigateway_grpc::model::ListOperationsRequest;
     ///
     /// let operations = client.list(ListOperationsRequest {
     ///     name: "projects/p/locations/-".into(),
@@ -144,42 +143,42 @@ impl ApiGateway {
         List::new(&self.clients, request)
     }
 
-    /// The mask of an update; the error says which.
+    /// Returns the mask of an update. Its error names the action and the resource.
     fn mask(
         &self,
-        mask: impl Into<Mask>,
+        mask: impl Into<UpdateMask>,
         name: &str,
-        doing: &str,
+        action: &str,
     ) -> Result<Option<FieldMask>, Error> {
         let mask = mask.into().into_field_mask();
-        mask.map(Some).map_err(|error| error.doing(doing, name))
+        mask.map(Some).map_err(|error| error.context(action, name))
     }
 
-    /// The generated client of apis, configs and gateways, over this client's stack.
+    /// Returns the generated client of APIs, configs and gateways, over this client's stack.
     #[must_use]
-    pub fn service(&self) -> ApiGatewayServiceClient<Stack> {
+    pub fn service_client(&self) -> ApiGatewayServiceClient<Stack> {
         self.clients.service()
     }
 
-    /// The generated client of operations, over this client's stack.
+    /// Returns the generated client of operations, over this client's stack.
     #[must_use]
-    pub fn operations(&self) -> OperationsClient<Stack> {
+    pub fn operations_client(&self) -> OperationsClient<Stack> {
         self.clients.operations()
     }
 
-    /// The generated client of locations, over this client's stack.
+    /// Returns the generated client of locations, over this client's stack.
     #[must_use]
-    pub fn locations(&self) -> LocationsClient<Stack> {
+    pub fn locations_client(&self) -> LocationsClient<Stack> {
         self.clients.locations()
     }
 
-    /// The generated client of IAM policies, over this client's stack.
+    /// Returns the generated client of IAM policies, over this client's stack.
     #[must_use]
-    pub fn iam_policy(&self) -> IamPolicyClient<Stack> {
+    pub fn iam_policy_client(&self) -> IamPolicyClient<Stack> {
         self.clients.iam_policy()
     }
 
-    /// The stack itself, for any other generated client.
+    /// Returns the stack itself, for any other generated client: `SomeClient::new(client.stack())`.
     #[must_use]
     pub fn stack(&self) -> Stack {
         self.clients.stack()

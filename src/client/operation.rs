@@ -1,15 +1,14 @@
-//! Operations, as the service has them.
+//! The methods for operations.
 
 use std::time::Duration;
+
+use prost::Name as _;
 
 use super::ApiGateway;
 use super::list::List;
 use super::request::sealed::Call as _;
 use crate::error::Error;
-use crate::operation::Handle;
-use crate::operation::Operation as LongRunning;
-use crate::operation::OperationResult;
-use crate::operation::Watcher;
+use crate::operation::{Handle, Operation as LongRunning, OperationResult, Watcher, is_raw};
 use crate::proto::google::longrunning::{
     CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
     Operation, WaitOperationRequest,
@@ -18,60 +17,72 @@ use crate::proto::google::longrunning::{
 impl ApiGateway {
     /// Reads an operation, `projects/{project}/locations/{location}/operations/{operation}`.
     ///
-    /// One that ended in an error is read as well: the error is in its `result`.
+    /// The error of a failed operation is in its `result`, and is not an error of this call.
     ///
     /// # Errors
     ///
-    /// If the name is not of this form, nothing is sent. If the call fails, the error names the operation;
-    /// it is not found when it never was, was deleted or has expired.
+    /// If the name is invalid, nothing is sent. If the call fails, the error names the operation. An operation is not found if
+    /// it never existed, was deleted or has expired.
     pub async fn get_operation(&self, name: impl Into<String>) -> Result<Operation, Error> {
         let name = name.into();
         let called = async {
             let request = GetOperationRequest { name: name.clone() };
             request.check()?;
-            Ok(self.operations().get_operation(request).await?.into_inner())
+            Ok(self
+                .operations_client()
+                .get_operation(request)
+                .await?
+                .into_inner())
         };
-        // Boxed, since whoever polls keeps this future, with room for a call, between the calls as well.
+        // Boxed: a caller that polls keeps this future between its calls.
         let called = Box::pin(called).await;
-        called.map_err(|error: Error| error.doing("get operation", &name))
+        called.map_err(|error: Error| error.context("get operation", &name))
     }
 
-    /// The operations of a location, `projects/{project}/locations/{location}`; of all locations for
-    /// `projects/{project}/locations/-`.
+    /// Lists the operations of a location, `projects/{project}/locations/{location}`, or of all locations,
+    /// `projects/{project}/locations/-`. A list of all locations asks for those that answer, unless it is
+    /// [strict](List::strict).
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), apigateway_grpc::Error> {
     /// # use apigateway_grpc::{ApiGateway, emulator::Emulator};
-    /// # let emulator = Emulator::builder().build();
-    /// # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
-    /// let page = client.list_operations("projects/p/locations/global").page("").await?;
-    /// assert!(page.items.is_empty() && page.next_page_token.is_none());
+    /// let emulator = Emulator::builder().unreachable("us-east1").build();
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    ///
+    /// let page = client.list_operations("projects/p/locations/-").first_page().await?;
+    /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
+    ///
+    /// let strict = client.list_operations("projects/p/locations/-").strict();
+    /// assert!(strict.first_page().await.is_err_and(|error| error.is_unavailable()));
     /// # Ok(())
     /// # }
     /// # #[cfg(not(feature = "emulator"))]
     /// # fn main() {}
     /// ```
     pub fn list_operations(&self, parent: impl Into<String>) -> List<ListOperationsRequest> {
+        let name = parent.into();
         self.list(ListOperationsRequest {
-            name: parent.into(),
+            // A list of one location refuses this.
+            return_partial_success: name.ends_with("/locations/-"),
+            name,
             ..ListOperationsRequest::default()
         })
     }
 
-    /// Asks the service to cancel an operation. That it was asked does not mean that it will: read the
-    /// operation for its outcome (AIP-151).
+    /// Requests that the service cancel an operation. The operation may succeed nevertheless; read it for its outcome
+    /// (AIP-151).
     ///
     /// # Errors
     ///
-    /// As [`get_operation`](Self::get_operation). A service without cancellation answers UNIMPLEMENTED.
+    /// As [`get_operation`](Self::get_operation). A service without cancellation returns UNIMPLEMENTED.
     pub async fn cancel_operation(&self, name: impl Into<String>) -> Result<(), Error> {
         let request = CancelOperationRequest { name: name.into() };
         self.send(request).await
     }
 
-    /// Makes the service forget an operation. What it does goes on.
+    /// Deletes the record of an operation. The work of the operation continues.
     ///
     /// # Errors
     ///
@@ -81,13 +92,13 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Has the server wait for an operation, at most `timeout` or what the server sees fit, and gives its
-    /// latest state. It may not be done.
+    /// Lets the server wait for an operation, for `timeout` or a shorter time of the server's choice, and returns the latest
+    /// state. The operation may not be done.
     ///
     /// # Errors
     ///
-    /// As [`get_operation`](Self::get_operation). UNIMPLEMENTED where the server does not offer it; over
-    /// REST it never does.
+    /// As [`get_operation`](Self::get_operation). UNIMPLEMENTED if the server does not offer the method; REST has no such
+    /// method.
     pub async fn wait_operation(
         &self,
         name: impl Into<String>,
@@ -95,15 +106,16 @@ impl ApiGateway {
     ) -> Result<Operation, Error> {
         let request = WaitOperationRequest {
             name: name.into(),
-            // A length that the message cannot hold is as good as none.
+            // A timeout that the message cannot hold is no limit.
             timeout: prost_types::Duration::try_from(timeout).ok(),
         };
         self.send(request).await
     }
 
-    /// An operation that was started elsewhere, by its name: one that ends in an `R`, which is
-    /// [`Api`](crate::proto::google::cloud::apigateway::v1::Api), an `ApiConfig`, a `Gateway`, or `()` for
-    /// a delete. Nothing is asked before it is awaited or polled.
+    /// Returns an operation that was started elsewhere, by its name. `R` is the type of its result:
+    /// [`Api`](crate::model::Api), [`ApiConfig`](crate::model::ApiConfig), [`Gateway`](crate::model::Gateway), `()` for a
+    /// delete, or [`Any`](prost_types::Any) if the type is not known. No call is made before the operation is awaited or
+    /// polled.
     ///
     /// # Errors
     ///
@@ -114,26 +126,49 @@ impl ApiGateway {
     ) -> Result<LongRunning<R>, Error> {
         let request = GetOperationRequest { name: name.into() };
         let checked = request.check();
-        checked.map_err(|error| error.doing("resume operation", &request.name))?;
+        checked.map_err(|error| error.context("resume operation", &request.name))?;
         Ok(LongRunning::resumed(&self.clients, request.name))
     }
 
-    /// An operation by the handle that was kept of it.
+    /// Returns an operation by its handle, which may come from another process.
+    ///
+    /// With [`Any`](prost_types::Any) as `R`, the handle of any operation resumes, and the result is returned as received.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+    /// # let emulator = Emulator::builder().build();
+    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// use apigateway_grpc::prost_types::Any;
+    ///
+    /// let handle = client.create_api("projects/p/locations/global", "a", Api::default()).await?.handle();
+    /// let any: Any = client.resume::<Any>(&handle)?.await?;
+    /// assert!(any.type_url.ends_with(handle.result()));
+    /// let api: Api = client.resume::<Api>(&handle)?.await?;
+    /// assert_eq!(api.display_name, "a");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
     ///
     /// # Errors
     ///
-    /// If it ends in something else than an `R`, or if its name is not one.
+    /// If the result of the operation is not an `R`, or if the name in the handle is not the name of an operation.
     pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
-        if handle.result() != R::full_name() {
+        let unknown = is_raw::<R>() || handle.result() == prost_types::Any::full_name();
+        if handle.result() != R::full_name() && !unknown {
             let (is, wanted) = (handle.result(), R::full_name());
             let error = Error::argument(format!("result type is {is}, expected {wanted}"));
-            return Err(error.doing("resume operation", handle.name()));
+            return Err(error.context("resume operation", handle.name()));
         }
         let operation = self.operation::<R>(handle.name())?;
         Ok(operation.described_by(handle))
     }
 
-    /// One scheduler for many operations of this client.
+    /// Returns a scheduler that waits for many operations of this client with few calls.
     #[must_use]
     pub fn watcher(&self) -> Watcher {
         Watcher::new(&self.clients)

@@ -1,8 +1,8 @@
-//! The request messages, each with its method and its reply: what
-//! [`ApiGateway::send`](crate::ApiGateway::send) takes.
+//! The request messages, each with its method and its response. [`ApiGateway::send`](crate::ApiGateway::send) accepts any of
+//! them.
 //!
-//! `build.rs` finds them in the contract. A method that starts an operation has an [`Operation`] of what it
-//! ends in as its reply, any other has the message of the proto.
+//! The response of a method that starts an operation is an [`Operation`] with the type of the result. The response of any other
+//! method is its message in the proto.
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]
@@ -10,13 +10,13 @@
 //! # async fn main() -> Result<(), apigateway_grpc::Error> {
 //! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
 //! # let emulator = Emulator::builder().build();
-//! # let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //! use apigateway_grpc::Error;
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::{CreateApiRequest, GetApiRequest};
-//! use apigateway_grpc::request::Request;
+//! use apigateway_grpc::model::{CreateApiRequest, GetApiRequest};
+//! use apigateway_grpc::request::RequestMessage;
 //!
-//! // Any request goes through here, with what all have in common said once.
-//! async fn send<R: Request>(client: &ApiGateway, request: R) -> Result<R::Reply, Error> {
+//! // One function for all requests.
+//! async fn send<R: RequestMessage>(client: &ApiGateway, request: R) -> Result<R::Response, Error> {
 //!     println!("{} {}", R::METHOD.name, if R::METHOD.idempotent { "again" } else { "once" });
 //!     client.send(request).await
 //! }
@@ -39,41 +39,39 @@ use super::field_mask;
 use crate::contract::METHODS;
 use crate::contract::Method;
 use crate::error::Error;
-use crate::names::pattern::{self, Forms};
+use crate::names::pattern::{self, NamePatterns};
 use crate::operation::{Operation, Verb};
 use crate::stack::clients::Clients;
 
-/// The request message of a method of the contract.
-///
-/// It is implemented for all of them, and for nothing else.
-pub trait Request:
+/// The request message of a method. Implemented by all request messages of the service.
+pub trait RequestMessage:
     sealed::Call + Message + Name + Clone + Debug + Default + Unpin + 'static
 {
-    /// What comes back for it.
-    type Reply: Send + 'static;
+    /// The response.
+    type Response: Send + 'static;
 
     /// The method's entry in the contract.
     const METHOD: &'static Method;
 }
 
 pub(crate) mod sealed {
-    use super::{Clients, Error, Request};
+    use super::{Clients, Error, RequestMessage};
 
     pub trait Call: Sized {
-        /// What is done, up to the name of the resource: `get operation`.
-        const DOING: &'static str;
+        /// The action before the name of the resource in an error, such as `get operation`.
+        const ACTION: &'static str;
 
-        /// The full name of the resource that the method acts on.
+        /// Returns the full name of the resource that the method acts on.
         fn resource(&self) -> String;
 
-        /// Looks for what is certainly wrong.
+        /// Checks the names, the id and the mask.
         ///
         /// # Errors
         ///
-        /// If a name has not its form, an id is none, or an update has no mask that fits.
+        /// If one of them is invalid.
         fn check(&self) -> Result<(), Error>;
 
-        /// Sends it, unchecked.
+        /// Sends the request without a check.
         ///
         /// # Errors
         ///
@@ -81,18 +79,21 @@ pub(crate) mod sealed {
         fn call(
             self,
             clients: &Clients,
-        ) -> impl Future<Output = Result<<Self as Request>::Reply, Error>> + Send
+        ) -> impl Future<Output = Result<<Self as RequestMessage>::Response, Error>> + Send
         where
-            Self: Request;
+            Self: RequestMessage;
     }
 }
 
-/// Sends what is not certainly wrong; errors name what was done and to what.
+/// Checks a request and sends it. Errors name the action and the resource.
 ///
 /// # Errors
 ///
-/// If the request is refused or the call fails.
-pub(crate) async fn send<R: Request>(clients: &Clients, request: R) -> Result<R::Reply, Error> {
+/// If the request is invalid or the call fails.
+pub(crate) async fn send<R: RequestMessage>(
+    clients: &Clients,
+    request: R,
+) -> Result<R::Response, Error> {
     let resource = request.resource();
     let called = async {
         request.check()?;
@@ -100,23 +101,23 @@ pub(crate) async fn send<R: Request>(clients: &Clients, request: R) -> Result<R:
     };
     called
         .await
-        .map_err(|error: Error| error.doing(R::DOING, &resource))
+        .map_err(|error: Error| error.context(R::ACTION, &resource))
 }
 
 macro_rules! request {
     (
-        $request:ty, $methods:ident[$index:literal], $doing:literal,
+        $request:ty, $methods:ident[$index:literal], $action:literal,
         $client:ident.$call:ident $how:ident $reply:ty,
         |$it:ident| resource $resource:expr; checks { $($checks:tt)* }
     ) => {
-        impl Request for $request {
-            type Reply = $reply;
+        impl RequestMessage for $request {
+            type Response = $reply;
 
             const METHOD: &'static Method = &$methods[$index];
         }
 
         impl sealed::Call for $request {
-            const DOING: &'static str = $doing;
+            const ACTION: &'static str = $action;
 
             fn resource(&self) -> String {
                 let $it = self;

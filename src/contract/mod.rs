@@ -15,6 +15,7 @@
 
 mod method_names;
 
+use std::fmt;
 use std::time::Duration;
 
 use tonic::Code;
@@ -83,23 +84,155 @@ pub struct RoutingKey {
     pub field: &'static [u32],
 }
 
-/// When and how often a failed call is tried again (AIP-194).
+/// When and how often a failed call is retried (AIP-194).
 ///
-/// The delay before the n-th further attempt is drawn evenly from zero to
-/// `initial_backoff × multiplier^(n-1)`, at most `max_backoff`; a server's `RetryInfo` raises it.
+/// The delay before the n-th retry is random, between zero and `initial_backoff × multiplier^(n-1)`, at most
+/// `max_backoff`. A server's `RetryInfo` raises it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use apigateway_grpc::{CallOptions, CodeSet, RetryPolicy};
+///
+/// // The codes may come from a configuration file, as names or numbers.
+/// let codes = CodeSet::parse(["UNAVAILABLE", "8"])?;
+/// let policy = RetryPolicy::default()
+///     .max_attempts(3)
+///     .initial_backoff(Duration::from_millis(200))
+///     .codes(codes);
+/// let options = CallOptions::default().timeout(Duration::from_secs(20)).retry(policy);
+/// # let _ = options;
+/// # Ok::<(), apigateway_grpc::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RetryPolicy {
-    /// All attempts together, the first one included. `None` leaves the end to the deadline and the
+    /// Maximum number of attempts, including the first one. With `None`, retries end with the deadline and by the
     /// [throttling](crate::RetryThrottling).
     pub max_attempts: Option<u32>,
-    /// The upper bound of the first delay.
+    /// Upper bound of the first delay.
     pub initial_backoff: Duration,
-    /// The upper bound of every delay.
+    /// Upper bound of every delay.
     pub max_backoff: Duration,
-    /// What the bound grows by with each attempt.
+    /// The factor by which the upper bound grows with each attempt.
     pub multiplier: f64,
-    /// The codes after which the call is tried again.
-    pub codes: &'static [Code],
+    /// The codes after which the call is retried.
+    pub codes: CodeSet,
+}
+
+/// A set of gRPC status codes.
+///
+/// ```
+/// use apigateway_grpc::CodeSet;
+/// use apigateway_grpc::tonic::Code;
+///
+/// let codes = CodeSet::from([Code::Unavailable, Code::Aborted]);
+/// assert_eq!(CodeSet::parse(["UNAVAILABLE", "10"])?, codes);
+/// assert!(codes.contains(Code::Aborted) && !codes.contains(Code::NotFound));
+/// assert!(CodeSet::parse(["GONE"]).is_err());
+/// # Ok::<(), apigateway_grpc::Error>(())
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct CodeSet(u32);
+
+impl CodeSet {
+    /// Returns the set of these codes.
+    #[must_use]
+    pub const fn of(codes: &[Code]) -> Self {
+        let mut bits = 0;
+        let mut index = 0;
+        while index < codes.len() {
+            bits |= 1 << codes[index] as u32;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    /// Reads codes by their names, such as `UNAVAILABLE`, or their numbers, such as `14`.
+    ///
+    /// # Errors
+    ///
+    /// If a text is neither.
+    pub fn parse<T: AsRef<str>>(codes: impl IntoIterator<Item = T>) -> Result<Self, UnknownCode> {
+        let parse = |text: T| {
+            let text = text.as_ref();
+            parse_code(text).ok_or_else(|| UnknownCode(text.to_owned()))
+        };
+        codes.into_iter().map(parse).collect()
+    }
+
+    /// Returns true if the code is in the set.
+    #[must_use]
+    pub const fn contains(self, code: Code) -> bool {
+        self.0 & (1 << code as u32) != 0
+    }
+
+    /// Returns the codes of the set, in the order of their numbers.
+    pub fn iter(self) -> impl Iterator<Item = Code> {
+        (0..=16)
+            .map(Code::from_i32)
+            .filter(move |code| self.contains(*code))
+    }
+}
+
+/// Returns the code with this name, such as `NOT_FOUND`, or this number from 0 to 16.
+fn parse_code(text: &str) -> Option<Code> {
+    let number = text.parse::<i32>().ok();
+    let mut codes = (0..=16).map(Code::from_i32);
+    codes.find(|code| number == Some(*code as i32) || name(*code) == text)
+}
+
+/// Returns the name of a code as `google/rpc/code.proto` has it.
+fn name(code: Code) -> String {
+    let mut name = String::new();
+    for char in format!("{code:?}").chars() {
+        if char.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(char.to_ascii_uppercase());
+    }
+    name
+}
+
+/// The error of a text that is not a gRPC status code. It converts into an [`Error`](crate::Error) for an invalid setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownCode(String);
+
+impl fmt::Display for UnknownCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.escape_debug();
+        write!(
+            f,
+            "invalid status code `{text}`: must be a name such as UNAVAILABLE, or a number from 0 to 16"
+        )
+    }
+}
+
+impl std::error::Error for UnknownCode {}
+
+impl FromIterator<Code> for CodeSet {
+    fn from_iter<I: IntoIterator<Item = Code>>(codes: I) -> Self {
+        let bits = codes.into_iter().map(|code| 1 << code as u32);
+        Self(bits.fold(0, |all, bit: u32| all | bit))
+    }
+}
+
+impl<const N: usize> From<[Code; N]> for CodeSet {
+    fn from(codes: [Code; N]) -> Self {
+        Self::of(&codes)
+    }
+}
+
+impl From<&[Code]> for CodeSet {
+    fn from(codes: &[Code]) -> Self {
+        Self::of(codes)
+    }
+}
+
+impl fmt::Debug for CodeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
 }
 
 /// The messages that an operation's `response` and `metadata` hold, by full name.
@@ -136,23 +269,113 @@ impl Method {
     }
 }
 
+impl Default for RetryPolicy {
+    /// Returns [`RetryPolicy::DEFAULT`].
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
 impl RetryPolicy {
-    /// The call is tried once. As with any policy, one that a connection did not take is sent once more.
+    /// Sets the maximum number of attempts, including the first one. Zero counts as one.
+    #[must_use]
+    pub const fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// Sets no maximum number of attempts: the deadline and the [throttling](crate::RetryThrottling) end them.
+    #[must_use]
+    pub const fn unlimited_attempts(mut self) -> Self {
+        self.max_attempts = None;
+        self
+    }
+
+    /// Sets the upper bound of the first delay.
+    #[must_use]
+    pub const fn initial_backoff(mut self, backoff: Duration) -> Self {
+        self.initial_backoff = backoff;
+        self
+    }
+
+    /// Sets the upper bound of every delay.
+    #[must_use]
+    pub const fn max_backoff(mut self, backoff: Duration) -> Self {
+        self.max_backoff = backoff;
+        self
+    }
+
+    /// Sets the factor by which the upper bound grows with each attempt.
+    #[must_use]
+    pub const fn multiplier(mut self, multiplier: f64) -> Self {
+        self.multiplier = multiplier;
+        self
+    }
+
+    /// Sets the codes after which the call is retried.
+    #[must_use]
+    pub fn codes(self, codes: impl Into<CodeSet>) -> Self {
+        let codes = codes.into();
+        Self { codes, ..self }
+    }
+
+    /// One attempt. As with any policy, a call that the connection did not accept is sent once more.
     pub const NEVER: Self = Self {
         max_attempts: Some(1),
         initial_backoff: Duration::ZERO,
         max_backoff: Duration::ZERO,
         multiplier: 1.0,
-        codes: &[],
+        codes: CodeSet::of(&[]),
     };
 
-    /// For methods without an entry in the service config: UNAVAILABLE is tried again where that is
+    /// The default, for methods without an entry in the service config: UNAVAILABLE is retried where a repetition is
     /// harmless (AIP-194), with the delays that the config has for polls.
     pub const DEFAULT: Self = Self {
         max_attempts: Some(5),
         initial_backoff: Duration::from_millis(500),
         max_backoff: Duration::from_secs(10),
         multiplier: 2.0,
-        codes: &[Code::Unavailable],
+        codes: CodeSet::of(&[Code::Unavailable]),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_by_its_name_and_its_number() {
+        for (name, code) in [
+            ("OK", Code::Ok),
+            ("CANCELLED", Code::Cancelled),
+            ("INVALID_ARGUMENT", Code::InvalidArgument),
+            ("UNAVAILABLE", Code::Unavailable),
+        ] {
+            assert_eq!(parse_code(name), Some(code));
+        }
+        for number in 0..=16 {
+            let code = Code::from_i32(number);
+            assert_eq!(parse_code(&number.to_string()), Some(code));
+        }
+        for text in [
+            "",
+            "17",
+            "-1",
+            "unavailable",
+            "NOTFOUND",
+            "GONE",
+            "4294967296",
+        ] {
+            assert_eq!(parse_code(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_set_has_the_codes_that_it_was_made_of() {
+        let codes = [Code::Cancelled, Code::Unavailable];
+        let set = CodeSet::of(&codes);
+        assert_eq!(set.iter().collect::<Vec<_>>(), codes);
+        assert_eq!((set, set), (codes.into(), codes.into_iter().collect()));
+        assert!(!set.contains(Code::Ok) && CodeSet::default().iter().next().is_none());
+    }
 }

@@ -74,8 +74,8 @@ impl EmulatorBuilder {
     /// use apigateway_grpc::emulator::Emulator;
     ///
     /// let emulator = Emulator::builder().unreachable("us-east1").build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
-    /// let page = client.list_gateways("projects/p/locations/-").page("").await?;
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// let page = client.list_gateways("projects/p/locations/-").first_page().await?;
     /// assert_eq!(page.unreachable, ["projects/p/locations/us-east1"]);
     /// # Ok(())
     /// # }
@@ -106,13 +106,13 @@ impl EmulatorBuilder {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use apigateway_grpc::ApiGateway;
     /// use apigateway_grpc::emulator::{Emulator, Limits};
-    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
+    /// use apigateway_grpc::model::Api;
     /// use apigateway_grpc::tonic::Code;
     ///
     /// let mut limits = Limits::default();
     /// limits.apis = 1;
     /// let emulator = Emulator::builder().limits(limits).build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// let parent = "projects/p/locations/global";
     /// client.create_api(parent, "first", Api::default()).await?.await?;
     /// let refused = client.create_api(parent, "second", Api::default()).await.unwrap_err();
@@ -136,7 +136,7 @@ impl EmulatorBuilder {
     ///
     /// for (details, count) in [(Details::Standard, 0), (Details::All, 2)] {
     ///     let emulator = Emulator::builder().error_details(details).build();
-    ///     let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    ///     let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     ///     let missing = client.get_api("projects/p/locations/global/apis/none").await.unwrap_err();
     ///     assert_eq!(missing.details().len(), count);
     /// }
@@ -296,7 +296,7 @@ impl EmulatorBuilder {
     ///
     /// let server = Emulator::builder().start().await?;
     /// let client = ApiGateway::builder().endpoint(server.endpoint()).anonymous().build()?;
-    /// client.list_apis("projects/p/locations/global").page("").await?;
+    /// client.list_apis("projects/p/locations/global").first_page().await?;
     /// assert_eq!(server.emulator().call_count(Method::LIST_APIS), 1);
     /// # Ok(())
     /// # }

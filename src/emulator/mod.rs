@@ -45,16 +45,16 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use apigateway_grpc::ApiGateway;
 //! use apigateway_grpc::emulator::Emulator;
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
+//! use apigateway_grpc::model::{Api, CreateApiRequest};
 //!
 //! let emulator = Emulator::builder().build();
-//! let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+//! let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 //! let request = CreateApiRequest {
 //!     parent: "projects/p/locations/global".into(),
 //!     api_id: "hello".into(),
 //!     api: Some(Api::default()),
 //! };
-//! let operation = client.service().create_api(request).await?.into_inner();
+//! let operation = client.service_client().create_api(request).await?.into_inner();
 //! assert!(client.get_operation(operation.name).await?.done);
 //! # Ok(())
 //! # }
@@ -177,7 +177,7 @@ impl Emulator {
     /// });
     /// let client = ApiGateway::builder().endpoint("http://localhost").connector(pipes).anonymous();
     /// let client = client.build()?;
-    /// client.list_apis("projects/p/locations/global").page("").await?;
+    /// client.list_apis("projects/p/locations/global").first_page().await?;
     ///
     /// // Dropping the client closes the connection and ends the stream, so the server ends.
     /// drop(client);
@@ -205,11 +205,11 @@ impl Emulator {
     /// use apigateway_grpc::ApiGateway;
     /// use apigateway_grpc::contract::Method;
     /// use apigateway_grpc::emulator::Emulator;
-    /// use apigateway_grpc::proto::google::longrunning::Operation;
+    /// use apigateway_grpc::model::Operation;
     /// use apigateway_grpc::tonic::Status;
     ///
     /// let emulator = Emulator::builder().build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     ///
     /// // The client retries the first call, which fails. The second call gets our own response.
     /// let busy = emulator.on(Method::GET_OPERATION).fail(Status::unavailable("busy"));

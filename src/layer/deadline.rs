@@ -12,7 +12,7 @@ use tonic::Status;
 use tower::{Layer, Service};
 
 use crate::call::phase::{self, Phase};
-use crate::call::{Call, Reply, Rpc};
+use crate::call::{CallContext, GrpcRequest, GrpcResponse};
 use crate::contract::Method;
 
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -35,23 +35,23 @@ pub struct Deadline<S> {
     inner: S,
 }
 
-impl<S> Service<Rpc> for Deadline<S>
+impl<S> Service<GrpcRequest> for Deadline<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Status>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Either<Bounded<S::Future>, S::Future>;
+    type Future = Either<DeadlineFuture<S::Future>, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
-        let asked = rpc.headers_mut().remove(GRPC_TIMEOUT);
+    fn call(&mut self, mut request: GrpcRequest) -> Self::Future {
+        let asked = request.headers_mut().remove(GRPC_TIMEOUT);
         let asked = asked.as_ref().and_then(parse);
-        let Some(call) = rpc.extensions_mut().get_mut::<Call>() else {
-            return Either::Right(self.inner.call(rpc));
+        let Some(call) = request.extensions_mut().get_mut::<CallContext>() else {
+            return Either::Right(self.inner.call(request));
         };
         let by_table = call.method.map(Method::default_timeout);
         let timeout = asked.or(call.timeout).or(by_table);
@@ -59,12 +59,12 @@ where
         let bound =
             timeout.and_then(|timeout| Some((timeout, Instant::now().checked_add(timeout)?)));
         let Some((timeout, deadline)) = bound else {
-            return Either::Right(self.inner.call(rpc));
+            return Either::Right(self.inner.call(request));
         };
         call.deadline = Some(deadline);
         let sleep = tokio::time::sleep_until(deadline);
-        Either::Left(Bounded {
-            call: self.inner.call(rpc),
+        Either::Left(DeadlineFuture {
+            call: self.inner.call(request),
             sleep,
             timeout,
             phase: Phase::default(),
@@ -75,7 +75,7 @@ where
 pin_project! {
     /// A call under way, with its end.
     #[derive(Debug)]
-    pub struct Bounded<F> {
+    pub struct DeadlineFuture<F> {
         #[pin]
         call: F,
         #[pin]
@@ -85,13 +85,13 @@ pin_project! {
     }
 }
 
-impl<F: Future<Output = Result<Reply, Status>>> Future for Bounded<F> {
-    type Output = Result<Reply, Status>;
+impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture<F> {
+    type Output = Result<GrpcResponse, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // The call is polled before its time is looked at, so that the phase is that of this moment.
-        if let Poll::Ready(result) = phase::polled(this.phase, || this.call.poll(cx)) {
+        if let Poll::Ready(result) = phase::poll_in(this.phase, || this.call.poll(cx)) {
             return Poll::Ready(result);
         }
         this.sleep.poll(cx).map(|()| {

@@ -11,9 +11,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 use crate::call::wire_format;
-use crate::call::{self, Call, CallOptions, Reply, Rpc};
+use crate::call::{self, CallContext, CallOptions, GrpcRequest, GrpcResponse};
 use crate::contract::{Method, RoutingKey};
 
 /// Where the server routes the call to. One that a request brings along is not worked out again.
@@ -98,32 +98,32 @@ pub struct Headers<S> {
     fixed: Arc<Fixed>,
 }
 
-impl<S> Service<Rpc> for Headers<S>
+impl<S> Service<GrpcRequest> for Headers<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Status>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Either<S::Future, std::future::Ready<Result<Reply, Status>>>;
+    type Future = Either<S::Future, std::future::Ready<Result<GrpcResponse, Status>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        match prepare(&self.fixed, rpc) {
-            Ok(rpc) => Either::Left(self.inner.call(rpc)),
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
+        match prepare(&self.fixed, request) {
+            Ok(request) => Either::Left(self.inner.call(request)),
             Err(status) => Either::Right(std::future::ready(Err(status))),
         }
     }
 }
 
-fn prepare(fixed: &Fixed, rpc: Rpc) -> Result<Rpc, Status> {
-    let (mut head, body) = rpc.into_parts();
+fn prepare(fixed: &Fixed, request: GrpcRequest) -> Result<GrpcRequest, Status> {
+    let (mut head, body) = request.into_parts();
     let method = Method::find(head.uri.path());
     // What is not of the contract may be a stream, and passes as it is.
     let (payload, body) = match method {
-        Some(_) => (Some(call::read_at_once(body)?), Body::empty()),
+        Some(_) => (Some(call::read_unary_body(body)?), Body::empty()),
         None => (None, body),
     };
     set(&mut head.headers, fixed, method, payload.as_ref());
@@ -132,7 +132,7 @@ fn prepare(fixed: &Fixed, rpc: Rpc) -> Result<Rpc, Status> {
     if !options.headers.is_empty() {
         add(&mut head.headers, &options.headers)?;
     }
-    head.extensions.insert(Call {
+    head.extensions.insert(CallContext {
         method,
         payload,
         timeout: options.timeout,
@@ -140,7 +140,7 @@ fn prepare(fixed: &Fixed, rpc: Rpc) -> Result<Rpc, Status> {
         idempotent: options.idempotent,
         deadline: None,
     });
-    Ok(Rpc::from_parts(head, body))
+    Ok(GrpcRequest::from_parts(head, body))
 }
 
 fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload: Option<&Bytes>) {
@@ -155,7 +155,7 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
     if headers.contains_key(ROUTING) {
         return;
     }
-    let message = payload.and_then(|payload| call::message(payload));
+    let message = payload.and_then(|payload| call::single_message(payload));
     let routing = method
         .zip(message)
         .and_then(|(method, message)| routing(method.routing, message));
@@ -174,7 +174,7 @@ fn add(headers: &mut HeaderMap, further: &HeaderMap) -> Result<(), Status> {
         let status = Status::invalid_argument(format!(
             "the header `{name}` is the client's own and cannot be set for a call"
         ));
-        return Err(Failure::unsent(status, None));
+        return Err(TransportError::unsent(status, None));
     }
     for name in [header::USER_AGENT, QUOTA_PROJECT, ROUTING] {
         if further.contains_key(&name) {

@@ -1,15 +1,15 @@
 //! What comes from the wire, checked before tonic sees it.
 //!
-//! A reply is read to its end, within a bound, and taken apart: one whose gRPC status is not OK becomes
+//! A response is read to its end, within a bound, and taken apart: one whose gRPC status is not OK becomes
 //! the error [`Status`], wherever the status stood, in the head or in the trailers. tonic itself panics
 //! on a malformed `grpc-status-details-bin`; such details are dropped here and the status kept.
 //!
 //! Metadata over its limit, in the head or in the trailers, fails its own call alone. A failed call keeps its code, its message,
 //! and its details if these fit; the message says that something is missing. A call that would have succeeded is RESOURCE_EXHAUSTED.
 //!
-//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its reply is decompressed here, within the limit on
+//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its response is decompressed here, within the limit on
 //! its size. So every generated client over the stack reads it, and a transport of the user's may send it. Other methods
-//! may stream their replies, which pass: they offer only what the generated client sets itself.
+//! may stream their responses, which pass: they offer only what the generated client sets itself.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -27,41 +27,41 @@ use tower::{Layer, Service};
 use crate::call::gzip;
 use crate::call::phase::{self, Phase};
 use crate::call::trailers::{Excess, limit, outcome};
-use crate::call::transport_error::Failure;
-use crate::call::{Call, PREFIX, Pieces, Reply, Rpc};
+use crate::call::transport_error::TransportError;
+use crate::call::{BodyBuffer, CallContext, GrpcRequest, GrpcResponse, MESSAGE_PREFIX_LEN};
 
-/// Makes [`Guard`] services.
+/// Makes [`ResponseCheck`] services.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct GuardLayer {
-    /// Maximum number of bytes of a reply.
+pub(crate) struct ResponseCheckLayer {
+    /// Maximum number of bytes of a response.
     pub(crate) max_reply: usize,
-    /// Maximum number of bytes of the head of a reply, and of its trailers.
+    /// Maximum number of bytes of the head of a response, and of its trailers.
     pub(crate) max_metadata: usize,
 }
 
-impl<S> Layer<S> for GuardLayer {
-    type Service = Guard<S>;
+impl<S> Layer<S> for ResponseCheckLayer {
+    type Service = ResponseCheck<S>;
 
-    fn layer(&self, inner: S) -> Guard<S> {
-        Guard {
+    fn layer(&self, inner: S) -> ResponseCheck<S> {
+        ResponseCheck {
             inner,
             limits: *self,
         }
     }
 }
 
-/// Checks every reply of a transport.
+/// Checks every response of a transport.
 #[derive(Clone, Debug)]
-pub struct Guard<S> {
+pub struct ResponseCheck<S> {
     inner: S,
-    limits: GuardLayer,
+    limits: ResponseCheckLayer,
 }
 
-impl<S> Service<Rpc> for Guard<S>
+impl<S> Service<GrpcRequest> for ResponseCheck<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Status>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = Checking<S::Future>;
 
@@ -69,30 +69,30 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> Self::Future {
-        // The methods of the contract are unary; the reply of another may be a stream and passes.
-        let unary = rpc
+    fn call(&mut self, mut request: GrpcRequest) -> Self::Future {
+        // The methods of the contract are unary; the response of another may be a stream and passes.
+        let unary = request
             .extensions()
-            .get::<Call>()
+            .get::<CallContext>()
             .is_some_and(|call| call.payload.is_some());
         let bounds = Bounds {
             limits: self.limits,
-            encodings: unary.then(|| offer(rpc.headers_mut())),
+            encodings: unary.then(|| offer(request.headers_mut())),
         };
-        phase::enter(Phase::Reply);
+        phase::enter(Phase::Response);
         Checking {
             state: State::Calling {
-                call: self.inner.call(rpc),
+                call: self.inner.call(request),
                 bounds,
             },
         }
     }
 }
 
-/// The limits of a reply, and its possible encodings.
+/// The limits of a response, and its possible encodings.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    limits: GuardLayer,
+    limits: ResponseCheckLayer,
     /// `None` for a method that is not of the contract.
     encodings: Option<Encodings>,
 }
@@ -106,7 +106,7 @@ enum Encodings {
     OfClient,
 }
 
-/// The encodings that a call offers, and the encoding of its reply.
+/// The encodings that a call offers, and the encoding of its response.
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GZIP: &[u8] = b"gzip";
@@ -124,7 +124,7 @@ fn offer(headers: &mut HeaderMap) -> Encodings {
 }
 
 pin_project! {
-    /// A call under way, then its reply being read.
+    /// A call under way, then its response being read.
     pub struct Checking<F> {
         #[pin]
         state: State<F>,
@@ -139,56 +139,56 @@ pin_project! {
     }
 }
 
-impl<F: Future<Output = Result<Reply, Status>>> Future for Checking<F> {
-    type Output = Result<Reply, Status>;
+impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for Checking<F> {
+    type Output = Result<GrpcResponse, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let (reply, bounds) = match state.as_mut().project() {
+            let (response, bounds) = match state.as_mut().project() {
                 StateProj::Calling { call, bounds } => (ready!(call.poll(cx))?, *bounds),
                 StateProj::Reading { reading } => return reading.poll(cx),
             };
-            let (mut head, body) = reply.into_parts();
+            let (mut head, body) = response.into_parts();
             let excess = check_head(&mut head, bounds.limits.max_metadata)?;
             let Some(encodings) = bounds.encodings else {
-                let reply = Reply::from_parts(head, body);
-                return Poll::Ready(excess.map_or(Ok(reply), |excess| Err(excess.status())));
+                let response = GrpcResponse::from_parts(head, body);
+                return Poll::Ready(excess.map_or(Ok(response), |excess| Err(excess.status())));
             };
             let reading = Reading {
                 head,
                 body,
-                pieces: Pieces::default(),
+                pieces: BodyBuffer::default(),
                 trailers: None,
                 limits: bounds.limits,
                 encodings,
                 excess,
             };
-            phase::enter(Phase::Reading);
+            phase::enter(Phase::ReadingResponse);
             state.set(State::Reading { reading });
         }
     }
 }
 
-/// A reply whose body is being read.
+/// A response whose body is being read.
 struct Reading {
     head: Parts,
     body: Body,
-    pieces: Pieces,
+    pieces: BodyBuffer,
     trailers: Option<HeaderMap>,
-    limits: GuardLayer,
+    limits: ResponseCheckLayer,
     encodings: Encodings,
     /// The metadata of the head that was dropped.
     excess: Option<Excess>,
 }
 
 impl Reading {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Status>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<GrpcResponse, Status>> {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            let frame = frame.map_err(|status| Failure::after_head(status.into()))?;
+            let frame = frame.map_err(|status| TransportError::after_head(status.into()))?;
             match frame.into_data() {
                 Ok(data) if self.pieces.len() + data.len() > self.limits.max_reply => {
-                    let status = Failure::too_large(self.limits.max_reply, "max_reply_size");
+                    let status = TransportError::too_large(self.limits.max_reply, "max_reply_size");
                     return Poll::Ready(Err(status));
                 }
                 Ok(data) => self.pieces.push(data),
@@ -198,9 +198,9 @@ impl Reading {
         Poll::Ready(self.end())
     }
 
-    /// The reply with its body in one piece, its status known to be OK.
-    fn end(&mut self) -> Result<Reply, Status> {
-        let mut head = std::mem::replace(&mut self.head, Reply::default().into_parts().0);
+    /// The response with its body in one piece, its status known to be OK.
+    fn end(&mut self) -> Result<GrpcResponse, Status> {
+        let mut head = std::mem::replace(&mut self.head, GrpcResponse::default().into_parts().0);
         let mut trailers = self.trailers.take().unwrap_or_default();
         if let Some(ok) = head.headers.remove(Status::GRPC_STATUS) {
             trailers.entry(Status::GRPC_STATUS).or_insert(ok);
@@ -211,7 +211,9 @@ impl Reading {
             (Some(Err(status)), Some(excess)) => return Err(excess.note(&status)),
             (Some(Err(status)), None) => return Err(status),
             (_, Some(excess)) => return Err(excess.status()),
-            (None, None) => return Err(Status::internal("the reply ended without a gRPC status")),
+            (None, None) => {
+                return Err(Status::internal("the response ended without a gRPC status"));
+            }
         }
         let (prefix, message) = self.message(&mut head.headers)?;
         let body = Whole {
@@ -219,13 +221,13 @@ impl Reading {
             message,
             trailers: Some(trailers),
         };
-        Ok(Reply::from_parts(head, Body::new(body)))
+        Ok(GrpcResponse::from_parts(head, Body::new(body)))
     }
 
     /// The message and its prefix, decompressed.
     fn message(&mut self, headers: &mut HeaderMap) -> Result<(Bytes, Bytes), Status> {
-        let mut message = self.pieces.whole();
-        let prefix = message.split_to(PREFIX.min(message.len()));
+        let mut message = self.pieces.take_bytes();
+        let prefix = message.split_to(MESSAGE_PREFIX_LEN.min(message.len()));
         let compressed = prefix.first() == Some(&COMPRESSED);
         let encoding = match self.encodings {
             // The generated client checks both.
@@ -258,13 +260,13 @@ fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Byt
         .map(u32::from_be_bytes)
         .and_then(|length| usize::try_from(length).ok());
     if length != Some(message.len()) {
-        let text = "the reply is not one message: the length in its prefix is wrong";
+        let text = "the response is not one message: the length in its prefix is wrong";
         return Err(Status::internal(text));
     }
-    let message = gzip::decompress_reply(message, limit)?;
-    let too_large = || Failure::too_large(limit, "max_reply_size");
-    // The limit includes the prefix, as that of a reply that was not compressed does.
-    if message.len() > limit.saturating_sub(PREFIX) {
+    let message = gzip::decompress_response(message, limit)?;
+    let too_large = || TransportError::too_large(limit, "max_reply_size");
+    // The limit includes the prefix, as that of a response that was not compressed does.
+    if message.len() > limit.saturating_sub(MESSAGE_PREFIX_LEN) {
         return Err(too_large());
     }
     let length = u32::try_from(message.len()).map_err(|_| too_large())?;
@@ -306,7 +308,7 @@ impl http_body::Body for Whole {
 /// Returns the error of a head that is not gRPC, or has the status of a failure. Otherwise drops its metadata if that is over
 /// the limit: the status may be in the trailers.
 fn check_head(head: &mut Parts, max_metadata: usize) -> Result<Option<Excess>, Status> {
-    if let Some(status) = Failure::not_grpc(head) {
+    if let Some(status) = TransportError::not_grpc(head) {
         return Err(status);
     }
     let excess = limit(&mut head.headers, max_metadata);
@@ -322,10 +324,12 @@ fn check_head(head: &mut Parts, max_metadata: usize) -> Result<Option<Excess>, S
 fn not_offered(encoding: Option<&HeaderValue>) -> Status {
     let encoding = encoding.map_or(IDENTITY, HeaderValue::as_bytes);
     if encoding == IDENTITY {
-        return Status::internal("the reply is compressed, but its `grpc-encoding` says it is not");
+        return Status::internal(
+            "the response is compressed, but its `grpc-encoding` says it is not",
+        );
     }
     let encoding = String::from_utf8_lossy(encoding);
     Status::internal(format!(
-        "the reply is compressed by `{encoding}`, which was not asked for"
+        "the response is compressed by `{encoding}`, which was not asked for"
     ))
 }

@@ -7,12 +7,12 @@ use http::uri::Scheme;
 
 /// The host and port that calls are addressed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ServerName {
+pub(crate) struct ServerAddress {
     address: Arc<str>,
     port: u16,
 }
 
-impl ServerName {
+impl ServerAddress {
     pub(crate) fn of(uri: &Uri) -> Self {
         // An IPv6 address stands in brackets there, and nowhere else.
         let host = uri.host().unwrap_or_default();
@@ -50,7 +50,7 @@ mod tests {
             ("https://me:secret@gateway.example", "gateway.example", 443),
         ];
         for (uri, address, port) in cases {
-            let server = ServerName::of(&Uri::from_static(uri));
+            let server = ServerAddress::of(&Uri::from_static(uri));
             assert_eq!((server.address(), server.port()), (address, port), "{uri}");
         }
     }

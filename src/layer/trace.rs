@@ -14,14 +14,14 @@ use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Span, field};
 
 use crate::call::status_code;
-use crate::call::{Reply, Rpc};
-use crate::layer::server_address::ServerName;
+use crate::call::{GrpcRequest, GrpcResponse};
+use crate::layer::server_address::ServerAddress;
 
 /// Makes [`Trace`] services.
 #[derive(Clone, Debug)]
 pub(crate) struct TraceLayer {
     /// Where calls go, for a transport of our own.
-    pub(crate) server: Option<ServerName>,
+    pub(crate) server: Option<ServerAddress>,
 }
 
 impl<S> Layer<S> for TraceLayer {
@@ -39,16 +39,16 @@ impl<S> Layer<S> for TraceLayer {
 #[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
-    server: Option<ServerName>,
+    server: Option<ServerAddress>,
 }
 
-type Outcome = Result<Reply, Status>;
+type Outcome = Result<GrpcResponse, Status>;
 
-impl<S> Service<Rpc> for Trace<S>
+impl<S> Service<GrpcRequest> for Trace<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Status>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = Instrumented<Map<S::Future, fn(Outcome) -> Outcome>>;
 
@@ -56,15 +56,15 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        let span = span(rpc.uri().path(), self.server.as_ref());
-        let call = span.in_scope(|| self.inner.call(rpc));
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
+        let span = span(request.uri().path(), self.server.as_ref());
+        let call = span.in_scope(|| self.inner.call(request));
         // The function runs within the span.
         call.map(record as fn(Outcome) -> Outcome).instrument(span)
     }
 }
 
-fn span(path: &str, server: Option<&ServerName>) -> Span {
+fn span(path: &str, server: Option<&ServerAddress>) -> Span {
     let method = path.trim_start_matches('/');
     tracing::debug_span!(
         "call",
@@ -74,8 +74,8 @@ fn span(path: &str, server: Option<&ServerName>) -> Span {
         rpc.system.name = "grpc",
         rpc.method = method,
         rpc.response.status_code = field::Empty,
-        server.address = server.map(ServerName::address),
-        server.port = server.map(ServerName::port),
+        server.address = server.map(ServerAddress::address),
+        server.port = server.map(ServerAddress::port),
         error.type = field::Empty,
     )
 }

@@ -7,25 +7,25 @@ const ID: &str = "1 to 63 of a-z, 0-9 and -, not beginning with -";
 
 /// The form of a resource's name: collections, each followed by `*` for an id in it, or by the one id
 /// that there is.
-pub(crate) type Form = &'static [&'static str];
+pub(crate) type NamePattern = &'static [&'static str];
 
 /// The forms that a name may have; most have one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Forms(pub(crate) &'static [Form]);
+pub(crate) struct NamePatterns(pub(crate) &'static [NamePattern]);
 
-impl Forms {
+impl NamePatterns {
     /// # Errors
     ///
     /// If the name is of none of the forms; the error shows the forms and what is wrong.
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
-        let fits = |form: &Form| {
+        let matches = |form: &NamePattern| {
             let segments = form.iter();
-            fits(
+            matches(
                 segments.map(|segment| (*segment != "*").then_some(*segment)),
                 name,
             )
         };
-        if self.0.iter().any(fits) {
+        if self.0.iter().any(matches) {
             return Ok(());
         }
         let kinds = self.0.iter().map(|form| kind(form)).collect::<Vec<_>>();
@@ -41,7 +41,7 @@ impl Forms {
 /// If the name is not of the pattern.
 pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
     let segments = pattern.split('/');
-    if fits(
+    if matches(
         segments.map(|segment| (!segment.starts_with('{')).then_some(segment)),
         name,
     ) {
@@ -57,8 +57,8 @@ pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
 ///
 /// If it is no id. One that is a full name is told to be.
 pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
-    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    if matches!(id.len(), 1..=63) && !id.starts_with('-') && id.bytes().all(fits) {
+    let matches = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if matches!(id.len(), 1..=63) && !id.starts_with('-') && id.bytes().all(matches) {
         return Ok(());
     }
     let shown = id.escape_debug();
@@ -78,7 +78,7 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
 }
 
 /// On the way of every call, so over bytes: that all of them are plain is told without a branch.
-fn fits<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool {
+fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool {
     let bytes = name.as_bytes();
     let mut segments = bytes.split(|byte| *byte == b'/');
     let mut form = form;
@@ -167,8 +167,8 @@ fn find_fault(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const LOCATION: Form = &["projects", "*", "locations", "*"];
-    const OPERATION: Form = &["projects", "*", "locations", "*", "operations", "*"];
+    const LOCATION: NamePattern = &["projects", "*", "locations", "*"];
+    const OPERATION: NamePattern = &["projects", "*", "locations", "*", "operations", "*"];
     const SHOWN: &str = "projects/{project}/locations/{location}/operations/{operation}";
 
     #[test]
@@ -178,10 +178,14 @@ mod tests {
             "projects/p/locations/l/operations/é",
         ];
         for name in taken {
-            assert!(Forms(&[OPERATION]).check(name).is_ok());
+            assert!(NamePatterns(&[OPERATION]).check(name).is_ok());
             assert!(check_pattern(SHOWN, name).is_ok());
         }
-        assert!(Forms(&[LOCATION]).check("projects/p/locations/-").is_ok());
+        assert!(
+            NamePatterns(&[LOCATION])
+                .check("projects/p/locations/-")
+                .is_ok()
+        );
         let refused = [
             "",
             "o",
@@ -197,7 +201,7 @@ mod tests {
             "projects/p/locations/l/operations/\u{85}",
         ];
         for name in refused {
-            let error = Forms(&[OPERATION]).check(name).expect_err(name);
+            let error = NamePatterns(&[OPERATION]).check(name).expect_err(name);
             assert!(error.to_string().contains(SHOWN), "{error}");
             assert!(!error.to_string().contains('\n'), "{error}");
             let other = check_pattern(SHOWN, name).expect_err(name);
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn one_of_several_forms_is_enough_and_all_are_shown() {
-        let forms = Forms(&[OPERATION, LOCATION]);
+        let forms = NamePatterns(&[OPERATION, LOCATION]);
         assert!(forms.check("projects/p/locations/l").is_ok());
         assert!(forms.check("projects/p/locations/l/operations/o").is_ok());
         let error = forms.check("projects/p").expect_err("neither").to_string();

@@ -1,4 +1,4 @@
-//! Asking for an operation's cancellation, and what comes of it.
+//! Cancellation of operations (AIP-151).
 
 use std::time::Duration;
 
@@ -7,58 +7,58 @@ use tonic::{Code, Status};
 use super::Operation;
 use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
-use super::waiter::within;
+use super::waiter::with_timeout;
 use crate::call::CallOptions;
 use crate::contract::Method;
 use crate::error::Error;
 use crate::proto::google::longrunning::CancelOperationRequest;
 use crate::stack::clients::Clients;
 
-/// What came of asking for an operation's cancellation.
+/// The outcome of [`Operation::cancel`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Cancellation<R> {
-    /// It was cancelled, by this request or another.
+    /// The operation was cancelled, by this request or another one.
     Cancelled(OperationError),
-    /// It succeeded nevertheless: with this.
+    /// The operation succeeded before the cancellation took effect, with this result.
     CompletedAnyway(R),
-    /// It failed in another way.
+    /// The operation failed with another error.
     Failed(OperationError),
-    /// The server does not cancel operations. This one goes on.
+    /// The server does not support cancellation. The operation continues.
     Unsupported,
 }
 
 impl<R: OperationResult> Operation<R> {
-    /// Asks for its cancellation and waits for its end, however it comes: the server does what it can, and
-    /// the operation may succeed all the same (AIP-151).
+    /// Requests the cancellation of the operation, and waits for its end. The server cancels on a best effort, so the
+    /// operation may still succeed (AIP-151).
     ///
-    /// The request is retried by its policy. It ends after the client's [`timeout`](CallOptions::timeout), ten seconds
-    /// by default, even if a layer of the user's hangs. Then this waits: a wait
-    /// that was dropped goes on with what is left of its total, and otherwise a new one begins.
+    /// The request is retried by its policy. It ends after the client's [`timeout`](CallOptions::timeout), ten seconds by
+    /// default, even if a layer of the user hangs. A wait that was dropped then continues with the rest of its total;
+    /// otherwise a new one begins. An operation that is done is not cancelled: its outcome is returned without a request.
     ///
     /// # Errors
     ///
-    /// If the request fails, or the wait for its end does. That the operation fails is no error here.
+    /// Returns an error if the request or the wait fails. A failure of the operation itself is not an error here.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not take the request back. The end is then to be waited for.
+    /// Dropping the future does not withdraw the request. Wait for the operation to learn its outcome.
     pub async fn cancel(&mut self) -> Result<Cancellation<R>, OperationError> {
         if !self.snapshot().is_done() {
-            let asked = ask(&self.engine.clients, self.name()).await;
+            let asked = send_cancel(&self.waiter.clients, self.name()).await;
             match asked.as_ref().map_err(Status::code) {
-                Ok(()) => self.engine.cancel_answered(true),
+                Ok(()) => self.waiter.cancel_answered(true),
                 Err(Code::Unimplemented) => {
-                    self.engine.cancel_answered(false);
+                    self.waiter.cancel_answered(false);
                     return Ok(Cancellation::Unsupported);
                 }
-                // It may be over, or gone: that shows when it is asked for, which is due now.
-                Err(Code::NotFound | Code::FailedPrecondition) => self.engine.hurry(),
+                // The operation may be done or gone. The next poll shows that, so it is made at once.
+                Err(Code::NotFound | Code::FailedPrecondition) => self.waiter.poll_now(),
                 Err(_) => {
                     if let Err(status) = asked {
-                        self.engine.note(status);
+                        self.waiter.record_failure(status);
                     }
-                    let progress = self.engine.progress();
+                    let progress = self.waiter.progress();
                     let kind = OperationErrorKind::CancelRequest;
                     return Err(OperationError::new(kind, self.snapshot().clone(), progress));
                 }
@@ -74,70 +74,74 @@ impl<R: OperationResult> Operation<R> {
         }
     }
 
-    /// Requests the cancellation of the operation, and does not wait for its end. The request has the timeout of that of
-    /// [`cancel`](Self::cancel). No request is sent for an operation that was seen done.
+    /// Requests the cancellation of the operation, and does not wait for its end. The timeout is that of
+    /// [`cancel`](Self::cancel). No request is sent for an operation that is known to be done.
     ///
     /// # Errors
     ///
-    /// If the request fails; UNIMPLEMENTED where the server does not cancel operations.
+    /// Returns an error if the request fails: UNIMPLEMENTED if the server does not support cancellation.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves open whether the server was asked.
+    /// If the future is dropped, the server may or may not have received the request.
     pub async fn request_cancel(&self) -> Result<(), Error> {
         if self.snapshot().is_done() {
             return Ok(());
         }
-        let asked = ask(&self.engine.clients, self.name()).await;
+        let asked = send_cancel(&self.waiter.clients, self.name()).await;
         match asked.as_ref().map_err(Status::code) {
-            Ok(()) => self.engine.cancel_answered(true),
-            Err(Code::Unimplemented) => self.engine.cancel_answered(false),
+            Ok(()) => self.waiter.cancel_answered(true),
+            Err(Code::Unimplemented) => self.waiter.cancel_answered(false),
             Err(_) => {}
         }
-        asked.map_err(|status| Error::from(status).doing("cancel operation", self.name()))
+        asked.map_err(|status| Error::from(status).context("cancel operation", self.name()))
     }
 }
 
-async fn ask(clients: &Clients, name: &str) -> Result<(), Status> {
+async fn send_cancel(clients: &Clients, name: &str) -> Result<(), Status> {
     let name = name.to_owned();
     let mut operations = clients.operations();
     let asked = operations.cancel_operation(CancelOperationRequest { name });
     let timeout = clients.timeout(Method::CANCEL_OPERATION);
-    within(timeout, asked).await.map(|_| ())
+    with_timeout(timeout, asked).await.map(|_| ())
 }
 
-/// How long a request may take that nobody waits for.
-const BOUND: Duration = Duration::from_secs(5);
+/// Timeout of a request to cancel that the caller does not wait for.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Requests the cancellation, for a bounded time. Returns whether the request was accepted, and `None` if another one may be.
+/// Requests the cancellation, within [`CANCEL_TIMEOUT`]. Returns true if the server accepted the request, false if it does
+/// not support cancellation, and `None` if a further request may succeed.
 pub(super) async fn request(clients: &Clients, name: &str) -> Option<bool> {
     let mut request = tonic::Request::new(CancelOperationRequest {
         name: name.to_owned(),
     });
     request.extensions_mut().insert(CallOptions {
-        timeout: Some(BOUND),
+        timeout: Some(CANCEL_TIMEOUT),
         ..CallOptions::default()
     });
     let mut operations = clients.operations();
-    match within(BOUND, operations.cancel_operation(request)).await {
+    match with_timeout(CANCEL_TIMEOUT, operations.cancel_operation(request)).await {
         Ok(_) => {
             tracing::debug!(
                 name,
-                "asked for the cancellation of an operation that was given up"
+                "requested the cancellation of an operation whose wait has ended"
             );
             Some(true)
         }
         Err(status) => {
-            tracing::warn!(name, code = ?status.code(), "an operation that was given up could not be asked to be cancelled");
+            tracing::warn!(name, code = ?status.code(), "cannot request the cancellation of an operation whose wait has ended");
             (status.code() == Code::Unimplemented).then_some(false)
         }
     }
 }
 
-/// Sends a cancel request from a task of its own, if there is a runtime.
-pub(super) fn detached(clients: &Clients, name: &str) {
+/// Sends a request to cancel from a separate task, if there is a Tokio runtime.
+pub(super) fn spawn_request(clients: &Clients, name: &str) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        tracing::warn!(name, "no runtime to cancel an operation that was dropped");
+        tracing::warn!(
+            name,
+            "no Tokio runtime to cancel an operation that was dropped"
+        );
         return;
     };
     let (clients, name) = (clients.clone(), name.to_owned());

@@ -1,25 +1,48 @@
-//! Why there is no result.
+//! The errors of operations.
 
 use std::fmt;
 use std::time::Duration;
 
+use prost::Message as _;
 use prost_types::Any;
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, pb};
 
 use super::snapshot::{Snapshot, type_name};
-use super::state_machine::Why;
-use crate::error::Error;
-use crate::error::code_name;
-use crate::error::typed_details;
+use super::state_machine::GiveUp;
+use crate::error::{Error, ErrorKind, code_name, typed_details};
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 
-/// Why an operation has no result, or none yet: it failed, or waiting for it did.
+/// The error of a wait for an operation: the operation failed, or the wait did.
 ///
-/// That it could not be started is an [`Error`] of the method that starts it. What is known of the
-/// operation is in [`snapshot`](Self::snapshot); as long as it [may still run](Self::may_still_run) it is
-/// taken up again by its [name](Self::name), here or in another process
+/// A failure to start an operation is an [`Error`] of the method that starts it. [`kind`](Self::kind) says what ended the wait,
+/// and [`snapshot`](Self::snapshot) has the last known state of the operation. An operation that
+/// [may still run](Self::may_still_run) is waited for again by its [name](Self::name), here or in another process
 /// ([`ApiGateway::operation`](crate::ApiGateway::operation)).
+///
+/// ```
+/// # #[cfg(feature = "emulator")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), apigateway_grpc::Error> {
+/// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::{Api, ApiConfig}};
+/// # let emulator = Emulator::builder().build();
+/// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+/// # let api = client.create_api("projects/p/locations/global", "hello", Api::default()).await?.await?.name;
+/// use apigateway_grpc::operation::OperationErrorKind;
+///
+/// let faulty = ApiConfig::from_openapi("hello.yaml", "swagger: '2.0'");
+/// let error = client.create_api_config(api, "v1", faulty).await?.await.expect_err("faults");
+/// match error.kind() {
+///     OperationErrorKind::Failed(status) => println!("it failed: {}", status.message),
+///     _ if error.may_still_run() => println!("wait for {} again", error.name()),
+///     _ => println!("{error}"),
+/// }
+/// assert!(!error.diagnostics().is_empty());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "emulator"))]
+/// # fn main() {}
+/// ```
 #[derive(Clone)]
 pub struct OperationError(Box<Inner>);
 
@@ -27,62 +50,62 @@ pub struct OperationError(Box<Inner>);
 struct Inner {
     kind: OperationErrorKind,
     snapshot: Snapshot,
-    /// The name of the target, as far as it is known without the snapshot.
+    /// The target, if it is known without the snapshot.
     target: Option<String>,
     progress: Progress,
 }
 
-/// How far waiting had come.
+/// The progress of a wait.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) polls: u32,
     pub(crate) elapsed: Duration,
-    /// How long before the end of the wait the server last answered about the operation; `None` if it never did.
-    pub(crate) seen: Option<Duration>,
-    /// The latest poll that failed.
+    /// Time from the server's latest answer about the operation to the end of the wait; `None` if there was no answer.
+    pub(crate) last_seen: Option<Duration>,
+    /// The latest call that failed.
     pub(crate) failure: Option<std::sync::Arc<Error>>,
 }
 
-/// What ended a wait for an operation.
+/// The reason why a wait ended without a result.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OperationErrorKind {
-    /// The operation failed, with this status as the server gave it. Its code may be one that gRPC does
-    /// not have; [`OperationError::code`] is always one that it has.
+    /// The operation failed, with this status. Its code may be unknown to gRPC; [`OperationError::code`] returns one that
+    /// gRPC has.
     Failed(pb::Status),
-    /// The operation was cancelled, by whomever.
+    /// The operation was cancelled, by this client or another.
     Cancelled(pb::Status),
-    /// It succeeded, and its result is a message of another type, which is here as it came.
+    /// The operation succeeded, but its result is a message of another type.
     WrongResult {
-        /// The full name of what was expected.
+        /// The full name of the expected type.
         expected: String,
-        /// What came.
+        /// The message, as received.
         found: Any,
     },
-    /// It is done, and has neither a result nor an error.
-    WithoutResult,
-    /// Too many polls failed, or one failed for a reason that lasts. The operation may still run.
+    /// The operation is done, and has neither a response nor an error.
+    MissingResult,
+    /// Polling failed: too many times, or with a permanent error. The operation may still be running.
     Polling,
-    /// The request to cancel the operation failed. The operation may still run.
+    /// The request to cancel failed. The operation may still be running.
     CancelRequest,
-    /// The wait timed out. The operation may still run.
+    /// The wait timed out. The operation may still be running.
     TimedOut {
-        /// Whether it was asked to be cancelled then, as the caller wished.
+        /// True if the server accepted a request to cancel the operation.
         cancelled: bool,
     },
-    /// The operation was not found or has expired, and the target does not prove how it ended: only a ready target of
-    /// a create and a missing target of a delete do.
+    /// The operation was not found or has expired, and its target does not prove how it ended. Only a ready target of a
+    /// create and a missing target of a delete prove success.
     Expired,
 }
 
 impl OperationErrorKind {
-    /// What a wait that gave up tells; `cancelled` if a cancellation was asked for then.
-    pub(crate) fn of(why: Why, cancelled: bool) -> Self {
+    /// Returns the kind for a wait that gave up. `cancelled` is true if the server accepted a request to cancel.
+    pub(crate) fn of(why: GiveUp, cancelled: bool) -> Self {
         match why {
-            Why::TimedOut => Self::TimedOut { cancelled },
-            Why::Failed => Self::Polling,
-            Why::Expired => Self::Expired,
-            Why::WithoutResult => Self::WithoutResult,
+            GiveUp::TimedOut => Self::TimedOut { cancelled },
+            GiveUp::Failed => Self::Polling,
+            GiveUp::Expired => Self::Expired,
+            GiveUp::MissingResult => Self::MissingResult,
         }
     }
 }
@@ -103,56 +126,56 @@ impl OperationError {
         self
     }
 
-    /// A wait of which nothing else is known.
+    /// Returns the error of a wait about which nothing is known.
     pub(crate) fn unseen() -> Self {
         let kind = OperationErrorKind::Polling;
         Self::new(kind, Snapshot::default(), Progress::default())
     }
 
-    /// What ended the wait.
+    /// Returns the reason why the wait ended.
     #[must_use]
     pub fn kind(&self) -> &OperationErrorKind {
         &self.0.kind
     }
 
-    /// The operation's name.
+    /// Returns the name of the operation.
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.snapshot.name()
     }
 
-    /// The operation as it was last seen.
+    /// Returns the last known state of the operation.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
         &self.0.snapshot
     }
 
-    /// How many times the server was asked.
+    /// Returns the number of polls.
     #[must_use]
     pub fn polls(&self) -> u32 {
         self.0.progress.polls
     }
 
-    /// How long was waited.
+    /// Returns the duration of the wait.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.0.progress.elapsed
     }
 
-    /// Returns how long before the end of the wait the server last answered about the operation; `None` if it did
-    /// not in this process.
+    /// Returns the time from the server's latest answer about the operation to the end of the wait; `None` if this process
+    /// received no answer.
     #[must_use]
     pub fn last_seen(&self) -> Option<Duration> {
-        self.0.progress.seen
+        self.0.progress.last_seen
     }
 
-    /// The latest call of the wait that failed, whether or not the wait ended by it.
+    /// Returns the latest call of the wait that failed, even if the wait ended for another reason.
     #[must_use]
     pub fn last_failure(&self) -> Option<&Error> {
         self.0.progress.failure.as_deref()
     }
 
-    /// Whether the operation may still run, so that it is worth waiting for it again.
+    /// Returns true if the operation may still be running, so that a further wait may succeed.
     #[must_use]
     pub fn may_still_run(&self) -> bool {
         matches!(
@@ -163,7 +186,7 @@ impl OperationError {
         )
     }
 
-    /// The operation's own error: `None` if it has not failed, or is not known to have.
+    /// Returns the error of the operation itself; `None` if it is not known to have failed.
     #[must_use]
     pub fn status(&self) -> Option<&pb::Status> {
         match self.kind() {
@@ -174,29 +197,29 @@ impl OperationError {
         }
     }
 
-    /// The code of the operation's own error. A number that gRPC does not have is UNKNOWN, and so is OK:
+    /// Returns the code of the operation's own error. A number that gRPC does not have becomes UNKNOWN, and so does OK, since
     /// an error is never a success.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.status().map(|status| code(status.code))
     }
 
-    /// The details of the operation's own error, typed. One that is unknown or malformed is left out and
-    /// hides no other; [`status`](Self::status) has them all.
+    /// Returns the typed details of the operation's own error. A detail of an unknown type, or one that cannot be decoded, is
+    /// omitted; [`status`](Self::status) has all of them.
     #[must_use]
     pub fn details(&self) -> Vec<ErrorDetail> {
         let raw = self.status().map(|status| status.details.clone());
         typed_details(raw.unwrap_or_default())
     }
 
-    /// What the service found wrong with what it was given.
+    /// Returns the problems that the service found in the request.
     #[must_use]
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         self.0.snapshot.diagnostics()
     }
 }
 
-/// The gRPC code of a number within an operation's error.
+/// Returns the gRPC code for a number in the error of an operation.
 pub(crate) fn code(number: i32) -> Code {
     match Code::from_i32(number) {
         Code::Ok => Code::Unknown,
@@ -232,7 +255,7 @@ impl fmt::Display for OperationError {
 }
 
 impl OperationError {
-    /// Writes how the wait ended: what is known of the operation, what was seen last and when, and how to go on.
+    /// Writes how the wait ended: the known state, when it was seen, and how to continue.
     fn fmt_wait(&self, kind: &OperationErrorKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Progress { polls, elapsed, .. } = &self.0.progress;
         let plural = if *polls == 1 { "" } else { "s" };
@@ -254,7 +277,7 @@ impl OperationError {
             OperationErrorKind::Expired => {
                 f.write_str(": not found or expired; outcome unknown")?
             }
-            OperationErrorKind::WithoutResult => {
+            OperationErrorKind::MissingResult => {
                 f.write_str(": done without a result or an error; outcome unknown")?;
             }
             _ => write!(
@@ -276,11 +299,12 @@ impl OperationError {
         }
     }
 
-    /// Writes what was seen last, and when. That the operation is done is all that a wait without a result says.
+    /// Writes the last known state, and when it was seen. For a missing result, the text says already that the operation is
+    /// done.
     fn fmt_seen(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = self.0.snapshot.is_done();
-        match self.0.progress.seen {
-            _ if matches!(self.kind(), OperationErrorKind::WithoutResult) => Ok(()),
+        match self.0.progress.last_seen {
+            _ if matches!(self.kind(), OperationErrorKind::MissingResult) => Ok(()),
             None => f.write_str("; never seen by this wait"),
             Some(ago) => {
                 let state = match done {
@@ -295,11 +319,11 @@ impl OperationError {
         }
     }
 
-    /// Returns whether the wait ended without the operation's own outcome.
+    /// Returns true if the wait ended without the operation's own outcome.
     fn is_of_wait(&self) -> bool {
         matches!(
             self.kind(),
-            OperationErrorKind::Expired | OperationErrorKind::WithoutResult
+            OperationErrorKind::Expired | OperationErrorKind::MissingResult
         ) || self.may_still_run()
     }
 }
@@ -317,7 +341,48 @@ impl fmt::Debug for OperationError {
 impl std::error::Error for OperationError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let failure = self.0.progress.failure.as_deref();
-        failure.filter(|_| self.is_of_wait()).map(|it| it as _)
+        // The text of this error includes the text of the failure itself.
+        failure.filter(|_| self.is_of_wait())?.source()
+    }
+}
+
+impl From<OperationError> for Error {
+    fn from(error: OperationError) -> Self {
+        let kind = match error.kind() {
+            OperationErrorKind::Failed(_) => {
+                ErrorKind::of_code(error.code().unwrap_or(Code::Unknown))
+            }
+            OperationErrorKind::Cancelled(_) => ErrorKind::Cancelled,
+            OperationErrorKind::WrongResult { .. } => ErrorKind::InvalidResponse,
+            OperationErrorKind::MissingResult | OperationErrorKind::Expired => {
+                ErrorKind::OutcomeUnknown
+            }
+            OperationErrorKind::Polling
+            | OperationErrorKind::CancelRequest
+            | OperationErrorKind::TimedOut { .. } => ErrorKind::OperationUnfinished,
+        };
+        let status = error.status().map(|status| {
+            let details = status.encode_to_vec().into();
+            Status::with_details(code(status.code), status.message.clone(), details)
+        });
+        Self::operation(kind, status, error)
+    }
+}
+
+impl Error {
+    /// Returns the error of the wait for an operation, if this error came from one. It has the operation's name, its last
+    /// state and its diagnostics.
+    ///
+    /// ```
+    /// # fn log(error: &apigateway_grpc::Error) {
+    /// if let Some(wait) = error.operation_error().filter(|wait| wait.may_still_run()) {
+    ///     println!("wait again for {}", wait.name());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn operation_error(&self) -> Option<&OperationError> {
+        self.wait_error()?.downcast_ref()
     }
 }
 
@@ -348,8 +413,8 @@ mod tests {
         }
     }
 
-    /// One row: how the wait ended, whether the operation was last seen done, polls, seconds since it was last seen,
-    /// the last failure, the target; and the text.
+    /// A row: the kind, whether the last snapshot was done, the polls, the seconds since the last answer, the last failure,
+    /// the target, and the expected text.
     type Row = (
         OperationErrorKind,
         bool,
@@ -360,12 +425,12 @@ mod tests {
         &'static str,
     );
 
-    /// All texts. The outcome that the operation itself has needs nothing else; every other end says what is known,
-    /// what was seen last and when, and how to go on.
+    /// The table of all texts. A text without the operation's own outcome says what is known, when it was seen, and how to
+    /// continue.
     #[test]
     fn every_text_says_no_more_than_is_known_and_how_to_go_on() {
         use OperationErrorKind::{
-            CancelRequest, Cancelled, Expired, Failed, Polling, TimedOut, WithoutResult,
+            CancelRequest, Cancelled, Expired, Failed, MissingResult, Polling, TimedOut,
             WrongResult,
         };
 
@@ -551,7 +616,7 @@ mod tests {
                 ": not found or expired; outcome unknown; never seen by this wait; read the resource for its state; last failure: unavailable: away",
             ),
             (
-                WithoutResult,
+                MissingResult,
                 true,
                 2,
                 Some(0),
@@ -560,7 +625,7 @@ mod tests {
                 ": done without a result or an error; outcome unknown; read the resource for its state",
             ),
             (
-                WithoutResult,
+                MissingResult,
                 true,
                 2,
                 Some(0),
@@ -573,7 +638,7 @@ mod tests {
             let progress = Progress {
                 polls,
                 elapsed: Duration::from_secs(5),
-                seen: seen.map(Duration::from_secs),
+                last_seen: seen.map(Duration::from_secs),
                 failure: failure.map(|text| std::sync::Arc::new(Status::unavailable(text).into())),
             };
             let error = OperationError::new(kind, snapshot(done, None), progress);
@@ -585,8 +650,10 @@ mod tests {
             let goes_on = expected.contains("may still be running");
             assert_eq!(error.may_still_run(), goes_on, "{error}");
             assert_eq!(expected.contains("wait for it again"), goes_on, "{error}");
-            let source = std::error::Error::source(&error).is_some();
-            assert_eq!(source, expected.contains("last failure"), "{error}");
+            // The text has the failure, so it is not a source.
+            assert!(std::error::Error::source(&error).is_none());
+            let told = expected.contains("last failure");
+            assert!(!told || error.last_failure().is_some(), "{error}");
         }
     }
 
@@ -603,7 +670,7 @@ mod tests {
         for kind in [
             OperationErrorKind::Failed(status(13, "broken")),
             OperationErrorKind::Cancelled(status(1, "")),
-            OperationErrorKind::WithoutResult,
+            OperationErrorKind::MissingResult,
             OperationErrorKind::Expired,
             OperationErrorKind::Polling,
             OperationErrorKind::CancelRequest,

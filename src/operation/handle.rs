@@ -1,17 +1,16 @@
-//! An operation as it is kept: in a file, a database, a message.
+//! The stored form of an operation.
 
 use std::fmt;
 use std::time::SystemTime;
 
 use prost_types::Timestamp;
 
-use super::tracked::Subject;
+use super::tracked::TrackedOperation;
 use super::verb::Verb;
 
-/// What it takes to wait for an operation in another process
-/// ([`ApiGateway::resume`](crate::ApiGateway::resume)).
+/// The data to resume the wait for an operation in another process ([`ApiGateway::resume`](crate::ApiGateway::resume)).
 ///
-/// With the feature `serde` it is written and read by that. Its fields may grow; none is ever secret.
+/// With the feature `serde`, a handle can be serialized. Later versions may add fields; no field is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Handle {
@@ -37,52 +36,52 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn new(subject: &Subject, result: String) -> Self {
-        let verb = Some(subject.verb().as_str()).filter(|verb| !verb.is_empty());
-        let began = subject.began().map(Timestamp::from);
+    pub(crate) fn new(tracked: &TrackedOperation, result: String) -> Self {
+        let verb = Some(tracked.verb().as_str()).filter(|verb| !verb.is_empty());
+        let began = tracked.began().map(Timestamp::from);
         Self {
-            name: subject.snapshot.name().to_owned(),
+            name: tracked.snapshot.name().to_owned(),
             result,
-            target: subject.target(),
+            target: tracked.target(),
             verb: verb.map(str::to_owned),
             began: began.map(|began| began.to_string()),
         }
     }
 
-    /// Adds what the handle knows to an operation that was resumed by its name. A handle of an earlier version
-    /// knows neither the verb nor the beginning.
-    pub(crate) fn describe(&self, subject: &mut Subject) {
-        subject.target.clone_from(&self.target);
-        subject.verb = Verb::parse(self.verb().unwrap_or_default()).or(subject.verb);
-        subject.began = self.began();
+    /// Adds the data of the handle to an operation that was resumed by its name. A handle of an earlier version has neither
+    /// the verb nor the start time.
+    pub(crate) fn describe(&self, tracked: &mut TrackedOperation) {
+        tracked.target.clone_from(&self.target);
+        tracked.verb = Verb::parse(self.verb().unwrap_or_default()).or(tracked.verb);
+        tracked.began = self.began();
     }
 
-    /// The operation's name.
+    /// Returns the name of the operation.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The full name of the message that it ends in.
+    /// Returns the full name of the message type of the result.
     #[must_use]
     pub fn result(&self) -> &str {
         &self.result
     }
 
-    /// Returns the verb of the operation, `create`, `update` or `delete`, as far as it was known.
+    /// Returns the verb of the operation, `create`, `update` or `delete`; `None` if it is unknown.
     #[must_use]
     pub fn verb(&self) -> Option<&str> {
         self.verb.as_deref()
     }
 
-    /// Returns when the operation began, by the server's clock, as far as it was known.
+    /// Returns when the operation began, by the server's clock; `None` if that is unknown.
     #[must_use]
     pub fn began(&self) -> Option<SystemTime> {
         let began: Timestamp = self.began.as_ref()?.parse().ok()?;
         SystemTime::try_from(began).ok()
     }
 
-    /// The full name of what it is done to, as far as that was known.
+    /// Returns the full name of the target; `None` if it is unknown.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()

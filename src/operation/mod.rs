@@ -1,9 +1,30 @@
-//! Long-running operations: awaited, watched, resumed and cancelled.
+//! Long-running operations: await, watch, cancel and resume them.
 //!
-//! A method that creates, updates or deletes gives an [`Operation`]. It is awaited as it is, or watched,
-//! or its [`Handle`] is kept and taken up in another process. What it says of the operation is a
-//! [`Snapshot`]; what went wrong is an [`OperationError`], which tells a failed operation from a wait that
-//! failed.
+//! Create, update and delete methods return an [`Operation`]. Await it for its result, or watch its progress. Keep its
+//! [`Handle`] to resume it in another process. A [`Snapshot`] is the state of an operation at a moment. An [`OperationError`]
+//! distinguishes an operation that failed from a wait that failed.
+//!
+//! ```
+//! # #[cfg(feature = "emulator")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), apigateway_grpc::Error> {
+//! # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+//! # let emulator = Emulator::builder().build();
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+//! use std::time::Duration;
+//!
+//! use apigateway_grpc::operation::Schedule;
+//!
+//! let operation = client.create_api("projects/p/locations/global", "hello", Api::default()).await?;
+//! println!("started {}", operation.name());
+//! let schedule = Schedule::default().total_timeout(Duration::from_secs(300));
+//! let api = operation.with_schedule(schedule).cancel_on_timeout().await?;
+//! assert_eq!(api.display_name, "hello");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "emulator"))]
+//! # fn main() {}
+//! ```
 //!
 //! A wait ends by the total of its schedule plus one poll's timeout, and five seconds more if it requests a cancellation
 //! then, whatever the server or a layer does. It returns a
@@ -16,8 +37,7 @@
 //! `date` of the server's replies. Without a `date`, the clock of this machine has to be right within two seconds. If
 //! someone else creates a resource of the same name in this time, that operation may be adopted instead.
 //!
-//! When polls are made is a [`Schedule`]'s; what follows what is a function of its own, without clock or
-//! calls.
+//! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
 mod cancel;
 mod error;
@@ -50,34 +70,35 @@ pub use handle::Handle;
 pub use result::OperationResult;
 pub use schedule::Schedule;
 pub use snapshot::{Metadata, Snapshot};
-pub use state_machine::WithoutResult;
+pub use state_machine::MissingResult;
 pub use watch::Watch;
-pub use watcher::{Watched, Watcher};
+pub use watcher::{WatchedWait, Watcher};
 
+pub(crate) use result::is_raw;
 pub(crate) use verb::Verb;
 
 use error::Progress;
-use state_machine::Why;
-use tracked::Subject;
-use waiter::{Engine, Settings, within};
+use state_machine::GiveUp;
+use tracked::TrackedOperation;
+use waiter::{Settings, Waiter, with_timeout};
 
-/// An operation that ends in an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or nothing.
+/// A long-running operation (AIP-151) whose result is an `R`: an `Api`, an `ApiConfig`, a `Gateway`, or `()`.
 ///
-/// Awaiting it waits for its end. It goes on at the server whatever happens here: dropping this, or the
-/// future of any of its methods, stops the waiting and nothing else.
-#[must_use = "the operation goes on at the server whether it is awaited or not"]
+/// Await it to wait for its end. Dropping it, or the future of one of its methods, ends the wait only: the server continues
+/// the operation.
+#[must_use = "the server continues the operation whether it is awaited or not"]
 pub struct Operation<R> {
-    /// Boxed, since an operation is moved about and many are kept.
-    engine: Box<Engine>,
+    /// Boxed, since operations are moved often and a program may keep many.
+    waiter: Box<Waiter>,
     result: PhantomData<fn() -> R>,
 }
 
 impl<R: OperationResult> Operation<R> {
-    /// The operation that a method has just started on `target`.
+    /// Returns the operation that a method has just started on `target`.
     ///
     /// # Errors
     ///
-    /// If the reply is neither done nor has a name: there is nothing to ask for.
+    /// Returns an error if the response is not done and has no name, since there is nothing to poll.
     pub(crate) fn started(
         clients: &Clients,
         reply: Message,
@@ -89,183 +110,182 @@ impl<R: OperationResult> Operation<R> {
                 "the server started an operation that has no name and is not done",
             ));
         }
-        Ok(Self::of(Engine::started(clients, reply, target, verb)))
+        Ok(Self::of(Waiter::started(clients, reply, target, verb)))
     }
 
-    /// An operation that was started elsewhere.
+    /// Returns an operation that another call started.
     pub(crate) fn resumed(clients: &Clients, name: String) -> Self {
-        Self::of(Engine::resumed(clients, name, verb_of::<R>()))
+        Self::of(Waiter::resumed(clients, name, verb_of::<R>()))
     }
 
-    /// Adds what the handle knows of the operation.
+    /// Adds the target, the verb and the start time that the handle has.
     pub(crate) fn described_by(mut self, handle: &Handle) -> Self {
-        handle.describe(&mut self.engine.subject);
+        handle.describe(&mut self.waiter.tracked);
         self
     }
 
-    fn of(engine: Engine) -> Self {
+    fn of(waiter: Waiter) -> Self {
         Self {
-            engine: Box::new(engine),
+            waiter: Box::new(waiter),
             result: PhantomData,
         }
     }
 
-    /// Its name, `projects/{project}/locations/{location}/operations/{operation}`; empty for one that was
-    /// done when it was started (AIP-151).
+    /// Returns the name, `projects/{project}/locations/{location}/operations/{operation}`. The name is empty if the operation
+    /// was done when it was started (AIP-151).
     #[must_use]
     pub fn name(&self) -> &str {
-        self.engine.subject.snapshot.name()
+        self.waiter.tracked.snapshot.name()
     }
 
-    /// The operation as it was last seen. One that was taken up by its name was not seen before its first
+    /// Returns the latest known state. For an operation that was resumed by its name, only the name is known before the first
     /// poll.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
-        &self.engine.subject.snapshot
+        &self.waiter.tracked.snapshot
     }
 
-    /// What it takes to wait for it in another process.
+    /// Returns a handle, from which another process can resume the wait.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(&self.engine.subject, R::full_name())
+        Handle::new(&self.waiter.tracked, R::full_name())
     }
 
-    /// The same, polled by this schedule instead of one that fits the verb and the resource. A wait that was dropped
-    /// before begins anew.
+    /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. A wait that
+    /// was dropped before starts again, with its whole total.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
-        self.engine.end_wait();
-        self.engine.settings.schedule = Some(Arc::new(schedule));
+        self.waiter.end_wait();
+        self.waiter.settings.schedule = Some(Arc::new(schedule));
         self
     }
 
-    /// The same, with this taken for an operation that is done and has neither a result nor an error.
-    pub fn with_policy(mut self, without_result: WithoutResult) -> Self {
-        self.engine.set_without_result(without_result);
+    /// Sets how to treat an operation that is done and has neither a response nor an error. The default is
+    /// [`MissingResult::CheckTarget`].
+    pub fn on_missing_result(mut self, missing_result: MissingResult) -> Self {
+        self.waiter.set_missing_result(missing_result);
         self
     }
 
-    /// Requests that the operation be cancelled when the time for waiting is over. By default the operation goes on. The request
-    /// is made before the wait ends, and takes five seconds at most.
+    /// Requests the cancellation of the operation when the wait times out. By default the operation continues. The request is
+    /// sent before the wait ends, and takes at most five seconds.
     pub fn cancel_on_timeout(mut self) -> Self {
-        self.engine.settings.cancel_on_timeout = true;
+        self.waiter.settings.cancel_on_timeout = true;
         self
     }
 
-    /// Requests that the operation be cancelled when this is dropped before its end was seen, as by a timeout around it.
-    /// By default the operation goes on.
+    /// Requests the cancellation of the operation when this value is dropped before a call reported the end, for example by a
+    /// timeout around it. By default the operation continues.
     ///
-    /// The request to cancel is made by a task of its own, for five seconds at most, if there is a runtime. No request is
-    /// made if the end was seen by any call, if a request to cancel was accepted before, after [`delete`](Self::delete), or
-    /// if this is awaited and the wait ends by itself. For a wait whose time is over, see
+    /// A separate task sends the request, for at most five seconds, if there is a Tokio runtime. No request is sent after a
+    /// call reported the end, after the server accepted a request to cancel, after [`delete`](Self::delete), or if the
+    /// operation is awaited and the wait ends by itself. For a wait that times out, see
     /// [`cancel_on_timeout`](Self::cancel_on_timeout).
     pub fn cancel_on_drop(self) -> Self {
-        self.engine.arm();
+        self.waiter.arm();
         self
     }
 
-    /// Polls the operation once, now. The timeout is the schedule's
-    /// [poll timeout](Schedule::with_poll_timeout). An operation that is done is not polled.
+    /// Polls the operation once, now, and returns its state. The timeout is the schedule's
+    /// [poll timeout](Schedule::poll_timeout). An operation that is done is not polled.
     ///
     /// # Errors
     ///
-    /// If the call fails, which says nothing about the operation.
+    /// Returns an error if the call fails. The operation itself may still be running.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves everything as it was.
+    /// Dropping the future changes nothing.
     pub async fn poll(&mut self) -> Result<&Snapshot, Error> {
-        if !self.engine.subject.snapshot.is_done() {
-            let timeout = self.engine.poll_timeout();
-            let asked = self.engine.get(timeout).await;
-            asked.map_err(|status| Error::from(status).doing("get operation", self.name()))?;
+        if !self.waiter.tracked.snapshot.is_done() {
+            let timeout = self.waiter.poll_timeout();
+            let asked = self.waiter.poll_once(timeout).await;
+            asked.map_err(|status| Error::from(status).context("get operation", self.name()))?;
         }
-        Ok(&self.engine.subject.snapshot)
+        Ok(&self.waiter.tracked.snapshot)
     }
 
-    /// Waits for its end, and gives its result. After that it gives the same again, without a call.
+    /// Waits for the end of the operation, and returns its result. A further call returns the same result without a request.
     ///
     /// # Errors
     ///
-    /// If it failed or was cancelled, if its result is not an `R`, or if waiting for it failed; see
-    /// [`OperationErrorKind`]. After an error that says that it
-    /// [may still run](OperationError::may_still_run), this waits anew.
+    /// Returns an error if the operation failed or was cancelled, if its result is not an `R`, or if the wait failed; see
+    /// [`OperationErrorKind`]. If the operation [may still run](OperationError::may_still_run), a further call starts a new wait.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the operation goes on, and a further call waits on as if this one
-    /// had not been given up.
+    /// Dropping the future loses nothing: a further call continues the wait, with the rest of its total.
     pub async fn wait(&mut self) -> Result<R, OperationError> {
-        let waited = self.engine.run(|_| {}).await;
+        let waited = self.waiter.run(|_| {}).await;
         self.settled(waited).await
     }
 
-    /// Keeps the outcome of a wait. There is nothing to cancel once the end was seen.
-    async fn settled(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
+    /// Returns the result of a wait. Once the end is known, a drop no longer cancels the operation.
+    async fn settled(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
         let waited = self.ended(waited).await;
         let over = waited
             .as_ref()
             .err()
             .is_none_or(|error| !error.may_still_run());
         if over {
-            self.engine.disarm();
+            self.waiter.disarm();
         }
         waited
     }
 
-    /// Waits for the end of an operation that is given up with its wait, whatever the wait ends in.
+    /// Waits for the end of an operation that is dropped after the wait. The end of the wait is no reason to cancel.
     async fn wait_and_drop(mut self) -> Result<R, OperationError> {
-        let waited = self.engine.run(|_| {}).await;
+        let waited = self.waiter.run(|_| {}).await;
         let waited = self.settled(waited).await;
-        self.engine.disarm();
+        self.waiter.disarm();
         waited
     }
 
-    async fn ended(&mut self, waited: Result<(), Why>) -> Result<R, OperationError> {
+    async fn ended(&mut self, waited: Result<(), GiveUp>) -> Result<R, OperationError> {
         let kind = match waited {
             Ok(()) => match result::read(self.snapshot()) {
                 Ok(result) => return Ok(result),
                 Err(kind) => kind,
             },
             Err(why) => {
-                let cancelled = why == Why::TimedOut && self.cancelled_on_timeout().await;
+                let cancelled = why == GiveUp::TimedOut && self.cancelled_on_timeout().await;
                 OperationErrorKind::of(why, cancelled)
             }
         };
-        let progress = self.engine.progress();
-        self.engine.end_wait();
+        let progress = self.waiter.progress();
+        self.waiter.end_wait();
         Err(self.error(kind, progress))
     }
 
-    /// Cancels the operation if the caller wants that on a timeout. Returns whether a request was accepted, this one or one
-    /// before.
+    /// Requests the cancellation if `cancel_on_timeout` is set. Returns true if the server accepted this request or an
+    /// earlier one.
     async fn cancelled_on_timeout(&self) -> bool {
-        if !self.engine.settings.cancel_on_timeout || self.snapshot().is_done() {
+        if !self.waiter.settings.cancel_on_timeout || self.snapshot().is_done() {
             return false;
         }
-        if let Some(accepted) = self.engine.is_cancelling() {
+        if let Some(accepted) = self.waiter.is_cancelling() {
             return accepted;
         }
-        let answer = Box::pin(cancel::request(&self.engine.clients, self.name())).await;
+        let answer = Box::pin(cancel::request(&self.waiter.clients, self.name())).await;
         if let Some(accepted) = answer {
-            self.engine.cancel_answered(accepted);
+            self.waiter.cancel_answered(accepted);
         }
         answer == Some(true)
     }
 
     fn error(&self, kind: OperationErrorKind, progress: Progress) -> OperationError {
-        let subject = &self.engine.subject;
-        OperationError::new(kind, subject.snapshot.clone(), progress).on(subject.target())
+        let tracked = &self.waiter.tracked;
+        OperationError::new(kind, tracked.snapshot.clone(), progress).on(tracked.target())
     }
 
-    pub(crate) fn into_parts(mut self) -> (Subject, Settings) {
-        // Who waits elsewhere does not cancel here.
-        self.engine.disarm();
-        let subject = std::mem::take(&mut self.engine.subject);
-        let settings = std::mem::take(&mut self.engine.settings);
-        (subject, settings)
+    pub(crate) fn into_parts(mut self) -> (TrackedOperation, Settings) {
+        // The watcher waits from here on, so the drop of this value must not cancel.
+        self.waiter.disarm();
+        let tracked = std::mem::take(&mut self.waiter.tracked);
+        let settings = std::mem::take(&mut self.waiter.settings);
+        (tracked, settings)
     }
 
-    /// Deletes the operation's record at the server. The work of the operation goes on: it is not cancelled, even with
+    /// Deletes the server's record of the operation. The operation itself continues: it is not cancelled, even with
     /// [`cancel_on_drop`](Self::cancel_on_drop).
     ///
     /// The call is retried by its policy. It ends after the client's [`timeout`](crate::CallOptions::timeout), ten
@@ -273,25 +293,25 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// # Errors
     ///
-    /// If the call fails; UNIMPLEMENTED where the server does not offer it.
+    /// Returns an error if the call fails: UNIMPLEMENTED if the server does not support it.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves open whether the server has forgotten it.
+    /// If the future is dropped, the server may or may not have deleted the record.
     pub async fn delete(self) -> Result<(), Error> {
-        self.engine.disarm();
+        self.waiter.disarm();
         let name = self.name().to_owned();
         let request = crate::proto::google::longrunning::DeleteOperationRequest { name };
-        let mut operations = self.engine.clients.operations();
-        let timeout = self.engine.clients.timeout(Method::DELETE_OPERATION);
-        let deleted = within(timeout, operations.delete_operation(request)).await;
+        let mut operations = self.waiter.clients.operations();
+        let timeout = self.waiter.clients.timeout(Method::DELETE_OPERATION);
+        let deleted = with_timeout(timeout, operations.delete_operation(request)).await;
         deleted
             .map(|_| ())
-            .map_err(|status| Error::from(status).doing("delete operation", self.name()))
+            .map_err(|status| Error::from(status).context("delete operation", self.name()))
     }
 }
 
-/// The verb of an operation of which only the type of the result is known: only deletes end in nothing.
+/// Returns the verb that the type of the result implies: only a delete has an empty result.
 fn verb_of<R: OperationResult>() -> Verb {
     match R::full_name() == <() as prost::Name>::full_name() {
         true => Verb::Delete,
@@ -301,8 +321,8 @@ fn verb_of<R: OperationResult>() -> Verb {
 
 impl<R> std::fmt::Debug for Operation<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A result is the body of a reply, which no log shall have.
-        let snapshot = &self.engine.subject.snapshot;
+        // The result is a response body, which must not appear in logs.
+        let snapshot = &self.waiter.tracked.snapshot;
         f.debug_struct("Operation")
             .field("name", &snapshot.name())
             .field("done", &snapshot.is_done())

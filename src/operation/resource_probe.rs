@@ -1,4 +1,4 @@
-//! What an operation was done to, looked at where the operation itself says nothing.
+//! The probe of an operation's target, which may prove how the operation ended.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,58 +6,58 @@ use prost::Name;
 use prost_types::{Any, Timestamp};
 use tonic::Status;
 
-use super::state_machine::Target;
+use super::state_machine::Verdict;
 use super::verb::Verb;
-use super::waiter::{once, within};
+use super::waiter::{single_attempt, with_timeout};
 use crate::proto::google::cloud::apigateway::v1::{
     GetApiConfigRequest, GetApiRequest, GetGatewayRequest, api, api_config, gateway,
 };
 use crate::stack::clients::Clients;
 
-/// A resource, as far as it tells how an operation on it ended.
+/// The state of a resource, as far as it shows how an operation ended.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct ResourceState {
     stage: Stage,
     created: Option<SystemTime>,
     resource: Any,
 }
 
-/// The facts about an operation that decide what its target's state proves.
+/// The facts about an operation that decide what the state of its target proves.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Question {
+pub(super) struct ProbeContext {
     pub(super) verb: Verb,
     /// When the operation began, by the server's clock.
     pub(super) began: Option<SystemTime>,
-    /// The server said that the operation is done, with neither a response nor an error.
+    /// The server reported that the operation is done, with neither a response nor an error.
     pub(super) done: bool,
 }
 
-/// How much earlier than its operation a created resource may claim to be: the service writes the two times at
-/// different moments and possibly on different machines.
-const TOLERANCE: Duration = Duration::from_secs(60);
+/// How much older than its operation a created resource may be. The service writes the two times at different moments, and
+/// possibly on different machines.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It can be used.
+    /// The resource is ready for use.
     Ready,
-    /// It is being made or changed.
+    /// The resource is being created or updated.
     Changing,
     Deleting,
-    /// It failed, or there is no telling.
+    /// The resource has failed, or its state is unknown.
     Other,
 }
 
 /// Reads a resource by its full name, in one attempt and within `timeout`.
-pub(super) async fn look(
+pub(super) async fn read_resource(
     clients: &Clients,
     name: &str,
     timeout: Duration,
-) -> Result<Found, Status> {
-    let clients = clients.with_options(once(timeout));
-    within(timeout, read(&clients, name.to_owned())).await
+) -> Result<ResourceState, Status> {
+    let clients = clients.with_options(single_attempt(timeout));
+    with_timeout(timeout, read(&clients, name.to_owned())).await
 }
 
-async fn read(clients: &Clients, name: String) -> Result<Found, Status> {
+async fn read(clients: &Clients, name: String) -> Result<ResourceState, Status> {
     let mut service = clients.service();
     let collection = name.rsplit('/').nth(1).unwrap_or_default();
     match collection {
@@ -69,7 +69,7 @@ async fn read(clients: &Clients, name: String) -> Result<Found, Status> {
                 api::State::Deleting => Stage::Deleting,
                 api::State::Failed | api::State::Unspecified => Stage::Other,
             };
-            Ok(Found::new(stage, api.create_time, &api))
+            Ok(ResourceState::new(stage, api.create_time, &api))
         }
         "configs" => {
             let request = GetApiConfigRequest { name, view: 0 };
@@ -82,7 +82,7 @@ async fn read(clients: &Clients, name: String) -> Result<Found, Status> {
                 api_config::State::Deleting => Stage::Deleting,
                 api_config::State::Failed | api_config::State::Unspecified => Stage::Other,
             };
-            Ok(Found::new(stage, config.create_time, &config))
+            Ok(ResourceState::new(stage, config.create_time, &config))
         }
         "gateways" => {
             let request = GetGatewayRequest { name };
@@ -93,7 +93,7 @@ async fn read(clients: &Clients, name: String) -> Result<Found, Status> {
                 gateway::State::Deleting => Stage::Deleting,
                 gateway::State::Failed | gateway::State::Unspecified => Stage::Other,
             };
-            Ok(Found::new(stage, gateway.create_time, &gateway))
+            Ok(ResourceState::new(stage, gateway.create_time, &gateway))
         }
         _ => Err(Status::invalid_argument(format!(
             "unknown kind of target: {}",
@@ -102,30 +102,30 @@ async fn read(clients: &Clients, name: String) -> Result<Found, Status> {
     }
 }
 
-impl Found {
-    fn new(stage: Stage, created: Option<Timestamp>, resource: &impl Packed) -> Self {
+impl ResourceState {
+    fn new(stage: Stage, created: Option<Timestamp>, resource: &impl ToAny) -> Self {
         Self {
             stage,
             created: created.and_then(|time| time.try_into().ok()),
-            resource: resource.packed(),
+            resource: resource.to_any(),
         }
     }
 
-    /// Returns whether the resource existed before an operation that began at this moment, as far as is known.
+    /// Returns true if the resource is known to be older than an operation that began at `began`.
     fn is_older_than(&self, began: Option<SystemTime>) -> bool {
-        let earliest = began.and_then(|began| began.checked_sub(TOLERANCE));
+        let earliest = began.and_then(|began| began.checked_sub(CLOCK_TOLERANCE));
         self.created
             .zip(earliest)
             .is_some_and(|(created, earliest)| created < earliest)
     }
 }
 
-trait Packed {
-    fn packed(&self) -> Any;
+trait ToAny {
+    fn to_any(&self) -> Any;
 }
 
-impl<M: prost::Message + Name> Packed for M {
-    fn packed(&self) -> Any {
+impl<M: prost::Message + Name> ToAny for M {
+    fn to_any(&self) -> Any {
         Any {
             type_url: M::type_url(),
             value: self.encode_to_vec(),
@@ -133,28 +133,30 @@ impl<M: prost::Message + Name> Packed for M {
     }
 }
 
-/// Returns what the state of the target proves about an operation, and the operation's result if it proves success.
-/// `None` is a target that does not exist.
+/// Returns what the target proves about an operation, and the operation's result if it proves success. `None` means that the
+/// target does not exist.
 ///
-/// For an operation that the server does not know any more, only a ready resource that the operation created, or a
-/// missing one that it deleted, proves success. The target of an update was ready before and proves nothing. For an
-/// operation that the server said is done without an error, a ready resource stands for the result of an update as
-/// well.
-pub(super) fn judge(found: Option<Found>, question: &Question) -> (Target, Option<Any>) {
-    let verb = question.verb;
+/// If the server no longer knows the operation, success is proven by a ready target of a create or a missing target of a
+/// delete. The target of an update proves nothing, since it was ready before. If the server reported that the operation is
+/// done without an error, a ready target is the result of an update too.
+pub(super) fn judge(
+    found: Option<ResourceState>,
+    context: &ProbeContext,
+) -> (Verdict, Option<Any>) {
+    let verb = context.verb;
     let Some(found) = found else {
         return match verb {
-            Verb::Delete => (Target::Settled, Some(().packed())),
-            Verb::Unknown | Verb::Create | Verb::Update => (Target::Silent, None),
+            Verb::Delete => (Verdict::Succeeded, Some(().to_any())),
+            Verb::Unknown | Verb::Create | Verb::Update => (Verdict::Unproven, None),
         };
     };
-    let created = verb == Verb::Create && !found.is_older_than(question.began);
+    let created = verb == Verb::Create && !found.is_older_than(context.began);
     match (found.stage, verb) {
-        (Stage::Deleting, Verb::Delete) => (Target::Busy, None),
-        (_, Verb::Delete) => (Target::Silent, None),
-        (Stage::Ready, _) if created || question.done => (Target::Settled, Some(found.resource)),
-        (Stage::Changing, _) => (Target::Busy, None),
-        (Stage::Ready | Stage::Deleting | Stage::Other, _) => (Target::Silent, None),
+        (Stage::Deleting, Verb::Delete) => (Verdict::Running, None),
+        (_, Verb::Delete) => (Verdict::Unproven, None),
+        (Stage::Ready, _) if created || context.done => (Verdict::Succeeded, Some(found.resource)),
+        (Stage::Changing, _) => (Verdict::Running, None),
+        (Stage::Ready | Stage::Deleting | Stage::Other, _) => (Verdict::Unproven, None),
     }
 }
 
@@ -163,48 +165,48 @@ mod tests {
     use super::*;
     use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 
-    /// For each stage of the target, and its absence: what each verb makes of it, first where the operation is
-    /// gone, then where the server said that it is done.
+    /// For each stage of the target, and for a missing one: the verdict for each verb, first if the operation is gone, then
+    /// if the server reported it done.
     #[test]
     fn the_target_proves_only_a_creation_or_a_deletion_unless_the_server_said_done() {
-        use Target::{Busy, Settled, Silent};
+        use Verdict::{Running, Succeeded, Unproven};
 
         let verbs = [Verb::Create, Verb::Update, Verb::Unknown, Verb::Delete];
         let cases = [
             (
                 Some(Stage::Ready),
-                [Settled, Silent, Silent, Silent],
-                [Settled, Settled, Settled, Silent],
+                [Succeeded, Unproven, Unproven, Unproven],
+                [Succeeded, Succeeded, Succeeded, Unproven],
             ),
             (
                 Some(Stage::Changing),
-                [Busy, Busy, Busy, Silent],
-                [Busy, Busy, Busy, Silent],
+                [Running, Running, Running, Unproven],
+                [Running, Running, Running, Unproven],
             ),
             (
                 Some(Stage::Deleting),
-                [Silent, Silent, Silent, Busy],
-                [Silent, Silent, Silent, Busy],
+                [Unproven, Unproven, Unproven, Running],
+                [Unproven, Unproven, Unproven, Running],
             ),
-            (Some(Stage::Other), [Silent; 4], [Silent; 4]),
+            (Some(Stage::Other), [Unproven; 4], [Unproven; 4]),
             (
                 None,
-                [Silent, Silent, Silent, Settled],
-                [Silent, Silent, Silent, Settled],
+                [Unproven, Unproven, Unproven, Succeeded],
+                [Unproven, Unproven, Unproven, Succeeded],
             ),
         ];
         for (stage, gone, done) in cases {
             for (said_done, expected) in [(false, gone), (true, done)] {
                 for (verb, expected) in verbs.into_iter().zip(expected) {
-                    let question = Question {
+                    let context = ProbeContext {
                         verb,
                         done: said_done,
-                        ..Question::default()
+                        ..ProbeContext::default()
                     };
-                    let found = stage.map(|stage| Found::new(stage, None, &Api::default()));
-                    let (judged, result) = judge(found, &question);
+                    let found = stage.map(|stage| ResourceState::new(stage, None, &Api::default()));
+                    let (judged, result) = judge(found, &context);
                     assert_eq!(judged, expected, "{stage:?}, {verb:?}, done: {said_done}");
-                    assert_eq!(result.is_some(), judged == Settled);
+                    assert_eq!(result.is_some(), judged == Succeeded);
                 }
             }
         }
@@ -214,23 +216,23 @@ mod tests {
     fn a_resource_that_is_older_than_its_creation_proves_nothing() {
         let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let cases = [
-            (Some(1_000_001), Some(began), Target::Settled),
-            (Some(999_999), Some(began), Target::Settled),
-            (Some(999_900), Some(began), Target::Silent),
-            (Some(999_900), None, Target::Settled),
-            (None, Some(began), Target::Settled),
-            (Some(i64::MAX), Some(began), Target::Settled),
-            (Some(0), Some(SystemTime::UNIX_EPOCH), Target::Settled),
+            (Some(1_000_001), Some(began), Verdict::Succeeded),
+            (Some(999_999), Some(began), Verdict::Succeeded),
+            (Some(999_900), Some(began), Verdict::Unproven),
+            (Some(999_900), None, Verdict::Succeeded),
+            (None, Some(began), Verdict::Succeeded),
+            (Some(i64::MAX), Some(began), Verdict::Succeeded),
+            (Some(0), Some(SystemTime::UNIX_EPOCH), Verdict::Succeeded),
         ];
         for (created, began, expected) in cases {
             let created = created.map(|seconds| Timestamp { seconds, nanos: 0 });
-            let found = Found::new(Stage::Ready, created, &Api::default());
-            let question = Question {
+            let found = ResourceState::new(Stage::Ready, created, &Api::default());
+            let context = ProbeContext {
                 verb: Verb::Create,
                 began,
                 done: false,
             };
-            let judged = judge(Some(found), &question).0;
+            let judged = judge(Some(found), &context).0;
             assert_eq!(judged, expected, "{created:?}, {began:?}");
         }
     }
@@ -238,9 +240,9 @@ mod tests {
     #[test]
     fn each_kind_is_packed_as_its_own_type() {
         for (packed, name) in [
-            (Api::default().packed(), "Api"),
-            (ApiConfig::default().packed(), "ApiConfig"),
-            (Gateway::default().packed(), "Gateway"),
+            (Api::default().to_any(), "Api"),
+            (ApiConfig::default().to_any(), "ApiConfig"),
+            (Gateway::default().to_any(), "Gateway"),
         ] {
             let url = format!("type.googleapis.com/google.cloud.apigateway.v1.{name}");
             assert_eq!(packed.type_url, url);

@@ -1,20 +1,26 @@
-//! What operations end in.
+//! The results of operations.
 
 use std::fmt::Debug;
 
 use prost::{Message, Name};
+use prost_types::Any;
 
 use super::error::OperationErrorKind;
 use super::snapshot::{Snapshot, type_name};
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-use crate::proto::google::longrunning::operation::Result as Ended;
+use crate::proto::google::longrunning::operation::Result as Outcome;
 
-/// What an operation of the service ends in: an [`Api`], an [`ApiConfig`], a [`Gateway`], or `()` for a
-/// delete.
+/// The result of an operation: an [`Api`], an [`ApiConfig`], a [`Gateway`], `()` for a delete, or [`Any`] for a result whose
+/// type is not known, which is returned as received.
 pub trait OperationResult: sealed::Sealed + Message + Name + Default + Debug + 'static {}
 
 mod sealed {
     pub trait Sealed {}
+}
+
+/// Returns true if `R` stands for a result of any type.
+pub(crate) fn is_raw<R: OperationResult>() -> bool {
+    R::full_name() == Any::full_name()
 }
 
 macro_rules! results {
@@ -24,26 +30,29 @@ macro_rules! results {
     )* };
 }
 
-results!(Api, ApiConfig, Gateway, ());
+results!(Any, Api, ApiConfig, Gateway, ());
 
-/// The result of an operation that is done.
+/// Returns the result of an operation that is done.
 pub(crate) fn read<R: OperationResult>(snapshot: &Snapshot) -> Result<R, OperationErrorKind> {
-    match snapshot.ending() {
-        Some(Ended::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
+    match snapshot.outcome() {
+        Some(Outcome::Error(status)) if status.code == tonic::Code::Cancelled as i32 => {
             Err(OperationErrorKind::Cancelled(status.clone()))
         }
-        Some(Ended::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
-        Some(Ended::Response(any)) => {
+        Some(Outcome::Error(status)) => Err(OperationErrorKind::Failed(status.clone())),
+        Some(Outcome::Response(any)) => {
             let wrong = || OperationErrorKind::WrongResult {
                 expected: R::full_name(),
                 found: any.clone(),
             };
+            if is_raw::<R>() {
+                return R::decode(any.encode_to_vec().as_slice()).map_err(|_| wrong());
+            }
             if type_name(any) != R::full_name() {
                 return Err(wrong());
             }
             R::decode(any.value.as_slice()).map_err(|_| wrong())
         }
-        // A delete may well end in nothing, and so may what the policy lets.
+        // A delete has no result, and with `MissingResult::Empty` the result of any operation may be missing.
         None => Ok(R::default()),
     }
 }

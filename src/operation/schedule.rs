@@ -1,4 +1,4 @@
-//! When an operation is looked at again.
+//! The schedule of polls.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// When polls are made, and when they are given up.
+/// The delays between the polls of an operation, and the limits of the wait.
 ///
-/// The delay before the n-th poll is `initial × multiplier^(n-1)`, at most `max`, drawn from ±25 % around
-/// that and never below 250 ms. It begins anew when the operation's metadata changes. A server that asks
-/// for more (`RetryInfo`) is given more, up to a minute.
+/// The delay before the n-th poll is `initial × multiplier^(n-1)`, at most `max`, with a random deviation of up to 25 %, and at
+/// least 250 ms. The delays start again from the first one when the metadata of the operation changes. A server may ask for a
+/// longer delay (`RetryInfo`), up to a minute.
 ///
 /// ```
 /// use std::time::Duration;
 /// use apigateway_grpc::operation::Schedule;
 ///
 /// let schedule = Schedule::default()
-///     .with_delays(Duration::from_secs(2), 1.5, Duration::from_secs(20))?
-///     .with_total(Duration::from_secs(900));
+///     .delays(Duration::from_secs(2), 1.5, Duration::from_secs(20))?
+///     .total_timeout(Duration::from_secs(900));
 /// assert_eq!(schedule.total(), Duration::from_secs(900));
-/// assert!(Schedule::default().with_delays(Duration::from_secs(2), 0.5, Duration::from_secs(20)).is_err());
+/// assert!(Schedule::default().delays(Duration::from_secs(2), 0.5, Duration::from_secs(20)).is_err());
 /// # Ok::<(), apigateway_grpc::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,42 +34,42 @@ pub struct Schedule {
     grace: Duration,
 }
 
-/// No delay is shorter.
-const FLOOR: Duration = Duration::from_millis(250);
-/// No delay is longer: every clock can represent a moment that is this far away.
-const CEILING: Duration = Duration::from_secs(365 * 24 * 3600);
-/// The most that a server can ask for.
-const ASKED: Duration = Duration::from_secs(60);
+/// The shortest delay.
+const MIN_DELAY: Duration = Duration::from_millis(250);
+/// The longest delay. Every clock can represent a time that is this far away.
+const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest delay that a server can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Those that fit: what is over in seconds, configs, gateways.
+/// The default schedules, by the duration of the operations: seconds, a config, a gateway.
 static SHORT: Schedule = Schedule::from_to(1, 20);
 static CONFIGS: Schedule = Schedule::from_to(5, 20);
 static GATEWAYS: Schedule = Schedule::from_to(10, 30);
 
-/// The schedule of a wait. There may be very many waits, so each refers to one.
+/// The schedule of a wait. A program may have very many waits, so each refers to a shared schedule.
 #[derive(Clone, Debug)]
-pub(crate) enum Timetable {
-    Fitting(&'static Schedule),
-    Given(Arc<Schedule>),
+pub(crate) enum ScheduleRef {
+    BuiltIn(&'static Schedule),
+    Custom(Arc<Schedule>),
 }
 
-impl Deref for Timetable {
+impl Deref for ScheduleRef {
     type Target = Schedule;
 
     fn deref(&self) -> &Schedule {
         match self {
-            Self::Fitting(schedule) => schedule,
-            Self::Given(schedule) => schedule,
+            Self::BuiltIn(schedule) => schedule,
+            Self::Custom(schedule) => schedule,
         }
     }
 }
 
-impl Timetable {
-    /// What fits a verb and the name of what it is done to.
+impl ScheduleRef {
+    /// Returns the schedule that fits a verb and the name of the target.
     pub(crate) fn fitting(verb: &str, target: &str) -> Self {
         let mut segments = target.rsplit('/');
         let (_, collection) = (segments.next(), segments.next());
-        Self::Fitting(match (collection, verb) {
+        Self::BuiltIn(match (collection, verb) {
             (Some("gateways"), _) => &GATEWAYS,
             (Some("configs"), verb) if verb != "delete" => &CONFIGS,
             _ => &SHORT,
@@ -84,14 +84,14 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// What fits a verb (`create`, `update`, `delete`) and the name of what it is done to. An api takes
-    /// seconds, a config and a gateway minutes; what is deleted is gone sooner than a config is made.
+    /// Returns the default schedule for a verb (`create`, `update`, `delete`) and the name of the target. An operation on an
+    /// API takes seconds, one on a config or a gateway minutes; a delete is faster than the create of a config.
     #[must_use]
     pub fn fitting(verb: &str, target: &str) -> Self {
-        *Timetable::fitting(verb, target)
+        *ScheduleRef::fitting(verb, target)
     }
 
-    /// The first delay and the longest, in seconds; in all else as the default.
+    /// Returns a schedule with this first and longest delay, in seconds. The other values are the defaults.
     const fn from_to(initial: u64, max: u64) -> Self {
         Self {
             initial: Duration::from_secs(initial),
@@ -104,19 +104,13 @@ impl Schedule {
         }
     }
 
-    /// Sets the first delay, the factor by which delays grow, and the longest delay. A delay of more than a year
-    /// counts as a year, and a first delay above `max` as `max`.
+    /// Sets the first delay, the factor by which delays grow, and the longest delay. The defaults are one second, 1.5 and 20
+    /// seconds. A delay of more than a year becomes a year, and a first delay above `max` becomes `max`.
     ///
     /// # Errors
     ///
-    /// If the multiplier is not a finite number of at least 1, or if a delay is zero, since polls would follow each
-    /// other without a pause.
-    pub fn with_delays(
-        self,
-        initial: Duration,
-        multiplier: f64,
-        max: Duration,
-    ) -> Result<Self, Error> {
+    /// Returns an error if the multiplier is not a finite number of at least 1, or if a delay is zero.
+    pub fn delays(self, initial: Duration, multiplier: f64, max: Duration) -> Result<Self, Error> {
         if !multiplier.is_finite() || multiplier < 1.0 {
             return Err(Error::configuration(format!(
                 "schedule: invalid multiplier {multiplier}: must be a finite number of at least 1"
@@ -135,21 +129,21 @@ impl Schedule {
         })
     }
 
-    /// Sets the time for the whole wait, 20 minutes by default. A last poll is made at its end, so a wait ends by
-    /// its total plus the timeout of one poll. With [`Duration::MAX`] there is no limit: the wait ends only with the
-    /// operation. With zero, one poll is made.
+    /// Sets the total time of a wait, 20 minutes by default. A last poll is made at its end, so a wait ends at most one poll
+    /// timeout after its total. With [`Duration::MAX`] there is no limit: the wait ends only with the operation. With zero,
+    /// one poll is made.
     #[must_use]
-    pub fn with_total(self, total: Duration) -> Self {
+    pub fn total_timeout(self, total: Duration) -> Self {
         Self { total, ..self }
     }
 
-    /// Sets the timeout of one poll, ten seconds by default. The server itself gives up after five seconds, so
-    /// a shorter timeout gives up polls that the server would still answer.
+    /// Sets the timeout of one poll, ten seconds by default. The server answers within five seconds, so a shorter timeout
+    /// drops polls that the server would still answer.
     ///
     /// # Errors
     ///
-    /// If the timeout is zero: no poll could be answered.
-    pub fn with_poll_timeout(self, poll: Duration) -> Result<Self, Error> {
+    /// Returns an error if the timeout is zero.
+    pub fn poll_timeout(self, poll: Duration) -> Result<Self, Error> {
         if poll.is_zero() {
             return Err(Error::configuration(
                 "schedule: invalid poll timeout 0: must be above zero",
@@ -158,21 +152,21 @@ impl Schedule {
         Ok(Self { poll, ..self })
     }
 
-    /// How many polls in a row may fail with INTERNAL, UNKNOWN and the like, 5 by default. What passes by
-    /// itself, such as UNAVAILABLE, is not counted: only the total ends that.
+    /// Sets how many polls in a row may fail with codes such as INTERNAL and UNKNOWN, 5 by default. Transient failures, such as
+    /// UNAVAILABLE, are not counted: only the total ends them.
     #[must_use]
-    pub fn with_failures(self, failures: u32) -> Self {
+    pub fn max_failures(self, failures: u32) -> Self {
         Self { failures, ..self }
     }
 
-    /// How long after the start NOT_FOUND is taken for a server that does not yet know its own operation,
-    /// ten seconds by default.
+    /// Sets how long after the start NOT_FOUND is retried, since a server may not yet know its own operation. The default is
+    /// ten seconds.
     #[must_use]
-    pub fn with_grace(self, grace: Duration) -> Self {
+    pub fn not_found_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
 
-    /// How long is waited in all.
+    /// Returns the time for the whole wait.
     #[must_use]
     pub fn total(&self) -> Duration {
         self.total
@@ -186,8 +180,9 @@ impl Schedule {
         self.grace
     }
 
-    /// What one poll may take where so much of the total remains. At the end one is made nevertheless.
-    pub(crate) fn poll_timeout(&self, remaining: Duration) -> Duration {
+    /// Returns the timeout of a poll when this much of the total remains. The poll at the end of the total has the whole poll
+    /// timeout.
+    pub(crate) fn timeout_of_poll(&self, remaining: Duration) -> Duration {
         if remaining.is_zero() {
             self.poll
         } else {
@@ -195,16 +190,16 @@ impl Schedule {
         }
     }
 
-    /// The delay after the `n`-th poll since the last change, `random` from 0 to 1.
-    pub(crate) fn delay(&self, n: u32, asked: Option<Duration>, random: f64) -> Duration {
+    /// Returns the delay after the `n`-th poll since the last change. `random` is from 0 to 1.
+    pub(crate) fn delay(&self, n: u32, retry_after: Option<Duration>, random: f64) -> Duration {
         let exponent = i32::try_from(n).unwrap_or(i32::MAX);
         let grown = self.initial.as_secs_f64() * self.multiplier.powi(exponent);
-        let middle = grown.min(self.max.min(CEILING).as_secs_f64());
+        let middle = grown.min(self.max.min(MAX_DELAY).as_secs_f64());
         let jittered = middle * (0.75 + random / 2.0);
         Duration::try_from_secs_f64(jittered)
-            .unwrap_or(CEILING)
-            .clamp(FLOOR, CEILING)
-            .max(asked.unwrap_or_default().min(ASKED))
+            .unwrap_or(MAX_DELAY)
+            .clamp(MIN_DELAY, MAX_DELAY)
+            .max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))
     }
 }
 
@@ -251,9 +246,9 @@ mod tests {
         assert_eq!(schedule.delay(0, None, 1.0), Duration::from_millis(1250));
         assert_eq!(schedule.delay(u32::MAX, None, 1.0), secs(25));
         let tiny = Duration::from_nanos(1);
-        let tiny = schedule.with_delays(tiny, 1.0, tiny).expect("valid");
-        assert_eq!(tiny.delay(u32::MAX, None, 0.0), FLOOR);
-        let huge = schedule.with_delays(Duration::MAX, f64::MAX, secs(7));
+        let tiny = schedule.delays(tiny, 1.0, tiny).expect("valid");
+        assert_eq!(tiny.delay(u32::MAX, None, 0.0), MIN_DELAY);
+        let huge = schedule.delays(Duration::MAX, f64::MAX, secs(7));
         assert_eq!(huge.expect("valid").delay(2, None, 0.5), secs(7));
     }
 
@@ -277,19 +272,19 @@ mod tests {
             (f64::INFINITY, "invalid multiplier inf"),
             (f64::NEG_INFINITY, "invalid multiplier -inf"),
         ] {
-            let refused = schedule.with_delays(secs(1), multiplier, secs(2));
+            let refused = schedule.delays(secs(1), multiplier, secs(2));
             let refused = refused.expect_err("delays would not grow");
-            assert!(refused.is_configuration());
+            assert!(refused.is_invalid_setting());
             let refused = refused.to_string();
             assert!(refused.contains(text), "{refused}");
             assert!(refused.ends_with("of at least 1"), "{refused}");
         }
         for (initial, max) in [(Duration::ZERO, secs(1)), (secs(1), Duration::ZERO)] {
-            let refused = schedule.with_delays(initial, 1.5, max);
+            let refused = schedule.delays(initial, 1.5, max);
             let refused = refused.expect_err("polls without a pause").to_string();
             assert!(refused.contains("must be above zero"), "{refused}");
         }
-        let refused = schedule.with_poll_timeout(Duration::ZERO);
+        let refused = schedule.poll_timeout(Duration::ZERO);
         let refused = refused.expect_err("no poll could be answered").to_string();
         assert!(refused.contains("must be above zero"), "{refused}");
     }
@@ -302,13 +297,13 @@ mod tests {
         for initial in extremes {
             for max in extremes {
                 for multiplier in [1.0, 1.0 + f64::EPSILON, 1e300, f64::MAX] {
-                    let schedule = Schedule::default().with_delays(initial, multiplier, max);
+                    let schedule = Schedule::default().delays(initial, multiplier, max);
                     let schedule = schedule.expect("valid");
                     for n in [0, 1, 2, u32::MAX] {
                         for random in [0.0, 0.5, 1.0] {
                             let delay = schedule.delay(n, Some(Duration::MAX), random);
                             assert!(
-                                delay >= FLOOR && delay <= CEILING,
+                                delay >= MIN_DELAY && delay <= MAX_DELAY,
                                 "{schedule:?}: {delay:?}"
                             );
                             assert!(now.checked_add(delay).is_some());
@@ -317,17 +312,17 @@ mod tests {
                 }
             }
         }
-        let longest = Schedule::default().with_delays(Duration::MAX, 1.0, Duration::MAX);
-        assert_eq!(longest.expect("valid").delay(0, None, 0.5), CEILING);
+        let longest = Schedule::default().delays(Duration::MAX, 1.0, Duration::MAX);
+        assert_eq!(longest.expect("valid").delay(0, None, 0.5), MAX_DELAY);
     }
 
     #[test]
     fn a_poll_has_ten_seconds_or_what_remains_and_the_last_one_ten() {
         let schedule = Schedule::default();
-        assert_eq!(schedule.poll_timeout(secs(60)), secs(10));
-        assert_eq!(schedule.poll_timeout(secs(3)), secs(3));
-        assert_eq!(schedule.poll_timeout(Duration::ZERO), secs(10));
-        let patient = schedule.with_poll_timeout(secs(30)).expect("valid");
-        assert_eq!(patient.poll_timeout(secs(60)), secs(30));
+        assert_eq!(schedule.timeout_of_poll(secs(60)), secs(10));
+        assert_eq!(schedule.timeout_of_poll(secs(3)), secs(3));
+        assert_eq!(schedule.timeout_of_poll(Duration::ZERO), secs(10));
+        let patient = schedule.poll_timeout(secs(30)).expect("valid");
+        assert_eq!(patient.timeout_of_poll(secs(60)), secs(30));
     }
 }

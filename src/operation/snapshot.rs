@@ -1,4 +1,4 @@
-//! What is known of an operation at a moment.
+//! The state of an operation at one moment.
 
 use prost::{Message as _, Name as _};
 use prost_types::Any;
@@ -6,25 +6,25 @@ use prost_types::Any;
 use crate::proto::google::cloud::apigateway::v1::OperationMetadata;
 use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 use crate::proto::google::longrunning::Operation as Message;
-use crate::proto::google::longrunning::operation::Result as Ending;
+use crate::proto::google::longrunning::operation::Result as Outcome;
 
-/// An operation as it was last seen.
+/// The state of an operation, as received from the server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     message: Message,
 }
 
-/// What the service says of an operation's progress.
+/// The metadata of an operation, which describes its progress.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Metadata {
-    /// Nothing.
+    /// The operation has no metadata.
     Absent,
-    /// What this service says.
+    /// The metadata of this service.
     Known(Box<OperationMetadata>),
-    /// A message of another type, as it came.
+    /// A message of another type, as received.
     Unknown(Any),
-    /// A message that claims to be [`OperationMetadata`] and cannot be read as that, as it came.
+    /// A message with the type of [`OperationMetadata`] that cannot be decoded, as received.
     Malformed(Any),
 }
 
@@ -33,25 +33,25 @@ impl Snapshot {
         Self { message }
     }
 
-    /// Its name, `projects/{project}/locations/{location}/operations/{operation}`.
+    /// Returns the name, `projects/{project}/locations/{location}/operations/{operation}`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.message.name
     }
 
-    /// Whether it has ended, however.
+    /// Returns true if the operation has ended, with success or failure.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.message.done
     }
 
-    /// The operation as it came, its result and its metadata as `Any`.
+    /// Returns the message as received, with its result and its metadata as `Any`.
     #[must_use]
     pub fn raw(&self) -> &Message {
         &self.message
     }
 
-    /// Its metadata. Nothing about it is an error: what cannot be read is given as it came.
+    /// Returns the metadata. Metadata that cannot be decoded is not an error: it is returned as received.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         let Some(any) = &self.message.metadata else {
@@ -73,25 +73,25 @@ impl Snapshot {
         }
     }
 
-    /// The full name of what it is done to, if the metadata says so.
+    /// Returns the full name of the target; `None` if the metadata does not have it.
     #[must_use]
     pub fn target(&self) -> Option<String> {
         let target = self.known()?.target;
         Some(target).filter(|target| !target.is_empty())
     }
 
-    /// What the service found wrong with what it was given, such as a line of an OpenAPI document.
+    /// Returns the problems that the service found in the request, such as an invalid line of an OpenAPI document.
     #[must_use]
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         self.known().map(|it| it.diagnostics).unwrap_or_default()
     }
 
-    pub(crate) fn ending(&self) -> Option<&Ending> {
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
         self.message.result.as_ref()
     }
 
-    /// Takes what was seen later. The name stays: a poll's reply may lack it. What is done stays done: a
-    /// replica that lags behind may answer later. Whether anything has changed.
+    /// Applies a later answer. Returns true if it changed the state. The name is kept, since the response to a poll may lack
+    /// it. An operation that is done stays done, since a lagging replica may answer later.
     pub(crate) fn update(&mut self, mut later: Message) -> bool {
         if self.message.done && !later.done {
             return false;
@@ -105,7 +105,7 @@ impl Snapshot {
     }
 }
 
-/// The full name that a type URL ends in. One that was carried from JSON has its own within.
+/// Returns the full name of a message type from its type URL.
 pub(crate) fn type_name(any: &Any) -> &str {
     any.type_url.rsplit('/').next().unwrap_or_default()
 }

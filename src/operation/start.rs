@@ -1,8 +1,8 @@
-//! Starting an operation, and finding the one that was started by a call whose reply was lost.
+//! The start of an operation, and the search for one whose response was lost.
 //!
-//! A create that is repeated after it may have been processed can meet its own resource: ALREADY_EXISTS. The service
-//! has no request ids, so the operation of the first attempt is found by its times: it is the newest operation that
-//! creates this target, and began no earlier than the call. See [`Beginning`] for the clock by which that is judged.
+//! A create that is repeated after it may have been processed can conflict with its own resource: ALREADY_EXISTS. The service
+//! has no request ids, so the operation of the first attempt is found by time: it is the newest operation that creates the
+//! target and began no earlier than the call. See [`CallStart`] for the clock that decides this.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -13,28 +13,28 @@ use tonic::{Code, Request, Response, Status};
 
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
-use super::waiter::within;
+use super::waiter::with_timeout;
 use super::{Operation, Verb};
-use crate::call::Ambiguity;
+use crate::call::MaybeProcessed;
 use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
-/// How much earlier than the call its operation may have begun: a date of HTTP has whole seconds, and the server's
-/// machines do not agree to the millisecond.
-const MARGIN: Duration = Duration::from_secs(2);
+/// How much earlier than the call its operation may begin. HTTP dates have whole seconds, and the clocks of the server's
+/// machines differ.
+const CLOCK_MARGIN: Duration = Duration::from_secs(2);
 
-/// How long the search for an operation may take, however long the list of them is.
-const SEARCH: Duration = Duration::from_secs(30);
+/// Timeout of the search for an operation.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Maximum number of pages of that list. A transport that never waits would reach no limit of time.
-const PAGES: usize = 1000;
+/// Maximum number of pages of the search. With a transport that answers at once, the timeout alone would not limit it.
+const MAX_PAGES: usize = 1000;
 
 impl<R: OperationResult> Operation<R> {
-    /// Sends what starts an operation on `target`.
+    /// Sends the request that starts an operation on `target`.
     ///
-    /// A create that was repeated after it may have been processed may find its own resource: then the operation
-    /// that creates it is adopted. One that began before the call stays a conflict.
+    /// If a create was repeated after it may have been processed, and the resource exists, the operation that creates the
+    /// resource is adopted. An operation that began before the call is not adopted: the conflict is returned.
     pub(crate) async fn start<Q, F>(
         clients: &Clients,
         target: String,
@@ -45,20 +45,24 @@ impl<R: OperationResult> Operation<R> {
     where
         F: Future<Output = Result<Response<Message>, Status>>,
     {
-        let beginning = Beginning::now();
-        let ambiguity = Ambiguity::default();
+        let call_start = CallStart::now();
+        let maybe_processed = MaybeProcessed::default();
         let mut request = Request::new(request);
-        request.extensions_mut().insert(ambiguity.clone());
+        request.extensions_mut().insert(maybe_processed.clone());
         let message = match call(request).await {
             Ok(reply) => reply.into_inner(),
-            Err(status) if status.code() == Code::AlreadyExists && ambiguity.is_there() => {
-                // Boxed, since it is rare and would make every start larger.
-                let found = Box::pin(within(SEARCH, find(clients, &target, &beginning))).await;
+            Err(status) if status.code() == Code::AlreadyExists && maybe_processed.is_marked() => {
+                // Boxed, since the search is rare and its future is large.
+                let found = Box::pin(with_timeout(
+                    SEARCH_TIMEOUT,
+                    find_created(clients, &target, &call_start),
+                ))
+                .await;
                 match found {
                     Ok(Some(message)) => message,
                     Ok(None) => return Err(status.into()),
                     Err(failure) => {
-                        // The conflict is what there is to report.
+                        // The conflict is the error to report.
                         tracing::debug!(code = ?failure.code(), "cannot list the operations to find that of a create whose reply was lost");
                         return Err(status.into());
                     }
@@ -70,19 +74,18 @@ impl<R: OperationResult> Operation<R> {
     }
 }
 
-/// The moment at which a call began.
+/// The start time of a call.
 ///
-/// Operations carry times of the server's clock, which differs from ours. The server says its time in the `date` of
-/// each reply: less the time that has passed since the call began, by our monotonic clock, that is when the call began
-/// by the server's clock, or up to the duration of one reply earlier. Without a `date`, as in a transport within the
-/// process, the wall clock of this machine has to be right.
+/// Operations carry times of the server's clock, which differs from ours. The `date` of a response, less the time since the
+/// call began by our monotonic clock, is the start of the call by the server's clock, or up to the duration of one response
+/// earlier. Without a `date`, as with a transport within the process, the clock of this machine decides.
 #[derive(Clone, Copy, Debug)]
-struct Beginning {
+struct CallStart {
     wall: SystemTime,
     at: Instant,
 }
 
-impl Beginning {
+impl CallStart {
     fn now() -> Self {
         Self {
             wall: SystemTime::now(),
@@ -90,22 +93,22 @@ impl Beginning {
         }
     }
 
-    /// Returns the earliest time, by the server's clock, at which an operation of this call can have begun, as of a
-    /// reply that has just come with this metadata.
+    /// Returns the earliest time, by the server's clock, at which an operation of this call can have begun. `reply` is the
+    /// metadata of a response that was just received.
     fn by_server(&self, reply: &MetadataMap) -> SystemTime {
         let date = reply.get("date").and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let began = date.and_then(|date| date.checked_sub(self.at.elapsed()));
         let began = began.unwrap_or(self.wall);
-        began.checked_sub(MARGIN).unwrap_or(began)
+        began.checked_sub(CLOCK_MARGIN).unwrap_or(began)
     }
 }
 
-/// Returns the newest operation that creates `target` and began since the call did.
-async fn find(
+/// Returns the newest operation that creates `target` and began no earlier than the call.
+async fn find_created(
     clients: &Clients,
     target: &str,
-    beginning: &Beginning,
+    call_start: &CallStart,
 ) -> Result<Option<Message>, Status> {
     let location = target.split('/').take(4).collect::<Vec<_>>().join("/");
     let mut request = ListOperationsRequest {
@@ -119,10 +122,10 @@ async fn find(
             .operations()
             .list_operations(request.clone())
             .await?;
-        let since = beginning.by_server(page.metadata());
+        let since = call_start.by_server(page.metadata());
         let page = page.into_inner();
         for operation in page.operations {
-            let created = created(&operation, target).filter(|created| *created >= since);
+            let created = creation_time(&operation, target).filter(|created| *created >= since);
             if let Some(created) = created
                 && newest.as_ref().is_none_or(|(newest, _)| created > *newest)
             {
@@ -133,8 +136,8 @@ async fn find(
         if request.page_token.is_empty() || !tokens.insert(request.page_token.clone()) {
             break;
         }
-        if tokens.len() == PAGES {
-            let text = format!("the list of operations has more than {PAGES} pages");
+        if tokens.len() == MAX_PAGES {
+            let text = format!("the list of operations has more than {MAX_PAGES} pages");
             return Err(Status::out_of_range(text));
         }
     }
@@ -148,8 +151,8 @@ async fn find(
     Ok(found)
 }
 
-/// Returns when an operation that creates `target` began. An operation without a time could be an older one.
-fn created(operation: &Message, target: &str) -> Option<SystemTime> {
+/// Returns when an operation that creates `target` began. `None` if it has no time, since it may be an older one.
+fn creation_time(operation: &Message, target: &str) -> Option<SystemTime> {
     let metadata = Snapshot::new(operation.clone()).known()?;
     let creates = Verb::parse(&metadata.verb) == Verb::Create && metadata.target == target;
     let created = metadata.create_time.filter(|_| creates)?;

@@ -1,136 +1,145 @@
-//! What follows what in a wait for an operation: a function without clock, chance or calls.
+//! The state machine of a wait: from the state, an event, the time and a random number to the next step. It has no clock and
+//! makes no calls.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::schedule::Timetable;
+use super::schedule::ScheduleRef;
 use crate::call::pushback::retry_delay;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
-/// What to take an operation for that is done and has neither a response nor an error.
+/// How to treat a finished operation that has neither a response nor an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WithoutResult {
-    /// For an error.
+pub enum MissingResult {
+    /// As an error.
     Fail,
-    /// For an empty result.
+    /// As a success with an empty result.
     Empty,
-    /// For a success if its target proves one: the resource is ready, or missing after a delete. That applies to an
-    /// update too, since the server said that it is done and reported no error. If the resource cannot be read, for an error.
+    /// As a success if the target proves one: the resource is ready, or missing after a delete. This applies to an update too,
+    /// since the server reported that it is done, without an error. If the resource cannot be read, as an error.
     #[default]
-    LookAtTarget,
+    CheckTarget,
 }
 
-/// Where a wait stands.
+/// The state of a wait.
 #[derive(Clone, Debug)]
-pub(crate) struct Wait {
+pub(crate) struct WaitState {
     began: Instant,
-    schedule: Timetable,
-    without_result: WithoutResult,
-    /// How many polls were made since something last changed.
-    quiet: u32,
-    /// How many polls in a row failed in a way that is counted.
+    schedule: ScheduleRef,
+    missing_result: MissingResult,
+    /// Number of polls since the last change.
+    unchanged_polls: u32,
+    /// Number of counted failures in a row.
     failures: u32,
-    /// Whether the next poll is the one at the end of the time.
+    /// True if the next poll is the one at the end of the total.
     last: bool,
-    /// What the target is being looked at for.
-    looking: Option<Why>,
+    /// The reason why the target is being probed.
+    probing: Option<GiveUp>,
 }
 
-/// What has happened.
+/// An event of a wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Event {
     /// A poll was answered.
-    Answered { ending: Ending, changed: bool },
+    Answered {
+        completion: Completion,
+        changed: bool,
+    },
     /// A poll failed.
-    Failed(CallFailure),
-    /// The target was looked at.
-    Seen(Target),
-    /// The target could not be read. One that does not exist was read.
-    Unread(CallFailure),
+    PollFailed(CallFailure),
+    /// The target was probed.
+    Probed(Verdict),
+    /// The target could not be read. A missing target is a result of a probe, not a failure.
+    ProbeFailed(CallFailure),
 }
 
-/// A call that failed, as far as the next step depends on it.
+/// A failed call, as far as the next step depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallFailure {
     pub(crate) code: Code,
     /// The delay that the server asked for.
-    pub(crate) asked: Option<Duration>,
-    /// Every further call will fail in the same way, whatever the code says.
-    pub(crate) lasting: bool,
+    pub(crate) retry_after: Option<Duration>,
+    /// True if every further call will fail in the same way, whatever the code.
+    pub(crate) permanent: bool,
 }
 
 impl CallFailure {
     pub(crate) fn of(status: &Status) -> Self {
         Self {
             code: status.code(),
-            asked: retry_delay(status),
-            lasting: Failure::of(status).is_some_and(Failure::is_lasting),
+            retry_after: retry_delay(status),
+            permanent: TransportError::from_status(status)
+                .is_some_and(TransportError::is_permanent),
         }
     }
 }
 
-/// Whether an operation is done.
+/// The completion of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    None,
-    /// With a response or an error.
+pub(crate) enum Completion {
+    Running,
+    /// Done, with a response or an error.
     Result,
-    /// With neither.
-    Nothing,
+    /// Done, with neither a response nor an error.
+    NoResult,
 }
 
-/// What the target says of an operation that does not itself.
+/// What the target proves about an operation that does not report its own outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum Verdict {
     /// The operation succeeded.
-    Settled,
-    /// It is still under way.
-    Busy,
-    /// It did not, or there is no telling.
-    Silent,
+    Succeeded,
+    /// The operation is still running.
+    Running,
+    /// The operation did not succeed, or the target proves nothing.
+    Unproven,
 }
 
-/// What to do next.
+/// The next step of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Wait so long, then poll.
+    /// Sleep this long, then poll.
     Sleep(Duration),
-    /// Look at the target, if it is known; else it is [`Target::Silent`].
-    Look,
-    /// The operation is done, or its target stands for that.
+    /// Probe the target. If the target is unknown, the verdict is [`Verdict::Unproven`].
+    Probe,
+    /// The operation is done, or its target proves success.
     Finish,
-    GiveUp(Why),
+    GiveUp(GiveUp),
 }
 
-/// Why a wait ended without the operation's end.
+/// The reason why a wait ended without the operation's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum GiveUp {
     TimedOut,
-    /// A poll failed in a way that does not pass.
+    /// A poll failed permanently, or too many polls failed.
     Failed,
-    /// The server does not know it, or no longer.
+    /// The server does not know the operation, or no longer.
     Expired,
-    WithoutResult,
+    MissingResult,
 }
 
-impl Wait {
-    pub(crate) fn new(began: Instant, schedule: Timetable, without_result: WithoutResult) -> Self {
+impl WaitState {
+    pub(crate) fn new(
+        began: Instant,
+        schedule: ScheduleRef,
+        missing_result: MissingResult,
+    ) -> Self {
         Self {
             began,
             schedule,
-            without_result,
-            quiet: 0,
+            missing_result,
+            unchanged_polls: 0,
             failures: 0,
             last: false,
-            looking: None,
+            probing: None,
         }
     }
 
-    pub(crate) fn set_without_result(&mut self, without_result: WithoutResult) {
-        self.without_result = without_result;
+    pub(crate) fn set_missing_result(&mut self, missing_result: MissingResult) {
+        self.missing_result = missing_result;
     }
 
     pub(crate) fn elapsed(&self, now: Instant) -> Duration {
@@ -141,52 +150,50 @@ impl Wait {
         self.schedule.total().saturating_sub(self.elapsed(now))
     }
 
-    /// What a poll that is made now may take.
+    /// Returns the timeout of a poll that starts now.
     pub(crate) fn poll_timeout(&self, now: Instant) -> Duration {
-        self.schedule.poll_timeout(self.remaining(now))
+        self.schedule.timeout_of_poll(self.remaining(now))
     }
 
-    /// Returns the timeout of a poll that starts now. One that starts after the end of the time, as when a wait is
-    /// taken up again, is the last.
+    /// Returns the timeout of a poll that starts now. A poll that starts after the total, as when a wait is resumed, is the
+    /// last one.
     pub(crate) fn begin_poll(&mut self, now: Instant) -> Duration {
         self.last |= self.remaining(now).is_zero();
         self.poll_timeout(now)
     }
 
-    /// Returns the timeout of a read of the target that starts now. `round_ends` is the moment at which the poll
-    /// before it would have timed out: after the end of the time, poll and read share one poll's timeout.
-    pub(crate) fn look_timeout(&self, now: Instant, round_ends: Instant) -> Duration {
+    /// Returns the timeout of a probe that starts now. `round_deadline` is the time at which the poll before it would have
+    /// timed out: after the total, a poll and its probe share one poll timeout.
+    pub(crate) fn probe_timeout(&self, now: Instant, round_deadline: Instant) -> Duration {
         match self.remaining(now) {
-            Duration::ZERO => round_ends.saturating_duration_since(now),
+            Duration::ZERO => round_deadline.saturating_duration_since(now),
             _ => self.poll_timeout(now),
         }
     }
 
-    /// How long after the start of an operation that was just started the first poll comes.
-    pub(crate) fn first(&mut self, now: Instant, random: f64) -> Next {
+    /// Returns the delay before the first poll of an operation that was just started.
+    pub(crate) fn first_poll(&mut self, now: Instant, random: f64) -> Next {
         self.sleep(None, now, random)
     }
 
-    /// Returns the moment at which the wait ends at the latest: its total and one poll's timeout after it began.
-    /// `None` if there is no such moment.
+    /// Returns the latest time at which the wait ends: one poll timeout after its total. `None` if there is no limit.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let longest = self.schedule.total().checked_add(self.poll_limit())?;
         self.began.checked_add(longest)
     }
 
-    /// Returns the timeout of a poll for which enough of the total remains.
+    /// Returns the timeout of a poll when enough of the total remains.
     pub(crate) fn poll_limit(&self) -> Duration {
-        self.schedule.poll_timeout(Duration::MAX)
+        self.schedule.timeout_of_poll(Duration::MAX)
     }
 
-    /// Returns whether the next poll is the one at the end of the total.
+    /// Returns true if the next poll is the one at the end of the total.
     pub(crate) fn is_last(&self) -> bool {
         self.last
     }
 
-    /// Applies an answer that came before the next poll of this wait was due, since another wait asked for it. The
-    /// operation is not done. Returns the delay until the next poll, which does not grow by such an answer; `None` if
-    /// that poll stays due when it was.
+    /// Applies an answer to a poll of another wait, which came before the next poll of this wait. The operation is not done.
+    /// Returns the delay until the next poll, which such an answer does not increase; `None` if that poll keeps its time.
     pub(crate) fn answered_early(
         &mut self,
         changed: bool,
@@ -197,9 +204,9 @@ impl Wait {
         if self.last {
             return None;
         }
-        self.quiet = match changed {
+        self.unchanged_polls = match changed {
             true => 0,
-            false => self.quiet.saturating_sub(1),
+            false => self.unchanged_polls.saturating_sub(1),
         };
         match self.sleep(None, now, random) {
             Next::Sleep(delay) => Some(delay),
@@ -207,114 +214,130 @@ impl Wait {
         }
     }
 
-    /// `random` is from 0 to 1.
+    /// Applies an event, and returns the next step. `random` is from 0 to 1.
     pub(crate) fn step(&mut self, event: Event, now: Instant, random: f64) -> Next {
         match event {
-            Event::Answered { ending, changed } => self.answered(ending, changed, now, random),
-            Event::Failed(failure) => match self.weigh(failure) {
-                // Its target may well be known where it is not, or not any more.
-                Kind::Missing => {
+            Event::Answered {
+                completion,
+                changed,
+            } => self.answered(completion, changed, now, random),
+            Event::PollFailed(failure) => match self.classify_and_count(failure) {
+                // The target may prove the outcome of an operation that the server does not know.
+                FailureClass::NotFound => {
                     if self.elapsed(now) < self.schedule.grace() {
-                        return self.sleep(failure.asked, now, random);
+                        return self.sleep(failure.retry_after, now, random);
                     }
-                    self.looking = Some(Why::Expired);
-                    Next::Look
+                    self.probing = Some(GiveUp::Expired);
+                    Next::Probe
                 }
-                Kind::Fatal => Next::GiveUp(Why::Failed),
-                Kind::Counted | Kind::Passing => self.sleep(failure.asked, now, random),
+                FailureClass::Fatal => Next::GiveUp(GiveUp::Failed),
+                FailureClass::Counted | FailureClass::Transient => {
+                    self.sleep(failure.retry_after, now, random)
+                }
             },
-            Event::Seen(target) => match (target, self.looking.take()) {
-                (Target::Settled, _) => Next::Finish,
-                (Target::Busy, _) => self.sleep(None, now, random),
-                (Target::Silent, why) => Next::GiveUp(why.unwrap_or(Why::Expired)),
+            Event::Probed(target) => match (target, self.probing.take()) {
+                (Verdict::Succeeded, _) => Next::Finish,
+                (Verdict::Running, _) => self.sleep(None, now, random),
+                (Verdict::Unproven, why) => Next::GiveUp(why.unwrap_or(GiveUp::Expired)),
             },
-            Event::Unread(failure) => self.unread(failure, now, random),
+            Event::ProbeFailed(failure) => self.probe_failed(failure, now, random),
         }
     }
 
-    fn answered(&mut self, ending: Ending, changed: bool, now: Instant, random: f64) -> Next {
-        match (ending, self.without_result) {
-            (Ending::None, _) => {
+    fn answered(
+        &mut self,
+        completion: Completion,
+        changed: bool,
+        now: Instant,
+        random: f64,
+    ) -> Next {
+        match (completion, self.missing_result) {
+            (Completion::Running, _) => {
                 self.failures = 0;
                 if changed {
-                    self.quiet = 0;
+                    self.unchanged_polls = 0;
                 }
                 self.sleep(None, now, random)
             }
-            (Ending::Result, _) | (Ending::Nothing, WithoutResult::Empty) => Next::Finish,
-            (Ending::Nothing, WithoutResult::Fail) => Next::GiveUp(Why::WithoutResult),
-            (Ending::Nothing, WithoutResult::LookAtTarget) => {
-                self.looking = Some(Why::WithoutResult);
-                Next::Look
+            (Completion::Result, _) | (Completion::NoResult, MissingResult::Empty) => Next::Finish,
+            (Completion::NoResult, MissingResult::Fail) => Next::GiveUp(GiveUp::MissingResult),
+            (Completion::NoResult, MissingResult::CheckTarget) => {
+                self.probing = Some(GiveUp::MissingResult);
+                Next::Probe
             }
         }
     }
 
-    /// The target could not be read: it is read later if that may help. If not, the wait ends as it would for a
-    /// target that tells nothing, since the operation itself is over or gone.
-    fn unread(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
-        let why = self.looking.take().unwrap_or(Why::Expired);
-        match self.weigh(failure) {
-            Kind::Counted | Kind::Passing if !self.last => self.sleep(failure.asked, now, random),
+    /// Applies a failed probe. The target is probed again if that may help. If not, the wait ends as for a target that proves
+    /// nothing, since the operation itself is done or gone.
+    fn probe_failed(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
+        let why = self.probing.take().unwrap_or(GiveUp::Expired);
+        match self.classify_and_count(failure) {
+            FailureClass::Counted | FailureClass::Transient if !self.last => {
+                self.sleep(failure.retry_after, now, random)
+            }
             _ => Next::GiveUp(why),
         }
     }
 
-    /// Returns the kind of a failure, and counts it. One too many is as good as fatal.
-    fn weigh(&mut self, failure: CallFailure) -> Kind {
-        match kind(failure.code) {
-            _ if failure.lasting => Kind::Fatal,
-            Kind::Counted if self.failures >= self.schedule.failures() => Kind::Fatal,
-            Kind::Counted => {
+    /// Returns the class of a failure, and counts it. A counted failure above the limit is fatal.
+    fn classify_and_count(&mut self, failure: CallFailure) -> FailureClass {
+        match classify(failure.code) {
+            _ if failure.permanent => FailureClass::Fatal,
+            FailureClass::Counted if self.failures >= self.schedule.failures() => {
+                FailureClass::Fatal
+            }
+            FailureClass::Counted => {
                 self.failures += 1;
-                Kind::Counted
+                FailureClass::Counted
             }
             kind => kind,
         }
     }
 
-    /// Until the next poll. One that would come after the end of the time comes at the end, and is the
-    /// last.
-    fn sleep(&mut self, asked: Option<Duration>, now: Instant, random: f64) -> Next {
-        self.looking = None;
+    /// Returns a sleep until the next poll. A poll after the end of the total is moved to that end, and is the last one.
+    fn sleep(&mut self, retry_after: Option<Duration>, now: Instant, random: f64) -> Next {
+        self.probing = None;
         if self.last {
-            return Next::GiveUp(Why::TimedOut);
+            return Next::GiveUp(GiveUp::TimedOut);
         }
-        let delay = self.schedule.delay(self.quiet, asked, random);
+        let delay = self
+            .schedule
+            .delay(self.unchanged_polls, retry_after, random);
         let remaining = self.remaining(now);
-        self.quiet = self.quiet.saturating_add(1);
+        self.unchanged_polls = self.unchanged_polls.saturating_add(1);
         self.last = delay >= remaining;
         Next::Sleep(delay.min(remaining))
     }
 }
 
-/// What a failed poll says of the polls to come.
+/// What a failed poll means for further polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// It passes by itself: the network, a restart, a server that is busy.
-    Passing,
-    /// It may pass, or be a fault that stays.
+enum FailureClass {
+    /// A transient failure, such as one of the network or of a busy server.
+    Transient,
+    /// A failure that may be transient or permanent.
     Counted,
-    Missing,
+    NotFound,
     Fatal,
 }
 
-fn kind(code: Code) -> Kind {
+fn classify(code: Code) -> FailureClass {
     match code {
         Code::Unavailable
         | Code::DeadlineExceeded
         | Code::ResourceExhausted
         | Code::Aborted
-        | Code::Cancelled => Kind::Passing,
-        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => Kind::Counted,
-        Code::NotFound => Kind::Missing,
+        | Code::Cancelled => FailureClass::Transient,
+        Code::Internal | Code::Unknown | Code::DataLoss | Code::Ok => FailureClass::Counted,
+        Code::NotFound => FailureClass::NotFound,
         Code::InvalidArgument
         | Code::AlreadyExists
         | Code::PermissionDenied
         | Code::FailedPrecondition
         | Code::OutOfRange
         | Code::Unimplemented
-        | Code::Unauthenticated => Kind::Fatal,
+        | Code::Unauthenticated => FailureClass::Fatal,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is known of an operation, and what an answer adds to it.
+//! The state of an operation, and its update by answers of the server.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,41 +7,40 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::resource_probe;
-use super::schedule::Timetable;
+use super::schedule::ScheduleRef;
 use super::snapshot::Snapshot;
-use super::state_machine::{Ending, Event, Target};
+use super::state_machine::{Completion, Event, Verdict};
 use super::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
-use crate::proto::google::longrunning::operation::Result as Ended;
+use crate::proto::google::longrunning::operation::Result as Outcome;
 use crate::stack::clients::Clients;
 
-/// An operation, as far as it is known.
+/// The known state of an operation.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Subject {
+pub(crate) struct TrackedOperation {
     pub(crate) snapshot: Snapshot,
-    /// The target, as far as it is known without the metadata.
+    /// The target, if it is known without the metadata.
     pub(crate) target: Option<String>,
-    /// The verb, as far as it is known without the metadata.
+    /// The verb, if it is known without the metadata.
     pub(crate) verb: Verb,
-    /// The time at which the operation began, by the server's clock, as far as it is known before the metadata
-    /// says so.
+    /// The time at which the operation began, by the server's clock, if it is known without the metadata.
     pub(crate) began: Option<SystemTime>,
-    /// The moment of the latest answer about the operation; `None` if there was none in this process.
-    pub(crate) seen: Option<Instant>,
+    /// Time of the latest answer about the operation; `None` if this process received none.
+    pub(crate) last_seen: Option<Instant>,
 }
 
-/// What a look at a target came to.
-pub(crate) type Looked = Result<(Target, Option<Any>), Status>;
+/// The result of a probe of the target.
+pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 
-impl Subject {
-    /// Returns the target of the method that started the operation or of the handle, or else the one that the metadata
-    /// says: metadata that says another target of a create must not make that one a proof.
+impl TrackedOperation {
+    /// Returns the target from the method or the handle, or else from the metadata. Metadata that contradicts the request
+    /// must not turn another resource into a proof.
     pub(crate) fn target(&self) -> Option<String> {
         self.target.clone().or_else(|| self.snapshot.target())
     }
 
-    /// Returns the verb of the method that started the operation, or else the one that the metadata says: metadata that
-    /// says `create` of an update must not make its target a proof.
+    /// Returns the verb from the method, or else from the metadata. Metadata that says `create` about an update must not turn
+    /// its target into a proof.
     pub(crate) fn verb(&self) -> Verb {
         if self.verb != Verb::Unknown {
             return self.verb;
@@ -57,63 +56,63 @@ impl Subject {
         said.or(self.began)
     }
 
-    /// The schedule that fits it.
-    pub(crate) fn schedule(&self) -> Timetable {
+    /// Returns the schedule that fits the operation.
+    pub(crate) fn schedule(&self) -> ScheduleRef {
         let target = self.target().unwrap_or_default();
-        Timetable::fitting(self.verb().as_str(), &target)
+        ScheduleRef::fitting(self.verb().as_str(), &target)
     }
 
-    /// Takes a poll's answer.
-    pub(crate) fn answered(&mut self, message: Message) -> Event {
-        self.seen = Some(Instant::now());
+    /// Applies the answer to a poll.
+    pub(crate) fn apply_answer(&mut self, message: Message) -> Event {
+        self.last_seen = Some(Instant::now());
         let changed = self.snapshot.update(message);
         Event::Answered {
-            ending: self.ending(),
+            completion: self.completion(),
             changed,
         }
     }
 
-    pub(crate) fn ending(&self) -> Ending {
-        match (self.snapshot.is_done(), self.snapshot.ending()) {
-            (false, _) => Ending::None,
-            (true, Some(_)) => Ending::Result,
-            (true, None) => Ending::Nothing,
+    pub(crate) fn completion(&self) -> Completion {
+        match (self.snapshot.is_done(), self.snapshot.outcome()) {
+            (false, _) => Completion::Running,
+            (true, Some(_)) => Completion::Result,
+            (true, None) => Completion::NoResult,
         }
     }
 
-    /// Reads the target and judges the operation by it, within `timeout`. The future does not borrow the subject.
-    pub(crate) fn look(
+    /// Reads the target within `timeout`, and judges the operation by it. The future does not borrow the operation.
+    pub(crate) fn probe(
         &self,
         clients: &Clients,
         timeout: Duration,
-    ) -> impl Future<Output = Looked> + Send + use<> {
+    ) -> impl Future<Output = ProbeResult> + Send + use<> {
         let (target, clients) = (self.target(), clients.clone());
-        let question = resource_probe::Question {
+        let context = resource_probe::ProbeContext {
             verb: self.verb(),
             began: self.began(),
             done: self.snapshot.is_done(),
         };
         async move {
             let Some(target) = target else {
-                return Ok((Target::Silent, None));
+                return Ok((Verdict::Unproven, None));
             };
-            let found = match resource_probe::look(&clients, &target, timeout).await {
+            let found = match resource_probe::read_resource(&clients, &target, timeout).await {
                 Ok(found) => Some(found),
                 Err(status) if status.code() == Code::NotFound => None,
                 Err(status) => return Err(status),
             };
-            Ok(resource_probe::judge(found, &question))
+            Ok(resource_probe::judge(found, &context))
         }
     }
 
-    /// Takes what its target showed: that may stand for a result.
-    pub(crate) fn looked(&mut self, target: Target, result: Option<Any>) -> Event {
+    /// Applies the result of a probe of the target, which may supply the result of the operation.
+    pub(crate) fn apply_probe(&mut self, verdict: Verdict, result: Option<Any>) -> Event {
         if let Some(result) = result {
             let mut message = self.snapshot.raw().clone();
             message.done = true;
-            message.result = Some(Ended::Response(result));
+            message.result = Some(Outcome::Response(result));
             self.snapshot.update(message);
         }
-        Event::Seen(target)
+        Event::Probed(verdict)
     }
 }

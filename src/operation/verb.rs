@@ -1,9 +1,9 @@
-//! The verb of an operation: what it does to its target.
+//! The verb of an operation: create, update or delete.
 
-/// The verb of an operation. It decides what the target's state can prove.
+/// The verb of an operation. It decides what the state of the target can prove.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// No metadata, no method and no handle names it, or the name is not one of these.
+    /// No metadata, method or handle has a verb, or the verb is another one.
     #[default]
     Unknown,
     Create,
@@ -12,7 +12,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Reads a verb as the service's metadata and our handles write it.
+    /// Parses a verb, as in the service's metadata and in handles.
     pub(crate) fn parse(verb: &str) -> Self {
         match verb {
             "create" => Self::Create,

@@ -1,4 +1,4 @@
-//! Does what the steps say: sleeps and calls, and nothing else.
+//! The wait for one operation. It sleeps and makes calls as the state machine decides.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -11,10 +11,12 @@ use tonic::metadata::MetadataMap;
 use tower::util::rng::{HasherRng, Rng as _};
 
 use super::error::Progress;
-use super::schedule::{Schedule, Timetable};
+use super::schedule::{Schedule, ScheduleRef};
 use super::snapshot::Snapshot;
-use super::state_machine::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
-use super::tracked::Subject;
+use super::state_machine::{
+    CallFailure, Completion, Event, GiveUp, MissingResult, Next, Verdict, WaitState,
+};
+use super::tracked::TrackedOperation;
 use super::verb::Verb;
 use crate::call::CallOptions;
 use crate::contract::Method;
@@ -24,46 +26,46 @@ use crate::layer::headers::{ROUTING, routing_of};
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
-/// No request to cancel was answered, or a further one may get another answer.
+/// The server answered no request to cancel, or a further request may get another answer.
 const UNANSWERED: u8 = 0;
 /// The server does not cancel operations.
 const UNSUPPORTED: u8 = 1;
 /// The server accepted a request to cancel.
 const ACCEPTED: u8 = 2;
 
-/// An operation and the wait for it, whatever it ends in.
-pub(crate) struct Engine {
+/// An operation and the wait for it, independent of the type of its result.
+pub(crate) struct Waiter {
     pub(crate) clients: Clients,
-    pub(crate) subject: Subject,
+    pub(crate) tracked: TrackedOperation,
     pub(crate) settings: Settings,
     /// The operation is cancelled when this is dropped before its end was seen.
     cancel_on_drop: AtomicBool,
-    /// The answer to a request to cancel, if a further one would change nothing: one of the constants below.
+    /// The answer to a request to cancel, if a further request would not change it: one of the constants above.
     cancelling: AtomicU8,
-    wait: Option<Wait>,
-    /// When the next poll is made.
+    wait: Option<WaitState>,
+    /// Time of the next poll.
     due: Option<Instant>,
-    /// When the latest poll would have timed out.
-    round_ends: Instant,
-    /// Whether there was no look at it yet in this process.
-    fresh: bool,
+    /// Time at which the latest poll would have timed out.
+    round_deadline: Instant,
+    /// True if the next wait polls without a delay, since this process has not polled the operation yet.
+    poll_at_once: bool,
     polls: u32,
     failure: Option<Arc<Error>>,
-    /// The routing header of its polls, once there was one: as text, which takes the least.
+    /// The routing header of the polls, kept after the first one as text, which needs the least memory.
     routing: Option<Box<str>>,
 }
 
 /// How an operation is waited for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// `None` for what fits the verb and the target.
+    /// `None` for the schedule that fits the verb and the target.
     pub(crate) schedule: Option<Arc<Schedule>>,
-    pub(crate) without_result: WithoutResult,
+    pub(crate) missing_result: MissingResult,
     pub(crate) cancel_on_timeout: bool,
 }
 
-impl Engine {
-    /// One that has just been started.
+impl Waiter {
+    /// Returns the wait for an operation that has just been started.
     pub(crate) fn started(
         clients: &Clients,
         message: Message,
@@ -73,39 +75,39 @@ impl Engine {
         let now = Instant::now();
         Self {
             clients: clients.clone(),
-            subject: Subject {
+            tracked: TrackedOperation {
                 snapshot: Snapshot::new(message),
                 target,
                 verb,
                 began: None,
-                seen: Some(now),
+                last_seen: Some(now),
             },
             settings: Settings::default(),
             cancel_on_drop: AtomicBool::new(false),
             cancelling: AtomicU8::new(UNANSWERED),
             wait: None,
             due: None,
-            round_ends: now,
-            fresh: false,
+            round_deadline: now,
+            poll_at_once: false,
             polls: 0,
             failure: None,
             routing: None,
         }
     }
 
-    /// One that somebody else has started.
+    /// Returns the wait for an operation that another call started.
     pub(crate) fn resumed(clients: &Clients, name: String, verb: Verb) -> Self {
         let message = Message {
             name,
             ..Message::default()
         };
-        let mut engine = Self::started(clients, message, None, verb);
-        engine.fresh = true;
-        engine.subject.seen = None;
-        engine
+        let mut waiter = Self::started(clients, message, None, verb);
+        waiter.poll_at_once = true;
+        waiter.tracked.last_seen = None;
+        waiter
     }
 
-    /// Cancels the operation when this is dropped, unless its end was seen by then or it is disarmed.
+    /// Requests the cancellation on drop, unless the end is known by then or `disarm` is called.
     pub(crate) fn arm(&self) {
         self.cancel_on_drop.store(true, Ordering::Relaxed);
     }
@@ -118,13 +120,13 @@ impl Engine {
     /// Records that a request to cancel was accepted, or that the server does not cancel operations.
     pub(crate) fn cancel_answered(&self, accepted: bool) {
         let answer = if accepted { ACCEPTED } else { UNSUPPORTED };
-        // The first answer counts: what was accepted once stays so.
+        // The first answer counts: a request that was accepted stays accepted.
         let cell = &self.cancelling;
         cell.compare_exchange(UNANSWERED, answer, Ordering::Relaxed, Ordering::Relaxed)
             .ok();
     }
 
-    /// Returns whether a request to cancel was accepted; `None` if another one may change that.
+    /// Returns whether the server accepted a request to cancel; `None` if a further request may change that.
     pub(crate) fn is_cancelling(&self) -> Option<bool> {
         match self.cancelling.load(Ordering::Relaxed) {
             UNANSWERED => None,
@@ -132,17 +134,17 @@ impl Engine {
         }
     }
 
-    /// Ends the wait, whose error is now returned: a further one begins anew. Until then, a wait that was dropped on the
-    /// way to its error goes on with one poll.
+    /// Ends the wait, whose error is about to be returned: a further wait starts again. Until this call, a wait that is dropped
+    /// on the way to its error continues with one poll.
     pub(crate) fn end_wait(&mut self) {
         self.due = None;
     }
 
-    /// Sets what an operation without a result is taken for, for a wait that was dropped too.
-    pub(crate) fn set_without_result(&mut self, without_result: WithoutResult) {
-        self.settings.without_result = without_result;
+    /// Sets how to treat an operation without a result. This applies to a wait that was dropped too.
+    pub(crate) fn set_missing_result(&mut self, missing_result: MissingResult) {
+        self.settings.missing_result = missing_result;
         if let Some(wait) = &mut self.wait {
-            wait.set_without_result(without_result);
+            wait.set_missing_result(missing_result);
         }
     }
 
@@ -155,31 +157,36 @@ impl Engine {
                 .as_ref()
                 .map(|wait| wait.elapsed(now))
                 .unwrap_or_default(),
-            seen: self
-                .subject
-                .seen
+            last_seen: self
+                .tracked
+                .last_seen
                 .map(|seen| now.saturating_duration_since(seen)),
             failure: self.failure.clone(),
         }
     }
 
-    /// Waits until it is done, telling each snapshot that differs from the one before.
+    /// Waits until the operation is done. Calls `on_change` with each snapshot that differs from the previous one.
     ///
-    /// Dropping the future leaves everything as it is: a further call goes on where this one was.
-    pub(crate) async fn run(&mut self, mut told: impl FnMut(&Snapshot) + Send) -> Result<(), Why> {
-        if self.subject.ending() == Ending::Result {
+    /// # Cancel safety
+    ///
+    /// Dropping the future keeps the state of the wait: a further call continues it.
+    pub(crate) async fn run(
+        &mut self,
+        mut on_change: impl FnMut(&Snapshot) + Send,
+    ) -> Result<(), GiveUp> {
+        if self.tracked.completion() == Completion::Result {
             return Ok(());
         }
         loop {
             if let Some(due) = self.due {
                 tokio::time::sleep_until(due).await;
-                // A wait that was given up here is taken up with the poll that is due. Its future is boxed, so that
-                // one that sleeps is small.
-                let next = Box::pin(self.poll(&mut told)).await;
-                self.follow(next, &mut told).await?;
+                // A wait that is dropped here continues with the poll that is due. The future of the poll is boxed, so
+                // that a sleeping wait is small.
+                let next = Box::pin(self.poll(&mut on_change)).await;
+                self.follow(next, &mut on_change).await?;
             } else {
                 let next = self.begin();
-                self.follow(next, &mut told).await?;
+                self.follow(next, &mut on_change).await?;
             }
             if self.due.is_none() {
                 return Ok(());
@@ -187,12 +194,12 @@ impl Engine {
         }
     }
 
-    /// Goes on until there is something to wait for, or an end.
+    /// Takes the steps up to the next sleep or the end of the wait.
     async fn follow(
         &mut self,
         mut next: Next,
-        told: &mut (impl FnMut(&Snapshot) + Send),
-    ) -> Result<(), Why> {
+        on_change: &mut (impl FnMut(&Snapshot) + Send),
+    ) -> Result<(), GiveUp> {
         loop {
             next = match next {
                 Next::Finish => {
@@ -205,15 +212,15 @@ impl Engine {
                 }
                 // The wait ends once its error is returned, see `end_wait`.
                 Next::GiveUp(why) => return Err(why),
-                Next::Look => {
-                    let timeout = self.look_timeout();
-                    let looked = Box::pin(self.subject.look(&self.clients, timeout)).await;
+                Next::Probe => {
+                    let timeout = self.probe_timeout();
+                    let looked = Box::pin(self.tracked.probe(&self.clients, timeout)).await;
                     let event = match looked {
-                        Ok((target, result)) => self.subject.looked(target, result),
-                        Err(status) => Event::Unread(self.failed(status)),
+                        Ok((target, result)) => self.tracked.apply_probe(target, result),
+                        Err(status) => Event::ProbeFailed(self.poll_failed(status)),
                     };
-                    if event == Event::Seen(Target::Settled) {
-                        told(&self.subject.snapshot);
+                    if event == Event::Probed(Verdict::Succeeded) {
+                        on_change(&self.tracked.snapshot);
                     }
                     self.step(event)
                 }
@@ -221,129 +228,129 @@ impl Engine {
         }
     }
 
-    /// Returns the schedule that was set, or else the one that fits the operation.
-    fn schedule(&self) -> Timetable {
-        let given = self.settings.schedule.clone().map(Timetable::Given);
-        given.unwrap_or_else(|| self.subject.schedule())
+    /// Returns the schedule that was set, or the one that fits the operation.
+    fn schedule(&self) -> ScheduleRef {
+        let given = self.settings.schedule.clone().map(ScheduleRef::Custom);
+        given.unwrap_or_else(|| self.tracked.schedule())
     }
 
     /// Returns the timeout of a poll that is not part of a wait.
     pub(crate) fn poll_timeout(&self) -> Duration {
-        self.schedule().poll_timeout(Duration::MAX)
+        self.schedule().timeout_of_poll(Duration::MAX)
     }
 
-    /// The first step of a wait: what was just started is given time, what was resumed is asked for.
+    /// Returns the first step of a wait. An operation that was just started is polled after a delay, a resumed one at once.
     fn begin(&mut self) -> Next {
         let now = Instant::now();
-        let wait = Wait::new(now, self.schedule(), self.settings.without_result);
+        let wait = WaitState::new(now, self.schedule(), self.settings.missing_result);
         let wait = self.wait.insert(wait);
-        if self.subject.snapshot.is_done() {
-            // Done without a result, as it was started or polled by hand. The target is read as after a poll that took no
-            // time: without a total that is the last round.
-            self.round_ends = ends(now, wait.begin_poll(now));
+        if self.tracked.snapshot.is_done() {
+            // The operation is done without a result. The target is read as after a poll that took no time. If the total is
+            // zero, this is the last round.
+            self.round_deadline = deadline_after(now, wait.begin_poll(now));
             return self.step(Event::Answered {
-                ending: Ending::Nothing,
+                completion: Completion::NoResult,
                 changed: false,
             });
         }
-        self.round_ends = ends(now, wait.poll_timeout(now));
-        if self.fresh {
+        self.round_deadline = deadline_after(now, wait.poll_timeout(now));
+        if self.poll_at_once {
             return Next::Sleep(Duration::ZERO);
         }
-        wait.first(now, random())
+        wait.first_poll(now, random())
     }
 
     fn step(&mut self, event: Event) -> Next {
         match &mut self.wait {
             Some(wait) => wait.step(event, Instant::now(), random()),
-            None => Next::GiveUp(Why::Failed),
+            None => Next::GiveUp(GiveUp::Failed),
         }
     }
 
-    async fn poll(&mut self, told: &mut (impl FnMut(&Snapshot) + Send)) -> Next {
+    async fn poll(&mut self, on_change: &mut (impl FnMut(&Snapshot) + Send)) -> Next {
         let now = Instant::now();
         let timeout = self.wait.as_mut().map(|wait| wait.begin_poll(now));
         let timeout = timeout.unwrap_or_default();
-        self.round_ends = ends(now, timeout);
-        let event = match self.get(timeout).await {
+        self.round_deadline = deadline_after(now, timeout);
+        let event = match self.poll_once(timeout).await {
             Ok(event) => {
                 if matches!(event, Event::Answered { changed: true, .. }) {
-                    told(&self.subject.snapshot);
+                    on_change(&self.tracked.snapshot);
                 }
                 event
             }
-            Err(status) => Event::Failed(self.failed(status)),
+            Err(status) => Event::PollFailed(self.poll_failed(status)),
         };
         self.step(event)
     }
 
     /// Returns the timeout of a read of the target that starts now.
-    fn look_timeout(&self) -> Duration {
+    fn probe_timeout(&self) -> Duration {
         let now = Instant::now();
         let wait = self.wait.as_ref();
-        wait.map(|wait| wait.look_timeout(now, self.round_ends))
+        wait.map(|wait| wait.probe_timeout(now, self.round_deadline))
             .unwrap_or_default()
     }
 
-    /// Asks for it once.
-    pub(crate) async fn get(&mut self, timeout: Duration) -> Result<Event, Status> {
-        let name = self.subject.snapshot.name().to_owned();
+    /// Polls the operation once.
+    pub(crate) async fn poll_once(&mut self, timeout: Duration) -> Result<Event, Status> {
+        let name = self.tracked.snapshot.name().to_owned();
         let request = GetOperationRequest { name };
         if self.routing.is_none() {
             self.routing = routing_of(Method::GET_OPERATION, &request);
         }
-        let answer = get(&self.clients, request, self.routing.as_deref(), timeout).await;
+        let answer = get_operation(&self.clients, request, self.routing.as_deref(), timeout).await;
         self.polls = self.polls.saturating_add(1);
         let message = answer?;
-        self.fresh = false;
-        Ok(self.subject.answered(message))
+        self.poll_at_once = false;
+        Ok(self.tracked.apply_answer(message))
     }
 
-    /// Polls with the next wait, not when it would be due.
-    pub(crate) fn hurry(&mut self) {
-        self.fresh = true;
+    /// Makes the next poll due at once.
+    pub(crate) fn poll_now(&mut self) {
+        self.poll_at_once = true;
         if self.due.is_some() {
             self.due = Some(Instant::now());
         }
     }
 
-    /// Keeps a failure, to be told with what it led to.
-    pub(crate) fn note(&mut self, failure: impl Into<Error>) {
+    /// Keeps a failure, which the error of the wait will report.
+    pub(crate) fn record_failure(&mut self, failure: impl Into<Error>) {
         self.failure = Some(Arc::new(failure.into()));
     }
 
-    fn failed(&mut self, status: Status) -> CallFailure {
+    fn poll_failed(&mut self, status: Status) -> CallFailure {
         let failure = CallFailure::of(&status);
         tracing::debug!(code = ?status.code(), "a poll of an operation failed");
-        self.note(status);
+        self.record_failure(status);
         failure
     }
 }
 
-impl Drop for Engine {
+impl Drop for Waiter {
     fn drop(&mut self) {
-        let subject = &self.subject;
+        let tracked = &self.tracked;
         let armed = *self.cancel_on_drop.get_mut() && *self.cancelling.get_mut() == UNANSWERED;
-        if armed && !subject.snapshot.is_done() && !subject.snapshot.name().is_empty() {
-            super::cancel::detached(&self.clients, subject.snapshot.name());
+        if armed && !tracked.snapshot.is_done() && !tracked.snapshot.name().is_empty() {
+            super::cancel::spawn_request(&self.clients, tracked.snapshot.name());
         }
     }
 }
 
-/// Returns the moment after a timeout. One that no clock can represent never comes.
-fn ends(now: Instant, timeout: Duration) -> Instant {
+/// Returns the end of a timeout that starts now. A time that the clock cannot represent becomes one in a year.
+fn deadline_after(now: Instant, timeout: Duration) -> Instant {
     let never = || now + Duration::from_secs(365 * 24 * 3600);
     now.checked_add(timeout).unwrap_or_else(never)
 }
 
-/// From 0 to 1. Each generator is seeded anew, and costs less than to keep one for each wait.
+/// Returns a random number from 0 to 1. Seeding a generator for each number costs less than keeping one in each wait.
 fn random() -> f64 {
     HasherRng::new().next_f64()
 }
 
-/// One poll of one attempt, within this time: when to try again is the schedule's. Its routing header is worked out
-/// from the request where none is given.
-pub(crate) async fn get(
+/// Polls an operation in one attempt, within `timeout`: the schedule decides when to retry. If no routing header is given, it
+/// is computed from the request.
+pub(crate) async fn get_operation(
     clients: &Clients,
     request: GetOperationRequest,
     routing: Option<&str>,
@@ -354,19 +361,18 @@ pub(crate) async fn get(
         let headers = HeaderMap::from_iter([(ROUTING, routing)]);
         *request.metadata_mut() = MetadataMap::from_headers(headers);
     }
-    request.extensions_mut().insert(once(timeout));
+    request.extensions_mut().insert(single_attempt(timeout));
     let mut operations = clients.operations();
-    let answer = within(timeout, operations.get_operation(request)).await;
+    let answer = with_timeout(timeout, operations.get_operation(request)).await;
     Ok(answer?.into_inner())
 }
 
-/// Ends a call at its timeout whatever holds it up. The client's own deadline does not bound the layers that the user
-/// has put around calls.
-pub(crate) async fn within<T>(
+/// Ends a call at its timeout. The deadline of the client does not cover the layers that the user has put around calls.
+pub(crate) async fn with_timeout<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
-    // The timer starts after the call has set its own deadline, whose error says more, and so ends after it.
+    // The timer starts after the call has set its own deadline, so the deadline's error, which says more, comes first.
     let timer = async { tokio::time::sleep(timeout).await };
     tokio::select! {
         biased;
@@ -375,8 +381,8 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// One attempt, within this time.
-pub(crate) fn once(timeout: Duration) -> CallOptions {
+/// Returns the options of a call that makes one attempt, within `timeout`.
+pub(crate) fn single_attempt(timeout: Duration) -> CallOptions {
     CallOptions {
         timeout: Some(timeout),
         retry: Some(RetryPolicy::NEVER),
@@ -389,26 +395,26 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::call::{Reply, Rpc};
+    use crate::call::{GrpcRequest, GrpcResponse};
     use crate::proto::google::cloud::apigateway::v1::Api;
 
     #[tokio::test]
-    async fn the_routing_header_of_polls_is_worked_out_once() {
+    async fn the_routing_header_of_polls_is_computed_once() {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&sent);
-        let away = tower::service_fn(move |rpc: Rpc| {
+        let away = tower::service_fn(move |rpc: GrpcRequest| {
             let value = rpc.headers()[ROUTING].clone();
             noted.lock().expect("whole").push(value);
-            std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
+            std::future::ready(Err::<GrpcResponse, _>(Status::unavailable("away")))
         });
         let client = crate::ApiGateway::builder()
-            .with_transport(away)
+            .transport_service(away)
             .anonymous();
         let client = client.build().expect("valid");
         let name = "projects/p/locations/l/operations/o";
         let mut operation = client.operation::<Api>(name).expect("a name");
         operation.poll().await.expect_err("it is away");
-        operation.engine.routing = Some("name=kept".into());
+        operation.waiter.routing = Some("name=kept".into());
         operation.poll().await.expect_err("it is away");
         let sent = sent.lock().expect("whole");
         let first = "name=projects%2Fp%2Flocations%2Fl%2Foperations%2Fo";

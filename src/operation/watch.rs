@@ -1,4 +1,4 @@
-//! An operation's progress as a stream.
+//! The progress of an operation as a stream.
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,86 +15,83 @@ use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
 
-/// The snapshots of an operation, each that differs from the one before, the last one too.
+/// A stream of the snapshots of an operation. Each snapshot differs from the previous one; the last one is done.
 ///
-/// Polls are made by a task of its own, so a slow reader holds nothing up: it is given the latest
-/// snapshot, and those that it was too slow for are left out. When the stream has ended,
-/// [`result`](Self::result) gives what the operation ended in.
+/// A separate task polls the operation, so a slow reader does not delay the polls. The stream returns the latest snapshot;
+/// snapshots that a slow reader missed are skipped. After the end of the stream, [`result`](Self::result) returns the result
+/// of the operation.
 ///
 /// # Cancel safety
 ///
-/// Dropping this ends the task. The operation goes on, and can be taken up by its name.
+/// Dropping the watch ends its task. The operation continues, and can be resumed by its name.
 pub struct Watch<R> {
     snapshots: Pin<Box<dyn Stream<Item = Snapshot> + Send>>,
-    waiting: Waiting<R>,
+    task: AbortOnDrop<R>,
     /// The error to report if the task ends without a result.
     lost: Arc<Mutex<Option<OperationError>>>,
 }
 
-/// The operation within the task. If the task ends without a result, dropping this keeps the operation as it was last
-/// seen.
-struct Waited<R: OperationResult> {
+/// The operation within the task. If the task ends without a result, the drop of this value keeps the last known state.
+struct WatchTask<R: OperationResult> {
     operation: Operation<R>,
     has_result: bool,
     lost: Arc<Mutex<Option<OperationError>>>,
 }
 
-impl<R: OperationResult> Waited<R> {
+impl<R: OperationResult> WatchTask<R> {
     async fn result(mut self, sender: watch::Sender<Snapshot>) -> Result<R, OperationError> {
         let operation = &mut self.operation;
         let sends = |snapshot: &Snapshot| {
             sender.send_replace(snapshot.clone());
         };
-        let ended = operation.engine.run(sends).await;
+        let ended = operation.waiter.run(sends).await;
         let result = operation.settled(ended).await;
-        // The wait has ended by itself: it was not given up.
-        operation.engine.disarm();
+        // The wait has ended by itself, so the drop must not cancel.
+        operation.waiter.disarm();
         self.has_result = true;
         result
     }
 }
 
-impl<R: OperationResult> Drop for Waited<R> {
+impl<R: OperationResult> Drop for WatchTask<R> {
     fn drop(&mut self) {
         if self.has_result {
             return;
         }
-        let engine = &mut self.operation.engine;
-        engine.note(match std::thread::panicking() {
+        let waiter = &mut self.operation.waiter;
+        waiter.record_failure(match std::thread::panicking() {
             true => Status::internal("a transport or a layer panicked in a call of the watch"),
             false => Status::cancelled("the Tokio runtime of the watch has been shut down"),
         });
-        let progress = engine.progress();
+        let progress = waiter.progress();
         let error = self.operation.error(OperationErrorKind::Polling, progress);
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 }
 
-/// A task that ends with its owner.
-struct Waiting<R>(JoinHandle<Result<R, OperationError>>);
+/// A task that is aborted when this is dropped.
+struct AbortOnDrop<R>(JoinHandle<Result<R, OperationError>>);
 
-impl<R> Drop for Waiting<R> {
+impl<R> Drop for AbortOnDrop<R> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 impl<R: OperationResult> Operation<R> {
-    /// Watches it: each snapshot as it changes, beginning with the one that is known, then the result.
+    /// Watches the operation: returns a stream that begins with the known snapshot and has each later change.
     ///
-    /// It needs a Tokio runtime.
+    /// The watch needs a Tokio runtime.
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use apigateway_grpc::{emulator::Emulator, proto::google::cloud::apigateway::v1::{Api, CreateApiRequest}};
+    /// # use apigateway_grpc::{emulator::Emulator, model::{Api, CreateApiRequest}};
     /// # let emulator = Emulator::builder().build();
-    /// # let client = apigateway_grpc::ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+    /// # let client = apigateway_grpc::ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
     /// # let request = CreateApiRequest { parent: "projects/p/locations/global".into(), api_id: "a".into(), api: None };
-    /// # let name = client.service().create_api(request).await?.into_inner().name;
-    /// use futures_util::StreamExt as _;
-    ///
+    /// # let name = client.service_client().create_api(request).await?.into_inner().name;
     /// let mut watch = client.operation::<Api>(name)?.watch();
     /// while let Some(snapshot) = watch.next().await {
     ///     println!("{}: done: {}", snapshot.name(), snapshot.is_done());
@@ -109,16 +106,16 @@ impl<R: OperationResult> Operation<R> {
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime, on which the task of the watch runs.
+    /// Panics outside of a Tokio runtime, on which the task of the watch runs.
     pub fn watch(self) -> Watch<R> {
         let (sender, receiver) = watch::channel(self.snapshot().clone());
         let lost = Arc::default();
-        let waited = Waited {
+        let watched = WatchTask {
             operation: self,
             has_result: false,
             lost: Arc::clone(&lost),
         };
-        let waiting = tokio::spawn(waited.result(sender));
+        let task = tokio::spawn(watched.result(sender));
         let snapshots =
             futures_util::stream::unfold((receiver, true), |(mut receiver, first)| async move {
                 if !first {
@@ -129,24 +126,33 @@ impl<R: OperationResult> Operation<R> {
             });
         Watch {
             snapshots: Box::pin(snapshots),
-            waiting: Waiting(waiting),
+            task: AbortOnDrop(task),
             lost,
         }
     }
 }
 
 impl<R: OperationResult> Watch<R> {
-    /// What the operation ended in, whether or not all snapshots were read.
+    /// Returns the next snapshot; `None` after the last one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no snapshot.
+    pub async fn next(&mut self) -> Option<Snapshot> {
+        std::future::poll_fn(|cx| self.snapshots.as_mut().poll_next(cx)).await
+    }
+
+    /// Returns the result of the operation, even if not all snapshots were read.
     ///
     /// # Errors
     ///
-    /// As [`Operation::wait`]. If the runtime of the watch has shut down, or if a transport or a layer panicked, the error
-    /// is [`OperationErrorKind::Polling`], with the snapshot that was seen last.
+    /// Returns the errors of [`Operation::wait`]. If the runtime of the watch has shut down, or if a transport or a layer
+    /// panicked, the error is [`OperationErrorKind::Polling`] and has the last known snapshot.
     pub async fn result(mut self) -> Result<R, OperationError> {
-        match (&mut self.waiting.0).await {
+        match (&mut self.task.0).await {
             Ok(result) => result,
             Err(_) => {
-                // The task was dropped before its handle said so: the error is there.
+                // The task is dropped before its handle reports it, so the error is set.
                 let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(lost.clone().unwrap_or_else(OperationError::unseen))
             }

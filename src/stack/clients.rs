@@ -10,7 +10,7 @@ use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
 use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::stack::Stack;
 
-/// What makes generated clients, with the bound of a client's replies.
+/// What makes generated clients, with the bound of a client's responses.
 #[derive(Clone, Debug)]
 pub struct Clients {
     stack: Stack,

@@ -1,4 +1,27 @@
-//! The stack: the one place where the order of the layers is written.
+//! The stack: the layers of a call, in order. Any generated client can use the stack of a client.
+//!
+//! ```
+//! # #[cfg(feature = "emulator")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use apigateway_grpc::{ApiGateway, emulator::Emulator};
+//! # let emulator = Emulator::builder().build();
+//! # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+//! use apigateway_grpc::model::ListOperationsRequest;
+//! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
+//!
+//! let mut operations = OperationsClient::new(client.stack());
+//! let request = ListOperationsRequest {
+//!     name: "projects/p/locations/global".into(),
+//!     ..ListOperationsRequest::default()
+//! };
+//! let page = operations.list_operations(request).await?.into_inner();
+//! assert!(page.operations.is_empty());
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "emulator"))]
+//! # fn main() {}
+//! ```
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,18 +29,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tonic::Status;
-use tower::util::{Either, ServiceExt as _, option_layer};
+use tower::util::{ServiceExt as _, option_layer};
 use tower::{Service, ServiceBuilder};
 
-pub use crate::call::service::{Carrier, Wrap};
-pub use crate::call::{Reply, Rpc};
+pub use crate::call::service::{GrpcLayer, GrpcService};
+pub use crate::call::{GrpcRequest, GrpcResponse};
 
 use crate::call::CallOptions;
-use crate::call::service::{Uniform, UniformLayer, Users};
+use crate::call::service::{Normalize, NormalizeLayer};
 use crate::layer::deadline::DeadlineLayer;
 use crate::layer::headers::HeadersLayer;
-use crate::layer::metrics::{Measure, MeasureLayer};
-use crate::layer::response_check::{Guard, GuardLayer};
+use crate::layer::metrics::MetricsLayer;
+use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::RetryLayer;
 use crate::layer::trace::TraceLayer;
 
@@ -26,86 +49,111 @@ pub(crate) mod credentials;
 
 /// The layers whose settings are the client's.
 #[derive(Debug)]
-pub(crate) struct Layers<L, A> {
-    /// The user's, around whole calls.
-    pub(crate) call: L,
+pub(crate) struct Layers {
+    /// The user's, around whole calls; the first one is the outermost.
+    pub(crate) call: Vec<UserLayer>,
     pub(crate) trace: TraceLayer,
-    pub(crate) measure: MeasureLayer,
+    pub(crate) measure: MetricsLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
-    /// The user's, around each attempt.
-    pub(crate) attempt: A,
+    /// The user's, around each attempt; the first one is the outermost.
+    pub(crate) attempt: Vec<UserLayer>,
     pub(crate) auth: Option<credentials::Layer>,
-    pub(crate) guard: GuardLayer,
+    pub(crate) guard: ResponseCheckLayer,
 }
 
-/// Assembles the stack over a transport, outermost first.
-pub(crate) fn stack<T, L, A>(layers: Layers<L, A>, transport: T) -> Stack
-where
-    T: Carrier,
-    A: Wrap<Authenticated<T>>,
-    L: Wrap<Core<A::Wrapped>>,
-{
-    Stack::new(
-        ServiceBuilder::new()
-            .layer(UniformLayer) // what the user's layers give, in our vocabulary
-            .layer(Users(layers.call)) // sees a call as the generated client made it, and its outcome
-            .layer(layers.trace) // spans everything of ours
-            .layer(layers.measure) // within the span, so that a recorder may look at it
-            .layer(layers.headers) // what all attempts share is set once
-            .layer(DeadlineLayer) // bounds all attempts and the waits between them
-            .layer(layers.retry) // repeats what lies below
-            .layer(UniformLayer) // what the user's layers give, in our vocabulary
-            .layer(Users(layers.attempt)) // sees each attempt as the server will, but for its credentials
-            .layer(option_layer(layers.auth)) // below retry: each attempt has fresh credentials
-            .layer(layers.guard) // nothing unchecked goes up
-            .layer(UniformLayer) // a transport's own error becomes a status
-            .service(transport),
-    )
+/// Assembles the stack over a transport. The layers of each part are in order, outermost first.
+pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
+    let calls = ServiceBuilder::new()
+        .layer(layers.trace) // spans everything of ours
+        .layer(layers.measure) // within the span, so that a recorder may look at it
+        .layer(layers.headers) // what all attempts share is set once
+        .layer(DeadlineLayer) // bounds all attempts and the waits between them
+        .layer(layers.retry) // repeats the attempts
+        .layer(NormalizeLayer); // what follows is in our vocabulary
+    let attempts = ServiceBuilder::new()
+        .layer(option_layer(layers.auth)) // below retry: each attempt has fresh credentials
+        .layer(layers.guard) // nothing unchecked goes up
+        .layer(NormalizeLayer) // a transport's own error becomes a status
+        .service(transport);
+    // Without the user's layers, nothing between a call and its attempts is boxed.
+    let stack = match layers.attempt.as_slice() {
+        [] => Stack::new(calls.service(attempts)),
+        // They see each attempt as the server will, but for its credentials.
+        users => Stack::new(calls.service(wrapped(users, Stack::new(Normalize::new(attempts))))),
+    };
+    // They see a call as the generated client made it, and its outcome.
+    wrapped(&layers.call, stack)
 }
 
-/// What a layer around each attempt stands on.
-pub type Authenticated<T> = Either<credentials::Layered<Guard<Uniform<T>>>, Guard<Uniform<T>>>;
+/// A layer of the user's, which wraps one stack into another.
+#[derive(Clone)]
+pub(crate) struct UserLayer(Arc<dyn Fn(Stack) -> Stack + Send + Sync>);
 
-/// What a layer around whole calls stands on: our own layers, over those around each attempt.
-pub type Core<S> = crate::layer::trace::Trace<
-    Measure<
-        crate::layer::headers::Headers<
-            crate::layer::deadline::Deadline<crate::layer::retry::Retry<Uniform<S>>>,
-        >,
-    >,
->;
+impl UserLayer {
+    pub(crate) fn new<L: GrpcLayer<Stack> + Send + Sync + 'static>(layer: L) -> Self {
+        Self(Arc::new(move |inner| {
+            Stack::new(Normalize::new(layer.wrap(inner)))
+        }))
+    }
+}
+
+impl fmt::Debug for UserLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserLayer")
+    }
+}
+
+/// Wraps a stack in the user's layers, the first one outermost.
+fn wrapped(layers: &[UserLayer], stack: Stack) -> Stack {
+    let inside_out = layers.iter().rev();
+    inside_out.fold(stack, |inner, layer| (layer.0)(inner))
+}
 
 /// The assembled stack, ready for any generated client: `SomeClient::new(client.stack())`.
 ///
-/// It is cheap to clone. A call clones what lies below once and boxes its future once, whatever the
-/// layers are; readiness is waited for within the call, so a failure comes as the status that it is.
+/// A stack is cheap to clone, and always ready: a call waits for the readiness of its transport within its own future, so a
+/// transport that fails then is an error of the call. A call boxes its future once for the whole stack, once for a transport
+/// of yours, and once for each layer of yours.
 #[derive(Clone)]
 pub struct Stack {
     erased: Arc<dyn Erased>,
     options: Option<Arc<CallOptions>>,
 }
 
-type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+type BoxFuture = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
 trait Erased: Send + Sync {
-    fn start(&self, rpc: Rpc) -> BoxFuture;
+    fn start(&self, rpc: GrpcRequest) -> BoxFuture;
 }
 
 impl<S> Erased for S
 where
-    S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send,
 {
-    fn start(&self, rpc: Rpc) -> BoxFuture {
+    fn start(&self, rpc: GrpcRequest) -> BoxFuture {
         Box::pin(self.clone().oneshot(rpc))
     }
 }
 
 impl Stack {
+    /// Returns a stack that is a service of the user's, and nothing else.
+    pub(crate) fn of_service(service: impl GrpcService) -> Self {
+        Self::new(Normalize::new(service))
+    }
+
     fn new<S>(service: S) -> Self
     where
-        S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+        S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send,
     {
         Self {
@@ -132,8 +180,8 @@ impl Stack {
     }
 }
 
-impl Service<Rpc> for Stack {
-    type Response = Reply;
+impl Service<GrpcRequest> for Stack {
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = BoxFuture;
 
@@ -141,7 +189,7 @@ impl Service<Rpc> for Stack {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> BoxFuture {
+    fn call(&mut self, mut rpc: GrpcRequest) -> BoxFuture {
         if let Some(options) = &self.options {
             let own = rpc
                 .extensions_mut()

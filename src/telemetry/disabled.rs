@@ -18,9 +18,9 @@ pub(crate) fn probed(_: &'static str) {}
 pub(crate) fn token_refresh(_: &'static str) {}
 
 /// What would be counted while it is there.
-pub(crate) struct Counted;
+pub(crate) struct GaugeGuard;
 
-impl Counted {
+impl GaugeGuard {
     pub(crate) fn connection(_: &'static str) -> Self {
         Self
     }

@@ -109,9 +109,9 @@ pub(crate) fn token_refresh(outcome: &'static str) {
 
 /// One more of something, as long as this is there. It is taken from where it was added to, though the recorder of the
 /// thread is another by then.
-pub(crate) struct Counted(Gauge);
+pub(crate) struct GaugeGuard(Gauge);
 
-impl Counted {
+impl GaugeGuard {
     pub(crate) fn connection(transport: &'static str) -> Self {
         Self::by(metrics::gauge!(OPEN_CONNECTIONS, TRANSPORT => transport))
     }
@@ -130,7 +130,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }

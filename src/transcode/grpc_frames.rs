@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use tonic::Status;
 
-use crate::call::PREFIX;
+use crate::call::MESSAGE_PREFIX_LEN;
 
 /// Returns the frame of a message, from a buffer with room for the prefix before the message.
 ///
@@ -11,20 +11,20 @@ use crate::call::PREFIX;
 ///
 /// If the message is longer than 4 GiB, which a frame cannot express.
 pub(crate) fn frame(mut buffer: Vec<u8>) -> Result<Bytes, Status> {
-    let length = buffer.len().saturating_sub(PREFIX);
+    let length = buffer.len().saturating_sub(MESSAGE_PREFIX_LEN);
     let Ok(length) = u32::try_from(length) else {
         let text = "the message is larger than gRPC can carry";
         return Err(Status::resource_exhausted(text));
     };
     buffer[0] = 0;
-    buffer[1..PREFIX].copy_from_slice(&length.to_be_bytes());
+    buffer[1..MESSAGE_PREFIX_LEN].copy_from_slice(&length.to_be_bytes());
     Ok(buffer.into())
 }
 
 /// Returns an empty buffer for [`frame`].
 pub(crate) fn buffer(capacity: usize) -> Vec<u8> {
-    let mut buffer = Vec::with_capacity(PREFIX + capacity);
-    buffer.resize(PREFIX, 0);
+    let mut buffer = Vec::with_capacity(MESSAGE_PREFIX_LEN + capacity);
+    buffer.resize(MESSAGE_PREFIX_LEN, 0);
     buffer
 }
 
@@ -54,7 +54,7 @@ impl FrameReader {
     ///
     /// If it is compressed or too large.
     pub(crate) fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        let Some((prefix, rest)) = self.unread.split_first_chunk::<PREFIX>() else {
+        let Some((prefix, rest)) = self.unread.split_first_chunk::<MESSAGE_PREFIX_LEN>() else {
             return Ok(None);
         };
         let [flag, length @ ..] = *prefix;
@@ -69,7 +69,7 @@ impl FrameReader {
         if rest.len() < length {
             return Ok(None);
         }
-        self.unread.advance(PREFIX);
+        self.unread.advance(MESSAGE_PREFIX_LEN);
         Ok(Some(self.unread.split_to(length).freeze()))
     }
 
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn too_large_and_compressed_messages_are_refused_by_their_prefix() {
         let mut frames = FrameReader::new(5);
-        frames.push(&framed(b"sixsix")[..PREFIX]);
+        frames.push(&framed(b"sixsix")[..MESSAGE_PREFIX_LEN]);
         assert_eq!(
             frames.next().expect_err("too large").code(),
             tonic::Code::ResourceExhausted

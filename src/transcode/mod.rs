@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use apigateway_grpc::emulator::Emulator;
-//! use apigateway_grpc::proto::google::cloud::apigateway::v1::ListApisRequest;
+//! use apigateway_grpc::model::ListApisRequest;
 //! use apigateway_grpc::proto::google::cloud::apigateway::v1::api_gateway_service_client::ApiGatewayServiceClient;
 //! use apigateway_grpc::tower::Layer as _;
 //! use apigateway_grpc::transcode::{Rest, Rules, TranscodeLayer};
@@ -52,7 +52,7 @@ use crate::error::Error;
 /// Returns the proto3 JSON of a message of [`proto`](crate::proto), with the content of each `Any`.
 ///
 /// ```
-/// use apigateway_grpc::proto::google::longrunning::Operation;
+/// use apigateway_grpc::model::Operation;
 /// use apigateway_grpc::transcode::to_json;
 ///
 /// let operation = Operation { name: "projects/p/locations/l/operations/o".into(), done: true, ..Default::default() };

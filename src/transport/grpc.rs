@@ -7,7 +7,7 @@ use tower::{BoxError, Service};
 
 use super::connect::{ConnectConfig, Connector, Protocols, RequestOrigin};
 use super::http2::{Http2Pool, Http2ResponseBody, Keepalive, PoolLimits, ResponseFuture};
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::error::Error;
 
 /// The minimum number of idle connections. One is kept, so that occasional calls do not connect each time.
@@ -15,7 +15,7 @@ const MIN_IDLE: usize = 1;
 
 /// A gRPC transport over a pool of connections, which are opened when calls need them.
 #[derive(Clone, Debug)]
-pub struct Grpc {
+pub(crate) struct Grpc {
     origin: Arc<RequestOrigin>,
     pool: Http2Pool,
 }
@@ -35,7 +35,7 @@ impl Grpc {
     }
 }
 
-impl Service<Rpc> for Grpc {
+impl Service<GrpcRequest> for Grpc {
     type Response = http::Response<Http2ResponseBody>;
     type Error = BoxError;
     type Future = ResponseFuture;
@@ -45,7 +45,7 @@ impl Service<Rpc> for Grpc {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Rpc) -> Self::Future {
+    fn call(&mut self, mut request: GrpcRequest) -> Self::Future {
         match self.origin.uri(RequestOrigin::path(request.uri())) {
             Ok(uri) => {
                 *request.uri_mut() = uri;

@@ -10,7 +10,7 @@ use tower::Service;
 use super::connect::ConnectConfig;
 use super::http1::RestPool;
 use super::http2::{Keepalive, PoolLimits};
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::error::Error;
 use crate::transcode::{self, Rules};
 
@@ -55,16 +55,16 @@ impl Rest {
     }
 }
 
-impl Service<Rpc> for Rest {
-    type Response = Reply;
+impl Service<GrpcRequest> for Rest {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = <transcode::Rest<RestPool> as Service<Rpc>>::Future;
+    type Future = <transcode::Rest<RestPool> as Service<GrpcRequest>>::Future;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.rest.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Rpc) -> Self::Future {
+    fn call(&mut self, mut request: GrpcRequest) -> Self::Future {
         if let Some(header) = request.headers_mut().get_mut(API_CLIENT) {
             *header = self.api_client_for_rest(header);
         }

@@ -1,4 +1,4 @@
-//! The table of faults: what happens, and what is to come of it.
+//! The table of faults, and the expected results.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use crate::liar::Lie;
 use crate::proxy::{Act, End, Orders};
 use crate::source::Trouble;
 
-/// A fault, and what the calls that meet it come to.
+/// A fault, and the expected results of the calls during it.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) how: &'static str,
     pub(crate) inject: Inject,
     pub(crate) grpc: Outcome,
-    /// `None` where the fault is none of REST's.
+    /// `None` if the fault does not exist over REST.
     pub(crate) rest: Option<Outcome>,
     pub(crate) fallback: Outcome,
-    /// Whether the wait for an operation goes on by itself. If not, it ends in an error after which it may be
-    /// waited for again.
+    /// True if the wait for an operation continues. If not, the wait ends in an error, and the operation may be
+    /// awaited again.
     pub(crate) outlived: bool,
 }
 
@@ -32,34 +32,34 @@ pub(crate) struct Fault {
 pub(crate) enum Inject {
     /// Between the client and the server.
     Line(Orders),
-    /// The server goes, and comes back at another address behind the proxy.
+    /// The server stops, and returns at another address behind the proxy.
     Restart,
-    /// The server goes for good, and its name leads to another one: from the beginning of the fault, or from its end.
+    /// The server stops for good, and its name resolves to another one: from the begin of the fault, or from its end.
     Name {
         at_once: bool,
     },
-    /// The server's own doing.
+    /// A fault of the server.
     Server(Habit),
     Source(Trouble),
-    /// Another server in its place.
+    /// Another server in place of the server.
     Liar(Lie),
 }
 
-/// What comes of the calls during a fault.
+/// The expected results of the calls during a fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
-    /// All are answered.
+    /// All calls are answered.
     Answered,
-    /// None is, and each has one of these codes.
+    /// No call is answered, and each error has one of these codes.
     Refused(&'static [Code]),
-    /// Some are not, each with one of these codes.
+    /// Some calls fail, each with one of these codes.
     Partly(&'static [Code]),
-    /// Some may not be, each with one of these codes: it depends on the moment.
+    /// Some calls may fail, each with one of these codes, depending on the moment.
     Perhaps(&'static [Code]),
 }
 
 impl Outcome {
-    /// Those that an error may have.
+    /// The codes that an error may have.
     pub(crate) fn codes(self) -> &'static [Code] {
         match self {
             Self::Answered => &[],
@@ -77,7 +77,7 @@ impl Fault {
         }
     }
 
-    /// Something on the line, with the same end over all transports.
+    /// A fault of the network, with the same results over all transports.
     const fn line(name: &'static str, how: &'static str, orders: Orders, outcome: Outcome) -> Self {
         Self {
             name,
@@ -90,7 +90,7 @@ impl Fault {
         }
     }
 
-    /// Something about HTTP/2.
+    /// A fault of HTTP/2.
     pub(crate) const fn server(
         name: &'static str,
         how: &'static str,
@@ -127,17 +127,17 @@ pub(crate) const REFUSING: Orders = Orders {
     refuse: true,
 };
 
-/// What is open goes silent, what is new works.
+/// Open connections go silent, new connections work.
 pub(crate) const HALF_OPEN: Orders = Orders {
     open: Act::Swallow,
     new: Act::Pass,
     refuse: false,
 };
 
-/// What is open has to be opened anew.
+/// Open connections have to be replaced.
 pub(crate) const ANEW: Orders = anew(Act::Pass);
 
-/// What is open has to be opened anew to meet the fault.
+/// Open connections have to be replaced before the fault has an effect.
 const fn anew(new: Act) -> Orders {
     Orders {
         open: Act::Reset,

@@ -1,5 +1,5 @@
-//! An HTTP/2 server before the emulator's services, which does what front ends do: it closes connections that
-//! are old, bounds the calls on one, and resets some.
+//! An HTTP/2 server in front of the emulator's services, which behaves like Google's front ends: it closes old
+//! connections, limits the calls of a connection, and resets some calls.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,14 +22,14 @@ use tower::util::ServiceExt as _;
 
 use crate::linger::Linger;
 
-/// What it does.
+/// The behaviour of the front.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Habit {
-    /// A GOAWAY to each connection of this age.
+    /// Sends GOAWAY on a connection of this age.
     Age(Duration),
-    /// So many calls at once on a connection.
+    /// Maximum number of concurrent calls of a connection.
     Streams(u32),
-    /// While there is a fault, each call whose number divides by this is reset with this reason, unread.
+    /// During a fault, resets each call whose number is divisible by this with this reason, without reading it.
     Resets(usize, Reason),
 }
 
@@ -68,7 +68,7 @@ impl Front {
                     accepted = listener.accept() => if let Ok((stream, _)) = accepted {
                         connections.spawn(serve(stream, behind.clone()));
                     },
-                    // What has ended is not kept.
+                    // Connections that have ended are removed.
                     Some(_) = connections.join_next() => {}
                 }
             }

@@ -1,4 +1,4 @@
-//! What servers that are wrong on purpose do not learn; what comes of their calls is in the table (`lies.rs`).
+//! Hostile servers: what they must not receive. The results of their calls are in the table (`lies.rs`).
 
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ use crate::seen::Seen;
 use crate::source::SECRET;
 use crate::source::TOKEN;
 
-/// What a call may take; nothing here but silence should take as long.
+/// Maximum duration of a call. Only silence takes as long.
 const DEADLINE: Duration = Duration::from_secs(4);
 
 fn client(endpoint: &str, transport: Transport) -> ApiGateway {
@@ -35,13 +35,13 @@ fn client(endpoint: &str, transport: Transport) -> ApiGateway {
         .expect("valid")
 }
 
-/// Where the servers live: what they log is not the client's.
+/// Runs the servers on threads of their own, so that their logs are not the client's.
 fn beyond() -> &'static Runtime {
     static BEYOND: OnceLock<Runtime> = OnceLock::new();
     BEYOND.get_or_init(crate::servers)
 }
 
-/// How one call ended; all that was seen so far has no secret in it.
+/// Returns the result of one call. Asserts that nothing observed so far contains a secret.
 async fn called(seen: &Seen, endpoint: &str, transport: Transport) -> Result<(), Error> {
     let client = client(endpoint, transport);
     let called = tokio::time::timeout(DEADLINE * 3, client.get_api(API)).await;
@@ -77,7 +77,7 @@ async fn an_endless_response_is_stopped() {
     assert!(told.is_ok(), "it goes on");
 }
 
-/// Where the redirects lead to.
+/// The target of the redirects.
 static ELSEWHERE: OnceLock<String> = OnceLock::new();
 
 fn location() -> &'static str {
@@ -128,7 +128,7 @@ async fn no_credential_follows_a_redirect_over_any_transport() {
 async fn a_server_that_drops_tls_gets_no_data() {
     let seen = Seen::default();
     let _capturing = seen.capture();
-    // An alert that the version is not known, a hello of TLS 1.0, and HTTP in plaintext.
+    // A protocol_version alert, a ServerHello of TLS 1.0, and plaintext HTTP.
     let mut hello = vec![22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
     hello.extend([7; 32]);
     hello.extend([0, 0, 47, 0]);
@@ -157,7 +157,7 @@ async fn a_server_that_drops_tls_gets_no_data() {
             Transport::Rest,
             Transport::GrpcWithRestFallback,
         ] {
-            // The roots of a machine are not needed to get this far.
+            // The machine's roots are not needed for this.
             let error = called(&seen, &endpoint, transport)
                 .await
                 .expect_err("no TLS");

@@ -1,4 +1,4 @@
-//! A server that is wrong on purpose, in the protocol that it is spoken to in.
+//! A server that breaks the rules on purpose, in the protocol of its client.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,14 +12,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What it answers to its calls, by their number.
+/// The answers to the calls, by their number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lie {
     pub(crate) http2: Http2,
     pub(crate) http1: fn(usize) -> Raw,
 }
 
-/// Bytes that are sent once, and others that are sent as long as somebody takes them. Without these the connection ends.
+/// Bytes that are sent once, and bytes that are sent repeatedly until the client stops reading. Without the latter, the connection ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw(pub(crate) Vec<u8>, pub(crate) Vec<u8>);
 
@@ -28,26 +28,26 @@ pub(crate) struct Raw(pub(crate) Vec<u8>, pub(crate) Vec<u8>);
 pub(crate) enum Http2 {
     /// By the rules of HTTP/2.
     Reply(fn(usize) -> Reply),
-    /// Frames after the SETTINGS.
+    /// These frames after SETTINGS.
     Frames(fn(usize) -> Raw),
 }
 
 pub(crate) type Reply = (Response<()>, Then);
 
-/// What follows the head of a reply.
+/// The part of a response after its head.
 #[derive(Clone, Debug)]
 pub(crate) enum Then {
     Nothing,
-    /// This, and trailers.
+    /// This data and trailers.
     Once(Bytes, HeaderMap),
-    /// This again and again.
+    /// This data repeatedly.
     Forever(Bytes),
 }
 
-/// A running liar. Dropping it ends it and its connections.
+/// A running server. Dropping it ends it and its connections.
 pub(crate) struct Liar {
     pub(crate) address: SocketAddr,
-    /// How many endless replies were given up by those who asked.
+    /// Number of endless responses that the client stopped.
     pub(crate) given_up: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -61,7 +61,7 @@ struct Mouth {
 
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
-/// How long a request is at least, and what comes before it over HTTP/2 is not.
+/// Minimum size of a request. The bytes before it over HTTP/2 are smaller.
 const REQUEST: usize = 200;
 
 impl Liar {
@@ -127,7 +127,7 @@ impl Mouth {
         while let Some(call) = connection.accept().await {
             let (_, mut respond) = call?;
             let (head, then) = reply(self.number());
-            // A stream that its caller has reset by now is no matter of the others.
+            // The client may have reset the stream. That does not concern the others.
             self.send(&mut respond, head, then).ok();
         }
         Ok(())
@@ -171,7 +171,7 @@ async fn forever(mut sending: h2::SendStream<Bytes>, data: &Bytes) {
         if sending.send_data(some, false).is_err() {
             return;
         }
-        // The others on this thread are to have their turn.
+        // Lets the other tasks on this thread run.
         tokio::task::yield_now().await;
     }
 }
@@ -190,7 +190,7 @@ async fn say(mut stream: TcpStream, greeting: &[u8], raw: Raw) -> io::Result<()>
         stream.write_all(&again).await?;
         tokio::task::yield_now().await;
     }
-    // What is still sent is read, or the end would be a reset, which may overtake the answer.
+    // All bytes are read. Unread bytes would turn the end into a reset, which may overtake the answer.
     stream.shutdown().await?;
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await? > 0 {}

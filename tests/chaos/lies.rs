@@ -1,4 +1,4 @@
-//! Faults that are replies which no good server gives.
+//! Faults that are invalid responses.
 
 use std::io::Write as _;
 use std::sync::LazyLock;
@@ -15,12 +15,12 @@ use crate::fault::{Fault, Inject, Outcome};
 use crate::liar::{Http2, Lie, Raw, Then};
 
 const TOO_MUCH: Outcome = Outcome::Refused(&[ResourceExhausted]);
-/// What calls may end in whose connection, or retry, was of one of these.
+/// The codes of calls whose connection or retry met one of these faults.
 pub(crate) const AFTERWARDS: &[Code] = &[Unavailable, Internal, Unknown, ResourceExhausted];
 
 pub(crate) const LIES: &[Fault] = &[
     Fault {
-        // HTTP/1.1 has room for them, and the error below them is read.
+        // HTTP/1.1 decodes them, and the error in the body is read.
         rest: Some(Outcome::Refused(&[Unavailable])),
         ..lie(
             "headers of 64 KB",
@@ -189,15 +189,15 @@ static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 const FRAMES: [&[u8]; 9] = [
-    // Of 16 MiB.
+    // A frame of 16 MiB.
     &[255, 255, 255, 0, 0, 0, 0, 0, 1],
-    // Data before a head, and on no stream.
+    // DATA before HEADERS, and on stream 0.
     &[0, 0, 1, 0, 0, 0, 0, 0, 1, 7],
     &[0, 0, 1, 0, 0, 0, 0, 0, 0, 7],
-    // A head of noise, and one for nobody.
+    // HEADERS with random bytes, and HEADERS of an unknown stream.
     &[0, 0, 3, 1, 4, 0, 0, 0, 1, 255, 255, 255],
     &[0, 0, 1, 1, 4, 0, 0, 0, 99, 0x88],
-    // A short reset, a window of nothing, a short ping, a push that nobody asked for.
+    // A short RST_STREAM, a WINDOW_UPDATE of zero, a short PING, and an unrequested PUSH_PROMISE.
     &[0, 0, 3, 3, 0, 0, 0, 0, 1, 0, 0, 0],
     &[0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     &[0, 0, 5, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5],
@@ -233,7 +233,7 @@ fn trailers(number: usize) -> HeaderMap {
         2 => HeaderMap::from_iter([status("-1")]),
         3 => HeaderMap::from_iter([status("13"), field(message, "%zz%")]),
         4 => HeaderMap::from_iter([status("14"), field(details, "!!!")]),
-        // All is well, they say, and no message came.
+        // Status OK without a message.
         _ => HeaderMap::from_iter([status("0")]),
     }
 }
@@ -257,7 +257,7 @@ fn length(bytes: &[u8]) -> [u8; 4] {
     u32::try_from(bytes.len()).expect("small").to_be_bytes()
 }
 
-/// A frame of HTTP/2 on the first stream.
+/// Returns an HTTP/2 frame on the first stream.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = length(payload)[1..].to_vec();
     frame.extend([kind, flags, 0, 0, 0, 1]);
@@ -265,7 +265,7 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A field that is not to be indexed, its name and value given: what `a: bbb…` is in HPACK.
+/// Returns a literal field without indexing: `a: bbb…` in HPACK.
 fn long_field() -> Vec<u8> {
     let mut field = vec![0, 1, b'a', 127, 128, 7];
     field.extend([b'b'; 127 + 7 * 128]);

@@ -1,5 +1,5 @@
-//! Faults of real networks, over real sockets, from a proxy that makes them. What is held elsewhere is told by
-//! `README.md` beside this file.
+//! Faults of real networks, over real sockets, from a proxy that causes them. `README.md` beside this file
+//! lists the faults that other tests have.
 
 #![cfg(all(feature = "auth", feature = "emulator", feature = "rest"))]
 
@@ -31,7 +31,7 @@ use fault::{FAULTS, Fault};
 use lies::LIES;
 use row::{Row, named, table};
 
-/// How many faults are met at once: most of each is waiting.
+/// Number of concurrent faults. Most of each is waiting.
 const AT_ONCE: usize = 10;
 
 #[test]
@@ -87,13 +87,13 @@ fn each_call_ends_in_time_with_its_expected_result_under_every_fault() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
-/// Held by what would disturb others of its kind, or be disturbed.
+/// Held by tests that must not run at the same time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where emulators and proxies live, apart from the clients.
+/// The runtime of emulators and proxies, apart from the clients.
 fn servers() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,4 +1,4 @@
-//! A name that leads to one address and then to another, for clients that resolve it by this.
+//! A name that resolves to one address and later to another, for clients with this resolver.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ impl Name {
         *self.0.lock().expect("whole") = address;
     }
 
-    /// A client of the name. Credentials may go to `localhost`, whatever resolves it.
+    /// Returns a client of the name. Credentials may be sent to `localhost`, with any resolver.
     pub(crate) fn resolved_under(&self, builder: Builder) -> Builder {
         let name = Arc::clone(&self.0);
         let resolver = tower::service_fn(move |_: dns::Name| {

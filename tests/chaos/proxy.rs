@@ -1,4 +1,4 @@
-//! A TCP proxy that does to each connection what a bad network does, and counts them.
+//! A TCP proxy that does to each connection what a bad network does, and counts the connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,48 +13,48 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-/// What happens to a connection.
+/// The fault of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
     Pass,
-    /// A reset, at once.
+    /// An immediate reset.
     Reset,
-    /// An end in order, at once.
+    /// An immediate graceful end.
     Close,
-    /// Nothing passes for now.
+    /// No bytes pass for now.
     Hold,
-    /// It stays open, and whatever is sent either way is gone, whatever is ordered later but its end: a stream of
-    /// which bytes are missing is never whole again.
+    /// The connection stays open and all bytes in both directions are lost. Later orders only end it, since a stream
+    /// with missing bytes never recovers.
     Swallow,
-    /// So many bytes come down to the client, then it ends so.
+    /// This many bytes reach the client, and then the connection ends in this way.
     Down(usize, End),
-    /// A reset once a reply has passed and nothing more has come for a moment.
+    /// A reset after a response has passed and nothing more has come for a moment.
     ResetIdle(Duration),
-    /// So many bytes each time, either way.
+    /// This many bytes at a time, in both directions.
     Trickle(usize, Duration),
-    /// What comes down comes later.
+    /// Bytes to the client are delayed.
     Delay(Duration),
-    /// A connection of HTTP/2 is reset with its first bytes, any other passes.
+    /// An HTTP/2 connection is reset at its first bytes. Other connections pass.
     NoHttp2,
-    /// Whatever is asked, these bytes are the answer and the end.
+    /// Every request is answered with these bytes and the end of the connection.
     Answer(&'static [u8]),
 }
 
-/// How a connection ends that has carried its bytes.
+/// The end of a connection that has carried its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     Reset,
     Close,
-    /// It does not end: so many bytes are lost, and what follows them passes.
+    /// It does not end: this many bytes are lost, and the following bytes pass.
     Lose(usize),
 }
 
-/// What happens from now on: to the connections that are open, and to those that come.
+/// The orders from now on, for open connections and for new ones.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Orders {
     pub(crate) open: Act,
     pub(crate) new: Act,
-    /// Nobody listens.
+    /// The port does not listen.
     pub(crate) refuse: bool,
 }
 
@@ -65,7 +65,7 @@ impl Orders {
         refuse: false,
     };
 
-    /// What a server does that has ended.
+    /// The behaviour of a server that has stopped.
     pub(crate) const GONE: Self = Self {
         refuse: true,
         ..Self::all(Act::Reset)
@@ -94,7 +94,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Before this address, on a port of its own.
+    /// Starts a proxy for this address, on a port of its own.
     pub(crate) async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -123,12 +123,12 @@ impl Proxy {
         self.shared.orders.send_replace(orders);
     }
 
-    /// New connections lead here.
+    /// Changes the address of new connections.
     pub(crate) fn lead_to(&self, upstream: SocketAddr) {
         *self.shared.upstream.lock().expect("whole") = upstream;
     }
 
-    /// How many connections clients have open.
+    /// Returns the number of open connections of clients.
     pub(crate) fn open(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
     }
@@ -140,8 +140,8 @@ impl Drop for Proxy {
     }
 }
 
-/// Takes connections as long as it is to. While it is not, the port is held by a socket that does not
-/// listen, so that nobody else is given it.
+/// Accepts connections while it should. Otherwise a socket that does not listen holds the port, so that no other
+/// process gets it.
 async fn accept(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr) {
     let mut orders = shared.orders.subscribe();
     let mut connections = JoinSet::new();
@@ -177,7 +177,7 @@ fn hold(address: SocketAddr) -> TcpSocket {
 
 async fn carry(shared: Arc<Shared>, client: TcpStream) {
     shared.open.fetch_add(1, Ordering::SeqCst);
-    // However it ends is the test's business to see at the client.
+    // The test observes the end at the client.
     Connection::run(&shared, client).await.ok();
     shared.open.fetch_sub(1, Ordering::SeqCst);
 }
@@ -186,11 +186,11 @@ async fn carry(shared: Arc<Shared>, client: TcpStream) {
 struct Way {
     from: OwnedReadHalf,
     to: OwnedWriteHalf,
-    /// What has come and has not gone on.
+    /// Bytes that were received and not forwarded.
     held: Vec<u8>,
-    /// How much has gone on since the last order.
+    /// Number of bytes forwarded since the last order.
     passed: usize,
-    /// How much more is to be lost.
+    /// Number of bytes that are still to be lost.
     losing: usize,
     ended: bool,
 }
@@ -199,7 +199,7 @@ struct Connection {
     up: Way,
     down: Way,
     act: Act,
-    /// When what is held goes on, or what is idle ends.
+    /// The time at which held bytes are forwarded, or an idle connection ends.
     due: Option<Instant>,
 }
 
@@ -244,7 +244,7 @@ impl Connection {
                     }
                 }
                 read = connection.up.read(), if !full || connection.up.held.is_empty() => {
-                    // The client has gone: nothing that is held is of use to it.
+                    // The client has closed the connection, so the held bytes are useless.
                     if read? == 0 || connection.on_bytes().await? {
                         return Ok(());
                     }
@@ -259,7 +259,7 @@ impl Connection {
         }
     }
 
-    /// An order has come. Whether that is the end, as for the rest of what a connection does.
+    /// Handles an order. Returns whether the connection ends, as `handle` does
     async fn begin(&mut self) -> io::Result<bool> {
         (self.up.passed, self.down.passed) = (0, 0);
         self.due = None;
@@ -321,7 +321,7 @@ impl Connection {
                 if !self.up.held.is_empty() {
                     self.down.to.write_all(bytes).await?;
                     self.down.to.shutdown().await?;
-                    // What was sent meanwhile is read, or the end would be a reset.
+                    // All bytes are read. Unread bytes would turn the end into a reset.
                     let rest = async { while self.up.read().await.is_ok_and(|read| read > 0) {} };
                     tokio::time::timeout(Duration::from_millis(200), rest)
                         .await
@@ -356,7 +356,7 @@ impl Connection {
     }
 
     fn reset(&self) -> io::Result<bool> {
-        // Without lingering, closing a socket resets it.
+        // Closing a socket without lingering resets it.
         self.down.to.as_ref().set_zero_linger()?;
         Ok(true)
     }
@@ -367,7 +367,7 @@ impl Way {
         Self {
             from,
             to,
-            // As much as is read at once.
+            // The size of one read.
             held: Vec::with_capacity(16 << 10),
             passed: 0,
             losing: 0,
@@ -379,7 +379,7 @@ impl Way {
         self.from.read_buf(&mut self.held).await
     }
 
-    /// At most so many of the bytes that are held go on.
+    /// Forwards at most this many of the held bytes.
     async fn pass(&mut self, most: usize) -> io::Result<()> {
         let lost = self.losing.min(self.held.len());
         self.held.drain(..lost);

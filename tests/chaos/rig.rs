@@ -1,4 +1,4 @@
-//! What the client of a run calls: an emulator, and what stands between the two.
+//! The server side of a run: an emulator, and the proxies in front of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,24 +19,24 @@ use crate::proxy::{Orders, Proxy};
 use crate::run::{API, DEADLINE, FAULT, PARENT, PATIENCE};
 use crate::source::{Source, TOKEN, Trouble};
 
-/// All that is beyond the client.
+/// The server side of a run.
 pub(crate) struct Rig {
     emulator: Emulator,
     server: Option<Server>,
     pub(crate) proxy: Proxy,
-    /// The one that the name leads to later.
+    /// The server to which the name resolves later.
     other: Option<Proxy>,
     name: Name,
     _front: Option<Front>,
-    /// The operation that is waited for.
+    /// The operation that is awaited.
     pub(crate) operation: String,
     on: Arc<AtomicBool>,
-    /// Stands in the server's place while there is a fault.
+    /// The server that replaces the emulator during a fault.
     liar: Option<Liar>,
 }
 
 impl Rig {
-    /// An api, an operation on it, and the way to them.
+    /// Creates an api, an operation on it, and the proxies in front of them.
     pub(crate) async fn start(inject: Inject) -> Self {
         let emulator = Emulator::builder()
             .require_token(TOKEN)
@@ -64,7 +64,7 @@ impl Rig {
             Inject::Liar(lie) => Some(Liar::start(lie).await.expect("a free port")),
             _ => None,
         };
-        let within = ApiGateway::builder().with_transport(emulator.service());
+        let within = ApiGateway::builder().transport_service(emulator.service());
         let within = within.access_token(TOKEN).build().expect("valid");
         let created = within.create_api(PARENT, "a", Api::default()).await;
         created.expect("started").await.expect("an api");
@@ -89,11 +89,9 @@ impl Rig {
 
     pub(crate) fn client(&self, transport: Transport, trouble: Trouble) -> ApiGateway {
         let on = Arc::clone(&self.on);
-        let retry = RetryPolicy {
-            initial_backoff: Duration::from_millis(20),
-            max_backoff: Duration::from_millis(100),
-            ..RetryPolicy::DEFAULT
-        };
+        let retry = RetryPolicy::default()
+            .initial_backoff(Duration::from_millis(20))
+            .max_backoff(Duration::from_millis(100));
         let builder = ApiGateway::builder();
         let builder = match &self.other {
             Some(_) => self.name.resolved_under(builder),
@@ -145,7 +143,7 @@ impl Rig {
         if self.other.is_some() {
             return self.rename();
         }
-        // Its connections end with it.
+        // The connections end with the server.
         if self.liar.take().is_some() {
             let server = self.server.as_ref().expect("it is there");
             self.proxy.lead_to(server.address());
@@ -153,19 +151,19 @@ impl Rig {
         self.proxy.order(Orders::PASS);
     }
 
-    /// The name leads to the other one.
+    /// Lets the name resolve to the other server.
     fn rename(&self) {
         if let Some(other) = &self.other {
             self.name.lead_to(other.address());
         }
     }
 
-    /// How many connections clients have open.
+    /// Returns the number of open connections of clients.
     pub(crate) fn open(&self) -> usize {
         self.proxy.open() + self.other.as_ref().map_or(0, Proxy::open)
     }
 
-    /// How often the emulator was asked to create this.
+    /// Returns how many creates of this resource the emulator received.
     pub(crate) fn creates(&self, id: &str) -> usize {
         let calls = self.emulator.calls();
         let creates = calls.iter().filter(|call| {

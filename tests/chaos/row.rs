@@ -1,4 +1,4 @@
-//! What a fault did to the calls over one transport, and all of it as a table.
+//! The results of the calls during a fault over one transport, and the table of all results.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ pub(crate) struct Row {
     pub(crate) fault: &'static Fault,
     pub(crate) transport: Transport,
     pub(crate) calls: usize,
-    /// Calls that ended in an error.
+    /// Number of calls that ended in an error.
     pub(crate) failed: usize,
-    /// Calls that ended in what they should not have: another message, another error, another time.
+    /// Number of calls with an unexpected result: another message, another error, another time.
     pub(crate) wrong: usize,
-    /// Calls that did not end.
+    /// Number of calls that did not end.
     pub(crate) lost: usize,
-    /// What should not have been, in words.
+    /// Descriptions of violations.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn named(transport: Transport) -> &'static str {
     }
 }
 
-/// The rows as Markdown.
+/// Returns the rows as a Markdown table.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::from(
         "| fault | how injected | transport | calls | failed | wrong | lost |\n|---|---|---|---|---|---|---|\n",

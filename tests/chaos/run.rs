@@ -1,4 +1,4 @@
-//! One fault over one transport: calls before it, within it and after it, and one wait through all of it.
+//! One fault over one transport: calls before, during and after it, and one wait from before it to after it.
 
 use std::time::{Duration, Instant};
 
@@ -22,25 +22,25 @@ use crate::told;
 pub(crate) const PARENT: &str = "projects/p/locations/global";
 pub(crate) const API: &str = "projects/p/locations/global/apis/a";
 
-/// What a call may take that is to fail.
+/// The deadline of a call that is expected to fail.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(800);
-/// What one may take that is to be answered, on a machine that does other things as well.
+/// The deadline of a call that is expected to be answered, which a busy machine meets.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// How much later than that a call may end on a busy machine before it is lost.
+/// How much after its deadline a call may end on a busy machine before it counts as lost.
 const SLACK: Duration = Duration::from_secs(5);
-/// How long a fault is there at least: a few polls of the wait.
+/// Minimum duration of a fault: a few polls of the wait.
 pub(crate) const FAULT: Duration = Duration::from_millis(1000);
-/// How long the client may take to find its way back, and to be gone when it is dropped.
+/// How long the client may take to recover, and to end when it is dropped.
 const RECOVERY: Duration = Duration::from_secs(15);
 
-/// What a call came to: whether its answer was the right one, or its error.
+/// The result of a call: whether its answer was right, or its error.
 type Answer = Result<bool, Error>;
 
 async fn call(client: &ApiGateway, kind: usize, id: &str) -> Answer {
     match kind % 4 {
         0 => client.get_api(API).await.map(|api| api.name == API),
         1 => {
-            let page = client.list_apis(PARENT).page("").await?;
+            let page = client.list_apis(PARENT).first_page().await?;
             Ok(page.items.iter().any(|api| api.name == API))
         }
         2 => {
@@ -50,7 +50,7 @@ async fn call(client: &ApiGateway, kind: usize, id: &str) -> Answer {
             Ok(target.is_some_and(|target| target.ends_with(&format!("/apis/{id}"))))
         }
         _ => {
-            let page = client.list_operations(PARENT).page("").await?;
+            let page = client.list_operations(PARENT).first_page().await?;
             Ok(page.items.iter().all(|it| it.name.starts_with(PARENT)))
         }
     }
@@ -60,20 +60,19 @@ struct Run<'a> {
     row: Row,
     client: &'a ApiGateway,
     seen: &'a Seen,
-    /// The ids of creates, and whether they were started.
+    /// The IDs of creates, and whether they were started.
     created: Vec<(String, bool)>,
 }
 
 impl Run<'_> {
-    /// Four calls at once. How many of them failed.
+    /// Makes four concurrent calls. Returns how many of them failed.
     async fn wave(&mut self, outcome: Outcome) -> usize {
         let id = format!("new-{}", self.row.calls);
         let timeout = match outcome.codes().contains(&Code::DeadlineExceeded) {
             true => DEADLINE,
             false => PATIENCE,
         };
-        let mut options = CallOptions::default();
-        options.timeout = Some(timeout);
+        let options = CallOptions::default().timeout(timeout);
         let client = self.client.with_options(options);
         let calls = (0..4).map(|kind| {
             let (client, id) = (&client, &id);
@@ -128,7 +127,7 @@ impl Run<'_> {
     }
 }
 
-/// Does all of it. The servers are in a runtime of their own, so that all tasks of this one are the client's.
+/// Runs the fault. The servers are in a runtime of their own, so that all tasks of this one belong to the client.
 pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &Handle) -> Row {
     let panics = told::panics();
     let seen = Seen::default();
@@ -148,13 +147,13 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
         seen: &seen,
         created: Vec::new(),
     };
-    // Kept headers would hide what is wrong with their source.
+    // Cached headers would hide faults of the credential source.
     if matches!(trouble, Trouble::None) {
         run.wave(Outcome::Answered).await;
     }
 
     rig.begin(inject);
-    // What is reset is seen to be; a reset that meets a call is a fault of its own.
+    // Waits until the client notices the reset. A reset during a call is a fault of its own.
     let resets = match inject {
         Inject::Line(orders) => matches!(orders.open, Act::Reset),
         Inject::Name { .. } | Inject::Liar(_) => true,
@@ -180,13 +179,13 @@ pub(crate) async fn run(fault: &'static Fault, transport: Transport, servers: &H
     let early = waiting.is_finished();
     rig.end(servers).await;
     let kept = match inject {
-        // Its connections break as it ends.
+        // The connections break when the server ends.
         Inject::Liar(_) => AFTERWARDS,
         _ => outcome.codes(),
     };
     recover(&mut run, Outcome::Perhaps(kept)).await;
     let mut row = run.row;
-    // What is refused for its token is not processed, and sent once more with another.
+    // A call that is refused for its token is not processed, and is sent once more with another token.
     let most = if matches!(inject, Inject::Source(_)) {
         2
     } else {
@@ -211,11 +210,11 @@ type Waiting = tokio::task::JoinHandle<Result<Api, (bool, String)>>;
 fn operation(client: &ApiGateway, name: &str) -> Operation<Api> {
     let fast = Duration::from_millis(250);
     let schedule = Schedule::default()
-        .with_delays(fast, 1.0, fast)
+        .delays(fast, 1.0, fast)
         .expect("valid")
-        // How many polls a fault meets depends on the machine.
-        .with_failures(1000)
-        .with_poll_timeout(DEADLINE)
+        // The number of polls during a fault depends on the machine.
+        .max_failures(1000)
+        .poll_timeout(DEADLINE)
         .expect("valid");
     let operation = client.operation::<Api>(name).expect("a name");
     operation.with_schedule(schedule)
@@ -255,7 +254,7 @@ async fn waited(
     }
 }
 
-/// What was kept of the fault may cost a few more calls, then all are answered.
+/// Connections from the time of the fault may fail a few more calls. Then all calls are answered.
 async fn recover(run: &mut Run<'_>, after: Outcome) {
     let began = Instant::now();
     while run.wave(after).await > 0 {
@@ -266,7 +265,7 @@ async fn recover(run: &mut Run<'_>, after: Outcome) {
     }
 }
 
-/// Nothing of a client is left, neither tasks nor connections.
+/// Asserts that no task and no connection of a client is left.
 async fn gone(row: &mut Row, rig: &Rig) {
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! A path that swallows everything on established connections, while new connections work.
+//! A path that drops all bytes of established connections, while new connections work.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::fault::HALF_OPEN;
 use crate::proxy::Proxy;
 use crate::run::{API, PARENT};
 
-/// Calls in flight when the path goes silent have no answer. All that begin when the silence was noticed have one.
+/// Calls in flight when the path goes silent get no answer. Calls that begin after the silence was noticed get one.
 #[test]
 fn calls_after_two_seconds_of_silence_are_answered_over_another_connection() {
     let _alone = alone();
@@ -33,8 +33,7 @@ async fn silence() {
 
     proxy.order(HALF_OPEN);
     let within = |seconds| {
-        let mut options = CallOptions::default();
-        options.timeout = Some(Duration::from_secs(seconds));
+        let options = CallOptions::default().timeout(Duration::from_secs(seconds));
         client.with_options(options)
     };
     let (early, late) = (within(4), within(10));

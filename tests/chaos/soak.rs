@@ -1,4 +1,4 @@
-//! Many calls over connections that keep breaking: what is held for them does not grow.
+//! Many calls over connections that keep breaking. Memory, tasks and connections do not grow.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,23 +18,23 @@ use crate::row::named;
 use crate::run::{API, PARENT};
 use crate::source::TOKEN;
 
-/// How many calls are under way over each transport.
+/// Number of concurrent calls over each transport.
 const AT_ONCE: usize = 32;
 
-/// How many calls are made unless the environment says another number.
+/// Number of calls, unless the environment sets another one.
 const CALLS: usize = 100_000;
 
-/// How many calls a client with the fallback makes before it is dropped for a new one, which knows nothing of REST.
+/// Number of calls of a client with the fallback before it is replaced by a new one, which begins with gRPC.
 const LIFE: usize = 100;
 
-/// How much the process may have grown from the second fifth of the calls to the last. A leak of 80 bytes in each of the
-/// 60,000 calls between is more.
+/// How much the process may grow from the second fifth of the calls to the last. A leak of 80 bytes in each of the
+/// 60,000 calls in between exceeds it.
 const GROWTH: usize = 4 << 20;
 
-/// The tasks of a client that are no connection's: each of its pools may have one that looks for what is not needed.
+/// Maximum number of tasks of a client besides those of connections: each of its pools may have an idle check.
 const LOOKING: usize = 2;
 
-/// What the connections go through, over and over, each for [`STEP`].
+/// The faults of the connections, repeated in turn, each for [`STEP`].
 const TROUBLE: [Orders; 12] = [
     Orders::PASS,
     Orders::all(Act::Down(700, End::Reset)),
@@ -51,7 +51,7 @@ const TROUBLE: [Orders; 12] = [
 ];
 const STEP: Duration = Duration::from_millis(40);
 
-/// What the servers of gRPC do by turns, each for as long as all that happens on the line.
+/// The behaviours of the gRPC servers in turn, each for one round of the network faults.
 const HABITS: [Habit; 3] = [
     Habit::Age(Duration::from_millis(60)),
     Habit::Resets(3, Reason::INTERNAL_ERROR),
@@ -64,7 +64,7 @@ const TRANSPORTS: [Transport; 3] = [
     Transport::GrpcWithRestFallback,
 ];
 
-/// What is held when nothing is under way and no connection is open.
+/// What is held when no call is running and no connection is open.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     tasks: usize,
@@ -72,16 +72,16 @@ struct Held {
     memory: Option<usize>,
 }
 
-/// What became of the calls over a transport.
+/// The results of the calls over a transport.
 #[derive(Debug, Default)]
 struct Ended {
     answered: AtomicUsize,
     failed: AtomicUsize,
-    /// By the caller, at any moment.
+    /// Dropped by the caller, at any moment.
     dropped: AtomicUsize,
 }
 
-/// The servers, and the ways to them. What only HTTP/2 has is for gRPC alone.
+/// The servers and the proxies in front of them. Faults of HTTP/2 are for gRPC only.
 struct Beyond {
     server: Server,
     fronts: Vec<Front>,
@@ -121,7 +121,7 @@ async fn soak(calls: usize, servers: &Handle) {
     for (transport, ended) in TRANSPORTS.iter().zip(ended) {
         let [answered, failed, dropped] = [ended.answered, ended.failed, ended.dropped];
         let ended = [answered, failed, dropped].map(AtomicUsize::into_inner);
-        // There was trouble, and not nothing else.
+        // Some calls failed, and not all.
         let enough = ended.iter().all(|some| *some > calls / 300);
         assert!(enough, "{}: {ended:?}", named(*transport));
     }
@@ -139,7 +139,7 @@ async fn soak(calls: usize, servers: &Handle) {
 
 async fn start() -> Beyond {
     let emulator = Emulator::builder().require_token(TOKEN).build();
-    let within = ApiGateway::builder().with_transport(emulator.service());
+    let within = ApiGateway::builder().transport_service(emulator.service());
     let within = within.access_token(TOKEN).build().expect("valid");
     let created = within.create_api(PARENT, "a", Api::default()).await;
     created.expect("started").await.expect("an api");
@@ -183,10 +183,10 @@ impl Beyond {
         let servers = servers.chain(self.fronts.iter().map(|front| front.address));
         for server in servers.collect::<Vec<_>>().into_iter().cycle() {
             self.grpc.lead_to(server);
-            // Connections to the server before end.
+            // Connections to the previous server end.
             self.grpc.order(Orders::all(Act::Close));
             for (step, orders) in TROUBLE.into_iter().enumerate() {
-                // Not the same everywhere at once.
+                // The proxies have different faults at the same time.
                 self.grpc.order(orders);
                 self.both
                     .order(TROUBLE[(step + TROUBLE.len() / 2) % TROUBLE.len()]);
@@ -200,7 +200,7 @@ impl Beyond {
     }
 }
 
-/// So many calls, a third of the lanes over each transport, while the trouble goes around.
+/// Makes this many calls, a third over each transport, while the faults change.
 async fn fifth(beyond: &Beyond, clients: &[ApiGateway; 3], calls: usize, ended: &[Ended; 3]) {
     let made = AtomicUsize::new(0);
     let lanes = (0..3 * AT_ONCE).map(|lane| {
@@ -214,7 +214,7 @@ async fn fifth(beyond: &Beyond, clients: &[ApiGateway; 3], calls: usize, ended: 
                 if TRANSPORTS[lane % 3] == Transport::GrpcWithRestFallback && its % LIFE == 0 {
                     client = beyond.client(Transport::GrpcWithRestFallback);
                 }
-                // A linear congruential generator; its upper bits are the better ones.
+                // A linear congruential generator, whose upper bits are better.
                 random = random
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1);
@@ -230,7 +230,7 @@ async fn fifth(beyond: &Beyond, clients: &[ApiGateway; 3], calls: usize, ended: 
                     Ok(Err(error)) => {
                         assert!(error.code().is_some(), "{error}");
                         ended.failed.fetch_add(1, Ordering::SeqCst);
-                        // As a caller would, who does not ask again at once.
+                        // A caller would not retry immediately, either.
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
                     Err(_) => {
@@ -247,7 +247,7 @@ async fn fifth(beyond: &Beyond, clients: &[ApiGateway; 3], calls: usize, ended: 
     }
 }
 
-/// What is held once all connections are closed, and so few tasks are left.
+/// Returns what is held once all connections are closed and only this many tasks are left.
 async fn settled(beyond: &Beyond, most: usize) -> Held {
     for proxy in [&beyond.grpc, &beyond.both] {
         proxy.order(Orders::all(Act::Close));
@@ -267,7 +267,7 @@ async fn settled(beyond: &Beyond, most: usize) -> Held {
     }
 }
 
-/// The bytes of this process that are in memory, where `/proc` tells.
+/// Returns the resident memory of this process in bytes, if `/proc` has it.
 fn memory() -> Option<usize> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
     let resident: usize = pages.split(' ').nth(1)?.parse().ok()?;

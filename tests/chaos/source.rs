@@ -1,4 +1,4 @@
-//! Sources of tokens that are slow, fail, or give tokens that are good no more.
+//! Token sources that are slow, fail, or return expired tokens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,31 +10,31 @@ use apigateway_grpc::google_cloud_auth::credentials::{
 use apigateway_grpc::google_cloud_auth::errors::CredentialsError;
 use http::{Extensions, HeaderMap, HeaderValue, header};
 
-/// What the emulator takes.
+/// The token that the emulator accepts.
 pub(crate) const TOKEN: &str = "ya29.s3cr3t-good";
-/// What it takes no more.
+/// The token that the emulator no longer accepts.
 const EXPIRED: &str = "ya29.s3cr3t-expired";
-/// What all secrets of these tests have in them, and nothing else has.
+/// A text that is part of all secrets of these tests, and of nothing else.
 pub(crate) const SECRET: &str = "s3cr3t";
 
-/// What goes wrong with the source while there is a fault.
+/// The fault of a token source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Trouble {
-    /// Nothing.
+    /// No fault.
     None,
     /// Each token takes this long.
     Slow(Duration),
-    /// It never answers.
+    /// The source never answers.
     Hangs,
-    /// It fails, and says that this passes.
+    /// The source fails with a transient error.
     Fails,
-    /// Its first token has expired, the next has not.
+    /// The first token has expired, the next one has not.
     Expired,
-    /// All its tokens are refused: they are of another time than the server's.
+    /// All tokens are refused, since the clocks differ.
     OtherTime,
 }
 
-/// A source of tokens with a fault, for as long as that is on.
+/// A token source with a fault, while the fault is active.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) trouble: Trouble,

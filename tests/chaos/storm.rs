@@ -1,4 +1,4 @@
-//! Storms of GOAWAY under load: connections that live for 300 ms, and not one call fails with them, reads or creates.
+//! GOAWAY storms under load: connections last 300 ms, and no read and no create fails.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -18,7 +18,7 @@ use crate::row::{Row, table};
 use crate::run::{API, PARENT};
 use crate::source::TOKEN;
 
-/// Three connections one after the other, or one of three that ends while its calls are under way.
+/// Three connections in sequence, or one of three that ends while calls are running.
 const STORM: Duration = Duration::from_millis(1000);
 
 const AGE: Habit = Habit::Age(Duration::from_millis(300));
@@ -27,7 +27,7 @@ const fn storm(name: &'static str, how: &'static str) -> Fault {
     Fault::server(name, how, AGE, Outcome::Answered)
 }
 
-/// How many calls are under way at once.
+/// Number of concurrent calls.
 static STORMS: [(usize, Fault); 3] = [
     (
         1,
@@ -73,7 +73,7 @@ fn no_call_fails_when_connections_go_away_gracefully() {
 
 async fn start() -> (Emulator, Front, Proxy) {
     let emulator = Emulator::builder().require_token(TOKEN).build();
-    let within = ApiGateway::builder().with_transport(emulator.service());
+    let within = ApiGateway::builder().transport_service(emulator.service());
     let within = within.access_token(TOKEN).build().expect("valid");
     let created = within.create_api(PARENT, "a", Api::default()).await;
     created.expect("started").await.expect("an api");
@@ -98,7 +98,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
         let client = &client;
         async move {
             let mut ended = Vec::new();
-            // Each has a read and a create at least.
+            // Each makes at least one read and one create.
             while ended.len() < 2 || began.elapsed() < STORM {
                 let call = ended.len();
                 let ending = if call % 2 == 0 {
@@ -109,7 +109,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
                         api_id: format!("new-{lane}-{call}"),
                         api: None,
                     };
-                    let created = client.service().create_api(request).await;
+                    let created = client.service_client().create_api(request).await;
                     created
                         .map(|it| !it.into_inner().name.is_empty())
                         .map_err(Into::into)
@@ -134,7 +134,7 @@ async fn meet(fault: &'static Fault, at_once: usize, servers: &Handle) -> Row {
             }
         }
     }
-    // The emulator was asked for one before.
+    // The emulator received one create before.
     let creates = emulator.call_count(Method::CREATE_API) - 1;
     row.complain_if(creates != made, format!("{creates} creates for {made}"));
     row

@@ -1,11 +1,11 @@
-//! What a run shows of itself: the names of errors, and panics.
+//! What a run reports: the names of errors, and panics.
 
 use std::cell::Cell;
 use std::sync::Once;
 
 use apigateway_grpc::Error;
 
-/// What an error is called by in the reports.
+/// Returns the name of an error in the reports.
 pub(crate) fn code(error: &Error) -> String {
     let code = error.code().map(|code| format!("{code:?}"));
     code.unwrap_or_else(|| "no code".into())
@@ -15,8 +15,8 @@ thread_local! {
     static PANICS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many panics this thread has seen. The first call begins to count: tokio keeps those of its tasks
-/// to itself.
+/// Returns the number of panics so far. The first call starts the count, since tokio does not report panics
+/// of its tasks.
 pub(crate) fn panics() -> usize {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -64,7 +64,7 @@ impl Emulator {
             client
                 .build()
                 .expect("valid")
-                .service()
+                .service_client()
                 .create_api(request)
                 .await
         });
@@ -184,7 +184,7 @@ fn tokens_times_and_a_certificate_are_given_by_options() {
             api: None,
         };
         let client = builder.build().expect("valid");
-        client.service().create_api(request).await
+        client.service_client().create_api(request).await
     };
     runtime.block_on(async {
         let weak = create("weak").await.expect_err("no permission");
@@ -342,9 +342,9 @@ fn locations_are_lost_and_service_accounts_named_by_options() {
         };
         let page = client
             .list_gateways("projects/p/locations/-")
-            .page("")
+            .first_page()
             .await;
-        let refused = client.service().create_api_config(config).await;
+        let refused = client.service_client().create_api_config(config).await;
         (page.expect("a page"), refused.expect_err("no such account"))
     });
     let location = |id| format!("projects/p/locations/{id}");

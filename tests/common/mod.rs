@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use apigateway_grpc::proto::google::longrunning::Operation;
-use apigateway_grpc::stack::{Reply, Rpc};
-use apigateway_grpc::{ApiGateway, Builder, Given};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
+use apigateway_grpc::{ApiGateway, Builder};
 use http_body_util::{BodyExt as _, Full};
 use tonic::body::Body;
 use tower_test::mock::{self, Handle, Mock, SendResponse};
@@ -15,27 +15,27 @@ pub(crate) const NAME: &str = "projects/p/locations/global/operations/o";
 /// A client without credentials, its builder touched up by `with`, and the server that it calls.
 pub(crate) fn talk(with: impl FnOnce(Played) -> Played) -> (ApiGateway, Server) {
     let (mock, server) = play();
-    let client = with(ApiGateway::builder().with_transport(mock).anonymous()).build();
+    let client = with(ApiGateway::builder().transport_service(mock).anonymous()).build();
     (client.expect("the settings are valid"), server)
 }
 
 /// A transport, and the server that it leads to.
-pub(crate) fn play() -> (Mock<Rpc, Reply>, Server) {
+pub(crate) fn play() -> (Mock<GrpcRequest, GrpcResponse>, Server) {
     let (mock, handle) = mock::pair();
     (mock, Server { handle })
 }
 
 /// A builder whose transport is the played server.
-pub(crate) type Played = Builder<Given<Mock<Rpc, Reply>>>;
+pub(crate) type Played = Builder;
 
 /// The far end of a client.
 pub(crate) struct Server {
-    handle: Handle<Rpc, Reply>,
+    handle: Handle<GrpcRequest, GrpcResponse>,
 }
 
 impl Server {
     /// What the client asks next.
-    pub(crate) async fn asked(&mut self) -> (Rpc, SendResponse<Reply>) {
+    pub(crate) async fn asked(&mut self) -> (GrpcRequest, SendResponse<GrpcResponse>) {
         let asked = tokio::time::timeout(Duration::from_secs(30), self.handle.next_request());
         let asked = asked.await.expect("the client asks within half a minute");
         asked.expect("the client is there")
@@ -51,7 +51,7 @@ impl Server {
 }
 
 /// The operation of [`NAME`], done.
-pub(crate) fn done() -> Reply {
+pub(crate) fn done() -> GrpcResponse {
     let operation = Operation {
         name: NAME.to_owned(),
         done: true,
@@ -61,7 +61,7 @@ pub(crate) fn done() -> Reply {
 }
 
 /// The reply with this message.
-pub(crate) fn ok(message: &impl prost::Message) -> Reply {
+pub(crate) fn ok(message: &impl prost::Message) -> GrpcResponse {
     let mut trailers = http::HeaderMap::new();
     trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
     let body = Full::new(framed(message).into());
@@ -79,7 +79,7 @@ pub(crate) fn framed(message: &impl prost::Message) -> Vec<u8> {
 }
 
 /// A gRPC reply with this body and nothing else.
-pub(crate) fn grpc(body: Body) -> Reply {
+pub(crate) fn grpc(body: Body) -> GrpcResponse {
     let reply = http::Response::builder().header("content-type", "application/grpc");
     reply.body(body).expect("the header is valid")
 }

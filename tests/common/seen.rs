@@ -38,7 +38,13 @@ impl Seen {
     pub(crate) fn add_error(&self, error: &(dyn std::error::Error + 'static)) {
         let mut text = String::new();
         let chain = std::iter::successors(Some(error), |error| error.source());
-        for error in chain {
+        // An error leaves out the causes whose text it has. Its status has them all.
+        let status = error.downcast_ref::<apigateway_grpc::Error>();
+        let status = status.and_then(apigateway_grpc::Error::status);
+        let causes = std::iter::successors(status.and_then(std::error::Error::source), |error| {
+            error.source()
+        });
+        for error in chain.chain(causes) {
             writeln!(text, "{error}\n{error:?}\n{error:#?}").expect("a string takes it all");
         }
         self.add(&text);

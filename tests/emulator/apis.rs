@@ -16,7 +16,11 @@ async fn list(client: &ApiGateway, size: i32, token: &str) -> Result<ListApisRes
         page_token: token.into(),
         ..Default::default()
     };
-    Ok(client.service().list_apis(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .list_apis(request)
+        .await?
+        .into_inner())
 }
 
 fn violation(status: &Status) -> String {
@@ -100,7 +104,7 @@ async fn invalid_ids_parents_and_sizes_are_reported_with_their_fields() {
             api: None,
         };
         let status = client
-            .service()
+            .service_client()
             .create_api(request)
             .await
             .expect_err(parent);
@@ -116,7 +120,7 @@ async fn invalid_ids_parents_and_sizes_are_reported_with_their_fields() {
         ..Default::default()
     };
     // The client's own list would reject the size first. A generated client does not.
-    let refused = client.operations().list_operations(negative).await;
+    let refused = client.operations_client().list_operations(negative).await;
     assert_eq!(violation(&refused.expect_err("negative")), "page_size");
 }
 

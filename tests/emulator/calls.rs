@@ -55,7 +55,11 @@ async fn recorded_calls_have_no_secrets() {
         let value = "hush".parse().expect("a header");
         request.metadata_mut().insert(name, value);
     }
-    client.service().get_api(request).await.expect_err("none");
+    client
+        .service_client()
+        .get_api(request)
+        .await
+        .expect_err("none");
     let calls = emulator.calls();
     for name in ["authorization", "x-goog-api-key", "cookie"] {
         assert_eq!(calls[0].headers[name], "(masked)", "{name}");
@@ -92,7 +96,7 @@ async fn the_messages_of_calls_are_recorded_up_to_16_mib() {
             ..ListApisRequest::default()
         };
         // The filter may be invalid; the call is recorded in either case.
-        client.service().list_apis(request).await.ok();
+        client.service_client().list_apis(request).await.ok();
     }
     get(&client, API).await.expect_err("none");
     let calls = emulator.calls();

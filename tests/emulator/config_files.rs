@@ -93,7 +93,7 @@ async fn a_config_with_invalid_files_is_failed_and_can_be_deleted_but_not_used()
         name: CONFIG.into(),
     };
     client
-        .service()
+        .service_client()
         .delete_api_config(request)
         .await
         .expect("it can be");

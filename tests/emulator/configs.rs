@@ -73,7 +73,7 @@ pub(crate) async fn configure(
         api_config: Some(config),
     };
     Ok(client
-        .service()
+        .service_client()
         .create_api_config(request)
         .await?
         .into_inner())
@@ -92,7 +92,11 @@ pub(crate) async fn open(
             ..Default::default()
         }),
     };
-    Ok(client.service().create_gateway(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .create_gateway(request)
+        .await?
+        .into_inner())
 }
 
 pub(crate) async fn config(client: &ApiGateway, view: ConfigView) -> Result<ApiConfig, Status> {
@@ -100,19 +104,31 @@ pub(crate) async fn config(client: &ApiGateway, view: ConfigView) -> Result<ApiC
         name: CONFIG.into(),
         view: view.into(),
     };
-    Ok(client.service().get_api_config(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .get_api_config(request)
+        .await?
+        .into_inner())
 }
 
 pub(crate) async fn gateway(client: &ApiGateway) -> Result<Gateway, Status> {
     let name = GATEWAY.to_owned();
     let request = GetGatewayRequest { name };
-    Ok(client.service().get_gateway(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .get_gateway(request)
+        .await?
+        .into_inner())
 }
 
 async fn drop_config(client: &ApiGateway) -> Result<(), Status> {
     let name = CONFIG.to_owned();
     let request = DeleteApiConfigRequest { name };
-    client.service().delete_api_config(request).await.map(drop)
+    client
+        .service_client()
+        .delete_api_config(request)
+        .await
+        .map(drop)
 }
 
 /// An api with a config and a gateway for it.
@@ -198,7 +214,7 @@ async fn the_sources_of_a_config_are_in_the_full_view_alone() {
         ..Default::default()
     };
     let page = client
-        .service()
+        .service_client()
         .list_api_configs(request)
         .await
         .expect("a page");
@@ -273,7 +289,7 @@ async fn a_resource_in_use_cannot_be_deleted() {
         name: GATEWAY.into(),
     };
     client
-        .service()
+        .service_client()
         .delete_gateway(request)
         .await
         .expect("it exists");

@@ -43,23 +43,28 @@ async fn seen(client: &ApiGateway) -> String {
     );
     let mut seen = format!(
         "{:#?}\n{:#?}\n{:#?}\n",
-        client.list_apis(all).page("").await.expect("apis").items,
+        client
+            .list_apis(all)
+            .first_page()
+            .await
+            .expect("apis")
+            .items,
         client
             .list_gateways(all)
-            .page("")
+            .first_page()
             .await
             .expect("gateways")
             .items,
         client
             .list_operations(all)
-            .page("")
+            .first_page()
             .await
             .expect("operations")
             .items,
     );
     for config in client
         .list_api_configs(apis)
-        .page("")
+        .first_page()
         .await
         .expect("")
         .items
@@ -218,7 +223,12 @@ async fn changes_of_other_runtimes_and_of_no_runtime_are_stored() {
     create(&over(&emulator), "b").await.expect("a new api");
     drop(emulator);
     let client = over(&after(Duration::ZERO, &file));
-    let names = client.list_apis(PARENT).page("").await.expect("apis").items;
+    let names = client
+        .list_apis(PARENT)
+        .first_page()
+        .await
+        .expect("apis")
+        .items;
     let names: Vec<_> = names.into_iter().map(|api| api.name).collect();
     assert_eq!(names, [format!("{PARENT}/apis/b")]);
 }

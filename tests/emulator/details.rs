@@ -85,7 +85,7 @@ async fn each_error_has_its_details_over_both() {
         let _fault = server.emulator().on(Method::CREATE_API).operation(plan);
         let name = create(&client, "a").await.expect("a new api").name;
         let cancelled = client
-            .operations()
+            .operations_client()
             .cancel_operation(CancelOperationRequest { name })
             .await;
         details(cancelled, Code::Unimplemented);
@@ -107,7 +107,7 @@ async fn each_error_has_its_details_over_both() {
             ..Default::default()
         };
         let wrong = details(
-            client.service().list_apis(request).await,
+            client.service_client().list_apis(request).await,
             Code::InvalidArgument,
         );
         let fields = &wrong.bad_request().expect("a BadRequest").field_violations;
@@ -136,7 +136,7 @@ async fn each_error_has_its_details_over_both() {
             update_mask: None,
         };
         let stale = details(
-            client.iam_policy().set_iam_policy(policy).await,
+            client.iam_policy_client().set_iam_policy(policy).await,
             Code::Aborted,
         );
         assert!(is_about(&stale, "API", API) && is_retried(&stale));
@@ -145,7 +145,7 @@ async fn each_error_has_its_details_over_both() {
             name: "projects/p/locations/us-east1/gateways/g".into(),
         };
         let lost = details(
-            client.service().get_gateway(request).await,
+            client.service_client().get_gateway(request).await,
             Code::Unavailable,
         );
         assert!(is_retried(&lost));
@@ -293,7 +293,7 @@ async fn no_error_has_invented_details_if_a_test_wants_none() {
             page_size: -1,
             ..Default::default()
         };
-        let wrong = client.service().list_apis(request).await;
+        let wrong = client.service_client().list_apis(request).await;
         // The message has all violations.
         let status = wrong.as_ref().expect_err("a negative size");
         assert_eq!(status.message(), "page_size: must not be negative");
@@ -306,7 +306,7 @@ async fn no_error_has_invented_details_if_a_test_wants_none() {
         let request = GetGatewayRequest {
             name: "projects/p/locations/us-east1/gateways/g".into(),
         };
-        let lost = client.service().get_gateway(request).await;
+        let lost = client.service_client().get_gateway(request).await;
         plain(lost.map(drop), Code::Unavailable);
     }
 }

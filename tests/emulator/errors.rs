@@ -40,13 +40,13 @@ async fn label(
             ..Default::default()
         }),
     };
-    client.service().create_api(request).await.map(drop)
+    client.service_client().create_api(request).await.map(drop)
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_error_reports_all_violations_of_a_request() {
     let client = client();
-    let service = || client.service();
+    let service = || client.service_client();
     let labels = || HashMap::from([("Team".to_owned(), "x".to_owned())]);
     let api = CreateApiRequest {
         parent: "projects/p/locations".into(),
@@ -106,7 +106,7 @@ async fn one_error_reports_all_violations_of_a_request() {
         filter: "x = 1".into(),
         ..Default::default()
     };
-    let refused = client.operations().list_operations(list).await;
+    let refused = client.operations_client().list_operations(list).await;
     assert_eq!(fields(refused), "name page_size filter page_token");
     let list = ListLocationsRequest {
         name: "projects/".into(),
@@ -114,19 +114,22 @@ async fn one_error_reports_all_violations_of_a_request() {
         page_token: "x".into(),
         filter: "x = 1".into(),
     };
-    let refused = client.locations().list_locations(list).await;
+    let refused = client.locations_client().list_locations(list).await;
     assert_eq!(fields(refused), "name page_size filter page_token");
     let policy = SetIamPolicyRequest {
         resource: PARENT.into(),
         ..Default::default()
     };
-    let refused = client.iam_policy().set_iam_policy(policy).await;
+    let refused = client.iam_policy_client().set_iam_policy(policy).await;
     assert_eq!(fields(refused), "resource policy");
     let permissions = TestIamPermissionsRequest {
         resource: PARENT.into(),
         permissions: vec!["apigateway.*".into()],
     };
-    let refused = client.iam_policy().test_iam_permissions(permissions).await;
+    let refused = client
+        .iam_policy_client()
+        .test_iam_permissions(permissions)
+        .await;
     assert_eq!(fields(refused), "resource permissions");
 }
 
@@ -141,7 +144,7 @@ async fn every_method_rejects_a_name_of_another_pattern() {
         "projects/p/locations/x/y/z",
     ] {
         let text = || name.to_owned();
-        let service = || client.service();
+        let service = || client.service_client();
         let request = GetApiRequest { name: text() };
         assert_eq!(fields(service().get_api(request).await), "name", "{name}");
         let request = GetApiConfigRequest {
@@ -177,7 +180,7 @@ async fn every_method_rejects_a_name_of_another_pattern() {
             "name",
             "{name}"
         );
-        let operations = || client.operations();
+        let operations = || client.operations_client();
         let request = GetOperationRequest { name: text() };
         assert_eq!(
             fields(operations().get_operation(request).await),
@@ -212,7 +215,7 @@ async fn every_method_rejects_a_name_of_another_pattern() {
             resource: text(),
             options: None,
         };
-        let refused = client.iam_policy().get_iam_policy(request).await;
+        let refused = client.iam_policy_client().get_iam_policy(request).await;
         assert_eq!(fields(refused), "resource", "{name}");
     }
 }
@@ -262,7 +265,7 @@ async fn labels_are_limited_in_length_case_and_number() {
         }),
     };
     assert_eq!(
-        fields(client.service().update_api(request).await),
+        fields(client.service_client().update_api(request).await),
         "api.labels"
     );
     assert_eq!(
@@ -280,7 +283,7 @@ async fn every_project_with_a_valid_id_exists() {
             parent: format!("projects/{project}/locations/global"),
             ..Default::default()
         };
-        client.service().list_apis(request).await
+        client.service_client().list_apis(request).await
     };
     for project in ["my-project", "123456789012", "example.com:my-project"] {
         let page = list(project).await.expect(project).into_inner();
@@ -310,7 +313,7 @@ async fn a_long_name_or_mask_path_is_shortened_in_the_error() {
             paths: vec!["x".repeat(1_000_000)],
         }),
     };
-    let refused = client.service().update_api(request).await;
+    let refused = client.service_client().update_api(request).await;
     let refused = refused.expect_err("no such field");
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert!(refused.message().len() < 1000, "{refused}");

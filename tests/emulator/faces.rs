@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::{Emulator, ReceivedCall};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::transcode::{JsonOptions, Rest, Rules, TranscodeLayer};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -173,7 +173,9 @@ fn over_rest(
     emulator: &Emulator,
     form: Form,
 ) -> Rest<
-    impl Service<Rpc, Response = Reply, Error = std::convert::Infallible, Future: Send> + Clone + use<>,
+    impl Service<GrpcRequest, Response = GrpcResponse, Error = std::convert::Infallible, Future: Send>
+    + Clone
+    + use<>,
 > {
     let options = {
         let mut options = JsonOptions::default();
@@ -182,7 +184,7 @@ fn over_rest(
     };
     let layer = TranscodeLayer::new(Rules::api_gateway()).json(options);
     let service = layer.layer(emulator.service());
-    let service = tower::service_fn(move |request: Rpc| {
+    let service = tower::service_fn(move |request: GrpcRequest| {
         let service = service.clone();
         async move { service.oneshot(form.put(request).await).await }
     });
@@ -190,9 +192,9 @@ fn over_rest(
 }
 
 /// Returns the response message or the status.
-async fn ask<S>(service: S, rpc: Rpc) -> Result<Bytes, Status>
+async fn ask<S>(service: S, rpc: GrpcRequest) -> Result<Bytes, Status>
 where
-    S: Service<Rpc, Response = Reply>,
+    S: Service<GrpcRequest, Response = GrpcResponse>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let reply = service.oneshot(rpc).await;

@@ -25,7 +25,7 @@ async fn labelled(client: &ApiGateway, id: &str, team: &str) {
             ..Default::default()
         }),
     };
-    client.service().create_api(request).await.expect(id);
+    client.service_client().create_api(request).await.expect(id);
     tokio::time::advance(RUNS).await;
 }
 
@@ -131,12 +131,16 @@ async fn operations_are_filtered_by_their_metadata_and_end() {
         filter: "done = yes".into(),
         ..Default::default()
     };
-    let refused = client.operations().list_operations(request).await;
+    let refused = client.operations_client().list_operations(request).await;
     assert_eq!(refused.expect_err("no flag").code(), Code::InvalidArgument);
 }
 
 async fn page(client: &ApiGateway, request: ListApisRequest) -> Result<ListApisResponse, Status> {
-    Ok(client.service().list_apis(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .list_apis(request)
+        .await?
+        .into_inner())
 }
 
 fn asked(order_by: &str, page_token: &str) -> ListApisRequest {
@@ -229,7 +233,7 @@ async fn a_page_token_is_valid_for_its_own_list_only() {
     };
     let asked = async |request| -> Result<ListOperationsResponse, Status> {
         Ok(client
-            .operations()
+            .operations_client()
             .list_operations(request)
             .await?
             .into_inner())
@@ -253,6 +257,6 @@ async fn a_page_token_is_valid_for_its_own_list_only() {
         page_token: token,
         ..Default::default()
     };
-    let refused = client.locations().list_locations(locations).await;
+    let refused = client.locations_client().list_locations(locations).await;
     assert!(is_about_token(&refused.expect_err("another list")));
 }

@@ -3,7 +3,7 @@
 use apigateway_grpc::contract::Method;
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest, GetApiRequest};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::tonic::transport::Channel;
 use apigateway_grpc::tonic::{Code, Status};
 use http::HeaderValue;
@@ -16,7 +16,7 @@ use crate::faces::forms::{compressed, framed, grpc, rpc};
 use crate::{PARENT, emulator};
 
 /// Returns the status of a response, and its head.
-async fn status(reply: Reply) -> (Status, http::HeaderMap) {
+async fn status(reply: GrpcResponse) -> (Status, http::HeaderMap) {
     let (head, body) = reply.into_parts();
     let body = body.collect().await.expect("it is whole");
     let trailers = body.trailers().cloned().unwrap_or_default();
@@ -26,7 +26,7 @@ async fn status(reply: Reply) -> (Status, http::HeaderMap) {
     (status.expect("a status"), head.headers)
 }
 
-async fn answered(emulator: &Emulator, rpc: Rpc) -> (Status, http::HeaderMap) {
+async fn answered(emulator: &Emulator, rpc: GrpcRequest) -> (Status, http::HeaderMap) {
     let reply = emulator.service().oneshot(rpc).await;
     status(reply.expect("it always answers")).await
 }
@@ -39,7 +39,7 @@ fn creation() -> CreateApiRequest {
     }
 }
 
-fn encoded(mut rpc: Rpc, encoding: &'static str) -> Rpc {
+fn encoded(mut rpc: GrpcRequest, encoding: &'static str) -> GrpcRequest {
     let encoding = HeaderValue::from_static(encoding);
     rpc.headers_mut().insert("grpc-encoding", encoding);
     rpc

@@ -25,7 +25,11 @@ async fn open(client: &ApiGateway, parent: &str, id: &str) -> Result<(), Status>
             ..Default::default()
         }),
     };
-    client.service().create_gateway(request).await.map(drop)
+    client
+        .service_client()
+        .create_gateway(request)
+        .await
+        .map(drop)
 }
 
 /// Returns the quota of an error and its parent.
@@ -64,7 +68,7 @@ async fn the_limit_of_apis_counts_an_api_until_its_deletion_has_ended() {
         api_id: "a".into(),
         api: None,
     };
-    let other = client.service().create_api(request).await;
+    let other = client.service_client().create_api(request).await;
     other.expect("another project");
     tokio::time::advance(RUNS).await;
     delete(&client, API).await.expect("it exists");
@@ -92,7 +96,7 @@ async fn configs_are_limited_per_api_and_gateways_per_region() {
         api_config_id: "c".into(),
         api_config: Some(openapi(DOCUMENT)),
     };
-    let other = client.service().create_api_config(request).await;
+    let other = client.service_client().create_api_config(request).await;
     other.expect("another api");
     for id in ["g", "h"] {
         open(&client, REGION, id).await.expect("within the limit");

@@ -44,7 +44,7 @@ async fn a_dash_lists_all_locations() {
         ("projects/other/locations/-", 0),
     ] {
         let page = client
-            .service()
+            .service_client()
             .list_gateways(gateways(parent))
             .await
             .expect(parent);
@@ -60,7 +60,7 @@ async fn a_dash_lists_all_locations() {
             ..Default::default()
         };
         let page = client
-            .service()
+            .service_client()
             .list_api_configs(configs)
             .await
             .expect(parent);
@@ -149,7 +149,7 @@ async fn an_ordered_list_has_pages() {
             ..Default::default()
         };
         let page = client
-            .service()
+            .service_client()
             .list_apis(request)
             .await
             .expect("a page")
@@ -172,7 +172,7 @@ async fn the_locations_are_global_and_the_regions() {
         ..Default::default()
     };
     let page = client
-        .locations()
+        .locations_client()
         .list_locations(request)
         .await
         .expect("a page");
@@ -191,7 +191,7 @@ async fn the_locations_are_global_and_the_regions() {
         ("projects/p/locations/moon", Code::NotFound),
     ] {
         let request = GetLocationRequest { name: name.into() };
-        let found = client.locations().get_location(request).await;
+        let found = client.locations_client().get_location(request).await;
         assert_eq!(
             found.map_or_else(|status| status.code(), |_| Code::Ok),
             code,

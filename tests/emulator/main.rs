@@ -73,7 +73,7 @@ pub(crate) fn emulator() -> Emulator {
 
 pub(crate) fn over(emulator: &Emulator) -> ApiGateway {
     let builder = ApiGateway::builder()
-        .with_transport(emulator.service())
+        .transport_service(emulator.service())
         .anonymous();
     builder.retry(RetryPolicy::NEVER).build().expect("valid")
 }
@@ -84,17 +84,25 @@ pub(crate) async fn create(client: &ApiGateway, id: &str) -> Result<Operation, S
         api_id: id.into(),
         api: None,
     };
-    Ok(client.service().create_api(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .create_api(request)
+        .await?
+        .into_inner())
 }
 
 pub(crate) async fn delete(client: &ApiGateway, name: &str) -> Result<Operation, Status> {
     let request = DeleteApiRequest { name: name.into() };
-    Ok(client.service().delete_api(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .delete_api(request)
+        .await?
+        .into_inner())
 }
 
 pub(crate) async fn get(client: &ApiGateway, name: &str) -> Result<Api, Status> {
     let request = GetApiRequest { name: name.into() };
-    Ok(client.service().get_api(request).await?.into_inner())
+    Ok(client.service_client().get_api(request).await?.into_inner())
 }
 
 pub(crate) async fn created(client: &ApiGateway, id: &str) {
@@ -125,7 +133,11 @@ pub(crate) async fn list(
         order_by: order_by.into(),
         ..Default::default()
     };
-    Ok(client.service().list_apis(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .list_apis(request)
+        .await?
+        .into_inner())
 }
 
 pub(crate) fn metadata(operation: &Operation) -> OperationMetadata {

@@ -322,7 +322,7 @@ async fn a_negative_wait_timeout_is_rejected() {
             name: name.clone(),
             timeout: Some(prost_types::Duration { seconds, nanos }),
         };
-        let refused = client.operations().wait_operation(request).await;
+        let refused = client.operations_client().wait_operation(request).await;
         let refused = refused.expect_err("a negative time");
         assert_eq!(refused.code(), Code::InvalidArgument, "{seconds} {nanos}");
     }

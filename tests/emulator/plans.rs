@@ -280,7 +280,7 @@ async fn a_resource_whose_creation_failed_stays_failed_until_it_is_deleted() {
         }),
     };
     client
-        .service()
+        .service_client()
         .update_api(request())
         .await
         .expect("it exists");
@@ -288,7 +288,7 @@ async fn a_resource_whose_creation_failed_stays_failed_until_it_is_deleted() {
     tokio::time::advance(RUNS).await;
     assert_eq!(state().await, api::State::Failed);
     let started = client
-        .service()
+        .service_client()
         .update_api(request())
         .await
         .expect("it exists");

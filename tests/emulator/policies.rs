@@ -58,7 +58,7 @@ async fn write(client: &ApiGateway, policy: Policy, paths: &[&str]) -> Result<Po
         policy: Some(policy),
         update_mask: (!paths.is_empty()).then_some(FieldMask { paths }),
     };
-    let set = client.iam_policy().set_iam_policy(request).await?;
+    let set = client.iam_policy_client().set_iam_policy(request).await?;
     Ok(set.into_inner())
 }
 
@@ -74,7 +74,7 @@ async fn get(client: &ApiGateway, version: Option<i32>) -> Result<Policy, Status
             requested_policy_version,
         }),
     };
-    let policy = client.iam_policy().get_iam_policy(request).await?;
+    let policy = client.iam_policy_client().get_iam_policy(request).await?;
     Ok(policy.into_inner())
 }
 
@@ -340,7 +340,10 @@ async fn a_missing_resource_has_no_permissions() {
             resource: resource.into(),
             permissions: permissions.collect(),
         };
-        let held = client.iam_policy().test_iam_permissions(request).await?;
+        let held = client
+            .iam_policy_client()
+            .test_iam_permissions(request)
+            .await?;
         Ok::<_, Status>(held.into_inner().permissions)
     };
     for (resource, expected) in [(API, 1), ("projects/p/locations/global/apis/none", 0)] {

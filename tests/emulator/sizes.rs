@@ -51,7 +51,11 @@ async fn over_grpc(client: &ApiGateway, id: &str, config: ApiConfig) -> Result<(
         api_config_id: id.into(),
         api_config: Some(config),
     };
-    client.service().create_api_config(request).await.map(drop)
+    client
+        .service_client()
+        .create_api_config(request)
+        .await
+        .map(drop)
 }
 
 /// Sends the whole request before it reads, as simple clients do.
@@ -139,7 +143,7 @@ async fn a_body_above_the_limit_gets_a_response_that_a_simple_client_can_read() 
         api_id: "b".into(),
         api: Some(api),
     };
-    let refused = client.service().create_api(request).await;
+    let refused = client.service_client().create_api(request).await;
     assert_eq!(
         refused.expect_err("too large").code(),
         Code::InvalidArgument
@@ -160,14 +164,22 @@ async fn responses_have_no_limit_over_grpc_and_rest() {
                 ..Api::default()
             }),
         };
-        within.service().create_api(request).await.expect("created");
+        within
+            .service_client()
+            .create_api(request)
+            .await
+            .expect("created");
     }
     let list = ListApisRequest {
         parent: PARENT.into(),
         page_size: 1000,
         ..ListApisRequest::default()
     };
-    let apis = client.service().list_apis(list).await.expect("listed");
+    let apis = client
+        .service_client()
+        .list_apis(list)
+        .await
+        .expect("listed");
     assert_eq!(apis.into_inner().apis.len(), 900);
     let listed = ok(&server, &format!("GET {APIS}?pageSize=1000"), "").await;
     assert_eq!(listed["apis"].as_array().map(Vec::len), Some(900));

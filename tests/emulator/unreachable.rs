@@ -39,7 +39,11 @@ async fn gateways(client: &ApiGateway, parent: &str) -> Result<ListGatewaysRespo
         parent: parent.into(),
         ..Default::default()
     };
-    Ok(client.service().list_gateways(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .list_gateways(request)
+        .await?
+        .into_inner())
 }
 
 async fn operations(client: &ApiGateway, partial: bool) -> Result<ListOperationsResponse, Status> {
@@ -48,7 +52,7 @@ async fn operations(client: &ApiGateway, partial: bool) -> Result<ListOperations
         return_partial_success: partial,
         ..Default::default()
     };
-    let page = client.operations().list_operations(request).await?;
+    let page = client.operations_client().list_operations(request).await?;
     Ok(page.into_inner())
 }
 
@@ -58,7 +62,7 @@ async fn a_call_to_an_unreachable_location_is_unavailable() {
     let name = || format!("{LOST}/gateways/g");
     assert!(is_unavailable(gateways(&client, LOST).await));
     assert!(is_unavailable(open(&client, LOST, CONFIG).await));
-    let service = || client.service();
+    let service = || client.service_client();
     let request = GetGatewayRequest { name: name() };
     assert!(is_unavailable(service().get_gateway(request).await));
     let request = DeleteGatewayRequest { name: name() };
@@ -76,11 +80,11 @@ async fn a_call_to_an_unreachable_location_is_unavailable() {
         options: None,
     };
     assert!(is_unavailable(
-        client.iam_policy().get_iam_policy(request).await
+        client.iam_policy_client().get_iam_policy(request).await
     ));
     let request = GetLocationRequest { name: LOST.into() };
     assert!(is_unavailable(
-        client.locations().get_location(request).await
+        client.locations_client().get_location(request).await
     ));
     let polled = client.get_operation(format!("{LOST}/operations/o")).await;
     assert!(polled.expect_err("a refusal").is_unavailable());
@@ -108,7 +112,7 @@ async fn a_list_of_all_locations_names_the_unreachable_ones() {
         ..Default::default()
     };
     let page = client
-        .service()
+        .service_client()
         .list_api_configs(request)
         .await
         .expect("the others");
@@ -136,12 +140,18 @@ async fn a_list_of_all_locations_omits_resources_of_unreachable_locations() {
         api_id: "a".into(),
         api: None,
     };
-    assert!(is_unavailable(client.service().create_api(request).await));
+    assert!(is_unavailable(
+        client.service_client().create_api(request).await
+    ));
     let request = ListApisRequest {
         parent: ALL.into(),
         ..Default::default()
     };
-    let page = client.service().list_apis(request).await.expect("a page");
+    let page = client
+        .service_client()
+        .list_apis(request)
+        .await
+        .expect("a page");
     assert_eq!(page.into_inner().unreachable_locations, [PARENT]);
 }
 
@@ -153,7 +163,7 @@ async fn only_a_list_of_all_locations_can_be_partial() {
         return_partial_success: true,
         ..Default::default()
     };
-    let refused = client.operations().list_operations(request).await;
+    let refused = client.operations_client().list_operations(request).await;
     let refused = refused.expect_err("one location");
     assert_eq!(refused.code(), Code::InvalidArgument);
     let details = refused.get_details_bad_request().expect("details");

@@ -33,7 +33,11 @@ async fn update(client: &ApiGateway, paths: &[&str]) -> Result<Operation, Status
         update_mask: mask(paths),
         api: Some(changed()),
     };
-    Ok(client.service().update_api(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .update_api(request)
+        .await?
+        .into_inner())
 }
 
 async fn switch(client: &ApiGateway, config: &str, path: &str) -> Result<Operation, Status> {
@@ -46,7 +50,11 @@ async fn switch(client: &ApiGateway, config: &str, path: &str) -> Result<Operati
             ..Default::default()
         }),
     };
-    Ok(client.service().update_gateway(request).await?.into_inner())
+    Ok(client
+        .service_client()
+        .update_gateway(request)
+        .await?
+        .into_inner())
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +147,7 @@ async fn a_mask_that_is_empty_or_has_an_unknown_field_is_rejected() {
         api: Some(changed()),
     };
     let refused = client
-        .service()
+        .service_client()
         .update_api(request)
         .await
         .expect_err("no mask");
@@ -160,7 +168,7 @@ async fn an_immutable_field_can_be_repeated_but_not_changed() {
             update_mask: mask(paths),
             api: Some(api),
         };
-        let sent = client.service().update_api(request).await;
+        let sent = client.service_client().update_api(request).await;
         tokio::time::advance(RUNS).await;
         sent.map(drop)
     };
@@ -208,7 +216,7 @@ async fn a_config_that_was_read_can_be_written_with_all_its_fields_in_the_mask()
             update_mask: mask(&paths),
             api_config: Some(api_config),
         };
-        let sent = client.service().update_api_config(request).await;
+        let sent = client.service_client().update_api_config(request).await;
         tokio::time::advance(RUNS).await;
         sent.map(drop)
     };
@@ -249,7 +257,7 @@ async fn a_mask_changes_single_labels() {
         }),
     };
     client
-        .service()
+        .service_client()
         .create_api(request)
         .await
         .expect("a new api");
@@ -322,7 +330,7 @@ async fn defaults_are_set_at_creation_only() {
         }),
     };
     client
-        .service()
+        .service_client()
         .update_api(request)
         .await
         .expect("it exists");
@@ -345,7 +353,7 @@ async fn a_gateway_is_updated_to_another_active_config() {
         let name = other.clone();
         let request = DeleteApiConfigRequest { name };
         let refused = client
-            .service()
+            .service_client()
             .delete_api_config(request)
             .await
             .expect_err("in use");
@@ -362,7 +370,7 @@ async fn a_gateway_is_updated_to_another_active_config() {
         }),
     };
     client
-        .service()
+        .service_client()
         .update_api_config(request)
         .await
         .expect("it exists");
@@ -385,7 +393,7 @@ async fn a_gateway_is_updated_to_another_active_config() {
         }),
     };
     let fixed = client
-        .service()
+        .service_client()
         .update_api_config(request)
         .await
         .expect_err("fixed");

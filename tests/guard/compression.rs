@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::longrunning::Operation;
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, Error};
 use bytes::Bytes;
 use flate2::Compression;
@@ -42,7 +42,7 @@ fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
 }
 
 /// A reply with this body and `grpc-encoding`, and the status OK.
-fn encoded(encoding: &'static str, body: Vec<u8>) -> Reply {
+fn encoded(encoding: &'static str, body: Vec<u8>) -> GrpcResponse {
     let trailers = HeaderMap::from_iter([(
         http::HeaderName::from_static("grpc-status"),
         HeaderValue::from_static("0"),
@@ -59,8 +59,8 @@ fn encoded(encoding: &'static str, body: Vec<u8>) -> Reply {
 /// What a client makes of a reply, and the request.
 async fn answered(
     with: impl FnOnce(Played) -> Played,
-    reply: Reply,
-) -> (Result<Operation, Error>, Rpc) {
+    reply: GrpcResponse,
+) -> (Result<Operation, Error>, GrpcRequest) {
     let (client, mut server) = talk(|it| with(it.retry(RetryPolicy::NEVER)));
     let (result, rpc) = tokio::join!(client.get_operation(NAME), async {
         let (rpc, answer) = server.asked().await;
@@ -112,7 +112,7 @@ async fn a_reply_in_gzip_that_is_broken_or_not_one_message_is_internal() {
         let error = read(frame(1, message)).await.expect_err("it is broken");
         assert_eq!(error.code(), Some(Code::Internal), "{error}");
         let text = error.to_string();
-        assert!(text.contains("the reply's gzip is broken: "), "{text}");
+        assert!(text.contains("the response's gzip is broken: "), "{text}");
     }
     let whole = frame(1, &packed);
     let twice = [&whole[..], &whole].concat();
@@ -121,7 +121,7 @@ async fn a_reply_in_gzip_that_is_broken_or_not_one_message_is_internal() {
         let error = read(body).await.expect_err("it is not one message");
         assert_eq!(error.code(), Some(Code::Internal), "{error}");
         let text = error.to_string();
-        assert!(text.contains("the reply is not one message"), "{text}");
+        assert!(text.contains("the response is not one message"), "{text}");
     }
 }
 
@@ -206,8 +206,8 @@ async fn an_error_keeps_its_status_whatever_its_encoding_says() {
 }
 
 /// One call of a path over the stack, with this header set by its client.
-async fn through(client: &ApiGateway, path: &'static str, offered: Option<&str>) -> Reply {
-    let mut rpc = Rpc::new(Body::new(Full::new(Bytes::from(framed(&())))));
+async fn through(client: &ApiGateway, path: &'static str, offered: Option<&str>) -> GrpcResponse {
+    let mut rpc = GrpcRequest::new(Body::new(Full::new(Bytes::from(framed(&())))));
     *rpc.uri_mut() = http::Uri::from_static(path);
     if let Some(offered) = offered {
         let offered = HeaderValue::from_str(offered).expect("header text");

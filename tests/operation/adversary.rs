@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{Schedule, Watched, Watcher, WithoutResult};
+use apigateway_grpc::operation::{MissingResult, Schedule, WatchedWait, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use futures_util::FutureExt as _;
@@ -25,11 +25,11 @@ const fn secs(secs: u64) -> Duration {
 }
 
 fn every(delay: Duration) -> Schedule {
-    let schedule = Schedule::default().with_delays(delay, 1.0, delay);
+    let schedule = Schedule::default().delays(delay, 1.0, delay);
     schedule.expect("valid")
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> Watched<Api> {
+fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> WatchedWait<Api> {
     watcher.wait(client.operation(name).expect("a name"))
 }
 
@@ -43,7 +43,7 @@ async fn a_wait_ends_in_time_beside_one_without_a_limit() {
     let op = client
         .operation::<Api>(name("l", 0))
         .expect("valid")
-        .with_schedule(every(secs(1)).with_total(Duration::MAX));
+        .with_schedule(every(secs(1)).total_timeout(Duration::MAX));
     let _endless = tokio::spawn(watcher.wait(op));
     sleep(secs(2)).await;
     let began = Instant::now();
@@ -52,8 +52,8 @@ async fn a_wait_ends_in_time_beside_one_without_a_limit() {
         .expect("valid")
         .with_schedule(
             every(secs(1))
-                .with_total(secs(5))
-                .with_poll_timeout(secs(1))
+                .total_timeout(secs(5))
+                .poll_timeout(secs(1))
                 .expect("valid"),
         );
     watcher.wait(op).await.expect_err("timed out");
@@ -76,7 +76,7 @@ async fn an_operation_that_is_done_without_a_result_is_waited_for_by_the_schedul
     });
     let watcher = client
         .watcher()
-        .with_schedule(every(secs(1)).with_total(secs(5)));
+        .with_schedule(every(secs(1)).total_timeout(secs(5)));
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
     op.poll().await.expect("valid");
     let began = Instant::now();
@@ -119,7 +119,7 @@ async fn a_schedule_that_is_set_after_a_wait_was_dropped_applies() {
     let client = client(|_, _| async { not_done() });
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
     assert!(timeout(secs(1), op.wait()).await.is_err());
-    let mut op = op.with_schedule(every(secs(1)).with_total(secs(5)));
+    let mut op = op.with_schedule(every(secs(1)).total_timeout(secs(5)));
     let began = Instant::now();
     op.wait().await.expect_err("timed out");
     assert!(began.elapsed() <= secs(15), "{:?}", began.elapsed());
@@ -139,7 +139,7 @@ async fn a_policy_that_is_set_after_a_wait_was_dropped_applies() {
     });
     let mut op = client.operation::<Api>(name("l", 0)).expect("valid");
     assert!(timeout(secs(1), op.wait()).await.is_err());
-    let mut op = op.with_policy(WithoutResult::Empty);
+    let mut op = op.on_missing_result(MissingResult::Empty);
     let r = op.wait().await;
     assert!(r.is_ok(), "{r:?}");
 }
@@ -265,7 +265,10 @@ fn futures_executor_block<F: Future>(f: F) -> F::Output {
 
 #[test]
 fn a_waker_that_blocks_on_another_wait_sees_its_end() {
-    struct Blocks(Mutex<Option<Watched<Api>>>, std::sync::mpsc::Sender<bool>);
+    struct Blocks(
+        Mutex<Option<WatchedWait<Api>>>,
+        std::sync::mpsc::Sender<bool>,
+    );
     impl Wake for Blocks {
         fn wake(self: Arc<Self>) {
             let second = self.0.lock().expect("whole").take();

@@ -124,7 +124,7 @@ async fn cancelled_by_somebody_else_is_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn on_a_timeout_it_is_cancelled_only_if_that_was_asked_for() {
-    let schedule = Schedule::default().with_total(Duration::from_millis(1));
+    let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
     let polls = || vec![get(&running()), get(&running())];
     each_way(polls, async |client| {
         let operation = client.operation::<Api>(NAME).expect("a name");
@@ -175,7 +175,7 @@ async fn when_dropped_it_is_cancelled_only_if_that_was_asked_for_and_its_end_was
 
 fn armed(client: &ApiGateway) -> Operation<Api> {
     let operation = client.operation::<Api>(NAME).expect("a name");
-    let schedule = Schedule::default().with_total(Duration::from_millis(1));
+    let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
     operation.with_schedule(schedule).cancel_on_drop()
 }
 
@@ -226,7 +226,7 @@ async fn an_armed_operation_whose_end_was_seen_by_any_call_is_not_cancelled() {
     each_way(
         || vec![gone()],
         async |client| {
-            let schedule = Schedule::default().with_grace(Duration::ZERO);
+            let schedule = Schedule::default().not_found_grace(Duration::ZERO);
             let mut operation = armed(&client).with_schedule(schedule);
             operation.wait().await.expect_err("there is no telling");
         },
@@ -365,7 +365,7 @@ async fn an_armed_operation_that_is_given_up_is_cancelled_once() {
 /// The server does not cancel operations, or has accepted a request: no other one has a reason.
 #[tokio::test(start_paused = true)]
 async fn a_timeout_and_a_drop_request_no_cancellation_that_was_answered_before() {
-    let schedule = Schedule::default().with_total(Duration::from_millis(1));
+    let schedule = Schedule::default().total_timeout(Duration::from_millis(1));
     let polls = || vec![get(&running()), get(&running())];
     let unsupported = || fails("CancelOperation", Status::unimplemented("never"));
     let script = || [polls(), vec![unsupported()]].concat();
@@ -412,7 +412,7 @@ async fn a_wait_that_was_dropped_while_it_requested_the_cancellation_is_not_begu
             crate::watcher_faults::not_done()
         }
     });
-    let schedule = Schedule::default().with_total(Duration::from_secs(60));
+    let schedule = Schedule::default().total_timeout(Duration::from_secs(60));
     let operation = client.operation::<Api>(NAME).expect("a name");
     let mut operation = operation.with_schedule(schedule).cancel_on_timeout();
     let slice = Duration::from_secs(62);

@@ -65,7 +65,7 @@ async fn a_wait_that_was_dropped_within_a_poll_polls_again_and_leaves_nothing_ru
 async fn a_wait_that_was_dropped_while_it_looked_at_the_target_looks_again() {
     for way in WAYS {
         let (client, mut server) = talk(way);
-        let schedule = Schedule::default().with_grace(Duration::ZERO);
+        let schedule = Schedule::default().not_found_grace(Duration::ZERO);
         let operation = client.operation::<Api>(NAME).expect("a name");
         let mut operation = operation.with_schedule(schedule);
         let ((), ()) = tokio::join!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apigateway_grpc::contract::{Method, RetryPolicy};
 use apigateway_grpc::emulator::{CancelBehavior, Emulator, OperationPlan};
-use apigateway_grpc::operation::{Cancellation, OperationErrorKind, Schedule};
+use apigateway_grpc::operation::{Cancellation, Metadata, OperationErrorKind, Schedule};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use apigateway_grpc::{ApiGateway, CallOptions};
@@ -26,7 +26,7 @@ async fn each_way(test: impl AsyncFn(&Emulator, ApiGateway)) {
     for way in WAYS {
         let emulator = Emulator::builder().operation_time(secs(30)).build();
         let client = ApiGateway::builder()
-            .with_transport(travel(way, emulator.service()))
+            .transport_service(travel(way, emulator.service()))
             .anonymous()
             .build();
         test(&emulator, client.expect("the settings are valid")).await;
@@ -65,9 +65,9 @@ async fn a_wait_outlives_whatever_passes() {
 async fn a_create_whose_reply_was_lost_is_awaited_all_the_same() {
     each_way(async |emulator, client| {
         let lost = emulator.on(Method::CREATE_API).lose_reply();
-        let mut options = CallOptions::default();
-        options.retry = Some(RetryPolicy::DEFAULT);
-        options.idempotent = Some(true);
+        let options = CallOptions::default()
+            .retry(RetryPolicy::DEFAULT)
+            .idempotent(true);
         assert_eq!(created(&client.with_options(options)).await.name, API);
         assert_eq!(
             (lost.used(), emulator.call_count(Method::CREATE_API)),
@@ -87,9 +87,9 @@ async fn a_create_after_a_delete_adopts_its_own_operation() {
         let deleted = client.delete_api(API).await.expect("it was started");
         deleted.await.expect("it was deleted");
         let lost = emulator.on(Method::CREATE_API).lose_reply();
-        let mut options = CallOptions::default();
-        options.retry = Some(RetryPolicy::DEFAULT);
-        options.idempotent = Some(true);
+        let options = CallOptions::default()
+            .retry(RetryPolicy::DEFAULT)
+            .idempotent(true);
         let client = client.with_options(options);
         let second = client.create_api(PARENT, "a", Api::default()).await;
         let second = second.expect("it was adopted");
@@ -245,7 +245,7 @@ async fn a_watcher_waits_for_operations_of_all_kinds_at_once() {
         let watcher = client.watcher();
         let fails = OperationPlan::default().fails(Status::internal("broken"));
         let planned = emulator.on(Method::CREATE_API).operation(fails);
-        let schedule = Schedule::default().with_total(secs(10));
+        let schedule = Schedule::default().total_timeout(secs(10));
         let mut waits = Vec::new();
         for number in 0..40 {
             let operation = client.create_api(PARENT, format!("a{number}"), Api::default());
@@ -268,6 +268,34 @@ async fn a_watcher_waits_for_operations_of_all_kinds_at_once() {
         }
         assert_eq!(planned.used(), 1);
         assert!(emulator.call_count(Method::LIST_OPERATIONS) > 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_a_watcher_returns_each_change_and_then_the_result() {
+    each_way(async |emulator, client| {
+        let plan = OperationPlan::default()
+            .takes(secs(30))
+            .progress(secs(5), "reading")
+            .progress(secs(15), "writing");
+        let plan = emulator.on(Method::CREATE_API).operation(plan);
+        let operation = client.create_api(PARENT, "a", Api::default()).await;
+        let mut wait = client.watcher().wait(operation.expect("it was started"));
+        let mut seen = Vec::new();
+        while let Some(snapshot) = wait.next().await {
+            let Metadata::Known(metadata) = snapshot.metadata() else {
+                panic!("no metadata: {snapshot:?}");
+            };
+            seen.push((snapshot.is_done(), metadata.status_message));
+        }
+        assert!(wait.next().await.is_none());
+        let texts: Vec<_> = seen.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts[1..3], ["reading", "writing"], "{seen:?}");
+        assert_eq!(seen.iter().filter(|(done, _)| *done).count(), 1, "{seen:?}");
+        assert!(seen.last().is_some_and(|(done, _)| *done), "{seen:?}");
+        assert_eq!(wait.await.expect("it was created").name, API);
+        assert_eq!(plan.used(), 1);
     })
     .await;
 }

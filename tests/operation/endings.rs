@@ -1,6 +1,6 @@
 //! What an operation ends in: results, errors, and what is neither.
 
-use apigateway_grpc::operation::{Metadata, OperationErrorKind, WithoutResult};
+use apigateway_grpc::operation::{Metadata, MissingResult, OperationErrorKind};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, Gateway, OperationMetadata};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
@@ -77,7 +77,7 @@ async fn a_delete_ends_in_nothing_however_that_is_said() {
 async fn a_delete_may_end_in_nothing_at_all() {
     let (client, mut server) = crate::play::talk(crate::play::WAYS[0]);
     let operation = client.operation::<()>(NAME).expect("a name");
-    let operation = operation.with_policy(WithoutResult::Empty);
+    let operation = operation.on_missing_result(MissingResult::Empty);
     let (result, ()) = tokio::join!(operation.into_future(), async {
         server.asked().await.1.send_response(crate::common::done());
     });
@@ -94,7 +94,7 @@ async fn done_without_a_result_is_what_the_policy_makes_of_it() {
         || vec![get(&nothing())],
         async |client| {
             let operation = client.operation::<Api>(NAME).expect("a name");
-            let result = operation.with_policy(WithoutResult::Empty).await;
+            let result = operation.on_missing_result(MissingResult::Empty).await;
             assert_eq!(result.expect("an empty one"), Api::default());
         },
     )
@@ -104,11 +104,11 @@ async fn done_without_a_result_is_what_the_policy_makes_of_it() {
         async |client| {
             let operation = client.operation::<Api>(NAME).expect("a name");
             let error = operation
-                .with_policy(WithoutResult::Fail)
+                .on_missing_result(MissingResult::Fail)
                 .await
                 .expect_err("no result");
             assert!(
-                matches!(error.kind(), OperationErrorKind::WithoutResult),
+                matches!(error.kind(), OperationErrorKind::MissingResult),
                 "{error}"
             );
         },
@@ -135,7 +135,7 @@ async fn done_without_a_result_is_what_the_policy_makes_of_it() {
                 let operation = client.operation::<Api>(NAME).expect("a name");
                 let error = operation.await.expect_err("its api is not there");
                 assert!(
-                    matches!(error.kind(), OperationErrorKind::WithoutResult),
+                    matches!(error.kind(), OperationErrorKind::MissingResult),
                     "{error}"
                 );
                 assert!(!error.may_still_run(), "{error}");

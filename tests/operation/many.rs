@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{OperationErrorKind, Schedule, Watched, Watcher};
+use apigateway_grpc::operation::{OperationErrorKind, Schedule, WatchedWait, Watcher};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsRequest, ListOperationsResponse, Operation as Message,
 };
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use prost::Message as _;
@@ -71,7 +71,7 @@ impl Counting {
 
     fn client(&self) -> ApiGateway {
         let server = self.clone();
-        let transport = tower::service_fn(move |rpc: Rpc| {
+        let transport = tower::service_fn(move |rpc: GrpcRequest| {
             let server = server.clone();
             async move {
                 // A call takes its time.
@@ -81,11 +81,13 @@ impl Counting {
                 server.answer(&path, &body[5..])
             }
         });
-        let client = ApiGateway::builder().with_transport(transport).anonymous();
+        let client = ApiGateway::builder()
+            .transport_service(transport)
+            .anonymous();
         client.build().expect("the settings are valid")
     }
 
-    fn answer(&self, path: &str, body: &[u8]) -> Result<Reply, Status> {
+    fn answer(&self, path: &str, body: &[u8]) -> Result<GrpcResponse, Status> {
         let now = Instant::now();
         let mut state = self.state();
         state.times.push(now);
@@ -142,7 +144,7 @@ impl Counting {
     }
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway, number: usize) -> Watched<Api> {
+fn wait(watcher: &Watcher, client: &ApiGateway, number: usize) -> WatchedWait<Api> {
     watcher.wait(client.operation(name(number)).expect("a name"))
 }
 
@@ -350,7 +352,7 @@ async fn when_nobody_waits_and_the_watcher_is_gone_nothing_is_left_running() {
 async fn a_wait_may_outlive_its_watcher_and_tells_why_it_ended() {
     let server = Counting::new(1, |_| 100);
     let client = server.client();
-    let schedule = Schedule::default().with_total(Duration::from_secs(30));
+    let schedule = Schedule::default().total_timeout(Duration::from_secs(30));
     let watched = wait(&client.watcher().with_schedule(schedule), &client, 0);
     let error = watched.await.expect_err("the time is over");
     assert!(matches!(
@@ -369,7 +371,7 @@ async fn a_rate_that_is_none_is_refused() {
     let (client, _server) = crate::common::talk(|it| it);
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let refused = client.watcher().with_rate(rate);
-        assert!(refused.expect_err("no rate").is_configuration());
+        assert!(refused.expect_err("no rate").is_invalid_setting());
     }
 }
 

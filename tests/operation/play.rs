@@ -8,7 +8,7 @@ use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::future::BoxFuture;
 use http_body_util::Full;
 use prost_types::Any;
@@ -84,12 +84,12 @@ pub(crate) fn talk(way: Way) -> (ApiGateway, Server) {
     }
     let (mock, server) = play();
     let service = travel(way, mock);
-    let builder = ApiGateway::builder().with_transport(service).anonymous();
+    let builder = ApiGateway::builder().transport_service(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER);
     (builder.build().expect("the settings are valid"), server)
 }
 
-pub(crate) fn ok(message: Vec<u8>) -> Reply {
+pub(crate) fn ok(message: Vec<u8>) -> GrpcResponse {
     use http_body_util::BodyExt as _;
 
     let mut trailers = http::HeaderMap::new();
@@ -111,21 +111,21 @@ pub(crate) struct Travel<S> {
     calls: Arc<AtomicUsize>,
 }
 
-impl<S> Service<Rpc> for Travel<S>
+impl<S> Service<GrpcRequest> for Travel<S>
 where
-    S: Service<Rpc, Response = Reply> + Clone + Send + Sync + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse> + Clone + Send + Sync + 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::Future: Send,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = BoxFuture<'static, Result<Reply, Status>>;
+    type Future = BoxFuture<'static, Result<GrpcResponse, Status>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         let grpc = match self.way {
             Way::Grpc => true,
@@ -150,9 +150,15 @@ where
 
 /// JSON, and gRPC again: both sides of the transcoder.
 #[cfg(feature = "rest")]
-fn over_rest<S>(server: S) -> impl Service<Rpc, Response = Reply, Error = Status, Future: Send>
+fn over_rest<S>(
+    server: S,
+) -> impl Service<GrpcRequest, Response = GrpcResponse, Error = Status, Future: Send>
 where
-    S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send,
 {
     use apigateway_grpc::transcode::{Rest, Rules, TranscodeLayer};

@@ -126,8 +126,8 @@ async fn a_timeout_tells_all_that_is_known_and_the_operation_goes_on() {
         lines
     };
     each_way(script, async |client| {
-        let schedule = Schedule::default().with_total(secs(5));
-        let schedule = schedule.with_delays(secs(2), 1.0, secs(2)).expect("valid");
+        let schedule = Schedule::default().total_timeout(secs(5));
+        let schedule = schedule.delays(secs(2), 1.0, secs(2)).expect("valid");
         let operation = client.operation::<Api>(NAME).expect("a name");
         let mut operation = operation.with_schedule(schedule);
         let began = Instant::now();
@@ -202,7 +202,7 @@ async fn a_server_that_does_not_know_its_operation_yet_is_given_a_moment() {
 async fn an_operation_that_has_expired_is_told_by_its_target() {
     let gone = || fails("GetOperation", Status::not_found("which?"));
     let script = || vec![get(&running()), gone(), line("GetApi", &active())];
-    let at_once = Schedule::default().with_grace(Duration::ZERO);
+    let at_once = Schedule::default().not_found_grace(Duration::ZERO);
     each_way(script, async |client| {
         let operation = client.operation::<Api>(NAME).expect("a name");
         let result = operation.with_schedule(at_once).await;
@@ -288,8 +288,8 @@ async fn polling_anew_when_something_changes_is_quick_again() {
 
 /// Two seconds between polls, and five for the wait.
 fn five_seconds() -> Schedule {
-    let schedule = Schedule::default().with_total(secs(5));
-    schedule.with_delays(secs(2), 1.0, secs(2)).expect("valid")
+    let schedule = Schedule::default().total_timeout(secs(5));
+    schedule.delays(secs(2), 1.0, secs(2)).expect("valid")
 }
 
 #[tokio::test(start_paused = true)]
@@ -347,7 +347,7 @@ async fn a_reply_that_says_done_and_cannot_be_read_is_no_sight_of_the_operation(
 fn narrow(way: crate::play::Way) -> (ApiGateway, Server) {
     let (mock, server) = common::play();
     let service = crate::play::travel(way, mock);
-    let builder = ApiGateway::builder().with_transport(service).anonymous();
+    let builder = ApiGateway::builder().transport_service(service).anonymous();
     let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(300);
     (builder.build().expect("the settings are valid"), server)
 }
@@ -399,7 +399,7 @@ async fn a_target_above_the_clients_limit_tells_nothing_and_the_error_names_the_
             server.asked().await.1.send_response(common::ok(&long));
         });
         let error = result.expect_err("its target is too large");
-        assert!(matches!(error.kind(), OperationErrorKind::WithoutResult));
+        assert!(matches!(error.kind(), OperationErrorKind::MissingResult));
         names_the_limit(&error);
         server.asked_nothing_more(client).await;
     }
@@ -410,7 +410,7 @@ async fn a_target_above_the_clients_limit_tells_nothing_and_the_error_names_the_
 async fn an_update_that_has_expired_is_never_taken_for_a_success() {
     let gone = || fails("GetOperation", Status::not_found("which?"));
     let updating = || get(&with_metadata(&metadata("update")));
-    let at_once = Schedule::default().with_grace(Duration::ZERO);
+    let at_once = Schedule::default().not_found_grace(Duration::ZERO);
     each_way(
         || vec![updating(), gone(), line("GetApi", &active())],
         async |client| {
@@ -452,7 +452,7 @@ async fn the_method_that_began_an_operation_tells_its_verb() {
         ..running()
     };
     let gone = || fails("GetOperation", Status::not_found("which?"));
-    let at_once = Schedule::default().with_grace(Duration::ZERO);
+    let at_once = Schedule::default().not_found_grace(Duration::ZERO);
     let target = || line("GetApi", &active());
     each_way(
         || vec![line("CreateApi", &silent()), gone(), target()],
@@ -500,9 +500,9 @@ impl<S> tower::Layer<S> for Hold {
 #[derive(Clone)]
 struct Held<S>(&'static [&'static str], S);
 
-impl<S> tower::Service<apigateway_grpc::stack::Rpc> for Held<S>
+impl<S> tower::Service<apigateway_grpc::stack::GrpcRequest> for Held<S>
 where
-    S: tower::Service<apigateway_grpc::stack::Rpc, Future: Send + 'static>,
+    S: tower::Service<apigateway_grpc::stack::GrpcRequest, Future: Send + 'static>,
     S::Response: 'static,
     S::Error: 'static,
 {
@@ -517,7 +517,7 @@ where
         self.1.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: apigateway_grpc::stack::Rpc) -> Self::Future {
+    fn call(&mut self, rpc: apigateway_grpc::stack::GrpcRequest) -> Self::Future {
         if self.0.iter().any(|held| rpc.uri().path().ends_with(held)) {
             return Box::pin(std::future::pending());
         }
@@ -540,14 +540,16 @@ async fn a_wait_ends_in_time_though_a_layer_a_probe_and_a_cancel_request_hang() 
         (&["CancelOperation"], Ok(running()), 10),
     ];
     for (held, answer, seconds) in cases {
-        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
             let answer = answer.clone();
             std::future::ready(answer.map(|message| common::ok(&message)))
         });
-        let builder = ApiGateway::builder().with_transport(transport).anonymous();
-        let client = builder.with_layer(Hold(held)).build().expect("valid");
+        let builder = ApiGateway::builder()
+            .transport_service(transport)
+            .anonymous();
+        let client = builder.layer(Hold(held)).build().expect("valid");
         let operation = client.operation::<Api>(NAME).expect("a name");
-        let schedule = five_seconds().with_grace(Duration::ZERO);
+        let schedule = five_seconds().not_found_grace(Duration::ZERO);
         let mut operation = operation.with_schedule(schedule);
         if held.contains(&"CancelOperation") {
             operation = operation.cancel_on_timeout();
@@ -570,53 +572,54 @@ async fn a_wait_without_time_for_an_operation_that_is_done_reads_its_target_for_
         done: true,
         ..running()
     };
-    let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+    let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
         std::future::ready(Ok::<_, Status>(common::ok(&nothing)))
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
-    let client = builder
-        .with_layer(Hold(&["GetApi"]))
-        .build()
-        .expect("valid");
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
+    let client = builder.layer(Hold(&["GetApi"])).build().expect("valid");
     let operation = client.operation::<Api>(NAME).expect("a name");
-    let schedule = five_seconds().with_total(Duration::ZERO);
+    let schedule = five_seconds().total_timeout(Duration::ZERO);
     let mut operation = operation.with_schedule(schedule);
     assert!(operation.poll().await.expect("it answers").is_done());
     let began = Instant::now();
     let ended = tokio::time::timeout(secs(3600), operation.wait()).await;
     let error = ended.expect("it ends").expect_err("nothing succeeds");
-    let without_result = matches!(error.kind(), OperationErrorKind::WithoutResult);
+    let without_result = matches!(error.kind(), OperationErrorKind::MissingResult);
     assert!(without_result, "{error}");
     assert_eq!(began.elapsed().as_secs(), 10, "{error}");
 }
 
 /// A client whose calls of these methods hang in a layer of the user's; `timeout` is set on the builder.
 fn held_client(held: &'static [&'static str], timeout: Option<Duration>) -> ApiGateway {
-    let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+    let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
         std::future::ready(Ok::<_, Status>(common::ok(&running())))
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let builder = match timeout {
         Some(timeout) => builder.timeout(timeout),
         None => builder,
     };
-    builder.with_layer(Hold(held)).build().expect("valid")
+    builder.layer(Hold(held)).build().expect("valid")
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_poll_by_hand_has_the_poll_timeout_of_the_schedule_even_in_a_layer_that_hangs() {
-    let three = Schedule::default().with_poll_timeout(secs(3));
-    let minute = Schedule::default().with_poll_timeout(secs(60));
+    let three = Schedule::default().poll_timeout(secs(3));
+    let minute = Schedule::default().poll_timeout(secs(60));
     let cases = [
         (None, 10),
         (Some(three.expect("valid")), 3),
         (Some(minute.expect("valid")), 60),
     ];
     for (schedule, seconds) in cases {
-        let hangs = |_: apigateway_grpc::stack::Rpc| {
-            std::future::pending::<Result<apigateway_grpc::stack::Reply, Status>>()
+        let hangs = |_: apigateway_grpc::stack::GrpcRequest| {
+            std::future::pending::<Result<apigateway_grpc::stack::GrpcResponse, Status>>()
         };
-        let builder = ApiGateway::builder().with_transport(tower::service_fn(hangs));
+        let builder = ApiGateway::builder().transport_service(tower::service_fn(hangs));
         let server = builder.anonymous().build().expect("valid");
         for client in [server, held_client(&["GetOperation"], None)] {
             let mut operation = client.operation::<Api>(NAME).expect("a name");
@@ -635,8 +638,7 @@ async fn a_poll_by_hand_has_the_poll_timeout_of_the_schedule_even_in_a_layer_tha
 #[tokio::test(start_paused = true)]
 async fn a_delete_and_a_cancel_request_end_by_the_clients_timeout_even_in_a_layer_that_hangs() {
     let held = &["DeleteOperation", "CancelOperation"];
-    let mut options = apigateway_grpc::CallOptions::default();
-    options.timeout = Some(secs(2));
+    let options = apigateway_grpc::CallOptions::default().timeout(secs(2));
     let cases = [
         (held_client(held, None), 10),
         (held_client(held, Some(secs(4))), 4),
@@ -674,15 +676,19 @@ async fn a_wait_ends_by_its_total_whatever_delay_and_grace_are() {
         Status::with_error_details(Code::Unavailable, "much later", details)
     };
     for status in [huge(), Status::not_found("which?")] {
-        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
-            std::future::ready(Err::<apigateway_grpc::stack::Reply, _>(status.clone()))
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
+            std::future::ready(Err::<apigateway_grpc::stack::GrpcResponse, _>(
+                status.clone(),
+            ))
         });
-        let builder = ApiGateway::builder().with_transport(transport).anonymous();
+        let builder = ApiGateway::builder()
+            .transport_service(transport)
+            .anonymous();
         let client = builder.build().expect("valid");
-        let schedule = five_seconds().with_grace(Duration::MAX);
-        let schedule = schedule.with_poll_timeout(Duration::MAX).expect("valid");
+        let schedule = five_seconds().not_found_grace(Duration::MAX);
+        let schedule = schedule.poll_timeout(Duration::MAX).expect("valid");
         for delay in [secs(2), Duration::MAX] {
-            let schedule = schedule.with_delays(delay, 1.0, Duration::MAX);
+            let schedule = schedule.delays(delay, 1.0, Duration::MAX);
             let operation = client.operation::<Api>(NAME).expect("a name");
             let operation = operation.with_schedule(schedule.expect("valid"));
             let began = Instant::now();
@@ -697,15 +703,17 @@ async fn a_total_without_end_is_waited_for() {
     const DAY: Duration = secs(24 * 3600);
     for delay in [DAY, Duration::MAX] {
         let began = Instant::now();
-        let transport = tower::service_fn(move |_: apigateway_grpc::stack::Rpc| {
+        let transport = tower::service_fn(move |_: apigateway_grpc::stack::GrpcRequest| {
             let over = began.elapsed() > DAY * 500;
             let message = if over { succeeded() } else { running() };
             std::future::ready(Ok::<_, Status>(common::ok(&message)))
         });
-        let builder = ApiGateway::builder().with_transport(transport).anonymous();
+        let builder = ApiGateway::builder()
+            .transport_service(transport)
+            .anonymous();
         let client = builder.build().expect("valid");
-        let schedule = Schedule::default().with_total(Duration::MAX);
-        let schedule = schedule.with_delays(delay, 2.0, delay).expect("valid");
+        let schedule = Schedule::default().total_timeout(Duration::MAX);
+        let schedule = schedule.delays(delay, 2.0, delay).expect("valid");
         let operation = client.operation::<Api>(NAME).expect("a name");
         let operation = operation.with_schedule(schedule);
         assert_eq!(operation.await.expect("it succeeded"), active());

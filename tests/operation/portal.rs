@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::transcode::{Rest, Rules};
 use http::HeaderValue;
 use tokio::time::Instant;
@@ -17,15 +17,15 @@ use crate::common::{self, NAME};
 
 const PORTAL: Duration = Duration::from_secs(600);
 
-fn reply(http: u16, media: &'static str, body: &'static str) -> Reply {
-    let mut reply = Reply::new(Body::new(body.to_owned()));
+fn reply(http: u16, media: &'static str, body: &'static str) -> GrpcResponse {
+    let mut reply = GrpcResponse::new(Body::new(body.to_owned()));
     *reply.status_mut() = http.try_into().expect("a status");
     let media = HeaderValue::from_static(media);
     reply.headers_mut().insert("content-type", media);
     reply
 }
 
-fn page(http: u16) -> Reply {
+fn page(http: u16) -> GrpcResponse {
     let mut page = reply(http, "text/html", "<!doctype html><h1>Log in</h1>");
     let elsewhere = HeaderValue::from_static("https://portal.example.net/");
     page.headers_mut().insert("location", elsewhere);
@@ -33,11 +33,11 @@ fn page(http: u16) -> Reply {
 }
 
 /// Waits while each call is answered with a page of this status, then as `after` has it.
-async fn outlived(http: u16, rest: bool, after: fn() -> Reply) {
+async fn outlived(http: u16, rest: bool, after: fn() -> GrpcResponse) {
     let began = Instant::now();
     let pages = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&pages);
-    let answer = tower::service_fn(move |_: Rpc| {
+    let answer = tower::service_fn(move |_: GrpcRequest| {
         let portal = began.elapsed() < PORTAL;
         counted.fetch_add(u32::from(portal), Ordering::Relaxed);
         let reply = if portal { page(http) } else { after() };
@@ -46,9 +46,9 @@ async fn outlived(http: u16, rest: bool, after: fn() -> Reply) {
     let builder = ApiGateway::builder();
     let client = if rest {
         let rest = Rest::new(Rules::api_gateway(), answer);
-        builder.with_transport(rest).anonymous().build()
+        builder.transport_service(rest).anonymous().build()
     } else {
-        builder.with_transport(answer).anonymous().build()
+        builder.transport_service(answer).anonymous().build()
     };
     let client = client.expect("valid");
     let operation = client.operation::<Api>(NAME).expect("a name");

@@ -11,14 +11,14 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::operation::{
-    Cancellation, Operation, OperationError, OperationErrorKind, OperationResult, Schedule,
-    WithoutResult,
+    Cancellation, MissingResult, Operation, OperationError, OperationErrorKind, OperationResult,
+    Schedule,
 };
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
-use apigateway_grpc::stack::{Reply, Rpc};
-use futures_util::{FutureExt as _, StreamExt as _};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
+use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -98,7 +98,7 @@ struct Case {
     verb: &'static str,
     /// Whether the metadata tells verb and target.
     metadata: bool,
-    policy: WithoutResult,
+    policy: MissingResult,
     cancel_on_timeout: bool,
     cancel_on_drop: bool,
     total: Duration,
@@ -191,11 +191,11 @@ prop_compose! {
     }
 }
 
-fn policy() -> impl Strategy<Value = WithoutResult> {
+fn policy() -> impl Strategy<Value = MissingResult> {
     prop_oneof![
-        1 => Just(WithoutResult::Fail),
-        1 => Just(WithoutResult::Empty),
-        3 => Just(WithoutResult::LookAtTarget),
+        1 => Just(MissingResult::Fail),
+        1 => Just(MissingResult::Empty),
+        3 => Just(MissingResult::CheckTarget),
     ]
 }
 
@@ -261,7 +261,7 @@ impl Server {
         self.log.lock().expect("whole")
     }
 
-    async fn call(self, rpc: Rpc) -> Result<Reply, Status> {
+    async fn call(self, rpc: GrpcRequest) -> Result<GrpcResponse, Status> {
         let method = rpc.uri().path().rsplit('/').next().unwrap_or_default();
         let _in_flight = self.enter();
         match method {
@@ -302,7 +302,7 @@ impl Server {
         *counter - 1
     }
 
-    async fn poll(&self, number: usize) -> Result<Reply, Status> {
+    async fn poll(&self, number: usize) -> Result<GrpcResponse, Status> {
         let answers = &self.case.answers;
         let (delay, answer) = answers[number.min(answers.len() - 1)];
         tokio::time::sleep(delay).await;
@@ -343,7 +343,7 @@ impl Server {
         }
     }
 
-    async fn cancel(&self, number: usize) -> Result<Reply, Status> {
+    async fn cancel(&self, number: usize) -> Result<GrpcResponse, Status> {
         let cancels = &self.case.cancels;
         let (delay, answer) = cancels[number.min(cancels.len() - 1)];
         tokio::time::sleep(delay).await;
@@ -363,7 +363,7 @@ impl Server {
         }
     }
 
-    async fn probe(&self, number: usize) -> Result<Reply, Status> {
+    async fn probe(&self, number: usize) -> Result<GrpcResponse, Status> {
         let targets = &self.case.targets;
         let (delay, target) = targets[number.min(targets.len() - 1)];
         tokio::time::sleep(delay).await;
@@ -429,8 +429,10 @@ async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
         log: Arc::default(),
     };
     let called = server.clone();
-    let transport = tower::service_fn(move |rpc: Rpc| called.clone().call(rpc));
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let transport = tower::service_fn(move |rpc: GrpcRequest| called.clone().call(rpc));
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let builder = builder.retry(RetryPolicy::NEVER).max_reply_size(2000);
     let client = builder.build().expect("valid");
     let operation = client.operation::<R>(NAME).expect("a name");
@@ -459,13 +461,15 @@ async fn run<R: OperationResult + PartialEq>(case: &Arc<Case>) {
 
 fn configured<R: OperationResult>(mut operation: Operation<R>, case: &Case) -> Operation<R> {
     let schedule = Schedule::default()
-        .with_delays(case.initial, case.multiplier, case.max)
-        .and_then(|schedule| schedule.with_poll_timeout(case.poll))
+        .delays(case.initial, case.multiplier, case.max)
+        .and_then(|schedule| schedule.poll_timeout(case.poll))
         .expect("valid")
-        .with_total(case.total)
-        .with_failures(case.failures)
-        .with_grace(case.grace);
-    operation = operation.with_schedule(schedule).with_policy(case.policy);
+        .total_timeout(case.total)
+        .max_failures(case.failures)
+        .not_found_grace(case.grace);
+    operation = operation
+        .with_schedule(schedule)
+        .on_missing_result(case.policy);
     if case.cancel_on_timeout {
         operation = operation.cancel_on_timeout();
     }
@@ -662,13 +666,13 @@ impl<R: OperationResult + PartialEq> Run<R> {
                     "delete" => missing && (gone || said(Answer::Nothing)),
                     _ => ready && said(Answer::Nothing),
                 };
-                let empty = case.policy == WithoutResult::Empty && said(Answer::Nothing);
+                let empty = case.policy == MissingResult::Empty && said(Answer::Nothing);
                 assert!(said(Answer::Succeeded) || proven || empty, "{log:?}");
             }
             Some(Err(error)) => {
                 match error.kind() {
                     OperationErrorKind::Failed(_) => assert!(said(Answer::Failed), "{log:?}"),
-                    OperationErrorKind::WithoutResult => assert!(said(Answer::Nothing), "{log:?}"),
+                    OperationErrorKind::MissingResult => assert!(said(Answer::Nothing), "{log:?}"),
                     OperationErrorKind::Expired => assert!(gone, "{log:?}"),
                     OperationErrorKind::TimedOut { .. } => assert!(error.elapsed() >= case.total),
                     OperationErrorKind::Polling | OperationErrorKind::CancelRequest => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::operation::{
-    OperationError, OperationErrorKind, Schedule, Watcher, WithoutResult,
+    MissingResult, OperationError, OperationErrorKind, Schedule, Watcher,
 };
 use apigateway_grpc::proto::google::cloud::apigateway::v1::GetApiRequest;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata, api};
@@ -19,7 +19,7 @@ use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsRequest, ListOperationsResponse, Operation as Message,
 };
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use proptest::prelude::*;
@@ -392,7 +392,7 @@ impl World {
         body: &[u8],
         stale: bool,
         pages: Pages,
-    ) -> Result<Reply, Status> {
+    ) -> Result<GrpcResponse, Status> {
         let now = self.now().saturating_sub(if stale { 3000 } else { 0 });
         let forgotten = |number: usize| {
             let forgotten = self.plan.scripts[number].forgotten;
@@ -445,8 +445,8 @@ impl World {
 #[derive(Clone)]
 struct Transport(Arc<World>);
 
-impl Service<Rpc> for Transport {
-    type Response = Reply;
+impl Service<GrpcRequest> for Transport {
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = Call;
 
@@ -454,7 +454,7 @@ impl Service<Rpc> for Transport {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Call {
+    fn call(&mut self, rpc: GrpcRequest) -> Call {
         let world = Arc::clone(&self.0);
         let number = world.count("calls");
         world.touch(number, 0);
@@ -513,13 +513,13 @@ impl Service<Rpc> for Transport {
 }
 
 struct Call {
-    future: BoxFuture<'static, Result<Reply, Status>>,
+    future: BoxFuture<'static, Result<GrpcResponse, Status>>,
     world: Arc<World>,
     number: usize,
 }
 
 impl Future for Call {
-    type Output = Result<Reply, Status>;
+    type Output = Result<GrpcResponse, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.world.touch(self.number, 1);
@@ -551,20 +551,20 @@ impl Drop for Nosy {
 
 fn schedule(wait: &Wait) -> Schedule {
     let millis = Duration::from_millis;
-    let schedule = Schedule::default().with_total(millis(wait.total));
-    let schedule = schedule.with_poll_timeout(millis(wait.poll_timeout));
+    let schedule = Schedule::default().total_timeout(millis(wait.total));
+    let schedule = schedule.poll_timeout(millis(wait.poll_timeout));
     let schedule = schedule.expect("it is valid");
     // What a forgotten operation ended in is asked soon.
-    let schedule = schedule.with_grace(millis(500));
-    let delays = schedule.with_delays(millis(wait.initial), 1.5, millis(wait.max));
+    let schedule = schedule.not_found_grace(millis(500));
+    let delays = schedule.delays(millis(wait.initial), 1.5, millis(wait.max));
     delays.expect("they are valid")
 }
 
-fn policy(wait: &Wait) -> WithoutResult {
+fn policy(wait: &Wait) -> MissingResult {
     match wait.policy {
-        0 => WithoutResult::Fail,
-        1 => WithoutResult::Empty,
-        _ => WithoutResult::LookAtTarget,
+        0 => MissingResult::Fail,
+        1 => MissingResult::Empty,
+        _ => MissingResult::CheckTarget,
     }
 }
 
@@ -584,13 +584,13 @@ async fn wait(world: Arc<World>, number: usize, client: ApiGateway) -> Went {
         let operation = client.operation::<()>(name).expect("a name");
         let operation = operation
             .with_schedule(schedule(&wait))
-            .with_policy(policy(&wait));
+            .on_missing_result(policy(&wait));
         Box::pin(watcher.wait(operation))
     } else {
         let operation = client.operation::<Api>(name).expect("a name");
         let operation = operation
             .with_schedule(schedule(&wait))
-            .with_policy(policy(&wait));
+            .on_missing_result(policy(&wait));
         let watched = watcher.wait(operation);
         Box::pin(async move { watched.await.map(|_| ()) })
     };
@@ -665,7 +665,9 @@ fn world(plan: Plan, skew: u64) -> (Arc<World>, ApiGateway) {
         plan,
     });
     let transport = Transport(Arc::clone(&world));
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = client.build().expect("the settings are valid");
     let watcher = client.watcher().with_rate(world.plan.rate).expect("valid");
     let watcher = watcher.with_threshold(world.plan.threshold);
@@ -861,7 +863,7 @@ fn told_the_truth(
                 || forgotten && proven
         }
         Err(OperationErrorKind::Failed(_)) => done && script.outcome == Outcome::Error,
-        Err(OperationErrorKind::WithoutResult) => nothing && wait.policy != 1,
+        Err(OperationErrorKind::MissingResult) => nothing && wait.policy != 1,
         Err(OperationErrorKind::Expired) => forgotten,
         Err(OperationErrorKind::TimedOut { .. }) => seen - began >= wait.total,
         Err(OperationErrorKind::Polling) => {

@@ -8,7 +8,7 @@ use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::operation::OperationErrorKind;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, OperationMetadata};
 use apigateway_grpc::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use apigateway_grpc::{ApiGateway, CallOptions};
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -23,9 +23,9 @@ const PARENT: &str = "projects/p/locations/global";
 
 /// A client whose creates are tried again whatever may have become of them.
 fn insistent(client: &ApiGateway) -> ApiGateway {
-    let mut options = CallOptions::default();
-    options.retry = Some(RetryPolicy::DEFAULT);
-    options.idempotent = Some(true);
+    let options = CallOptions::default()
+        .retry(RetryPolicy::DEFAULT)
+        .idempotent(true);
     client.with_options(options)
 }
 
@@ -383,7 +383,7 @@ async fn a_list_of_operations_without_an_end_leaves_the_conflict() {
     let creates = Arc::new(AtomicUsize::new(0));
     let listed = Arc::clone(&pages);
     // No call waits, so that the paused clock stands still.
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         std::future::ready(if rpc.uri().path().ends_with("/ListOperations") {
             let token = listed.fetch_add(1, Ordering::Relaxed).to_string();
             Ok(common::ok(&ListOperationsResponse {
@@ -396,7 +396,9 @@ async fn a_list_of_operations_without_an_end_leaves_the_conflict() {
             Err(Status::already_exists("it is there"))
         })
     });
-    let builder = ApiGateway::builder().with_transport(transport).anonymous();
+    let builder = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = insistent(&builder.build().expect("valid"));
     let conflict = client.create_api(PARENT, "a", Api::default()).await;
     let conflict = conflict.map(drop).expect_err("nothing to adopt");

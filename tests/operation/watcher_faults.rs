@@ -8,12 +8,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{OperationErrorKind, Schedule, Watched, Watcher, WithoutResult};
+use apigateway_grpc::operation::{
+    MissingResult, OperationErrorKind, Schedule, WatchedWait, Watcher,
+};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, api};
 use apigateway_grpc::proto::google::longrunning::{
     GetOperationRequest, ListOperationsResponse, Operation as Message,
 };
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use http_body_util::BodyExt as _;
@@ -29,9 +31,9 @@ pub(crate) fn client<F>(
     server: impl Fn(String, String) -> F + Clone + Send + Sync + 'static,
 ) -> ApiGateway
 where
-    F: Future<Output = Result<Reply, Status>> + Send + 'static,
+    F: Future<Output = Result<GrpcResponse, Status>> + Send + 'static,
 {
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         let server = server.clone();
         let method = rpc
             .uri()
@@ -51,7 +53,9 @@ where
             server(method, name).await
         }
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     client.build().expect("the settings are valid")
 }
 
@@ -65,15 +69,15 @@ fn name(location: &str, number: usize) -> String {
     format!("projects/p/locations/{location}/operations/o{number:04}")
 }
 
-pub(crate) fn done() -> Result<Reply, Status> {
+pub(crate) fn done() -> Result<GrpcResponse, Status> {
     Ok(ok(&succeeded()))
 }
 
-pub(crate) fn not_done() -> Result<Reply, Status> {
+pub(crate) fn not_done() -> Result<GrpcResponse, Status> {
     Ok(ok(&running()))
 }
 
-fn listed(operations: Vec<Message>, token: &str) -> Result<Reply, Status> {
+fn listed(operations: Vec<Message>, token: &str) -> Result<GrpcResponse, Status> {
     Ok(ok(&ListOperationsResponse {
         operations,
         next_page_token: token.to_owned(),
@@ -86,11 +90,11 @@ const fn secs(secs: u64) -> Duration {
 }
 
 fn every(delay: Duration) -> Schedule {
-    let schedule = Schedule::default().with_delays(delay, 1.0, delay);
+    let schedule = Schedule::default().delays(delay, 1.0, delay);
     schedule.expect("it is valid")
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> Watched<Api> {
+fn wait(watcher: &Watcher, client: &ApiGateway, name: String) -> WatchedWait<Api> {
     watcher.wait(client.operation(name).expect("a name"))
 }
 
@@ -215,7 +219,7 @@ async fn a_listing_that_hangs_delays_no_wait_beyond_its_total() {
     });
     let watcher = client
         .watcher()
-        .with_schedule(every(secs(1)).with_total(secs(8)));
+        .with_schedule(every(secs(1)).total_timeout(secs(8)));
     let waits = (0..100).map(|number| wait(&watcher, &client, name("l", number)));
     let waits: Vec<_> = waits.collect();
     let began = Instant::now();
@@ -276,7 +280,7 @@ async fn each_wait_for_one_operation_has_its_own_total_and_its_own_delays() {
         async move { (wait.await, began.elapsed()) }
     };
     let (short, rare, often) = tokio::join!(
-        one(every(secs(20)).with_total(secs(2))),
+        one(every(secs(20)).total_timeout(secs(2))),
         one(every(secs(100))),
         one(every(secs(1))),
     );
@@ -305,15 +309,15 @@ async fn each_wait_for_one_operation_is_judged_by_its_own_policy() {
     let watcher = client.watcher();
     let one = |policy| {
         let operation = client.operation::<Api>(name("l", 0)).expect("a name");
-        watcher.wait(operation.with_policy(policy))
+        watcher.wait(operation.on_missing_result(policy))
     };
     let (fail, empty, look) = tokio::join!(
-        one(WithoutResult::Fail),
-        one(WithoutResult::Empty),
-        one(WithoutResult::LookAtTarget),
+        one(MissingResult::Fail),
+        one(MissingResult::Empty),
+        one(MissingResult::CheckTarget),
     );
     let error = fail.expect_err("it has no result");
-    assert!(matches!(error.kind(), OperationErrorKind::WithoutResult));
+    assert!(matches!(error.kind(), OperationErrorKind::MissingResult));
     assert_eq!(empty.expect("empty will do"), Api::default());
     assert_eq!(look.expect("the target is ready"), active());
 }
@@ -335,7 +339,7 @@ async fn a_wait_has_its_whole_total_though_another_sees_a_target_that_is_not_rea
     let watcher = client.watcher();
     let one = || {
         let operation = client.operation::<Api>(name("l", 0)).expect("a name");
-        watcher.wait(operation.with_schedule(every(secs(10)).with_total(secs(3))))
+        watcher.wait(operation.with_schedule(every(secs(10)).total_timeout(secs(3))))
     };
     let first = one();
     sleep(Duration::from_millis(400)).await;
@@ -383,7 +387,7 @@ async fn a_wait_with_a_short_poll_timeout_does_not_cut_the_polls_of_another() {
         let watcher = client.watcher().with_rate(rate).expect("valid");
         let hasty = every(Duration::from_millis(300));
         let hasty = hasty
-            .with_poll_timeout(Duration::from_millis(100))
+            .poll_timeout(Duration::from_millis(100))
             .expect("valid");
         let one = |schedule: Schedule| {
             let operation = client.operation::<Api>(name("l", 0)).expect("a name");
@@ -419,12 +423,12 @@ async fn a_wait_with_a_long_poll_timeout_does_not_hold_up_another() {
         let operation = client.operation::<Api>(name("l", 0)).expect("a name");
         watcher.wait(operation.with_schedule(schedule))
     };
-    let _patient = one(every(secs(1)).with_poll_timeout(secs(3600)).expect("valid"));
+    let _patient = one(every(secs(1)).poll_timeout(secs(3600)).expect("valid"));
     let began = Instant::now();
     let hasty = one(every(secs(2))
-        .with_poll_timeout(secs(3))
+        .poll_timeout(secs(3))
         .expect("valid")
-        .with_total(secs(10)));
+        .total_timeout(secs(10)));
     assert_eq!(hasty.await.expect("its own poll is answered"), active());
     assert!(began.elapsed() < secs(7), "{:?}", began.elapsed());
 }
@@ -438,7 +442,7 @@ async fn two_thousand_totals_are_kept_whatever_the_rate() {
                 None => not_done(),
             }
         });
-        let schedule = Schedule::default().with_total(secs(30));
+        let schedule = Schedule::default().total_timeout(secs(30));
         let watcher = client
             .watcher()
             .with_threshold(usize::MAX)
@@ -463,7 +467,11 @@ async fn two_thousand_totals_are_kept_whatever_the_rate() {
 /// Waits for one operation of a healthy location beside those of others, and returns when its end was noticed.
 async fn beside(
     others: impl Fn(usize) -> String,
-    server: impl Fn(String) -> BoxFuture<'static, Result<Reply, Status>> + Clone + Send + Sync + 'static,
+    server: impl Fn(String) -> BoxFuture<'static, Result<GrpcResponse, Status>>
+    + Clone
+    + Send
+    + Sync
+    + 'static,
 ) -> Duration {
     let client = client(move |_, name| server(name));
     let watcher = client.watcher().with_threshold(usize::MAX);
@@ -615,7 +623,7 @@ async fn waits_that_missed_their_operation_at_once_look_at_their_own_targets() {
     });
     // The first turn goes to another operation. At the second, both waits are due.
     let watcher = client.watcher().with_rate(0.1).expect("valid");
-    let schedule = every(Duration::from_millis(250)).with_grace(Duration::ZERO);
+    let schedule = every(Duration::from_millis(250)).not_found_grace(Duration::ZERO);
     let first = client.operation::<Api>(name("l", 1)).expect("a name");
     let _first = watcher.wait(first.with_schedule(schedule));
     sleep(secs(1)).await;

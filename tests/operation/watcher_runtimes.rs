@@ -8,7 +8,9 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::operation::{OperationError, OperationErrorKind, Schedule, Watched, Watcher};
+use apigateway_grpc::operation::{
+    OperationError, OperationErrorKind, Schedule, WatchedWait, Watcher,
+};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use futures_util::FutureExt as _;
 use tokio::runtime::{Builder, Runtime};
@@ -65,10 +67,12 @@ fn ends_when() -> (ApiGateway, Arc<AtomicBool>) {
     (client, ends)
 }
 
-fn wait(watcher: &Watcher, client: &ApiGateway) -> Watched<Api> {
+fn wait(watcher: &Watcher, client: &ApiGateway) -> WatchedWait<Api> {
     let quarter = Duration::from_millis(250);
-    let schedule = Schedule::default().with_delays(quarter, 1.0, quarter);
-    let schedule = schedule.expect("valid").with_total(Duration::from_secs(30));
+    let schedule = Schedule::default().delays(quarter, 1.0, quarter);
+    let schedule = schedule
+        .expect("valid")
+        .total_timeout(Duration::from_secs(30));
     let operation = client.operation(NAME).expect("a name");
     watcher.wait(operation.with_schedule(schedule))
 }
@@ -238,7 +242,7 @@ fn a_runtime_without_a_time_driver_ends_its_waits_with_an_error() {
 
 #[test]
 fn an_operation_that_is_done_needs_no_runtime_unless_its_target_must_be_read() {
-    use apigateway_grpc::operation::WithoutResult;
+    use apigateway_grpc::operation::MissingResult;
     use apigateway_grpc::proto::google::longrunning::Operation as Message;
 
     use crate::common::ok;
@@ -270,11 +274,11 @@ fn an_operation_that_is_done_needs_no_runtime_unless_its_target_must_be_read() {
 
         let client = client(answers);
         let watcher = client.watcher();
-        let empty = seen(&client).with_policy(WithoutResult::Empty);
+        let empty = seen(&client).on_missing_result(MissingResult::Empty);
         block_on(watcher.wait(empty)).expect("empty");
-        let failed = seen(&client).with_policy(WithoutResult::Fail);
+        let failed = seen(&client).on_missing_result(MissingResult::Fail);
         let error = block_on(watcher.wait(failed)).expect_err("no result");
-        assert!(matches!(error.kind(), OperationErrorKind::WithoutResult));
+        assert!(matches!(error.kind(), OperationErrorKind::MissingResult));
         let error = block_on(watcher.wait(seen(&client))).expect_err("no runtime");
         assert!(error.may_still_run());
         assert!(error.snapshot().is_done());

@@ -197,7 +197,7 @@ async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
         each_way(
             || vec![gone(), crate::play::line("GetApi", &there)],
             async |client| {
-                let at_once = Schedule::default().with_grace(Duration::ZERO);
+                let at_once = Schedule::default().not_found_grace(Duration::ZERO);
                 let operation = client.resume::<Api>(&handle).expect("it ends in an api");
                 match operation.with_schedule(at_once).await {
                     Ok(api) => assert!(succeeds && api == there, "{rest}"),
@@ -220,7 +220,7 @@ async fn a_resumed_wait_judges_the_target_by_what_the_handle_keeps() {
     each_way(
         || vec![gone(), no_api()],
         async |client| {
-            let at_once = Schedule::default().with_grace(Duration::ZERO);
+            let at_once = Schedule::default().not_found_grace(Duration::ZERO);
             let operation = client.resume::<()>(&handle).expect("it ends in nothing");
             let ended = operation.with_schedule(at_once).await;
             ended.expect("its api is gone");

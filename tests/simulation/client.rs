@@ -74,8 +74,7 @@ type Waiting = (String, JoinHandle<Result<Api, OperationError>>);
 impl Client {
     /// Makes calls until some time after the last fault, and then awaits the operations.
     pub(crate) async fn run(mut self) {
-        let mut options = CallOptions::default();
-        options.timeout = Some(DEADLINE);
+        let options = CallOptions::default().timeout(DEADLINE);
         let client = ApiGateway::builder()
             .endpoint(format!("http://{SERVER}"))
             .transport(self.transport)
@@ -227,18 +226,21 @@ async fn answer(client: &ApiGateway, kind: u64, id: &str) -> Result<Answer, Erro
     Ok(match kind {
         0..4 => Answer::Read(client.get_api(API).await?.name == API),
         4..8 => {
-            let page = client.list_apis(PARENT).page_size(5).page("").await?;
+            let page = client.list_apis(PARENT).page_size(5).first_page().await?;
             Answer::Read(page.items.iter().any(|api| api.name == API))
         }
         kind if is_create(kind) => {
-            let mut options = CallOptions::default();
-            options.timeout = Some(CREATE);
+            let options = CallOptions::default().timeout(CREATE);
             let client = client.with_options(options);
             let operation = client.create_api(PARENT, id, Api::default()).await?;
             Answer::Started(Box::new(operation.with_schedule(schedule())))
         }
         _ => {
-            let page = client.list_operations(PARENT).page_size(5).page("").await?;
+            let page = client
+                .list_operations(PARENT)
+                .page_size(5)
+                .first_page()
+                .await?;
             Answer::Read(page.items.iter().all(|it| it.name.starts_with(PARENT)))
         }
     })
@@ -247,12 +249,12 @@ async fn answer(client: &ApiGateway, kind: u64, id: &str) -> Result<Answer, Erro
 /// A schedule that outlasts every fault and has few polls, since each costs as much as a call.
 fn schedule() -> Schedule {
     let slow = Duration::from_secs(60);
-    let delays = Schedule::default().with_delays(Duration::from_secs(20), 1.5, slow);
+    let delays = Schedule::default().delays(Duration::from_secs(20), 1.5, slow);
     delays
         .expect("valid")
-        .with_total(Duration::from_secs(3 * 3600))
-        .with_failures(100_000)
-        .with_poll_timeout(DEADLINE)
+        .total_timeout(Duration::from_secs(3 * 3600))
+        .max_failures(100_000)
+        .poll_timeout(DEADLINE)
         .expect("valid")
 }
 

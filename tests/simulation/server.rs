@@ -54,7 +54,7 @@ impl Server {
             .operation_time_of(Method::CREATE_API, RUNS)
             .build();
         let within = ApiGateway::builder()
-            .with_transport(emulator.service())
+            .transport_service(emulator.service())
             .anonymous()
             .build()?;
         let _ends_by_itself = within.create_api(PARENT, "a", Api::default()).await?;

@@ -1,7 +1,7 @@
 //! Masks: an update always has one, and it names what the resource has.
 
 use crate::common::{NAME as OPERATION, done, talk};
-use apigateway_grpc::field_mask::Mask;
+use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::prost_types::{FieldMask, Timestamp};
 use apigateway_grpc::proto::FILE_DESCRIPTOR_SET;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
@@ -26,21 +26,21 @@ fn only_what_differs_and_can_be_written_is_in_a_computed_mask() {
         managed_service: "service".into(),
         state: 2,
     };
-    let mask = Mask::between(&old, &new);
+    let mask = UpdateMask::between(&old, &new);
     assert_eq!(mask.paths(), ["labels", "display_name", "managed_service"]);
     let labelled = Api {
         labels: new.labels.clone(),
         ..old.clone()
     };
-    assert_eq!(Mask::between(&old, &labelled).paths(), ["labels"]);
-    assert!(Mask::between(&new, &new.clone()).is_empty());
+    assert_eq!(UpdateMask::between(&old, &labelled).paths(), ["labels"]);
+    assert!(UpdateMask::between(&new, &new.clone()).is_empty());
     let old = Gateway::default();
     let new = Gateway {
         api_config: "config".into(),
         default_hostname: "host".into(),
         ..Gateway::default()
     };
-    assert_eq!(Mask::between(&old, &new).paths(), ["api_config"]);
+    assert_eq!(UpdateMask::between(&old, &new).paths(), ["api_config"]);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn labels_in_another_order_are_the_same() {
         ..Api::default()
     };
     let (old, new) = (of(pairs().collect()), of(pairs().rev().collect()));
-    assert!(Mask::between(&old, &new).is_empty());
+    assert!(UpdateMask::between(&old, &new).is_empty());
 }
 
 /// Each field of a resource is set alone: it is in the mask exactly if it is not OUTPUT_ONLY and not `name`.
@@ -71,7 +71,7 @@ where
         let mut set = DynamicMessage::new(message.clone());
         set.set_field(&field, sample(&field));
         let new = set.transcode_to::<R>().expect("the same message");
-        let mask = Mask::between(&R::default(), &new);
+        let mask = UpdateMask::between(&R::default(), &new);
         let expected = (!is_output && field.name() != "name").then(|| field.name().to_owned());
         assert_eq!(mask.paths(), expected.as_slice(), "{}", field.full_name());
     }
@@ -109,18 +109,21 @@ async fn nothing_changed_is_an_error_and_nothing_is_sent() {
         name: NAME.into(),
         ..Api::default()
     };
-    let mask = Mask::between(&api, &api);
+    let mask = UpdateMask::between(&api, &api);
     let error = client.update_api(api.clone(), mask).await;
     let error = error.expect_err("there is nothing to do");
     let text = error.to_string();
-    assert!(error.is_argument() && error.is_unsent());
+    assert!(error.is_invalid_argument() && error.is_unsent());
     assert!(
         text.starts_with(&format!("update api {NAME}: nothing changed")),
         "{text}"
     );
     let given = client.update_api(api, Vec::<String>::new()).await;
     let text = given.expect_err("no mask").to_string();
-    assert!(text.contains("no path in the mask"), "{text}");
+    assert!(
+        text.contains("invalid `update_mask`: must not be empty"),
+        "{text}"
+    );
     server.asked_nothing_more(client).await;
 }
 
@@ -136,7 +139,10 @@ async fn an_update_without_a_mask_is_refused_whichever_way_it_is_sent() {
     };
     for mask in [None, Some(FieldMask::default())] {
         let error = client.send(request(mask)).await.expect_err("no mask");
-        assert!(error.is_argument() && !error.is_invalid_name(), "{error}");
+        assert!(
+            error.is_invalid_argument() && !error.is_invalid_name(),
+            "{error}"
+        );
     }
     server.asked_nothing_more(client).await;
 }
@@ -161,8 +167,8 @@ async fn a_path_that_the_resource_does_not_have_is_named() {
         let error = client.update_api(api, ["labels", path]).await;
         let error = error.expect_err(path).to_string();
         let expected = format!(
-            "update api {NAME}: `{path}` in the mask is no field of Api; \
-             those to be written are labels, display_name, managed_service"
+            "update api {NAME}: invalid path `{path}` in `update_mask`: not a field of Api; \
+             the fields that can be written are labels, display_name, managed_service"
         );
         assert_eq!(error, expected);
     }

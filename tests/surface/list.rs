@@ -9,7 +9,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ListApisRequest, ListApisResponse,
 };
 use apigateway_grpc::proto::google::longrunning::{ListOperationsRequest, ListOperationsResponse};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, Error};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
@@ -19,7 +19,7 @@ use tonic::Status;
 const PARENT: &str = "projects/p/locations/global";
 
 /// The message of a request.
-async fn message<M: Message + Default>(rpc: Rpc) -> M {
+async fn message<M: Message + Default>(rpc: GrpcRequest) -> M {
     let body = rpc.into_body().collect().await.expect("it is whole");
     M::decode(&body.to_bytes()[5..]).expect("the message of the method")
 }
@@ -96,9 +96,9 @@ async fn a_token_given_twice_ends_the_list_in_an_error_that_names_it() {
     let (read, asked) = tokio::join!(read(&client), answer_all(&mut server, pages));
     assert_eq!(read.0, ["a", "b", "c"], "what came is given");
     let error = read.1.expect("it would never end");
-    let expected = format!("list apis of {PARENT}: the server gave the page token `t1` twice");
+    let expected = format!("list apis of {PARENT}: the server returned the page token `t1` twice");
     assert_eq!(error.to_string(), expected);
-    assert!(error.is_protocol() && !error.is_unsent());
+    assert!(error.is_invalid_response() && !error.is_unsent());
     assert_eq!(asked, ["", "t1", "t2"]);
     server.asked_nothing_more(client).await;
 }
@@ -107,10 +107,10 @@ async fn a_token_given_twice_ends_the_list_in_an_error_that_names_it() {
 async fn a_negative_size_is_refused_and_never_sent() {
     let (client, server) = talk(|it| it);
     let list = client.list_apis(PARENT).page_size(-1);
-    let expected = format!("list apis of {PARENT}: page_size -1 is negative");
-    let error = list.page("").await.expect_err("negative");
+    let expected = format!("list apis of {PARENT}: invalid `page_size` -1: must not be negative");
+    let error = list.first_page().await.expect_err("negative");
     assert_eq!(error.to_string(), expected);
-    assert!(error.is_argument() && error.is_unsent());
+    assert!(error.is_invalid_argument() && error.is_unsent());
     let mut items = list.items();
     let error = items.next().await.expect("an error").expect_err("negative");
     assert_eq!(error.to_string(), expected);
@@ -229,19 +229,21 @@ async fn a_wait_that_is_given_up_loses_no_item() {
 async fn a_dropped_stream_leaves_nothing_running() {
     let running = Arc::new(());
     let held = Arc::clone(&running);
-    let transport = tower::service_fn(move |rpc: Rpc| {
+    let transport = tower::service_fn(move |rpc: GrpcRequest| {
         let held = Arc::clone(&held);
         async move {
             let request = message::<ListApisRequest>(rpc).await;
             if request.page_token.is_empty() {
-                return Ok::<Reply, Status>(ok(&page(&["a"], "t1", &[])));
+                return Ok::<GrpcResponse, Status>(ok(&page(&["a"], "t1", &[])));
             }
             std::future::pending::<()>().await;
             drop(held);
             Err(Status::aborted("never"))
         }
     });
-    let client = ApiGateway::builder().with_transport(transport).anonymous();
+    let client = ApiGateway::builder()
+        .transport_service(transport)
+        .anonymous();
     let client = client.build().expect("the settings are valid");
     let mut items = client.list_apis(PARENT).items();
     assert_eq!(items.next().await.expect("one").expect("read"), api("a"));
@@ -266,7 +268,10 @@ async fn a_dropped_stream_leaves_nothing_running() {
 async fn operations_are_listed_by_the_name_of_their_parent_alone() {
     let (client, mut server) = talk(|it| it);
     let refused = client.list_operations(format!("{PARENT}/operations"));
-    let error = refused.page("").await.expect_err("the name of no location");
+    let error = refused
+        .first_page()
+        .await
+        .expect_err("the name of no location");
     assert!(error.is_invalid_name(), "{error}");
     let list = client.list_operations("projects/p/locations/-");
     let answers = async {
@@ -284,4 +289,32 @@ async fn operations_are_listed_by_the_name_of_their_parent_alone() {
     assert_eq!(page.unreachable, ["there"]);
     assert_eq!(request.name, "projects/p/locations/-");
     assert_eq!(request.page_token, "this");
+    assert!(request.return_partial_success, "the reachable locations");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strict_list_fails_where_a_location_was_not_reached() {
+    let (client, mut server) = talk(|it| it);
+    let list = client.list_apis("projects/p/locations/-").strict();
+    let answers = async {
+        server.asked().await.1.send_response(ok(&ListApisResponse {
+            unreachable_locations: vec!["projects/p/locations/there".into()],
+            ..ListApisResponse::default()
+        }));
+    };
+    let (page, ()) = tokio::join!(list.first_page(), answers);
+    let error = page.expect_err("a location is missing");
+    assert!(error.is_unavailable(), "{error}");
+    let expected = "locations not reached: projects/p/locations/there";
+    assert!(error.to_string().ends_with(expected), "{error}");
+
+    let list = client.list_operations("projects/p/locations/-").strict();
+    let answers = async {
+        let (rpc, answer) = server.asked().await;
+        answer.send_response(ok(&ListOperationsResponse::default()));
+        message::<ListOperationsRequest>(rpc).await
+    };
+    let (page, request) = tokio::join!(list.first_page(), answers);
+    page.expect("all are reached");
+    assert!(!request.return_partial_success);
 }

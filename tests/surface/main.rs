@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod errors;
 mod field_mask;
 mod list;
 #[cfg(feature = "rest")]

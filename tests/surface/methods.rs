@@ -13,7 +13,7 @@ use apigateway_grpc::proto::google::cloud::apigateway::v1::*;
 use apigateway_grpc::proto::google::cloud::location::{ListLocationsResponse, Location};
 use apigateway_grpc::proto::google::iam::v1::{Policy, TestIamPermissionsResponse};
 use apigateway_grpc::proto::google::longrunning::{ListOperationsResponse, Operation};
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::transcode::{Rest, Rules, TranscodeLayer};
 use apigateway_grpc::{ApiGateway, tonic, tower};
 use http_body_util::{BodyExt as _, Full};
@@ -36,7 +36,7 @@ struct Seen {
 type Log = Arc<Mutex<Seen>>;
 
 /// A server that notes each call and gives the method's reply, with the mark in it.
-async fn serve(log: Log, rpc: Rpc) -> Result<Reply, Status> {
+async fn serve(log: Log, rpc: GrpcRequest) -> Result<GrpcResponse, Status> {
     let (head, body) = rpc.into_parts();
     let method = Method::find(head.uri.path()).expect("a method of the contract");
     let routing = head.headers.get("x-goog-request-params");
@@ -132,7 +132,7 @@ fn over_grpc() -> (ApiGateway, Log) {
     let log = Log::default();
     let noted = Arc::clone(&log);
     let server = tower::service_fn(move |rpc| serve(Arc::clone(&noted), rpc));
-    let builder = ApiGateway::builder().with_transport(server).anonymous();
+    let builder = ApiGateway::builder().transport_service(server).anonymous();
     let client = builder.retry(RetryPolicy::NEVER).build();
     (client.expect("the settings are valid"), log)
 }
@@ -150,7 +150,7 @@ fn over_rest() -> (ApiGateway, Log) {
         server.clone().oneshot(request)
     });
     let rest = Rest::new(Rules::api_gateway(), http);
-    let builder = ApiGateway::builder().with_transport(rest).anonymous();
+    let builder = ApiGateway::builder().transport_service(rest).anonymous();
     let client = builder.retry(RetryPolicy::NEVER).build();
     (client.expect("the settings are valid"), log)
 }

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::fixture::{Reply, Rpc, Server};
+use crate::fixture::{GrpcRequest, GrpcResponse, Server};
 
 const GROUPS: &str = "apigateway_grpc.test.groups";
 
@@ -37,7 +37,7 @@ struct Sent {
 /// Returns a client whose requests are recorded and answered with this body.
 fn client(answer: &'static str, sent: &Arc<Mutex<Vec<Sent>>>) -> Client {
     let sent = Arc::clone(sent);
-    let service = tower::service_fn(move |request: Rpc| {
+    let service = tower::service_fn(move |request: GrpcRequest| {
         let sent = Arc::clone(&sent);
         async move {
             let (head, body) = request.into_parts();
@@ -47,7 +47,7 @@ fn client(answer: &'static str, sent: &Arc<Mutex<Vec<Sent>>>) -> Client {
                 target: target.expect("a path"),
                 body: (!body.is_empty()).then(|| serde_json::from_slice(&body).expect("JSON")),
             });
-            let mut reply = Reply::new(Body::new(Full::new(Bytes::from(answer))));
+            let mut reply = GrpcResponse::new(Body::new(Full::new(Bytes::from(answer))));
             let media = "application/json".parse().expect("a type");
             reply.headers_mut().insert("content-type", media);
             Ok::<_, Infallible>(reply)

@@ -13,11 +13,11 @@ use serde_json::json;
 use tower::Service;
 use tower::util::BoxCloneService;
 
-use crate::fixture::{Reply, Rpc, SHELF, Server, json as read, rules, wire};
+use crate::fixture::{GrpcRequest, GrpcResponse, SHELF, Server, json as read, rules, wire};
 
 /// A client of raw messages over [`Rest`].
 pub(crate) struct Client {
-    grpc: Grpc<Rest<BoxCloneService<Rpc, Reply, Infallible>>>,
+    grpc: Grpc<Rest<BoxCloneService<GrpcRequest, GrpcResponse, Infallible>>>,
 }
 
 /// A codec for messages that are already encoded.
@@ -62,7 +62,10 @@ impl Decoder for Raw {
 impl Client {
     pub(crate) fn of<S>(http: S) -> Self
     where
-        S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+        S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send,
     {
         Self::by(rules(), http)
@@ -70,7 +73,10 @@ impl Client {
 
     pub(crate) fn by<S>(rules: Rules, http: S) -> Self
     where
-        S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+        S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send,
     {
         let grpc = Grpc::new(Rest::new(rules, BoxCloneService::new(http)));
@@ -146,7 +152,7 @@ impl Client {
 
 /// Returns a client over a function.
 pub(crate) fn call(
-    answer: impl Fn(Rpc) -> http::Response<String> + Clone + Send + 'static,
+    answer: impl Fn(GrpcRequest) -> http::Response<String> + Clone + Send + 'static,
 ) -> Client {
     Client::of(tower::service_fn(move |rpc| {
         let reply = answer(rpc).map(Body::new);
@@ -217,7 +223,7 @@ async fn a_reply_of_one_field_and_one_of_bytes_are_read() {
 
 #[tokio::test]
 async fn bytes_are_sent_as_they_are_with_their_type() {
-    let server = tower::service_fn(|rpc: Rpc| async move {
+    let server = tower::service_fn(|rpc: GrpcRequest| async move {
         assert_eq!(rpc.headers()["content-type"], "text/x");
         let body = rpc
             .into_body()

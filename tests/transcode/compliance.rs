@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tower::Service as _;
 
 use crate::client::Client;
-use crate::fixture::{Rpc, Server, compile};
+use crate::fixture::{GrpcRequest, Server, compile};
 
 const PACKAGE: &str = "apigateway_grpc.test.repeat";
 /// The rules without a resource name in the path, which accept any value.
@@ -231,13 +231,13 @@ async fn check(method: &str, binding: usize, request: &Value) {
     let sent = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&sent);
     let behind = server.behind(RULES.clone());
-    let recording = tower::service_fn(move |rpc: Rpc| {
+    let recording = tower::service_fn(move |rpc: GrpcRequest| {
         let (seen, mut behind) = (Arc::clone(&seen), behind.clone());
         async move {
             let (head, body) = rpc.into_parts();
             let body = body.collect().await.expect("it is whole").to_bytes();
             *seen.lock().expect("no panic") = Some((head.clone(), body.clone()));
-            let rpc = Rpc::from_parts(head, Body::new(Full::new(body)));
+            let rpc = GrpcRequest::from_parts(head, Body::new(Full::new(body)));
             Ok::<_, Infallible>(behind.call(rpc).await.expect("it always answers"))
         }
     });

@@ -15,7 +15,7 @@ use http_body_util::StreamBody;
 use serde_json::json;
 use tower::{Layer as _, ServiceExt as _};
 
-use crate::fixture::{Reply, Rpc, Server, get, rules, send, wire};
+use crate::fixture::{GrpcRequest, GrpcResponse, Server, get, rules, send, wire};
 
 #[tokio::test]
 async fn a_path_without_a_method_is_not_found() {
@@ -46,7 +46,9 @@ async fn answered(mut request: http::Request<String>, most: usize) -> (StatusCod
         count.fetch_add(piece.len(), Ordering::SeqCst);
         Ok::<_, Infallible>(Frame::data(Bytes::from(piece)))
     });
-    let unused = tower::service_fn(async |_: Rpc| Ok::<Reply, Infallible>(Reply::default()));
+    let unused = tower::service_fn(async |_: GrpcRequest| {
+        Ok::<GrpcResponse, Infallible>(GrpcResponse::default())
+    });
     let service = TranscodeLayer::new(rules()).max_request(most).layer(unused);
     let request = request.map(|_| StreamBody::new(pieces));
     let reply = service.oneshot(request).await.expect("it always answers");

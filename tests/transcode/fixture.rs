@@ -13,7 +13,7 @@ use prost_reflect::DescriptorPool;
 use tower::util::BoxCloneService;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
-pub(crate) type Rpc = http::Request<Body>;
+pub(crate) type GrpcRequest = http::Request<Body>;
 pub(crate) type Reply = http::Response<Body>;
 
 pub(crate) const SHELF: &str = "apigateway_grpc.test.shelf";
@@ -86,7 +86,7 @@ impl Server {
         received.remove(0)
     }
 
-    async fn answer(self, rpc: Rpc) -> Result<Reply, Infallible> {
+    async fn answer(self, rpc: GrpcRequest) -> Result<GrpcResponse, Infallible> {
         let (head, body) = rpc.into_parts();
         let payload = body.collect().await.expect("it is whole").to_bytes();
         self.received.lock().expect("not poisoned").push(Received {
@@ -105,7 +105,7 @@ impl Server {
             .chain([http_body::Frame::trailers(trailers)])
             .map(Ok::<_, Status>)
             .collect();
-        let mut reply = Reply::new(Body::new(StreamBody::new(Iter(frames.into_iter()))));
+        let mut reply = GrpcResponse::new(Body::new(StreamBody::new(Iter(frames.into_iter()))));
         let headers = reply.headers_mut();
         headers.insert("content-type", HeaderValue::from_static("application/grpc"));
         headers.insert("x-of-server", HeaderValue::from_static("kept"));
@@ -116,7 +116,7 @@ impl Server {
     pub(crate) fn behind(
         &self,
         rules: Rules,
-    ) -> Transcode<BoxCloneService<Rpc, Reply, Infallible>> {
+    ) -> Transcode<BoxCloneService<GrpcRequest, GrpcResponse, Infallible>> {
         let server = self.clone();
         let service = tower::service_fn(move |rpc| server.clone().answer(rpc));
         TranscodeLayer::new(rules).layer(BoxCloneService::new(service))

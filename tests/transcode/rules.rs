@@ -30,7 +30,7 @@ async fn served(request: http::Request<String>) -> Result<String, u16> {
 async fn target(method: &str, fields: &[&str; 3]) -> Result<String, Code> {
     let mut client = Client::by(
         RULES.clone(),
-        tower::service_fn(|request: crate::fixture::Rpc| async move {
+        tower::service_fn(|request: crate::fixture::GrpcRequest| async move {
             let status = apigateway_grpc::tonic::Status::aborted(request.uri().path());
             Ok(status.into_http())
         }),

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::client::{Client, call};
-use crate::fixture::{Rpc, Server, get, json as read, rules, wire};
+use crate::fixture::{GrpcRequest, Server, get, json as read, rules, wire};
 
 fn books(count: u32) -> Vec<Vec<u8>> {
     (0..count)
@@ -285,7 +285,7 @@ async fn a_stream_may_be_split_at_every_byte() {
 
 #[tokio::test]
 async fn a_stream_of_replies_offers_no_gzip_and_one_in_gzip_is_an_error() {
-    let mut client = Client::of(tower::service_fn(|rpc: Rpc| {
+    let mut client = Client::of(tower::service_fn(|rpc: GrpcRequest| {
         assert!(!rpc.headers().contains_key("accept-encoding"));
         let mut reply = http::Response::new(Body::empty());
         let gzip = http::HeaderValue::from_static("gzip");

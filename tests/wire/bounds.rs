@@ -1,6 +1,6 @@
-//! That no phase of a call is without a bound: each is made to hang, over gRPC and over REST, and the call
-//! ends in an error that says in which phase it was. A transport that is never ready is in `deadline.rs`, on a paused
-//! clock.
+//! Every phase of a call has a time limit. Each phase is made to hang, over gRPC and over REST, and the
+//! call ends in an error that names the phase. A transport that is never ready is tested in `deadline.rs`, on a
+//! paused clock.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,15 +15,15 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::connection::{builder, listener, tasks, tasks_end};
 use crate::http2::{Answer, NAME, Server};
 
-/// What the client waits with, in the phase that hangs.
+/// The limit of the phase that hangs.
 const SHORT: Duration = Duration::from_millis(200);
 
-/// What it waits with otherwise: whoever waits for this is found out by [`within`].
+/// The limit of all other phases. A call that reaches it fails [`within`].
 const LONG: Duration = Duration::from_secs(600);
 
 const TRANSPORTS: [Transport; 2] = [Transport::Grpc, Transport::Rest];
 
-/// The error of a call that is bounded by `connect` and `call`.
+/// Returns the error of a call with the limits `connect` and `call`.
 async fn fails(endpoint: &str, transport: Transport, connect: Duration, call: Duration) -> Error {
     let client = builder(endpoint)
         .transport(transport)
@@ -37,7 +37,7 @@ async fn fails(endpoint: &str, transport: Transport, connect: Duration, call: Du
     call.expect_err("it hangs")
 }
 
-/// Ends by the timeout of connecting, which says so, or else by the deadline. Both say what was under way.
+/// The call ends by the connect timeout or by its deadline. Both errors name the phase.
 async fn is_within_connecting(endpoint: &str, step: &str) {
     for transport in TRANSPORTS {
         let error = fails(endpoint, transport, SHORT, LONG).await;
@@ -55,7 +55,7 @@ async fn is_within_the_deadline(endpoint: &str, transport: Transport, phase: &st
     is_by_deadline(&error, phase);
 }
 
-/// One status, which names the phase.
+/// Asserts that the error is one status that names the phase.
 fn is_by_deadline(error: &Error, phase: &str) {
     assert_eq!(error.code(), Some(Code::DeadlineExceeded), "{error}");
     assert!(error.is_timeout(), "{error}");
@@ -64,7 +64,7 @@ fn is_by_deadline(error: &Error, phase: &str) {
     assert_eq!(error.to_string(), text);
 }
 
-/// The only thread for what blocks is taken, so that the system's resolver is never asked.
+/// The only blocking thread is busy, so the system's resolver never runs.
 #[test]
 fn a_hanging_resolver_is_bounded_by_the_connect_timeout_or_the_deadline() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -82,7 +82,7 @@ fn a_hanging_resolver_is_bounded_by_the_connect_timeout_or_the_deadline() {
 
 #[tokio::test]
 async fn a_connection_that_is_not_accepted_is_bounded_by_the_connect_timeout_or_the_deadline() {
-    // On Linux, a listener whose queue is full drops further connections on the floor.
+    // On Linux, a listener whose queue is full drops further connections silently.
     let socket = TcpSocket::new_v4().expect("a socket");
     let any = "127.0.0.1:0".parse().expect("an address");
     socket.bind(any).expect("a free port");
@@ -105,7 +105,7 @@ async fn a_connection_that_is_not_accepted_is_bounded_by_the_connect_timeout_or_
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
 async fn a_hanging_tls_handshake_is_bounded_by_the_connect_timeout_or_the_deadline() {
-    // The connections are accepted by the system, and nothing is ever said on them.
+    // The system accepts the connections, and no byte is sent on them.
     let (_silent, endpoint) = listener().await;
     let endpoint = endpoint.replace("http:", "https:");
     is_within_connecting(&endpoint, "in the TLS handshake").await;
@@ -126,7 +126,7 @@ async fn a_silent_proxy_is_bounded_by_the_deadline() {
     }
 }
 
-/// Does this with each connection, and leaves open what it gives back.
+/// Runs this with each connection, and keeps the returned ones open.
 async fn then_silent<F, T>(step: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = T> + Send + 'static,
@@ -153,7 +153,7 @@ async fn missing_settings_are_bounded_by_the_deadline() {
     is_within_the_deadline(&endpoint, Transport::Grpc, &phase).await;
 }
 
-/// An attempt to connect goes on without the call that asked for it, but not without the client.
+/// An attempt to connect continues without the call that started it, but not without the client.
 #[tokio::test]
 async fn connecting_to_a_silent_peer_ends_when_the_client_is_dropped() {
     let (listener, endpoint) = listener().await;
@@ -184,7 +184,7 @@ async fn waiting_for_a_stream_is_bounded_by_the_deadline() {
     }
 }
 
-/// On the first connection, takes one call at a time and answers none; on others, says nothing at all.
+/// On the first connection, accepts one call at a time and does not answer. Sends nothing on other connections.
 async fn one_stream(stream: TcpStream, first: bool) -> Option<TcpStream> {
     if !first {
         return Some(stream);
@@ -211,12 +211,11 @@ async fn waiting_for_a_connection_is_bounded_by_the_deadline() {
     .await;
 }
 
-/// One call waits for its reply meanwhile, longer than the two others wait for their turn.
+/// Meanwhile one call waits for its response, longer than the two others wait for a connection.
 async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: &str) {
     let client = builder(endpoint).transport(transport).max_connections(most);
     let client = client.timeout(LONG).build().expect("valid");
-    let mut short = CallOptions::default();
-    short.timeout = Some(SHORT);
+    let short = CallOptions::default().timeout(SHORT);
     let hurried = client.with_options(short);
     let others = async {
         let calls = (0..2).map(|_| hurried.get_operation(NAME));
@@ -234,7 +233,12 @@ async fn one_has_room(endpoint: &str, transport: Transport, most: usize, phase: 
 #[tokio::test]
 async fn missing_headers_are_bounded_by_the_deadline() {
     let server = Server::start(|_| Answer::Silence).await;
-    is_within_the_deadline(&server.endpoint(), Transport::Grpc, "waiting for the reply").await;
+    is_within_the_deadline(
+        &server.endpoint(),
+        Transport::Grpc,
+        "waiting for the response",
+    )
+    .await;
     assert_eq!(server.calls(), 1);
     let endpoint = then_silent(|mut stream| async {
         let read = stream.read(&mut [0; 4096]).await.expect("it asks");
@@ -242,7 +246,7 @@ async fn missing_headers_are_bounded_by_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest, "waiting for the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Rest, "waiting for the response").await;
 }
 
 #[tokio::test]
@@ -260,7 +264,7 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         while connection.accept().await.is_some() {}
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Grpc, "reading the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Grpc, "reading the response").await;
     let endpoint = then_silent(|mut stream| async {
         let read = stream.read(&mut [0; 4096]).await.expect("it asks");
         assert!(read > 0, "it asks");
@@ -269,7 +273,7 @@ async fn a_body_without_end_is_bounded_by_the_deadline() {
         stream
     })
     .await;
-    is_within_the_deadline(&endpoint, Transport::Rest, "reading the reply").await;
+    is_within_the_deadline(&endpoint, Transport::Rest, "reading the response").await;
 }
 
 #[cfg(feature = "auth")]

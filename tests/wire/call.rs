@@ -1,4 +1,4 @@
-//! One call over REST, and what the server saw of it.
+//! One call over REST, and its request as the server received it.
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::tonic::Status;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::http1::{Request, Server, json};
 
-/// A client over REST that tries once.
+/// A REST client that makes one attempt.
 pub(crate) fn client(server: &Server) -> ApiGateway {
     ApiGateway::builder()
         .endpoint(server.endpoint())
@@ -18,7 +18,7 @@ pub(crate) fn client(server: &Server) -> ApiGateway {
         .expect("a valid configuration")
 }
 
-/// The one request that the call sends. It is answered with `{}`, which is every reply message.
+/// Returns the one request that the call sends. The response is `{}`, which is valid for every message.
 pub(crate) async fn sent(call: impl AsyncFnOnce(ApiGateway) -> Result<(), Status>) -> Request {
     let server = Server::script([json(200, "{}")]).await;
     call(client(&server)).await.expect("`{}` is a reply");
@@ -26,7 +26,7 @@ pub(crate) async fn sent(call: impl AsyncFnOnce(ApiGateway) -> Result<(), Status
     request
 }
 
-/// Line, routing header and JSON body; null for no body.
+/// Request line, routing header and JSON body. A missing body is null.
 pub(crate) fn parts(request: &Request) -> (&str, &str, Value) {
     let body = match request.body.as_slice() {
         [] => Value::Null,

@@ -1,5 +1,5 @@
-//! Connections: lazy, dead, with what is not gRPC at their end, and asked whether they live. Those
-//! that break are in `interruption.rs`, those that fall silent in `keepalive.rs`.
+//! Connections: opened by the first call, to dead addresses, and to servers that do not speak gRPC. Connections
+//! that break are tested in `interruption.rs`, silent ones in `keepalive.rs`.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ pub(crate) fn builder(endpoint: impl Into<String>) -> Builder {
     ApiGateway::builder().endpoint(endpoint).anonymous()
 }
 
-/// A client that tries each call once.
+/// A client that makes one attempt per call.
 pub(crate) fn once(endpoint: impl Into<String>) -> ApiGateway {
     let builder = builder(endpoint).retry(RetryPolicy::NEVER);
     builder.build().expect("valid")
@@ -26,14 +26,14 @@ pub(crate) async fn listener() -> (TcpListener, String) {
     (listener, format!("http://{address}"))
 }
 
-/// How many tasks there are, those of a server in this runtime among them.
+/// Returns the number of tasks, including those of a server in this runtime.
 pub(crate) fn tasks() -> usize {
     tokio::runtime::Handle::current()
         .metrics()
         .num_alive_tasks()
 }
 
-/// Waits until there are no more tasks than that.
+/// Waits until there are at most this many tasks.
 pub(crate) async fn tasks_end(before: usize) {
     for _ in 0..500 {
         if tasks() == before {
@@ -81,7 +81,7 @@ async fn a_dead_port_is_one_error_that_names_the_address_and_the_operation() {
 
 #[tokio::test]
 async fn a_host_that_does_not_exist_is_one_error_that_names_it() {
-    // A proxy of the environment would be asked in its place.
+    // A proxy of the environment would get the request instead.
     let client = builder("http://no-such-host.invalid:1").no_proxy();
     let client = client.retry(RetryPolicy::NEVER).build().expect("valid");
     let error = client.get_operation(NAME).await;
@@ -151,7 +151,7 @@ async fn a_status_of_the_server_is_returned_unchanged() {
         assert_eq!(error.code(), Some(Code::from(i32::from(code))));
         assert!(!error.is_unsent() && !error.is_connect());
     }
-    // A number beyond the known ones is no success.
+    // An unknown code is not a success.
     let server = Server::start(|_| Answer::Status(77)).await;
     let error = once(server.endpoint())
         .get_operation(NAME)

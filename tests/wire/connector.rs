@@ -1,4 +1,4 @@
-//! Connectors of the user's in place of TCP: what they are asked for, and that all above them stays as it is.
+//! Connectors of the user in place of TCP: what they get, and that everything above them works unchanged.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ fn transports() -> Vec<Transport> {
     ]
 }
 
-/// A client of an address that only a connector can reach.
+/// A client of an address that only its connector can reach.
 fn client(endpoint: &str, transport: Transport) -> Builder {
     ApiGateway::builder()
         .endpoint(endpoint)
@@ -51,7 +51,7 @@ async fn refused(builder: Builder) -> Error {
     error
 }
 
-/// Leads to one place, whatever it is asked for, which it notes.
+/// A connector that always connects to one address and records what it was asked for.
 #[derive(Clone)]
 struct Lead {
     to: SocketAddr,
@@ -164,7 +164,7 @@ async fn the_connector_gets_the_endpoint_or_the_proxy() {
         for _ in 0..2 {
             client.get_operation(NAME).await.expect("an operation");
         }
-        // Once a connection.
+        // Once per connection.
         assert_eq!(lead.asked(), [format!("{endpoint}/")]);
     }
     let proxy = Proxy::start(server.address, |_| Proxied::Tunnel).await;
@@ -228,7 +228,7 @@ fn no_credential_is_sent_to_a_plaintext_address_through_a_connector() {
 async fn a_connector_is_called_only_when_it_is_ready() {
     use tower::Service;
 
-    /// Panics when called without having been ready.
+    /// Panics if it is called before it is ready.
     #[derive(Clone)]
     struct Wary(SocketAddr, bool);
 
@@ -272,10 +272,10 @@ async fn a_panic_of_the_connector_is_an_error_of_the_call_over_every_transport()
     }
 }
 
-/// A stream of a connector that accepts so many bytes, and then neither takes nor gives any.
+/// A connector's stream that accepts this many bytes, and then neither accepts nor returns any.
 struct Stuck {
     takes: usize,
-    /// Panics instead.
+    /// If true, it panics instead.
     panics: bool,
     /// Counts the streams that were dropped.
     dropped: Arc<AtomicUsize>,
@@ -327,7 +327,7 @@ impl AsyncWrite for Stuck {
     }
 }
 
-/// Returns a stuck stream first, and leads to the server from then on.
+/// Returns a stuck stream first, and connects to the server afterwards.
 fn once_stuck(
     builder: Builder,
     server: SocketAddr,
@@ -358,7 +358,7 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// 24 bytes are the preface (RFC 9113 §3.4), and 1 MiB is all that is ever written before the server's first frame.
+/// The client's preface has 24 bytes (RFC 9113 §3.4). Before the server's first frame, at most 1 MiB is written.
 #[tokio::test]
 async fn the_connect_timeout_bounds_an_http2_handshake_over_a_stream_that_hangs() {
     let server = Server::start(|_| Answer::Operation).await;
@@ -402,7 +402,7 @@ async fn a_stream_that_panics_in_the_http2_handshake_is_an_error_of_the_call() {
     }
 }
 
-/// A tunnel and TLS have the connect timeout too. A proxy sees bytes before the server does.
+/// A tunnel and TLS are within the connect timeout, too. A proxy receives bytes before the server does.
 #[cfg(all(
     any(feature = "tls-aws-lc", feature = "tls-ring"),
     any(feature = "tls-native-roots", feature = "tls-webpki-roots")
@@ -423,7 +423,7 @@ async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() 
             for (builder, step) in cases {
                 let builder = builder.connect_timeout(Duration::from_millis(50));
                 let (builder, dropped) = once_stuck(builder, nobody, takes, false);
-                // With a fallback, the second transport gets its own error of the address, which nobody serves.
+                // With a fallback, the second transport has its own error, since no server listens at the address.
                 let builder = builder.timeout(Duration::from_secs(20));
                 let error = refused(builder).await.to_string();
                 assert!(error.contains(step), "{transport:?}, {takes}: {error}");
@@ -433,7 +433,7 @@ async fn the_connect_timeout_bounds_tls_and_a_tunnel_over_a_stream_that_hangs() 
     }
 }
 
-/// HTTP/1.1 has no handshake: the request itself is what the stream does not take.
+/// HTTP/1.1 has no handshake, so the stream does not accept the request itself.
 #[cfg(feature = "rest")]
 #[tokio::test]
 async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_call_has_another_connection()
@@ -448,8 +448,7 @@ async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_cal
         let client = builder.build().expect("valid");
         let error = client.get_operation(NAME).await.expect_err("it hangs");
         assert!(error.is_timeout(), "{error}");
-        let mut options = CallOptions::default();
-        options.timeout = Some(Duration::from_secs(20));
+        let options = CallOptions::default().timeout(Duration::from_secs(20));
         let patient = client.with_options(options);
         patient
             .get_operation(NAME)
@@ -461,7 +460,7 @@ async fn a_rest_call_over_a_hanging_stream_ends_at_its_deadline_and_the_next_cal
     tasks_end(before - 1).await;
 }
 
-/// A stream whose closing never ends.
+/// A stream that never finishes closing.
 struct Unclosable(TcpStream);
 
 impl AsyncRead for Unclosable {
@@ -504,7 +503,7 @@ async fn leaves_no_task(server: SocketAddr, transport: Transport) {
     client.get_operation(NAME).await.expect("an operation");
     assert!(tasks() > before);
     drop(client);
-    // The server has a task for the connection too.
+    // The server has a task for the connection, too.
     until(|| tasks() == before).await;
 }
 
@@ -522,7 +521,7 @@ async fn a_rest_connection_whose_stream_never_closes_leaves_no_task_behind() {
     leaves_no_task(server.address, Transport::Rest).await;
 }
 
-/// Fails until the server is back, and counts how often it was asked.
+/// A connector that fails until the server is back, and counts its calls.
 #[derive(Clone)]
 struct Outage {
     server: SocketAddr,
@@ -559,7 +558,7 @@ impl Outage {
     }
 }
 
-/// 10 ms after the first failure, then 20, 40, and so on up to a second.
+/// The delays are 10 ms after the first failure, then 20 ms, 40 ms, and so on up to one second.
 async fn is_tried_ever_later(server: SocketAddr, transport: Transport) {
     let outage = Outage::of(server);
     let client = outage.under(client("http://gateway.test", transport));
@@ -570,15 +569,15 @@ async fn is_tried_ever_later(server: SocketAddr, transport: Transport) {
         assert!(error.is_connect() && error.is_unsent(), "{error}");
         failed += 1;
     }
-    // Each call had an attempt of its own, and the delays are what bounds them.
+    // Each call had an attempt of its own, limited only by the delays.
     assert_eq!(outage.asked(), failed, "{transport:?}");
     assert!(failed <= 9, "{transport:?}: {failed}");
-    // Calls at once share an attempt.
+    // Concurrent calls share an attempt.
     let calls = (0..20).map(|_| client.get_operation(NAME));
     let calls = futures_util::future::join_all(calls).await;
     assert!(calls.iter().all(Result::is_err));
     assert_eq!(outage.asked(), failed + 1, "{transport:?}");
-    // No call fails because of an attempt that was made before it began.
+    // No call fails because of an attempt that ended before the call began.
     outage.over.store(true, Ordering::SeqCst);
     let back = Instant::now();
     client.get_operation(NAME).await.expect("it is back");
@@ -605,7 +604,7 @@ async fn an_unreachable_address_is_tried_with_growing_delays_and_found_soon_over
 async fn a_deadline_during_the_pause_after_a_failed_attempt_says_so() {
     let nobody = ([127, 0, 0, 1], 1).into();
     for transport in transports() {
-        // With a fallback, a call that waited over gRPC may be over REST by then.
+        // With a fallback, a call that waited over gRPC may use REST by then.
         if format!("{transport:?}").contains("Fallback") {
             continue;
         }
@@ -613,11 +612,8 @@ async fn a_deadline_during_the_pause_after_a_failed_attempt_says_so() {
         for _ in 0..6 {
             client.get_operation(NAME).await.expect_err("an outage");
         }
-        let hurried = client.with_options({
-            let mut options = CallOptions::default();
-            options.timeout = Some(Duration::from_millis(30));
-            options
-        });
+        let hurried =
+            client.with_options(CallOptions::default().timeout(Duration::from_millis(30)));
         let error = hurried.get_operation(NAME).await.expect_err("an outage");
         let text = "connecting to http://gateway.test (pausing after a failed attempt)";
         assert!(error.to_string().ends_with(text), "{transport:?}: {error}");

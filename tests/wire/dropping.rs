@@ -1,5 +1,5 @@
-//! That a call which is given up, its future dropped, is given up on the wire as well: the server need not
-//! work on.
+//! Dropping the future of a call ends the call on the wire, too, so that the server can stop working
+//! on it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::connection::{builder, listener};
 use crate::http2::NAME;
 
-/// Calls until `asked`, and then gives the call up.
+/// Makes a call until `asked` completes, and then drops the call.
 async fn give_up(client: &ApiGateway, asked: impl Future<Output = ()>) {
     tokio::select! {
         () = asked => {}
@@ -24,7 +24,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
     soon.await.expect("the server hears of it")
 }
 
-/// Takes one call over HTTP/2, tells that it came, and gives what it was reset with.
+/// Accepts one call over HTTP/2, reports it, and returns the reason of its reset.
 async fn reset<I>(io: I, came: oneshot::Sender<()>) -> h2::Reason
 where
     I: AsyncRead + AsyncWrite + Unpin,
@@ -40,7 +40,7 @@ where
     }
 }
 
-/// Gives the call of a client up as soon as it came, and looks what it was reset with.
+/// Drops the call of a client when the server has received it, and checks the reason of its reset.
 async fn is_cancelled(
     client: &ApiGateway,
     came: oneshot::Receiver<()>,
@@ -81,7 +81,7 @@ async fn dropping_a_call_over_http1_closes_its_connection() {
     .await;
     let mut connection = connection.expect("there was one");
     let mut rest = Vec::new();
-    // It ends, with a reset or without.
+    // The connection ends, with or without a reset.
     let read = soon(connection.read_to_end(&mut rest)).await;
     assert!(read.is_err() || rest.is_empty(), "{rest:?}");
 }
@@ -109,7 +109,7 @@ async fn dropping_a_rest_call_over_http2_resets_only_its_stream() {
     is_cancelled(&client, came, server).await;
 }
 
-/// A TLS server on this machine that speaks HTTP/2 and nothing else.
+/// A TLS server on localhost that speaks only HTTP/2.
 #[cfg(all(feature = "rest", any(feature = "tls-aws-lc", feature = "tls-ring")))]
 fn http2_alone(authority: &crate::tls_server::Authority) -> tokio_rustls::TlsAcceptor {
     #[cfg(feature = "tls-aws-lc")]

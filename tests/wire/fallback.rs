@@ -1,5 +1,5 @@
-//! gRPC with a fallback to REST, against servers with which gRPC cannot work, each in its own way. When
-//! gRPC is tried again is tested on a paused clock in `src/transport/fallback/`.
+//! gRPC with a fallback to REST, against servers with which gRPC cannot work. The return to gRPC is tested
+//! on a paused clock in `src/transport/fallback/`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -57,7 +57,7 @@ async fn an_http1_server_is_called_over_rest_from_then_on() {
 async fn a_create_falls_back_if_its_request_cannot_have_been_read() {
     let server = http1::Server::always(json(200, OPERATION)).await;
     let created = client(server.endpoint())
-        .service()
+        .service_client()
         .create_api(create())
         .await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
@@ -92,7 +92,7 @@ async fn a_call_without_a_rest_route_never_falls_back() {
     assert!(error.is_unavailable(), "{error}");
     let misnamed = GetApiRequest { name: "a".into() };
     let status = client
-        .service()
+        .service_client()
         .get_api(misnamed)
         .await
         .expect_err("no gRPC here");
@@ -118,14 +118,14 @@ async fn without_the_fallback_the_error_says_that_the_server_does_not_speak_http
     assert!(server.requests().is_empty());
 }
 
-/// A server of which each connection first shows itself, then serves a reply over HTTP/1.1 to whoever
-/// speaks it.
+/// A server whose connections first send some bytes, and then a response over HTTP/1.1 to a client that
+/// sends a request over HTTP/1.1.
 async fn peer(greeting: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it listens");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // A client that goes away early is none of this server's business.
+            // A client may close the connection early.
             tokio::spawn(async move { answer(stream, greeting).await.ok() });
         }
     });
@@ -139,7 +139,7 @@ async fn answer(mut stream: TcpStream, greeting: &[u8]) -> io::Result<()> {
         stream.write_all(greeting).await?;
         return stream.shutdown().await;
     }
-    // One piece, or a part of it, is enough to answer.
+    // The first bytes are enough to answer.
     stream.read_buf(&mut Vec::with_capacity(4096)).await?;
     stream.write_all(&json(200, OPERATION)).await
 }
@@ -151,7 +151,7 @@ async fn any_answer_that_is_not_http2_falls_back_to_rest() {
         b"\x15\x03\x01\x00\x02\x02\x0a",
         b"220 mail.example.com ESMTP\r\n",
         b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\n\r\n",
-        // An HTTP/2 frame, but GOAWAY and not SETTINGS.
+        // An HTTP/2 frame that is GOAWAY and not SETTINGS.
         b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0",
     ];
     for greeting in greetings {
@@ -194,7 +194,7 @@ async fn an_html_page_over_http2_falls_back_only_for_an_idempotent_call() {
     let server = http2::Server::start(|_| Answer::Page(200, "text/html", "<html>")).await;
     let client = client(server.endpoint());
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("a page");
@@ -205,7 +205,7 @@ async fn an_html_page_over_http2_falls_back_only_for_an_idempotent_call() {
         "{status}"
     );
     assert_eq!(server.calls(), 1, "a create may have been processed");
-    // Over REST the same server answers the page again: that is the answer then.
+    // Over REST the same server returns the page again, which is then the result.
     client.get_operation(NAME).await.expect_err("a page again");
     assert_eq!(
         server.calls(),
@@ -251,7 +251,7 @@ async fn a_reset_of_a_grpc_server_never_falls_back() {
     }
 }
 
-/// What is logged on this thread.
+/// The log records of this thread.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -284,8 +284,8 @@ async fn the_fallback_is_logged_once_as_a_warning_with_its_reason() {
         .with_writer(move || written.clone())
         .with_ansi(false)
         .finish();
-    // With a single subscriber in the process, tracing asks only the thread that first logs an event
-    // whether anybody wants it, and that may be another test's.
+    // With a single subscriber in the process, tracing asks only the thread that first logs an event whether the
+    // event is enabled. That thread may belong to another test.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
 

@@ -1,4 +1,4 @@
-//! HTTP/2 frame by frame, for what no proper server does (RFC 9113 §4.1).
+//! HTTP/2 frame by frame, for servers that break the rules (RFC 9113 §4.1).
 
 use std::io;
 
@@ -16,7 +16,7 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// A connection whose preface was read and answered.
+/// A connection after the exchange of prefaces.
 #[derive(Debug)]
 pub(crate) struct Peer<S = TcpStream> {
     stream: S,
@@ -38,12 +38,12 @@ impl Frame {
         u32::from_be_bytes([a, b, c, d])
     }
 
-    /// Whether it begins a call.
+    /// Returns whether the frame begins a call.
     pub(crate) fn is_call(&self) -> bool {
         self.kind() == HEADERS
     }
 
-    /// Whether it is a PING that wants an answer.
+    /// Returns whether the frame is a PING without ACK.
     pub(crate) fn is_ping(&self) -> bool {
         self.kind() == PING && self.head[4] & ACK == 0
     }
@@ -62,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         read(&mut self.stream).await
     }
 
-    /// Reads up to a frame of this kind.
+    /// Reads until a frame of this type.
     pub(crate) async fn read_to(&mut self, kind: u8) -> io::Result<Frame> {
         loop {
             let frame = self.read().await?;
@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.write(SETTINGS, 0, settings).await
     }
 
-    /// A whole gRPC reply, its headers as literals (RFC 7541 §6.2.2).
+    /// Sends a complete gRPC response with its headers as literals (RFC 7541 §6.2.2).
     pub(crate) async fn reply(&mut self, stream: u32, message: &[u8]) -> io::Result<()> {
         self.head(stream, &[("content-type", "application/grpc")])
             .await?;
@@ -108,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.write_on(stream, HEADERS, last, &trailers).await
     }
 
-    /// The head of a response with status 200.
+    /// Sends the head of a response with status 200.
     pub(crate) async fn head(&mut self, stream: u32, headers: &[(&str, &str)]) -> io::Result<()> {
         let mut head = vec![0x88];
         for (name, value) in headers {
@@ -117,12 +117,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.write_on(stream, HEADERS, END_HEADERS, &head).await
     }
 
-    /// Data that is not the end of its stream.
+    /// Sends data without END_STREAM.
     pub(crate) async fn data(&mut self, stream: u32, data: &[u8]) -> io::Result<()> {
         self.write_on(stream, DATA, 0, data).await
     }
 
-    /// Data that is the end of its stream.
+    /// Sends data with END_STREAM.
     #[cfg(all(feature = "rest", any(feature = "tls-aws-lc", feature = "tls-ring")))]
     pub(crate) async fn end(&mut self, stream: u32, data: &[u8]) -> io::Result<()> {
         self.write_on(stream, DATA, END_STREAM, data).await
@@ -133,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.write_on(stream, RST_STREAM, 0, &reason).await
     }
 
-    /// Says that no stream beyond this one was processed, or will be.
+    /// Sends a GOAWAY with this last stream: no later stream was or will be processed.
     pub(crate) async fn go_away_after(
         &mut self,
         stream: u32,
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.write(GOAWAY, 0, &payload).await
     }
 
-    /// Says that no stream was processed, and ends cleanly.
+    /// Sends a GOAWAY without any processed stream, and closes the connection.
     pub(crate) async fn go_away(&mut self, reason: h2::Reason) -> io::Result<()> {
         self.go_away_after(0, reason).await?;
         self.stream.shutdown().await

@@ -1,4 +1,4 @@
-//! Connections that go away under load: no call is lost with them.
+//! Connections that go away under load. No call is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
@@ -17,18 +17,18 @@ use crate::frames::{self, Peer};
 use crate::http2::{Answer, NAME};
 use crate::pool_server::{Habits, Server};
 
-/// A create, which may be sent again only if the server did not see it.
+/// Makes a create, which may be sent again only if the server did not process it.
 async fn create(client: &ApiGateway) {
     let request = CreateApiRequest {
         parent: "projects/p/locations/global".into(),
         api_id: "a".into(),
         api: None,
     };
-    let created = client.service().create_api(request).await;
+    let created = client.service_client().create_api(request).await;
     assert_eq!(created.expect("no call is lost").into_inner().name, NAME);
 }
 
-/// So many workers, each with so many creates one after the other.
+/// Runs this many workers, each with this many sequential creates.
 async fn load(client: &ApiGateway, workers: usize, calls: usize) {
     let worker = |_| async move {
         for _ in 0..calls {
@@ -66,7 +66,7 @@ async fn short_lived_connections_lose_no_call() {
     let client = client.build().expect("valid");
     let calls = AtomicUsize::new(0);
     let worker = |_| async {
-        // Two connections at a time, three times replaced.
+        // Two connections at a time, replaced three times.
         while server.opened() < 8 {
             create(&client).await;
             calls.fetch_add(1, Ordering::SeqCst);
@@ -76,7 +76,7 @@ async fn short_lived_connections_lose_no_call() {
     assert_eq!(server.calls(), calls.load(Ordering::SeqCst));
 }
 
-/// Nothing above sends this call again: it is not of the contract, so its body is not kept.
+/// The retry layer does not resend this call: its method is not in the contract, so its body is not kept.
 #[tokio::test]
 async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
     let server = Server::start(Habits {
@@ -87,12 +87,12 @@ async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
     .await;
     let client = builder(server.endpoint()).build().expect("valid");
     let call = || {
-        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        let mut rpc = GrpcRequest::new(tonic::body::Body::empty());
         *rpc.method_mut() = http::Method::POST;
         *rpc.uri_mut() = http::Uri::from_static("/some.Service/Call");
         client.stack().oneshot(rpc)
     };
-    // Each keeps a connection that says that it goes away as soon as it has one.
+    // Each connection sends GOAWAY as soon as it has one call.
     let mut begun = tokio::task::JoinSet::new();
     for calls in 1..=3 {
         begun.spawn(call());
@@ -112,7 +112,7 @@ async fn a_call_that_a_closing_connection_did_not_send_uses_another_one() {
     assert_eq!((server.calls(), server.opened()), (3, 3));
 }
 
-/// Serves so many calls of a connection, and says of all later ones that it did not see them.
+/// Serves this many calls of a connection, and excludes all later ones by GOAWAY.
 async fn cuts(stream: TcpStream, calls: usize) -> std::io::Result<()> {
     let mut peer = Peer::new(stream).await?;
     let mut last = 0;
@@ -121,7 +121,7 @@ async fn cuts(stream: TcpStream, calls: usize) -> std::io::Result<()> {
         peer.reply(last, &Answer::message()).await?;
     }
     peer.go_away_after(last, h2::Reason::NO_ERROR).await?;
-    // What is still sent is not looked at.
+    // Later bytes of the client are not read.
     while peer.read().await.is_ok() {}
     Ok(())
 }
@@ -144,7 +144,7 @@ async fn calls_above_the_last_stream_of_a_goaway_are_sent_again_under_any_policy
     assert!(connections >= 12 * 20 / 4, "{connections}");
 }
 
-/// A refusal may mean that there is too much: one more attempt is free, the rest is the policy's.
+/// A refused stream may mean overload: one transparent retry is made, further ones need the policy.
 #[tokio::test]
 async fn a_refused_stream_is_sent_once_more_and_counts_once() {
     let refuses = |_| Answer::Reset(h2::Reason::REFUSED_STREAM);
@@ -159,14 +159,14 @@ async fn a_refused_stream_is_sent_once_more_and_counts_once() {
     }
 }
 
-/// Codes by which a server reports trouble, `too_many_pings` among them.
+/// Error codes of a server in trouble, among them that of `too_many_pings`.
 const TROUBLE: [h2::Reason; 3] = [
     h2::Reason::ENHANCE_YOUR_CALM,
     h2::Reason::INTERNAL_ERROR,
     h2::Reason::PROTOCOL_ERROR,
 ];
 
-/// Ends so many connections by a GOAWAY that excludes their first call, and serves all later ones.
+/// Ends this many connections by a GOAWAY that excludes their first call, and serves all later ones.
 async fn excludes(reason: h2::Reason, times: usize) -> (String, Arc<AtomicUsize>) {
     let (listener, endpoint) = listener().await;
     let connections = Arc::new(AtomicUsize::new(0));
@@ -208,7 +208,7 @@ async fn a_second_goaway_with_an_error_code_is_the_error_of_an_unsent_call() {
     }
 }
 
-/// Whoever runs the client should know that its server had too much of it.
+/// The operator of the client should know that the server received too much.
 #[cfg(feature = "rest")]
 #[tokio::test]
 async fn a_goaway_with_enhance_your_calm_is_logged() {
@@ -225,7 +225,7 @@ async fn a_goaway_with_enhance_your_calm_is_logged() {
     assert!(log.text().contains("WARN"), "{}", log.text());
 }
 
-/// The server processes the stream that its GOAWAY names, and refuses the one above.
+/// The server processes the last stream of its GOAWAY, and refuses the one above.
 #[tokio::test]
 async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
     let (listener, endpoint) = listener().await;
@@ -236,7 +236,7 @@ async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
         peer.read_to(frames::HEADERS).await?;
         peer.go_away_after(first, h2::Reason::INTERNAL_ERROR)
             .await?;
-        // The call above comes by another connection while the first one goes on.
+        // The call above uses another connection while the first one continues.
         let (stream, _) = listener.accept().await?;
         let mut other = Peer::new(stream).await?;
         let again = other.read_to(frames::HEADERS).await?.stream();
@@ -252,9 +252,7 @@ async fn a_goaway_with_an_error_code_ends_only_the_streams_above_its_last() {
 }
 
 fn three() -> RetryPolicy {
-    RetryPolicy {
-        max_attempts: Some(3),
-        initial_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    }
+    RetryPolicy::default()
+        .max_attempts(3)
+        .initial_backoff(Duration::from_millis(1))
 }

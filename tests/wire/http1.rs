@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server on port 0 that records what it is sent and answers from a script.
+//! An HTTP/1.1 server on port 0 that records its requests and answers from a script.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,38 +11,38 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What was sent.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     /// `GET /v1/…`.
     pub(crate) line: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    /// On which connection it came, counted from 1.
+    /// Number of its connection, counted from 1.
     pub(crate) connection: usize,
 }
 
 impl Request {
-    /// The text of a header; empty if there is none.
+    /// Returns the text of a header, or an empty text if it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name).map(HeaderValue::to_str);
         value.and_then(Result::ok).unwrap_or_default()
     }
 }
 
-/// An HTTP reply with a body of known length.
+/// Returns an HTTP response with a content length.
 pub(crate) fn reply(head: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
-/// A JSON reply.
+/// Returns a JSON response.
 pub(crate) fn json(status: u16, body: &str) -> Vec<u8> {
     let head = format!("{status} -\r\ncontent-type: application/json; charset=UTF-8");
     reply(&head, body.as_bytes())
 }
 
-/// A running server. Dropping it ends it, and fails the test if its script was not used up.
+/// A running server. Dropping it ends it, and fails the test if answers of the script are left.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -55,14 +55,14 @@ struct Seen {
     script: Script,
     requests: Vec<Request>,
     connections: usize,
-    /// HTTP/2 connections that were tried.
+    /// Number of attempted HTTP/2 connections.
     prefaces: usize,
 }
 
 #[derive(Debug)]
 enum Script {
     Always(Vec<u8>),
-    /// After the last one, the connection is closed.
+    /// The connection closes after the last answer.
     Once(VecDeque<Vec<u8>>),
 }
 
@@ -72,7 +72,7 @@ impl Server {
         Self::start(Script::Always(reply)).await
     }
 
-    /// Answers with these, one after the other, and closes the connection after the last.
+    /// Answers with these in order, and closes the connection after the last one.
     pub(crate) async fn script(replies: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self::start(Script::Once(replies.into_iter().collect())).await
     }
@@ -167,7 +167,7 @@ impl Seen {
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 pub(crate) async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, reply: &[u8]) {
     while read(&mut stream, 1).await.is_some() {
-        // A client that is gone reads nothing more.
+        // The client may be gone.
         stream.write_all(reply).await.ok();
     }
 }

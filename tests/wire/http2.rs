@@ -1,4 +1,4 @@
-//! An HTTP/2 peer, call by call: what a gRPC server does, and what a broken one does.
+//! An HTTP/2 server that answers call by call, as a gRPC server or as a broken one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use tokio::task::JoinHandle;
 
 pub(crate) const NAME: &str = "projects/p/locations/l/operations/o";
 
-/// What a call is answered with.
+/// The answer to a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     /// The operation [`NAME`].
     Operation,
-    /// A gRPC status and nothing else.
+    /// Only a gRPC status.
     Status(u8),
-    /// An HTTP reply of this media type.
+    /// An HTTP response of this media type.
     Page(u16, &'static str, &'static str),
-    /// Nothing: the stream stays open.
+    /// No answer. The stream stays open.
     Silence,
     Reset(Reason),
 }
@@ -53,7 +53,7 @@ where
     let Ok(mut connection) = h2::server::handshake(io).await else {
         return;
     };
-    // A stream whose half is dropped is reset.
+    // Dropping half of a stream resets it.
     let mut silent = Vec::new();
     while let Some(Ok((request, respond))) = connection.accept().await {
         let answer = answer(&request);
@@ -61,7 +61,7 @@ where
     }
 }
 
-/// Gives the stream back if it shall stay open.
+/// Returns the stream if it has to stay open.
 pub(crate) fn send(
     mut respond: SendResponse<Bytes>,
     answer: Answer,
@@ -73,7 +73,7 @@ pub(crate) fn send(
         head.headers_mut().insert("content-type", media);
         head
     };
-    // A client that is gone by now is no failure of the server.
+    // The client may be gone.
     match answer {
         Answer::Operation => {
             let trailers = HeaderMap::from_iter([(
@@ -132,7 +132,7 @@ impl Server {
             calls,
             connections,
             task: tokio::spawn(async move {
-                // Its connections end with it.
+                // The connections end with the server.
                 let mut serving = tokio::task::JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
                     opened.fetch_add(1, Ordering::SeqCst);
@@ -152,7 +152,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// How many calls came.
+    /// Returns the number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! Calls whose connection ends under them: which are tried again, and that a later connection serves.
+//! Calls whose connection ends: which are retried, and that a later connection serves them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ async fn a_refused_stream_is_retried_even_for_a_create() {
         .retry(quick())
         .build()
         .expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!((server.calls(), server.connections()), (3, 1));
 }
@@ -46,7 +46,7 @@ async fn a_create_is_not_retried_after_a_reset_in_the_middle() {
         .build()
         .expect("valid");
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("a reset");
@@ -54,16 +54,14 @@ async fn a_create_is_not_retried_after_a_reset_in_the_middle() {
     assert_eq!(server.calls(), 1);
 }
 
-/// The delays of a test.
+/// Retry delays for a test.
 fn quick() -> RetryPolicy {
-    RetryPolicy {
-        initial_backoff: Duration::from_millis(1),
-        max_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    }
+    RetryPolicy::default()
+        .initial_backoff(Duration::from_millis(1))
+        .max_backoff(Duration::from_millis(1))
 }
 
-/// Answers the first connections as given, and the calls of all later ones.
+/// Handles the first connections with the given functions, and answers the calls of all later ones.
 async fn then_proper<F>(
     first: impl Fn(Peer) -> F + Send + Sync + 'static,
     times: usize,
@@ -95,12 +93,12 @@ async fn a_create_is_retried_after_a_clean_goaway_before_it_was_read() {
     };
     let (endpoint, connections) = then_proper(goes_away, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
-/// A server that closes its connections in good order, as the front ends do every hour, costs no call.
+/// A server that closes its connections gracefully, as Google's front ends do every hour, fails no call.
 #[tokio::test]
 async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
     let goes_away = |mut peer: Peer| async move {
@@ -108,12 +106,12 @@ async fn a_clean_goaway_does_not_fail_a_call_with_one_attempt() {
         peer.go_away(h2::Reason::NO_ERROR).await
     };
     let (endpoint, connections) = then_proper(goes_away, 1).await;
-    let created = once(endpoint).service().create_api(create()).await;
+    let created = once(endpoint).service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
-/// A message came whole, but not the trailers that say how the call ended.
+/// The message is complete, but the trailers with the status are missing.
 #[tokio::test]
 async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream() {
     let cuts = |mut peer: Peer| async move {
@@ -133,7 +131,7 @@ async fn a_reset_without_an_error_in_the_middle_of_a_response_is_a_broken_stream
     assert!(!error.is_unsent(), "{error}");
 }
 
-/// A peer that has begun to answer has processed the call, whatever it says later.
+/// A peer that has begun to answer has processed the call, whatever it sends later.
 #[tokio::test]
 async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
     let calls = Arc::new(AtomicUsize::new(0));
@@ -153,7 +151,7 @@ async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
     };
     let (endpoint, _) = then_proper(refuses, usize::MAX).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let status = client.service().create_api(create()).await;
+    let status = client.service_client().create_api(create()).await;
     let status = status.expect_err("it was reset");
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -163,7 +161,7 @@ async fn a_refusal_in_the_middle_of_a_response_is_not_sent_again() {
 async fn no_call_is_written_before_the_servers_first_frame() {
     let (listener, endpoint) = listener().await;
     let silent = tokio::spawn(async move {
-        // The first connection ends without a frame, and has seen no call by then.
+        // The first connection ends without a frame, and has received no call.
         let (mut stream, _) = listener.accept().await.expect("a client");
         let mut seen = Vec::new();
         let reading = stream.read_to_end(&mut seen);
@@ -175,7 +173,7 @@ async fn no_call_is_written_before_the_servers_first_frame() {
         seen
     });
     let client = builder(endpoint).retry(quick()).build().expect("valid");
-    let created = client.service().create_api(create()).await;
+    let created = client.service_client().create_api(create()).await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     drop(client);
     let mut seen = &silent.await.expect("it does not panic")[24..];
@@ -191,7 +189,7 @@ async fn after_a_broken_connection_only_a_read_is_retried() {
     let (endpoint, connections) = then_proper(breaks, 2).await;
     let client = builder(endpoint).retry(quick()).build().expect("valid");
     let status = client
-        .service()
+        .service_client()
         .create_api(create())
         .await
         .expect_err("it broke");
@@ -211,7 +209,7 @@ async fn a_client_finds_a_server_that_was_restarted_on_its_port() {
     let (address, client) = (server.address, once(server.endpoint()));
     client.get_operation(NAME).await.expect("an operation");
     drop(server);
-    // The connection's end takes a moment to be seen.
+    // The client takes a moment to notice the connection's end.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let error = client.get_operation(NAME).await.expect_err("it is gone");
     assert!(error.is_unavailable(), "{error}");

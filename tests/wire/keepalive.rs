@@ -1,4 +1,4 @@
-//! Connections whose peer is silent: when they are pinged, and what that finds out. In process, on a paused clock.
+//! Connections with a silent peer: when they are pinged, and what follows. In process, on a paused clock.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -17,14 +17,14 @@ use crate::http2::{Answer, NAME};
 const INTERVAL: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a connection answers for how long. Beyond that it swallows what is sent.
+/// How long a connection answers. Later bytes are dropped silently.
 #[derive(Clone, Copy, Debug)]
 struct Habit {
     calls: Duration,
     pings: Duration,
-    /// The first call gets no answer.
+    /// True if the first call gets no answer.
     first_call: bool,
-    /// The peer never reads what is sent.
+    /// True if the peer never reads.
     reads: bool,
     /// SETTINGS_MAX_CONCURRENT_STREAMS.
     streams: u8,
@@ -33,7 +33,7 @@ struct Habit {
 impl Habit {
     const ALIVE: Self = Self::dies_at(Duration::MAX);
     const DEAF: Self = Self::dies_at(Duration::ZERO);
-    /// Whoever calls it hears nothing, but it lives.
+    /// Calls get no answer, but the connection is alive.
     const SLOW: Self = Self {
         calls: Duration::ZERO,
         ..Self::ALIVE
@@ -50,7 +50,7 @@ impl Habit {
     }
 }
 
-/// What came over the connections, in seconds since the start.
+/// The times of received frames, in seconds since the start.
 #[derive(Clone, Debug)]
 struct Seen {
     began: Instant,
@@ -86,7 +86,7 @@ impl Seen {
     }
 }
 
-/// A client whose first connection has this habit. All others are alive.
+/// A client whose first connection behaves like this. All others are alive.
 fn client(first: Habit) -> (ApiGateway, Seen) {
     let (builder, seen) = builder_of(first);
     (builder.build().expect("valid"), seen)
@@ -96,7 +96,7 @@ fn builder_of(first: Habit) -> (Builder, Seen) {
     let seen = Seen::new();
     let noted = seen.clone();
     let connector = tower::service_fn(move |_| {
-        // Room for the preface and SETTINGS, but not for a call if nobody reads.
+        // Has space for the preface and SETTINGS, but not for a call that is not read.
         let (ours, theirs) = tokio::io::duplex(if first.reads { 1 << 16 } else { 100 });
         let is_first = noted.connections().is_empty();
         noted.note(&noted.connections);
@@ -133,8 +133,7 @@ async fn serve(stream: DuplexStream, habit: Habit, seen: Seen) -> io::Result<()>
 }
 
 async fn call(client: &ApiGateway, seconds: u64) -> Result<(), Error> {
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_secs(seconds));
+    let options = CallOptions::default().timeout(Duration::from_secs(seconds));
     let client = client.with_options(options);
     client.get_operation(NAME).await.map(drop)
 }
@@ -156,9 +155,7 @@ async fn a_connection_is_pinged_with_a_call_in_flight_as_long_as_it_answers() {
 }
 
 fn once() -> CallOptions {
-    let mut options = CallOptions::default();
-    options.retry = Some(RetryPolicy::NEVER);
-    options
+    CallOptions::default().retry(RetryPolicy::NEVER)
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,7 +223,7 @@ async fn a_silence_has_at_most_two_early_pings_besides_those_of_the_keepalive_in
     assert_eq!(seen.connections().len(), 1);
 }
 
-/// Calls in flight go on until the keepalive ends the connection, and may be repeated then.
+/// Calls in flight continue until the keepalive closes the connection, and may be retried then.
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began() {
     let (client, seen) = client(Habit::dies_at(Duration::from_secs(10)));
@@ -294,7 +291,7 @@ async fn a_slow_call_costs_no_ping_while_others_are_answered() {
     assert_eq!(seen.pings(), [0; 0]);
 }
 
-/// The second call waits for the only stream of the only connection there may be.
+/// The second call waits for the only stream of the only allowed connection.
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_does_not_count_against_max_connections() {
     let (builder, seen) = builder_of(Habit {
@@ -310,7 +307,7 @@ async fn a_silent_connection_does_not_count_against_max_connections() {
     first.await.expect("no panic").expect_err("no answer");
 }
 
-/// The keepalive's own ping does not count as the early one.
+/// A ping of the keepalive interval does not count as an early ping.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_dies_soon_after_a_keepalive_ping_is_suspected_early() {
     let (client, seen) = client(Habit::dies_at(Duration::from_secs(105)));

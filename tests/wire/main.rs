@@ -1,5 +1,5 @@
-//! The wire itself, on real sockets on port 0: HTTP/JSON as the contract has it, the fallback to it, TLS,
-//! proxies, and connections that break. One binary, so that its servers are written once.
+//! Tests of the wire, on real sockets on port 0: HTTP/JSON, the fallback to it, TLS, proxies, and connections
+//! that break. All are in one binary, so that the test servers exist once.
 
 #[cfg(feature = "rest")]
 mod call;

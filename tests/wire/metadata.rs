@@ -1,5 +1,5 @@
-//! Metadata of a reply over its limit: the call fails by itself and keeps its status, and the calls beside it on the
-//! connection live.
+//! Metadata of a response over its limit: only the call fails, with its status, and other calls on the
+//! connection succeed.
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::tonic::{Code, Status};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::connection::{builder, listener};
 use crate::http2::{Answer, NAME, send};
 
-/// The head and the trailers of a reply; without trailers the head is all of it.
+/// The head and the trailers of a response. Without trailers the response is only a head.
 type Parts = (HeaderMap, Option<HeaderMap>);
 
 fn fields(fields: &[(&'static str, String)]) -> HeaderMap {
@@ -29,7 +29,7 @@ fn grpc() -> HeaderMap {
     fields(&[("content-type", "application/grpc".to_owned())])
 }
 
-/// So many fields of this size.
+/// Returns this many fields of this size.
 fn padding(count: usize, size: usize) -> HeaderMap {
     let fields = (0..count).map(|number| {
         let name = HeaderName::try_from(format!("x-pad-{number}")).expect("a name");
@@ -49,7 +49,7 @@ fn failed(message: &str) -> HeaderMap {
     ])
 }
 
-/// FAILED_PRECONDITION with so many violations of about 100 bytes in its details.
+/// FAILED_PRECONDITION with this many violations of about 100 bytes in its details.
 fn violations(count: usize) -> HeaderMap {
     let mut details = ErrorDetails::new();
     for number in 0..count {
@@ -66,7 +66,7 @@ fn with(mut first: HeaderMap, second: HeaderMap) -> HeaderMap {
     first
 }
 
-/// Answers the first call once the second one, whose reply has these parts, has failed.
+/// Answers the first call after the second one, whose response has these parts, has failed.
 async fn serve(stream: TcpStream, parts: Parts, failed: oneshot::Receiver<()>) {
     let connection = h2::server::handshake(stream).await;
     let mut connection = connection.expect("it is HTTP/2");
@@ -86,15 +86,15 @@ fn answer(mut respond: SendResponse<Bytes>, (head, trailers): Parts) {
     let mut reply = http::Response::new(());
     *reply.headers_mut() = head;
     let body = respond.send_response(reply, trailers.is_none());
-    // A client may have reset the stream by now.
+    // The client may have reset the stream.
     if let (Ok(mut body), Some(trailers)) = (body, trailers) {
         body.send_data(Answer::message(), false).ok();
         body.send_trailers(trailers).ok();
     }
 }
 
-/// The outcome of a call whose reply has these parts. It has a neighbour in flight, and a call after it, on the same
-/// connection: both succeed.
+/// Returns the result of a call whose response has these parts. Two other calls on the same connection, one in
+/// flight and one afterwards, succeed.
 async fn outcome(parts: Parts, limit: Option<usize>) -> Result<(), Error> {
     let (listener, endpoint) = listener().await;
     let mut builder = builder(endpoint)
@@ -226,8 +226,7 @@ async fn metadata_within_the_limit_is_read() {
     let error = outcome(parts(size + 1), Some(1024))
         .await
         .expect_err("it does not");
-    let text =
-        "the reply has 1025 bytes of metadata, which is over the limit of 1024 (max_metadata_size)";
+    let text = "the response has 1025 bytes of metadata, which is over the limit of 1024 (max_metadata_size)";
     assert!(error.to_string().ends_with(text), "{error}");
     outcome(parts(1 << 19), Some(1 << 20))
         .await
@@ -281,7 +280,7 @@ const FALLBACK: Transport = Transport::GrpcWithRestFallback;
 #[cfg(not(feature = "rest"))]
 const FALLBACK: Transport = Transport::Grpc;
 
-/// The connection lives, and no call goes over REST.
+/// The connection stays open, and no call falls back to REST.
 async fn still_grpc(client: &ApiGateway) {
     client
         .get_operation(NAME)
@@ -333,7 +332,7 @@ mod rest {
         for (count, size) in [(150, 1), (60, 10_000)] {
             let error = answered(padded("200", count, size, "{}")).await;
             assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
-            let text = "the reply has more than 100 headers, or more than 400 KiB of them";
+            let text = "the response has more than 100 headers, or more than 400 KiB of them";
             assert!(error.to_string().ends_with(text), "{error}");
         }
     }

@@ -1,5 +1,5 @@
-//! Builds without TLS, or without a provider for it: an `https` address is refused when the client is
-//! built, with the features to enable, and never by a panic in a task.
+//! Builds without TLS, or without a crypto provider: an `https` address is an error of `build` that names the
+//! features to enable, and never a panic in a task.
 
 use apigateway_grpc::ApiGateway;
 
@@ -12,7 +12,7 @@ async fn the_error_of_an_https_address_names_the_features_to_enable() {
             None => builder.build(),
         };
         let error = built.expect_err("there is no TLS");
-        assert!(error.is_configuration(), "{error}");
+        assert!(error.is_invalid_setting(), "{error}");
         let text = error.to_string();
         let why = if cfg!(feature = "tls") {
             "no rustls provider"
@@ -42,7 +42,7 @@ fn the_error_of_an_https_proxy_names_the_features_to_enable() {
     let builder = ApiGateway::builder().endpoint("http://gateway.test");
     let builder = builder.anonymous().proxy("https://me:s3cr3t@proxy.test");
     let error = builder.build().expect_err("no TLS");
-    assert!(error.is_configuration(), "{error}");
+    assert!(error.is_invalid_setting(), "{error}");
     let expected =
         "proxy https://proxy.test:443: this build has no TLS; enable `tls-aws-lc` or `tls-ring`";
     assert!(error.to_string().starts_with(expected), "{error}");

@@ -1,4 +1,4 @@
-//! Where credentials arrive, and where they do not: the table is in `src/transport/endpoint/credential.rs`.
+//! Where credentials arrive, and where they do not. The table is in `src/transport/endpoint/credential.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use apigateway_grpc::google_cloud_auth::credentials::{
     CacheableResource, CredentialsProvider, EntityTag,
 };
 use apigateway_grpc::google_cloud_auth::errors::CredentialsError;
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, Builder, Error, Transport};
 use http::{Extensions, HeaderMap, HeaderValue};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,7 +20,7 @@ use crate::proxy_server::{Answer, Proxy};
 
 const OPERATION: &str = r#"{"name": "projects/p/locations/l/operations/o"}"#;
 
-/// Each kind of credential that is set on the builder, and its header.
+/// Each type of credential that can be set on the builder, and its header.
 fn with_credentials(builder: impl Fn() -> Builder) -> [(Builder, &'static str); 3] {
     [
         (builder().access_token("t"), "authorization"),
@@ -36,7 +36,7 @@ fn client(endpoint: &str) -> Builder {
 
 fn refusal(builder: Builder) -> String {
     let error: Error = builder.build().expect_err("refused");
-    assert!(error.is_configuration(), "{error}");
+    assert!(error.is_invalid_setting(), "{error}");
     error.to_string()
 }
 
@@ -60,9 +60,11 @@ async fn names_below_localhost_get_no_credential_with_a_custom_resolver() {
         let text = refusal(builder.connector(HttpConnector::new()));
         assert!(text.contains("http://foo.localhost is plaintext"), "{text}");
     }
-    let transport = tower::service_fn(|_: Rpc| async { Err::<Reply, _>(Status::aborted("sent")) });
+    let transport = tower::service_fn(|_: GrpcRequest| async {
+        Err::<GrpcResponse, _>(Status::aborted("sent"))
+    });
     let builder = ApiGateway::builder().endpoint("http://foo.localhost");
-    let builder = builder.with_transport(transport).access_token("t");
+    let builder = builder.transport_service(transport).access_token("t");
     builder.build().expect_err("DNS may know it");
 }
 
@@ -128,12 +130,12 @@ async fn credentials_of_another_universe_are_not_sent() {
     for (own, client, sent) in cases {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
-        let transport = tower::service_fn(move |rpc: Rpc| {
+        let transport = tower::service_fn(move |rpc: GrpcRequest| {
             assert_eq!(rpc.headers()["authorization"], "Bearer theirs");
             counted.fetch_add(1, Ordering::SeqCst);
-            async { Err::<Reply, _>(Status::not_found("it came")) }
+            async { Err::<GrpcResponse, _>(Status::not_found("it came")) }
         });
-        let builder = ApiGateway::builder().with_transport(transport);
+        let builder = ApiGateway::builder().transport_service(transport);
         let builder = builder.credentials(Of(own)).retry(RetryPolicy::NEVER);
         let client = match client {
             Some(domain) => builder.universe_domain(domain).build(),

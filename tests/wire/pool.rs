@@ -1,9 +1,9 @@
-//! How many connections there are, and which calls they carry: as the server counts them.
+//! The number of connections and their calls, as the server counts them.
 
 use std::time::Duration;
 
 use apigateway_grpc::contract::RetryPolicy;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use apigateway_grpc::{ApiGateway, Builder, CallOptions};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
@@ -26,7 +26,7 @@ fn once(server: &Server) -> Builder {
     builder(server.endpoint()).retry(RetryPolicy::NEVER)
 }
 
-/// Begins so many calls.
+/// Begins this many calls.
 fn begin(client: &ApiGateway, calls: usize) -> JoinSet<()> {
     let mut begun = JoinSet::new();
     for _ in 0..calls {
@@ -38,7 +38,7 @@ fn begin(client: &ApiGateway, calls: usize) -> JoinSet<()> {
     begun
 }
 
-/// Waits for what the server is to see.
+/// Waits until the server has observed something.
 pub(crate) async fn until(what: impl Fn() -> bool) {
     let seen = async {
         while !what() {
@@ -49,7 +49,7 @@ pub(crate) async fn until(what: impl Fn() -> bool) {
     seen.expect("it happens within seconds");
 }
 
-/// Long enough for what shall not happen to happen.
+/// Long enough for an unwanted event to happen.
 async fn a_while() {
     tokio::time::sleep(Duration::from_millis(60)).await;
 }
@@ -70,7 +70,7 @@ async fn ended(mut begun: JoinSet<()>) {
 
 #[tokio::test]
 async fn a_hundred_calls_share_a_connection_and_the_next_one_opens_a_second() {
-    // The server would allow any number.
+    // The server allows any number.
     let server = Server::start(Habits {
         max_streams: None,
         ..HOLDS
@@ -87,7 +87,7 @@ async fn a_hundred_calls_share_a_connection_and_the_next_one_opens_a_second() {
     server.answer(true);
     ended(hundred).await;
     ended(next).await;
-    // One after the other they need no more.
+    // Sequential calls need no more.
     for _ in 0..20 {
         client.get_operation(NAME).await.expect("an operation");
     }
@@ -163,8 +163,7 @@ async fn a_call_that_waits_for_a_stream_ends_at_its_deadline_and_leaves_the_queu
     let client = client.build().expect("valid");
     let first = begin(&client, 1);
     until(|| server.calls() == 1).await;
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_millis(50));
+    let options = CallOptions::default().timeout(Duration::from_millis(50));
     let hurried = client.with_options(options);
     let error = hurried.get_operation(NAME).await.expect_err("no room");
     assert!(error.is_timeout(), "{error}");
@@ -175,7 +174,7 @@ async fn a_call_that_waits_for_a_stream_ends_at_its_deadline_and_leaves_the_queu
     assert_eq!((server.opened(), server.calls()), (1, 2));
 }
 
-/// With each call in the way of the next, a call that is overtaken forever would not end.
+/// If later calls overtook waiting ones, some call would never end.
 #[tokio::test]
 async fn waiting_calls_are_not_overtaken_by_later_calls() {
     let server = Server::start(Habits {
@@ -218,7 +217,7 @@ async fn dropping_a_call_resets_and_frees_its_stream() {
     assert_eq!(server.opened(), 1);
 }
 
-/// The head of a reply does not end its stream: while its body is held, another call has another connection.
+/// The head of a response does not end its stream: while its body is held, another call uses another connection.
 #[tokio::test]
 async fn dropping_a_response_body_resets_and_frees_its_stream() {
     let server = Server::start(Habits {
@@ -228,9 +227,9 @@ async fn dropping_a_response_body_resets_and_frees_its_stream() {
     })
     .await;
     let client = once(&server).max_streams(1).build().expect("valid");
-    // Not of the contract, so that its body is the caller's.
+    // A method outside the contract, so that its body belongs to the caller.
     let call = || {
-        let mut rpc = Rpc::new(tonic::body::Body::empty());
+        let mut rpc = GrpcRequest::new(tonic::body::Body::empty());
         *rpc.method_mut() = http::Method::POST;
         *rpc.uri_mut() = http::Uri::from_static("/some.Service/Stream");
         client.stack().oneshot(rpc)
@@ -277,7 +276,7 @@ async fn connections_that_a_minute_did_not_need_are_closed_except_one() {
     assert_eq!(server.opened(), 4);
 }
 
-/// With two connections there is a task that looks whether both are needed, once a minute.
+/// With two connections there is a task that checks once a minute whether both are needed.
 #[tokio::test]
 async fn no_task_is_left_after_a_client_is_dropped() {
     let server = Server::start(HOLDS).await;
@@ -327,10 +326,10 @@ async fn a_connection_that_the_pool_closes_ends_its_calls_first() {
     until(|| server.open() == 1).await;
 }
 
-/// A server that takes no second connection is no reason for a call to fail.
+/// A server that accepts no second connection must not fail a call.
 #[tokio::test]
 async fn a_further_connection_that_cannot_be_opened_fails_no_call() {
-    // It may allow more streams than are used, which are then; or calls wait for those that there are.
+    // If the server allows more streams, calls use them; otherwise calls wait for existing ones.
     for (allowed, at_once) in [(100, 10), (2, 2)] {
         let server = Server::start(Habits {
             max_streams: Some(allowed),
@@ -341,14 +340,14 @@ async fn a_further_connection_that_cannot_be_opened_fails_no_call() {
         let behind = server.endpoint().trim_start_matches("http://").to_owned();
         tokio::spawn(async move {
             let (mut client, _) = proxy.accept().await?;
-            // No other is accepted from here on.
+            // No further connection is accepted.
             drop(proxy);
             let mut server = tokio::net::TcpStream::connect(behind).await?;
             tokio::io::copy_bidirectional(&mut client, &mut server).await
         });
         let client = builder(endpoint).retry(RetryPolicy::NEVER).max_streams(2);
         let client = client.build().expect("valid");
-        // The connection is there before it is one too few.
+        // The connection is open before a second one is needed.
         let mut calls = begin(&client, 1);
         until(|| server.calls() == 1).await;
         for _ in 0..9 {
@@ -372,7 +371,7 @@ async fn limits_of_zero_are_errors_that_name_the_setting() {
         (ApiGateway::builder().max_streams(0), "max_streams"),
     ] {
         let error = builder.anonymous().build().expect_err("it is nothing");
-        assert!(error.is_configuration(), "{error}");
+        assert!(error.is_invalid_setting(), "{error}");
         assert!(error.to_string().contains(knob), "{error}");
     }
 }

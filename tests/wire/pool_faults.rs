@@ -1,4 +1,4 @@
-//! What could make the pool's calls wait for nothing: threads, runtimes that end, servers that change their mind.
+//! Events that could make calls wait forever: threads, runtimes that end, servers that change their limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,14 +15,14 @@ use crate::http2::{Answer, NAME};
 use crate::pool::until;
 use crate::pool_server::{Habits, Server};
 
-/// A call that is answered within seconds, or not at all.
+/// Makes a call that is answered within seconds or never.
 async fn answered(client: &ApiGateway) {
     let called = tokio::time::timeout(Duration::from_secs(15), client.get_operation(NAME));
     let called = called.await.expect("it does not wait for nothing");
     called.expect("an operation");
 }
 
-/// The server's streams are all in use, and nothing happens to them: the pause alone ends.
+/// All streams are in use, and nothing happens to them. Only the pause ends.
 #[tokio::test]
 async fn a_waiting_call_gets_a_new_connection_after_the_pause() {
     let server = Server::start(Habits {
@@ -52,7 +52,7 @@ async fn a_waiting_call_gets_a_new_connection_after_the_pause() {
         let client = client.clone();
         async move { answered(&client).await }
     });
-    // The attempt to connect for it fails.
+    // The attempt to connect fails.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("an option");
@@ -74,7 +74,7 @@ async fn pass(mut client: TcpStream, server: String) -> std::io::Result<()> {
     passed.map(drop)
 }
 
-/// The tasks of connections and of attempts to connect go with the runtime that the first calls were made in.
+/// The tasks of connections and of attempts to connect end with the runtime of the first calls.
 #[tokio::test]
 async fn a_client_works_after_its_first_runtime_has_ended() {
     let server = Server::start(Habits {
@@ -82,7 +82,7 @@ async fn a_client_works_after_its_first_runtime_has_ended() {
         ..Habits::default()
     });
     let server = Arc::new(server.await);
-    // One connection is there, a second one never will be.
+    // One connection is open, and a second one never opens.
     let (silent, endpoint) = listener().await;
     let behind = server.endpoint().trim_start_matches("http://").to_owned();
     let silence = Arc::new(AtomicBool::new(false));
@@ -153,9 +153,8 @@ async fn a_server_that_lowers_its_stream_limit_gets_more_connections_and_no_call
     let client = builder(endpoint).retry(RetryPolicy::NEVER);
     let client = client.build().expect("valid");
     answered(&client).await;
-    // What it has said is acted upon as the next call is sent.
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_millis(600));
+    // The pool uses the new number when the next call is sent.
+    let options = CallOptions::default().timeout(Duration::from_millis(600));
     let hurried = client.with_options(options);
     let mut begun = tokio::task::JoinSet::new();
     for _ in 0..6 {
@@ -163,7 +162,7 @@ async fn a_server_that_lowers_its_stream_limit_gets_more_connections_and_no_call
         begun.spawn(async move { hurried.get_operation(NAME).await });
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
-    // Each later connection answers its first call, the rest is never answered.
+    // Each later connection answers only its first call.
     let ended = tokio::time::timeout(Duration::from_secs(15), begun.join_all()).await;
     let ended = ended.expect("each has its deadline");
     let late = ended.iter().filter(|ended| {
@@ -179,7 +178,7 @@ async fn a_server_that_lowers_its_stream_limit_gets_more_connections_and_no_call
     );
 }
 
-/// A runtime that ends takes its connections along: the calls on them end, and the next ones connect anew.
+/// When a runtime ends, its connections end: calls on them fail, and the next calls connect again.
 #[tokio::test]
 async fn a_call_over_a_connection_of_another_runtime_ends_with_that_runtime() {
     let server = Server::start(Habits {

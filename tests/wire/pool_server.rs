@@ -1,4 +1,4 @@
-//! An HTTP/2 server that counts its connections and their streams, and holds its answers back.
+//! An HTTP/2 server that counts its connections and streams, and delays its answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,20 +13,20 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::http2::{Answer, send};
 use crate::linger::Linger;
 
-/// What the server does.
+/// The behaviour of the server.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Habits {
-    /// SETTINGS_MAX_CONCURRENT_STREAMS, if it names any.
+    /// SETTINGS_MAX_CONCURRENT_STREAMS, if it is sent.
     pub(crate) max_streams: Option<u32>,
-    /// How long each answer takes.
+    /// Duration of each answer.
     pub(crate) takes: Duration,
-    /// Answers come only once the server is told to.
+    /// Answers are sent only after they are released.
     pub(crate) holds: bool,
-    /// Sends the head of a reply and then holds the rest back.
+    /// Sends the head of a response and then delays the rest.
     pub(crate) holds_body: bool,
-    /// After how many calls a connection goes away gracefully.
+    /// Number of calls after which a connection closes gracefully.
     pub(crate) calls: Option<usize>,
-    /// After how long a connection goes away gracefully.
+    /// Time after which a connection closes gracefully.
     pub(crate) age: Option<Duration>,
 }
 
@@ -43,7 +43,7 @@ struct Seen {
     closed: AtomicUsize,
     calls: AtomicUsize,
     resets: AtomicUsize,
-    /// The most calls that a connection had at once.
+    /// Maximum number of concurrent calls of a connection.
     most: AtomicUsize,
     answers: watch::Sender<bool>,
 }
@@ -77,22 +77,22 @@ impl Server {
         &self.endpoint
     }
 
-    /// How many connections there have been.
+    /// Returns the number of connections so far.
     pub(crate) fn opened(&self) -> usize {
         self.seen.opened.load(Ordering::SeqCst)
     }
 
-    /// How many connections there are.
+    /// Returns the number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.opened() - self.seen.closed.load(Ordering::SeqCst)
     }
 
-    /// How many calls came.
+    /// Returns the number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.seen.calls.load(Ordering::SeqCst)
     }
 
-    /// How many calls the client reset.
+    /// Returns the number of calls that the client reset.
     pub(crate) fn resets(&self) -> usize {
         self.seen.resets.load(Ordering::SeqCst)
     }
@@ -101,7 +101,7 @@ impl Server {
         self.seen.most.load(Ordering::SeqCst)
     }
 
-    /// Whether calls are answered from now on, those that came before too.
+    /// Sets whether calls are answered from now on, including earlier ones.
     pub(crate) fn answer(&self, answers: bool) {
         self.seen.answers.send_replace(answers);
     }

@@ -1,4 +1,4 @@
-//! What a captive portal, a proxy or a gateway answers over REST in place of the service.
+//! Responses of captive portals, proxies and gateways over REST in place of the service.
 
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
@@ -18,7 +18,7 @@ async fn failed(reply: Vec<u8>) -> Error {
     read.expect_err("it is not the service's")
 }
 
-/// Replies of what is not the service, and what their errors say.
+/// Responses that are not from the service, and the expected errors.
 fn pages() -> [(Vec<u8>, &'static str); 8] {
     let html = |head: &str| {
         let head = format!("{head}\r\ncontent-type: text/html; charset=utf-8");
@@ -37,7 +37,7 @@ fn pages() -> [(Vec<u8>, &'static str); 8] {
             html("302 -\r\nlocation: http://portal.example.net/?back=secret"),
             leads,
         ),
-        // Nobody asked for this encoding, so that the page is not looked at.
+        // This encoding was not requested, so the page is not read.
         (
             html("200 OK\r\ncontent-encoding: br"),
             "with text/html; charset=utf-8, which is not JSON",
@@ -98,13 +98,11 @@ async fn an_error_of_the_service_keeps_its_code_with_any_http_status_and_media_t
     }
 }
 
-/// A client that tries again at once.
+/// A client that retries immediately.
 fn persistent(server: &Server) -> ApiGateway {
-    let retry = RetryPolicy {
-        initial_backoff: std::time::Duration::from_millis(1),
-        max_backoff: std::time::Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    };
+    let retry = RetryPolicy::default()
+        .initial_backoff(std::time::Duration::from_millis(1))
+        .max_backoff(std::time::Duration::from_millis(1));
     let builder = ApiGateway::builder()
         .endpoint(server.endpoint())
         .transport(Transport::Rest);
@@ -124,7 +122,10 @@ async fn a_read_is_retried_after_a_page_and_a_create_is_not() {
             api_id: "a".into(),
             api: None,
         };
-        let status = persistent(&server).service().create_api(create).await;
+        let status = persistent(&server)
+            .service_client()
+            .create_api(create)
+            .await;
         let status = status.expect_err("it may have been passed on");
         assert_eq!(status.code(), Code::Unavailable);
         assert_eq!(server.requests().len(), 1);

@@ -1,5 +1,5 @@
-//! Proxies: every connection is a tunnel, and one that cannot be had is a connection that was not made. What
-//! the environment says of them is tested in `src/transport/connect/proxy` and by `tests/command`.
+//! Proxies: every connection is a tunnel, and a tunnel that fails is a connection that was not made. The
+//! environment variables are tested in `src/transport/connect/proxy` and by `tests/command`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::http2::{self, NAME};
 use crate::proxy_server::{Answer, Proxy};
 
-/// A client of a host that only a proxy can reach, if at all.
+/// A client of a host that only a proxy can reach.
 fn client(endpoint: &str, proxy: &Proxy) -> Builder {
     ApiGateway::builder()
         .endpoint(endpoint)
@@ -41,7 +41,7 @@ fn transports() -> Vec<Transport> {
     ]
 }
 
-/// The error of a call for which no tunnel was made, behind what it must begin with.
+/// Returns the error of a call without a tunnel, after its expected first words.
 async fn refused(builder: Builder, endpoint: &str, proxy: impl std::fmt::Display) -> String {
     let error = read(builder).await.expect_err("no connection");
     assert!(
@@ -76,7 +76,7 @@ async fn a_tunnel_is_requested_by_host_and_port() {
         ("http://gateway.test:8080", "gateway.test:8080"),
         ("http://192.0.2.1", "192.0.2.1:80"),
         ("http://[2001:db8::1]:81", "[2001:db8::1]:81"),
-        // A proxy that was set is used for this machine as well.
+        // A proxy that was set is used for localhost, too.
         ("http://localhost:82", "localhost:82"),
         ("http://127.0.0.1:1", "127.0.0.1:1"),
     ];
@@ -110,7 +110,7 @@ async fn bytes_of_the_server_that_arrive_with_the_proxys_response_are_read() {
     let proxy = Proxy::start(server.address, |_| Answer::BytesAndTunnel(greeting)).await;
     let error = read(client("http://gateway.test", &proxy)).await;
     let error = error.expect_err("no HTTP/2").to_string();
-    assert!(error.contains("no SETTINGS frame"), "{error}");
+    assert!(error.contains("not a SETTINGS frame"), "{error}");
 }
 
 #[tokio::test]
@@ -207,7 +207,11 @@ async fn a_create_is_retried_if_there_was_no_tunnel() {
         api_id: "a".into(),
         api: None,
     };
-    let created = client.expect("valid").service().create_api(request).await;
+    let created = client
+        .expect("valid")
+        .service_client()
+        .create_api(request)
+        .await;
     assert_eq!(created.expect("started").into_inner().name, NAME);
     assert_eq!((proxy.requests().len(), server.calls()), (2, 1));
 }
@@ -217,7 +221,7 @@ fn the_error_of_an_invalid_proxy_names_its_setting() {
     let builder = ApiGateway::builder().endpoint("http://gateway.test");
     let builder = builder.anonymous().proxy("gopher://me:s3cr3t@proxy");
     let error = builder.build().expect_err("refused");
-    assert!(error.is_configuration(), "{error}");
+    assert!(error.is_invalid_setting(), "{error}");
     let expected = "invalid `proxy`: unsupported scheme `gopher`: must be http or https";
     assert_eq!(error.to_string(), expected);
 }

@@ -1,5 +1,5 @@
-//! A proxy that makes tunnels and keeps what it was asked for. Whatever host is asked for, its tunnels lead to
-//! one server of the test.
+//! A proxy that opens tunnels and records the requests. All tunnels lead to one server of the test, whatever
+//! host is requested.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -8,13 +8,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What a request for a tunnel is answered with.
+/// The answer to a request for a tunnel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     Tunnel,
-    /// These bytes, and the end of the connection.
+    /// These bytes and the end of the connection.
     Bytes(&'static [u8]),
-    /// These bytes, and then a tunnel.
+    /// These bytes and then a tunnel.
     BytesAndTunnel(&'static [u8]),
     Silence,
 }
@@ -36,7 +36,7 @@ impl Proxy {
         Self::over(server, answer, async |tcp| Some(tcp)).await
     }
 
-    /// The same over what is made of each connection, such as TLS.
+    /// Like `start`, but over a stream that is made of each connection, such as TLS.
     pub(crate) async fn over<I, F>(
         server: SocketAddr,
         answer: impl Fn(usize) -> Answer + Send + Sync + 'static,
@@ -76,7 +76,7 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// The requests, head by head, without the line that ends them.
+    /// Returns the heads of the requests, without the empty line.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.seen.lock().expect("no test panics with it").clone()
     }

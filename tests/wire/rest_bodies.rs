@@ -1,5 +1,5 @@
-//! How a reply over REST travels: compressed, cut off, too large, redirected, as gRPC after all, over
-//! kept connections, late, and at the second attempt.
+//! Response bodies over REST: compressed, truncated, too large, redirected, gRPC after all, over reused
+//! connections, late, and at the second attempt.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn answered(reply: Vec<u8>) -> Result<Operation, Error> {
     client(&server).get_operation(NAME).await
 }
 
-/// What a client that takes at most 1000 bytes makes of it.
+/// Returns the result of a client whose limit is 1000 bytes.
 async fn bounded(reply: Vec<u8>) -> Error {
     let server = Server::script([reply]).await;
     let client = ApiGateway::builder()
@@ -71,7 +71,7 @@ async fn broken_gzip_and_unknown_encodings_are_clear_errors() {
     for body in [&whole[..whole.len() - 9], OPERATION.as_bytes(), &whole[..5]] {
         let error = answered(gzipped(body)).await.expect_err("broken");
         assert!(
-            error.to_string().contains("the reply's gzip is broken"),
+            error.to_string().contains("the response's gzip is broken"),
             "{error}"
         );
     }
@@ -106,7 +106,7 @@ async fn a_response_over_the_limit_is_an_error_before_and_after_decompression() 
         assert_eq!(error.code(), Some(Code::ResourceExhausted), "{error}");
         assert!(
             error.to_string().contains(
-                "the reply is larger than 1000 bytes, the limit of this client (max_reply_size"
+                "the response is larger than 1000 bytes, the limit of this client (max_reply_size"
             ),
             "{error}"
         );
@@ -174,7 +174,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn a_grpc_status_that_a_proxy_forwards_is_used() {
-    // Envoy's transcoder does so with details that it cannot put into JSON.
+    // Envoy's transcoder does this with details that it cannot convert to JSON.
     let head =
         "200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 5\r\ngrpc-message: no%20such";
     let error = answered(reply(head, b"")).await.expect_err("NOT_FOUND");
@@ -233,19 +233,15 @@ fn patient(server: &Server) -> ApiGateway {
 async fn a_read_is_retried_if_retry_after_allows_it() {
     let busy = |delay: u32| reply(&format!("503 -\r\nretry-after: {delay}"), b"");
     let server = Server::script([reply("502 -", b"<html>"), json(200, OPERATION)]).await;
-    let quick = RetryPolicy {
-        initial_backoff: Duration::from_millis(1),
-        ..RetryPolicy::DEFAULT
-    };
-    let mut options = CallOptions::default();
-    options.retry = Some(quick);
+    let quick = RetryPolicy::default().initial_backoff(Duration::from_millis(1));
+    let options = CallOptions::default().retry(quick);
     let client = patient(&server).with_options(options.clone());
     client
         .get_operation(NAME)
         .await
         .expect("the second attempt");
 
-    // A wait beyond the deadline would only hide the error.
+    // A delay beyond the deadline would only hide the error.
     let server = Server::script([busy(60)]).await;
     let error = patient(&server)
         .with_options(options)
@@ -263,7 +259,7 @@ async fn a_create_that_was_answered_is_not_retried() {
         api: None,
     };
     let status = patient(&server)
-        .service()
+        .service_client()
         .create_api(request)
         .await
         .expect_err("busy");
@@ -272,7 +268,7 @@ async fn a_create_that_was_answered_is_not_retried() {
 
 #[tokio::test]
 async fn a_silent_server_over_rest_ends_the_call_at_its_deadline() {
-    // The head of a reply, and no body.
+    // The head of a response without a body.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let head = Server::always(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec()).await;
     let silent = format!("http://{}", silent.local_addr().expect("it listens"));

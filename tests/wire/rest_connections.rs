@@ -1,4 +1,4 @@
-//! The connections that REST keeps: which are used again, which are not, and when they are closed.
+//! The idle connections of REST: which are reused, which are not, and when they are closed.
 
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
@@ -80,8 +80,8 @@ async fn sequential_calls_share_a_connection_on_any_thread() {
     assert_eq!(server.connections(), 1);
 }
 
-/// A server may close a kept connection at any time: the call that finds out goes by another one, and is
-/// no failure.
+/// A server may close an idle connection at any time. The call that finds it closed uses another one and does
+/// not fail.
 #[tokio::test]
 async fn an_idle_connection_that_the_server_closed_fails_no_call() {
     for noticed in [true, false] {
@@ -108,8 +108,8 @@ async fn an_idle_connection_that_the_server_closed_fails_no_call() {
             .expect("the settings are valid");
         for _ in 0..10 {
             assert!(done(&client).await);
-            // The end of the connection arrives. Whether it is noticed before the next call is up to
-            // whether the runtime comes to look at it.
+            // The end of the connection arrives. The runtime may or may not notice it before the next
+            // call.
             if noticed {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             } else {
@@ -121,7 +121,7 @@ async fn an_idle_connection_that_the_server_closed_fails_no_call() {
     }
 }
 
-/// What is left unread of a reply is not taken for the next one.
+/// The unread rest of a response is not read as the next response.
 #[tokio::test]
 async fn a_connection_whose_response_was_dropped_is_not_reused() {
     let (listener, endpoint) = listener().await;
@@ -134,7 +134,7 @@ async fn a_connection_whose_response_was_dropped_is_not_reused() {
         let mut second = accept(&listener).await;
         assert!(request(&mut second).await);
         second.write_all(&json(200, DONE)).await.expect("written");
-        // The first one was closed by the client.
+        // The client closed the first connection.
         let mut rest = Vec::new();
         first.read_to_end(&mut rest).await.ok();
         assert!(rest.is_empty(), "{rest:?}");
@@ -150,7 +150,7 @@ async fn a_connection_whose_response_was_dropped_is_not_reused() {
         .expect("the server was asked as it should be");
 }
 
-/// A reply that says `connection: close` has a connection that ends with it.
+/// After a response with `connection: close` the connection ends.
 #[tokio::test]
 async fn a_connection_with_connection_close_is_not_reused() {
     let reply = format!(
@@ -189,18 +189,17 @@ async fn a_connection_that_was_idle_for_too_long_is_closed() {
     drop(client);
 }
 
-/// It is in use just when it is looked for what is idle, and idle ever after.
+/// The connection is in use when idle connections are checked, and is idle afterwards.
 #[tokio::test]
 async fn a_connection_is_closed_when_it_is_idle_after_a_long_call() {
     let (listener, endpoint) = listener().await;
     let client = client(endpoint);
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_secs(600));
+    let options = CallOptions::default().timeout(Duration::from_secs(600));
     let patient = client.with_options(options);
     let (called, mut stream) = tokio::join!(done(&patient), async {
         let mut stream = accept(&listener).await;
         assert!(request(&mut stream).await);
-        // Two looks fall into this.
+        // Two checks happen in this time.
         tokio::time::pause();
         for _ in 0..2 {
             tokio::time::advance(Duration::from_secs(95)).await;
@@ -221,7 +220,7 @@ async fn a_connection_is_closed_when_it_is_idle_after_a_long_call() {
     drop(client);
 }
 
-/// The reply was read before the request was sent to its end, as of a server that refuses it by its head: such a
+/// The response was read before the request was completely sent, as from a server that rejects its head. Such a
 /// connection may never be ready for another call.
 #[tokio::test]
 async fn a_connection_that_is_not_ready_soon_delays_no_call() {
@@ -273,14 +272,13 @@ async fn calls_wait_for_a_connection_at_the_maximum() {
     let third = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
     assert!(third.is_err(), "two are allowed");
 
-    // One that waits has its deadline.
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_millis(50));
+    // A waiting call has its deadline.
+    let options = CallOptions::default().timeout(Duration::from_millis(50));
     let hurried = client.with_options(options);
     let error = hurried.get_operation(NAME).await.expect_err("none is free");
     assert!(error.is_timeout(), "{error}");
 
-    // The two that wait come over the same connections.
+    // The two waiting calls use the same connections.
     for stream in [&mut first, &mut second] {
         stream.write_all(&json(200, DONE)).await.expect("written");
     }
@@ -293,7 +291,7 @@ async fn calls_wait_for_a_connection_at_the_maximum() {
     }
 }
 
-/// A call that is given up takes its connection with it, and leaves its place.
+/// Dropping a call closes its connection and frees its permit.
 #[tokio::test]
 async fn a_dropped_call_frees_its_permit() {
     let (listener, endpoint) = listener().await;
@@ -336,7 +334,7 @@ async fn no_task_is_left_after_a_client_is_dropped() {
     tasks_end(before).await;
 }
 
-/// Reads one request without a body; its line.
+/// Reads one request without a body, and returns its line.
 fn request_line(stream: &mut std::net::TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -348,15 +346,15 @@ fn request_line(stream: &mut std::net::TcpStream) -> String {
     head.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The first call is given a kept connection that the server has closed unseen. It goes by another one before those that
-/// waited behind it.
+/// The first call gets an idle connection that the server has closed. It uses another connection before the calls
+/// that waited behind it.
 #[tokio::test]
 async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it listens");
     let server = std::thread::spawn(move || {
         let mut lines = Vec::new();
-        // Each connection is closed after one reply, which does not say so.
+        // Each connection is closed after one response that does not announce it.
         for _ in 0..4 {
             let (mut stream, _) = listener.accept().expect("the client connects");
             lines.push(request_line(&mut stream));
@@ -373,7 +371,7 @@ async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
         .build()
         .expect("the settings are valid");
     assert!(done(&client).await);
-    // The runtime does not come to look at the connection's end.
+    // The runtime does not notice the connection's end.
     std::thread::sleep(Duration::from_millis(50));
     let call = |name: &'static str| {
         let client = client.clone();
@@ -393,7 +391,7 @@ async fn a_call_whose_idle_connection_was_closed_keeps_its_permit() {
     assert_eq!(last, ["1", "2", "3"]);
 }
 
-/// ALPN says what the server speaks, and is not known before.
+/// Only ALPN shows the server's protocol.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
 async fn concurrent_first_calls_wait_for_the_protocol_of_the_first_connection() {
@@ -420,7 +418,7 @@ async fn concurrent_first_calls_wait_for_the_protocol_of_the_first_connection() 
     }
 }
 
-/// The calls that waited for the first connection have its error: each would otherwise have the connect timeout anew.
+/// The calls that waited for the first connection get its error. Otherwise each would wait for the connect timeout again.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
 async fn concurrent_first_calls_get_the_error_of_the_first_connection() {
@@ -448,7 +446,7 @@ async fn concurrent_first_calls_get_the_error_of_the_first_connection() {
     );
 }
 
-/// The call that connects for all may be given up: the next one that waits connects.
+/// The call that connects for all may be dropped. Then the next waiting call connects.
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
 async fn if_the_first_call_is_dropped_the_next_one_connects() {
@@ -469,7 +467,7 @@ async fn if_the_first_call_is_dropped_the_next_one_connects() {
         tokio::spawn(async move { done(&client).await })
     };
     let first = call();
-    // It is in the handshake, which is not answered.
+    // The handshake is not answered.
     let (held, _) = listener.accept().await.expect("it connects");
     let second = call();
     let other = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
@@ -484,7 +482,7 @@ async fn if_the_first_call_is_dropped_the_next_one_connects() {
     drop(held);
 }
 
-/// The tasks of kept connections go with the runtime that the first calls were made in.
+/// The tasks of idle connections end with the runtime of the first calls.
 #[tokio::test]
 async fn a_client_works_after_its_first_runtime_has_ended() {
     let server = Server::always(json(200, DONE)).await;
@@ -505,7 +503,7 @@ async fn a_client_works_after_its_first_runtime_has_ended() {
         used.await.expect("it ends");
         let called = tokio::time::timeout(Duration::from_secs(15), done(&client)).await;
         assert!(called.expect("it does not wait for nothing"));
-        // The connection of this runtime is kept, and is the one that is used last in the next round.
+        // The connection of this runtime stays idle, and is the last used one in the next round.
         assert!(
             server.connections() <= 1 + ended,
             "{}",

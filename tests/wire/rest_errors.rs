@@ -1,5 +1,5 @@
-//! Errors over REST: each shape of an error body becomes one status with its details, and what is no
-//! proper reply at all one clear error.
+//! Errors over REST: each form of an error body becomes one status with its details, and each invalid response
+//! becomes one clear error.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::http1::{Server, reply};
 
 const NAME: &str = "projects/p/locations/l/operations/o";
 
-/// What reading an operation gives when the server answers with these bytes.
+/// Returns the result of `get_operation` if the server answers with these bytes.
 async fn answered(reply: Vec<u8>) -> Result<Operation, Error> {
     let server = Server::script([reply]).await;
     client(&server).get_operation(NAME).await
@@ -88,7 +88,7 @@ async fn the_status_in_the_body_wins_over_the_http_code() {
         (503, json!({}), Code::Unavailable),
         (403, json!("text"), Code::PermissionDenied),
         (403, json!([]), Code::PermissionDenied),
-        // A 200 with nothing but an error is an error; an operation is never without its name.
+        // A 200 with only an error is an error, since an operation always has a name.
         (
             200,
             json!({"error": {"code": 404, "status": "NOT_FOUND"}}),
@@ -156,7 +156,7 @@ async fn details_are_typed_and_one_that_cannot_be_read_hides_no_other() {
             if bad.field_violations[0].field == "f" && info.reason == "R" && info.metadata["k"] == "v"),
         "{details:?}"
     );
-    // What is no detail is left out; what is none of its type, or of no known one, is kept as it came.
+    // A value that is not a detail is omitted. A detail that cannot be decoded, or of an unknown type, is kept unchanged.
     assert_eq!(error.raw_details().len(), 4);
 }
 
@@ -189,7 +189,7 @@ async fn retry_after_in_seconds_or_as_a_date_becomes_retry_info() {
     for nonsense in ["soon", "-1", "", "1.5", "99999999999999999999999999"] {
         assert_eq!(delay(&failed(page(nonsense)).await), None, "{nonsense}");
     }
-    // A number that the message cannot hold must not become "at once".
+    // A number outside the message's range must not become "at once".
     let huge = delay(&failed(page("18446744073709551615")).await);
     assert!(
         huge.is_none_or(|huge| huge > Duration::from_secs(3600)),

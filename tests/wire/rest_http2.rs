@@ -1,4 +1,4 @@
-//! REST over HTTP/2: metadata over the limit, a body that is cut off, and connections that are silent. In process, on a
+//! REST over HTTP/2: metadata over the limit, truncated bodies, and silent connections. In process, on a
 //! paused clock.
 
 use std::io;
@@ -29,7 +29,7 @@ const FAILED: &str = r#"{"error": {"status": "FAILED_PRECONDITION", "message": "
 /// The server's end of a connection.
 type Stream = TlsStream<DuplexStream>;
 
-/// A client over REST. The n-th connection, counted from zero, is served by `serve`.
+/// A REST client. The connection with number n, counted from zero, is served by `serve`.
 fn client<F>(serve: impl Fn(usize, Stream) -> F + Clone + Send + Sync + 'static) -> ApiGateway
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
@@ -60,10 +60,9 @@ where
 }
 
 fn once(seconds: u64) -> CallOptions {
-    let mut options = CallOptions::default();
-    options.timeout = Some(Duration::from_secs(seconds));
-    options.retry = Some(RetryPolicy::NEVER);
-    options
+    CallOptions::default()
+        .timeout(Duration::from_secs(seconds))
+        .retry(RetryPolicy::NEVER)
 }
 
 async fn call(client: &ApiGateway, options: CallOptions) -> Result<(), Error> {
@@ -71,7 +70,7 @@ async fn call(client: &ApiGateway, options: CallOptions) -> Result<(), Error> {
     client.get_operation(NAME).await.map(drop)
 }
 
-/// Answers with this status and body, and so many further headers of a kilobyte.
+/// Answers with this status and body, and with this many further headers of a kilobyte.
 fn answer(mut respond: SendResponse<Bytes>, status: u16, count: usize, body: &'static str) {
     let mut head = http::Response::new(());
     *head.status_mut() = status.try_into().expect("an HTTP status");
@@ -82,7 +81,7 @@ fn answer(mut respond: SendResponse<Bytes>, status: u16, count: usize, body: &'s
         let value = HeaderValue::try_from("v".repeat(1000)).expect("text");
         headers.insert(name, value);
     }
-    // A client may have reset the stream by now.
+    // The client may have reset the stream.
     if let Ok(mut stream) = respond.send_response(head, false) {
         stream
             .send_data(Bytes::from_static(body.as_bytes()), true)
@@ -90,8 +89,8 @@ fn answer(mut respond: SendResponse<Bytes>, status: u16, count: usize, body: &'s
     }
 }
 
-/// The outcome of a call whose reply has so many headers of a kilobyte. A call in flight beside it and one after it, on
-/// the same connection, succeed.
+/// Returns the result of a call whose response has this many headers of a kilobyte. Two other calls on the same
+/// connection, one in flight and one afterwards, succeed.
 async fn outcome(status: u16, count: usize, body: &'static str) -> Result<(), Error> {
     let (fails, failed) = oneshot::channel();
     let failed = Arc::new(Mutex::new(Some(failed)));
@@ -121,7 +120,7 @@ async fn outcome(status: u16, count: usize, body: &'static str) -> Result<(), Er
         let client = client.clone();
         async move { call(&client, once(60)).await }
     });
-    // The neighbour has connected and is sent before the other call begins.
+    // The call in flight is sent before the other one begins.
     tokio::time::sleep(Duration::from_millis(10)).await;
     let result = call(&client, once(5)).await;
     fails.send(()).expect("the server is there");
@@ -151,7 +150,7 @@ async fn a_failed_call_keeps_its_status_if_headers_are_over_the_limit_over_http2
     assert!(error.to_string().ends_with(": not now"), "{error}");
 }
 
-/// What came before the reset is a whole reply by accident: without END_STREAM it is not the end of the body.
+/// The bytes before the reset happen to be a complete message. Without END_STREAM they are not the whole body.
 #[tokio::test(start_paused = true)]
 async fn a_reset_without_an_error_in_the_middle_of_a_body_is_a_broken_stream_over_rest() {
     let client = client(|_, stream| async move {
@@ -172,7 +171,7 @@ async fn a_reset_without_an_error_in_the_middle_of_a_body_is_a_broken_stream_ove
     }
 }
 
-/// Answers calls and pings for so many seconds, and then nothing. Pings and connections are noted by their second.
+/// Answers calls and pings for this many seconds, and then nothing. Records the second of each ping and connection.
 #[derive(Clone, Debug)]
 struct Silent {
     began: Instant,
@@ -235,7 +234,7 @@ async fn a_silent_connection_gets_no_new_calls_two_seconds_after_a_call_began_ov
     assert!(error.to_string().ends_with(why), "{error}");
 }
 
-/// A light user's connection without calls costs no pings.
+/// A connection without calls sends no pings.
 #[tokio::test(start_paused = true)]
 async fn a_connection_without_calls_is_not_pinged_over_rest() {
     let silent = Silent {

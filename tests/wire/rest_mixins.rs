@@ -1,4 +1,4 @@
-//! The methods of Operations, Locations and IAMPolicy over REST: verb, path, query, body and routing
+//! The methods of Operations, Locations and IAMPolicy over REST. Verb, path, query, body and routing
 //! header of each are those of the service configuration, not of the mixins' own protos.
 
 use std::time::Duration;
@@ -28,8 +28,14 @@ async fn operations_are_listed_by_their_location() {
         page_token: "t".into(),
         return_partial_success: true,
     };
-    let request =
-        sent(async |client| client.operations().list_operations(list).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .operations_client()
+            .list_operations(list)
+            .await
+            .map(drop)
+    })
+    .await;
     let (line, routing, body) = parts(&request);
     let (path, query) = line.split_once('?').expect("a query");
     let mut query: Vec<_> = query.split('&').collect();
@@ -129,8 +135,14 @@ async fn locations_are_listed_and_read() {
         page_size: 2,
         page_token: "t".into(),
     };
-    let request =
-        sent(async |client| client.locations().list_locations(list).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .locations_client()
+            .list_locations(list)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (
@@ -142,7 +154,8 @@ async fn locations_are_listed_and_read() {
     let get = GetLocationRequest {
         name: "projects/p/locations/l".into(),
     };
-    let request = sent(async |client| client.locations().get_location(get).await.map(drop)).await;
+    let request =
+        sent(async |client| client.locations_client().get_location(get).await.map(drop)).await;
     assert_eq!(
         parts(&request),
         (
@@ -153,7 +166,7 @@ async fn locations_are_listed_and_read() {
     );
 }
 
-/// The three kinds of resources that have a policy: three bindings of one method.
+/// The three resource types with a policy, which are three bindings of one method.
 const RESOURCES: [&str; 3] = [
     "projects/p/locations/l/gateways/g",
     "projects/p/locations/l/apis/a",
@@ -170,8 +183,14 @@ async fn a_policy_is_read_by_get_on_gateways_apis_and_configs() {
                 requested_policy_version: 3,
             }),
         };
-        let request =
-            sent(async |client| client.iam_policy().get_iam_policy(get).await.map(drop)).await;
+        let request = sent(async |client| {
+            client
+                .iam_policy_client()
+                .get_iam_policy(get)
+                .await
+                .map(drop)
+        })
+        .await;
         let line = format!("GET /v1/{resource}:getIamPolicy?options.requestedPolicyVersion=3");
         assert_eq!(
             parts(&request),
@@ -199,8 +218,14 @@ async fn a_policy_is_set_and_tested_by_post_with_all_but_the_resource_in_the_bod
             policy: Some(policy),
             update_mask: None,
         };
-        let request =
-            sent(async |client| client.iam_policy().set_iam_policy(set).await.map(drop)).await;
+        let request = sent(async |client| {
+            client
+                .iam_policy_client()
+                .set_iam_policy(set)
+                .await
+                .map(drop)
+        })
+        .await;
         let line = format!("POST /v1/{resource}:setIamPolicy");
         let body = json!({"policy": {
             "version": 3, "etag": "AQID",
@@ -214,7 +239,7 @@ async fn a_policy_is_set_and_tested_by_post_with_all_but_the_resource_in_the_bod
         };
         let request = sent(async |client| {
             client
-                .iam_policy()
+                .iam_policy_client()
                 .test_iam_permissions(test)
                 .await
                 .map(drop)

@@ -1,4 +1,4 @@
-//! JSON replies: what a server may write, what comes back as a message, and what it prints as again.
+//! JSON responses: what a server may write, the message that it becomes, and how the message is printed.
 
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, ApiConfig, Gateway, GetApiConfigRequest, GetApiRequest, GetGatewayRequest,
@@ -35,7 +35,11 @@ async fn api(body: &str) -> Result<Api, Status> {
     let get = GetApiRequest {
         name: "projects/p/locations/l/apis/a".into(),
     };
-    Ok(client(&server).service().get_api(get).await?.into_inner())
+    Ok(client(&server)
+        .service_client()
+        .get_api(get)
+        .await?
+        .into_inner())
 }
 
 async fn gateway(body: &Value) -> Gateway {
@@ -43,11 +47,11 @@ async fn gateway(body: &Value) -> Gateway {
     let get = GetGatewayRequest {
         name: "projects/p/locations/l/gateways/g".into(),
     };
-    let reply = client(&server).service().get_gateway(get).await;
+    let reply = client(&server).service_client().get_gateway(get).await;
     reply.expect("a gateway").into_inner()
 }
 
-/// Reads the body and prints it again.
+/// Reads the body and prints it.
 async fn printed(body: &Value) -> Value {
     let text = to_json(&operation(body).await).expect("a JSON form");
     serde_json::from_str(&text).expect("JSON")
@@ -243,7 +247,10 @@ async fn numbers_are_read_as_text_and_bytes_in_both_alphabets() {
             resource: "projects/p/locations/l/apis/a".into(),
             options: None,
         };
-        let reply = client(&server).iam_policy().get_iam_policy(get).await;
+        let reply = client(&server)
+            .iam_policy_client()
+            .get_iam_policy(get)
+            .await;
         let Policy { version, etag, .. } = reply.expect("a policy").into_inner();
         assert_eq!((version, etag), (3, vec![0xfb, 0xff]));
     }
@@ -253,7 +260,7 @@ async fn numbers_are_read_as_text_and_bytes_in_both_alphabets() {
         name: "projects/p/locations/l/apis/a/configs/c".into(),
         view: 0,
     };
-    let reply = client(&server).service().get_api_config(get).await;
+    let reply = client(&server).service_client().get_api_config(get).await;
     let config = reply.expect("a config").into_inner();
     let document = config.openapi_documents[0]
         .document

@@ -1,5 +1,5 @@
-//! What all requests over REST have in common: their headers, how names are encoded, and which names are
-//! refused before anything is sent.
+//! All requests over REST: their headers, the encoding of names, and names that are rejected before
+//! anything is sent.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn headers_are_those_of_rest_without_those_of_grpc() {
         get.set_timeout(Duration::from_secs(3));
         get.metadata_mut()
             .insert("x-of-mine", "kept".parse().expect("text"));
-        client.service().get_api(get).await.map(drop)
+        client.service_client().get_api(get).await.map(drop)
     })
     .await;
     let api_client = request.header("x-goog-api-client");
@@ -70,7 +70,7 @@ async fn a_quota_project_is_sent_once() {
         .build()
         .expect("valid");
     let get = GetApiRequest { name: API.into() };
-    client.service().get_api(get).await.expect("a reply");
+    client.service_client().get_api(get).await.expect("a reply");
     let [request] = server.requests().try_into().expect("one request");
     let sent: Vec<_> = request
         .headers
@@ -98,7 +98,8 @@ async fn a_name_is_encoded_once_and_never_normalised() {
         let get = GetApiRequest {
             name: format!("projects/p/locations/l/apis/{id}"),
         };
-        let request = sent(async |client| client.service().get_api(get).await.map(drop)).await;
+        let request =
+            sent(async |client| client.service_client().get_api(get).await.map(drop)).await;
         assert_eq!(
             request.line,
             format!("GET /v1/projects/p/locations/l/apis/{encoded}")
@@ -113,7 +114,8 @@ async fn query_values_are_encoded() {
         filter: "a=\"b&c\"/é+%\n".into(),
         ..Default::default()
     };
-    let request = sent(async |client| client.service().list_apis(list).await.map(drop)).await;
+    let request =
+        sent(async |client| client.service_client().list_apis(list).await.map(drop)).await;
     assert_eq!(
         request.line,
         "GET /v1/projects/p/locations/l/apis?filter=a%3D%22b%26c%22%2F%C3%A9%2B%25%0A"
@@ -124,7 +126,7 @@ async fn query_values_are_encoded() {
 async fn control_characters_in_a_name_of_the_generated_client_are_percent_encoded() {
     let name = "projects/p/locations/l/apis/a\n\0\u{7f}\u{85}".to_owned();
     let get = GetApiRequest { name };
-    let request = sent(async |client| client.service().get_api(get).await.map(drop)).await;
+    let request = sent(async |client| client.service_client().get_api(get).await.map(drop)).await;
     assert_eq!(
         request.line,
         "GET /v1/projects/p/locations/l/apis/a%0A%00%7F%C2%85"
@@ -150,7 +152,7 @@ async fn a_name_without_a_route_is_an_error_with_the_routes_and_nothing_is_sent(
     ];
     for name in names {
         let status = client
-            .service()
+            .service_client()
             .get_api(GetApiRequest { name: name.into() })
             .await
             .expect_err(name);
@@ -174,7 +176,7 @@ async fn a_resource_that_matches_no_binding_is_an_error_with_all_bindings() {
         options: None,
     };
     let status = client(&server)
-        .iam_policy()
+        .iam_policy_client()
         .get_iam_policy(get)
         .await
         .expect_err("no route");

@@ -1,5 +1,5 @@
-//! The service's own methods over REST: verb, path, query, body and routing header of each are those of
-//! the contract. The mixins' methods are in `rest_mixins.rs`.
+//! The service's methods over REST. Verb, path, query, body and routing header of each are those of the
+//! contract. The mixins' methods are in `rest_mixins.rs`.
 
 use apigateway_grpc::prost_types::FieldMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::get_api_config_request::ConfigView;
@@ -28,7 +28,8 @@ async fn gateways_are_listed_and_read_without_a_body() {
         filter: "state = ACTIVE".into(),
         order_by: "name desc".into(),
     };
-    let request = sent(async |client| client.service().list_gateways(list).await.map(drop)).await;
+    let request =
+        sent(async |client| client.service_client().list_gateways(list).await.map(drop)).await;
     assert_eq!(
         parts(&request),
         (
@@ -40,7 +41,8 @@ async fn gateways_are_listed_and_read_without_a_body() {
     let get = GetGatewayRequest {
         name: GATEWAY.into(),
     };
-    let request = sent(async |client| client.service().get_gateway(get).await.map(drop)).await;
+    let request =
+        sent(async |client| client.service_client().get_gateway(get).await.map(drop)).await;
     assert_eq!(
         parts(&request),
         (
@@ -67,8 +69,14 @@ async fn gateways_are_written_with_the_gateway_as_body() {
         gateway_id: "g".into(),
         gateway: Some(gateway.clone()),
     };
-    let request =
-        sent(async |client| client.service().create_gateway(create).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .service_client()
+            .create_gateway(create)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (
@@ -81,8 +89,14 @@ async fn gateways_are_written_with_the_gateway_as_body() {
         update_mask: mask(),
         gateway: Some(gateway),
     };
-    let request =
-        sent(async |client| client.service().update_gateway(update).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .service_client()
+            .update_gateway(update)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (
@@ -94,8 +108,14 @@ async fn gateways_are_written_with_the_gateway_as_body() {
     let delete = DeleteGatewayRequest {
         name: GATEWAY.into(),
     };
-    let request =
-        sent(async |client| client.service().delete_gateway(delete).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .service_client()
+            .delete_gateway(delete)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (
@@ -112,14 +132,20 @@ async fn a_required_field_is_sent_even_when_it_is_empty() {
         parent: LOCATION.into(),
         ..Default::default()
     };
-    let request =
-        sent(async |client| client.service().create_gateway(create).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .service_client()
+            .create_gateway(create)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (
             "POST /v1/projects/p/locations/l/gateways?gatewayId=",
             "parent=projects%2Fp%2Flocations%2Fl",
-            // No gateway is not an empty one, so there is no body.
+            // A missing gateway is not an empty one, so there is no body.
             json!(null)
         )
     );
@@ -131,7 +157,8 @@ async fn apis_are_listed_and_read_without_a_body() {
         parent: LOCATION.into(),
         ..Default::default()
     };
-    let request = sent(async |client| client.service().list_apis(list).await.map(drop)).await;
+    let request =
+        sent(async |client| client.service_client().list_apis(list).await.map(drop)).await;
     assert_eq!(
         parts(&request),
         (
@@ -141,7 +168,7 @@ async fn apis_are_listed_and_read_without_a_body() {
         )
     );
     let get = GetApiRequest { name: API.into() };
-    let request = sent(async |client| client.service().get_api(get).await.map(drop)).await;
+    let request = sent(async |client| client.service_client().get_api(get).await.map(drop)).await;
     assert_eq!(
         parts(&request),
         (
@@ -166,7 +193,8 @@ async fn apis_are_written_with_the_api_as_body() {
         api_id: "a".into(),
         api: Some(api.clone()),
     };
-    let request = sent(async |client| client.service().create_api(create).await.map(drop)).await;
+    let request =
+        sent(async |client| client.service_client().create_api(create).await.map(drop)).await;
     assert_eq!(
         parts(&request),
         (
@@ -179,7 +207,8 @@ async fn apis_are_written_with_the_api_as_body() {
         update_mask: mask(),
         api: Some(api),
     };
-    let request = sent(async |client| client.service().update_api(update).await.map(drop)).await;
+    let request =
+        sent(async |client| client.service_client().update_api(update).await.map(drop)).await;
     assert_eq!(
         parts(&request),
         (
@@ -189,7 +218,8 @@ async fn apis_are_written_with_the_api_as_body() {
         )
     );
     let delete = DeleteApiRequest { name: API.into() };
-    let request = sent(async |client| client.service().delete_api(delete).await.map(drop)).await;
+    let request =
+        sent(async |client| client.service_client().delete_api(delete).await.map(drop)).await;
     assert_eq!(
         parts(&request),
         (
@@ -207,8 +237,14 @@ async fn configs_are_listed_and_read_with_the_view_by_name() {
         page_size: -1,
         ..Default::default()
     };
-    let request =
-        sent(async |client| client.service().list_api_configs(list).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .service_client()
+            .list_api_configs(list)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (
@@ -217,7 +253,7 @@ async fn configs_are_listed_and_read_with_the_view_by_name() {
             Value::Null
         )
     );
-    // A view that this client does not know travels as its number.
+    // A view that this client does not know is sent as its number.
     let views = [
         (0, ""),
         (ConfigView::Full.into(), "?view=FULL"),
@@ -229,7 +265,7 @@ async fn configs_are_listed_and_read_with_the_view_by_name() {
             view,
         };
         let request =
-            sent(async |client| client.service().get_api_config(get).await.map(drop)).await;
+            sent(async |client| client.service_client().get_api_config(get).await.map(drop)).await;
         assert_eq!(
             parts(&request),
             (
@@ -263,8 +299,14 @@ async fn configs_are_written_with_the_config_as_body_and_its_files_in_base64() {
         api_config_id: "c".into(),
         api_config: Some(config.clone()),
     };
-    let request =
-        sent(async |client| client.service().create_api_config(create).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .service_client()
+            .create_api_config(create)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (
@@ -277,8 +319,14 @@ async fn configs_are_written_with_the_config_as_body_and_its_files_in_base64() {
         update_mask: mask(),
         api_config: Some(config),
     };
-    let request =
-        sent(async |client| client.service().update_api_config(update).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .service_client()
+            .update_api_config(update)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (
@@ -290,8 +338,14 @@ async fn configs_are_written_with_the_config_as_body_and_its_files_in_base64() {
     let delete = DeleteApiConfigRequest {
         name: CONFIG.into(),
     };
-    let request =
-        sent(async |client| client.service().delete_api_config(delete).await.map(drop)).await;
+    let request = sent(async |client| {
+        client
+            .service_client()
+            .delete_api_config(delete)
+            .await
+            .map(drop)
+    })
+    .await;
     assert_eq!(
         parts(&request),
         (

@@ -1,4 +1,4 @@
-//! Requests that are streams, as a generated client of another service may make them over the stack.
+//! Streaming requests, as a generated client of another service may make them over the stack.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
-use apigateway_grpc::stack::{Reply, Rpc};
+use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 
 use crate::connection::{listener, once};
 
 type Frames = mpsc::Sender<Result<Frame<Bytes>, Status>>;
 
-/// A call of a method that is not of the contract, whose body is what is sent.
-fn call() -> (Frames, Rpc) {
+/// Calls a method outside the contract with this body.
+fn call() -> (Frames, GrpcRequest) {
     let (frames, sent) = mpsc::channel(1);
     let sent = futures_util::stream::unfold(sent, async |mut sent| {
         sent.recv().await.map(|frame| (frame, sent))
     });
-    let mut rpc = Rpc::new(Body::new(StreamBody::new(sent)));
+    let mut rpc = GrpcRequest::new(Body::new(StreamBody::new(sent)));
     *rpc.method_mut() = http::Method::POST;
     *rpc.uri_mut() = http::Uri::from_static("/test.Streams/Both");
     (frames, rpc)
@@ -36,7 +36,7 @@ async fn send(frames: &Frames, data: &[u8]) {
     frames.send(Ok(frame)).await.expect("it is read");
 }
 
-/// A server of one call, whose head is answered at once.
+/// A server of one call that sends the head of its response at once.
 struct Server {
     connection: tokio::task::JoinHandle<()>,
     request: RecvStream,
@@ -58,7 +58,7 @@ impl Server {
         }
     }
 
-    /// What the request has next; nothing at its end.
+    /// Returns the next data of the request, or nothing at its end.
     async fn read(&mut self) -> Option<Result<Bytes, h2::Error>> {
         let data = tokio::time::timeout(Duration::from_secs(20), self.request.data());
         let data = data.await.expect("data or an end")?;
@@ -76,8 +76,8 @@ impl Drop for Server {
     }
 }
 
-/// The call under way: its server, the way to send its body, and its reply.
-async fn begun() -> (Server, Frames, Reply) {
+/// A running call: its server, the sender of its body, and its response.
+async fn begun() -> (Server, Frames, GrpcResponse) {
     let (listener, endpoint) = listener().await;
     let client = once(endpoint);
     let (frames, rpc) = call();
@@ -105,7 +105,7 @@ async fn a_request_continues_while_its_response_is_read() {
         assert_eq!(data, text);
     }
     drop(frames);
-    // Its end may come with a last frame that is empty.
+    // The last frame may be empty.
     while let Some(data) = server.read().await {
         assert!(data.expect("an end").is_empty());
     }

@@ -1,5 +1,5 @@
-//! TLS under both transports: whom it trusts, what it shows, what it speaks, and how it is told when it
-//! cannot be.
+//! TLS under both transports: trusted certificates, client certificates, protocols, and the errors of failed
+//! handshakes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn client(endpoint: &str) -> Builder {
         .anonymous()
 }
 
-/// A client of this server that trusts this authority.
+/// A client of this server that trusts this certificate authority.
 fn trusting(server: &Server, authority: &Authority) -> Builder {
     client(&format!("https://{}", server.address)).ca_certificates(authority.pem())
 }
@@ -45,7 +45,7 @@ async fn read(builder: Builder) -> Result<(), Error> {
     Ok(())
 }
 
-/// The error of a call that fails while connecting, as text.
+/// Returns the error text of a call that fails while connecting.
 async fn refused(server: &Server, builder: Builder) -> String {
     refused_at(server.address, builder).await
 }
@@ -135,13 +135,13 @@ async fn a_certificate_is_valid_only_in_its_period() {
     }
 }
 
-/// A peer that answers whatever it is sent with these bytes, and ends the connection.
+/// A peer that answers with these bytes and ends the connection.
 async fn answering(bytes: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it listens");
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
-            // All that is sent is read: what is left makes the end a reset.
+            // All bytes are read, since unread ones would turn the end into a reset.
             let read = socket.read(&mut [0; 8192]).await;
             assert!(read.expect("a ClientHello") < 8192);
             socket.write_all(bytes).await.expect("it listens");
@@ -153,13 +153,13 @@ async fn answering(bytes: &'static [u8]) -> SocketAddr {
 #[tokio::test]
 async fn an_answer_to_a_handshake_that_is_not_tls_is_named_in_the_error() {
     let too_old = "the peer speaks neither TLS 1.2 nor TLS 1.3";
-    // A ServerHello of TLS 1.1: head, version, random and no session, a cipher, no compression.
+    // A ServerHello of TLS 1.1: header, version, random, no session, a cipher, no compression.
     let mut hello = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
     hello.extend([7; 32]);
     hello.extend([0, 0xc0, 0x13, 0]);
     let hello: &'static [u8] = hello.leak();
     let cases = [
-        // An alert, fatal: its version is none of ours.
+        // A fatal alert: protocol_version.
         (&[21, 3, 1, 0, 2, 2, 70][..], too_old),
         (hello, too_old),
         (
@@ -205,7 +205,7 @@ async fn a_client_sends_its_certificate_to_a_server_that_asks_for_it() {
     assert_eq!(server.connections(), 1);
 }
 
-/// In TLS 1.2 the server says so in the handshake; in TLS 1.3 the handshake is over for the client by then.
+/// In TLS 1.2 the alert is part of the handshake. In TLS 1.3 the client has already finished its handshake.
 #[tokio::test]
 async fn a_refused_or_missing_client_certificate_is_named_in_the_error() {
     let (authority, clients) = (Authority::new(), Authority::new());
@@ -314,7 +314,7 @@ async fn the_error_of_an_invalid_pem_text_names_its_setting() {
     ];
     for (index, (knob, builder)) in cases.into_iter().enumerate() {
         let error = builder.build().expect_err("refused");
-        assert!(error.is_configuration(), "{index}: {error}");
+        assert!(error.is_invalid_setting(), "{index}: {error}");
         assert!(error.to_string().starts_with(knob), "{index}: {error}");
         assert!(
             !error

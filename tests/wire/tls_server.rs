@@ -1,4 +1,4 @@
-//! A server over TLS, with certificates of an authority of the test's own.
+//! A TLS server, with certificates of a test authority.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -22,7 +22,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 #[cfg(not(feature = "tls-aws-lc"))]
 use rustls::crypto::ring::default_provider;
 
-/// A certificate authority of the test.
+/// A test certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -46,12 +46,12 @@ impl Authority {
         Arc::new(roots)
     }
 
-    /// A certificate for a host, and its key.
+    /// Returns a certificate for a host, and its key.
     pub(crate) fn issue(&self, host: &str) -> (Certificate, KeyPair) {
         self.issue_for(host, 1975..4096)
     }
 
-    /// The same, from the beginning of one year to that of another.
+    /// Returns a certificate that is valid from the beginning of one year to the beginning of another.
     pub(crate) fn issue_for(&self, host: &str, years: Range<i32>) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
@@ -61,7 +61,7 @@ impl Authority {
     }
 }
 
-/// What a server shows that is this host; with `clients`, it asks for a certificate of them.
+/// Returns the configuration of a server for this host. With `clients`, it asks for a certificate of that authority.
 pub(crate) fn config(
     authority: &Authority,
     host: &str,
@@ -71,7 +71,7 @@ pub(crate) fn config(
     config_of(authority.issue(host), alpn, clients, ALL_VERSIONS)
 }
 
-/// The same with a certificate of any kind, and these versions of TLS.
+/// Like `config`, with any certificate and these TLS versions.
 pub(crate) fn config_of(
     (certificate, key): (Certificate, KeyPair),
     alpn: &[&str],
@@ -96,12 +96,12 @@ pub(crate) fn config_of(
     Arc::new(config)
 }
 
-/// A server over TLS: gRPC and HTTP/JSON, HTTP/2 or HTTP/1.1 as ALPN says. Dropping it ends it.
+/// A TLS server of gRPC and HTTP/JSON, over HTTP/2 or HTTP/1.1 by ALPN. Dropping it ends it.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// How many connections have come as far as that TLS was agreed on.
+    /// Number of connections that have finished the TLS handshake.
     connections: Arc<AtomicUsize>,
-    /// How many of them have ended.
+    /// Number of these that have ended.
     #[cfg_attr(
         not(feature = "rest"),
         expect(dead_code, reason = "REST's are looked at")
@@ -115,7 +115,7 @@ impl Server {
         Self::with(authority, host, alpn, None).await
     }
 
-    /// With `clients`, it asks for a certificate of them.
+    /// Starts a server. With `clients`, it asks for a certificate of that authority.
     pub(crate) async fn with(
         authority: &Authority,
         host: &str,

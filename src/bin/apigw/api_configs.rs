@@ -1,6 +1,6 @@
 //! `apigw api-configs`.
 
-use apigateway_grpc::field_mask::Mask;
+use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -210,7 +210,7 @@ impl Update {
         if let Some(display_name) = self.display_name {
             new.display_name = display_name;
         }
-        let mask = Mask::between(&old, &new);
+        let mask = UpdateMask::between(&old, &new);
         if mask.is_empty() {
             return apis::unchanged(context, &old);
         }

@@ -1,7 +1,7 @@
 //! `apigw apis`.
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::field_mask::Mask;
+use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use clap::{Args, Subcommand};
 
@@ -236,7 +236,7 @@ impl Update {
         if let Some(display_name) = self.display_name {
             new.display_name = display_name;
         }
-        let mask = Mask::between(&old, &new);
+        let mask = UpdateMask::between(&old, &new);
         if mask.is_empty() {
             return unchanged(context, &old);
         }

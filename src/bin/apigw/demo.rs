@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use apigateway_grpc::emulator::Emulator;
+use apigateway_grpc::model::{Api, ApiConfig, Gateway};
 use apigateway_grpc::names::{ApiConfigName, ApiName, GatewayName};
 use apigateway_grpc::operation::{Operation, OperationResult, Schedule};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
-use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 use apigateway_grpc::{ApiGateway, Transport};
-use futures_util::StreamExt as _;
 use indicatif::ProgressBar;
 
 use super::output;
@@ -59,23 +57,10 @@ async fn through(client: &ApiGateway, label: &str) -> Result<(), Failure> {
         .map_err(|error| error.to_string())?;
     output::line(&shown)?;
 
-    let document = File {
-        path: "openapi.yaml".into(),
-        contents: DOCUMENT.into(),
-    };
-    let documents = OpenApiDocument {
-        document: Some(document),
-    };
-    let contents = ApiConfig {
-        openapi_documents: vec![documents],
-        ..ApiConfig::default()
-    };
+    let contents = ApiConfig::from_openapi("openapi.yaml", DOCUMENT);
     let operation = client.create_api_config(&api, "v1", contents).await?;
     ended("created", &config, operation).await?;
-    let serving = Gateway {
-        api_config: (&config).into(),
-        ..Gateway::default()
-    };
+    let serving = Gateway::for_config(&config);
     let operation = client.create_gateway(region, "hello", serving).await?;
     let made = ended("created", &gateway, operation).await?;
     output::line(&format!("  it would serve at {}", made.default_hostname))?;
@@ -97,7 +82,7 @@ async fn ended<R: OperationResult>(
     progress.set_message(operation.name().to_owned());
     // Minutes are usual with the service; here it is less than a second.
     let often = Duration::from_millis(200);
-    let schedule = Schedule::default().with_delays(often, 1.0, often)?;
+    let schedule = Schedule::default().delays(often, 1.0, often)?;
     let mut watch = operation.with_schedule(schedule).watch();
     let mut seen = 0;
     while watch.next().await.is_some() {

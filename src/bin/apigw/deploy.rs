@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use apigateway_grpc::ApiGateway;
-use apigateway_grpc::field_mask::Mask;
+use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::operation::OperationResult;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::State;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
@@ -289,7 +289,7 @@ impl Deploy {
             old = client.get_gateway(&plan.gateway).await?;
         }
         let new = self.changed(&old, plan)?;
-        let mask = Mask::between(&old, &new);
+        let mask = UpdateMask::between(&old, &new);
         if mask.is_empty() {
             return Ok((old, false));
         }
@@ -342,7 +342,7 @@ impl Deploy {
         match &plan.serving {
             None => lines.push(format!("create gateway {}", plan.gateway)),
             Some(old) => {
-                let mask = Mask::between(old, &self.changed(old, plan)?);
+                let mask = UpdateMask::between(old, &self.changed(old, plan)?);
                 if !mask.is_empty() {
                     lines.push(format!(
                         "update gateway {}: {}",

@@ -195,7 +195,7 @@ async fn call(context: &Context, by: By) -> Finding {
     };
     match client
         .list_locations(format!("projects/{project}"))
-        .page("")
+        .first_page()
         .await
     {
         Ok(page) => Finding::Good(format!("{} locations", page.items.len())),

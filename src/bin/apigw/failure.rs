@@ -43,9 +43,9 @@ const FIXED: [&str; 16] = [
     "retry",
     "retry_throttling",
     "user_agent",
-    "with_layer",
-    "with_transport",
-    "with_attempt_layer",
+    "layer",
+    "transport_service",
+    "attempt_layer",
 ];
 
 /// An error's text with the names of this command in place of those of the builder.
@@ -108,7 +108,7 @@ impl Failure {
     /// Names the files that were given for arguments whose values are refused.
     pub(crate) fn with_files(self, files: &[(&str, &Path)]) -> Self {
         let mut text = match self {
-            Self::Client(error) if error.is_configuration() => words(&error),
+            Self::Client(error) if error.is_invalid_setting() => words(&error),
             other => return other,
         };
         for (argument, file) in files {

@@ -1,6 +1,6 @@
 //! `apigw gateways`.
 
-use apigateway_grpc::field_mask::Mask;
+use apigateway_grpc::field_mask::UpdateMask;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Gateway;
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -210,7 +210,7 @@ impl Update {
         if let Some(config) = &self.api_config {
             new.api_config = resource::config(context, config, self.api.as_deref())?.into();
         }
-        let mask = Mask::between(&old, &new);
+        let mask = UpdateMask::between(&old, &new);
         if mask.is_empty() {
             return apis::unchanged(context, &old);
         }

@@ -6,7 +6,6 @@ use apigateway_grpc::operation::{
     Operation, OperationError, OperationErrorKind, OperationResult, Schedule, Snapshot,
 };
 use clap::Args;
-use futures_util::StreamExt as _;
 
 use crate::client::duration;
 use crate::context::{Context, Ended};
@@ -50,8 +49,8 @@ impl Limits {
             self.timeout
         };
         let schedule = Schedule::default()
-            .with_delays(Duration::from_millis(500), 1.5, Duration::from_secs(15))?
-            .with_total(total);
+            .delays(Duration::from_millis(500), 1.5, Duration::from_secs(15))?
+            .total_timeout(total);
         let operation = operation.with_schedule(schedule);
         Ok(match self.cancel_on_timeout {
             true => operation.cancel_on_timeout(),

@@ -44,22 +44,22 @@ async fn a_request_that_hyper_cancelled_was_not_sent_though_an_io_error_ended_th
     let source = error.source().expect("the reset");
     let io = chain(source).any(|source| source.is::<io::Error>());
     assert!(error.is_canceled() && io, "{error:?}");
-    let status = Failure::status(error.into());
-    let failure = Failure::of(&status).expect("it is known");
+    let status = TransportError::to_status(error.into());
+    let failure = TransportError::from_status(&status).expect("it is known");
     assert!(failure.is_unsent(), "{failure:?}");
-    assert_eq!(failure.unseen_attempts(), 16);
+    assert_eq!(failure.transparent_retry_limit(), 16);
 }
 
 #[test]
 fn an_error_after_the_head_of_a_response_is_never_unsent() {
     let refused = || BoxError::from(h2::Error::from(h2::Reason::REFUSED_STREAM));
-    let before = Failure::status(refused());
-    assert!(Failure::of(&before).is_some_and(Failure::is_unsent));
-    let after = Failure::status(AfterHead(refused()).into());
-    let failure = Failure::of(&after).expect("it is known");
-    assert_eq!(failure.kind, Kind::Broken);
+    let before = TransportError::to_status(refused());
+    assert!(TransportError::from_status(&before).is_some_and(TransportError::is_unsent));
+    let after = TransportError::to_status(AfterHead(refused()).into());
+    let failure = TransportError::from_status(&after).expect("it is known");
+    assert_eq!(failure.kind, TransportErrorKind::Broken);
     assert_eq!(
-        (after.code(), failure.unseen_attempts()),
+        (after.code(), failure.transparent_retry_limit()),
         (before.code(), 0)
     );
     assert_eq!(after.message(), before.message());

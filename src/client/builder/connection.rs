@@ -1,11 +1,11 @@
-//! The knobs for connections: how long, how many, and how they are secured.
+//! The settings of connections: timeouts, limits and TLS.
 
 use std::time::Duration;
 
 use super::Builder;
 use crate::transport::Keepalive;
 
-impl<T, L, A> Builder<T, L, A> {
+impl Builder {
     /// Maximum time for name resolution, TCP, a proxy and TLS together, five seconds by default. The HTTP/2 handshake
     /// that follows, up to the server's first frame, may take the same time again.
     ///
@@ -16,46 +16,47 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// How a silent connection is found out: with calls in flight, a ping every `interval` (60 seconds by
-    /// default), answered within `timeout` (20 seconds). The first call after a pause of that long has one with it,
-    /// and so does a call that was given up before its answer came, once, even if no other call is in flight.
-    /// A connection without calls is not pinged.
+    /// Sets the keepalive: with calls in flight, the client sends a ping every `interval`, 60 seconds by default. Without an
+    /// answer within `timeout`, 20 seconds by default, the connection is closed and its calls fail.
     ///
-    /// If there are calls and the connection has received nothing for one second, it is pinged early, once. If nothing
-    /// is received for another second, new calls use another connection. Calls in flight go on until the connection
-    /// recovers or `interval` and `timeout` are over.
+    /// The first call after a pause of `interval` sends a ping too, and so does, once, a call that is dropped before its
+    /// response. An idle connection is not pinged.
+    ///
+    /// If a connection with calls has received nothing for one second, it is pinged early, once. If it receives nothing for
+    /// another second, new calls use another connection. Its own calls continue until the connection recovers or `interval`
+    /// and `timeout` have passed.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings.keepalive = Keepalive { interval, timeout };
         self
     }
 
-    /// The most connections at once, 16 by default. There is one as long as [`max_streams`](Self::max_streams)
-    /// suffice, further ones are opened before calls queue, and what a minute has not needed is let go.
-    /// With the last one, calls share those that there are as far as the server allows, then wait, within
-    /// their deadline.
+    /// Sets the maximum number of connections, 16 by default. The client opens one, and another one when
+    /// [`max_streams`](Self::max_streams) calls share each open one. A connection that was not needed for a minute is closed.
+    /// At the maximum, calls share the connections as far as the server allows, and then wait within their deadline.
     ///
-    /// REST over HTTP/1.1 has a connection for each call, and 100 at most by default; this sets that, too.
+    /// REST over HTTP/1.1 needs a connection for each call, and has at most 100 by default; this setting changes that limit
+    /// too.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.limits.connections = connections;
         self.settings.limits.http1 = connections;
         self
     }
 
-    /// How many calls share an HTTP/2 connection before another one is opened: 100 by default, which is what
-    /// Google's front ends allow. Where the server allows fewer, that many do.
+    /// Sets how many calls share an HTTP/2 connection before another one is opened. The default is 100, the limit of Google's
+    /// front ends. If the server allows fewer streams, its limit applies.
     pub fn max_streams(mut self, streams: usize) -> Self {
         self.settings.limits.streams = streams;
         self
     }
 
-    /// The most bytes that a reply may have, 64 MiB by default.
+    /// Sets the maximum size of a response in bytes, 64 MiB by default.
     pub fn max_reply_size(mut self, bytes: usize) -> Self {
         self.settings.max_reply_size = bytes;
         self
     }
 
-    /// Maximum size in bytes of the metadata in the head of a reply, and of that in its trailers, 16 KiB by default and
-    /// at most 1 MiB. The size is that of all names and values, plus 32 bytes for each field (RFC 9113 §6.5.2).
+    /// Sets the maximum size in bytes of the headers of a response, and of its trailers: 16 KiB by default, at most 1 MiB. The
+    /// size is that of all names and values, plus 32 bytes for each field (RFC 9113 §6.5.2).
     ///
     /// Larger metadata is dropped, and fails only its own call. A failed call keeps its status code, its error details if these
     /// fit, and its message, cut to this size; the message then says that metadata was dropped. A call that would have succeeded fails with
@@ -68,7 +69,7 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// Trusts these certificates, as PEM text, instead of the well-known roots.
+    /// Sets the trusted certificates, as PEM text, instead of the well-known roots.
     ///
     /// The well-known roots are those of the operating system (feature `tls-native-roots`) and those of Mozilla (feature
     /// `tls-webpki-roots`). The variables `SSL_CERT_FILE` and `SSL_CERT_DIR` replace those of the operating system.
@@ -77,7 +78,7 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// Shows the server this certificate chain, for mutual TLS. Chain and key are PEM text.
+    /// Sets the client certificate chain and its key, as PEM text, for mutual TLS.
     ///
     /// With a client certificate, the default address is the one for mutual TLS, `apigateway.mtls.googleapis.com`, as in
     /// Google's clients (AIP-4114). The variable `GOOGLE_API_USE_MTLS_ENDPOINT` changes the default address: `never` selects the

@@ -1,28 +1,27 @@
-//! The knob for what connections travel over.
+//! The setting of a connector.
 
 use http::Uri;
 use tower::Service;
 
-use super::{Builder, Own};
+use super::Builder;
 use crate::transport::CustomConnector;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-impl<L, A> Builder<Own, L, A> {
-    /// Opens connections with this service instead of by TCP, for all transports: over a Unix socket, with a
-    /// resolver of yours, in a simulated network. What it gives are the bare bytes; all else stays as it is. TLS
-    /// for an `https` endpoint, tunnels through proxies, [`connect_timeout`](Self::connect_timeout) over all of
-    /// it, and errors that name the endpoint and the innermost cause are ours, above it.
+impl Builder {
+    /// Sets the service that opens connections, for all transports: over a Unix socket, with a resolver of yours, or in a
+    /// simulated network. The service only returns a stream of bytes. The client adds TLS for an `https` endpoint, tunnels
+    /// through proxies, and [`connect_timeout`](Self::connect_timeout) over all of it.
     ///
-    /// It is given the endpoint, as `SCHEME://HOST[:PORT]/`, or a proxy where connections go through one
-    /// ([`no_proxy`](Self::no_proxy) forbids that). Without a port, 443 is meant for `https` and 80 for `http`.
-    /// The endpoint alone decides whether credentials may be sent, wherever the connector leads: to a plaintext endpoint
-    /// they are sent only if its host is a loopback address or `localhost`. Each new connection calls a clone of the
-    /// connector. If it fails or panics, the call fails as one that could not connect, so nothing was sent.
+    /// The service receives the endpoint, as `SCHEME://HOST[:PORT]/`, or the address of a proxy, unless
+    /// [`no_proxy`](Self::no_proxy) is set. The default port is 443 for `https` and 80 for `http`. The endpoint alone decides
+    /// whether credentials may be sent, wherever the connector leads: a plaintext endpoint receives them only if its host is a
+    /// loopback address or `localhost`. Each new connection calls a clone of the connector. If the connector fails or panics,
+    /// the call fails with a connection error, and nothing was sent.
     ///
-    /// By default it is hyper-util's `HttpConnector`, which resolves names with each connection, tries the other
-    /// family of addresses after 250 ms, and gives each address of a family its share of the timeout. One of
-    /// your own needs `enforce_http(false)` for an `https` endpoint.
+    /// The default is hyper-util's `HttpConnector`, which resolves names for each connection, tries the other address family
+    /// after 250 ms, and gives each address of a family its share of the timeout. An `HttpConnector` of yours needs
+    /// `enforce_http(false)` for an `https` endpoint.
     ///
     /// # Example
     ///
@@ -38,7 +37,7 @@ impl<L, A> Builder<Own, L, A> {
     /// use hyper_util::client::legacy::connect::dns::Name;
     ///
     /// # let server = Emulator::builder().start().await?;
-    /// // A resolver of one's own: here it knows one name, and leads to the emulator.
+    /// // A resolver that knows one name, the emulator's.
     /// let address: SocketAddr = server.address();
     /// let resolver = tower::service_fn(move |name: Name| async move {
     ///     match name.as_str() {
@@ -52,7 +51,7 @@ impl<L, A> Builder<Own, L, A> {
     ///     .anonymous()
     /// #   .no_proxy()
     ///     .build()?;
-    /// client.list_apis("projects/p/locations/global").page("").await?;
+    /// client.list_apis("projects/p/locations/global").first_page().await?;
     /// # Ok(())
     /// # }
     /// # #[cfg(not(feature = "emulator"))]

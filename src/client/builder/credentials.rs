@@ -1,4 +1,4 @@
-//! The knobs for credentials.
+//! The settings of credentials.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use super::Builder;
 use crate::layer::auth::AuthLayer;
 use crate::stack::credentials::Authentication;
 
-impl<T, L, A> Builder<T, L, A> {
-    /// Calls with these credentials instead of the application default ones.
+impl Builder {
+    /// Sets the credentials, instead of the application default credentials.
     pub fn credentials(self, credentials: impl Into<Credentials>) -> Self {
         self.authentication(Authentication::Credentials(credentials.into()))
     }
 
-    /// Calls with the credentials that this factory creates. [`build`](Self::build) calls the factory once; it is called
-    /// again after its credentials have failed, by the rules of [`AuthLayer::from_factory`]. So the client recovers when
-    /// the source of its tokens does. Credentials that are set with [`credentials`](Self::credentials) do not recover
-    /// after an error that google-cloud-auth takes for permanent, such as a 404 or a page of HTML. The application default
-    /// credentials recover without a factory.
+    /// Sets a factory of credentials. [`build`](Self::build) calls the factory once, and the client calls it again after its
+    /// credentials have failed, by the rules of [`AuthLayer::from_factory`]. So the client recovers when the source of its
+    /// tokens does. Credentials that are set with [`credentials`](Self::credentials) do not recover after an error that
+    /// google-cloud-auth regards as permanent, such as a 404 or an HTML page. The application default credentials recover
+    /// without a factory.
     ///
     /// ```
     /// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -43,12 +43,12 @@ impl<T, L, A> Builder<T, L, A> {
         })))
     }
 
-    /// Calls with this OAuth access token, which is never renewed.
+    /// Sets an OAuth access token, which is never renewed.
     pub fn access_token(self, token: impl Into<String>) -> Self {
         self.authentication(Authentication::AccessToken(token.into()))
     }
 
-    /// Calls with this API key.
+    /// Sets an API key.
     pub fn api_key(self, key: impl Into<String>) -> Self {
         self.authentication(Authentication::ApiKey(key.into()))
     }

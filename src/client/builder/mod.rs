@@ -1,24 +1,22 @@
-//! Every knob of a client and its default.
+//! The settings of a client and their defaults.
 
 use std::fmt;
 use std::time::Duration;
-
-use tower::layer::util::{Identity, Stack as Both};
 
 use super::ApiGateway;
 use crate::call::CallOptions;
 use crate::contract::RetryPolicy;
 use crate::error::Error;
-use crate::layer::metrics::MeasureLayer;
-use crate::layer::response_check::GuardLayer;
+use crate::layer::metrics::MetricsLayer;
+use crate::layer::response_check::ResponseCheckLayer;
 use crate::layer::retry::{RetryLayer, RetryThrottling};
-use crate::layer::server_address::ServerName;
+use crate::layer::server_address::ServerAddress;
 use crate::layer::trace::TraceLayer;
 use crate::stack::clients::Clients;
 use crate::stack::credentials::Authentication;
-use crate::stack::{self, Authenticated, Carrier, Core, Layers, Stack, Wrap};
+use crate::stack::{self, GrpcLayer, GrpcService, Layers, Stack, UserLayer};
 use crate::telemetry;
-use crate::transport::Transport;
+use crate::transport::{AnyTransport, Transport};
 
 mod connection;
 mod connector;
@@ -26,13 +24,10 @@ mod connector;
 mod credentials;
 mod proxy;
 mod settings;
-mod source;
 
 use settings::Settings;
-use source::Source;
-pub use source::{Given, Own};
 
-/// Builds an [`ApiGateway`]; begin with [`ApiGateway::builder`].
+/// Builds an [`ApiGateway`]. [`ApiGateway::builder`] returns one.
 ///
 /// By default, calls go to `apigateway.googleapis.com` over gRPC and TLS, with the application default credentials. If
 /// `APIGATEWAY_EMULATOR_HOST` names an emulator, they go there without these credentials.
@@ -56,42 +51,41 @@ pub use source::{Given, Own};
 /// DNS. A transport or a connector of yours may look them up, so with one the names below `localhost` are not loopback.
 /// Redirects are never followed. If the credentials belong to another universe than the client, the first call fails before
 /// anything is sent.
+#[derive(Clone)]
 #[must_use = "nothing is built before `build`"]
-pub struct Builder<T = Own, L = Identity, A = Identity> {
+pub struct Builder {
     settings: Settings,
-    transport: T,
-    call_layer: L,
-    attempt_layer: A,
+    /// The user's transport, which replaces those of this crate.
+    service: Option<Stack>,
+    call_layers: Vec<UserLayer>,
+    attempt_layers: Vec<UserLayer>,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             settings: Settings::default(),
-            transport: Own,
-            call_layer: Identity::new(),
-            attempt_layer: Identity::new(),
+            service: None,
+            call_layers: Vec::new(),
+            attempt_layers: Vec::new(),
         }
     }
-}
 
-impl<T, L, A> Builder<T, L, A> {
-    /// The address of the service: `https://HOST[:PORT]`, `http://HOST[:PORT]` for plaintext, or
-    /// `HOST[:PORT]` for TLS. It takes precedence over the emulator, the universe domain and
-    /// the endpoint for mutual TLS.
+    /// Sets the address of the service: `https://HOST[:PORT]` or `HOST[:PORT]` for TLS, `http://HOST[:PORT]` for plaintext. It
+    /// takes precedence over the emulator, the universe domain and the endpoint for mutual TLS.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.settings.endpoint = Some(endpoint.into());
         self
     }
 
-    /// The domain of the universe whose service is called (AIP-4120). The default is that of the variable
-    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, else `googleapis.com`. The credentials must belong to the same universe.
+    /// Sets the universe domain of the service (AIP-4120). The default is the value of the variable
+    /// `GOOGLE_CLOUD_UNIVERSE_DOMAIN`, or `googleapis.com`. The credentials must belong to the same universe.
     pub fn universe_domain(mut self, domain: impl Into<String>) -> Self {
         self.settings.universe_domain = Some(domain.into());
         self
     }
 
-    /// Calls without credentials. That is the default on a plaintext loopback address, and for the emulator that
+    /// Sends no credentials. This is the default for a plaintext loopback address, and for the emulator that
     /// `APIGATEWAY_EMULATOR_HOST` names.
     pub fn anonymous(self) -> Self {
         self.authentication(Authentication::None)
@@ -102,98 +96,107 @@ impl<T, L, A> Builder<T, L, A> {
         self
     }
 
-    /// The project whose quota the calls use. By default it is that of `GOOGLE_CLOUD_QUOTA_PROJECT`, else the
+    /// Sets the project whose quota the calls use. The default is the value of `GOOGLE_CLOUD_QUOTA_PROJECT`, or the
     /// `quota_project_id` of the credential file.
     pub fn quota_project(mut self, project: impl Into<String>) -> Self {
         self.settings.quota_project = Some(project.into());
         self
     }
 
-    /// Stands before our own part of the `user-agent` header, as `name/version`.
+    /// Sets the first part of the `user-agent` header, such as `name/version`. The part of this crate follows.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.settings.user_agent = Some(user_agent.into());
         self
     }
 
-    /// How long each call may take, all attempts together; by default what the contract's table says.
+    /// Sets the timeout of each call, all attempts included. The default depends on the method, as its entry in the
+    /// [`contract`](crate::contract) says.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.options.timeout = Some(timeout);
         self
     }
 
-    /// When failed calls are tried again; by default what the contract's table says.
+    /// Sets when failed calls are retried. The default depends on the method, as its entry in the
+    /// [`contract`](crate::contract) says.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.options.retry = Some(policy);
         self
     }
 
-    /// When calls that keep failing are no longer tried again, for all calls of the client together; `None`
-    /// leaves that to the retry policy and the deadline alone. The defaults stand with [`RetryThrottling`].
+    /// Sets when retries stop because too many attempts of all calls together fail. With `None`, only the retry policy and
+    /// the deadline end retries. [`RetryThrottling`] has the defaults.
     pub fn retry_throttling(mut self, throttling: Option<RetryThrottling>) -> Self {
         self.settings.retry_throttling = throttling;
         self
     }
 
-    /// What holds for each call that has no option of its own.
+    /// Sets the options of all calls. An option of a single call takes precedence.
     pub fn call_options(mut self, options: CallOptions) -> Self {
         self.settings.options = options;
         self
     }
 
-    /// Wraps every call in a layer of yours. It sees the request as the generated client made it, and the
-    /// outcome after all attempts. A layer set later is inside one set earlier.
-    pub fn with_layer<M>(self, layer: M) -> Builder<T, Both<M, L>, A> {
-        Builder {
-            settings: self.settings,
-            transport: self.transport,
-            call_layer: Both::new(layer, self.call_layer),
-            attempt_layer: self.attempt_layer,
-        }
+    /// Wraps every call in a layer of yours. The layer sees the request as the generated client made it, and the outcome
+    /// after all attempts. A layer that is set later is inside one that was set earlier.
+    ///
+    /// Any tower layer fits that wraps a [`Stack`]. Each layer costs one boxed future for each call.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # let emulator = apigateway_grpc::emulator::Emulator::builder().build();
+    /// use apigateway_grpc::ApiGateway;
+    /// use apigateway_grpc::http::HeaderValue;
+    /// use apigateway_grpc::stack::GrpcRequest;
+    /// use tower::util::MapRequestLayer;
+    ///
+    /// let mark = MapRequestLayer::new(|mut request: GrpcRequest| {
+    ///     request.headers_mut().insert("x-of-mine", HeaderValue::from_static("sent along"));
+    ///     request
+    /// });
+    /// let builder = ApiGateway::builder().layer(mark);
+    /// # let client = builder.transport_service(emulator.service()).anonymous().build()?;
+    /// # client.list_apis("projects/p/locations/global").first_page().await?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
+    pub fn layer(mut self, layer: impl GrpcLayer<Stack> + Send + Sync + 'static) -> Self {
+        self.call_layers.push(UserLayer::new(layer));
+        self
     }
 
-    /// Wraps every attempt of a call in a layer of yours. It sees the request as the server will, but for
-    /// its credentials. A layer set later is inside one set earlier.
-    pub fn with_attempt_layer<M>(self, layer: M) -> Builder<T, L, Both<M, A>> {
-        Builder {
-            settings: self.settings,
-            transport: self.transport,
-            call_layer: self.call_layer,
-            attempt_layer: Both::new(layer, self.attempt_layer),
-        }
+    /// Wraps every attempt of a call in a layer of yours. The layer sees the request as the server will, except for its
+    /// credentials. A layer that is set later is inside one that was set earlier.
+    ///
+    /// Any tower layer fits that wraps a [`Stack`]. The first layer costs two boxed futures for each attempt, each
+    /// further layer one.
+    pub fn attempt_layer(mut self, layer: impl GrpcLayer<Stack> + Send + Sync + 'static) -> Self {
+        self.attempt_layers.push(UserLayer::new(layer));
+        self
     }
 
-    /// Carries the calls over a service of yours: a tonic `Channel`, an in-process server, anything that
-    /// takes a gRPC request. The knobs of connections have no meaning then, and the endpoint only says
-    /// whether credentials may be sent.
-    pub fn with_transport<S: Carrier>(self, transport: S) -> Builder<Given<S>, L, A> {
-        Builder {
-            settings: self.settings,
-            transport: Given(transport),
-            call_layer: self.call_layer,
-            attempt_layer: self.attempt_layer,
-        }
-    }
-}
-
-impl<L, A> Builder<Own, L, A> {
-    /// How calls travel, gRPC by default.
+    /// Selects the transport, gRPC by default.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.settings.transport = transport;
         self
     }
-}
 
-impl<T, L, A> Builder<T, L, A>
-where
-    T: Source,
-    A: Wrap<Authenticated<T::Service>>,
-    L: Wrap<Core<A::Wrapped>>,
-{
+    /// Sends the calls to this service instead of a transport of this crate: to a tonic `Channel`, an in-process server, or
+    /// any other service that accepts gRPC requests. The settings of connections have no effect then. The endpoint only
+    /// decides whether credentials may be sent.
+    pub fn transport_service(mut self, service: impl GrpcService) -> Self {
+        self.service = Some(Stack::of_service(service));
+        self
+    }
+
     /// Checks all settings and assembles the client. Nothing is connected yet.
     ///
     /// # Errors
     ///
-    /// - A setting or a variable is invalid. The error names it, its value and the fault.
+    /// - A setting or a variable is invalid. The error names the setting, its value and what would be valid.
     /// - Credentials must not be sent to the address, by the [table above](Self#where-credentials-are-sent).
     /// - TLS has no provider or no certificate roots.
     /// - The function of `credentials_from` fails or panics.
@@ -210,41 +213,56 @@ where
     pub fn build(self) -> Result<ApiGateway, Error> {
         let Self {
             settings,
-            transport,
-            call_layer,
-            attempt_layer,
+            service,
+            call_layers,
+            attempt_layers,
         } = self;
         let place = settings.place()?;
         let target = settings.target(&place)?;
         let headers = settings.headers()?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
-        // Before the credentials, whose library panics where there are no certificate roots.
-        let (transport, active) = transport.open(&settings, &target)?;
+        // Before the credentials, whose library panics without certificate roots.
+        let (base, active) = match service {
+            Some(service) => (Base::Custom(service), None),
+            None => {
+                let (transport, active) = settings.assemble(&target)?;
+                (Base::BuiltIn(transport), Some(active))
+            }
+        };
         let auth = settings.authentication(&place, &target, active.is_some())?;
-        // A transport of the user's goes wherever it goes.
-        let server = active.as_ref().map(|_| ServerName::of(&target.uri));
+        // The address that a transport of the user's connects to is not known.
+        let server = active.as_ref().map(|_| ServerAddress::of(&target.uri));
         let layers = Layers {
-            call: call_layer,
-            measure: MeasureLayer::new(server.clone()),
+            call: call_layers,
+            measure: MetricsLayer::new(server.clone()),
             trace: TraceLayer { server },
             headers,
             retry: RetryLayer::new(throttling, active.clone()),
-            attempt: attempt_layer,
+            attempt: attempt_layers,
             auth,
-            guard: GuardLayer {
+            guard: ResponseCheckLayer {
                 max_reply: settings.max_reply_size,
                 max_metadata: settings.max_metadata_size,
             },
         };
         telemetry::describe();
-        let stack: Stack = stack::stack(layers, transport);
+        let stack = match base {
+            Base::BuiltIn(transport) => stack::stack(layers, transport),
+            Base::Custom(service) => stack::stack(layers, service),
+        };
         let clients = Clients::new(stack, settings.max_reply_size, settings.options.timeout);
         Ok(ApiGateway::new(clients, active))
     }
 }
 
-impl<T, L, A> fmt::Debug for Builder<T, L, A> {
+/// The service below the stack.
+enum Base {
+    BuiltIn(AnyTransport),
+    Custom(Stack),
+}
+
+impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("settings", &self.settings)

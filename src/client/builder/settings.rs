@@ -1,12 +1,12 @@
-//! What is set, its defaults, and what is wrong with it.
+//! The settings, their defaults and their checks.
 
 use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::proxy;
+use super::proxy::ProxySetting;
 use crate::call::CallOptions;
-use crate::call::trailers::LARGEST_METADATA;
+use crate::call::trailers::MAX_METADATA_SIZE;
 use crate::error::Error;
 use crate::layer::headers::HeadersLayer;
 use crate::layer::retry::RetryThrottling;
@@ -16,7 +16,8 @@ use crate::transport::endpoint::{
     EndpointSource,
 };
 use crate::transport::{
-    ConnectConfig, CustomConnector, Keepalive, PoolLimits, Proxy, TlsOptions, Transport,
+    ActiveTransport, AnyTransport, ConnectConfig, CustomConnector, Keepalive, PoolLimits, Proxy,
+    TlsOptions, Transport, TransportConfig,
 };
 
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub(super) struct Settings {
     pub(super) max_reply_size: usize,
     pub(super) max_metadata_size: usize,
     pub(super) tls: TlsOptions,
-    pub(super) proxy: proxy::Setting,
+    pub(super) proxy: ProxySetting,
     pub(super) connector: Option<CustomConnector>,
     pub(super) transport: Transport,
 }
@@ -49,14 +50,14 @@ impl Default for Settings {
             user_agent: None,
             options: CallOptions::default(),
             retry_throttling: Some(RetryThrottling::default()),
-            // Shorter than the shortest deadline of a call, so that a dead address is told as such.
+            // Shorter than the shortest deadline of a call, so that the error names a dead address.
             connect_timeout: Duration::from_secs(5),
-            // The front ends allow a ping every minute or so; a half-open connection is found in 80 s.
+            // The front ends allow about a ping a minute. A half-open connection is detected within 80 s.
             keepalive: Keepalive {
                 interval: Duration::from_secs(60),
                 timeout: Duration::from_secs(20),
             },
-            // The front ends allow 100 streams a connection; over HTTP/1.1 it is as if there were one.
+            // The front ends allow 100 streams a connection. 100 HTTP/1.1 connections are as many calls.
             limits: PoolLimits {
                 connections: 16,
                 http1: 100,
@@ -64,10 +65,10 @@ impl Default for Settings {
             },
             // A page of configs in full view holds whole OpenAPI documents.
             max_reply_size: 64 << 20,
-            // That of gRPC's C core and of tonic.
+            // The default of gRPC's C core and of tonic.
             max_metadata_size: 16 << 10,
             tls: TlsOptions::default(),
-            proxy: proxy::Setting::default(),
+            proxy: ProxySetting::default(),
             connector: None,
             transport: Transport::default(),
         }
@@ -75,7 +76,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The address of the service.
+    /// Returns the address of the service.
     pub(super) fn place(&self) -> Result<Endpoint, Error> {
         let choice = EndpointSettings {
             endpoint: self.endpoint.as_deref(),
@@ -112,27 +113,50 @@ impl Settings {
         })
     }
 
+    /// Assembles the transport to the target. Nothing is connected yet.
+    pub(super) fn assemble(
+        &self,
+        target: &ConnectConfig,
+    ) -> Result<(AnyTransport, ActiveTransport), Error> {
+        let config = TransportConfig {
+            transport: self.transport,
+            connect: target,
+            keepalive: self.keepalive,
+            limits: self.limits,
+            max_response: self.max_reply_size,
+        };
+        config.build()
+    }
+
     fn check_numbers(&self) -> Result<(), Error> {
         if self.connect_timeout.is_zero() {
-            return Err(Error::configuration("connect_timeout: must be above zero"));
+            return Err(Error::configuration(
+                "invalid `connect_timeout` 0: must be above zero",
+            ));
         }
         if self.keepalive.interval.is_zero() || self.keepalive.timeout.is_zero() {
             return Err(Error::configuration(
-                "keepalive: both durations must be above zero",
+                "invalid `keepalive` 0: both durations must be above zero",
             ));
         }
         if self.limits.connections == 0 {
-            return Err(Error::configuration("max_connections: must be above zero"));
+            return Err(Error::configuration(
+                "invalid `max_connections` 0: must be above zero",
+            ));
         }
         if self.limits.streams == 0 {
-            return Err(Error::configuration("max_streams: must be above zero"));
+            return Err(Error::configuration(
+                "invalid `max_streams` 0: must be above zero",
+            ));
         }
         if self.max_reply_size == 0 {
-            return Err(Error::configuration("max_reply_size: must be above zero"));
+            return Err(Error::configuration(
+                "invalid `max_reply_size` 0: must be above zero",
+            ));
         }
-        if !(1..=LARGEST_METADATA).contains(&self.max_metadata_size) {
+        if !(1..=MAX_METADATA_SIZE).contains(&self.max_metadata_size) {
             return Err(Error::configuration(format!(
-                "invalid `max_metadata_size` {}: must be from 1 to {LARGEST_METADATA} bytes",
+                "invalid `max_metadata_size` {}: must be from 1 to {MAX_METADATA_SIZE} bytes",
                 self.max_metadata_size
             )));
         }
@@ -149,8 +173,8 @@ impl Settings {
         ))
     }
 
-    /// The layer of the credentials that may be sent to the target. Over a transport of the user's, our proxies are not used
-    /// and its endpoint is all that is known.
+    /// Returns the layer of the credentials that may be sent to the target. With a transport of the user's, no proxy of this
+    /// client is used, and only the endpoint is known.
     pub(super) fn authentication(
         &self,
         place: &Endpoint,
@@ -177,10 +201,11 @@ impl Settings {
     }
 }
 
-fn header(knob: &str, value: Option<&str>) -> Result<Option<HeaderValue>, Error> {
+fn header(setting: &str, value: Option<&str>) -> Result<Option<HeaderValue>, Error> {
     let parse = |value| {
-        HeaderValue::from_str(value)
-            .map_err(|error| Error::configuration_from(format!("{knob}: not header text"), error))
+        HeaderValue::from_str(value).map_err(|error| {
+            Error::configuration_from(format!("invalid `{setting}`: not header text"), error)
+        })
     };
     value.map(parse).transpose()
 }

@@ -14,7 +14,7 @@ use tonic::metadata::MetadataValue;
 
 use super::intercept::MAX_REQUEST;
 use crate::call::gzip::{self, GzipError};
-use crate::call::{PREFIX, Rpc};
+use crate::call::{GrpcRequest, MESSAGE_PREFIX_LEN};
 use crate::emulator::error;
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -25,13 +25,13 @@ const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 /// # Errors
 ///
 /// UNIMPLEMENTED for any other encoding, with the supported encodings (gRPC's specification of compression).
-pub(crate) fn decompress(mut rpc: Rpc) -> Result<Rpc, Status> {
-    let encoding = rpc.headers().get(&ENCODING).map(HeaderValue::as_bytes);
+pub(crate) fn decompress(mut request: GrpcRequest) -> Result<GrpcRequest, Status> {
+    let encoding = request.headers().get(&ENCODING).map(HeaderValue::as_bytes);
     match encoding {
-        None | Some(b"identity") => Ok(rpc),
+        None | Some(b"identity") => Ok(request),
         Some(b"gzip") => {
-            rpc.headers_mut().remove(&ENCODING);
-            Ok(rpc.map(|body| {
+            request.headers_mut().remove(&ENCODING);
+            Ok(request.map(|body| {
                 Body::new(Messages {
                     body,
                     unread: BytesMut::new(),
@@ -59,7 +59,7 @@ struct Messages {
 impl Messages {
     /// Returns the next complete message with its prefix, decompressed.
     fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        let Some((prefix, rest)) = self.unread.split_first_chunk::<PREFIX>() else {
+        let Some((prefix, rest)) = self.unread.split_first_chunk::<MESSAGE_PREFIX_LEN>() else {
             return Ok(None);
         };
         let [flag, length @ ..] = *prefix;
@@ -70,18 +70,20 @@ impl Messages {
         if rest.len() < length {
             return Ok(None);
         }
-        let framed = self.unread.split_to(PREFIX + length).freeze();
+        let framed = self.unread.split_to(MESSAGE_PREFIX_LEN + length).freeze();
         if flag != COMPRESSED {
             return Ok(Some(framed));
         }
         let message =
-            gzip::decompress(&framed[PREFIX..], MAX_REQUEST).map_err(|error| match error {
-                GzipError::TooLarge => error::request_too_large(MAX_REQUEST),
-                GzipError::Malformed(error) => {
-                    Status::internal(format!("invalid gzip in the request: {error}"))
+            gzip::decompress(&framed[MESSAGE_PREFIX_LEN..], MAX_REQUEST).map_err(|error| {
+                match error {
+                    GzipError::TooLarge => error::request_too_large(MAX_REQUEST),
+                    GzipError::Malformed(error) => {
+                        Status::internal(format!("invalid gzip in the request: {error}"))
+                    }
                 }
             })?;
-        let mut framed = BytesMut::with_capacity(PREFIX + message.len());
+        let mut framed = BytesMut::with_capacity(MESSAGE_PREFIX_LEN + message.len());
         framed.put_u8(0);
         // The limit is below four gigabytes.
         framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));

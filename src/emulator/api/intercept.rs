@@ -18,7 +18,7 @@ use tower::Service;
 use super::core::Core;
 use super::decompress::decompress;
 use crate::call::wire_format;
-use crate::call::{self, Reply, Rpc, Transcoded, Verbatim};
+use crate::call::{self, GrpcRequest, GrpcResponse, PassThrough, Transcoded};
 use crate::contract::Method;
 use crate::emulator::connection::ConnectionHandle;
 use crate::emulator::error;
@@ -72,47 +72,51 @@ impl<S: NamedService> NamedService for Intercept<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Rpc> for Intercept<S>
+impl<S> Service<GrpcRequest> for Intercept<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Infallible> + Clone + Send + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<GrpcResponse, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
         // The service that was made ready is called, and its clone waits for the next call.
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
         let core = Arc::clone(&self.core);
         Box::pin(async move {
-            let reply = mark_legacy(intercept(&core, service, rpc).await?);
+            let response = mark_legacy(intercept(&core, service, request).await?);
             // No response may report a state that a crash could take back.
             let durable = core.state.durable().await;
-            Ok(durable.map_or_else(Status::into_http, |()| reply))
+            Ok(durable.map_or_else(Status::into_http, |()| response))
         })
     }
 }
 
 /// Records a call, applies its fault, and calls the service.
-async fn intercept<S>(core: &Core, mut service: S, rpc: Rpc) -> Result<Reply, Infallible>
+async fn intercept<S>(
+    core: &Core,
+    mut service: S,
+    request: GrpcRequest,
+) -> Result<GrpcResponse, Infallible>
 where
-    S: Service<Rpc, Response = Reply, Error = Infallible>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>,
 {
-    let rpc = match decompress(rpc) {
-        Ok(rpc) => rpc,
+    let request = match decompress(request) {
+        Ok(request) => request,
         Err(status) => return Ok(status.into_http()),
     };
-    let (mut head, body) = rpc.into_parts();
+    let (mut head, body) = request.into_parts();
     let Some(method) = Method::find(head.uri.path()) else {
-        return service.call(Rpc::from_parts(head, body)).await;
+        return service.call(GrpcRequest::from_parts(head, body)).await;
     };
-    let payload = match Limited::new(body, MAX_REQUEST + call::PREFIX)
+    let payload = match Limited::new(body, MAX_REQUEST + call::MESSAGE_PREFIX_LEN)
         .collect()
         .await
     {
@@ -120,7 +124,7 @@ where
         Err(error) => return Ok(core.details.apply(body_error(error).into_http())),
     };
     // The recorded message is a copy, so that it does not keep the buffers of the connection.
-    let message = call::message(&payload).map(Bytes::copy_from_slice);
+    let message = call::single_message(&payload).map(Bytes::copy_from_slice);
     let target = CallTarget::read(method, message.as_deref().unwrap_or_default());
     let via = match head.extensions.get::<Transcoded>() {
         Some(Transcoded) => Via::Rest,
@@ -161,8 +165,8 @@ where
         Some(FaultAction::Html(status)) => return Ok(html_page(status)),
         Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
     }
-    let reply = service.call(with_payload(head, payload)).await?;
-    Ok(core.details.apply(reply))
+    let response = service.call(with_payload(head, payload)).await?;
+    Ok(core.details.apply(response))
 }
 
 fn body_error(error: BoxError) -> Status {
@@ -201,8 +205,8 @@ fn resource_if_younger<R: Resource>(
     (tables.clock.now().since(created.into()) < age).then_some(R::KIND)
 }
 
-fn with_payload(head: Parts, payload: Bytes) -> Rpc {
-    Rpc::from_parts(head, Body::new(Full::new(payload)))
+fn with_payload(head: Parts, payload: Bytes) -> GrpcRequest {
+    GrpcRequest::from_parts(head, Body::new(Full::new(payload)))
 }
 
 impl FaultEffect {
@@ -245,7 +249,7 @@ impl CallTarget {
 }
 
 /// Closes the connection of a call, before the response can be written. In process, the call ends with this response.
-fn broken_connection(connection: Option<ConnectionHandle>) -> Reply {
+fn broken_connection(connection: Option<ConnectionHandle>) -> GrpcResponse {
     if let Some(connection) = connection {
         connection.close();
     }
@@ -257,21 +261,21 @@ fn broken_connection(connection: Option<ConnectionHandle>) -> Reply {
 }
 
 /// Returns an HTML page, as a proxy sends it.
-fn html_page(status: StatusCode) -> Reply {
+fn html_page(status: StatusCode) -> GrpcResponse {
     let page = format!(
         "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
     );
-    let mut reply = Reply::new(Body::new(Full::new(page.into())));
-    *reply.status_mut() = status;
+    let mut response = GrpcResponse::new(Body::new(Full::new(page.into())));
+    *response.status_mut() = status;
     let media = HeaderValue::from_static("text/html; charset=UTF-8");
-    reply.headers_mut().insert(header::CONTENT_TYPE, media);
-    reply.extensions_mut().insert(Verbatim);
-    reply
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response.extensions_mut().insert(PassThrough);
+    response
 }
 
 /// Returns a successful response with an encoded message.
-fn unary(message: &[u8]) -> Reply {
-    let mut framed = BytesMut::with_capacity(call::PREFIX + message.len());
+fn unary(message: &[u8]) -> GrpcResponse {
+    let mut framed = BytesMut::with_capacity(call::MESSAGE_PREFIX_LEN + message.len());
     framed.put_u8(0);
     // A test has no message of four gigabytes.
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
@@ -283,9 +287,9 @@ fn unary(message: &[u8]) -> Reply {
     grpc(Body::new(body))
 }
 
-fn grpc(body: Body) -> Reply {
-    let mut reply = Reply::new(body);
+fn grpc(body: Body) -> GrpcResponse {
+    let mut response = GrpcResponse::new(body);
     let media = HeaderValue::from_static("application/grpc");
-    reply.headers_mut().insert(header::CONTENT_TYPE, media);
-    reply
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
 }

@@ -54,6 +54,17 @@ pub(super) fn not_found(kind: &str, name: &str) -> Status {
     Status::with_error_details(Code::NotFound, text, details)
 }
 
+/// NOT_FOUND for a location, with the ids of those that exist.
+pub(super) fn unknown_location(name: &str, known: &[&str]) -> Status {
+    let name = &truncate(name);
+    let text = format!(
+        "Location \"{name}\" not found; the locations are {}",
+        known.join(", ")
+    );
+    let details = resource_details("RESOURCE_NOT_FOUND", "Location", name, &text);
+    Status::with_error_details(Code::NotFound, text, details)
+}
+
 pub(super) fn already_exists(kind: &str, name: &str) -> Status {
     let text = format!("{kind} \"{name}\" already exists");
     let details = resource_details("RESOURCE_ALREADY_EXISTS", kind, name, &text);

@@ -30,11 +30,11 @@ use operation_plan::OperationPlan;
 /// use apigateway_grpc::tonic::Status;
 ///
 /// let emulator = Emulator::builder().build();
-/// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
+/// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
 ///
 /// // The client retries the first call.
 /// let fault = emulator.on(Method::LIST_APIS).fail(Status::unavailable("busy"));
-/// client.list_apis("projects/p/locations/global").page("").await?;
+/// client.list_apis("projects/p/locations/global").first_page().await?;
 /// assert_eq!(fault.used(), 1);
 /// # Ok(())
 /// # }

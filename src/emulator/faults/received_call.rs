@@ -141,11 +141,11 @@ impl ReceivedCall {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use apigateway_grpc::ApiGateway;
     /// use apigateway_grpc::emulator::Emulator;
-    /// use apigateway_grpc::proto::google::cloud::apigateway::v1::ListApisRequest;
+    /// use apigateway_grpc::model::ListApisRequest;
     ///
     /// let emulator = Emulator::builder().build();
-    /// let client = ApiGateway::builder().with_transport(emulator.service()).anonymous().build()?;
-    /// client.list_apis("projects/p/locations/global").filter("labels.team=a").page("").await?;
+    /// let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// client.list_apis("projects/p/locations/global").filter("labels.team=a").first_page().await?;
     ///
     /// let request: ListApisRequest = emulator.calls()[0].request().expect("it was received");
     /// assert_eq!(request.filter, "labels.team=a");

@@ -9,10 +9,10 @@ use tonic::Status;
 use tonic::server::NamedService;
 use tower::Service;
 
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 
 /// Returns the request, possibly changed, or the status with which it is refused.
-type Check = fn(Rpc) -> Result<Rpc, Status>;
+type Check = fn(GrpcRequest) -> Result<GrpcRequest, Status>;
 
 /// Calls the inner service with the requests that pass the check.
 #[derive(Clone, Debug)]
@@ -31,21 +31,21 @@ impl<S: NamedService> NamedService for Checked<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Rpc> for Checked<S>
+impl<S> Service<GrpcRequest> for Checked<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Infallible>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Reply, Infallible>>>;
+    type Future = Either<S::Future, Ready<Result<GrpcResponse, Infallible>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        match (self.check)(rpc) {
-            Ok(rpc) => Either::Left(self.inner.call(rpc)),
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
+        match (self.check)(request) {
+            Ok(request) => Either::Left(self.inner.call(request)),
             Err(status) => Either::Right(ready(Ok(status.into_http()))),
         }
     }

@@ -6,7 +6,7 @@ use http::{Request, StatusCode};
 use tonic::body::Body;
 use tonic::transport::Server;
 
-use crate::call::Reply;
+use crate::call::GrpcResponse;
 
 /// Maximum size of a header list, which HTTP/2 announces in its SETTINGS.
 const MAX_HEADER_LIST: u32 = 16 << 10;
@@ -31,7 +31,7 @@ pub(crate) fn http_server() -> Server {
 /// Applies the limits on a request head to both protocols. Returns the response to a request above them.
 ///
 /// The response is 431 without a body, as h2 and hyper send it above their own limits.
-pub(crate) fn check_head<B>(request: &Request<B>) -> Option<Reply> {
+pub(crate) fn check_head<B>(request: &Request<B>) -> Option<GrpcResponse> {
     let headers = request.headers();
     let target = request.uri().path_and_query();
     let target = target.map_or(0, |target| target.as_str().len() + FIELD_OVERHEAD);
@@ -41,7 +41,7 @@ pub(crate) fn check_head<B>(request: &Request<B>) -> Option<Reply> {
     if size <= MAX_HEADER_LIST as usize && headers.len() <= MAX_HEADER_FIELDS {
         return None;
     }
-    let mut reply = Reply::new(Body::empty());
-    *reply.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Some(reply)
+    let mut response = GrpcResponse::new(Body::empty());
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    Some(response)
 }

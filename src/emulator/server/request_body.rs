@@ -11,7 +11,7 @@ use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 
 /// Maximum time between two pieces of a request body. It is the time that a client has for a request head, too.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ struct TimeoutBody {
 }
 
 /// Adds the timeout to the body of a request, unless the body is empty or may stay open without data.
-pub(super) fn with_timeout(request: Rpc) -> Rpc {
+pub(super) fn with_timeout(request: GrpcRequest) -> GrpcRequest {
     let is_empty = http_body::Body::is_end_stream(request.body());
     if is_empty || is_long_lived(&request) {
         return request;
@@ -39,7 +39,7 @@ pub(super) fn with_timeout(request: Rpc) -> Rpc {
 }
 
 /// Returns true for reflection over HTTP/2, the only service to which clients send a stream of messages.
-fn is_long_lived(request: &Rpc) -> bool {
+fn is_long_lived(request: &GrpcRequest) -> bool {
     request.version() == Version::HTTP_2 && request.uri().path().starts_with("/grpc.reflection.")
 }
 

@@ -48,7 +48,7 @@ impl LocationKind {
                     "global" => Ok(Self::Global),
                     "-" if is_list => Ok(Self::All),
                     _ if REGIONS.iter().any(|(region, _)| *region == location) => Ok(Self::Region),
-                    _ => Err(error::not_found("Location", name)),
+                    _ => Err(error::unknown_location(name, &LOCATIONS)),
                 }
             }
             _ => Err(error::invalid(

@@ -13,7 +13,7 @@
 //! - UNAUTHENTICATED if someone has to fix the cause: no credentials on this machine, a revoked login, HTTP 4xx, a page of
 //!   HTML, an unknown certificate authority. The call is not retried.
 //! - UNAVAILABLE if the cause is transient: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
-//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`patience`](AuthLayer::patience), or if the credentials do not
+//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`token_timeout`](AuthLayer::token_timeout), or if the credentials do not
 //!   name their universe within 2 s. The call is not retried.
 //! - INTERNAL if google-cloud-auth or a factory panicked.
 //!
@@ -29,20 +29,43 @@
 //! and reads a changed credential file. Credentials that were passed to [`AuthLayer::new`] are never created again: after an
 //! error that google-cloud-auth takes for permanent, they repeat this error.
 //!
-//! ```no_run
-//! // `no_run`: default credentials are found on the machine, and the token comes from Google.
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # Example
+//!
+//! The layer under a generated client, over TLS. For Google, the address is `https://apigateway.googleapis.com`, the roots are
+//! those of the system (`ClientTlsConfig::with_native_roots`), and the credentials are `Builder::default().build()?` of
+//! [`credentials`](google_cloud_auth::credentials).
+//!
+//! ```
+//! # #[cfg(all(feature = "emulator", feature = "tls-aws-lc"))]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use apigateway_grpc::emulator::Emulator;
+//! # let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+//! # let emulator = Emulator::builder().tls(made.cert.pem(), made.signing_key.serialize_pem());
+//! # let server = emulator.start().await?;
+//! # let (address, root) = (server.endpoint(), made.cert.pem());
+//! use apigateway_grpc::google_cloud_auth::credentials::api_key_credentials::Builder;
 //! use apigateway_grpc::layer::auth::AuthLayer;
+//! use apigateway_grpc::model::ListOperationsRequest;
 //! use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
-//! use google_cloud_auth::credentials::Builder;
+//! use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 //! use tower::ServiceBuilder;
 //!
-//! let uri = http::Uri::from_static("https://apigateway.googleapis.com");
-//! let channel = tonic::transport::Endpoint::from(uri.clone()).connect_lazy();
-//! let auth = AuthLayer::new(Builder::default().build()?, &uri)?;
-//! let client = OperationsClient::new(ServiceBuilder::new().layer(auth).service(channel));
+//! let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(root));
+//! let endpoint = Endpoint::from_shared(address)?.tls_config(tls)?;
+//! let auth = AuthLayer::new(Builder::new("a-key").build(), endpoint.uri())?;
+//! let channel = ServiceBuilder::new().layer(auth).service(endpoint.connect_lazy());
+//! let request = ListOperationsRequest {
+//!     name: "projects/p/locations/global".into(),
+//!     ..Default::default()
+//! };
+//! let page = OperationsClient::new(channel).list_operations(request).await?.into_inner();
+//! assert!(page.operations.is_empty());
+//! # server.stop().await?;
 //! # Ok(())
 //! # }
+//! # #[cfg(not(all(feature = "emulator", feature = "tls-aws-lc")))]
+//! # fn main() {}
 //! ```
 
 use std::pin::Pin;
@@ -58,9 +81,9 @@ use tower::util::ServiceExt as _;
 use tower::{Layer, Service};
 
 use crate::call::phase::{self, Phase};
-use crate::call::service::{Carrier, Uniform};
-use crate::call::transport_error::Failure;
-use crate::call::{Call, Renewed, Reply, Rpc};
+use crate::call::service::{GrpcService, Normalize};
+use crate::call::transport_error::TransportError;
+use crate::call::{CallContext, CredentialsRefreshed, GrpcRequest, GrpcResponse};
 use crate::error::Error;
 use crate::transport::endpoint::is_plaintext_remote;
 
@@ -73,7 +96,7 @@ mod origin;
 mod recovery;
 mod redact;
 mod rejection;
-mod replay;
+mod request_copy;
 mod token_cache;
 mod universe;
 
@@ -81,20 +104,20 @@ use origin::Origin;
 use recovery::{Created, Factory, Provider};
 use redact::redact;
 use rejection::Rejection;
-use replay::Replay;
-use token_cache::{Headers, Source};
+use request_copy::RequestCopy;
+use token_cache::{Headers, TokenCache};
 pub(crate) use universe::of_universe;
 
 /// Adds the headers of [`Credentials`] to each call of the service below.
 #[derive(Clone, Debug)]
 pub struct AuthLayer {
-    source: Arc<Source>,
+    source: Arc<TokenCache>,
 }
 
 impl AuthLayer {
     /// How long a call waits for the first headers of its credentials: a hanging token source ends in an
     /// error well before the usual deadline does.
-    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(8);
+    pub const DEFAULT_TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
 
     /// A layer with these credentials for calls to `endpoint`. They are never created again; for that, see
     /// [`from_factory`](Self::from_factory).
@@ -123,7 +146,7 @@ impl AuthLayer {
     /// replacement, up to 15 minutes.
     ///
     /// The factory runs in the task of a call, one call at a time, and blocks the thread of that task until it returns. Other
-    /// calls that need credentials wait for it without blocking their threads, at most for the [`patience`](Self::patience);
+    /// calls that need credentials wait for it without blocking their threads, at most for the [`token_timeout`](Self::token_timeout);
     /// then they fail with DEADLINE_EXCEEDED. A call that the factory makes by itself over this layer waits like the others.
     /// If the factory returns an error or panics, the call fails with UNAUTHENTICATED or INTERNAL, as for any other failure
     /// of the credentials.
@@ -180,15 +203,15 @@ impl AuthLayer {
 
     fn with(provider: Provider) -> Self {
         Self {
-            source: Arc::new(Source::new(provider, Self::DEFAULT_PATIENCE)),
+            source: Arc::new(TokenCache::new(provider, Self::DEFAULT_TOKEN_TIMEOUT)),
         }
     }
 
     /// How long a call waits for the credentials where it has to; eight seconds by default.
     #[must_use]
-    pub fn patience(self, patience: Duration) -> Self {
+    pub fn token_timeout(self, token_timeout: Duration) -> Self {
         Self {
-            source: Arc::new(self.source.with_patience(patience)),
+            source: Arc::new(self.source.with_token_timeout(token_timeout)),
         }
     }
 }
@@ -245,7 +268,7 @@ impl<S: Clone> Layer<S> for AuthLayer {
     fn layer(&self, inner: S) -> Auth<S> {
         let template = Arc::new(inner.clone());
         Auth {
-            inner: Uniform::new(inner),
+            inner: Normalize::new(inner),
             template,
             source: Arc::clone(&self.source),
         }
@@ -255,10 +278,10 @@ impl<S: Clone> Layer<S> for AuthLayer {
 /// A service whose calls carry credentials.
 #[derive(Debug)]
 pub struct Auth<S> {
-    inner: Uniform<S>,
+    inner: Normalize<S>,
     /// What a second sending is cloned from: `inner` is in use by then.
     template: Arc<S>,
-    source: Arc<Source>,
+    source: Arc<TokenCache>,
 }
 
 impl<S: Clone> Clone for Auth<S> {
@@ -271,8 +294,8 @@ impl<S: Clone> Clone for Auth<S> {
     }
 }
 
-impl<S: Carrier> Service<Rpc> for Auth<S> {
-    type Response = Reply;
+impl<S: GrpcService> Service<GrpcRequest> for Auth<S> {
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = Authorized<S>;
 
@@ -280,74 +303,74 @@ impl<S: Carrier> Service<Rpc> for Auth<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut rpc: Rpc) -> Authorized<S> {
-        let again = self.again(&mut rpc);
-        if is_plaintext_remote(rpc.uri()) {
-            let status = Status::failed_precondition(exposed(rpc.uri()).to_string());
+    fn call(&mut self, mut request: GrpcRequest) -> Authorized<S> {
+        let replay = self.replay(&mut request);
+        if is_plaintext_remote(request.uri()) {
+            let status = Status::failed_precondition(exposed(request.uri()).to_string());
             return Authorized::boxed(std::future::ready(Err(status)));
         }
-        if let Some(headers) = self.source.at_hand() {
-            headers.apply(rpc.headers_mut());
+        if let Some(headers) = self.source.cached() {
+            headers.apply(request.headers_mut());
             return Authorized {
-                state: State::Hot {
-                    call: self.inner.call(rpc),
-                    again: Some((again, headers)),
+                state: State::Direct {
+                    call: self.inner.call(request),
+                    replay: Some((replay, headers)),
                 },
             };
         }
         // The service that was made ready goes with the call; its clone has to become ready itself.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        Authorized::boxed(first(inner, rpc, again))
+        Authorized::boxed(first(inner, request, replay))
     }
 }
 
 impl<S: Clone> Auth<S> {
     /// How this call is sent once more if its credentials are refused.
-    fn again(&self, rpc: &mut Rpc) -> Again<S> {
-        let above = rpc.extensions().get::<Call>();
-        let way = if rpc.extensions().get::<Renewed>().is_some() {
-            Way::None
+    fn replay(&self, request: &mut GrpcRequest) -> Replay<S> {
+        let above = request.extensions().get::<CallContext>();
+        let by = if request.extensions().get::<CredentialsRefreshed>().is_some() {
+            ReplayBy::None
         } else if above.is_some_and(|call| call.payload.is_some()) {
-            Way::Above
+            ReplayBy::Above
         } else {
-            Replay::of(rpc).map_or(Way::None, |replay| Way::Here {
+            RequestCopy::of(request).map_or(ReplayBy::None, |copy| ReplayBy::Here {
                 template: Arc::clone(&self.template),
-                replay: Box::new(replay),
+                copy: Box::new(copy),
             })
         };
-        Again {
+        Replay {
             source: Arc::clone(&self.source),
-            way,
+            by,
         }
     }
 }
 
 /// Waits for headers, then sends.
-async fn first<S: Carrier>(
-    mut inner: Uniform<S>,
-    mut rpc: Rpc,
-    again: Again<S>,
-) -> Result<Reply, Status> {
+async fn first<S: GrpcService>(
+    mut inner: Normalize<S>,
+    mut request: GrpcRequest,
+    replay: Replay<S>,
+) -> Result<GrpcResponse, Status> {
     phase::enter(Phase::Credentials);
-    let headers = again.source.ask().await?;
-    headers.apply(rpc.headers_mut());
-    let result = inner.call(rpc).await;
+    let headers = replay.source.fetch().await?;
+    headers.apply(request.headers_mut());
+    let result = inner.call(request).await;
     if is_unauthenticated(&result) {
-        again.send(headers, result).await
+        replay.send(headers, result).await
     } else {
         result
     }
 }
 
 /// What a second sending needs.
-struct Again<S> {
-    source: Arc<Source>,
-    way: Way<S>,
+struct Replay<S> {
+    source: Arc<TokenCache>,
+    by: ReplayBy<S>,
 }
 
 /// Who sends once more.
-enum Way<S> {
+enum ReplayBy<S> {
     /// Nobody: it is the second sending, or a stream.
     None,
     /// The retry layer above, which has a copy of the request.
@@ -355,22 +378,22 @@ enum Way<S> {
     /// We ourselves, under a client of others.
     Here {
         template: Arc<S>,
-        replay: Box<Replay>,
+        copy: Box<RequestCopy>,
     },
 }
 
-impl<S: Carrier> Again<S> {
+impl<S: GrpcService> Replay<S> {
     /// Sends once more if the credentials give other headers than those refused, or has it sent.
     async fn send(
         self,
         refused: Arc<Headers>,
-        result: Result<Reply, Status>,
-    ) -> Result<Reply, Status> {
-        if matches!(self.way, Way::None) {
+        result: Result<GrpcResponse, Status>,
+    ) -> Result<GrpcResponse, Status> {
+        if matches!(self.by, ReplayBy::None) {
             return result;
         }
         phase::enter(Phase::Credentials);
-        let headers = match self.source.ask().await {
+        let headers = match self.source.fetch().await {
             Ok(headers) if headers.tag != refused.tag => headers,
             Ok(_) => return result,
             Err(status) => {
@@ -379,23 +402,23 @@ impl<S: Carrier> Again<S> {
             }
         };
         tracing::debug!("the server refused the credentials, sending once more with renewed ones");
-        let Way::Here { template, replay } = self.way else {
-            return result.map_err(Failure::renewed);
+        let ReplayBy::Here { template, copy } = self.by else {
+            return result.map_err(TransportError::credentials_refreshed);
         };
-        let mut rpc = replay.rpc();
-        headers.apply(rpc.headers_mut());
-        Uniform::new(S::clone(&template)).oneshot(rpc).await
+        let mut request = copy.request();
+        headers.apply(request.headers_mut());
+        Normalize::new(S::clone(&template)).oneshot(request).await
     }
 }
 
-/// The status of a refusal stands in the head, of gRPC or of plain HTTP. A reply that has begun with
+/// The status of a refusal stands in the head, of gRPC or of plain HTTP. A response that has begun with
 /// data was accepted.
-fn is_unauthenticated(result: &Result<Reply, Status>) -> bool {
+fn is_unauthenticated(result: &Result<GrpcResponse, Status>) -> bool {
     match result {
         Err(status) => status.code() == Code::Unauthenticated,
-        Ok(reply) => {
-            let code = reply.headers().get(Status::GRPC_STATUS);
-            reply.status() == http::StatusCode::UNAUTHORIZED
+        Ok(response) => {
+            let code = response.headers().get(Status::GRPC_STATUS);
+            response.status() == http::StatusCode::UNAUTHORIZED
                 || code
                     .is_some_and(|code| Code::from_bytes(code.as_bytes()) == Code::Unauthenticated)
         }
@@ -405,7 +428,7 @@ fn is_unauthenticated(result: &Result<Reply, Status>) -> bool {
 pin_project! {
     /// A call under way with its credentials. With headers at hand it needs no box.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Authorized<S: Carrier> {
+    pub struct Authorized<S: GrpcService> {
         #[pin]
         state: State<S>,
     }
@@ -413,49 +436,49 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
-    enum State<S: Carrier> {
-        Hot {
+    enum State<S: GrpcService> {
+        Direct {
             #[pin]
-            call: <Uniform<S> as Service<Rpc>>::Future,
-            again: Option<(Again<S>, Arc<Headers>)>,
+            call: <Normalize<S> as Service<GrpcRequest>>::Future,
+            replay: Option<(Replay<S>, Arc<Headers>)>,
         },
-        Cold { call: Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>> },
+        Boxed { call: Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>> },
     }
 }
 
-impl<S: Carrier> Authorized<S> {
-    fn boxed(call: impl Future<Output = Result<Reply, Status>> + Send + 'static) -> Self {
+impl<S: GrpcService> Authorized<S> {
+    fn boxed(call: impl Future<Output = Result<GrpcResponse, Status>> + Send + 'static) -> Self {
         Self {
-            state: State::Cold {
+            state: State::Boxed {
                 call: Box::pin(call),
             },
         }
     }
 }
 
-impl<S: Carrier> std::fmt::Debug for Authorized<S> {
+impl<S: GrpcService> std::fmt::Debug for Authorized<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authorized").finish_non_exhaustive()
     }
 }
 
-impl<S: Carrier> Future for Authorized<S> {
-    type Output = Result<Reply, Status>;
+impl<S: GrpcService> Future for Authorized<S> {
+    type Output = Result<GrpcResponse, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let cold = match this.state.as_mut().project() {
-                StateProj::Cold { call } => return call.as_mut().poll(cx),
-                StateProj::Hot { call, again } => {
+                StateProj::Boxed { call } => return call.as_mut().poll(cx),
+                StateProj::Direct { call, replay } => {
                     let result = ready!(call.poll(cx));
-                    match again.take().filter(|_| is_unauthenticated(&result)) {
-                        Some((again, headers)) => again.send(headers, result),
+                    match replay.take().filter(|_| is_unauthenticated(&result)) {
+                        Some((replay, headers)) => replay.send(headers, result),
                         None => return Poll::Ready(result),
                     }
                 }
             };
-            this.state.set(State::Cold {
+            this.state.set(State::Boxed {
                 call: Box::pin(cold),
             });
         }

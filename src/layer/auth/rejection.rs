@@ -4,7 +4,7 @@ use std::fmt;
 
 use tonic::{Code, Status};
 
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
 /// An error of credentials: one text without secrets, and a code.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl Rejection {
     /// hold what a token endpoint echoed.
     pub(super) fn status(&self) -> Status {
         let status = Status::new(self.code, self.text.clone());
-        Failure::unsent(status, Some(Box::new(self.clone())))
+        TransportError::unsent(status, Some(Box::new(self.clone())))
     }
 }
 

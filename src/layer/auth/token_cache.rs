@@ -21,7 +21,7 @@ const FRESH: Duration = Duration::from_secs(10);
 const USABLE: Duration = Duration::from_secs(200);
 
 /// The pause after a renewal in the background that failed.
-const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Headers as the credentials gave them.
 #[derive(Debug)]
@@ -45,55 +45,55 @@ impl Headers {
 
 /// Where headers come from.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct TokenCache {
     provider: Arc<Provider>,
-    patience: Duration,
+    token_timeout: Duration,
     kept: RwLock<Option<Arc<Headers>>>,
     /// A task renews the headers.
-    renewing: AtomicBool,
+    refreshing: AtomicBool,
 }
 
 /// Marks the end of a renewal in the background, however it ends: its task may panic, or be dropped with its runtime.
-struct Renewal(Arc<Source>);
+struct Refresh(Arc<TokenCache>);
 
-impl Drop for Renewal {
+impl Drop for Refresh {
     fn drop(&mut self) {
-        self.0.renewing.store(false, Ordering::Release);
+        self.0.refreshing.store(false, Ordering::Release);
     }
 }
 
-impl Source {
-    pub(super) fn new(provider: Provider, patience: Duration) -> Self {
-        Self::shared(Arc::new(provider), patience)
+impl TokenCache {
+    pub(super) fn new(provider: Provider, token_timeout: Duration) -> Self {
+        Self::shared(Arc::new(provider), token_timeout)
     }
 
-    pub(super) fn with_patience(&self, patience: Duration) -> Self {
-        Self::shared(Arc::clone(&self.provider), patience)
+    pub(super) fn with_token_timeout(&self, token_timeout: Duration) -> Self {
+        Self::shared(Arc::clone(&self.provider), token_timeout)
     }
 
-    fn shared(provider: Arc<Provider>, patience: Duration) -> Self {
+    fn shared(provider: Arc<Provider>, token_timeout: Duration) -> Self {
         Self {
             provider,
-            patience,
+            token_timeout,
             kept: RwLock::default(),
-            renewing: AtomicBool::new(false),
+            refreshing: AtomicBool::new(false),
         }
     }
 
     /// The kept headers, if they are good; those that age are asked for again in the background.
-    pub(super) fn at_hand(self: &Arc<Self>) -> Option<Arc<Headers>> {
+    pub(super) fn cached(self: &Arc<Self>) -> Option<Arc<Headers>> {
         let kept = self.kept()?;
         let age = kept.at.elapsed();
         if age > USABLE {
             return None;
         }
-        if age > FRESH && !self.renewing.swap(true, Ordering::AcqRel) {
-            let renewal = Renewal(Arc::clone(self));
+        if age > FRESH && !self.refreshing.swap(true, Ordering::AcqRel) {
+            let refresh = Refresh(Arc::clone(self));
             tokio::spawn(async move {
-                if let Err(status) = renewal.0.ask().await {
+                if let Err(status) = refresh.0.fetch().await {
                     tracing::debug!(code = ?status.code(), "credentials could not be renewed, keeping the old ones");
                     // Calls begin no other renewal meanwhile: while the credentials fail, each call would.
-                    tokio::time::sleep(RENEWAL_PAUSE).await;
+                    tokio::time::sleep(REFRESH_PAUSE).await;
                 }
             });
         }
@@ -101,15 +101,15 @@ impl Source {
     }
 
     /// Asks the credentials, past the kept values.
-    pub(super) async fn ask(&self) -> Result<Arc<Headers>, Status> {
-        let asked = self.renew().await;
+    pub(super) async fn fetch(&self) -> Result<Arc<Headers>, Status> {
+        let asked = self.refresh().await;
         asked.inspect_err(|_| telemetry::token_refresh("failed"))
     }
 
-    async fn renew(&self) -> Result<Arc<Headers>, Status> {
+    async fn refresh(&self) -> Result<Arc<Headers>, Status> {
         let kept = self.kept();
         let tag = kept.as_ref().map(|kept| &kept.tag);
-        let answer = self.provider.headers(tag, self.patience).await?;
+        let answer = self.provider.headers(tag, self.token_timeout).await?;
         let (tag, values) = match (answer, kept) {
             (CacheableResource::New { entity_tag, data }, _) => {
                 telemetry::token_refresh("renewed");

@@ -2,19 +2,19 @@
 
 use tower::Layer;
 
-use crate::layer::server_address::ServerName;
+use crate::layer::server_address::ServerAddress;
 
 /// Leaves the service as it is.
 #[derive(Clone, Debug)]
-pub(crate) struct MeasureLayer;
+pub(crate) struct MetricsLayer;
 
-impl MeasureLayer {
-    pub(crate) fn new(_: Option<ServerName>) -> Self {
+impl MetricsLayer {
+    pub(crate) fn new(_: Option<ServerAddress>) -> Self {
         Self
     }
 }
 
-impl<S> Layer<S> for MeasureLayer {
+impl<S> Layer<S> for MetricsLayer {
     type Service = S;
 
     fn layer(&self, inner: S) -> S {
@@ -23,4 +23,4 @@ impl<S> Layer<S> for MeasureLayer {
 }
 
 /// The service itself.
-pub type Measure<S> = S;
+pub type Metrics<S> = S;

@@ -8,29 +8,29 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::contract::Method;
-use crate::layer::server_address::ServerName;
+use crate::layer::server_address::ServerAddress;
 use crate::telemetry;
 
-/// Makes [`Measure`] services.
+/// Makes [`Metrics`] services.
 #[derive(Clone, Debug)]
-pub(crate) struct MeasureLayer {
-    server: Option<ServerName>,
+pub(crate) struct MetricsLayer {
+    server: Option<ServerAddress>,
 }
 
-impl MeasureLayer {
+impl MetricsLayer {
     /// For calls to this server, if it is known.
-    pub(crate) fn new(server: Option<ServerName>) -> Self {
+    pub(crate) fn new(server: Option<ServerAddress>) -> Self {
         Self { server }
     }
 }
 
-impl<S> Layer<S> for MeasureLayer {
-    type Service = Measure<S>;
+impl<S> Layer<S> for MetricsLayer {
+    type Service = Metrics<S>;
 
-    fn layer(&self, inner: S) -> Measure<S> {
-        Measure {
+    fn layer(&self, inner: S) -> Metrics<S> {
+        Metrics {
             inner,
             server: self.server.clone(),
         }
@@ -39,34 +39,34 @@ impl<S> Layer<S> for MeasureLayer {
 
 /// Counts calls and takes their time.
 #[derive(Clone, Debug)]
-pub struct Measure<S> {
+pub struct Metrics<S> {
     inner: S,
-    server: Option<ServerName>,
+    server: Option<ServerAddress>,
 }
 
-impl<S> Service<Rpc> for Measure<S>
+impl<S> Service<GrpcRequest> for Metrics<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Status>,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Measured<S::Future>;
+    type Future = MetricsFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
-        let method = Method::find(rpc.uri().path()).map_or(OTHER, |method| &method.path[1..]);
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
+        let method = Method::find(request.uri().path()).map_or(OTHER, |method| &method.path[1..]);
         telemetry::call_begins(method);
-        Measured {
+        MetricsFuture {
             running: Some(Running {
                 method,
                 server: self.server.clone(),
                 began: Instant::now(),
                 code: Code::Cancelled,
             }),
-            call: self.inner.call(rpc),
+            call: self.inner.call(request),
         }
     }
 }
@@ -77,7 +77,7 @@ const OTHER: &str = "_OTHER";
 pin_project! {
     /// A call under way, its time running.
     #[derive(Debug)]
-    pub struct Measured<F> {
+    pub struct MetricsFuture<F> {
         #[pin]
         call: F,
         running: Option<Running>,
@@ -88,7 +88,7 @@ pin_project! {
 #[derive(Debug)]
 struct Running {
     method: &'static str,
-    server: Option<ServerName>,
+    server: Option<ServerAddress>,
     began: Instant,
     code: Code,
 }
@@ -101,8 +101,8 @@ impl Drop for Running {
     }
 }
 
-impl<F: Future<Output = Result<Reply, Status>>> Future for Measured<F> {
-    type Output = Result<Reply, Status>;
+impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for MetricsFuture<F> {
+    type Output = Result<GrpcResponse, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();

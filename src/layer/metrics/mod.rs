@@ -26,10 +26,10 @@ mod disabled;
 mod enabled;
 
 #[cfg(not(feature = "metrics"))]
-pub use disabled::Measure;
+pub use disabled::Metrics;
 #[cfg(not(feature = "metrics"))]
-pub(crate) use disabled::MeasureLayer;
+pub(crate) use disabled::MetricsLayer;
 #[cfg(feature = "metrics")]
-pub use enabled::Measure;
+pub use enabled::Metrics;
 #[cfg(feature = "metrics")]
-pub(crate) use enabled::MeasureLayer;
+pub(crate) use enabled::MetricsLayer;

@@ -9,14 +9,14 @@ use tonic::{Code, Status};
 use tower::Service;
 use tower::util::ServiceExt as _;
 
-use super::decision::{Failed, decide, unseen};
-use super::request_head::Copied;
-use super::{Shared, tell};
+use super::decision::{FailedAttempt, decide, transparent_retry_delay};
+use super::request_head::RequestHead;
+use super::{Shared, set_timeout_header};
 use crate::call::phase::{self, Phase};
 use crate::call::pushback::{Pushback, pushback, retry_delay};
 use crate::call::status_code;
-use crate::call::transport_error::Failure;
-use crate::call::{Ambiguity, Call, Renewed, Reply, Rpc};
+use crate::call::transport_error::TransportError;
+use crate::call::{CallContext, CredentialsRefreshed, GrpcRequest, GrpcResponse, MaybeProcessed};
 use crate::contract::RetryPolicy;
 use crate::telemetry;
 
@@ -24,8 +24,8 @@ use crate::telemetry;
 pub(super) struct Attempts<S> {
     inner: Arc<S>,
     shared: Arc<Shared>,
-    head: Copied,
-    call: Call,
+    head: RequestHead,
+    call: CallContext,
     /// The number of the attempt under way, from one.
     number: u32,
     /// The wait that it followed on.
@@ -33,15 +33,15 @@ pub(super) struct Attempts<S> {
     /// How many attempts count against the policy's maximum.
     counted: u32,
     /// How many of these failed since the server last said itself when the next one may come.
-    unguided: u32,
-    /// Whether one was made because of renewed credentials; another is not.
-    renewed: bool,
+    backoff_attempts: u32,
+    /// Whether one was made because of credentials_refreshed credentials; another is not.
+    credentials_refreshed: bool,
     /// How many were made because the server had not seen the one before.
-    unseen: u32,
+    transparent_retries: u32,
 }
 
 /// What follows an attempt that failed.
-enum Next {
+enum NextStep {
     Now,
     After(Duration),
     End,
@@ -49,7 +49,12 @@ enum Next {
 
 impl<S> Attempts<S> {
     /// The first is under way.
-    pub(super) fn new(inner: &Arc<S>, shared: &Arc<Shared>, head: Copied, call: Call) -> Self {
+    pub(super) fn new(
+        inner: &Arc<S>,
+        shared: &Arc<Shared>,
+        head: RequestHead,
+        call: CallContext,
+    ) -> Self {
         Self {
             inner: Arc::clone(inner),
             shared: Arc::clone(shared),
@@ -58,9 +63,9 @@ impl<S> Attempts<S> {
             number: 1,
             delay: Duration::ZERO,
             counted: 1,
-            unguided: 1,
-            renewed: false,
-            unseen: 0,
+            backoff_attempts: 1,
+            credentials_refreshed: false,
+            transparent_retries: 0,
         }
     }
 
@@ -91,39 +96,44 @@ impl<S> Attempts<S> {
     }
 
     /// What follows, as the attempt under way has failed.
-    fn next(&mut self, status: &Status) -> Next {
-        let failure = Failure::of(status);
+    fn next(&mut self, status: &Status) -> NextStep {
+        let failure = TransportError::from_status(status);
         // Every further attempt would fail in the same way, whatever the policy says of the code.
-        if failure.is_some_and(Failure::is_lasting) {
-            return Next::End;
+        if failure.is_some_and(TransportError::is_permanent) {
+            return NextStep::End;
         }
         let pushback = pushback(status);
         let forbidden = pushback == Some(Pushback::Never);
-        if failure.is_some_and(Failure::is_renewed) && !self.renewed && !forbidden {
-            self.renewed = true;
-            return Next::Now;
+        if failure.is_some_and(TransportError::has_refreshed_credentials)
+            && !self.credentials_refreshed
+            && !forbidden
+        {
+            self.credentials_refreshed = true;
+            return NextStep::Now;
         }
         // The server has not seen it, and nothing says that it is in trouble: a connection that is being
         // closed in good order costs no call its time or its attempts, and the client no tokens.
-        let most = failure.map_or(0, Failure::unseen_attempts);
-        if let Some(wait) = unseen(most, self.unseen, self.call.remaining()) {
-            self.unseen += 1;
+        let most = failure.map_or(0, TransportError::transparent_retry_limit);
+        if let Some(wait) =
+            transparent_retry_delay(most, self.transparent_retries, self.call.remaining())
+        {
+            self.transparent_retries += 1;
             return match wait {
-                Duration::ZERO => Next::Now,
-                wait => Next::After(wait),
+                Duration::ZERO => NextStep::Now,
+                wait => NextStep::After(wait),
             };
         }
         let policy = self.policy();
         // Polls are calls of one attempt, whose own policy has no codes.
         let by_table = self.by_table().codes;
-        let counts = policy.codes.contains(&status.code()) || by_table.contains(&status.code());
+        let counts = policy.codes.contains(status.code()) || by_table.contains(status.code());
         if (counts || forbidden)
             && let Some(throttle) = &self.shared.throttle
         {
             throttle.take();
         }
         let Some(wait) = self.wait(&policy, status, pushback) else {
-            return Next::End;
+            return NextStep::End;
         };
         if !self.shared.allows() {
             telemetry::throttled(self.method());
@@ -131,14 +141,14 @@ impl<S> Attempts<S> {
                 attempt = self.number,
                 "too many attempts of this client fail, not trying again"
             );
-            return Next::End;
+            return NextStep::End;
         }
         self.counted += 1;
-        self.unguided = match pushback {
+        self.backoff_attempts = match pushback {
             Some(_) => 1,
-            None => self.unguided.saturating_add(1),
+            None => self.backoff_attempts.saturating_add(1),
         };
-        Next::After(wait)
+        NextStep::After(wait)
     }
 
     /// The full name of the method, which is one of the contract.
@@ -168,11 +178,11 @@ impl<S> Attempts<S> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .next_f64();
-        let failed = Failed {
+        let failed = FailedAttempt {
             code: status.code(),
-            unsent: Failure::of(status).is_some_and(Failure::is_unsent),
+            unsent: TransportError::from_status(status).is_some_and(TransportError::is_unsent),
             attempts: self.counted,
-            unguided: self.unguided,
+            backoff_attempts: self.backoff_attempts,
             hint: retry_delay(status),
             pushback,
             remaining: self.call.remaining(),
@@ -184,39 +194,39 @@ impl<S> Attempts<S> {
 
     /// Tells whoever wants to know that what follows may be a repetition.
     fn may_repeat(&self, status: &Status) {
-        if !Failure::of(status).is_some_and(Failure::is_unsent)
-            && let Some(ambiguity) = self.head.extension::<Ambiguity>()
+        if !TransportError::from_status(status).is_some_and(TransportError::is_unsent)
+            && let Some(maybe_processed) = self.head.extension::<MaybeProcessed>()
         {
-            ambiguity.arises();
+            maybe_processed.mark();
         }
     }
 
     /// The request of the next attempt, with what remains of the time.
-    fn rpc(&self) -> Rpc {
+    fn request(&self) -> GrpcRequest {
         let mut head = self.head.parts();
         head.extensions.insert(self.call.clone());
-        let mut rpc = Rpc::from_parts(head, self.body());
-        if self.renewed {
-            rpc.extensions_mut().insert(Renewed);
+        let mut request = GrpcRequest::from_parts(head, self.body());
+        if self.credentials_refreshed {
+            request.extensions_mut().insert(CredentialsRefreshed);
         }
-        tell(rpc.headers_mut(), self.call.remaining());
-        rpc
+        set_timeout_header(request.headers_mut(), self.call.remaining());
+        request
     }
 }
 
 impl<S> Attempts<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Status> + Clone,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status> + Clone,
 {
     /// The further attempts, as the first has failed.
-    pub(super) async fn rest(mut self, mut status: Status) -> Result<Reply, Status> {
+    pub(super) async fn rest(mut self, mut status: Status) -> Result<GrpcResponse, Status> {
         loop {
             self.ended(status.code());
             self.delay = match self.next(&status) {
-                Next::End => return Err(status),
-                Next::Now => Duration::ZERO,
-                Next::After(wait) => {
-                    phase::enter(Phase::Between);
+                NextStep::End => return Err(status),
+                NextStep::Now => Duration::ZERO,
+                NextStep::After(wait) => {
+                    phase::enter(Phase::Backoff);
                     tokio::time::sleep(wait).await;
                     self.may_repeat(&status);
                     wait
@@ -224,10 +234,10 @@ where
             };
             self.number += 1;
             phase::enter(Phase::Unsent);
-            status = match S::clone(&self.inner).oneshot(self.rpc()).await {
-                Ok(reply) => {
+            status = match S::clone(&self.inner).oneshot(self.request()).await {
+                Ok(response) => {
                     self.succeeded();
-                    return Ok(reply);
+                    return Ok(response);
                 }
                 Err(status) => status,
             };

@@ -9,12 +9,12 @@ use crate::contract::RetryPolicy;
 
 /// An attempt that failed, as far as the decision needs it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Failed {
+pub(super) struct FailedAttempt {
     pub(super) code: Code,
     pub(super) unsent: bool,
     pub(super) attempts: u32,
     /// How many of these failed since the server last said itself when the next one may come.
-    pub(super) unguided: u32,
+    pub(super) backoff_attempts: u32,
     pub(super) hint: Option<Duration>,
     pub(super) pushback: Option<Pushback>,
     pub(super) remaining: Option<Duration>,
@@ -25,21 +25,21 @@ pub(super) struct Failed {
 pub(super) fn decide(
     policy: &RetryPolicy,
     idempotent: bool,
-    failed: &Failed,
+    failed: &FailedAttempt,
     random: f64,
 ) -> Option<Duration> {
     let allowed = policy
         .max_attempts
         .is_none_or(|most| failed.attempts < most);
     let harmless = failed.unsent || idempotent;
-    let transient = policy.codes.contains(&failed.code);
+    let transient = policy.codes.contains(failed.code);
     if !(allowed && harmless && transient) {
         return None;
     }
     let wait = match failed.pushback {
         Some(Pushback::Never) => return None,
         Some(Pushback::After(wait)) => wait,
-        None => backoff(policy, failed.unguided, random),
+        None => backoff(policy, failed.backoff_attempts, random),
     };
     let wait = wait.max(failed.hint.unwrap_or_default());
     // A wait that ends after the deadline would only hide the real error behind a timeout.
@@ -57,7 +57,11 @@ fn backoff(policy: &RetryPolicy, failed: u32, random: f64) -> Duration {
 }
 
 /// After what delay an attempt that the server did not see is made again, if it is: at once for the first time.
-pub(super) fn unseen(most: u32, made: u32, remaining: Option<Duration>) -> Option<Duration> {
+pub(super) fn transparent_retry_delay(
+    most: u32,
+    made: u32,
+    remaining: Option<Duration>,
+) -> Option<Duration> {
     let doubled = |times| Duration::from_millis(1).saturating_mul(2_u32.saturating_pow(times));
     let wait = made.checked_sub(1).map_or(Duration::ZERO, doubled);
     let in_time = remaining.is_none_or(|remaining| wait < remaining);
@@ -67,20 +71,21 @@ pub(super) fn unseen(most: u32, made: u32, remaining: Option<Duration>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::CodeSet;
 
     const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: Some(3),
         initial_backoff: Duration::from_secs(1),
         max_backoff: Duration::from_secs(3),
         multiplier: 2.0,
-        codes: &[Code::Unavailable],
+        codes: CodeSet::of(&[Code::Unavailable]),
     };
 
-    const FAILED: Failed = Failed {
+    const FAILED: FailedAttempt = FailedAttempt {
         code: Code::Unavailable,
         unsent: false,
         attempts: 1,
-        unguided: 1,
+        backoff_attempts: 1,
         hint: None,
         pushback: None,
         remaining: None,
@@ -95,7 +100,7 @@ mod tests {
             (
                 "a call that was not sent",
                 false,
-                Failed {
+                FailedAttempt {
                     unsent: true,
                     ..FAILED
                 },
@@ -104,7 +109,7 @@ mod tests {
             (
                 "another code",
                 true,
-                Failed {
+                FailedAttempt {
                     code: Code::Internal,
                     ..FAILED
                 },
@@ -113,7 +118,7 @@ mod tests {
             (
                 "the last attempt",
                 true,
-                Failed {
+                FailedAttempt {
                     attempts: 3,
                     ..FAILED
                 },
@@ -122,9 +127,9 @@ mod tests {
             (
                 "the second attempt",
                 true,
-                Failed {
+                FailedAttempt {
                     attempts: 2,
-                    unguided: 2,
+                    backoff_attempts: 2,
                     ..FAILED
                 },
                 Some(Duration::from_secs(2)),
@@ -132,7 +137,7 @@ mod tests {
             (
                 "the second attempt after a pushback",
                 true,
-                Failed {
+                FailedAttempt {
                     attempts: 2,
                     ..FAILED
                 },
@@ -141,7 +146,7 @@ mod tests {
             (
                 "a pushback, which is drawn from nothing",
                 true,
-                Failed {
+                FailedAttempt {
                     pushback: Some(Pushback::After(Duration::from_millis(5))),
                     ..FAILED
                 },
@@ -150,7 +155,7 @@ mod tests {
             (
                 "a pushback beyond the longest backoff",
                 true,
-                Failed {
+                FailedAttempt {
                     pushback: Some(Pushback::After(Duration::from_secs(60))),
                     ..FAILED
                 },
@@ -159,7 +164,7 @@ mod tests {
             (
                 "a hint above a pushback",
                 true,
-                Failed {
+                FailedAttempt {
                     hint: Some(Duration::from_secs(9)),
                     pushback: Some(Pushback::After(Duration::from_millis(5))),
                     ..FAILED
@@ -169,7 +174,7 @@ mod tests {
             (
                 "a pushback that forbids it, whatever is hinted",
                 true,
-                Failed {
+                FailedAttempt {
                     hint: second,
                     pushback: Some(Pushback::Never),
                     ..FAILED
@@ -179,7 +184,7 @@ mod tests {
             (
                 "a pushback for a call that may have been processed",
                 false,
-                Failed {
+                FailedAttempt {
                     pushback: Some(Pushback::After(Duration::ZERO)),
                     ..FAILED
                 },
@@ -188,7 +193,7 @@ mod tests {
             (
                 "a pushback with another code",
                 true,
-                Failed {
+                FailedAttempt {
                     code: Code::Internal,
                     pushback: Some(Pushback::After(Duration::ZERO)),
                     ..FAILED
@@ -198,7 +203,7 @@ mod tests {
             (
                 "a pushback on the last attempt",
                 true,
-                Failed {
+                FailedAttempt {
                     attempts: 3,
                     pushback: Some(Pushback::After(Duration::ZERO)),
                     ..FAILED
@@ -208,7 +213,7 @@ mod tests {
             (
                 "a pushback beyond the deadline",
                 true,
-                Failed {
+                FailedAttempt {
                     pushback: Some(Pushback::After(Duration::from_secs(60))),
                     remaining: second,
                     ..FAILED
@@ -218,7 +223,7 @@ mod tests {
             (
                 "a hint above",
                 true,
-                Failed {
+                FailedAttempt {
                     hint: Some(Duration::from_secs(9)),
                     ..FAILED
                 },
@@ -227,7 +232,7 @@ mod tests {
             (
                 "a hint below",
                 true,
-                Failed {
+                FailedAttempt {
                     hint: Some(Duration::ZERO),
                     ..FAILED
                 },
@@ -236,7 +241,7 @@ mod tests {
             (
                 "no time left",
                 true,
-                Failed {
+                FailedAttempt {
                     remaining: second,
                     ..FAILED
                 },
@@ -245,7 +250,7 @@ mod tests {
             (
                 "time left",
                 true,
-                Failed {
+                FailedAttempt {
                     remaining: Some(Duration::from_secs(2)),
                     ..FAILED
                 },
@@ -268,9 +273,9 @@ mod tests {
             multiplier: 1e300,
             ..POLICY
         };
-        let late = Failed {
+        let late = FailedAttempt {
             attempts: u32::MAX,
-            unguided: u32::MAX,
+            backoff_attempts: u32::MAX,
             ..FAILED
         };
         assert_eq!(decide(&POLICY, true, &FAILED, 0.0), Some(Duration::ZERO));
@@ -293,7 +298,7 @@ mod tests {
             (1, 0, Some(Duration::ZERO), None),
         ];
         for (most, made, remaining, expected) in cases {
-            let wait = unseen(most, made, remaining);
+            let wait = transparent_retry_delay(most, made, remaining);
             assert_eq!(wait, expected, "{most} {made} {remaining:?}");
         }
     }

@@ -21,7 +21,7 @@ use tower::util::{Oneshot, ServiceExt as _};
 use tower::{Layer, Service};
 
 use super::deadline;
-use crate::call::{Call, Reply, Rpc};
+use crate::call::{CallContext, GrpcRequest, GrpcResponse};
 use crate::transport::ActiveTransport;
 
 mod attempts;
@@ -30,7 +30,7 @@ mod request_head;
 mod throttle;
 
 use attempts::Attempts;
-use request_head::Copied;
+use request_head::RequestHead;
 pub use throttle::RetryThrottling;
 use throttle::Throttle;
 
@@ -119,12 +119,16 @@ impl<S> fmt::Debug for Retry<S> {
     }
 }
 
-impl<S> Service<Rpc> for Retry<S>
+impl<S> Service<GrpcRequest> for Retry<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send + 'static,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
     type Future = Retrying<S>;
 
@@ -132,20 +136,20 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Retrying<S> {
-        let (mut head, body) = rpc.into_parts();
-        let call = head.extensions.get::<Call>().cloned();
-        let remaining = call.as_ref().and_then(Call::remaining);
+    fn call(&mut self, request: GrpcRequest) -> Retrying<S> {
+        let (mut head, body) = request.into_parts();
+        let call = head.extensions.get::<CallContext>().cloned();
+        let remaining = call.as_ref().and_then(CallContext::remaining);
         // Not of the contract: nothing is known that a further attempt could rest on.
         let known = call.filter(|call| call.payload.is_some());
         let attempts = known.map(|call| {
-            let head = Copied::of(&mut head);
+            let head = RequestHead::of(&mut head);
             Attempts::new(&self.inner, &self.shared, head, call)
         });
         // The request itself goes out, the copy stays: its header map has room, that of a copy has not.
-        tell(&mut head.headers, remaining);
+        set_timeout_header(&mut head.headers, remaining);
         let body = attempts.as_ref().map_or(body, Attempts::body);
-        let first = S::clone(&self.inner).oneshot(Rpc::from_parts(head, body));
+        let first = S::clone(&self.inner).oneshot(GrpcRequest::from_parts(head, body));
         Retrying {
             state: State::First { first },
             attempts,
@@ -155,7 +159,7 @@ where
 
 pin_project! {
     /// A call under way. Its first attempt needs no box; the rest, which is rare, has one.
-    pub struct Retrying<S: Service<Rpc>> {
+    pub struct Retrying<S: Service<GrpcRequest>> {
         #[pin]
         state: State<S>,
         attempts: Option<Attempts<S>>,
@@ -164,18 +168,22 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
-    enum State<S: Service<Rpc>> {
-        First { #[pin] first: Oneshot<S, Rpc> },
-        Rest { rest: Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>> },
+    enum State<S: Service<GrpcRequest>> {
+        First { #[pin] first: Oneshot<S, GrpcRequest> },
+        Rest { rest: Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>> },
     }
 }
 
 impl<S> Future for Retrying<S>
 where
-    S: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + Sync + 'static,
+    S: Service<GrpcRequest, Response = GrpcResponse, Error = Status>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send + 'static,
 {
-    type Output = Result<Reply, Status>;
+    type Output = Result<GrpcResponse, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -183,11 +191,11 @@ where
             let status = match this.state.as_mut().project() {
                 StateProj::Rest { rest } => return rest.as_mut().poll(cx),
                 StateProj::First { first } => match ready!(first.poll(cx)) {
-                    Ok(reply) => {
+                    Ok(response) => {
                         if let Some(attempts) = &this.attempts {
                             attempts.succeeded();
                         }
-                        return Poll::Ready(Ok(reply));
+                        return Poll::Ready(Ok(response));
                     }
                     Err(status) => status,
                 },
@@ -203,7 +211,7 @@ where
 }
 
 /// The server need not work longer than the call waits.
-fn tell(headers: &mut HeaderMap, remaining: Option<Duration>) {
+fn set_timeout_header(headers: &mut HeaderMap, remaining: Option<Duration>) {
     if let Some(remaining) = remaining {
         headers.insert(deadline::GRPC_TIMEOUT, deadline::header(remaining));
     }
@@ -221,26 +229,27 @@ mod tests {
     /// A deadline that ends within such a wait is no longer there when it is begun, so that no error shows it.
     #[tokio::test(start_paused = true)]
     async fn the_wait_before_an_attempt_is_a_phase_and_so_is_what_follows() {
-        let away = tower::service_fn(|_: Rpc| {
-            phase::enter(Phase::Reply);
-            std::future::ready(Err::<Reply, _>(Status::unavailable("away")))
+        let away = tower::service_fn(|_: GrpcRequest| {
+            phase::enter(Phase::Response);
+            std::future::ready(Err::<GrpcResponse, _>(Status::unavailable("away")))
         });
         let mut retry = RetryLayer::new(None, None).layer(away);
-        let mut rpc = Rpc::new(Body::new(Full::new("a body".into())));
-        rpc.extensions_mut().insert(Call {
+        let mut request = GrpcRequest::new(Body::new(Full::new("a body".into())));
+        request.extensions_mut().insert(CallContext {
             method: Method::find("/google.longrunning.Operations/GetOperation"),
             payload: Some("a body".into()),
-            ..Call::default()
+            ..CallContext::default()
         });
-        let mut call = Box::pin(retry.call(rpc));
+        let mut call = Box::pin(retry.call(request));
         let mut phase = Phase::default();
         let first = std::future::poll_fn(|cx| {
-            Poll::Ready(phase::polled(&mut phase, || call.as_mut().poll(cx)))
+            Poll::Ready(phase::poll_in(&mut phase, || call.as_mut().poll(cx)))
         });
         assert!(first.await.is_pending(), "it waits");
-        assert_eq!(phase, Phase::Between);
-        let ended = std::future::poll_fn(|cx| phase::polled(&mut phase, || call.as_mut().poll(cx)));
+        assert_eq!(phase, Phase::Backoff);
+        let ended =
+            std::future::poll_fn(|cx| phase::poll_in(&mut phase, || call.as_mut().poll(cx)));
         assert_eq!(ended.await.expect_err("it is away").message(), "away");
-        assert_eq!(phase, Phase::Reply);
+        assert_eq!(phase, Phase::Response);
     }
 }

@@ -3,19 +3,19 @@
 use http::request::Parts;
 use tonic::GrpcMethod;
 
-use crate::call::Call;
+use crate::call::CallContext;
 
 /// A head for further attempts.
-pub(super) struct Copied {
+pub(super) struct RequestHead {
     head: Parts,
     /// What tonic tells of the method, where nobody but tonic and we put anything into the extensions: a
     /// copy of these is what costs most of a copy.
     method: Option<GrpcMethod<'static>>,
 }
 
-impl Copied {
+impl RequestHead {
     pub(super) fn of(head: &mut Parts) -> Self {
-        let usual = head.extensions.len() == 2 && head.extensions.get::<Call>().is_some();
+        let usual = head.extensions.len() == 2 && head.extensions.get::<CallContext>().is_some();
         let method = head.extensions.get::<GrpcMethod<'static>>().cloned();
         let Some(method) = method.filter(|_| usual) else {
             return Self {

@@ -36,6 +36,20 @@ impl Default for RetryThrottling {
 }
 
 impl RetryThrottling {
+    /// Sets how many tokens the bucket holds, from 1 to 1000.
+    #[must_use]
+    pub const fn max_tokens(mut self, tokens: u32) -> Self {
+        self.max_tokens = tokens;
+        self
+    }
+
+    /// Sets how many tokens a successful call puts back, from 0.001 to `max_tokens`.
+    #[must_use]
+    pub const fn token_ratio(mut self, ratio: f64) -> Self {
+        self.token_ratio = ratio;
+        self
+    }
+
     pub(crate) fn check(self) -> Result<Self, Error> {
         if !(1..=1000).contains(&self.max_tokens) {
             return Err(Error::configuration(

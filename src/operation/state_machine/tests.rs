@@ -6,71 +6,71 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::{CallFailure, Ending, Event, Next, Target, Wait, Why, WithoutResult};
-use crate::operation::schedule::{Schedule, Timetable};
+use super::{CallFailure, Completion, Event, GiveUp, MissingResult, Next, Verdict, WaitState};
+use crate::operation::schedule::{Schedule, ScheduleRef};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
 const RUNNING: Event = Event::Answered {
-    ending: Ending::None,
+    completion: Completion::Running,
     changed: false,
 };
 const CHANGED: Event = Event::Answered {
-    ending: Ending::None,
+    completion: Completion::Running,
     changed: true,
 };
 const DONE: Event = Event::Answered {
-    ending: Ending::Result,
+    completion: Completion::Result,
     changed: true,
 };
 const NOTHING: Event = Event::Answered {
-    ending: Ending::Nothing,
+    completion: Completion::NoResult,
     changed: true,
 };
 
 const fn failure(code: Code) -> CallFailure {
     CallFailure {
         code,
-        asked: None,
-        lasting: false,
+        retry_after: None,
+        permanent: false,
     }
 }
 
 const fn failed(code: Code) -> Event {
-    Event::Failed(failure(code))
+    Event::PollFailed(failure(code))
 }
 
-const fn unread(code: Code) -> Event {
-    Event::Unread(failure(code))
+const fn probe_failed(code: Code) -> Event {
+    Event::ProbeFailed(failure(code))
 }
 
 const fn lasting(code: Code) -> Event {
-    Event::Failed(CallFailure {
-        lasting: true,
+    Event::PollFailed(CallFailure {
+        permanent: true,
         ..failure(code)
     })
 }
 
 const fn asked(code: Code, secs: u64) -> Event {
-    Event::Failed(CallFailure {
-        asked: Some(Duration::from_secs(secs)),
+    Event::PollFailed(CallFailure {
+        retry_after: Some(Duration::from_secs(secs)),
         ..failure(code)
     })
 }
 
 /// A wait for an api: 1 s, ×1.5, at most 20 s, for a minute.
-fn wait(without_result: WithoutResult) -> (Wait, Instant) {
+fn wait(missing_result: MissingResult) -> (WaitState, Instant) {
     let now = Instant::now();
-    let schedule = Schedule::default().with_total(secs(60)).with_failures(2);
-    let schedule = Timetable::Given(Arc::new(schedule));
-    (Wait::new(now, schedule, without_result), now)
+    let schedule = Schedule::default().total_timeout(secs(60)).max_failures(2);
+    let schedule = ScheduleRef::Custom(Arc::new(schedule));
+    (WaitState::new(now, schedule, missing_result), now)
 }
 
 /// What follows each of these events, each so many seconds after the wait began.
-fn follow(without_result: WithoutResult, events: &[(u64, Event)]) -> Vec<Next> {
-    let (mut wait, began) = wait(without_result);
+fn follow(missing_result: MissingResult, events: &[(u64, Event)]) -> Vec<Next> {
+    let (mut wait, began) = wait(missing_result);
     let step = |(at, event): &(u64, Event)| wait.step(*event, began + secs(*at), 0.5);
     events.iter().map(step).collect()
 }
@@ -80,28 +80,28 @@ fn sleep(millis: u64) -> Next {
 }
 
 /// What is claimed, under which policy, for which events, and what is to follow each.
-type Case<'a> = (&'a str, WithoutResult, &'a [(u64, Event)], &'a [Next]);
+type Case<'a> = (&'a str, MissingResult, &'a [(u64, Event)], &'a [Next]);
 
 #[tokio::test(start_paused = true)]
 async fn each_event_has_its_next_step() {
-    use WithoutResult::{Empty, Fail, LookAtTarget};
+    use MissingResult::{CheckTarget, Empty, Fail};
 
     let cases: &[Case<'_>] = &[
         (
             "6: a poll that is not done is no failure, and delays grow",
-            LookAtTarget,
+            CheckTarget,
             &[(1, RUNNING), (2, RUNNING), (4, RUNNING)],
             &[sleep(1000), sleep(1500), sleep(2250)],
         ),
         (
             "17: a change begins the delays anew",
-            LookAtTarget,
+            CheckTarget,
             &[(1, RUNNING), (2, RUNNING), (4, CHANGED), (5, RUNNING)],
             &[sleep(1000), sleep(1500), sleep(1000), sleep(1500)],
         ),
         (
             "7: what passes by itself is never counted",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, failed(Code::Unavailable)),
                 (2, failed(Code::DeadlineExceeded)),
@@ -119,17 +119,17 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "7: INTERNAL and UNKNOWN in a row use their budget up",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, failed(Code::Internal)),
                 (2, failed(Code::Unknown)),
                 (4, failed(Code::DataLoss)),
             ],
-            &[sleep(1000), sleep(1500), Next::GiveUp(Why::Failed)],
+            &[sleep(1000), sleep(1500), Next::GiveUp(GiveUp::Failed)],
         ),
         (
             "7: one good poll gives the budget back",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, failed(Code::Internal)),
                 (2, failed(Code::Internal)),
@@ -144,36 +144,36 @@ async fn each_event_has_its_next_step() {
                 sleep(1000),
                 sleep(1500),
                 sleep(2250),
-                Next::GiveUp(Why::Failed),
+                Next::GiveUp(GiveUp::Failed),
             ],
         ),
         (
             "7: a call that may never be made is fatal at once",
-            LookAtTarget,
+            CheckTarget,
             &[(1, failed(Code::PermissionDenied))],
-            &[Next::GiveUp(Why::Failed)],
+            &[Next::GiveUp(GiveUp::Failed)],
         ),
         (
             "8: the last poll comes at the end of the time, and one is the last",
-            LookAtTarget,
+            CheckTarget,
             &[(59, RUNNING), (60, RUNNING)],
-            &[sleep(1000), Next::GiveUp(Why::TimedOut)],
+            &[sleep(1000), Next::GiveUp(GiveUp::TimedOut)],
         ),
         (
             "8: a poll that ends after the time is followed by one at once",
-            LookAtTarget,
+            CheckTarget,
             &[(65, failed(Code::DeadlineExceeded)), (66, RUNNING)],
-            &[sleep(0), Next::GiveUp(Why::TimedOut)],
+            &[sleep(0), Next::GiveUp(GiveUp::TimedOut)],
         ),
         (
             "8: a last poll that finds it done is as good as any",
-            LookAtTarget,
+            CheckTarget,
             &[(59, RUNNING), (60, DONE)],
             &[sleep(1000), Next::Finish],
         ),
         (
             "9: a server's delay raises the wait and never lowers it",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, asked(Code::ResourceExhausted, 7)),
                 (8, asked(Code::ResourceExhausted, 0)),
@@ -182,13 +182,13 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "9: it is bounded by what remains",
-            LookAtTarget,
+            CheckTarget,
             &[(50, asked(Code::Unavailable, 3600))],
             &[sleep(10_000)],
         ),
         (
             "15: NOT_FOUND just after the start is a server that lags",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, failed(Code::NotFound)),
                 (9, failed(Code::NotFound)),
@@ -198,101 +198,101 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "15: later it has the target looked at, which settles it",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, Event::Seen(Target::Settled)),
+                (10, Event::Probed(Verdict::Succeeded)),
             ],
-            &[Next::Look, Next::Finish],
+            &[Next::Probe, Next::Finish],
         ),
         (
             "15: a target that is being worked on is waited for",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, Event::Seen(Target::Busy)),
+                (10, Event::Probed(Verdict::Running)),
             ],
-            &[Next::Look, sleep(1000)],
+            &[Next::Probe, sleep(1000)],
         ),
         (
             "15: a target that tells nothing ends the wait",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, Event::Seen(Target::Silent)),
+                (10, Event::Probed(Verdict::Unproven)),
             ],
-            &[Next::Look, Next::GiveUp(Why::Expired)],
+            &[Next::Probe, Next::GiveUp(GiveUp::Expired)],
         ),
         (
             "15: a target that cannot be read now is read later",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, unread(Code::Unavailable)),
+                (10, probe_failed(Code::Unavailable)),
                 (11, failed(Code::NotFound)),
             ],
-            &[Next::Look, sleep(1000), Next::Look],
+            &[Next::Probe, sleep(1000), Next::Probe],
         ),
         (
             "15: a target that may not be read tells nothing",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (10, failed(Code::NotFound)),
-                (10, unread(Code::PermissionDenied)),
+                (10, probe_failed(Code::PermissionDenied)),
             ],
-            &[Next::Look, Next::GiveUp(Why::Expired)],
+            &[Next::Probe, Next::GiveUp(GiveUp::Expired)],
         ),
         (
             "15: a target that cannot be read until the end of the time tells nothing",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (59, failed(Code::Unavailable)),
                 (60, failed(Code::NotFound)),
-                (60, unread(Code::Unavailable)),
+                (60, probe_failed(Code::Unavailable)),
             ],
-            &[sleep(1000), Next::Look, Next::GiveUp(Why::Expired)],
+            &[sleep(1000), Next::Probe, Next::GiveUp(GiveUp::Expired)],
         ),
         (
             "16: an operation whose target is changing may still run at the end of the time",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (59, failed(Code::Unavailable)),
                 (60, failed(Code::NotFound)),
-                (60, Event::Seen(Target::Busy)),
+                (60, Event::Probed(Verdict::Running)),
             ],
-            &[sleep(1000), Next::Look, Next::GiveUp(Why::TimedOut)],
+            &[sleep(1000), Next::Probe, Next::GiveUp(GiveUp::TimedOut)],
         ),
         (
             "20: a target that cannot be read is read again, within the budget of failures",
-            LookAtTarget,
+            CheckTarget,
             &[
                 (1, NOTHING),
-                (1, unread(Code::Internal)),
+                (1, probe_failed(Code::Internal)),
                 (2, NOTHING),
-                (2, unread(Code::Internal)),
+                (2, probe_failed(Code::Internal)),
                 (3, NOTHING),
-                (3, unread(Code::Internal)),
+                (3, probe_failed(Code::Internal)),
             ],
             &[
-                Next::Look,
+                Next::Probe,
                 sleep(1000),
-                Next::Look,
+                Next::Probe,
                 sleep(1500),
-                Next::Look,
-                Next::GiveUp(Why::WithoutResult),
+                Next::Probe,
+                Next::GiveUp(GiveUp::MissingResult),
             ],
         ),
         (
             "7: a failure that lasts ends the wait at once, whatever its code",
-            LookAtTarget,
+            CheckTarget,
             &[(1, lasting(Code::ResourceExhausted))],
-            &[Next::GiveUp(Why::Failed)],
+            &[Next::GiveUp(GiveUp::Failed)],
         ),
         (
             "20: done without a result is an error where that is wanted",
             Fail,
             &[(1, NOTHING)],
-            &[Next::GiveUp(Why::WithoutResult)],
+            &[Next::GiveUp(GiveUp::MissingResult)],
         ),
         (
             "20: done without a result is an empty one where that is wanted",
@@ -302,15 +302,15 @@ async fn each_event_has_its_next_step() {
         ),
         (
             "20: done without a result has the target looked at",
-            LookAtTarget,
-            &[(1, NOTHING), (1, Event::Seen(Target::Settled))],
-            &[Next::Look, Next::Finish],
+            CheckTarget,
+            &[(1, NOTHING), (1, Event::Probed(Verdict::Succeeded))],
+            &[Next::Probe, Next::Finish],
         ),
         (
             "20: a target that tells nothing of it is an error of its own",
-            LookAtTarget,
-            &[(1, NOTHING), (1, Event::Seen(Target::Silent))],
-            &[Next::Look, Next::GiveUp(Why::WithoutResult)],
+            CheckTarget,
+            &[(1, NOTHING), (1, Event::Probed(Verdict::Unproven))],
+            &[Next::Probe, Next::GiveUp(GiveUp::MissingResult)],
         ),
         (
             "1, 14: done is the end, whatever the policy",
@@ -340,18 +340,18 @@ async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
     ];
     for code in (0..=16).map(Code::from_i32) {
         for (before, why) in [
-            (NOTHING, Why::WithoutResult),
-            (failed(Code::NotFound), Why::Expired),
+            (NOTHING, GiveUp::MissingResult),
+            (failed(Code::NotFound), GiveUp::Expired),
         ] {
-            let events = [(30, before), (30, unread(code))];
-            let next = follow(WithoutResult::LookAtTarget, &events)[1];
+            let events = [(30, before), (30, probe_failed(code))];
+            let next = follow(MissingResult::CheckTarget, &events)[1];
             let expected = match transient.contains(&code) {
                 true => sleep(1000),
                 false => Next::GiveUp(why),
             };
             assert_eq!(next, expected, "{code:?}, {why:?}");
-            let events = [(59, RUNNING), (60, before), (60, unread(code))];
-            let next = follow(WithoutResult::LookAtTarget, &events)[2];
+            let events = [(59, RUNNING), (60, before), (60, probe_failed(code))];
+            let next = follow(MissingResult::CheckTarget, &events)[2];
             assert_eq!(
                 next,
                 Next::GiveUp(why),
@@ -363,13 +363,13 @@ async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_of_the_target_ends_with_the_total_and_one_polls_timeout() {
-    let (mut wait, began) = wait(WithoutResult::LookAtTarget);
+    let (mut wait, began) = wait(MissingResult::CheckTarget);
     let round = began + secs(70);
-    assert_eq!(wait.look_timeout(began + secs(1), round), secs(10));
-    assert_eq!(wait.look_timeout(began + secs(57), round), secs(3));
+    assert_eq!(wait.probe_timeout(began + secs(1), round), secs(10));
+    assert_eq!(wait.probe_timeout(began + secs(57), round), secs(3));
     wait.step(RUNNING, began + secs(60), 0.5);
-    assert_eq!(wait.look_timeout(began + secs(64), round), secs(6));
-    assert_eq!(wait.look_timeout(began + secs(71), round), secs(0));
+    assert_eq!(wait.probe_timeout(began + secs(64), round), secs(6));
+    assert_eq!(wait.probe_timeout(began + secs(71), round), secs(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -384,16 +384,16 @@ async fn every_code_is_of_one_kind() {
         Code::Unauthenticated,
     ];
     for code in (0..=16).map(Code::from_i32) {
-        let next = follow(WithoutResult::Fail, &[(30, failed(code))])[0];
-        let given_up = next == Next::GiveUp(Why::Failed);
+        let next = follow(MissingResult::Fail, &[(30, failed(code))])[0];
+        let given_up = next == Next::GiveUp(GiveUp::Failed);
         assert_eq!(given_up, fatal.contains(&code), "{code:?}: {next:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_what_was_just_started_begins_with_a_delay() {
-    let (mut wait, began) = wait(WithoutResult::Fail);
-    let next = wait.first(began, 0.5);
+    let (mut wait, began) = wait(MissingResult::Fail);
+    let next = wait.first_poll(began, 0.5);
     assert_eq!(next, sleep(1000));
 }
 
@@ -406,7 +406,7 @@ async fn a_wait_ends_whatever_is_answered() {
         failed(Code::Unavailable),
         asked(Code::Unavailable, 99),
     ] {
-        let (mut wait, began) = wait(WithoutResult::Fail);
+        let (mut wait, began) = wait(MissingResult::Fail);
         let mut now = began;
         let mut polls = 0;
         let why = loop {
@@ -418,7 +418,7 @@ async fn a_wait_ends_whatever_is_answered() {
             polls += 1;
             assert!(polls < 1000, "{event:?} goes on for ever");
         };
-        assert_eq!(why, Why::TimedOut);
+        assert_eq!(why, GiveUp::TimedOut);
         assert_eq!(now - began, secs(60), "{event:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The operations of one location: which are due, and whether one listing takes the place of many polls.
+//! The due operations of one location, and the listing that replaces many polls.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -10,56 +10,56 @@ use tonic::Code;
 use super::entry::Queued;
 use crate::operation::state_machine::CallFailure;
 
-/// Operations that are due within this time after the first are due with it.
-pub(super) const TOGETHER: Duration = Duration::from_secs(1);
-/// An operation that a listing has not shown this long after it was due is polled by itself.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Operations that are due within this time of each other are due together.
+pub(super) const DUE_WINDOW: Duration = Duration::from_secs(1);
+/// An operation that the listing has not shown this long after it was due is polled on its own.
+pub(super) const LISTING_PATIENCE: Duration = Duration::from_secs(5);
 /// Maximum duration of one listing, all pages together.
-const LISTING: Duration = Duration::from_secs(60);
-/// A location whose listing does not help is polled for this long.
-const REFUSED: Duration = Duration::from_secs(600);
-/// A location whose listings fail with transient errors is polled for this long.
-const UNSTABLE: Duration = Duration::from_secs(60);
+const LISTING_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long to poll individually after a listing was rejected or did not help.
+const REJECTED_PAUSE: Duration = Duration::from_secs(600);
+/// How long to poll individually after listings failed with transient errors.
+const TRANSIENT_PAUSE: Duration = Duration::from_secs(60);
 /// Maximum number of concurrent calls of one location.
-const CALLS: usize = 8;
+const MAX_CALLS_OF_LOCATION: usize = 8;
 
-/// When an operation is due, and its name.
+/// The time at which an operation is due, and its name.
 pub(super) type Due = (Instant, Arc<str>);
 
-/// A location, as far as calls depend on it.
+/// The state of a location that decides its calls.
 #[derive(Debug, Default)]
 pub(super) struct Location {
-    /// Number of operations that are waited for.
+    /// Number of operations with waits.
     pub(super) operations: usize,
     /// Number of calls in flight.
     pub(super) calls: usize,
-    /// Where it stands in the queues of the table.
-    pub(super) place: Place,
-    /// The operations that a listing may show.
+    /// Position in the queues of the table.
+    pub(super) position: QueuePosition,
+    /// The due operations that a listing may show.
     pub(super) listed: BTreeSet<Due>,
-    /// The operations that are polled by themselves.
+    /// The due operations that are polled on their own.
     pub(super) single: BTreeSet<Due>,
     pub(super) listing: Option<Listing>,
     /// Number of the latest listing.
     pub(super) number: u32,
-    /// Largest number of pages of a listing.
+    /// Largest number of pages of a listing so far.
     pages: usize,
-    /// Number of listings in a row that failed with a transient error.
+    /// Number of consecutive listings that failed with a transient error.
     failures: u32,
-    /// There is no listing before this moment.
-    refused: Option<Instant>,
-    /// True if the next call is a page's. Pages and polls that are both due take turns.
+    /// No listing begins before this time.
+    no_listing_before: Option<Instant>,
+    /// True if the next call is for a page. Pages and polls that are both due alternate.
     page_next: bool,
 }
 
-/// Where a location stands in the queues of the table.
+/// Position of a location in the queues of the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum QueuePosition {
     #[default]
-    Nowhere,
-    /// Among the locations whose next call is at this moment.
-    At(Instant),
-    /// Among the locations whose call is due.
+    None,
+    /// In the queue of the locations whose next call is later.
+    Timed(Instant),
+    /// In the queue of the locations whose call is due.
     Ready,
 }
 
@@ -70,45 +70,45 @@ pub(super) struct Listing {
     token: String,
     tokens: HashSet<String>,
     pages: usize,
-    /// Number of operations that it has shown and that were waited for as it began.
+    /// Number of operations that had waits at the start and that the listing has shown.
     pub(super) shown: usize,
-    /// Number of operations that were waited for as it began and that it has not shown yet.
+    /// Number of operations that had waits at the start and that the listing has not shown yet.
     pub(super) remaining: usize,
-    /// Maximum number of pages: as many as the polls that it takes the place of.
-    bound: usize,
+    /// Maximum number of pages: the number of polls that the listing replaces.
+    max_pages: usize,
     /// True while a page is being fetched.
     pub(super) fetching: bool,
 }
 
 /// The next call of a location.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Choice {
+pub(super) enum NextCall {
     Page,
     Operation(Arc<str>),
 }
 
-/// How a listing ended.
+/// The end of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum ListingEnd {
     /// All pages were read, or all operations were shown.
     Complete,
-    /// It took too long.
+    /// The listing took too long.
     Late,
-    /// It had too many pages.
+    /// The listing had too many pages.
     Endless,
-    /// A page failed with an error that the next listing may not meet.
+    /// A page failed with a transient error.
     Transient,
     /// A page failed with another error.
     Failed(Code),
 }
 
-impl Ended {
-    /// Classifies the failure of a page. A listing is only an optimization: all but the errors that a poll is as
-    /// likely to meet speak against it.
+impl ListingEnd {
+    /// Classifies the failure of a page. Only an error that a poll would meet as well is transient: a listing is an
+    /// optimization, so any other error ends its use for a while.
     pub(super) fn of(failure: CallFailure) -> Self {
         match failure.code {
             Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled
-                if !failure.lasting =>
+                if !failure.permanent =>
             {
                 Self::Transient
             }
@@ -118,22 +118,22 @@ impl Ended {
 }
 
 impl Location {
-    /// Returns whether another call may be made when so many of all locations are in flight. A location without a call may
-    /// always make one, so that no location waits for the calls of others.
+    /// Returns true if the location may make another call while `in_flight` calls of all locations are in flight. A location
+    /// without a call may always make one, so that no location waits for the calls of others.
     pub(super) fn has_room(&self, in_flight: usize, most: usize) -> bool {
-        self.calls == 0 || (self.calls < CALLS && in_flight < most)
+        self.calls == 0 || (self.calls < MAX_CALLS_OF_LOCATION && in_flight < most)
     }
 
-    /// Returns whether the location makes no further call before one of its calls has ended.
+    /// Returns true if the location must wait for the end of one of its calls.
     pub(super) fn is_full(&self) -> bool {
-        self.calls >= CALLS
+        self.calls >= MAX_CALLS_OF_LOCATION
     }
 
     /// Returns when the next call is due.
     pub(super) fn next(&self) -> Option<Instant> {
         let single = self.single.first().map(|(due, _)| *due);
         let listed = self.listed.first().map(|(due, _)| match self.listing {
-            Some(_) => *due + PATIENCE,
+            Some(_) => *due + LISTING_PATIENCE,
             None => *due,
         });
         let page = self.listing.as_ref().filter(|listing| !listing.fetching);
@@ -141,10 +141,10 @@ impl Location {
         [single, listed, page].into_iter().flatten().min()
     }
 
-    /// Chooses the next call. A listing begins where it costs less than the polls that are due.
-    pub(super) fn choose(&mut self, now: Instant, threshold: usize) -> Option<Choice> {
+    /// Chooses the next call. A listing begins if it costs less than the polls that are due.
+    pub(super) fn choose(&mut self, now: Instant, threshold: usize) -> Option<NextCall> {
         let patience = match self.listing {
-            Some(_) => PATIENCE,
+            Some(_) => LISTING_PATIENCE,
             None => Duration::ZERO,
         };
         let due = |set: &BTreeSet<Due>, patience| {
@@ -163,23 +163,26 @@ impl Location {
         match operation {
             Some((_, name)) if !page || !self.page_next => {
                 self.page_next = true;
-                Some(Choice::Operation(name))
+                Some(NextCall::Operation(name))
             }
             _ if page => {
                 self.page_next = false;
-                Some(Choice::Page)
+                Some(NextCall::Page)
             }
             _ => None,
         }
     }
 
     fn is_worth_listing(&self, now: Instant, threshold: usize) -> bool {
-        if self.refused.is_some_and(|refused| now < refused) {
+        if self
+            .no_listing_before
+            .is_some_and(|no_listing_before| now < no_listing_before)
+        {
             return false;
         }
         let worth = threshold.max(self.pages);
         let due = self.listed.iter().take(worth);
-        due.take_while(|(due, _)| *due <= now + TOGETHER).count() >= worth
+        due.take_while(|(due, _)| *due <= now + DUE_WINDOW).count() >= worth
     }
 
     fn begin(&mut self, now: Instant, threshold: usize) {
@@ -192,40 +195,40 @@ impl Location {
             pages: 0,
             shown: 0,
             remaining: self.listed.len(),
-            bound: self.listed.len().max(threshold),
+            max_pages: self.listed.len().max(threshold),
             fetching: false,
         });
     }
 
-    /// Begins to fetch the next page of the listing. Returns its token and its timeout.
+    /// Begins the next page of the listing. Returns the page token and the timeout.
     pub(super) fn begin_page(&mut self, now: Instant) -> Option<(String, Duration)> {
         let listing = self.listing.as_mut()?;
         listing.fetching = true;
         Some((listing.token.clone(), listing.timeout(now)))
     }
 
-    /// Ends the listing, and decides whether another one is worth it.
-    pub(super) fn end(&mut self, ended: Ended, now: Instant) {
+    /// Ends the listing, and decides when the next one may begin.
+    pub(super) fn end(&mut self, ended: ListingEnd, now: Instant) {
         let Some(listing) = self.listing.take() else {
             return;
         };
         self.pages = self.pages.max(listing.pages);
         self.failures = match ended {
-            Ended::Transient => self.failures.saturating_add(1),
+            ListingEnd::Transient => self.failures.saturating_add(1),
             _ => 0,
         };
-        self.refused = match ended {
-            Ended::Failed(_) | Ended::Endless => Some(REFUSED),
-            // The first failure may be that of all calls, which polls would not escape.
-            Ended::Transient => Some(UNSTABLE).filter(|_| self.failures > 1),
-            Ended::Complete | Ended::Late => {
-                Some(REFUSED).filter(|_| listing.shown < listing.pages)
+        self.no_listing_before = match ended {
+            ListingEnd::Failed(_) | ListingEnd::Endless => Some(REJECTED_PAUSE),
+            // The first failure may affect all calls, so polls would not avoid it.
+            ListingEnd::Transient => Some(TRANSIENT_PAUSE).filter(|_| self.failures > 1),
+            ListingEnd::Complete | ListingEnd::Late => {
+                Some(REJECTED_PAUSE).filter(|_| listing.shown < listing.pages)
             }
         }
         .map(|pause| now + pause);
     }
 
-    /// Moves an operation among those that are due.
+    /// Moves an operation within the queues of due operations.
     pub(super) fn queue(&mut self, name: &Arc<str>, before: Option<Queued>, now: Option<Queued>) {
         if let Some(Queued { single, due }) = before {
             self.queue_of(single).remove(&(due, Arc::clone(name)));
@@ -242,7 +245,7 @@ impl Location {
         }
     }
 
-    /// An operation that this listing was the latest to show is not waited for any more.
+    /// Removes an operation without waits. `listing` is the number of the latest listing that has shown it.
     pub(super) fn forget(&mut self, listing: u32) {
         self.operations -= 1;
         if let Some(it) = self.listing.as_mut().filter(|_| listing != self.number) {
@@ -250,29 +253,29 @@ impl Location {
         }
     }
 
-    /// Returns whether the location can be removed. What was learned of its listings is forgotten with it: to learn it
-    /// again costs a listing, and to keep it would let the table grow without bound.
+    /// Returns true if the location can be removed. Its knowledge about listings is dropped with it: learning it again costs
+    /// one listing, and keeping it would let the table grow without bound.
     pub(super) fn is_idle(&self) -> bool {
         self.operations == 0 && self.calls == 0
     }
 }
 
 impl Listing {
-    /// Returns the timeout of a page that is fetched now.
+    /// Returns the timeout of a page that starts now.
     fn timeout(&self, now: Instant) -> Duration {
-        LISTING.saturating_sub(now.saturating_duration_since(self.began))
+        LISTING_TIMEOUT.saturating_sub(now.saturating_duration_since(self.began))
     }
 
-    /// Continues with the next page, or returns why there is none.
-    pub(super) fn next_page(&mut self, token: String, now: Instant) -> Option<Ended> {
+    /// Continues with the next page, or returns why the listing ends.
+    pub(super) fn next_page(&mut self, token: String, now: Instant) -> Option<ListingEnd> {
         self.fetching = false;
         self.pages += 1;
         if token.is_empty() || self.remaining == 0 {
-            Some(Ended::Complete)
-        } else if !self.tokens.insert(token.clone()) || self.pages >= self.bound {
-            Some(Ended::Endless)
+            Some(ListingEnd::Complete)
+        } else if !self.tokens.insert(token.clone()) || self.pages >= self.max_pages {
+            Some(ListingEnd::Endless)
         } else if self.timeout(now).is_zero() {
-            Some(Ended::Late)
+            Some(ListingEnd::Late)
         } else {
             self.token = token;
             None

@@ -1,4 +1,4 @@
-//! The calls of a watcher: what they are about, and which are in flight.
+//! The calls of a watcher: planned, in flight and ended.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::entry::later;
-use crate::operation::tracked::{Looked, Subject};
+use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
-/// A call that has not ended this long after its timeout is given up, whatever hangs there.
-const OVERDUE: Duration = Duration::from_secs(1);
+/// A call that has not ended this long after its timeout is aborted.
+const HUNG_AFTER: Duration = Duration::from_secs(1);
 
 /// A call to make.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct PlannedCall {
     pub(super) id: u64,
     pub(super) request: Request,
     pub(super) timeout: Duration,
@@ -26,7 +26,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) enum Request {
     Poll(Arc<str>),
-    Look(Box<Subject>),
+    Probe(Box<TrackedOperation>),
     Page { location: Arc<str>, token: String },
 }
 
@@ -34,7 +34,7 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Polled(Result<Message, Status>),
-    Looked(Looked),
+    Probed(ProbeResult),
     Listed(Result<ListOperationsResponse, Status>),
     Panicked,
     /// It was dropped with its runtime.
@@ -43,19 +43,19 @@ pub(super) enum Outcome {
 
 /// The subject of a call.
 #[derive(Clone, Debug)]
-pub(super) enum What {
+pub(super) enum CallSubject {
     Poll(Arc<str>),
-    Look(Arc<str>),
+    Probe(Arc<str>),
     Page(Arc<str>),
 }
 
-impl What {
+impl CallSubject {
     /// Returns the outcome of a call that did not end at its timeout.
-    pub(super) fn overdue(&self) -> Outcome {
+    pub(super) fn hung(&self) -> Outcome {
         let status = Status::deadline_exceeded("the call did not end at its timeout");
         match self {
             Self::Poll(_) => Outcome::Polled(Err(status)),
-            Self::Look(_) => Outcome::Looked(Err(status)),
+            Self::Probe(_) => Outcome::Probed(Err(status)),
             Self::Page(_) => Outcome::Listed(Err(status)),
         }
     }
@@ -64,11 +64,11 @@ impl What {
 /// A call in flight.
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) what: What,
+    pub(super) subject: CallSubject,
     pub(super) driver: u64,
     pub(super) started: Instant,
-    given_up: Instant,
-    /// Set once the call has been spawned.
+    abandoned_at: Instant,
+    /// `None` until the call has been spawned.
     pub(super) handle: Option<AbortHandle>,
 }
 
@@ -76,8 +76,8 @@ pub(super) struct Call {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     all: HashMap<u64, Call>,
-    /// The calls, by the moment at which they are given up.
-    overdue: BTreeSet<(Instant, u64)>,
+    /// The calls, by the time at which they are aborted as hung.
+    hung: BTreeSet<(Instant, u64)>,
     latest: u64,
 }
 
@@ -91,21 +91,27 @@ impl Calls {
         self.latest + 1
     }
 
-    pub(super) fn add(&mut self, what: What, driver: u64, timeout: Duration, now: Instant) {
+    pub(super) fn add(
+        &mut self,
+        subject: CallSubject,
+        driver: u64,
+        timeout: Duration,
+        now: Instant,
+    ) {
         self.latest += 1;
-        let given_up = later(now, timeout.saturating_add(OVERDUE));
-        self.overdue.insert((given_up, self.latest));
+        let abandoned_at = later(now, timeout.saturating_add(HUNG_AFTER));
+        self.hung.insert((abandoned_at, self.latest));
         let call = Call {
-            what,
+            subject,
             driver,
             started: now,
-            given_up,
+            abandoned_at,
             handle: None,
         };
         self.all.insert(self.latest, call);
     }
 
-    /// Keeps what aborts a call. Returns it for a call that is over.
+    /// Keeps the abort handle of a call. Returns the handle if the call has ended already.
     pub(super) fn spawned(&mut self, id: u64, handle: AbortHandle) -> Option<AbortHandle> {
         match self.all.get_mut(&id) {
             Some(call) => {
@@ -118,34 +124,34 @@ impl Calls {
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Call> {
         let call = self.all.remove(&id)?;
-        self.overdue.remove(&(call.given_up, id));
+        self.hung.remove(&(call.abandoned_at, id));
         Some(call)
     }
 
-    /// Takes what aborts a call.
+    /// Takes the abort handle of a call.
     pub(super) fn take_handle(&mut self, id: u64) -> Option<AbortHandle> {
         self.all.get_mut(&id)?.handle.take()
     }
 
-    /// Returns a call that is to be given up now, with its outcome.
-    pub(super) fn overdue(&self, now: Instant) -> Option<(u64, Outcome)> {
-        let (_, id) = self.overdue.first().filter(|(at, _)| *at <= now)?;
-        Some((*id, self.all.get(id)?.what.overdue()))
+    /// Returns a call that is to be aborted now, with its outcome.
+    pub(super) fn hung(&self, now: Instant) -> Option<(u64, Outcome)> {
+        let (_, id) = self.hung.first().filter(|(at, _)| *at <= now)?;
+        Some((*id, self.all.get(id)?.subject.hung()))
     }
 
-    /// Returns when the next call is to be given up.
-    pub(super) fn next_overdue(&self) -> Option<Instant> {
-        self.overdue.first().map(|(at, _)| *at)
+    /// Returns when the next call is to be aborted.
+    pub(super) fn next_hung(&self) -> Option<Instant> {
+        self.hung.first().map(|(at, _)| *at)
     }
 
     /// Returns the start of the latest poll of an operation.
     pub(super) fn latest_poll(&self, name: &Arc<str>) -> Option<Instant> {
-        let of = |call: &&Call| matches!(&call.what, What::Poll(of) if of == name);
+        let of = |call: &&Call| matches!(&call.subject, CallSubject::Poll(of) if of == name);
         self.all.values().filter(of).map(|it| it.started).max()
     }
 
-    /// Returns the calls for which this holds.
-    pub(super) fn which(&self, holds: impl Fn(u64, &Call) -> bool) -> Vec<u64> {
+    /// Returns the ids of the calls for which `holds` returns true.
+    pub(super) fn ids_where(&self, holds: impl Fn(u64, &Call) -> bool) -> Vec<u64> {
         let calls = self.all.iter().filter(|(id, call)| holds(**id, call));
         calls.map(|(id, _)| *id).collect()
     }

@@ -1,5 +1,5 @@
-//! One operation of a watcher's table, and the waits for it. Each wait is judged by its own schedule, policy and
-//! target; only what the server said of the operation is shared.
+//! One operation of the table, and its waits. Each wait has its own schedule, policy and target. Only the server's answers
+//! about the operation are shared.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,79 +8,78 @@ use prost::Message as _;
 use prost_types::Any;
 use tokio::time::Instant;
 
-use super::batch_list::{PATIENCE, TOGETHER};
+use super::batch_list::{DUE_WINDOW, LISTING_PATIENCE};
 use super::effects::Effects;
-use super::wait::{End, WaitCell};
+use super::wait::{WaitCell, WaitEnd};
 use crate::error::Error;
 use crate::operation::error::Progress;
 use crate::operation::snapshot::Snapshot;
-use crate::operation::state_machine::{Ending, Event, Next, Target, Wait, Why};
-use crate::operation::tracked::Subject;
+use crate::operation::state_machine::{Completion, Event, GiveUp, Next, Verdict, WaitState};
+use crate::operation::tracked::TrackedOperation;
 use crate::operation::verb::Verb;
 use crate::proto::google::longrunning::Operation as Message;
 
-/// An operation that somebody waits for. There may be very many, so it is small: the operation is kept as it came
-/// over the wire.
+/// An operation with waits. There may be very many, so the state is kept encoded, which needs the least memory.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) location: Arc<str>,
     /// The operation without its name, encoded.
     known: Box<[u8]>,
-    /// The moment of the latest answer about it.
-    seen: Option<Instant>,
-    pub(super) waiters: Vec<Waiter>,
-    /// Its place among the due operations of its location.
+    /// Time of the latest answer about the operation.
+    last_seen: Option<Instant>,
+    pub(super) waiters: Vec<PendingWait>,
+    /// Position among the due operations of its location.
     pub(super) queued: Option<Queued>,
-    /// Its place among the deadlines of waits.
+    /// Position among the deadlines of waits.
     pub(super) deadline: Option<Instant>,
-    /// The start of the latest poll in flight.
+    /// Start of the latest poll in flight.
     pub(super) polling: Option<Instant>,
-    /// Number of its calls in flight.
+    /// Number of calls in flight about the operation.
     pub(super) calls: usize,
-    /// True if the last complete listing did not show it.
+    /// True if the last complete listing did not show the operation.
     pub(super) unlisted: bool,
-    /// Number of the latest listing that has shown it, or during which it was added.
+    /// Number of the latest listing that has shown the operation, or during which it was added.
     pub(super) listing: u32,
 }
 
-/// When an operation is due, and whether it is polled by itself.
+/// The time at which an operation is due, and whether it is polled on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Queued {
     pub(super) single: bool,
     pub(super) due: Instant,
 }
 
-/// One wait.
+/// One wait for an operation.
 #[derive(Debug)]
-pub(super) struct Waiter {
+pub(super) struct PendingWait {
     cell: Arc<WaitCell>,
-    wait: Wait,
-    /// When the next poll is due.
+    wait: WaitState,
+    /// Time of the next poll.
     due: Instant,
-    /// When it would be due without the answers that came early. The delays grow by this moment, so that no wait has
-    /// fewer polls because another has more.
+    /// Time of the next poll without the answers to other waits' polls. The delays grow by this time, so that the polls of
+    /// one wait do not reduce those of another.
     own_due: Instant,
-    look: Look,
-    asked: Option<Asked>,
+    probe: Probe,
+    own_poll: Option<OwnPoll>,
     facts: Facts,
     polls: u32,
     failure: Option<Arc<Error>>,
 }
 
-/// The poll in flight that a wait has asked for.
+/// The poll in flight that this wait needed.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct OwnPoll {
     call: u64,
-    at: Instant,
+    started: Instant,
 }
 
-/// The need of a wait for the state of its target.
+/// Whether a wait needs a probe of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    No,
+enum Probe {
+    None,
     Wanted,
-    /// By the call of this number.
-    Going(u64),
+    /// The call with this number probes the target.
+    InFlight(u64),
 }
 
 /// The facts about an operation that are known without its metadata.
@@ -92,43 +91,43 @@ struct Facts {
 }
 
 /// The result of a call, for one wait.
-pub(super) enum Heard {
-    /// The call counts as the wait's own.
+pub(super) enum WaitEvent {
+    /// The result counts as that of the wait's own poll.
     Own(Event, Option<Arc<Error>>),
-    /// The wait's look at its target has shown this.
-    Looked(Target, Option<Any>),
-    /// The operation was not done before the wait's own poll was due.
+    /// The probe of the wait's target had this result.
+    Probed(Verdict, Option<Any>),
+    /// Another wait's poll showed that the operation is not done, before the wait's own poll was due.
     Early { changed: bool },
     /// The wait ends.
-    Over(Why, Option<Arc<Error>>),
+    Ended(GiveUp, Option<Arc<Error>>),
 }
 
 impl Facts {
-    fn of(subject: &Subject) -> Self {
+    fn of(tracked: &TrackedOperation) -> Self {
         Self {
-            target: subject.target.as_deref().map(Into::into),
-            verb: subject.verb,
-            began: subject.began,
+            target: tracked.target.as_deref().map(Into::into),
+            verb: tracked.verb,
+            began: tracked.began,
         }
     }
 
-    fn about(&self, snapshot: Snapshot) -> Subject {
-        Subject {
+    fn about(&self, snapshot: Snapshot) -> TrackedOperation {
+        TrackedOperation {
             snapshot,
             target: self.target.as_deref().map(str::to_owned),
             verb: self.verb,
             began: self.began,
-            seen: None,
+            last_seen: None,
         }
     }
 }
 
 impl Entry {
-    pub(super) fn new(location: Arc<str>, subject: &Subject) -> Self {
+    pub(super) fn new(location: Arc<str>, tracked: &TrackedOperation) -> Self {
         Self {
             location,
-            known: encoded(&subject.snapshot),
-            seen: subject.seen,
+            known: encoded(&tracked.snapshot),
+            last_seen: tracked.last_seen,
             waiters: Vec::with_capacity(1),
             queued: None,
             deadline: None,
@@ -139,15 +138,15 @@ impl Entry {
         }
     }
 
-    /// Returns what is known of the operation.
+    /// Returns the known state of the operation.
     pub(super) fn snapshot(&self, name: &str) -> Snapshot {
         decoded(&self.known, name)
     }
 
-    /// Adds what a further wait knows, if nothing was known yet.
-    pub(super) fn learn(&mut self, name: &str, subject: &Subject) {
-        let snapshot = &subject.snapshot;
-        self.seen = self.seen.max(subject.seen);
+    /// Adds the state that a further wait has, if no state was known.
+    pub(super) fn learn(&mut self, name: &str, tracked: &TrackedOperation) {
+        let snapshot = &tracked.snapshot;
+        self.last_seen = self.last_seen.max(tracked.last_seen);
         if self.snapshot(name).raw().metadata.is_none() && snapshot.raw().metadata.is_some() {
             self.known = encoded(snapshot);
         }
@@ -158,7 +157,7 @@ impl Entry {
         let waiters = self.waiters.iter();
         let due = waiters.filter_map(|waiter| waiter.next(self.polling)).min();
         due.map(|due| Queued {
-            single: self.unlisted || self.waiters.iter().any(Waiter::is_single),
+            single: self.unlisted || self.waiters.iter().any(PendingWait::is_single),
             due,
         })
     }
@@ -168,13 +167,13 @@ impl Entry {
         waiters.filter_map(|waiter| waiter.wait.deadline()).min()
     }
 
-    /// Begins a poll if one is due, and returns its timeout: the longest that a wait whose poll is due allows.
-    pub(super) fn poll(&mut self, call: u64, now: Instant) -> Option<Duration> {
+    /// Begins a poll if one is due. Returns its timeout: the longest one of the waits whose poll is due.
+    pub(super) fn begin_poll(&mut self, call: u64, now: Instant) -> Option<Duration> {
         let mut timeout = None;
         for waiter in &mut self.waiters {
             let due = waiter.next(self.polling).is_some_and(|next| next <= now);
-            if due && waiter.look == Look::No {
-                waiter.asked = Some(Asked { call, at: now });
+            if due && waiter.probe == Probe::None {
+                waiter.own_poll = Some(OwnPoll { call, started: now });
                 timeout = timeout.max(Some(waiter.wait.poll_timeout(now)));
             }
         }
@@ -182,128 +181,144 @@ impl Entry {
         timeout
     }
 
-    /// A poll has ended. Returns whether a wait has asked for it and did not hear of it.
+    /// Ends a poll. Returns true if a wait needed it and got no result.
     pub(super) fn polled(&mut self, call: u64) -> bool {
         let mut any = false;
         for waiter in &mut self.waiters {
-            if waiter.has_asked(call) {
-                waiter.asked = None;
+            if waiter.has_own_poll(call) {
+                waiter.own_poll = None;
                 any = true;
             }
         }
         any
     }
 
-    /// Begins a look at the target of a wait that needs one, for all waits that know the same of it.
-    pub(super) fn look(
+    /// Begins a probe for a wait that needs one, and for all waits with the same facts.
+    pub(super) fn begin_probe(
         &mut self,
         name: &str,
         call: u64,
         now: Instant,
-    ) -> Option<(Subject, Duration)> {
-        let mut wanted = self.waiters.iter().filter(|it| it.look == Look::Wanted);
+    ) -> Option<(TrackedOperation, Duration)> {
+        let mut wanted = self.waiters.iter().filter(|it| it.probe == Probe::Wanted);
         let facts = wanted.next()?.facts.clone();
-        let subject = facts.about(self.snapshot(name));
+        let tracked = facts.about(self.snapshot(name));
         let mut timeout = Duration::ZERO;
         for waiter in &mut self.waiters {
-            if waiter.look == Look::Wanted && waiter.facts == facts {
-                waiter.look = Look::Going(call);
-                timeout = timeout.max(waiter.look_timeout(now));
+            if waiter.probe == Probe::Wanted && waiter.facts == facts {
+                waiter.probe = Probe::InFlight(call);
+                timeout = timeout.max(waiter.probe_timeout(now));
             }
         }
-        Some((subject, timeout))
+        Some((tracked, timeout))
     }
 
-    /// The look of this call was not made.
-    pub(super) fn look_again(&mut self, call: u64) {
+    /// Marks a probe that was not made as needed again.
+    pub(super) fn retry_probe(&mut self, call: u64) {
         for waiter in &mut self.waiters {
-            if waiter.look == Look::Going(call) {
-                waiter.look = Look::Wanted;
+            if waiter.probe == Probe::InFlight(call) {
+                waiter.probe = Probe::Wanted;
             }
         }
     }
 
-    /// Returns whether a wait needs the result of this look.
-    pub(super) fn is_looking(&self, call: u64) -> bool {
+    /// Returns true if a wait needs the result of this probe.
+    pub(super) fn needs_probe(&self, call: u64) -> bool {
         let mut waiters = self.waiters.iter();
-        waiters.any(|waiter| waiter.look == Look::Going(call))
+        waiters.any(|waiter| waiter.probe == Probe::InFlight(call))
     }
 
-    /// Adds an answer to what is known. Returns what each wait hears of it; the call began at `started`.
-    pub(super) fn answered(
+    /// Applies an answer. Returns the event for each wait; the call began at `started`.
+    pub(super) fn poll_answered(
         &mut self,
         name: &str,
         message: Message,
         started: Instant,
         now: Instant,
-    ) -> impl FnMut(&Waiter) -> Option<Heard> + use<> {
-        let mut subject = Facts::default().about(self.snapshot(name));
-        let event = subject.answered(message);
-        self.seen = self.seen.max(Some(now));
+    ) -> impl FnMut(&PendingWait) -> Option<WaitEvent> + use<> {
+        let mut tracked = Facts::default().about(self.snapshot(name));
+        let event = tracked.apply_answer(message);
+        self.last_seen = self.last_seen.max(Some(now));
         if let Event::Answered { changed: true, .. } = event {
-            self.known = encoded(&subject.snapshot);
+            self.known = encoded(&tracked.snapshot);
         }
-        move |waiter| waiter.hears_answer(event, started, now)
+        move |waiter| waiter.on_answer(event, started, now)
     }
 
-    /// Tells each wait what it hears. Those that are over leave the entry.
-    pub(super) fn tell(
+    /// Delivers an event to each wait. Waits that have ended leave the entry.
+    pub(super) fn deliver(
         &mut self,
         name: &str,
         now: Instant,
         random: f64,
         effects: &mut Effects,
-        hears: &mut dyn FnMut(&Waiter) -> Option<Heard>,
+        event_of: &mut dyn FnMut(&PendingWait) -> Option<WaitEvent>,
     ) {
         let mut index = 0;
         while let Some(waiter) = self.waiters.get_mut(index) {
             let mut shown = None;
-            let heard = match hears(waiter) {
-                Some(Heard::Looked(target, result)) => {
-                    // What the target of one wait stands for is not known of the operation.
-                    let mut subject = waiter.facts.about(decoded(&self.known, name));
-                    let event = subject.looked(target, result);
-                    shown = Some(subject.snapshot);
-                    Some(Heard::Own(event, None))
+            let event = match event_of(waiter) {
+                Some(WaitEvent::Probed(target, result)) => {
+                    // The target of one wait proves nothing for the other waits.
+                    let mut tracked = waiter.facts.about(decoded(&self.known, name));
+                    let event = tracked.apply_probe(target, result);
+                    shown = Some(tracked.snapshot);
+                    Some(WaitEvent::Own(event, None))
                 }
-                heard => heard,
+                event => event,
             };
-            match heard.and_then(|heard| waiter.step(heard, now, random, effects)) {
+            let changed = matches!(
+                &event,
+                Some(
+                    WaitEvent::Early { changed: true }
+                        | WaitEvent::Own(Event::Answered { changed: true, .. }, _)
+                )
+            );
+            if changed && waiter.cell.is_observed() {
+                effects.woken.push(Arc::clone(&waiter.cell));
+            }
+            match event.and_then(|event| waiter.step(event, now, random, effects)) {
                 None => index += 1,
                 Some(waited) => {
                     let mut waiter = self.remove_at(index);
                     let snapshot = shown.unwrap_or_else(|| decoded(&self.known, name));
-                    let end = waiter.end(waited, snapshot, self.seen, now);
+                    let end = waiter.end(waited, snapshot, self.last_seen, now);
                     effects.ended.push((waiter, Box::new(end)));
                 }
             }
         }
     }
 
-    /// Ends a wait of this entry that nobody polls for any more.
-    pub(super) fn lose(&self, waiter: &mut Waiter, name: &str, error: Error, now: Instant) -> End {
+    /// Returns the end of a wait for which no task polls any more.
+    pub(super) fn abandon(
+        &self,
+        waiter: &mut PendingWait,
+        name: &str,
+        error: Error,
+        now: Instant,
+    ) -> WaitEnd {
         let before = waiter.failure.replace(Arc::new(error));
         let snapshot = decoded(&self.known, name);
-        let end = waiter.end(Err(Why::Failed), snapshot, self.seen, now);
+        let end = waiter.end(Err(GiveUp::Failed), snapshot, self.last_seen, now);
         waiter.failure = before;
         end
     }
 
     /// Adds a wait.
-    pub(super) fn push(&mut self, waiter: Waiter) {
+    pub(super) fn push(&mut self, waiter: PendingWait) {
         waiter.cell.set_index(self.waiters.len());
         self.waiters.push(waiter);
     }
 
     /// Removes a wait.
-    pub(super) fn remove(&mut self, cell: &Arc<WaitCell>) -> Option<Waiter> {
+    pub(super) fn remove(&mut self, cell: &Arc<WaitCell>) -> Option<PendingWait> {
         let index = cell.index();
         let found = self.waiters.get(index)?;
         Arc::ptr_eq(&found.cell, cell).then(|| self.remove_at(index))
     }
 
     /// Removes the wait at this index. The last one takes its place.
-    fn remove_at(&mut self, index: usize) -> Waiter {
+    fn remove_at(&mut self, index: usize) -> PendingWait {
         let waiter = self.waiters.swap_remove(index);
         if let Some(moved) = self.waiters.get(index) {
             moved.cell.set_index(index);
@@ -312,7 +327,7 @@ impl Entry {
     }
 }
 
-/// An operation without its name, encoded.
+/// Returns the operation without its name, encoded.
 fn encoded(snapshot: &Snapshot) -> Box<[u8]> {
     let message = Message {
         name: String::new(),
@@ -322,22 +337,22 @@ fn encoded(snapshot: &Snapshot) -> Box<[u8]> {
 }
 
 fn decoded(known: &[u8], name: &str) -> Snapshot {
-    // It was encoded here.
+    // The bytes were encoded here, so decoding cannot fail.
     let mut message = Message::decode(known).unwrap_or_default();
     name.clone_into(&mut message.name);
     Snapshot::new(message)
 }
 
-impl Waiter {
-    pub(super) fn new(subject: &Subject, wait: Wait, due: Instant) -> Self {
+impl PendingWait {
+    pub(super) fn new(tracked: &TrackedOperation, wait: WaitState, due: Instant) -> Self {
         Self {
             cell: Arc::default(),
             wait,
             due,
             own_due: due,
-            look: Look::No,
-            asked: None,
-            facts: Facts::of(subject),
+            probe: Probe::None,
+            own_poll: None,
+            facts: Facts::of(tracked),
             polls: 0,
             failure: None,
         }
@@ -347,153 +362,160 @@ impl Waiter {
         &self.cell
     }
 
-    /// Returns whether a read of its target is in flight for the wait.
-    pub(super) fn is_looking(&self) -> bool {
-        matches!(self.look, Look::Going(_))
+    /// Returns true if a probe of the wait's target is in flight.
+    pub(super) fn has_probe_in_flight(&self) -> bool {
+        matches!(self.probe, Probe::InFlight(_))
     }
 
-    /// Returns when the wait needs a call. A poll in flight stands for its own until that would have timed out;
-    /// for the poll at the end of the total it does so only if it began then.
+    /// Returns when the wait needs a call. A poll in flight counts as the wait's own until the wait's poll timeout has
+    /// passed. The poll at the end of the total counts only if it began at that time.
     fn next(&self, polling: Option<Instant>) -> Option<Instant> {
-        let polling = self.asked.map(|asked| asked.at).or(polling);
-        match (self.look, polling) {
-            (Look::Going(_), _) => None,
-            (Look::No, Some(began)) if !self.wait.is_last() || began >= self.due => {
+        let polling = self.own_poll.map(|own| own.started).or(polling);
+        match (self.probe, polling) {
+            (Probe::InFlight(_), _) => None,
+            (Probe::None, Some(began)) if !self.wait.is_last() || began >= self.due => {
                 Some(self.due.max(later(began, self.wait.poll_limit())))
             }
-            (Look::No | Look::Wanted, _) => Some(self.due),
+            (Probe::None | Probe::Wanted, _) => Some(self.due),
         }
     }
 
-    /// After the total, poll and look share one poll's timeout.
-    fn look_timeout(&self, now: Instant) -> Duration {
+    /// Returns the timeout of a probe. After the total, a poll and its probe share one poll timeout.
+    fn probe_timeout(&self, now: Instant) -> Duration {
         let deadline = self.wait.deadline();
         let deadline = deadline.unwrap_or_else(|| later(now, self.wait.poll_limit()));
-        self.wait.look_timeout(now, deadline)
+        self.wait.probe_timeout(now, deadline)
     }
 
-    fn has_asked(&self, call: u64) -> bool {
-        self.asked.is_some_and(|asked| asked.call == call)
+    fn has_own_poll(&self, call: u64) -> bool {
+        self.own_poll.is_some_and(|own| own.call == call)
     }
 
-    /// Returns whether the wait cannot wait for a listing.
+    /// Returns true if the wait must not wait for a listing.
     fn is_single(&self) -> bool {
-        self.look == Look::Wanted || (self.wait.is_last() && self.wait.poll_limit() < 2 * PATIENCE)
+        self.probe == Probe::Wanted
+            || (self.wait.is_last() && self.wait.poll_limit() < 2 * LISTING_PATIENCE)
     }
 
-    /// Returns whether an answer to a call that began at `started` is in time for the wait's own poll.
+    /// Returns true if an answer to a call that began at `started` counts as that of the wait's own poll.
     fn is_due(&self, started: Instant, now: Instant) -> bool {
         if self.wait.is_last() {
             self.due <= started
         } else {
-            self.own_due <= now + TOGETHER
+            self.own_due <= now + DUE_WINDOW
         }
     }
 
-    fn hears_answer(&self, event: Event, started: Instant, now: Instant) -> Option<Heard> {
-        let Event::Answered { ending, changed } = event else {
+    fn on_answer(&self, event: Event, started: Instant, now: Instant) -> Option<WaitEvent> {
+        let Event::Answered {
+            completion,
+            changed,
+        } = event
+        else {
             return None;
         };
-        match ending {
-            Ending::Result => Some(Heard::Own(event, None)),
-            Ending::None | Ending::Nothing if self.look != Look::No => None,
-            // A look at the target may tell nothing, and after the last poll of a wait that ends it.
-            Ending::Nothing => self.is_due(started, now).then_some(Heard::Own(event, None)),
-            Ending::None if self.is_due(started, now) => Some(Heard::Own(event, None)),
-            Ending::None => Some(Heard::Early { changed }),
+        match completion {
+            Completion::Result => Some(WaitEvent::Own(event, None)),
+            Completion::Running | Completion::NoResult if self.probe != Probe::None => None,
+            // A probe may prove nothing, and after the last poll that would end the wait.
+            Completion::NoResult => self
+                .is_due(started, now)
+                .then_some(WaitEvent::Own(event, None)),
+            Completion::Running if self.is_due(started, now) => Some(WaitEvent::Own(event, None)),
+            Completion::Running => Some(WaitEvent::Early { changed }),
         }
     }
 
-    /// Returns what the wait hears of a poll that failed, if it has asked for it.
-    pub(super) fn hears_failure(
+    /// Returns the event of a failed poll, if the wait needed that poll.
+    pub(super) fn on_failed_poll(
         &self,
         call: u64,
         event: Event,
         error: &Arc<Error>,
-    ) -> Option<Heard> {
-        let own = self.look == Look::No && self.has_asked(call);
-        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+    ) -> Option<WaitEvent> {
+        let own = self.probe == Probe::None && self.has_own_poll(call);
+        own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait hears of a page that failed, if it was due when that was asked for.
-    pub(super) fn hears_no_list(
+    /// Returns the event of a failed page, if the wait was due when the page was requested.
+    pub(super) fn on_failed_page(
         &self,
         event: Event,
         started: Instant,
         error: &Arc<Error>,
-    ) -> Option<Heard> {
+    ) -> Option<WaitEvent> {
         let due = match self.wait.is_last() {
             true => self.due <= started,
-            false => self.due <= started + TOGETHER,
+            false => self.due <= started + DUE_WINDOW,
         };
-        let own = self.look == Look::No && self.asked.is_none() && due;
-        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+        let own = self.probe == Probe::None && self.own_poll.is_none() && due;
+        own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait hears of a call that panicked, if it has asked for it.
-    pub(super) fn hears_panic(&self, call: u64, error: &Arc<Error>) -> Option<Heard> {
-        let own = self.has_asked(call) || self.look == Look::Going(call);
-        own.then(|| Heard::Over(Why::Failed, Some(Arc::clone(error))))
+    /// Returns the event of a call that panicked, if the wait needed that call.
+    pub(super) fn on_panic(&self, call: u64, error: &Arc<Error>) -> Option<WaitEvent> {
+        let own = self.has_own_poll(call) || self.probe == Probe::InFlight(call);
+        own.then(|| WaitEvent::Ended(GiveUp::Failed, Some(Arc::clone(error))))
     }
 
-    /// Returns what the wait hears of a look, if that was its own.
-    pub(super) fn hears_look(
+    /// Returns the event of a probe, if the wait needed it.
+    pub(super) fn on_probe(
         &self,
         call: u64,
-        target: Target,
+        verdict: Verdict,
         result: Option<&Any>,
-    ) -> Option<Heard> {
-        let own = self.look == Look::Going(call);
-        own.then(|| Heard::Looked(target, result.cloned()))
+    ) -> Option<WaitEvent> {
+        let own = self.probe == Probe::InFlight(call);
+        own.then(|| WaitEvent::Probed(verdict, result.cloned()))
     }
 
-    /// Returns what the wait hears of a look that failed, if that was its own.
-    pub(super) fn hears_no_look(
+    /// Returns the event of a failed probe, if the wait needed it.
+    pub(super) fn on_failed_probe(
         &self,
         call: u64,
         event: Event,
         error: &Arc<Error>,
-    ) -> Option<Heard> {
-        let own = self.look == Look::Going(call);
-        own.then(|| Heard::Own(event, Some(Arc::clone(error))))
+    ) -> Option<WaitEvent> {
+        let own = self.probe == Probe::InFlight(call);
+        own.then(|| WaitEvent::Own(event, Some(Arc::clone(error))))
     }
 
-    /// Returns whether the wait has had its total and one poll's timeout.
-    pub(super) fn hears_deadline(&self, now: Instant) -> Option<Heard> {
+    /// Returns the end of the wait if its total and one poll timeout have passed.
+    pub(super) fn on_deadline(&self, now: Instant) -> Option<WaitEvent> {
         let over = self.wait.deadline().is_some_and(|deadline| deadline <= now);
-        over.then_some(Heard::Over(Why::TimedOut, None))
+        over.then_some(WaitEvent::Ended(GiveUp::TimedOut, None))
     }
 
     fn step(
         &mut self,
-        heard: Heard,
+        event: WaitEvent,
         now: Instant,
         random: f64,
         effects: &mut Effects,
-    ) -> Option<Result<(), Why>> {
-        let (event, error) = match heard {
-            Heard::Own(event, error) => (event, error),
-            Heard::Looked(target, _) => (Event::Seen(target), None),
-            Heard::Over(why, error) => {
+    ) -> Option<Result<(), GiveUp>> {
+        let (event, error) = match event {
+            WaitEvent::Own(event, error) => (event, error),
+            WaitEvent::Probed(target, _) => (Event::Probed(target), None),
+            WaitEvent::Ended(why, error) => {
                 self.fail(error, effects);
                 return Some(Err(why));
             }
-            Heard::Early { changed } => {
+            WaitEvent::Early { changed } => {
                 self.postpone(changed, now, random);
                 return None;
             }
         };
         self.polls = self.polls.saturating_add(1);
         self.fail(error, effects);
-        self.look = Look::No;
-        self.asked = None;
+        self.probe = Probe::None;
+        self.own_poll = None;
         match self.wait.step(event, now, random) {
             Next::Sleep(delay) => {
                 self.due = later(now, delay);
                 self.own_due = self.due;
             }
-            Next::Look => {
-                self.look = Look::Wanted;
+            Next::Probe => {
+                self.probe = Probe::Wanted;
                 self.due = now;
             }
             Next::Finish => return Some(Ok(())),
@@ -502,7 +524,7 @@ impl Waiter {
         None
     }
 
-    /// The next poll of the wait is not needed yet.
+    /// Postpones the next poll after an early answer.
     fn postpone(&mut self, changed: bool, now: Instant, random: f64) {
         self.polls = self.polls.saturating_add(1);
         if let Some(delay) = self.wait.answered_early(changed, now, random) {
@@ -520,26 +542,26 @@ impl Waiter {
 
     fn end(
         &mut self,
-        waited: Result<(), Why>,
+        waited: Result<(), GiveUp>,
         snapshot: Snapshot,
-        seen: Option<Instant>,
+        last_seen: Option<Instant>,
         now: Instant,
-    ) -> End {
-        End {
+    ) -> WaitEnd {
+        WaitEnd {
             waited,
             snapshot,
             target: self.facts.target.take().map(String::from),
             progress: Progress {
                 polls: self.polls,
                 elapsed: self.wait.elapsed(now),
-                seen: seen.map(|seen| now.saturating_duration_since(seen)),
+                last_seen: last_seen.map(|seen| now.saturating_duration_since(seen)),
                 failure: self.failure.take(),
             },
         }
     }
 }
 
-/// Returns the moment after this time; a moment in the far future where there is none.
+/// Returns the time after a delay. A time that the clock cannot represent becomes one in the far future.
 pub(super) fn later(now: Instant, delay: Duration) -> Instant {
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     now.checked_add(delay).unwrap_or(now + 30 * year)

@@ -1,4 +1,4 @@
-//! The locations of a watcher, and whose turn it is.
+//! The locations of a watcher, and their turns.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::batch_list::{Location, Place};
+use super::batch_list::{Location, QueuePosition};
 
-/// The locations in which operations are waited for or calls are in flight.
+/// The locations with waits or with calls in flight.
 #[derive(Debug, Default)]
 pub(super) struct Locations {
     all: HashMap<Arc<str>, Location>,
-    /// The locations whose next call is later, by its time.
+    /// The locations whose next call is later, by the time of that call.
     timed: BTreeSet<(Instant, Arc<str>)>,
     /// The locations whose next call is due. They take turns.
     ready: VecDeque<Arc<str>>,
 }
 
-/// Returns `projects/p/locations/l` of a name in it.
+/// Returns the location of an operation's name, `projects/{project}/locations/{location}`.
 pub(super) fn location(name: &str) -> &str {
     let mut slashes = name.match_indices('/').map(|(at, _)| at);
     slashes.nth(3).map_or(name, |at| &name[..at])
@@ -33,7 +33,7 @@ impl Locations {
         self.all.get_mut(location)
     }
 
-    /// Counts an operation of this name. Returns its location's key, and the number of the location's latest listing.
+    /// Adds an operation to its location. Returns the location's key and the number of its latest listing.
     pub(super) fn join(&mut self, name: &str) -> (Arc<str>, u32) {
         let within = location(name);
         let at = match self.all.get_key_value(within) {
@@ -45,14 +45,14 @@ impl Locations {
         (at, location.number)
     }
 
-    /// Moves the locations whose next call is due now to those that take turns.
+    /// Moves the locations whose next call is due to the queue of turns.
     pub(super) fn make_ready(&mut self, now: Instant) {
         while let Some((due, location)) = self.timed.first().cloned()
             && due <= now
         {
             self.timed.pop_first();
             if let Some(at) = self.all.get_mut(&location) {
-                at.place = Place::Ready;
+                at.position = QueuePosition::Ready;
                 self.ready.push_back(location);
             }
         }
@@ -73,47 +73,46 @@ impl Locations {
         self.timed.first().map(|(at, _)| *at)
     }
 
-    /// Takes the next location whose turn it is.
+    /// Takes the next turn.
     pub(super) fn take_turn(&mut self) -> Option<Arc<str>> {
         self.ready.pop_front()
     }
 
-    /// Gives a turn back that was not used.
+    /// Returns a turn that was not used.
     pub(super) fn return_turn(&mut self, location: Arc<str>) {
         self.ready.push_front(location);
     }
 
-    /// Ends the turn of a location that has room for no call now.
+    /// Ends the turn of a location that cannot make a call now.
     pub(super) fn end_turn(&mut self, location: Arc<str>) {
         self.ready.push_back(location);
     }
 
-    /// Puts a location whose turn was taken where it belongs in the queues.
-    pub(super) fn place_anew(&mut self, location: &Arc<str>) {
+    /// Ends a turn that was taken, and updates the location's position in the queues.
+    pub(super) fn requeue_after_turn(&mut self, location: &Arc<str>) {
         if let Some(at) = self.all.get_mut(location) {
-            at.place = Place::Nowhere;
+            at.position = QueuePosition::None;
         }
-        self.place(location);
+        self.update_queue(location);
     }
 
-    /// Puts a location where it belongs in the queues, unless it has a turn. One without waits and calls is
-    /// removed.
-    pub(super) fn place(&mut self, location: &Arc<str>) {
+    /// Updates the position of a location in the queues, unless it has a turn. A location without waits and calls is removed.
+    pub(super) fn update_queue(&mut self, location: &Arc<str>) {
         let Some(at) = self.all.get_mut(location) else {
             return;
         };
-        if at.place == Place::Ready {
+        if at.position == QueuePosition::Ready {
             return;
         }
         let next = at.next().filter(|_| !at.is_full());
-        let place = next.map_or(Place::Nowhere, Place::At);
-        let before = mem::replace(&mut at.place, place);
+        let place = next.map_or(QueuePosition::None, QueuePosition::Timed);
+        let before = mem::replace(&mut at.position, place);
         let idle = at.is_idle();
         if before != place {
-            if let Place::At(before) = before {
+            if let QueuePosition::Timed(before) = before {
                 self.timed.remove(&(before, Arc::clone(location)));
             }
-            if let Place::At(next) = place {
+            if let QueuePosition::Timed(next) = place {
                 self.timed.insert((next, Arc::clone(location)));
             }
         }

@@ -1,4 +1,4 @@
-//! Many operations at once: one scheduler for all of them.
+//! One scheduler for the polls of many operations.
 
 mod batch_list;
 mod calls;
@@ -19,26 +19,48 @@ use tokio::time::Instant;
 
 use super::Operation;
 use super::result::OperationResult;
-use super::schedule::{Schedule, Timetable};
-use super::state_machine::{Next, Wait};
+use super::schedule::{Schedule, ScheduleRef};
+use super::state_machine::{Next, WaitState};
 use crate::error::Error;
 use crate::stack::clients::Clients;
 
-pub use wait::Watched;
+pub use wait::WatchedWait;
 
 use rate_limit::RateLimit;
 use table::Table;
-use task::{Driver, Lost};
-use wait::{By, Finished, Ticket};
+use task::{AbandonReason, Driver};
+use wait::{Finished, Inner, TableWait};
 
 /// Waits for many operations with few calls.
 ///
-/// Waits for one operation share its polls. Each wait is judged by its own schedule, policy and target. Where many
-/// operations of one location are due, one listing of the location replaces their polls, and only the operations
-/// that it does not show are polled one by one. All calls of a watcher share one rate, which falls when the server
-/// returns RESOURCE_EXHAUSTED and recovers afterwards.
+/// Waits for one operation share its polls. Each wait has its own schedule, policy and target. If many operations of a
+/// location are due, one listing of the location replaces their polls, and only operations that the listing does not show are
+/// polled on their own. All calls of a watcher share one rate limit, which falls when the server returns RESOURCE_EXHAUSTED
+/// and recovers afterwards.
 ///
-/// A watcher is cheap to clone, and its clones share everything.
+/// A watcher is cheap to clone, and its clones share all state.
+///
+/// ```
+/// # #[cfg(feature = "emulator")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), apigateway_grpc::Error> {
+/// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+/// # let emulator = Emulator::builder().build();
+/// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+/// let watcher = client.watcher();
+/// let mut waits = Vec::new();
+/// for id in ["a", "b", "c"] {
+///     let operation = client.create_api("projects/p/locations/global", id, Api::default()).await?;
+///     waits.push(watcher.wait(operation));
+/// }
+/// for wait in waits {
+///     println!("created {}", wait.await?.name);
+/// }
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "emulator"))]
+/// # fn main() {}
+/// ```
 ///
 /// # Bounds
 ///
@@ -80,7 +102,7 @@ struct Settings {
 struct Shared {
     clients: Arc<Clients>,
     page_size: i32,
-    /// Locked by [`Shared::locked`] alone.
+    /// Locked by [`Shared::with_table`] alone.
     table: Mutex<Table>,
 }
 
@@ -110,11 +132,11 @@ impl Watcher {
         }
     }
 
-    /// Returns another watcher of the same client, that makes at most `rate` calls a second; 20 by default.
+    /// Returns another watcher of the same client that makes at most `rate` calls per second. The default is 20.
     ///
     /// # Errors
     ///
-    /// If `rate` is not a finite number of at least 0.001.
+    /// Returns an error if `rate` is not a finite number of at least 0.001.
     pub fn with_rate(&self, rate: f64) -> Result<Self, Error> {
         let settings = Settings {
             rate: RateLimit::check(rate)?,
@@ -123,8 +145,8 @@ impl Watcher {
         Ok(Self::with(Arc::clone(&self.shared.clients), settings))
     }
 
-    /// Returns another watcher of the same client, that lists a location once at least this many of its operations are
-    /// due; 8 by default. `usize::MAX` never lists.
+    /// Returns another watcher of the same client that lists a location once at least this many of its operations are due.
+    /// The default is 8; `usize::MAX` disables listings.
     #[must_use]
     pub fn with_threshold(&self, threshold: usize) -> Self {
         let settings = Settings {
@@ -134,7 +156,7 @@ impl Watcher {
         Self::with(Arc::clone(&self.shared.clients), settings)
     }
 
-    /// Returns another watcher of the same client, that polls by this schedule instead of those that fit the operations.
+    /// Returns another watcher of the same client with this schedule. The default is the schedule that fits each operation.
     #[must_use]
     pub fn with_schedule(&self, schedule: Schedule) -> Self {
         let settings = Settings {
@@ -144,62 +166,62 @@ impl Watcher {
         Self::with(Arc::clone(&self.shared.clients), settings)
     }
 
-    /// Returns the number of operations that are waited for.
+    /// Returns the number of operations with waits.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.shared.locked(|table| table.len())
+        self.shared.with_table(|table| table.len())
     }
 
-    /// Returns the current maximum number of calls a second, which is lower than the one that was set while the server
-    /// refuses calls.
+    /// Returns the current rate limit in calls per second. It is lower than the configured rate while the server returns
+    /// RESOURCE_EXHAUSTED.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        self.shared.locked(|table| table.limit.rate())
+        self.shared.with_table(|table| table.limit.rate())
     }
 
-    /// Waits for an operation, by this watcher's polls instead of its own.
+    /// Waits for an operation with the polls of this watcher.
     ///
-    /// Its schedule and result policy apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total begins with
-    /// this call. An operation that is done already is not polled, and its result needs no runtime unless its target
-    /// must be read.
+    /// The schedule and the policy of the operation apply; `cancel_on_timeout` and `cancel_on_drop` do not. The total begins
+    /// with this call. An operation that is done is not polled, and needs no runtime unless its target must be probed.
     ///
-    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is. Outside of any
-    /// runtime, and within one that has been shut down, it ends with an error.
+    /// The future must be polled within a Tokio runtime, unless another wait of this watcher is. Otherwise, and after the
+    /// runtime has shut down, it ends with an error.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends this wait. The operation goes on, and so do other waits for it. A call that no other
+    /// Dropping the future ends this wait only. The operation continues, and so do other waits for it. A call that no other
     /// wait needs is aborted.
-    pub fn wait<R: OperationResult>(&self, mut operation: Operation<R>) -> Watched<R> {
+    pub fn wait<R: OperationResult>(&self, mut operation: Operation<R>) -> WatchedWait<R> {
         if operation.snapshot().is_done() {
-            // Its target may have to be looked at for a while.
-            let schedule = &mut operation.engine.settings.schedule;
+            // The probe of its target may take several polls.
+            let schedule = &mut operation.waiter.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
-            return Watched(By::Itself(Finished::new(operation)));
+            return WatchedWait(Inner::Finished(Finished::new(operation)));
         }
         let now = Instant::now();
-        let (mut subject, settings) = operation.into_parts();
-        if subject.target.is_some() && subject.snapshot.target() == subject.target {
-            // The metadata has it, once for all waits.
-            subject.target = None;
+        let (mut tracked, settings) = operation.into_parts();
+        if tracked.target.is_some() && tracked.snapshot.target() == tracked.target {
+            // The entry has the target in its metadata, once for all waits.
+            tracked.target = None;
         }
         let given = settings.schedule.or_else(|| self.settings.schedule.clone());
-        let schedule = given.map_or_else(|| subject.schedule(), Timetable::Given);
-        let mut wait = Wait::new(now, schedule, settings.without_result);
-        let (name, cell) = self.shared.locked(|table| {
-            // One that was not yet seen is polled after the first delay too: they may be many.
-            let delay = match wait.first(now, table.random()) {
+        let schedule = given.map_or_else(|| tracked.schedule(), ScheduleRef::Custom);
+        let mut wait = WaitState::new(now, schedule, settings.missing_result);
+        let (name, cell) = self.shared.with_table(|table| {
+            // A resumed operation is polled after the first delay too, since there may be many of them.
+            let delay = match wait.first_poll(now, table.random()) {
                 Next::Sleep(delay) => delay,
                 _ => Duration::ZERO,
             };
-            table.add(&subject, wait, delay, now)
+            table.add(&tracked, wait, delay, now)
         });
-        // If there is no runtime here, the future looks for one.
-        self.shared.drive().ok();
-        Watched(By::Watcher(Ticket {
+        // Without a runtime here, the future checks for one when it is polled.
+        self.shared.ensure_driver().ok();
+        WatchedWait(Inner::Table(TableWait {
             name,
             cell,
             shared: Arc::clone(&self.shared),
+            read: None,
         }))
     }
 }
@@ -214,8 +236,8 @@ impl fmt::Debug for Watcher {
 }
 
 impl Shared {
-    /// Works on the table under its lock, and then does what that leads to without it.
-    fn locked<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+    /// Changes the table under its lock, and runs the effects after the lock is released.
+    fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let value = work(&mut table);
         let effects = table.take_effects();
@@ -224,14 +246,14 @@ impl Shared {
         value
     }
 
-    /// Makes sure that the current runtime has a task that polls. Outside of a runtime, that of another one will do.
-    fn drive(self: &Arc<Self>) -> Result<(), Lost> {
+    /// Ensures that the current runtime has a task that polls. Outside of a runtime, the task of another runtime is enough.
+    fn ensure_driver(self: &Arc<Self>) -> Result<(), AbandonReason> {
         let Ok(handle) = runtime::Handle::try_current() else {
-            let driven = self.locked(|table| !table.drivers.is_empty());
-            return driven.then_some(()).ok_or(Lost::NoRuntime);
+            let driven = self.with_table(|table| !table.drivers.is_empty());
+            return driven.then_some(()).ok_or(AbandonReason::NoRuntime);
         };
         let runtime = handle.id();
-        let added = self.locked(|table| {
+        let added = self.with_table(|table| {
             let there = table.drivers.is_on(runtime);
             (!there).then(|| table.drivers.add(runtime))
         });
@@ -246,8 +268,9 @@ impl Shared {
         };
         // A runtime that has been shut down drops the task at once.
         handle.spawn(driver.run());
-        let driven = self.locked(|table| table.drivers.is_on(runtime) || !table.drivers.is_empty());
-        driven.then_some(()).ok_or(Lost::ShutDown)
+        let driven =
+            self.with_table(|table| table.drivers.is_on(runtime) || !table.drivers.is_empty());
+        driven.then_some(()).ok_or(AbandonReason::ShutDown)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The rate of a watcher's calls.
+//! The rate limit of a watcher's calls.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-/// The lowest rate that can be set: a call in about a quarter of an hour.
-const LOWEST: f64 = 0.001;
-/// A server that refuses calls lowers the rate to this at most, or a busy hour would stop all polls.
-const LOWERED: f64 = 0.2;
-/// After this long without a refusal the rate rises by a tenth of the rate that was set.
-const CALM: Duration = Duration::from_secs(10);
-/// After a pause, the calls of this long may be made at once.
-const SAVED: Duration = Duration::from_secs(1);
+/// The lowest rate that can be set: one call in 1000 seconds.
+const MIN_RATE: f64 = 0.001;
+/// The lowest rate to which RESOURCE_EXHAUSTED reduces the limit. A lower rate would stop all polls for a long time.
+const MIN_LOWERED_RATE: f64 = 0.2;
+/// After this time without RESOURCE_EXHAUSTED, the rate rises by a tenth of the configured rate.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
+/// After a pause, the calls of this time may be made at once.
+const BURST: Duration = Duration::from_secs(1);
 
-/// Limits the calls of a watcher to a number a second. A call takes its turn when it is made, so no turn is lost.
+/// Limits the calls of a watcher to a number per second. A call is counted when it is made, so an unused turn is not lost.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     set: f64,
     rate: f64,
-    /// When the next call may be made.
+    /// Time of the next call.
     next: Instant,
-    /// When the rate was last changed.
+    /// Time of the last change of the rate.
     changed: Instant,
 }
 
@@ -36,13 +36,13 @@ impl RateLimit {
         }
     }
 
-    /// Returns `rate` if it can be kept. Any finite number from [`LOWEST`] on can.
+    /// Returns `rate` if it is a finite number of at least [`MIN_RATE`].
     pub(super) fn check(rate: f64) -> Result<f64, Error> {
-        if rate.is_finite() && rate >= LOWEST {
+        if rate.is_finite() && rate >= MIN_RATE {
             return Ok(rate);
         }
         Err(Error::configuration(format!(
-            "invalid rate {rate:?} of a watcher: must be a finite number of calls a second, at least {LOWEST}"
+            "invalid rate {rate:?} of a watcher: must be a finite number of calls a second, at least {MIN_RATE}"
         )))
     }
 
@@ -52,29 +52,30 @@ impl RateLimit {
     }
 
     /// Counts a call that is made now.
-    pub(super) fn take(&mut self, now: Instant) {
-        if self.rate < self.set && now.saturating_duration_since(self.changed) >= CALM {
+    pub(super) fn count_call(&mut self, now: Instant) {
+        if self.rate < self.set && now.saturating_duration_since(self.changed) >= RECOVERY_INTERVAL
+        {
             self.rate = (self.rate + self.set / 10.0).min(self.set);
             self.changed = now;
         }
-        let earliest = now.checked_sub(SAVED).unwrap_or(now);
-        // At most 1 / LOWEST seconds.
+        let earliest = now.checked_sub(BURST).unwrap_or(now);
+        // The interval is at most 1 / MIN_RATE seconds.
         let interval = Duration::try_from_secs_f64(1.0 / self.rate).unwrap_or_default();
         self.next = self.next.max(earliest) + interval;
     }
 
-    /// Halves the rate, at most once a second, since the server refused a call. Returns whether the rate changed.
+    /// Halves the rate, at most once a second, after RESOURCE_EXHAUSTED. Returns true if the rate changed.
     pub(super) fn lower(&mut self, now: Instant) -> bool {
         let lowered = self.rate < self.set;
         if lowered && now.saturating_duration_since(self.changed) < Duration::from_secs(1) {
             return false;
         }
-        self.rate = (self.rate / 2.0).max(LOWERED.min(self.set));
+        self.rate = (self.rate / 2.0).max(MIN_LOWERED_RATE.min(self.set));
         self.changed = now;
         true
     }
 
-    /// Returns how many calls a second are made now.
+    /// Returns the current rate in calls per second.
     pub(super) fn rate(&self) -> f64 {
         self.rate
     }
@@ -84,11 +85,11 @@ impl RateLimit {
 mod tests {
     use super::*;
 
-    /// Makes so many calls, each as soon as it may be made, and returns the moment of the last.
+    /// Makes this many calls, each as soon as it may be made. Returns the time of the last call.
     fn make(limit: &mut RateLimit, calls: usize, mut now: Instant) -> Instant {
         for _ in 0..calls {
             now = now.max(limit.next());
-            limit.take(now);
+            limit.count_call(now);
         }
         now
     }
@@ -113,25 +114,29 @@ mod tests {
         limit.lower(now);
         assert!((limit.rate() - 2.0).abs() < 1e-9);
         for _ in 0..99 {
-            now += CALM;
-            limit.take(now);
+            now += RECOVERY_INTERVAL;
+            limit.count_call(now);
         }
         assert!((limit.rate() - 8.0).abs() < 1e-9, "{}", limit.rate());
         for _ in 0..99 {
             now += Duration::from_secs(2);
             limit.lower(now);
         }
-        assert!((limit.rate() - LOWERED).abs() < 1e-9, "{}", limit.rate());
+        assert!(
+            (limit.rate() - MIN_LOWERED_RATE).abs() < 1e-9,
+            "{}",
+            limit.rate()
+        );
     }
 
     #[test]
     fn a_rate_that_cannot_be_kept_is_refused_and_the_others_do_not_overflow() {
         for rate in [0.0, -1.0, 1e-300, 0.0009, f64::NAN, f64::INFINITY, f64::MIN] {
             let error = RateLimit::check(rate).expect_err("it cannot be kept");
-            assert!(error.is_configuration());
+            assert!(error.is_invalid_setting());
             assert!(error.to_string().contains("at least 0.001"), "{error}");
         }
-        for rate in [LOWEST, 20.0, f64::MAX] {
+        for rate in [MIN_RATE, 20.0, f64::MAX] {
             let now = Instant::now();
             let mut limit = RateLimit::new(RateLimit::check(rate).expect("it can be kept"), now);
             limit.lower(now);

@@ -1,5 +1,5 @@
-//! The operations that a watcher waits for, and which call is made next: without clock or calls. All of it is under
-//! one lock, and nothing foreign runs there; see [`Effects`].
+//! The table of a watcher: its operations, and the decision which call comes next. It has no clock and makes no calls. All of
+//! it is under one lock, and no foreign code runs under that lock; see [`Effects`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
@@ -11,23 +11,24 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tower::util::rng::{HasherRng, Rng as _};
 
-use super::batch_list::{Choice, Ended, Location, TOGETHER};
-use super::calls::{Call, Calls, Outcome, Plan, Request, What};
-use super::effects::{Effects, Note};
-use super::entry::{Entry, Heard, Queued, Waiter, later};
+use super::batch_list::{DUE_WINDOW, ListingEnd, Location, NextCall};
+use super::calls::{Call, CallSubject, Calls, Outcome, PlannedCall, Request};
+use super::effects::{Effects, LogEvent};
+use super::entry::{Entry, PendingWait, Queued, WaitEvent, later};
 use super::locations::{Locations, location};
 use super::rate_limit::RateLimit;
-use super::task::{Drivers, Lost};
-use super::wait::{End, WaitCell};
+use super::task::{AbandonReason, Drivers};
+use super::wait::{WaitCell, WaitEnd};
 use crate::error::Error;
-use crate::operation::state_machine::{CallFailure, Event, Wait};
-use crate::operation::tracked::{Looked, Subject};
+use crate::operation::snapshot::Snapshot;
+use crate::operation::state_machine::{CallFailure, Event, WaitState};
+use crate::operation::tracked::{ProbeResult, TrackedOperation};
 use crate::proto::google::longrunning::{ListOperationsResponse, Operation as Message};
 
-/// Maximum number of concurrent calls. Beyond it, only a location without any call may make one.
-const IN_FLIGHT: usize = 32;
+/// Maximum number of concurrent calls. Above it, only a location without a call in flight may make one.
+const MAX_CALLS: usize = 32;
 
-/// All operations that are waited for, by name, and the calls about them.
+/// All operations with waits, by name, and the calls in flight.
 #[derive(Debug)]
 pub(super) struct Table {
     threshold: usize,
@@ -46,8 +47,8 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub(super) enum Next {
     /// Make this call.
-    Call(Plan),
-    /// Wait until this moment, if there is one, or until something happens.
+    Call(PlannedCall),
+    /// Sleep until this time, if there is one, or until a notification.
     Wait(Option<Instant>),
 }
 
@@ -70,6 +71,11 @@ impl Table {
         self.entries.len()
     }
 
+    /// Returns the known state of an operation with waits.
+    pub(super) fn snapshot(&self, name: &str) -> Option<Snapshot> {
+        self.entries.get(name).map(|entry| entry.snapshot(name))
+    }
+
     pub(super) fn take_effects(&mut self) -> Effects {
         mem::take(&mut self.effects)
     }
@@ -82,23 +88,23 @@ impl Table {
         self.random.next_f64()
     }
 
-    /// Adds a wait. Returns the name as it is kept, and where the end is handed over.
+    /// Adds a wait. Returns the key of its operation, and the cell that receives its end.
     pub(super) fn add(
         &mut self,
-        subject: &Subject,
-        wait: Wait,
+        tracked: &TrackedOperation,
+        wait: WaitState,
         delay: Duration,
         now: Instant,
     ) -> (Arc<str>, Arc<WaitCell>) {
         let due = later(now, delay);
         let deadline = wait.deadline();
-        let waiter = Waiter::new(subject, wait, due);
+        let waiter = PendingWait::new(tracked, wait, due);
         let cell = Arc::clone(waiter.cell());
-        let name = self.entry_of(subject);
+        let name = self.entry_of(tracked);
         if let Some(entry) = self.entries.get_mut(&name) {
             entry.push(waiter);
             let later = |queued: Queued| queued.due <= due;
-            // `None` is no deadline, which is later than any.
+            // `None` means no deadline, which is later than any.
             let first = |deadline: Instant| entry.deadline.is_none_or(|kept| deadline < kept);
             if !entry.queued.is_some_and(later) || deadline.is_some_and(first) {
                 self.requeue(&name);
@@ -108,19 +114,19 @@ impl Table {
         (name, cell)
     }
 
-    /// Returns the key of the subject's entry, which is added if it is new.
-    fn entry_of(&mut self, subject: &Subject) -> Arc<str> {
-        let snapshot = &subject.snapshot;
+    /// Returns the key of an operation's entry. A missing entry is added.
+    fn entry_of(&mut self, tracked: &TrackedOperation) -> Arc<str> {
+        let snapshot = &tracked.snapshot;
         if let Some((name, _)) = self.entries.get_key_value(snapshot.name()) {
             let name = Arc::clone(name);
             if let Some(entry) = self.entries.get_mut(&name) {
-                entry.learn(&name, subject);
+                entry.learn(&name, tracked);
             }
             return name;
         }
         let name: Arc<str> = snapshot.name().into();
         let (at, listing) = self.locations.join(&name);
-        let mut entry = Entry::new(at, subject);
+        let mut entry = Entry::new(at, tracked);
         entry.listing = listing;
         self.entries.insert(Arc::clone(&name), Box::new(entry));
         name
@@ -137,43 +143,43 @@ impl Table {
         self.left(name, waiter);
     }
 
-    /// Takes note of a wait that was removed. The queues change with the last wait only, since others may have no poll
-    /// due: to look at all of them for each wait that leaves would take quadratic time.
-    fn left(&mut self, name: &Arc<str>, waiter: Waiter) {
+    /// Updates the queues after a wait was removed. They change only with the last wait, since checking the other waits each
+    /// time would make many drops quadratic.
+    fn left(&mut self, name: &Arc<str>, waiter: PendingWait) {
         let Some(entry) = self.entries.get(name) else {
             return;
         };
         if entry.waiters.is_empty() {
             self.requeue(name);
-        } else if waiter.is_looking() {
+        } else if waiter.has_probe_in_flight() {
             self.abort_needless(name);
         }
         self.effects.waiters.push(waiter);
     }
 
-    /// Removes a wait that nobody polls for any more. `None` if it has ended already.
-    pub(super) fn lose(
+    /// Removes a wait for which no task polls any more. Returns `None` if the wait has ended already.
+    pub(super) fn abandon(
         &mut self,
         name: &Arc<str>,
         cell: &Arc<WaitCell>,
-        lost: Lost,
-    ) -> Option<End> {
+        lost: AbandonReason,
+    ) -> Option<WaitEnd> {
         let entry = self.entries.get_mut(name)?;
         let mut waiter = entry.remove(cell)?;
-        let end = entry.lose(&mut waiter, name, lost.error(), Instant::now());
+        let end = entry.abandon(&mut waiter, name, lost.error(), Instant::now());
         self.left(name, waiter);
         Some(end)
     }
 
-    /// Ends all waits, since the task that polls for them panicked.
-    pub(super) fn lose_all(&mut self, lost: Lost) {
+    /// Ends all waits, since the task that polled for them panicked.
+    pub(super) fn abandon_all(&mut self, lost: AbandonReason) {
         let now = Instant::now();
         let names: Vec<_> = self.entries.keys().cloned().collect();
         for name in names {
             while let Some(entry) = self.entries.get_mut(&name)
                 && let Some(mut waiter) = entry.waiters.pop()
             {
-                let end = entry.lose(&mut waiter, &name, lost.error(), now);
+                let end = entry.abandon(&mut waiter, &name, lost.error(), now);
                 self.effects.ended.push((waiter, Box::new(end)));
             }
             self.requeue(&name);
@@ -187,7 +193,7 @@ impl Table {
         self.effects.woken.extend(cells);
     }
 
-    /// Returns what a driver does next. Begins the call if it is one.
+    /// Returns the next action of a driver. A call that is returned has begun.
     pub(super) fn next(&mut self, driver: u64, now: Instant) -> Next {
         self.expire(now);
         self.locations.make_ready(now);
@@ -205,27 +211,27 @@ impl Table {
                 break;
             }
             if let Some(plan) = self.begin(&location, driver, now) {
-                self.limit.take(now);
+                self.limit.count_call(now);
                 return Next::Call(plan);
             }
         }
         let timed = self.locations.next_timed();
         let deadline = self.deadlines.first().map(|(at, _)| *at);
-        let overdue = self.calls.next_overdue();
+        let overdue = self.calls.next_hung();
         Next::Wait([turn, timed, deadline, overdue].into_iter().flatten().min())
     }
 
-    /// Returns whether a location that was ready can make a call now. If it cannot, it is put where it belongs.
+    /// Returns true if a location with a turn can make a call now. If it cannot, its position in the queues is updated.
     fn may_call(&mut self, location: &Arc<str>, now: Instant) -> bool {
         let in_flight = self.calls.len();
         let Some(at) = self.locations.get_mut(location) else {
             return false;
         };
         if at.is_full() || at.next().is_none_or(|next| next > now) {
-            self.locations.place_anew(location);
+            self.locations.requeue_after_turn(location);
             return false;
         }
-        let room = at.has_room(in_flight, IN_FLIGHT);
+        let room = at.has_room(in_flight, MAX_CALLS);
         if !room {
             self.locations.end_turn(Arc::clone(location));
         }
@@ -233,47 +239,47 @@ impl Table {
     }
 
     /// Begins the next call of a location.
-    fn begin(&mut self, location: &Arc<str>, driver: u64, now: Instant) -> Option<Plan> {
+    fn begin(&mut self, location: &Arc<str>, driver: u64, now: Instant) -> Option<PlannedCall> {
         let at = self.locations.get_mut(location)?;
         let id = self.calls.next();
         let begun = match at.choose(now, self.threshold) {
             None => None,
-            Some(Choice::Page) => at.begin_page(now).map(|(token, timeout)| {
+            Some(NextCall::Page) => at.begin_page(now).map(|(token, timeout)| {
                 let location = || Arc::clone(location);
                 let request = Request::Page {
                     location: location(),
                     token,
                 };
-                (What::Page(location()), request, timeout)
+                (CallSubject::Page(location()), request, timeout)
             }),
-            Some(Choice::Operation(name)) => self.begin_with(&name, id, now),
+            Some(NextCall::Operation(name)) => self.begin_with(&name, id, now),
         };
-        let plan = begun.map(|(what, request, timeout)| {
-            self.register(what, location, timeout, driver, now);
-            Plan {
+        let plan = begun.map(|(subject, request, timeout)| {
+            self.register(subject, location, timeout, driver, now);
+            PlannedCall {
                 id,
                 request,
                 timeout,
             }
         });
-        self.locations.place_anew(location);
+        self.locations.requeue_after_turn(location);
         plan
     }
 
     /// Counts a call that begins.
     fn register(
         &mut self,
-        what: What,
+        subject: CallSubject,
         location: &Arc<str>,
         timeout: Duration,
         driver: u64,
         now: Instant,
     ) {
-        self.calls.add(what.clone(), driver, timeout, now);
+        self.calls.add(subject.clone(), driver, timeout, now);
         if let Some(at) = self.locations.get_mut(location) {
             at.calls += 1;
         }
-        if let What::Poll(name) | What::Look(name) = what {
+        if let CallSubject::Poll(name) | CallSubject::Probe(name) = subject {
             self.requeue(&name);
         }
     }
@@ -284,14 +290,18 @@ impl Table {
         name: &Arc<str>,
         id: u64,
         now: Instant,
-    ) -> Option<(What, Request, Duration)> {
+    ) -> Option<(CallSubject, Request, Duration)> {
         let entry = self.entries.get_mut(name)?;
         let kept = || Arc::clone(name);
-        let begun = if let Some((subject, timeout)) = entry.look(name, id, now) {
-            Some((What::Look(kept()), Request::Look(subject.into()), timeout))
+        let begun = if let Some((tracked, timeout)) = entry.begin_probe(name, id, now) {
+            Some((
+                CallSubject::Probe(kept()),
+                Request::Probe(tracked.into()),
+                timeout,
+            ))
         } else {
-            let timeout = entry.poll(id, now);
-            timeout.map(|timeout| (What::Poll(kept()), Request::Poll(kept()), timeout))
+            let timeout = entry.begin_poll(id, now);
+            timeout.map(|timeout| (CallSubject::Poll(kept()), Request::Poll(kept()), timeout))
         };
         if begun.is_some() {
             entry.calls += 1;
@@ -301,36 +311,36 @@ impl Table {
         begun
     }
 
-    /// Keeps what aborts a call. A call that is over already is aborted at once.
+    /// Keeps the abort handle of a call. A call that has ended already is aborted.
     pub(super) fn began(&mut self, id: u64, handle: AbortHandle) {
         self.effects.aborted.extend(self.calls.spawned(id, handle));
     }
 
-    /// Gives up calls that hang and ends waits whose time is over.
+    /// Aborts calls that hang, and ends waits whose deadline has passed.
     fn expire(&mut self, now: Instant) {
-        while let Some((id, outcome)) = self.calls.overdue(now) {
+        while let Some((id, outcome)) = self.calls.hung(now) {
             self.abort(id);
             self.done(id, outcome, now);
         }
         while let Some((deadline, name)) = self.deadlines.first().cloned()
             && deadline <= now
         {
-            self.tell(&name, now, &mut |waiter| waiter.hears_deadline(now));
+            self.deliver(&name, now, &mut |waiter| waiter.on_deadline(now));
         }
     }
 
-    /// Applies the end of a call. Returns an outcome that nobody needs any more.
+    /// Applies the end of a call. Returns the outcome if the call was removed before.
     pub(super) fn done(&mut self, id: u64, outcome: Outcome, now: Instant) -> Option<Outcome> {
         let Some(call) = self.remove_call(id) else {
             return Some(outcome);
         };
         self.apply(id, &call, outcome, now);
-        if let What::Poll(name) = &call.what
+        if let CallSubject::Poll(name) = &call.subject
             && self.entries.get_mut(name).is_some_and(|it| it.polled(id))
         {
             self.requeue(name);
         }
-        self.place_of(&call.what);
+        self.update_queue_of(&call.subject);
         self.drivers.notify_others(call.driver, &mut self.effects);
         self.effects.handles.extend(call.handle);
         None
@@ -338,48 +348,50 @@ impl Table {
 
     fn apply(&mut self, id: u64, call: &Call, outcome: Outcome, now: Instant) {
         let started = call.started;
-        match (&call.what, outcome) {
-            (What::Poll(name), Outcome::Polled(Ok(message))) => {
-                self.answered(name, message, started, now);
+        match (&call.subject, outcome) {
+            (CallSubject::Poll(name), Outcome::Polled(Ok(message))) => {
+                self.poll_answered(name, message, started, now);
             }
-            (What::Poll(name), Outcome::Polled(Err(status))) => {
-                self.failed(name, id, status, now);
+            (CallSubject::Poll(name), Outcome::Polled(Err(status))) => {
+                self.poll_failed(name, id, status, now);
             }
-            (What::Look(name), Outcome::Looked(looked)) => self.looked(name, id, looked, now),
-            (What::Page(location), Outcome::Listed(Ok(page))) => {
-                self.listed(location, page, started, now);
+            (CallSubject::Probe(name), Outcome::Probed(looked)) => {
+                self.probed(name, id, looked, now)
             }
-            (What::Page(location), Outcome::Listed(Err(status))) => {
-                self.not_listed(location, status, started, now);
+            (CallSubject::Page(location), Outcome::Listed(Ok(page))) => {
+                self.page_received(location, page, started, now);
             }
-            (What::Page(location), Outcome::Panicked) => {
-                self.end_listing(location, Ended::Failed(Code::Internal), now);
+            (CallSubject::Page(location), Outcome::Listed(Err(status))) => {
+                self.page_failed(location, status, started, now);
             }
-            (What::Poll(name) | What::Look(name), Outcome::Panicked) => {
-                let error = Arc::new(Lost::CallPanicked.error());
-                self.tell(name, now, &mut |it| it.hears_panic(id, &error));
+            (CallSubject::Page(location), Outcome::Panicked) => {
+                self.end_listing(location, ListingEnd::Failed(Code::Internal), now);
+            }
+            (CallSubject::Poll(name) | CallSubject::Probe(name), Outcome::Panicked) => {
+                let error = Arc::new(AbandonReason::CallPanicked.error());
+                self.deliver(name, now, &mut |it| it.on_panic(id, &error));
                 self.effects.errors.push(error);
             }
-            (What::Look(name), _) => {
+            (CallSubject::Probe(name), _) => {
                 if let Some(entry) = self.entries.get_mut(name) {
-                    entry.look_again(id);
+                    entry.retry_probe(id);
                 }
                 self.requeue(name);
             }
-            (What::Poll(_) | What::Page(_), _) => {}
+            (CallSubject::Poll(_) | CallSubject::Page(_), _) => {}
         }
     }
 
-    /// Removes a call from all that counts it.
+    /// Removes a call from its operation and its location.
     fn remove_call(&mut self, id: u64) -> Option<Call> {
         let call = self.calls.remove(id)?;
-        let location = match &call.what {
-            What::Page(location) => Some(Arc::clone(location)),
-            What::Poll(name) | What::Look(name) => {
+        let location = match &call.subject {
+            CallSubject::Page(location) => Some(Arc::clone(location)),
+            CallSubject::Poll(name) | CallSubject::Probe(name) => {
                 let entry = self.entries.get_mut(name);
                 entry.map(|entry| {
                     entry.calls -= 1;
-                    if matches!(call.what, What::Poll(_)) {
+                    if matches!(call.subject, CallSubject::Poll(_)) {
                         // Another poll may still be in flight, with a longer timeout.
                         let others = (entry.calls > 0).then(|| self.calls.latest_poll(name));
                         entry.polling = others.flatten();
@@ -390,7 +402,7 @@ impl Table {
         };
         if let Some(at) = location.and_then(|location| self.locations.get_mut(&location)) {
             at.calls -= 1;
-            if let (What::Page(_), Some(listing)) = (&call.what, &mut at.listing) {
+            if let (CallSubject::Page(_), Some(listing)) = (&call.subject, &mut at.listing) {
                 listing.fetching = false;
             }
         }
@@ -402,15 +414,15 @@ impl Table {
         self.effects.aborted.extend(self.calls.take_handle(id));
     }
 
-    /// Aborts the calls of an operation that no wait needs: a look of waits that have gone, or all when none is left.
+    /// Aborts the calls of an operation that no wait needs: probes whose waits have left, and all calls if there is no wait.
     fn abort_needless(&mut self, name: &Arc<str>) {
         let Some(entry) = self.entries.get(name) else {
             return;
         };
-        let needless = self.calls.which(|id, call| match &call.what {
-            What::Look(about) => about == name && !entry.is_looking(id),
-            What::Poll(about) => about == name && entry.waiters.is_empty(),
-            What::Page(_) => false,
+        let needless = self.calls.ids_where(|id, call| match &call.subject {
+            CallSubject::Probe(about) => about == name && !entry.needs_probe(id),
+            CallSubject::Poll(about) => about == name && entry.waiters.is_empty(),
+            CallSubject::Page(_) => false,
         });
         for id in needless {
             self.abort(id);
@@ -421,62 +433,62 @@ impl Table {
         }
     }
 
-    /// The driver is gone, and its calls with it.
+    /// Ends the calls of a driver that was dropped.
     pub(super) fn drop_calls(&mut self, driver: u64) {
-        let dropped = self.calls.which(|_, call| call.driver == driver);
+        let dropped = self.calls.ids_where(|_, call| call.driver == driver);
         let now = Instant::now();
         for id in dropped {
             self.done(id, Outcome::Dropped, now);
         }
     }
 
-    fn answered(&mut self, name: &Arc<str>, message: Message, started: Instant, now: Instant) {
+    fn poll_answered(&mut self, name: &Arc<str>, message: Message, started: Instant, now: Instant) {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
-        let mut hears = entry.answered(name, message, started, now);
-        self.tell(name, now, &mut hears);
+        let mut event_of = entry.poll_answered(name, message, started, now);
+        self.deliver(name, now, &mut event_of);
     }
 
-    fn failed(&mut self, name: &Arc<str>, id: u64, status: Status, now: Instant) {
+    fn poll_failed(&mut self, name: &Arc<str>, id: u64, status: Status, now: Instant) {
         let (failure, error) = self.failure(status, now);
-        let event = Event::Failed(failure);
-        self.tell(name, now, &mut |waiter| {
-            waiter.hears_failure(id, event, &error)
+        let event = Event::PollFailed(failure);
+        self.deliver(name, now, &mut |waiter| {
+            waiter.on_failed_poll(id, event, &error)
         });
         self.effects.errors.push(error);
     }
 
-    fn looked(&mut self, name: &Arc<str>, id: u64, looked: Looked, now: Instant) {
+    fn probed(&mut self, name: &Arc<str>, id: u64, looked: ProbeResult, now: Instant) {
         match looked {
-            Ok((target, result)) => self.tell(name, now, &mut |waiter| {
-                waiter.hears_look(id, target, result.as_ref())
+            Ok((target, result)) => self.deliver(name, now, &mut |waiter| {
+                waiter.on_probe(id, target, result.as_ref())
             }),
             Err(status) => {
                 let (failure, error) = self.failure(status, now);
-                let event = Event::Unread(failure);
-                self.tell(name, now, &mut |waiter| {
-                    waiter.hears_no_look(id, event, &error)
+                let event = Event::ProbeFailed(failure);
+                self.deliver(name, now, &mut |waiter| {
+                    waiter.on_failed_probe(id, event, &error)
                 });
                 self.effects.errors.push(error);
             }
         }
     }
 
-    /// Takes note of a call that failed.
+    /// Records a failed call.
     fn failure(&mut self, status: Status, now: Instant) -> (CallFailure, Arc<Error>) {
         let failure = CallFailure::of(&status);
-        let refused = failure.code == Code::ResourceExhausted && !failure.lasting;
+        let refused = failure.code == Code::ResourceExhausted && !failure.permanent;
         if refused && self.limit.lower(now) {
-            let note = Note::RateLowered(self.limit.rate());
+            let note = LogEvent::RateLowered(self.limit.rate());
             self.effects.notes.push(note);
         }
-        self.effects.notes.push(Note::PollFailed(failure.code));
+        self.effects.notes.push(LogEvent::PollFailed(failure.code));
         (failure, Arc::new(Error::from(status)))
     }
 
     /// Applies a page of a listing.
-    fn listed(
+    fn page_received(
         &mut self,
         location: &Arc<str>,
         page: ListOperationsResponse,
@@ -497,7 +509,7 @@ impl Table {
                 if Some(before) != number {
                     self.shown(location);
                 }
-                self.answered(&name, operation, started, now);
+                self.poll_answered(&name, operation, started, now);
             }
         }
         let listing = self.locations.get_mut(location);
@@ -516,18 +528,18 @@ impl Table {
         }
     }
 
-    /// A page of a listing failed. A transient error counts as that of each poll that the listing stands for.
-    fn not_listed(&mut self, location: &Arc<str>, status: Status, started: Instant, now: Instant) {
+    /// Applies a failed page. A transient error counts as a failed poll of each operation that the listing was to show.
+    fn page_failed(&mut self, location: &Arc<str>, status: Status, started: Instant, now: Instant) {
         let (failure, error) = self.failure(status, now);
-        let (event, ended) = (Event::Failed(failure), Ended::of(failure));
-        if ended == Ended::Transient {
+        let (event, ended) = (Event::PollFailed(failure), ListingEnd::of(failure));
+        if ended == ListingEnd::Transient {
             let listed = self.locations.get(location).map(|at| &at.listed);
             let due = listed.into_iter().flatten();
-            let due = due.take_while(|(due, _)| *due <= started + TOGETHER);
+            let due = due.take_while(|(due, _)| *due <= started + DUE_WINDOW);
             let due: Vec<_> = due.map(|(_, name)| Arc::clone(name)).collect();
             for name in due {
-                self.tell(&name, now, &mut |waiter| {
-                    waiter.hears_no_list(event, started, &error)
+                self.deliver(&name, now, &mut |waiter| {
+                    waiter.on_failed_page(event, started, &error)
                 });
             }
         }
@@ -535,22 +547,22 @@ impl Table {
         self.end_listing(location, ended, now);
     }
 
-    /// Ends a listing. What a complete one has not shown is polled by itself until a listing shows it.
-    fn end_listing(&mut self, location: &Arc<str>, ended: Ended, now: Instant) {
+    /// Ends a listing. Operations that a complete listing did not show are polled on their own until a listing shows them.
+    fn end_listing(&mut self, location: &Arc<str>, ended: ListingEnd, now: Instant) {
         let Some(at) = self.locations.get_mut(location) else {
             return;
         };
         at.end(ended, now);
         let code = match ended {
-            Ended::Failed(code) => Some(code),
+            ListingEnd::Failed(code) => Some(code),
             _ => None,
         };
-        if matches!(ended, Ended::Failed(_) | Ended::Endless) {
-            let note = Note::NotListed(Arc::clone(location), code);
+        if matches!(ended, ListingEnd::Failed(_) | ListingEnd::Endless) {
+            let note = LogEvent::NotListed(Arc::clone(location), code);
             self.effects.notes.push(note);
         }
         let number = at.number;
-        let listed = at.listed.iter().filter(|_| ended == Ended::Complete);
+        let listed = at.listed.iter().filter(|_| ended == ListingEnd::Complete);
         let names: Vec<_> = listed.map(|(_, name)| Arc::clone(name)).collect();
         for name in names {
             if let Some(entry) = self.entries.get_mut(&name)
@@ -562,25 +574,25 @@ impl Table {
         }
     }
 
-    /// Tells the waits for an operation what they hear of a call, and queues what follows.
-    fn tell(
+    /// Delivers the event of a call to the waits for an operation, and updates the queues.
+    fn deliver(
         &mut self,
         name: &Arc<str>,
         now: Instant,
-        hears: &mut dyn FnMut(&Waiter) -> Option<Heard>,
+        event_of: &mut dyn FnMut(&PendingWait) -> Option<WaitEvent>,
     ) {
         let random = self.random();
         let Some(entry) = self.entries.get_mut(name) else {
             return;
         };
-        entry.tell(name, now, random, &mut self.effects, hears);
+        entry.deliver(name, now, random, &mut self.effects, event_of);
         if entry.calls > 0 {
             self.abort_needless(name);
         }
         self.requeue(name);
     }
 
-    /// Puts an operation where it belongs in all queues. One that nobody waits for is forgotten.
+    /// Updates the position of an operation in all queues. An operation without waits is removed.
     fn requeue(&mut self, name: &Arc<str>) {
         let Some(entry) = self.entries.get_mut(name) else {
             return;
@@ -611,41 +623,41 @@ impl Table {
             self.entries.remove(name);
             self.abort_listing(&location);
         }
-        self.locations.place(&location);
+        self.locations.update_queue(&location);
     }
 
-    /// Aborts the listing of a location in which nobody waits any more.
+    /// Aborts the listing of a location without waits.
     fn abort_listing(&mut self, location: &Arc<str>) {
         let empty = |at: &&mut Location| at.operations == 0 && at.listing.is_some();
         let Some(at) = self.locations.get_mut(location).filter(empty) else {
             return;
         };
         at.listing = None;
-        let of = |_: u64, call: &Call| matches!(&call.what, What::Page(of) if of == location);
-        for id in self.calls.which(of) {
+        let of =
+            |_: u64, call: &Call| matches!(&call.subject, CallSubject::Page(of) if of == location);
+        for id in self.calls.ids_where(of) {
             self.abort(id);
             self.remove_call(id);
         }
     }
 
-    fn place_of(&mut self, what: &What) {
-        let location: Arc<str> = match what {
-            What::Page(location) => Arc::clone(location),
-            What::Poll(name) | What::Look(name) => location(name).into(),
+    fn update_queue_of(&mut self, subject: &CallSubject) {
+        let location: Arc<str> = match subject {
+            CallSubject::Page(location) => Arc::clone(location),
+            CallSubject::Poll(name) | CallSubject::Probe(name) => location(name).into(),
         };
-        self.locations.place(&location);
+        self.locations.update_queue(&location);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::schedule::Timetable;
-    use crate::operation::snapshot::Snapshot;
-    use crate::operation::state_machine::WithoutResult;
+    use crate::operation::schedule::ScheduleRef;
+    use crate::operation::state_machine::MissingResult;
 
-    /// Waits in one location, which is listed, and drops the waits once the listing has ended so. Returns the number of
-    /// locations that the table still has.
+    /// Waits in one location, lists it, and drops the waits after these pages. Returns the number of locations that the table
+    /// still has.
     fn locations_after(pages: Vec<Result<ListOperationsResponse, Status>>) -> usize {
         let mut now = Instant::now();
         let mut table = Table::new(1000.0, 2, now);
@@ -657,13 +669,13 @@ mod tests {
                     ..Message::default()
                 };
                 let snapshot = Snapshot::new(message);
-                let subject = Subject {
+                let tracked = TrackedOperation {
                     snapshot,
-                    ..Subject::default()
+                    ..TrackedOperation::default()
                 };
-                let schedule = Timetable::fitting("", "");
-                let wait = Wait::new(now, schedule, WithoutResult::Fail);
-                table.add(&subject, wait, Duration::ZERO, now)
+                let schedule = ScheduleRef::fitting("", "");
+                let wait = WaitState::new(now, schedule, MissingResult::Fail);
+                table.add(&tracked, wait, Duration::ZERO, now)
             })
             .collect();
         let mut pages = pages.into_iter().peekable();

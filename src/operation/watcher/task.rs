@@ -1,5 +1,5 @@
-//! The tasks behind a watcher: one on each Tokio runtime on which waits are polled. Each makes the calls that are
-//! due, so the end of one runtime stops no wait of another.
+//! The tasks of a watcher: one on each Tokio runtime on which waits are polled. Each makes the calls that are due, so the end
+//! of one runtime does not stop the waits of another.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,28 +13,28 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::Shared;
-use super::calls::{Outcome, Plan, Request};
-use super::effects::{Effects, contained};
+use super::calls::{Outcome, PlannedCall, Request};
+use super::effects::{Effects, catch_panic};
 use super::table::Next;
 use crate::error::Error;
-use crate::operation::waiter::{self, once};
+use crate::operation::waiter::{self, single_attempt};
 use crate::proto::google::longrunning::{GetOperationRequest, ListOperationsRequest};
 use crate::stack::clients::Clients;
 
-/// Why nobody polls for a wait any more.
+/// The reason why no task polls for a wait any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// The wait is polled outside of any runtime, and no other one polls for it.
+pub(super) enum AbandonReason {
+    /// The wait is polled outside of any runtime, and no other runtime polls for it.
     NoRuntime,
     /// The runtime has been shut down.
     ShutDown,
-    /// The watcher's task panicked.
+    /// The task of the watcher panicked.
     Panicked,
     /// A transport or a layer panicked.
     CallPanicked,
 }
 
-impl Lost {
+impl AbandonReason {
     pub(super) fn error(self) -> Error {
         let text = match self {
             Self::NoRuntime => {
@@ -56,16 +56,16 @@ impl Lost {
 /// The drivers of a watcher.
 #[derive(Debug, Default)]
 pub(super) struct Drivers {
-    all: Vec<Record>,
+    all: Vec<DriverRecord>,
     latest: u64,
 }
 
 #[derive(Debug)]
-struct Record {
+struct DriverRecord {
     number: u64,
     runtime: runtime::Id,
     notify: Arc<Notify>,
-    /// True once a wait has seen this driver.
+    /// True if a wait was polled while this driver existed.
     relied_on: bool,
 }
 
@@ -81,11 +81,11 @@ impl Drivers {
         found.map(|driver| driver.relied_on = true).is_some()
     }
 
-    /// Adds a driver. Returns its number and what wakes it.
+    /// Adds a driver. Returns its number and its notification.
     pub(super) fn add(&mut self, runtime: runtime::Id) -> (u64, Arc<Notify>) {
         self.latest += 1;
         let notify = Arc::default();
-        self.all.push(Record {
+        self.all.push(DriverRecord {
             number: self.latest,
             runtime,
             notify: Arc::clone(&notify),
@@ -94,7 +94,7 @@ impl Drivers {
         (self.latest, notify)
     }
 
-    /// Removes a driver. Returns whether a wait relied on it.
+    /// Removes a driver. Returns true if a wait relied on it.
     fn remove(&mut self, number: u64) -> bool {
         let index = self.all.iter().position(|driver| driver.number == number);
         index.is_some_and(|index| self.all.swap_remove(index).relied_on)
@@ -112,7 +112,7 @@ impl Drivers {
     }
 }
 
-/// The task on one runtime. Dropping it, finished or not, hands its work to the others.
+/// The task on one runtime. Its drop hands its work to the other tasks.
 pub(super) struct Driver {
     pub(super) shared: Weak<Shared>,
     pub(super) number: u64,
@@ -125,14 +125,14 @@ impl Drop for Driver {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        shared.locked(|table| {
+        shared.with_table(|table| {
             let relied_on = table.drivers.remove(self.number);
             table.drop_calls(self.number);
             if !table.drivers.is_empty() {
                 table.notify_drivers();
             } else if self.panicked {
-                // A next task might panic as well, without end.
-                table.lose_all(Lost::Panicked);
+                // A new task might panic too, again and again.
+                table.abandon_all(AbandonReason::Panicked);
             } else if relied_on {
                 table.wake_all();
             }
@@ -141,14 +141,14 @@ impl Drop for Driver {
 }
 
 /// The calls of one driver.
-struct Calls {
+struct RunningCalls {
     tasks: JoinSet<Outcome>,
     numbers: HashMap<Id, u64>,
 }
 
 impl Driver {
     pub(super) async fn run(mut self) {
-        let mut driving = Box::pin(self.poll());
+        let mut driving = Box::pin(self.drive());
         let polls = std::future::poll_fn(move |cx| {
             let poll = catch_unwind(AssertUnwindSafe(|| driving.as_mut().poll(cx)));
             poll.map_or(Poll::Ready(Err(())), |poll| poll.map(Ok))
@@ -157,8 +157,8 @@ impl Driver {
         self.panicked = panicked;
     }
 
-    async fn poll(&self) {
-        let mut calls = Calls {
+    async fn drive(&self) {
+        let mut calls = RunningCalls {
             tasks: JoinSet::new(),
             numbers: HashMap::new(),
         };
@@ -170,7 +170,7 @@ impl Driver {
                 calls.end(&shared, ended);
             }
             let next = calls.begin(&shared, self.number);
-            // The task holds on to nothing while there is nothing to do but wait.
+            // While the task sleeps, it keeps nothing alive.
             drop(shared);
             let sleep = async {
                 match next {
@@ -191,11 +191,11 @@ impl Driver {
     }
 }
 
-impl Calls {
-    /// Makes all calls that may be made now. Returns when there may be more to do.
+impl RunningCalls {
+    /// Makes all calls that may be made now. Returns the time of the next action.
     fn begin(&mut self, shared: &Shared, driver: u64) -> Option<Instant> {
         loop {
-            let next = shared.locked(|table| table.next(driver, Instant::now()));
+            let next = shared.with_table(|table| table.next(driver, Instant::now()));
             let plan = match next {
                 Next::Wait(until) => return until,
                 Next::Call(plan) => plan,
@@ -205,7 +205,7 @@ impl Calls {
             let call = call(Arc::clone(&shared.clients), plan, page_size);
             let handle = self.tasks.spawn(call);
             self.numbers.insert(handle.id(), id);
-            shared.locked(|table| table.began(id, handle));
+            shared.with_table(|table| table.began(id, handle));
         }
     }
 
@@ -214,30 +214,30 @@ impl Calls {
             Ok(ended) => ended,
             Err(error) if error.is_panic() => {
                 let task = error.id();
-                // The payload is foreign.
-                contained(|| drop(error));
+                // The payload is foreign code.
+                catch_panic(|| drop(error));
                 (task, Outcome::Panicked)
             }
             Err(error) => (error.id(), Outcome::Dropped),
         };
         if let Some(id) = self.numbers.remove(&task) {
-            let needless = shared.locked(|table| table.done(id, outcome, Instant::now()));
+            let needless = shared.with_table(|table| table.done(id, outcome, Instant::now()));
             drop(needless);
         }
     }
 }
 
-/// Makes one call of one attempt: when to try again is the schedule's.
-async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
+/// Makes one call in one attempt. The schedule decides when to retry.
+async fn call(clients: Arc<Clients>, plan: PlannedCall, page_size: i32) -> Outcome {
     let timeout = plan.timeout;
     match plan.request {
         Request::Poll(name) => {
             let request = GetOperationRequest {
                 name: name.to_string(),
             };
-            Outcome::Polled(waiter::get(&clients, request, None, timeout).await)
+            Outcome::Polled(waiter::get_operation(&clients, request, None, timeout).await)
         }
-        Request::Look(subject) => Outcome::Looked(subject.look(&clients, timeout).await),
+        Request::Probe(tracked) => Outcome::Probed(tracked.probe(&clients, timeout).await),
         Request::Page { location, token } => {
             let mut request = tonic::Request::new(ListOperationsRequest {
                 name: location.to_string(),
@@ -245,7 +245,7 @@ async fn call(clients: Arc<Clients>, plan: Plan, page_size: i32) -> Outcome {
                 page_token: token,
                 ..ListOperationsRequest::default()
             });
-            request.extensions_mut().insert(once(timeout));
+            request.extensions_mut().insert(single_attempt(timeout));
             let page = clients.operations().list_operations(request).await;
             Outcome::Listed(page.map(tonic::Response::into_inner))
         }

@@ -1,55 +1,60 @@
-//! One wait among those of a watcher.
+//! The future of one wait of a watcher.
 
 use std::fmt;
-use std::future::IntoFuture;
+use std::future::{IntoFuture, poll_fn};
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::runtime;
 
 use super::Shared;
-use super::effects::contained;
-use super::task::Lost;
+use super::effects::catch_panic;
+use super::task::AbandonReason;
 use crate::operation::Operation;
 use crate::operation::error::{OperationError, OperationErrorKind, Progress};
 use crate::operation::result;
 use crate::operation::result::OperationResult;
 use crate::operation::snapshot::Snapshot;
-use crate::operation::state_machine::{Ending, Why, WithoutResult};
+use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
 
-/// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`].
+/// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`], and [`next`](Self::next) returns the
+/// progress until then.
 #[must_use = "futures do nothing unless polled"]
-pub struct Watched<R: OperationResult>(pub(super) By<R>);
+pub struct WatchedWait<R: OperationResult>(pub(super) Inner<R>);
 
-pub(super) enum By<R: OperationResult> {
-    Watcher(Ticket),
-    /// The operation was done at its start, so there is nothing to poll for.
-    Itself(Finished<R>),
+pub(super) enum Inner<R: OperationResult> {
+    Table(TableWait),
+    /// The operation was done at the start, so it is not polled.
+    Finished(Finished<R>),
 }
 
-/// The wait for an operation that was done at its start. At most its target is read.
+/// The wait for an operation that was done at the start. At most its target is probed.
 pub(super) struct Finished<R: OperationResult> {
     wait: <Operation<R> as IntoFuture>::IntoFuture,
-    /// The end without a runtime, if the target is to be read.
-    lost: Option<Box<End>>,
+    /// The end to report if there is no runtime; set if the target must be probed.
+    lost: Option<Box<WaitEnd>>,
+    /// The operation, for the first call of `next`.
+    unread: Option<Box<Snapshot>>,
 }
 
-/// The place of one wait in a watcher's table. Dropping it removes the wait.
-pub(super) struct Ticket {
+/// The place of a wait in the table. Its drop removes the wait.
+pub(super) struct TableWait {
     pub(super) name: Arc<str>,
     pub(super) cell: Arc<WaitCell>,
     pub(super) shared: Arc<Shared>,
+    /// The latest snapshot that `next` returned.
+    pub(super) read: Option<Box<Snapshot>>,
 }
 
-/// How a wait ended.
+/// The end of a wait.
 #[derive(Debug)]
-pub(super) struct End {
-    pub(super) waited: Result<(), Why>,
+pub(super) struct WaitEnd {
+    pub(super) waited: Result<(), GiveUp>,
     pub(super) snapshot: Snapshot,
-    /// The target, as far as it is known without the snapshot.
+    /// The target, if it is known without the snapshot.
     pub(super) target: Option<String>,
     pub(super) progress: Progress,
 }
@@ -60,12 +65,14 @@ pub(super) struct WaitCell {
     state: Mutex<State>,
     /// Index of the wait in its entry. It changes only under the lock of the table.
     index: AtomicUsize,
+    /// True once `next` was called: then the future is woken by each change of the operation.
+    observed: AtomicBool,
 }
 
 #[derive(Debug)]
 enum State {
     Waiting(Option<Waker>),
-    Ended(Option<Box<End>>),
+    Ended(Option<Box<WaitEnd>>),
 }
 
 impl Default for State {
@@ -75,8 +82,8 @@ impl Default for State {
 }
 
 impl WaitCell {
-    /// Ends the wait. Returns what wakes its future.
-    pub(super) fn end(&self, end: Box<End>) -> Option<Waker> {
+    /// Ends the wait. Returns the waker of its future.
+    pub(super) fn end(&self, end: Box<WaitEnd>) -> Option<Waker> {
         let before = mem::replace(&mut *self.state(), State::Ended(Some(end)));
         match before {
             State::Waiting(waker) => waker,
@@ -84,20 +91,21 @@ impl WaitCell {
         }
     }
 
-    /// Wakes the future, which then looks after itself.
+    /// Wakes the future, which then checks for a runtime and a new snapshot.
     pub(super) fn wake(&self) {
         let waker = match &mut *self.state() {
             State::Waiting(waker) => waker.take(),
             State::Ended(_) => None,
         };
         if let Some(waker) = waker {
-            contained(|| waker.wake());
+            catch_panic(|| waker.wake());
         }
     }
 
-    /// Returns the end, if the wait has ended; else keeps the waker.
-    fn poll(&self, waker: &Waker) -> Option<Box<End>> {
-        // Wakers are foreign code: this one is cloned before the lock, and the old one is dropped after it.
+    /// Returns the end if the wait has ended, or else keeps the waker.
+    fn poll(&self, waker: &Waker) -> Option<Box<WaitEnd>> {
+        // Wakers are foreign code: this one is cloned before the lock is taken, and the old one is dropped after it is
+        // released.
         let mut waker = Some(waker.clone());
         let mut state = self.state();
         let end = match &mut *state {
@@ -109,6 +117,25 @@ impl WaitCell {
         };
         drop(state);
         end
+    }
+
+    /// Returns the last snapshot if the wait has ended, without it if the future has taken the end; else keeps the waker.
+    fn poll_end(&self, waker: &Waker) -> Option<Option<Snapshot>> {
+        let mut waker = Some(waker.clone());
+        let mut state = self.state();
+        let last = match &mut *state {
+            State::Waiting(kept) => {
+                mem::swap(kept, &mut waker);
+                None
+            }
+            State::Ended(end) => Some(end.as_ref().map(|end| end.snapshot.clone())),
+        };
+        drop(state);
+        last
+    }
+
+    pub(super) fn is_observed(&self) -> bool {
+        self.observed.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -124,51 +151,122 @@ impl WaitCell {
     }
 }
 
-impl Ticket {
-    fn poll(&self, cx: &Context<'_>) -> Poll<Box<End>> {
+impl TableWait {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Box<WaitEnd>> {
         if let Some(end) = self.cell.poll(cx.waker()) {
             return Poll::Ready(end);
         }
-        let Err(reason) = self.shared.drive() else {
+        let Err(reason) = self.shared.ensure_driver() else {
             return Poll::Pending;
         };
-        let lost = |table: &mut super::Table| table.lose(&self.name, &self.cell, reason);
-        match self.shared.locked(lost) {
+        let lost = |table: &mut super::Table| table.abandon(&self.name, &self.cell, reason);
+        match self.shared.with_table(lost) {
             Some(end) => Poll::Ready(Box::new(end)),
-            // It has just ended, and is woken for that.
+            // The wait has just ended, which wakes the future.
             None => Poll::Pending,
         }
     }
 }
 
-impl Drop for Ticket {
+impl TableWait {
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Snapshot>> {
+        self.cell.observed.store(true, Ordering::Relaxed);
+        // The waker is kept before the check, so that no change is missed in between.
+        if let Some(last) = self.cell.poll_end(cx.waker()) {
+            return Poll::Ready(last.and_then(|last| self.unread(last)));
+        }
+        let current = self.shared.with_table(|table| table.snapshot(&self.name));
+        if let Some(snapshot) = current.and_then(|current| self.unread(current)) {
+            return Poll::Ready(Some(snapshot));
+        }
+        if let Err(reason) = self.shared.ensure_driver()
+            && let Some(end) = self
+                .shared
+                .with_table(|table| table.abandon(&self.name, &self.cell, reason))
+        {
+            // The future reports the end. Nothing else waits for it.
+            drop(self.cell.end(Box::new(end)));
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+
+    /// Returns the snapshot if it differs from the previous one.
+    fn unread(&mut self, snapshot: Snapshot) -> Option<Snapshot> {
+        if self.read.as_deref() == Some(&snapshot) {
+            return None;
+        }
+        self.read = Some(Box::new(snapshot.clone()));
+        Some(snapshot)
+    }
+}
+
+impl<R: OperationResult> WatchedWait<R> {
+    /// Returns the next snapshot of the operation, beginning with the current one; `None` after the last one. Then await the
+    /// wait itself for the result.
+    ///
+    /// A snapshot that a slow reader missed is skipped.
+    ///
+    /// ```
+    /// # #[cfg(feature = "emulator")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), apigateway_grpc::Error> {
+    /// # use apigateway_grpc::{ApiGateway, emulator::Emulator, model::Api};
+    /// # let emulator = Emulator::builder().build();
+    /// # let client = ApiGateway::builder().transport_service(emulator.service()).anonymous().build()?;
+    /// let operation = client.create_api("projects/p/locations/global", "a", Api::default()).await?;
+    /// let mut wait = client.watcher().wait(operation);
+    /// while let Some(snapshot) = wait.next().await {
+    ///     println!("done: {}", snapshot.is_done());
+    /// }
+    /// let api = wait.await?;
+    /// assert_eq!(api.display_name, "a");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "emulator"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no snapshot.
+    pub async fn next(&mut self) -> Option<Snapshot> {
+        match &mut self.0 {
+            Inner::Finished(finished) => finished.unread.take().map(|snapshot| *snapshot),
+            Inner::Table(ticket) => poll_fn(|cx| ticket.poll_next(cx)).await,
+        }
+    }
+}
+
+impl Drop for TableWait {
     fn drop(&mut self) {
         self.shared
-            .locked(|table| table.leave(&self.name, &self.cell));
+            .with_table(|table| table.leave(&self.name, &self.cell));
     }
 }
 
 impl<R: OperationResult> Finished<R> {
     pub(super) fn new(operation: Operation<R>) -> Self {
-        let subject = &operation.engine.subject;
-        let policy = operation.engine.settings.without_result;
-        let reads = subject.ending() == Ending::Nothing
-            && policy == WithoutResult::LookAtTarget
-            && subject.target().is_some();
+        let tracked = &operation.waiter.tracked;
+        let policy = operation.waiter.settings.missing_result;
+        let reads = tracked.completion() == Completion::NoResult
+            && policy == MissingResult::CheckTarget
+            && tracked.target().is_some();
         let lost = reads.then(|| {
-            let failure = Some(Arc::new(Lost::NoRuntime.error()));
-            Box::new(End {
-                waited: Err(Why::Failed),
-                snapshot: subject.snapshot.clone(),
-                target: subject.target(),
+            let failure = Some(Arc::new(AbandonReason::NoRuntime.error()));
+            Box::new(WaitEnd {
+                waited: Err(GiveUp::Failed),
+                snapshot: tracked.snapshot.clone(),
+                target: tracked.target(),
                 progress: Progress {
                     failure,
-                    ..operation.engine.progress()
+                    ..operation.waiter.progress()
                 },
             })
         });
+        let unread = Some(Box::new(tracked.snapshot.clone()));
         let wait = operation.into_future();
-        Self { wait, lost }
+        Self { wait, lost, unread }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, OperationError>> {
@@ -180,7 +278,7 @@ impl<R: OperationResult> Finished<R> {
     }
 }
 
-impl End {
+impl WaitEnd {
     /// Returns the result of the wait, or its error.
     fn result<R: OperationResult>(self) -> Result<R, OperationError> {
         let kind = match self.waited {
@@ -195,25 +293,25 @@ impl End {
     }
 }
 
-impl<R: OperationResult> fmt::Debug for Watched<R> {
+impl<R: OperationResult> fmt::Debug for WatchedWait<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match &self.0 {
-            By::Watcher(ticket) => &*ticket.name,
-            By::Itself(_) => "",
+            Inner::Table(ticket) => &*ticket.name,
+            Inner::Finished(_) => "",
         };
-        f.debug_struct("Watched")
+        f.debug_struct("WatchedWait")
             .field("name", &name)
             .finish_non_exhaustive()
     }
 }
 
-impl<R: OperationResult> Future for Watched<R> {
+impl<R: OperationResult> Future for WatchedWait<R> {
     type Output = Result<R, OperationError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            By::Itself(finished) => finished.poll(cx),
-            By::Watcher(ticket) => ticket.poll(cx).map(|end| end.result()),
+            Inner::Finished(finished) => finished.poll(cx),
+            Inner::Table(ticket) => ticket.poll(cx).map(|end| end.result()),
         }
     }
 }

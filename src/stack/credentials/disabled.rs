@@ -14,9 +14,6 @@ pub(crate) enum Authentication {
 /// No layer is ever made of it.
 pub(crate) type Layer = tower::layer::util::Identity;
 
-/// A service without credentials.
-pub(crate) type Layered<S> = S;
-
 impl Authentication {
     /// There are no default credentials in this build.
     pub(crate) fn credential(&self) -> Credential {

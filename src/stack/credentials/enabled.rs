@@ -9,7 +9,7 @@ use google_cloud_auth::credentials::{
 use http::{Extensions, HeaderMap, HeaderValue, header};
 
 use crate::error::Error;
-use crate::layer::auth::{Auth, AuthLayer, of_universe};
+use crate::layer::auth::{AuthLayer, of_universe};
 use crate::transport;
 use crate::transport::endpoint::{self, Credential};
 
@@ -35,9 +35,6 @@ pub(crate) type Layer = AuthLayer;
 
 /// Creates the layer of a client in the universe that is given.
 type CreateLayer = dyn Fn(&str) -> Result<Layer, Error> + Send + Sync;
-
-/// A service under that layer.
-pub(crate) type Layered<S> = Auth<S>;
 
 impl Authentication {
     /// Returns where the credentials come from, which decides where they may be sent.

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, header};
 use tonic::Status;
 
 use crate::call::gzip;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 
 /// Returns the body decompressed. gzip is the only encoding that the client accepts.
 ///
@@ -20,7 +20,7 @@ pub(crate) fn decompress(
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(HeaderValue::as_bytes) {
         None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => gzip::decompress_reply(&body, max_bytes).map(Bytes::from),
+        Some(b"gzip" | b"x-gzip") => gzip::decompress_response(&body, max_bytes).map(Bytes::from),
         Some(other) => Err(unknown(other)),
     }
 }
@@ -42,7 +42,7 @@ fn unknown(encoding: &[u8]) -> Status {
 }
 
 pub(crate) fn too_large(max_bytes: usize) -> Status {
-    Failure::too_large(
+    TransportError::too_large(
         max_bytes,
         "max_reply_size, or max_reply of a Rest of your own",
     )

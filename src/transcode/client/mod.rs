@@ -19,8 +19,8 @@ use tonic::body::Body;
 use tower::Service;
 
 use crate::call::phase::{self, Phase};
-use crate::call::transport_error::Failure;
-use crate::call::{self, Pieces, Reply, Rpc};
+use crate::call::transport_error::TransportError;
+use crate::call::{self, BodyBuffer, GrpcRequest, GrpcResponse};
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::{Method, Rules};
 use request::Request;
@@ -33,7 +33,7 @@ const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// Default limit on a response, as in tonic's own clients.
-const MOST: usize = 4 << 20;
+const DEFAULT_MAX_REPLY: usize = 4 << 20;
 
 /// Sends gRPC calls over HTTP/JSON, through any HTTP client that is a tower service.
 ///
@@ -55,7 +55,7 @@ const MOST: usize = 4 << 20;
 /// - a value that does not match the pattern of its variable.
 ///
 /// ```
-/// use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
+/// use apigateway_grpc::model::GetOperationRequest;
 /// use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
 /// use apigateway_grpc::transcode::{Rest, Rules};
 /// use apigateway_grpc::{http, tonic, tower};
@@ -98,7 +98,7 @@ impl<S> Rest<S> {
             origin: None,
             host: None,
             options: JsonOptions::default(),
-            max_bytes: MOST,
+            max_bytes: DEFAULT_MAX_REPLY,
         };
         Self {
             http,
@@ -140,25 +140,25 @@ impl<S> Rest<S> {
     }
 }
 
-impl<S, B> Service<Rpc> for Rest<S>
+impl<S, B> Service<GrpcRequest> for Rest<S>
 where
-    S: Service<Rpc, Response = http::Response<B>> + Clone + Send + 'static,
+    S: Service<GrpcRequest, Response = http::Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.http
             .poll_ready(cx)
-            .map_err(|error| Failure::status(error.into()))
+            .map_err(|error| TransportError::to_status(error.into()))
     }
 
-    fn call(&mut self, rpc: Rpc) -> Self::Future {
+    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
         // Call the service that was made ready, and keep its clone for the next call.
         let clone = self.http.clone();
         let http = std::mem::replace(&mut self.http, clone);
@@ -166,19 +166,23 @@ where
     }
 }
 
-async fn carry<S, B>(mut http: S, settings: Arc<Settings>, rpc: Rpc) -> Result<Reply, Status>
+async fn carry<S, B>(
+    mut http: S,
+    settings: Arc<Settings>,
+    rpc: GrpcRequest,
+) -> Result<GrpcResponse, Status>
 where
-    S: Service<Rpc, Response = http::Response<B>>,
+    S: Service<GrpcRequest, Response = http::Response<B>>,
     S::Error: Into<BoxError>,
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
     let (head, body) = rpc.into_parts();
-    let unsent = |status| Failure::unsent(status, None);
+    let unsent = |status| TransportError::unsent(status, None);
     let method = method(&settings.rules, head.uri.path()).map_err(unsent)?;
     let payload = collect(body).await.map_err(unsent)?;
     let options = settings.options;
-    let request = call::message(&payload)
+    let request = call::single_message(&payload)
         .ok_or_else(|| Status::internal("the request is compressed or is not one message"))
         .and_then(|message| Request::new(&settings.rules, method, message, options))
         .map_err(unsent)?;
@@ -193,11 +197,11 @@ where
     let reply = http
         .call(request.map_err(unsent)?)
         .await
-        .map_err(|error| Failure::status(error.into()))?;
+        .map_err(|error| TransportError::to_status(error.into()))?;
     let (head, body) = reply.into_parts();
     if is_grpc(&head.headers) {
         // A transcoding proxy forwards a gRPC status that it cannot write as JSON.
-        return Ok(Reply::from_parts(head, Body::new(body)));
+        return Ok(GrpcResponse::from_parts(head, Body::new(body)));
     }
     if method.server_streaming && head.status.is_success() {
         gzip::refuse(&head.headers)?;
@@ -205,7 +209,7 @@ where
         let body = GrpcStream::new(reader, head.headers, body, settings.max_bytes);
         return Ok(grpc_reply(metadata, Body::new(body)));
     }
-    phase::enter(Phase::Reading);
+    phase::enter(Phase::ReadingResponse);
     let body = whole(body, settings.max_bytes).await?;
     let body = match gzip::decompress(&head.headers, body, settings.max_bytes) {
         Ok(body) => body,
@@ -232,11 +236,11 @@ fn method<'r>(rules: &'r Rules, path: &str) -> Result<&'r Method, Status> {
 
 /// Reads the whole body of a request, which is one message.
 async fn collect(mut body: Body) -> Result<Bytes, Status> {
-    let mut pieces = Pieces::default();
+    let mut pieces = BodyBuffer::default();
     while let Some(frame) = body.frame().await {
         pieces.push(frame?.into_data().unwrap_or_default());
     }
-    Ok(pieces.whole())
+    Ok(pieces.take_bytes())
 }
 
 /// Reads the whole body of a response, up to a number of bytes.
@@ -245,16 +249,16 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let mut pieces = Pieces::default();
+    let mut pieces = BodyBuffer::default();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::after_head(error.into()))?;
+        let frame = frame.map_err(|error| TransportError::after_head(error.into()))?;
         let piece = frame.into_data().unwrap_or_default();
         if piece.len() > max_bytes.saturating_sub(pieces.len()) {
             return Err(gzip::too_large(max_bytes));
         }
         pieces.push(piece);
     }
-    Ok(pieces.whole())
+    Ok(pieces.take_bytes())
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
@@ -276,7 +280,7 @@ impl Settings {
         uri: Uri,
         headers: HeaderMap,
         method: &Method,
-    ) -> Result<Rpc, Status> {
+    ) -> Result<GrpcRequest, Status> {
         let mut parts = Parts::default();
         let own = uri.into_parts();
         (parts.scheme, parts.authority) = match &self.origin {
@@ -294,7 +298,7 @@ impl Settings {
                 Body::new(Full::new(content.bytes))
             }
         };
-        let mut out = Rpc::new(body);
+        let mut out = GrpcRequest::new(body);
         *out.uri_mut() = uri;
         *out.method_mut() = request.verb;
         *out.headers_mut() = headers;
@@ -354,8 +358,8 @@ fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
 }
 
 /// Returns the response that a gRPC server would have sent.
-fn grpc_reply(headers: HeaderMap, body: Body) -> Reply {
-    let mut reply = Reply::new(body);
+fn grpc_reply(headers: HeaderMap, body: Body) -> GrpcResponse {
+    let mut reply = GrpcResponse::new(body);
     *reply.status_mut() = StatusCode::OK;
     *reply.headers_mut() = headers;
     reply

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 use tonic::{Code, Status};
 
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 use crate::transcode::client::intermediary;
 use crate::transcode::json::{self, JsonOptions, Lexer, Token};
 use crate::transcode::rules::rule::{ResponseBody, Rule};
@@ -188,7 +188,7 @@ impl ResponseReader<'_> {
         }
         let status = error_body::with_details(code, text, Vec::new(), headers);
         match stranger {
-            Some(_) => Failure::stranger(status),
+            Some(_) => TransportError::intermediary(status),
             None => status,
         }
     }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame};
 use tonic::Status;
 
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 use crate::transcode::client::response::ResponseReader;
 use crate::transcode::grpc_frames;
 use crate::transcode::json::JsonOptions;
@@ -128,7 +128,7 @@ where
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
                 return Poll::Ready(self.end());
             };
-            let frame = frame.map_err(|error| Failure::after_head(error.into()))?;
+            let frame = frame.map_err(|error| TransportError::after_head(error.into()))?;
             let Ok(piece) = frame.into_data() else {
                 continue;
             };

@@ -90,7 +90,20 @@ pub(crate) struct Method {
     pub(crate) rules: Vec<Rule>,
 }
 
-/// Builds [`Rules`].
+/// Builds [`Rules`]. [`Rules::builder`] returns one.
+///
+/// ```
+/// use apigateway_grpc::proto;
+/// use apigateway_grpc::transcode::Rules;
+///
+/// let builder = Rules::builder(proto::FILE_DESCRIPTOR_SET).service_config(proto::SERVICE_CONFIG);
+/// let rules = builder.build()?;
+/// for rule in rules.unserved() {
+///     println!("not served: {rule:?}");
+/// }
+/// assert!(Rules::builder(b"not a descriptor set").build().is_err());
+/// # Ok::<(), apigateway_grpc::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is compiled before `build`"]
 pub struct RulesBuilder<'a> {

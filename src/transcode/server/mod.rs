@@ -19,8 +19,8 @@ use futures_util::future::{Either, MapOk};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use crate::call::transport_error::Failure;
-use crate::call::{Reply, Rpc};
+use crate::call::transport_error::TransportError;
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
 use response::ResponseWriter;
@@ -28,7 +28,7 @@ use response::ResponseWriter;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Default limit on the body of a request: twice the limit of tonic's servers on a message, since JSON is longer.
-const MAX_REQUEST: usize = 8 << 20;
+const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 
 /// A layer with which a tonic service accepts HTTP/JSON requests beside gRPC requests.
 ///
@@ -126,7 +126,7 @@ impl TranscodeLayer {
             settings: Settings {
                 rules,
                 options,
-                max_request: MAX_REQUEST,
+                max_request: DEFAULT_MAX_REQUEST,
                 max_reply: usize::MAX,
             },
         }
@@ -178,11 +178,11 @@ pub struct Transcode<S> {
     settings: Settings,
 }
 
-type Boxed<E> = Pin<Box<dyn Future<Output = Result<Reply, E>> + Send>>;
+type Boxed<E> = Pin<Box<dyn Future<Output = Result<GrpcResponse, E>> + Send>>;
 
 impl<S, A, B> Service<http::Request<A>> for Transcode<S>
 where
-    S: Service<Rpc, Response = http::Response<B>> + Clone + Send + 'static,
+    S: Service<GrpcRequest, Response = http::Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError> + Send,
     S::Future: Send,
     A: http_body::Body<Data = Bytes> + Send + 'static,
@@ -190,9 +190,9 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = S::Error;
-    type Future = Either<MapOk<S::Future, fn(http::Response<B>) -> Reply>, Boxed<S::Error>>;
+    type Future = Either<MapOk<S::Future, fn(http::Response<B>) -> GrpcResponse>, Boxed<S::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -215,9 +215,9 @@ where
 }
 
 /// Returns the response to an HTTP/JSON request. A failure is a response too.
-async fn serve<S, B>(mut inner: S, settings: Settings, request: Rpc) -> Reply
+async fn serve<S, B>(mut inner: S, settings: Settings, request: GrpcRequest) -> GrpcResponse
 where
-    S: Service<Rpc, Response = http::Response<B>>,
+    S: Service<GrpcRequest, Response = http::Response<B>>,
     S::Error: Into<BoxError>,
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
@@ -243,6 +243,6 @@ where
     };
     match inner.call(call.rpc).await {
         Ok(reply) => writer.reply(reply).await,
-        Err(error) => writer.failure(&Failure::status(error.into())),
+        Err(error) => writer.failure(&TransportError::to_status(error.into())),
     }
 }

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, StatusCode};
 use tonic::Status;
 
-use crate::call::Reply;
+use crate::call::GrpcResponse;
 use crate::transcode::error_body;
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
@@ -29,7 +29,7 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> Reply {
+    pub(crate) fn reply(self, rules: &Rules, options: JsonOptions) -> GrpcResponse {
         let body = error_body::write(rules.schema(), self.http, &self.status, None, options);
         let mut reply = response::json(self.http, body);
         reply.headers_mut().extend(self.header);

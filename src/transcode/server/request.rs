@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::call::{PREFIX, Pieces, Rpc, Transcoded};
+use crate::call::{BodyBuffer, GrpcRequest, MESSAGE_PREFIX_LEN, Transcoded};
 use crate::transcode::json::{self, JsonOptions};
 use crate::transcode::rules::router::{Route, RuleId};
 use crate::transcode::rules::rule::{RequestBody, Rule};
@@ -30,7 +30,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The gRPC call of an HTTP request.
 pub(crate) struct Call {
-    pub(crate) rpc: Rpc,
+    pub(crate) rpc: GrpcRequest,
     pub(crate) target: RuleId,
     pub(crate) enums_as_numbers: bool,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Call {
 /// once.
 pub(crate) async fn call(
     rules: &Rules,
-    request: Rpc,
+    request: GrpcRequest,
     options: JsonOptions,
     max_bytes: usize,
 ) -> Result<Call, Refusal> {
@@ -72,7 +72,7 @@ impl Incoming {
             return Err(too_large(max_bytes));
         }
         self.is_wanted = true;
-        let mut pieces = Pieces::default();
+        let mut pieces = BodyBuffer::default();
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|error| {
                 Status::invalid_argument(format!("the body cannot be read: {error}"))
@@ -83,7 +83,7 @@ impl Incoming {
             }
             pieces.push(piece);
         }
-        Ok(pieces.whole())
+        Ok(pieces.take_bytes())
     }
 
     /// Reads the rest, up to a number of bytes. Reads nothing if the rest is known to be longer.
@@ -139,7 +139,7 @@ async fn read(
     )
     .map_err(invalid)?;
     let (schema, input) = (rules.schema(), method.input);
-    let from_body = PREFIX..message.len();
+    let from_body = MESSAGE_PREFIX_LEN..message.len();
     let query = Query::read(schema, input, rule, &query, &message[from_body.clone()]);
     let query = query.map_err(invalid)?;
     message.extend_from_slice(&query.wire);
@@ -247,7 +247,7 @@ fn rpc(
     method: &Method,
     message: Bytes,
     system: Vec<(HeaderName, HeaderValue)>,
-) -> Rpc {
+) -> GrpcRequest {
     head.method = Verb::POST;
     head.version = Version::HTTP_2;
     let mut uri = std::mem::take(&mut head.uri).into_parts();
@@ -284,5 +284,5 @@ fn rpc(
         // A header of the request takes precedence over a system parameter.
         head.headers.entry(name).or_insert(value);
     }
-    Rpc::from_parts(head, Body::new(Full::new(message)))
+    GrpcRequest::from_parts(head, Body::new(Full::new(message)))
 }

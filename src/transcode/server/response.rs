@@ -12,9 +12,9 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::call::trailers;
-use crate::call::transport_error::Failure;
+use crate::call::transport_error::TransportError;
 use crate::call::wire_format;
-use crate::call::{LegacyReason, Reply, Verbatim};
+use crate::call::{GrpcResponse, LegacyReason, PassThrough};
 use crate::transcode::error_body;
 use crate::transcode::grpc_frames::FrameReader;
 use crate::transcode::json::{self, JsonOptions};
@@ -43,16 +43,16 @@ enum First {
 }
 
 impl ResponseWriter<'_> {
-    pub(crate) async fn reply<B>(&self, reply: http::Response<B>) -> Reply
+    pub(crate) async fn reply<B>(&self, reply: http::Response<B>) -> GrpcResponse
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let (mut head, mut body) = reply.into_parts();
-        if head.extensions.get::<Verbatim>().is_some() {
-            return Reply::from_parts(head, Body::new(body));
+        if head.extensions.get::<PassThrough>().is_some() {
+            return GrpcResponse::from_parts(head, Body::new(body));
         }
-        if let Some(status) = Failure::not_grpc(&head) {
+        if let Some(status) = TransportError::not_grpc(&head) {
             return self.failure(&status);
         }
         if let Some(Err(status)) = trailers::outcome(&mut head.headers) {
@@ -106,10 +106,10 @@ impl ResponseWriter<'_> {
         }
     }
 
-    fn whole(&self, head: HeaderMap, end: HeaderMap, message: &[u8]) -> Reply {
+    fn whole(&self, head: HeaderMap, end: HeaderMap, message: &[u8]) -> GrpcResponse {
         match self.text(message) {
             Ok((media, text)) => {
-                let mut reply = Reply::new(Body::new(Full::new(text)));
+                let mut reply = GrpcResponse::new(Body::new(Full::new(text)));
                 *reply.headers_mut() = headers(head, media);
                 let custom = end
                     .into_iter()
@@ -146,7 +146,13 @@ impl ResponseWriter<'_> {
         Ok((JSON, text.into()))
     }
 
-    fn stream<B>(&self, head: Parts, first: Option<Bytes>, body: B, frames: FrameReader) -> Reply
+    fn stream<B>(
+        &self,
+        head: Parts,
+        first: Option<Bytes>,
+        body: B,
+        frames: FrameReader,
+    ) -> GrpcResponse
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -158,7 +164,7 @@ impl ResponseWriter<'_> {
             _ => JSON,
         };
         let stream = JsonStream::new(self, first, body, frames);
-        let mut reply = Reply::new(Body::new(stream));
+        let mut reply = GrpcResponse::new(Body::new(stream));
         *reply.headers_mut() = headers(head.headers, media);
         reply
     }
@@ -171,11 +177,11 @@ impl ResponseWriter<'_> {
     }
 
     /// Returns the response for a status that is not OK.
-    pub(crate) fn failure(&self, status: &Status) -> Reply {
+    pub(crate) fn failure(&self, status: &Status) -> GrpcResponse {
         self.refusal(status, None)
     }
 
-    fn refusal(&self, status: &Status, legacy: Option<LegacyReason>) -> Reply {
+    fn refusal(&self, status: &Status, legacy: Option<LegacyReason>) -> GrpcResponse {
         let http = http_by_code(status.code());
         let body = error_body::write(self.rules.schema(), http, status, legacy, self.options);
         let mut reply = json(http, body);
@@ -194,8 +200,8 @@ impl ResponseWriter<'_> {
 }
 
 /// Returns a response with a JSON body.
-pub(crate) fn json(http: StatusCode, body: String) -> Reply {
-    let mut reply = Reply::new(Body::new(Full::new(body.into())));
+pub(crate) fn json(http: StatusCode, body: String) -> GrpcResponse {
+    let mut reply = GrpcResponse::new(Body::new(Full::new(body.into())));
     *reply.status_mut() = http;
     reply.headers_mut().insert(header::CONTENT_TYPE, JSON);
     reply
@@ -220,7 +226,7 @@ where
             return Ok(First::End(Status::internal(text)));
         };
         match frame
-            .map_err(|error| Failure::status(error.into()))?
+            .map_err(|error| TransportError::to_status(error.into()))?
             .into_data()
         {
             Ok(piece) => frames.push(&piece),
@@ -405,7 +411,7 @@ where
                     false => Status::ok(""),
                 }));
             };
-            let frame = frame.map_err(|error| Failure::status(error.into()))?;
+            let frame = frame.map_err(|error| TransportError::to_status(error.into()))?;
             match frame.into_data() {
                 Ok(piece) => self.frames.push(&piece),
                 Err(frame) => {

@@ -126,7 +126,7 @@ impl Connector {
     pub(crate) async fn connect(&self) -> Result<IoStream, BoxError> {
         let timeout = self.config.connect_timeout;
         let mut phase = Phase::default();
-        let connecting = phase::within(&mut phase, catch_panic(self.open()));
+        let connecting = phase::track(&mut phase, catch_panic(self.open()));
         let timed = tokio::time::timeout(timeout, connecting).await;
         let result = match (timed, phase) {
             (Ok(result), _) => result,

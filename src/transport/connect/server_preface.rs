@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::call::transport_error::Unusable;
+use crate::call::transport_error::UnusableConnection;
 
 /// Length of a frame header in bytes.
 const HEADER: usize = 9;
@@ -30,15 +30,15 @@ enum PrefaceResult {
     /// The peer speaks HTTP/2 and allows this many concurrent streams.
     MaxConcurrentStreams(usize),
     /// The peer does not speak HTTP/2, or refused the connection.
-    Unusable(Unusable),
+    UnusableConnection(UnusableConnection),
     /// The connection broke. An `io::Error` cannot be cloned, so its kind and text are stored.
     Failed(io::ErrorKind, String),
 }
 
 impl PrefaceResult {
     fn failed(error: &io::Error) -> Self {
-        match Unusable::within(error) {
-            Some(unusable) => Self::Unusable(unusable.clone()),
+        match UnusableConnection::from_io_error(error) {
+            Some(unusable) => Self::UnusableConnection(unusable.clone()),
             None => Self::Failed(error.kind(), error.to_string()),
         }
     }
@@ -49,14 +49,14 @@ impl ServerPreface {
     ///
     /// # Errors
     ///
-    /// The error of the connection. It contains an [`Unusable`] if the peer does not speak HTTP/2 or refused the connection.
+    /// The error of the connection. It contains an [`UnusableConnection`] if the peer does not speak HTTP/2 or refused the connection.
     pub(crate) async fn max_concurrent_streams(&self) -> io::Result<usize> {
         let mut receiver = self.result.subscribe();
         // `self` holds the sender, so the channel is open.
         let result = receiver.wait_for(Option::is_some).await;
         match result.as_deref() {
             Ok(Some(PrefaceResult::MaxConcurrentStreams(streams))) => Ok(*streams),
-            Ok(Some(PrefaceResult::Unusable(unusable))) => {
+            Ok(Some(PrefaceResult::UnusableConnection(unusable))) => {
                 let kind = io::ErrorKind::InvalidData;
                 Err(io::Error::new(kind, unusable.clone()))
             }
@@ -150,8 +150,9 @@ impl PrefaceReader {
 
     /// Records that the peer does not speak HTTP/2, and returns the error.
     fn refuse(&self, reason: &str) -> io::Error {
-        let unusable = Unusable::not_http2(reason);
-        self.preface.set(PrefaceResult::Unusable(unusable.clone()));
+        let unusable = UnusableConnection::not_http2(reason);
+        self.preface
+            .set(PrefaceResult::UnusableConnection(unusable.clone()));
         io::Error::new(io::ErrorKind::InvalidData, unusable)
     }
 }
@@ -243,7 +244,10 @@ mod tests {
         let mut closed = reader();
         closed.read(&[0, 0]).expect("the frame may continue");
         let error = closed.read(&[]).expect_err("the connection ended");
-        assert!(Unusable::within(&error).is_some(), "{error}");
+        assert!(
+            UnusableConnection::from_io_error(&error).is_some(),
+            "{error}"
+        );
         let cases = [
             (io::ErrorKind::ConnectionReset, true),
             (io::ErrorKind::BrokenPipe, true),
@@ -255,8 +259,15 @@ mod tests {
             let result = reader.preface.max_concurrent_streams().await;
             let error = result.expect_err("the connection broke");
             assert_eq!(error.to_string(), explained.to_string());
-            assert_eq!(Unusable::within(&error).is_some(), is_unusable, "{error}");
-            assert_eq!(Unusable::within(&explained).is_some(), is_unusable);
+            assert_eq!(
+                UnusableConnection::from_io_error(&error).is_some(),
+                is_unusable,
+                "{error}"
+            );
+            assert_eq!(
+                UnusableConnection::from_io_error(&explained).is_some(),
+                is_unusable
+            );
         }
     }
 

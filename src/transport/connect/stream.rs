@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::server_preface::{PrefaceReader, ServerPreface, is_reset};
-use crate::call::transport_error::Unusable;
+use crate::call::transport_error::UnusableConnection;
 
 /// A stream of bytes: TCP, a tunnel, or TLS.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -53,14 +53,14 @@ impl ReadCount {
 
 /// The reason why a connection can carry no calls, once it is known. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UnusableCause(Arc<OnceLock<Unusable>>);
+pub(crate) struct UnusableCause(Arc<OnceLock<UnusableConnection>>);
 
 impl UnusableCause {
-    pub(crate) fn get(&self) -> Option<&Unusable> {
+    pub(crate) fn get(&self) -> Option<&UnusableConnection> {
         self.0.get()
     }
 
-    fn set(&self, unusable: &Unusable) {
+    fn set(&self, unusable: &UnusableConnection) {
         self.0.get_or_init(|| unusable.clone());
     }
 }
@@ -118,7 +118,10 @@ impl IoStream {
     fn explain(&self, error: io::Error) -> io::Error {
         let refusal = self.classify.as_ref().and_then(|classify| classify(&error));
         let classified = match refusal {
-            Some(text) => io::Error::new(io::ErrorKind::InvalidData, Unusable::refused(text)),
+            Some(text) => io::Error::new(
+                io::ErrorKind::InvalidData,
+                UnusableConnection::refused(text),
+            ),
             None => error,
         };
         let explained = match &self.preface {
@@ -129,7 +132,7 @@ impl IoStream {
     }
 
     fn store_cause(&self, error: io::Error) -> io::Error {
-        if let Some(unusable) = Unusable::within(&error) {
+        if let Some(unusable) = UnusableConnection::from_io_error(&error) {
             self.cause.set(unusable);
         }
         error

@@ -15,7 +15,7 @@ fn resolve(
     match settings.resolve(environment(variables)) {
         Ok(endpoint) => Ok((endpoint.uri.to_string(), endpoint.source)),
         Err(error) => {
-            assert!(error.is_configuration(), "{error}");
+            assert!(error.is_invalid_setting(), "{error}");
             Err(error.to_string())
         }
     }
@@ -89,7 +89,7 @@ fn an_error_names_the_setting_the_value_and_the_fault() {
     ];
     for (text, expected) in cases {
         let error = parse("endpoint", text).expect_err(text);
-        assert!(error.is_configuration());
+        assert!(error.is_invalid_setting());
         assert_eq!(error.to_string(), expected);
     }
     let error = parse("endpoint", &long).expect_err("too long").to_string();

@@ -1,6 +1,6 @@
 //! gRPC with a fallback to REST.
 //!
-//! A call falls back to REST if gRPC cannot work on this network path ([`Failure::shows_no_grpc`]), and if the server did not
+//! A call falls back to REST if gRPC cannot work on this network path ([`TransportError::rules_out_grpc`]), and if the server did not
 //! process the call or the call may be repeated. Once REST has answered such a call, all calls use REST. Every five minutes,
 //! one call tries gRPC again. [`state`] decides; this module makes the calls.
 
@@ -18,9 +18,9 @@ use tower::Service;
 use tower::util::ServiceExt as _;
 
 use super::Transport;
-use crate::call::service::Carrier;
-use crate::call::transport_error::Failure;
-use crate::call::{Call, Reply, Rpc};
+use crate::call::service::GrpcService;
+use crate::call::transport_error::TransportError;
+use crate::call::{CallContext, GrpcRequest, GrpcResponse};
 use crate::telemetry;
 
 mod state;
@@ -177,30 +177,33 @@ impl<G, R> Fallback<G, R> {
     }
 }
 
-impl<G, R> Service<Rpc> for Fallback<G, R>
+impl<G, R> Service<GrpcRequest> for Fallback<G, R>
 where
-    G: Carrier,
-    R: Service<Rpc, Response = Reply, Error = Status> + Clone + Send + 'static,
+    G: GrpcService,
+    R: Service<GrpcRequest, Response = GrpcResponse, Error = Status> + Clone + Send + 'static,
     R::Future: Send,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         // The call waits for the readiness of the transport that it uses.
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Rpc) -> Self::Future {
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
         Box::pin(call(self.clone(), request))
     }
 }
 
-async fn call<G, R>(transports: Fallback<G, R>, request: Rpc) -> Result<Reply, Status>
+async fn call<G, R>(
+    transports: Fallback<G, R>,
+    request: GrpcRequest,
+) -> Result<GrpcResponse, Status>
 where
-    G: Carrier,
-    R: Service<Rpc, Response = Reply, Error = Status>,
+    G: GrpcService,
+    R: Service<GrpcRequest, Response = GrpcResponse, Error = Status>,
 {
     let Fallback {
         grpc,
@@ -210,17 +213,17 @@ where
     let (head, body) = request.into_parts();
     let repetition = Repetition::of(head.extensions.get());
     let Some(attempt) = fallback.begin(repetition.is_always_safe) else {
-        return rest.oneshot(Rpc::from_parts(head, body)).await;
+        return rest.oneshot(GrpcRequest::from_parts(head, body)).await;
     };
     let ticket = attempt.ticket;
     let rest_head = head.clone();
-    let grpc_error = match call_grpc(grpc, Rpc::from_parts(head, body)).await {
+    let grpc_error = match call_grpc(grpc, GrpcRequest::from_parts(head, body)).await {
         Ok(response) => {
             attempt.answered();
             return Ok(response);
         }
         // A status that is not a transport error comes from the server.
-        Err(status) if Failure::of(&status).is_none() => {
+        Err(status) if TransportError::from_status(&status).is_none() => {
             attempt.answered();
             return Err(status);
         }
@@ -232,8 +235,11 @@ where
         return Err(grpc_error);
     };
     let rest_body = Body::new(Full::new(payload));
-    match rest.oneshot(Rpc::from_parts(rest_head, rest_body)).await {
-        Err(rest_error) if Failure::of(&rest_error).is_some() => {
+    match rest
+        .oneshot(GrpcRequest::from_parts(rest_head, rest_body))
+        .await
+    {
+        Err(rest_error) if TransportError::from_status(&rest_error).is_some() => {
             Err(combine_errors(grpc_error, rest_error))
         }
         result => {
@@ -251,7 +257,7 @@ struct Repetition {
 }
 
 impl Repetition {
-    fn of(call: Option<&Call>) -> Self {
+    fn of(call: Option<&CallContext>) -> Self {
         let method = call.and_then(|call| call.method);
         let by_contract = method.is_some_and(|method| method.idempotent && !method.http.is_empty());
         let by_option = call.and_then(|call| call.idempotent);
@@ -263,16 +269,17 @@ impl Repetition {
 
     /// Returns the body for REST if the call falls back after this error.
     fn payload_after(self, grpc_error: &Status) -> Option<Bytes> {
-        let failure = Failure::of(grpc_error)?;
+        let failure = TransportError::from_status(grpc_error)?;
         let is_safe = failure.is_unsent() || self.is_always_safe;
-        self.payload.filter(|_| failure.shows_no_grpc() && is_safe)
+        self.payload.filter(|_| failure.rules_out_grpc() && is_safe)
     }
 }
 
 /// Returns the error of a call that failed over both transports: gRPC's error, but not as "unsent" if REST may have sent the
 /// call.
 fn combine_errors(grpc_error: Status, rest_error: Status) -> Status {
-    let is_unsent = |status| Failure::of(status).is_some_and(Failure::is_unsent);
+    let is_unsent =
+        |status| TransportError::from_status(status).is_some_and(TransportError::is_unsent);
     if is_unsent(&grpc_error) && !is_unsent(&rest_error) {
         rest_error
     } else {
@@ -281,14 +288,14 @@ fn combine_errors(grpc_error: Status, rest_error: Status) -> Status {
 }
 
 /// Makes a call over gRPC. A response that is not gRPC is an error.
-async fn call_grpc<G: Carrier>(grpc: G, request: Rpc) -> Result<Reply, Status> {
+async fn call_grpc<G: GrpcService>(grpc: G, request: GrpcRequest) -> Result<GrpcResponse, Status> {
     let (head, body) = match grpc.oneshot(request).await {
         Ok(response) => response.into_parts(),
-        Err(error) => return Err(Failure::status(error.into())),
+        Err(error) => return Err(TransportError::to_status(error.into())),
     };
-    match Failure::not_grpc(&head) {
+    match TransportError::not_grpc(&head) {
         Some(status) => Err(status),
-        None => Ok(Reply::from_parts(head, Body::new(body))),
+        None => Ok(GrpcResponse::from_parts(head, Body::new(body))),
     }
 }
 

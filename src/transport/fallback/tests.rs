@@ -1,8 +1,8 @@
 //! The fallback over mock transports, on a paused clock.
 
 use super::*;
-use crate::call::service::Uniform;
-use crate::call::transport_error::Unusable;
+use crate::call::service::Normalize;
+use crate::call::transport_error::UnusableConnection;
 use crate::contract::Method;
 use http::{HeaderValue, header};
 use std::io;
@@ -17,27 +17,27 @@ const CREATE: &str = "/google.cloud.apigateway.v1.ApiGatewayService/CreateApi";
 
 /// A fallback and the servers of its two transports.
 struct Scene {
-    fallback: Fallback<Mock<Rpc, Reply>, Uniform<Mock<Rpc, Reply>>>,
-    grpc: Handle<Rpc, Reply>,
-    rest: Handle<Rpc, Reply>,
+    fallback: Fallback<Mock<GrpcRequest, GrpcResponse>, Normalize<Mock<GrpcRequest, GrpcResponse>>>,
+    grpc: Handle<GrpcRequest, GrpcResponse>,
+    rest: Handle<GrpcRequest, GrpcResponse>,
 }
 
 impl Scene {
     fn new() -> Self {
         let ((to_grpc, grpc), (to_rest, rest)) = (pair(), pair());
         Self {
-            fallback: Fallback::new(to_grpc, Uniform::new(to_rest), FallbackStatus::default()),
+            fallback: Fallback::new(to_grpc, Normalize::new(to_rest), FallbackStatus::default()),
             grpc,
             rest,
         }
     }
 
-    fn call(&mut self, method: &str) -> JoinHandle<Result<Reply, Status>> {
-        let mut rpc = Rpc::new(Body::empty());
-        rpc.extensions_mut().insert(Call {
+    fn call(&mut self, method: &str) -> JoinHandle<Result<GrpcResponse, Status>> {
+        let mut rpc = GrpcRequest::new(Body::empty());
+        rpc.extensions_mut().insert(CallContext {
             method: Method::find(method),
             payload: Some("payload".into()),
-            ..Call::default()
+            ..CallContext::default()
         });
         tokio::spawn(self.fallback.call(rpc))
     }
@@ -60,27 +60,27 @@ impl Scene {
     }
 }
 
-async fn next(server: &mut Handle<Rpc, Reply>) -> SendResponse<Reply> {
+async fn next(server: &mut Handle<GrpcRequest, GrpcResponse>) -> SendResponse<GrpcResponse> {
     let request = tokio::time::timeout(Duration::from_secs(1), server.next_request());
     let request = request.await.expect("a call within a second");
     request.expect("the client exists").1
 }
 
-async fn ended(call: JoinHandle<Result<Reply, Status>>) -> Result<Reply, Status> {
+async fn ended(call: JoinHandle<Result<GrpcResponse, Status>>) -> Result<GrpcResponse, Status> {
     let ended = tokio::time::timeout(Duration::from_secs(1), call);
     ended.await.expect("it ends").expect("no panic")
 }
 
-fn is_unused(server: &mut Handle<Rpc, Reply>) -> bool {
+fn is_unused(server: &mut Handle<GrpcRequest, GrpcResponse>) -> bool {
     server.poll_request().is_pending()
 }
 
-fn grpc_response() -> Reply {
+fn grpc_response() -> GrpcResponse {
     response("application/grpc")
 }
 
-fn response(media_type: &'static str) -> Reply {
-    let mut response = Reply::new(Body::empty());
+fn response(media_type: &'static str) -> GrpcResponse {
+    let mut response = GrpcResponse::new(Body::empty());
     let content_type = HeaderValue::from_static(media_type);
     response
         .headers_mut()
@@ -91,8 +91,8 @@ fn response(media_type: &'static str) -> Reply {
 /// The text of [`not_http2`].
 const NOT_HTTP2: &str = "the peer does not speak HTTP/2: it is a mock";
 
-fn not_http2() -> Unusable {
-    Unusable::not_http2("it is a mock")
+fn not_http2() -> UnusableConnection {
+    UnusableConnection::not_http2("it is a mock")
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_read_is_repeated_over_rest_if_the_response_is_not_grpc() {
             .next_request()
             .await
             .expect("the client is there");
-        let payload = crate::call::read_at_once(rpc.into_body()).expect("a body");
+        let payload = crate::call::read_unary_body(rpc.into_body()).expect("a body");
         assert_eq!(payload, "payload");
         rest.send_response(grpc_response());
         ended(call).await.expect("over REST");
@@ -181,7 +181,7 @@ async fn a_create_that_broke_over_rest_does_not_count_as_unsent() {
     let broken = io::Error::from(io::ErrorKind::ConnectionReset);
     next(&mut scene.rest).await.send_error(broken);
     let status = ended(call).await.expect_err("both fail");
-    assert!(!Failure::of(&status).is_some_and(Failure::is_unsent));
+    assert!(!TransportError::from_status(&status).is_some_and(TransportError::is_unsent));
     assert_eq!(scene.active(), Transport::Grpc);
 }
 
@@ -190,7 +190,7 @@ async fn a_captive_portal_in_place_of_rest_does_not_activate_the_fallback() {
     let mut scene = Scene::new();
     let call = scene.call(GET);
     next(&mut scene.grpc).await.send_error(not_http2());
-    let page = Failure::stranger(Status::unavailable("a page"));
+    let page = TransportError::intermediary(Status::unavailable("a page"));
     next(&mut scene.rest).await.send_error(page);
     let status = ended(call).await.expect_err("both fail");
     assert_eq!(

@@ -23,11 +23,11 @@ use super::connect::{
 };
 use super::endpoint::default_port;
 use super::http2::{Http2Pool, Keepalive, PoolLimits};
-use super::idle_check::{self, EndSignal, IdleCheck};
-use crate::call::Rpc;
+use super::idle_check::{self, IdleCheck};
+use crate::call::GrpcRequest;
 use crate::call::phase::{self, Phase, Progress, Step};
 use crate::error::Error;
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 
 mod response_body;
 
@@ -105,7 +105,7 @@ pub(crate) struct CheckedOut {
     shared: Arc<SharedRestPool>,
     /// Allows the next call when this one ends, with or without its connection.
     permit: OwnedSemaphorePermit,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl CheckedOut {
@@ -175,7 +175,7 @@ impl std::fmt::Debug for RestPool {
     }
 }
 
-impl Service<Rpc> for RestPool {
+impl Service<GrpcRequest> for RestPool {
     type Response = http::Response<RestResponseBody>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
@@ -185,20 +185,20 @@ impl Service<Rpc> for RestPool {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Rpc) -> Self::Future {
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
         Box::pin(send(Arc::clone(&self.shared), request))
     }
 }
 
 async fn send(
     shared: Arc<SharedRestPool>,
-    mut request: Rpc,
+    mut request: GrpcRequest,
 ) -> Result<http::Response<RestResponseBody>, BoxError> {
     let path = RequestOrigin::path(request.uri());
     let mut permit = None;
     loop {
         let acquired = shared.acquire(permit.take()).await?;
-        phase::enter(Phase::Reply);
+        phase::enter(Phase::Response);
         let (mut checked_out, is_reused) = match acquired {
             Acquired::Http1 {
                 connection,
@@ -240,7 +240,10 @@ async fn send(
 }
 
 /// Returns the request if it was certainly not sent because a reused connection had been closed. Otherwise returns the error.
-fn take_unsent(mut error: TrySendError<Rpc>, is_reused: bool) -> Result<Rpc, BoxError> {
+fn take_unsent(
+    mut error: TrySendError<GrpcRequest>,
+    is_reused: bool,
+) -> Result<GrpcRequest, BoxError> {
     match error.take_message().filter(|_| is_reused) {
         Some(request) => Ok(request),
         None => Err(error.into_error().into()),
@@ -263,7 +266,7 @@ impl SharedRestPool {
                 return Ok(Acquired::Http2);
             }
             phase::enter(Phase::Connection);
-            let _pending = Counted::pending(TRANSPORT);
+            let _pending = GaugeGuard::pending(TRANSPORT);
             let acquired_permit = match permit.take() {
                 Some(permit) => permit,
                 // Fails only if the semaphore is closed, which never happens.
@@ -282,7 +285,7 @@ impl SharedRestPool {
                         connection,
                         shared: Arc::clone(self),
                         permit: acquired_permit,
-                        _counted: Counted::active(TRANSPORT),
+                        _counted: GaugeGuard::active(TRANSPORT),
                     };
                     return Ok(Acquired::Http1 {
                         connection,
@@ -337,7 +340,7 @@ impl SharedRestPool {
             return Ok(None);
         }
         let next_attempt = self.lock().backoff.next_attempt();
-        let opening = self.progress.of(self.open_at(next_attempt));
+        let opening = self.progress.track(self.open_at(next_attempt));
         self.in_shared_phase(opening).await
     }
 
@@ -403,7 +406,7 @@ impl SharedRestPool {
 
     /// Starts the task that closes idle connections, unless it is running.
     fn check_idle(self: &Arc<Self>) {
-        let signal = self.lock().begin_idle_check();
+        let signal = self.lock().idle_check.begin();
         if let Some(signal) = signal {
             idle_check::spawn(signal, IDLE_TIMEOUT, Arc::downgrade(self), Self::close_idle);
         }
@@ -434,10 +437,6 @@ impl RestPoolState {
         let is_known_http1 = self.speaks_http1 && !self.backoff.is_failing();
         (!is_known_http1).then(|| self.backoff.failures())
     }
-
-    fn begin_idle_check(&mut self) -> Option<EndSignal> {
-        self.idle_check.begin()
-    }
 }
 
 /// Spawns the task that drives a connection. The task ends soon after the connection's handle is dropped.
@@ -445,7 +444,7 @@ fn drive(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
     closed: oneshot::Receiver<Infallible>,
 ) {
-    let counted = Counted::connection(TRANSPORT);
+    let counted = GaugeGuard::connection(TRANSPORT);
     tokio::spawn(async move {
         let _counted = counted;
         let ended = match select(pin!(connection), closed).await {

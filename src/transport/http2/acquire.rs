@@ -9,7 +9,7 @@ use tower::BoxError;
 use super::pool::{PoolState, WaitOutcome, WaiterId};
 use super::{Http2Connection, SharedPool, StreamPermit};
 use crate::call::phase;
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 
 /// Waits for a stream, and opens connections for the calls that wait.
 pub(super) async fn acquire(
@@ -44,12 +44,12 @@ pub(super) async fn acquire(
 struct WaitingCall {
     shared: Arc<SharedPool>,
     id: WaiterId,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl WaitingCall {
     fn begin(shared: Arc<SharedPool>) -> Self {
-        let _counted = Counted::pending(shared.transport);
+        let _counted = GaugeGuard::pending(shared.transport);
         let id = shared.state.with(|state| state.begin_waiting());
         Self {
             shared,

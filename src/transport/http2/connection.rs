@@ -18,16 +18,16 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use tower::BoxError;
 
+use super::StreamPermit;
 use super::fairness::{Budgeted, ReadBudget, TurnScheduler};
-use super::keepalive::{ActiveStream, ConnectionHealth};
+use super::keepalive::{ActiveStream, ConnectionHealth, Keepalive};
 use super::pool::PooledConnection;
 use super::request_body::BodySender;
 use super::response_body::Http2ResponseBody;
-use super::{Keepalive, StreamPermit};
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::call::trailers;
 use crate::call::transport_error::NotSent;
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 use crate::transport::connect::IoStream;
 
 /// Flow-control window of one response in bytes: the maximum amount of unread data.
@@ -40,7 +40,7 @@ const CONNECTION_WINDOW: u32 = 5 << 20;
 ///
 /// This is twice the largest `max_metadata_size`, so that a response over that limit still has its status. h2 resets the
 /// stream of a larger head, and closes the connection if a head is four times as large.
-const MAX_HEADERS: u32 = 2 * trailers::LARGEST_METADATA as u32;
+const MAX_HEADERS: u32 = 2 * trailers::MAX_METADATA_SIZE as u32;
 
 /// A handle of a connection. The connection closes when all handles and all streams are dropped.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl Http2Connection {
         stream: IoStream,
         keepalive: Keepalive,
         on_settings: impl Fn(usize) + Send + Sync + 'static,
-        counted: Counted,
+        counted: GaugeGuard,
     ) -> Result<(Self, AbortHandle), h2::Error> {
         let mut settings = h2::client::Builder::new();
         settings
@@ -88,7 +88,7 @@ impl Http2Connection {
     /// Sends a request with an absolute URI. Dropping the result, or the body of the response, resets the stream.
     pub(super) fn send(
         mut self,
-        request: Rpc,
+        request: GrpcRequest,
         permit: StreamPermit,
     ) -> Result<SentRequest, NotSent> {
         let (parts, mut body) = request.into_parts();

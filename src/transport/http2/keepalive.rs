@@ -11,8 +11,18 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tower::BoxError;
 
-use super::{Keepalive, StreamPermit};
+use super::StreamPermit;
 use crate::transport::connect::{ReadCount, UnusableCause};
+
+/// The settings for detecting dead connections by pings. A connection without calls is not pinged, since Google's front
+/// ends close a connection that is pinged while idle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keepalive {
+    /// The interval of pings while there are calls.
+    pub(crate) interval: Duration,
+    /// How long the peer may take to answer a ping.
+    pub(crate) timeout: Duration,
+}
 
 /// How long a connection with calls may receive nothing before it is pinged early.
 const EARLY_PING_AFTER: Duration = Duration::from_secs(1);

@@ -14,9 +14,9 @@ use tower::BoxError;
 
 use super::connect::{Connector, SharedError};
 use super::idle_check;
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::call::phase::{self, Phase, Progress};
-use crate::telemetry::Counted;
+use crate::telemetry::GaugeGuard;
 #[cfg(feature = "rest")]
 use crate::transport::connect::IoStream;
 
@@ -32,33 +32,14 @@ mod response_body;
 mod tests;
 
 use connection::{Http2Connection, SentRequest};
+pub(crate) use keepalive::Keepalive;
 use opener::Opener;
+pub(crate) use pool::PoolLimits;
 use pool::{LockedPool, MaxConcurrentStreams, PoolState};
 pub(crate) use response_body::Http2ResponseBody;
 
 /// The interval at which the pool closes connections that it no longer needs.
 const SHRINK_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The limits of a pool.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PoolLimits {
-    /// Maximum number of HTTP/2 connections.
-    pub(crate) connections: usize,
-    /// Maximum number of HTTP/1.1 connections, each with one call.
-    pub(crate) http1: usize,
-    /// Number of streams of a connection before another connection is opened.
-    pub(crate) streams: usize,
-}
-
-/// The settings for detecting dead connections by pings. A connection without calls is not pinged, since Google's front
-/// ends close a connection that is pinged while idle.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Keepalive {
-    /// The interval of pings while there are calls.
-    pub(crate) interval: Duration,
-    /// How long the peer may take to answer a ping.
-    pub(crate) timeout: Duration,
-}
 
 /// A pool of HTTP/2 connections. Clones share it.
 #[derive(Clone)]
@@ -104,8 +85,8 @@ impl Http2Pool {
     ///
     /// # Errors
     ///
-    /// The errors that [`Failure`](crate::call::transport_error::Failure) classifies.
-    pub(crate) fn send(&self, request: Rpc) -> ResponseFuture {
+    /// The errors that [`TransportError`](crate::call::transport_error::TransportError) classifies.
+    pub(crate) fn send(&self, request: GrpcRequest) -> ResponseFuture {
         match self.shared.try_acquire() {
             Some((permit, connection)) => match connection.send(request, permit) {
                 Ok(sent) => ResponseFuture::Sent { sent },
@@ -120,10 +101,10 @@ impl Http2Pool {
 
     async fn acquire_and_send(
         shared: Arc<SharedPool>,
-        request: Rpc,
+        request: GrpcRequest,
     ) -> Result<http::Response<Http2ResponseBody>, BoxError> {
         let (permit, connection) = acquire::acquire(shared).await?;
-        phase::enter(Phase::Reply);
+        phase::enter(Phase::Response);
         connection.send(request, permit)?.await
     }
 
@@ -161,7 +142,7 @@ impl std::fmt::Debug for Http2Pool {
 pin_project! {
     /// A call until the head of its response.
     #[project = ResponseFutureProj]
-    pub enum ResponseFuture {
+    pub(crate) enum ResponseFuture {
         Sent { #[pin] sent: SentRequest },
         Acquiring { acquiring: AcquireFuture },
         Failed { error: Option<BoxError> },
@@ -197,7 +178,7 @@ impl Future for ResponseFuture {
 struct StreamPermit {
     shared: Arc<SharedPool>,
     connection_id: u64,
-    _counted: Counted,
+    _counted: GaugeGuard,
 }
 
 impl std::fmt::Debug for StreamPermit {
@@ -214,7 +195,7 @@ impl StreamPermit {
         Self {
             shared: Arc::clone(shared),
             connection_id,
-            _counted: Counted::active(shared.transport),
+            _counted: GaugeGuard::active(shared.transport),
         }
     }
 }
@@ -319,7 +300,7 @@ impl ConnectAttempt {
     ) {
         let on_change = SharedPool::on_change(Weak::clone(&self.shared));
         tokio::select! {
-            result = progress.of(opener.open(on_change)) => self.result = Some(result),
+            result = progress.track(opener.open(on_change)) => self.result = Some(result),
             // The sender never sends, so this is the end of the channel.
             _ = pool_closed.changed() => {}
         }

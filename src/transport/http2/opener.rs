@@ -3,12 +3,12 @@
 use tokio::task::AbortHandle;
 use tower::BoxError;
 
-use super::Keepalive;
 use super::connection::Http2Connection;
+use super::keepalive::Keepalive;
 use super::pool::MaxConcurrentStreams;
 use crate::call::phase::{Phase, Step};
-use crate::call::transport_error::Unusable;
-use crate::telemetry::Counted;
+use crate::call::transport_error::UnusableConnection;
+use crate::telemetry::GaugeGuard;
 use crate::transport::connect::{Connector, IoStream, ServerPreface, catch_panic};
 
 /// Opens HTTP/2 connections to one address.
@@ -61,7 +61,7 @@ impl Opener {
         let exchange = catch_panic(self.exchange_settings(stream, on_change));
         let error = match tokio::time::timeout(timeout, exchange).await {
             Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(error)) if error.is::<Unusable>() => return Err(error),
+            Ok(Err(error)) if error.is::<UnusableConnection>() => return Err(error),
             Ok(Err(error)) => error,
             Err(_) => format!("no HTTP/2 SETTINGS from the peer within {timeout:?}").into(),
         };
@@ -82,7 +82,7 @@ impl Opener {
             changed_limit.set(streams);
             on_change();
         };
-        let counted = Counted::connection(self.transport);
+        let counted = GaugeGuard::connection(self.transport);
         let exchange = async {
             let (connection, driver) =
                 Http2Connection::new(stream, self.keepalive, on_settings, counted).await?;

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::PoolLimits;
 use crate::transport::connect::{ConnectBackoff, SharedError};
 use crate::transport::idle_check::{EndSignal, IdleCheck};
 
@@ -21,6 +20,17 @@ pub(super) use queue::{WaitOutcome, WaiterId};
 
 /// How long no further connection is opened after one failed, while there are others.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The limits of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolLimits {
+    /// Maximum number of HTTP/2 connections.
+    pub(crate) connections: usize,
+    /// Maximum number of HTTP/1.1 connections, each with one call.
+    pub(crate) http1: usize,
+    /// Number of streams of a connection before another connection is opened.
+    pub(crate) streams: usize,
+}
 
 /// A handle of a connection in the pool.
 pub(super) trait PooledConnection: Clone {

@@ -15,7 +15,7 @@ use crate::call::transport_error::AfterHead;
 /// The body of a response, which holds its stream. The stream is freed at the end of the body. Dropping the body before its
 /// end resets the stream.
 #[derive(Debug)]
-pub struct Http2ResponseBody {
+pub(crate) struct Http2ResponseBody {
     body: RecvStream,
     /// `None` after the end of the body.
     stream: Option<ActiveStream>,

@@ -38,7 +38,7 @@ fn a_call_does_not_block_a_runtime_that_has_shut_down() {
         drop(runtime);
         let _context = handle.enter();
         let pool = pool();
-        let mut call = Box::pin(pool.send(Rpc::new(tonic::body::Body::empty())));
+        let mut call = Box::pin(pool.send(GrpcRequest::new(tonic::body::Body::empty())));
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(call.as_mut().poll(&mut cx).is_pending(), "no task connects");
         drop(call);

@@ -6,16 +6,16 @@ use tonic::Status;
 use tower::Service;
 
 use super::TransportConfig;
-use crate::call::service::{Call, Uniform};
-use crate::call::{Reply, Rpc};
+use crate::call::service::{Normalize, NormalizeFuture};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::error::Error;
 use crate::transport::Transport;
 use crate::transport::grpc::Grpc;
 
 /// The transport of this crate. It connects when a call needs a connection.
 #[derive(Clone, Debug)]
-pub struct AnyTransport {
-    grpc: Uniform<Grpc>,
+pub(crate) struct AnyTransport {
+    grpc: Normalize<Grpc>,
 }
 
 /// The transport that carries calls.
@@ -37,21 +37,21 @@ impl ActiveTransport {
 impl TransportConfig<'_> {
     /// Creates the transport, which is not connected yet.
     pub(crate) fn build(&self) -> Result<(AnyTransport, ActiveTransport), Error> {
-        let grpc = Uniform::new(self.grpc()?);
+        let grpc = Normalize::new(self.grpc()?);
         Ok((AnyTransport { grpc }, ActiveTransport(self.transport)))
     }
 }
 
-impl Service<Rpc> for AnyTransport {
-    type Response = Reply;
+impl Service<GrpcRequest> for AnyTransport {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Call<Grpc>;
+    type Future = NormalizeFuture<Grpc>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.grpc.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Rpc) -> Call<Grpc> {
+    fn call(&mut self, request: GrpcRequest) -> NormalizeFuture<Grpc> {
         self.grpc.call(request)
     }
 }

@@ -8,8 +8,8 @@ use tonic::Status;
 use tower::Service;
 
 use super::TransportConfig;
-use crate::call::service::{Call, Uniform};
-use crate::call::{Reply, Rpc};
+use crate::call::service::{Normalize, NormalizeFuture};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::error::Error;
 use crate::transport::Transport;
 use crate::transport::fallback::{Fallback, FallbackStatus, RestFallback};
@@ -18,13 +18,13 @@ use crate::transport::rest::Rest;
 
 /// Any transport of this crate. It connects when a call needs a connection.
 #[derive(Clone, Debug)]
-pub struct AnyTransport {
+pub(crate) struct AnyTransport {
     inner: Inner,
 }
 
 #[derive(Clone, Debug)]
 enum Inner {
-    Grpc(Uniform<Grpc>),
+    Grpc(Normalize<Grpc>),
     Rest(Rest),
     Fallback(Fallback<Grpc, Rest>),
 }
@@ -69,7 +69,7 @@ impl TransportConfig<'_> {
     pub(crate) fn build(&self) -> Result<(AnyTransport, ActiveTransport), Error> {
         let (inner, active) = match self.transport {
             Transport::Grpc => (
-                Inner::Grpc(Uniform::new(self.grpc()?)),
+                Inner::Grpc(Normalize::new(self.grpc()?)),
                 ActiveTransport::Fixed(Transport::Grpc),
             ),
             Transport::Rest => (
@@ -93,12 +93,12 @@ impl TransportConfig<'_> {
     }
 }
 
-type BoxFuture = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+type BoxFuture = Pin<Box<dyn Future<Output = Result<GrpcResponse, Status>> + Send>>;
 
-impl Service<Rpc> for AnyTransport {
-    type Response = Reply;
+impl Service<GrpcRequest> for AnyTransport {
+    type Response = GrpcResponse;
     type Error = Status;
-    type Future = Either<Call<Grpc>, BoxFuture>;
+    type Future = Either<NormalizeFuture<Grpc>, BoxFuture>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match &mut self.inner {
@@ -108,7 +108,7 @@ impl Service<Rpc> for AnyTransport {
         }
     }
 
-    fn call(&mut self, request: Rpc) -> Self::Future {
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
         match &mut self.inner {
             Inner::Grpc(grpc) => Either::Left(grpc.call(request)),
             Inner::Rest(rest) => Either::Right(rest.call(request)),

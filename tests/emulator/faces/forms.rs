@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::stack::Rpc;
+use apigateway_grpc::stack::GrpcRequest;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -33,7 +33,7 @@ impl Form {
         }
     }
 
-    pub(super) async fn put(self, request: Rpc) -> Rpc {
+    pub(super) async fn put(self, request: GrpcRequest) -> GrpcRequest {
         let (mut head, body) = request.into_parts();
         let mut body = body.collect().await.expect("it is whole").to_bytes();
         if self.named && head.method != http::Method::POST {
@@ -58,7 +58,7 @@ impl Form {
                 body = compressed(&body);
             }
         }
-        Rpc::from_parts(head, Body::new(Full::new(body)))
+        GrpcRequest::from_parts(head, Body::new(Full::new(body)))
     }
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn compressed(bytes: &[u8]) -> Bytes {
 }
 
 /// Returns a gRPC request with one message, with or without gzip.
-pub(crate) fn grpc(method: &Method, message: &[u8], packed: bool) -> Rpc {
+pub(crate) fn grpc(method: &Method, message: &[u8], packed: bool) -> GrpcRequest {
     let body = match packed {
         true => framed(true, &compressed(message)),
         false => framed(false, message),
@@ -91,8 +91,8 @@ pub(crate) fn framed(packed: bool, message: &[u8]) -> Bytes {
 }
 
 /// Returns a gRPC request with a body.
-pub(crate) fn rpc(method: &Method, body: Bytes) -> Rpc {
-    let mut rpc = Rpc::new(Body::new(Full::new(body)));
+pub(crate) fn rpc(method: &Method, body: Bytes) -> GrpcRequest {
+    let mut rpc = GrpcRequest::new(Body::new(Full::new(body)));
     *rpc.method_mut() = http::Method::POST;
     let address = format!("http://localhost{}", method.path);
     *rpc.uri_mut() = address.parse().expect("an address");

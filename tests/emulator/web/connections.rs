@@ -148,8 +148,7 @@ async fn a_call_in_progress_keeps_its_connection_open() {
         .retry(RetryPolicy::NEVER);
     let client = builder.no_proxy().anonymous().build().expect("valid");
     let name = create(&client, "a").await.expect("it starts").name;
-    let mut options = CallOptions::default();
-    options.timeout = Some(2 * time);
+    let options = CallOptions::default().timeout(2 * time);
     let waiting = client.with_options(options);
     let began = Instant::now();
     let done = waiting.wait_operation(&name, 2 * time).await;

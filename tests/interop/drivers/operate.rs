@@ -19,7 +19,6 @@ use apigateway_grpc::operation::{
 };
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::{ApiGateway, Transport};
-use futures_util::StreamExt as _;
 use lines::Result;
 use prost::Message as _;
 use serde::Deserialize as _;
@@ -112,8 +111,8 @@ async fn resume<R: OperationResult>(
 /// As often as may be, for a few seconds.
 fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     let delay = Duration::from_millis(250);
-    let schedule = Schedule::default().with_delays(delay, 1.0, delay)?;
-    Ok(operation.with_schedule(schedule.with_total(Duration::from_secs(10))))
+    let schedule = Schedule::default().delays(delay, 1.0, delay)?;
+    Ok(operation.with_schedule(schedule.total_timeout(Duration::from_secs(10))))
 }
 
 fn seen(snapshot: &Snapshot) -> Value {
@@ -129,7 +128,7 @@ fn ending<R: OperationResult>(ended: std::result::Result<R, OperationError>) -> 
         OperationErrorKind::Failed(_) => "failed",
         OperationErrorKind::Cancelled(_) => "cancelled",
         OperationErrorKind::WrongResult { .. } => "wrong result",
-        OperationErrorKind::WithoutResult => "without result",
+        OperationErrorKind::MissingResult => "without result",
         OperationErrorKind::Polling => "polling",
         OperationErrorKind::TimedOut { .. } => "timed out",
         OperationErrorKind::Expired => "expired",

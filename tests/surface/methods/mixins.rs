@@ -87,7 +87,7 @@ fn locations() -> Vec<Row> {
             |client| async move {
                 Ok(client
                     .list_locations(P)
-                    .page("")
+                    .first_page()
                     .await?
                     .items
                     .remove(0)

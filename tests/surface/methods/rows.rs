@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use apigateway_grpc::contract::Method;
-use apigateway_grpc::request::Request;
+use apigateway_grpc::request::RequestMessage;
 use apigateway_grpc::{ApiGateway, Error};
 
 use super::{mixins, service};
@@ -36,7 +36,7 @@ pub(crate) fn row<R, F>(
     short: impl Fn(ApiGateway) -> F + 'static,
 ) -> Row
 where
-    R: Request + PartialEq,
+    R: RequestMessage + PartialEq,
     F: Future<Output = Result<String, Error>> + 'static,
 {
     let sent = request.clone();

@@ -155,7 +155,7 @@ fn configs() -> Vec<Row> {
             |client| async move {
                 Ok(client
                     .list_api_configs(API)
-                    .page("")
+                    .first_page()
                     .await?
                     .items
                     .remove(0)
@@ -226,7 +226,15 @@ fn gateways() -> Vec<Row> {
             list,
             "GET /v1/projects/p/locations/l/gateways",
             "parent=projects%2Fp%2Flocations%2Fl",
-            |client| async move { Ok(client.list_gateways(L).page("").await?.items.remove(0).name) },
+            |client| async move {
+                Ok(client
+                    .list_gateways(L)
+                    .first_page()
+                    .await?
+                    .items
+                    .remove(0)
+                    .name)
+            },
         ),
     ]
 }

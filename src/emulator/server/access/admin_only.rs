@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status};
 
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 use crate::emulator::error;
 
 /// A request to the admin service that was allowed. It is in the extensions of the request.
@@ -14,9 +14,11 @@ pub(super) struct AdminAllowed;
 /// # Errors
 ///
 /// PERMISSION_DENIED for a request without the mark.
-pub(in crate::emulator::server) fn require_admin_allowed(rpc: Rpc) -> Result<Rpc, Status> {
-    if rpc.extensions().get::<AdminAllowed>().is_some() {
-        return Ok(rpc);
+pub(in crate::emulator::server) fn require_admin_allowed(
+    request: GrpcRequest,
+) -> Result<GrpcRequest, Status> {
+    if request.extensions().get::<AdminAllowed>().is_some() {
+        return Ok(request);
     }
     let text = "the path of the request is not one of the admin service";
     Err(error::access_denied(
@@ -34,15 +36,15 @@ mod tests {
 
     #[test]
     fn a_request_without_the_mark_is_refused_whatever_its_path() {
-        let rpc = |path: &'static str| {
-            let mut rpc = Rpc::new(Body::empty());
-            *rpc.uri_mut() = http::Uri::from_static(path);
-            rpc
+        let request = |path: &'static str| {
+            let mut request = GrpcRequest::new(Body::empty());
+            *request.uri_mut() = http::Uri::from_static(path);
+            request
         };
         for path in ["/apigateway_grpc.emulator.v1.Admin/ListCalls", "/x"] {
-            let refused = require_admin_allowed(rpc(path)).expect_err("it has no mark");
+            let refused = require_admin_allowed(request(path)).expect_err("it has no mark");
             assert_eq!(refused.code(), Code::PermissionDenied);
-            let mut marked = rpc(path);
+            let mut marked = request(path);
             marked.extensions_mut().insert(AdminAllowed);
             require_admin_allowed(marked).expect("it has the mark");
         }

@@ -21,7 +21,7 @@ use tower::{Layer, Service};
 
 use super::http_limits::check_head;
 use super::request_body::with_timeout;
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::emulator::connection::ConnectionHandle;
 use admin_only::AdminAllowed;
 pub(super) use admin_only::require_admin_allowed;
@@ -59,21 +59,22 @@ pub(super) struct Access<S> {
     rules: Arc<AccessRules>,
 }
 
-impl<S> Service<Rpc> for Access<S>
+impl<S> Service<GrpcRequest> for Access<S>
 where
-    S: Service<Rpc, Response = Reply>,
+    S: Service<GrpcRequest, Response = GrpcResponse>,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
 {
-    type Response = Reply;
+    type Response = GrpcResponse;
     type Error = S::Error;
-    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Reply, S::Error>> + Send>>>;
+    type Future =
+        Either<S::Future, Pin<Box<dyn Future<Output = Result<GrpcResponse, S::Error>> + Send>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Rpc) -> Self::Future {
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
         let mut request = with_timeout(request);
         let connection = request.extensions().get::<ConnectionHandle>();
         if let Some(connection) = connection {
@@ -105,26 +106,26 @@ where
         if group == RouteGroup::Admin {
             request.extensions_mut().insert(AdminAllowed);
         }
-        let reply = self.inner.call(request);
+        let response = self.inner.call(request);
         match cors {
-            Cors::Off => Either::Left(reply),
-            cors => Either::Right(Box::pin(async move { Ok(cors.on(reply.await?)) })),
+            Cors::Off => Either::Left(response),
+            cors => Either::Right(Box::pin(async move { Ok(cors.on(response.await?)) })),
         }
     }
 }
 
 /// Returns the response to a preflight request of an allowed origin (Fetch Standard §3.3.3).
-fn preflight(cors: Cors) -> Reply {
-    let mut reply = Reply::new(Body::empty());
-    *reply.status_mut() = http::StatusCode::NO_CONTENT;
-    let headers = reply.headers_mut();
+fn preflight(cors: Cors) -> GrpcResponse {
+    let mut response = GrpcResponse::new(Body::empty());
+    *response.status_mut() = http::StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
     let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     // The wildcard does not include `Authorization`.
     let names = HeaderValue::from_static("authorization, *");
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE);
-    cors.on(reply)
+    cors.on(response)
 }
 
 /// The headers by which a browser lets a web page read a response.
@@ -146,8 +147,8 @@ impl Cors {
         }
     }
 
-    fn on(self, mut reply: Reply) -> Reply {
-        let headers = reply.headers_mut();
+    fn on(self, mut response: GrpcResponse) -> GrpcResponse {
+        let headers = response.headers_mut();
         match self {
             Self::Off => {}
             Self::Other => vary(headers),
@@ -158,7 +159,7 @@ impl Cors {
                 headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, all);
             }
         }
-        reply
+        response
     }
 }
 

@@ -48,12 +48,12 @@ const MAX_DELAY_TRANSIENT: Duration = Duration::from_secs(10);
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// Credentials that gave no answer for so long are created again, which leaves a request of theirs open. It is shorter
-/// than the default patience, so that one lost answer costs one call. The time doubles with each such replacement, so
+/// than the default token_timeout, so that one lost answer costs one call. The time doubles with each such replacement, so
 /// that a source that swallows all requests costs four sockets an hour.
 const SILENCE: Duration = Duration::from_secs(7);
 const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// Stands for a patience that is beyond the clock's range.
+/// Stands for a token_timeout that is beyond the clock's range.
 const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The credentials of a layer.
@@ -149,11 +149,11 @@ impl Provider {
     pub(super) async fn headers(
         &self,
         tag: Option<&EntityTag>,
-        patience: Duration,
+        token_timeout: Duration,
     ) -> Result<Answer, Status> {
         let now = Instant::now();
-        let deadline = now.checked_add(patience).unwrap_or(now + ENDLESS);
-        let answer = self.attempt(tag, deadline, patience).await;
+        let deadline = now.checked_add(token_timeout).unwrap_or(now + ENDLESS);
+        let answer = self.attempt(tag, deadline, token_timeout).await;
         answer.map_err(|rejection| rejection.status())
     }
 
@@ -161,16 +161,16 @@ impl Provider {
         &self,
         tag: Option<&EntityTag>,
         deadline: Instant,
-        patience: Duration,
+        token_timeout: Duration,
     ) -> Result<Answer, Rejection> {
         let (mut generation, is_new) = match self.current() {
             Some(generation) => (generation, false),
-            None => self.create(deadline, patience).await?,
+            None => self.create(deadline, token_timeout).await?,
         };
         let mut stale = !is_new && generation.created.elapsed() >= STALE;
         let mut replaceable = !is_new;
         loop {
-            let failed = match self.ask(&generation, tag, deadline, patience).await {
+            let failed = match self.ask(&generation, tag, deadline, token_timeout).await {
                 Ok(answer) => {
                     self.succeeded(&generation);
                     return Ok(answer);
@@ -181,7 +181,7 @@ impl Provider {
             generation = match self.failed(&generation, &failed, replaceable, stale) {
                 Recovery::Report => return Err(failed.rejection),
                 Recovery::Ask(next) => next,
-                Recovery::Create => self.create(deadline, patience).await?.0,
+                Recovery::Create => self.create(deadline, token_timeout).await?.0,
             };
             replaceable = false;
         }
@@ -200,7 +200,7 @@ impl Provider {
     async fn create(
         &self,
         deadline: Instant,
-        patience: Duration,
+        token_timeout: Duration,
     ) -> Result<(Arc<Generation>, bool), Rejection> {
         let Some(factory) = &self.factory else {
             return Err(Rejection::lasting("the credentials have failed"));
@@ -208,7 +208,7 @@ impl Provider {
         let turn = tokio::time::timeout_at(deadline, self.creating.lock()).await;
         let _turn = turn.map_err(|_| {
             let text = format!(
-                "credentials: another call has been creating them for {patience:?} or longer; check whether the function of \
+                "credentials: another call has been creating them for {token_timeout:?} or longer; check whether the function of \
                  `credentials_from`, or the file system of the credential file, hangs"
             );
             Rejection::new(Code::DeadlineExceeded, text)
@@ -282,7 +282,7 @@ impl Provider {
         generation: &Arc<Generation>,
         tag: Option<&EntityTag>,
         deadline: Instant,
-        patience: Duration,
+        token_timeout: Duration,
     ) -> Result<Answer, Failed> {
         let mut extensions = Extensions::new();
         // `EntityTag::default()` equals the first tag of the process: no tag is not the default one.
@@ -300,7 +300,7 @@ impl Provider {
         match answer {
             Ok(answer) => answer,
             Err(_) => Err(Failed {
-                rejection: self.silence(generation, patience),
+                rejection: self.silence(generation, token_timeout),
                 kind: FailureKind::Silence,
                 answered: false,
             }),
@@ -308,7 +308,7 @@ impl Provider {
     }
 
     /// The error of a call that waited in vain.
-    fn silence(&self, generation: &Generation, patience: Duration) -> Rejection {
+    fn silence(&self, generation: &Generation, token_timeout: Duration) -> Rejection {
         let origin = &generation.origin;
         let from = origin
             .endpoint()
@@ -322,7 +322,7 @@ impl Provider {
         Rejection::new(
             Code::DeadlineExceeded,
             format!(
-                "{origin}: no token{} within {patience:?}; check the network and the proxy variables, or whether the \
+                "{origin}: no token{} within {token_timeout:?}; check the network and the proxy variables, or whether the \
                  endpoint answers{}",
                 from.unwrap_or_default(),
                 before.unwrap_or_default(),
@@ -335,7 +335,7 @@ impl Provider {
     }
 }
 
-/// A call that waits for an answer. Calls whose deadlines are shorter than their patience never see it end, so one that is
+/// A call that waits for an answer. Calls whose deadlines are shorter than their token_timeout never see it end, so one that is
 /// dropped before that looks for silence, too.
 struct Waiting<'a> {
     provider: &'a Provider,

@@ -55,7 +55,7 @@ async fn a_machine_without_a_metadata_server_has_no_credentials_and_says_so_with
         .await
         .expect("a port");
     let reached = reached.local_addr().expect("bound").to_string();
-    let patience = Duration::from_secs(3);
+    let token_timeout = Duration::from_secs(3);
     let missing = (Code::Unauthenticated, "no credentials found");
     let cases = [
         (Metadata::Hangs, "127.0.0.1:1", Some(missing)),
@@ -76,7 +76,9 @@ async fn a_machine_without_a_metadata_server_has_no_credentials_and_says_so_with
     ];
     for (metadata, address, expected) in cases {
         let began = Instant::now();
-        let answer = provider(metadata, address).headers(None, patience).await;
+        let answer = provider(metadata, address)
+            .headers(None, token_timeout)
+            .await;
         assert!(
             began.elapsed() < Duration::from_secs(2),
             "{metadata:?} {address}"
@@ -173,11 +175,11 @@ async fn a_metadata_server_that_is_late_is_not_called_missing_and_the_next_call_
         })
     });
     let provider = Provider::from_factory(factory).expect("it does not fail");
-    let patience = Duration::from_secs(3);
+    let token_timeout = Duration::from_secs(3);
     for _ in 0..2 {
         let began = Instant::now();
         let status = provider
-            .headers(None, patience)
+            .headers(None, token_timeout)
             .await
             .expect_err("it is late");
         assert_eq!(began.elapsed().as_secs(), 1);
@@ -195,7 +197,7 @@ async fn a_metadata_server_that_is_late_is_not_called_missing_and_the_next_call_
     }
     sender.send(true).expect("the credentials wait");
     provider
-        .headers(None, patience)
+        .headers(None, token_timeout)
         .await
         .expect("they have their answer");
     assert_eq!(
@@ -205,19 +207,19 @@ async fn a_metadata_server_that_is_late_is_not_called_missing_and_the_next_call_
     );
 }
 
-/// A call waits for another one's factory without blocking, and only for its patience.
+/// A call waits for another one's factory without blocking, and only for its token_timeout.
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_for_the_factory_of_another_as_long_as_its_patience() {
     let provider = provider(Metadata::Token, "127.0.0.1:1");
     provider.state().current = None;
     let turn = provider.creating.lock().await;
     let began = Instant::now();
-    let patience = Duration::from_secs(3);
+    let token_timeout = Duration::from_secs(3);
     let status = provider
-        .headers(None, patience)
+        .headers(None, token_timeout)
         .await
         .expect_err("it is not its turn");
-    assert_eq!(began.elapsed(), patience);
+    assert_eq!(began.elapsed(), token_timeout);
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(
         status
@@ -227,7 +229,7 @@ async fn a_call_waits_for_the_factory_of_another_as_long_as_its_patience() {
     );
     drop(turn);
     provider
-        .headers(None, patience)
+        .headers(None, token_timeout)
         .await
         .expect("it creates them");
 }

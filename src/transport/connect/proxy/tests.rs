@@ -235,7 +235,7 @@ fn an_invalid_proxy_url_is_an_error_that_names_the_setting_and_no_secret() {
         ];
         for error in errors {
             let shown = format!("{error} {error:?}");
-            assert!(error.is_configuration(), "{shown}");
+            assert!(error.is_invalid_setting(), "{shown}");
             assert!(
                 error.to_string().starts_with("invalid `https_proxy`: "),
                 "{shown}"
@@ -267,7 +267,7 @@ fn the_error_of_a_variable_that_is_not_unicode_names_it() {
             _ => None,
         });
         let error = found.expect_err("invalid");
-        assert!(error.is_configuration(), "{error}");
+        assert!(error.is_invalid_setting(), "{error}");
         assert_eq!(
             error.to_string(),
             format!("invalid `{wrong}`: not valid Unicode")

@@ -63,7 +63,7 @@ async fn a_refusal_is_reported_with_the_peers_reason_although_a_write_fails_firs
     let (settings, ended) = tokio::join!(preface.max_concurrent_streams(), connection);
     let error = settings.expect_err("the peer refused the connection");
     assert_eq!(error.to_string(), "refused by an alert");
-    let unusable = Unusable::within(&error).expect("the error has a cause");
+    let unusable = UnusableConnection::from_io_error(&error).expect("the error has a cause");
     let stored = cause.get().expect("the cause is stored");
     assert_eq!(stored.to_string(), unusable.to_string());
     assert!(ended.is_err());

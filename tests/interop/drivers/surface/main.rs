@@ -177,7 +177,7 @@ impl Play {
             .await?;
         tell("switch_gateway", of_gateway(&ended(switching).await?))?;
         let everywhere = format!("{}/locations/-", self.names.project);
-        let page = self.client.list_gateways(everywhere).page("").await?;
+        let page = self.client.list_gateways(everywhere).first_page().await?;
         let names: Vec<String> = page.items.into_iter().map(|gateway| gateway.name).collect();
         tell("list_gateways", json!(names))?;
         Ok(name)
@@ -283,7 +283,7 @@ impl Play {
         let wrong = self.client.list_apis(home).filter("colour = red");
         tell(
             "invalid_argument",
-            of_error(&refused(wrong.page("").await)?),
+            of_error(&refused(wrong.first_page().await)?),
         )?;
         let api = self.client.delete_api(api).await;
         tell("delete_api_in_use", of_error(&refused(api)?))?;
@@ -322,7 +322,7 @@ impl Play {
         let mut taken = self.client.operation::<Api>(&name)?;
         tell("look", seen(taken.poll().await?)?)?;
         let list = self.client.list_operations(home).filter("done = false");
-        let running = list.page("").await?.items;
+        let running = list.first_page().await?.items;
         let running: Result<Vec<Value>> = running.iter().map(look).collect();
         tell("list_running", json!(running?))?;
         let busy = self.client.delete_api(format!("{home}/apis/held")).await;
@@ -357,8 +357,8 @@ async fn ended<R: OperationResult>(operation: Operation<R>) -> Result<R> {
 
 fn often<R: OperationResult>(operation: Operation<R>) -> Result<Operation<R>> {
     let delay = Duration::from_millis(50);
-    let schedule = Schedule::default().with_delays(delay, 1.0, delay)?;
-    Ok(operation.with_schedule(schedule.with_total(WAIT)))
+    let schedule = Schedule::default().delays(delay, 1.0, delay)?;
+    Ok(operation.with_schedule(schedule.total_timeout(WAIT)))
 }
 
 fn of_document(text: &str) -> ApiConfig {

@@ -1,14 +1,10 @@
 //! Refusals over gRPC: without the feature `rest` there is no HTTP/JSON.
 
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::emulator::error;
 use crate::emulator::server::access::decision::Refusal;
 
-#[expect(
-    clippy::unused_async,
-    reason = "the same signature as with the feature"
-)]
-pub(crate) async fn refuse(_: Rpc, refused: &Refusal) -> Reply {
+pub(crate) async fn refuse(_: GrpcRequest, refused: &Refusal) -> GrpcResponse {
     let Refusal {
         code, reason, text, ..
     } = refused;

@@ -9,7 +9,7 @@ use tonic::body::Body;
 use tonic_types::StatusExt as _;
 
 use crate::call::status_code;
-use crate::call::{Reply, Rpc};
+use crate::call::{GrpcRequest, GrpcResponse};
 use crate::emulator::error;
 use crate::emulator::server::access::decision::Refusal;
 use crate::transcode::is_grpc;
@@ -21,7 +21,7 @@ const MAX_READ: usize = 4 << 20;
 ///
 /// Over HTTP/JSON the request body is read to its end first, as in the transcoder. Some clients fail if the response arrives while
 /// they are sending.
-pub(crate) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
+pub(crate) async fn refuse(request: GrpcRequest, refused: &Refusal) -> GrpcResponse {
     let Refusal {
         code, reason, text, ..
     } = refused;
@@ -49,14 +49,14 @@ pub(crate) async fn refuse(request: Rpc, refused: &Refusal) -> Reply {
             "details": Vec::from_iter(details),
         },
     });
-    let mut reply = Reply::new(Body::new(Full::new(Bytes::from(body.to_string()))));
-    *reply.status_mut() = refused.http;
+    let mut response = GrpcResponse::new(Body::new(Full::new(Bytes::from(body.to_string()))));
+    *response.status_mut() = refused.http;
     let media = HeaderValue::from_static("application/json; charset=UTF-8");
-    reply.headers_mut().insert(header::CONTENT_TYPE, media);
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
     if *code == Code::Unauthenticated {
         let challenge = HeaderValue::from_static("Bearer");
-        let headers = reply.headers_mut();
+        let headers = response.headers_mut();
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
-    reply
+    response
 }

@@ -8,30 +8,30 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
 use tonic::body::Body;
 
-use crate::call::Rpc;
+use crate::call::GrpcRequest;
 
 /// A copy of a unary request.
 #[derive(Debug)]
-pub(super) struct Replay {
+pub(super) struct RequestCopy {
     head: Parts,
     payload: Bytes,
 }
 
-impl Replay {
+impl RequestCopy {
     /// A copy of the request; `None` for a stream, which is sent once.
-    pub(super) fn of(rpc: &mut Rpc) -> Option<Self> {
+    pub(super) fn of(rpc: &mut GrpcRequest) -> Option<Self> {
         let payload = read(rpc.body_mut())?;
         let (head, body) = std::mem::take(rpc).into_parts();
         let copy = Self {
             head: head.clone(),
             payload,
         };
-        *rpc = Rpc::from_parts(head, body);
+        *rpc = GrpcRequest::from_parts(head, body);
         Some(copy)
     }
 
-    pub(super) fn rpc(self) -> Rpc {
-        Rpc::from_parts(self.head, Body::new(Full::new(self.payload)))
+    pub(super) fn request(self) -> GrpcRequest {
+        GrpcRequest::from_parts(self.head, Body::new(Full::new(self.payload)))
     }
 }
 
