@@ -6,12 +6,11 @@ use std::fmt;
 use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
+use tower::BoxError;
 
 use crate::call::pushback::is_bad_retry_info;
 use crate::call::transport_error::TransportError;
 use crate::contract::UnknownCode;
-
-type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// An error of a call, of a setting, or of the wait for an operation.
 ///

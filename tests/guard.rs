@@ -197,7 +197,7 @@ async fn an_answer_that_is_not_grpc_is_told_by_its_http_status_and_kind() {
         (400, Code::Internal),
         (401, Code::Unauthenticated),
         (403, Code::PermissionDenied),
-        (404, Code::Unimplemented),
+        (404, Code::Unavailable),
         (429, Code::Unavailable),
         (500, Code::Unknown),
         (502, Code::Unavailable),

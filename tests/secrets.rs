@@ -67,7 +67,7 @@ async fn calls_over_a_given_transport_show_no_secret() {
         seen.add(&format!("{:?}\n", result.expect("answered")));
         server.asked_nothing_more(client).await;
     }
-    is_clean(&seen, "sending once more");
+    is_clean(&seen, "retrying with refreshed ones");
 }
 
 /// Answers every call with a refusal over HTTP/2, on a port of this machine.

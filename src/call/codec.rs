@@ -1,8 +1,8 @@
-//! How generated clients and servers encode messages: as tonic's own codec, in smaller buffers.
+//! The codec of the generated clients and servers: tonic's own, with smaller buffers.
 //!
-//! tonic has 8 KiB ready for each message, either way, which a call in flight holds while it waits. These are for
-//! what is usual, a request of a few names and the operation that answers it; they grow for what is larger. More than 1 KiB is dear:
-//! glibc keeps smaller pieces by thread, and has a lock for others.
+//! tonic allocates 8 KiB for each message in both directions, which a call holds while it waits. These buffers fit a request
+//! of a few names and an operation as the response; they grow for larger messages. They have at most 1 KiB because glibc caches
+//! such allocations per thread, and takes a lock for larger ones.
 
 use std::marker::PhantomData;
 
@@ -12,7 +12,7 @@ use tonic_prost::ProstCodec;
 
 const REQUEST: usize = 256;
 const REPLY: usize = 1 << 10;
-/// From here on a stream of messages is sent in pieces; tonic's own value.
+/// A stream of messages is flushed at this size, which is tonic's default.
 const PIECE: usize = 32 << 10;
 
 /// Encodes `T` and decodes `U`.

@@ -1,4 +1,4 @@
-//! Decompresses gzip, within a limit on the size of the result.
+//! Decompresses gzip, up to a limit on the size of the result.
 
 use std::io::{self, Read as _};
 
@@ -10,7 +10,7 @@ use crate::call::transport_error::TransportError;
 /// Name of the setting that limits the size of a response.
 const SETTING: &str = "max_reply_size";
 
-/// Least number of bytes that are decompressed at a time.
+/// Minimum number of bytes that are decompressed at a time.
 const STEP: usize = 4 << 10;
 
 /// Why bytes cannot be decompressed.

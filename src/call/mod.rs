@@ -1,4 +1,4 @@
-//! The vocabulary of the stack: what goes down, what comes back, and what is known of a call.
+//! Requests, responses and options of calls, and the facts that the layers share about a call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::contract::{Method, RetryPolicy};
 
 pub(crate) mod codec;
 pub(crate) mod gzip;
+pub(crate) mod intermediary;
 pub(crate) mod phase;
 pub(crate) mod pushback;
 pub(crate) mod service;
@@ -25,10 +26,10 @@ pub(crate) mod trailers;
 pub(crate) mod transport_error;
 pub(crate) mod wire_format;
 
-/// A gRPC request on its way down.
+/// A gRPC request as the layers and transports receive it.
 pub type GrpcRequest = http::Request<Body>;
 
-/// What comes back for it. Its gRPC status is OK: any other comes as the error [`Status`].
+/// A gRPC response whose status is OK. Any other status is returned as the error [`Status`].
 pub type GrpcResponse = http::Response<Body>;
 
 /// The options of one call, or of all calls of a client.
@@ -128,15 +129,14 @@ impl fmt::Debug for CallOptions {
     }
 }
 
-/// What our layers know of a call. The headers layer puts it into the request's extensions.
+/// The facts that our layers share about a call. The headers layer inserts it into the request's extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallContext {
-    /// The method's entry, `None` for a method that is not of the contract.
+    /// The method's entry in the contract; `None` for a method of another service.
     pub(crate) method: Option<&'static Method>,
-    /// The request's body as it travels, kept for further attempts; `None` for a method that is not of
-    /// the contract, whose body may be a stream.
+    /// The encoded request body, kept for retries; `None` for a method of another service, whose body may be a stream.
     pub(crate) payload: Option<Bytes>,
-    /// The options of the call, but for their headers, which it has.
+    /// The options of the call. Their headers are already among the request's.
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
     pub(crate) idempotent: Option<bool>,
@@ -144,15 +144,15 @@ pub(crate) struct CallContext {
 }
 
 impl CallContext {
-    /// What is left until the deadline.
+    /// Returns the time until the deadline.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 }
 
-/// Whether a call was tried again although it may have been processed: the retry layer says so to whoever
-/// has put this into the request's extensions.
+/// A flag that the retry layer sets before it repeats a call that the server may have processed. The caller inserts it into
+/// the request's extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MaybeProcessed(Arc<AtomicBool>);
 
@@ -166,11 +166,11 @@ impl MaybeProcessed {
     }
 }
 
-/// Marks an attempt that is made because the credentials of the one before were refused.
+/// Marks a retry with new credentials, after the server rejected those of the previous attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CredentialsRefreshed;
 
-/// Marks a request that came as HTTP/JSON.
+/// Marks a request that was received as HTTP/JSON.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
@@ -180,8 +180,8 @@ pub(crate) struct Transcoded;
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct PassThrough;
 
-/// Marks a refusal whose body for an HTTP/JSON client has the list `errors`, as Google's services had it before
-/// `details`, with this as the reason of its one item.
+/// Marks an error whose JSON body has the list `errors`, which Google's services used before `details`. The list has one item
+/// with this reason.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct LegacyReason(
@@ -192,11 +192,11 @@ pub(crate) struct LegacyReason(
     pub(crate) &'static str,
 );
 
-/// The whole body of a unary request, which a generated client has ready at once.
+/// Reads the body of a unary request. A generated client has the whole body ready, so this does not wait.
 ///
 /// # Errors
 ///
-/// If the body fails, or is not ready, as only a stream can be.
+/// If the body fails, or is not ready, since only a stream has to be waited for.
 pub(crate) fn read_unary_body(mut body: Body) -> Result<Bytes, Status> {
     let mut buffer = BodyBuffer::default();
     loop {
@@ -212,7 +212,7 @@ pub(crate) fn read_unary_body(mut body: Body) -> Result<Bytes, Status> {
     }
 }
 
-/// A body as it comes in. The usual single piece is never copied.
+/// Collects the chunks of a body. A body of a single chunk is not copied.
 #[derive(Debug, Default)]
 pub(crate) struct BodyBuffer {
     first: Bytes,
@@ -242,10 +242,10 @@ impl BodyBuffer {
     }
 }
 
-/// The length of the prefix of a gRPC message: a flag for compression and four bytes of length.
+/// Length of the prefix of a gRPC message: one byte for the compression flag, four for the message's length.
 pub(crate) const MESSAGE_PREFIX_LEN: usize = 5;
 
-/// The one message in a body that is no stream; `None` if it is compressed or not exactly one.
+/// Returns the message of a unary body; `None` if the message is compressed, or if the body is not exactly one message.
 pub(crate) fn single_message(payload: &[u8]) -> Option<&[u8]> {
     let (prefix, message) = payload.split_first_chunk::<MESSAGE_PREFIX_LEN>()?;
     let [flag, length @ ..] = *prefix;

@@ -1,8 +1,8 @@
-//! Where a call is, so that one whose time runs out can say so.
+//! The phase that a call is in, which the error of a missed deadline names.
 //!
-//! The deadline layer keeps the phase of its call, and lends it to the thread while the call is polled. What lies
-//! below enters a phase by a store there: no allocation, nothing shared, nothing handed down. What is
-//! entered outside of any call with a deadline is read by nobody.
+//! The deadline layer stores the phase of its call, and moves it into a thread-local while it polls the call. The code below
+//! enters a phase by a write to that thread-local, without an allocation or shared state. A phase that is entered outside of a
+//! call with a deadline is ignored.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-/// What a call waits for.
+/// The phase of a call: what the call waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// A layer or a transport of the user's, before the call goes to it.
+    /// Not sent. User transports and layers count as this phase, too.
     #[default]
     Unsent,
     #[cfg_attr(
@@ -21,28 +21,28 @@ pub(crate) enum Phase {
         expect(dead_code, reason = "there are no credentials")
     )]
     Credentials,
-    /// A connection to this address, which has come so far.
+    /// Waiting for a connection to this address, which is in this step.
     Connecting(Arc<str>, Step),
-    /// A stream of an HTTP/2 connection.
+    /// Waiting for a stream of an HTTP/2 connection.
     Stream,
-    /// A connection of HTTP/1.1, of which there are as many as there may be.
+    /// Waiting for an HTTP/1.1 connection; the limit is reached.
     #[cfg_attr(
         not(feature = "rest"),
         expect(dead_code, reason = "gRPC has streams alone")
     )]
     Connection,
-    /// The head of the response.
+    /// Waiting for the head of the response.
     Response,
-    /// The rest of the response.
+    /// Reading the body of the response.
     ReadingResponse,
-    /// The time of the next attempt.
+    /// Waiting before the next attempt.
     Backoff,
 }
 
-/// How far a connection has come.
+/// A step of connecting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Waiting for the time of the next attempt, since the last one failed.
+    /// Waiting before the next attempt to connect, since the last one failed.
     Pause,
     Resolving,
     Tcp,
@@ -80,22 +80,22 @@ impl fmt::Display for Step {
 }
 
 thread_local! {
-    /// That of the call which is being polled.
+    /// The phase of the call that this thread polls.
     static CURRENT: Cell<Phase> = const { Cell::new(Phase::Unsent) };
 }
 
-/// The phase begins for the call that is being polled.
+/// Sets the phase of the call that is being polled.
 pub(crate) fn enter(phase: Phase) {
     replace(phase);
 }
 
 fn replace(phase: Phase) -> Phase {
-    // A thread that ends has no cell any more, and nobody who would read it.
+    // The thread-local of an ending thread is gone, and nobody would read it.
     let replaced = CURRENT.try_with(|current| current.replace(phase));
     replaced.unwrap_or_default()
 }
 
-/// Polls a call that is in this phase, and takes over the one that it is in then.
+/// Polls a call in its phase, and updates the phase afterwards.
 pub(crate) fn poll_in<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
     let outer = replace(std::mem::take(phase));
     let polled = poll();
@@ -103,7 +103,7 @@ pub(crate) fn poll_in<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> P
     polled
 }
 
-/// Does it in a phase of its own, which the call that is being polled is in as well.
+/// Runs a task and keeps its phase in `phase`. The call that is being polled has the same phase.
 pub(crate) async fn track<F: Future>(phase: &mut Phase, task: F) -> F::Output {
     let mut task = pin!(task);
     std::future::poll_fn(|cx| {
@@ -114,12 +114,12 @@ pub(crate) async fn track<F: Future>(phase: &mut Phase, task: F) -> F::Output {
     .await
 }
 
-/// What many calls wait for while one task does it: the phase of that task.
+/// The phase of a task that several calls wait for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<Mutex<Phase>>);
 
 impl Progress {
-    /// Does it, and tells the phase each time that it waits.
+    /// Runs a task, and publishes its phase after each poll.
     pub(crate) async fn track<F: Future>(&self, task: F) -> F::Output {
         let mut phase = Phase::Unsent;
         let mut task = pin!(task);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_keeps_its_phase_whatever_else_its_thread_does() {
+    fn a_call_keeps_its_phase_while_its_thread_polls_other_calls() {
         let (mut one, mut other) = (Phase::Unsent, Phase::Unsent);
         let _ = poll_in(&mut one, || entering(Phase::Response));
         let _ = poll_in(&mut other, || entering(Phase::Stream));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_within_another_leaves_that_one_its_phase() {
+    fn a_nested_call_does_not_change_the_phase_of_the_outer_one() {
         let (mut outer, mut inner) = (Phase::Unsent, Phase::Unsent);
         let _ = poll_in(&mut outer, || {
             enter(Phase::ReadingResponse);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_tells_its_phase_to_others_and_to_no_call_on_its_thread() {
+    fn a_task_publishes_its_phase_and_does_not_change_that_of_a_call_on_its_thread() {
         let progress = Progress::default();
         let task = progress.track(async {
             enter(Phase::Stream);

@@ -1,4 +1,4 @@
-//! What a server says of when to come again.
+//! The delay that a server asks for before a retry: `grpc-retry-pushback-ms` and `RetryInfo`.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use prost_types::Any;
 use tonic::Status;
 use tonic_types::pb;
 
-/// The delay that the server asks for, in either way. A retry before it is too early.
+/// Returns the longer of the delays of the pushback and of `RetryInfo`. A retry before this delay is too early.
 pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
     let info = retry_info(status);
     match pushback(status) {
@@ -16,8 +16,8 @@ pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
     }
 }
 
-/// The delay of the first RetryInfo among the details that can be read. tonic-types' own conversion overflows for the
-/// least number of seconds.
+/// Returns the delay of the first valid RetryInfo among the details. The conversion of tonic-types overflows for `i64::MIN`
+/// seconds, so it is not used.
 fn retry_info(status: &Status) -> Option<Duration> {
     // Few statuses have details.
     if status.details().is_empty() {
@@ -40,7 +40,7 @@ fn is_retry_info(detail: &Any) -> bool {
     name == Some("google.rpc.RetryInfo")
 }
 
-/// Returns whether a detail is a RetryInfo whose delay is no duration. Its conversion to a type of the standard library
+/// Returns whether a detail is a RetryInfo whose delay is negative or out of range. Its conversion to a standard `Duration`
 /// would overflow.
 pub(crate) fn is_bad_retry_info(detail: &Any) -> bool {
     let info = pb::RetryInfo::decode(detail.value.as_slice());
@@ -48,7 +48,7 @@ pub(crate) fn is_bad_retry_info(detail: &Any) -> bool {
     is_retry_info(detail) && delay.is_some_and(|delay| duration(delay).is_none())
 }
 
-/// A duration of a message, unless it is negative or out of the range that duration.proto has.
+/// Converts a protobuf duration; `None` if it is negative or out of the range of duration.proto.
 pub(crate) fn duration(value: prost_types::Duration) -> Option<Duration> {
     /// Ten thousand years.
     const LONGEST: u64 = 315_576_000_000;
@@ -58,17 +58,16 @@ pub(crate) fn duration(value: prost_types::Duration) -> Option<Duration> {
     (seconds <= LONGEST && nanos < 1_000_000_000).then(|| Duration::new(seconds, nanos))
 }
 
-/// What a server says of further attempts in the metadata that its status comes with (gRFC A6).
+/// The server's pushback, in the metadata of its status (gRFC A6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushback {
-    /// The next one may come after so long.
+    /// The next attempt may be made after this delay.
     After(Duration),
-    /// There shall be none.
+    /// No further attempt may be made.
     Never,
 }
 
-/// The server's word on further attempts: milliseconds. A number below zero, what is none, and several values
-/// say that there shall be none.
+/// Reads the pushback, a number of milliseconds. A negative number, an invalid one, and several values mean [`Pushback::Never`].
 pub(crate) fn pushback(status: &Status) -> Option<Pushback> {
     let metadata = status.metadata();
     // Few statuses have any.
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_delay_that_is_no_duration_is_ignored() {
+    fn an_invalid_retry_delay_is_ignored() {
         let cases = [
             (0, 0, seconds(0)),
             (1, 5, Some(Duration::new(1, 5))),
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_delay_is_found_among_details_that_cannot_be_read() {
+    fn a_retry_delay_is_found_among_malformed_details() {
         let garbage = |name: &str| Any {
             type_url: format!("type.googleapis.com/google.rpc.{name}"),
             value: vec![0xff],

@@ -1,4 +1,4 @@
-//! Brings a service of others to the stack's vocabulary: its body to tonic's, its error to a status.
+//! The traits for transports and layers of users, and the adapter that converts their bodies and errors to tonic's.
 
 use std::task::{Context, Poll};
 
@@ -7,17 +7,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::Map;
 use tonic::Status;
 use tonic::body::Body;
-use tower::{Layer, Service};
+use tower::{BoxError, Layer, Service};
 
 use crate::call::transport_error::TransportError;
 use crate::call::{GrpcRequest, GrpcResponse};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A tower service that can carry a gRPC call: what may stand under the stack, and what a layer of the
-/// user's must give.
+/// A tower service that sends gRPC requests: a transport under the stack, or the service that a user's layer creates.
 ///
-/// It is never implemented by hand: every fitting service is one.
+/// Every service with these types implements it, so it need not be implemented by hand.
 pub trait GrpcService:
     Service<
         GrpcRequest,
@@ -31,11 +28,11 @@ pub trait GrpcService:
 {
     /// The body of its responses.
     type Body: http_body::Body<Data = Bytes, Error = Self::BodyError> + Send + 'static;
-    /// What reading such a body may fail with.
+    /// The error of that body.
     type BodyError: Into<BoxError>;
-    /// What a call may fail with; a [`Status`] stays what it is.
+    /// The error of a call. A [`Status`] is returned unchanged.
     type ServiceError: Into<BoxError>;
-    /// A call under way.
+    /// The future of a call.
     type ResponseFuture: Future<Output = Result<http::Response<Self::Body>, Self::ServiceError>>
         + Send
         + 'static;
@@ -55,15 +52,14 @@ where
     type ResponseFuture = S::Future;
 }
 
-/// A tower layer of the user's that may stand in the stack: what it makes of the service below is a
-/// [`GrpcService`] again.
+/// A tower layer of a user that creates a [`GrpcService`].
 ///
-/// It is never implemented by hand: every fitting layer is one.
+/// Every such layer implements it, so it need not be implemented by hand.
 pub trait GrpcLayer<S> {
-    /// The service below, wrapped.
+    /// The service that the layer creates.
     type Service: GrpcService;
 
-    /// Wraps the service below.
+    /// Applies the layer to the service below.
     fn wrap(&self, inner: S) -> Self::Service;
 }
 
@@ -79,7 +75,7 @@ where
     }
 }
 
-/// Makes [`Normalize`] services.
+/// Creates [`Normalize`] services.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormalizeLayer;
 
@@ -91,13 +87,13 @@ impl<S> Layer<S> for NormalizeLayer {
     }
 }
 
-/// A service of others in the stack's vocabulary.
+/// Converts the body of a service to [`Body`], and its error to [`Status`].
 #[derive(Clone, Debug)]
 pub(crate) struct Normalize<S> {
     inner: S,
 }
 
-/// A call of a service of others, its outcome in the stack's vocabulary.
+/// The future of [`Normalize`].
 pub(crate) type NormalizeFuture<S> = Map<
     <S as GrpcService>::ResponseFuture,
     fn(

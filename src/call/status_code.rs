@@ -1,4 +1,4 @@
-//! The names of gRPC's codes, as Google's JSON and OpenTelemetry have them.
+//! The names of gRPC's status codes, as Google's JSON and OpenTelemetry write them.
 
 use tonic::Code;
 

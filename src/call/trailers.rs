@@ -1,4 +1,5 @@
-//! The gRPC status in the head or the trailers of a response, checked before tonic sees it, and the limit on their size.
+//! The gRPC status in the head or the trailers of a response, and the limit on the size of metadata. Both are checked before
+//! tonic reads them.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -10,21 +11,20 @@ use tonic::{Code, Status};
 
 const OK: &str = "0";
 
-/// Maximum value of the limit on metadata. HTTP/2 decodes twice as much, so that a response that is over the limit still has its
-/// status.
+/// Maximum value of the limit on metadata. HTTP/2 decodes twice as much, so the status of a response over the limit is still
+/// read.
 pub(crate) const MAX_METADATA_SIZE: usize = 1 << 20;
 
-/// As tonic reads base64: with padding or without.
+/// Base64 with or without padding, as tonic accepts it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What the gRPC status in headers or trailers says, if there is one. What is malformed about it is
-/// dropped or replaced, since tonic would panic on it: a code that was sent is worth more than the text
-/// that goes with it.
+/// Reads the gRPC status in headers or trailers, if there is one. Malformed details are removed and a malformed message is
+/// replaced, since tonic would panic on them; the code is kept.
 ///
-/// Of several codes the first failure counts: a proxy that adds one to an OK has a reason.
+/// If there are several codes, the first one that is not OK is used: a proxy adds an error to an OK on purpose.
 pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
     if headers.get(Status::GRPC_STATUS)? == OK {
         let several = headers.len() > 1;
@@ -32,7 +32,7 @@ pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
             headers.insert(Status::GRPC_STATUS, failure);
             return outcome(headers);
         }
-        // tonic reads these of a response that is OK as well, and panics on them as well.
+        // tonic also reads these of an OK response, and panics if they are malformed.
         if several {
             headers.remove(Status::GRPC_STATUS_DETAILS);
             headers.remove(Status::GRPC_MESSAGE);
@@ -59,13 +59,13 @@ pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
     })
 }
 
-/// The first code that is not OK.
+/// Returns the first code that is not OK.
 fn failure(headers: &HeaderMap) -> Option<&HeaderValue> {
     let mut codes = headers.get_all(Status::GRPC_STATUS).iter();
     codes.find(|code| *code != OK)
 }
 
-/// Metadata that was over the limit, and was dropped.
+/// Metadata that was dropped because it was over the limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Excess {
     size: usize,
@@ -74,8 +74,8 @@ pub(crate) struct Excess {
     details: bool,
 }
 
-/// Drops metadata that is larger than `limit`. The status and its message stay, and so do the server's delay for retries and
-/// the error details if these fit.
+/// Drops metadata if it is larger than `limit`. The status, its message and the pushback are kept, and so are the error details
+/// if they fit.
 pub(crate) fn limit(headers: &mut HeaderMap, limit: usize) -> Option<Excess> {
     let size = size(headers);
     if size <= limit {
@@ -89,7 +89,7 @@ pub(crate) fn limit(headers: &mut HeaderMap, limit: usize) -> Option<Excess> {
     if let Some(message) = headers.remove(Status::GRPC_MESSAGE) {
         kept.insert(Status::GRPC_MESSAGE, message);
     }
-    // Two say the same as more of them.
+    // Several values mean the same however many they are.
     for pushback in headers.get_all(PUSHBACK).iter().take(2) {
         kept.append(PUSHBACK, pushback.clone());
     }
@@ -125,7 +125,7 @@ fn size(headers: &HeaderMap) -> usize {
 }
 
 impl Excess {
-    /// The status of a call that would have succeeded. A later response may have less metadata, so a wait goes on after it.
+    /// Returns the status of a call that would have succeeded. A later response may have less metadata, so a wait continues.
     pub(crate) fn status(self) -> Status {
         let Self { size, limit, .. } = self;
         Status::resource_exhausted(format!(
@@ -133,7 +133,7 @@ impl Excess {
         ))
     }
 
-    /// Adds to the message of a failed call what is missing.
+    /// Returns the status of a failed call, whose message also says what was dropped.
     pub(crate) fn note(self, status: &Status) -> Status {
         let Self {
             size,

@@ -1,4 +1,4 @@
-//! Why an attempt brought no gRPC answer, told from the transport's own error.
+//! The reason why an attempt has no gRPC response, derived from the transport's error.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,11 +8,12 @@ use std::sync::Arc;
 use http::response::Parts;
 use http::{StatusCode, header};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
+use tower::BoxError;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+use crate::call::intermediary;
 
-/// What a [`Status`] made here carries as its source: the layers above ask it whether the call can
-/// have been processed, and the fallback whether gRPC can work on this path at all.
+/// The source of a [`Status`] that this module creates. The layers above read from it whether the server may have processed the
+/// call, and the fallback whether gRPC can work on this path at all.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     kind: TransportErrorKind,
@@ -21,27 +22,27 @@ pub(crate) struct TransportError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TransportErrorKind {
-    /// No connection: refused, unreachable, no such host, TLS or ALPN failed.
+    /// No connection was made: refused, unreachable, unknown host, or TLS or ALPN failed.
     Connect,
-    /// The peer's first bytes are no HTTP/2 SETTINGS frame.
+    /// The peer's first bytes are not an HTTP/2 SETTINGS frame.
     NotHttp2,
-    /// An HTTP answer without gRPC in it.
+    /// An HTTP response that is not gRPC.
     NotGrpc,
-    /// Something else than the service answered in its place: a captive portal, a proxy, a gateway.
+    /// An intermediary responded in the service's place: a captive portal, a proxy, a gateway.
     #[cfg_attr(
         not(feature = "rest"),
-        expect(dead_code, reason = "in place of gRPC it is NotGrpc")
+        expect(dead_code, reason = "over gRPC it is NotGrpc")
     )]
     Intermediary,
-    /// The call ended here, before anything was sent: it is not valid, or has no credentials.
+    /// The client ended the call before it was sent: it is invalid, or has no credentials.
     Unsent,
-    /// The peer said that it did not process the stream.
+    /// The peer reported that it did not process the stream.
     Refused,
-    /// The connection was going away before the call was sent on it, or before the peer looked at it.
+    /// The connection was closing before the call was sent, or before the peer processed it.
     GoneAway,
-    /// The connection broke with the call in flight.
+    /// The connection broke while the call was in flight.
     Broken,
-    /// The credentials were refused, and have been renewed since.
+    /// The server rejected the credentials, which have been refreshed since.
     CredentialsRefreshed,
     /// The response is larger than this client's limit.
     TooLarge,
@@ -60,7 +61,7 @@ impl TransportErrorKind {
     }
 }
 
-/// A connection that had ended took no further stream, or the request was none that HTTP/2 can carry: nothing was sent.
+/// Nothing was sent: the connection had ended, or HTTP/2 cannot represent the request.
 #[derive(Debug)]
 pub(crate) struct NotSent(pub(crate) h2::Error);
 
@@ -76,7 +77,7 @@ impl StdError for NotSent {
     }
 }
 
-/// An error after the head of the response. The server has begun to process the call, whatever the error says.
+/// An error after the head of the response. The server has begun to process the call, even if the error says otherwise.
 #[derive(Debug)]
 pub(crate) struct AfterHead(pub(crate) BoxError);
 
@@ -92,7 +93,7 @@ impl StdError for AfterHead {
     }
 }
 
-/// Why a connection can carry no calls. The connection keeps it, since h2 keeps only kind and text of an i/o error.
+/// The reason why a connection is unusable. The connection stores it, since h2 keeps only the kind and the text of an I/O error.
 #[derive(Clone, Debug)]
 pub(crate) struct UnusableConnection {
     kind: TransportErrorKind,
@@ -107,14 +108,14 @@ impl UnusableConnection {
         Self { kind, text }
     }
 
-    /// The peer refused the connection, which counts as one that was not made.
+    /// The peer rejected the connection, which counts as a failure to connect.
     pub(crate) fn refused(text: String) -> Self {
         let kind = TransportErrorKind::Connect;
         let text = text.into();
         Self { kind, text }
     }
 
-    /// Returns the reason that an i/o error carries.
+    /// Returns the reason in an I/O error.
     pub(crate) fn from_io_error(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
@@ -138,24 +139,23 @@ impl StdError for UnusableConnection {}
 const NOT_HTTP2: &str = "the peer does not speak HTTP/2";
 
 impl TransportError {
-    /// The failure behind a status, if the status is of our making.
+    /// Returns the transport error in a status that this module created.
     pub(crate) fn from_status(status: &Status) -> Option<&Self> {
         status.source().and_then(|source| source.downcast_ref())
     }
 
-    /// Whether no connection was made.
+    /// Returns whether no connection was made.
     pub(crate) fn is_connect(&self) -> bool {
         self.kind == TransportErrorKind::Connect
     }
 
-    /// Whether the server certainly did not begin to process the call.
+    /// Returns whether the server certainly did not process the call.
     pub(crate) fn is_unsent(&self) -> bool {
         self.kind.is_unsent()
     }
 
-    /// How often at most a call that failed so is tried again though its policy says nothing of it: the server
-    /// did not see it, so these attempts are none of the call's. A server that refuses streams may do so
-    /// because it has too many; one that goes away leaves room elsewhere.
+    /// Maximum number of transparent retries, independent of the retry policy (gRFC A6). The server did not process the call.
+    /// There is only one for a refused stream, since the server may be overloaded.
     pub(crate) fn transparent_retry_limit(&self) -> u32 {
         match self.kind {
             TransportErrorKind::GoneAway => 16,
@@ -164,7 +164,7 @@ impl TransportError {
         }
     }
 
-    /// Whether the credentials were refused, and others are at hand now.
+    /// Returns whether the server rejected the credentials, and new ones are cached now.
     pub(crate) fn has_refreshed_credentials(&self) -> bool {
         self.kind == TransportErrorKind::CredentialsRefreshed
     }
@@ -187,7 +187,7 @@ impl TransportError {
         )
     }
 
-    /// Whether this shows that gRPC cannot work on this path, whatever the call.
+    /// Returns whether gRPC cannot work on this path, for any call.
     #[cfg(feature = "rest")]
     pub(crate) fn rules_out_grpc(&self) -> bool {
         matches!(
@@ -198,15 +198,14 @@ impl TransportError {
         )
     }
 
-    /// The status of a call that ended here, before anything was sent, and what it ended by.
+    /// Marks the status of a call that the client ended before it was sent.
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
         let kind = TransportErrorKind::Unsent;
         status.set_source(Arc::new(Self { kind, source }));
         status
     }
 
-    /// The status of a call that something else than the service answered. It may have passed the call on before,
-    /// so that is not unsent.
+    /// Marks the status of a call that an intermediary answered. It may have forwarded the call, so the call counts as sent.
     #[cfg(feature = "rest")]
     pub(crate) fn intermediary(mut status: Status) -> Status {
         let kind = TransportErrorKind::Intermediary;
@@ -214,7 +213,7 @@ impl TransportError {
         status
     }
 
-    /// The refusal of credentials that have been renewed since.
+    /// Marks the status of a call whose credentials the server rejected, and which have been refreshed since.
     #[cfg(feature = "auth")]
     pub(crate) fn credentials_refreshed(mut refusal: Status) -> Status {
         let kind = TransportErrorKind::CredentialsRefreshed;
@@ -222,7 +221,7 @@ impl TransportError {
         refusal
     }
 
-    /// The status for an error of a transport. A status stays what it is.
+    /// Converts the error of a transport. A status is returned unchanged, unless its source is a transport error.
     pub(crate) fn to_status(error: BoxError) -> Status {
         let error = match error.downcast::<Status>() {
             Ok(status) => return Self::status_within(*status),
@@ -234,8 +233,7 @@ impl TransportError {
         }
     }
 
-    /// The status for an error after the head of a response, of any transport: the server has begun to process the call, so
-    /// it is not unsent.
+    /// Converts an error after the head of a response. The server has begun to process the call, so it counts as sent.
     pub(crate) fn after_head(error: BoxError) -> Status {
         let status = Self::to_status(error);
         match Self::from_status(&status) {
@@ -247,7 +245,7 @@ impl TransportError {
         }
     }
 
-    /// A status as tonic makes it from an error in the middle of a body hides the error as its source.
+    /// Converts a status. tonic hides an error in the middle of a body as the source of a status.
     fn status_within(status: Status) -> Status {
         let known = match status.source() {
             None => None,
@@ -271,38 +269,40 @@ impl TransportError {
         status
     }
 
-    /// Whether an HTTP answer is no gRPC answer: the status that says so, or `None` for gRPC.
+    /// Returns the status for an HTTP response that is not gRPC; `None` for gRPC.
     ///
-    /// The code is the one of gRPC's http-grpc-status-mapping, but for what a captive portal answers, which passes.
+    /// The code is that of gRPC's http-grpc-status-mapping. The response of an [`intermediary`] is UNAVAILABLE, since it is
+    /// transient.
     pub(crate) fn not_grpc(head: &Parts) -> Option<Status> {
         let content_type = head.headers.get(header::CONTENT_TYPE);
         let content_type = content_type.map(|value| value.to_str().unwrap_or("?"));
-        let is = |media| content_type.is_some_and(|value| value.starts_with(media));
-        let grpc = is("application/grpc");
+        let grpc = content_type.is_some_and(|value| value.starts_with("application/grpc"));
         if grpc && (head.status == StatusCode::OK || head.headers.contains_key("grpc-status")) {
             return None;
         }
+        let redirect = intermediary::detect(head.status, &head.headers, None);
         let code = match head.status.as_u16() {
+            _ if redirect.is_some() => Code::Unavailable,
             400 | 431 => Code::Internal,
             401 => Code::Unauthenticated,
             403 => Code::PermissionDenied,
             404 => Code::Unimplemented,
-            407 | 429 | 502..=504 | 511 => Code::Unavailable,
-            200..=399 if is("text/html") => Code::Unavailable,
+            429 | 502..=504 => Code::Unavailable,
             _ => Code::Unknown,
         };
+        let redirect = redirect.unwrap_or_default();
         let media = content_type.unwrap_or("no content type");
-        // It may be as long as a header may be.
+        // A media type can be as long as a header can be.
         let media = media.get(..MEDIA).unwrap_or(media);
         let mut text = format!(
-            "the server answered HTTP {} with {media}, which is not gRPC",
+            "the server answered HTTP {} with {media}, which is not gRPC{redirect}",
             head.status.as_u16()
         );
         let refused = head.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         if refused {
             text.push_str(": the metadata of the request is larger than the server accepts");
         }
-        // What says gRPC but has another status comes from a gRPC server in trouble, and so does what HTTP/2 refused.
+        // A gRPC media type with another HTTP status comes from a failing gRPC server, and a 431 from an HTTP/2 server.
         let kind = if grpc || refused {
             TransportErrorKind::Broken
         } else {
@@ -317,14 +317,14 @@ impl fmt::Display for TransportError {
         f.write_str(match self.kind {
             TransportErrorKind::Connect => "no connection was made",
             TransportErrorKind::NotHttp2 => NOT_HTTP2,
-            TransportErrorKind::NotGrpc => "the answer is not gRPC",
-            TransportErrorKind::Intermediary => "the answer is not the service's",
+            TransportErrorKind::NotGrpc => "the response is not gRPC",
+            TransportErrorKind::Intermediary => "an intermediary responded in the service's place",
             TransportErrorKind::Unsent => "nothing was sent",
-            TransportErrorKind::Refused => "the call was not processed",
-            TransportErrorKind::GoneAway => "the connection was going away",
-            TransportErrorKind::Broken => "the connection broke with the call in flight",
+            TransportErrorKind::Refused => "the server did not process the call",
+            TransportErrorKind::GoneAway => "the connection was closing",
+            TransportErrorKind::Broken => "the connection broke while the call was in flight",
             TransportErrorKind::CredentialsRefreshed => {
-                "the credentials were refused, and have been renewed since"
+                "the server rejected the credentials, which have been refreshed since"
             }
             TransportErrorKind::TooLarge => "the response is larger than the limit",
         })
@@ -337,13 +337,13 @@ impl StdError for TransportError {
     }
 }
 
-/// Maximum length of a media type in an error.
+/// Maximum length of a media type in an error text.
 const MEDIA: usize = 100;
 
-/// hyper's limits, which are above ours by far.
+/// hyper's limits, which are far above ours.
 const LARGE_HEAD: &str = "the response has more than 100 headers, or more than 400 KiB of them";
 
-/// The error and its sources, outermost first.
+/// Returns the error and its sources, outermost first.
 fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -352,7 +352,7 @@ fn chain<'a>(
     })
 }
 
-/// What the error shows, and the code for it; `None` for an error that is not of a known transport.
+/// Returns the kind of an error and the code for it; `None` for an error of an unknown transport.
 fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Code)> {
     let mut found = None;
     for error in chain(error) {
@@ -371,7 +371,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
         if error.is::<ConnectError>() || connect(error) {
             return Some((TransportErrorKind::Connect, Code::Unavailable));
         }
-        // Whatever ended the connection before.
+        // The connection ended before, for whatever reason.
         if let Some(NotSent(error)) = error.downcast_ref() {
             let ended = error.is_io() || error.is_go_away() || error.is_reset();
             return Some(match ended {
@@ -379,7 +379,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
                 false => (TransportErrorKind::Unsent, Code::Internal),
             });
         }
-        // tonic's channel reads our own `grpc-timeout`, and may be a moment ahead of the deadline layer.
+        // tonic's channel reads our `grpc-timeout`, and may time out shortly before the deadline layer.
         if error.is::<TimeoutExpired>() {
             return Some((TransportErrorKind::Broken, Code::DeadlineExceeded));
         }
@@ -401,20 +401,14 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
 }
 
 fn classify_hyper(error: &hyper::Error) -> (TransportErrorKind, Code) {
-    // hyper cancels a request only before it was started. What ended the connection, its source,
-    // says nothing of the request.
+    // hyper cancels a request only before it was started. The source is what ended the connection, not the request.
     if error.is_canceled() {
         return (TransportErrorKind::GoneAway, Code::Unavailable);
     }
-    match is_large_head(error) {
+    match error.is_parse_too_large() {
         true => (TransportErrorKind::Broken, Code::ResourceExhausted),
         false => (TransportErrorKind::Broken, Code::Unavailable),
     }
-}
-
-/// Returns whether a response over HTTP/1.1 had a head that is too large for hyper. Only the text of hyper's error shows that.
-fn is_large_head(error: &hyper::Error) -> bool {
-    error.is_parse() && error.to_string() == "message head is too large"
 }
 
 fn connect(error: &(dyn StdError + 'static)) -> bool {
@@ -427,12 +421,12 @@ fn classify_h2(error: &h2::Error) -> (TransportErrorKind, Code) {
     if error.is_io() {
         return (TransportErrorKind::Broken, Code::Unavailable);
     }
-    // h2 ends by the peer's GOAWAY only the streams above its last stream, which the peer did not process
-    // (RFC 9113 §6.8). Streams at or below it go on.
+    // On GOAWAY, h2 ends only the streams above the last stream that the peer names, which the peer did not process
+    // (RFC 9113 §6.8). The others continue.
     if error.is_go_away() && error.is_remote() {
         let kind = match error.reason() {
             Some(h2::Reason::NO_ERROR) => TransportErrorKind::GoneAway,
-            // The peer is in trouble, or has had enough of us.
+            // The peer is failing, or rejects this client.
             _ => TransportErrorKind::Refused,
         };
         return (kind, Code::Unavailable);
@@ -450,8 +444,8 @@ fn classify_h2(error: &h2::Error) -> (TransportErrorKind, Code) {
     }
 }
 
-/// The innermost two texts of the chain that say different things: what was done and why it failed. One that
-/// says both stands alone.
+/// Returns the innermost two different texts of the chain: what was done, and why it failed. A text that says both is returned
+/// alone.
 fn describe(error: &(dyn StdError + 'static)) -> String {
     let complete = chain(error).find_map(|error| match UnusableConnection::of(error) {
         Some(unusable) => Some(unusable.to_string()),
@@ -461,7 +455,7 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
         return text;
     }
     let hyper = chain(error).find_map(|error| error.downcast_ref::<hyper::Error>());
-    if hyper.is_some_and(is_large_head) {
+    if hyper.is_some_and(hyper::Error::is_parse_too_large) {
         return LARGE_HEAD.to_owned();
     }
     let mut texts: Vec<String> = Vec::new();
@@ -482,7 +476,7 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
     texts.split_off(skip).join(": ")
 }
 
-/// Whether the error only says that it is one of a transport, and leaves the rest to its source.
+/// Returns whether the error only names the transport, and its source says the rest.
 fn is_wrapper(error: &(dyn StdError + 'static)) -> bool {
     let wraps =
         error.is::<tonic::transport::Error>() || error.is::<hyper_util::client::legacy::Error>();

@@ -1,7 +1,7 @@
-//! Fields straight from an encoded message, without a schema and without decoding the rest.
+//! Reads single fields of an encoded protobuf message, without a schema and without decoding the rest.
 //!
-//! A field of another wire type than the one asked for is an unknown field, as for every protobuf parser. Groups are
-//! skipped. The JSON engine has a reader of its own (`transcode::json`), which knows the schema.
+//! A field of another wire type is an unknown field, as in every protobuf parser. Groups are skipped. The JSON engine has its
+//! own reader (`transcode::json`), since it knows the schema and reads all wire types.
 
 /// Nesting limit of groups, that of protobuf's own parsers.
 const DEPTH: usize = 100;

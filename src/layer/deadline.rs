@@ -1,4 +1,4 @@
-//! The time that a call may take, over everything below: authentication, connecting, all attempts.
+//! Ends a call at its deadline, which includes credentials, connecting and all attempts.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,7 +17,7 @@ use crate::contract::Method;
 
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// Makes [`Deadline`] services.
+/// Creates [`Deadline`] services.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeadlineLayer;
 
@@ -55,7 +55,7 @@ where
         };
         let by_table = call.method.map(Method::default_timeout);
         let timeout = asked.or(call.timeout).or(by_table);
-        // A timeout beyond what the clock can hold is none.
+        // A timeout beyond the range of the clock is no limit.
         let bound =
             timeout.and_then(|timeout| Some((timeout, Instant::now().checked_add(timeout)?)));
         let Some((timeout, deadline)) = bound else {
@@ -73,7 +73,7 @@ where
 }
 
 pin_project! {
-    /// A call under way, with its end.
+    /// The future of a call with a deadline.
     #[derive(Debug)]
     pub struct DeadlineFuture<F> {
         #[pin]
@@ -90,7 +90,7 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // The call is polled before its time is looked at, so that the phase is that of this moment.
+        // The call is polled before the timer, so that the error names the current phase.
         if let Poll::Ready(result) = phase::poll_in(this.phase, || this.call.poll(cx)) {
             return Poll::Ready(result);
         }
@@ -103,7 +103,7 @@ impl<F: Future<Output = Result<GrpcResponse, Status>>> Future for DeadlineFuture
     }
 }
 
-/// The value of a `grpc-timeout` header for what is left of a call: at most eight digits.
+/// Returns the value of `grpc-timeout` for the remaining time: a number of at most eight digits, and a unit.
 pub(crate) fn header(remaining: Duration) -> HeaderValue {
     const MOST: u32 = 99_999_999;
     let units = [
@@ -116,7 +116,7 @@ pub(crate) fn header(remaining: Duration) -> HeaderValue {
         .filter_map(|(value, unit)| Some((u32::try_from(value).ok()?, unit)))
         .find(|(value, _)| *value <= MOST);
     let (mut value, unit) = fitting.unwrap_or((MOST, b'S'));
-    // Digit by digit, from the last: `format!` costs every attempt three times as much.
+    // Digits are written from the last to the first, since `format!` takes three times as long for each attempt.
     let mut text = [unit; 9];
     let mut start = text.len() - 1;
     while value > 0 || start == text.len() - 1 {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_written_in_eight_digits_and_read_back() {
+    fn a_timeout_is_written_with_at_most_eight_digits_and_parsed_back() {
         let cases = [
             (Duration::ZERO, "0u"),
             (Duration::from_micros(1), "1u"),

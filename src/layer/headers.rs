@@ -1,5 +1,4 @@
-//! The headers of a call that do not change between its attempts, and what the layers below need to
-//! know of it.
+//! Sets the headers that all attempts of a call share, and the [`CallContext`] that the layers below read.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,16 +15,16 @@ use crate::call::wire_format;
 use crate::call::{self, CallContext, CallOptions, GrpcRequest, GrpcResponse};
 use crate::contract::{Method, RoutingKey};
 
-/// Where the server routes the call to. One that a request brings along is not worked out again.
+/// The routing header. It is not computed if the request has one.
 pub(crate) const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
 const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
-/// The project that is billed and whose quota is used.
+/// The quota project: the project that is billed.
 pub(crate) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
-/// The version of tonic that the crate is built against; a test holds it against `Cargo.lock`.
+/// The version of tonic that the crate is built with. A test compares it with `Cargo.lock`.
 pub(crate) const TONIC: &str = "0.14.9";
 
-/// Tells for each byte whether it stands for itself in [`ROUTING`]: the unreserved characters of RFC 3986 do (AIP-4222).
+/// For each byte, whether [`ROUTING`] has it unencoded, as the unreserved characters of RFC 3986 (AIP-4222).
 const UNRESERVED: [bool; 256] = {
     let mut unreserved = [false; 256];
     let mut byte = 0;
@@ -37,7 +36,7 @@ const UNRESERVED: [bool; 256] = {
     unreserved
 };
 
-/// What every call of a client says of the client.
+/// Creates [`Headers`] services.
 #[derive(Clone, Debug)]
 pub(crate) struct HeadersLayer {
     fixed: Arc<Fixed>,
@@ -52,7 +51,7 @@ struct Fixed {
 }
 
 impl HeadersLayer {
-    /// `user_agent` stands before our own; `options` hold where a call has none.
+    /// `user_agent` is prepended to our own. `options` are the defaults of each call.
     pub(crate) fn new(
         user_agent: Option<&HeaderValue>,
         quota_project: Option<HeaderValue>,
@@ -91,7 +90,7 @@ impl<S> Layer<S> for HeadersLayer {
     }
 }
 
-/// Sets the headers of each call and what is known of it.
+/// Sets the headers and the [`CallContext`] of each call.
 #[derive(Clone, Debug)]
 pub struct Headers<S> {
     inner: S,
@@ -121,7 +120,7 @@ where
 fn prepare(fixed: &Fixed, request: GrpcRequest) -> Result<GrpcRequest, Status> {
     let (mut head, body) = request.into_parts();
     let method = Method::find(head.uri.path());
-    // What is not of the contract may be a stream, and passes as it is.
+    // The body of another service's method may be a stream, so it is not read.
     let (payload, body) = match method {
         Some(_) => (Some(call::read_unary_body(body)?), Body::empty()),
         None => (None, body),
@@ -145,7 +144,7 @@ fn prepare(fixed: &Fixed, request: GrpcRequest) -> Result<GrpcRequest, Status> {
 
 fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload: Option<&Bytes>) {
     headers.insert(API_CLIENT, fixed.api_client.clone());
-    // A user agent that was set for this call stays, and ours is not added to it.
+    // A user agent of this call is kept as it is.
     headers
         .entry(header::USER_AGENT)
         .or_insert_with(|| fixed.user_agent.clone());
@@ -168,11 +167,11 @@ fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload:
 ///
 /// # Errors
 ///
-/// If one is reserved.
+/// If a header is reserved.
 fn add(headers: &mut HeaderMap, further: &HeaderMap) -> Result<(), Status> {
     if let Some(name) = further.keys().find(|name| is_reserved(name)) {
         let status = Status::invalid_argument(format!(
-            "the header `{name}` is the client's own and cannot be set for a call"
+            "the header `{name}` is reserved for the client and cannot be set for a call"
         ));
         return Err(TransportError::unsent(status, None));
     }
@@ -187,7 +186,7 @@ fn add(headers: &mut HeaderMap, further: &HeaderMap) -> Result<(), Status> {
     Ok(())
 }
 
-/// Whether the stack or the connection answers for the header.
+/// Returns whether the stack or the connection sets the header.
 fn is_reserved(name: &HeaderName) -> bool {
     const RESERVED: [HeaderName; 11] = [
         header::AUTHORIZATION,
@@ -205,15 +204,15 @@ fn is_reserved(name: &HeaderName) -> bool {
     RESERVED.contains(name) || name.as_str().starts_with("grpc-")
 }
 
-/// The value of [`ROUTING`] for this request.
+/// Returns the value of [`ROUTING`] for this request.
 pub(crate) fn routing_of(method: &Method, request: &impl prost::Message) -> Option<Box<str>> {
     let value = routing(method.routing, &request.encode_to_vec())?;
     value.to_str().ok().map(Box::from)
 }
 
-/// `name=projects%2Fp%2F…`, several keys joined by `&`, empty values left out (AIP-4222).
+/// Returns the routing header, such as `name=projects%2Fp%2F…`. Keys are joined by `&`, empty values are omitted (AIP-4222).
 fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
-    // The longest that a usual name becomes: its slashes take three characters.
+    // Enough for the usual name, whose slashes are encoded as three characters.
     let mut out = Vec::with_capacity(message.len() + message.len() / 2 + 16);
     for key in keys {
         let Some(value) = wire_format::text(message, key.field).filter(|value| !value.is_empty())
@@ -232,8 +231,8 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
         .filter(|value| !value.is_empty())
 }
 
-/// Writes a value, percent-encoded. With `percent_encoding`, which writes the same, the name of an operation takes 460
-/// instructions more, of the 1,700 that the whole header took.
+/// Writes a percent-encoded value. The crate `percent_encoding` writes the same, but takes 460 instructions more for the name of
+/// an operation, of 1,700 for the whole header.
 fn encode(mut value: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = value
         .iter()

@@ -1,4 +1,4 @@
-//! The layers of the stack, one a file. [`stack`](crate::stack) alone knows their order.
+//! The layers of the stack. [`stack`](crate::stack) defines their order.
 //!
 //! `auth`, with the feature of this name, fits under any tonic client. The other layers are private: the
 //! [`Builder`](crate::Builder) alone creates them, and sets a layer of yours around them or between them.

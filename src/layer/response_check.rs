@@ -1,15 +1,14 @@
-//! What comes from the wire, checked before tonic sees it.
+//! Checks responses before tonic reads them.
 //!
-//! A response is read to its end, within a bound, and taken apart: one whose gRPC status is not OK becomes
-//! the error [`Status`], wherever the status stood, in the head or in the trailers. tonic itself panics
-//! on a malformed `grpc-status-details-bin`; such details are dropped here and the status kept.
+//! The response of a unary call is read to its end, up to a size limit. A gRPC status that is not OK, in the head or in the
+//! trailers, becomes the error [`Status`]. Malformed status details are removed, since tonic panics on them.
 //!
-//! Metadata over its limit, in the head or in the trailers, fails its own call alone. A failed call keeps its code, its message,
-//! and its details if these fit; the message says that something is missing. A call that would have succeeded is RESOURCE_EXHAUSTED.
+//! Metadata over its limit fails only its own call. A failed call keeps its code, its message, and its details if they fit; the
+//! message says what was dropped. A call that would have succeeded fails with RESOURCE_EXHAUSTED.
 //!
-//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its response is decompressed here, within the limit on
-//! its size. So every generated client over the stack reads it, and a transport of the user's may send it. Other methods
-//! may stream their responses, which pass: they offer only what the generated client sets itself.
+//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its response is decompressed here, up to the size limit.
+//! So every generated client can read it, and a user's transport may send it. Methods of other services may stream their
+//! responses, so these are not read, and only the encodings that the generated client sets are offered.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -30,7 +29,7 @@ use crate::call::trailers::{Excess, limit, outcome};
 use crate::call::transport_error::TransportError;
 use crate::call::{BodyBuffer, CallContext, GrpcRequest, GrpcResponse, MESSAGE_PREFIX_LEN};
 
-/// Makes [`ResponseCheck`] services.
+/// Creates [`ResponseCheck`] services.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResponseCheckLayer {
     /// Maximum number of bytes of a response.
@@ -70,7 +69,7 @@ where
     }
 
     fn call(&mut self, mut request: GrpcRequest) -> Self::Future {
-        // The methods of the contract are unary; the response of another may be a stream and passes.
+        // The methods of the contract are unary. The response of another method may be a stream, so it is not read.
         let unary = request
             .extensions()
             .get::<CallContext>()
@@ -124,7 +123,7 @@ fn offer(headers: &mut HeaderMap) -> Encodings {
 }
 
 pin_project! {
-    /// A call under way, then its response being read.
+    /// The future of a call: waits for the head of the response, then reads its body.
     pub struct Checking<F> {
         #[pin]
         state: State<F>,
@@ -198,7 +197,7 @@ impl Reading {
         Poll::Ready(self.end())
     }
 
-    /// The response with its body in one piece, its status known to be OK.
+    /// Checks the status, and returns the response with its whole body.
     fn end(&mut self) -> Result<GrpcResponse, Status> {
         let mut head = std::mem::replace(&mut self.head, GrpcResponse::default().into_parts().0);
         let mut trailers = self.trailers.take().unwrap_or_default();
@@ -224,7 +223,7 @@ impl Reading {
         Ok(GrpcResponse::from_parts(head, Body::new(body)))
     }
 
-    /// The message and its prefix, decompressed.
+    /// Returns the prefix and the decompressed message.
     fn message(&mut self, headers: &mut HeaderMap) -> Result<(Bytes, Bytes), Status> {
         let mut message = self.pieces.take_bytes();
         let prefix = message.split_to(MESSAGE_PREFIX_LEN.min(message.len()));
@@ -233,7 +232,7 @@ impl Reading {
             // The generated client checks both.
             Encodings::OfClient if !compressed => return Ok((prefix, message)),
             Encodings::OfClient => headers.get(ENCODING).cloned(),
-            // A message that is not compressed is read whatever the head says, which tonic would refuse.
+            // An uncompressed message is accepted with any `grpc-encoding`, which tonic would reject.
             Encodings::Gzip => headers.remove(ENCODING),
         };
         if !compressed {
@@ -253,7 +252,7 @@ impl Reading {
 /// The first byte of the prefix of a compressed message.
 const COMPRESSED: u8 = 1;
 
-/// The message and its prefix, as if it had not been compressed.
+/// Returns the prefix and the message as they would be without compression.
 fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Bytes), Status> {
     let length = prefix.get(1..).and_then(|length| length.try_into().ok());
     let length = length
@@ -265,7 +264,7 @@ fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Byt
     }
     let message = gzip::decompress_response(message, limit)?;
     let too_large = || TransportError::too_large(limit, "max_reply_size");
-    // The limit includes the prefix, as that of a response that was not compressed does.
+    // The limit includes the prefix, as for an uncompressed response.
     if message.len() > limit.saturating_sub(MESSAGE_PREFIX_LEN) {
         return Err(too_large());
     }
@@ -274,8 +273,7 @@ fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Byt
     Ok((prefix.into(), message.into()))
 }
 
-/// A body that was read. The prefix of its message comes apart: tonic then has room for the message once, and not
-/// for as much again.
+/// A body that was read. The prefix is a frame of its own, so that tonic allocates space for the message only once.
 struct Whole {
     prefix: Bytes,
     message: Bytes,
@@ -330,6 +328,6 @@ fn not_offered(encoding: Option<&HeaderValue>) -> Status {
     }
     let encoding = String::from_utf8_lossy(encoding);
     Status::internal(format!(
-        "the response is compressed by `{encoding}`, which was not asked for"
+        "the response is compressed by `{encoding}`, which was not offered"
     ))
 }

@@ -1,11 +1,11 @@
-//! What telemetry calls the server by.
+//! The server's address in spans and metrics.
 
 use std::sync::Arc;
 
 use http::Uri;
 use http::uri::Scheme;
 
-/// The host and port that calls are addressed to.
+/// The host and the port of the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerAddress {
     address: Arc<str>,
@@ -14,7 +14,7 @@ pub(crate) struct ServerAddress {
 
 impl ServerAddress {
     pub(crate) fn of(uri: &Uri) -> Self {
-        // An IPv6 address stands in brackets there, and nowhere else.
+        // A URI has an IPv6 address in brackets, telemetry has it without.
         let host = uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let usual = match uri.scheme() == Some(&Scheme::HTTPS) {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_told_by_host_and_port_and_nothing_else() {
+    fn an_address_has_the_host_and_the_port_of_an_endpoint_only() {
         let cases = [
             ("https://gateway.example", "gateway.example", 443),
             ("http://gateway.example/", "gateway.example", 80),

@@ -1,8 +1,8 @@
-//! One span a call, with the outcome in it. The retry layer tells of each attempt within it.
+//! Opens a span for each call and records its status code. The retry layer logs each attempt in it.
 //!
-//! Names and values are those of OpenTelemetry's semantic conventions 1.45, the first in which those of RPC
-//! are stable; `otel.*` is how tracing-opentelemetry is told a span's name, kind and status. No header,
-//! token or body is recorded, and no text that the server sent.
+//! Names and values follow OpenTelemetry's semantic conventions 1.45, the first version in which those of RPC are stable.
+//! tracing-opentelemetry reads a span's name, kind and status from the fields `otel.*`. No header, token, body or text of the
+//! server is recorded.
 
 use std::task::{Context, Poll};
 
@@ -17,10 +17,10 @@ use crate::call::status_code;
 use crate::call::{GrpcRequest, GrpcResponse};
 use crate::layer::server_address::ServerAddress;
 
-/// Makes [`Trace`] services.
+/// Creates [`Trace`] services.
 #[derive(Clone, Debug)]
 pub(crate) struct TraceLayer {
-    /// Where calls go, for a transport of our own.
+    /// The server's address; `None` for a user's transport.
     pub(crate) server: Option<ServerAddress>,
 }
 
@@ -35,7 +35,7 @@ impl<S> Layer<S> for TraceLayer {
     }
 }
 
-/// Opens a span around each call.
+/// Opens a span for each call.
 #[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,

@@ -1,7 +1,6 @@
-//! Resource names as types: made of their parts, read from text, taken apart.
+//! Resource names as types, which are created from their parts or parsed from text.
 //!
-//! Whatever takes a name takes text as well, so these are a convenience: what has one of these types is
-//! of its form.
+//! All methods of the client accept names as text, too. A value of one of these types always matches its pattern.
 //!
 //! ```
 //! # fn main() -> Result<(), apigateway_grpc::Error> {
@@ -14,7 +13,7 @@
 //! let gateway: GatewayName = "projects/my-project/locations/us-west1/gateways/g".parse()?;
 //! assert_eq!((gateway.location(), gateway.id()), ("us-west1", "g"));
 //!
-//! let error = "hello".parse::<ApiName>().expect_err("an id is no name");
+//! let error = "hello".parse::<ApiName>().expect_err("an id is not a name");
 //! assert!(error.to_string().ends_with(ApiName::PATTERN));
 //! # Ok(())
 //! # }
@@ -34,15 +33,15 @@ macro_rules! name {
     ) => {
         $(#[$docs])*
         ///
-        #[doc = concat!("Its form is `", $pattern, "`. Names are in the order of their text.")]
+        #[doc = concat!("Its pattern is `", $pattern, "`. Names are ordered by their text.")]
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
 
         impl $name {
-            #[doc = concat!("Its form, `", $pattern, "`.")]
+            #[doc = concat!("The pattern, `", $pattern, "`.")]
             pub const PATTERN: &'static str = $pattern;
 
-            #[doc = concat!("Makes the name of its parts, by the form `", $pattern, "`.")]
+            #[doc = concat!("Creates a name from its parts, by the pattern `", $pattern, "`.")]
             ///
             /// # Errors
             ///
@@ -53,28 +52,28 @@ macro_rules! name {
             }
 
             $(
-                #[doc = concat!("What stands for `{", stringify!($part), "}`.")]
+                #[doc = concat!("Returns the part `{", stringify!($part), "}`.")]
                 #[must_use]
                 pub fn $part(&self) -> &str {
                     part(Self::PATTERN, &self.0, concat!("{", stringify!($part), "}"))
                 }
             )+
 
-            /// The last part: its id among those of its parent.
+            /// Returns the last part, which is the resource's id.
             #[must_use]
             pub fn id(&self) -> &str {
                 self.0.rsplit('/').next().unwrap_or_default()
             }
 
             $(
-                #[doc = concat!("The name of what it belongs to, a [`", stringify!($parent), "`].")]
+                #[doc = concat!("Returns the name of its parent, a [`", stringify!($parent), "`].")]
                 #[must_use]
                 pub fn parent(&self) -> $parent {
                     $parent(up(&self.0).to_owned())
                 }
             )?
 
-            /// The name as text.
+            /// Returns the name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -138,7 +137,7 @@ name! {
 }
 
 name! {
-    /// The name of a location: `global`, a region, or `-` for all where something is listed.
+    /// The name of a location: `global`, a region, or `-` for lists over all locations.
     LocationName = "projects/{project}/locations/{location}" by project location, below ProjectName
 }
 
@@ -165,7 +164,7 @@ name! {
         by project location operation, below LocationName
 }
 
-/// The pattern with its parts filled in.
+/// Replaces the variables of a pattern by their values.
 fn make(pattern: &str, parts: &[(&str, &str)]) -> Result<String, Error> {
     let mut name = String::with_capacity(pattern.len() + 32);
     for segment in pattern.split('/') {
@@ -189,14 +188,14 @@ fn make(pattern: &str, parts: &[(&str, &str)]) -> Result<String, Error> {
     Ok(name)
 }
 
-/// What stands in a name where the pattern has `part`.
+/// Returns the segment of a name at which the pattern has `part`.
 fn part<'a>(pattern: &str, name: &'a str, part: &str) -> &'a str {
     let mut both = pattern.split('/').zip(name.split('/'));
     let found = both.find(|(segment, _)| *segment == part);
     found.map_or("", |(_, value)| value)
 }
 
-/// The name without its last collection and id.
+/// Returns the name without its last collection and id.
 fn up(name: &str) -> &str {
     let mut slashes = name.rmatch_indices('/');
     slashes.nth(1).map_or("", |(end, _)| &name[..end])

@@ -1,22 +1,23 @@
-//! Resource names and ids, checked before anything is sent.
+//! Validation of resource names and ids before a request is sent.
 
 use crate::error::Error;
 
-/// What an id may be, for the texts of errors.
+/// The valid ids, for error texts.
 const ID: &str = "1 to 63 of a-z, 0-9 and -, not beginning with -";
 
-/// The form of a resource's name: collections, each followed by `*` for an id in it, or by the one id
-/// that there is.
+/// The pattern of a resource name: collections, each followed by `*` or by a fixed id.
 pub(crate) type NamePattern = &'static [&'static str];
 
-/// The forms that a name may have; most have one.
+/// The patterns of which a name must match one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NamePatterns(pub(crate) &'static [NamePattern]);
 
 impl NamePatterns {
+    /// Checks that a name matches one of the patterns.
+    ///
     /// # Errors
     ///
-    /// If the name is of none of the forms; the error shows the forms and what is wrong.
+    /// If the name matches none. The error shows the patterns and what is wrong with the name.
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
         let matches = |form: &NamePattern| {
             let segments = form.iter();
@@ -38,7 +39,7 @@ impl NamePatterns {
 ///
 /// # Errors
 ///
-/// If the name is not of the pattern.
+/// If the name does not match the pattern.
 pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
     let segments = pattern.split('/');
     if matches(
@@ -51,11 +52,11 @@ pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
     Err(refusal(name, &kind(&segments), pattern))
 }
 
-/// Checks the id that something is to be created with.
+/// Checks the id of a resource to create.
 ///
 /// # Errors
 ///
-/// If it is no id. One that is a full name is told to be.
+/// If the id is invalid. The error for a full name shows the id that it ends with.
 pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
     let matches = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if matches!(id.len(), 1..=63) && !id.starts_with('-') && id.bytes().all(matches) {
@@ -77,7 +78,8 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
     )))
 }
 
-/// On the way of every call, so over bytes: that all of them are plain is told without a branch.
+/// Returns whether a name matches a pattern. Every call does this, so it compares bytes, and finds control characters without a
+/// branch for each byte.
 fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool {
     let bytes = name.as_bytes();
     let mut segments = bytes.split(|byte| *byte == b'/');
@@ -105,7 +107,7 @@ fn refusal(name: &str, kind: &str, pattern: &str) -> Error {
     ))
 }
 
-/// What a form names, with its article: `an operation`.
+/// Returns the kind of resource that a pattern is for, with its article: `an operation`.
 fn kind(form: &[&str]) -> String {
     let collection = form.iter().rev().nth(1).copied();
     let one = collection.map_or("resource", singular);
@@ -117,7 +119,7 @@ fn kind(form: &[&str]) -> String {
     format!("{article} {one}")
 }
 
-/// `projects/{project}/locations/{location}`.
+/// Returns a pattern as `projects/{project}/locations/{location}`.
 fn pattern(form: &[&str]) -> String {
     let mut collection = "";
     let shown = form.iter().map(|segment| match *segment {
@@ -134,7 +136,7 @@ fn singular(collection: &str) -> &str {
     collection.strip_suffix('s').unwrap_or(collection)
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins alternatives: `a`, `a or b`, `a, b or c`.
 fn either(all: &[String]) -> String {
     match all {
         [] => String::new(),
@@ -143,7 +145,7 @@ fn either(all: &[String]) -> String {
     }
 }
 
-/// What is wrong with a name that does not fit.
+/// Describes why a name does not match.
 fn find_fault(name: &str) -> String {
     if name.is_empty() {
         return "it is empty".to_owned();
@@ -158,7 +160,7 @@ fn find_fault(name: &str) -> String {
         .split('/')
         .find(|segment| matches!(*segment, "" | "." | ".."));
     refused.map_or_else(
-        || "it is of another form".to_owned(),
+        || "it does not match the pattern".to_owned(),
         |segment| format!("it has the segment `{segment}`"),
     )
 }
@@ -172,7 +174,7 @@ mod tests {
     const SHOWN: &str = "projects/{project}/locations/{location}/operations/{operation}";
 
     #[test]
-    fn only_a_full_name_of_the_form_is_taken() {
+    fn only_a_full_name_that_matches_the_pattern_is_accepted() {
         let taken = [
             "projects/p/locations/l/operations/o",
             "projects/p/locations/l/operations/é",
@@ -210,19 +212,19 @@ mod tests {
     }
 
     #[test]
-    fn one_of_several_forms_is_enough_and_all_are_shown() {
+    fn a_name_must_match_one_of_several_patterns_and_the_error_shows_all() {
         let forms = NamePatterns(&[OPERATION, LOCATION]);
         assert!(forms.check("projects/p/locations/l").is_ok());
         assert!(forms.check("projects/p/locations/l/operations/o").is_ok());
         let error = forms.check("projects/p").expect_err("neither").to_string();
-        let expected = "`projects/p` is not the name of an operation or a location: it is of another form; \
+        let expected = "`projects/p` is not the name of an operation or a location: it does not match the pattern; \
             its form is projects/{project}/locations/{location}/operations/{operation} or \
             projects/{project}/locations/{location}";
         assert_eq!(error, expected);
     }
 
     #[test]
-    fn an_id_is_a_short_lowercase_one() {
+    fn an_id_is_short_and_lowercase() {
         for id in ["a", "0", "a-b-9", "a-", &"a".repeat(63)] {
             assert!(check_id("api_id", id).is_ok(), "{id}");
         }

@@ -309,6 +309,9 @@ impl Waiter {
     /// Makes the next poll due at once.
     pub(crate) fn poll_now(&mut self) {
         self.poll_at_once = true;
+        if let Some(wait) = &mut self.wait {
+            wait.poll_now();
+        }
         if self.due.is_some() {
             self.due = Some(Instant::now());
         }

@@ -10,12 +10,12 @@ use crate::proto::google::iam::v1::iam_policy_client::IamPolicyClient;
 use crate::proto::google::longrunning::operations_client::OperationsClient;
 use crate::stack::Stack;
 
-/// What makes generated clients, with the bound of a client's responses.
+/// Creates generated clients that limit the size of responses.
 #[derive(Clone, Debug)]
 pub struct Clients {
     stack: Stack,
     max_reply_size: usize,
-    /// The timeout of calls whose options have none, if the client has one.
+    /// Timeout of calls whose options have none, if one is set for the client.
     timeout: Option<Duration>,
 }
 
@@ -28,7 +28,7 @@ impl Clients {
         }
     }
 
-    /// The same, whose calls have these options; where they are silent, those they had.
+    /// Returns the same clients with these options for their calls. Options that are `None` keep their previous values.
     pub(crate) fn with_options(&self, options: CallOptions) -> Self {
         Self {
             stack: self.stack.with_options(options),

@@ -47,7 +47,7 @@ use crate::layer::trace::TraceLayer;
 pub(crate) mod clients;
 pub(crate) mod credentials;
 
-/// The layers whose settings are the client's.
+/// The layers that the builder configures.
 #[derive(Debug)]
 pub(crate) struct Layers {
     /// The user's, around whole calls; the first one is the outermost.
@@ -65,16 +65,16 @@ pub(crate) struct Layers {
 /// Assembles the stack over a transport. The layers of each part are in order, outermost first.
 pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
     let calls = ServiceBuilder::new()
-        .layer(layers.trace) // spans everything of ours
-        .layer(layers.measure) // within the span, so that a recorder may look at it
-        .layer(layers.headers) // what all attempts share is set once
-        .layer(DeadlineLayer) // bounds all attempts and the waits between them
+        .layer(layers.trace) // its span includes all layers below
+        .layer(layers.measure) // within the span, so that a recorder can read the span
+        .layer(layers.headers) // sets the headers that all attempts share
+        .layer(DeadlineLayer) // limits all attempts and the waits between them
         .layer(layers.retry) // repeats the attempts
         .layer(NormalizeLayer); // what follows is in our vocabulary
     let attempts = ServiceBuilder::new()
-        .layer(option_layer(layers.auth)) // below retry: each attempt has fresh credentials
-        .layer(layers.guard) // nothing unchecked goes up
-        .layer(NormalizeLayer) // a transport's own error becomes a status
+        .layer(option_layer(layers.auth)) // below retry, so that each attempt has current credentials
+        .layer(layers.guard) // no unchecked response reaches the layers above
+        .layer(NormalizeLayer) // converts the transport's error to a status
         .service(transport);
     // Without the user's layers, nothing between a call and its attempts is boxed.
     let stack = match layers.attempt.as_slice() {
@@ -166,7 +166,7 @@ impl Stack {
         self.options.as_deref()
     }
 
-    /// The same stack, whose calls have these options; where they are silent, those it had.
+    /// Returns the same stack with these options for its calls. Options that are `None` keep their previous values.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         let options = match &self.options {

@@ -1,4 +1,4 @@
-//! Stands for what is counted in a build without it: nothing.
+//! The metrics of a build without the feature `metrics`, which are not recorded.
 
 use tonic::Code;
 
@@ -17,7 +17,7 @@ pub(crate) fn probed(_: &'static str) {}
 #[cfg(feature = "auth")]
 pub(crate) fn token_refresh(_: &'static str) {}
 
-/// What would be counted while it is there.
+/// A gauge that is not recorded.
 pub(crate) struct GaugeGuard;
 
 impl GaugeGuard {

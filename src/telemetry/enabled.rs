@@ -1,4 +1,4 @@
-//! What is counted and timed (feature `metrics`). [`layer::metrics`](crate::layer::metrics) lists it.
+//! The metrics of the client (feature `metrics`), which [`layer::metrics`](crate::layer::metrics) lists.
 
 use std::time::Duration;
 
@@ -23,28 +23,28 @@ const METHOD: &str = "rpc.method";
 const TRANSPORT: &str = "transport";
 const CODE: &str = "rpc.response.status_code";
 
-/// Tells the recorder what each of them is.
+/// Describes the metrics to the recorder.
 pub(crate) fn describe() {
-    metrics::describe_histogram!(DURATION, Unit::Seconds, "How long calls took");
-    metrics::describe_counter!(CALLS, Unit::Count, "Calls that were begun");
-    metrics::describe_counter!(ATTEMPTS, Unit::Count, "Attempts of calls that ended");
+    metrics::describe_histogram!(DURATION, Unit::Seconds, "Duration of calls");
+    metrics::describe_counter!(CALLS, Unit::Count, "Calls that were started");
+    metrics::describe_counter!(ATTEMPTS, Unit::Count, "Attempts that ended");
     metrics::describe_counter!(
         THROTTLED,
         Unit::Count,
-        "Calls that were not tried again because too many attempts fail"
+        "Calls that were not retried because too many attempts fail"
     );
-    metrics::describe_counter!(FALLBACKS, Unit::Count, "Changes from gRPC to REST");
+    metrics::describe_counter!(FALLBACKS, Unit::Count, "Switches from gRPC to REST");
     metrics::describe_counter!(
         PROBES,
         Unit::Count,
-        "Calls that tried gRPC again while others went over REST"
+        "Calls that probed gRPC while others were sent over REST"
     );
     metrics::describe_counter!(
         TOKEN_REFRESHES,
         Unit::Count,
-        "New credentials, and failures to get them"
+        "Refreshes of credentials, and failures to refresh them"
     );
-    metrics::describe_gauge!(OPEN_CONNECTIONS, Unit::Count, "Connections that are open");
+    metrics::describe_gauge!(OPEN_CONNECTIONS, Unit::Count, "Open connections");
     metrics::describe_gauge!(
         ACTIVE_REQUESTS,
         Unit::Count,
@@ -107,8 +107,7 @@ pub(crate) fn token_refresh(outcome: &'static str) {
     metrics::counter!(TOKEN_REFRESHES, "outcome" => outcome).increment(1);
 }
 
-/// One more of something, as long as this is there. It is taken from where it was added to, though the recorder of the
-/// thread is another by then.
+/// Increments a gauge and decrements it on drop. It keeps the gauge, since the thread may have another recorder by then.
 pub(crate) struct GaugeGuard(Gauge);
 
 impl GaugeGuard {

@@ -153,12 +153,9 @@ async fn the_limit_is_for_the_decompressed_reply_and_its_error_names_the_setting
 async fn a_message_in_an_encoding_that_was_not_offered_is_internal() {
     let packed = frame(1, &gzip(&operation()));
     for (encoding, said) in [
-        (
-            "deflate",
-            "compressed by `deflate`, which was not asked for",
-        ),
-        ("br", "compressed by `br`, which was not asked for"),
-        ("GZIP", "compressed by `GZIP`, which was not asked for"),
+        ("deflate", "compressed by `deflate`, which was not offered"),
+        ("br", "compressed by `br`, which was not offered"),
+        ("GZIP", "compressed by `GZIP`, which was not offered"),
         (
             "identity",
             "compressed, but its `grpc-encoding` says it is not",

@@ -1,12 +1,11 @@
 //! The setting of a connector.
 
 use http::Uri;
+use tower::BoxError;
 use tower::Service;
 
 use super::Builder;
 use crate::transport::CustomConnector;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Builder {
     /// Sets the service that opens connections, for all transports: over a Unix socket, with a resolver of yours, or in a

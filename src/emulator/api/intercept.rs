@@ -13,6 +13,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tower::BoxError;
 use tower::Service;
 
 use super::core::Core;
@@ -30,8 +31,6 @@ use crate::emulator::state::Tables;
 use crate::emulator::state::operation::OPERATION;
 use crate::emulator::state::resource::Resource;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Maximum number of bytes of a request, decompressed. The files of a config may have 10 MiB.
 pub(crate) const MAX_REQUEST: usize = 16 << 20;

@@ -1,7 +1,7 @@
-//! Google credentials under every attempt of a call, for any tonic client.
+//! Adds Google credentials to every attempt of a call, under any tonic client.
 //!
-//! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and renewed in
-//! the background, so a call waits for credentials only at the very beginning. When the server answers UNAUTHENTICATED, the
+//! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and refreshed in
+//! the background, so usually only the first call waits for credentials. When the server answers UNAUTHENTICATED, the
 //! layer asks the credentials again; if they return other headers (another entity tag), the call is sent once more.
 //!
 //! # Failures
@@ -115,16 +115,16 @@ pub struct AuthLayer {
 }
 
 impl AuthLayer {
-    /// How long a call waits for the first headers of its credentials: a hanging token source ends in an
-    /// error well before the usual deadline does.
+    /// Default of [`token_timeout`](Self::token_timeout). It is shorter than the usual deadline, so that the error of a hanging
+    /// token source names the source.
     pub const DEFAULT_TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
 
-    /// A layer with these credentials for calls to `endpoint`. They are never created again; for that, see
+    /// Returns a layer with these credentials for calls to `endpoint`. They are never created again; for that, see
     /// [`from_factory`](Self::from_factory).
     ///
     /// # Errors
     ///
-    /// If the endpoint is plaintext and not a loopback address: a credential never goes there.
+    /// If the endpoint is plaintext and not a loopback address: credentials are never sent there.
     pub fn new(credentials: impl Into<Credentials>, endpoint: &Uri) -> Result<Self, Error> {
         check(endpoint)?;
         Ok(Self::for_checked(credentials.into()))
@@ -207,7 +207,7 @@ impl AuthLayer {
         }
     }
 
-    /// How long a call waits for the credentials where it has to; eight seconds by default.
+    /// Sets the maximum time that a call waits for its credentials. The default is eight seconds.
     #[must_use]
     pub fn token_timeout(self, token_timeout: Duration) -> Self {
         Self {
@@ -247,7 +247,7 @@ fn in_universe(
     })
 }
 
-/// Refuses an endpoint to which credentials are never sent.
+/// Rejects an endpoint to which credentials are never sent.
 fn check(endpoint: &Uri) -> Result<(), Error> {
     match is_plaintext_remote(endpoint) {
         true => Err(exposed(endpoint)),
@@ -275,11 +275,11 @@ impl<S: Clone> Layer<S> for AuthLayer {
     }
 }
 
-/// A service whose calls carry credentials.
+/// A service that adds credentials to its calls.
 #[derive(Debug)]
 pub struct Auth<S> {
     inner: Normalize<S>,
-    /// What a second sending is cloned from: `inner` is in use by then.
+    /// The service for a second attempt, which clones it: `inner` is in use by then.
     template: Arc<S>,
     source: Arc<TokenCache>,
 }
@@ -318,7 +318,7 @@ impl<S: GrpcService> Service<GrpcRequest> for Auth<S> {
                 },
             };
         }
-        // The service that was made ready goes with the call; its clone has to become ready itself.
+        // The call uses the service that is ready. Its clone has to become ready first.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         Authorized::boxed(first(inner, request, replay))
@@ -326,7 +326,7 @@ impl<S: GrpcService> Service<GrpcRequest> for Auth<S> {
 }
 
 impl<S: Clone> Auth<S> {
-    /// How this call is sent once more if its credentials are refused.
+    /// Returns how this call is repeated if the server rejects its credentials.
     fn replay(&self, request: &mut GrpcRequest) -> Replay<S> {
         let above = request.extensions().get::<CallContext>();
         let by = if request.extensions().get::<CredentialsRefreshed>().is_some() {
@@ -346,7 +346,7 @@ impl<S: Clone> Auth<S> {
     }
 }
 
-/// Waits for headers, then sends.
+/// Waits for headers, then sends the request.
 async fn first<S: GrpcService>(
     mut inner: Normalize<S>,
     mut request: GrpcRequest,
@@ -363,19 +363,19 @@ async fn first<S: GrpcService>(
     }
 }
 
-/// What a second sending needs.
+/// The data for a second attempt.
 struct Replay<S> {
     source: Arc<TokenCache>,
     by: ReplayBy<S>,
 }
 
-/// Who sends once more.
+/// The layer that makes the second attempt.
 enum ReplayBy<S> {
-    /// Nobody: it is the second sending, or a stream.
+    /// None: this is the second attempt, or the request is a stream.
     None,
     /// The retry layer above, which has a copy of the request.
     Above,
-    /// We ourselves, under a client of others.
+    /// This layer, under a tonic client of the user.
     Here {
         template: Arc<S>,
         copy: Box<RequestCopy>,
@@ -383,7 +383,7 @@ enum ReplayBy<S> {
 }
 
 impl<S: GrpcService> Replay<S> {
-    /// Sends once more if the credentials give other headers than those refused, or has it sent.
+    /// Repeats the call, or has it repeated, if the credentials return other headers than the rejected ones.
     async fn send(
         self,
         refused: Arc<Headers>,
@@ -397,11 +397,11 @@ impl<S: GrpcService> Replay<S> {
             Ok(headers) if headers.tag != refused.tag => headers,
             Ok(_) => return result,
             Err(status) => {
-                tracing::debug!(code = ?status.code(), "the refused credentials could not be renewed");
+                tracing::debug!(code = ?status.code(), "the rejected credentials could not be refreshed");
                 return result;
             }
         };
-        tracing::debug!("the server refused the credentials, sending once more with renewed ones");
+        tracing::debug!("the server rejected the credentials, retrying with refreshed ones");
         let ReplayBy::Here { template, copy } = self.by else {
             return result.map_err(TransportError::credentials_refreshed);
         };
@@ -411,8 +411,7 @@ impl<S: GrpcService> Replay<S> {
     }
 }
 
-/// The status of a refusal stands in the head, of gRPC or of plain HTTP. A response that has begun with
-/// data was accepted.
+/// Returns whether the server rejected the credentials. The status of a rejection is in the head, of gRPC or of plain HTTP.
 fn is_unauthenticated(result: &Result<GrpcResponse, Status>) -> bool {
     match result {
         Err(status) => status.code() == Code::Unauthenticated,
@@ -426,7 +425,7 @@ fn is_unauthenticated(result: &Result<GrpcResponse, Status>) -> bool {
 }
 
 pin_project! {
-    /// A call under way with its credentials. With headers at hand it needs no box.
+    /// The future of a call with credentials. With cached headers it is not boxed.
     #[must_use = "futures do nothing unless polled"]
     pub struct Authorized<S: GrpcService> {
         #[pin]

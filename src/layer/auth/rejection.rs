@@ -1,4 +1,4 @@
-//! Why credentials gave no headers: a status that can be handed out more than once.
+//! The error of credentials that returned no headers. Several calls may get the same one.
 
 use std::fmt;
 
@@ -14,12 +14,12 @@ pub(super) struct Rejection {
 }
 
 impl Rejection {
-    /// A fault that a later attempt may not meet. The call is retried by its policy.
+    /// A transient error. The call is retried by its policy.
     pub(super) fn transient(text: impl Into<String>) -> Self {
         Self::new(Code::Unavailable, text)
     }
 
-    /// A fault that lasts until somebody mends it. The call is not retried.
+    /// An error that lasts until someone fixes its cause. The call is not retried.
     pub(super) fn lasting(text: impl Into<String>) -> Self {
         Self::new(Code::Unauthenticated, text)
     }
@@ -39,8 +39,8 @@ impl Rejection {
         &self.text
     }
 
-    /// The status of a call that ended here. Its source is the text alone: the error of the library below may
-    /// hold what a token endpoint echoed.
+    /// Returns the status of a call that was not sent. Its source is only the text, since google-cloud-auth's error may hold what a
+    /// token endpoint echoed.
     pub(super) fn status(&self) -> Status {
         let status = Status::new(self.code, self.text.clone());
         TransportError::unsent(status, Some(Box::new(self.clone())))

@@ -1,4 +1,4 @@
-//! A request kept to be sent once more.
+//! A copy of a unary request, for a second attempt.
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -18,7 +18,7 @@ pub(super) struct RequestCopy {
 }
 
 impl RequestCopy {
-    /// A copy of the request; `None` for a stream, which is sent once.
+    /// Copies a request; `None` for a stream, which cannot be sent twice.
     pub(super) fn of(rpc: &mut GrpcRequest) -> Option<Self> {
         let payload = read(rpc.body_mut())?;
         let (head, body) = std::mem::take(rpc).into_parts();
@@ -35,7 +35,7 @@ impl RequestCopy {
     }
 }
 
-/// The whole body if it is ready at once, as that of a unary call is; the body stays as it was.
+/// Reads the whole body if it is ready, as that of a unary call is. The body of the request is restored.
 fn read(body: &mut Body) -> Option<Bytes> {
     let mut frames: Vec<Bytes> = Vec::new();
     loop {
@@ -66,7 +66,7 @@ fn read(body: &mut Body) -> Option<Bytes> {
     Some(payload)
 }
 
-/// Puts back what was read of a body.
+/// Restores the frames that were read of a body.
 fn restore(body: &mut Body, frames: Vec<Bytes>, last: Option<Result<Frame<Bytes>, tonic::Status>>) {
     if frames.is_empty() && last.is_none() {
         return;

@@ -13,17 +13,17 @@ use super::recovery::Provider;
 use crate::layer::headers::QUOTA_PROJECT;
 use crate::telemetry;
 
-/// Up to this age, headers are used without a thought: asking costs more than the rest of the layer.
+/// Up to this age, headers are used without asking the credentials, which costs more than the rest of the layer.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// Up to this age, headers are used while others are asked for in the background. Credentials renew a
-/// token four minutes before its end, so what they gave is good for about as long.
+/// Up to this age, headers are used while they are refreshed in the background. Credentials refresh a token four minutes before
+/// it expires, so headers are valid for about as long after they were returned.
 const USABLE: Duration = Duration::from_secs(200);
 
-/// The pause after a renewal in the background that failed.
+/// The delay after a failed refresh in the background.
 const REFRESH_PAUSE: Duration = Duration::from_secs(1);
 
-/// Headers as the credentials gave them.
+/// Headers that the credentials returned.
 #[derive(Debug)]
 pub(super) struct Headers {
     pub(super) tag: EntityTag,
@@ -43,17 +43,17 @@ impl Headers {
     }
 }
 
-/// Where headers come from.
+/// The credentials and their cached headers.
 #[derive(Debug)]
 pub(super) struct TokenCache {
     provider: Arc<Provider>,
     token_timeout: Duration,
     kept: RwLock<Option<Arc<Headers>>>,
-    /// A task renews the headers.
+    /// Whether a task is refreshing the headers.
     refreshing: AtomicBool,
 }
 
-/// Marks the end of a renewal in the background, however it ends: its task may panic, or be dropped with its runtime.
+/// Marks the end of a refresh in the background when dropped, also if its task panics or is dropped with its runtime.
 struct Refresh(Arc<TokenCache>);
 
 impl Drop for Refresh {
@@ -80,7 +80,7 @@ impl TokenCache {
         }
     }
 
-    /// The kept headers, if they are good; those that age are asked for again in the background.
+    /// Returns the cached headers, if they are recent enough. Older ones are also refreshed in the background.
     pub(super) fn cached(self: &Arc<Self>) -> Option<Arc<Headers>> {
         let kept = self.kept()?;
         let age = kept.at.elapsed();
@@ -91,8 +91,8 @@ impl TokenCache {
             let refresh = Refresh(Arc::clone(self));
             tokio::spawn(async move {
                 if let Err(status) = refresh.0.fetch().await {
-                    tracing::debug!(code = ?status.code(), "credentials could not be renewed, keeping the old ones");
-                    // Calls begin no other renewal meanwhile: while the credentials fail, each call would.
+                    tracing::debug!(code = ?status.code(), "credentials could not be refreshed, keeping the old ones");
+                    // Until then calls start no other refresh. Otherwise each call would, while the credentials fail.
                     tokio::time::sleep(REFRESH_PAUSE).await;
                 }
             });
@@ -100,7 +100,7 @@ impl TokenCache {
         Some(kept)
     }
 
-    /// Asks the credentials, past the kept values.
+    /// Asks the credentials for headers, without the cache.
     pub(super) async fn fetch(&self) -> Result<Arc<Headers>, Status> {
         let asked = self.refresh().await;
         asked.inspect_err(|_| telemetry::token_refresh("failed"))
@@ -117,7 +117,9 @@ impl TokenCache {
             }
             (CacheableResource::NotModified, Some(kept)) => (kept.tag.clone(), kept.values.clone()),
             (CacheableResource::NotModified, None) => {
-                return Err(Status::unauthenticated("the credentials gave no headers"));
+                return Err(Status::unauthenticated(
+                    "the credentials returned no headers",
+                ));
             }
         };
         Ok(self.keep(tag, values))

@@ -1,10 +1,10 @@
-//! Stands for the layer that counts calls in a build without metrics: it leaves nothing in the stack.
+//! The metrics layer of a build without the feature `metrics`, which does nothing.
 
 use tower::Layer;
 
 use crate::layer::server_address::ServerAddress;
 
-/// Leaves the service as it is.
+/// Returns the service below unchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct MetricsLayer;
 
@@ -22,5 +22,5 @@ impl<S> Layer<S> for MetricsLayer {
     }
 }
 
-/// The service itself.
+/// The service below.
 pub type Metrics<S> = S;

@@ -13,14 +13,14 @@ use crate::contract::Method;
 use crate::layer::server_address::ServerAddress;
 use crate::telemetry;
 
-/// Makes [`Metrics`] services.
+/// Creates [`Metrics`] services.
 #[derive(Clone, Debug)]
 pub(crate) struct MetricsLayer {
     server: Option<ServerAddress>,
 }
 
 impl MetricsLayer {
-    /// For calls to this server, if it is known.
+    /// Creates the layer for calls to this server, if it is known.
     pub(crate) fn new(server: Option<ServerAddress>) -> Self {
         Self { server }
     }
@@ -37,7 +37,7 @@ impl<S> Layer<S> for MetricsLayer {
     }
 }
 
-/// Counts calls and takes their time.
+/// Counts calls and records their duration.
 #[derive(Clone, Debug)]
 pub struct Metrics<S> {
     inner: S,
@@ -71,11 +71,11 @@ where
     }
 }
 
-/// What OpenTelemetry has for a method that is not known, whose name could be anything.
+/// OpenTelemetry's name for an unknown method. Arbitrary names would create too many time series.
 const OTHER: &str = "_OTHER";
 
 pin_project! {
-    /// A call under way, its time running.
+    /// The future of a call that is measured.
     #[derive(Debug)]
     pub struct MetricsFuture<F> {
         #[pin]
@@ -84,7 +84,7 @@ pin_project! {
     }
 }
 
-/// Tells of a call as it is dropped.
+/// Records a call when dropped.
 #[derive(Debug)]
 struct Running {
     method: &'static str,

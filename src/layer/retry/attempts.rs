@@ -1,4 +1,4 @@
-//! The attempts of one call, from the first to the last.
+//! The attempts of one call.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -20,27 +20,27 @@ use crate::call::{CallContext, CredentialsRefreshed, GrpcRequest, GrpcResponse, 
 use crate::contract::RetryPolicy;
 use crate::telemetry;
 
-/// What is known of the attempts so far, and what further ones need.
+/// The state of a call's attempts.
 pub(super) struct Attempts<S> {
     inner: Arc<S>,
     shared: Arc<Shared>,
     head: RequestHead,
     call: CallContext,
-    /// The number of the attempt under way, from one.
+    /// The number of the current attempt, from one.
     number: u32,
-    /// The wait that it followed on.
+    /// The delay before the current attempt.
     delay: Duration,
-    /// How many attempts count against the policy's maximum.
+    /// Number of attempts that count against the policy's maximum.
     counted: u32,
-    /// How many of these failed since the server last said itself when the next one may come.
+    /// Number of these attempts since the last pushback, from which the backoff is computed.
     backoff_attempts: u32,
-    /// Whether one was made because of credentials_refreshed credentials; another is not.
+    /// Whether an attempt was made with refreshed credentials. There is at most one.
     credentials_refreshed: bool,
-    /// How many were made because the server had not seen the one before.
+    /// Number of transparent retries.
     transparent_retries: u32,
 }
 
-/// What follows an attempt that failed.
+/// The step after a failed attempt.
 enum NextStep {
     Now,
     After(Duration),
@@ -48,7 +48,7 @@ enum NextStep {
 }
 
 impl<S> Attempts<S> {
-    /// The first is under way.
+    /// Creates the state of a call whose first attempt is in progress.
     pub(super) fn new(
         inner: &Arc<S>,
         shared: &Arc<Shared>,
@@ -69,12 +69,12 @@ impl<S> Attempts<S> {
         }
     }
 
-    /// The body of each attempt.
+    /// Returns the body of an attempt.
     pub(super) fn body(&self) -> Body {
         Body::new(Full::new(self.call.payload.clone().unwrap_or_default()))
     }
 
-    /// The attempt under way has succeeded.
+    /// Records that the current attempt succeeded.
     pub(super) fn succeeded(&self) {
         if let Some(throttle) = &self.shared.throttle {
             throttle.give();
@@ -82,7 +82,7 @@ impl<S> Attempts<S> {
         self.ended(Code::Ok);
     }
 
-    /// Tells of the attempt under way.
+    /// Records the end of the current attempt.
     fn ended(&self, code: Code) {
         telemetry::attempt_ended(self.method(), self.shared.transport(), code);
         tracing::debug!(
@@ -95,10 +95,10 @@ impl<S> Attempts<S> {
         );
     }
 
-    /// What follows, as the attempt under way has failed.
+    /// Decides what to do after the current attempt has failed.
     fn next(&mut self, status: &Status) -> NextStep {
         let failure = TransportError::from_status(status);
-        // Every further attempt would fail in the same way, whatever the policy says of the code.
+        // Every retry would fail in the same way, even if the policy has the code.
         if failure.is_some_and(TransportError::is_permanent) {
             return NextStep::End;
         }
@@ -111,8 +111,8 @@ impl<S> Attempts<S> {
             self.credentials_refreshed = true;
             return NextStep::Now;
         }
-        // The server has not seen it, and nothing says that it is in trouble: a connection that is being
-        // closed in good order costs no call its time or its attempts, and the client no tokens.
+        // The server did not process the call and is not failing. So a connection that closes gracefully costs a call neither a
+        // backoff nor an attempt, and the throttle no token.
         let most = failure.map_or(0, TransportError::transparent_retry_limit);
         if let Some(wait) =
             transparent_retry_delay(most, self.transparent_retries, self.call.remaining())
@@ -124,7 +124,7 @@ impl<S> Attempts<S> {
             };
         }
         let policy = self.policy();
-        // Polls are calls of one attempt, whose own policy has no codes.
+        // A poll's own policy has no codes, since it is made as a single attempt.
         let by_table = self.by_table().codes;
         let counts = policy.codes.contains(status.code()) || by_table.contains(status.code());
         if (counts || forbidden)
@@ -139,7 +139,7 @@ impl<S> Attempts<S> {
             telemetry::throttled(self.method());
             tracing::debug!(
                 attempt = self.number,
-                "too many attempts of this client fail, not trying again"
+                "too many attempts of this client fail, not retrying"
             );
             return NextStep::End;
         }
@@ -151,7 +151,7 @@ impl<S> Attempts<S> {
         NextStep::After(wait)
     }
 
-    /// The full name of the method, which is one of the contract.
+    /// Returns the full name of the method, which is in the contract.
     fn method(&self) -> &'static str {
         self.call.method.map_or("", |method| &method.path[1..])
     }
@@ -165,7 +165,7 @@ impl<S> Attempts<S> {
         policy.unwrap_or(RetryPolicy::DEFAULT)
     }
 
-    /// How long to wait before a further attempt; `None` if there is to be none.
+    /// Returns the delay before a retry; `None` if there is none.
     fn wait(
         &self,
         policy: &RetryPolicy,
@@ -192,7 +192,7 @@ impl<S> Attempts<S> {
         decide(policy, idempotent, &failed, random)
     }
 
-    /// Tells whoever wants to know that what follows may be a repetition.
+    /// Sets the flag of the caller if the server may have processed the attempt that is retried.
     fn may_repeat(&self, status: &Status) {
         if !TransportError::from_status(status).is_some_and(TransportError::is_unsent)
             && let Some(maybe_processed) = self.head.extension::<MaybeProcessed>()
@@ -201,7 +201,7 @@ impl<S> Attempts<S> {
         }
     }
 
-    /// The request of the next attempt, with what remains of the time.
+    /// Returns the request of the next attempt, with the remaining time as its timeout.
     fn request(&self) -> GrpcRequest {
         let mut head = self.head.parts();
         head.extensions.insert(self.call.clone());
@@ -218,7 +218,7 @@ impl<S> Attempts<S>
 where
     S: Service<GrpcRequest, Response = GrpcResponse, Error = Status> + Clone,
 {
-    /// The further attempts, as the first has failed.
+    /// Makes the retries after the first attempt has failed.
     pub(super) async fn rest(mut self, mut status: Status) -> Result<GrpcResponse, Status> {
         loop {
             self.ended(status.code());

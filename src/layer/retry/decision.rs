@@ -1,4 +1,4 @@
-//! Whether a failed attempt is followed by another, and when: a function without clock or chance.
+//! Decides whether and when a failed call is retried: pure functions without a clock or a random source.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use tonic::Code;
 use crate::call::pushback::Pushback;
 use crate::contract::RetryPolicy;
 
-/// An attempt that failed, as far as the decision needs it.
+/// The facts about a failed attempt that the decision needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedAttempt {
     pub(super) code: Code,
     pub(super) unsent: bool,
     pub(super) attempts: u32,
-    /// How many of these failed since the server last said itself when the next one may come.
+    /// Number of these attempts since the last pushback.
     pub(super) backoff_attempts: u32,
     pub(super) hint: Option<Duration>,
     pub(super) pushback: Option<Pushback>,
     pub(super) remaining: Option<Duration>,
 }
 
-/// Whether to try again, and after what delay: full jitter below an exponential bound, or what the server's pushback
-/// says in its place. A hint raises either, so that no word of the server's is broken.
+/// Returns the delay before a retry; `None` if there is none. The delay is the server's pushback, or is drawn with full jitter
+/// from an exponential backoff. It is at least the hint of the server's `RetryInfo`.
 pub(super) fn decide(
     policy: &RetryPolicy,
     idempotent: bool,
@@ -42,7 +42,7 @@ pub(super) fn decide(
         None => backoff(policy, failed.backoff_attempts, random),
     };
     let wait = wait.max(failed.hint.unwrap_or_default());
-    // A wait that ends after the deadline would only hide the real error behind a timeout.
+    // A delay beyond the deadline would only replace the error by a timeout.
     failed
         .remaining
         .is_none_or(|remaining| wait < remaining)
@@ -56,7 +56,7 @@ fn backoff(policy: &RetryPolicy, failed: u32, random: f64) -> Duration {
     bound.min(policy.max_backoff).mul_f64(random)
 }
 
-/// After what delay an attempt that the server did not see is made again, if it is: at once for the first time.
+/// Returns the delay before a transparent retry; `None` if there is none. The first one has no delay.
 pub(super) fn transparent_retry_delay(
     most: u32,
     made: u32,
@@ -92,7 +92,7 @@ mod tests {
     };
 
     #[test]
-    fn an_attempt_follows_only_where_it_is_harmless_and_useful() {
+    fn a_retry_is_made_only_if_it_is_safe_and_useful() {
         let second = Some(Duration::from_secs(1));
         let cases = [
             ("an idempotent call", true, FAILED, second),

@@ -1,11 +1,10 @@
-//! Further attempts of a call that failed, as the contract's table and the call's options say.
+//! Retries failed calls by the retry policy of the contract or of the call's options.
 //!
-//! A method that is idempotent is tried again on its policy's codes; any other only if the server
-//! certainly did not begin to process it. Each further attempt waits, full jitter drawn from the policy
-//! or what the server's pushback says, raised by its `RetryInfo`, fits into the deadline, and is throttled where too many
-//! attempts of the client fail: an outage is not answered with a storm. A call that the server did not see is
-//! sent again, whatever its policy: its connection went away or did not take it. No attempt is made while
-//! another is under way.
+//! An idempotent call is retried on the codes of its policy. Any other call is retried only if the server certainly did not
+//! process it. The delay before a retry is drawn with full jitter from the policy's backoff, or is the server's pushback; a longer
+//! `RetryInfo` replaces it. A retry whose delay exceeds the deadline is not made, and retries are throttled while too many attempts
+//! of the client fail. A call that the server did not process because its connection was closing is retried transparently,
+//! independent of its policy (gRFC A6). Attempts never overlap.
 
 use std::fmt;
 use std::pin::Pin;
@@ -34,28 +33,27 @@ use request_head::RequestHead;
 pub use throttle::RetryThrottling;
 use throttle::Throttle;
 
-/// Shares one bucket of tokens and one random source among all calls of a client.
+/// Creates [`Retry`] services. All calls of a client share one token bucket and one random source.
 #[derive(Clone)]
 pub(crate) struct RetryLayer {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// `None` where nothing is throttled.
+    /// `None` if throttling is disabled.
     throttle: Option<Throttle>,
-    /// Which transport carries calls, for one of our own.
+    /// The transport in use; `None` for a user's transport.
     active: Option<ActiveTransport>,
     random: Mutex<Box<dyn Rng + Send>>,
 }
 
 impl Shared {
-    /// Whether a call may be tried again.
+    /// Returns whether the throttle allows a retry.
     fn allows(&self) -> bool {
         self.throttle.as_ref().is_none_or(Throttle::allows)
     }
 
-    /// What carries calls at the moment; with a fallback that is what has carried the attempt that has just
-    /// ended, but for the moment in which calls go over.
+    /// The transport for telemetry: the one that carried the last attempt, except while a fallback switch is in progress.
     fn transport(&self) -> &'static str {
         self.active.as_ref().map_or("given", ActiveTransport::name)
     }
@@ -96,9 +94,9 @@ impl<S> Layer<S> for RetryLayer {
     }
 }
 
-/// Tries a call again.
+/// Retries failed calls.
 ///
-/// What lies below is kept as a template: a call clones it once, and waits for the clone to be ready.
+/// The service below is a template: a call clones it once, and waits until the clone is ready.
 pub struct Retry<S> {
     inner: Arc<S>,
     shared: Arc<Shared>,
@@ -140,13 +138,13 @@ where
         let (mut head, body) = request.into_parts();
         let call = head.extensions.get::<CallContext>().cloned();
         let remaining = call.as_ref().and_then(CallContext::remaining);
-        // Not of the contract: nothing is known that a further attempt could rest on.
+        // A method of another service is not retried: its body may be a stream, and it may not be idempotent.
         let known = call.filter(|call| call.payload.is_some());
         let attempts = known.map(|call| {
             let head = RequestHead::of(&mut head);
             Attempts::new(&self.inner, &self.shared, head, call)
         });
-        // The request itself goes out, the copy stays: its header map has room, that of a copy has not.
+        // The request itself is sent and the copy is kept: the copy's header map has no spare capacity.
         set_timeout_header(&mut head.headers, remaining);
         let body = attempts.as_ref().map_or(body, Attempts::body);
         let first = S::clone(&self.inner).oneshot(GrpcRequest::from_parts(head, body));
@@ -158,7 +156,7 @@ where
 }
 
 pin_project! {
-    /// A call under way. Its first attempt needs no box; the rest, which is rare, has one.
+    /// The future of a call. The first attempt needs no box; the retries, which are rare, are boxed.
     pub struct Retrying<S: Service<GrpcRequest>> {
         #[pin]
         state: State<S>,
@@ -210,7 +208,7 @@ where
     }
 }
 
-/// The server need not work longer than the call waits.
+/// Sets `grpc-timeout` to the remaining time, so that the server stops with the call.
 fn set_timeout_header(headers: &mut HeaderMap, remaining: Option<Duration>) {
     if let Some(remaining) = remaining {
         headers.insert(deadline::GRPC_TIMEOUT, deadline::header(remaining));

@@ -1,15 +1,15 @@
-//! The head of a request, kept for further attempts.
+//! The head of a request, kept for retries.
 
 use http::request::Parts;
 use tonic::GrpcMethod;
 
 use crate::call::CallContext;
 
-/// A head for further attempts.
+/// A copy of a request's head.
 pub(super) struct RequestHead {
     head: Parts,
-    /// What tonic tells of the method, where nobody but tonic and we put anything into the extensions: a
-    /// copy of these is what costs most of a copy.
+    /// tonic's extension, if there is no other but ours. Then only this one is copied, since copying all extensions is the
+    /// largest part of the cost.
     method: Option<GrpcMethod<'static>>,
 }
 
@@ -40,7 +40,7 @@ impl RequestHead {
         head
     }
 
-    /// What the caller has put into the request.
+    /// Returns an extension of the caller.
     pub(super) fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
         self.head.extensions.get()
     }

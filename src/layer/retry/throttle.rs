@@ -1,28 +1,26 @@
-//! Retry throttling as gRPC has it (gRFC A6): a bucket of tokens that all calls of a client share.
+//! Retry throttling (gRFC A6): a token bucket that all calls of a client share.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::Error;
 
-/// When a client whose calls keep failing stops trying them again, as in gRPC's `retryThrottling`.
+/// Settings of retry throttling, as in gRPC's `retryThrottling`: a client whose calls keep failing stops retrying them.
 ///
-/// All calls of a client and of its clones share one bucket. It begins full. An attempt that fails with a
-/// code on which its method is tried again, or in a way that forbids it, takes one token out, and a call that succeeds puts `token_ratio` of one back.
-/// As long as no more than half of the tokens are left, a call that fails is not tried again: its caller
-/// gets the error that it failed with. First attempts are always made, and so are those that follow on
-/// renewed credentials or on a stream that the server refused unseen, which take nothing out.
+/// A client and its clones share one token bucket, which is full at first. An attempt that fails with a retryable code, or whose
+/// pushback forbids a retry, removes one token. A call that succeeds adds `token_ratio`. While at most half of the tokens are left,
+/// failed calls are not retried and return their error. First attempts, transparent retries and retries with refreshed credentials
+/// are not throttled; the latter two remove no token.
 ///
-/// Polls of operations are calls of one attempt. They fill and empty the bucket as others do; when they are
-/// made again is up to their [`Schedule`](crate::operation::Schedule), throttled or not.
+/// Polls of operations add and remove tokens, too. They are single attempts: their [`Schedule`](crate::operation::Schedule) decides
+/// when to poll again, and is not throttled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RetryThrottling {
-    /// How many tokens the bucket holds, from 1 to 1000. By default 100: a connection that breaks takes all
-    /// its calls with it, and with the ten tokens of gRPC's own examples all but the first four of them
-    /// would be left without another attempt.
+    /// Maximum number of tokens, from 1 to 1000. The default is 100: if a connection breaks, all its calls fail at once, and with
+    /// the ten tokens of gRPC's examples only four of them would be retried.
     pub max_tokens: u32,
-    /// What a call that succeeds puts back, in tokens, from 0.001 to `max_tokens`; by default 0.1. So where
-    /// a server keeps failing one attempt in eleven or more, there will be no further attempts before long.
+    /// Number of tokens that a successful call adds, from 0.001 to `max_tokens`. The default is 0.1, so retries stop if more than
+    /// about one attempt in eleven keeps failing.
     pub token_ratio: f64,
 }
 
@@ -56,7 +54,7 @@ impl RetryThrottling {
                 "retry_throttling: max_tokens must be from 1 to 1000",
             ));
         }
-        // Written so that no number that is none gets through.
+        // In this form the check rejects NaN, too.
         if !(0.001..=f64::from(self.max_tokens)).contains(&self.token_ratio) {
             return Err(Error::configuration(
                 "retry_throttling: token_ratio must be from 0.001 to max_tokens",
@@ -66,7 +64,7 @@ impl RetryThrottling {
     }
 }
 
-/// The bucket. It counts thousandths of a token.
+/// The token bucket. It counts thousandths of a token.
 #[derive(Debug)]
 pub(super) struct Throttle {
     tokens: AtomicU32,
@@ -77,7 +75,7 @@ pub(super) struct Throttle {
 const TOKEN: u32 = 1000;
 
 impl Throttle {
-    /// A full one, of values that were checked.
+    /// Creates a full bucket from checked settings.
     pub(super) fn new(throttling: RetryThrottling) -> Self {
         let most = throttling.max_tokens.saturating_mul(TOKEN);
         // It is at most `max_tokens`, so it fits; a cast saturates anyway.
@@ -89,27 +87,27 @@ impl Throttle {
         }
     }
 
-    /// A call succeeded.
+    /// Adds tokens for a successful call.
     pub(super) fn give(&self) {
-        // Mostly it is full, and a look costs less than a change that all threads have to hear of.
+        // The bucket is usually full, and a load is cheaper than a write that all threads have to see.
         if self.tokens.load(Ordering::Relaxed) < self.most {
             self.change(|tokens| tokens.saturating_add(self.back).min(self.most));
         }
     }
 
-    /// An attempt failed.
+    /// Removes a token for a failed attempt.
     pub(super) fn take(&self) {
         self.change(|tokens| tokens.saturating_sub(TOKEN));
     }
 
-    /// Whether a call may be tried again.
+    /// Returns whether a retry is allowed.
     pub(super) fn allows(&self) -> bool {
         self.tokens.load(Ordering::Relaxed) > self.most / 2
     }
 
     fn change(&self, to: impl Fn(u32) -> u32) {
         let tokens = &self.tokens;
-        // It always gives a value, so there is no error.
+        // The closure always returns a value, so there is no error.
         let _ = tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| Some(to(old)));
     }
 }
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_neither_overflows_nor_goes_below_nothing() {
+    fn the_bucket_stays_between_zero_and_its_maximum() {
         let throttle = Throttle::new(throttling(2, 0.001));
         throttle.give();
         throttle.take();
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_never_throttle_or_never_end_is_refused() {
+    fn settings_out_of_range_are_rejected() {
         for refused in [
             throttling(0, 0.1),
             throttling(1001, 0.1),

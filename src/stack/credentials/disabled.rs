@@ -1,9 +1,9 @@
-//! Stands for credentials in a build without them.
+//! The credentials of a build without the feature `auth`: none.
 
 use crate::error::Error;
 use crate::transport::endpoint::Credential;
 
-/// What a user says of credentials: there are none.
+/// The credentials setting of the builder, which has no effect in this build.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Authentication {
     #[default]
@@ -11,11 +11,11 @@ pub(crate) enum Authentication {
     None,
 }
 
-/// No layer is ever made of it.
+/// The layer that adds credentials; never created in this build.
 pub(crate) type Layer = tower::layer::util::Identity;
 
 impl Authentication {
-    /// There are no default credentials in this build.
+    /// Returns that there are no credentials.
     pub(crate) fn credential(&self) -> Credential {
         match self {
             Self::Default | Self::None => Credential::Nothing,

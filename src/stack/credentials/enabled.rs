@@ -1,4 +1,4 @@
-//! Which credentials a client's calls carry.
+//! The credentials of a client's calls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use crate::layer::auth::{AuthLayer, of_universe};
 use crate::transport;
 use crate::transport::endpoint::{self, Credential};
 
-/// The one OAuth scope of the service.
+/// The only OAuth scope of the service.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// What a user says of credentials.
+/// The credentials setting of the builder.
 #[derive(Clone, Default)]
 pub(crate) enum Authentication {
-    /// Application default credentials; none on plaintext to this machine.
+    /// Application default credentials; none over plaintext to localhost.
     #[default]
     Default,
     None,
     Credentials(Credentials),
-    /// Creates the layer from a factory of the user's, for a client in this universe.
+    /// A function that creates the layer from a user's factory, for a client in a universe domain.
     Factory(Arc<CreateLayer>),
     AccessToken(String),
     ApiKey(String),
 }
 
-/// The layer that carries credentials.
+/// The layer that adds credentials.
 pub(crate) type Layer = AuthLayer;
 
-/// Creates the layer of a client in the universe that is given.
+/// Creates the layer of a client in the given universe domain.
 type CreateLayer = dyn Fn(&str) -> Result<Layer, Error> + Send + Sync;
 
 impl Authentication {
@@ -48,7 +48,8 @@ impl Authentication {
         }
     }
 
-    /// The layer for calls of a client in this universe, or none. Tokens and keys are of no universe that is known.
+    /// Returns the layer of a client in this universe domain, if there are credentials. The universe domain of tokens and keys is
+    /// not known, so it is not checked.
     pub(crate) fn layer(self, universe: &str) -> Result<Option<Layer>, Error> {
         let credentials = match self {
             Self::None => return Ok(None),
@@ -75,16 +76,16 @@ impl fmt::Debug for Authentication {
     }
 }
 
-/// The layer with application default credentials.
+/// Returns the layer with application default credentials.
 fn default_layer(universe: &str) -> Result<Layer, Error> {
     endpoint::check_metadata_host(|name| std::env::var_os(name))?;
-    // google-cloud-auth spawns a task, and panics in it where TLS has no provider.
+    // google-cloud-auth spawns a task that panics if TLS has no provider.
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(Error::configuration(
             "default credentials need a Tokio runtime: call `build` within one",
         ));
     }
-    // With `tls-aws-lc`, it has a provider of its own.
+    // With `tls-aws-lc`, it has its own provider.
     if !cfg!(feature = "tls-aws-lc") && !transport::has_default_provider() {
         return Err(Error::configuration(
             "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",
@@ -93,7 +94,7 @@ fn default_layer(universe: &str) -> Result<Layer, Error> {
     AuthLayer::application_default(SCOPE, universe)
 }
 
-/// Headers that never change.
+/// Credentials with constant headers.
 struct Fixed {
     headers: HeaderMap,
     tag: EntityTag,

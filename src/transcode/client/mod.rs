@@ -1,7 +1,6 @@
 //! The client direction: sends gRPC calls as HTTP/JSON requests, and returns the JSON responses as gRPC responses.
 
 mod gzip;
-mod intermediary;
 mod request;
 mod response;
 mod stream;
@@ -18,6 +17,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use crate::call::intermediary;
 use crate::call::phase::{self, Phase};
 use crate::call::transport_error::TransportError;
 use crate::call::{self, BodyBuffer, GrpcRequest, GrpcResponse};
@@ -26,8 +26,7 @@ use crate::transcode::rules::{Method, Rules};
 use request::Request;
 use response::ResponseReader;
 use stream::GrpcStream;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use tower::BoxError;
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
@@ -214,7 +213,7 @@ where
     let body = match gzip::decompress(&head.headers, body, settings.max_bytes) {
         Ok(body) => body,
         // The encoding of an intermediary's page does not matter.
-        Err(_) if intermediary::shown(head.status, &head.headers, reader.host).is_some() => {
+        Err(_) if intermediary::detect(head.status, &head.headers, reader.host).is_some() => {
             return Err(reader.failure(head.status, &head.headers, &[]));
         }
         Err(status) => return Err(status),

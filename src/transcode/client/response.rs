@@ -7,8 +7,8 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 use tonic::{Code, Status};
 
+use crate::call::intermediary;
 use crate::call::transport_error::TransportError;
-use crate::transcode::client::intermediary;
 use crate::transcode::json::{self, JsonOptions, Lexer, Token};
 use crate::transcode::rules::rule::{ResponseBody, Rule};
 use crate::transcode::rules::{Method, Rules};
@@ -162,7 +162,7 @@ impl ResponseReader<'_> {
     /// Returns the status for a body that is not JSON: a page of a proxy, or a truncated response. The response of an
     /// intermediary is UNAVAILABLE, because it is transient and the service may not have received the request.
     fn not_json(self, http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
-        let stranger = intermediary::shown(http, headers, self.host);
+        let stranger = intermediary::detect(http, headers, self.host);
         let (code, who) = match &stranger {
             Some(_) => (
                 Code::Unavailable,

@@ -17,15 +17,13 @@ use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use futures_util::future::{Either, MapOk};
 use tonic::body::Body;
-use tower::{Layer, Service};
+use tower::{BoxError, Layer, Service};
 
 use crate::call::transport_error::TransportError;
 use crate::call::{GrpcRequest, GrpcResponse};
 use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
 use response::ResponseWriter;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Default limit on the body of a request: twice the limit of tonic's servers on a message, since JSON is longer.
 const DEFAULT_MAX_REQUEST: usize = 8 << 20;

@@ -10,6 +10,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, Full};
 use tonic::body::Body;
 use tonic::{Code, Status};
+use tower::BoxError;
 
 use crate::call::trailers;
 use crate::call::transport_error::TransportError;
@@ -22,8 +23,6 @@ use crate::transcode::rules::Rules;
 use crate::transcode::rules::router::RuleId;
 use crate::transcode::rules::rule::ResponseBody;
 use crate::transcode::status::http_by_code;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
