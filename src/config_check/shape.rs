@@ -41,6 +41,9 @@ pub(super) enum Items {
     SomeDistinct,
 }
 
+/// Returns whether a field name follows a pattern.
+pub(super) type NamePattern = fn(&str) -> bool;
+
 /// A mapping with named fields.
 #[derive(Debug)]
 pub(super) struct Object {
@@ -51,7 +54,7 @@ pub(super) struct Object {
     /// Whether names that begin with `x-` may be added.
     pub(super) extensions: bool,
     /// Names that follow a pattern, and the shape of their values.
-    pub(super) pattern: Option<(fn(&str) -> bool, Shape)>,
+    pub(super) pattern: Option<(NamePattern, Shape)>,
 }
 
 /// How faults of shape are reported in one version of OpenAPI.

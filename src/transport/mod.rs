@@ -17,7 +17,7 @@ mod rest;
 mod selected;
 
 pub(crate) use connect::tls::TlsOptions;
-#[cfg(any(feature = "auth", feature = "tls"))]
+#[cfg(feature = "auth")]
 pub(crate) use connect::tls::certificate_fault;
 #[cfg(feature = "auth")]
 pub(crate) use connect::tls::has_default_provider;

@@ -113,7 +113,7 @@ fn servers(root: &Node, config: &mut Config, report: &mut Report) -> String {
     }
     let told = endpoint.map(|server| {
         let node = server.get(ENDPOINT);
-        let settings = node.map(|node| settings(node)).unwrap_or_default();
+        let settings = node.map(settings).unwrap_or_default();
         format!("{host} {settings}")
     });
     let at = endpoint.map_or(root.at, |server| server.at);
