@@ -18,8 +18,8 @@ use crate::contract::UnknownCode;
 /// questions. The text names the method and the resource, never a header, a token or a body. The gRPC status behind a
 /// failed call is [`status`](Self::status).
 ///
-/// An [`OperationError`](crate::operation::OperationError) converts into this error, so one `?` ends the call and another one
-/// the wait. The error converts into a [`tonic::Status`], so a handler of a tonic service can use `?` too.
+/// An [`OperationError`](crate::operation::OperationError) converts into this error, so after `.await?` of the call, a second
+/// `.await?` ends the wait. The error converts into a [`tonic::Status`], so a handler of a tonic service can use `?` too.
 ///
 /// ```
 /// # #[cfg(feature = "emulator")]
@@ -70,7 +70,7 @@ enum Cause {
     Operation {
         kind: ErrorKind,
         status: Option<Status>,
-        /// The typed error, of a higher module.
+        /// The typed error, whose type is of a higher module.
         error: BoxError,
     },
 }
@@ -87,7 +87,7 @@ pub enum ErrorKind {
     /// An argument is invalid. Correct it. This client found it before anything was sent, or the service did
     /// (INVALID_ARGUMENT); [`Error::is_unsent`] distinguishes the two.
     InvalidArgument,
-    /// The server violated the protocol, as with a result of another type. Report it; a retry does not help.
+    /// The server violated the protocol, such as by a result of another type. Report it; a retry does not help.
     InvalidResponse,
     /// The wait for an operation ended before the operation did. Wait for it again, by its name.
     OperationUnfinished,
@@ -109,9 +109,10 @@ pub enum ErrorKind {
     ResourceExhausted,
     /// The resource is not in the state that the call needs. Change its state first; a retry does not help.
     FailedPrecondition,
-    /// Another change came first, as with an outdated `etag`. Read the resource again, then repeat the change.
+    /// Another change came first: for example, the `etag` of the request is outdated. Read the resource again, then repeat the
+    /// change.
     Aborted,
-    /// A value is beyond the range of what exists.
+    /// A value is outside the valid range.
     OutOfRange,
     /// The server does not implement the method.
     Unimplemented,
@@ -218,7 +219,7 @@ impl Error {
         Self::new(Cause::Message, message.into(), None)
     }
 
-    /// The error of a wait for an operation, with the status that the operation itself failed with.
+    /// Returns the error of a wait for an operation. `status` is the operation's own, if the operation failed.
     pub(crate) fn operation(
         kind: ErrorKind,
         status: Option<Status>,
@@ -291,7 +292,7 @@ impl Error {
         self.kind() == ErrorKind::InvalidArgument
     }
 
-    /// Returns true if the server violated the protocol, as with the same page again and again.
+    /// Returns true if the server violated the protocol, such as by the same page token twice.
     #[must_use]
     pub fn is_invalid_response(&self) -> bool {
         self.kind() == ErrorKind::InvalidResponse
@@ -303,7 +304,7 @@ impl Error {
         self.kind().code() == Code::DeadlineExceeded
     }
 
-    /// Returns true if the server does not know the caller, or the caller may not do this.
+    /// Returns true if the caller has no valid credentials, or may not do this.
     #[must_use]
     pub fn is_auth(&self) -> bool {
         self.is_unauthenticated() || self.is_permission_denied()
@@ -333,7 +334,7 @@ impl Error {
         self.kind() == ErrorKind::AlreadyExists
     }
 
-    /// Returns true if another change came first, as with an outdated `etag`.
+    /// Returns true if another change came first: for example, the `etag` of the request is outdated.
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         self.kind() == ErrorKind::Aborted
@@ -363,7 +364,7 @@ impl Error {
         self.failure().is_some_and(TransportError::is_connect)
     }
 
-    /// Returns true if the server certainly did not begin to process the call.
+    /// Returns true if the server certainly did not begin to process the call, so that it is safe to repeat.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         match &self.0.cause {
@@ -396,8 +397,8 @@ impl Error {
         self.status().map(Status::code)
     }
 
-    /// Returns the typed error details of a failed call or operation. An unknown or malformed detail is left out;
-    /// [`raw_details`](Self::raw_details) has them all.
+    /// Returns the typed error details of a failed call or operation. An unknown or malformed detail is omitted;
+    /// [`raw_details`](Self::raw_details) returns all of them.
     #[must_use]
     pub fn details(&self) -> Vec<ErrorDetail> {
         typed_details(self.raw_details())
@@ -440,7 +441,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A status' own Debug prints its metadata, which may hold what no log should.
+        // The `Debug` of `Status` prints the metadata, which may have secrets.
         f.debug_struct("Error")
             .field("kind", &self.kind())
             .field("context", &self.0.context)
@@ -453,7 +454,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     /// Returns the first cause that adds to the text of this error, so a printed chain repeats no text. The text of a failed
-    /// call has its causes already; as types they are in the source of its [`status`](Self::status).
+    /// call already has the texts of its causes. Their types are in the sources of its [`status`](Self::status).
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0.cause {
             Cause::Call(status) => untold(&self.0.message, status.source()),
@@ -463,7 +464,8 @@ impl StdError for Error {
     }
 }
 
-/// Returns the first source whose text is not within `text`. A [`TransportError`] only classifies its own source.
+/// Returns the first source whose text is not within `text`. A [`TransportError`] is skipped, since it only classifies its own
+/// source.
 fn untold<'a>(
     text: &str,
     source: Option<&'a (dyn StdError + 'static)>,
@@ -473,7 +475,7 @@ fn untold<'a>(
     causes.find(|error| !text.contains(&error.to_string()))
 }
 
-/// The status of a failed call is returned with its message and details, without its metadata. Any other error has the
+/// Returns the status of a failed call with its message and details, without its metadata. Any other error has the
 /// [code of its kind](ErrorKind::code).
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
@@ -485,13 +487,13 @@ impl From<Error> for Status {
             } => status,
             _ => Self::new(error.kind().code(), error.to_string()),
         };
-        // Headers of one connection are not for another.
+        // The metadata has the headers of the failed call's connection, which must not reach another one.
         status.metadata_mut().clear();
         status
     }
 }
 
-/// Reads the details one by one, so that a malformed one hides no other.
+/// Decodes the details one by one, so that a malformed detail does not hide the others.
 pub(crate) fn typed_details(details: Vec<prost_types::Any>) -> Vec<ErrorDetail> {
     let typed = |detail| {
         let one = pb::Status {

@@ -1,7 +1,7 @@
 //! A gRPC client for Google API Gateway and its long-running operations, with a REST fallback, an emulator and a command line.
 //!
-//! [`ApiGateway`] is the client. It calls the service over gRPC with the application default credentials, retries failed calls
-//! as the service's configuration says, and ends each call at its deadline. Create, update and delete methods return an
+//! [`ApiGateway`] is the client. The client calls the service over gRPC with the application default credentials, retries
+//! failed calls by the service's configuration, and ends each call at its deadline. Create, update and delete methods return an
 //! [`Operation`](operation::Operation), which is awaited, watched, cancelled or resumed.
 //!
 //! ```
@@ -69,9 +69,9 @@
 //!
 //! # Errors
 //!
-//! Every call returns [`Error`]. [`Error::kind`] says what to do next, [`Error::status`] is the gRPC status. The wait for an
-//! operation returns an [`OperationError`](operation::OperationError), which converts into `Error`: in a function that returns
-//! `Result<_, apigateway_grpc::Error>`, `client.create_api(…).await?.await?` compiles.
+//! Every call returns [`Error`]. [`Error::kind`] decides the next step of a program; [`Error::status`] is the gRPC status. The
+//! wait for an operation returns an [`OperationError`](operation::OperationError), which converts into `Error`: in a function
+//! that returns `Result<_, apigateway_grpc::Error>`, `client.create_api(…).await?.await?` compiles.
 //!
 //! # Features
 //!
@@ -81,7 +81,7 @@
 //! | `rest` | the transcoder, the REST transport and the fallback to it | yes |
 //! | `tls-aws-lc`, `tls-ring` | TLS with this rustls provider; with both, aws-lc-rs is used | `tls-aws-lc` |
 //! | `tls-native-roots`, `tls-webpki-roots` | TLS with the certificate roots of the system, of Mozilla, or both | `tls-native-roots` |
-//! | `tls` | TLS with the provider of the process and without roots | no |
+//! | `tls` | TLS with the default rustls provider of the process, and without certificate roots | no |
 //! | `config-check` | the checks of API config files that the emulator makes | no |
 //! | `emulator` | the emulator | no |
 //! | `emulator-data` | an emulator that keeps its state in a file | no |

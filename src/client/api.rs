@@ -37,7 +37,7 @@ impl ApiGateway {
     /// # Errors
     ///
     /// If the name of the parent is invalid, or the id is not 1 to 63 characters of a-z, 0-9 and `-`, nothing is sent. If the
-    /// call fails, the error names the api.
+    /// call fails, the error names the API.
     pub async fn create_api(
         &self,
         parent: impl Into<String>,
@@ -56,7 +56,7 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the name is invalid, nothing is sent. If the call fails, the error names the api.
+    /// If the name is invalid, nothing is sent. If the call fails, the error names the API.
     pub async fn get_api(&self, name: impl Into<String>) -> Result<Api, Error> {
         let request = GetApiRequest { name: name.into() };
         self.send(request).await
@@ -84,7 +84,7 @@ impl ApiGateway {
     /// # Errors
     ///
     /// If the name is invalid, the mask is empty, or a path of the mask is not a field of the message, nothing is sent. If the
-    /// call fails, the error names the api.
+    /// call fails, the error names the API.
     pub async fn update_api(
         &self,
         api: Api,
@@ -97,7 +97,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Starts to delete an API. An API that has configs cannot be deleted.
+    /// Starts to delete an API, `projects/{project}/locations/global/apis/{api}`. An API that has configs cannot be deleted.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Lists the APIs of a location; [`list`](crate::client::list) has an example.
+    /// Lists the APIs of a location, `projects/{project}/locations/global`; [`list`](crate::client::list) has an example.
     pub fn list_apis(&self, parent: impl Into<String>) -> List<ListApisRequest> {
         self.list(ListApisRequest {
             parent: parent.into(),

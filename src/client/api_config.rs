@@ -125,7 +125,8 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Starts to delete a config. A config that a gateway uses cannot be deleted.
+    /// Starts to delete a config, `projects/{project}/locations/global/apis/{api}/configs/{api_config}`. A config that a
+    /// gateway uses cannot be deleted.
     ///
     /// # Errors
     ///
@@ -135,7 +136,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Lists the configs of an API, without their documents and files.
+    /// Lists the configs of an API, `projects/{project}/locations/global/apis/{api}`, without their documents and files.
     pub fn list_api_configs(&self, parent: impl Into<String>) -> List<ListApiConfigsRequest> {
         self.list(ListApiConfigsRequest {
             parent: parent.into(),

@@ -20,8 +20,8 @@ use crate::error::Error;
 
 /// The fields of a resource that an update writes, by their names in the proto.
 ///
-/// `labels.team` is one label, and `*` is all fields (AIP-134). Each path must be a field of the resource. The service decides
-/// whether the field can be written.
+/// `labels.team` is one label, and `*` is all fields (AIP-134). Each path must be a field of the resource. The service, not
+/// this client, checks that the field can be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpdateMask {
     paths: Vec<String>,
@@ -48,7 +48,7 @@ impl UpdateMask {
         &self.paths
     }
 
-    /// Returns true if there is no path. For a mask from [`between`](Self::between), that means that nothing changed.
+    /// Returns true if there is no path. A mask from [`between`](Self::between) is empty if nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
@@ -58,7 +58,7 @@ impl UpdateMask {
     ///
     /// # Errors
     ///
-    /// If nothing changed.
+    /// Returns an error if the mask is the difference of two versions and nothing changed.
     pub(crate) fn into_field_mask(self) -> Result<FieldMask, Error> {
         if self.computed && self.paths.is_empty() {
             return Err(Error::argument(
@@ -125,7 +125,7 @@ mod sealed {
 ///
 /// # Errors
 ///
-/// If the mask is missing or empty, or has a path that is not a field of the resource.
+/// Returns an error if the mask is missing or empty, or has a path that is not a field of the resource.
 pub(crate) fn check<R: Resource>(mask: Option<&FieldMask>) -> Result<(), Error> {
     let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
     if paths.is_empty() {

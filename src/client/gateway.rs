@@ -78,7 +78,7 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Starts to delete a gateway.
+    /// Starts to delete a gateway, `projects/{project}/locations/{location}/gateways/{gateway}`.
     ///
     /// # Errors
     ///
@@ -89,7 +89,8 @@ impl ApiGateway {
     }
 
     /// Lists the gateways of a location, or of all locations, `projects/{project}/locations/-`. A list of all locations returns
-    /// the gateways of those that answer, and names the others in [`unreachable`](super::list::Page::unreachable).
+    /// the gateways of the reachable locations, and names the other locations in
+    /// [`unreachable`](super::list::Page::unreachable).
     pub fn list_gateways(&self, parent: impl Into<String>) -> List<ListGatewaysRequest> {
         self.list(ListGatewaysRequest {
             parent: parent.into(),

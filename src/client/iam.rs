@@ -30,7 +30,8 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the name is none of a gateway, an API or a config, nothing is sent. If the call fails, the error names the resource.
+    /// If the name is not that of a gateway, an API or a config, nothing is sent. If the call fails, the error names the
+    /// resource.
     pub async fn get_iam_policy(&self, resource: impl Into<String>) -> Result<Policy, Error> {
         let request = GetIamPolicyRequest {
             resource: resource.into(),
@@ -39,9 +40,9 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Replaces the bindings of the IAM policy of a gateway, an API or a config. With the `etag` of the policy that was read,
-    /// the call fails with ABORTED if the policy was changed since. To replace the audit configs, send a `SetIamPolicyRequest`
-    /// whose `update_mask` names them. Bindings with conditions need a policy of `version` 3.
+    /// Replaces the bindings of the IAM policy of a gateway, an API or a config. If `policy` has the `etag` of the policy that
+    /// was read, the call fails with ABORTED if the policy was changed in between. To replace the audit configs, send a
+    /// `SetIamPolicyRequest` whose `update_mask` names them. Bindings with conditions need a policy of `version` 3.
     ///
     /// # Errors
     ///
@@ -59,8 +60,8 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Returns the permissions, of those given, that the caller has on a gateway, an API or a config. A permission is a name
-    /// such as `apigateway.gateways.get`. On a resource that does not exist the caller has none.
+    /// Returns those of the given permissions that the caller has on a gateway, an API or a config. A permission is a name such
+    /// as `apigateway.gateways.get`. For a resource that does not exist, the result is empty.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Lists, page by page or item by item.
 //!
-//! `client.list_apis(parent)` and its like return a [`List`]. A list makes no call before a page or an item is read.
+//! `client.list_apis(parent)` and the other list methods return a [`List`]. A list makes no call before a page or an item is
+//! read.
 //!
 //! ```
 //! # #[cfg(feature = "emulator")]
@@ -58,7 +59,7 @@ mod sealed {
         fn filter(&mut self) -> &mut String;
         fn page_size(&mut self) -> &mut i32;
         fn page_token(&mut self) -> &mut String;
-        /// Sets whether the reply may lack locations, if the request has a field for that.
+        /// Sets whether the response may omit unreachable locations, if the request has a field for that.
         fn allow_partial(&mut self, allowed: bool);
         fn page(reply: Self::Response) -> Page<Self::Item>
         where
@@ -94,7 +95,7 @@ impl<R: ListRequest> List<R> {
         self
     }
 
-    /// Sets the maximum number of items on a page. With zero, the default, the server decides. The server may return fewer.
+    /// Sets the maximum number of items on a page; the server may return fewer. With zero, the default, the server decides.
     ///
     /// With a negative size, reading a page fails.
     pub fn page_size(mut self, size: i32) -> Self {
@@ -137,9 +138,9 @@ impl<R: ListRequest> List<R> {
         }
     }
 
-    /// Fails if the service could not reach all locations, instead of returning what it reached. By default a list over all
-    /// locations, `projects/{project}/locations/-`, returns the items of the reachable ones, and names the others in
-    /// [`unreachable`](Page::unreachable).
+    /// Makes reads of pages fail if the service could not reach all locations, instead of returning the items of the others. By
+    /// default a list over all locations, `projects/{project}/locations/-`, returns the items of the reachable ones, and names
+    /// the others in [`unreachable`](Page::unreachable).
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self.request.allow_partial(false);
@@ -162,7 +163,7 @@ impl<R: ListRequest> List<R> {
 }
 
 impl<R: OrderedRequest> List<R> {
-    /// Sets the order of the items (AIP-132), such as `create_time desc`.
+    /// Sets the order of the items (AIP-132), such as `create_time desc`. By default the server chooses the order.
     pub fn order_by(mut self, order: impl Into<String>) -> Self {
         *self.request.order_by() = order.into();
         self
@@ -183,10 +184,11 @@ pub struct Page<T> {
 
 /// A stream of the items of a list.
 ///
-/// While the items of a page are read, the next page is fetched, and no further one. The stream skips empty pages, and ends
+/// While the items of a page are read, the next page is fetched, and no page after it. The stream skips empty pages, and ends
 /// after the last page or after an error.
 ///
-/// A slow reader is safe: if the early call for a page exceeds its deadline, the page is fetched again in its turn.
+/// A slow reader is safe: if the early call for a page exceeds its deadline, the page is fetched again when its items are
+/// needed.
 ///
 /// # Cancel safety
 ///
@@ -207,14 +209,14 @@ pub struct Items<R: ListRequest> {
 /// The page after the current one.
 struct Ahead<T> {
     token: String,
-    /// True if the call began before its turn. Then a slow reader alone may have made it exceed its deadline.
+    /// True if the call began before its items were needed. A slow reader alone may make such a call exceed its deadline.
     early: bool,
     state: State<T>,
 }
 
 enum State<T> {
     Asked(Fetch<T>),
-    /// Complete, and kept for its turn.
+    /// The call has ended, and its page is kept until the current page is read.
     Here(Result<Page<T>, Error>),
 }
 
@@ -225,7 +227,11 @@ impl<R: ListRequest> Items<R> {
     ///
     /// # Errors
     ///
-    /// As [`List::page`]. Also if the server returns the same token twice, since such a list would never end.
+    /// As [`List::page`]. A page token that the server returns twice is an error too, since the list would never end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no item.
     pub async fn next(&mut self) -> Option<Result<R::Item, Error>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -249,7 +255,7 @@ impl<R: ListRequest> Items<R> {
         });
     }
 
-    /// The error of a list that would never end.
+    /// Returns the error of a list that would never end.
     fn repeated(&self, token: &str) -> Error {
         let shown = token.escape_debug();
         let error = Error::protocol(format!(
@@ -287,7 +293,7 @@ impl<R: ListRequest> Stream for Items<R> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            // The next page makes progress while this one is read.
+            // The fetch of the next page makes progress while the current page is read.
             if let Some(ahead) = &mut self.ahead
                 && let State::Asked(page) = &mut ahead.state
                 && let Poll::Ready(page) = page.as_mut().poll(cx)

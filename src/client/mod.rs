@@ -1,4 +1,4 @@
-//! The client.
+//! The client, [`ApiGateway`], with its builder, requests and lists.
 
 mod api;
 mod api_config;
@@ -33,16 +33,16 @@ use crate::transport::{ActiveTransport, Transport};
 
 /// A client of Google API Gateway and its operations.
 ///
-/// A client is cheap to clone, and its clones share connections, credentials and the throttling of retries. It connects with
-/// the first call. Dropping the future of a call resets its stream or closes its HTTP/1.1 connection; the server may have
+/// A client is cheap to clone, and its clones share connections, credentials and the throttling of retries. A client connects
+/// on its first call. Dropping the future of a call resets its stream or closes its HTTP/1.1 connection; the server may have
 /// begun to process the call.
 ///
 /// # Runtimes
 ///
-/// A connection is a task of a tokio runtime: the one of the call that opened the connection. Calls from other runtimes
-/// share the connection while its runtime runs. When the runtime ends, its connections end, and the next call opens
-/// another. If the runtime exists but is not polled, such as a `current_thread` runtime outside of `block_on`, calls on its
-/// connections wait until their deadline; give such a runtime a client of its own.
+/// A connection is a task on the Tokio runtime of the call that opened the connection. Calls from other runtimes share the
+/// connection while its runtime runs. When the runtime ends, its connections end, and the next call opens another. If the
+/// runtime exists but is not polled, such as a `current_thread` runtime outside of `block_on`, calls on its connections wait
+/// until their deadline; give such a runtime a client of its own.
 ///
 /// ```
 /// # #[cfg(feature = "emulator")]
@@ -76,7 +76,8 @@ impl ApiGateway {
         Self { clients, active }
     }
 
-    /// Returns this client with these options for its calls. An option that is not set stays as it was.
+    /// Returns a client with these options for its calls, on the same connections. An option that is not set keeps its value
+    /// from this client.
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         Self {
@@ -93,11 +94,12 @@ impl ApiGateway {
         self.active.as_ref().map(ActiveTransport::transport)
     }
 
-    /// Returns how long calls have used REST instead of gRPC, and why; `None` while they use gRPC.
+    /// Returns the duration and the reason of the current fallback to REST; `None` while calls use gRPC.
     ///
-    /// Only [`Transport::GrpcWithRestFallback`] falls back: if a failure shows that gRPC cannot work on this path, and REST has
-    /// answered there, all calls use REST. Every five minutes one call that may be repeated tries gRPC first. If gRPC answers
-    /// it, even with an error, calls use gRPC again. A fallback is logged as a warning, the return to gRPC at level info.
+    /// Only [`Transport::GrpcWithRestFallback`] falls back. If a failure shows that gRPC cannot work on the path to the server,
+    /// and REST has answered on this path, all calls use REST. Every five minutes one call that may be repeated tries gRPC
+    /// first. If gRPC answers it, even with an error, calls use gRPC again. A fallback is logged as a warning, the return to
+    /// gRPC at level info.
     ///
     /// ```
     /// # fn watch(client: &apigateway_grpc::ApiGateway) {
@@ -120,6 +122,10 @@ impl ApiGateway {
     ///
     /// If a resource name, an id or the mask of an update is invalid, nothing is sent. If the call fails, the error names the
     /// method and the resource.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the server may or may not have processed the request.
     pub async fn send<R: RequestMessage>(&self, request: R) -> Result<R::Response, Error> {
         request::send(&self.clients, request).await
     }

@@ -69,7 +69,7 @@ impl ApiConfig {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read. The error names the file.
+    /// Returns an error if a file cannot be read. The error names the file.
     pub fn from_openapi_files<P: AsRef<Path>>(
         files: impl IntoIterator<Item = P>,
     ) -> Result<Self, Error> {

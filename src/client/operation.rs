@@ -34,14 +34,14 @@ impl ApiGateway {
                 .await?
                 .into_inner())
         };
-        // Boxed: a caller that polls keeps this future between its calls.
+        // Boxed, since a caller that polls may keep this future between its calls.
         let called = Box::pin(called).await;
         called.map_err(|error: Error| error.context("get operation", &name))
     }
 
     /// Lists the operations of a location, `projects/{project}/locations/{location}`, or of all locations,
-    /// `projects/{project}/locations/-`. A list of all locations asks for those that answer, unless it is
-    /// [strict](List::strict).
+    /// `projects/{project}/locations/-`. A list of all locations returns the operations of the reachable locations, unless the
+    /// list is [strict](List::strict).
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
@@ -64,7 +64,7 @@ impl ApiGateway {
     pub fn list_operations(&self, parent: impl Into<String>) -> List<ListOperationsRequest> {
         let name = parent.into();
         self.list(ListOperationsRequest {
-            // A list of one location refuses this.
+            // The service rejects this field in a list of one location.
             return_partial_success: name.ends_with("/locations/-"),
             name,
             ..ListOperationsRequest::default()
@@ -92,13 +92,14 @@ impl ApiGateway {
         self.send(request).await
     }
 
-    /// Lets the server wait for an operation, for `timeout` or a shorter time of the server's choice, and returns the latest
-    /// state. The operation may not be done.
+    /// Lets the server wait for an operation, for `timeout` or a shorter time of the server's choice. Returns the latest state,
+    /// which may not be done. The call itself ends at its deadline, 60 seconds by default
+    /// ([`CallOptions::timeout`](crate::CallOptions::timeout)), even if `timeout` is longer.
     ///
     /// # Errors
     ///
-    /// As [`get_operation`](Self::get_operation). UNIMPLEMENTED if the server does not offer the method; REST has no such
-    /// method.
+    /// As [`get_operation`](Self::get_operation). The call fails with UNIMPLEMENTED if the server does not offer the method,
+    /// and over REST, which has no such method.
     pub async fn wait_operation(
         &self,
         name: impl Into<String>,
@@ -106,7 +107,7 @@ impl ApiGateway {
     ) -> Result<Operation, Error> {
         let request = WaitOperationRequest {
             name: name.into(),
-            // A timeout that the message cannot hold is no limit.
+            // A timeout that the message cannot represent is sent as none.
             timeout: prost_types::Duration::try_from(timeout).ok(),
         };
         self.send(request).await
@@ -119,7 +120,7 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the name is not of the form `projects/{project}/locations/{location}/operations/{operation}`.
+    /// Returns an error if the name is not of the form `projects/{project}/locations/{location}/operations/{operation}`.
     pub fn operation<R: OperationResult>(
         &self,
         name: impl Into<String>,
@@ -132,7 +133,8 @@ impl ApiGateway {
 
     /// Returns an operation by its handle, which may come from another process.
     ///
-    /// With [`Any`](prost_types::Any) as `R`, the handle of any operation resumes, and the result is returned as received.
+    /// With [`Any`](prost_types::Any) as `R`, the handle of any operation can be resumed, and the result is returned as
+    /// received.
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
@@ -156,7 +158,8 @@ impl ApiGateway {
     ///
     /// # Errors
     ///
-    /// If the result of the operation is not an `R`, or if the name in the handle is not the name of an operation.
+    /// Returns an error if the result of the operation is not an `R`, or if the name in the handle is not the name of an
+    /// operation.
     pub fn resume<R: OperationResult>(&self, handle: &Handle) -> Result<LongRunning<R>, Error> {
         let unknown = is_raw::<R>() || handle.result() == prost_types::Any::full_name();
         if handle.result() != R::full_name() && !unknown {
@@ -168,7 +171,8 @@ impl ApiGateway {
         Ok(operation.described_by(handle))
     }
 
-    /// Returns a scheduler that waits for many operations of this client with few calls.
+    /// Returns a watcher, which waits for many operations of this client with few calls. Each call of this method returns a
+    /// watcher with its own rate limit.
     #[must_use]
     pub fn watcher(&self) -> Watcher {
         Watcher::new(&self.clients)

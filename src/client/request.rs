@@ -47,7 +47,8 @@ use crate::stack::clients::Clients;
 pub trait RequestMessage:
     sealed::Call + Message + Name + Clone + Debug + Default + Unpin + 'static
 {
-    /// The response.
+    /// The type that [`ApiGateway::send`](crate::ApiGateway::send) returns: an [`Operation`], or the response message of the
+    /// method.
     type Response: Send + 'static;
 
     /// The method's entry in the contract.
@@ -68,14 +69,14 @@ pub(crate) mod sealed {
         ///
         /// # Errors
         ///
-        /// If one of them is invalid.
+        /// Returns an error if one of them is invalid.
         fn check(&self) -> Result<(), Error>;
 
         /// Sends the request without a check.
         ///
         /// # Errors
         ///
-        /// If the call fails.
+        /// Returns an error if the call fails.
         fn call(
             self,
             clients: &Clients,
@@ -89,7 +90,7 @@ pub(crate) mod sealed {
 ///
 /// # Errors
 ///
-/// If the request is invalid or the call fails.
+/// Returns an error if the request is invalid or the call fails.
 pub(crate) async fn send<R: RequestMessage>(
     clients: &Clients,
     request: R,

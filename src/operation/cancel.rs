@@ -52,7 +52,7 @@ impl<R: OperationResult> Operation<R> {
                     self.waiter.cancel_answered(false);
                     return Ok(Cancellation::Unsupported);
                 }
-                // The operation may be done or gone. The next poll shows that, so it is made at once.
+                // The operation may be done or gone. The next poll is made at once, to learn which.
                 Err(Code::NotFound | Code::FailedPrecondition) => self.waiter.poll_now(),
                 Err(_) => {
                     if let Err(status) = asked {
@@ -109,8 +109,8 @@ async fn send_cancel(clients: &Clients, name: &str) -> Result<(), Status> {
 /// Timeout of a request to cancel that the caller does not wait for.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Requests the cancellation, within [`CANCEL_TIMEOUT`]. Returns true if the server accepted the request, false if it does
-/// not support cancellation, and `None` if a further request may succeed.
+/// Requests the cancellation, within [`CANCEL_TIMEOUT`]. Returns `Some(true)` if the server accepted the request, `Some(false)`
+/// if the server does not support cancellation, and `None` if a further request may succeed.
 pub(super) async fn request(clients: &Clients, name: &str) -> Option<bool> {
     let mut request = tonic::Request::new(CancelOperationRequest {
         name: name.to_owned(),

@@ -16,8 +16,8 @@ use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 /// The error of a wait for an operation: the operation failed, or the wait did.
 ///
 /// A failure to start an operation is an [`Error`] of the method that starts it. [`kind`](Self::kind) says what ended the wait,
-/// and [`snapshot`](Self::snapshot) has the last known state of the operation. An operation that
-/// [may still run](Self::may_still_run) is waited for again by its [name](Self::name), here or in another process
+/// and [`snapshot`](Self::snapshot) has the last known state of the operation. If the operation
+/// [may still run](Self::may_still_run), wait for it again by its [name](Self::name), here or in another process
 /// ([`ApiGateway::operation`](crate::ApiGateway::operation)).
 ///
 /// ```
@@ -62,7 +62,7 @@ pub(crate) struct Progress {
     pub(crate) elapsed: Duration,
     /// Time from the server's latest answer about the operation to the end of the wait; `None` if there was no answer.
     pub(crate) last_seen: Option<Duration>,
-    /// The latest call that failed.
+    /// The error of the latest call that failed.
     pub(crate) failure: Option<std::sync::Arc<Error>>,
 }
 
@@ -70,8 +70,8 @@ pub(crate) struct Progress {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OperationErrorKind {
-    /// The operation failed, with this status. Its code may be unknown to gRPC; [`OperationError::code`] returns one that
-    /// gRPC has.
+    /// The operation failed, with this status. The status may have a code that gRPC does not define; [`OperationError::code`]
+    /// returns such a code as UNKNOWN.
     Failed(pb::Status),
     /// The operation was cancelled, by this client or another.
     Cancelled(pb::Status),
@@ -169,7 +169,7 @@ impl OperationError {
         self.0.progress.last_seen
     }
 
-    /// Returns the latest call of the wait that failed, even if the wait ended for another reason.
+    /// Returns the error of the latest failed call of the wait, even if the wait ended for another reason.
     #[must_use]
     pub fn last_failure(&self) -> Option<&Error> {
         self.0.progress.failure.as_deref()
@@ -197,8 +197,8 @@ impl OperationError {
         }
     }
 
-    /// Returns the code of the operation's own error. A number that gRPC does not have becomes UNKNOWN, and so does OK, since
-    /// an error is never a success.
+    /// Returns the code of the operation's own error; `None` if the operation is not known to have failed. A number that gRPC
+    /// does not define becomes UNKNOWN, and so does OK, since an error is never a success.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.status().map(|status| code(status.code))
@@ -212,7 +212,7 @@ impl OperationError {
         typed_details(raw.unwrap_or_default())
     }
 
-    /// Returns the problems that the service found in the request.
+    /// Returns the problems that the service found in the request, such as an invalid line of an OpenAPI document.
     #[must_use]
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         self.0.snapshot.diagnostics()

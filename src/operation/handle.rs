@@ -74,7 +74,7 @@ impl Handle {
         self.verb.as_deref()
     }
 
-    /// Returns when the operation began, by the server's clock; `None` if that is unknown.
+    /// Returns the time at which the operation began, by the server's clock; `None` if the time is unknown.
     #[must_use]
     pub fn began(&self) -> Option<SystemTime> {
         let began: Timestamp = self.began.as_ref()?.parse().ok()?;

@@ -26,16 +26,18 @@
 //! # fn main() {}
 //! ```
 //!
-//! A wait ends by the total of its schedule plus one poll's timeout, and five seconds more if it requests a cancellation
-//! then, whatever the server or a layer does. It returns a
-//! success only if the operation's own outcome is a success, or if its target proves one. If the server no longer knows
-//! the operation, a ready target proves that a create succeeded, and a missing target that a delete succeeded. The target
-//! of an update proves nothing, so the wait ends with [`Expired`](OperationErrorKind::Expired).
+//! A wait ends at the latest one poll timeout after the total of its schedule, whatever the server or a layer does. With
+//! [`cancel_on_timeout`](Operation::cancel_on_timeout), the request to cancel may take five seconds more.
+//!
+//! A wait succeeds only if the operation's own outcome is a success, or if its target proves one. If the server no longer knows
+//! the operation, a ready target proves that a create succeeded, and a missing target that a delete succeeded. The target of an
+//! update proves nothing, so the wait ends with [`Expired`](OperationErrorKind::Expired).
 //!
 //! If a create that is [`idempotent`](crate::CallOptions::idempotent) is repeated, the resource of its first attempt may
-//! already exist. Then the create adopts the newest operation that creates the target and began since the call, by the
-//! `date` of the server's replies. Without a `date`, the clock of this machine has to be right within two seconds. If
-//! someone else creates a resource of the same name in this time, that operation may be adopted instead.
+//! already exist. The create then adopts the newest operation that creates the target and began no earlier than the call, by
+//! the `date` header of the server's responses. Without a `date` header, the clock of this machine decides, and must be right
+//! to within two seconds. If someone else creates a resource of the same name after the call began, that operation may be
+//! adopted instead.
 //!
 //! A [`Schedule`] decides when to poll. A pure state machine, without clock and calls, decides what happens next.
 
@@ -131,8 +133,8 @@ impl<R: OperationResult> Operation<R> {
         }
     }
 
-    /// Returns the name, `projects/{project}/locations/{location}/operations/{operation}`. The name is empty if the operation
-    /// was done when it was started (AIP-151).
+    /// Returns the name, `projects/{project}/locations/{location}/operations/{operation}`. The name may be empty if the
+    /// operation was done when it was started (AIP-151).
     #[must_use]
     pub fn name(&self) -> &str {
         self.waiter.tracked.snapshot.name()
@@ -151,8 +153,8 @@ impl<R: OperationResult> Operation<R> {
         Handle::new(&self.waiter.tracked, R::full_name())
     }
 
-    /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. A wait that
-    /// was dropped before starts again, with its whole total.
+    /// Sets the schedule of the polls. The default depends on the verb and the resource, see [`Schedule::fitting`]. If an
+    /// earlier wait was dropped, the next one starts again, with the whole total.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.waiter.end_wait();
         self.waiter.settings.schedule = Some(Arc::new(schedule));
@@ -173,11 +175,11 @@ impl<R: OperationResult> Operation<R> {
         self
     }
 
-    /// Requests the cancellation of the operation when this value is dropped before a call reported the end, for example by a
-    /// timeout around it. By default the operation continues.
+    /// Requests the cancellation of the operation if this value is dropped before one of its methods has reported the end, for
+    /// example by a timeout around it. By default the operation continues.
     ///
     /// A separate task sends the request, for at most five seconds, if there is a Tokio runtime. No request is sent after a
-    /// call reported the end, after the server accepted a request to cancel, after [`delete`](Self::delete), or if the
+    /// method has reported the end, after the server accepted a request to cancel, after [`delete`](Self::delete), or if the
     /// operation is awaited and the wait ends by itself. For a wait that times out, see
     /// [`cancel_on_timeout`](Self::cancel_on_timeout).
     pub fn cancel_on_drop(self) -> Self {
@@ -209,7 +211,8 @@ impl<R: OperationResult> Operation<R> {
     /// # Errors
     ///
     /// Returns an error if the operation failed or was cancelled, if its result is not an `R`, or if the wait failed; see
-    /// [`OperationErrorKind`]. If the operation [may still run](OperationError::may_still_run), a further call starts a new wait.
+    /// [`OperationErrorKind`]. If the operation [may still run](OperationError::may_still_run), a further call starts a new
+    /// wait.
     ///
     /// # Cancel safety
     ///
@@ -232,7 +235,7 @@ impl<R: OperationResult> Operation<R> {
         waited
     }
 
-    /// Waits for the end of an operation that is dropped after the wait. The end of the wait is no reason to cancel.
+    /// Waits for the end of the operation, and then drops it. A drop after the wait does not cancel the operation.
     async fn wait_and_drop(mut self) -> Result<R, OperationError> {
         let waited = self.waiter.run(|_| {}).await;
         let waited = self.settled(waited).await;

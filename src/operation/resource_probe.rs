@@ -14,7 +14,7 @@ use crate::proto::google::cloud::apigateway::v1::{
 };
 use crate::stack::clients::Clients;
 
-/// The state of a resource, as far as it shows how an operation ended.
+/// The parts of a resource's state that can prove how an operation ended.
 #[derive(Clone, Debug)]
 pub(super) struct ResourceState {
     stage: Stage,
@@ -26,14 +26,14 @@ pub(super) struct ResourceState {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ProbeContext {
     pub(super) verb: Verb,
-    /// When the operation began, by the server's clock.
+    /// The time at which the operation began, by the server's clock.
     pub(super) began: Option<SystemTime>,
-    /// The server reported that the operation is done, with neither a response nor an error.
+    /// True if the server reported the operation as done, with neither a response nor an error.
     pub(super) done: bool,
 }
 
-/// How much older than its operation a created resource may be. The service writes the two times at different moments, and
-/// possibly on different machines.
+/// Maximum time by which a created resource may be older than its operation. The service writes the two times at different
+/// moments, and possibly on different machines.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,12 +133,12 @@ impl<M: prost::Message + Name> ToAny for M {
     }
 }
 
-/// Returns what the target proves about an operation, and the operation's result if it proves success. `None` means that the
-/// target does not exist.
+/// Returns the verdict about an operation, and its result if the verdict is success. `found` is the state of the target; `None`
+/// if the target does not exist.
 ///
-/// If the server no longer knows the operation, success is proven by a ready target of a create or a missing target of a
-/// delete. The target of an update proves nothing, since it was ready before. If the server reported that the operation is
-/// done without an error, a ready target is the result of an update too.
+/// If the server no longer knows the operation, a ready target proves that a create succeeded, and a missing target that a
+/// delete succeeded. The target of an update proves nothing, since it was ready before. If the server reported that the
+/// operation is done without an error, a ready target is the result of an update too.
 pub(super) fn judge(
     found: Option<ResourceState>,
     context: &ProbeContext,

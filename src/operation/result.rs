@@ -18,7 +18,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Returns true if `R` stands for a result of any type.
+/// Returns true if `R` is `Any`, which accepts a result of any type.
 pub(crate) fn is_raw<R: OperationResult>() -> bool {
     R::full_name() == Any::full_name()
 }

@@ -41,7 +41,7 @@ const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The longest delay that a server can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// The default schedules, by the duration of the operations: seconds, a config, a gateway.
+/// The default schedules: for operations that take seconds, for operations on configs, and for operations on gateways.
 static SHORT: Schedule = Schedule::from_to(1, 20);
 static CONFIGS: Schedule = Schedule::from_to(5, 20);
 static GATEWAYS: Schedule = Schedule::from_to(10, 30);
@@ -129,9 +129,9 @@ impl Schedule {
         })
     }
 
-    /// Sets the total time of a wait, 20 minutes by default. A last poll is made at its end, so a wait ends at most one poll
-    /// timeout after its total. With [`Duration::MAX`] there is no limit: the wait ends only with the operation. With zero,
-    /// one poll is made.
+    /// Sets the total time of a wait, 20 minutes by default. A last poll is made at the end of this time, so a wait ends at
+    /// most one poll timeout after its total. With [`Duration::MAX`] there is no limit: the wait ends only with the operation.
+    /// With zero, one poll is made.
     #[must_use]
     pub fn total_timeout(self, total: Duration) -> Self {
         Self { total, ..self }
@@ -153,14 +153,14 @@ impl Schedule {
     }
 
     /// Sets how many polls in a row may fail with codes such as INTERNAL and UNKNOWN, 5 by default. Transient failures, such as
-    /// UNAVAILABLE, are not counted: only the total ends them.
+    /// UNAVAILABLE, are not counted: only the total ends their retries.
     #[must_use]
     pub fn max_failures(self, failures: u32) -> Self {
         Self { failures, ..self }
     }
 
-    /// Sets how long after the start NOT_FOUND is retried, since a server may not yet know its own operation. The default is
-    /// ten seconds.
+    /// Sets how long after the start of the wait NOT_FOUND is retried, since a server may not yet know its own operation. The
+    /// default is ten seconds.
     #[must_use]
     pub fn not_found_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }

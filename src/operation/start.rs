@@ -1,8 +1,8 @@
 //! The start of an operation, and the search for one whose response was lost.
 //!
 //! A create that is repeated after it may have been processed can conflict with its own resource: ALREADY_EXISTS. The service
-//! has no request ids, so the operation of the first attempt is found by time: it is the newest operation that creates the
-//! target and began no earlier than the call. See [`CallStart`] for the clock that decides this.
+//! has no request ids, so the operation of the first attempt is found by its time: the newest operation that creates the target
+//! and began no earlier than the call. See [`CallStart`] for the clock that decides this.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::proto::google::longrunning::{ListOperationsRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
-/// How much earlier than the call its operation may begin. HTTP dates have whole seconds, and the clocks of the server's
-/// machines differ.
+/// Maximum time by which an operation may begin before its call, by the times that are compared. HTTP dates have whole seconds,
+/// and the clocks of the server's machines differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(2);
 
 /// Timeout of the search for an operation.
@@ -76,9 +76,10 @@ impl<R: OperationResult> Operation<R> {
 
 /// The start time of a call.
 ///
-/// Operations carry times of the server's clock, which differs from ours. The `date` of a response, less the time since the
-/// call began by our monotonic clock, is the start of the call by the server's clock, or up to the duration of one response
-/// earlier. Without a `date`, as with a transport within the process, the clock of this machine decides.
+/// Operations have times of the server's clock, which differs from ours. So the start by the server's clock is computed: the
+/// `date` of a response, less the time since the call began by our monotonic clock. The computed time is too early by at most
+/// the time in which the response was in transit. Without a `date`, as with a transport within the process, the clock of this
+/// machine decides.
 #[derive(Clone, Copy, Debug)]
 struct CallStart {
     wall: SystemTime,
@@ -151,7 +152,8 @@ async fn find_created(
     Ok(found)
 }
 
-/// Returns when an operation that creates `target` began. `None` if it has no time, since it may be an older one.
+/// Returns the time at which an operation that creates `target` began. `None` for any other operation, and for one without a
+/// time, since it may be older than the call.
 fn creation_time(operation: &Message, target: &str) -> Option<SystemTime> {
     let metadata = Snapshot::new(operation.clone()).known()?;
     let creates = Verb::parse(&metadata.verb) == Verb::Create && metadata.target == target;

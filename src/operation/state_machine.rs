@@ -1,5 +1,5 @@
-//! The state machine of a wait: from the state, an event, the time and a random number to the next step. It has no clock and
-//! makes no calls.
+//! The state machine of a wait. It computes the next step from the state, an event, the time and a random number. It has no
+//! clock and makes no calls.
 
 use std::time::Duration;
 
@@ -14,12 +14,14 @@ use crate::call::transport_error::TransportError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingResult {
-    /// As an error.
+    /// Return the error [`OperationErrorKind::MissingResult`](super::OperationErrorKind::MissingResult).
     Fail,
-    /// As a success with an empty result.
+    /// Return a success with an empty result.
     Empty,
-    /// As a success if the target proves one: the resource is ready, or missing after a delete. This applies to an update too,
-    /// since the server reported that it is done, without an error. If the resource cannot be read, as an error.
+    /// Probe the target, and return a success if the target proves one: the resource is ready, or missing after a delete. A
+    /// ready resource proves an update too, since the server reported it as done, without an error. While the resource is
+    /// changing, the wait continues. Otherwise, or if the resource cannot be read, return the same error as
+    /// [`MissingResult::Fail`].
     #[default]
     CheckTarget,
 }
@@ -56,7 +58,7 @@ pub(crate) enum Event {
     ProbeFailed(CallFailure),
 }
 
-/// A failed call, as far as the next step depends on it.
+/// The properties of a failed call that decide the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallFailure {
     pub(crate) code: Code,
@@ -87,7 +89,7 @@ pub(crate) enum Completion {
     NoResult,
 }
 
-/// What the target proves about an operation that does not report its own outcome.
+/// The conclusion from a target about an operation that does not report its own outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The operation succeeded.
@@ -110,7 +112,7 @@ pub(crate) enum Next {
     GiveUp(GiveUp),
 }
 
-/// The reason why a wait ended without the operation's end.
+/// The reason why a wait ended without the operation's own outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GiveUp {
     TimedOut,
@@ -155,7 +157,7 @@ impl WaitState {
         self.schedule.timeout_of_poll(self.remaining(now))
     }
 
-    /// Lets polls follow the next one: it is made at once, and so is no longer the one at the end of the total.
+    /// Allows polls after the next one. The next poll is made at once, so it is no longer the one at the end of the total.
     pub(crate) fn poll_now(&mut self) {
         self.last = false;
     }
@@ -197,8 +199,9 @@ impl WaitState {
         self.last
     }
 
-    /// Applies an answer to a poll of another wait, which came before the next poll of this wait. The operation is not done.
-    /// Returns the delay until the next poll, which such an answer does not increase; `None` if that poll keeps its time.
+    /// Applies an answer that another wait's poll received before the next poll of this wait was due. The operation is not
+    /// done. Returns the delay until the next poll; `None` if that poll keeps its time. Such an answer does not make the delays
+    /// grow.
     pub(crate) fn answered_early(
         &mut self,
         changed: bool,
@@ -273,8 +276,8 @@ impl WaitState {
         }
     }
 
-    /// Applies a failed probe. The target is probed again if that may help. If not, the wait ends as for a target that proves
-    /// nothing, since the operation itself is done or gone.
+    /// Applies a failed probe. If another probe may succeed, the wait continues. Otherwise the wait ends as for a target that
+    /// proves nothing, since the operation itself is done or gone.
     fn probe_failed(&mut self, failure: CallFailure, now: Instant, random: f64) -> Next {
         let why = self.probing.take().unwrap_or(GiveUp::Expired);
         match self.classify_and_count(failure) {
@@ -316,7 +319,7 @@ impl WaitState {
     }
 }
 
-/// What a failed poll means for further polls.
+/// The class of a failed poll or probe, which decides whether the wait continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FailureClass {
     /// A transient failure, such as one of the network or of a busy server.

@@ -33,14 +33,14 @@ pub(crate) struct TrackedOperation {
 pub(crate) type ProbeResult = Result<(Verdict, Option<Any>), Status>;
 
 impl TrackedOperation {
-    /// Returns the target from the method or the handle, or else from the metadata. Metadata that contradicts the request
-    /// must not turn another resource into a proof.
+    /// Returns the target from the method or the handle, or else from the metadata. The metadata comes second, since metadata
+    /// that contradicts the request must not make another resource the proof.
     pub(crate) fn target(&self) -> Option<String> {
         self.target.clone().or_else(|| self.snapshot.target())
     }
 
-    /// Returns the verb from the method, or else from the metadata. Metadata that says `create` about an update must not turn
-    /// its target into a proof.
+    /// Returns the verb from the method, or else from the metadata. The metadata comes second, since `create` in the metadata
+    /// of an update must not make the target a proof.
     pub(crate) fn verb(&self) -> Verb {
         if self.verb != Verb::Unknown {
             return self.verb;
@@ -49,7 +49,7 @@ impl TrackedOperation {
         known.map(|it| Verb::parse(&it.verb)).unwrap_or_default()
     }
 
-    /// Returns when the operation began, by the server's clock.
+    /// Returns the time at which the operation began, by the server's clock.
     pub(crate) fn began(&self) -> Option<SystemTime> {
         let said = self.snapshot.known().and_then(|it| it.create_time);
         let said = said.and_then(|time| SystemTime::try_from(time).ok());
@@ -80,7 +80,8 @@ impl TrackedOperation {
         }
     }
 
-    /// Reads the target within `timeout`, and judges the operation by it. The future does not borrow the operation.
+    /// Probes the target within `timeout`. Returns the verdict about the operation, and its result if the verdict is success.
+    /// The future does not borrow the operation.
     pub(crate) fn probe(
         &self,
         clients: &Clients,

@@ -3,7 +3,7 @@
 /// The verb of an operation. It decides what the state of the target can prove.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// No metadata, method or handle has a verb, or the verb is another one.
+    /// The verb is not known, or is not one of the other variants.
     #[default]
     Unknown,
     Create,
@@ -37,7 +37,7 @@ impl Verb {
         }
     }
 
-    /// Returns this verb, or `other` where this one is unknown.
+    /// Returns this verb, or `other` if this one is unknown.
     pub(crate) fn or(self, other: Self) -> Self {
         match self {
             Self::Unknown => other,

@@ -26,7 +26,7 @@ use crate::layer::headers::{ROUTING, routing_of};
 use crate::proto::google::longrunning::{GetOperationRequest, Operation as Message};
 use crate::stack::clients::Clients;
 
-/// The server answered no request to cancel, or a further request may get another answer.
+/// No final answer to a request to cancel: none was sent, or a further request may get another answer.
 const UNANSWERED: u8 = 0;
 /// The server does not cancel operations.
 const UNSUPPORTED: u8 = 1;
@@ -38,9 +38,9 @@ pub(crate) struct Waiter {
     pub(crate) clients: Clients,
     pub(crate) tracked: TrackedOperation,
     pub(crate) settings: Settings,
-    /// The operation is cancelled when this is dropped before its end was seen.
+    /// True if a drop before the operation's end is known requests the cancellation.
     cancel_on_drop: AtomicBool,
-    /// The answer to a request to cancel, if a further request would not change it: one of the constants above.
+    /// The final answer to a request to cancel: one of the constants above.
     cancelling: AtomicU8,
     wait: Option<WaitState>,
     /// Time of the next poll.
@@ -134,13 +134,13 @@ impl Waiter {
         }
     }
 
-    /// Ends the wait, whose error is about to be returned: a further wait starts again. Until this call, a wait that is dropped
-    /// on the way to its error continues with one poll.
+    /// Ends the wait, just before its error is returned. A further wait then starts again. Before this call, a wait that is
+    /// dropped while its error is prepared continues with one poll.
     pub(crate) fn end_wait(&mut self) {
         self.due = None;
     }
 
-    /// Sets how to treat an operation without a result. This applies to a wait that was dropped too.
+    /// Sets how to treat an operation without a result. Also applies to a wait that was dropped and may continue.
     pub(crate) fn set_missing_result(&mut self, missing_result: MissingResult) {
         self.settings.missing_result = missing_result;
         if let Some(wait) = &mut self.wait {
@@ -245,10 +245,11 @@ impl Waiter {
         let wait = WaitState::new(now, self.schedule(), self.settings.missing_result);
         let wait = self.wait.insert(wait);
         if self.tracked.snapshot.is_done() {
-            // A wait that is dropped during the probe continues with a poll. Without this, each one would have a new total.
+            // A wait that is dropped during the probe continues with a poll. Otherwise each further wait would have a new
+            // total.
             self.due = Some(now);
-            // The operation is done without a result. The target is read as after a poll that took no time. If the total is
-            // zero, this is the last round.
+            // The operation is done without a result, so its target is probed, as after a poll that took no time. If the total
+            // is zero, this is the last round.
             self.round_deadline = deadline_after(now, wait.begin_poll(now));
             return self.step(Event::Answered {
                 completion: Completion::NoResult,
@@ -286,7 +287,7 @@ impl Waiter {
         self.step(event)
     }
 
-    /// Returns the timeout of a read of the target that starts now.
+    /// Returns the timeout of a probe of the target that starts now.
     fn probe_timeout(&self) -> Duration {
         let now = Instant::now();
         let wait = self.wait.as_ref();
@@ -342,7 +343,7 @@ impl Drop for Waiter {
     }
 }
 
-/// Returns the end of a timeout that starts now. A time that the clock cannot represent becomes one in a year.
+/// Returns the end of a timeout that starts now. A time that the clock cannot represent becomes the time one year from now.
 fn deadline_after(now: Instant, timeout: Duration) -> Instant {
     let never = || now + Duration::from_secs(365 * 24 * 3600);
     now.checked_add(timeout).unwrap_or_else(never)
@@ -353,8 +354,8 @@ fn random() -> f64 {
     HasherRng::new().next_f64()
 }
 
-/// Polls an operation in one attempt, within `timeout`: the schedule decides when to retry. If no routing header is given, it
-/// is computed from the request.
+/// Polls an operation in one attempt, within `timeout`. There are no retries here, since the schedule decides about them. If no
+/// routing header is given, it is computed from the request.
 pub(crate) async fn get_operation(
     clients: &Clients,
     request: GetOperationRequest,

@@ -15,7 +15,8 @@ use super::error::{OperationError, OperationErrorKind};
 use super::result::OperationResult;
 use super::snapshot::Snapshot;
 
-/// A stream of the snapshots of an operation. Each snapshot differs from the previous one; the last one is done.
+/// A stream of the snapshots of an operation. Each snapshot differs from the previous one. The last one is done, unless the
+/// wait failed.
 ///
 /// A separate task polls the operation, so a slow reader does not delay the polls. The stream returns the latest snapshot;
 /// snapshots that a slow reader missed are skipped. After the end of the stream, [`result`](Self::result) returns the result
@@ -23,7 +24,8 @@ use super::snapshot::Snapshot;
 ///
 /// # Cancel safety
 ///
-/// Dropping the watch ends its task. The operation continues, and can be resumed by its name.
+/// Dropping the watch ends its task. The operation continues, unless [`Operation::cancel_on_drop`] was called, and can be
+/// resumed by its name.
 pub struct Watch<R> {
     snapshots: Pin<Box<dyn Stream<Item = Snapshot> + Send>>,
     task: AbortOnDrop<R>,
@@ -148,11 +150,15 @@ impl<R: OperationResult> Watch<R> {
     ///
     /// Returns the errors of [`Operation::wait`]. If the runtime of the watch has shut down, or if a transport or a layer
     /// panicked, the error is [`OperationErrorKind::Polling`] and has the last known snapshot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the watch.
     pub async fn result(mut self) -> Result<R, OperationError> {
         match (&mut self.task.0).await {
             Ok(result) => result,
             Err(_) => {
-                // The task is dropped before its handle reports it, so the error is set.
+                // The future of the task is dropped before its handle reports the end, so `lost` is set.
                 let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(lost.clone().unwrap_or_else(OperationError::unseen))
             }

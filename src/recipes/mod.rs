@@ -1,4 +1,4 @@
-//! Complete solutions for tasks that combine several parts of this crate, and the dependencies that each needs.
+//! Complete programs for tasks that combine several parts of this crate, and the dependencies of each.
 //!
 //! The tests of this crate run every program on this page.
 #![cfg_attr(

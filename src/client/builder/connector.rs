@@ -9,14 +9,14 @@ use crate::transport::CustomConnector;
 
 impl Builder {
     /// Sets the service that opens connections, for all transports: over a Unix socket, with a resolver of yours, or in a
-    /// simulated network. The service only returns a stream of bytes. The client adds TLS for an `https` endpoint, tunnels
-    /// through proxies, and [`connect_timeout`](Self::connect_timeout) over all of it.
+    /// simulated network. The service only returns a stream of bytes. The client adds the tunnel through a proxy and TLS for an
+    /// `https` endpoint. [`connect_timeout`](Self::connect_timeout) limits all of these together.
     ///
-    /// The service receives the endpoint, as `SCHEME://HOST[:PORT]/`, or the address of a proxy, unless
-    /// [`no_proxy`](Self::no_proxy) is set. The default port is 443 for `https` and 80 for `http`. The endpoint alone decides
-    /// whether credentials may be sent, wherever the connector leads: a plaintext endpoint receives them only if its host is a
-    /// loopback address or `localhost`. Each new connection calls a clone of the connector. If the connector fails or panics,
-    /// the call fails with a connection error, and nothing was sent.
+    /// The service receives the endpoint, as `SCHEME://HOST[:PORT]/`, or the address of the proxy if one applies; see
+    /// [`no_proxy`](Self::no_proxy). The default port is 443 for `https` and 80 for `http`. The endpoint alone decides whether
+    /// credentials may be sent, wherever the connector leads: a plaintext endpoint receives them only if its host is a loopback
+    /// address or `localhost`. Each new connection calls a clone of the connector. If the connector fails or panics, the call
+    /// fails with a connection error, and nothing was sent.
     ///
     /// The default is hyper-util's `HttpConnector`, which resolves names for each connection, tries the other address family
     /// after 250 ms, and gives each address of a family its share of the timeout. An `HttpConnector` of yours needs

@@ -16,7 +16,7 @@ impl Builder {
 
     /// Sets a factory of credentials. [`build`](Self::build) calls the factory once, and the client calls it again after its
     /// credentials have failed, by the rules of [`AuthLayer::from_factory`]. So the client recovers when the source of its
-    /// tokens does. Credentials that are set with [`credentials`](Self::credentials) do not recover after an error that
+    /// tokens recovers. Credentials that are set with [`credentials`](Self::credentials) do not recover after an error that
     /// google-cloud-auth regards as permanent, such as a 404 or an HTML page. The application default credentials recover
     /// without a factory.
     ///

@@ -48,9 +48,9 @@ use settings::Settings;
 /// | an emulator that this variable names, on another machine, with `https` too | not used | `build` fails | not shown |
 ///
 /// Loopback is 127.0.0.0/8, ::1, `localhost` and the names below `localhost`, such as `a.localhost`, which are not looked up in
-/// DNS. A transport or a connector of yours may look them up, so with one the names below `localhost` are not loopback.
-/// Redirects are never followed. If the credentials belong to another universe than the client, the first call fails before
-/// anything is sent.
+/// DNS. A transport or a connector of yours may look them up, so with either of these, the names below `localhost` do not count
+/// as loopback. Redirects are never followed. If the credentials belong to another universe than the client, the first call
+/// fails before anything is sent.
 #[derive(Clone)]
 #[must_use = "nothing is built before `build`"]
 pub struct Builder {
@@ -71,8 +71,8 @@ impl Builder {
         }
     }
 
-    /// Sets the address of the service: `https://HOST[:PORT]` or `HOST[:PORT]` for TLS, `http://HOST[:PORT]` for plaintext. It
-    /// takes precedence over the emulator, the universe domain and the endpoint for mutual TLS.
+    /// Sets the address of the service: `https://HOST[:PORT]` or `HOST[:PORT]` for TLS, `http://HOST[:PORT]` for plaintext.
+    /// This address takes precedence over the emulator, the universe domain and the endpoint for mutual TLS.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.settings.endpoint = Some(endpoint.into());
         self
@@ -123,8 +123,8 @@ impl Builder {
         self
     }
 
-    /// Sets when retries stop because too many attempts of all calls together fail. With `None`, only the retry policy and
-    /// the deadline end retries. [`RetryThrottling`] has the defaults.
+    /// Sets the throttling of retries: retries stop while too many attempts of all calls together fail. With `None`, only the
+    /// retry policy and the deadline end retries. [`RetryThrottling`] has the defaults.
     pub fn retry_throttling(mut self, throttling: Option<RetryThrottling>) -> Self {
         self.settings.retry_throttling = throttling;
         self
@@ -139,7 +139,7 @@ impl Builder {
     /// Wraps every call in a layer of yours. The layer sees the request as the generated client made it, and the outcome
     /// after all attempts. A layer that is set later is inside one that was set earlier.
     ///
-    /// Any tower layer fits that wraps a [`Stack`]. Each layer costs one boxed future for each call.
+    /// Any tower layer that wraps a [`Stack`] fits. Each layer costs one boxed future for each call.
     ///
     /// ```
     /// # #[cfg(feature = "emulator")]
@@ -171,8 +171,8 @@ impl Builder {
     /// Wraps every attempt of a call in a layer of yours. The layer sees the request as the server will, except for its
     /// credentials. A layer that is set later is inside one that was set earlier.
     ///
-    /// Any tower layer fits that wraps a [`Stack`]. The first layer costs two boxed futures for each attempt, each
-    /// further layer one.
+    /// Any tower layer that wraps a [`Stack`] fits. The first layer costs two boxed futures for each attempt, each further
+    /// layer one.
     pub fn attempt_layer(mut self, layer: impl GrpcLayer<Stack> + Send + Sync + 'static) -> Self {
         self.attempt_layers.push(UserLayer::new(layer));
         self
@@ -222,7 +222,7 @@ impl Builder {
         let headers = settings.headers()?;
         let throttling = settings.retry_throttling.map(RetryThrottling::check);
         let throttling = throttling.transpose()?;
-        // Before the credentials, whose library panics without certificate roots.
+        // The transport is assembled before the credentials, whose library panics without certificate roots.
         let (base, active) = match service {
             Some(service) => (Base::Custom(service), None),
             None => {
@@ -231,7 +231,7 @@ impl Builder {
             }
         };
         let auth = settings.authentication(&place, &target, active.is_some())?;
-        // The address that a transport of the user's connects to is not known.
+        // The address is not known if the transport is the user's.
         let server = active.as_ref().map(|_| ServerAddress::of(&target.uri));
         let layers = Layers {
             call: call_layers,

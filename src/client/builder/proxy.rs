@@ -37,7 +37,7 @@ impl fmt::Debug for ProxySetting {
 }
 
 impl Builder {
-    /// Sets a proxy for all endpoints. By default the variables of the environment choose, as for curl.
+    /// Sets a proxy for all endpoints. By default, environment variables select the proxy, as for curl.
     ///
     /// The form is `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`. The scheme is `http`, the default, or `https`, which connects to
     /// the proxy by TLS with the roots of this client. The default port is 1080, or 443 for `https`. User and password are
@@ -45,20 +45,20 @@ impl Builder {
     /// and for REST, since HTTP/2 needs one. [`connect_timeout`](Self::connect_timeout) includes the tunnel.
     ///
     /// In the environment, `https_proxy` is the proxy of an `https` endpoint, `http_proxy` that of a plaintext one, and
-    /// `all_proxy` the default of both. Their names in capitals count too, except HTTP_PROXY. Hosts in `no_proxy` are called
-    /// directly: names, with all names below them, addresses, networks such as `10.0.0.0/8`, or `*` alone. Any other entry is
-    /// ignored, with a warning. Loopback addresses, and the emulator that `APIGATEWAY_EMULATOR_HOST` names, are always called
-    /// directly.
+    /// `all_proxy` the default of both. The upper-case names are read too, except `HTTP_PROXY`. Hosts in `no_proxy` are called
+    /// directly. An entry is a name, which includes all names below it, an address, a network such as `10.0.0.0/8`, or `*`
+    /// alone. Any other entry is ignored, with a warning. Loopback addresses, and the emulator that `APIGATEWAY_EMULATOR_HOST`
+    /// names, are always called directly.
     ///
-    /// An invalid URL, set here or in the environment, makes [`build`](Self::build) fail. So do credentials for a plaintext
-    /// endpoint on loopback if the proxy is on another machine. google-cloud-auth fetches the default credentials; it reads
-    /// the environment itself, and does not know this setting.
+    /// An invalid URL, set here or in the environment, makes [`build`](Self::build) fail. Credentials for a plaintext endpoint
+    /// on loopback make it fail too if the proxy is on another machine. This setting does not apply to the fetch of the default
+    /// credentials: google-cloud-auth makes it, and reads the environment itself.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.settings.proxy = ProxySetting::Url(url.into());
         self
     }
 
-    /// Connects without a proxy, also if the environment sets one.
+    /// Connects without a proxy, even if the environment sets one.
     pub fn no_proxy(mut self) -> Self {
         self.settings.proxy = ProxySetting::Direct;
         self

@@ -52,12 +52,13 @@ impl Default for Settings {
             retry_throttling: Some(RetryThrottling::default()),
             // Shorter than the shortest deadline of a call, so that the error names a dead address.
             connect_timeout: Duration::from_secs(5),
-            // The front ends allow about a ping a minute. A half-open connection is detected within 80 s.
+            // Google's front ends allow about one ping a minute. A half-open connection is detected within 80 s.
             keepalive: Keepalive {
                 interval: Duration::from_secs(60),
                 timeout: Duration::from_secs(20),
             },
-            // The front ends allow 100 streams a connection. 100 HTTP/1.1 connections are as many calls.
+            // Google's front ends allow 100 streams a connection, so 100 HTTP/1.1 connections carry as many calls as one of
+            // HTTP/2.
             limits: PoolLimits {
                 connections: 16,
                 http1: 100,
@@ -173,8 +174,8 @@ impl Settings {
         ))
     }
 
-    /// Returns the layer of the credentials that may be sent to the target. With a transport of the user's, no proxy of this
-    /// client is used, and only the endpoint is known.
+    /// Returns the layer of the credentials that may be sent to the target. `own_transport` is true for a transport of this
+    /// crate. If the transport is the user's, no proxy of this client applies, and only the endpoint is known.
     pub(super) fn authentication(
         &self,
         place: &Endpoint,

@@ -1,4 +1,4 @@
-//! What follows what, a line a case. The numbers are those of the operation client's checklist.
+//! Tables of events and of the steps that follow them. The numbers are those of the operation client's checklist.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,7 @@ const fn asked(code: Code, secs: u64) -> Event {
     })
 }
 
-/// A wait for an api: 1 s, ×1.5, at most 20 s, for a minute.
+/// Returns a wait with delays from 1 s to 20 s that grow by 1.5, and a total of one minute.
 fn wait(missing_result: MissingResult) -> (WaitState, Instant) {
     let now = Instant::now();
     let schedule = Schedule::default().total_timeout(secs(60)).max_failures(2);
@@ -68,7 +68,7 @@ fn wait(missing_result: MissingResult) -> (WaitState, Instant) {
     (WaitState::new(now, schedule, missing_result), now)
 }
 
-/// What follows each of these events, each so many seconds after the wait began.
+/// Returns the step after each event. The number of an event is its time, in seconds after the wait began.
 fn follow(missing_result: MissingResult, events: &[(u64, Event)]) -> Vec<Next> {
     let (mut wait, began) = wait(missing_result);
     let step = |(at, event): &(u64, Event)| wait.step(*event, began + secs(*at), 0.5);
@@ -79,7 +79,7 @@ fn sleep(millis: u64) -> Next {
     Next::Sleep(Duration::from_millis(millis))
 }
 
-/// What is claimed, under which policy, for which events, and what is to follow each.
+/// A case: the claim, the policy, the events, and the expected step after each event.
 type Case<'a> = (&'a str, MissingResult, &'a [(u64, Event)], &'a [Next]);
 
 #[tokio::test(start_paused = true)]
@@ -324,7 +324,7 @@ async fn each_event_has_its_next_step() {
     }
 }
 
-/// A wait for an operation that the server says is done is never ended by what only concerns its target.
+/// An operation that the server reported as done: the next step after each code of a failed probe.
 #[tokio::test(start_paused = true)]
 async fn every_code_of_a_target_that_cannot_be_read_has_its_step() {
     let transient = [
@@ -397,7 +397,7 @@ async fn a_wait_for_what_was_just_started_begins_with_a_delay() {
     assert_eq!(next, sleep(1000));
 }
 
-/// Whatever happens, a wait ends: after the time for it there is one poll more.
+/// A wait ends whatever the answers are: one more poll is made at the end of its total.
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_whatever_is_answered() {
     for event in [

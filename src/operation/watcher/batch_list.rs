@@ -10,7 +10,7 @@ use tonic::Code;
 use super::entry::Queued;
 use crate::operation::state_machine::CallFailure;
 
-/// Operations that are due within this time of each other are due together.
+/// An operation that becomes due within this time counts as due now.
 pub(super) const DUE_WINDOW: Duration = Duration::from_secs(1);
 /// An operation that the listing has not shown this long after it was due is polled on its own.
 pub(super) const LISTING_PATIENCE: Duration = Duration::from_secs(5);
@@ -129,7 +129,7 @@ impl Location {
         self.calls >= MAX_CALLS_OF_LOCATION
     }
 
-    /// Returns when the next call is due.
+    /// Returns the time at which the next call is due.
     pub(super) fn next(&self) -> Option<Instant> {
         let single = self.single.first().map(|(due, _)| *due);
         let listed = self.listed.first().map(|(due, _)| match self.listing {
@@ -219,7 +219,7 @@ impl Location {
         };
         self.no_listing_before = match ended {
             ListingEnd::Failed(_) | ListingEnd::Endless => Some(REJECTED_PAUSE),
-            // The first failure may affect all calls, so polls would not avoid it.
+            // The first failure may affect polls as well, so no pause follows it.
             ListingEnd::Transient => Some(TRANSIENT_PAUSE).filter(|_| self.failures > 1),
             ListingEnd::Complete | ListingEnd::Late => {
                 Some(REJECTED_PAUSE).filter(|_| listing.shown < listing.pages)

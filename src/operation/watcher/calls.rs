@@ -37,7 +37,7 @@ pub(super) enum Outcome {
     Probed(ProbeResult),
     Listed(Result<ListOperationsResponse, Status>),
     Panicked,
-    /// It was dropped with its runtime.
+    /// The call was dropped with its runtime.
     Dropped,
 }
 
@@ -139,12 +139,12 @@ impl Calls {
         Some((*id, self.all.get(id)?.subject.hung()))
     }
 
-    /// Returns when the next call is to be aborted.
+    /// Returns the time at which the next call is to be aborted.
     pub(super) fn next_hung(&self) -> Option<Instant> {
         self.hung.first().map(|(at, _)| *at)
     }
 
-    /// Returns the start of the latest poll of an operation.
+    /// Returns the start of the latest poll in flight of an operation.
     pub(super) fn latest_poll(&self, name: &Arc<str>) -> Option<Instant> {
         let of = |call: &&Call| matches!(&call.subject, CallSubject::Poll(of) if of == name);
         self.all.values().filter(of).map(|it| it.started).max()

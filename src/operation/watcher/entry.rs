@@ -56,8 +56,8 @@ pub(super) struct PendingWait {
     wait: WaitState,
     /// Time of the next poll.
     due: Instant,
-    /// Time of the next poll without the answers to other waits' polls. The delays grow by this time, so that the polls of
-    /// one wait do not reduce those of another.
+    /// Time of the next poll if no other wait polled. An answer at about this time or later counts as that of the wait's own
+    /// poll, so the delays grow as they would without the other waits.
     own_due: Instant,
     probe: Probe,
     own_poll: Option<OwnPoll>,
@@ -73,7 +73,7 @@ struct OwnPoll {
     started: Instant,
 }
 
-/// Whether a wait needs a probe of its target.
+/// The state of a wait's probe of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probe {
     None,
@@ -143,7 +143,7 @@ impl Entry {
         decoded(&self.known, name)
     }
 
-    /// Adds the state that a further wait has, if no state was known.
+    /// Adopts the state that another wait has, if the entry has no metadata yet.
     pub(super) fn learn(&mut self, name: &str, tracked: &TrackedOperation) {
         let snapshot = &tracked.snapshot;
         self.last_seen = self.last_seen.max(tracked.last_seen);
@@ -152,7 +152,7 @@ impl Entry {
         }
     }
 
-    /// Returns when the next poll of the operation is due.
+    /// Returns the time at which the next poll of the operation is due, and whether it is polled on its own.
     pub(super) fn next(&self) -> Option<Queued> {
         let waiters = self.waiters.iter();
         let due = waiters.filter_map(|waiter| waiter.next(self.polling)).min();
@@ -181,7 +181,7 @@ impl Entry {
         timeout
     }
 
-    /// Ends a poll. Returns true if a wait needed it and got no result.
+    /// Ends a poll. Returns true if a wait still needed the poll, having received no result of it.
     pub(super) fn polled(&mut self, call: u64) -> bool {
         let mut any = false;
         for waiter in &mut self.waiters {
@@ -367,8 +367,8 @@ impl PendingWait {
         matches!(self.probe, Probe::InFlight(_))
     }
 
-    /// Returns when the wait needs a call. A poll in flight counts as the wait's own until the wait's poll timeout has
-    /// passed. The poll at the end of the total counts only if it began at that time.
+    /// Returns the time at which the wait needs a call. A poll in flight counts as the wait's own until the wait's poll timeout
+    /// has passed. At the end of the total, a poll in flight counts only if it began no earlier than the last poll was due.
     fn next(&self, polling: Option<Instant>) -> Option<Instant> {
         let polling = self.own_poll.map(|own| own.started).or(polling);
         match (self.probe, polling) {
@@ -391,7 +391,7 @@ impl PendingWait {
         self.own_poll.is_some_and(|own| own.call == call)
     }
 
-    /// Returns true if the wait must not wait for a listing.
+    /// Returns true if the wait needs a call of its own now, in place of a listing.
     fn is_single(&self) -> bool {
         self.probe == Probe::Wanted
             || (self.wait.is_last() && self.wait.poll_limit() < 2 * LISTING_PATIENCE)
@@ -417,7 +417,8 @@ impl PendingWait {
         match completion {
             Completion::Result => Some(WaitEvent::Own(event, None)),
             Completion::Running | Completion::NoResult if self.probe != Probe::None => None,
-            // A probe may prove nothing, and after the last poll that would end the wait.
+            // An answer without a result leads to a probe, and a probe that proves nothing ends the wait. So only an answer
+            // that is due counts.
             Completion::NoResult => self
                 .is_due(started, now)
                 .then_some(WaitEvent::Own(event, None)),

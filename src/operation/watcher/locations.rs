@@ -68,7 +68,7 @@ impl Locations {
         self.ready.len()
     }
 
-    /// Returns when the next call of the other locations is due.
+    /// Returns the time at which the next call of the other locations is due.
     pub(super) fn next_timed(&self) -> Option<Instant> {
         self.timed.first().map(|(at, _)| *at)
     }
@@ -78,7 +78,7 @@ impl Locations {
         self.ready.pop_front()
     }
 
-    /// Returns a turn that was not used.
+    /// Puts back a turn that was not used.
     pub(super) fn return_turn(&mut self, location: Arc<str>) {
         self.ready.push_front(location);
     }

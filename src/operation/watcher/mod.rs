@@ -33,10 +33,10 @@ use wait::{Finished, Inner, TableWait};
 
 /// Waits for many operations with few calls.
 ///
-/// Waits for one operation share its polls. Each wait has its own schedule, policy and target. If many operations of a
-/// location are due, one listing of the location replaces their polls, and only operations that the listing does not show are
-/// polled on their own. All calls of a watcher share one rate limit, which falls when the server returns RESOURCE_EXHAUSTED
-/// and recovers afterwards.
+/// Waits for one operation share its polls. Each wait has its own schedule, policy and target. If many operations of a location
+/// are due, one listing of the location replaces their polls, and only operations that the listing does not show are polled on
+/// their own. All calls of a watcher share one rate limit, 20 calls per second by default. The limit is lowered when the server
+/// returns RESOURCE_EXHAUSTED, and recovers afterwards.
 ///
 /// A watcher is cheap to clone, and its clones share all state.
 ///
@@ -64,27 +64,27 @@ use wait::{Finished, Inner, TableWait};
 ///
 /// # Bounds
 ///
-/// - A wait ends at the latest when its total and one poll's timeout are over, whatever other waits, locations, calls
-///   and listings do, and even if the rate left no turn for its last poll.
-/// - At most 32 calls are in flight, at most 8 of them in one location. A location without any call in flight may make
-///   one beyond that, and locations with due calls take turns. So a location waits for at most one call of each other
-///   location, however slow their calls are.
-/// - A listing takes at most a minute, and at most as many pages as the polls that it replaces. While it lasts, an
-///   operation that has been due for five seconds is polled on its own.
+/// - A wait ends at the latest one poll timeout after its total. Other waits, locations, calls and listings do not delay this
+///   end, nor does a rate limit that left no turn for the last poll.
+/// - At most 32 calls are in flight, at most 8 of them in one location. A location without a call in flight may make one even
+///   beyond the 32, and locations with due calls take turns. So a location waits for at most one call of each other location,
+///   however slow their calls are.
+/// - A listing takes at most a minute, and has at most as many pages as it replaces polls. While a listing lasts, an operation
+///   that has been due for five seconds is polled on its own.
 ///
 /// # Runtimes
 ///
-/// The calls are made by one task on each Tokio runtime on which waits are polled; the tasks end with the last clone
-/// of the watcher and the last wait. When a runtime ends, the tasks on the other runtimes take over. A wait that no
-/// runtime is left for ends with [`OperationErrorKind::Polling`](super::OperationErrorKind::Polling), and
-/// [`last_failure`](super::OperationError::last_failure) says why. The runtimes need their time driver. A runtime that
-/// exists but is not driven, as a current-thread runtime outside of `block_on`, makes no calls: if a watcher was used
-/// on no other, its waits go on when the runtime does.
+/// The calls are made by one task on each Tokio runtime on which waits are polled; the tasks end with the last clone of the
+/// watcher and the last wait. When a runtime ends, the tasks on the other runtimes take over. If no runtime is left for a wait,
+/// the wait ends with [`OperationErrorKind::Polling`](super::OperationErrorKind::Polling), and
+/// [`last_failure`](super::OperationError::last_failure) returns the reason. Each runtime needs its time driver. A runtime that
+/// exists but is not polled, such as a `current_thread` runtime outside of `block_on`, makes no calls. If a watcher was used on
+/// no other runtime, its waits continue when this runtime does.
 ///
 /// # Panics
 ///
-/// A transport or a layer that panics ends the waits whose poll it was, with an error as above. A listing that panics
-/// is replaced by polls. Other waits go on, and the watcher stays usable.
+/// If a transport or a layer panics in a poll or a probe, the waits that needed this call end with an error as above. If it
+/// panics in a listing, the operations are polled on their own. Other waits continue, and the watcher stays usable.
 #[derive(Clone)]
 pub struct Watcher {
     shared: Arc<Shared>,
@@ -102,7 +102,7 @@ struct Settings {
 struct Shared {
     clients: Arc<Clients>,
     page_size: i32,
-    /// Locked by [`Shared::with_table`] alone.
+    /// Only [`Shared::with_table`] locks the table.
     table: Mutex<Table>,
 }
 
@@ -145,8 +145,8 @@ impl Watcher {
         Ok(Self::with(Arc::clone(&self.shared.clients), settings))
     }
 
-    /// Returns another watcher of the same client that lists a location once at least this many of its operations are due.
-    /// The default is 8; `usize::MAX` disables listings.
+    /// Returns another watcher of the same client that lists a location once at least this many of its operations are due. The
+    /// default is 8, and a threshold below 2 counts as 2; `usize::MAX` disables listings.
     #[must_use]
     pub fn with_threshold(&self, threshold: usize) -> Self {
         let settings = Settings {
@@ -193,7 +193,7 @@ impl Watcher {
     /// wait needs is aborted.
     pub fn wait<R: OperationResult>(&self, mut operation: Operation<R>) -> WatchedWait<R> {
         if operation.snapshot().is_done() {
-            // The probe of its target may take several polls.
+            // A failed probe of its target is retried by this schedule.
             let schedule = &mut operation.waiter.settings.schedule;
             *schedule = schedule.take().or_else(|| self.settings.schedule.clone());
             return WatchedWait(Inner::Finished(Finished::new(operation)));
@@ -201,7 +201,7 @@ impl Watcher {
         let now = Instant::now();
         let (mut tracked, settings) = operation.into_parts();
         if tracked.target.is_some() && tracked.snapshot.target() == tracked.target {
-            // The entry has the target in its metadata, once for all waits.
+            // The metadata in the entry has the target already, once for all waits.
             tracked.target = None;
         }
         let given = settings.schedule.or_else(|| self.settings.schedule.clone());

@@ -12,7 +12,7 @@ const MIN_RATE: f64 = 0.001;
 const MIN_LOWERED_RATE: f64 = 0.2;
 /// After this time without RESOURCE_EXHAUSTED, the rate rises by a tenth of the configured rate.
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
-/// After a pause, the calls of this time may be made at once.
+/// Maximum burst after a pause: the number of calls that the rate allows in this time.
 const BURST: Duration = Duration::from_secs(1);
 
 /// Limits the calls of a watcher to a number per second. A call is counted when it is made, so an unused turn is not lost.
@@ -46,7 +46,7 @@ impl RateLimit {
         )))
     }
 
-    /// Returns when the next call may be made.
+    /// Returns the time at which the next call may be made.
     pub(super) fn next(&self) -> Instant {
         self.next
     }

@@ -143,8 +143,8 @@ impl Table {
         self.left(name, waiter);
     }
 
-    /// Updates the queues after a wait was removed. They change only with the last wait, since checking the other waits each
-    /// time would make many drops quadratic.
+    /// Updates the queues after a wait was removed. The position of an operation changes only when its last wait leaves:
+    /// computing the position from the other waits on each drop would make many drops quadratic.
     fn left(&mut self, name: &Arc<str>, waiter: PendingWait) {
         let Some(entry) = self.entries.get(name) else {
             return;
@@ -193,7 +193,7 @@ impl Table {
         self.effects.woken.extend(cells);
     }
 
-    /// Returns the next action of a driver. A call that is returned has begun.
+    /// Returns the next action of a driver. A call that is returned counts as begun.
     pub(super) fn next(&mut self, driver: u64, now: Instant) -> Next {
         self.expire(now);
         self.locations.make_ready(now);
@@ -266,7 +266,7 @@ impl Table {
         plan
     }
 
-    /// Counts a call that begins.
+    /// Records a call that begins.
     fn register(
         &mut self,
         subject: CallSubject,
@@ -329,7 +329,8 @@ impl Table {
         }
     }
 
-    /// Applies the end of a call. Returns the outcome if the call was removed before.
+    /// Applies the end of a call. Returns the outcome if the call was removed before, so that the caller drops it outside of
+    /// the lock.
     pub(super) fn done(&mut self, id: u64, outcome: Outcome, now: Instant) -> Option<Outcome> {
         let Some(call) = self.remove_call(id) else {
             return Some(outcome);
@@ -409,7 +410,7 @@ impl Table {
         Some(call)
     }
 
-    /// Aborts a call, which is then over.
+    /// Aborts the task of a call. The caller removes the call.
     fn abort(&mut self, id: u64) {
         self.effects.aborted.extend(self.calls.take_handle(id));
     }

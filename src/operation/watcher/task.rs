@@ -65,7 +65,7 @@ struct DriverRecord {
     number: u64,
     runtime: runtime::Id,
     notify: Arc<Notify>,
-    /// True if a wait was polled while this driver existed.
+    /// True if a wait was added or polled on the driver's runtime while the driver existed.
     relied_on: bool,
 }
 
@@ -74,7 +74,7 @@ impl Drivers {
         self.all.is_empty()
     }
 
-    /// Returns whether this runtime has a driver.
+    /// Returns true if this runtime has a driver, and records that a wait relies on the driver.
     pub(super) fn is_on(&mut self, runtime: runtime::Id) -> bool {
         let mut all = self.all.iter_mut();
         let found = all.find(|driver| driver.runtime == runtime);
@@ -131,7 +131,7 @@ impl Drop for Driver {
             if !table.drivers.is_empty() {
                 table.notify_drivers();
             } else if self.panicked {
-                // A new task might panic too, again and again.
+                // The waits are not woken, since a new task might panic too, again and again.
                 table.abandon_all(AbandonReason::Panicked);
             } else if relied_on {
                 table.wake_all();
@@ -170,7 +170,7 @@ impl Driver {
                 calls.end(&shared, ended);
             }
             let next = calls.begin(&shared, self.number);
-            // While the task sleeps, it keeps nothing alive.
+            // A sleeping task does not keep the watcher alive.
             drop(shared);
             let sleep = async {
                 match next {
@@ -214,7 +214,7 @@ impl RunningCalls {
             Ok(ended) => ended,
             Err(error) if error.is_panic() => {
                 let task = error.id();
-                // The payload is foreign code.
+                // The drop of a panic's payload may run foreign code.
                 catch_panic(|| drop(error));
                 (task, Outcome::Panicked)
             }

@@ -22,6 +22,10 @@ use crate::operation::state_machine::{Completion, GiveUp, MissingResult};
 
 /// A wait by a [`Watcher`](super::Watcher). Its output is that of [`Operation::wait`], and [`next`](Self::next) returns the
 /// progress until then.
+///
+/// # Cancel safety
+///
+/// Dropping the wait ends this wait only: the operation continues, and so do other waits for it.
 #[must_use = "futures do nothing unless polled"]
 pub struct WatchedWait<R: OperationResult>(pub(super) Inner<R>);
 
@@ -36,11 +40,11 @@ pub(super) struct Finished<R: OperationResult> {
     wait: <Operation<R> as IntoFuture>::IntoFuture,
     /// The end to report if there is no runtime; set if the target must be probed.
     lost: Option<Box<WaitEnd>>,
-    /// The operation, for the first call of `next`.
+    /// The snapshot that the first call of `next` returns.
     unread: Option<Box<Snapshot>>,
 }
 
-/// The place of a wait in the table. Its drop removes the wait.
+/// A wait in the table. Its drop removes the wait from the table.
 pub(super) struct TableWait {
     pub(super) name: Arc<str>,
     pub(super) cell: Arc<WaitCell>,
@@ -65,7 +69,7 @@ pub(super) struct WaitCell {
     state: Mutex<State>,
     /// Index of the wait in its entry. It changes only under the lock of the table.
     index: AtomicUsize,
-    /// True once `next` was called: then the future is woken by each change of the operation.
+    /// True once `next` was called. From then on, each change of the operation wakes the future.
     observed: AtomicBool,
 }
 
@@ -119,7 +123,8 @@ impl WaitCell {
         end
     }
 
-    /// Returns the last snapshot if the wait has ended, without it if the future has taken the end; else keeps the waker.
+    /// Returns `Some` if the wait has ended, with the last snapshot unless the future has taken the end. Otherwise keeps the
+    /// waker.
     fn poll_end(&self, waker: &Waker) -> Option<Option<Snapshot>> {
         let mut waker = Some(waker.clone());
         let mut state = self.state();
@@ -184,7 +189,7 @@ impl TableWait {
                 .shared
                 .with_table(|table| table.abandon(&self.name, &self.cell, reason))
         {
-            // The future reports the end. Nothing else waits for it.
+            // A later poll of the future returns the end. The waker is the one of this call, so it is dropped without a wake.
             drop(self.cell.end(Box::new(end)));
             return Poll::Ready(None);
         }
