@@ -187,9 +187,9 @@ impl<'a> RulesBuilder<'a> {
         self
     }
 
-    /// Sends the responses of a streaming method as one JSON text per line (`application/x-ndjson`), and not as a JSON
-    /// array. `selector` is the full name of the method, `package.Service.Method`. By default all streams are JSON
-    /// arrays.
+    /// Encodes the responses of a streaming method as one JSON text per line (`application/x-ndjson`), and not as a
+    /// JSON array. `selector` is the full name of the method, `package.Service.Method`. By default all streams are
+    /// JSON arrays.
     pub fn newline_delimited(mut self, selector: &'a str) -> Self {
         self.lines.insert(selector);
         self
