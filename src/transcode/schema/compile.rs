@@ -433,7 +433,8 @@ fn shape(name: &str, of: &MessageType) -> Shape {
         .map(|field| (field.number, field.kind))
         .collect();
     found.sort_unstable();
-    // A `Value` may contain only a `Struct` or a `ListValue`. It has no brackets of its own, so these limit its depth.
+    // The only messages in a `Value` must be a `Struct` and a `ListValue`. It has no brackets of its own, so these
+    // limit its depth.
     let within = |field: &FieldType| {
         *shape != Shape::Value
             || field.kind != 11
