@@ -50,7 +50,8 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 ///
 /// Each field, and each oneof, must be set in only one place. Otherwise the request is rejected with INVALID_ARGUMENT,
 /// and the error names the fields and both places. A message may be set in parts by path, query and body; the parts
-/// are merged. There are two exceptions, because clients send a whole resource as the body of an update:
+/// are merged. A field of the path may also be in the body in two cases, because clients send a whole resource as the
+/// body of an update:
 ///
 /// - the body may repeat the value of the path;
 /// - if the field, or a message that it is in, is `OUTPUT_ONLY`, the body may have any value, which is ignored
@@ -65,8 +66,8 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 /// | request | how it is read |
 /// |---|---|
 /// | `Content-Encoding: gzip` (or `x-gzip`, `identity`) | The body is decompressed, within the limit of [`max_request`](Self::max_request). An empty body is accepted, even with `gzip`. Another encoding is answered with 415, the code UNIMPLEMENTED and `Accept-Encoding`. |
-/// | POST with `X-HTTP-Method-Override` | The verb in the header replaces POST. The header is not in the gRPC request. On a request with another verb than POST, the header is ignored and forwarded. |
-/// | the same with GET, and a body of the type `application/x-www-form-urlencoded` | The form is added to the query. Clients send it if a URL would be too long. |
+/// | POST with `X-HTTP-Method-Override` | The verb in the header replaces POST. The header is not in the gRPC request. If the verb is not POST, the header has no effect and is forwarded. |
+/// | POST with `X-HTTP-Method-Override: GET` and a body of the type `application/x-www-form-urlencoded` | The form is added to the query. Clients send it if a URL would be too long. |
 /// | `application/grpc-web`, `application/grpc+json` and the like | 415 with the code UNIMPLEMENTED, whatever the path. gRPC-Web needs a layer of its own in front of this one, such as `tonic-web`. |
 /// | several `Content-Type` headers | 400 with the code INVALID_ARGUMENT, since parsers differ in which header they use. |
 /// | a full URL or a fragment in the request target | Only the path and the query are used. |

@@ -403,7 +403,7 @@ where
                 return Poll::Ready(self.message(&message));
             }
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-                // The status of a stream without messages was read with the head.
+                // If no message was written, the status was read before the head was sent.
                 let text = "the response ended without a gRPC status";
                 return Poll::Ready(Err(match self.begun {
                     true => Status::internal(text),
