@@ -40,7 +40,7 @@ const DEFAULT_MAX_REPLY: usize = 4 << 20;
 /// UNIMPLEMENTED before anything is sent: calls of methods without a rule, and of methods that stream their requests.
 /// [`Rules::unserved`] lists rules that are not served. An error response becomes its [`Status`], with details. A
 /// broken connection becomes UNAVAILABLE, and so does a response from a captive portal or a proxy. Redirects are not
-/// followed. There is no timeout: add one around the service.
+/// followed. There is no timeout: add one around the service. Dropping the future of a call drops its HTTP request.
 ///
 /// # Values in the path
 ///
