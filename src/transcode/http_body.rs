@@ -5,7 +5,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::transcode::schema::{MessageId, Schema};
 
-/// Writes a body as an `HttpBody`. This is the whole message, or the field with a number if one is given.
+/// Writes a body as an `HttpBody`. The `HttpBody` is the whole message, or the field with this number if there is one.
 pub(crate) fn put(
     (schema, of): (&Schema, MessageId),
     number: Option<u32>,
