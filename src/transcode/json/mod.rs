@@ -88,7 +88,7 @@ pub(crate) fn read(
     text: &[u8],
     options: JsonOptions,
 ) -> Result<Vec<u8>, String> {
-    // The wire bytes are usually two thirds as long as the text, so this rarely grows.
+    // The wire bytes are usually two thirds as long as the text, so this buffer rarely grows.
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 16);
     read_onto(schema, id, text, options, &mut out).map(|()| out)
 }
