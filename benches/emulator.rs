@@ -98,7 +98,7 @@ async fn channel(endpoint: String) -> Channel {
     endpoint.connect().await.expect("it listens")
 }
 
-/// Prints a line, and returns the emulator's calls per second: the median of alternating rounds.
+/// Measures both services in alternating rounds, prints a line, and returns the emulator's median calls per second.
 async fn compare<S>(way: &str, in_flight: usize, name: &str, ours: S, bare: S) -> f64
 where
     S: GrpcService<Body, Future: Send> + Clone,

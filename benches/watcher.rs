@@ -4,13 +4,13 @@
 //! `cargo bench --features emulator --bench watcher` prints a table; each line is measured in a process of its own.
 //! `… -- 1000` measures 1,000 operations only.
 //!
-//! A second table shows the bounds of one watcher: how late the ends of healthy operations are noticed while the calls of
-//! another location hang, and how long after their total timeout waits end whose operations never finish and are never
-//! listed.
+//! A second table shows two bounds of one watcher. The first is the delay until the ends of healthy operations are
+//! noticed, while the calls of another location hang. The second is the delay between the total timeout of a wait and
+//! its end, if operations never finish and are never listed.
 //!
-//! Delays grow to 20 s ± 25 %, so the delay until an end is noticed differs by several seconds between runs. Compare ten
-//! runs of each scenario (`… -- hung 2000`). With 0, 10 and 2,000 hung waits, the latest of 100 ends was noticed after 10,
-//! 11 and 12 s in the median, and after 14, 14 and 15 s at most.
+//! Delays grow to 20 s ± 25 %, so the delay until an end is noticed differs by several seconds between runs. Compare
+//! ten runs of each scenario (`… -- hung 2000`). The latest of 100 ends was noticed after 10, 11 and 12 s (median) and
+//! 14, 14 and 15 s (maximum) with 0, 10 and 2,000 hung waits.
 
 use std::process::Command;
 use std::sync::Arc;

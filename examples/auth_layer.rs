@@ -1,6 +1,7 @@
 //! The auth layer under a tonic client over a plain channel: `cargo run --example auth_layer --features emulator`.
 //!
-//! The example starts an emulator and lists its operations. The module `recipes` has the same over TLS.
+//! The example starts an emulator and lists its operations. The module `recipes` of the crate's documentation has the
+//! same example over TLS.
 
 use apigateway_grpc::emulator::Emulator;
 use apigateway_grpc::layer::auth::AuthLayer;

@@ -48,6 +48,6 @@ async fn finish(endpoint: &str, file: &Path) -> Result<Api, Box<dyn Error>> {
         .anonymous()
         .build()?;
     let handle: Handle = serde_json::from_str(&fs::read_to_string(file)?)?;
-    // This fails if the handle is that of an operation with another type of result.
+    // `resume` fails if the operation of the handle has another result type.
     Ok(client.resume::<Api>(&handle)?.await?)
 }

@@ -1,5 +1,5 @@
-//! Measures JSON conversion: this crate against prost-reflect for an operation and for a list, and this crate for bodies of
-//! 1 KB to 10 MB, which shows that the cost per byte does not grow.
+//! Measures JSON conversion: this crate against prost-reflect for an operation and for a list, and this crate for
+//! bodies of 1 KB to 10 MB, to check that the cost per byte does not grow.
 //!
 //! `cargo bench --no-default-features --features rest --bench json` prints both tables. If valgrind is installed, they show
 //! instructions: the difference between many and few rounds, which excludes the start-up. Otherwise they show nanoseconds,
@@ -19,7 +19,7 @@ mod operation;
 const OPERATION: &str = "google.longrunning.Operation";
 const LIST: &str = "google.longrunning.ListOperationsResponse";
 
-/// A measured case: an engine and a direction.
+/// The names of the measured directions and engines.
 const READ: &str = "JSON to wire";
 const WRITE: &str = "wire to JSON";
 const OURS: &str = "ours";
@@ -73,7 +73,7 @@ fn compare() {
     }
 }
 
-/// Returns the numbers of few and many rounds, limited by the slowness of callgrind.
+/// Returns a small and a large number of rounds. Both are limited, because callgrind is slow.
 fn rounds(count: usize) -> (usize, usize) {
     let many = (400 / count.max(1)).max(2);
     (many.div_ceil(4), many + many.div_ceil(4))

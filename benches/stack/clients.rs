@@ -24,7 +24,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Makes `calls` calls, `in_flight` at a time, and returns the measurement.
 pub(crate) fn client(kind: &str, addresses: &str, in_flight: usize, calls: usize) -> Measured {
     let key = std::env::var(KEY).expect("the key is given");
-    // Callgrind runs one thread at a time, and would count the instructions that wake the others.
+    // Use one thread under callgrind, which would also count the instructions that wake other threads.
     let mut runtime = match calls {
         0..10_000 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
@@ -107,7 +107,7 @@ async fn headers(credentials: &Credentials) -> Vec<(HeaderName, HeaderValue)> {
             "x-goog-api-client",
             "gl-rust/1.95.0 gapic/0.1.0 grpc/0.14.9".to_owned(),
         ),
-        // The remaining time of a deadline, which this crate writes anew for each call.
+        // The remaining time of a deadline. This crate computes it for each call.
         ("grpc-timeout", "9999876u".to_owned()),
     ];
     let own = own.map(|(name, value)| {

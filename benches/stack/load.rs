@@ -51,7 +51,7 @@ impl std::fmt::Display for Measured {
     }
 }
 
-/// Makes `calls` calls, `in_flight` at a time: each worker begins its next call when the last one has ended.
+/// Makes `calls` calls, `in_flight` at a time. Each worker begins its next call when its previous one has ended.
 pub(crate) async fn load<F>(
     in_flight: usize,
     calls: usize,
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// Makes calls until none is left. Returns how long each took.
+/// Makes calls until none is left. Returns the duration of each call.
 async fn work<F>(call: impl Fn() -> F, left: Arc<AtomicUsize>, expected: usize) -> Vec<Duration>
 where
     F: Future<Output = ()>,

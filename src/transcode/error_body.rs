@@ -25,8 +25,8 @@ const LONGEST: prost_types::Duration = prost_types::Duration {
 const ANY: &str = "google.protobuf.Any";
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
-/// Returns the status of an error body. There are three shapes: `{"error": {…}}` with `details`, the same with
-/// `errors`, and the bare `{"code", "message", "details"}`. The first two may be in an array.
+/// Returns the status of an error body. The body may have one of three shapes: `{"error": {…}}` with `details`, the
+/// same with `errors`, and the bare `{"code", "message", "details"}`. The first two may be in an array.
 pub(crate) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json: Value) -> Status {
     let json = match json {
         Value::Array(mut items) if !items.is_empty() => items.swap_remove(0),
@@ -37,7 +37,7 @@ pub(crate) fn read(schema: &Schema, http: StatusCode, headers: &HeaderMap, json:
         _ => (&json, false),
     };
     let named = body["status"].as_str().and_then(code_by_name);
-    // The bare shape has the number of a gRPC code, the wrapped one repeats the HTTP status.
+    // In the bare shape `code` is the number of a gRPC code; in the others it repeats the HTTP status.
     let numbered = body["code"]
         .as_i64()
         .filter(|code| !wrapped && (1..=16).contains(code));
@@ -68,8 +68,8 @@ fn read_detail(schema: &Schema, detail: &Value) -> Option<Any> {
     Any::decode(wire.ok()?.as_slice()).ok()
 }
 
-/// Converts an error detail with the given schema, or with ours if that lacks the type. Ours has the details that
-/// every service may use.
+/// Converts an error detail with the given schema, or with this crate's own schema if the given one lacks the type.
+/// This crate's schema has the standard details of `google.rpc`.
 fn knowing<T>(schema: &Schema, url: &str, by: impl Fn(&Schema) -> T) -> T {
     let name = url.rsplit('/').next().unwrap_or_default();
     if schema.find(name).is_some() && schema.find(ANY).is_some() {
@@ -79,7 +79,7 @@ fn knowing<T>(schema: &Schema, url: &str, by: impl Fn(&Schema) -> T) -> T {
     }
 }
 
-/// Returns a status with its details. A `Retry-After` becomes one of them.
+/// Returns a status with its details. A `Retry-After` header becomes a `RetryInfo`, unless the details have one.
 pub(crate) fn with_details(
     code: Code,
     message: String,
@@ -109,7 +109,7 @@ pub(crate) fn with_details(
     Status::with_details(code, message, whole.encode_to_vec().into())
 }
 
-/// Returns the delay of a `Retry-After`, which is in seconds or a date (RFC 9110 §10.2.3).
+/// Returns the delay of a `Retry-After` header, which is a number of seconds or a date (RFC 9110 §10.2.3).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -119,8 +119,8 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// Returns the error body of a status, `{"error": {…}}`, with this HTTP status, and with the list `errors` if a
-/// legacy reason is given.
+/// Returns the error body of a status, `{"error": {…}}`, with this HTTP status. If a legacy reason is given, the body
+/// has the list `errors`.
 pub(crate) fn write(
     schema: &Schema,
     http: StatusCode,
@@ -155,7 +155,7 @@ pub(crate) fn write(
     out
 }
 
-/// Returns the delay of the `RetryInfo`, in whole seconds for a `Retry-After`.
+/// Returns the delay of the `RetryInfo` in whole seconds, for a `Retry-After` header.
 pub(crate) fn retry_delay(status: &Status) -> Option<u64> {
     let info = details(status)
         .into_iter()

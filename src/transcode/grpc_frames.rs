@@ -1,11 +1,12 @@
-//! gRPC framing: each message follows a flag and its length.
+//! gRPC framing: a flag and a length before each message.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tonic::Status;
 
 use crate::call::MESSAGE_PREFIX_LEN;
 
-/// Returns the frame of a message, from a buffer with room for the prefix before the message.
+/// Returns the frame of a message. `buffer` is from [`buffer()`], which reserves room for the prefix, and ends with
+/// the message.
 ///
 /// # Errors
 ///
@@ -21,7 +22,7 @@ pub(crate) fn frame(mut buffer: Vec<u8>) -> Result<Bytes, Status> {
     Ok(buffer.into())
 }
 
-/// Returns an empty buffer for [`frame`].
+/// Returns a buffer for [`frame`], with room for the prefix and no message.
 pub(crate) fn buffer(capacity: usize) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(MESSAGE_PREFIX_LEN + capacity);
     buffer.resize(MESSAGE_PREFIX_LEN, 0);
@@ -52,7 +53,7 @@ impl FrameReader {
     ///
     /// # Errors
     ///
-    /// If it is compressed or too large.
+    /// If the message is compressed or too large.
     pub(crate) fn next(&mut self) -> Result<Option<Bytes>, Status> {
         let Some((prefix, rest)) = self.unread.split_first_chunk::<MESSAGE_PREFIX_LEN>() else {
             return Ok(None);

@@ -5,7 +5,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::transcode::schema::{MessageId, Schema};
 
-/// Writes a body as an `HttpBody`: the message itself, or its field of this number.
+/// Writes a body as an `HttpBody`. The `HttpBody` is the whole message, or the field with this number if there is one.
 pub(crate) fn put(
     (schema, of): (&Schema, MessageId),
     number: Option<u32>,
@@ -25,7 +25,7 @@ fn write(number: Option<u32>, grouped: bool, headers: &HeaderMap, body: &[u8], o
         .unwrap_or_default();
     let fields = [(1, media.as_bytes()), (2, body)];
     let fields = fields.into_iter().filter(|(_, bytes)| !bytes.is_empty());
-    // The key of either takes one byte.
+    // The keys of both fields take one byte each.
     let length = fields.clone().map(|(_, bytes)| bytes.len()).map(size).sum();
     out.reserve(size(length) + 4);
     match number {

@@ -3,8 +3,8 @@
 //!
 //! [`Rules`] are compiled once, from an encoded `FileDescriptorSet` and service configurations. [`Rest`] is a service
 //! for generated clients that sends their calls over HTTP/JSON. [`TranscodeLayer`] is a layer for tonic servers that
-//! accepts HTTP/JSON requests beside gRPC requests on one port. [`Schema`] converts proto3 JSON to wire bytes and
-//! back, in one pass, without a decoded message in between.
+//! accepts HTTP/JSON requests beside gRPC requests on one port. [`Schema`] converts between proto3 JSON and wire bytes
+//! in one pass, without decoding into a message.
 //!
 //! ```
 //! use apigateway_grpc::emulator::Emulator;
@@ -49,7 +49,7 @@ use prost::{Message, Name};
 
 use crate::error::Error;
 
-/// Returns the proto3 JSON of a message of [`proto`](crate::proto), with the content of each `Any`.
+/// Returns a message of [`proto`](crate::proto) as proto3 JSON. An `Any` of a known type is written with its content.
 ///
 /// ```
 /// use apigateway_grpc::model::Operation;
@@ -62,7 +62,8 @@ use crate::error::Error;
 ///
 /// # Errors
 ///
-/// If the message has no JSON form: a timestamp is beyond the year 9999, or messages nest more than 100 levels deep.
+/// If the message has no JSON form, for example because a timestamp is beyond the year 9999 or messages nest more than
+/// 100 levels deep.
 pub fn to_json<M: Message + Name>(message: &M) -> Result<String, Error> {
     let rules = Rules::api_gateway();
     let wire = message.encode_to_vec();
@@ -71,7 +72,7 @@ pub fn to_json<M: Message + Name>(message: &M) -> Result<String, Error> {
         .wire_to_json(&M::full_name(), &wire, JsonOptions::default())
 }
 
-/// The messages of our own protos, for the tests of the JSON engine.
+/// The schema of this crate's protos, for the tests of the JSON engine.
 #[cfg(test)]
 static SCHEMA: std::sync::LazyLock<Schema> = std::sync::LazyLock::new(|| {
     Schema::new(crate::proto::FILE_DESCRIPTOR_SET).expect("it is embedded at build time")

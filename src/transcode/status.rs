@@ -25,7 +25,7 @@ pub(crate) fn code_by_http(http: StatusCode) -> Code {
         416 => Code::OutOfRange,
         429 => Code::ResourceExhausted,
         499 => Code::Cancelled,
-        // 407 and 511 come from something between us and the service.
+        // 407 and 511 are sent by an intermediary, not by the service.
         407 | 502 | 503 | 511 => Code::Unavailable,
         _ if http.is_client_error() => Code::FailedPrecondition,
         _ if http.is_server_error() => Code::Internal,

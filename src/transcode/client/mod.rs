@@ -31,7 +31,7 @@ use tower::BoxError;
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// Default limit on a response, as in tonic's own clients.
+/// Default maximum number of bytes of a response message, as in tonic's clients.
 const DEFAULT_MAX_REPLY: usize = 4 << 20;
 
 /// Sends gRPC calls over HTTP/JSON, through any HTTP client that is a tower service.
@@ -39,14 +39,15 @@ const DEFAULT_MAX_REPLY: usize = 4 << 20;
 /// It takes the place of a `Channel` under a generated client. Calls that HTTP/JSON cannot express fail with
 /// UNIMPLEMENTED before anything is sent: calls of methods without a rule, and of methods that stream their requests.
 /// [`Rules::unserved`] lists rules that are not served. An error response becomes its [`Status`], with details. A
-/// broken connection is UNAVAILABLE, and so is the response of a captive portal or a proxy. Redirects are not
-/// followed. There is no timeout: add one around the service.
+/// broken connection becomes UNAVAILABLE, and so does a response from a captive portal or a proxy. Redirects are not
+/// followed. There is no timeout: add one around the service. Dropping the future of a call drops its HTTP request.
 ///
 /// # Values in the path
 ///
-/// Every value of a path variable is percent-encoded as `google/api/http.proto` says: line breaks and other control
-/// characters, `%`, and `/` in a variable of one segment. The server side decodes the same value. These values fail
-/// with INVALID_ARGUMENT before anything is sent:
+/// Values of path variables are percent-encoded as `google/api/http.proto` says. So they may contain control
+/// characters such as line breaks, `%`, and, in a variable of one segment, `/`.
+/// [`TranscodeLayer`](super::TranscodeLayer) decodes the same value. These values fail with INVALID_ARGUMENT before
+/// anything is sent:
 ///
 /// - an empty value, and an empty segment where the template has `*`. A `**` may have empty segments, as in `a//b`.
 /// - a segment `.` or `..`. URL libraries, proxies and servers remove these from paths, also where they are
@@ -83,7 +84,7 @@ pub struct Rest<S> {
 struct Settings {
     rules: Rules,
     origin: Option<(Scheme, Authority)>,
-    /// The host that the HTTP client sends requests to, if only that client knows it.
+    /// The host of all requests, if the HTTP client sets it and request URLs lack it.
     host: Option<String>,
     options: JsonOptions,
     max_bytes: usize,
@@ -106,7 +107,7 @@ impl<S> Rest<S> {
     }
 
     /// Sets the origin of all requests, such as `https://example.com`. By default it is the origin of the generated
-    /// client.
+    /// client. A URL without a scheme or a host restores the default.
     #[must_use]
     pub fn origin(mut self, origin: &Uri) -> Self {
         let parts = (origin.scheme().cloned(), origin.authority().cloned());
@@ -117,21 +118,23 @@ impl<S> Rest<S> {
         self
     }
 
-    /// Sets the host to which the HTTP client sends all requests. A redirect to another host is recognised by it.
+    /// Sets the host to which the HTTP client sends all requests. It is compared with the host of a redirect, to
+    /// detect an intermediary.
     pub(crate) fn host(mut self, host: Option<&str>) -> Self {
         Arc::make_mut(&mut self.settings).host = host.map(str::to_owned);
         self
     }
 
-    /// Sets how requests are written and responses are read. By default enums are names and unknown fields are
-    /// ignored.
+    /// Sets the JSON options for writing requests and reading responses. By default enums are written as names, and
+    /// unknown fields are ignored.
     #[must_use]
     pub fn json(mut self, options: JsonOptions) -> Self {
         Arc::make_mut(&mut self.settings).options = options;
         self
     }
 
-    /// Sets the maximum number of bytes of a response, or of each message of a stream; 4 MiB by default.
+    /// Sets the maximum number of bytes of a response, or of each message of a stream; 4 MiB by default. A larger one
+    /// fails with RESOURCE_EXHAUSTED.
     #[must_use]
     pub fn max_reply(mut self, bytes: usize) -> Self {
         Arc::make_mut(&mut self.settings).max_bytes = bytes;
@@ -212,7 +215,7 @@ where
     let body = whole(body, settings.max_bytes).await?;
     let body = match gzip::decompress(&head.headers, body, settings.max_bytes) {
         Ok(body) => body,
-        // The encoding of an intermediary's page does not matter.
+        // Report the intermediary, not the encoding of its page.
         Err(_) if intermediary::detect(head.status, &head.headers, reader.host).is_some() => {
             return Err(reader.failure(head.status, &head.headers, &[]));
         }
@@ -305,12 +308,12 @@ impl Settings {
     }
 }
 
-/// Returns the headers of the call without those of gRPC.
+/// Converts the headers of a call: removes those of gRPC, and sets `accept` and `accept-encoding`.
 fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
     for name in [header::CONTENT_TYPE, header::TE, TIMEOUT, ACCEPT_ENCODING] {
         headers.remove(name);
     }
-    // Most calls have no other.
+    // Most calls have no other gRPC headers, so this list is usually empty.
     let other = |name: &&HeaderName| {
         let name = name.as_str();
         name.starts_with("grpc-") || name.ends_with("-bin") || name == "content-length"
@@ -330,10 +333,10 @@ fn http_headers(mut headers: HeaderMap, method: &Method) -> HeaderMap {
     headers
 }
 
-/// Returns the headers of the response without those of its connection and its encoding.
+/// Converts the headers of a response: removes those of the connection and the encoding, and sets those of gRPC.
 fn metadata(mut headers: HeaderMap, whole: bool) -> HeaderMap {
     headers.remove(header::CONTENT_LENGTH);
-    // Most responses have no other.
+    // Most responses have no other such headers, so this list is usually empty.
     let left_behind = |name: &&HeaderName| {
         let framing = [
             header::CONTENT_ENCODING,

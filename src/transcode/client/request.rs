@@ -16,7 +16,7 @@ use crate::transcode::schema::{FieldKind, MessageId, Schema};
 /// The HTTP form of a request.
 #[derive(Debug)]
 pub(crate) struct Request<'r> {
-    /// The rule of the request, by which its response is read.
+    /// The rule of the request. The response is read by the same rule.
     pub(crate) rule: &'r Rule,
     pub(crate) verb: Verb,
     /// Path and query, encoded.
@@ -35,11 +35,12 @@ pub(crate) struct Content {
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl<'r> Request<'r> {
-    /// Maps an encoded request by the first of the method's rules that it fits.
+    /// Converts an encoded request by the first rule of the method that fits the request.
     ///
     /// # Errors
     ///
-    /// UNIMPLEMENTED for a method without a route; INVALID_ARGUMENT if no rule fits, with those tried.
+    /// UNIMPLEMENTED if the method has no rule that the client can send. INVALID_ARGUMENT if no rule fits; the message
+    /// lists the rules that were tried.
     pub(crate) fn new(
         rules: &'r Rules,
         method: &'r Method,
@@ -94,7 +95,7 @@ fn by_rule<'r>(
         RequestBody::All => content(json::write(schema, method.input, &rest, options)?),
         RequestBody::Field(place) => {
             let field = &schema.message(method.input).fields[place];
-            // A message that is not set has no body: `{}` would be an empty message.
+            // Send no body for a message that is not set, since `{}` would be an empty message.
             if field.presence && !json::is_set(schema, method.input, place, message)? {
                 None
             } else {
@@ -132,7 +133,7 @@ fn by_rule<'r>(
     })
 }
 
-/// Returns the text of a field of the path.
+/// Returns the value of a path variable as text.
 fn value<'m>(
     rules: &Rules,
     input: MessageId,

@@ -64,7 +64,8 @@ impl ResponseReader<'_> {
                 lexer.skip()?;
                 lexer.end()
             });
-            // A body that is not JSON was sent by a proxy. For JSON the error says what is wrong with it.
+            // If the body is JSON, the error says why it is invalid. Otherwise the body is the page of a proxy or is
+            // truncated.
             match well_formed {
                 Ok(()) => why,
                 Err(_) => self.not_json(status, headers, body),
@@ -106,9 +107,9 @@ impl ResponseReader<'_> {
 
     /// Returns whether the body of a successful response is an error body, `{"error": {…}}`.
     ///
-    /// A message with a field `error` may look like one. Then it is an error body only if it has `code` and `status`
-    /// as Google's error bodies do, and the type of the field has no `status`. In a stream, where the HTTP status is
-    /// sent before a failure, `code` and `status` alone decide.
+    /// If the response message has no field `error`, every such body is an error body. If it has one, the body is an
+    /// error body only with `code` and `status` as in Google's error bodies. If that field can have a `status` of its
+    /// own, only a stream has error bodies, because its HTTP status is sent before a failure.
     pub(crate) fn is_error(self, body: &[u8]) -> bool {
         let Some(is_google) = lone_error(body) else {
             return false;
@@ -194,13 +195,13 @@ impl ResponseReader<'_> {
     }
 }
 
-/// The members of an error body that a message has.
+/// The members of an error body that a response message also has.
 enum ErrorField {
     /// No field `error`.
     Nothing,
     /// A field `error` without a `status` in it.
     Error,
-    /// Both, or members of any name.
+    /// A field `error` with a `status` in it, or members of any name.
     Status,
 }
 
@@ -223,10 +224,10 @@ fn is_open(schema: &Schema, kind: FieldKind) -> bool {
     )
 }
 
-/// Returns whether the object `error`, as the only member of an object, has a number `code` and a `status` that names
-/// a gRPC code, as Google's error bodies do. Returns `None` for any other text.
+/// Parses an object whose only member is an object `error`. Returns whether `error` has a number `code` and a `status`
+/// that names a gRPC code, as in Google's error bodies. Returns `None` for any other text.
 fn lone_error(body: &[u8]) -> Option<bool> {
-    // The first bytes show that max_bytes responses begin with another name.
+    // Most responses begin with another name, so checking the first bytes is enough.
     let rest = body.trim_ascii_start().strip_prefix(b"{")?;
     if !rest.trim_ascii_start().starts_with(b"\"error\"") {
         return None;

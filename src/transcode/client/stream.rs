@@ -29,9 +29,9 @@ pub(crate) struct GrpcStream<B> {
     options: JsonOptions,
     headers: HeaderMap,
     splitter: StreamSplitter,
-    /// Whether the last text has been returned.
+    /// True after the last text has been returned.
     ended: bool,
-    /// Whether the trailers or a failure have been returned.
+    /// True after the trailers or a failure have been returned.
     done: bool,
 }
 

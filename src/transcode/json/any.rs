@@ -1,4 +1,4 @@
-//! `google.protobuf.Any`, of types that the schema has and of unknown types.
+//! Reads and writes `google.protobuf.Any`, of types that the schema has and of unknown types.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::transcode::json::write::{Result, Writer};
 use crate::transcode::schema::{MessageId, Schema, Shape};
 
 const UNKNOWN_ANY_PREFIX: &str = "json.apigateway-grpc/";
-/// The type URL of an unknown `Any` that was read from JSON. Its own `@type` is a member of the `Struct`.
+/// The type URL of an unknown `Any` that was read from JSON. The `@type` of the JSON is a member of the `Struct`.
 pub(crate) const UNKNOWN_ANY_URL: &str = "json.apigateway-grpc/google.protobuf.Struct";
 
 /// The standard prefix of type URLs.
@@ -76,7 +76,8 @@ impl Reader<'_> {
         Ok(Written::Value)
     }
 
-    /// Reads an `Any` as bytes, if its `value` is base64. Returns whether it is.
+    /// Reads an `Any` as bytes, if it has only `@type` and a base64 `value`. Otherwise writes nothing and returns
+    /// false.
     fn folded(self, lexer: Lexer<'_>, url: &str, out: &mut Vec<u8>) -> error::Result<bool> {
         let begin = out.len();
         put_text(1, url, out);
@@ -132,7 +133,7 @@ impl Reader<'_> {
 }
 
 /// Reads the next object up to its `@type`. Returns the type URL, and whether it is the first member. Returns `None`
-/// for an object without members.
+/// for an object without members, and an empty URL for an object without an `@type`.
 fn type_url<'a>(lexer: &mut Lexer<'a>) -> error::Result<Option<(Cow<'a, str>, bool)>> {
     let mut more = lexer.enter(b'{', b'}')?;
     if !more {
@@ -176,7 +177,7 @@ impl Writer<'_> {
         let content = self
             .last(base, 1)
             .map_or(&[][..], |value| slice(value, bytes));
-        // Every form of an `Any` is an object. Check its depth here, so that the message around it reports the error.
+        // Check the depth here, because `attempt` below hides errors. An `Any` is always written as an object.
         self.open()?;
         self.close();
         if url.is_empty() && content.is_empty() {
@@ -186,7 +187,7 @@ impl Writer<'_> {
         if url == UNKNOWN_ANY_URL && self.attempt(out, |writer, out| writer.carried(content, out)) {
             return Ok(());
         }
-        // A type URL with our prefix is not read, so it is not written: the type follows the prefix.
+        // Write the standard prefix in place of ours, because reading rejects a type URL with our prefix.
         let url = match url.strip_prefix(UNKNOWN_ANY_PREFIX) {
             Some(name) => Cow::Owned(format!("{USUAL_PREFIX}{name}")),
             None => Cow::Borrowed(url),
@@ -218,8 +219,8 @@ impl Writer<'_> {
         written
     }
 
-    /// Writes an `Any` that was read from JSON. Anyone can use our type URL, so the text is parsed back to check that
-    /// it is one.
+    /// Writes an `Any` that was read from JSON. The written text is parsed back to check that it is an `Any`, because
+    /// anyone can use our type URL.
     fn carried(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let structure = self.schema.find("google.protobuf.Struct");
         let begin = out.len();

@@ -1,6 +1,6 @@
 //! A set of small numbers, such as the indices of the fields that have been read.
 
-/// Number of bits that need no allocation.
+/// Number of bits that are stored inline, without an allocation.
 const FEW: usize = 256;
 
 /// A set of numbers below a limit.

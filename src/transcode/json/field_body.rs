@@ -8,8 +8,8 @@ use crate::transcode::json::write::field_index::IndexedField;
 use crate::transcode::json::write::{Writer, finished};
 use crate::transcode::schema::{Cardinality, Field, Message, MessageId, Schema};
 
-/// Returns the JSON value of a field of an encoded message. A field that is not set has its default: `0`, `""`, `[]`,
-/// `{}`, or the JSON form of an empty message.
+/// Returns the JSON value of a field of an encoded message. A field that is not set is written as its default: `0`,
+/// `""`, `[]`, `{}`, or the JSON form of an empty message.
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub(crate) fn write_field(
 ///
 /// # Errors
 ///
-/// As [`read`](crate::transcode::json::read), and if the message has no such field.
+/// If the message has no such field, and for the errors of [`read`](crate::transcode::json::read).
 pub(crate) fn read_field(
     schema: &Schema,
     message: MessageId,
@@ -61,7 +61,7 @@ pub(crate) fn read_field(
     Ok(out)
 }
 
-/// Lists the values of one field.
+/// Appends the values of one field to the writer's list.
 pub(crate) fn collect(
     writer: &mut Writer<'_>,
     of: &Message,

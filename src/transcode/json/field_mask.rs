@@ -1,9 +1,9 @@
-//! The paths of field masks, in camel case in JSON and in snake case on the wire.
+//! Reads and writes the paths of field masks: camel case in JSON, snake case on the wire.
 //!
 //! Reading is as lenient as in Envoy: a capital letter becomes an underscore and the small letter, and every other
-//! character stays. So paths in snake case are read too, and so are `labels.team_2` and `labels.a__b`. Writing is the
-//! reverse: an underscore before a small letter becomes a capital letter, and every other underscore stays.
-//! protobuf's own JSON refuses paths that need this, but the key of a label may have any of them.
+//! character stays. So paths in snake case are also accepted, such as `labels.team_2` and `labels.a__b`. Writing is
+//! the reverse: an underscore before a small letter becomes a capital letter, and every other underscore stays. The
+//! implementations of protobuf refuse paths with such underscores, but the keys of labels may have them.
 //!
 //! The key of a map may be enclosed in backticks (AIP-161). Such a key is read and written unchanged, capital letters
 //! and commas included.
@@ -66,7 +66,7 @@ fn unquoted(path: &str) -> impl Iterator<Item = u8> {
 ///
 /// # Errors
 ///
-/// Returns the reason if no JSON form would be read back as the path.
+/// If the path has no JSON form that reads back as the same path. The error is the reason.
 pub(crate) fn write(path: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     if path.is_empty() {
         return Err("it is empty");

@@ -69,7 +69,7 @@ fn read_key(
 }
 
 impl Writer<'_> {
-    /// Writes the entries in the order of their keys. Of several entries with one key the last is kept.
+    /// Writes the entries in the order of their keys. If several entries have the same key, the last is written.
     pub(crate) fn map(
         &mut self,
         field: &Field,
@@ -129,7 +129,8 @@ impl Writer<'_> {
         value.is_none_or(|value| is_known(self.schema, of, value))
     }
 
-    /// Writes the value of an entry whose message is in pieces. Their concatenated bytes are the message.
+    /// Writes the value of an entry that has a message in several pieces. The message is the concatenation of the
+    /// pieces.
     fn merged(
         &mut self,
         value: &Field,
@@ -152,7 +153,7 @@ impl Writer<'_> {
     fn sort(&mut self, base: usize, kind: FieldKind, bytes: &[u8]) {
         let entries = &mut self.entries[base..];
         let order = |one: &MapEntry, other: &MapEntry| compare(kind, one.key, other.key, bytes);
-        // Most are sorted already, because encoders of sorted maps and ours write them so.
+        // Most entries are sorted already, as encoders of sorted maps write them.
         if entries.is_sorted_by(|one, other| order(one, other).is_lt()) {
             return;
         }
@@ -203,7 +204,7 @@ fn parts<'s>(
     }
 }
 
-/// Parses an entry. Its values refer to the bytes of the message around it.
+/// Parses an entry. Its ranges are offsets in the bytes of the message that has the map.
 fn entry(
     (key, value): (&Field, &Field),
     bytes: &[u8],
@@ -233,8 +234,8 @@ fn entry(
     Ok(entry)
 }
 
-/// Compares two keys: strings by their bytes, numbers by their value. Bits beyond the type of a number are ignored,
-/// as in every parser, and any bit means true.
+/// Compares two keys: strings by their bytes, numbers by their value. For numbers, bits beyond the type are ignored,
+/// as in every parser. For booleans, any bit means true.
 fn compare(kind: FieldKind, one: WireValue, other: WireValue, bytes: &[u8]) -> std::cmp::Ordering {
     let signed = |wire| match kind {
         FieldKind::Sint32 => unzigzag(number(wire) & 0xffff_ffff),

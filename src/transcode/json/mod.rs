@@ -1,9 +1,9 @@
 //! Converts between proto3 JSON and wire bytes by a schema, in one pass, without a decoded message in between.
 //!
 //! An `Any` of an unknown type that was read from JSON is carried as a `Struct` under a type URL of our own,
-//! `UNKNOWN_ANY_URL`, and is written as it was read. Its numbers become doubles, and of a duplicate key the last
-//! value is kept. An `Any` of an unknown type from the wire is written as `{"@type": url, "value": base64}`. An `Any`
-//! with our type URL whose content we did not produce is written the same way, under the standard prefix.
+//! `UNKNOWN_ANY_URL`, and is written as it was read. Its numbers become doubles, and the last value of a duplicate key
+//! is kept. An `Any` of an unknown type from the wire is written as `{"@type": url, "value": base64}`. An `Any` with
+//! our type URL whose content we did not produce is written the same way, under the standard prefix.
 
 mod any;
 mod base64;
@@ -81,14 +81,14 @@ impl Schema {
 /// # Errors
 ///
 /// If the text is not JSON, a value is invalid for its field, it nests too deeply, or it has an `@type` with the
-/// prefix of `UNKNOWN_ANY_URL`. The error says where.
+/// prefix of `UNKNOWN_ANY_URL`. The error has the field and the byte.
 pub(crate) fn read(
     schema: &Schema,
     id: MessageId,
     text: &[u8],
     options: JsonOptions,
 ) -> Result<Vec<u8>, String> {
-    // The wire bytes of most texts are two thirds as long.
+    // The wire bytes are usually two thirds as long as the text, so this buffer rarely grows.
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 16);
     read_onto(schema, id, text, options, &mut out).map(|()| out)
 }

@@ -34,7 +34,7 @@ pub(crate) fn values(
     Ok(())
 }
 
-/// Returns whether a value is that of another member of the field's oneof.
+/// Returns whether a value belongs to another member of the field's oneof.
 fn is_sibling(schema: &Schema, of: &Message, field: &Field, number: u32, value: WireValue) -> bool {
     field.oneof.is_some()
         && number != field.number
@@ -81,12 +81,12 @@ pub(crate) fn text<'m>(
         .transpose()
 }
 
-/// Returns the message at the end of a path of field numbers, or `None` if it is not set. It is copied only if it
-/// comes in pieces.
+/// Returns the message at the end of a path of field numbers, or `None` if it is not set. The message is copied only
+/// if it is in several pieces.
 ///
 /// # Errors
 ///
-/// If the bytes are not a message, or the path does not lead through messages that are set once.
+/// If the bytes are not a message, or a number of the path is not a message field.
 pub(crate) fn message_at<'m>(
     schema: &Schema,
     root: MessageId,
@@ -111,7 +111,7 @@ pub(crate) fn message_at<'m>(
 ///
 /// # Errors
 ///
-/// As [`message_at`] does.
+/// If the bytes are not a message, a field of the path does not exist, or a field before the last is not a message.
 pub(crate) fn without<'m>(
     schema: &Schema,
     root: MessageId,
@@ -125,7 +125,7 @@ pub(crate) fn without<'m>(
     let (_, field) = of
         .field_numbered(*number)
         .ok_or("the message has no such field")?;
-    // Where the last value of the field ends.
+    // The offset after the last value of the field.
     let mut end = None;
     let mut entries = WireFields::of(message);
     while let Some(entry) = entries.next() {
@@ -144,7 +144,7 @@ pub(crate) fn without<'m>(
         let Some(entry) = entries.next() else { break };
         let (this, value) = entry?;
         let taken = this == *number && is_known(schema, field, value);
-        // The field had unset the members of its oneof before it. They must not come back.
+        // Also remove earlier members of the oneof, which this field unset.
         let unset = begin < end && is_sibling(schema, of, field, this, value);
         if !taken && !unset {
             out.extend_from_slice(&message[begin..entries.at()]);

@@ -43,7 +43,7 @@ pub(crate) fn query_value(schema: &Schema, field: &Field, text: &str) -> Result<
         put_message(field, &content, &mut out);
         return Ok(out);
     }
-    // A single element is not packed. Every parser accepts that.
+    // A single element is not packed. Every parser accepts such an element.
     put_tag(&Tag::new(field.number, field.kind.wire_type()), &mut out);
     from_text(schema, field.kind, text, &mut out).map_err(within)?;
     Ok(out)
@@ -98,7 +98,8 @@ impl Writer<'_> {
         match kind {
             FieldKind::String => text(value, bytes).map(str::to_owned),
             FieldKind::Bytes => Ok(URL_SAFE.encode(slice(value, bytes))),
-            // Write a double: the shortest text of a float may not be that of the same double.
+            // Write the float as a double: a parser that reads the shortest text of a float as a double gets another
+            // number.
             FieldKind::Float => {
                 #[expect(clippy::cast_possible_truncation, reason = "a fixed 32-bit value")]
                 let wide = f64::from(f32::from_bits(number(value) as u32));

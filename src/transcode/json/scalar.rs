@@ -80,7 +80,7 @@ impl Reader<'_> {
             }
             _ => match integer::<i32>(&number_text(lexer)?) {
                 Some(number) if of.has(number) => number,
-                // In a closed enum an unknown number is as an unknown name.
+                // Treat an unknown number of a closed enum as an unknown name.
                 Some(number) if self.strict => {
                     return lexer.error(format!("unknown enum value {number}"));
                 }

@@ -8,7 +8,7 @@ use bytes::{Buf as _, BytesMut};
 /// Splits a stream into its JSON texts.
 #[derive(Debug)]
 pub(crate) struct StreamSplitter {
-    /// The unfinished text, and what follows it.
+    /// The received bytes that were not returned: an unfinished text and the bytes after it.
     unread: BytesMut,
     /// Number of bytes of `unread` that were scanned.
     scanned: usize,
@@ -110,7 +110,7 @@ impl StreamSplitter {
         }
     }
 
-    /// Removes what was scanned.
+    /// Removes and returns the scanned bytes.
     fn take(&mut self) -> BytesMut {
         self.unread.split_to(std::mem::take(&mut self.scanned))
     }

@@ -1,7 +1,7 @@
-//! The engine against prost-reflect: the same JSON for the same message, and the same message back. Two differences
-//! are intended. An Empty in an `Any` is written without `value`, as the service does. A float is written as the
-//! shortest text that reads back as the same float, while prost-reflect writes the double. The floats here have the
-//! same text in both.
+//! Compares the engine with prost-reflect: both write the same JSON for a message, and read the same message from it.
+//! Two differences are intended. An Empty in an `Any` is written without `value`, as the service does. A float is
+//! written as the shortest text that reads back as the same float, while prost-reflect writes the double. The floats
+//! here have the same text in both.
 
 mod any;
 mod cases;

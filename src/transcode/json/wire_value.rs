@@ -1,11 +1,11 @@
-//! StructReader on the wire: as they stand there before their kind is known, and as they are written.
+//! Values on the wire: compares them, checks their wire types, and writes them.
 
 use prost::encoding::WireType;
 
 use crate::transcode::json::wire_reader::WireValue;
 use crate::transcode::schema::{Cardinality, Field, FieldKind, Schema, Tag};
 
-/// Returns whether a value in these bytes is the same as another in others.
+/// Returns whether two values are equal. Each value refers to bytes of its own.
 pub(crate) fn is_same(value: WireValue, bytes: &[u8], other: WireValue, others: &[u8]) -> bool {
     number(value) == number(other) && slice(value, bytes) == slice(other, others)
 }
@@ -54,7 +54,7 @@ pub(crate) fn absent(schema: &Schema, kind: FieldKind) -> WireValue {
     }
 }
 
-/// Returns zero, or no bytes.
+/// Returns zero for a number, and an empty range for other types.
 pub(crate) fn zero(kind: FieldKind) -> WireValue {
     if is_bytes(kind) {
         WireValue::Bytes(0, 0)

@@ -1,4 +1,4 @@
-//! The rules of all methods, which map HTTP requests to calls.
+//! The rules of all methods. They map HTTP requests to calls, and calls to HTTP requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -31,7 +31,7 @@ static API_GATEWAY: LazyLock<Rules> = LazyLock::new(|| {
 
 /// The mapping of methods to HTTP by `google.api.http` and service configurations.
 ///
-/// Rules are compiled once and shared, so a clone is cheap. [`Rest`](super::Rest) sends calls by them, and
+/// Clones are cheap: they share the compiled rules. [`Rest`](super::Rest) sends calls by them, and
 /// [`TranscodeLayer`](super::TranscodeLayer) accepts requests by them.
 ///
 /// ```
@@ -81,10 +81,11 @@ pub(crate) struct Method {
     pub(crate) output: MessageId,
     pub(crate) client_streaming: bool,
     pub(crate) server_streaming: bool,
-    /// Whether a stream of responses is one JSON text per line, and not an array.
+    /// True if a stream of responses is one JSON text per line, and not an array.
     pub(crate) lines: bool,
-    /// Whether its rules are annotations in a file that another file of the set imports. A file may import a service
-    /// such as `google.iam.v1.IAMPolicy` for its messages, and have methods of its own on those paths.
+    /// True if the rules are annotations in a file that another file of the set imports. The importing file may use
+    /// only the messages of a service such as `google.iam.v1.IAMPolicy`, and have methods of its own on the same
+    /// paths.
     mixin: bool,
     /// In order of preference: the first rule that matches a request is used.
     pub(crate) rules: Vec<Rule>,
@@ -179,15 +180,16 @@ impl fmt::Debug for Rules {
 }
 
 impl<'a> RulesBuilder<'a> {
-    /// Adds a service configuration: a `google.api.Service` in JSON, of which the `http` section is read. A rule in
-    /// it replaces all annotations of the method that it selects. Of several rules for one method the last is used.
+    /// Adds a service configuration: a `google.api.Service` in JSON. Only its `http` section is read. A rule in it
+    /// replaces all annotations of the method that it selects. If several rules select one method, the last is used.
     pub fn service_config(mut self, json: &'a str) -> Self {
         self.configurations.push(json);
         self
     }
 
-    /// Sends the responses of a streaming method as one JSON text per line (`application/x-ndjson`), and not as a
-    /// JSON array. The method is given as a selector, `package.Service.Method`.
+    /// Encodes the responses of a streaming method as one JSON text per line (`application/x-ndjson`), and not as a
+    /// JSON array. `selector` is the full name of the method, `package.Service.Method`. By default all streams are
+    /// JSON arrays.
     pub fn newline_delimited(mut self, selector: &'a str) -> Self {
         self.lines.insert(selector);
         self
@@ -197,10 +199,10 @@ impl<'a> RulesBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// If the bytes are not a descriptor set; if the set lacks a type that it names; if a field number is one that
-    /// protoc refuses; if a configuration is not JSON, or its `http` section is not an object with a list of rules;
-    /// if [`newline_delimited`](Self::newline_delimited) names a method that does not stream its responses; if no
-    /// method has a rule, for example because the set was encoded without its extensions.
+    /// If the bytes are not a descriptor set; if the set lacks a type that it names; if a field number is invalid or
+    /// duplicate; if a configuration is not JSON, or its `http` section is not an object with a list of rules; if
+    /// [`newline_delimited`](Self::newline_delimited) names a method that the set lacks or that does not stream its
+    /// responses; if no method has a rule, for example because the set was encoded without its extensions.
     pub fn build(self) -> Result<Rules, Error> {
         let rules = self.compile().map_err(Error::configuration)?;
         rules.log_unserved();
@@ -362,9 +364,9 @@ fn imported(set: &FileSet) -> BTreeSet<&str> {
 }
 
 /// Sorts the methods by path and adds their rules to a router, in the order of declaration. Rules of imported files
-/// come last, and after them the rules of methods that stream their requests, which only tell a client that the
-/// method needs gRPC. The rules that one direction or both do not serve are added to `unserved`, each with the index
-/// of its method in the order of declaration.
+/// come later. Rules of methods that stream their requests come last: they only serve to answer that the method needs
+/// gRPC. The rules that one direction or both do not serve are added to `unserved`, each with the index of its method
+/// in the order of declaration.
 fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> Router {
     let mut declared: Vec<(usize, Method)> = methods.drain(..).enumerate().collect();
     declared.sort_by(|(_, one), (_, other)| one.path.cmp(&other.path));
@@ -414,7 +416,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
             }
         }
     }
-    // Only with a template that continues after a `**` can one rule match all paths of another.
+    // A rule can match all paths of another rule only if a template continues after a `**`.
     let tailed = |(_, target): &(usize, RuleId)| {
         let rule = &methods[target.method].rules[target.rule];
         !rule.template.tail().is_empty()
@@ -441,7 +443,7 @@ fn router(methods: &mut Vec<Method>, unserved: &mut Vec<(usize, Unserved)>) -> R
     router
 }
 
-/// Returns the rule that is found for every path of another rule, if there is one.
+/// Returns the rule that requests find in place of `rule`, if none of its sampled paths finds `rule` itself.
 fn shadow(router: &Router, rule: &Rule, target: RuleId) -> Option<RuleId> {
     let verb = rule.verb.clone().unwrap_or(http::Method::TRACE);
     let mut other = None;

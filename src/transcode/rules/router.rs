@@ -25,7 +25,7 @@ struct Node {
 struct End {
     suffix: Option<String>,
     verb: Option<Verb>,
-    /// Whether only wildcards follow a `**`.
+    /// True if only wildcards follow a `**`.
     wild_tail: bool,
     target: RuleId,
 }
@@ -40,7 +40,8 @@ pub(crate) struct RuleId {
 /// The result of a search for a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route<'p> {
-    /// The rule, and the segments of the path, still encoded and without the verb after the colon.
+    /// The rule, and the segments of the path. The segments are still encoded, and the last is without the verb after
+    /// the colon.
     Found(RuleId, Vec<&'p str>),
     /// The path has rules for these HTTP methods only.
     Others(Vec<Verb>),
@@ -115,8 +116,7 @@ impl Router {
             if let Some(target) = search.below(0, &without) {
                 return Route::Found(target, without);
             }
-            // Otherwise `GET …/o:cancel` would be a request for a resource of that name. In a name, a colon is
-            // encoded.
+            // Stop here, or `GET …/o:cancel` would get a resource named `o:cancel`. Clients encode a colon in a name.
             if !search.others.is_empty() {
                 return Route::Others(search.others);
             }
@@ -130,13 +130,13 @@ impl Router {
     }
 }
 
-/// A search for one path. It visits a node once for each way to divide the segments. There are at most as many ways
-/// as templates, or with a `**` before the end of a template, as templates times segments.
+/// A search for one path. It visits a node at most as often as there are templates. If templates have a `**` before
+/// their end, the limit is templates times segments.
 struct Search<'r> {
     nodes: &'r [Node],
     verb: &'r Verb,
     suffix: Option<&'r str>,
-    /// Whether a template with only wildcards after `**` may match.
+    /// True if a template with only wildcards after `**` may match.
     wild_tails: bool,
     /// The HTTP methods of the templates that match.
     others: Vec<Verb>,
@@ -168,9 +168,9 @@ impl Search<'_> {
             .or_else(|| self.rest(node.rest?, segments))
     }
 
-    /// Continues after a `**`. Templates with a literal after it come first, longer ones before shorter ones. Then
-    /// come templates that end with it, then templates with only wildcards after it, which match nearly everything
-    /// that the `**` matches.
+    /// Continues after a `**`. Templates with a literal after the `**` come first, longer ones before shorter ones.
+    /// Then come templates that end with the `**`. Templates with only wildcards after the `**` come last, because
+    /// they match nearly the same paths.
     fn rest(&mut self, at: usize, segments: &[&str]) -> Option<RuleId> {
         let nodes = self.nodes;
         let node = &nodes[at];
@@ -313,7 +313,7 @@ mod tests {
                 "/v1/files/a/versions:purge",
                 "/v1/{parent=files/**}/versions:purge",
             ),
-            // Of `**` and `**/*` the former is found, where both are for the HTTP method.
+            // `**` is preferred to `**/*`, if both have a rule for the HTTP method.
             ("GET", "/v1/files/a/b/c", "/v1/{name=files/**}"),
             ("POST", "/v1/files/a/b/c", "/v1/{parent=files/**}/{kind}"),
             ("POST", "/v1/files/c", "/v1/{parent=files/**}/{kind}"),
@@ -339,7 +339,7 @@ mod tests {
         for path in ["", "v1"] {
             assert_eq!(others("GET", path), Vec::<String>::new(), "{path}");
         }
-        // No wildcard but `**` is an empty segment.
+        // Only `**` matches an empty segment.
         for path in [
             "/v1/projects//things",
             "/v1/projects/",

@@ -11,7 +11,7 @@ use crate::transcode::schema::{Cardinality, Field, FieldKind, MessageId, Schema,
 pub(crate) struct Rule {
     /// The HTTP method; `None` for any.
     pub(crate) verb: Option<Verb>,
-    /// The HTTP method and the template as they were written, for messages.
+    /// The HTTP method and the template as they were written, for error texts.
     pub(crate) text: String,
     pub(crate) template: Template,
     /// The fields of the variables, in the order of the template.
@@ -133,7 +133,7 @@ impl Rule {
         let paths = variables.iter().map(|bound| &bound.numbers);
         let single = paths.clone().filter(|path| path.len() == 1);
         let skip = single.map(|path| path[0]).chain(of_body).collect();
-        // Fields that the query skips need not be removed, and neither need fields within the body.
+        // Do not remove fields that the query skips, or fields within the body field.
         let strip = paths
             .filter(|path| all || (path.len() > 1 && Some(path[0]) != of_body))
             .cloned()
@@ -167,7 +167,7 @@ fn parts(rule: &HttpRule) -> Option<(&str, &str)> {
     })
 }
 
-/// Returns the rule on one line, for messages.
+/// Returns the rule on one line, for error texts.
 pub(crate) fn pattern(rule: &HttpRule) -> String {
     parts(rule).map_or_else(String::new, |(kind, path)| format!("{kind} {path}"))
 }
@@ -201,13 +201,13 @@ fn exclusive(template: &Template, variables: &[PathField]) -> Result<(), String>
 }
 
 impl PathField {
-    /// Returns whether a request cannot set both this field and another one, because they are, or are in, members of
-    /// one oneof.
+    /// Returns whether this field and another one exclude each other: they are different members of one oneof, or are
+    /// within such members.
     pub(crate) fn excludes(&self, path: &[&Field]) -> bool {
         self.parts_from(path.iter().map(|field| (field.number, field.oneof)))
     }
 
-    /// Returns whether two field paths diverge at members of one oneof.
+    /// Returns whether two field paths first differ at two members of one oneof.
     fn parts_from(&self, other: impl Iterator<Item = (u32, Option<usize>)>) -> bool {
         let own = self.numbers.iter().zip(&self.oneofs);
         let parting = own

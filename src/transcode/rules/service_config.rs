@@ -18,8 +18,8 @@ static GOOGLE_API: LazyLock<Schema> = LazyLock::new(|| {
 /// The selector of an invalid rule, and the reason.
 pub(crate) type Invalid = (String, String);
 
-/// Returns the rules in the `http` section of a `google.api.Service` in JSON; for an invalid rule, its selector and
-/// the reason. A configuration without the section has no rules.
+/// Returns the rules in the `http` section of a `google.api.Service` in JSON. An invalid rule is returned as its
+/// selector and the reason. A configuration without the section has no rules.
 ///
 /// # Errors
 ///

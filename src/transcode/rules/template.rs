@@ -25,7 +25,7 @@ pub(crate) enum Segment {
     Literal(String),
     /// `*`: one segment, which is not empty.
     One,
-    /// `**`: any number of segments, empty ones among them.
+    /// `**`: any number of segments, which may be empty.
     Rest,
 }
 
@@ -262,7 +262,7 @@ fn expand(value: &str, pattern: &[Segment], path: &mut String) -> Result<(), Str
     };
     for (index, segment) in pattern.iter().enumerate() {
         if segment.is_rest() {
-            // `**` takes the segments that are left for it.
+            // `**` matches all segments but the last ones, which the rest of the pattern needs.
             let after = pattern.len() - index - 1;
             let left = values.clone().count();
             for value in values
@@ -327,7 +327,7 @@ fn encode(segment: &str, path: &mut String) -> Result<(), String> {
     }
 }
 
-/// Returns whether [`SEGMENT`] leaves a byte as it is.
+/// Returns whether [`SEGMENT`] does not encode a byte.
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }

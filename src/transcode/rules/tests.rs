@@ -1,4 +1,4 @@
-//! The rules of API Gateway, and rules that are faulty.
+//! Tests of the rules of API Gateway, and of invalid rules.
 
 use super::*;
 use crate::contract;

@@ -5,15 +5,15 @@ use std::fmt;
 /// An HTTP rule that is not served: by [`Rest`](super::super::Rest), by
 /// [`TranscodeLayer`](super::super::TranscodeLayer), or by both.
 ///
-/// These are the reasons. Where the second column is empty, neither direction serves the rule.
+/// The table lists the reasons. If the second column is empty, neither direction serves the rule.
 ///
 /// | reason | not served by |
 /// |---|---|
 /// | the template does not follow the grammar of `google/api/http.proto`, or the rule has no HTTP method | |
 /// | a variable, the body or the response body names a field that does not exist | |
-/// | a variable is a message or a repeated field, or leads through one, or through a message such as a `Timestamp` | |
+/// | a variable is a message or repeated, or its path has a repeated field, a scalar or a message such as a `Timestamp` | |
 /// | a field is bound twice, or two variables are members of one oneof | |
-/// | a binding within an additional binding | |
+/// | the rule is an additional binding of an additional binding | |
 /// | the method streams its requests | |
 /// | the configuration has a rule for a method that the descriptor set lacks, or a rule that cannot be read | |
 /// | a wildcard is outside a variable, or the rule is for any HTTP method | `Rest` |

@@ -19,7 +19,7 @@ use crate::transcode::schema::{
 pub(crate) struct TypeIndex<'a> {
     messages: Vec<(String, &'a MessageType, Syntax)>,
     enums: Vec<(String, &'a EnumType, Syntax)>,
-    /// By the message that they extend, each with its name.
+    /// Extensions by the message that they extend, each with its full name.
     extensions: HashMap<&'a str, Vec<(String, &'a FieldType, Syntax)>>,
     message_ids: HashMap<String, MessageId>,
     enum_ids: HashMap<String, EnumId>,
@@ -28,9 +28,9 @@ pub(crate) struct TypeIndex<'a> {
 /// The settings that a field or an enum inherits from the syntax or from the features of an edition.
 #[derive(Clone, Copy)]
 struct Syntax {
-    /// Whether fields have explicit presence.
+    /// True if fields have explicit presence.
     presence: bool,
-    /// Whether a number without a name is not a value of an enum.
+    /// True if the values of an enum are only the numbers that have a name.
     closed: bool,
     packed: bool,
     delimited: bool,
@@ -165,7 +165,7 @@ impl<'a> TypeIndex<'a> {
             for extension in self.extensions.get(name).into_iter().flatten() {
                 let (full_name, field, _) = extension;
                 check_number(field).map_err(|why| format!("{name}.{full_name}: {why}"))?;
-                // An extension whose type the set lacks is unknown, and no reason to refuse the set.
+                // Skip an extension whose type the set lacks. Its field is then unknown.
                 fields.extend(self.extension(extension));
             }
         }
@@ -288,7 +288,7 @@ impl<'a> TypeIndex<'a> {
 
 /// Checks that a field has a number that protoc accepts.
 ///
-/// A larger number has no place in a key of the wire, and protobuf keeps some for itself.
+/// A larger number does not fit into a key on the wire, and protobuf reserves some numbers.
 fn check_number(field: &FieldType) -> Result<(), String> {
     let number = field.number.cast_signed();
     if (1..=MAX_NUMBER).contains(&number) && !RESERVED_NUMBERS.contains(&number) {
@@ -325,9 +325,9 @@ fn wire_type(kind: FieldKind, repeat: Cardinality, delimited: bool) -> WireType 
     }
 }
 
-/// Gives each field a unique JSON name. proto2 and `json_format: LEGACY_BEST_EFFORT` allow several fields with one
-/// JSON name, such as `foo_bar` and `fooBar`. The field whose proto name it is keeps it, or else the first. The
-/// others use their proto names, which every parser reads.
+/// Makes the JSON name of each field unique. proto2 and `json_format: LEGACY_BEST_EFFORT` allow several fields with
+/// one JSON name, such as `foo_bar` and `fooBar`. The field whose proto name is equal keeps the JSON name, otherwise
+/// the first field does. The others use their proto names, which every parser accepts.
 fn make_json_names_unique(fields: &mut [Field]) {
     let mut owners: HashMap<&str, usize> = HashMap::with_capacity(fields.len());
     for (place, field) in fields.iter().enumerate() {
@@ -360,7 +360,7 @@ fn enumeration(name: &str, of: &EnumType, closed: bool) -> Enum {
         .iter()
         .map(|value| (value.number, quoted(&value.name)))
         .collect();
-    // Of several names for one number the first is written.
+    // If a number has several names, the first is written.
     by_number.sort_by_key(|(number, _)| *number);
     by_number.dedup_by_key(|(number, _)| *number);
     Enum {
@@ -396,8 +396,8 @@ fn scoped(scope: &str, name: &str) -> String {
 /// The numbers and types of a message's fields.
 type Numbers = &'static [(u32, i32)];
 
-/// The well-known types with a JSON form of their own, and the numbers and types of their fields. A message of such a
-/// name with other fields is an ordinary object.
+/// The well-known types with a JSON form of their own, and the numbers and types of their fields. A message that has
+/// such a name but other fields is an ordinary object.
 const KNOWN: [(&str, Shape, Numbers); 16] = [
     ("Any", Shape::Any, &[(1, 9), (2, 12)]),
     ("Timestamp", Shape::Timestamp, &[(1, 3), (2, 5)]),
@@ -433,7 +433,8 @@ fn shape(name: &str, of: &MessageType) -> Shape {
         .map(|field| (field.number, field.kind))
         .collect();
     found.sort_unstable();
-    // A Value has no brackets of its own, so its depth is limited by the types of its content.
+    // The only messages in a `Value` must be a `Struct` and a `ListValue`. It has no brackets of its own, so these
+    // limit its depth.
     let within = |field: &FieldType| {
         *shape != Shape::Value
             || field.kind != 11

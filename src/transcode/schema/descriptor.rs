@@ -71,7 +71,7 @@ pub(crate) struct MessageType {
 
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct MessageOptions {
-    /// The message has the encoding of a MessageSet, which came before extensions and groups.
+    /// The message has the encoding of a MessageSet, an obsolete form of extensions.
     #[prost(bool, tag = "1")]
     pub(crate) message_set: bool,
     #[prost(bool, tag = "7")]

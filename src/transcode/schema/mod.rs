@@ -77,15 +77,15 @@ pub(crate) struct Field {
     pub(crate) json: String,
     pub(crate) kind: FieldKind,
     pub(crate) repeat: Cardinality,
-    /// Whether the field has explicit presence.
+    /// True if the field has explicit presence.
     pub(crate) presence: bool,
-    /// The index of its oneof, unless that is the oneof of a proto3 `optional`.
+    /// The index of the field's oneof. `None` for the synthetic oneof of a proto3 `optional`.
     pub(crate) oneof: Option<usize>,
-    /// Whether `google.api.field_behavior` has REQUIRED.
+    /// True if `google.api.field_behavior` has REQUIRED.
     pub(crate) required: bool,
-    /// Whether `google.api.field_behavior` has OUTPUT_ONLY.
+    /// True if `google.api.field_behavior` has OUTPUT_ONLY.
     pub(crate) output_only: bool,
-    /// Whether a message is encoded between two keys, as a group, and not after its length.
+    /// True if a message is encoded between two keys, as a group, and not after its length.
     pub(crate) delimited: bool,
     /// The beginning of its member in a JSON object: the name in quotes, and the colon.
     pub(crate) key: String,
@@ -133,9 +133,9 @@ pub(crate) enum FieldKind {
 
 #[derive(Debug)]
 pub(crate) struct Enum {
-    /// Whether it is `google.protobuf.NullValue`, whose only value is `null` in JSON.
+    /// True for `google.protobuf.NullValue`, whose only value is `null` in JSON.
     pub(crate) is_null: bool,
-    /// Whether a number without a name is an unknown field, as in proto2 and with the feature CLOSED.
+    /// True if a number without a name is an unknown field, as in proto2 and with the feature CLOSED.
     closed: bool,
     /// Each number once, sorted, with its first name in quotes.
     by_number: Vec<(i32, String)>,
@@ -168,8 +168,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// If the bytes are not a descriptor set; if a type that a field names is not in it; if a field number is one
-    /// that protoc refuses or that another field of the message has.
+    /// If the bytes are not a descriptor set; if the set lacks the type of a field; if a field number is invalid, or
+    /// duplicate in its message.
     pub fn new(descriptor_set: &[u8]) -> Result<Self, Error> {
         let set = FileSet::decode(descriptor_set)
             .map_err(|error| Error::message(format!("invalid descriptor set: {error}")))?;
@@ -208,8 +208,8 @@ impl Message {
         Some((place, &self.fields[place]))
     }
 
-    /// Returns the field whose key a text begins with, among the next few from an index on. Most texts have their
-    /// members in the order of the fields, without those that are not set.
+    /// Returns the field whose key `text` begins with, if it is one of the next few from the index `from` on. This is
+    /// the common case, since most texts have their members in the order of the fields.
     pub(crate) fn field_next(&self, from: usize, text: &[u8]) -> Option<(usize, &Field)> {
         const FEW: usize = 8;
         let begin = head(text)?;

@@ -1,4 +1,4 @@
-//! NameTable of a schema to numbers, for many look-ups of which most succeed.
+//! A hash table from the names of a schema to numbers, for many look-ups of which most succeed.
 
 /// The content of a free slot.
 const FREE: u32 = u32::MAX;
@@ -13,7 +13,7 @@ pub(crate) struct NameTable {
 }
 
 impl NameTable {
-    /// Builds the table. Of several entries with one name the first is kept.
+    /// Builds the table. If several entries have one name, the first is kept.
     pub(crate) fn new(all: impl IntoIterator<Item = (String, usize)>) -> Self {
         let all: Vec<_> = all.into_iter().collect();
         let mut names = Self {
@@ -36,8 +36,8 @@ impl NameTable {
         Some(*value)
     }
 
-    /// Returns the slot of a name, or the free slot where it would be. There is one, since half of the slots are
-    /// free.
+    /// Returns the slot of a name, or the free slot where it would be. The search ends, since at least half of the
+    /// slots are free.
     fn slot(&self, name: &str) -> usize {
         let mask = self.slots.len().wrapping_sub(1);
         let mut slot = hash(name.as_bytes()) & mask;
@@ -52,7 +52,8 @@ impl NameTable {
     }
 }
 
-/// Hashes eight bytes at a time. The high bits of a product depend on all bits of its factors, so they are used.
+/// Hashes eight bytes at a time. Returns the high bits of the last product, since they depend on all bits of the
+/// factors.
 fn hash(name: &[u8]) -> usize {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |sum: u64, word: u64| (sum.rotate_left(5) ^ word).wrapping_mul(FACTOR);

@@ -18,7 +18,7 @@ pub(crate) enum Encoding {
 ///
 /// # Errors
 ///
-/// If the encoding is not gzip, or there are several: 415 with the accepted ones in `Accept-Encoding` (RFC 9110
+/// If the encoding is not gzip, or there are several: 415, with the accepted encodings in `Accept-Encoding` (RFC 9110
 /// §12.5.3).
 pub(crate) fn of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
     let mut encoding = Encoding::Identity;
@@ -58,7 +58,8 @@ fn unknown(headers: &HeaderMap) -> Refusal {
 }
 
 impl Encoding {
-    /// Decodes a body. An empty body is empty in every encoding, because some clients name gzip in every request.
+    /// Decodes a body. An empty body is accepted in every encoding, because some clients send the gzip header in every
+    /// request.
     ///
     /// # Errors
     ///

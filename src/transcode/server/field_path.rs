@@ -10,7 +10,7 @@ use crate::transcode::schema::{
 /// Maximum number of fields in a path, as for nesting in JSON.
 const DEPTH: usize = 100;
 
-/// Returns the fields of a path, whose names are JSON names or proto names.
+/// Returns the fields of a dotted path of JSON names or proto names.
 ///
 /// # Errors
 ///

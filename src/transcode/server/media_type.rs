@@ -25,7 +25,7 @@ pub(crate) fn media_type(value: &HeaderValue) -> &[u8] {
     bytes[..end.unwrap_or(bytes.len())].trim_ascii()
 }
 
-/// Checks that a request has at max_bytes one content type, and none of gRPC-Web or of gRPC with another codec.
+/// Checks that a request has at most one content type, and that it is not gRPC-Web or gRPC with another codec.
 pub(crate) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     const GRPC: &[u8] = b"application/grpc";
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();

@@ -25,30 +25,33 @@ use crate::transcode::json::JsonOptions;
 use crate::transcode::rules::Rules;
 use response::ResponseWriter;
 
-/// Default limit on the body of a request: twice the limit of tonic's servers on a message, since JSON is longer.
+/// Default maximum number of bytes of a request body: twice the limit of tonic's servers on a message, since JSON is
+/// longer.
 const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 
 /// A layer with which a tonic service accepts HTTP/JSON requests beside gRPC requests.
 ///
 /// It wraps [`tonic::service::Routes`] or any other gRPC service, such as a `Channel` to another server. A gRPC
 /// request passes unchanged: a POST with the content type `application/grpc` or `application/grpc+proto`, with or
-/// without parameters. The rule of every other request is looked up, and the response is as that of Google's REST
-/// services. An error is `{"error": {…}}`. A path without a rule is 404, and another HTTP method is 405 with `Allow`.
-/// A stream of responses is a JSON array, or one text per line.
+/// without parameters. Every other request is matched to a rule, and its response has the form that Google's REST
+/// services use. An error has the body `{"error": {…}}`. A path without a rule is answered with 404, and a path
+/// without a rule for the HTTP method with 405 and `Allow`. A stream of responses is a JSON array, or one text per
+/// line.
 ///
-/// Unknown fields and unknown query parameters are refused. The system parameters `key`, `quotaUser`, `userProject`,
-/// `fields` and `access_token` become headers of the gRPC request; those that only affect the layout of the text,
-/// such as `prettyPrint`, are ignored. [`Rules::unserved`] lists the rules that cannot be served.
+/// Unknown fields and unknown query parameters are rejected. The system parameters `key`, `quotaUser`, `userProject`,
+/// `fields` and `access_token` become headers of the gRPC request; `alt` must select JSON, and the others, such as
+/// `prettyPrint`, are ignored. [`Rules::unserved`] lists the rules that cannot be served.
 ///
 /// # Path, query and body
 ///
 /// Values in the path are percent-decoded. In a variable of several segments, `%2F` stays encoded
-/// (`google/api/http.proto`). A segment `.` or `..`, encoded or not, is INVALID_ARGUMENT: a proxy may have resolved
-/// other such segments, so the path may not be the one that the client meant. Only `**` matches empty segments.
+/// (`google/api/http.proto`). A segment `.` or `..`, encoded or not, is rejected with INVALID_ARGUMENT, because
+/// proxies resolve such segments and may have changed the path. Only `**` matches empty segments.
 ///
-/// Each field is set in one place. Otherwise the request is INVALID_ARGUMENT, and the error names the field and both
-/// places; the same applies to two members of one oneof. Messages that path, query and body set in part are merged.
-/// There are two exceptions, because clients send a whole resource as the body of an update:
+/// Each field, and each oneof, must be set in only one place. Otherwise the request is rejected with INVALID_ARGUMENT,
+/// and the error names the fields and both places. A message may be set in parts by path, query and body; the parts
+/// are merged. A field of the path may also be in the body in two cases, because clients send a whole resource as the
+/// body of an update:
 ///
 /// - the body may repeat the value of the path;
 /// - if the field, or a message that it is in, is `OUTPUT_ONLY`, the body may have any value, which is ignored
@@ -58,27 +61,27 @@ const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 ///
 /// # Requests
 ///
-/// Where the specifications leave a choice, requests are read as Envoy's transcoder and Google's services read them.
+/// If the specifications leave a choice, requests are read as Envoy's transcoder and Google's services read them.
 ///
 /// | request | how it is read |
 /// |---|---|
-/// | `Content-Encoding: gzip` (or `x-gzip`, `identity`) | The body is decompressed, within the limit of [`max_request`](Self::max_request). An empty body is empty, whatever the header says. Another encoding is 415 with the code UNIMPLEMENTED and an `Accept-Encoding`. |
-/// | POST with `X-HTTP-Method-Override` | The verb in the header replaces POST. The header is not in the gRPC request. With other verbs than POST, the header has no meaning and is forwarded. |
-/// | the same with GET, and a body of the type `application/x-www-form-urlencoded` | The form is added to the query. Clients send it if a URL would be too long. |
+/// | `Content-Encoding: gzip` (or `x-gzip`, `identity`) | The body is decompressed, within the limit of [`max_request`](Self::max_request). An empty body is accepted, even with `gzip`. Another encoding is answered with 415, the code UNIMPLEMENTED and `Accept-Encoding`. |
+/// | POST with `X-HTTP-Method-Override` | The verb in the header replaces POST. The header is not in the gRPC request. If the verb is not POST, the header has no effect and is forwarded. |
+/// | POST with `X-HTTP-Method-Override: GET` and a body of the type `application/x-www-form-urlencoded` | The form is added to the query. Clients send it if a URL would be too long. |
 /// | `application/grpc-web`, `application/grpc+json` and the like | 415 with the code UNIMPLEMENTED, whatever the path. gRPC-Web needs a layer of its own in front of this one, such as `tonic-web`. |
-/// | several `Content-Type` headers | 400 with the code INVALID_ARGUMENT, since parsers differ in the one that they read. |
+/// | several `Content-Type` headers | 400 with the code INVALID_ARGUMENT, since parsers differ in which header they use. |
 /// | a full URL or a fragment in the request target | Only the path and the query are used. |
-/// | HEAD | 405, or 404 if the path has no rule, as with any verb that has no rule. |
+/// | HEAD | As any verb without a rule: 405, or 404 if the path has no rule. |
 /// | `bytes` | Base64 in either alphabet, with or without padding. White space is skipped, such as the line breaks of MIME (RFC 2045). |
 /// | a boolean in a path or query | `true`, `t`, `yes`, `y`, `1` and `false`, `f`, `no`, `n`, `0`, in capital or small letters. In a body only JSON's `true` and `false`. |
 /// | a field mask | In camel case or in snake case. A capital letter becomes an underscore and the small letter; everything else stays, such as `labels.team_2`. The key of a map may be in backticks (AIP-161) and stays unchanged. |
 ///
 /// # Sizes
 ///
-/// A body larger than [`max_request`](Self::max_request), before or after decompression, is 400 with the code
-/// INVALID_ARGUMENT, as with Google's services over gRPC and REST. Before a request is refused its body is read, up
-/// to four times the limit, because some clients send the whole request before they read the response. A request with
-/// a larger body is answered at once, and HTTP/1.1 closes the connection. Responses have no limit unless
+/// A body larger than [`max_request`](Self::max_request), before or after decompression, is rejected with 400 and the
+/// code INVALID_ARGUMENT, as by Google's services. Before a rejection the body is read, up to four times the limit,
+/// because some clients send the whole request before they read the response. If the body is known to be larger, the
+/// request is answered at once, and HTTP/1.1 closes the connection. Responses have no limit unless
 /// [`max_reply`](Self::max_reply) sets one, as with tonic's servers.
 ///
 /// A tonic server with both on one port, over HTTP/1.1 and HTTP/2:
@@ -130,8 +133,8 @@ impl TranscodeLayer {
         }
     }
 
-    /// Sets how requests are read and responses are written. By default reading is strict and enums are names. A
-    /// request's `$alt=json;enum-encoding=int` selects numbers.
+    /// Sets the JSON options for reading requests and writing responses. By default reading is strict, and enums are
+    /// written as names. A request can select numbers with `$alt=json;enum-encoding=int`.
     #[must_use]
     pub fn json(mut self, options: JsonOptions) -> Self {
         self.settings.options = options;
@@ -140,17 +143,17 @@ impl TranscodeLayer {
 
     /// Sets the maximum number of bytes of a request body, before and after decompression; 8 MiB by default.
     ///
-    /// JSON is longer than the message on the wire, by a third for `bytes`. So set about twice the limit of the
-    /// server on a message, which is 4 MiB for tonic's servers. Then the limit of the server decides, and JSON and
-    /// gRPC accept the same messages.
+    /// Set about twice the server's limit on a message, which is 4 MiB for tonic's servers. JSON is longer than the
+    /// message on the wire, by a third for `bytes`. With twice the limit, the server's limit decides, and JSON and
+    /// gRPC requests accept the same messages.
     #[must_use]
     pub fn max_request(mut self, bytes: usize) -> Self {
         self.settings.max_request = bytes;
         self
     }
 
-    /// Sets the maximum number of bytes of a response message, or of each message of a stream, before it becomes
-    /// JSON. By default there is no limit. A larger message is RESOURCE_EXHAUSTED.
+    /// Sets the maximum number of bytes of a response message, or of each message of a stream, before it becomes JSON.
+    /// By default there is no limit. A larger message fails with RESOURCE_EXHAUSTED.
     #[must_use]
     pub fn max_reply(mut self, bytes: usize) -> Self {
         self.settings.max_reply = bytes;
@@ -169,7 +172,8 @@ impl<S> Layer<S> for TranscodeLayer {
     }
 }
 
-/// The service of a [`TranscodeLayer`].
+/// The service of a [`TranscodeLayer`]. It returns failures of the inner service as error responses, except for gRPC
+/// requests.
 #[derive(Clone, Debug)]
 pub struct Transcode<S> {
     inner: S,

@@ -9,8 +9,8 @@ use crate::transcode::schema::{MessageId, Schema};
 use crate::transcode::server::conflict;
 use crate::transcode::server::field_path::{bind, fields};
 
-/// Adds the fields of the path to a message that already has the body. The path comes last, because the last value of
-/// a field wins.
+/// Adds the fields of the path to a message that already has the body. They must come after the body, because parsers
+/// use the last value of a field.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub(crate) fn put(
 ///
 /// # Errors
 ///
-/// If it is not valid percent-encoding or UTF-8, or has a segment `.` or `..`.
+/// If the value is not valid percent-encoding or UTF-8, or has a segment `.` or `..`.
 fn value(template: &Template, variable: &Variable, path: &[&str]) -> Result<String, String> {
     let pattern = &template.segments[variable.begin..variable.end];
     let single = matches!(pattern, [Segment::One | Segment::Literal(_)]);
@@ -55,8 +55,8 @@ fn value(template: &Template, variable: &Variable, path: &[&str]) -> Result<Stri
     Ok(decoded?.join("/"))
 }
 
-/// Rejects `.` and `..`, which our client would never send. Proxies and servers resolve these segments, even where
-/// they are encoded.
+/// Rejects `.` and `..`, because proxies and servers resolve these segments, even if they are encoded. Our client
+/// never sends them.
 fn reject_dot_segments(segment: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     match &*segment {
         "." | ".." => Err(format!("invalid path: it has the segment `{segment}`")),

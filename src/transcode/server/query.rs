@@ -21,11 +21,11 @@ pub(crate) struct Query {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The fields that have been set, so that none is set twice.
+/// The fields that have been set, to detect a field that is set twice.
 #[derive(Default)]
 struct SetFields {
     fields: BTreeSet<Vec<u32>>,
-    /// The member that is set of each oneof, and its name.
+    /// The member that is set in each oneof: its number and its name.
     oneofs: BTreeMap<(Vec<u32>, usize), (u32, String)>,
 }
 
@@ -72,7 +72,7 @@ impl Query {
     }
 
     /// Applies a system parameter (<https://cloud.google.com/apis/docs/system-parameters>). Returns whether the name
-    /// is one.
+    /// is a system parameter.
     fn system(&mut self, name: &str, value: &str) -> Result<bool, String> {
         let (marked, plain) = match name.strip_prefix('$') {
             Some(plain) => (true, plain),

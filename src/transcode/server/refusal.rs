@@ -1,4 +1,4 @@
-//! The HTTP response to a request that is refused.
+//! The HTTP response to a rejected request.
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use tonic::Status;
@@ -10,11 +10,11 @@ use crate::transcode::rules::Rules;
 use crate::transcode::server::response;
 use crate::transcode::status::http_by_code;
 
-/// The reason why a request is refused, with the HTTP status of the response.
+/// A rejection of a request: the status, and the HTTP status of the response.
 pub(crate) struct Refusal {
     pub(crate) status: Status,
     pub(crate) http: StatusCode,
-    /// A header that names what would be accepted.
+    /// A header that lists the accepted values, such as `Allow`.
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -37,7 +37,7 @@ impl Refusal {
     }
 }
 
-/// Returns the status for a body above the limit, with the code and the text of Google's services.
+/// Returns the status for a body above the limit. Code and text are those of Google's services.
 pub(crate) fn too_large(max_bytes: usize) -> Status {
     Status::invalid_argument(format!(
         "Request payload size exceeds the limit: {max_bytes} bytes."

@@ -20,10 +20,10 @@ use crate::transcode::server::refusal::{Refusal, too_large};
 use crate::transcode::server::{encoding, media_type, path};
 use crate::transcode::{grpc_frames, http_body};
 
-/// Names another verb for a POST, for clients that can send only GET and POST.
+/// Header that replaces the verb of a POST, for clients that can send only GET and POST.
 const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// Maximum number of bytes of a refused request that are read, as a multiple of the limit on its size.
+/// Maximum number of bytes of a rejected request that are read, as a multiple of the limit on the body.
 const DRAINED: usize = 4;
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
@@ -37,9 +37,8 @@ pub(crate) struct Call {
 
 /// Converts an HTTP request.
 ///
-/// Before a request is refused its body is read, because many clients do not read a response while they send. Of a
-/// body far above the limit only a part is read. A client that waits for permission to send (`Expect`) is answered at
-/// once.
+/// Before a request is rejected, its body is read, at most [`DRAINED`] times the limit: many clients do not read a
+/// response while they send. The body is not read if the client waits for permission to send it (`Expect`).
 pub(crate) async fn call(
     rules: &Rules,
     request: GrpcRequest,
@@ -61,7 +60,7 @@ pub(crate) async fn call(
 /// The body of a request.
 struct Incoming {
     body: Body,
-    /// Whether the client sends the body: without `Expect`, or after it was told to continue (RFC 9110 §10.1.1).
+    /// True if the client sends the body: it sent no `Expect`, or it was told to continue (RFC 9110 §10.1.1).
     is_wanted: bool,
 }
 
@@ -153,8 +152,8 @@ async fn read(
     })
 }
 
-/// Replaces the verb of a POST with the one in `X-HTTP-Method-Override`, if there is one. Returns whether the body is
-/// the query of a GET as a form, which clients send if a URL would be too long.
+/// Replaces the verb of a POST with the one in `X-HTTP-Method-Override`, if there is one. Returns true if the new verb
+/// is GET and the body is a form with the query. Clients send such a form if a URL would be too long.
 ///
 /// # Errors
 ///
@@ -209,7 +208,7 @@ fn route<'p>(rules: &Rules, head: &'p Parts) -> Result<(RuleId, Vec<&'p str>), R
     }
 }
 
-/// Writes the part of the message that is in the body. An empty body sets nothing.
+/// Writes the fields that the body sets. An empty body sets none.
 fn put_body(
     rules: &Rules,
     method: &Method,

@@ -190,7 +190,7 @@ impl ResponseWriter<'_> {
                 .insert(header::RETRY_AFTER, seconds.into());
         }
         if status.code() == Code::Unauthenticated {
-            // RFC 9110 §11.6.1 asks for it.
+            // Required for a 401 (RFC 9110 §11.6.1).
             let bearer = HeaderValue::from_static("Bearer");
             reply.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
         }
@@ -291,8 +291,8 @@ fn raw(content: &[u8]) -> Result<(HeaderValue, Bytes), String> {
     Ok((media.unwrap_or(unknown), data))
 }
 
-/// The HTTP body of a stream of responses. A failure after the first response becomes the last text, an error body,
-/// because the HTTP status has been sent.
+/// The HTTP body of a stream of responses. After the first response the HTTP status has been sent, so a failure is
+/// written as the last text, an error body.
 #[derive(Debug)]
 pub(crate) struct JsonStream<B> {
     body: B,
@@ -303,7 +303,7 @@ pub(crate) struct JsonStream<B> {
     target: RuleId,
     options: JsonOptions,
     form: StreamFormat,
-    /// Whether a text has been written.
+    /// True after a text has been written.
     begun: bool,
     done: bool,
 }
@@ -403,7 +403,7 @@ where
                 return Poll::Ready(self.message(&message));
             }
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-                // The status of a stream without messages has been read before.
+                // If no message was written, the status was read before the head was sent.
                 let text = "the response ended without a gRPC status";
                 return Poll::Ready(Err(match self.begun {
                     true => Status::internal(text),

@@ -14,7 +14,7 @@ struct Parts {
     /// Path of the field, from the message that was read.
     path: String,
     why: String,
-    /// Whether the text is invalid whatever type it is read as: it is not JSON, or it has a reserved type URL.
+    /// True if the text is invalid for every type: it is not JSON, or it has a reserved type URL.
     is_final: bool,
 }
 

@@ -266,7 +266,7 @@ impl<'a> Lexer<'a> {
     /// Reads a string.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>> {
         if self.peek() != Some(b'"') {
-            // Anything but a value is not JSON.
+            // Report a syntax error if no value is next.
             self.next()?;
             return self.error("expected a string");
         }

@@ -26,7 +26,7 @@ pub(crate) enum Written {
     Default,
     /// An empty `Any`, `{}`.
     Empty,
-    /// Nothing was written: the name of an enum is unknown.
+    /// Nothing was written: the enum value is unknown and was ignored.
     Nothing,
 }
 
@@ -44,9 +44,9 @@ impl Written {
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'s> {
     pub(crate) schema: &'s Schema,
-    /// Whether unknown fields and enum names are errors.
+    /// True if unknown fields and enum values are errors.
     pub(crate) strict: bool,
-    /// Whether the content of an unknown `Any` may be base64.
+    /// True if the content of an unknown `Any` may be base64.
     pub(crate) any_bytes: bool,
 }
 
@@ -118,8 +118,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reads the members of an object after its brace. `more` is whether it has any. `any_members` is for the members
-    /// of an `Any` that are not fields of its message.
+    /// Reads the members of an object after its brace. `more` is true if the object has members. `any_members` records
+    /// the members of an `Any` that are not fields of its message.
     pub(crate) fn members(
         self,
         lexer: &mut Lexer<'_>,
@@ -194,7 +194,7 @@ impl<'s> Reader<'s> {
             if self.strict || read.repeated > MOST_REPEATED {
                 return lexer.duplicate_key(&field.json);
             }
-            // Keep the last value, as most parsers do. On the wire the two would be merged.
+            // Keep the last value, as most parsers do. Two messages on the wire would be merged.
             forget(field, read.begin, out);
         }
         if lexer.is_null() && !self.takes_null(field) {

@@ -69,7 +69,7 @@ fn fixed<const N: usize>(value: [u8; N], out: &mut Vec<u8>) -> bool {
     value == [0; N]
 }
 
-/// Reads the text of a number. In quotes, it is checked to be a number.
+/// Reads the text of a number. A text in quotes is checked to be a number.
 pub(crate) fn number_text<'a>(lexer: &mut Lexer<'a>) -> Result<Cow<'a, str>> {
     match lexer.next()? {
         Token::Number => lexer.number().map(Cow::Borrowed),

@@ -13,9 +13,9 @@ use crate::transcode::json::wire_value::{put_bytes, put_nested, put_text};
 /// Reads any JSON value.
 #[derive(Clone, Copy)]
 pub(crate) struct StructReader {
-    /// Whether the value is an `Any` of an unknown type.
+    /// True if the value is an `Any` of an unknown type.
     pub(crate) carried: bool,
-    /// Whether duplicate keys are errors. Otherwise the last value is kept.
+    /// True if duplicate keys are errors. Otherwise the last value is kept.
     pub(crate) strict: bool,
 }
 
@@ -24,7 +24,7 @@ impl StructReader {
     pub(crate) fn structure(self, lexer: &mut Lexer<'_>, out: &mut Vec<u8>) -> Result<()> {
         let (mut names, mut typed) = (Vec::new(), false);
         lexer.object(|lexer, name| {
-            // An object may be an `Any`, whose first `@type` is used. Of other keys the last value is kept.
+            // Keep the first `@type`, since the object may be an `Any`. Keep the last value of other keys.
             let is_type = self.carried && !self.strict && name == "@type";
             if is_type && std::mem::replace(&mut typed, true) {
                 return lexer.skip();

@@ -477,7 +477,7 @@ fn fields_with_one_json_name_get_distinct_names() {
         json_name: json.into(),
         ..field(name, number, OPTIONAL, INT32)
     };
-    // As proto2 and LEGACY_BEST_EFFORT allow it.
+    // proto2 and LEGACY_BEST_EFFORT allow several fields with one JSON name.
     let fields = vec![
         named("foo_bar", 1, "fooBar"),
         named("fooBar", 2, "fooBar"),
@@ -528,7 +528,7 @@ fn an_extension_is_a_field_of_the_message_that_it_extends() {
     let schema = Schema::compile(&FileSet { file: vec![file] }).expect("it is whole");
     let json = r#"{"a":1,"[t.number]":0,"[t.group]":{"a":5},"[t.many]":[1,2],"[t.N.inner]":{"[t.number]":7}}"#;
     let id = schema.find("t.M").expect("it is there");
-    // The type of the last is not in the set.
+    // The type of `t.lost` is not in the set.
     for unknown in [r#"{"[t.lost]":{}}"#, r#"{"[number]":1}"#, r#"{"number":1}"#] {
         let lenient = read(&schema, id, unknown.as_bytes(), JsonOptions::default());
         assert_eq!(lenient.as_deref(), Ok(&b""[..]), "{unknown}");

@@ -133,7 +133,7 @@ fn a_hundred_levels_go_both_ways_and_one_more_neither() {
     for json in [list(101), object(101)] {
         assert!(round("google.protobuf.Value", &json).is_err());
     }
-    // One level more on the wire, and the message can no longer be written.
+    // With one level more on the wire, the message has no JSON form.
     let bytes = read(
         &SCHEMA,
         id("google.protobuf.Value"),

@@ -20,7 +20,7 @@ pub(crate) struct IndexedField {
 pub(crate) struct MapEntry {
     pub(crate) key: WireValue,
     pub(crate) value: Option<WireValue>,
-    /// Whether the value is a message in several pieces. Then `value` is the last.
+    /// True if the value is a message in several pieces. Then `value` is the last piece.
     pub(crate) pieces: bool,
     /// Index of the entry in the list of fields.
     pub(crate) index: usize,
@@ -50,7 +50,7 @@ pub(crate) fn find(
         let at = found.len();
         found.push(IndexedField { place, at, value });
     }
-    // The last member of a Value is written. Other messages are written in the order of numbers.
+    // A `Value` keeps the order of the wire, because its last member is written. Sort the fields of other messages.
     if message.shape != Shape::Value {
         if oneofs > 1 {
             keep_last_of_oneofs(message, base, found);
@@ -62,8 +62,8 @@ pub(crate) fn find(
     Ok(())
 }
 
-/// Keeps the last-set member of each oneof, with the directly preceding pieces of that member. Another member in
-/// between unsets what came before.
+/// Keeps the last-set member of each oneof, with the directly preceding pieces of that member. Pieces before another
+/// member are dropped, because that member unset them.
 fn keep_last_of_oneofs(message: &Message, base: usize, found: &mut Vec<IndexedField>) {
     let mut decided = BitSet::new(message.fields.len());
     let mut holds = BitSet::new(message.fields.len());

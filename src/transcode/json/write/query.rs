@@ -243,7 +243,7 @@ mod tests {
                 json!({"doubleValue": "-Infinity"}),
                 "doubleValue=-Infinity",
             ),
-            // Presence that is told apart from the default is kept.
+            // A field with presence is written even if it has its default.
             (
                 option,
                 json!({"doubleValue": 0.0, "positiveIntValue": 0}),

@@ -89,8 +89,8 @@ fn escape(text: &str, out: &mut Vec<u8>) {
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// Returns the high bits of those bytes of a word that are a quote, a backslash or a control character. The borrow of
-/// a subtraction may also mark a byte above such a byte, but never one below it.
+/// Returns a mask with the high bit of each byte of a word that is a quote, a backslash or a control character. The
+/// borrow of the subtraction may also mark a byte above such a byte, but never one below it.
 #[inline]
 fn stops(word: u64) -> u64 {
     let zero = |word: u64| word.wrapping_sub(ONES) & !word;
