@@ -1,4 +1,4 @@
-//! The shapes of OpenAPI 2.0, as the schema of the service's converter has them.
+//! The shapes of OpenAPI 2.0, as in the schema of the service's converter.
 
 use crate::config_check::node::Node;
 use crate::config_check::rules;
@@ -68,7 +68,7 @@ pub(super) static DOCUMENT: Object = Object {
     fields: &[
         ("swagger", Text),
         ("info", Shape::Object(&INFO)),
-        // Its own check says what is wrong.
+        // A separate check reports any other error of the host.
         ("host", Text),
         ("basePath", Text),
         ("schemes", SCHEMES),
@@ -200,7 +200,7 @@ fn is_response(key: &str) -> bool {
     key == "default" || (key.len() == 3 && key.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// A mapping with nothing but a reference, or with nothing at all, is a reference.
+/// Returns true for a mapping that has no other field than `$ref`. An empty mapping is a reference too.
 fn is_reference(node: &Node) -> bool {
     node.map()
         .is_some_and(|map| map.entries().iter().all(|entry| &*entry.key == "$ref"))
@@ -400,7 +400,7 @@ parameter!(
 );
 parameter!(IN_PATH, "a parameter with `in: path`", TYPES, FORMATS, True);
 
-/// A schema may contain schemas, and a constant must not contain itself.
+/// The shape of a schema. It is a function, since a schema may contain schemas and a constant cannot refer to itself.
 const SCHEMA_SHAPE: Shape = By(schema);
 
 fn schema(_: &Node) -> &'static Shape {
