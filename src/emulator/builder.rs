@@ -63,9 +63,10 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Makes a location, one of [`LOCATIONS`](super::LOCATIONS), unreachable. Calls to it fail with UNAVAILABLE; lists over all
-    /// locations omit it and name it in `unreachable`. A list of operations does so only with `return_partial_success`, and
-    /// otherwise fails with UNAVAILABLE. Each call of this method adds one location; by default all are reachable.
+    /// Makes a location, one of [`LOCATIONS`](super::LOCATIONS), unreachable. Calls to it fail with UNAVAILABLE; lists
+    /// over all locations omit it and name it in `unreachable`. A list of operations does so only with
+    /// `return_partial_success`, and otherwise fails with UNAVAILABLE. An unknown location is ignored. Each call of this
+    /// method adds one location; by default all are reachable.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -27,7 +27,7 @@ pub(crate) struct Core {
     pub(crate) ended_early: Notify,
 }
 
-/// How long operations run.
+/// The times that operations run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OperationTimes {
     pub(crate) default: Duration,

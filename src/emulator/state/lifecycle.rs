@@ -13,7 +13,7 @@ use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api_config};
 use crate::proto::google::longrunning::{Operation, operation};
 
-/// Starts an operation on a resource, which no other operation can change meanwhile.
+/// Starts an operation on a resource. No other operation can change the resource until it ends.
 pub(crate) fn start<R: Resource>(
     tables: &mut Tables,
     verb: Verb,

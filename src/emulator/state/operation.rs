@@ -59,7 +59,7 @@ pub(crate) enum ResourceKind {
     Gateway,
 }
 
-/// How an operation ends.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Succeeded,

@@ -57,7 +57,7 @@ pub(super) enum Outcome {
     Refuse(Refusal),
 }
 
-/// A refused request: the status, and the reason.
+/// A rejected request: the status, and the reason.
 #[derive(Debug)]
 pub(super) struct Refusal {
     #[cfg_attr(

@@ -26,7 +26,7 @@ use crate::proto::google::longrunning::{
 const GLOBAL: &str = "projects/p/locations/global";
 const REGION: &str = "projects/p/locations/us-central1";
 const BEGINNING: Duration = Duration::from_secs(1_800_000_000);
-/// A config without a document is refused, and one with an invalid document fails.
+/// A create without a document is rejected, and a create with an invalid document fails later.
 const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: {}\n";
 
 /// A resource with one of few names, so that steps affect the same resources.
