@@ -9,7 +9,7 @@ const LIMIT: usize = 100;
 /// Maximum number of characters of a text or name that a message quotes from a file.
 const EXCERPT: usize = 100;
 
-/// How severe a diagnostic is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {

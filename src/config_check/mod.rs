@@ -37,8 +37,8 @@
 //! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at
 //!   most 200 aliases, and values are nested at most 100 deep. The service documents the numbers of files, bytes and
 //!   aliases. The others keep time and memory within bounds.
-//! - The converter refuses a config without a host. The service passes the name of the managed service, so that a host
-//!   is not needed here.
+//! - The converter rejects a config without a host. The service passes the name of the managed service to the converter,
+//!   so a host is not needed here.
 //! - Schemas of OpenAPI 3.x are not checked.
 //!
 //! # Errors of the call and of the operation

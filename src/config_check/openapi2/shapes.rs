@@ -322,7 +322,7 @@ fn parameter_or_reference(node: &Node) -> &'static Shape {
     }
 }
 
-/// The shape of a parameter depends on its place.
+/// Returns the shape of a parameter, which depends on its `in`.
 fn parameter(node: &Node) -> &'static Shape {
     static BODY_SHAPE: Shape = Shape::Object(&BODY);
     static HEADER_SHAPE: Shape = Shape::Object(&IN_HEADER);
@@ -334,7 +334,7 @@ fn parameter(node: &Node) -> &'static Shape {
         Some("header") => &HEADER_SHAPE,
         Some("formData") => &FORM_SHAPE,
         Some("path") => &PATH_SHAPE,
-        // Any other place is reported by the shape of a query parameter, whose `in` accepts all places.
+        // For any other value of `in`, the shape of a query parameter reports the error.
         _ => &QUERY_SHAPE,
     }
 }
