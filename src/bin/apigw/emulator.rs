@@ -25,10 +25,10 @@ pub(crate) struct Arguments {
     /// Address to listen on; port 0 chooses a free port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8470")]
     listen: String,
-    /// How long an operation runs.
+    /// Time that an operation runs.
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     operation_time: Duration,
-    /// How long the operations of one method run; repeatable.
+    /// Time that the operations of one method run; repeatable.
     #[arg(long, value_name = "METHOD=DURATION", value_parser = method_time)]
     operation_time_of: Vec<(&'static Method, Duration)>,
     /// Bearer token that calls must have, one of several if repeated. By default calls need no token.

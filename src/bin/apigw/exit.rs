@@ -30,8 +30,8 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// Returns one exit code for several operations: a failed read has precedence, then failed, cancelled and timed out
-    /// operations.
+    /// Returns one exit code for several operations. In descending order of precedence: interrupted, not read, failed,
+    /// cancelled, completed despite a cancellation, timed out, succeeded.
     pub(crate) fn of_many(ends: impl IntoIterator<Item = Self>) -> Self {
         let rank = |exit: &Self| match exit {
             Self::Interrupted | Self::Terminated => 6,

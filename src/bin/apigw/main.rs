@@ -196,7 +196,7 @@ fn done(result: Result<(), Failure>) -> Ended {
     result.map(|()| Exit::Success)
 }
 
-/// Logs to standard error at the level of `RUST_LOG`, or else of `--verbosity`.
+/// Logs to standard error at the level of `RUST_LOG`, or by default at the level of `--verbosity`.
 fn log_at(settings: &Settings) {
     let verbosity = settings.verbosity().value;
     let level = match verbosity.as_deref() {

@@ -53,7 +53,7 @@ pub(crate) struct Waiting<'a> {
     started: Instant,
 }
 
-/// How an operation ended, for events and for lines.
+/// The end of an operation, for events and for lines.
 pub(crate) struct End<'a> {
     pub(crate) outcome: &'static str,
     pub(crate) snapshot: Option<&'a Snapshot>,

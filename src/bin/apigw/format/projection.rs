@@ -48,7 +48,7 @@ enum Transform {
 /// The transforms, as the error about an unknown transform lists them.
 const TRANSFORMS: &str = "basename, segment, date, yesno, list, len";
 
-/// Reads the expression of a format, character by character.
+/// Parses the expression of a format, character by character.
 pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
