@@ -41,8 +41,8 @@ pub struct OperationPlan {
 /// The effect of a cancellation on a running operation. CancelOperation itself returns at once.
 ///
 /// A cancelled creation removes its resource. If the resource is in use by then, as an API with a config is, the
-/// operation continues and its metadata has `requested_cancellation`. After a cancellation and until the operation ends,
-/// a call that would use the resource fails with FAILED_PRECONDITION.
+/// operation continues and its metadata has `requested_cancellation`. If the cancellation of a creation ends it later
+/// ([`HonouredAfter`](Self::HonouredAfter)), a call that would use the resource fails with FAILED_PRECONDITION until then.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum CancelBehavior {
