@@ -1,19 +1,19 @@
-//! The faults and warnings that a check finds, each with its place.
+//! Diagnostics: the errors and warnings of a check, each with its position.
 
 use std::collections::HashSet;
 use std::fmt::{self, Display};
 
-/// Maximum number of errors, and of warnings, that are kept. The rest is counted.
+/// Maximum number of errors, and of warnings, that are kept. All others are only counted.
 const LIMIT: usize = 100;
 
-/// Maximum number of characters of a file's text or name that a message repeats.
+/// Maximum number of characters of a text or name that a message quotes from a file.
 const EXCERPT: usize = 100;
 
-/// How severe a diagnostic is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// The service refuses the config.
+    /// The service rejects the config.
     Error,
     /// The service accepts the config, but it may not do what its author expects.
     Warning,
@@ -28,7 +28,7 @@ impl Display for Severity {
     }
 }
 
-/// A place in a text file.
+/// A position in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// Line, from 1.
@@ -37,22 +37,22 @@ pub struct Position {
     pub column: u32,
 }
 
-/// One fault or warning in the files of a config.
+/// An error or a warning about the files of a config.
 ///
 /// It is displayed as `file:line:column: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// Path of the file as the config has it. For a fault of the config as a whole, the field of the config, such as
+    /// Path of the file as the config has it. In an error about the config as a whole, the field of the config, such as
     /// `api_config.openapi_documents[0].document`.
     pub file: String,
-    /// Place in the file. `None` if the diagnostic is about the whole file, or the file is not a text.
+    /// Position in the file. `None` if the diagnostic is about the whole file, or if the file is not a text.
     pub position: Option<Position>,
     /// Error or warning.
     pub severity: Severity,
     /// Stable name of the rule that was broken, such as `unknown-field`.
     pub rule: &'static str,
-    /// What is wrong and what would be right: one lowercase phrase without a full stop.
+    /// The problem and its correction: one lowercase phrase without a full stop.
     pub message: String,
     /// Page that documents the rule, if there is one.
     pub link: Option<&'static str>,
@@ -68,7 +68,7 @@ impl Diagnostic {
         }
     }
 
-    /// Reports whether the service refuses the config for it.
+    /// Returns true if the service rejects a config with this diagnostic.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -97,7 +97,7 @@ pub(super) struct Report {
     /// Number of files so far.
     files: usize,
     found: Vec<(usize, Diagnostic)>,
-    /// What was reported before. An aliased value is checked at each use and reported once.
+    /// The diagnostics so far, by file, position and message. An aliased value is checked at each use, but reported once.
     seen: HashSet<(usize, Option<Position>, String)>,
     errors: usize,
     warnings: usize,
@@ -110,17 +110,17 @@ impl Report {
         self.files += 1;
     }
 
-    /// Returns the place as it is displayed.
+    /// Returns a position in the current file as text, `file:line:column`.
     pub(super) fn location(&self, at: Position) -> String {
         format!("{}:{}:{}", self.file, at.line, at.column)
     }
 
-    /// Reports a broken rule at a place of the file.
+    /// Reports a broken rule at a position in the file.
     pub(super) fn at(&mut self, rule: &'static Rule, at: Position, message: impl Display) {
         self.add(rule, Some(at), &message);
     }
 
-    /// Reports a broken rule of the whole file.
+    /// Reports a broken rule about the whole file.
     pub(super) fn whole(&mut self, rule: &'static Rule, message: impl Display) {
         self.add(rule, None, &message);
     }
@@ -150,7 +150,7 @@ impl Report {
         self.found.push((self.files, diagnostic));
     }
 
-    /// Returns what was reported, by file and place.
+    /// Returns the diagnostics, sorted by file and position.
     pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.found
             .sort_by_key(|(file, found)| (*file, found.position));

@@ -7,17 +7,17 @@ use super::node::Node;
 use super::yaml::position;
 use super::{json, rules, yaml};
 
-/// Maximum number of aliases in an OpenAPI document, as the limitations of the service say.
+/// Maximum number of aliases in an OpenAPI document, from the documented limitations of the service.
 const MAX_ALIASES: usize = 200;
 
-/// How a file is read.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Json,
     Yaml,
 }
 
-/// Reads an OpenAPI document. The service reads it by the extension of its name.
+/// Reads an OpenAPI document. As in the service, the extension of its name determines the format.
 pub(super) fn openapi(
     path: &str,
     contents: &[u8],
@@ -35,7 +35,7 @@ pub(super) fn openapi(
     read(format, contents, allowance, MAX_ALIASES, report)
 }
 
-/// Reads a service configuration. Without a known extension it is YAML.
+/// Reads a service configuration. If its name has no known extension, the format is YAML.
 pub(super) fn service_config(
     path: &str,
     contents: &[u8],
@@ -82,7 +82,7 @@ fn read(
     let read = match format {
         Format::Json => json::read(text, allowance, report).map(Some),
         Format::Yaml if text.trim_start().starts_with('{') => {
-            // JSON in a file of YAML: keys and strings have no limits of length then.
+            // JSON in a YAML file is read as JSON, which has no limits on the length of keys and strings.
             match json::read(text, allowance, &mut Report::default()) {
                 Ok(_) => {
                     *allowance = before;

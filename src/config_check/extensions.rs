@@ -1,4 +1,4 @@
-//! Names of the extensions that the service reads.
+//! The names of the extensions that the service reads.
 
 use super::diagnostic::{Report, excerpt};
 use super::node::{Kind, Node};

@@ -54,7 +54,7 @@ impl Reader<'_, '_> {
             }
             ValueType::Number => {
                 let text = self.json.next_number_as_str().map_err(stop)?;
-                // Every number of JSON is one of Rust; a large one is infinite.
+                // Every JSON number can be parsed as `f64`; one above its range becomes infinite.
                 let number = text.parse().unwrap_or(f64::NAN);
                 Node::scalar(at, Kind::Number(number, text.into()), text.len())
             }

@@ -9,7 +9,7 @@ use crate::proto::google::cloud::apigateway::v1::api_config::{
     File, GrpcServiceDefinition, OpenApiDocument,
 };
 
-/// What a file of a config is, by its name.
+/// The kind of a file of a config, by the extension of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileKind {
@@ -70,7 +70,7 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// Loads OpenAPI documents. The config has each under the last part of its path, as `gcloud` sends it.
+/// Loads OpenAPI documents. In the config, the path of each document is the last part of its path here, as with `gcloud`.
 ///
 /// # Errors
 ///
@@ -94,7 +94,8 @@ pub fn load_openapi<P: AsRef<Path>>(
 
 /// Loads descriptor sets (`.descriptor`, `.pb`) and service configurations (`.json`, `.yaml`, `.yml`).
 ///
-/// Unlike `gcloud`, it does not attach the `.proto` sources beside a descriptor set, which the service only displays.
+/// Unlike `gcloud`, it does not attach the `.proto` sources beside a descriptor set, which the service uses for display
+/// only.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Checks the files of an API config without the service: OpenAPI documents, descriptor sets and service configurations.
 //!
-//! [`check`] reads the files as the service does, and returns a [`Diagnostic`] for each fault, with its file, line and
-//! column. [`load_openapi`] and [`load_grpc`] read files from paths, and recognize their kinds as `gcloud` does. Nothing
-//! here makes a call. The emulator uses the same checks.
+//! [`check`] reads the files as the service does, and returns a [`Diagnostic`] for each error or warning, with its file,
+//! line and column. [`load_openapi`] and [`load_grpc`] read files from paths, and recognize their kinds as `gcloud` does.
+//! This module makes no calls. The emulator uses the same checks.
 //!
 //! ```
 //! use apigateway_grpc::config_check::{check, Severity};
@@ -26,8 +26,8 @@
 //! # What is checked
 //!
 //! The rules for OpenAPI 2.0 are those of the service's documentation and of its published converter
-//! (`googleapis/api-compiler`), those for OpenAPI 3.0 and 3.1 are those of the documentation alone. Where both are silent,
-//! a document is accepted, or there is a warning. In particular:
+//! (`googleapis/api-compiler`). The rules for OpenAPI 3.0 and 3.1 are those of the documentation alone. A document about
+//! which these sources say nothing is accepted, or there is a warning. In particular:
 //!
 //! - A `.json` file is JSON, and a `.yaml` or `.yml` file is YAML 1.2 with merge keys. The words that are booleans in YAML
 //!   1.1 alone, such as `yes`, are accepted as booleans where a boolean is needed, and as texts elsewhere, since the
@@ -37,15 +37,15 @@
 //! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at
 //!   most 200 aliases, and values are nested at most 100 deep. The service documents the numbers of files, bytes and
 //!   aliases. The others keep time and memory within bounds.
-//! - The converter refuses a config without a host. The service passes the name of the managed service, so that a host
-//!   is not needed here.
+//! - The converter rejects a config without a host. The service passes the name of the managed service to the converter,
+//!   so a host is not needed here.
 //! - Schemas of OpenAPI 3.x are not checked.
 //!
-//! # Which faults refuse a call
+//! # Errors of the call and of the operation
 //!
-//! A config that lacks files, mixes kinds or exceeds the limits is refused at once with INVALID_ARGUMENT. Faults in
-//! the files fail the operation, and its metadata has the diagnostics. The documentation does not say which is which; the
-//! field `diagnostics` of `OperationMetadata` would have no use otherwise.
+//! A config that lacks files, mixes kinds or exceeds the limits is rejected at once with INVALID_ARGUMENT. Errors in the
+//! files fail the operation, and its metadata has the diagnostics. The documentation does not distinguish the two cases.
+//! We infer them from the field `diagnostics` of `OperationMetadata`, which would have no use otherwise.
 
 mod backend;
 mod diagnostic;
@@ -81,20 +81,20 @@ use grpc::Services;
 use node::{Kind, MAX_VALUES, Node};
 use operations::Routes;
 
-/// What the documents of a config must share or must not share.
+/// The properties that the documents of a config must share, or that must be unique among them.
 #[derive(Debug, Default)]
 struct Config {
     routes: Routes,
-    /// Place of each API name and version.
+    /// Position of the version, by API name and major version.
     api_names: HashMap<(String, String), String>,
-    /// The endpoint of the first document of OpenAPI 3.x, which may be none, and its place.
+    /// The endpoint of the first OpenAPI 3.x document (`None` if it sets none), and its position.
     endpoint: Option<(Option<String>, String)>,
 }
 
-/// Checks all files of a config. Returns errors and warnings, by file and place.
+/// Checks all files of a config. Returns errors and warnings, by file and position.
 ///
-/// There are at most 100 of each severity; the number of the others is in a last diagnostic. The time is linear in the
-/// size of the files.
+/// At most 100 errors and 100 warnings are returned. If there are more, a last diagnostic has their number. The time is
+/// linear in the size of the files.
 #[must_use]
 pub fn check(config: &ApiConfig) -> Vec<Diagnostic> {
     if let Err(violations) = structure::check(config) {
@@ -116,7 +116,7 @@ pub(crate) fn check_files(config: &ApiConfig) -> Vec<Diagnostic> {
     let mut report = Report::default();
     let mut allowance = MAX_VALUES;
     let (mut shared, mut services) = (Config::default(), Services::default());
-    // The service merges the service configurations, and one of them has the name of the service.
+    // The service merges the service configurations, so only one of them needs the name of the service.
     let (mut unnamed, mut named) = (None, false);
     for (kind, _, file) in structure::files(config) {
         let Some(file) = file else {
@@ -136,7 +136,7 @@ pub(crate) fn check_files(config: &ApiConfig) -> Vec<Diagnostic> {
                 let (path, contents) = (&file.path, &file.contents);
                 match document::service_config(path, contents, &mut allowance, &mut report) {
                     Some(root) => named |= grpc::service_config(&root, &services, &mut report),
-                    // The file that cannot be read may have the name.
+                    // The unreadable file may have the name.
                     None => named = true,
                 }
                 unnamed.get_or_insert(path);
@@ -164,7 +164,7 @@ fn openapi(root: &Node, config: &mut Config, report: &mut Report) {
     match (map.get("swagger"), map.get("openapi")) {
         (Some(node), _) => match &node.kind {
             Kind::Text(version) if &**version == "2.0" => openapi2::check(root, config, report),
-            // The shape says that it must be a text.
+            // The check of the shape reports that the version must be a text.
             Kind::Number(2.0, _) => openapi2::check(root, config, report),
             _ => {
                 let text = format!("`swagger` must be \"2.0\", not {}", node.what());

@@ -1,20 +1,20 @@
-//! A document as a tree of values, each with its place.
+//! A document as a tree of values, each with its position.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::diagnostic::{Position, excerpt};
 
-/// Number of entries from which on a mapping has an index.
+/// Number of entries above which a mapping has an index.
 const INDEXED: usize = 12;
 
-/// Maximum depth of nested values, so that code that walks a tree may recurse.
+/// Maximum depth of nested values. It allows recursion in code that walks a tree.
 pub(super) const MAX_DEPTH: usize = 100;
 
 /// Maximum number of values in the files of one config, with aliases written out. A long text counts as several.
 pub(super) const MAX_VALUES: usize = 2_000_000;
 
-/// Number of bytes of a text that count as one more value.
+/// Number of bytes of a text that count as one further value.
 const LONG: usize = 100;
 
 /// A value of a document. The value of an alias is shared.
@@ -22,7 +22,7 @@ const LONG: usize = 100;
 pub(super) struct Node {
     pub(super) at: Position,
     pub(super) kind: Kind,
-    /// Number of values in it, itself included. A shared value counts at each use.
+    /// Number of values in this value, including itself. A shared value counts at each use.
     pub(super) size: usize,
     /// Depth of nesting, from 1.
     pub(super) depth: usize,
@@ -50,7 +50,7 @@ pub(super) struct Map {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: Rc<str>,
-    /// Place of the key.
+    /// Position of the key.
     pub(super) at: Position,
     pub(super) value: Rc<Node>,
 }
@@ -65,7 +65,7 @@ impl Node {
         }
     }
 
-    /// Creates a scalar of a text with so many bytes.
+    /// Creates a scalar. `length` is the number of bytes of its text.
     pub(super) fn scalar(at: Position, kind: Kind, length: usize) -> Self {
         Self {
             size: 1 + length / LONG,
@@ -73,7 +73,8 @@ impl Node {
         }
     }
 
-    /// Counts the value that a list or mapping got. Returns false if the nesting is too deep.
+    /// Adds the size and depth of a value that was added to this list or mapping. Returns false if the nesting is too
+    /// deep.
     pub(super) fn grow(&mut self, by: &Self, key_length: usize) -> bool {
         self.size += by.size + key_length / LONG;
         self.depth = self.depth.max(by.depth + 1);
@@ -94,7 +95,7 @@ impl Node {
         }
     }
 
-    /// Returns the items of a list, and nothing for any other value.
+    /// Returns the items of a list. Any other value has none.
     pub(super) fn items(&self) -> &[Rc<Self>] {
         self.list().unwrap_or_default()
     }
@@ -106,7 +107,7 @@ impl Node {
         }
     }
 
-    /// Returns the entries of a mapping, and nothing for any other value.
+    /// Returns the entries of a mapping. Any other value has none.
     pub(super) fn entries(&self) -> &[Entry] {
         self.map().map(Map::entries).unwrap_or_default()
     }
@@ -126,7 +127,7 @@ impl Node {
         self.get(key).and_then(Self::text)
     }
 
-    /// Returns a boolean. The words that are booleans in YAML 1.1 alone count too.
+    /// Returns a boolean. The words that are booleans in YAML 1.1 only are accepted too.
     pub(super) fn boolean(&self) -> Option<bool> {
         match &self.kind {
             Kind::Bool(value) => Some(*value),
@@ -150,7 +151,7 @@ impl Node {
         }
     }
 
-    /// Returns what it is, in words.
+    /// Describes the value for messages, as in `a list` and `the number 3`.
     pub(super) fn what(&self) -> String {
         match &self.kind {
             Kind::Null => "an empty value".to_owned(),

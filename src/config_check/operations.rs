@@ -1,4 +1,4 @@
-//! The operations of a document, and what must be unique among them.
+//! The operations of a document, and checks that their ids and routes are unique.
 
 use std::collections::HashMap;
 
@@ -18,14 +18,14 @@ pub(super) struct Operation<'t> {
     pub(super) path: &'t str,
     pub(super) path_item: &'t Node,
     pub(super) method: &'t str,
-    /// Place of the method.
+    /// Position of the method.
     pub(super) at: Position,
     pub(super) node: &'t Node,
     /// Index of the path among the templates.
     pub(super) template: Option<usize>,
 }
 
-/// The operations of a document, in its order.
+/// The operations of a document, in the order of the document.
 #[derive(Debug, Default)]
 pub(super) struct Operations<'t> {
     pub(super) all: Vec<Operation<'t>>,
@@ -60,7 +60,7 @@ impl<'t> Operations<'t> {
         let Some(node) = references.follow(&entry.value) else {
             return;
         };
-        // A path item that many paths refer to is checked at its own place only, so that the time stays linear.
+        // A path item that several paths refer to is checked at its own position only, so that the time stays linear.
         if !std::ptr::eq(node, &*entry.value) {
             return;
         }
@@ -79,7 +79,7 @@ impl<'t> Operations<'t> {
     }
 }
 
-/// Reports an `operationId` that the document has already. `normal` is the form in which ids must differ.
+/// Reports duplicate `operationId`s. `normal` returns the form of an id that must be unique.
 pub(super) fn check_ids<'t>(
     operations: &Operations<'t>,
     normal: impl Fn(&str) -> String,
@@ -115,12 +115,12 @@ pub(super) fn check_ids<'t>(
 /// The routes of all documents of a config.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    /// Where each method and shape is.
+    /// Position of each operation, by method and shape of the path.
     places: HashMap<String, String>,
 }
 
 impl Routes {
-    /// Adds the routes of a document, and reports those that the config has already.
+    /// Adds the routes of a document, and reports duplicate routes.
     pub(super) fn add(&mut self, base: &str, operations: &Operations<'_>, report: &mut Report) {
         let base = base.trim_end_matches('/');
         for operation in &operations.all {

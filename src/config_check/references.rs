@@ -1,4 +1,4 @@
-//! `$ref`: which value of a document refers to which.
+//! Finds and resolves the `$ref` references of a document.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use percent_encoding::percent_decode_str;
 use super::diagnostic::Position;
 use super::node::{Kind, Node};
 
-/// Maximum length of a chain of references. A longer one is taken for a circle.
+/// Maximum length of a chain of references. A longer chain counts as circular.
 const LONGEST: usize = 32;
 
-/// Which kind of value refers to another.
+/// The kind of value in which a reference is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Path,
@@ -32,9 +32,9 @@ pub(super) struct Reference<'t> {
 /// The references of a document.
 #[derive(Debug)]
 pub(super) struct References<'t> {
-    /// In the order of the document. A mapping that aliases repeat is here once.
+    /// In the order of the document. A mapping that is aliased several times is listed once.
     pub(super) all: Vec<Reference<'t>>,
-    /// Targets by the address of the mapping.
+    /// Targets by the address of the mapping. `None` for an unresolved reference.
     targets: HashMap<*const Node, Option<&'t Node>>,
 }
 
@@ -49,7 +49,7 @@ impl<'t> References<'t> {
         references
     }
 
-    /// Returns the value itself, or the one that it refers to in the end.
+    /// Follows references from a value to the last one. Returns the value itself if it is not a reference.
     pub(super) fn follow(&self, node: &'t Node) -> Option<&'t Node> {
         let mut node = node;
         for _ in 0..LONGEST {
@@ -67,7 +67,8 @@ impl<'t> References<'t> {
         self.targets.get(&address).copied().flatten()
     }
 
-    /// `key` is the key of the value, and `above` the key of the mapping or list that it is in.
+    /// Collects the references in a value. `key` is the key of the value, and `above` that of the mapping or list which
+    /// contains it.
     fn walk(&mut self, root: &'t Node, node: &'t Node, key: &'t str, above: &'t str) {
         match &node.kind {
             Kind::List(items) => {
@@ -130,7 +131,7 @@ fn place(key: &str, above: &str) -> Place {
     }
 }
 
-/// Reports whether the keys below a key are names that the document's author chose.
+/// Returns true if the keys below this key are names that the document's author chose.
 fn has_names(key: &str) -> bool {
     matches!(
         key,
@@ -138,7 +139,7 @@ fn has_names(key: &str) -> bool {
     )
 }
 
-/// Reports whether below a key is data, in which `$ref` has no meaning.
+/// Returns true if the values below this key are data, in which `$ref` has no meaning.
 fn is_data(key: &str, above: &str) -> bool {
     let data = matches!(key, "default" | "enum" | "example" | "examples" | "const");
     (data && !has_names(above)) || key.starts_with("x-")

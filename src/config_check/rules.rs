@@ -76,5 +76,5 @@ rules! {
     Error SERVICE_CONFIG "service-config" Some(GRPC);
 }
 
-/// A config that is refused before its files are read.
+/// The rule of a config that is rejected before its files are read.
 pub(super) const CONFIG: &str = "config";

@@ -7,7 +7,7 @@ use super::node::Node;
 use super::operations::Operations;
 use super::rules;
 
-/// What the service makes of a scheme.
+/// The kind of a security scheme, as the service uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     ApiKey,
@@ -21,7 +21,7 @@ pub(super) enum Scheme {
 #[derive(Debug)]
 pub(super) struct Schemes<'t> {
     pub(super) kinds: HashMap<&'t str, Scheme>,
-    /// Rule for a requirement whose scheme is not defined, and the section that would define it.
+    /// The rule that reports an undefined scheme, and the section that should define it.
     pub(super) undefined: (&'static Rule, &'static str),
 }
 
@@ -39,7 +39,7 @@ impl Schemes<'_> {
             if let Some(own) = own {
                 self.requirements(own, report);
             }
-            // A preflight request has no credentials.
+            // An OPTIONS operation may be unsecured: a preflight request has no credentials.
             let secured = own.or(whole).is_some_and(|node| !node.items().is_empty());
             if !secured && operation.method != "options" {
                 unsecured += 1;

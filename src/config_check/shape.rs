@@ -1,4 +1,4 @@
-//! Shapes: which fields an object has, and which values each may have. The shapes themselves are data.
+//! Shapes: the fields of an object, and the values that each may have. The shapes themselves are data.
 
 use std::collections::HashSet;
 
@@ -29,15 +29,15 @@ pub(super) enum Shape {
     By(fn(&Node) -> &'static Self),
 }
 
-/// Which lists are valid.
+/// The constraint on the items of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Items {
     Any,
     /// At least one item.
     Some,
-    /// No text twice.
+    /// No duplicate texts.
     Distinct,
-    /// At least one item, and no text twice.
+    /// At least one item, and no duplicate texts.
     SomeDistinct,
 }
 
@@ -47,23 +47,23 @@ pub(super) type NamePattern = fn(&str) -> bool;
 /// A mapping with named fields.
 #[derive(Debug)]
 pub(super) struct Object {
-    /// Its name in messages, with an article.
+    /// Name of the object in messages, with an article.
     pub(super) what: &'static str,
     pub(super) fields: &'static [(&'static str, Shape)],
     pub(super) required: &'static [&'static str],
-    /// Whether names that begin with `x-` may be added.
+    /// Names that begin with `x-` are accepted.
     pub(super) extensions: bool,
     /// Names that follow a pattern, and the shape of their values.
     pub(super) pattern: Option<(NamePattern, Shape)>,
 }
 
-/// How faults of shape are reported in one version of OpenAPI.
+/// The rules by which shape errors are reported in one version of OpenAPI.
 #[derive(Debug)]
 pub(super) struct Dialect {
     pub(super) unknown: &'static Rule,
     pub(super) missing: &'static Rule,
     pub(super) invalid: &'static Rule,
-    /// What would be right in place of an unknown field.
+    /// Corrections of unknown fields, by the name of the field.
     pub(super) hints: &'static [(&'static str, &'static str)],
 }
 
@@ -202,7 +202,7 @@ impl Dialect {
         report.at(self.unknown, at, text);
     }
 
-    /// Reports a value of another kind.
+    /// Reports a value of the wrong kind.
     pub(super) fn wrong(&self, name: &str, right: &str, node: &Node, report: &mut Report) {
         let mut text = format!("`{name}` must be {right}, not {}", node.what());
         if right == "a text" && matches!(node.kind, Kind::Number(..) | Kind::Bool(_)) {
@@ -221,9 +221,9 @@ pub(super) fn one_of(words: &[&str]) -> String {
     }
 }
 
-/// Returns the known name that a misspelled one is nearest to, within two edits.
+/// Returns the known name that is nearest to a misspelled name, within two edits.
 pub(super) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    // A long name is no misspelled one, and the time of a comparison grows with the length.
+    // Long names are skipped: they are hardly misspellings, and a comparison takes longer the longer the names are.
     if name.len() > 40 {
         return None;
     }
@@ -232,7 +232,7 @@ pub(super) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> O
     near.min().map(|(_, known)| known)
 }
 
-/// The Levenshtein distance, without regard to case and underscores.
+/// Returns the Levenshtein distance, ignoring case and underscores.
 fn edits(left: &str, right: &str) -> usize {
     let plain = |text: &str| -> Vec<char> {
         let chars = text.chars().filter(|char| *char != '_');
@@ -252,7 +252,7 @@ fn edits(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-/// Reports whether a text has none of the characters that RFC 2396 excludes, and no broken escape.
+/// Returns true if a text has no character that RFC 2396 excludes, and no invalid escape.
 fn is_uri(text: &str) -> bool {
     let excluded =
         |char: char| char.is_whitespace() || char.is_control() || "<>\"{}|\\^`".contains(char);

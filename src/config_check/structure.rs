@@ -1,5 +1,5 @@
-//! Whether a config has files of one kind within the limits. A config that fails here is refused at once, while faults in
-//! the files fail the operation.
+//! Checks that a config has files of one kind, within the limits. A config that fails this check is rejected at once,
+//! while errors in the files fail the operation.
 
 use tonic_types::FieldViolation;
 
@@ -9,12 +9,12 @@ use crate::proto::google::cloud::apigateway::v1::api_config::File;
 /// Maximum number of violations that are returned.
 const MAX_VIOLATIONS: usize = 20;
 
-/// Maximum number of files of a config, and of bytes in all of them. The service documents both for OpenAPI 3.x; here they
-/// hold for every config.
+/// Maximum number of files of a config, and of bytes in all of them. The service documents both limits for OpenAPI 3.x.
+/// Here they apply to every config.
 const MAX_FILES: usize = 50;
 const MAX_BYTES: usize = 10 << 20;
 
-/// How a file is read.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     OpenApi,
@@ -22,7 +22,11 @@ pub(super) enum Kind {
     ServiceConfig,
 }
 
-/// Checks the number, the kinds and the size of the files. Returns the fields at fault.
+/// Checks the number, the kinds and the size of the files.
+///
+/// # Errors
+///
+/// The invalid fields of the config.
 pub(crate) fn check(config: &ApiConfig) -> Result<(), Vec<FieldViolation>> {
     let why = match (
         config.openapi_documents.is_empty(),
@@ -90,8 +94,8 @@ fn check_size(config: &ApiConfig) -> Result<(), Vec<FieldViolation>> {
     Ok(())
 }
 
-/// Returns the files with the fields that have them: descriptor sets before the service configurations that name their
-/// services.
+/// Returns the files, each with the field of the config that it is in. Descriptor sets come before the service
+/// configurations that name their services.
 pub(super) fn files(config: &ApiConfig) -> impl Iterator<Item = (Kind, String, Option<&File>)> {
     let documents = config.openapi_documents.iter().enumerate();
     let documents = documents.map(|(index, document)| {

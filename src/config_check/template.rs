@@ -1,6 +1,6 @@
 //! The template of a path: `/shelves/{shelf}/books`.
 
-/// The variables of a path, and the shape that is left without their names. Two paths of one shape match the same requests.
+/// The variables of a path, and the path without their names. Two paths of the same shape match the same requests.
 #[derive(Debug, PartialEq)]
 pub(super) struct Template<'t> {
     pub(super) variables: Vec<&'t str>,
@@ -8,7 +8,7 @@ pub(super) struct Template<'t> {
 }
 
 impl<'t> Template<'t> {
-    /// Reads a path, or returns what is wrong with it, as the end of a sentence.
+    /// Parses a path. The error completes a sentence about the path.
     pub(super) fn read(path: &'t str) -> Result<Self, &'static str> {
         let mut template = Self {
             variables: Vec::new(),
@@ -30,7 +30,7 @@ impl<'t> Template<'t> {
         Ok(template)
     }
 
-    /// Reads a segment and returns what follows it: nothing or a `/`.
+    /// Parses a segment. Returns the rest of the path, which is empty or begins with `/`.
     fn segment(&mut self, text: &'t str) -> Result<&'t str, &'static str> {
         let Some(inner) = text.strip_prefix('{') else {
             let (segment, after) = text.split_at(text.find('/').unwrap_or(text.len()));

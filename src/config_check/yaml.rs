@@ -1,7 +1,6 @@
 //! Reads YAML into a tree.
 //!
-//! The parser gives events and builds no tree. The limits of a document are therefore kept here: the depth, and the number
-//! of values with aliases written out.
+//! The parser returns events and builds no tree. This module therefore enforces the limits on depth, aliases and values.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -12,7 +11,7 @@ use super::diagnostic::{Position, Report, Rule, excerpt};
 use super::node::{Entry, Kind, MAX_DEPTH, MAX_VALUES, Map, Node};
 use super::{rules, scalar};
 
-/// Why reading stops: the rule, the place and the message.
+/// The error that ends reading: the rule, the position and the message.
 pub(super) type Stop = (&'static Rule, Position, String);
 
 /// Reads a text. `allowance` is the number of values that the config may still have, and `max_aliases` the number of
@@ -40,7 +39,7 @@ pub(super) fn read(
 #[derive(Debug)]
 struct Builder<'a> {
     open: Vec<Open>,
-    /// Values by the parser's number of the anchor.
+    /// Values by the number that the parser gives to their anchor.
     anchors: HashMap<usize, Rc<Node>>,
     root: Option<Rc<Node>>,
     documents: usize,
@@ -55,7 +54,7 @@ struct Open {
     node: Node,
     anchor: usize,
     key: Key,
-    /// Values of `<<`. They are merged at the end, since the mapping's own entries come before them.
+    /// Values of `<<`. They are merged when the mapping ends, since the mapping's own entries have precedence.
     merged: Vec<Rc<Node>>,
 }
 
@@ -64,7 +63,7 @@ enum Key {
     Expected,
     Read(Rc<str>, Position),
     Merge,
-    /// An invalid key, whose value is left out.
+    /// An invalid key. Its value is ignored.
     Invalid,
 }
 
@@ -97,7 +96,7 @@ impl Builder<'_> {
         let at = place(span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                // An omitted value is placed at its key.
+                // The position of an omitted value is that of its key.
                 let at = match self.open.last().map(|open| &open.key) {
                     Some(Key::Read(_, key)) if span.start.index() == span.end.index() => *key,
                     _ => at,
@@ -156,7 +155,7 @@ impl Builder<'_> {
         self.put(Rc::new(open.node), at, open.anchor, report)
     }
 
-    /// Puts a value into the open list or mapping, as a key or not, or at the root.
+    /// Adds a node: as a key or value of the open mapping, as an item of the open list, or as the root.
     fn put(
         &mut self,
         node: Rc<Node>,
@@ -200,7 +199,7 @@ impl Builder<'_> {
     }
 }
 
-/// Takes values off the allowance.
+/// Subtracts values from the allowance.
 pub(super) fn spend(allowance: &mut usize, values: usize, at: Position) -> Result<(), Stop> {
     match allowance.checked_sub(values) {
         Some(rest) => *allowance = rest,
@@ -214,7 +213,7 @@ pub(super) fn spend(allowance: &mut usize, values: usize, at: Position) -> Resul
     Ok(())
 }
 
-/// Counts the value that a list or mapping got.
+/// Adds the size and depth of a value that was added to a list or mapping.
 pub(super) fn grow(
     node: &mut Node,
     by: &Node,
@@ -228,7 +227,7 @@ pub(super) fn grow(
     Err((&rules::TOO_DEEP, at, text))
 }
 
-/// Adds the entries of a mapping, or of a list of mappings, whose keys are new.
+/// Merges a mapping, or a list of mappings, into a mapping. Only entries with new keys are added.
 fn merge(into: &mut Node, source: &Rc<Node>, report: &mut Report) -> Result<(), Stop> {
     let sources = match &source.kind {
         Kind::List(sources) => sources.as_slice(),
@@ -268,7 +267,7 @@ fn key(map: &Map, node: &Node, at: Position, report: &mut Report) -> Key {
     Key::Read(key.into(), at)
 }
 
-/// Reports a key that the mapping has already. The last value is used, as the service's converter does.
+/// Reports a duplicate key. The last value is used, as in the service's converter.
 pub(super) fn duplicate(map: &Map, key: &str, at: Position, report: &mut Report) {
     if let Some(first) = map.entry(key) {
         let (line, key) = (first.at.line, excerpt(key));
@@ -282,7 +281,7 @@ fn place(marker: Marker) -> Position {
     position(marker.line(), marker.col() + 1)
 }
 
-/// Returns a place, which a file within the size limit always has.
+/// Creates a position. No file within the size limit exceeds the range of `u32`.
 pub(super) fn position(line: usize, column: usize) -> Position {
     Position {
         line: u32::try_from(line).unwrap_or(u32::MAX),

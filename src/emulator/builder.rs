@@ -63,9 +63,10 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Makes a location, one of [`LOCATIONS`](super::LOCATIONS), unreachable. Calls to it fail with UNAVAILABLE; lists over all
-    /// locations omit it and name it in `unreachable`. A list of operations does so only with `return_partial_success`, and
-    /// otherwise fails with UNAVAILABLE. Each call of this method adds one location; by default all are reachable.
+    /// Makes a location, one of [`LOCATIONS`](super::LOCATIONS), unreachable. Calls to it fail with UNAVAILABLE; lists
+    /// over all locations omit it and name it in `unreachable`. A list of operations does so only with
+    /// `return_partial_success`, and otherwise fails with UNAVAILABLE. An unknown location is ignored. Each call of this
+    /// method adds one location; by default all are reachable.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -148,8 +149,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Serves over TLS, with this certificate chain and private key in PEM. By default the port is plaintext. If they are invalid,
-    /// [`Emulator::start`] fails.
+    /// Serves over TLS, with this certificate chain and private key in PEM. By default the port is plaintext. If the
+    /// certificate chain or the key is invalid, [`Emulator::start`] fails.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.port.identity = Some(Identity {
@@ -159,7 +160,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Accepts a name as the host of requests to the admin service. Each call adds one.
+    /// Accepts a name as the host of requests to the admin service. Each call of this method adds one name.
     ///
     /// By default the host must be a loopback address, `localhost`, a name below it, or the address of the listener, with any port.
     /// This rejects a web page whose name resolves to localhost (DNS rebinding). In a container the emulator needs the name by
@@ -171,7 +172,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Lets the web pages of an origin, such as `http://localhost:3000`, use the emulator. Each call adds one.
+    /// Lets the web pages of an origin, such as `http://localhost:3000`, use the emulator. Each call of this method adds
+    /// one origin.
     ///
     /// By default no web page can use the API, and only the emulator's own pages can use the admin service. Pages of an allowed origin
     /// can use both: their browsers get CORS headers and responses to preflight requests. Their writes to the admin service
@@ -236,8 +238,8 @@ impl EmulatorBuilder {
     /// passed meanwhile has ended. If the system's clock was set back, time continues from the last change. If writing to the file
     /// fails, that call and all further calls fail with INTERNAL.
     ///
-    /// This method waits for the disk. So does dropping the last clone of the emulator, its services and servers, which closes
-    /// the file.
+    /// This method blocks on disk I/O. Dropping the last clone of the emulator, its services and servers closes the file,
+    /// which blocks too.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@
 //! # Update masks
 //!
 //! A mask may have output-only fields, which are ignored. It may have immutable fields if the request repeats their values (AIP-161,
-//! AIP-203). A mask must not be empty: the live service rejects that, although AIP-134 allows it.
+//! AIP-203). A mask must not be empty: the live service rejects an empty mask, although AIP-134 allows it.
 //!
 //! # Policies
 //!

@@ -27,7 +27,7 @@ pub(crate) enum Command {
     List(List),
     /// Change the display name or the labels of a config.
     Update(Update),
-    /// Check files offline: print each fault as `file:line:column: severity: message`.
+    /// Check files offline, and print each diagnostic as `file:line:column: severity: message`.
     Validate(validate::Validate),
     /// Print the files of a config.
     ShowSpec(spec::ShowSpec),
@@ -45,7 +45,7 @@ pub(crate) struct Create {
     config: resource::Config,
     #[command(flatten)]
     files: FileFlags,
-    /// Service account that the gateway calls backends with.
+    /// Service account with which the gateway calls backends.
     #[arg(long, value_name = "EMAIL")]
     backend_auth_service_account: Option<String>,
     /// Human-readable name; the id by default.
@@ -55,7 +55,7 @@ pub(crate) struct Create {
     labels: labels::CreateFlags,
     #[command(flatten)]
     validate: validate::ValidateFlags,
-    /// Check the files and print what would be created, and create nothing.
+    /// Check the files and print the config that would be created, but do not create it.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

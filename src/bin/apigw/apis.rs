@@ -157,7 +157,7 @@ impl Delete {
 ///
 /// # Errors
 ///
-/// If a gateway uses one of them, or a location does not respond: it may have such a gateway.
+/// If a gateway uses one of the configs, or a location does not respond, since it may have such a gateway.
 async fn unused_configs(client: &ApiGateway, api: &str) -> Result<Vec<String>, Failure> {
     let used = configs_in_use(client, api).await?;
     let mut configs = Vec::new();
@@ -251,14 +251,14 @@ impl Update {
     }
 }
 
-/// Ends an update that changes nothing. The service would refuse its empty mask.
+/// Ends an update that changes nothing. No request is sent, since the service rejects an empty mask.
 pub(crate) fn unchanged<M: prost::Message + prost::Name>(context: &Context, resource: &M) -> Ended {
     context.note("Nothing to change.");
     context.print_if_asked(&output::json(resource)?)?;
     Ok(Exit::Success)
 }
 
-/// Creates an API that is missing and waits for it.
+/// Creates the API if it does not exist, and waits for the operation. Returns true if the API was created.
 pub(crate) async fn ensure(
     context: &Context,
     client: &ApiGateway,
@@ -282,7 +282,7 @@ pub(crate) async fn ensure(
     Ok(true)
 }
 
-/// Splits a name into that of its location or API and its id.
+/// Splits the name of a resource into the name of its location or API and its id.
 pub(crate) fn split(name: &str) -> (&str, &str) {
     let (path, id) = name.rsplit_once('/').unwrap_or(("", name));
     (path.rsplit_once('/').map_or("", |(parent, _)| parent), id)

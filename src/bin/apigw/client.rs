@@ -1,4 +1,4 @@
-//! The client that every command calls with, made of its settings.
+//! Builds the client of a command from the settings.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,20 +13,20 @@ use crate::config::{Setting, Settings};
 use crate::failure::Failure;
 use crate::output;
 
-/// The variable of the universe domain that the library reads.
+/// The environment variable from which the library reads the universe domain.
 const UNIVERSE_DOMAIN: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Connection flags")]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// Where the service is: HOST:PORT after `https://`, or after `http://` for plaintext.
+    /// URL of the service: `https://HOST:PORT`, or `http://HOST:PORT` for plaintext.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Universe domain of the service.
     #[arg(long, global = true, value_name = "DOMAIN")]
     pub(crate) universe_domain: Option<String>,
-    /// How calls travel; `auto` is gRPC with a fallback to REST where gRPC cannot work.
+    /// Transport of calls; `auto` is gRPC with a fallback to REST where gRPC cannot work.
     #[arg(
         long,
         global = true,
@@ -36,10 +36,10 @@ pub(crate) struct Flags {
         hide_possible_values = true
     )]
     pub(crate) transport: By,
-    /// Timeout of one call, all attempts together, such as 500ms or 10s.
+    /// Timeout of a call with all its attempts, such as 500ms or 10s.
     #[arg(long, global = true, value_name = "DURATION", value_parser = positive)]
     pub(crate) request_timeout: Option<Duration>,
-    /// Which credentials calls have: the application default ones, those of `gcloud auth login`, or none.
+    /// Credentials of calls: the application default ones, those of `gcloud auth login`, or none.
     #[arg(
         long,
         global = true,
@@ -49,31 +49,31 @@ pub(crate) struct Flags {
         hide_possible_values = true
     )]
     pub(crate) credentials: Source,
-    /// A file with an OAuth access token, instead of the default credentials.
+    /// File with an OAuth access token, used instead of the default credentials.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "anonymous")]
     pub(crate) access_token_file: Option<PathBuf>,
     /// Call without credentials.
     #[arg(long, global = true)]
     pub(crate) anonymous: bool,
-    /// Service account to act as; of several, the last one, through the others.
+    /// Service account to impersonate; in a list, the last one, through the others.
     #[arg(long, global = true, value_name = "EMAIL,…", conflicts_with_all = ["anonymous", "access_token_file"])]
     pub(crate) impersonate_service_account: Option<String>,
     /// Project that is charged for quota.
     #[arg(long, global = true, value_name = "PROJECT")]
     pub(crate) billing_project: Option<String>,
-    /// A PEM file of CA certificates to trust, instead of the well-known ones.
+    /// PEM file of CA certificates to trust, instead of the well-known ones.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca_cert: Option<PathBuf>,
-    /// A PEM file with a certificate chain to show the server, for mutual TLS.
+    /// PEM file with the client's certificate chain, for mutual TLS.
     #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
     pub(crate) client_cert: Option<PathBuf>,
-    /// The PEM file with the private key of the client certificate.
+    /// PEM file with the private key of the client certificate.
     #[arg(long, global = true, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
-    /// URL of the proxy, instead of the one of the environment.
+    /// URL of the proxy, instead of the one in the environment.
     #[arg(long, global = true, value_name = "URL", conflicts_with = "no_proxy")]
     pub(crate) proxy: Option<String>,
-    /// Use no proxy, whatever the environment names.
+    /// Use no proxy, even if the environment sets one.
     #[arg(long, global = true)]
     pub(crate) no_proxy: bool,
 }
@@ -114,14 +114,14 @@ pub(crate) fn client(settings: &Settings) -> Result<ApiGateway, Failure> {
             });
     let endpoint = settings.endpoint();
     match endpoint.value.as_deref() {
-        // The library reads the emulator's variable by itself, and calls it in plaintext without credentials.
+        // The library reads the emulator's variable itself, and calls the emulator in plaintext without credentials.
         Some(_) if endpoint.source == EMULATOR_HOST => warn_of_two_endpoints(settings),
         Some(url) if endpoint.source == "--endpoint" => builder = builder.endpoint(url),
         Some(url) => builder = builder.endpoint(overridden(url, &endpoint)?),
         None => {}
     }
     let universe = settings.universe_domain();
-    // The library reads its own variable by itself, and names it in errors.
+    // The library reads its own variable itself, and names it in errors.
     if let Some(domain) = universe
         .value
         .filter(|_| universe.source != UNIVERSE_DOMAIN)
@@ -161,7 +161,7 @@ pub(crate) fn client(settings: &Settings) -> Result<ApiGateway, Failure> {
 }
 
 impl Flags {
-    /// The flags that name a file, and their files.
+    /// Returns the flags that name a file, each with its file.
     fn files(&self) -> Vec<(&'static str, &Path)> {
         let files = [
             ("--ca-cert", &self.ca_cert),
@@ -175,7 +175,7 @@ impl Flags {
     }
 }
 
-/// Warns if gcloud's override names another endpoint than the emulator that is used.
+/// Warns if gcloud's endpoint override differs from the address of the emulator that is used.
 fn warn_of_two_endpoints(settings: &Settings) {
     let override_name = "CLOUDSDK_API_ENDPOINT_OVERRIDES_APIGATEWAY";
     let Ok(url) = std::env::var(override_name) else {
@@ -194,7 +194,7 @@ fn warn_of_two_endpoints(settings: &Settings) {
     }
 }
 
-/// gcloud's override ends in `/`, and the library's endpoint has no path.
+/// Returns the endpoint of gcloud's override, without the `/` at its end. The library's endpoint has no path.
 fn overridden<'a>(url: &'a str, setting: &Setting) -> Result<&'a str, Failure> {
     let endpoint = url.strip_suffix('/').unwrap_or(url);
     match endpoint
@@ -210,7 +210,7 @@ fn overridden<'a>(url: &'a str, setting: &Setting) -> Result<&'a str, Failure> {
     }
 }
 
-/// Credentials of the last account of a chain, by way of those before it.
+/// Returns credentials for the last account of a chain, impersonated through the accounts before it.
 fn impersonation(
     chain: &str,
 ) -> Result<apigateway_grpc::google_cloud_auth::credentials::Credentials, Failure> {
@@ -236,7 +236,7 @@ fn impersonation(
     builder.build().map_err(|error| fault(&error))
 }
 
-/// An access token of the account that `gcloud auth login` signed in.
+/// Returns an access token of the account that is signed in with `gcloud auth login`.
 fn token_of_gcloud(settings: &Settings) -> Result<String, Failure> {
     let fault = |text: &str| Failure::from(format!("--credentials=gcloud: {text}"));
     let mut command = std::process::Command::new("gcloud");
@@ -270,13 +270,13 @@ fn token_of_gcloud(settings: &Settings) -> Result<String, Failure> {
     Ok(token)
 }
 
-/// The content of a file. Errors name the flag and the file.
+/// Returns the content of a file. Errors name the flag and the file.
 pub(crate) fn content(flag: &str, file: &Path) -> Result<Vec<u8>, Failure> {
     let content = std::fs::read(file);
     content.map_err(|error| format!("{flag} {}: {error}", file.display()).into())
 }
 
-/// The one line of a token file. No part of it is ever shown.
+/// Returns the only line of a token file. Errors never show any part of the token.
 fn token(source: &str, file: &Path) -> Result<String, Failure> {
     let fault = |fault: &dyn std::fmt::Display| -> Failure {
         format!("{source} {}: {fault}", file.display()).into()

@@ -1,4 +1,4 @@
-//! A run of the command: its settings, its client, and how it prints.
+//! The context of a command: its settings, its client and its output.
 
 use std::io::IsTerminal as _;
 
@@ -15,7 +15,7 @@ use crate::failure::{self, Failure};
 use crate::format::Format;
 use crate::output;
 
-/// How a command ends.
+/// The result of a command.
 pub(crate) type Ended = Result<Exit, Failure>;
 
 #[derive(Debug)]
@@ -23,15 +23,15 @@ pub(crate) struct Context {
     /// The name of the command in errors.
     name: String,
     pub(crate) settings: Settings,
-    /// The format that `--format` or the configuration asks for.
+    /// The format that the flag or the configuration sets.
     format: Option<Format>,
     pub(crate) is_quiet: bool,
-    /// Whether standard error has more than errors.
+    /// True if standard error gets more than errors.
     pub(crate) is_verbose: bool,
 }
 
 impl Context {
-    /// Reads the settings that every command has.
+    /// Creates the context from the settings that all commands share.
     ///
     /// # Errors
     ///
@@ -60,11 +60,11 @@ impl Context {
         client::client(&self.settings)
     }
 
-    /// Returns the project of resources that are named by their id.
+    /// Returns the project of resources that are given by their id.
     ///
     /// # Errors
     ///
-    /// If no setting names one.
+    /// If no setting has a project.
     pub(crate) fn project(&self) -> Result<String, Failure> {
         let found = self.settings.project().value;
         let project = found.ok_or_else(|| {
@@ -86,25 +86,25 @@ impl Context {
         failure::report(&self.name, failure);
     }
 
-    /// Prints a line for people, unless their output is disabled.
+    /// Prints a message on standard error, unless user output is disabled.
     pub(crate) fn note(&self, text: &str) {
         if self.is_verbose {
             output::note(text);
         }
     }
 
-    /// Returns whether a format was asked for.
+    /// Returns true if a format is set.
     pub(crate) fn has_format(&self) -> bool {
         self.format.is_some()
     }
 
-    /// Prints a resource in the format that was asked for, or else as YAML.
+    /// Prints a resource in the format that is set, or as YAML by default.
     pub(crate) fn print(&self, resource: &Value) -> Result<(), Failure> {
         let yaml = Format::yaml();
         output::data(&self.format.as_ref().unwrap_or(&yaml).one(resource))
     }
 
-    /// Prints a resource if a format was asked for: creates, updates and deletes print nothing by default.
+    /// Prints a resource if a format is set. By default creates, updates and deletes print nothing.
     pub(crate) fn print_if_asked(&self, resource: &Value) -> Result<(), Failure> {
         match self.has_format() {
             true => self.print(resource),
@@ -112,7 +112,7 @@ impl Context {
         }
     }
 
-    /// Prints a list in the format that was asked for, or else as the table.
+    /// Prints a list in the format that is set, or as the table by default.
     pub(crate) fn print_list(&self, resources: &[Value], table: &str) -> Result<(), Failure> {
         let table: Format = table.parse()?;
         let format = match &self.format {
@@ -126,11 +126,11 @@ impl Context {
         Ok(())
     }
 
-    /// Asks before something is lost. The default answer is yes.
+    /// Asks for confirmation before something is deleted. The default answer is yes.
     ///
     /// # Errors
     ///
-    /// If the answer is no, or there is none.
+    /// If the answer is no, or there is no answer.
     pub(crate) fn confirm(&self, message: &str) -> Result<(), Failure> {
         if self.is_quiet {
             return Ok(());
@@ -158,16 +158,16 @@ impl Context {
     }
 }
 
-/// The flags of lists whose server can filter.
+/// The flags of list methods with a filter on the server.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ListFlags {
-    /// Resources to list, as a filter of AIP-160, such as `state=ACTIVE`. The server applies it.
+    /// Filter on the resources, in the syntax of AIP-160, such as `state=ACTIVE`. The server applies it.
     #[arg(long, value_name = "EXPRESSION")]
     pub(crate) filter: Option<String>,
     /// Maximum number of resources to list.
     #[arg(long, value_name = "LIMIT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: Option<u32>,
-    /// Number of resources that the server returns with one call.
+    /// Number of resources that the server returns per call.
     #[arg(long, value_name = "PAGE_SIZE", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) page_size: Option<i32>,
     /// Exit with 6 if the list is incomplete because a location did not respond.
@@ -175,16 +175,16 @@ pub(crate) struct ListFlags {
     pub(crate) require_complete: bool,
 }
 
-/// The flag of lists whose server can sort.
+/// The flag of list methods with an order on the server.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct SortFlag {
-    /// Fields to sort by; `~` before a field sorts it in descending order.
+    /// Fields to sort by; `~` before a field reverses its order.
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) sort_by: Vec<String>,
 }
 
 impl SortFlag {
-    /// Returns the order in the words of AIP-132.
+    /// Returns the order in the syntax of AIP-132.
     pub(crate) fn order(&self) -> String {
         let term = |field: &String| match field.strip_prefix('~') {
             Some(field) => format!("{field} desc"),
@@ -195,7 +195,7 @@ impl SortFlag {
 }
 
 impl ListFlags {
-    /// Reads the items of a list up to the limit, those that `keep` keeps. Warns of locations that did not respond.
+    /// Reads the items of a list for which `keep` returns true, up to the limit. Warns of locations that did not respond.
     pub(crate) async fn read<R: ListRequest>(
         &self,
         mut list: List<R>,

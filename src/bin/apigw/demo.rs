@@ -1,4 +1,4 @@
-//! `apigw demo`: a gateway from nothing and back, on this machine alone, over both transports.
+//! `apigw demo`: creates and deletes a gateway in an emulator on localhost, over both transports.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     output::line("done: a gateway made and unmade over each transport; the emulator is gone")
 }
 
-/// Makes a gateway with all that it needs, and deletes it again.
+/// Creates a gateway with all resources that it needs, and deletes them again.
 async fn through(client: &ApiGateway, label: &str) -> Result<(), Failure> {
     let api = ApiName::new(PROJECT, "hello")?;
     let config = ApiConfigName::new(PROJECT, "hello", "v1")?;
@@ -71,7 +71,7 @@ async fn through(client: &ApiGateway, label: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Watches an operation to its end, and shows that time passes.
+/// Watches an operation to its end, and prints the number of snapshots.
 async fn ended<R: OperationResult>(
     done: &str,
     what: impl std::fmt::Display,
@@ -80,7 +80,7 @@ async fn ended<R: OperationResult>(
     let progress = ProgressBar::new_spinner();
     progress.enable_steady_tick(Duration::from_millis(100));
     progress.set_message(operation.name().to_owned());
-    // Minutes are usual with the service; here it is less than a second.
+    // The interval is short, since these operations take less than a second. Those of the service take minutes.
     let often = Duration::from_millis(200);
     let schedule = Schedule::default().delays(often, 1.0, often)?;
     let mut watch = operation.with_schedule(schedule).watch();

@@ -1,7 +1,8 @@
-//! `apigw gateways deploy` and `rollback`: from files to a gateway that serves them.
+//! `apigw gateways deploy` and `rollback`: deploys files to a gateway.
 //!
-//! A deploy is idempotent: the id of the config is a digest of what the config is made of, so that the same files need
-//! nothing created anew. It is resumable: every step reads what exists, and waits for an operation that is under way.
+//! A deploy is idempotent: the id of the config is a digest of its immutable content, so a second deploy of the same
+//! files creates nothing. It is resumable: each step reads the existing resources, and waits for an operation that is in
+//! progress.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -27,11 +28,11 @@ use crate::validate::ValidateFlags;
 use crate::wait::Limits;
 use crate::{labels, output};
 
-/// The longest id of a config.
+/// Maximum length of the id of a config.
 const LONGEST_ID: usize = 63;
 /// Number of hexadecimal digits of the digest in an id.
 const DIGEST_DIGITS: usize = 12;
-/// The pause before a create is tried again while the service creates another config.
+/// Pause before a create is retried while the service creates another config.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -43,13 +44,13 @@ pub(crate) struct Deploy {
     api: Option<String>,
     #[command(flatten)]
     files: FileFlags,
-    /// Service account that the gateway calls backends with.
+    /// Service account with which the gateway calls backends.
     #[arg(long, value_name = "EMAIL")]
     backend_auth_service_account: Option<String>,
-    /// Id of the config, instead of one made of a digest of its files.
+    /// Id of the config, instead of a prefix and a digest of its files.
     #[arg(long, value_name = "ID", conflicts_with = "config_prefix")]
     config_id: Option<String>,
-    /// Start of the id of the config, before the digest; the id of the API by default.
+    /// Prefix of the id of the config, before the digest; the id of the API by default.
     #[arg(long, value_name = "PREFIX")]
     config_prefix: Option<String>,
     /// Human-readable name of the gateway.
@@ -57,24 +58,24 @@ pub(crate) struct Deploy {
     display_name: Option<String>,
     #[command(flatten)]
     labels: labels::CreateFlags,
-    /// Replace `${NAME}` in the files by a value; repeatable. A name that has no value is then an error.
+    /// Replace `${NAME}` in the files by a value; repeatable. With this flag, a name without a value is an error.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     set: Vec<(String, String)>,
     #[command(flatten)]
     validate: ValidateFlags,
-    /// Print what would be done, and do nothing.
+    /// Print the plan, and change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// With --dry-run, exit with 5 if anything would change.
+    /// With --dry-run, exit with 5 if the deploy would change anything.
     #[arg(long, requires = "dry_run")]
     exit_code: bool,
-    /// Time to wait in all, such as 10m; 0 waits for ever.
+    /// Total time to wait, such as 10m; 0 means no limit.
     #[arg(long, value_name = "DURATION", default_value = "40m", value_parser = duration)]
     timeout: Duration,
-    /// After the deploy, delete the oldest configs of the API that no gateway uses, and keep so many.
+    /// After the deploy, delete configs of the API that no gateway uses, except this many of the newest.
     #[arg(long, value_name = "N")]
     keep: Option<usize>,
-    /// Put the old config back if the update of the gateway fails.
+    /// Restore the old config if the update of the gateway fails.
     #[arg(long)]
     rollback: bool,
 }
@@ -83,14 +84,14 @@ pub(crate) struct Deploy {
 pub(crate) struct Rollback {
     #[command(flatten)]
     gateway: resource::Gateway,
-    /// Id or full name of the config to go back to; by default the newest one that is older than the present one.
+    /// Id or full name of the config to restore; by default the newest config that is older than the current one.
     #[arg(long, value_name = "API_CONFIG")]
     to: Option<String>,
     #[command(flatten)]
     limits: Limits,
 }
 
-/// What a deploy is to end in, and what exists.
+/// The desired state of a deploy, and the existing resources.
 struct Plan {
     api: String,
     config: String,
@@ -101,14 +102,14 @@ struct Plan {
     serving: Option<Gateway>,
 }
 
-/// What is to be done about the config.
+/// The step that a deploy takes for the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Reuse,
     Create,
-    /// Wait for the operation that creates it.
+    /// Wait for the operation that creates the config.
     Await,
-    /// Delete it, since its creation failed, and create it anew.
+    /// Delete the config, since its creation failed, and create it again.
     Replace,
 }
 
@@ -168,7 +169,7 @@ impl Deploy {
         Ok(Exit::Success)
     }
 
-    /// Reads what exists.
+    /// Reads the existing resources.
     async fn plan(
         &self,
         context: &Context,
@@ -186,7 +187,7 @@ impl Deploy {
         let config = resource::config(context, &format!("{api}/configs/{id}"), None)?;
         let gateway = match self.gateway.has_location(context) {
             true => self.gateway.full_name(context)?,
-            // A gateway that exists is found; for a new one, the location is needed.
+            // An existing gateway is looked up without a location; a new gateway needs one.
             false => match self.gateway.name(context, client).await {
                 Ok(name) => name,
                 Err(failure @ Failure::Usage(_)) => return Err(failure),
@@ -252,7 +253,7 @@ impl Deploy {
                     ));
                     tokio::time::sleep(BUSY_PAUSE).await;
                 }
-                // Another run of the same deploy was faster.
+                // Another run of the same deploy has created the config meanwhile.
                 Err(error) if error.code() == Some(Code::AlreadyExists) => {
                     await_running::<ApiConfig>(context, client, &plan.config, &title, &limits)
                         .await?;
@@ -263,7 +264,7 @@ impl Deploy {
         }
     }
 
-    /// Has the gateway serve the config. Returns the gateway and whether it changed.
+    /// Creates or updates the gateway, so that it serves the config. Returns the gateway, and true if it changed.
     async fn serve(
         &self,
         context: &Context,
@@ -318,7 +319,7 @@ impl Deploy {
         }
     }
 
-    /// Returns the gateway as it is to be.
+    /// Returns the desired state of an existing gateway.
     fn changed(&self, old: &Gateway, plan: &Plan) -> Result<Gateway, Failure> {
         let mut new = old.clone();
         new.api_config.clone_from(&plan.config);
@@ -370,7 +371,7 @@ impl Deploy {
         })
     }
 
-    /// Prints the URL or the result on standard output, and how to go back on standard error.
+    /// Prints the URL or the result on standard output, and the command of a rollback on standard error.
     async fn print(
         &self,
         context: &Context,
@@ -417,11 +418,11 @@ impl Deploy {
 }
 
 impl Plan {
-    /// Returns what is to be done about the config.
+    /// Returns the step for the config.
     ///
     /// # Errors
     ///
-    /// If a config with the id exists and was made of something else.
+    /// If a config with the same id exists and has other content.
     fn step(&self) -> Result<Step, Failure> {
         let Some(existing) = &self.existing else {
             return Ok(Step::Create);
@@ -474,7 +475,7 @@ impl Rollback {
     }
 }
 
-/// Returns the newest active config that is older than the present one.
+/// Returns the newest active config that is older than the current one.
 async fn previous(client: &ApiGateway, api: &str, present: &str) -> Result<String, Failure> {
     let time = |config: &ApiConfig| config.create_time.map(|time| (time.seconds, time.nanos));
     let began = time(&client.get_api_config(present).await?);
@@ -497,7 +498,7 @@ async fn previous(client: &ApiGateway, api: &str, present: &str) -> Result<Strin
     Ok(found.name)
 }
 
-/// Waits for the operation that runs on a resource, if there is one. Returns whether there was.
+/// Waits for the operation that is in progress on a resource. Returns true if there was one.
 async fn await_running<R: OperationResult>(
     context: &Context,
     client: &ApiGateway,
@@ -535,7 +536,7 @@ fn timed_out(what: &str, timeout: Duration) -> Failure {
     Failure::Exit(Exit::TimedOut)
 }
 
-/// Returns the id of a config: the prefix and a digest of what the config is made of.
+/// Returns the id of a config: the prefix, and a digest of the content.
 fn config_id(prefix: &str, kind: &str, config: &ApiConfig) -> String {
     let digest = digest(kind, config);
     let allowed = prefix.to_lowercase().replace(
@@ -550,8 +551,8 @@ fn config_id(prefix: &str, kind: &str, config: &ApiConfig) -> String {
     }
 }
 
-/// Returns the SHA-256 of everything of a config that can never change: the kind, name, length and bytes of each file, and
-/// the service account. Each part is preceded by its length, so that no two configs are written alike.
+/// Returns the SHA-256 of all immutable parts of a config: the kind, name, length and bytes of each file, and the service
+/// account. The length of each part precedes the part, so that different configs have different inputs.
 fn digest(kind: &str, config: &ApiConfig) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -577,7 +578,7 @@ fn digest(kind: &str, config: &ApiConfig) -> String {
         part(file.path.as_bytes());
         part(&file.contents);
     }
-    // The service writes an account that was given by its email as a full name.
+    // The service returns an account that was set by its email as a full name.
     let account = config
         .gateway_service_account
         .rsplit('/')
@@ -607,7 +608,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Replaces `${NAME}` in the text files. Nothing is replaced if no value is given.
+/// Replaces `${NAME}` in the text files. Without values nothing is replaced.
 fn substitute(config: &mut ApiConfig, values: &[(String, String)]) -> Result<(), Failure> {
     if values.is_empty() {
         return Ok(());
@@ -655,7 +656,7 @@ fn replaced(path: &str, text: &str, values: &BTreeMap<&str, &str>) -> Result<Str
     Ok(out)
 }
 
-/// Returns whether an OpenAPI document asks for API keys.
+/// Returns true if an OpenAPI document requires API keys.
 fn needs_api_keys(config: &ApiConfig) -> bool {
     let documents = config
         .openapi_documents

@@ -1,4 +1,4 @@
-//! `apigw doctor`: what a run depends on, checked one after the other.
+//! `apigw doctor`: checks everything that a call depends on, in order.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const DEFAULT_HOST: &str = "apigateway.googleapis.com";
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// Check only what needs no network.
+    /// Run only the checks that need no network.
     #[arg(long)]
     offline: bool,
 }
@@ -124,7 +124,7 @@ fn proxy(settings: &Settings) -> Finding {
     if flags.no_proxy {
         return Finding::Good("none: --no-proxy".to_owned());
     }
-    // A proxy's URL may have a password in it.
+    // The URL of a proxy may have a password.
     let host = |url: &str| url.rsplit('@').next().unwrap_or_default().to_owned();
     if let Some(url) = &flags.proxy {
         return Finding::Good(format!("{}, from --proxy", host(url)));

@@ -17,30 +17,31 @@ use super::client::{content, duration};
 use super::output;
 use crate::failure::Failure;
 
-/// The environment variable of `--admin-token`, which no list of processes shows.
+/// The environment variable for `--admin-token`. Unlike a flag, it is not in a list of processes.
 const ADMIN_TOKEN: &str = "APIGW_ADMIN_TOKEN";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Where to listen; port 0 picks one.
+    /// Address to listen on; port 0 chooses a free port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8470")]
     listen: String,
-    /// How long an operation runs.
+    /// Time that an operation runs.
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     operation_time: Duration,
-    /// How long the operations of one method run; repeatable.
+    /// Time that the operations of one method run; repeatable.
     #[arg(long, value_name = "METHOD=DURATION", value_parser = method_time)]
     operation_time_of: Vec<(&'static Method, Duration)>,
-    /// A bearer token that calls must bring; repeatable. Without one, none is asked for.
+    /// Bearer token that calls must have, one of several if repeated. By default calls need no token.
     #[arg(long, value_name = "TOKEN")]
     require_token: Vec<Token>,
-    /// A token that is known and allows nothing; repeatable.
+    /// Known bearer token without permissions; repeatable.
     #[arg(long, value_name = "TOKEN")]
     token_without_permissions: Vec<Token>,
-    /// A location that does not answer; repeatable.
+    /// Unreachable location; repeatable.
     #[arg(long, value_name = "LOCATION", value_parser = PossibleValuesParser::new(LOCATIONS), hide_possible_values = true)]
     unreachable: Vec<String>,
-    /// The email of a service account; repeatable. With any, only these exist; without, any will do, and none.
+    /// Email of an existing service account; repeatable. If given, only these accounts exist; otherwise any account, or
+    /// none, is accepted.
     #[arg(long, value_name = "EMAIL")]
     service_account: Vec<String>,
     /// Limit the number of resources as the service does: 50 apis, 100 configs of an api, 50 gateways of a region.
@@ -49,35 +50,36 @@ pub(crate) struct Arguments {
     /// Limit the number of `apis`, `configs` or `gateways`; repeatable. The others are as with --limits.
     #[arg(long, value_name = "KIND=NUMBER", value_parser = limit)]
     limit: Vec<Limit>,
-    /// Which details errors have: documented ones only, those of AIP-193 but none for NOT_FOUND, or all of AIP-193.
+    /// Details of errors: documented ones only, those of AIP-193 except for NOT_FOUND, or all of AIP-193.
     #[arg(long, value_name = "documented|standard|all", default_value = "standard", value_parser = details)]
     error_details: Details,
-    /// A host by which requests may call the admin service, beside loopback and the address that is listened on; repeatable.
+    /// Host by which requests may call the admin service, in addition to loopback and the address of the listener;
+    /// repeatable.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// An origin whose web pages may use the emulator, such as http://localhost:3000; repeatable. Without one, none may.
+    /// Origin whose web pages may use the emulator, such as http://localhost:3000; repeatable. By default there is none.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// A bearer token by which other machines may call the admin service; - makes one up and prints it. Without one, only
-    /// loopback addresses may.
+    /// Bearer token with which other machines may call the admin service; - generates a token and prints it. By default
+    /// only loopback addresses may call it.
     #[arg(long, value_name = "TOKEN", env = ADMIN_TOKEN, hide_env_values = true)]
     admin_token: Option<Secret>,
-    /// How long a connection may take to be opened: the TLS handshake, the HTTP/2 preface or the first HTTP/1.1 request head.
+    /// Maximum time to open a connection: the TLS handshake, and the HTTP/2 preface or the first HTTP/1.1 request head.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     handshake_timeout: Duration,
-    /// A certificate chain in PEM, to serve over TLS.
+    /// Certificate chain in PEM, to serve over TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// The private key of the certificate, in PEM.
+    /// Private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Keep the state in this file, and go on from what is in it.
+    /// File in which the state is kept; the emulator starts with the state that is in it.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
 
 impl Arguments {
-    /// The arguments that name the certificate and the key, for errors.
+    /// Returns the arguments that name the certificate and the key, for errors.
     fn tls_files(&self) -> String {
         let shown = |name: &str, file: &Option<PathBuf>| {
             let file = file.as_deref().unwrap_or(Path::new("")).display();
@@ -166,7 +168,7 @@ fn limit(text: &str) -> Result<Limit, String> {
     Ok(Limit { kind, most })
 }
 
-/// A token, which no `Debug` shows.
+/// A token that `Debug` output does not show.
 #[derive(Clone)]
 struct Token(String);
 
@@ -187,7 +189,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A text that neither `Debug` nor an error of the command line shows. The emulator checks it.
+/// A text that neither `Debug` output nor an error of the command line shows. The emulator checks it.
 #[derive(Clone)]
 struct Secret(String);
 
@@ -206,7 +208,7 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// A token of 256 random bits.
+    /// Returns a token of 256 random bits.
     fn random() -> Result<Self, Failure> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)
@@ -215,7 +217,7 @@ impl Secret {
     }
 }
 
-/// `CreateGateway=30s`.
+/// Parses the operation time of one method, such as `CreateGateway=30s`.
 fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     let (name, time) = text.split_once('=').ok_or("must be METHOD=DURATION")?;
     let starting = Method::all()
@@ -229,10 +231,10 @@ fn method_time(text: &str) -> Result<(&'static Method, Duration), String> {
     Ok((method, duration(time)?))
 }
 
-/// The time that calls have to end after the first signal. Docker Compose kills a process ten seconds after it.
+/// Time that calls have to end after the first signal. Docker Compose kills a process ten seconds after the signal.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves until a signal. Calls under way then have [`GRACE`] to end, unless a second signal comes.
+/// Serves until a signal arrives. Calls in progress then have [`GRACE`] to end, unless a second signal arrives.
 pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let ended = ended()?;
     let made_up = match &arguments.admin_token {
@@ -264,7 +266,7 @@ pub(crate) async fn run(mut arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// The emulator's error about a setting, with the arguments that set it.
+/// Returns the text of the emulator's error about a setting, with the arguments that set it.
 fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> String {
     let text = with_causes(error);
     let names = [
@@ -286,7 +288,7 @@ fn about_setting(tls: &str, error: &(dyn Error + Send + Sync + 'static)) -> Stri
     named.unwrap_or(text)
 }
 
-/// Returns the text of an error and of its causes.
+/// Returns the text of an error, followed by those of its causes.
 fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -297,8 +299,8 @@ fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-/// Resolves when the process is asked to end. Set up before the address is told, so that no signal that
-/// follows it is missed.
+/// Resolves at a signal to end the process. The handlers are installed before the address is printed, so that no later
+/// signal is missed.
 #[cfg(unix)]
 fn ended() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -317,12 +319,12 @@ fn ended() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-/// Resolves when the process is asked to end.
+/// Resolves at a signal to end the process.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the face of the other build")]
 fn ended() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
-        // A process that cannot hear the signal is ended by the system's own way.
+        // Without a handler for the signal, the system ends the process itself.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -2,26 +2,26 @@
 
 use std::process::ExitCode;
 
-/// How a command ended. `apigw help exit-codes` lists the codes.
+/// The result of a command. `apigw help exit-codes` lists the codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done as asked.
+    /// The command succeeded.
     Success = 0,
-    /// The service refused, or a file, the credentials or the network failed.
+    /// The service returned an error, or a file, the credentials or the network failed.
     Failure = 1,
     /// Wrong usage; nothing was sent.
     Usage = 2,
     /// An operation that was waited for ended in an error.
     OperationFailed = 3,
-    /// An operation that was waited for ended cancelled.
+    /// An operation that was waited for was cancelled.
     Cancelled = 4,
-    /// A check found something.
+    /// A check found a problem or a difference.
     Found = 5,
     /// Some locations did not respond.
     Incomplete = 6,
     /// An operation completed although its cancellation was requested.
     CompletedAnyway = 7,
-    /// The time for waiting is over; the operation may still run.
+    /// The wait timed out; the operation may still be running.
     TimedOut = 124,
     /// SIGINT.
     Interrupted = 130,
@@ -30,7 +30,8 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// Returns the one code for several operations: a failed read comes first, then failed, cancelled and overdue ones.
+    /// Returns one exit code for several operations. In descending order of precedence: interrupted, not read, failed,
+    /// cancelled, completed despite a cancellation, timed out, succeeded.
     pub(crate) fn of_many(ends: impl IntoIterator<Item = Self>) -> Self {
         let rank = |exit: &Self| match exit {
             Self::Interrupted | Self::Terminated => 6,

@@ -1,4 +1,4 @@
-//! Why a command fails: its text as gcloud prints it, its exit code, and a hint.
+//! The failure of a command: its text as gcloud prints it, its exit code, and a hint.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +11,8 @@ use apigateway_grpc::{Error, transcode};
 use crate::exit::Exit;
 use crate::output;
 
-/// The settings of the client's builder that have an argument or a variable here. Errors of the library name the settings.
+/// The settings of the client's builder, with the flag or variable that sets each here. Errors of the library name the
+/// settings.
 const ARGUMENTS: [(&str, &str); 13] = [
     ("endpoint", "--endpoint"),
     ("universe_domain", "--universe-domain"),
@@ -28,7 +29,7 @@ const ARGUMENTS: [(&str, &str); 13] = [
     ("no_proxy", "--no-proxy"),
 ];
 
-/// The settings that are always the default here.
+/// The builder's settings that always have their default here.
 const FIXED: [&str; 16] = [
     "api_key",
     "build",
@@ -48,11 +49,11 @@ const FIXED: [&str; 16] = [
     "attempt_layer",
 ];
 
-/// An error's text with the names of this command in place of those of the builder.
+/// Replaces the names of builder settings in an error's text by those of the flags and variables.
 fn in_words_of_the_command(text: &str) -> String {
     let mut text = text.to_owned();
     for (setting, argument) in ARGUMENTS {
-        // A field of a credential file or of a token may have the same name.
+        // A field of a credential file or of a token may have the same name, and is not replaced.
         let field = format!("field `{setting}`");
         let parts = text.split(&field);
         let parts =
@@ -74,11 +75,11 @@ pub(crate) enum Failure {
     Client(Box<Error>),
     /// An operation failed, was cancelled, or could not be waited for.
     Operation(Box<OperationError>),
-    /// Anything else, in words.
+    /// Any other failure, as text.
     Other(String),
     /// Wrong usage: nothing was sent.
     Usage(String),
-    /// The error was printed already, or is an exit code alone.
+    /// The error was already printed, or there is only an exit code.
     Exit(Exit),
 }
 
@@ -105,7 +106,7 @@ impl Failure {
         Self::Usage(text.into())
     }
 
-    /// Names the files that were given for arguments whose values are refused.
+    /// Adds the files that were given to the text of an error about the arguments which name them.
     pub(crate) fn with_files(self, files: &[(&str, &Path)]) -> Self {
         let mut text = match self {
             Self::Client(error) if error.is_invalid_setting() => words(&error),
@@ -140,7 +141,7 @@ impl Failure {
         }
     }
 
-    /// Returns what may help, in one line.
+    /// Returns a hint of one line, if there is one.
     pub(crate) fn hint(&self) -> Option<String> {
         let (code, text) = match self {
             Self::Client(error) if error.is_auth() && error.code().is_none() => {
@@ -177,7 +178,7 @@ impl Failure {
     }
 }
 
-/// Prints an error of the command `name` with its hint, as gcloud prints errors.
+/// Prints a failure of the command `name` with its hint, as gcloud prints errors.
 pub(crate) fn report(name: &str, failure: &Failure) {
     if matches!(failure, Failure::Exit(_)) {
         return;
@@ -222,7 +223,7 @@ fn write_details(details: &[Any], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// The error with its causes. What a server says is left as it is.
+/// Returns the text of an error with its causes. The text of a server's error is unchanged.
 fn words(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error).filter(|_| error.code().is_none());
@@ -236,7 +237,7 @@ fn words(error: &Error) -> String {
     }
 }
 
-/// The code as Google writes it, `NOT_FOUND`.
+/// Returns the code as Google writes it, such as `NOT_FOUND`.
 pub(crate) fn code_name(code: Code) -> String {
     let name = format!("{code:?}");
     let parts =

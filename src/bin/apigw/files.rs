@@ -1,4 +1,4 @@
-//! The files of a config: OpenAPI documents, descriptor sets and gRPC service configs, told apart as gcloud does.
+//! The files of a config: OpenAPI documents, descriptor sets and gRPC service configs, distinguished as gcloud does.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +33,7 @@ impl FileFlags {
     ///
     /// # Errors
     ///
-    /// If no flag is given, or a file cannot be read or is not of a kind that the flag takes.
+    /// If no flag is given, or a file cannot be read or is not of a kind that the flag accepts.
     pub(crate) fn read(&self) -> Result<ApiConfig, Failure> {
         if self.openapi_spec.is_none() && self.grpc_files.is_none() {
             return Err(Failure::usage(
@@ -64,7 +64,7 @@ impl FileFlags {
         Ok(config)
     }
 
-    /// Reads the files without a look at what is in them, for a check that finds more than one fault.
+    /// Reads the files without checking their contents, for a check that reports more than one error.
     pub(crate) fn read_unchecked(&self) -> Result<ApiConfig, Failure> {
         if self.openapi_spec.is_none() && self.grpc_files.is_none() {
             return Err(Failure::usage(
@@ -89,7 +89,7 @@ impl FileFlags {
         Ok(config)
     }
 
-    /// The paths as they were given, by their last part, which is all that a config has.
+    /// Returns the paths of the files as given, by their last part. A config has only the last part.
     pub(crate) fn paths(&self) -> BTreeMap<String, String> {
         let texts = [&self.openapi_spec, &self.grpc_files];
         let paths = texts.into_iter().flatten();
@@ -97,7 +97,7 @@ impl FileFlags {
         paths.map(|path| (last_part(&path), path)).collect()
     }
 
-    /// The kind of the files, for what is derived from them.
+    /// Returns the kind of the files.
     pub(crate) fn kind(&self) -> &'static str {
         match self.openapi_spec {
             Some(_) => "openapi",
@@ -164,7 +164,7 @@ fn add_grpc_file(name: &str, config: &mut ApiConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads the sources of a descriptor set that lie beside it.
+/// Reads the `.proto` sources of a descriptor set, which are beside it.
 fn sources(name: &str, contents: &[u8]) -> Result<Vec<File>, Failure> {
     let set = FileDescriptorSet::decode(contents)
         .map_err(|error| format!("invalid descriptor set {name}: {error}"))?;
@@ -196,7 +196,7 @@ fn read(name: &str) -> Result<File, Failure> {
     };
     let contents = contents
         .map_err(|error| format!("Could not open service config file [{name}]: {error}"))?;
-    // The service is told the last part of the path alone.
+    // The config has only the last part of the path.
     let path = last_part(name);
     Ok(File { path, contents })
 }

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Update(Update),
     /// Deploy files to a gateway: create what is missing, update what differs, print the URL.
     Deploy(Box<deploy::Deploy>),
-    /// Have a gateway serve the config before the present one.
+    /// Make a gateway serve the config before its current one.
     Rollback(deploy::Rollback),
     #[command(flatten)]
     Iam(iam::Command<resource::Gateway>),
@@ -42,7 +42,7 @@ pub(crate) struct Create {
     /// Id or full name of the config to serve.
     #[arg(long, value_name = "API_CONFIG", required = true)]
     api_config: String,
-    /// API of the config; needed unless --api-config is a full name.
+    /// API of the config; required unless --api-config is a full name.
     #[arg(long, value_name = "API")]
     api: Option<String>,
     /// Human-readable name; the id by default.
@@ -92,7 +92,7 @@ pub(crate) struct Update {
     /// Id or full name of the config to serve.
     #[arg(long, value_name = "API_CONFIG")]
     api_config: Option<String>,
-    /// API of the config; needed unless --api-config is a full name.
+    /// API of the config; required unless --api-config is a full name.
     #[arg(long, value_name = "API")]
     api: Option<String>,
     /// New human-readable name; an empty one clears it.
@@ -141,7 +141,7 @@ impl Create {
 
 impl Delete {
     async fn run(self, context: &Context) -> Ended {
-        // What is deleted is named in full: a lookup could find another gateway than the one that is meant.
+        // The name is not looked up in all locations: a lookup could find another gateway of the same id.
         let name = self.gateway.full_name(context)?;
         context.confirm(&format!(
             "Are you sure? This will delete the gateway '{name}', along with all of the associated consumer information."

@@ -1,4 +1,4 @@
-//! The verbs of IAM policies, the same for all resources.
+//! The commands for IAM policies, which are the same for all resources.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::failure::Failure;
 use crate::output;
 use crate::resource::Resource;
 
-/// How often a change is applied anew to a policy that somebody else changed in between.
+/// Maximum number of attempts to change a policy that somebody else changes meanwhile.
 const ATTEMPTS: u32 = 5;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command<R: Resource> {
     /// Print the IAM policy.
     GetIamPolicy(Get<R>),
-    /// Replace the IAM policy by the one in a file.
+    /// Replace the IAM policy with the one in a file.
     SetIamPolicy(Set<R>),
     /// Add a binding to the IAM policy.
     AddIamPolicyBinding(Change<R>),
     /// Remove a binding from the IAM policy.
     RemoveIamPolicyBinding(Change<R>),
-    /// Print which of some permissions the caller has.
+    /// Print which of the given permissions the caller has.
     TestIamPermissions(Test<R>),
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Test<R: Resource> {
 
 #[derive(Debug, Args)]
 struct Conflict {
-    /// What to do if somebody else changed the policy in between.
+    /// Action if somebody else changes the policy between the read and the write.
     #[arg(
         long,
         value_enum,
@@ -93,7 +93,7 @@ struct Conflict {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum OnConflict {
-    /// Read the policy again and apply the change to it.
+    /// Read the policy again and apply the change again.
     #[default]
     Retry,
     /// Fail with ABORTED.
@@ -182,7 +182,7 @@ impl<R: Resource> Test<R> {
     }
 }
 
-/// Reads a policy with its conditions, which only version 3 has.
+/// Reads a policy at version 3, since lower versions have no conditions.
 async fn read(client: &ApiGateway, resource: &str) -> Result<Policy, Failure> {
     let request = GetIamPolicyRequest {
         resource: resource.to_owned(),
@@ -209,8 +209,8 @@ async fn write(client: &ApiGateway, resource: &str, mut policy: Policy) -> Resul
     Ok(client.send(request).await?)
 }
 
-/// Reads the policy, applies the change and writes it with the etag that was read. With `Retry`, this is repeated while
-/// somebody else changes the policy in between.
+/// Reads the policy, applies the change and writes it with the etag that was read. With `Retry`, all of this is repeated
+/// if somebody else has changed the policy meanwhile.
 async fn change(
     client: &ApiGateway,
     resource: &str,

@@ -1,4 +1,4 @@
-//! Labels, and gcloud's syntax of lists and maps in a flag.
+//! Labels, and gcloud's syntax for lists and maps in a flag.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ impl CreateFlags {
 }
 
 impl UpdateFlags {
-    /// Returns the labels after the change: all are cleared first, then some are set, then some removed.
+    /// Returns the labels after the change. The order is: clear all, set some, remove some.
     pub(crate) fn apply(
         &self,
         labels: &HashMap<String, String>,
@@ -55,7 +55,7 @@ impl UpdateFlags {
     }
 }
 
-/// Splits a list at commas, or at the separator between the carets at its start.
+/// Splits a list at commas, or at the separator that is between carets at its start.
 pub(crate) fn list(text: &str) -> Vec<String> {
     let (separator, rest) = match text.strip_prefix('^').and_then(|rest| rest.split_once('^')) {
         Some((separator, rest)) if !separator.is_empty() => (separator, rest),
@@ -79,7 +79,7 @@ fn map(flag: &str, texts: &[String]) -> Result<HashMap<String, String>, Failure>
     Ok(map)
 }
 
-/// Checks a label as the service does, so that nothing is sent for an invalid one.
+/// Checks a label as the service does, so that an invalid label is not sent.
 fn check(flag: &str, key: &str, value: &str) -> Result<(), Failure> {
     let is_allowed = |char: char| {
         char.is_numeric()

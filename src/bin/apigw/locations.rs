@@ -12,7 +12,7 @@ const TABLE: &str = "table(locationId,displayName)";
 pub(crate) enum Command {
     /// Print a location.
     Describe(Describe),
-    /// List the locations where gateways may be.
+    /// List the locations that can have gateways.
     List(List),
 }
 

@@ -1,7 +1,7 @@
 //! `apigw`: Google API Gateway on the command line, and an emulator of the service.
 //!
-//! A noun is a module, and a verb a few lines over the library: parse, call, print. Formats, progress, settings and exit
-//! codes are each in one place.
+//! Each noun is a module, and each verb a few lines over the library: parse, call, print. Formats, progress, settings and
+//! exit codes are each in one place.
 
 use std::process::ExitCode;
 
@@ -44,7 +44,8 @@ use failure::Failure;
 
 /// Google API Gateway: manage APIs, configs and gateways, wait for operations, run an emulator.
 ///
-/// Nouns, verbs and flags are those of `gcloud api-gateway`. Standard output is data; everything else is on standard error.
+/// Nouns, verbs and flags are those of `gcloud api-gateway`. Data is printed on standard output, and everything else on
+/// standard error.
 #[derive(Debug, Parser)]
 #[command(
     name = "apigw",
@@ -76,14 +77,14 @@ enum Command {
     /// List the locations of the service.
     #[command(subcommand)]
     Locations(locations::Command),
-    /// Print settings and where they come from.
+    /// Print settings and their sources.
     #[command(subcommand)]
     Config(settings::Command),
     /// Check what a call depends on: settings, credentials, network and service.
     Doctor(doctor::Doctor),
-    /// Run an API Gateway in memory or over a file, for tests and trials.
+    /// Run an emulator of API Gateway, in memory or with its state in a file.
     Emulator(Box<emulator::Arguments>),
-    /// Show the emulator, an operation's progress, and both transports.
+    /// Demonstrate the emulator, the progress of an operation, and both transports.
     Demo,
     /// Print a completion script for a shell.
     Completion(completion::Completion),
@@ -109,12 +110,12 @@ async fn main() -> ExitCode {
     exit.into()
 }
 
-/// Reads the command line, and the name of the command for errors, such as `apigw.apis.create`.
+/// Parses the command line. Returns the arguments and the name of the command for errors, such as `apigw.apis.create`.
 fn parse() -> Result<(Arguments, String), Exit> {
     let mut command = Arguments::command();
     let fault = |error: clap::Error| {
         if !error.use_stderr() {
-            // Help and version are data. A reader that has gone is not a failure.
+            // Help and version are data. An error is ignored: a reader that closed the pipe is no failure.
             error.print().ok();
             return Exit::Success;
         }
@@ -140,7 +141,7 @@ fn parse() -> Result<(Arguments, String), Exit> {
     Ok((arguments, name))
 }
 
-/// The name of the command of arguments that cannot be read.
+/// Returns the name of the command whose arguments are invalid.
 fn name_of_arguments() -> String {
     let mut name = String::from("apigw");
     let root = Arguments::command();
@@ -168,7 +169,7 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
             )));
         }
         Command::Help(help) => return done(help.run(Arguments::command())),
-        // It needs no project, and its formats are its own.
+        // Validation needs no project and has its own formats.
         Command::ApiConfigs(api_configs::Command::Validate(validate)) => {
             return validate.run(&settings);
         }
@@ -195,7 +196,7 @@ fn done(result: Result<(), Failure>) -> Ended {
     result.map(|()| Exit::Success)
 }
 
-/// Logs to standard error at the level of `RUST_LOG`, or else of `--verbosity`.
+/// Logs to standard error at the level of `RUST_LOG`, or by default at the level of `--verbosity`.
 fn log_at(settings: &Settings) {
     let verbosity = settings.verbosity().value;
     let level = match verbosity.as_deref() {

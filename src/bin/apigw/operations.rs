@@ -27,9 +27,9 @@ const WIDE: &str = "table(name.segment(5):label=OPERATION_ID,name.segment(3):lab
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Request that operations be cancelled.
+    /// Request the cancellation of operations.
     Cancel(Cancel),
-    /// Delete the records of operations. Their work goes on.
+    /// Delete the records of operations. The work itself continues.
     Delete(Delete),
     /// Print an operation, running, done or failed.
     Describe(Describe),
@@ -37,17 +37,17 @@ pub(crate) enum Command {
     List(List),
     /// Wait for operations to complete.
     Wait(Wait),
-    /// Print what happens to operations as JSON, one event a line, until they complete.
+    /// Print the changes of operations as JSON, one event per line, until they complete.
     Watch(Watch),
 }
 
-/// The operations that a command is about.
+/// The operations that a command applies to.
 #[derive(Clone, Debug, Args)]
 struct Names {
     /// Ids or full names of operations.
     #[arg(value_name = "OPERATION")]
     names: Vec<String>,
-    /// Location of operations that are named by their id.
+    /// Location of operations that are given by their id.
     #[arg(long, value_name = "LOCATION")]
     location: Option<String>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Describe {
     /// Id or full name of the operation.
     #[arg(value_name = "OPERATION")]
     name: String,
-    /// Location of an operation that is named by its id.
+    /// Location of an operation that is given by its id.
     #[arg(long, value_name = "LOCATION")]
     location: Option<String>,
 }
@@ -67,7 +67,7 @@ pub(crate) struct List {
     /// Location whose operations are listed; all by default.
     #[arg(long, value_name = "LOCATION")]
     location: Option<String>,
-    /// List only operations that run.
+    /// List only running operations.
     #[arg(long, conflicts_with_all = ["done", "failed"])]
     running: bool,
     /// List only operations that are done.
@@ -82,20 +82,20 @@ pub(crate) struct List {
     /// List only operations with this verb: create, update or delete.
     #[arg(long, value_name = "VERB")]
     verb: Option<String>,
-    /// List only operations that began at most so long ago, such as 2h.
+    /// List only operations that were started within this time, such as 2h.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<Duration>,
-    /// Show the end time and the error too.
+    /// Print the end time and the error too.
     #[arg(long)]
     wide: bool,
-    /// Fields to sort by, after the list is complete; `~` before a field sorts it in descending order.
+    /// Fields to sort by, after the whole list is read; `~` before a field reverses its order.
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     sort_by: Vec<String>,
     #[command(flatten)]
     list: ListFlags,
 }
 
-/// Which operations are waited for, and until when.
+/// The operations to wait for, and the end of the wait.
 #[derive(Clone, Debug, Args)]
 struct Selection {
     #[command(flatten)]
@@ -103,10 +103,10 @@ struct Selection {
     /// Wait for the running operations on this resource, by its full name.
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// Wait for all operations that run in the location, or in all locations.
+    /// Wait for all running operations in the location, or in all locations.
     #[arg(long)]
     running: bool,
-    /// Whether all operations must complete, or any one.
+    /// Wait until all operations complete, or until any one does.
     #[arg(
         long = "for",
         value_enum,
@@ -115,7 +115,7 @@ struct Selection {
         hide_possible_values = true
     )]
     until: Until,
-    /// Exit with 0 whatever the operations ended in.
+    /// Exit with 0 even if operations fail or are cancelled.
     #[arg(long)]
     no_exit_status: bool,
     #[command(flatten)]
@@ -133,7 +133,7 @@ enum Until {
 pub(crate) struct Wait {
     #[command(flatten)]
     selection: Selection,
-    /// Print what each operation ended in.
+    /// Print the result of each operation.
     #[arg(long)]
     result: bool,
 }
@@ -142,7 +142,7 @@ pub(crate) struct Wait {
 pub(crate) struct Watch {
     #[command(flatten)]
     selection: Selection,
-    /// How often an event says that nothing changes.
+    /// Time without a change after which a heartbeat event is printed.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     heartbeat: Duration,
     /// Include the whole operation in each event.
@@ -154,7 +154,7 @@ pub(crate) struct Watch {
 pub(crate) struct Cancel {
     #[command(flatten)]
     names: Names,
-    /// Wait for the end: 0 if cancelled, 7 if the operation completed anyway.
+    /// Wait for the end of the operation, and exit with 0 if it is cancelled, or with 7 if it completed anyway.
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
@@ -239,7 +239,7 @@ impl List {
                 && since.is_none_or(|since| began.is_ok_and(|began| began >= since))
         };
         let list = context.client()?.list_operations(parent);
-        // A limit is applied after sorting, or it would cut off what comes first.
+        // The limit is applied after sorting. Otherwise it could cut off the first items of the order.
         let mut flags = self.list.clone();
         let limit = flags.limit.take_if(|_| !self.sort_by.is_empty());
         let (mut operations, exit) = flags.read(list, keep).await?;
@@ -250,7 +250,7 @@ impl List {
     }
 }
 
-/// Sorts by fields such as `~metadata.createTime`, the first the most important.
+/// Sorts by fields such as `~metadata.createTime`, in descending order of precedence.
 fn sort(operations: &mut [Value], fields: &[String]) {
     let text = |operation: &Value, field: &str| {
         let found = operation.pointer(&format!("/{}", field.replace('.', "/")));
@@ -275,12 +275,12 @@ fn sort(operations: &mut [Value], fields: &[String]) {
 /// An operation that was waited for.
 struct Waited {
     name: String,
-    /// What it ended in, or why that is not known.
+    /// The result, or the reason why there is none.
     result: Result<Value, Failure>,
 }
 
 impl Selection {
-    /// Returns the names of the operations: those that are given, or those that run.
+    /// Returns the names of the operations: the given ones, or those that run.
     async fn names(&self, context: &Context, client: &ApiGateway) -> Result<Vec<String>, Failure> {
         if !self.running && self.target.is_none() {
             return self.names.some(context);
@@ -334,7 +334,7 @@ impl Selection {
         Ok(ended)
     }
 
-    /// Returns the one exit code of the operations.
+    /// Returns one exit code for all operations.
     fn exit(&self, ended: &[Waited]) -> Exit {
         let exits = ended.iter().map(|waited| {
             waited
@@ -350,7 +350,7 @@ impl Selection {
     }
 }
 
-/// Reads an operation, which shows what it ends in, and waits for it.
+/// Waits for an operation. It is read first, for the type of its result.
 async fn wait_for(client: &ApiGateway, name: &str, reporter: &Reporter, limits: &Limits) -> Waited {
     let result = wait_for_result(client, name, reporter, limits).await;
     Waited {
@@ -405,7 +405,7 @@ async fn wait_for_result(
     }
 }
 
-/// An operation that succeeded with another message than its target suggests has succeeded nevertheless.
+/// Returns the response of an operation that succeeded with another type than its target suggests.
 fn other_result(error: OperationError) -> Result<Value, Failure> {
     match error.kind() {
         OperationErrorKind::WrongResult { found, .. } => output::json(found),

@@ -1,4 +1,4 @@
-//! Standard output and standard error: data on the one, everything else on the other.
+//! Standard output for data, and standard error for everything else.
 
 use std::io::Write as _;
 
@@ -20,7 +20,7 @@ pub(crate) fn json<M: Message + Name>(message: &M) -> Result<Value, Failure> {
 ///
 /// # Errors
 ///
-/// If standard output cannot be written. A reader that has gone, as `head` does, is not a failure.
+/// If standard output cannot be written. A closed pipe, as with `head`, is not an error.
 pub(crate) fn data(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -36,9 +36,9 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     data(&format!("{text}\n"))
 }
 
-/// Prints a line for people on standard error, without what could control the terminal.
+/// Prints a message on standard error. Characters that could control the terminal are replaced.
 pub(crate) fn note(text: &str) {
-    // Without standard error there is nowhere left to print it.
+    // An error is ignored, since there is no other place to print it.
     writeln!(std::io::stderr(), "{}", printable(text)).ok();
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn warning(text: &str) {
     note(&format!("WARNING: {text}"));
 }
 
-/// A JSON object as an item of a YAML list, as gcloud prints error details.
+/// Formats a JSON object as an item of a YAML list, as gcloud prints error details.
 pub(crate) fn yaml_item(json: &str) -> String {
     let text = match serde_json::from_str::<Value>(json) {
         Ok(mut value) => {
@@ -59,7 +59,7 @@ pub(crate) fn yaml_item(json: &str) -> String {
     text.trim_end().to_owned()
 }
 
-/// Replaces control characters: text of a server must not control the terminal.
+/// Replaces control characters, since the text of a server must not control the terminal.
 pub(crate) fn printable(text: &str) -> String {
     let is_direction =
         |char: char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -71,7 +71,7 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Replaces control characters but tabs, which are part of a document.
+/// Replaces control characters except tabs, which are part of a document.
 pub(crate) fn printable_but_tabs(text: &str) -> String {
     text.split('\t')
         .map(printable)

@@ -1,4 +1,4 @@
-//! `apigw help`: pages on what concerns all commands.
+//! `apigw help`: pages about all commands.
 
 use clap::{Args, Command};
 

@@ -1,4 +1,4 @@
-//! How a wait is shown: a spinner, lines, events in JSON, or not at all.
+//! Shows a wait: as a spinner, as lines, as events in JSON, or not at all.
 //!
 //! Progress goes to standard error. The events of `operations watch` are data, and go to standard output.
 
@@ -16,7 +16,7 @@ use crate::config::{Color, Flags, Progress};
 use crate::exit::Exit;
 use crate::output;
 
-/// How long nothing changes before a line says so.
+/// Time without a change after which a line is printed.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// Shows the waits of this run.
@@ -36,7 +36,7 @@ enum Mode {
     Events(Events),
 }
 
-/// Where events go, and whether they have whole snapshots.
+/// The output of events, and whether they include whole snapshots.
 #[derive(Clone, Copy)]
 struct Events {
     is_data: bool,
@@ -53,13 +53,13 @@ pub(crate) struct Waiting<'a> {
     started: Instant,
 }
 
-/// How an operation ended, for events and for lines.
+/// The end of an operation, for events and for lines.
 pub(crate) struct End<'a> {
     pub(crate) outcome: &'static str,
     pub(crate) snapshot: Option<&'a Snapshot>,
     pub(crate) may_still_run: bool,
     pub(crate) message: String,
-    /// The number of polls; the library counts them for waits that end in an error.
+    /// The number of polls. Set only after an error of the wait, since only the error has the number.
     pub(crate) polls: Option<u32>,
 }
 
@@ -155,7 +155,7 @@ impl Reporter {
         }
     }
 
-    /// Reports an operation that could not be read, so that it was never waited for.
+    /// Reports an operation that could not be read, and so was not waited for.
     pub(crate) fn unread(&self, name: &str, message: &str) {
         self.count("unknown");
         self.event(&json!({
@@ -163,7 +163,7 @@ impl Reporter {
         }));
     }
 
-    /// Reports that a signal ended the wait, and how to wait on.
+    /// Reports that a signal ended the wait, and how to continue it.
     pub(crate) fn interrupted(&self) {
         for name in self.running.take() {
             self.event(&json!({
@@ -182,7 +182,7 @@ impl Reporter {
         }
     }
 
-    /// Prints the last event: how many operations ended how.
+    /// Prints the last event: the number of operations by outcome.
     pub(crate) fn summary(&self, exit: Exit) {
         if self.is_summarised.replace(true) {
             return;
@@ -200,7 +200,8 @@ impl Reporter {
         };
         let line = event.to_string();
         match events.is_data {
-            // A reader that has gone is noticed by the data that follows the wait; the wait is worth its exit code.
+            // An error is ignored, so that the wait still determines the exit code. The data after the wait reports a
+            // closed pipe.
             true => drop(output::line(&line)),
             false => output::note(&line),
         }
@@ -208,7 +209,7 @@ impl Reporter {
 }
 
 impl Waiting<'_> {
-    /// Shows what differs from the snapshot before.
+    /// Shows the changes since the last snapshot.
     pub(crate) fn changed(&mut self, snapshot: &Snapshot) {
         let now_seen = members(snapshot);
         if now_seen.is_empty() || now_seen == self.seen {
@@ -250,7 +251,7 @@ impl Waiting<'_> {
         }
     }
 
-    /// Shows that the wait goes on although nothing changes.
+    /// Shows that the wait continues without changes.
     pub(crate) fn heartbeat(&self) {
         let elapsed = seconds(self.started.elapsed());
         self.reporter.event(
@@ -336,7 +337,7 @@ impl Waiting<'_> {
     }
 }
 
-/// The members of the metadata that are compared, and whether the operation is done.
+/// Returns the members of the metadata that are compared, and whether the operation is done.
 fn members(snapshot: &Snapshot) -> Map<String, Value> {
     let raw = output::json::<Message>(snapshot.raw()).unwrap_or_default();
     let mut members = match raw.get("metadata") {
@@ -350,7 +351,7 @@ fn members(snapshot: &Snapshot) -> Map<String, Value> {
     members
 }
 
-/// The text of a change for people; `None` for what the end says anyway.
+/// Returns the text of a change, or `None` for a change that the end reports anyway.
 fn described(key: &str, value: &Value) -> Option<String> {
     match (key, value) {
         ("statusMessage", Value::String(text)) => Some(text.clone()),
@@ -360,7 +361,7 @@ fn described(key: &str, value: &Value) -> Option<String> {
     }
 }
 
-/// Returns whether standard error is coloured: `NO_COLOR` and `TERM=dumb` say no, `CLICOLOR_FORCE` says yes.
+/// Returns true if standard error is coloured. `NO_COLOR` and `TERM=dumb` disable colour, `CLICOLOR_FORCE` enables it.
 pub(crate) fn has_color(color: Color) -> bool {
     let is_set =
         |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
@@ -380,7 +381,7 @@ fn now() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }
 
-/// Seconds with milliseconds.
+/// Returns a duration in seconds, rounded to milliseconds.
 fn seconds(elapsed: Duration) -> f64 {
     (elapsed.as_secs_f64() * 1000.0).round() / 1000.0
 }

@@ -18,7 +18,7 @@ pub(crate) struct Prune {
     /// API whose configs are deleted.
     #[arg(long, value_name = "API")]
     api: Option<String>,
-    /// Number of configs without a gateway to keep, the newest ones.
+    /// Number of unused configs to keep, the newest ones.
     #[arg(long, value_name = "N", default_value_t = 5)]
     keep: usize,
     /// Delete only configs that are older than this, such as 30d.
@@ -50,7 +50,7 @@ impl Prune {
     }
 }
 
-/// Deletes old configs of an API without a question.
+/// Deletes old configs of an API without a prompt.
 pub(crate) async fn prune(
     context: &Context,
     client: &ApiGateway,
@@ -82,7 +82,7 @@ fn print(configs: &[String]) -> Ended {
     Ok(Exit::Success)
 }
 
-/// Returns the configs that no gateway uses, but for the newest ones, the oldest first.
+/// Returns the configs that no gateway uses, except the newest ones. The oldest config is first.
 async fn candidates(
     client: &ApiGateway,
     api: &str,

@@ -47,7 +47,7 @@ pub(crate) struct Gateway {
     location: Option<String>,
 }
 
-/// APIs and configs are global. Scripts name that location nevertheless, so the one value is accepted.
+/// APIs and configs are always in the location `global`. Scripts may pass it, so the flag accepts this value only.
 #[derive(Clone, Debug, Args)]
 struct GlobalLocation {
     #[arg(long, hide = true, value_parser = [GLOBAL])]
@@ -95,7 +95,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// If the location is not known.
+    /// If no setting has a location.
     pub(crate) fn full_name(&self, context: &Context) -> Result<String, Failure> {
         if let Some(name) = full::<GatewayName>(&self.id)? {
             return Ok(name.into());
@@ -105,7 +105,7 @@ impl Gateway {
         Ok(GatewayName::new(context.project()?, location, &self.id)?.into())
     }
 
-    /// Returns the location that is named, if any.
+    /// Returns true if a setting has a location.
     pub(crate) fn has_location(&self, context: &Context) -> bool {
         self.id.contains('/')
             || context
@@ -116,7 +116,7 @@ impl Gateway {
     }
 }
 
-/// Returns the name of an API by its id or full name.
+/// Returns the name of an API, given by its id or full name.
 pub(crate) fn api(context: &Context, text: &str) -> Result<ApiName, Failure> {
     match full(text)? {
         Some(name) => Ok(name),
@@ -124,7 +124,7 @@ pub(crate) fn api(context: &Context, text: &str) -> Result<ApiName, Failure> {
     }
 }
 
-/// Returns the name of a config by its full name, or by its id and the API.
+/// Returns the name of a config, given by its full name, or by its id and the API.
 pub(crate) fn config(
     context: &Context,
     text: &str,
@@ -139,7 +139,7 @@ pub(crate) fn config(
     Ok(ApiConfigName::new(of.project(), of.api(), text)?)
 }
 
-/// Returns the name of an operation by its full name, or by its id and the location.
+/// Returns the name of an operation, given by its full name, or by its id and the location.
 pub(crate) fn operation(
     context: &Context,
     text: &str,
@@ -153,7 +153,7 @@ pub(crate) fn operation(
     Ok(OperationName::new(context.project()?, location, text)?.into())
 }
 
-/// Returns the name of a location by its id or full name; `-` stands for all.
+/// Returns the name of a location, given by its id or full name. `-` means all locations.
 pub(crate) fn location(context: &Context, text: &str) -> Result<String, Failure> {
     match full::<LocationName>(text)? {
         Some(name) => Ok(name.into()),
@@ -161,7 +161,7 @@ pub(crate) fn location(context: &Context, text: &str) -> Result<String, Failure>
     }
 }
 
-/// Reads a full name, alone or at the end of a URL; `None` for an id.
+/// Parses a full name, alone or at the end of a URL. Returns `None` for an id.
 fn full<N>(text: &str) -> Result<Option<N>, Failure>
 where
     N: TryFrom<String, Error = apigateway_grpc::Error>,
@@ -179,7 +179,7 @@ where
     }
 }
 
-/// Looks a gateway up in all locations.
+/// Looks up a gateway in all locations.
 async fn find_gateway(context: &Context, client: &ApiGateway, id: &str) -> Result<String, Failure> {
     let mut found = Vec::new();
     let mut gateways = client.list_gateways(location(context, "-")?).items();
@@ -209,7 +209,7 @@ async fn find_gateway(context: &Context, client: &ApiGateway, id: &str) -> Resul
     }
 }
 
-/// The error about an attribute that an id needs, in gcloud's words.
+/// Returns the error about a missing attribute of an id, in gcloud's words.
 fn missing(argument: &str, resource: &str, attribute: &str) -> Failure {
     format!(
         "Error parsing [{argument}].\n\

@@ -11,7 +11,7 @@ const TABLE: &str = "table(setting,value,source)";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print each setting, its value and where the value comes from. Secrets are never printed.
+    /// Print each setting with its value and source. Secrets are never printed.
     Show,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 
-/// Resolves when the process is asked to end, with the exit code for it.
+/// Resolves at a signal to end the process, with its exit code.
 #[cfg(unix)]
 pub(crate) async fn received() -> Exit {
     use tokio::signal::unix::{SignalKind, signal};
@@ -12,7 +12,7 @@ pub(crate) async fn received() -> Exit {
         signal(SignalKind::terminate()),
     );
     let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-        // Without handlers, the system's own ones end the process.
+        // Without handlers, the system ends the process itself.
         return std::future::pending().await;
     };
     tokio::select! {
@@ -21,7 +21,7 @@ pub(crate) async fn received() -> Exit {
     }
 }
 
-/// Resolves when the process is asked to end, with the exit code for it.
+/// Resolves at a signal to end the process, with its exit code.
 #[cfg(not(unix))]
 pub(crate) async fn received() -> Exit {
     match tokio::signal::ctrl_c().await {

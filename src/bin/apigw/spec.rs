@@ -1,4 +1,4 @@
-//! `apigw api-configs show-spec` and `diff`: what a config is made of.
+//! `apigw api-configs show-spec` and `diff`: the files and settings of a config.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -94,7 +94,8 @@ impl ShowSpec {
     }
 }
 
-/// Writes files into a folder. A path from the service is reduced to its last part: it must not lead out of the folder.
+/// Writes files into a folder. Only the last part of a path from the service is used, so that no path can leave the
+/// folder.
 fn write(context: &Context, folder: &std::path::Path, files: &[&File]) -> Ended {
     std::fs::create_dir_all(folder)
         .map_err(|error| format!("--output-dir {}: {error}", folder.display()))?;
@@ -143,7 +144,7 @@ impl Diff {
             }
         };
         if self.to.is_none() {
-            // Files have no settings that could differ.
+            // Files have no settings, so those of the config are not compared.
             to.gateway_service_account
                 .clone_from(&from.gateway_service_account);
             to.labels.clone_from(&from.labels);
@@ -191,7 +192,7 @@ impl Diff {
     }
 }
 
-/// The texts of a config that may differ: its files, its service account and its labels.
+/// Returns the comparable parts of a config as texts: its files, its service account and its labels.
 fn texts(config: &ApiConfig) -> BTreeMap<String, Vec<u8>> {
     let mut texts: BTreeMap<String, Vec<u8>> = files(config)
         .into_iter()

@@ -20,23 +20,23 @@ pub(crate) struct Validate {
     files: FileFlags,
 }
 
-/// The format of diagnostics, by `--format`.
+/// The format of diagnostics for `--format`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
     /// `file:line:column: severity: message`.
     Text,
     Json,
-    /// Commands of GitHub Actions, which mark the lines of a pull request.
+    /// Workflow commands of GitHub Actions, which annotate the lines of a pull request.
     Github,
 }
 
-/// The flag of commands that check files before they send them.
+/// The flags of commands that check files before they send them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ValidateFlags {
-    /// Check the files before anything is sent, and send nothing if there is an error; the default.
+    /// Check the files first, and send nothing if there is an error; the default.
     #[arg(long, overrides_with = "no_validate")]
     validate: bool,
-    /// Send the files without a check.
+    /// Do not check the files before they are sent.
     #[arg(long)]
     no_validate: bool,
 }
@@ -86,11 +86,11 @@ impl Validate {
 }
 
 impl ValidateFlags {
-    /// Checks a config unless that is turned off. Diagnostics are printed on standard error.
+    /// Checks a config, unless the flags disable the check. Diagnostics are printed on standard error.
     ///
     /// # Errors
     ///
-    /// If there is an error among them; its exit code is 5.
+    /// If there is an error among the diagnostics; the exit code is 5.
     pub(crate) fn check(&self, config: &ApiConfig, files: &FileFlags) -> Result<(), Failure> {
         if self.no_validate {
             return Ok(());
@@ -117,7 +117,7 @@ impl ValidateFlags {
     }
 }
 
-/// The path as it was given, where the config has only its last part.
+/// Returns the path of a file as it was given. The config has only its last part.
 fn file<'a>(diagnostic: &'a Diagnostic, paths: &'a BTreeMap<String, String>) -> &'a str {
     paths
         .get(&diagnostic.file)
@@ -144,7 +144,7 @@ fn as_json(diagnostic: &Diagnostic, paths: &BTreeMap<String, String>) -> Value {
     })
 }
 
-/// A command of GitHub Actions. Its values are escaped, so that a document cannot write commands of its own.
+/// Returns a workflow command of GitHub Actions. Its values are escaped, so that a document cannot add other commands.
 fn github(diagnostic: &Diagnostic, paths: &BTreeMap<String, String>) -> String {
     let message = diagnostic
         .message

@@ -1,4 +1,4 @@
-//! Waiting for operations, one or many.
+//! Waits for one or more operations.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::signal;
 /// The flags of every command that starts an operation.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StartFlags {
-    /// Return at once, without waiting for the operation in progress to complete.
+    /// Return at once, without waiting for the operation to complete.
     #[arg(long = "async")]
     is_async: bool,
     #[command(flatten)]
@@ -28,17 +28,17 @@ pub(crate) struct StartFlags {
 /// The flags of every wait.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Limits {
-    /// Time to wait, such as 90s or 10m; 0 waits for ever.
+    /// Time to wait, such as 90s or 10m; 0 means no limit.
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// Request that an operation be cancelled when the time for waiting is over.
+    /// Request the cancellation of an operation when the wait times out.
     #[arg(long)]
     pub(crate) cancel_on_timeout: bool,
 }
 
 impl Limits {
-    /// Returns the operation with the schedule of a person at a terminal: the first poll comes soon, and the time that the
-    /// flags allow. gcloud polls after one second.
+    /// Returns the operation with a schedule for a person at a terminal, limited by the timeout of the flags. The first
+    /// poll is after half a second; that of gcloud is after one second.
     pub(crate) fn schedule<R: OperationResult>(
         &self,
         operation: Operation<R>,
@@ -59,7 +59,7 @@ impl Limits {
     }
 }
 
-/// Waits for one operation and shows how it goes.
+/// Waits for one operation and shows its progress.
 pub(crate) async fn follow<R: OperationResult>(
     reporter: &Reporter,
     title: &str,
@@ -113,7 +113,7 @@ fn outcome(error: &OperationError) -> &'static str {
     }
 }
 
-/// Runs a wait until it ends or a signal comes.
+/// Runs a wait until it ends or a signal arrives.
 pub(crate) async fn unless_interrupted<T>(
     reporter: &Reporter,
     wait: impl Future<Output = Result<T, Failure>>,
@@ -129,11 +129,11 @@ pub(crate) async fn unless_interrupted<T>(
 }
 
 impl Context {
-    /// Waits for an operation that was just started, and returns what it ended in.
+    /// Waits for an operation that was just started. Returns its result.
     ///
     /// # Errors
     ///
-    /// If the operation fails, is cancelled, or is not done in time.
+    /// If the operation fails or is cancelled, or the wait times out.
     pub(crate) async fn wait<R: OperationResult>(
         &self,
         operation: Operation<R>,
@@ -150,8 +150,8 @@ impl Context {
         ended
     }
 
-    /// Ends a command that started an operation: waits for it and prints its result if a format was asked for, or with
-    /// `--async` prints how to wait.
+    /// Ends a command that started an operation. Waits for the operation, and prints its result if a format is set. With
+    /// `--async`, prints the command that waits for it.
     pub(crate) async fn finish<R: OperationResult>(
         &self,
         flags: &StartFlags,
@@ -173,7 +173,7 @@ impl Context {
         Ok(Exit::Success)
     }
 
-    /// Prints how to wait for an operation.
+    /// Prints the command that waits for an operation.
     pub(crate) fn note_async(&self, what: &str, name: &str) {
         self.note(&format!(
             "{what}. Use the following command to wait for its completion:\n\napigw operations wait {name}\n"

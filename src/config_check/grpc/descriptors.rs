@@ -11,12 +11,12 @@ use crate::config_check::rules;
 #[derive(Debug, Default)]
 pub(in crate::config_check) struct Services {
     names: HashSet<String>,
-    /// Whether a set could not be read. Missing services are unknown then.
+    /// True if a set could not be read. It may have any service that the other sets do not have.
     unclear: bool,
 }
 
 impl Services {
-    /// Adds the services of a descriptor set, and reports its faults.
+    /// Adds the services of a descriptor set, and reports its errors.
     pub(in crate::config_check) fn add(&mut self, contents: &[u8], report: &mut Report) {
         let set = match Outline::decode(contents) {
             Ok(set) => set,
@@ -65,7 +65,7 @@ impl Services {
         }
     }
 
-    /// Reports whether a service may have this name.
+    /// Returns true if a descriptor set has a service of this name, or may have it.
     pub(in crate::config_check) fn may_have(&self, name: &str) -> bool {
         self.unclear || self.names.contains(name)
     }

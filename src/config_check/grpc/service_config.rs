@@ -44,8 +44,8 @@ const FIELDS: [&str; 32] = [
     "aspects",
 ];
 
-/// Checks a file, and reports whether it has the name of the service. The service merges the files, so that one of
-/// them must have it.
+/// Checks a file. Returns true if it has the name of the service, or may have it. The service merges the files, so only
+/// one of them needs the name.
 pub(in crate::config_check) fn check(
     root: &Node,
     services: &Services,
@@ -132,7 +132,7 @@ fn api(api: &Node, services: &Services, report: &mut Report) {
     }
 }
 
-/// Returns a name in the form of the proto: the service reads that of JSON too.
+/// Returns a name in snake case. The service accepts the names of the proto and those of its JSON form.
 fn snake(name: &str) -> String {
     let mut snake = String::new();
     for char in name.chars() {

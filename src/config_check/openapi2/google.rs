@@ -27,7 +27,7 @@ pub(super) fn check(root: &Node, operations: &Operations<'_>, report: &mut Repor
         let allowed = |text: &str| {
             text.eq_ignore_ascii_case("all") || text.eq_ignore_ascii_case("configured")
         };
-        // An empty text is as none for the converter.
+        // The converter treats an empty text as unset.
         if !node
             .text()
             .is_some_and(|text| text.is_empty() || allowed(text))

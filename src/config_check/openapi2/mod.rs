@@ -1,7 +1,7 @@
 //! OpenAPI 2.0, as the service reads it.
 //!
-//! The sources are the service's documentation and its published converter. A check that neither has is left out, or it
-//! is a warning.
+//! The sources are the service's documentation and its published converter. A rule that is in neither is omitted, or its
+//! diagnostic is a warning.
 
 mod google;
 mod shapes;
@@ -80,7 +80,7 @@ fn address(root: &Node, report: &mut Report) {
     }
 }
 
-/// The converter names an API by its version and its name. The names of a config's documents must differ.
+/// Checks that no two documents of a config have the same API name and version, from which the converter names an API.
 fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
     let given = root.get("x-google-api-name");
     if let Some(node) = given {
@@ -89,7 +89,7 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
         let valid = (1..=40).contains(&text.len())
             && text.starts_with(|char: char| char.is_ascii_lowercase())
             && text.bytes().all(fits);
-        // An empty name is as none for the converter.
+        // The converter treats an empty name as unset.
         if !valid && node.text() != Some("") {
             let text = format!(
                 "`x-google-api-name` must be 1 to 40 of a-z and 0-9, beginning with a letter, not {}",
@@ -129,7 +129,7 @@ fn api_name(root: &Node, config: &mut Config, report: &mut Report) {
     }
 }
 
-/// Returns the name of the definition that a reference leads to. A name alone means a definition.
+/// Returns the name of the definition that a reference leads to. A plain name refers to a definition too.
 fn definition_name(text: &str) -> Option<String> {
     let name = text.strip_prefix(DEFINITIONS).unwrap_or(text);
     if name.starts_with(['#', '.', '/']) || name.starts_with("http") {
@@ -174,7 +174,7 @@ fn references(root: &Node, references: &References<'_>, report: &mut Report) {
     }
 }
 
-/// The name of the method that the converter makes of an id.
+/// Returns the name of the method that the converter derives from an operation id.
 fn method_name(id: &str) -> String {
     let kept = id
         .chars()
@@ -206,7 +206,7 @@ fn responses(operation: &Operation<'_>, report: &mut Report) {
     }
 }
 
-/// Checks that the variables of the path are parameters, and that no parameter is there twice.
+/// Checks that each variable of the path has a parameter, and that there are no duplicate parameters.
 fn parameters<'t>(
     operation: &Operation<'t>,
     operations: &Operations<'t>,
@@ -256,7 +256,7 @@ fn parameters<'t>(
     }
 }
 
-/// Checks the security definitions and returns what the service makes of them.
+/// Checks the security definitions, and returns the kind of each scheme.
 fn schemes<'t>(root: &'t Node, report: &mut Report) -> Schemes<'t> {
     let mut kinds = HashMap::new();
     let definitions = root.get("securityDefinitions").map(Node::entries);
@@ -299,7 +299,7 @@ fn schemes<'t>(root: &'t Node, report: &mut Report) -> Schemes<'t> {
     }
 }
 
-/// Checks the extensions of a scheme with tokens.
+/// Checks the extensions of a scheme that uses tokens.
 fn token(node: &Node, report: &mut Report) {
     for (field, old) in [
         ("x-google-issuer", "x-issuer"),
@@ -325,7 +325,7 @@ fn token(node: &Node, report: &mut Report) {
     }
 }
 
-/// Checks `x-security`: a list of mappings from schemes with tokens to their audiences.
+/// Checks `x-security`: a list of mappings from token schemes to their audiences.
 fn security_extension(owner: &Node, schemes: &Schemes<'_>, report: &mut Report) {
     let Some(node) = owner.get("x-security") else {
         return;

@@ -1,4 +1,4 @@
-//! The shapes of OpenAPI 2.0, as the schema of the service's converter has them.
+//! The shapes of OpenAPI 2.0, as in the schema of the service's converter.
 
 use crate::config_check::node::Node;
 use crate::config_check::rules;
@@ -68,7 +68,7 @@ pub(super) static DOCUMENT: Object = Object {
     fields: &[
         ("swagger", Text),
         ("info", Shape::Object(&INFO)),
-        // Its own check says what is wrong.
+        // A separate check reports any other error of the host.
         ("host", Text),
         ("basePath", Text),
         ("schemes", SCHEMES),
@@ -200,7 +200,7 @@ fn is_response(key: &str) -> bool {
     key == "default" || (key.len() == 3 && key.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// A mapping with nothing but a reference, or with nothing at all, is a reference.
+/// Returns true for a mapping that has no other field than `$ref`. An empty mapping is a reference too.
 fn is_reference(node: &Node) -> bool {
     node.map()
         .is_some_and(|map| map.entries().iter().all(|entry| &*entry.key == "$ref"))
@@ -322,7 +322,7 @@ fn parameter_or_reference(node: &Node) -> &'static Shape {
     }
 }
 
-/// The shape of a parameter depends on its place.
+/// Returns the shape of a parameter, which depends on its `in`.
 fn parameter(node: &Node) -> &'static Shape {
     static BODY_SHAPE: Shape = Shape::Object(&BODY);
     static HEADER_SHAPE: Shape = Shape::Object(&IN_HEADER);
@@ -334,7 +334,7 @@ fn parameter(node: &Node) -> &'static Shape {
         Some("header") => &HEADER_SHAPE,
         Some("formData") => &FORM_SHAPE,
         Some("path") => &PATH_SHAPE,
-        // Any other place is reported by the shape of a query parameter, whose `in` accepts all places.
+        // For any other value of `in`, the shape of a query parameter reports the error.
         _ => &QUERY_SHAPE,
     }
 }
@@ -400,7 +400,7 @@ parameter!(
 );
 parameter!(IN_PATH, "a parameter with `in: path`", TYPES, FORMATS, True);
 
-/// A schema may contain schemas, and a constant must not contain itself.
+/// The shape of a schema. It is a function, since a schema may contain schemas and a constant cannot refer to itself.
 const SCHEMA_SHAPE: Shape = By(schema);
 
 fn schema(_: &Node) -> &'static Shape {

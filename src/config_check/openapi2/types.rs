@@ -1,8 +1,8 @@
-//! Types that contain themselves.
+//! Definitions that contain themselves.
 //!
-//! The service's converter makes a type of each definition. An object may refer to itself, and a reference, a list or a
-//! map may not, since it has no type of its own. The converter follows definitions in the order of their names, and
-//! so does this check.
+//! The service's converter makes a type of each definition. An object may refer to itself. A reference, a list or a map
+//! may not, since it has no type of its own. Like the converter, this check follows definitions in the order of their
+//! names.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,13 @@ use crate::config_check::rules;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
-    /// It is being followed and has no type yet.
+    /// The definition is being followed and has no type yet.
     Open,
-    /// It has a type.
+    /// The definition has a type.
     Done,
 }
 
-/// Reports definitions that refer to themselves in a circle.
+/// Reports circular definitions.
 pub(super) fn check(definitions: &[Entry], report: &mut Report) {
     let index: HashMap<&str, usize> = definitions
         .iter()
@@ -57,7 +57,7 @@ pub(super) fn check(definitions: &[Entry], report: &mut Report) {
     }
 }
 
-/// Opens a definition and returns it with the definitions that it refers to, the last first.
+/// Marks a definition as followed. Returns it with the definitions that it refers to, in reverse order.
 fn begin(
     current: usize,
     definitions: &[Entry],
@@ -72,7 +72,7 @@ fn begin(
     (current, edges.collect())
 }
 
-/// Collects the definitions that a definition refers to, and reports whether it is an object with a type of its own.
+/// Collects the definitions that a definition refers to. Returns true if it is an object with a type of its own.
 fn follow(node: &Node, names: &mut Vec<String>) -> bool {
     if node.get("$ref").is_some() {
         property(node, names);
@@ -105,7 +105,7 @@ fn follow(node: &Node, names: &mut Vec<String>) -> bool {
     }
 }
 
-/// Collects the definition that a property refers to, over lists and maps.
+/// Collects the definition that a property refers to, directly or through lists and maps.
 fn property(node: &Node, names: &mut Vec<String>) {
     let mut node = node;
     loop {

@@ -133,7 +133,7 @@ fn backends<'t>(management: &'t Node, report: &mut Report) -> HashSet<&'t str> {
     backends.iter().map(|entry| &*entry.key).collect()
 }
 
-/// Checks where the document, its paths and its operations name backends and metrics.
+/// Checks the references of the document, its paths and its operations to backends and metrics.
 fn uses(
     root: &Node,
     operations: &Operations<'_>,

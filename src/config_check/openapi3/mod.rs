@@ -1,7 +1,8 @@
 //! OpenAPI 3.0 and 3.1, as the service documents it.
 //!
-//! The service's converter for 3.x is not published. What the documentation says is refused is an error, and so is what
-//! contradicts the specification in the fields that the service reads. All else is accepted or a warning.
+//! The service's converter for 3.x is not published. A document is in error if the documentation says that it is
+//! rejected, or if a field that the service reads contradicts the specification. Everything else is accepted, or its
+//! diagnostic is a warning.
 
 mod google;
 mod shapes;
@@ -61,7 +62,7 @@ fn references(references: &References<'_>, report: &mut Report) {
             );
             report.at(&rules::EXTERNAL_REFERENCE, at, text);
         } else if references.target(reference).is_none() {
-            // Only a pointer can be resolved here: `#name` is an anchor of JSON Schema.
+            // Only JSON pointers are resolved here: `#name` is an anchor of JSON Schema.
             if text.starts_with("#/") {
                 let text = format!("`$ref` leads to `{shown}`, which the document does not have");
                 report.at(&rules::REFERENCE, at, text);
@@ -74,7 +75,7 @@ fn references(references: &References<'_>, report: &mut Report) {
     }
 }
 
-/// Checks the servers, and returns the base path of the one that the service reads.
+/// Checks the servers. Returns the base path of the server that the service reads.
 fn servers(root: &Node, config: &mut Config, report: &mut Report) -> String {
     const ENDPOINT: &str = "x-google-endpoint";
     let servers = root.get("servers").map(Node::items).unwrap_or_default();
@@ -130,7 +131,7 @@ fn servers(root: &Node, config: &mut Config, report: &mut Report) -> String {
     base
 }
 
-/// Returns the settings of an endpoint as a text that is the same for the same settings.
+/// Returns the settings of an endpoint as text. Equal settings have equal texts.
 fn settings(node: &Node) -> String {
     let mut settings: Vec<_> = node
         .entries()
@@ -141,7 +142,7 @@ fn settings(node: &Node) -> String {
     settings.join(" ")
 }
 
-/// Checks the security schemes and returns what the service makes of them.
+/// Checks the security schemes, and returns the kind of each.
 fn schemes<'t>(root: &'t Node, references: &References<'t>, report: &mut Report) -> Schemes<'t> {
     let mut kinds = HashMap::new();
     let schemes = root

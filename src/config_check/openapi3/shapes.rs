@@ -189,7 +189,7 @@ fn is_response(key: &str) -> bool {
     key == "default" || (key.len() == 3 && digits(key)) || key.strip_suffix("XX").is_some_and(range)
 }
 
-/// The shape of a reference, whose other fields do not count.
+/// The shape of a reference. The other fields of a reference are ignored.
 fn reference(node: &Node) -> Option<&'static Shape> {
     static REFERENCE: Shape = Map(&Any);
     node.get("$ref").map(|_| &REFERENCE)

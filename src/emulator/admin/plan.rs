@@ -79,7 +79,7 @@ pub(super) fn duration(field: &str, proto: &prost_types::Duration) -> Result<Dur
     }
 }
 
-/// Converts a duration. One above the range of the proto becomes the longest.
+/// Converts a duration, at most to the longest duration of the proto.
 pub(super) fn span(time: Duration) -> prost_types::Duration {
     time.try_into().unwrap_or(prost_types::Duration {
         seconds: i64::MAX,

@@ -23,15 +23,15 @@ pub(crate) struct Core {
     pub(crate) details: Details,
     pub(crate) faults: Arc<Faults>,
     pub(crate) calls: CallLog,
-    /// Notified when an operation gets an earlier end.
+    /// Notified when the end of an operation moves to an earlier time.
     pub(crate) ended_early: Notify,
 }
 
-/// How long operations run.
+/// The times that operations run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OperationTimes {
     pub(crate) default: Duration,
-    /// By the path of the method.
+    /// Exceptions from the default, by the path of the method.
     pub(crate) by_method: BTreeMap<&'static str, Duration>,
 }
 

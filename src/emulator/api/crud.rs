@@ -146,7 +146,7 @@ impl Core {
         violations.check()?;
         check_unlocked::<R>(&tables, &name)?;
         updated.check_references(&tables)?;
-        // A service account that the resource has already is not checked again.
+        // An unchanged service account is not checked again.
         if let Some(account) = updated.account(&tables)
             && found.account(&tables) != Some(account)
         {
@@ -213,8 +213,8 @@ fn creation_plan<R: Resource>(
     Some(plan)
 }
 
-/// Returns the status and the diagnostics with which the errors in its files fail the creation of a config. Warnings do
-/// not fail it.
+/// Returns the status and the diagnostics of a creation that fails because files of the config have errors. Returns
+/// `None` if no file has an error; warnings do not count.
 fn failure(found: &[config_check::Diagnostic]) -> Option<(Status, Vec<Diagnostic>)> {
     let errors: Vec<_> = found.iter().filter(|found| found.is_error()).collect();
     let (first, others) = errors.split_first()?;
@@ -238,8 +238,8 @@ fn failure(found: &[config_check::Diagnostic]) -> Option<(Status, Vec<Diagnostic
             message: format!("and {more} more"),
         });
     }
-    // No details: the diagnostics have all faults, and the official Node client cannot read an operation over REST
-    // whose error has details.
+    // The status has no details. The diagnostics list the errors, and the official Node client cannot read an operation
+    // over REST whose error has details.
     Some((Status::invalid_argument(message), diagnostics))
 }
 

@@ -85,7 +85,7 @@ impl Messages {
             })?;
         let mut framed = BytesMut::with_capacity(MESSAGE_PREFIX_LEN + message.len());
         framed.put_u8(0);
-        // The limit is below four gigabytes.
+        // A message is far below 4 GiB, since its size is limited.
         framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
         framed.put_slice(&message);
         Ok(Some(framed.freeze()))

@@ -35,14 +35,14 @@ use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway};
 /// Maximum number of bytes of a request, decompressed. The files of a config may have 10 MiB.
 pub(crate) const MAX_REQUEST: usize = 16 << 20;
 
-/// A generated service behind the interception of its calls.
+/// A generated service whose calls are intercepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Intercept<S> {
     core: Arc<Core>,
     service: S,
 }
 
-/// The part of a fault that the method applies. It is in the extensions of the request.
+/// The part of a fault that the method itself applies. The request has it in its extensions.
 #[derive(Clone, Debug)]
 pub(crate) enum FaultEffect {
     Nothing,
@@ -91,7 +91,7 @@ where
         let core = Arc::clone(&self.core);
         Box::pin(async move {
             let response = mark_legacy(intercept(&core, service, request).await?);
-            // No response may report a state that a crash could take back.
+            // No response may report a state that a crash could undo, so this waits for the storage.
             let durable = core.state.durable().await;
             Ok(durable.map_or_else(Status::into_http, |()| response))
         })
@@ -276,7 +276,7 @@ fn html_page(status: StatusCode) -> GrpcResponse {
 fn unary(message: &[u8]) -> GrpcResponse {
     let mut framed = BytesMut::with_capacity(call::MESSAGE_PREFIX_LEN + message.len());
     framed.put_u8(0);
-    // A test has no message of four gigabytes.
+    // No message of a test has 4 GiB.
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     framed.put_slice(message);
     let mut trailers = HeaderMap::new();

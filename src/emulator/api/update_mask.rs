@@ -90,7 +90,7 @@ fn fixed(field: &str) -> String {
     format!("`{field}` is immutable")
 }
 
-/// Returns true if a request has the stored value of an immutable field, as clients read it or as it was created.
+/// Returns true if the request repeats the stored value of an immutable field, as clients read it or as it was created.
 fn repeats<R: Resource>(field: &str, stored: &R, given: &R) -> bool {
     let given = given.only_field(field);
     given == stored.only_field(field) || given == stored.full_view().only_field(field)

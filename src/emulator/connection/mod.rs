@@ -86,7 +86,8 @@ impl Connection {
         Self { _open, ..self }
     }
 
-    /// Returns an error if the connection was closed or was not opened in time. Registers the task for both.
+    /// Returns an error if the connection was closed or was not opened in time. Otherwise wakes the task when one of the
+    /// two happens.
     fn check_open(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.is_closed = self.is_closed || Pin::new(&mut self.closed).poll(cx).is_ready();
         if self.is_closed {

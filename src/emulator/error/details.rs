@@ -28,7 +28,7 @@ pub enum Details {
 }
 
 impl Details {
-    /// Removes the details of a response that this choice excludes.
+    /// Removes from a response the details that this choice excludes.
     pub(crate) fn apply(self, mut response: GrpcResponse) -> GrpcResponse {
         let is_excluded = match self {
             Self::Documented => true,

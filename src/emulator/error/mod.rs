@@ -1,7 +1,8 @@
 //! The statuses of the emulator, with details.
 //!
-//! The details follow AIP-193. No recording of the service has them, so they have the domain of the service, by which
-//! [`Details`](super::Details) recognises them. Those of a quota are documented in `google/api/error_reason.proto`.
+//! The details follow AIP-193. No recorded response of the service has them, so their domain is that of the service, by
+//! which [`Details`](super::Details) recognises them. The details of a quota are documented in
+//! `google/api/error_reason.proto`.
 
 pub(super) mod details;
 pub(super) mod violations;
@@ -54,7 +55,7 @@ pub(super) fn not_found(kind: &str, name: &str) -> Status {
     Status::with_error_details(Code::NotFound, text, details)
 }
 
-/// NOT_FOUND for a location, with the ids of those that exist.
+/// Returns NOT_FOUND for a location, with the ids of the existing locations.
 pub(super) fn unknown_location(name: &str, known: &[&str]) -> Status {
     let name = &truncate(name);
     let text = format!(
@@ -77,7 +78,7 @@ pub(super) fn busy(kind: &str, name: &str, operation: &str) -> Status {
     aborted(details("RESOURCE_BUSY", &about), kind, name, text)
 }
 
-/// For a policy that was changed after the client had read it.
+/// Returns ABORTED for a policy that was changed after the client had read it.
 pub(super) fn etag_mismatch(kind: &str, name: &str) -> Status {
     let text = format!("the policy of {kind} \"{name}\" has changed since it was read");
     let about = [("kind", kind), ("resource", name)];
@@ -94,7 +95,7 @@ pub(super) fn invalid(field: &str, why: &str) -> Status {
     invalid_fields(vec![FieldViolation::new(field, why)])
 }
 
-/// For several invalid fields, all of which are in the message.
+/// Returns INVALID_ARGUMENT for several invalid fields. The message names the first ones, at most `MAX_VIOLATIONS`.
 pub(super) fn invalid_fields(mut fields: Vec<FieldViolation>) -> Status {
     fields.truncate(MAX_VIOLATIONS);
     for violation in &mut fields {
@@ -110,12 +111,12 @@ pub(super) fn invalid_fields(mut fields: Vec<FieldViolation>) -> Status {
     Status::with_error_details(Code::InvalidArgument, text, details)
 }
 
-/// For a deletion of a resource that others use.
+/// Returns FAILED_PRECONDITION for the deletion of a resource that is in use.
 pub(super) fn in_use(kind: &str, name: &str, why: &str) -> Status {
     precondition("RESOURCE_IN_USE", kind, name, why)
 }
 
-/// For a resource that is in the wrong state.
+/// Returns FAILED_PRECONDITION for a resource that is in the wrong state.
 pub(super) fn not_ready(kind: &str, name: &str, why: &str) -> Status {
     precondition("RESOURCE_NOT_READY", kind, name, why)
 }
@@ -186,12 +187,12 @@ pub(super) fn unreachable(location: &str) -> Status {
     Status::with_error_details(Code::Unavailable, text, details)
 }
 
-/// For a request that is refused before it is routed. The service has no such errors.
+/// Returns the status of a request that is rejected before it is routed. The service has no such errors.
 pub(super) fn access_denied(code: Code, reason: &str, text: &str) -> Status {
     Status::with_error_details(code, text, details(reason, &[]))
 }
 
-/// For a request above a size. Code and text are those of Google's services.
+/// Returns INVALID_ARGUMENT for a request above the size limit. Code and text are those of Google's services.
 pub(super) fn request_too_large(most: usize) -> Status {
     let text = format!("Request payload size exceeds the limit: {most} bytes.");
     let details = details("REQUEST_TOO_LARGE", &[("limit", &most.to_string())]);
@@ -204,8 +205,8 @@ pub(super) fn cancel_unsupported() -> Status {
     Status::with_error_details(Code::Unimplemented, text, details)
 }
 
-/// The error of a cancelled operation. It has no details, since the official Node client cannot read an operation over REST
-/// whose error has details.
+/// Returns the error of a cancelled operation. It has no details, since the official Node client cannot read an operation
+/// over REST whose error has details.
 pub(super) fn cancelled() -> Status {
     Status::cancelled("the operation was cancelled")
 }

@@ -40,6 +40,8 @@ impl Violations {
         }
     }
 
+    /// Checks that the request has no violations.
+    ///
     /// # Errors
     ///
     /// INVALID_ARGUMENT if fields are invalid, otherwise the first other error.
@@ -95,8 +97,8 @@ fn is_valid_label(key: &str, value: &str) -> bool {
     key.starts_with(char::is_alphabetic) && short(key) && short(value)
 }
 
-/// Returns true if this is a valid project id or number. Every such project exists. The ids of a domain's projects have
-/// dots and a colon.
+/// Returns true if this is a valid project id or number. In the emulator every project with a valid id exists. The ids of
+/// domain-scoped projects have dots and a colon.
 pub(crate) fn is_project_id(id: &str) -> bool {
     let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':');
     matches!(id.len(), 1..=63)

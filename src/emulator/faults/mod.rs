@@ -19,7 +19,7 @@ use operation_plan::OperationPlan;
 ///
 /// [`named`](Self::named), [`times`](Self::times) and [`always`](Self::always) choose the calls; by default it is the next call
 /// of the method. One further method chooses what happens to them, sets the fault and returns its [`FaultGuard`].
-/// Several faults of one method are a queue: a call takes the first fault that matches and is not used up.
+/// Several faults of one method are a queue: the first fault that matches and is not used up applies to the call.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -73,9 +73,10 @@ pub(crate) enum FaultAction {
 ///
 /// # Panics
 ///
-/// Dropping the guard panics if the fault occurred less often than requested, so that a test does not pass without the fault that it
-/// is about. With [`FaultBuilder::always`] one call is enough. It does not panic in a thread that is already panicking, nor
-/// after [`Emulator::reset`](super::Emulator::reset). [`leave`](Self::leave) releases the guard without this check.
+/// Dropping the guard panics if the fault occurred less often than requested, so that a test does not pass without its
+/// fault. With [`FaultBuilder::always`] one call is enough. The drop does not panic in a thread that is already
+/// panicking, nor after [`Emulator::reset`](super::Emulator::reset). [`leave`](Self::leave) releases the guard without
+/// this check.
 #[derive(Debug)]
 #[must_use = "the fault is withdrawn when the guard is dropped"]
 pub struct FaultGuard {
@@ -137,7 +138,7 @@ impl FaultBuilder {
         self.set(FaultAction::Fail(status))
     }
 
-    /// Processes the call after this time.
+    /// Delays the call by this time, and then processes it.
     pub fn delay(self, time: Duration) -> FaultGuard {
         self.set(FaultAction::Delay(time))
     }
@@ -153,8 +154,8 @@ impl FaultBuilder {
         self.set(FaultAction::LoseReply)
     }
 
-    /// Answers a get or a list with the resources of its kind as they were before the last change to one of them, or with
-    /// operations as they were when they were started. The fault does not match other methods.
+    /// Answers a get or a list from an earlier state: with resources as they were before the last change to a resource of
+    /// their kind, or with operations as they were when they were started. The fault does not match other methods.
     pub fn stale(self) -> FaultGuard {
         self.set(FaultAction::Stale)
     }
@@ -307,8 +308,8 @@ impl Faults {
         self.with(|faults| faults.clone())
     }
 
-    /// Uses the first fault that matches a call, and returns its action. `applies` decides about actions that depend on the
-    /// state.
+    /// Uses the first fault that matches a call, and returns its action. `applies` returns true if an action can apply in
+    /// the current state.
     pub(crate) fn take(
         &self,
         method: &Method,

@@ -30,7 +30,7 @@ pub struct OperationPlan {
     pub(crate) takes: Option<Duration>,
     pub(crate) fails: Option<Status>,
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// In the order of their times.
+    /// Times since the start, in ascending order, with the message from that time on.
     pub(crate) progress: Vec<(Duration, String)>,
     pub(crate) cancel_behavior: CancelBehavior,
     pub(crate) forgotten: Option<Duration>,
@@ -40,9 +40,9 @@ pub struct OperationPlan {
 
 /// The effect of a cancellation on a running operation. CancelOperation itself returns at once.
 ///
-/// A cancelled creation removes its resource. If the resource is in use by then, as an API with a config is, the operation
-/// continues and its metadata has `requested_cancellation`. Between a cancellation and the end that it has set, a call that would use
-/// the resource fails with FAILED_PRECONDITION.
+/// A cancelled creation removes its resource. If the resource is in use by then, as an API with a config is, the
+/// operation continues and its metadata has `requested_cancellation`. If the cancellation of a creation ends it later
+/// ([`HonouredAfter`](Self::HonouredAfter)), a call that would use the resource fails with FAILED_PRECONDITION until then.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum CancelBehavior {
@@ -60,15 +60,16 @@ pub enum CancelBehavior {
 }
 
 impl OperationPlan {
-    /// How long the operation runs. By default it runs for the emulator's
+    /// Sets how long the operation runs. The default is the emulator's
     /// [`operation_time`](crate::emulator::EmulatorBuilder::operation_time).
     pub fn takes(mut self, time: Duration) -> Self {
         self.takes = Some(time);
         self
     }
 
-    /// Fails the operation with this status and its details. A resource that was to be created is FAILED then; any other
-    /// resource is as before. With the code CANCELLED, a resource that was to be created is removed unless it is in use.
+    /// Fails the operation with this status and its details. A resource that is being created becomes FAILED, or is
+    /// removed if the code is CANCELLED and the resource is not in use. A resource that is being updated or deleted
+    /// returns to its previous state.
     pub fn fails(mut self, status: Status) -> Self {
         self.fails = Some(status);
         self
@@ -83,21 +84,22 @@ impl OperationPlan {
         self
     }
 
-    /// Sets `status_message` in the metadata, from this time after the start.
+    /// Sets `status_message` in the metadata, from this time after the start on. Each call of this method adds one
+    /// message.
     pub fn progress(mut self, after: Duration, message: impl Into<String>) -> Self {
         self.progress.push((after, message.into()));
         self.progress.sort_by_key(|(after, _)| *after);
         self
     }
 
-    /// Sets the effect of a cancellation.
+    /// Sets the effect of a cancellation. The default is [`CancelBehavior::Honoured`].
     pub fn cancel_behavior(mut self, behavior: CancelBehavior) -> Self {
         self.cancel_behavior = behavior;
         self
     }
 
-    /// Expires the operation at this time after its start: it is not found from then on. Its effect on the resource
-    /// continues.
+    /// Expires the operation at this time after its start: from then on it is not found, but its effect on the resource
+    /// continues. By default an operation does not expire.
     pub fn forgotten_after(mut self, time: Duration) -> Self {
         self.forgotten = Some(time);
         self

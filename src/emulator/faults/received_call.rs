@@ -75,7 +75,7 @@ struct Log {
     last: VecDeque<ReceivedCall>,
     /// Size of the names, headers and messages of these calls.
     bytes: usize,
-    /// By the path of the method.
+    /// Number of calls, by the path of the method.
     counts: BTreeMap<&'static str, u64>,
 }
 

@@ -13,7 +13,7 @@ pub(crate) trait Fields {
     /// The fields that a filter of a single word searches.
     const WORDS: &'static [&'static str] = &["name", "display_name"];
 
-    /// Returns the value of a field.
+    /// Returns the value of a field, by its path in the proto.
     fn value(&self, path: &str) -> FieldValue<'_>;
 }
 

@@ -11,7 +11,7 @@ use tonic::Status;
 use super::field::FieldValue;
 use crate::emulator::error;
 
-/// The last item of a page: its name and its sort key. So the next page starts at the right place even if the item was deleted
+/// The last item of a page: its name and its sort key. The next page starts after them, even if the item was deleted
 /// meanwhile.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct PageToken {
@@ -72,7 +72,7 @@ impl PageToken {
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).ok();
         let page_token = bytes.and_then(|bytes| Self::decode(bytes.as_slice()).ok());
-        // A valid token is equal to the token that is written for it.
+        // Encoding the decoded token again gives the same text only if the checksum is right.
         if let Some(page_token) =
             page_token.filter(|page_token| page_token.clone().into_text(list) == token)
         {
@@ -102,7 +102,8 @@ impl PageToken {
         parts.collect()
     }
 
-    /// FNV-1a. It detects mistakes. A forged token is no risk: it can only start a list at another item.
+    /// Returns the FNV-1a checksum. It detects mistakes only. A forged token is no risk: it can only start the list at
+    /// another item.
     fn sum(&self, list: &[&str]) -> u64 {
         let own = Self {
             check: 0,
@@ -111,7 +112,7 @@ impl PageToken {
         let own = own.encode_to_vec();
         let parts = list.iter().map(|part| part.as_bytes()).chain([&own[..]]);
         parts.fold(0xcbf2_9ce4_8422_2325, |sum, part| {
-            // The length separates the parts.
+            // The lengths keep the parts apart.
             let length = part.len().to_be_bytes();
             length.iter().chain(part).fold(sum, |sum, byte| {
                 (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

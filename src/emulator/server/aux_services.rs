@@ -54,7 +54,7 @@ pub(crate) async fn aux_services(
 }
 
 impl AuxServices {
-    /// Ends the watches of the health service, for which a server that stops would wait.
+    /// Ends the watches of the health service, since a stopping server would wait for them.
     pub(crate) async fn end(&mut self) {
         for service in services().into_iter().chain([""]) {
             self.health

@@ -11,7 +11,7 @@ use tower::Service;
 
 use crate::call::{GrpcRequest, GrpcResponse};
 
-/// Returns the request, possibly changed, or the status with which it is refused.
+/// Returns the request, possibly changed, or the status that rejects it.
 type Check = fn(GrpcRequest) -> Result<GrpcRequest, Status>;
 
 /// Calls the inner service with the requests that pass the check.

@@ -28,7 +28,7 @@ pub(crate) fn http_server() -> Server {
         .http2_keepalive_timeout(Some(PING_TIMEOUT))
 }
 
-/// Applies the limits on a request head to both protocols. Returns the response to a request above them.
+/// Applies the limits on a request head to both protocols. Returns the error response if the head exceeds them.
 ///
 /// The response is 431 without a body, as h2 and hyper send it above their own limits.
 pub(crate) fn check_head<B>(request: &Request<B>) -> Option<GrpcResponse> {

@@ -25,7 +25,7 @@ pub(crate) fn of_listener(listener: TcpListener) -> impl Stream<Item = (TcpStrea
         loop {
             match listener.accept().await {
                 Ok((tcp, peer)) => {
-                    // A connection that has ended by now fails when it is used.
+                    // The error is ignored: a connection that has already ended fails at its first use.
                     tcp.set_nodelay(true).ok();
                     let addresses = Addresses {
                         peer: Some(peer.ip()),

@@ -8,8 +8,8 @@ use super::access::{AccessLayer, AccessRules, AccessSettings};
 use super::tls::{Acceptor, Identity};
 use crate::error::Error;
 
-/// Default time to open a connection. It is long enough for any client on a slow network, and so short that connections
-/// of clients that send nothing do not add up.
+/// Default time to open a connection. It is long enough for any client on a slow network, and short enough that
+/// connections of clients that send nothing do not accumulate.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings of the builder. They are checked when serving starts.

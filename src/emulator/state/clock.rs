@@ -29,7 +29,7 @@ impl Moment {
 }
 
 impl From<SystemTime> for Moment {
-    /// A time before 1970 becomes the epoch: the wall clock was never set.
+    /// A time before 1970 becomes the epoch. It means that the wall clock was never set.
     fn from(time: SystemTime) -> Self {
         Self(time.duration_since(UNIX_EPOCH).unwrap_or_default())
     }

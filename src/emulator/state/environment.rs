@@ -35,6 +35,8 @@ impl Environment {
         self.unreachable.is_empty() || !self.unreachable.contains(location(name))
     }
 
+    /// Checks that the location of a name is reachable.
+    ///
     /// # Errors
     ///
     /// UNAVAILABLE if the location of a name is unreachable.
@@ -61,6 +63,8 @@ impl Environment {
             .collect()
     }
 
+    /// Checks that the service account of a resource exists.
+    ///
     /// # Errors
     ///
     /// FAILED_PRECONDITION if the service account of a resource does not exist.

@@ -13,7 +13,7 @@ use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api_config};
 use crate::proto::google::longrunning::{Operation, operation};
 
-/// Starts an operation on a resource, which no other operation can change meanwhile.
+/// Starts an operation on a resource. No other operation can change the resource until it ends.
 pub(crate) fn start<R: Resource>(
     tables: &mut Tables,
     verb: Verb,
@@ -38,7 +38,7 @@ pub(crate) fn start<R: Resource>(
 ///
 /// # Errors
 ///
-/// UNIMPLEMENTED if the plan of the operation has this.
+/// UNIMPLEMENTED if the plan of the operation has `CancelBehavior::Unimplemented`.
 pub(crate) fn cancel(tables: &mut Tables, name: &str) -> Result<bool, Status> {
     let now = tables.clock.now();
     let record = tables.operations.rows.get_mut(name);
@@ -89,7 +89,7 @@ pub(super) fn settle(tables: &mut Tables, now: Moment) {
     }
 }
 
-/// Returns how a resource is in use, if it is.
+/// Returns a description of the use of a resource, or `None` if it is not in use.
 fn use_of(tables: &Tables, kind: ResourceKind, name: &str) -> Option<String> {
     match kind {
         ResourceKind::Api => Api::use_of(tables, name),
@@ -98,7 +98,7 @@ fn use_of(tables: &Tables, kind: ResourceKind, name: &str) -> Option<String> {
     }
 }
 
-/// The midpoint of the creation of a config.
+/// Applies the midpoint of the creation of a config.
 fn activate(tables: &mut Tables, name: &str) {
     let activating = api_config::State::Activating.into();
     tables
@@ -131,7 +131,7 @@ fn apply_to<R: Resource>(
 ) -> Any {
     let pending = R::table_mut(tables).pending.remove(name);
     let outcome = match (verb, outcome) {
-        // A plan cancels the creation, but the resource is in use by now and so stays.
+        // The plan ends the creation with CANCELLED, but a resource in use is kept as FAILED.
         (Verb::Create, Outcome::Cancelled) if R::use_of(tables, name).is_some() => Outcome::Failed,
         (_, outcome) => outcome,
     };

@@ -8,7 +8,7 @@ use super::tables::Tables;
 use crate::emulator::error::{self, QuotaExceeded};
 use crate::proto::google::cloud::apigateway::v1::{ApiConfig, Gateway};
 
-/// Maximum number of resources of each kind, whatever their state.
+/// Maximum number of resources of each kind, in any state.
 ///
 /// [`Default`] has the numbers of API Gateway's page [Quotas and limits]. They can be raised for a project.
 ///
@@ -53,6 +53,8 @@ pub(crate) struct Limit {
 }
 
 impl Limits {
+    /// Checks that a parent can have one more resource of a kind.
+    ///
     /// # Errors
     ///
     /// RESOURCE_EXHAUSTED if a parent has reached the limit of a kind.

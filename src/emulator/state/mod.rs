@@ -45,7 +45,7 @@ impl State {
         }
     }
 
-    /// Locks the tables, after everything that is due by now has been applied to them.
+    /// Locks the tables, and applies all events that are due.
     pub(super) fn lock(&self) -> StateGuard<'_> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let now = tables.clock.now();
@@ -56,7 +56,7 @@ impl State {
         }
     }
 
-    /// Waits until all changes so far would survive a crash.
+    /// Waits until all changes so far are durable: a crash cannot undo them.
     ///
     /// # Errors
     ///

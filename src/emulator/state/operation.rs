@@ -22,7 +22,7 @@ pub(crate) const API_VERSION: &str = "v1";
 /// All operations, and their events in the order of time.
 #[derive(Debug, Default)]
 pub(crate) struct OperationTable {
-    /// By name.
+    /// Operations by name.
     pub(crate) rows: TrackedMap<OperationRecord>,
     /// The names of visible operations: those that run, and those that are done.
     pub(crate) by_done: [BTreeMap<String, ()>; 2],
@@ -39,7 +39,7 @@ pub(crate) enum Event {
     /// Half of its time has passed.
     Midpoint,
     End,
-    /// It is not found any more.
+    /// From now on the operation is not found.
     Expiry,
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum ResourceKind {
     Gateway,
 }
 
-/// How an operation ends.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Succeeded,
@@ -103,7 +103,7 @@ impl Verb {
 }
 
 impl Effect {
-    /// Returns true if an end with this status removes the resource: a creation that is cancelled does.
+    /// Returns true if an end with this status removes the resource, as the cancellation of a creation does.
     pub(crate) fn removes_target(self, status: &Status) -> bool {
         self.verb == Verb::Create && status.code() == Code::Cancelled
     }
@@ -258,7 +258,7 @@ impl OperationTable {
 }
 
 impl OperationRecord {
-    /// Returns how the operation ends, with its error if it does not succeed.
+    /// Returns how the operation ends, and its error unless it succeeds.
     pub(super) fn outcome(&self) -> (Outcome, Option<pb::Status>) {
         let status = self.cancelled.as_ref().or(self.plan.fails.as_ref());
         match status {

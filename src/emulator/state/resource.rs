@@ -89,7 +89,7 @@ pub(crate) trait Resource:
         None
     }
 
-    /// Returns how the resource is in use, if it is. A resource in use cannot be deleted.
+    /// Returns a description of the use of the resource, or `None`. A resource in use cannot be deleted.
     fn use_of(_tables: &Tables, _name: &str) -> Option<String> {
         None
     }
@@ -113,7 +113,7 @@ pub(crate) struct Common<'r> {
     pub(crate) update_time: &'r mut Option<Timestamp>,
     pub(crate) labels: &'r mut HashMap<String, String>,
     pub(crate) display_name: &'r mut String,
-    /// The numbers are the same in all kinds.
+    /// The number of the state. All kinds use the same numbers.
     pub(crate) state: &'r mut i32,
 }
 
@@ -417,7 +417,8 @@ impl Resource for Gateway {
     }
 }
 
-/// FNV-1a. The emulator uses it for what the service draws at random, so that it is the same in every run.
+/// Returns the FNV-1a hash. The emulator derives from it the values that the service draws at random, so that they are
+/// the same in every run.
 fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

@@ -16,7 +16,7 @@ pub(crate) struct Tables {
     pub(crate) apis: Table<Api>,
     pub(crate) configs: Table<ApiConfig>,
     pub(crate) gateways: Table<Gateway>,
-    /// By the name of the resource.
+    /// Policies by the name of the resource.
     pub(crate) policies: TrackedMap<Policy>,
     /// Number of policies that have been set. The etag of a policy is made from it.
     pub(crate) policies_set: u64,
@@ -63,7 +63,7 @@ impl Tables {
 
 impl fmt::Debug for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The rows have the contents of requests.
+        // Prints no fields, since the rows have the contents of requests.
         f.debug_struct("Tables").finish_non_exhaustive()
     }
 }

@@ -14,7 +14,7 @@ pub struct DataError(Box<(PathBuf, Cause)>);
 #[derive(Debug)]
 pub(super) enum Cause {
     InUse,
-    /// The file is not an emulator's.
+    /// The file is not a data file of an emulator.
     Foreign(Option<Source>),
     Schema(String),
     /// An invalid row, with its key.

@@ -32,7 +32,7 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Reads a file without write access. Returns `None` if it is missing or empty, and if it was not closed: then the database
+    /// Reads a file without write access. Returns `None` if the file is missing or empty, or if it was not closed and
     /// needs a repair before it can be read.
     pub(super) fn look(path: &Path) -> Result<Option<Vec<Row>>, Cause> {
         match std::fs::metadata(path) {
@@ -101,7 +101,7 @@ fn create_linked(path: &Path) -> Result<(), Cause> {
     }
 }
 
-/// Syncs the folder of a new file, without which the name may not survive a power failure.
+/// Syncs the folder of a new file. Otherwise the name of the file may not survive a power failure.
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));

@@ -45,7 +45,7 @@ pub(super) struct OperationRow {
     forgotten: bool,
     #[prost(string, repeated, tag = "9")]
     holds: Vec<String>,
-    /// None while the operation runs.
+    /// `None` while the operation runs.
     #[prost(oneof = "ResultRow", tags = "10, 11")]
     result: Option<ResultRow>,
 }
@@ -70,7 +70,7 @@ struct PlanRow {
     progress: Vec<ProgressRow>,
     #[prost(message, optional, tag = "5")]
     forgotten: Option<Time>,
-    /// None if a cancellation ends the operation at once.
+    /// `None` if a cancellation ends the operation at once.
     #[prost(oneof = "CancellingRow", tags = "6, 7, 8, 9")]
     cancelling: Option<CancellingRow>,
     #[prost(bool, tag = "10")]
@@ -97,7 +97,7 @@ enum CancellingRow {
     Unimplemented(()),
 }
 
-/// The reason why a decoded message is not a valid row.
+/// A decoded value, or the reason why the message is not a valid row.
 type Read<T> = Result<T, &'static str>;
 
 impl From<Duration> for Time {

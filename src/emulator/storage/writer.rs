@@ -78,7 +78,8 @@ impl Journal for Writer {
         }
         drop(queue);
         let guard = FlushGuard(Arc::clone(store));
-        // tokio does not advance a paused clock while a blocking task runs. It would while a thread of our own writes.
+        // tokio does not advance a paused clock while a blocking task runs. With a thread of our own, it would advance
+        // the clock during the write.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(guard))),
             Err(_) => drop(guard),

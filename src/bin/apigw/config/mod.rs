@@ -1,7 +1,7 @@
-//! Settings: where each value comes from.
+//! Settings: their values and sources.
 //!
-//! A setting is a flag, else a variable of the environment, else a property of gcloud's active configuration, else a
-//! default. `apigw config show` prints each value with its source.
+//! The value of a setting is that of its flag. Without the flag it is that of an environment variable, then that of a
+//! property of gcloud's active configuration, and then a default. `apigw config show` prints each value with its source.
 
 mod properties;
 
@@ -19,25 +19,25 @@ use crate::failure::Failure;
 #[command(next_help_heading = "Global flags")]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// Project of resources that are named by their id.
+    /// Project of resources that are given by their id.
     #[arg(long, global = true, value_name = "PROJECT")]
     pub(crate) project: Option<String>,
-    /// gcloud configuration to read properties from, instead of the active one.
+    /// gcloud configuration from which properties are read, instead of the active one.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) configuration: Option<String>,
     /// Format of standard output; see `apigw help formats`.
     #[arg(long, global = true, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
-    /// Ask nothing: every prompt is answered with its default.
+    /// Do not prompt; the answer to each prompt is its default.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// Level of the log on standard error: debug, info, warning, error, critical or none.
     #[arg(long, global = true, value_name = "LEVEL", value_parser = ["debug", "info", "warning", "error", "critical", "none"], hide_possible_values = true)]
     pub(crate) verbosity: Option<String>,
-    /// Print nothing but errors on standard error.
+    /// Print only errors on standard error.
     #[arg(long, global = true)]
     pub(crate) no_user_output_enabled: bool,
-    /// How the progress of a wait is shown on standard error.
+    /// Display of a wait's progress on standard error.
     #[arg(
         long,
         global = true,
@@ -47,7 +47,7 @@ pub(crate) struct Flags {
         hide_possible_values = true
     )]
     pub(crate) progress: Progress,
-    /// Whether standard error is coloured.
+    /// Use of colour on standard error.
     #[arg(
         long,
         global = true,
@@ -68,11 +68,11 @@ pub(crate) enum Progress {
     Auto,
     /// A spinner.
     Tty,
-    /// A line at the start, at each change, each minute without one, and at the end.
+    /// A line at the start, after each change, after each minute without a change, and at the end.
     Plain,
     /// Nothing.
     None,
-    /// Events as JSON, one a line.
+    /// Events as JSON, one per line.
     Json,
 }
 
@@ -84,7 +84,7 @@ pub(crate) enum Color {
     Never,
 }
 
-/// A value and where it comes from.
+/// A value and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) value: Option<String>,
@@ -98,12 +98,12 @@ pub(crate) struct Settings {
     pub(crate) properties: Properties,
 }
 
-/// Where the value of a setting is looked for, in this order.
+/// The sources of a setting, in the order in which they are read.
 struct Sources<'a> {
     flag: (&'a str, Option<&'a str>),
     variables: &'a [&'a str],
     property: Option<(&'a str, &'a str)>,
-    /// Variables that come after gcloud's property.
+    /// Environment variables with lower precedence than gcloud's property.
     later: &'a [&'a str],
 }
 
@@ -241,7 +241,7 @@ impl Settings {
             property: Some(("billing", "quota_project")),
             later: &[],
         });
-        // Words of gcloud for "no quota project"; as values they would be sent as a project's id.
+        // gcloud uses these words for "no quota project". They are no project ids and must not be sent.
         let is_word = |value: &String| {
             ["LEGACY", "CURRENT_PROJECT", "CURRENT_PROJECT_WITH_FALLBACK"].contains(&value.as_str())
         };
@@ -288,7 +288,7 @@ impl Settings {
         })
     }
 
-    /// The location of a gateway or an operation, if the flag or the environment names one.
+    /// Returns the location of a gateway or an operation, if the flag or the environment sets one.
     pub(crate) fn location(&self, flag: Option<&str>) -> Setting {
         self.find(&Sources {
             flag: ("--location", flag),
@@ -298,7 +298,7 @@ impl Settings {
         })
     }
 
-    /// The API of a config, if the flag or the environment names one.
+    /// Returns the API of a config, if the flag or the environment sets one.
     pub(crate) fn api(&self, flag: Option<&str>) -> Setting {
         self.find(&Sources {
             flag: ("--api", flag),
@@ -308,7 +308,7 @@ impl Settings {
         })
     }
 
-    /// All settings with their names, for `config show`. No secret is among them.
+    /// Returns all settings with their names, for `config show`. They include no secrets.
     pub(crate) fn all(&self) -> Vec<(&'static str, Setting)> {
         vec![
             ("project", self.project()),
@@ -329,7 +329,7 @@ impl Settings {
 }
 
 impl Setting {
-    /// Returns whether a boolean property is set.
+    /// Returns true if a boolean property is set to true.
     ///
     /// # Errors
     ///
@@ -348,7 +348,7 @@ impl Setting {
     }
 }
 
-/// The file of the application default credentials, if there is one.
+/// Returns the file of the application default credentials, if there is one.
 pub(crate) fn credentials_file() -> Option<PathBuf> {
     let named = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").filter(|file| !file.is_empty());
     let file = named

@@ -11,13 +11,13 @@ pub(crate) struct Properties {
     pub(crate) configuration: String,
     pub(crate) file: Option<PathBuf>,
     ini: Ini,
-    /// Why the file could not be read.
+    /// The reason why the file could not be read.
     pub(crate) fault: Option<String>,
 }
 
 impl Properties {
-    /// Reads the configuration that is named, or else the active one. A file that does not exist has no properties; one
-    /// that cannot be read is remembered as a fault.
+    /// Reads the named configuration, or the active one if no name is given. A file that does not exist has no
+    /// properties. If the file cannot be read, `fault` has the reason.
     pub(crate) fn read(named: Option<&str>) -> Self {
         let Some(folder) = folder() else {
             return Self::default();
@@ -61,7 +61,7 @@ impl Properties {
         properties
     }
 
-    /// Returns a property that is set and not empty.
+    /// Returns a property if it is set and not empty.
     pub(crate) fn get(&self, section: &str, name: &str) -> Option<String> {
         self.ini
             .get(section, name)
@@ -69,7 +69,7 @@ impl Properties {
     }
 }
 
-/// The folder of gcloud's configuration.
+/// Returns the folder of gcloud's configuration.
 pub(crate) fn folder() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("CLOUDSDK_CONFIG").filter(|folder| !folder.is_empty()) {
         return Some(folder.into());

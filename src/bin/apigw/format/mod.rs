@@ -1,7 +1,7 @@
-//! `--format`: how a resource or a list of resources is written to standard output.
+//! `--format`: writes a resource or a list of resources to standard output.
 //!
-//! The formats, their attributes and the keys with their transforms are a part of gcloud's. Within it, the output is
-//! gcloud's to the byte; everything else is an error that names what there is.
+//! The formats, their attributes and the keys with their transforms are a subset of gcloud's. Within this subset the
+//! output is the same as gcloud's, byte for byte. Anything else is an error that lists the valid values.
 
 mod projection;
 mod python;
@@ -16,7 +16,7 @@ use projection::{Column, Reader};
 
 pub(crate) use yaml::document as yaml;
 
-/// A format as `--format` names it, such as `table[no-heading](name,state)`.
+/// A format of `--format`, such as `table[no-heading](name,state)`.
 #[derive(Clone, Debug)]
 pub(crate) struct Format {
     kind: Kind,
@@ -38,7 +38,7 @@ enum Kind {
     Nothing,
 }
 
-/// The formats, for help and for the error about an unknown one.
+/// The formats, as the help and the error about an unknown format list them.
 pub(crate) const FORMATS: &str = "json, jsonl, yaml, value(KEYS), csv(KEYS), table(KEYS), get(KEYS), flattened, text, list, none, disable, default";
 
 /// The attributes of formats.
@@ -101,7 +101,7 @@ impl std::str::FromStr for Format {
 }
 
 impl Format {
-    /// YAML, the default of what describes one resource.
+    /// Returns the format YAML, the default for a single resource.
     pub(crate) fn yaml() -> Self {
         Self {
             kind: Kind::Yaml,
@@ -110,7 +110,7 @@ impl Format {
         }
     }
 
-    /// Returns the format with what its keys lack taken from those of the command's own table.
+    /// Returns the format, with labels and transforms that its keys lack taken from the command's own table.
     pub(crate) fn over(mut self, table: &Self) -> Self {
         let with_transforms = matches!(
             self.kind,
@@ -211,7 +211,7 @@ impl Format {
             .collect()
     }
 
-    /// Returns the part of a resource that the keys select; the whole of it without keys.
+    /// Returns the part of a resource that the keys select, or all of it without keys.
     fn selected(&self, resource: &Value) -> Value {
         let mut selected = match self.columns.is_empty() {
             true => resource.clone(),
@@ -221,7 +221,7 @@ impl Format {
         selected
     }
 
-    /// `value`, `get` and `csv`.
+    /// Formats resources as `value`, `get` or `csv`.
     fn separated(&self, resources: &[Value], separator: &str, is_csv: bool) -> String {
         let separator = self.attribute("separator", separator);
         let delimiter = self.attribute("delimiter", ";");
@@ -297,7 +297,7 @@ impl Format {
         out
     }
 
-    /// `list`: a dash, and one line a member.
+    /// Formats a resource as `list`: a dash, and one line per member.
     fn listed(&self, resource: &Value) -> String {
         let lines: Vec<String> = match (self.columns.is_empty(), resource) {
             (true, Value::Object(map)) => {
@@ -321,7 +321,7 @@ impl Format {
     }
 }
 
-/// JSON with two spaces a level, as Python's `json.dumps` writes it.
+/// Returns JSON with two spaces per level, as Python's `json.dumps` writes it.
 fn indented(value: &Value, level: usize) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| error.to_string());
     text.replace('\n', &format!("\n{}", "  ".repeat(level)))
@@ -361,7 +361,8 @@ fn quote(text: &str) -> String {
     out
 }
 
-/// Text of a server on one line: control characters would steer the terminal, and a newline would break the table.
+/// Returns the text of a server on one line. Control characters could control the terminal, and a newline would break the
+/// table.
 pub(crate) fn safe_line(text: &str) -> String {
     let shown = |char: char| {
         if char.is_control() {

@@ -1,4 +1,4 @@
-//! The keys of a format, such as `name.basename():label=ID`, and what they select of a resource.
+//! The keys of a format, such as `name.basename():label=ID`, and the values that they select.
 
 use serde_json::{Map, Value};
 
@@ -10,12 +10,12 @@ pub(crate) struct Column {
     path: Vec<Step>,
     transforms: Vec<Transform>,
     pub(crate) label: String,
-    /// Whether the label was given, and not derived from the path.
+    /// True if the label was given, false if it is derived from the path.
     has_label: bool,
     pub(crate) align: Align,
     pub(crate) width: usize,
     pub(crate) is_optional: bool,
-    /// The rank among the columns by which rows are sorted.
+    /// The rank of the column among those by which rows are sorted.
     pub(crate) sort: Option<i64>,
     pub(crate) is_reversed: bool,
 }
@@ -31,7 +31,7 @@ pub(crate) enum Align {
 enum Step {
     Name(String),
     Index(i64),
-    /// `[]`: every item of a list.
+    /// `[]`: each item of a list.
     Every,
 }
 
@@ -45,10 +45,10 @@ enum Transform {
     Len,
 }
 
-/// The transforms, for the error about an unknown one.
+/// The transforms, as the error about an unknown transform lists them.
 const TRANSFORMS: &str = "basename, segment, date, yesno, list, len";
 
-/// Reads the expression of a format, character by character.
+/// Parses the expression of a format, character by character.
 pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         self.at = self.text.len() - self.rest().trim_start().len();
     }
 
-    /// Reads a character if it is the next one behind spaces.
+    /// Skips spaces, and then a character if it is the next one. Returns true if it was.
     pub(crate) fn eat(&mut self, char: char) -> bool {
         self.skip_space();
         let found = self.rest().starts_with(char);
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a word or a quoted string, up to one of the characters.
+    /// Reads a word that ends before one of the characters, or a quoted string.
     pub(crate) fn token(&mut self, ends: &str) -> Result<String, String> {
         self.skip_space();
         if let Some(quote) = self
@@ -257,7 +257,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The heading of a key: its last name as `ANGRY_SNAKE_CASE`, with the names before it where that one is taken.
+/// Returns the heading of a key: its last name as `ANGRY_SNAKE_CASE`. If that heading is taken, the names before it are
+/// added.
 fn label_of(path: &[Step], taken: &mut Vec<String>) -> String {
     let mut label = String::new();
     for step in path.iter().rev() {
@@ -290,8 +291,8 @@ fn snake(name: &str) -> String {
 }
 
 impl Column {
-    /// Takes what the key lacks from the command's own columns: the label and, if asked for, the transforms. So
-    /// `value(name)` of a list prints what its column shows, as gcloud does. The label itself is a name for the key.
+    /// Takes the label and, if requested, the transforms that the key lacks from the command's own columns. So
+    /// `value(name)` of a list prints the same as the list's column, as in gcloud. A key may be the label of a column.
     pub(crate) fn inherit(&mut self, defaults: &[Self], with_transforms: bool) {
         let alias = |default: &&Self| matches!(&self.path[..], [Step::Name(name)] if default.has_label && *name == default.label);
         let named = defaults.iter().find(|default| default.path == self.path);
@@ -321,7 +322,7 @@ impl Column {
         key
     }
 
-    /// Returns the value that the key selects, null if there is none.
+    /// Returns the value that the key selects, or null.
     pub(crate) fn value(&self, resource: &Value) -> Value {
         self.transformed(select(resource, &self.path))
     }
@@ -332,7 +333,7 @@ impl Column {
             .fold(value, |value, transform| transform.apply(&value))
     }
 
-    /// Copies what the key selects into a tree of the same shape.
+    /// Copies the values that the key selects into a tree of the same shape.
     fn project(&self, resource: &Value, into: &mut Value) {
         copy(resource, &self.path, into, &|value| {
             self.transformed(value.clone())
@@ -340,7 +341,7 @@ impl Column {
     }
 }
 
-/// Returns the parts of a resource that the columns select, null if they select nothing.
+/// Returns the parts of a resource that the columns select, or null if they select nothing.
 pub(crate) fn project(columns: &[Column], resource: &Value) -> Value {
     let mut out = Value::Null;
     for column in columns {
@@ -408,7 +409,7 @@ fn select(value: &Value, path: &[Step]) -> Value {
             let found = items.iter().map(|item| select(item, rest));
             found.filter(|value| !value.is_null()).collect()
         }
-        // A key below a list is a key of each item.
+        // A key of a list applies to each item.
         (Step::Name(_), Value::Array(items)) => {
             let found = items.iter().map(|item| select(item, path));
             found.filter(|value| !value.is_null()).collect()
@@ -486,7 +487,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Formats an RFC 3339 timestamp in its own zone by the directives of `strftime`. Unknown directives stay as they are.
+/// Formats an RFC 3339 timestamp in its own zone by the directives of `strftime`. Unknown directives are unchanged.
 fn date(time: &str, format: &str) -> Option<String> {
     let part = |from: usize, to: usize| {
         time.get(from..to)

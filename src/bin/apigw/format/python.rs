@@ -1,8 +1,8 @@
-//! Values as Python's `str` and `repr` write them, since gcloud's plain formats are those of Python.
+//! Formats values as Python's `str` and `repr` do, as gcloud's plain formats use them.
 
 use serde_json::Value;
 
-/// Returns `str(value)`; nothing for null.
+/// Returns `str(value)`, or an empty text for null.
 pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

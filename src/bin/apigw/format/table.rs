@@ -10,7 +10,7 @@ use super::{python, safe_line};
 
 const GAP: usize = 2;
 
-/// Returns the table of the rows; nothing if there are none.
+/// Returns the table of the rows, or an empty text if there are none.
 pub(crate) fn table(columns: &[Column], rows: &[Vec<Value>], has_heading: bool) -> String {
     if rows.is_empty() {
         return String::new();
@@ -68,7 +68,7 @@ fn justified(cell: &str, width: usize, align: Align) -> String {
     let (left, right) = match align {
         Align::Left => (0, space),
         Align::Right => (space, 0),
-        // Python's `center` gives the odd space to the left if the width is odd.
+        // Python's `center` puts the odd space on the left if the width is odd.
         Align::Center => {
             let left = space / 2 + (space & width & 1);
             (left, space - left)
@@ -77,7 +77,7 @@ fn justified(cell: &str, width: usize, align: Align) -> String {
     format!("{}{cell}{}", " ".repeat(left), " ".repeat(right))
 }
 
-/// Sorts rows by the columns with `:sort=N`, the lowest number first. Numbers come before text.
+/// Sorts rows by the columns with `:sort=N`, in ascending order of `N`. Numbers come before text.
 fn sort(columns: &[Column], rows: &mut [&Vec<Value>]) {
     let mut keys: Vec<(i64, usize)> = columns
         .iter()

@@ -1,7 +1,7 @@
 //! YAML in block style, written as gcloud writes it.
 //!
-//! Scripts compare output with gcloud's, so quotes, folds and indentation follow the emitter of PyYAML and the resolver of
-//! YAML 1.2. No crate that writes YAML lets its user choose those.
+//! Scripts compare the output with gcloud's. So quotes, folds and indentation follow the emitter of PyYAML and the
+//! resolver of YAML 1.2. No YAML crate has options for them.
 
 use serde_json::{Map, Value};
 
@@ -18,7 +18,8 @@ pub(crate) fn document(value: &Value) -> String {
         value => {
             inline(value, INDENT, &mut out);
             out.push('\n');
-            // A bare scalar ends with the marker of the document's end; quoted text and collections do not.
+            // After a plain scalar, PyYAML writes the marker of the document's end. After quoted text and collections it
+            // does not.
             if !out.starts_with(['\'', '"', '[', '{', '|']) {
                 out.push_str("...\n");
             }
@@ -75,7 +76,7 @@ fn pad(indent: usize, out: &mut String) {
     out.extend(std::iter::repeat_n(' ', indent));
 }
 
-/// Writes what fits behind a key: a scalar or an empty collection.
+/// Writes a value that can follow a key on the same line: a scalar or an empty collection.
 fn inline(value: &Value, indent: usize, out: &mut String) {
     match value {
         Value::String(string) => text(string, indent, false, out),
@@ -101,7 +102,7 @@ fn text(text: &str, indent: usize, is_key: bool, out: &mut String) {
     }
 }
 
-/// Writes text, broken at single spaces behind the last column.
+/// Writes text, broken at single spaces after the last column.
 fn fold(text: &str, indent: usize, is_key: bool, quote: &str, out: &mut String) {
     let mut column = out.len() - out.rfind('\n').map_or(0, |at| at + 1);
     if let Some(line) = out.rsplit('\n').next() {
@@ -185,8 +186,8 @@ fn is_special(char: char) -> bool {
         || is_direction(char)
 }
 
-/// Returns whether a character reorders the text around it. gcloud writes these as they are; here they are escaped, since
-/// they change what a terminal shows.
+/// Returns true if a character changes the direction of the text around it. gcloud writes these characters as they are.
+/// Here they are escaped, since they change the order of text in a terminal.
 fn is_direction(char: char) -> bool {
     matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -196,7 +197,7 @@ fn is_unprintable(text: &str) -> bool {
         .any(|char| is_special(char) || matches!(char, '\u{85}' | '\u{2028}' | '\u{2029}'))
 }
 
-/// Returns whether text of several lines may be a literal block: no line has a space before its end.
+/// Returns true if text of several lines may be a literal block: no line ends with a space.
 fn fits_literal(text: &str) -> bool {
     !text.ends_with(' ') && !text.contains(" \n")
 }
@@ -219,7 +220,7 @@ fn is_plain(text: &str) -> bool {
     !indicator && !has_other_type(text)
 }
 
-/// Returns whether YAML 1.2 reads the text as something else than a string.
+/// Returns true if YAML 1.2 reads the text as another type than a string.
 fn has_other_type(text: &str) -> bool {
     if matches!(
         text,
@@ -327,7 +328,7 @@ mod tests {
 
     use super::*;
 
-    /// The right side is what gcloud 528 printed for the left.
+    /// The right side is the output of gcloud 528 for the left side.
     #[test]
     fn scalars_are_quoted_as_gcloud_quotes_them() {
         for (text, shown) in [

@@ -60,7 +60,7 @@ impl IamPolicy for Services {
             (Some(_), None) => {}
         }
         violations.check()?;
-        // Both exist: a missing policy is a violation.
+        // Always matches: the checks above return an error if the policy is missing or the mask is invalid.
         let (Some(given), Some(mask)) = (given, mask) else {
             return Err(error::invalid("policy", "must be set"));
         };

@@ -87,12 +87,12 @@ impl Comparison {
         }
     }
 
-    /// Returns the test for a word without a field. It is a search, so stars are ignored.
+    /// Returns the test for a word without a field. A word is searched for, so stars at its ends are ignored.
     pub(super) fn word(value: &Literal) -> Self {
         Self::Within(Pattern::of(value).text)
     }
 
-    /// Returns the test for a text field. Stars have a meaning for equality only.
+    /// Returns the test for a text field. A star is a wildcard for `=`, `!=` and `:` only.
     fn text(operator: Operator, value: &Literal) -> Self {
         let pattern = || Pattern::of(value);
         let starred = value.stars.0 || value.stars.1;
@@ -160,7 +160,7 @@ impl Pattern {
         let (before, after) = value.stars;
         let text = value.text.as_str();
         let text = text.strip_prefix('*').filter(|_| before).unwrap_or(text);
-        // A single star leaves an empty text.
+        // For a single star, the text is empty.
         let text = text.strip_suffix('*').filter(|_| after).unwrap_or(text);
         Self {
             text: text.to_owned(),

@@ -203,7 +203,7 @@ impl<'t> Parser<'t> {
         Ok(Tree::Leaf(Restriction { field, value }))
     }
 
-    /// Parses a path. It may turn out to be a value, which is returned too.
+    /// Parses a path. It is returned as a value too, since only the following operator makes it a field.
     fn member(&mut self) -> Parsed<(Member, Literal)> {
         let start = self.at;
         let mut segments = Vec::new();
@@ -211,7 +211,7 @@ impl<'t> Parser<'t> {
         loop {
             word = match self.peek() {
                 Some(quote @ ('"' | '\'')) => self.quoted(quote)?,
-                // Only the first segment cannot be a keyword.
+                // A keyword is rejected as the first segment only.
                 _ => self.segment(!segments.is_empty())?,
             };
             segments.push(word.text.clone());

@@ -9,7 +9,8 @@ use crate::emulator::error;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AdminAllowed;
 
-/// Accepts a request with the mark. So a path that the router and the decision read differently does not reach the admin service.
+/// Accepts only requests with the mark. So a path that the router and the access decision parse differently cannot reach
+/// the admin service.
 ///
 /// # Errors
 ///

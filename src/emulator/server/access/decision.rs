@@ -8,7 +8,7 @@
 //! | peer | loopback, or the admin token | any |
 //! | content type of a browser's write | `application/json` | any |
 //!
-//! An origin of `--allow-origin` lifts the check of `Sec-Fetch-Site` too.
+//! For an origin of `--allow-origin`, `Sec-Fetch-Site` is not checked.
 
 use std::net::IpAddr;
 
@@ -57,7 +57,7 @@ pub(super) enum Outcome {
     Refuse(Refusal),
 }
 
-/// A refused request: the status, and the reason.
+/// A rejected request: the status, and the reason.
 #[derive(Debug)]
 pub(super) struct Refusal {
     #[cfg_attr(
@@ -97,7 +97,7 @@ fn check(rules: &AccessRules, facts: &Facts<'_>) -> Result<Outcome, Refusal> {
     if rules.allowed_origin(facts.headers).is_none() {
         check_page(facts, host.as_ref())?;
     } else if is_preflight(facts) {
-        // A browser sends no token with it.
+        // The admin token is not checked, since browsers send none with a preflight request.
         return Ok(Outcome::Preflight);
     }
     if facts.group == RouteGroup::Admin {
@@ -242,8 +242,8 @@ fn check_peer(rules: &AccessRules, facts: &Facts<'_>) -> Result<(), Refusal> {
     })
 }
 
-/// Checks the content type of a browser's write. Of another origin, `application/json` needs a preflight request, while
-/// `text/plain` and forms do not (Fetch Standard §2.2.2).
+/// Checks the content type of a browser's write. A page of another origin needs a preflight request to send
+/// `application/json`, but none to send `text/plain` or a form (Fetch Standard §2.2.2).
 fn check_content_type(facts: &Facts<'_>) -> Result<(), Refusal> {
     let is_read = [Method::GET, Method::HEAD, Method::OPTIONS].contains(facts.method);
     let mut names = facts.headers.keys().map(HeaderName::as_str);

@@ -44,7 +44,7 @@ impl Host {
         }
     }
 
-    /// Returns true if this is the address.
+    /// Returns true if the host is this address.
     pub(super) fn is(&self, address: Option<IpAddr>) -> bool {
         let address = address.map(|address| address.to_canonical());
         matches!(self, Self::Address(this) if Some(*this) == address)

@@ -52,7 +52,7 @@ impl<S> Layer<S> for AccessLayer {
     }
 }
 
-/// Serves the requests that are allowed, and refuses all others before they are routed.
+/// Serves the requests that are allowed, and rejects all others before they are routed.
 #[derive(Clone, Debug)]
 pub(super) struct Access<S> {
     inner: S,

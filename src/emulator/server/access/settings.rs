@@ -1,4 +1,4 @@
-//! The settings of access, and the rules that they make.
+//! The settings of access control, and the rules that are built from them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -62,7 +62,7 @@ impl AccessRules {
         host.is_loopback() || host.is(self.listened) || host.is(local) || self.hosts.contains(host)
     }
 
-    /// Returns the origin of a request if it has exactly one and this is allowed.
+    /// Returns the origin of a request if the request has exactly one and it is allowed.
     pub(super) fn allowed_origin<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let only = origins.next().filter(|_| origins.next().is_none())?;

@@ -24,8 +24,8 @@ impl AdminToken {
         Ok(Self(text.to_owned()))
     }
 
-    /// Returns true if an `Authorization` header has the token. The time that this takes depends on the length of the
-    /// token only.
+    /// Returns true if an `Authorization` header has the token. The comparison takes the same time for all values of one
+    /// length.
     pub(super) fn matches(&self, value: &HeaderValue) -> bool {
         let Some((scheme, token)) = value.as_bytes().split_first_chunk::<7>() else {
             return false;

@@ -65,7 +65,7 @@ impl Acceptor {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The identity has a private key.
+        // Prints no fields, since the identity has a private key.
         f.write_str("Identity")
     }
 }

@@ -25,7 +25,7 @@ use super::tables::Tables;
 use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
 use crate::proto::google::cloud::apigateway::v1::{Api, ApiConfig, Gateway, api, api_config};
 
-/// Returns a text for each part of the state that breaks an invariant.
+/// Returns a text for each violation of an invariant in the tables.
 pub(crate) fn broken(tables: &Tables) -> Vec<String> {
     let mut found = Broken {
         tables,

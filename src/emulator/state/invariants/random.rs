@@ -26,10 +26,10 @@ use crate::proto::google::longrunning::{
 const GLOBAL: &str = "projects/p/locations/global";
 const REGION: &str = "projects/p/locations/us-central1";
 const BEGINNING: Duration = Duration::from_secs(1_800_000_000);
-/// A config without a document is refused, and one with an invalid document fails.
+/// A create without a document is rejected, and a create with an invalid document fails later.
 const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: {}\n";
 
-/// A resource, of few names, so that steps meet each other.
+/// A resource with one of few names, so that steps affect the same resources.
 #[derive(Clone, Copy, Debug)]
 enum What {
     Api(usize),
@@ -42,7 +42,7 @@ enum Step {
     Create(What, usize, Option<Plan>),
     Update(What, usize, Option<Plan>),
     Delete(What, Option<Plan>),
-    /// Of the operations begun, one counted from the last.
+    /// One of the started operations, counted from the last.
     Cancel(usize),
     Forget(usize),
     Policy(What),
@@ -70,7 +70,7 @@ impl What {
         }
     }
 
-    /// The methods that create, update and delete it.
+    /// Returns the methods that create, update and delete the resource.
     fn methods(self) -> [&'static Method; 3] {
         match self {
             Self::Api(_) => [Method::CREATE_API, Method::UPDATE_API, Method::DELETE_API],
@@ -254,7 +254,7 @@ impl Rig {
         )
     }
 
-    /// Sets the plan of the next call.
+    /// Sets a plan for the operation of the next call of a method.
     fn plan(&self, method: &'static Method, plan: Option<&Plan>) {
         let Some(plan) = plan else { return };
         let mut told = OperationPlan::default()
@@ -392,7 +392,7 @@ impl Rig {
         Ok(started.into_inner())
     }
 
-    /// All that was there before a restart is there after it.
+    /// Restarts the emulator, and checks that its content is the same.
     fn restart(&mut self) {
         let before = content(&self.emulator);
         self.reopen();
@@ -417,7 +417,7 @@ impl Rig {
         assert!(broken.is_empty(), "{broken:#?}");
     }
 
-    /// All operations end, and nothing is left in a passing state.
+    /// Advances the clock, and checks that all operations have ended.
     async fn finish(&self) {
         tokio::time::advance(Duration::from_secs(1_000_000)).await;
         self.check();
@@ -443,7 +443,7 @@ fn with_config(name: String, config: usize) -> Gateway {
     }
 }
 
-/// All that a client can see.
+/// Returns everything that a client can see.
 fn content(emulator: &Emulator) -> BTreeMap<String, Vec<u8>> {
     let tables = emulator.core.state.lock();
     let apis = tables.apis.rows().iter();

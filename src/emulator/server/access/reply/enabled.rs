@@ -17,7 +17,7 @@ use crate::transcode::is_grpc;
 /// Maximum number of bytes of a request that are read before the refusal.
 const MAX_READ: usize = 4 << 20;
 
-/// Returns the response to a refused request.
+/// Returns the response to a rejected request.
 ///
 /// Over HTTP/JSON the request body is read to its end first, as in the transcoder. Some clients fail if the response arrives while
 /// they are sending.

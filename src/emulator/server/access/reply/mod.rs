@@ -1,4 +1,4 @@
-//! The response to a request that is refused: gRPC, and HTTP/JSON with the feature `rest`.
+//! The response to a rejected request: gRPC, and HTTP/JSON with the feature `rest`.
 
 #[cfg(not(feature = "rest"))]
 mod disabled;
