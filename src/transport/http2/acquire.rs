@@ -18,8 +18,8 @@ pub(super) async fn acquire(
     let call = WaitingCall::begin(shared);
     let mut is_retry = false;
     loop {
-        // Yield before each retry, so that this loop does not block the thread. Without the yield, the loop would never wait if the
-        // runtime is shutting down, since attempts to connect are then dropped at once.
+        // Yield before each retry, so that this loop does not block the thread. Without the yield, the loop would never wait if
+        // the runtime is shutting down, since attempts to connect are then dropped at once.
         if std::mem::replace(&mut is_retry, true) {
             tokio::task::yield_now().await;
         }
