@@ -47,8 +47,8 @@ impl ConnectBackoff {
         self.pause_end(self.delay)
     }
 
-    /// Returns the end of a pause of this length after the last failure. Returns `None` if the pause is over or the last
-    /// attempt succeeded.
+    /// Returns the end of a pause of this length after the last failure. Returns `None` if the pause is over, or if no attempt
+    /// has failed since the last success.
     pub(crate) fn pause_end(&self, pause: Duration) -> Option<Instant> {
         let (_, failed_at) = self.last.as_ref()?;
         let end = *failed_at + pause;

@@ -1,7 +1,7 @@
 //! The stream of bytes under an HTTP connection.
 //!
-//! The stream has three tasks. It checks the server's first frame if HTTP/2 is expected. It reports a server's refusal of TLS
-//! as a connection error, even if the refusal comes after the handshake. It counts reads for the keepalive.
+//! The stream has three purposes. It checks the server's first frame if HTTP/2 is expected. It reports a server's refusal of
+//! TLS as a connection error, even if the refusal comes after the handshake. It counts reads for the keepalive.
 
 use std::io;
 use std::pin::Pin;

@@ -19,8 +19,8 @@ pub(crate) use credential::{Credential, CredentialDecision, CredentialRoute, dec
 
 /// The environment variable with the address of an emulator: `HOST:PORT` for plaintext, or `https://HOST:PORT` for TLS.
 ///
-/// Calls to that emulator never use default credentials. They use the credentials that are set on the builder. If the
-/// emulator's address is not a loopback address, such credentials are an error.
+/// Calls to that emulator never use default credentials. They use credentials that are set on the builder. If the emulator's
+/// address is not a loopback address, building a client with such credentials fails.
 pub const EMULATOR_HOST: &str = "APIGATEWAY_EMULATOR_HOST";
 
 /// Google's variable for the universe domain of a client (AIP-4120).

@@ -62,7 +62,7 @@ pub(super) struct ConnectionHealth {
     dead: OnceLock<String>,
     /// The reason why the peer refused the connection.
     cause: UnusableCause,
-    /// Number of reads that returned bytes.
+    /// Number of completed reads.
     reads: ReadCount,
 }
 
@@ -158,8 +158,7 @@ impl ConnectionHealth {
             if self.active_streams() > 0 && (now >= due || silence.needs_ping(now)) {
                 return now < due;
             }
-            // Sleep even without streams, so that sequential calls wake this task once in a [`CHECK_INTERVAL`] and not each
-            // time.
+            // Sleep even without streams, so that sequential calls wake this task once in a `CHECK_INTERVAL` and not each time.
             let next = now + CHECK_INTERVAL;
             sleep_until(if now < due { next.min(due) } else { next }).await;
         }

@@ -23,7 +23,7 @@ pub(super) struct ClientOffer {
 }
 
 impl ClientOffer {
-    /// Returns the error for a failed handshake. An error that is not described here keeps the text of rustls.
+    /// Returns the error for a failed handshake. An error that this module does not describe keeps its own text.
     pub(super) fn explain(self, error: io::Error) -> BoxError {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return "the peer closed the connection during the TLS handshake".into();
