@@ -236,8 +236,8 @@ impl Connector {
     }
 }
 
-/// Returns the result of a future, or an error if the future panics. A user's connector or its stream may panic, which must not
-/// end the task of the call or of the pool.
+/// Returns the result of a future, or an error if the future panics. A user's connector or its stream may panic. The panic must
+/// not end the task of the call or of the pool.
 pub(crate) async fn catch_panic<T>(
     opening: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, BoxError> {
@@ -254,7 +254,7 @@ struct CannotConnect {
     source: BoxError,
 }
 
-/// Returns the innermost error of a chain. The outer errors add nothing but that TCP or TLS failed.
+/// Returns the innermost error of a chain. The outer errors contain only the information that TCP or TLS failed.
 fn root_cause<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> &'a (dyn std::error::Error + 'static) {

@@ -45,7 +45,7 @@ impl ReadCount {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Needs no atomic read-modify-write, since only the connection's task calls this.
+    /// Adds one. Only the connection's task calls this, so no atomic read-modify-write is needed.
     fn add_one(&self) {
         self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
     }

@@ -31,7 +31,7 @@ impl<R> TcpConnector<R> {
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(timeout));
-        // With a short timeout, the second family also needs time.
+        // A part of a short timeout is left for the second family.
         connector.set_happy_eyeballs_timeout(Some(FIRST_FAMILY.min(timeout / 4)));
         Self { connector, timeout }
     }

@@ -18,7 +18,7 @@ use crate::transport::endpoint::port_or_default;
 /// Maximum size of the head of a proxy's response in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Asks the proxy at the other end of a stream to connect to `uri`, and returns the tunnel.
+/// Requests a tunnel to `uri` from the proxy at the other end of a stream. Returns the tunnel.
 ///
 /// Bytes of the server that arrive together with the proxy's response are part of the tunnel, since an HTTP/2 server sends its
 /// SETTINGS at once.
@@ -71,7 +71,7 @@ fn connect_request(proxy: &Proxy, uri: &Uri) -> Result<Request<Empty<Bytes>>, ht
     request.body(Empty::new())
 }
 
-/// Returns an error that names the proxy. hyper's error only names HTTP messages.
+/// Returns an error that describes the failure of the proxy, since hyper's error describes only HTTP messages.
 fn explain(error: hyper::Error) -> BoxError {
     if error.is_parse() {
         return "the proxy did not answer in HTTP/1.1".into();

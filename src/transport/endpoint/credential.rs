@@ -78,7 +78,7 @@ pub(crate) fn decide_credential(
         Credential::Default | Credential::Identity if is_emulator => Decision::Withhold,
         Credential::Identity if route.is_plaintext() => Decision::Withhold,
         Credential::Identity => Decision::Send,
-        // A plaintext server on a loopback address is an emulator or a test server.
+        // Withheld, since a plaintext server on a loopback address is an emulator or a test server.
         Credential::Default if route.is_plaintext() && route.ends_on_loopback() => {
             Decision::Withhold
         }

@@ -19,6 +19,8 @@ pub(crate) use credential::{Credential, CredentialDecision, CredentialRoute, dec
 
 /// The environment variable with the address of an emulator: `HOST:PORT` for plaintext, or `https://HOST:PORT` for TLS.
 ///
+/// An empty variable counts as unset. The builder's `endpoint` takes precedence over the variable.
+///
 /// Calls to that emulator never use default credentials. They use credentials that are set on the builder. If the emulator's
 /// address is not a loopback address, building a client with such credentials fails.
 pub const EMULATOR_HOST: &str = "APIGATEWAY_EMULATOR_HOST";

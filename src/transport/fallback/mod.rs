@@ -28,7 +28,7 @@ mod state;
 
 use state::{Action, FallbackEvent, GrpcTicket, State};
 
-/// An active fallback from gRPC to REST.
+/// An active fallback from gRPC to REST, as returned by `ApiGateway::fallback`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RestFallback {
@@ -132,8 +132,8 @@ impl FallbackStatus {
     }
 }
 
-/// A call over gRPC. Dropping this before gRPC has answered counts as a failure. So another call can probe after a probe was
-/// abandoned.
+/// A call over gRPC. Dropping this before gRPC has answered counts as a failure, so that later calls can probe after an
+/// abandoned probe.
 struct GrpcAttempt<'s> {
     status: &'s FallbackStatus,
     ticket: GrpcTicket,
@@ -145,7 +145,7 @@ impl GrpcAttempt<'_> {
         self.end(FallbackEvent::GrpcAnswered(self.ticket), "answered");
     }
 
-    /// Records the end of a probe. The end of any other call does not change the state, so it does not take the lock.
+    /// Records the end of a probe. Does nothing for any other call, which therefore does not take the lock.
     fn end(&mut self, event: FallbackEvent, outcome: &'static str) {
         if std::mem::replace(&mut self.ended, true) || self.ticket != GrpcTicket::Probe {
             return;

@@ -128,7 +128,7 @@ impl RestPool {
             Error::configuration_from(text, error)
         })?;
         let http2_connector = Connector::new(config, Protocols::Http2)?;
-        // No idle connection stays open, since a fallback to REST may end.
+        // All idle HTTP/2 connections may be closed, since calls no longer use them after a fallback to REST has ended.
         let min_idle = 0;
         let http2 = Http2Pool::new(TRANSPORT, http2_connector, keepalive, limits, min_idle);
         let max_calls = limits.http1.min(Semaphore::MAX_PERMITS);
@@ -207,7 +207,7 @@ async fn send(
             Acquired::Http2 => {
                 *request.uri_mut() = shared.origin.uri(path)?;
                 request.headers_mut().remove(header::HOST);
-                // HTTP/1.1 requests have this header, too, and some proxies require it.
+                // Some proxies require this header, which HTTP/1.1 requests have, too.
                 let length = request.body().size_hint().exact();
                 if let Some(length) = length.filter(|length| *length > 0) {
                     let headers = request.headers_mut();

@@ -221,7 +221,7 @@ async fn drive(
         // The connection did not close gracefully in time.
         Either::Right((Either::Right(_), _)) => {}
         Either::Right((Either::Left(_), connection_ended)) => {
-            // Set the reason before the drop of the connection ends its calls, so that they return this reason.
+            // Set the reason first. Dropping the connection ends its calls, which then return this reason.
             health.mark_dead(keepalive.timeout);
             drop(connection_ended);
         }

@@ -68,7 +68,8 @@ pub(super) struct ConnectionHealth {
 
 /// A period in which the peer sent nothing but answers to pings.
 struct SilentPeriod {
-    /// The begin of the period. Once a stream is opened after the last early ping, the time at which that stream was noticed.
+    /// The time from which the silence is measured: the begin of the period, or the time at which the keepalive task noticed a
+    /// stream that was opened after a time without streams or after the last early ping.
     since: Instant,
     /// The number of reads at the begin of the period, including the answers to pings since.
     reads: usize,

@@ -189,7 +189,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     proptest::collection::vec(one, 0..200)
 }
 
-/// The state machine, and a model of it that is derived from the calls alone.
+/// The state machine, and the state that is expected from the observed calls.
 struct Observed {
     state: State,
     now: Instant,
