@@ -10,7 +10,7 @@ use super::http2::{Http2Pool, Http2ResponseBody, Keepalive, PoolLimits, Response
 use crate::call::GrpcRequest;
 use crate::error::Error;
 
-/// The minimum number of idle connections. One is kept, so that occasional calls do not connect each time.
+/// Minimum number of idle connections. With one idle connection, occasional calls do not connect each time.
 const MIN_IDLE: usize = 1;
 
 /// A gRPC transport over a pool of connections, which are opened when calls need them.
@@ -21,7 +21,7 @@ pub(crate) struct Grpc {
 }
 
 impl Grpc {
-    /// Creates the transport, which is not connected yet.
+    /// Creates the transport without connecting.
     pub(crate) fn new(
         config: &ConnectConfig,
         keepalive: Keepalive,

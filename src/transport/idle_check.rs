@@ -1,4 +1,4 @@
-//! A background task that checks a pool at an interval, as long as the pool has something to check.
+//! A background task that checks a pool at an interval. The task ends when the pool has nothing left to check.
 
 use std::convert::Infallible;
 use std::sync::Weak;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// A pool's handle of the task. Dropping the handle ends the task.
+/// The pool's handle to the task. Dropping the handle ends the task.
 #[derive(Debug, Default)]
 pub(super) struct IdleCheck {
     running: Option<oneshot::Sender<Infallible>>,
@@ -16,9 +16,9 @@ pub(super) struct IdleCheck {
 pub(super) struct EndSignal(oneshot::Receiver<Infallible>);
 
 impl IdleCheck {
-    /// Returns what [`spawn`] needs to start the task, or `None` if the task is running.
+    /// Returns the signal with which [`spawn`] starts the task, or `None` if the task is running already.
     pub(super) fn begin(&mut self) -> Option<EndSignal> {
-        // The channel of a task that has ended is closed, also if the task ended with its runtime.
+        // The channel is closed once the task has ended, also if the task ended because its runtime shut down.
         if self.running.as_ref().is_some_and(|task| !task.is_closed()) {
             return None;
         }
@@ -27,7 +27,7 @@ impl IdleCheck {
         Some(EndSignal(ended))
     }
 
-    /// Records that the task ends, so that the next call of [`begin`](Self::begin) starts another one.
+    /// Records that the task ends. The next call of [`begin`](Self::begin) then allows another task.
     pub(super) fn end(&mut self) {
         self.running = None;
     }

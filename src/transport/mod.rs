@@ -1,7 +1,7 @@
 //! The transports: gRPC, REST, and gRPC with a fallback to REST.
 //!
-//! The layers above do not depend on the transport. The transports share `connect`, which opens connections, and `http2`,
-//! which pools them.
+//! The layers above do not depend on the transport. All transports open their connections with `connect` and pool HTTP/2
+//! connections with `http2`.
 
 mod connect;
 pub(crate) mod endpoint;
@@ -29,20 +29,21 @@ pub use fallback::RestFallback;
 pub(crate) use http2::{Keepalive, PoolLimits};
 pub(crate) use selected::{ActiveTransport, AnyTransport, TransportConfig};
 
-/// The transport of a client.
+/// The transport of a client. The default is [`Grpc`](Self::Grpc).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
     /// gRPC over HTTP/2.
     #[default]
     Grpc,
-    /// JSON over HTTP/1.1 or HTTP/2, by the service's `google.api.http` rules.
+    /// JSON over HTTP/1.1 or HTTP/2, as mapped by the service's `google.api.http` rules.
     #[cfg(feature = "rest")]
     Rest,
-    /// gRPC, and REST if gRPC cannot work on this network path.
+    /// gRPC, with a fallback to REST if gRPC cannot work on this network path.
     ///
     /// A call falls back to REST if no connection can be made, the peer does not speak HTTP/2, or a response is not gRPC. A
-    /// status of a gRPC server never activates the fallback.
+    /// call that the server may have processed falls back only if the call may be repeated. A status of a gRPC server never
+    /// activates the fallback.
     #[cfg(feature = "rest")]
     GrpcWithRestFallback,
 }

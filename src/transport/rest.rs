@@ -20,12 +20,13 @@ const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
 #[derive(Clone, Debug)]
 pub(crate) struct Rest {
     rest: transcode::Rest<RestPool>,
-    /// The first `x-goog-api-client` header of the client, and its form for REST. Most calls have the same header.
+    /// A cache with one entry: the first `x-goog-api-client` header of the client, and its form for REST. Most calls have the
+    /// same header.
     api_client: Arc<OnceLock<(HeaderValue, HeaderValue)>>,
 }
 
 impl Rest {
-    /// Creates the transport, which is not connected yet.
+    /// Creates the transport without connecting.
     pub(crate) fn new(
         config: &ConnectConfig,
         keepalive: Keepalive,
@@ -42,7 +43,8 @@ impl Rest {
         })
     }
 
-    /// Returns the header with `rest/` and this crate's version in place of the token `grpc/…`, which names the transport.
+    /// Returns the header for REST. The token `grpc/…`, which names the transport, is replaced by `rest/` and this crate's
+    /// version.
     fn api_client_for_rest(&self, header: &HeaderValue) -> HeaderValue {
         let (known, known_for_rest) = self
             .api_client

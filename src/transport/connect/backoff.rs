@@ -6,13 +6,15 @@ use tokio::time::Instant;
 
 use super::shared_error::SharedError;
 
-/// The delay after the first failure. It is short, since most faults are brief. Each further failure doubles it.
+/// The delay after the first failure. Each further failure doubles the delay. The first delay is short, since most faults are
+/// brief.
 const INITIAL_DELAY: Duration = Duration::from_millis(10);
 
-/// Maximum delay. Calls wait for the next attempt, so a server that is reachable again is found at most this much later.
+/// Maximum delay. Calls wait for the next attempt, so this is also the maximum time until a server is found to be reachable
+/// again.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// The failures since the last success.
+/// The failed attempts of a pool to connect, and the delay before the next attempt.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectBackoff {
     /// Number of failures since the pool was created.
@@ -22,9 +24,9 @@ pub(crate) struct ConnectBackoff {
 }
 
 impl ConnectBackoff {
-    /// Records a failed attempt. Failures within the delay count as one, since their attempts were made together.
+    /// Records a failed attempt. Failures within one delay double the delay only once, since their attempts were made together.
     ///
-    /// Returns the previous error. The caller drops it after the lock, since it may run code of the user.
+    /// Returns the previous error. The caller drops it after the lock is released, since it may run code of the user.
     pub(crate) fn failed(&mut self, error: SharedError) -> Option<SharedError> {
         self.failures += 1;
         if self.next_attempt().is_none() {
@@ -34,7 +36,7 @@ impl ConnectBackoff {
         previous.map(|(error, _)| error)
     }
 
-    /// Records a successful attempt. Returns the last error, which the caller drops after the lock.
+    /// Records a successful attempt. Returns the last error, which the caller drops after the lock is released.
     pub(crate) fn succeeded(&mut self) -> Option<SharedError> {
         self.delay = Duration::ZERO;
         self.last.take().map(|(error, _)| error)
@@ -45,7 +47,8 @@ impl ConnectBackoff {
         self.pause_end(self.delay)
     }
 
-    /// Returns the end of a pause after the last failure, or `None` if the pause is over.
+    /// Returns the end of a pause of this length after the last failure. Returns `None` if the pause is over, or if no attempt
+    /// has failed since the last success.
     pub(crate) fn pause_end(&self, pause: Duration) -> Option<Instant> {
         let (_, failed_at) = self.last.as_ref()?;
         let end = *failed_at + pause;
@@ -62,8 +65,8 @@ impl ConnectBackoff {
         self.failures
     }
 
-    /// Returns the last error if an attempt has failed since the number of failures was `failures` and none has succeeded
-    /// since.
+    /// Returns the last error if an attempt has failed since [`failures`](Self::failures) returned `failures`, and no attempt
+    /// has succeeded since.
     #[cfg(feature = "rest")]
     pub(crate) fn failed_since(&self, failures: u64) -> Option<SharedError> {
         let (error, _) = self.last.as_ref()?;

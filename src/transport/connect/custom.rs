@@ -1,4 +1,4 @@
-//! A connector of the user, which stands in for TCP.
+//! A user's connector, which replaces TCP.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tower::{BoxError, Service, ServiceExt as _};
 
 use super::stream::ByteStream;
 
-/// A connector of the user, with its type erased.
+/// A user's connector, with its type erased.
 #[derive(Clone)]
 pub(crate) struct CustomConnector(Arc<dyn DynConnect>);
 

@@ -1,8 +1,8 @@
 //! Name resolution by the operating system's resolver.
 //!
-//! The resolver sets the phase of its call, so that an error of a deadline distinguishes name resolution from TCP.
-//! `localhost` and the names below it are loopback and are not looked up (RFC 6761 §6.3), since credentials are sent to
-//! them in plaintext.
+//! The resolver sets the phase of the call, so that a deadline error distinguishes name resolution from TCP. `localhost` and
+//! the names below it resolve to loopback addresses without a look-up (RFC 6761 §6.3), since credentials are sent to them in
+//! plaintext.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -44,7 +44,7 @@ impl Service<Name> for DnsResolver {
 
     fn call(&mut self, name: Name) -> Self::Future {
         if is_localhost(name.as_str()) {
-            // The caller replaces the port with that of the URI.
+            // The caller replaces the port with the port of the URI.
             let addresses = vec![
                 SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
                 SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),

@@ -1,7 +1,7 @@
 //! Opens connections to one address, for both transports.
 //!
-//! A connection has up to three parts: TCP or a connector of the user, a tunnel if there is a proxy, and TLS if the address
-//! is `https`.
+//! A connection has up to three layers: TCP or a user's connector, a tunnel if there is a proxy, and TLS if the address is
+//! `https`.
 
 use std::fmt;
 use std::io;
@@ -44,7 +44,7 @@ pub(super) use stream::{IoStream, ReadCount, UnusableCause};
 use tcp::{TcpConnector, timeout_error};
 use tls::{Tls, TlsOptions};
 
-/// The first words of every error of connecting.
+/// The start of the text of every connection error.
 const CANNOT_CONNECT: &str = "cannot connect to ";
 
 /// The address to connect to, and how to connect.
@@ -68,14 +68,14 @@ pub(crate) struct Connector {
     proxy_hop: Option<ProxyHop>,
 }
 
-/// Opens the stream of bytes below a tunnel and TLS. A TCP stream is not boxed.
+/// Opens the stream of bytes below the tunnel and TLS. A TCP stream is not boxed at this point.
 #[derive(Clone)]
 enum BaseConnector {
     Tcp(TcpConnector<DnsResolver>),
     Custom(CustomConnector),
 }
 
-/// The proxy between client and server, and TLS if the proxy's URL is `https`.
+/// A proxy, and the TLS settings for connections to the proxy if its URL is `https`.
 #[derive(Clone)]
 struct ProxyHop {
     proxy: Proxy,
@@ -122,7 +122,11 @@ impl Connector {
         })
     }
 
-    /// Opens a connection within the connect timeout.
+    /// Opens a connection.
+    ///
+    /// # Errors
+    ///
+    /// If a step fails, or if the connection is not open within the connect timeout. The error names the address.
     pub(crate) async fn connect(&self) -> Result<IoStream, BoxError> {
         let timeout = self.config.connect_timeout;
         let mut phase = Phase::default();
@@ -136,7 +140,7 @@ impl Connector {
         result.map_err(|error| self.cannot_connect(error))
     }
 
-    /// Returns the error of a failed connection, which names the address.
+    /// Returns the error for a failed connection. Its text names the address.
     pub(crate) fn cannot_connect(&self, source: BoxError) -> BoxError {
         let target_name = Arc::clone(&self.target_name);
         ConnectError(
@@ -154,12 +158,12 @@ impl Connector {
         self.config.connect_timeout
     }
 
-    /// Sets the phase of the call that is being polled to this step of a connection.
+    /// Sets the phase of the currently polled call to a step of connecting.
     pub(crate) fn enter(&self, step: Step) {
         phase::enter(self.phase(step));
     }
 
-    /// Returns the phase of a call that waits for this step of a connection.
+    /// Returns the phase of a call that waits for a step of connecting.
     pub(crate) fn phase(&self, step: Step) -> Phase {
         Phase::Connecting(Arc::clone(&self.target_name), step)
     }
@@ -170,7 +174,7 @@ impl Connector {
             None => &self.config.uri,
         };
         self.enter(Step::Tcp);
-        // One expression for both arms would box the TCP stream once more.
+        // The arms are not merged, since that would box the TCP stream once more.
         match &self.base {
             BaseConnector::Tcp(tcp) => match tcp.connect(first.clone()).await {
                 Ok(io) => self.connect_via(io).await,
@@ -183,7 +187,7 @@ impl Connector {
         }
     }
 
-    /// Opens a connection over a stream to the proxy, or over a stream to the server if there is no proxy.
+    /// Opens a connection over a stream to the first hop: the proxy, or the server if there is no proxy.
     async fn connect_via(&self, io: impl ByteStream + 'static) -> Result<IoStream, BoxError> {
         let Some(ProxyHop { proxy, tls }) = &self.proxy_hop else {
             return self.connect_direct(io).await;
@@ -205,7 +209,7 @@ impl Connector {
         self.connect_direct(tunnel).await
     }
 
-    /// Adds to an error of the first hop that the proxy cannot be reached, if there is a proxy.
+    /// If there is a proxy, returns an error that says that the proxy cannot be reached. Otherwise returns the error unchanged.
     fn blame_proxy(&self, error: BoxError) -> BoxError {
         match &self.proxy_hop {
             Some(_) => {
@@ -232,8 +236,8 @@ impl Connector {
     }
 }
 
-/// Returns an error if the future panics, as a user's connector or its stream may. A panic must not end the task of the
-/// call or of the pool.
+/// Returns the result of a future, or an error if the future panics. A user's connector or its stream may panic. The panic must
+/// not end the task of the call or of the pool.
 pub(crate) async fn catch_panic<T>(
     opening: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, BoxError> {
@@ -243,14 +247,14 @@ pub(crate) async fn catch_panic<T>(
     }
 }
 
-/// An error of connecting that names the address. The operating system's error does not name it.
+/// A connection error that names the address, since the operating system's error does not.
 #[derive(Debug)]
 struct CannotConnect {
     target_name: Arc<str>,
     source: BoxError,
 }
 
-/// Returns the innermost error of a chain. The errors around it only say that they are about TCP or TLS.
+/// Returns the innermost error of a chain. The outer errors contain only the information that TCP or TLS failed.
 fn root_cause<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> &'a (dyn std::error::Error + 'static) {

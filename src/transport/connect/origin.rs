@@ -1,4 +1,4 @@
-//! The origin of the URIs of requests.
+//! The scheme and authority of request URIs.
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -31,7 +31,7 @@ impl RequestOrigin {
         }
     }
 
-    /// Returns the URI of a path at this origin.
+    /// Returns the URI for a path at this origin.
     pub(crate) fn uri(&self, path: PathAndQuery) -> Result<Uri, http::Error> {
         Uri::builder()
             .scheme(self.scheme.clone())

@@ -1,11 +1,11 @@
 //! The HTTP versions of a connection.
 
-/// The HTTP versions that a connection may use, which ALPN offers to the peer.
+/// The HTTP versions that a connection may use. ALPN offers them to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocols {
     /// HTTP/1.1 only, for proxies.
     Http1,
-    /// HTTP/2 only, for gRPC. A peer that chooses anything else is an error.
+    /// HTTP/2 only, for gRPC. Connecting fails if the peer chooses anything else.
     Http2,
     /// HTTP/2 or HTTP/1.1, whichever the peer chooses.
     #[cfg_attr(

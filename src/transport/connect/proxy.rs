@@ -1,4 +1,4 @@
-//! The proxy of an address: one that was set, one of the environment, or none.
+//! The proxy for an address, from a setting or from the environment.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::transport::endpoint::{DisplayOrigin, HostError, is_loopback, parse_ho
 
 const NOT_A_URL: &str = "must be a URL such as http://HOST:PORT";
 
-/// How the proxy is chosen.
+/// The source of the proxy.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum ProxyMode {
-    /// By the environment variables, as curl reads them.
+    /// The environment variables, read as curl reads them.
     #[default]
     Environment,
     /// No proxy.
@@ -48,7 +48,7 @@ impl ProxyMode {
     }
 }
 
-/// A proxy, and the user and password for it, which no text shows.
+/// A proxy with its user and password. `Display` and `Debug` omit the user and password.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     /// Scheme, host and port.
@@ -62,8 +62,8 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If the URL is invalid. The error names the setting and at most the scheme of the URL, since any other part may be a
-    /// password.
+    /// If the URL is invalid. The error shows the name of the setting and no part of the URL except its scheme, since any other
+    /// part may be a password.
     pub(crate) fn parse(setting: &str, text: &str) -> Result<Self, Error> {
         let fault = |reason: &str| Error::configuration(format!("invalid `{setting}`: {reason}"));
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
@@ -129,7 +129,8 @@ fn check_scheme(scheme: &str) -> Result<(), String> {
 
 /// Splits the user and password from the host and port.
 fn split_user(text: &str) -> Result<(Option<&str>, &str), HostError> {
-    // An unencoded password may contain one of these. The text before it would be parsed as the host.
+    // An unencoded password may contain one of these characters. The text before that character would then be parsed as the
+    // host.
     let end = text.find(['/', '?', '#']).unwrap_or(text.len());
     let (authority, path) = text.split_at(end);
     if !matches!(path, "" | "/") {
@@ -157,8 +158,8 @@ fn authorization(user: &str) -> Result<Option<HeaderValue>, HostError> {
 
 /// Returns the proxy that the environment sets for an address, by the rules of curl.
 ///
-/// Lower-case variables take precedence, and an empty variable is not set. `HTTP_PROXY` is not read, since a CGI program has
-/// a request's `Proxy` header in it. Unlike curl, loopback addresses never have a proxy.
+/// Lower-case variables take precedence, and an empty variable counts as unset. `HTTP_PROXY` is not read, since a CGI server
+/// stores a request's `Proxy` header in that variable. Unlike curl, loopback addresses never have a proxy.
 fn from_environment(
     uri: &Uri,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -195,11 +196,11 @@ fn from_environment(
 
 /// Returns whether a NO_PROXY list contains a host, by the rules of curl.
 ///
-/// hyper-util matches the entries. The list is normalised first, since hyper-util splits only at commas, does not ignore a
-/// dot at the end, and accepts `*` anywhere.
+/// The list is normalised, and hyper-util matches the entries. Without the normalisation, hyper-util splits only at commas,
+/// does not ignore a dot at the end, and accepts `*` anywhere.
 ///
-/// All programs of a machine read this variable, and each has its own extensions. So an entry that is not a host is
-/// ignored, as in curl, and logged as a warning.
+/// An entry that is not a host is ignored, as in curl, and logged as a warning. It is not an error, since many programs read
+/// this variable and some of them have their own extensions.
 fn is_in_no_proxy(list: &str, host: &str) -> bool {
     if list == "*" {
         return true;

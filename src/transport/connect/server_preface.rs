@@ -1,7 +1,7 @@
 //! The server preface: the first frame of an HTTP/2 server, which must be SETTINGS (RFC 9113 §3.4).
 //!
-//! Reading it before any call is sent shows a peer that does not speak HTTP/2, such as a proxy that speaks only HTTP/1.1, and
-//! how many concurrent streams the server allows.
+//! The preface is read before any call is sent. It reveals a peer that does not speak HTTP/2, such as a proxy that speaks only
+//! HTTP/1.1. It also contains the number of concurrent streams that the server allows.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const SETTING: usize = 6;
 /// The identifier of SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 §6.5.2).
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 
-/// The server preface of a connection, once it has been read. Clones share it.
+/// The result of reading a connection's server preface. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerPreface {
     result: Arc<watch::Sender<Option<PrefaceResult>>>,
@@ -49,7 +49,8 @@ impl ServerPreface {
     ///
     /// # Errors
     ///
-    /// The error of the connection. It contains an [`UnusableConnection`] if the peer does not speak HTTP/2 or refused the connection.
+    /// If the connection broke. The error contains an [`UnusableConnection`] if the peer does not speak HTTP/2 or refused the
+    /// connection.
     pub(crate) async fn max_concurrent_streams(&self) -> io::Result<usize> {
         let mut receiver = self.result.subscribe();
         // `self` holds the sender, so the channel is open.
@@ -80,11 +81,11 @@ impl ServerPreface {
 /// Parses the preface from the bytes of a connection.
 pub(super) struct PrefaceReader {
     preface: ServerPreface,
-    /// The frame header, then each setting in turn.
+    /// Buffers the frame header, and then one setting at a time.
     buffer: [u8; HEADER],
     /// Number of bytes in the buffer.
     filled: usize,
-    /// Number of bytes of the frame that are still to come, or `None` before its header was read.
+    /// Number of payload bytes that have not been read, or `None` until the frame header has been read.
     remaining: Option<usize>,
     streams: usize,
 }
@@ -96,13 +97,17 @@ impl PrefaceReader {
             buffer: [0; HEADER],
             filled: 0,
             remaining: None,
-            // A server that does not send the setting allows any number.
+            // A server that does not send the setting allows any number of streams.
             streams: usize::MAX,
         }
     }
 
-    /// Reads the next bytes of the connection. Returns whether the frame is complete. An empty slice is the end of the
+    /// Reads the next bytes of the connection. Returns whether the frame is complete. An empty slice means the end of the
     /// connection.
+    ///
+    /// # Errors
+    ///
+    /// If the peer does not speak HTTP/2: the connection ended, or the first frame is not SETTINGS.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         if bytes.is_empty() {
             return Err(self.refuse("it closed the connection before its first frame"));
@@ -138,8 +143,8 @@ impl PrefaceReader {
         }
     }
 
-    /// Records an error of the connection as the result, and returns it. A reset shows that the peer does not speak HTTP/2,
-    /// since a peer may reset a connection whose bytes it does not understand.
+    /// Records an error of the connection as the result, and returns it. A reset is reported as a peer that does not speak
+    /// HTTP/2, since such a peer may reset a connection whose bytes it does not understand.
     pub(super) fn explain(&self, error: io::Error) -> io::Error {
         if is_reset(&error) {
             return self.refuse("it reset the connection before its first frame");

@@ -1,4 +1,4 @@
-//! An error that several calls get.
+//! An error that is returned by several calls.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The stream of bytes under an HTTP connection.
 //!
-//! Where HTTP/2 is expected, the stream checks the server's first frame. It turns a server's refusal of TLS, which may come
-//! after the handshake, into an error of connecting. It counts reads for the keepalive.
+//! The stream has three purposes. It checks the server's first frame if HTTP/2 is expected. It reports a server's refusal of
+//! TLS as a connection error, even if the refusal comes after the handshake. It counts reads for the keepalive.
 
 use std::io;
 use std::pin::Pin;
@@ -33,10 +33,10 @@ pub(crate) struct IoStream {
     reads: ReadCount,
 }
 
-/// Returns the text for an error by which the peer refuses the connection, and `None` for any other error.
+/// Returns the text for an error by which the peer refuses the connection. Returns `None` for any other error.
 type Classify = dyn Fn(&io::Error) -> Option<String> + Send + Sync;
 
-/// The number of reads of a connection that returned something. Clones share it.
+/// Number of completed reads of a connection. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReadCount(Arc<AtomicUsize>);
 
@@ -45,13 +45,13 @@ impl ReadCount {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Only the connection's task calls this, so it needs no locked instruction.
+    /// Adds one. Only the connection's task calls this, so no atomic read-modify-write is needed.
     fn add_one(&self) {
         self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
     }
 }
 
-/// The reason why a connection can carry no calls, once it is known. Clones share it.
+/// The reason why a connection cannot carry calls, if it is known. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnusableCause(Arc<OnceLock<UnusableConnection>>);
 
@@ -87,18 +87,18 @@ impl IoStream {
         Self { classify, ..self }
     }
 
-    /// Checks the server's first frame, and passes the result to `preface`.
+    /// Makes the stream check the server's first frame. The result is stored in `preface`.
     pub(crate) fn expect_preface(mut self, preface: ServerPreface) -> Self {
         self.preface = Some(PrefaceReader::new(preface));
         self
     }
 
-    /// Returns the number of reads. The number goes on counting.
+    /// Returns the counter of reads, which the stream continues to update.
     pub(crate) fn reads(&self) -> ReadCount {
         self.reads.clone()
     }
 
-    /// Returns the cause of the connection's end. It is set before the error of that cause is returned.
+    /// Returns a handle to the cause of the connection's end. The stream sets the cause before it returns the error.
     pub(crate) fn cause(&self) -> UnusableCause {
         self.cause.clone()
     }
@@ -141,7 +141,7 @@ impl IoStream {
     /// Returns the result of a write of this many bytes.
     ///
     /// A reset before the server's first frame counts as a successful write. A peer that refuses the connection sends the
-    /// reason and then closes; the write fails first, and only the next read returns the reason.
+    /// reason and then closes. Then a write fails first, and only the next read returns the reason.
     fn written(&self, result: io::Result<usize>, bytes: usize) -> io::Result<usize> {
         match result {
             Err(error) if self.preface.is_some() && is_reset(&error) => Ok(bytes),

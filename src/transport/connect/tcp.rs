@@ -11,10 +11,11 @@ use tower::{BoxError, Service, ServiceExt as _};
 
 use crate::call::phase::Step;
 
-/// How long only the first address family is tried, in the resolver's order (RFC 8305 §5).
+/// How long only the addresses of one family are tried (RFC 8305 §5). The first address that the resolver returns determines
+/// that family.
 const FIRST_FAMILY: Duration = Duration::from_millis(250);
 
-/// Opens TCP connections. Each connection resolves its name anew.
+/// Opens TCP connections. The name is resolved for each connection.
 ///
 /// The addresses of a family are tried one after the other. Each gets a share of the timeout, so that an address that does
 /// not answer leaves time for the others.
@@ -30,7 +31,7 @@ impl<R> TcpConnector<R> {
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(timeout));
-        // A short timeout leaves time for the second family, too.
+        // A part of a short timeout is left for the second family.
         connector.set_happy_eyeballs_timeout(Some(FIRST_FAMILY.min(timeout / 4)));
         Self { connector, timeout }
     }
@@ -44,14 +45,14 @@ where
     pub(super) async fn connect(&self, uri: Uri) -> Result<TcpStream, BoxError> {
         match self.connector.clone().oneshot(uri).await {
             Ok(tcp) => Ok(tcp.into_inner()),
-            // The text is the same as that of the timeout around all steps, since either may come first.
+            // Use the text of the timeout around all steps, since either of the two timeouts may elapse first.
             Err(error) if is_elapsed(&error) => Err(timeout_error(self.timeout, Some(Step::Tcp))),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// Returns the error of a connection that was not made within the timeout. `step` is the step that was not finished.
+/// Returns the error for a connection that was not open within the timeout. `step` is the unfinished step.
 pub(super) fn timeout_error(timeout: Duration, step: Option<Step>) -> BoxError {
     match step {
         Some(step) => format!("no connection within {timeout:?}, still {step}").into(),

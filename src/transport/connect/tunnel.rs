@@ -1,4 +1,4 @@
-//! A tunnel through a proxy: CONNECT over HTTP/1.1 (RFC 9110 §9.3.6).
+//! A tunnel through a proxy by the method CONNECT of HTTP/1.1 (RFC 9110 §9.3.6).
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -15,13 +15,17 @@ use super::proxy::Proxy;
 use super::stream::ByteStream;
 use crate::transport::endpoint::port_or_default;
 
-/// Maximum size of a proxy's response in bytes.
+/// Maximum size of the head of a proxy's response in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Asks the proxy at the other end of a stream to connect to `uri`, and returns the tunnel.
+/// Requests a tunnel to `uri` from the proxy at the other end of a stream. Returns the tunnel.
 ///
-/// Bytes of the server that arrive together with the proxy's response are part of the tunnel: an HTTP/2 server sends its
+/// Bytes of the server that arrive together with the proxy's response are part of the tunnel, since an HTTP/2 server sends its
 /// SETTINGS at once.
+///
+/// # Errors
+///
+/// If the proxy does not answer with a success status, or if its connection breaks.
 pub(crate) async fn open(
     io: impl ByteStream + 'static,
     proxy: &Proxy,
@@ -35,14 +39,14 @@ pub(crate) async fn open(
         let response = sender.send_request(request).await.map_err(explain)?;
         let status = response.status();
         if !status.is_success() {
-            // The text has the canonical reason only, since a proxy may send any reason.
+            // Only the canonical reason is shown, since a proxy may send any text as the reason.
             return Err(format!("the proxy answered HTTP {status}").into());
         }
         upgrade::on(response).await.map_err(explain)
     };
-    // A separate task for the connection would outlive the connect timeout.
+    // The connection has no task of its own, since such a task would outlive the connect timeout.
     let driving = async {
-        // The request gets the connection's error, too.
+        // The error is ignored, since the request returns it, too.
         connection.with_upgrades().await.ok();
         std::future::pending::<Infallible>().await
     };
@@ -67,7 +71,7 @@ fn connect_request(proxy: &Proxy, uri: &Uri) -> Result<Request<Empty<Bytes>>, ht
     request.body(Empty::new())
 }
 
-/// Returns an error about the proxy in place of hyper's, which is about HTTP messages.
+/// Returns an error that describes the failure of the proxy, since hyper's error describes only HTTP messages.
 fn explain(error: hyper::Error) -> BoxError {
     if error.is_parse() {
         return "the proxy did not answer in HTTP/1.1".into();

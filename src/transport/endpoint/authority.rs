@@ -1,11 +1,11 @@
 //! Parses host names, IP addresses and ports.
 //!
-//! All settings with a host are parsed here: endpoints, proxies, the variables of the emulator and of the metadata server,
-//! universe domains, and entries of `no_proxy`.
+//! This module parses all settings that contain a host: endpoints, proxies, the variables of the emulator and of the metadata
+//! server, universe domains, and entries of `no_proxy`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The reason why a host is invalid, for the end of an error's text.
+/// The reason why a host is invalid. It is the last part of an error's text.
 pub(crate) type HostError = &'static str;
 
 /// Maximum length of a host name (RFC 1035 §2.3.4), without a dot at its end.
@@ -14,7 +14,7 @@ const MAX_NAME: usize = 253;
 /// Maximum length of a label, a part of a host name between dots.
 const MAX_LABEL: usize = 63;
 
-/// A host, and a port if one is given.
+/// A host and an optional port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostPort<'a> {
     /// A name, an IPv4 address, or an IPv6 address in brackets.
@@ -31,7 +31,7 @@ pub(crate) fn parse(text: &str) -> Result<HostPort<'_>, HostError> {
     Ok(HostPort { host, port })
 }
 
-/// Checks a domain: a host name without a port and without a dot at its end, not an IP address.
+/// Checks a domain. It must be a host name, not an IP address, without a port and without a dot at its end.
 pub(crate) fn check_domain(text: &str) -> Result<(), HostError> {
     if text.is_empty() {
         return Err("must not be empty");
@@ -76,7 +76,7 @@ fn check_characters(text: &str) -> Result<(), HostError> {
     }
 }
 
-/// Splits the host from the text after its colon.
+/// Splits a text into the host and the text after the colon, if there is a colon.
 fn split(text: &str) -> Result<(&str, Option<&str>), HostError> {
     if let Some(rest) = text.strip_prefix('[') {
         let end = rest.find(']').ok_or("missing `]` after an IPv6 address")?;
@@ -100,7 +100,7 @@ fn parse_port(text: &str) -> Result<u16, HostError> {
     if text.is_empty() {
         return Err("missing port after `:`");
     }
-    // `parse` accepts a sign.
+    // The digits are checked, since `parse` also accepts a sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let port = text.parse().ok().filter(|port| digits && *port != 0);
     port.ok_or("port must be between 1 and 65535")

@@ -24,11 +24,11 @@ pub(crate) enum Credential {
         expect(dead_code, reason = "this build has no credentials")
     )]
     Set,
-    /// A client certificate, which TLS sends to a server that asks for one.
+    /// A client certificate. TLS sends it if the server requests one.
     Identity,
 }
 
-/// The path of a client's calls to the service.
+/// The route from a client to the service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CredentialRoute<'a> {
     pub(crate) endpoint: &'a Uri,
@@ -54,7 +54,7 @@ pub(crate) enum CredentialDecision {
 pub(crate) enum CredentialRefusal {
     /// The endpoint is plaintext and not a loopback address.
     Plaintext,
-    /// The endpoint is plaintext, and the proxy is not on a loopback address.
+    /// The endpoint is plaintext and a loopback address, but the proxy is not on a loopback address.
     Proxy,
     /// The endpoint is an emulator that is not on a loopback address.
     Emulator,
@@ -62,9 +62,9 @@ pub(crate) enum CredentialRefusal {
 
 /// Decides whether a credential may be sent over a route.
 ///
-/// A credential is sent only to its own service, never in plaintext except to a loopback address, and never to an emulator.
-/// There is one exception: credentials that were set on the builder are sent to an emulator on a loopback address, which may
-/// require a token.
+/// A credential is sent only to its own service. It is never sent in plaintext, except to a loopback address, and never to an
+/// emulator. There is one exception: credentials that were set on the builder are sent to an emulator on a loopback address,
+/// since that emulator may require a token.
 pub(crate) fn decide_credential(
     credential: Credential,
     route: &CredentialRoute<'_>,
@@ -78,7 +78,7 @@ pub(crate) fn decide_credential(
         Credential::Default | Credential::Identity if is_emulator => Decision::Withhold,
         Credential::Identity if route.is_plaintext() => Decision::Withhold,
         Credential::Identity => Decision::Send,
-        // A plaintext server on a loopback address is an emulator or a test server.
+        // Withheld, since a plaintext server on a loopback address is an emulator or a test server.
         Credential::Default if route.is_plaintext() && route.ends_on_loopback() => {
             Decision::Withhold
         }
@@ -109,7 +109,8 @@ impl CredentialRoute<'_> {
         }
     }
 
-    /// Returns false for a proxy on another machine, since it connects to the loopback address of that machine.
+    /// Returns whether the route ends on loopback and has no remote proxy. A remote proxy would connect to the loopback address
+    /// of its own machine.
     fn stays_on_loopback(&self) -> bool {
         let is_local = |proxy: &Uri| is_loopback(proxy.host().unwrap_or_default());
         self.ends_on_loopback() && self.proxy.is_none_or(is_local)
@@ -165,8 +166,8 @@ mod tests {
         decide_credential(credential, &route)
     }
 
-    /// The route: source of the address, address, proxy, custom resolver. Then the decisions about default credentials, about
-    /// credentials that were set, and about a client certificate.
+    /// The route (source of the address, address, proxy, custom resolver), and three decisions: about default credentials,
+    /// about credentials that were set, and about a client certificate.
     type Row = (
         (EndpointSource, &'static str, &'static str, bool),
         CredentialDecision,
@@ -347,7 +348,7 @@ mod tests {
             Send,
             Withhold,
         ),
-        // Only our own resolver is certain to resolve these names to loopback.
+        // Only this crate's resolver is certain to resolve these names to loopback.
         (
             (Endpoint, "http://foo.localhost:80", "", false),
             Withhold,

@@ -1,4 +1,4 @@
-//! The address of the service: how it is chosen, and how addresses are parsed and shown.
+//! Selects the address of the service. Parses and shows addresses.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,10 +17,12 @@ pub(crate) use authority::{HostError, check_domain, parse as parse_host_port};
 pub(crate) use credential::is_plaintext_remote;
 pub(crate) use credential::{Credential, CredentialDecision, CredentialRoute, decide_credential};
 
-/// The environment variable that names an emulator, as `HOST:PORT` for plaintext or as `https://HOST:PORT`.
+/// The environment variable with the address of an emulator: `HOST:PORT` for plaintext, or `https://HOST:PORT` for TLS.
 ///
-/// Calls to that emulator have no default credentials. They have the credentials that are set on the builder only if the
-/// emulator's address is a loopback address.
+/// An empty variable counts as unset. The builder's `endpoint` takes precedence over the variable.
+///
+/// Calls to that emulator never use default credentials. They use credentials that are set on the builder. If the emulator's
+/// address is not a loopback address, building a client with such credentials fails.
 pub const EMULATOR_HOST: &str = "APIGATEWAY_EMULATOR_HOST";
 
 /// Google's variable for the universe domain of a client (AIP-4120).
@@ -29,7 +31,7 @@ const UNIVERSE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 /// Google's variable that selects the endpoint for mutual TLS (AIP-4114).
 const MTLS: &str = "GOOGLE_API_USE_MTLS_ENDPOINT";
 
-/// Google's variable for the address of the metadata server, which google-cloud-auth reads.
+/// Google's variable for the address of the metadata server. google-cloud-auth reads it.
 #[cfg(feature = "auth")]
 const METADATA_HOST: &str = "GCE_METADATA_HOST";
 
@@ -49,7 +51,7 @@ pub(crate) enum EndpointSource {
     Endpoint,
     /// The variable [`EMULATOR_HOST`].
     Emulator,
-    /// The universe domain, which has a default.
+    /// The universe domain, which is [`DEFAULT_UNIVERSE`] by default.
     Universe,
 }
 
@@ -76,7 +78,7 @@ impl EndpointSettings<'_> {
     ///
     /// # Errors
     ///
-    /// If a setting or a variable is invalid. The error names it.
+    /// If a setting or a variable is invalid. The error names the setting or variable.
     pub(crate) fn resolve(
         &self,
         variable: impl Fn(&str) -> Option<OsString>,
@@ -107,7 +109,7 @@ impl EndpointSettings<'_> {
         let Some((setting, domain)) = configured else {
             return Ok(DEFAULT_UNIVERSE.to_owned());
         };
-        // The host name of the service must not be too long, either.
+        // Also check the host name of the service, which may be too long.
         check_domain(&domain)
             .and_then(|()| check_domain(&format!("apigateway.{domain}")))
             .map_err(|fault| invalid(setting, &domain, fault))?;
@@ -146,7 +148,7 @@ pub(crate) fn parse(setting: &str, text: &str) -> Result<Uri, Error> {
     parse_or("https", text).map_err(|fault| invalid(setting, text, fault))
 }
 
-/// Parses an address with this default scheme.
+/// Parses an address. `default_scheme` applies if the address has no scheme.
 fn parse_or(default_scheme: &str, text: &str) -> Result<Uri, HostError> {
     let (scheme, rest) = text.split_once("://").unwrap_or((default_scheme, text));
     let scheme = scheme.to_ascii_lowercase();
@@ -164,7 +166,8 @@ pub(crate) fn invalid(setting: &str, value: &str, fault: &str) -> Error {
     Error::configuration(format!("invalid `{setting}` {}: {fault}", shown(value)))
 }
 
-/// Returns a value for an error: quoted, escaped, short, and without parts that may be secret.
+/// Returns a value as shown in an error: quoted, escaped, at most [`MAX_SHOWN`] characters, and without parts that may be
+/// secret.
 fn shown(value: &str) -> String {
     if value.contains('@') {
         // A part of the value may be a password.
@@ -196,7 +199,7 @@ fn emulator(variable: &impl Fn(&str) -> Option<OsString>) -> Result<Option<Uri>,
     Ok(Some(uri))
 }
 
-/// Checks the variable for the metadata server's address, `HOST[:PORT]`, since google-cloud-auth does not check it.
+/// Checks that the variable for the metadata server's address is `HOST[:PORT]`. google-cloud-auth does not check it.
 #[cfg(feature = "auth")]
 pub(crate) fn check_metadata_host(
     variable: impl Fn(&str) -> Option<OsString>,
@@ -212,20 +215,20 @@ pub(crate) fn check_metadata_host(
     parsed.map_err(|fault| invalid(METADATA_HOST, &host, fault))
 }
 
-/// Returns whether connections of this crate to a host stay on this machine. They do for `localhost` and the names below it,
-/// since these are not looked up in DNS (RFC 6761 §6.3).
+/// Returns whether a host is loopback for this crate's resolver: a loopback address, `localhost`, or a name below `localhost`.
+/// This crate's resolver does not look up these names in DNS (RFC 6761 §6.3).
 pub(crate) fn is_loopback(host: &str) -> bool {
     is_loopback_address(host) || is_localhost(host)
 }
 
-/// Returns whether connections to a host stay on this machine with any resolver. Other resolvers may look up the names below
-/// `localhost` in DNS.
+/// Returns whether a host is loopback for any resolver: a loopback address, or `localhost`. Other resolvers may look up the
+/// names below `localhost` in DNS.
 pub(crate) fn is_loopback_for_any_resolver(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     is_loopback_address(host) || name.eq_ignore_ascii_case("localhost")
 }
 
-/// Returns whether a name is `localhost` or below it.
+/// Returns whether a name is `localhost` or ends in `.localhost`.
 pub(crate) fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")

@@ -1,8 +1,9 @@
 //! gRPC with a fallback to REST.
 //!
-//! A call falls back to REST if gRPC cannot work on this network path ([`TransportError::rules_out_grpc`]), and if the server did not
-//! process the call or the call may be repeated. Once REST has answered such a call, all calls use REST. Every five minutes,
-//! one call tries gRPC again. [`state`] decides; this module makes the calls.
+//! A call falls back to REST if its error shows that gRPC cannot work on this network path
+//! ([`TransportError::rules_out_grpc`]). In addition, the server must not have processed the call, or the call must be safe to
+//! repeat. Once REST has answered such a call, all calls use REST. Every five minutes, one call tries gRPC again. [`state`]
+//! makes the decisions, and this module makes the calls.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,15 +28,16 @@ mod state;
 
 use state::{Action, FallbackEvent, GrpcTicket, State};
 
-/// The state of a fallback from gRPC to REST.
+/// An active fallback from gRPC to REST, as returned by `ApiGateway::fallback`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RestFallback {
-    /// How long calls have been using REST.
+    /// Time since the fallback was activated.
     pub lasting: Duration,
     /// The text of the error that activated the fallback.
     pub reason: String,
-    /// Number of calls that have tried gRPC again without success. One call tries every five minutes.
+    /// Number of calls that have tried gRPC again without success since the fallback was activated. One call tries every five
+    /// minutes.
     pub failed_probes: u32,
 }
 
@@ -73,7 +75,7 @@ impl FallbackStatus {
         }
     }
 
-    /// Returns the state of the fallback while calls use REST.
+    /// Returns the active fallback, or `None` while calls use gRPC.
     pub(crate) fn fallback(&self) -> Option<RestFallback> {
         let inner = self.lock();
         match inner.state {
@@ -97,7 +99,7 @@ impl FallbackStatus {
         action
     }
 
-    /// Begins a call. Returns `None` if the call uses REST.
+    /// Begins a call. Returns `None` if the call has to use REST.
     fn begin(&self, may_probe: bool) -> Option<GrpcAttempt<'_>> {
         let Action::CallGrpc(ticket) = self.apply(FallbackEvent::Begins { may_probe }) else {
             return None;
@@ -130,7 +132,8 @@ impl FallbackStatus {
     }
 }
 
-/// A call over gRPC. Dropping it without an answer counts as a failure, so that an abandoned probe allows others.
+/// A call over gRPC. Dropping this before gRPC has answered counts as a failure, so that later calls can probe after an
+/// abandoned probe.
 struct GrpcAttempt<'s> {
     status: &'s FallbackStatus,
     ticket: GrpcTicket,
@@ -142,7 +145,7 @@ impl GrpcAttempt<'_> {
         self.end(FallbackEvent::GrpcAnswered(self.ticket), "answered");
     }
 
-    /// Only the end of a probe changes the state. Other calls do not take the lock.
+    /// Records the end of a probe. Does nothing for any other call, which therefore does not take the lock.
     fn end(&mut self, event: FallbackEvent, outcome: &'static str) {
         if std::mem::replace(&mut self.ended, true) || self.ticket != GrpcTicket::Probe {
             return;
@@ -222,14 +225,14 @@ where
             attempt.answered();
             return Ok(response);
         }
-        // A status that is not a transport error comes from the server.
+        // A status without a transport error comes from the server.
         Err(status) if TransportError::from_status(&status).is_none() => {
             attempt.answered();
             return Err(status);
         }
         Err(status) => status,
     };
-    // Ends the attempt before the call over REST, whose result says nothing about gRPC. Other calls may probe meanwhile.
+    // End the attempt before the call over REST, since the result of that call says nothing about gRPC.
     drop(attempt);
     let Some(payload) = repetition.payload_after(&grpc_error) else {
         return Err(grpc_error);
@@ -267,7 +270,7 @@ impl Repetition {
         }
     }
 
-    /// Returns the body for REST if the call falls back after this error.
+    /// Returns the request's payload if the call may fall back to REST after this error.
     fn payload_after(self, grpc_error: &Status) -> Option<Bytes> {
         let failure = TransportError::from_status(grpc_error)?;
         let is_safe = failure.is_unsent() || self.is_always_safe;
@@ -287,7 +290,7 @@ fn combine_errors(grpc_error: Status, rest_error: Status) -> Status {
     }
 }
 
-/// Makes a call over gRPC. A response that is not gRPC is an error.
+/// Makes a call over gRPC. Returns an error if the response is not gRPC.
 async fn call_grpc<G: GrpcService>(grpc: G, request: GrpcRequest) -> Result<GrpcResponse, Status> {
     let (head, body) = match grpc.oneshot(request).await {
         Ok(response) => response.into_parts(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long calls use REST before one tries gRPC again.
+/// How long calls use REST before one call tries gRPC again.
 const PROBE_AFTER: Duration = Duration::from_secs(300);
 
 /// The transport that carries calls.
@@ -12,7 +12,7 @@ const PROBE_AFTER: Duration = Duration::from_secs(300);
 pub(super) enum State {
     /// gRPC. Each return to gRPC begins the next round.
     Grpc { round: u32 },
-    /// REST, except for a probe.
+    /// REST. At most one call at a time uses gRPC, as a probe.
     Rest(RestPeriod),
 }
 
@@ -31,7 +31,7 @@ pub(super) struct RestPeriod {
 /// The role of a call over gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GrpcTicket {
-    /// A call of this round.
+    /// A call that began in this gRPC round.
     Call { round: u32 },
     /// The one call that tries gRPC while the others use REST.
     Probe,
@@ -40,11 +40,11 @@ pub(super) enum GrpcTicket {
 /// An event that may change the state.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FallbackEvent {
-    /// A call begins. It may be the probe if REST may repeat it even if the server processed it.
+    /// A call begins. `may_probe` is true if the call may be repeated over REST even after the server processed it.
     Begins { may_probe: bool },
-    /// gRPC answered a call, with a response or a status, so gRPC works.
+    /// gRPC answered a call with a response or a status, so gRPC works.
     GrpcAnswered(GrpcTicket),
-    /// gRPC did not answer: it cannot work, the connection broke, or the call was dropped.
+    /// gRPC did not answer a call: gRPC cannot work, the connection broke, or the call was dropped.
     GrpcFailed(GrpcTicket),
     /// REST answered a call whose gRPC error shows that gRPC cannot work.
     RestAnswered(GrpcTicket),
@@ -70,9 +70,9 @@ impl State {
 
     /// Returns the next state and the action after an event.
     ///
-    /// A call that began over gRPC before a change of transport says nothing about the current network path, since its
-    /// connection is older than the change. So its late answer does not close the fallback, its late failure does not prolong
-    /// the fallback, and neither opens the fallback in a later round.
+    /// The late result of a call that began over gRPC before the last change of transport is ignored: it neither closes nor
+    /// prolongs the fallback, and does not open the fallback in a later round. Such a call says nothing about the current
+    /// network path, since its connection is older than the change.
     pub(super) fn step(self, event: FallbackEvent, now: Instant) -> (Self, Action) {
         match (self, event) {
             (Self::Grpc { round }, FallbackEvent::Begins { .. }) => {

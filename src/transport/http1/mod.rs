@@ -1,6 +1,6 @@
 //! The connection pool of the REST transport. An HTTP/1.1 connection carries one call at a time.
 //!
-//! If the server chooses HTTP/2, the calls are streams of an [`Http2Pool`].
+//! If the server chooses HTTP/2, each call is a stream of an [`Http2Pool`].
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -36,17 +36,17 @@ pub(crate) use response_body::RestResponseBody;
 /// The transport's name, for metrics.
 const TRANSPORT: &str = "rest";
 
-/// How long a connection without calls is kept.
+/// How long an idle connection stays open.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How long a connection whose call has just ended may take to be ready, before another connection is opened.
+/// How long a call waits for a connection whose last call has just ended, before it also opens another connection.
 const READY_GRACE: Duration = Duration::from_millis(5);
 
-/// How long, beyond the time of two attempts, a call waits for the attempt to connect of another call. That call may belong to
-/// a runtime that no longer runs.
+/// Extra time, beyond two connect timeouts, that a call waits while another call connects. The wait is bounded, since the
+/// runtime of the other call may no longer run.
 const CONNECTING_GRACE: Duration = Duration::from_secs(2);
 
-/// How long a connection may take to close gracefully. Its peer may have stopped reading.
+/// How long a connection may take to close gracefully. The time is bounded, since the peer may have stopped reading.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pool of connections to one address. Clones share it.
@@ -59,21 +59,21 @@ struct SharedRestPool {
     connector: Connector,
     origin: RequestOrigin,
     host: HeaderValue,
-    /// A permit for each call over HTTP/1.1, and so for each connection.
+    /// The permits for calls over HTTP/1.1. A call holds one permit and uses one connection.
     permits: Arc<Semaphore>,
     /// Number of permits.
     max_calls: usize,
     state: Mutex<RestPoolState>,
-    /// Held by the one call that connects for all calls.
+    /// Held by the call that connects on behalf of all calls.
     connect_lock: Semaphore,
-    /// The phase of the attempt to connect for all calls.
+    /// The phase of the attempt to connect on behalf of all calls.
     progress: Progress,
     /// The connections of a server that chose HTTP/2.
     http2: Http2Pool,
 }
 
 struct RestPoolState {
-    /// The connections without a call, with the time of their last use. The one used last is at the end.
+    /// The idle connections and the time of their last use. The most recently used connection is at the end.
     idle: Vec<(Http1Connection, Instant)>,
     idle_check: IdleCheck,
     /// True if the last connection used HTTP/1.1, or the address is plaintext.
@@ -84,7 +84,7 @@ struct RestPoolState {
 /// An HTTP/1.1 connection. Dropping it closes the connection.
 struct Http1Connection {
     sender: http1::SendRequest<Body>,
-    /// Tells the connection's task that this was dropped.
+    /// Dropping this ends the connection's task.
     _open: oneshot::Sender<Infallible>,
 }
 
@@ -92,18 +92,18 @@ struct Http1Connection {
 enum Acquired {
     Http1 {
         connection: CheckedOut,
-        /// True if the connection had a call before.
+        /// True if the connection has carried a call before.
         is_reused: bool,
     },
     /// A stream of the HTTP/2 pool.
     Http2,
 }
 
-/// An HTTP/1.1 connection while it has a call.
+/// An HTTP/1.1 connection that is in use by a call.
 pub(crate) struct CheckedOut {
     connection: Http1Connection,
     shared: Arc<SharedRestPool>,
-    /// Allows the next call when this one ends, with or without its connection.
+    /// Released when the call ends, even if the connection does not return to the pool. The next call may then begin.
     permit: OwnedSemaphorePermit,
     _counted: GaugeGuard,
 }
@@ -128,7 +128,7 @@ impl RestPool {
             Error::configuration_from(text, error)
         })?;
         let http2_connector = Connector::new(config, Protocols::Http2)?;
-        // No connection is kept without calls, since a fallback to REST may end.
+        // All idle HTTP/2 connections may be closed, since calls no longer use them after a fallback to REST has ended.
         let min_idle = 0;
         let http2 = Http2Pool::new(TRANSPORT, http2_connector, keepalive, limits, min_idle);
         let max_calls = limits.http1.min(Semaphore::MAX_PERMITS);
@@ -141,7 +141,7 @@ impl RestPool {
             state: Mutex::new(RestPoolState {
                 idle: Vec::new(),
                 idle_check: IdleCheck::default(),
-                // Only ALPN can choose HTTP/2.
+                // A plaintext connection always uses HTTP/1.1, since only ALPN can choose HTTP/2.
                 speaks_http1: config.uri.scheme() != Some(&Scheme::HTTPS),
                 backoff: ConnectBackoff::default(),
             }),
@@ -207,7 +207,7 @@ async fn send(
             Acquired::Http2 => {
                 *request.uri_mut() = shared.origin.uri(path)?;
                 request.headers_mut().remove(header::HOST);
-                // HTTP/1.1 requests have this header, too, and some proxies require it.
+                // Some proxies require this header, which HTTP/1.1 requests have, too.
                 let length = request.body().size_hint().exact();
                 if let Some(length) = length.filter(|length| *length > 0) {
                     let headers = request.headers_mut();
@@ -239,7 +239,7 @@ async fn send(
     }
 }
 
-/// Returns the request if it was certainly not sent because a reused connection had been closed. Otherwise returns the error.
+/// Returns the request if the connection was reused and hyper certainly did not send the request. Otherwise returns the error.
 fn take_unsent(
     mut error: TrySendError<GrpcRequest>,
     is_reused: bool,
@@ -255,8 +255,8 @@ impl SharedRestPool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a connection for a call, of the protocol that the server chose for the last connection. A call that has a permit
-    /// keeps it.
+    /// Returns a connection for a call: over HTTP/2 if the HTTP/2 pool has an open connection, else over HTTP/1.1. `permit` is
+    /// the permit of a call that already has one.
     async fn acquire(
         self: &Arc<Self>,
         mut permit: Option<OwnedSemaphorePermit>,
@@ -269,10 +269,10 @@ impl SharedRestPool {
             let _pending = GaugeGuard::pending(TRANSPORT);
             let acquired_permit = match permit.take() {
                 Some(permit) => permit,
-                // Fails only if the semaphore is closed, which never happens.
+                // This fails only if the semaphore is closed, which never happens.
                 None => Arc::clone(&self.permits).acquire_owned().await?,
             };
-            // The rare futures are boxed, so that the future of a call stays small.
+            // The rarely used futures are boxed, so that the future of a call stays small.
             let idle = self.lock().idle.pop();
             let (connection, is_reused) = match idle {
                 Some((connection, _)) if connection.sender.is_ready() => (Some(connection), true),
@@ -298,9 +298,11 @@ impl SharedRestPool {
         }
     }
 
-    /// Waits until a connection whose last response has been read is ready for the next call, which takes a moment. After
-    /// [`READY_GRACE`], also connects, and returns whichever connection is ready first, and whether it is the reused one.
-    /// Returns `None` if the server has closed the connection.
+    /// Waits until a connection whose last response has been read is ready for the next call. After [`READY_GRACE`], also opens
+    /// a new connection.
+    ///
+    /// Returns the connection that is ready first, and whether it is the reused one. The connection is `None` if the server has
+    /// closed the reused one, or if the pool has changed.
     async fn wait_ready(
         self: &Arc<Self>,
         mut connection: Http1Connection,
@@ -316,10 +318,10 @@ impl SharedRestPool {
         Ok((is_ready.then_some(connection), true))
     }
 
-    /// Returns a new connection, or `None` if the pool has changed and the call has to check again.
+    /// Returns a new HTTP/1.1 connection, or `None` if the pool has changed and the call has to check the pool again.
     ///
-    /// If the server's protocol is unknown, or the server could not be reached, one call connects and the others wait for its
-    /// result. With HTTP/2, all of them need only one connection.
+    /// If the server's protocol is unknown or the last attempt failed, one call connects and the others wait for its result. If
+    /// the server chooses HTTP/2, one connection is enough for all of them.
     async fn connect(self: &Arc<Self>) -> Result<Option<Http1Connection>, BoxError> {
         let Some(failures) = self.lock().failures_if_exclusive() else {
             return self.open().await;
@@ -344,7 +346,7 @@ impl SharedRestPool {
         self.in_shared_phase(opening).await
     }
 
-    /// Waits for a future in the phase of the attempt to connect for all calls.
+    /// Waits for a future. Meanwhile, the phase of the call is that of the shared attempt to connect.
     async fn in_shared_phase<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         std::future::poll_fn(|cx| {
@@ -357,7 +359,7 @@ impl SharedRestPool {
         .await
     }
 
-    /// Opens a connection at this time, or now.
+    /// Opens a connection at `time`, or at once if `time` is `None`.
     async fn open_at(
         self: &Arc<Self>,
         time: Option<Instant>,
@@ -369,7 +371,7 @@ impl SharedRestPool {
         self.open().await
     }
 
-    /// Opens a connection. Returns `None` if the server chose HTTP/2, whose connection is then in the HTTP/2 pool.
+    /// Opens a connection. If the server chose HTTP/2, adds the connection to the HTTP/2 pool and returns `None`.
     async fn open(self: &Arc<Self>) -> Result<Option<Http1Connection>, BoxError> {
         // Boxed, so that the futures that contain this one stay small.
         let opened = catch_panic(Box::pin(self.try_open())).await;
@@ -385,7 +387,7 @@ impl SharedRestPool {
                 (Err(error.into()), previous)
             }
         };
-        // The previous error is dropped after the lock.
+        // The previous error is dropped after the lock is released.
         drop(state);
         result
     }
@@ -412,15 +414,15 @@ impl SharedRestPool {
         }
     }
 
-    /// Closes the connections that have been idle for too long. Returns whether the task goes on: there is an idle connection,
-    /// or a call that may return one.
+    /// Closes the connections that have been idle for too long. Returns whether the task has to continue: there is an idle
+    /// connection, or a call that may return one.
     fn close_idle(&self) -> bool {
         let mut state = self.lock();
         state.idle.retain(|(connection, used)| {
             !connection.sender.is_closed() && used.elapsed() < IDLE_TIMEOUT
         });
-        // A call returns its connection before its permit, and a call that opens a connection has a permit before it starts this
-        // task. So no connection is missed.
+        // No connection is missed: a call returns its connection before its permit, and a call that opens a connection has its
+        // permit before it starts this task.
         let has_calls = self.permits.available_permits() < self.max_calls;
         let goes_on = !state.idle.is_empty() || has_calls;
         if !goes_on {
@@ -431,7 +433,7 @@ impl SharedRestPool {
 }
 
 impl RestPoolState {
-    /// Returns the number of failures so far if only one call may connect at a time. Returns `None` if each call may open its own
+    /// Returns the number of failures so far if only one call may connect at a time, or `None` if each call may open its own
     /// connection.
     fn failures_if_exclusive(&self) -> Option<u64> {
         let is_known_http1 = self.speaks_http1 && !self.backoff.is_failing();
@@ -439,7 +441,7 @@ impl RestPoolState {
     }
 }
 
-/// Spawns the task that drives a connection. The task ends soon after the connection's handle is dropped.
+/// Spawns the task that drives a connection. The task ends at most [`CLOSE_TIMEOUT`] after the connection's handle is dropped.
 fn drive(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
     closed: oneshot::Receiver<Infallible>,
@@ -454,7 +456,7 @@ fn drive(
                 closing.await.unwrap_or(Ok(()))
             }
         };
-        // The call on the connection gets its own error.
+        // Only a debug event, since the call on the connection returns the error.
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection for REST broke");
         }

@@ -10,10 +10,10 @@ use super::CheckedOut;
 use crate::call::transport_error::AfterHead;
 use crate::transport::http2::Http2ResponseBody;
 
-/// The body of a response, which holds its connection or stream.
+/// The body of a response. It holds its connection or stream.
 ///
-/// An HTTP/1.1 connection returns to the pool at the end of the body. Dropping the body before its end closes the connection,
-/// or resets the stream over HTTP/2.
+/// An HTTP/1.1 connection returns to the pool at the end of the body. Dropping the body before its end closes an HTTP/1.1
+/// connection, or resets an HTTP/2 stream.
 pub(crate) enum RestResponseBody {
     Http1 {
         body: Incoming,
@@ -55,7 +55,7 @@ impl Body for RestResponseBody {
             // A connection is not reused after an error.
             Some(Err(_)) => *connection = None,
             Some(Ok(_)) if !body.is_end_stream() => {}
-            // A chunked body knows its end only when it is polled once more.
+            // The end of a chunked body is known only after one more poll.
             Some(Ok(_)) | None => check_in(connection),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(|error| AfterHead(error.into()).into())))

@@ -18,8 +18,8 @@ pub(super) async fn acquire(
     let call = WaitingCall::begin(shared);
     let mut is_retry = false;
     loop {
-        // The connection attempt may already have been dropped, as when the runtime shuts down. Yield before the next attempt,
-        // so that this loop does not block the thread.
+        // Yield before each retry, so that this loop does not block the thread. Without the yield, the loop would never wait if
+        // the runtime is shutting down, since attempts to connect are then dropped at once.
         if std::mem::replace(&mut is_retry, true) {
             tokio::task::yield_now().await;
         }
@@ -27,7 +27,7 @@ pub(super) async fn acquire(
         let pause_end = call.shared.state.with(|state| state.pause_end());
         let polling = std::future::poll_fn(|cx| call.poll(cx, pause_end));
         let acquired = match pause_end {
-            // After the pause another connection may be opened, even if nothing happens to the existing ones.
+            // Retry at the end of the pause: another connection may then be opened, and no other event may wake this call.
             Some(end) => match tokio::time::timeout_at(end, polling).await {
                 Ok(result) => result?,
                 Err(_) => None,
@@ -58,7 +58,7 @@ impl WaitingCall {
         }
     }
 
-    /// Returns the stream, or `None` if the call has to open connections or to wait for the end of another pause.
+    /// Returns a stream, or `None` if the caller has to retry: connections are missing, or the end of the pause has changed.
     fn poll(
         &self,
         cx: &Context<'_>,
@@ -67,7 +67,7 @@ impl WaitingCall {
         let waker = cx.waker().clone();
         let poll =
             |state: &mut PoolState<Http2Connection>| state.poll_waiting(self.id, pause_end, waker);
-        // The waker is dropped after the lock.
+        // The previous waker is dropped after the lock is released.
         let (outcome, _waker) = self.shared.state.with(poll);
         match outcome {
             WaitOutcome::Stream(connection_id, connection) => {
@@ -86,7 +86,7 @@ impl WaitingCall {
 
 impl Drop for WaitingCall {
     fn drop(&mut self) {
-        // The removed parts are dropped after the lock.
+        // The removed waker and stream are dropped after the lock is released.
         let _removed = self.shared.state.with(|state| state.end_waiting(self.id));
     }
 }

@@ -1,6 +1,7 @@
-//! An HTTP/2 connection over h2. Each call is a stream, which the task of the call opens itself.
+//! An HTTP/2 connection over h2. Each call is a stream. The task of the call opens the stream itself.
 //!
-//! hyper's client passes each call to the connection's task, and spawns a task for each call. That costs more than h2 alone.
+//! h2 is used without hyper, for speed: hyper's client passes each call to the connection's task, and spawns a task for each
+//! call.
 
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -38,8 +39,8 @@ const CONNECTION_WINDOW: u32 = 5 << 20;
 
 /// Maximum size of a response's headers that h2 decodes, in bytes.
 ///
-/// This is twice the largest `max_metadata_size`, so that a response over that limit still has its status. h2 resets the
-/// stream of a larger head, and closes the connection if a head is four times as large.
+/// This is twice the largest `max_metadata_size`, so that the status of a response over that limit can still be read. h2 resets
+/// the stream of a larger head, and closes the connection if a head is four times as large.
 const MAX_HEADERS: u32 = 2 * trailers::MAX_METADATA_SIZE as u32;
 
 /// A handle of a connection. The connection closes when all handles and all streams are dropped.
@@ -52,8 +53,8 @@ pub(super) struct Http2Connection {
 impl Http2Connection {
     /// Creates a connection over a stream, and spawns the task that drives it. The returned handle aborts that task.
     ///
-    /// `on_settings` is called with the number of streams that the server allows when that number changes, and when the
-    /// connection gets no new calls.
+    /// `on_settings` is called with the number of streams that the server allows. It is called when that number changes, and
+    /// when the peer is suspected to be dead.
     pub(super) async fn new(
         stream: IoStream,
         keepalive: Keepalive,
@@ -99,11 +100,11 @@ impl Http2Connection {
         let stream = ActiveStream::new(&self.health, permit);
         let mut request_body = None;
         if !is_bodiless {
-            // The body of a unary call is one piece, and ready.
+            // The body of a unary call is one frame, which is ready.
             match body.frame().now_or_never() {
                 Some(Some(Ok(frame))) if frame.is_data() && body.is_end_stream() => {
                     let whole = frame.into_data().unwrap_or_default();
-                    // Fails only if the stream has ended. The response then has the reason.
+                    // This fails only if the stream has ended. The response then contains the reason.
                     send_stream.send_data(whole, true).ok();
                 }
                 first => request_body = Some(BodySender::spawn(send_stream, first, body)),
@@ -174,7 +175,7 @@ impl PooledConnection for Http2Connection {
         if self.health.is_suspected() {
             return true;
         }
-        // Ready at once, since this handle has no request that waits.
+        // `poll_ready` does not wait, since this handle has no pending request.
         let readiness = self
             .sender
             .poll_ready(&mut Context::from_waker(Waker::noop()));
@@ -192,7 +193,7 @@ async fn drive(
 ) {
     let pings = connection.ping_pong();
     let server_limit = AtomicUsize::new(connection.max_concurrent_send_streams());
-    // Lets the pool open another connection for the calls that wait.
+    // Notifies the pool, which may open another connection for the waiting calls.
     let on_suspicion = || on_settings(server_limit.load(Ordering::Relaxed));
     let pinging = pin!(health.keep_alive(pings, keepalive, on_suspicion));
     let connection_ended = std::future::poll_fn(|cx| {
@@ -210,27 +211,27 @@ async fn drive(
     let closing = pin!(close_timeout(&health, keepalive));
     let given_up = select(pinging, closing);
     match select(connection_ended, given_up).await {
-        // The peer received too much, most often too many pings. An operator should know.
+        // A warning, since an operator should know: the peer received too much, most often too many pings.
         Either::Left((Err(error), _)) if is_enhance_your_calm(&error) => {
             tracing::warn!(%error, "the server closed a connection with ENHANCE_YOUR_CALM");
         }
-        // The calls on the connection get their own error.
+        // Only a debug event, since the calls on the connection return the error.
         Either::Left((Err(error), _)) => tracing::debug!(%error, "a connection broke"),
         Either::Left((Ok(()), _)) => {}
-        // The peer does not let the connection close gracefully.
+        // The connection did not close gracefully in time.
         Either::Right((Either::Right(_), _)) => {}
         Either::Right((Either::Left(_), connection_ended)) => {
-            // Before the calls get the error of the connection's end.
+            // Set the reason first. Dropping the connection ends its calls, which then return this reason.
             health.mark_dead(keepalive.timeout);
             drop(connection_ended);
         }
     }
 }
 
-/// Waits until the last handle and the last stream are dropped, and then for the keepalive timeout, in which the connection
-/// closes gracefully.
+/// Waits until the last handle and the last stream are dropped, and then for the keepalive timeout. The connection has that
+/// time to close gracefully.
 async fn close_timeout(health: &Arc<ConnectionHealth>, keepalive: Keepalive) {
-    // The connection's task has the last reference.
+    // The last reference is that of the connection's task, which runs this function.
     while Arc::strong_count(health) > 1 {
         tokio::time::sleep(keepalive.interval).await;
     }

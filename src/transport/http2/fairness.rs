@@ -1,8 +1,10 @@
-//! Fairness between calls: a connection with many calls lets other tasks run before it reads, and reads a limited amount.
+//! Fairness between calls. A connection with many calls lets other tasks run before it reads, and reads a limited amount at a
+//! time.
 //!
 //! Each response that is read wakes the task of its call. A worker of tokio has a queue of 256 tasks. When that queue is full,
-//! half of it moves to the queue that all workers share. A worker takes tasks from the shared queue when its own queue is empty,
-//! and otherwise only one task now and then. So calls whose tasks were moved would wait for dozens of rounds of the others.
+//! half of it moves to the queue that all workers share. A worker takes tasks from the shared queue when its own queue is
+//! empty, and otherwise only one task now and then. Without this module, a call whose task was moved would wait while other
+//! calls run dozens of times.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -13,15 +15,16 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::RuntimeMetrics;
 
-/// Minimum number of calls of a connection that takes turns. Fewer calls do not fill the queue of a worker.
+/// Minimum number of calls for which a connection yields to other tasks. Fewer calls do not fill the queue of a worker.
 const MIN_CALLS: usize = 16;
 
-/// Maximum number of bytes that such a connection reads in one turn: about 40 responses of 800 bytes. The queue of a worker
-/// with up to six connections then has room for the tasks that they wake, and a read still serves many calls.
+/// Maximum number of bytes that a connection with at least [`MIN_CALLS`] calls reads in one turn: about 40 responses of 800
+/// bytes. Six such connections of one worker then wake fewer tasks than its queue can hold, and each read still serves many
+/// calls.
 const READ_LIMIT: usize = 32 << 10;
 
-/// Maximum number of times in a row that such a connection yields to tasks in the shared queue. The runtime runs up to 61
-/// tasks each time.
+/// Maximum number of times in a row that a connection yields to tasks in the shared queue. The runtime runs up to 61 tasks each
+/// time.
 const MAX_YIELDS: usize = 5;
 
 /// Decides when a connection lets other tasks run before it reads and writes.
@@ -46,7 +49,7 @@ impl TurnScheduler {
     }
 
     /// Begins a turn of a connection with this number of calls. Returns `false` if the connection has to let other tasks run
-    /// first; its task is then woken again.
+    /// first. In that case its task has been scheduled again.
     pub(super) fn begin(&mut self, calls: usize, cx: &mut Context<'_>) -> bool {
         if calls < MIN_CALLS {
             self.budget.set(usize::MAX);
@@ -60,7 +63,7 @@ impl TurnScheduler {
     }
 
     fn yields_now(&mut self, cx: &mut Context<'_>) -> bool {
-        // The worker takes tasks from the shared queue once its own queue is empty.
+        // Yield, since the worker takes tasks from the shared queue once its own queue is empty.
         if self.yields < MAX_YIELDS && self.runtime.global_queue_depth() > 0 {
             self.yields += 1;
             return pin!(tokio::task::yield_now()).poll(cx).is_pending();
@@ -71,7 +74,7 @@ impl TurnScheduler {
             self.has_yielded = false;
             return false;
         }
-        // The tasks that run first add to what one write sends.
+        // Let ready tasks run first, so that one write sends the data of all of them.
         self.has_yielded = !self.has_yielded;
         if self.has_yielded {
             cx.waker().wake_by_ref();
@@ -80,7 +83,7 @@ impl TurnScheduler {
     }
 }
 
-/// The number of bytes that the connection may still read in this turn. Clones share it.
+/// Number of bytes that the connection may still read in this turn. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ReadBudget(Arc<AtomicUsize>);
 
@@ -104,7 +107,7 @@ impl ReadBudget {
     }
 }
 
-/// A stream of bytes with a read budget. When the budget is used up, reading is pending and the task is woken.
+/// A stream of bytes with a read budget. When the budget is used up, reads return `Pending` and wake the task.
 pub(super) struct Budgeted<I> {
     io: I,
     budget: ReadBudget,
@@ -182,7 +185,7 @@ mod tests {
         has_started.await.expect("it starts");
         let mut turns = TurnScheduler::new(ReadBudget::unlimited());
         let mut cx = Context::from_waker(Waker::noop());
-        // The shared queue is empty: one turn for others, and then its own.
+        // The shared queue is empty: other tasks have one turn, and then the connection has its turn.
         assert!(!turns.begin(MIN_CALLS, &mut cx));
         assert!(turns.begin(MIN_CALLS, &mut cx));
         let waits: Vec<_> = (0..3).map(|_| tokio::spawn(async {})).collect();
@@ -243,10 +246,10 @@ mod tests {
         for turn in 1..4 {
             assert_eq!(read(&mut io, &mut cx), READ_LIMIT);
             assert_eq!(woken(), 1 + turn);
-            // It was queued behind the tasks it woke, and takes its turn at once.
+            // The connection was queued behind the tasks that it woke, so its next turn begins at once.
             assert!(turns.begin(MIN_CALLS, &mut cx));
         }
-        // After a turn that left some of its budget, it lets other tasks run first.
+        // After a turn that did not use up its budget, the connection lets other tasks run first.
         assert!(!turns.begin(MIN_CALLS, &mut cx));
 
         // A connection with few calls reads without a limit.

@@ -20,11 +20,11 @@ use crate::transport::connect::{ReadCount, UnusableCause};
 pub(crate) struct Keepalive {
     /// The interval of pings while there are calls.
     pub(crate) interval: Duration,
-    /// How long the peer may take to answer a ping.
+    /// Maximum time until the answer to a ping. After this time, the connection is closed as dead.
     pub(crate) timeout: Duration,
 }
 
-/// How long a connection with calls may receive nothing before it is pinged early.
+/// How long a connection with calls may receive nothing before an early ping, one before the end of the keepalive interval.
 const EARLY_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a ping may stay unanswered, with nothing else received, before the connection gets no new calls.
@@ -33,11 +33,11 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 /// The interval at which a connection with calls is checked for silence.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Maximum number of early pings of a silent period. A gRPC server closes a connection after more than two untimely pings
-/// between which it sent no data, and the pings of the keepalive interval count, too.
+/// Maximum number of early pings in a silent period. A gRPC server closes a connection after more than two untimely pings
+/// without data sent in between. It counts the pings of the keepalive interval, too.
 const MAX_EARLY_PINGS: u8 = 2;
 
-/// Returns the end of a delay. A delay beyond the range of the clock ends in thirty years.
+/// Returns the end of a delay. If the end is beyond the range of the clock, returns a time in thirty years.
 fn end_of(begin: Instant, delay: Duration) -> Instant {
     const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
@@ -51,30 +51,32 @@ pub(super) struct ConnectionHealth {
     opened: AtomicUsize,
     /// Number of streams that have ended.
     ended: AtomicUsize,
-    /// True if the next stream has to wake the keepalive.
+    /// True if the next stream has to wake the keepalive task.
     is_asleep: AtomicBool,
     stream_opened: Notify,
-    /// True if a stream ended before its response was complete, and no ping was answered since.
+    /// True if a stream was dropped before its response was complete, and no ping has been answered since.
     has_unanswered: AtomicBool,
-    /// True if the peer left a ping unanswered. A suspected connection gets no new calls.
+    /// True if a ping was not answered within [`SUSPECT_AFTER`]. A suspected connection gets no new calls.
     is_suspected: AtomicBool,
     /// The error of a connection that was closed as dead.
     dead: OnceLock<String>,
     /// The reason why the peer refused the connection.
     cause: UnusableCause,
-    /// Number of reads that returned bytes.
+    /// Number of completed reads.
     reads: ReadCount,
 }
 
 /// A period in which the peer sent nothing but answers to pings.
 struct SilentPeriod {
-    /// The begin of the period, or the time when a stream was seen that was opened after the last early ping.
+    /// The time from which the silence is measured: the begin of the period, or the time at which the keepalive task noticed a
+    /// stream that was opened after a time without streams or after the last early ping.
     since: Instant,
-    /// The number of reads at the begin.
+    /// The number of reads at the begin of the period, including the answers to pings since.
     reads: usize,
     /// Number of early pings in this period.
     early_pings: u8,
-    /// The number of opened streams when the last early ping was answered. `None` once another stream was opened.
+    /// The number of opened streams when the last early ping was answered. `None` before the first early ping, and once another
+    /// stream was opened.
     opened: Option<usize>,
 }
 
@@ -95,20 +97,20 @@ impl ConnectionHealth {
         self.opened.load(Ordering::SeqCst).wrapping_sub(ended)
     }
 
-    /// Returns whether the peer left a ping unanswered.
+    /// Returns whether the peer is suspected to be dead.
     pub(super) fn is_suspected(&self) -> bool {
         self.is_suspected.load(Ordering::Relaxed)
     }
 
-    /// Pings the peer when a ping is due. Returns when a ping was not answered within the keepalive timeout. Calls
-    /// `on_suspicion` when a ping was not answered within [`SUSPECT_AFTER`] and nothing else was received meanwhile.
+    /// Pings the peer whenever a ping is due. Returns if a ping is not answered within the keepalive timeout. Calls
+    /// `on_suspicion` if a ping is not answered within [`SUSPECT_AFTER`] and nothing else is received in that time.
     ///
     /// A ping is due in two cases:
     ///
-    /// - The keepalive interval is over, and there is a stream, or a stream ended without a complete response. Without the
-    ///   second condition, brief and rare calls would use a dead connection again and again.
-    /// - There are streams, and nothing was received for [`EARLY_PING_AFTER`]. A silent period has a second early ping only for
-    ///   a stream that was opened after the first one was answered, since the path may have died since. See
+    /// - The keepalive interval is over, and there is a stream, or a stream was dropped without a complete response. Without
+    ///   the second condition, brief and rare calls would use a dead connection again and again.
+    /// - There are streams, and nothing was received for [`EARLY_PING_AFTER`]. A second early ping in the same silent period is
+    ///   sent only for a stream that was opened after the first one was answered, since the path may have died in between. See
     ///   [`MAX_EARLY_PINGS`] for the limit.
     pub(super) async fn keep_alive(
         &self,
@@ -123,12 +125,12 @@ impl ConnectionHealth {
         let mut silence = SilentPeriod::new(self);
         loop {
             let is_early = self.until_ping(&mut silence, due).await;
-            // An early ping has the rest of the interval and the timeout for its answer.
+            // The answer to an early ping may take the rest of the interval plus the keepalive timeout.
             let end = end_of(due.max(Instant::now()), keepalive.timeout);
             let pong = self.wait_for_pong(pings.ping(Ping::opaque()), &on_suspicion);
             match timeout_at(end, pong).await {
                 Ok(Ok(_)) => self.has_unanswered.store(false, Ordering::SeqCst),
-                // The connection has ended and reports that itself.
+                // The connection has ended. Its own future reports the end.
                 Ok(Err(_)) => return std::future::pending().await,
                 Err(_) => return,
             }
@@ -141,7 +143,7 @@ impl ConnectionHealth {
     async fn until_ping(&self, silence: &mut SilentPeriod, due: Instant) -> bool {
         loop {
             if self.active_streams() == 0 && self.has_unanswered.load(Ordering::SeqCst) {
-                // The silence continues for the next call.
+                // The silent period is not restarted, so it also counts for the next call.
                 let opened = timeout_at(due, self.stream_opened()).await;
                 self.is_asleep.store(false, Ordering::SeqCst);
                 if opened.is_err() {
@@ -157,7 +159,7 @@ impl ConnectionHealth {
             if self.active_streams() > 0 && (now >= due || silence.needs_ping(now)) {
                 return now < due;
             }
-            // Sleeps even without streams, so that sequential calls wake this task once an interval and not each time.
+            // Sleep even without streams, so that sequential calls wake this task once in a `CHECK_INTERVAL` and not each time.
             let next = now + CHECK_INTERVAL;
             sleep_until(if now < due { next.min(due) } else { next }).await;
         }
@@ -166,7 +168,7 @@ impl ConnectionHealth {
     /// Waits until there is a stream. May return early.
     async fn stream_opened(&self) {
         self.is_asleep.store(true, Ordering::SeqCst);
-        // The flag is set before this check, so a stream that is opened after the check sees the flag.
+        // The flag is set before this check. So a stream that is opened after the check sees the flag.
         if self.active_streams() == 0 {
             self.stream_opened.notified().await;
         }
@@ -214,7 +216,8 @@ impl SilentPeriod {
         }
     }
 
-    /// Begins a new period if something was received, and records if a stream was opened after the last early ping.
+    /// Begins a new period if anything but the answer to a ping was received. Otherwise records if a stream was opened after
+    /// the last early ping.
     fn update(&mut self, now: Instant, health: &ConnectionHealth) {
         if self.reads != health.reads.get() {
             *self = Self::new(health);
@@ -246,7 +249,7 @@ impl SilentPeriod {
 #[derive(Debug)]
 pub(super) struct ActiveStream {
     health: Arc<ConnectionHealth>,
-    /// True if the response was complete, or the stream failed.
+    /// True if the response was complete or the stream failed. Otherwise the stream was dropped early.
     has_ended: bool,
     _permit: StreamPermit,
 }
@@ -254,7 +257,8 @@ pub(super) struct ActiveStream {
 impl ActiveStream {
     pub(super) fn new(health: &Arc<ConnectionHealth>, permit: StreamPermit) -> Self {
         health.opened.fetch_add(1, Ordering::SeqCst);
-        // The stream is counted before this check, so a keepalive that saw no stream has set the flag before.
+        // The stream is counted before this check. So if the keepalive task saw no stream, it had set the flag before this
+        // check.
         if health.is_asleep.load(Ordering::SeqCst) {
             health.stream_opened.notify_one();
         }
@@ -270,8 +274,8 @@ impl ActiveStream {
         self.has_ended = true;
     }
 
-    /// Ends the stream after an error, and returns the error with the cause of the connection's end. h2 does not keep the
-    /// cause of an I/O error.
+    /// Ends the stream after an error. Returns the cause of the connection's end in place of an I/O error, since h2 does not
+    /// keep that cause.
     pub(super) fn explain(mut self, error: h2::Error) -> BoxError {
         self.has_ended = true;
         if !error.is_io() {

@@ -54,13 +54,13 @@ struct SharedPool {
     state: LockedPool<Http2Connection>,
     /// The phase of the last attempt to connect.
     progress: Progress,
-    /// Closes with the pool, which ends all attempts to connect.
+    /// Dropped with the pool. Dropping it closes the channel, which ends all attempts to connect.
     alive: watch::Sender<()>,
 }
 
 impl Http2Pool {
-    /// Creates a pool without connections. It keeps up to `min_idle` connections without calls. Metrics are labelled with
-    /// `transport`.
+    /// Creates a pool without connections. The pool never closes its last `min_idle` idle connections. Its metrics have the
+    /// label `transport`.
     pub(crate) fn new(
         transport: &'static str,
         connector: Connector,
@@ -80,12 +80,13 @@ impl Http2Pool {
         }
     }
 
-    /// Sends a request with an absolute URI, and returns the head of the response. The stream counts until the response's body
-    /// has ended or is dropped. Dropping the future resets the stream.
+    /// Sends a request with an absolute URI, and returns the head of the response. The pool counts the stream until the
+    /// response's body has ended or is dropped. Dropping the future resets the stream.
     ///
     /// # Errors
     ///
-    /// The errors that [`TransportError`](crate::call::transport_error::TransportError) classifies.
+    /// If no stream can be opened, or if no head of a response arrives.
+    /// [`TransportError`](crate::call::transport_error::TransportError) classifies the error.
     pub(crate) fn send(&self, request: GrpcRequest) -> ResponseFuture {
         match self.shared.try_acquire() {
             Some((permit, connection)) => match connection.send(request, permit) {
@@ -108,13 +109,14 @@ impl Http2Pool {
         connection.send(request, permit)?.await
     }
 
-    /// Returns whether there is a connection.
+    /// Returns whether the pool has a connection that accepts calls.
     #[cfg(feature = "rest")]
     pub(crate) fn is_open(&self) -> bool {
         self.shared.state.with(PoolState::is_open)
     }
 
-    /// Adds a connection whose peer chose HTTP/2, unless the pool has a connection by then.
+    /// Performs the HTTP/2 handshake over a stream and adds the connection. Drops the connection if the pool has another one
+    /// after the handshake.
     #[cfg(feature = "rest")]
     pub(crate) async fn adopt(&self, stream: IoStream) -> Result<(), BoxError> {
         let on_change = SharedPool::on_change(Arc::downgrade(&self.shared));
@@ -123,7 +125,7 @@ impl Http2Pool {
             true => Err(connection),
             false => Ok(state.add(connection, server_limit)),
         };
-        // A connection that is not added is dropped after the lock.
+        // A connection that is not added must be dropped after the lock is released.
         if self.shared.state.with(add).is_ok() {
             self.shared.after_open();
         }
@@ -140,7 +142,7 @@ impl std::fmt::Debug for Http2Pool {
 }
 
 pin_project! {
-    /// A call until the head of its response.
+    /// A call that waits for a stream, and then for the head of its response.
     #[project = ResponseFutureProj]
     pub(crate) enum ResponseFuture {
         Sent { #[pin] sent: SentRequest },
@@ -174,7 +176,7 @@ impl Future for ResponseFuture {
     }
 }
 
-/// A stream of a connection, counted by the pool. Dropping it frees the stream for another call.
+/// The right to use one stream of a connection. Dropping the permit frees the stream for another call.
 struct StreamPermit {
     shared: Arc<SharedPool>,
     connection_id: u64,
@@ -228,15 +230,15 @@ impl SharedPool {
         }
     }
 
-    /// Continues after a connection was added.
+    /// Opens further connections if they are missing, and starts the idle check. Called after a connection was added.
     fn after_open(self: &Arc<Self>) {
         // The server may allow fewer streams than expected, so that more connections are needed.
         self.open_missing();
         self.check_idle();
     }
 
-    /// Returns a function that opens missing connections. It is called when a server changes the number of streams that it
-    /// allows, and when a connection gets no new calls.
+    /// Returns a callback for a connection that opens missing connections. The connection calls it when the server changes the
+    /// number of allowed streams, and when the peer is suspected to be dead.
     fn on_change(pool: Weak<Self>) -> impl Fn() + Send + Sync + 'static {
         move || {
             if let Some(shared) = pool.upgrade() {
@@ -255,11 +257,12 @@ impl SharedPool {
         });
     }
 
-    /// Starts an attempt to connect for each connection that the waiting calls lack.
+    /// Starts one attempt to connect for each connection that the waiting calls still need.
     fn open_missing(self: &Arc<Self>) {
         let missing = self.state.with(PoolState::begin_connecting);
-        // Create all attempts before the first is spawned, since each ends the count of its connection when it is dropped. The
-        // lock is not held, since a runtime that shuts down drops a task within `spawn`.
+        // Create all attempts before the first one is spawned: each attempt is counted already, and only its `Drop` ends the
+        // count. Do not hold the lock here: if the runtime shuts down, `spawn` drops the attempt at once, and its `Drop` takes
+        // the lock.
         let attempts: Vec<ConnectAttempt> = (0..missing)
             .map(|_| ConnectAttempt {
                 shared: Arc::downgrade(self),
@@ -267,14 +270,15 @@ impl SharedPool {
             })
             .collect();
         for attempt in attempts {
-            // A separate task, since the call that started the attempt may be dropped while others wait for it, too.
+            // Each attempt runs in its own task. If the call that started the attempt is dropped, other calls may still wait
+            // for the connection.
             let pool_closed = self.alive.subscribe();
             let progress = self.progress.clone();
             tokio::spawn(attempt.run(self.opener.clone(), progress, pool_closed));
         }
     }
 
-    /// Starts the task that closes connections which the pool no longer needs, unless it is running or not needed.
+    /// Starts the task that closes unneeded connections, unless the task is running or there is no connection to close.
     fn check_idle(self: &Arc<Self>) {
         if let Some(signal) = self.state.with(PoolState::begin_idle_check) {
             let shrink = |shared: &Self| shared.state.with(PoolState::shrink);
@@ -283,7 +287,8 @@ impl SharedPool {
     }
 }
 
-/// An attempt to connect. Dropping it records the result, also if the runtime drops it.
+/// An attempt to connect. Its `Drop` records the result, so the end of an attempt is recorded even if the runtime drops the
+/// task.
 struct ConnectAttempt {
     /// Weak, so that the attempt does not keep the pool alive.
     shared: Weak<SharedPool>,
@@ -301,7 +306,7 @@ impl ConnectAttempt {
         let on_change = SharedPool::on_change(Weak::clone(&self.shared));
         tokio::select! {
             result = progress.track(opener.open(on_change)) => self.result = Some(result),
-            // The sender never sends, so this is the end of the channel.
+            // The sender never sends a value, so this means that the pool was dropped.
             _ = pool_closed.changed() => {}
         }
     }

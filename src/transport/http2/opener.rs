@@ -43,10 +43,10 @@ impl Opener {
         self.handshake(stream, on_change).await
     }
 
-    /// Waits for the server preface, and returns the connection with the number of streams that the server allows.
+    /// Performs the HTTP/2 handshake. Returns the connection and the number of streams that the server allows.
     ///
     /// The connect timeout bounds the whole handshake, since writing to the stream may hang as well as reading from it.
-    /// `on_change` is called when the server changes the number of streams, or the connection gets no new calls.
+    /// `on_change` is called when the server changes the number of streams, and when the peer is suspected to be dead.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Opener {
             server_limit.set_first(streams);
             Ok((connection, server_limit))
         };
-        // h2 keeps only the kind and the text of an I/O error, so the cause comes from the stream.
+        // Take the cause from the stream, since h2 keeps only the kind and the text of an I/O error.
         exchange.await.map_err(|error: BoxError| match cause.get() {
             Some(cause) => cause.clone().into(),
             None => error,
@@ -101,7 +101,7 @@ impl Opener {
 }
 
 /// Aborts the task of a connection whose handshake did not finish. Otherwise the task would try to close the connection
-/// gracefully, without a time limit.
+/// gracefully, which may take the keepalive interval and timeout.
 struct AbortOnDrop(Option<AbortHandle>);
 
 impl AbortOnDrop {

@@ -1,6 +1,6 @@
-//! The decisions of the pool: which connection a call uses, and when connections are opened and closed.
+//! The decisions of the pool: it selects a connection for each call, and decides when to open and close connections.
 //!
-//! The state opens no connections itself, so it is tested without a network.
+//! The state does no I/O, so it is tested without a network.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ mod queue;
 use queue::{Assignment, WaitQueue};
 pub(super) use queue::{WaitOutcome, WaiterId};
 
-/// How long no further connection is opened after one failed, while there are others.
+/// Pause after a failed attempt to connect before the next attempt, if the pool has other connections.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The limits of a pool.
@@ -28,7 +28,7 @@ pub(crate) struct PoolLimits {
     pub(crate) connections: usize,
     /// Maximum number of HTTP/1.1 connections, each with one call.
     pub(crate) http1: usize,
-    /// Number of streams of a connection before another connection is opened.
+    /// Number of streams of each connection that are used before another connection is opened.
     pub(crate) streams: usize,
 }
 
@@ -45,7 +45,7 @@ pub(super) trait PooledConnection: Clone {
 pub(super) struct MaxConcurrentStreams(Arc<AtomicUsize>);
 
 impl MaxConcurrentStreams {
-    /// Returns the number, at least one. A server that allows no streams now will allow some later, and h2 waits for it.
+    /// Returns the number, at least one. If the server allows no streams at the moment, h2 waits until it allows one.
     pub(super) fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed).max(1)
     }
@@ -54,7 +54,7 @@ impl MaxConcurrentStreams {
         self.0.store(streams.max(1), Ordering::Relaxed);
     }
 
-    /// Sets the number of the server preface, unless later SETTINGS have arrived.
+    /// Sets the number from the server preface, unless later SETTINGS have set it already.
     pub(super) fn set_first(&self, streams: usize) {
         let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
         self.0
@@ -72,7 +72,7 @@ impl<H: PooledConnection> LockedPool<H> {
     }
 
     /// Accesses the state. Afterwards, free streams are assigned to waiting calls under the same lock, so that no call waits
-    /// while a stream is free. Calls are woken after the lock, since a waker may run any code.
+    /// while a stream is free. Calls are woken after the lock is released, since a waker may run any code.
     pub(super) fn with<R>(&self, access: impl FnOnce(&mut PoolState<H>) -> R) -> R {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let result = access(&mut state);
@@ -102,7 +102,7 @@ pub(super) struct PoolState<H> {
     streams: usize,
     /// Maximum number of streams since the last call of [`shrink`](Self::shrink).
     peak_streams: usize,
-    /// The expected number of streams of the next connection: that of the last one.
+    /// Expected stream limit of the next connection, equal to the limit of the last connection.
     expected_streams: usize,
     backoff: ConnectBackoff,
     idle_check: IdleCheck,
@@ -152,7 +152,8 @@ impl<H: PooledConnection> PoolState<H> {
             .field("failures", &self.backoff.failures());
     }
 
-    /// Takes a stream for a new call. Returns `None` if no stream is free, or if other calls wait, which come first.
+    /// Takes a stream for a new call. Returns `None` if no stream is free or other calls are waiting. Waiting calls are served
+    /// first.
     pub(super) fn try_acquire(&mut self) -> Option<(u64, H)> {
         if self.queue.waiting() > 0 {
             return None;
@@ -167,8 +168,8 @@ impl<H: PooledConnection> PoolState<H> {
 
     /// Assigns the free streams to the waiting calls, in their order. Taking a stream and leaving the queue are one step.
     ///
-    /// If connections are missing, all calls that still wait are woken to open them, since the runtime of any of them may no
-    /// longer run.
+    /// If connections are missing, all calls that still wait are woken to open them. Waking only one call is not enough, since
+    /// its runtime may no longer run.
     fn assign_streams(&mut self) {
         if self.queue.waiting() == 0 {
             return;
@@ -183,9 +184,10 @@ impl<H: PooledConnection> PoolState<H> {
         self.queue.request_growth(is_needed);
     }
 
-    /// Returns the outcome of a call's wait, or registers the waker if the call still waits.
+    /// Polls a waiting call. Registers the waker if the call still waits.
     ///
-    /// `pause_end` is the end of the pause that the call waits for. The caller drops the returned waker after the lock.
+    /// `pause_end` is the end of the pause that the call waits for. The caller drops the returned waker after the lock is
+    /// released.
     pub(super) fn poll_waiting(
         &mut self,
         id: WaiterId,
@@ -212,8 +214,8 @@ impl<H: PooledConnection> PoolState<H> {
         }
     }
 
-    /// Removes a call that has its outcome or was dropped. A stream that was assigned to the call is released. The caller drops
-    /// the result after the lock.
+    /// Removes a call that has its outcome or was dropped. Releases a stream that the call was assigned but did not take. The
+    /// caller drops the result after the lock is released.
     pub(super) fn end_waiting(&mut self, id: WaiterId) -> (Option<Waker>, Option<Assignment<H>>) {
         let assigned = self.queue.take_assigned(id);
         if let Some(Ok((connection_id, _))) = &assigned {
@@ -239,7 +241,7 @@ impl<H: PooledConnection> PoolState<H> {
             let candidates = self.open.iter_mut().enumerate();
             let available = candidates.filter(|(_, open)| open.available(stream_limit) > 0);
             let Some((index, open)) = available.min_by_key(|(_, open)| open.streams) else {
-                // A full connection may be closed, too. Removing it allows another connection.
+                // Only full connections are left. Remove those that are closed, so that others can be opened.
                 self.remove_closed();
                 return None;
             };
@@ -262,8 +264,8 @@ impl<H: PooledConnection> PoolState<H> {
         available.fold(0, usize::saturating_add)
     }
 
-    /// Returns the maximum number of streams of a connection, apart from the server's limit. If no further connection can be
-    /// opened, calls share the existing ones without a limit of ours.
+    /// Returns the pool's limit for the streams of a connection, which applies in addition to the server's limit. While no
+    /// further connection can be opened, the pool has no limit, and calls share the existing connections.
     fn stream_limit(&self) -> usize {
         if self.open.len() >= self.limits.connections || self.is_pausing() {
             usize::MAX
@@ -280,7 +282,7 @@ impl<H: PooledConnection> PoolState<H> {
         }
     }
 
-    /// Adds a connection. Returns the last error of connecting, which the caller drops after the lock.
+    /// Adds a connection. Returns the error of the last failed attempt, which the caller drops after the lock is released.
     pub(super) fn add(
         &mut self,
         handle: H,
@@ -297,7 +299,7 @@ impl<H: PooledConnection> PoolState<H> {
         self.backoff.succeeded()
     }
 
-    /// Returns whether there is a connection that accepts calls.
+    /// Returns whether a connection accepts calls.
     pub(super) fn is_open(&mut self) -> bool {
         self.open.iter_mut().any(|open| !open.handle.is_closed())
     }
@@ -306,8 +308,8 @@ impl<H: PooledConnection> PoolState<H> {
         self.connecting > 0
     }
 
-    /// Returns what is needed to start the task that calls [`shrink`](Self::shrink), or `None` if the task is running or there
-    /// are no connections to close.
+    /// Returns the signal that starts the task which calls [`shrink`](Self::shrink). Returns `None` if the task is running or
+    /// there are no connections to close.
     pub(super) fn begin_idle_check(&mut self) -> Option<EndSignal> {
         if self.open.len() <= self.min_idle {
             return None;
@@ -342,7 +344,7 @@ impl<H: PooledConnection> PoolState<H> {
         }
         let unserved = self.queue.waiting().saturating_sub(self.available());
         let wanted = unserved.div_ceil(self.expected_streams);
-        // For an address that could not be reached, one attempt is made for all waiting calls.
+        // If the address could not be reached and no connection is open, all waiting calls share one attempt.
         let limit = match self.open.is_empty() && self.backoff.is_failing() {
             true => 1,
             false => self.limits.connections,
@@ -353,15 +355,15 @@ impl<H: PooledConnection> PoolState<H> {
             .min(limit.saturating_sub(existing))
     }
 
-    /// Records a failed attempt to connect. If there is no connection and no other attempt is running, the waiting calls get
-    /// the error. Returns the previous error, which the caller drops after the lock.
+    /// Records a failed attempt to connect. If no connection is open and no other attempt is running, all waiting calls fail
+    /// with the error. Returns the previous error, which the caller drops after the lock is released.
     pub(super) fn record_failure(&mut self, error: &SharedError) -> Option<SharedError> {
         let previous = self.backoff.failed(error.clone());
         self.remove_closed();
         if self.open.is_empty() && self.connecting == 0 {
             self.queue.fail_all(error);
         } else {
-            // The waiting calls have to wait for the end of the pause, too.
+            // Wake the waiting calls, so that they also wait for the end of the pause.
             self.queue.wake_all();
         }
         previous
@@ -379,8 +381,8 @@ impl<H: PooledConnection> PoolState<H> {
         }
     }
 
-    /// Closes connections that peak load since the last check did not need, those with the fewest streams first. Their streams
-    /// continue to their end. Returns whether more than the minimum number of idle connections are left.
+    /// Closes connections that peak load since the last check did not need, those with the fewest streams first. The running
+    /// streams of a closed connection are not interrupted. Returns whether more than `min_idle` connections are left.
     pub(super) fn shrink(&mut self) -> bool {
         self.remove_closed();
         self.open

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tonic::Status;
 use tonic::body::Body;
 
-/// The task that sends a body. Dropping this aborts the task.
+/// A handle to the task that sends a body. Dropping the handle aborts the task.
 #[derive(Debug)]
 pub(super) struct BodySender(AbortHandle);
 
@@ -22,7 +22,8 @@ impl Drop for BodySender {
 type NextFrame = Option<Result<Frame<Bytes>, Status>>;
 
 impl BodySender {
-    /// Spawns the task. It sends `first`, if the body was polled before, and then the rest of the body.
+    /// Spawns the task. If the body was polled before, `first` is the result. The task sends `first` and then the rest of the
+    /// body.
     pub(super) fn spawn(
         mut stream: SendStream<Bytes>,
         first: Option<NextFrame>,
@@ -41,7 +42,7 @@ impl BodySender {
                     Some(Err(_)) => None,
                 };
                 if sent.is_none() {
-                    // Has no effect on a stream that has ended.
+                    // The reset has no effect if the stream has ended.
                     return stream.send_reset(Reason::CANCEL);
                 }
             }

@@ -12,14 +12,14 @@ use super::keepalive::ActiveStream;
 use super::request_body::BodySender;
 use crate::call::transport_error::AfterHead;
 
-/// The body of a response, which holds its stream. The stream is freed at the end of the body. Dropping the body before its
-/// end resets the stream.
+/// The body of a response. It holds its stream, which is freed at the end of the body. Dropping the body before its end resets
+/// the stream.
 #[derive(Debug)]
 pub(crate) struct Http2ResponseBody {
     body: RecvStream,
     /// `None` after the end of the body.
     stream: Option<ActiveStream>,
-    /// Sends the rest of the request's body.
+    /// The task that sends the rest of the request's body.
     _request_body: Option<BodySender>,
 }
 
@@ -51,12 +51,12 @@ impl Http2ResponseBody {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         match ready!(self.body.poll_data(cx)) {
             Some(Ok(data)) => {
-                // The data is read, so the peer may send as much again. Fails only if the stream has ended.
+                // Allow the peer to send as much data again. This fails only if the stream has ended.
                 let _ = self.body.flow_control().release_capacity(data.len());
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
-            // Includes RST_STREAM with NO_ERROR before the end of the response. After a complete response
-            // (RFC 9113 §8.1), h2 reports the response's end and no error.
+            // This includes RST_STREAM with NO_ERROR before the end of the response. After a complete response (RFC 9113 §8.1),
+            // h2 reports the response's end and no error.
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => {}
         }

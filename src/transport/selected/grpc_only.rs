@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::transport::Transport;
 use crate::transport::grpc::Grpc;
 
-/// The transport of this crate. It connects when a call needs a connection.
+/// The gRPC transport. It opens a connection when a call needs one.
 #[derive(Clone, Debug)]
 pub(crate) struct AnyTransport {
     grpc: Normalize<Grpc>,
@@ -35,7 +35,7 @@ impl ActiveTransport {
 }
 
 impl TransportConfig<'_> {
-    /// Creates the transport, which is not connected yet.
+    /// Creates the transport without connecting.
     pub(crate) fn build(&self) -> Result<(AnyTransport, ActiveTransport), Error> {
         let grpc = Normalize::new(self.grpc()?);
         Ok((AnyTransport { grpc }, ActiveTransport(self.transport)))

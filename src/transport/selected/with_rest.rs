@@ -16,7 +16,7 @@ use crate::transport::fallback::{Fallback, FallbackStatus, RestFallback};
 use crate::transport::grpc::Grpc;
 use crate::transport::rest::Rest;
 
-/// Any transport of this crate. It connects when a call needs a connection.
+/// One of the transports of this crate. It opens a connection when a call needs one.
 #[derive(Clone, Debug)]
 pub(crate) struct AnyTransport {
     inner: Inner,
@@ -32,9 +32,9 @@ enum Inner {
 /// The transport that carries calls at the moment.
 #[derive(Clone, Debug)]
 pub(crate) enum ActiveTransport {
-    /// Always this one.
+    /// A transport that never changes.
     Fixed(Transport),
-    /// gRPC or REST, by the state of the fallback.
+    /// gRPC or REST, depending on the state of the fallback.
     Switching(FallbackStatus),
 }
 
@@ -47,7 +47,7 @@ impl ActiveTransport {
         }
     }
 
-    /// Returns the state of the fallback while calls go over REST because of it.
+    /// Returns the state of the fallback, or `None` if the fallback is not active.
     pub(crate) fn fallback(&self) -> Option<RestFallback> {
         match self {
             Self::Fixed(_) => None,
@@ -65,7 +65,7 @@ impl ActiveTransport {
 }
 
 impl TransportConfig<'_> {
-    /// Creates the transport, which is not connected yet.
+    /// Creates the transport without connecting.
     pub(crate) fn build(&self) -> Result<(AnyTransport, ActiveTransport), Error> {
         let (inner, active) = match self.transport {
             Transport::Grpc => (

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Returns the proxy of an address in an environment of these variables.
+/// Returns the proxy for an address in an environment that has only these variables.
 fn environment(uri: &str, variables: &[(&str, &str)]) -> Result<Option<String>, Error> {
     let uri: Uri = uri.parse().expect("an address");
     let proxy = from_environment(&uri, |name| {
@@ -28,7 +28,7 @@ fn the_variables_are_read_in_the_order_of_curl() {
         ),
     ];
     for (uri, order) in expected {
-        // Each variable is read if those before it are not set or are empty.
+        // Each variable is read if all variables before it are unset or empty.
         let mut unset = all.to_vec();
         let mut empty = all.to_vec();
         for proxy in order {
@@ -44,8 +44,8 @@ fn the_variables_are_read_in_the_order_of_curl() {
     }
 }
 
-/// Lists, hosts, and whether the host is connected to directly, as by curl 7.88. Only IPv6 networks differ, which curl 7.88
-/// documents and does not match.
+/// NO_PROXY lists and hosts, and `true` if the host is reached without the proxy. The results are those of curl 7.88, except
+/// that curl 7.88 documents IPv6 networks but does not match them.
 const NO_PROXY_CASES: [(&str, &str, bool); 36] = [
     ("", "example.com", false),
     ("*", "example.com", true),

@@ -1,7 +1,7 @@
 use super::*;
 
-/// A stream whose peer refuses the connection after the first write. The second write fails, and reading returns the
-/// reason only after it.
+/// A stream whose peer refuses the connection after the first write. The second write fails, and only a later read returns the
+/// reason.
 #[derive(Default)]
 struct Refusing {
     writes: usize,

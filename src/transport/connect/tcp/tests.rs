@@ -1,5 +1,5 @@
-//! Names with several addresses, some of which do not answer. On Linux, a listener whose queue is full drops further
-//! connections silently.
+//! Tests of names with several addresses, some of which do not answer. Such an address is a listener with a full queue: Linux
+//! drops further connections silently.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::transport::connect::{
     ConnectConfig, Connector, CustomConnector, IoStream, Protocols, ProxyMode,
 };
 
-/// An address that does not answer: a listener with the connections that fill its queue.
+/// An address that does not answer: a listener, and the connections that fill its queue.
 struct DeadAddress {
     address: SocketAddr,
     _listener: TcpListener,

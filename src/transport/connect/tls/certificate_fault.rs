@@ -1,6 +1,6 @@
-//! Texts for certificate errors for which rustls shows only the name of a variant.
+//! Texts for certificate errors that rustls shows only as the name of an enum variant.
 
-/// The names in rustls' texts, and the texts shown in their place.
+/// The variant names in rustls' texts, and the texts that replace them.
 const FAULTS: [(&str, &str); 10] = [
     (
         "CaUsedAsEndEntity",

@@ -1,4 +1,4 @@
-//! The stand-in for TLS in a build without it.
+//! The replacement of TLS in a build without TLS.
 
 use http::Uri;
 use tower::BoxError;
@@ -22,7 +22,7 @@ pub(crate) enum Tls {}
 impl Tls {
     /// # Errors
     ///
-    /// Always. `setting` is the setting that has the `https` address.
+    /// Always. `setting` is the name of the setting that contains the `https` address.
     pub(crate) fn new(
         setting: &str,
         uri: &Uri,

@@ -1,4 +1,4 @@
-//! TLS by rustls, configured in the same way for both transports.
+//! TLS by rustls, with the same configuration for both transports.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(crate) struct Tls {
 impl Tls {
     /// # Errors
     ///
-    /// If an option or the host name of `uri` is invalid. `setting` is the setting that has the address.
+    /// If an option or the host name of `uri` is invalid. `setting` is the name of the setting that contains the address.
     pub(crate) fn new(
         setting: &str,
         uri: &Uri,
@@ -61,7 +61,8 @@ impl Tls {
 
     /// # Errors
     ///
-    /// If the handshake fails, with its cause, or if the peer did not choose HTTP/2 although only HTTP/2 was offered.
+    /// If the handshake fails, or if the peer did not choose HTTP/2 although only HTTP/2 was offered. The error names the
+    /// cause.
     pub(crate) async fn handshake(
         &self,
         io: impl ByteStream + 'static,
@@ -75,8 +76,7 @@ impl Tls {
         Ok(IoStream::new(encrypted, is_http2))
     }
 
-    /// Returns the text for an error of an established connection by which the peer refuses the connection, and `None`
-    /// for any other error.
+    /// Returns the text for an error by which the peer refuses an established connection. Returns `None` for any other error.
     pub(crate) fn refusal(&self, error: &std::io::Error) -> Option<String> {
         self.offer.refusal(error)
     }
@@ -115,7 +115,7 @@ fn config(options: &TlsOptions) -> Result<ClientConfig, Error> {
 ///
 /// # Errors
 ///
-/// If the chain or the key is invalid. `setting` is the setting that has them.
+/// If the chain or the key is invalid. `setting` is the name of the setting that contains them.
 #[cfg(feature = "emulator")]
 pub(crate) fn server_config(
     setting: &str,
@@ -156,7 +156,7 @@ pub(crate) fn has_default_provider() -> bool {
 
 /// Returns the crypto provider: aws-lc-rs or ring if this crate's features enable one, else the default of the process.
 ///
-/// The provider is passed to rustls explicitly, since rustls panics if several providers are compiled in and none is
+/// The provider must be passed to rustls explicitly, since rustls panics if several providers are compiled in and none is
 /// installed.
 fn provider() -> Result<Arc<CryptoProvider>, Error> {
     compiled_in().or_else(|| CryptoProvider::get_default().cloned()).ok_or_else(|| {

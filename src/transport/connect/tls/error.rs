@@ -14,7 +14,7 @@ const MAX_NAMES: usize = 3;
 /// Maximum length of a DNS name.
 const MAX_NAME_LENGTH: usize = 253;
 
-/// The client's side of a handshake. An alert of the peer is explained by what the client offered.
+/// The parts of the client's handshake that determine the meaning of an alert of the peer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientOffer {
     pub(super) protocols: Protocols,
@@ -23,7 +23,7 @@ pub(super) struct ClientOffer {
 }
 
 impl ClientOffer {
-    /// Returns the error of a handshake. An error without a text of ours keeps its own.
+    /// Returns the error for a failed handshake. An error that this module does not describe keeps its own text.
     pub(super) fn explain(self, error: io::Error) -> BoxError {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return "the peer closed the connection during the TLS handshake".into();
@@ -67,7 +67,7 @@ impl ClientOffer {
                 }
             },
             AlertDescription::ProtocolVersion => TOO_OLD.to_owned(),
-            // Most TLS 1.2 servers that demand a certificate send this alert.
+            // Most TLS 1.2 servers send this alert if the client certificate that they demand is missing.
             AlertDescription::HandshakeFailure if !self.identity => {
                 "the peer has no cipher in common with us, or demands a client certificate (alert HandshakeFailure)"
                     .to_owned()
@@ -154,7 +154,7 @@ fn describe_certificate(error: &CertificateError) -> String {
     }
 }
 
-/// Returns a name of a certificate without its type: rustls writes `DnsName("example.com")`.
+/// Returns a certificate's name without its type, since rustls writes `DnsName("example.com")`.
 fn bare_name(name: &str) -> String {
     let inner = name.split_once('(').map_or(name, |(_, inner)| inner);
     let inner = inner.trim_end_matches(')').trim_matches('"');

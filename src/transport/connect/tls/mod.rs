@@ -1,4 +1,4 @@
-//! TLS by rustls. A build without TLS has a stand-in that returns an error for an `https` address.
+//! TLS by rustls. In a build without TLS, a replacement returns an error for an `https` address.
 
 #[cfg(any(feature = "auth", feature = "tls"))]
 pub(crate) mod certificate_fault;

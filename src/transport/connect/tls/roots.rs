@@ -7,7 +7,11 @@ use rustls::RootCertStore;
 
 use crate::error::Error;
 
-/// Returns the well-known roots of this build: those of the operating system, those of Mozilla, or both.
+/// Returns the well-known roots of this build: the roots of the operating system, the roots of Mozilla, or both.
+///
+/// # Errors
+///
+/// If there is no root, or if `SSL_CERT_FILE` or `SSL_CERT_DIR` is set and contains no valid certificate.
 pub(super) fn well_known() -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     add_native(&mut roots)?;
@@ -31,7 +35,7 @@ const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 #[cfg(feature = "tls-native-roots")]
 fn add_native(roots: &mut RootCertStore) -> Result<(), Error> {
     let loaded = rustls_native_certs::load_native_certs();
-    // Stores of operating systems often contain a few certificates that rustls does not accept. These are skipped.
+    // Skip certificates that rustls does not accept. The stores of operating systems often contain a few of them.
     let (added, _) = roots.add_parsable_certificates(loaded.certs);
     let variables = VARIABLES.map(|name| (name, std::env::var_os(name)));
     let set: Vec<_> = variables
@@ -50,7 +54,7 @@ fn add_native(roots: &mut RootCertStore) -> Result<(), Error> {
     }
 }
 
-/// Returns the error if the files of the variables that are set contain no certificate.
+/// Returns the text of the error for variables that are set but whose files contain no valid certificate.
 #[cfg(feature = "tls-native-roots")]
 fn no_roots(set: &[(&str, &OsStr)], faults: &[String]) -> String {
     let values: Vec<_> = set

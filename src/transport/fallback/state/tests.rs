@@ -13,7 +13,7 @@ const PROBE: GrpcTicket = GrpcTicket::Probe;
 use Action::{CallGrpc, CallRest, ReportClosed, ReportOpened, Stay};
 use FallbackEvent::{GrpcAnswered, GrpcFailed, RestAnswered};
 
-/// A claim, and events with their time in seconds and the expected action.
+/// A claim, and a list of events. Each event has a time in seconds and an expected action.
 type Case<'a> = (&'a str, &'a [(u64, FallbackEvent, Action)]);
 
 const CASES: &[Case<'_>] = &[
@@ -189,7 +189,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     proptest::collection::vec(one, 0..200)
 }
 
-/// The state machine, with what an observer of the calls expects of it.
+/// The state machine, and the state that is expected from the observed calls.
 struct Observed {
     state: State,
     now: Instant,

@@ -1,8 +1,8 @@
-//! How long calls use REST, and how they return to gRPC.
+//! Probes: when one call tries gRPC again, and how calls return to gRPC.
 
 use super::*;
 
-/// The constant of the state machine, which is private.
+/// A copy of the state machine's private constant.
 const PROBE_AFTER: Duration = Duration::from_secs(300);
 
 #[tokio::test(start_paused = true)]

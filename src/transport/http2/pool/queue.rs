@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use crate::transport::connect::SharedError;
 
-/// Identifies a waiting call. The order is that in which calls began to wait.
+/// Identifies a waiting call. IDs are in the order in which the calls began to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::transport::http2) struct WaiterId(u64);
 
@@ -19,20 +19,20 @@ pub(in crate::transport::http2) enum WaitOutcome<H> {
     Stream(u64, H),
     /// No connection could be opened.
     Failed(SharedError),
-    /// The call has to open connections, or to wait for the end of another pause.
+    /// The call has to retry: connections are missing, or the end of the pause has changed.
     Retry,
     /// The call still waits and will be woken.
     Pending,
 }
 
-/// The queue. A call is in one of the two maps, or has left.
+/// The queue of waiting calls. A call is in `waiting` until it has a result, then in `assigned` until it takes the result.
 pub(super) struct WaitQueue<H> {
     next_id: u64,
-    /// The calls without a result. Those that sleep have a waker.
+    /// The calls without a result. A call that is asleep has a waker.
     waiting: BTreeMap<WaiterId, Option<Waker>>,
-    /// The results of calls that have left the queue and have not run since.
+    /// The results that calls have not taken yet.
     assigned: BTreeMap<WaiterId, Assignment<H>>,
-    /// The calls to wake after the lock.
+    /// The wakers to wake after the lock is released.
     woken: Vec<Waker>,
     /// True if all calls were woken to open connections, and none of them has run since.
     is_growth_requested: bool,
@@ -56,7 +56,7 @@ impl<H> WaitQueue<H> {
         self.waiting.len()
     }
 
-    /// Takes the wakers to wake after the lock.
+    /// Takes the wakers to wake after the lock is released.
     pub(super) fn take_woken(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.woken)
     }
@@ -69,12 +69,12 @@ impl<H> WaitQueue<H> {
         id
     }
 
-    /// Adds a call again, at its old place.
+    /// Adds a call again, at its previous place.
     pub(super) fn rejoin(&mut self, id: WaiterId) {
         self.waiting.insert(id, None);
     }
 
-    /// Removes a call. Returns its waker, which the caller drops after the lock.
+    /// Removes a call. Returns its waker, which the caller drops after the lock is released.
     pub(super) fn leave(&mut self, id: WaiterId) -> Option<Waker> {
         self.waiting.remove(&id).flatten()
     }
@@ -87,7 +87,7 @@ impl<H> WaitQueue<H> {
         }
     }
 
-    /// Assigns the error to all calls.
+    /// Assigns the error to all calls in the queue.
     pub(super) fn fail_all(&mut self, error: &SharedError) {
         for (id, waker) in std::mem::take(&mut self.waiting) {
             self.woken.extend(waker);
@@ -106,7 +106,7 @@ impl<H> WaitQueue<H> {
         self.assigned.get(&id)
     }
 
-    /// Registers the waker of a call. Returns the previous one, which the caller drops after the lock.
+    /// Registers the waker of a call. Returns the previous one, which the caller drops after the lock is released.
     pub(super) fn register(&mut self, id: WaiterId, waker: Waker) -> Option<Waker> {
         self.waiting.get_mut(&id)?.replace(waker)
     }

@@ -1,4 +1,5 @@
-//! Random simulations of a pool without connections. Its counts are right, and no call waits for nothing.
+//! Random simulations of a pool without a network. They check that the counts are right, and that each waiting call will be
+//! woken.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,7 +104,7 @@ fn event() -> impl Strategy<Value = Event> {
 struct Waiting {
     id: WaiterId,
     woken: Arc<Woken>,
-    /// The end of the pause that the call waits for, too.
+    /// The end of the pause, at which the call is polled again.
     pause_end: Option<Instant>,
 }
 
@@ -294,7 +295,7 @@ impl Simulation {
         self.connecting += self.pool.with(PoolState::begin_connecting);
     }
 
-    /// Closes a connection without telling the pool. Returns the connection's ID.
+    /// Closes a connection without notifying the pool. Returns the connection's ID.
     fn close(&mut self, which: usize) -> Option<u64> {
         let state = self.pool.0.lock().expect("no panic");
         let open = select(&state.open, which)?;
@@ -335,7 +336,7 @@ impl Simulation {
             waiting == 0 || free == 0,
             "{waiting} wait, {free} streams are free"
         );
-        // A future event wakes each sleeping call.
+        // Some later event will wake the sleeping calls.
         let woken = self.waiting.iter().filter(|call| call.woken.get()).count();
         let has_event = woken + state.connecting + self.streams.len() > 0;
         let has_pause = self.waiting.iter().any(|call| call.pause_end.is_some());
@@ -401,8 +402,8 @@ fn pool_of_one(streams: usize) -> LockedPool<Connection> {
     pool
 }
 
-/// Taking a stream and leaving the queue must be one step. As two steps, another call could come in between and wait while a
-/// stream was free.
+/// Taking a stream and leaving the queue must be one step. If these were two steps, another call could run between them and
+/// wait although a stream is free.
 #[test]
 fn a_call_with_an_assigned_stream_is_no_longer_in_the_queue() {
     let pool = pool_of_one(2);
@@ -519,7 +520,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Makes calls, with a pause wherever another thread may come in between.
+/// Makes calls. Pauses between steps, so that other threads run in between.
 fn calls_of_one_thread(pool: &LockedPool<Connection>, seed: usize) {
     let pause = |step: usize| {
         let micros = (seed * 31 + step * 17) % 40;

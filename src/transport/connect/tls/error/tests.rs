@@ -55,7 +55,7 @@ fn an_alert_is_explained_by_what_the_client_offered() {
                 rustls::Error::AlertReceived(alert),
             );
             assert!(text.contains(words), "{alert:?}: {text}");
-            // A text with a single cause does not name its alert.
+            // A text that names the only possible cause does not name the alert.
             let named = text.contains(&format!("(alert {alert:?})"));
             assert!(named || text == TOO_OLD || text == NO_HTTP2, "{text}");
         }
