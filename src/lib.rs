@@ -59,7 +59,7 @@
 )]
 #![cfg_attr(
     feature = "config-check",
-    doc = "- [`config_check`]: checks the files of an API config without the service."
+    doc = "| [`config_check`] | checks the files of an API config without the service |"
 )]
 #![cfg_attr(
     feature = "emulator",
