@@ -1,18 +1,13 @@
 //! Credentials under each attempt: what is sent, when they are asked, and what becomes of a source
 //! that hangs or fails.
-#![cfg(feature = "auth")]
-
-mod common;
-#[path = "common/credentials.rs"]
-mod credentials;
 
 use std::time::Duration;
 
+use crate::common::{NAME, done, talk};
+use crate::credentials::{Answer, Script, token};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::layer::auth::AuthLayer;
 use apigateway_grpc::{ApiGateway, Error};
-use common::{NAME, done, talk};
-use credentials::{Answer, Script, token};
 use http::{HeaderMap, Uri};
 use tokio::time::Instant;
 use tonic::{Code, Status};

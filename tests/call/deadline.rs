@@ -1,17 +1,15 @@
 //! How long a call may take: by the table, by options, and over everything below the deadline.
 
-mod common;
-
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::common::{NAME, grpc, talk};
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse, Stack};
 use apigateway_grpc::{ApiGateway, CallOptions};
-use common::{NAME, grpc, talk};
 use http_body_util::StreamBody;
 use tokio::time::Instant;
 use tonic::body::Body;
