@@ -1,6 +1,6 @@
 //! The verbs of IAM policies, the same for all resources.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use apigateway_grpc::ApiGateway;
@@ -279,7 +279,7 @@ fn remove(
 }
 
 /// Reads a policy file in JSON or YAML.
-fn policy(file: &PathBuf) -> Result<Policy, Failure> {
+fn policy(file: &Path) -> Result<Policy, Failure> {
     let text = match file.as_os_str() == "-" {
         true => std::io::read_to_string(std::io::stdin())
             .map_err(|error| format!("standard input: {error}"))?,

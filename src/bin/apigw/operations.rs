@@ -225,9 +225,9 @@ impl List {
                     .unwrap_or_default()
             };
             let began = humantime::parse_rfc3339(metadata("createTime"));
-            !(self.running && is_done)
-                && !(self.done && !is_done)
-                && !(self.failed && operation.get("error").is_none())
+            (!self.running || !is_done)
+                && (!self.done || is_done)
+                && (!self.failed || operation.get("error").is_some())
                 && self
                     .target
                     .as_deref()

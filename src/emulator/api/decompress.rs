@@ -25,13 +25,13 @@ const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 /// # Errors
 ///
 /// UNIMPLEMENTED for any other encoding, with the supported encodings (gRPC's specification of compression).
-pub(crate) fn decompress(mut rpc: GrpcRequest) -> Result<GrpcRequest, Status> {
-    let encoding = rpc.headers().get(&ENCODING).map(HeaderValue::as_bytes);
+pub(crate) fn decompress(mut request: GrpcRequest) -> Result<GrpcRequest, Status> {
+    let encoding = request.headers().get(&ENCODING).map(HeaderValue::as_bytes);
     match encoding {
-        None | Some(b"identity") => Ok(rpc),
+        None | Some(b"identity") => Ok(request),
         Some(b"gzip") => {
-            rpc.headers_mut().remove(&ENCODING);
-            Ok(rpc.map(|body| {
+            request.headers_mut().remove(&ENCODING);
+            Ok(request.map(|body| {
                 Body::new(Messages {
                     body,
                     unread: BytesMut::new(),

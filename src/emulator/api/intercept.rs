@@ -84,16 +84,16 @@ where
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
         // The service that was made ready is called, and its clone waits for the next call.
         let clone = self.service.clone();
         let service = std::mem::replace(&mut self.service, clone);
         let core = Arc::clone(&self.core);
         Box::pin(async move {
-            let reply = mark_legacy(intercept(&core, service, rpc).await?);
+            let response = mark_legacy(intercept(&core, service, request).await?);
             // No response may report a state that a crash could take back.
             let durable = core.state.durable().await;
-            Ok(durable.map_or_else(Status::into_http, |()| reply))
+            Ok(durable.map_or_else(Status::into_http, |()| response))
         })
     }
 }
@@ -102,16 +102,16 @@ where
 async fn intercept<S>(
     core: &Core,
     mut service: S,
-    rpc: GrpcRequest,
+    request: GrpcRequest,
 ) -> Result<GrpcResponse, Infallible>
 where
     S: Service<GrpcRequest, Response = GrpcResponse, Error = Infallible>,
 {
-    let rpc = match decompress(rpc) {
-        Ok(rpc) => rpc,
+    let request = match decompress(request) {
+        Ok(request) => request,
         Err(status) => return Ok(status.into_http()),
     };
-    let (mut head, body) = rpc.into_parts();
+    let (mut head, body) = request.into_parts();
     let Some(method) = Method::find(head.uri.path()) else {
         return service.call(GrpcRequest::from_parts(head, body)).await;
     };
@@ -164,8 +164,8 @@ where
         Some(FaultAction::Html(status)) => return Ok(html_page(status)),
         Some(FaultAction::Respond(message)) => return Ok(unary(&message)),
     }
-    let reply = service.call(with_payload(head, payload)).await?;
-    Ok(core.details.apply(reply))
+    let response = service.call(with_payload(head, payload)).await?;
+    Ok(core.details.apply(response))
 }
 
 fn body_error(error: BoxError) -> Status {
@@ -264,12 +264,12 @@ fn html_page(status: StatusCode) -> GrpcResponse {
     let page = format!(
         "<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
     );
-    let mut reply = GrpcResponse::new(Body::new(Full::new(page.into())));
-    *reply.status_mut() = status;
+    let mut response = GrpcResponse::new(Body::new(Full::new(page.into())));
+    *response.status_mut() = status;
     let media = HeaderValue::from_static("text/html; charset=UTF-8");
-    reply.headers_mut().insert(header::CONTENT_TYPE, media);
-    reply.extensions_mut().insert(PassThrough);
-    reply
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response.extensions_mut().insert(PassThrough);
+    response
 }
 
 /// Returns a successful response with an encoded message.
@@ -287,8 +287,8 @@ fn unary(message: &[u8]) -> GrpcResponse {
 }
 
 fn grpc(body: Body) -> GrpcResponse {
-    let mut reply = GrpcResponse::new(body);
+    let mut response = GrpcResponse::new(body);
     let media = HeaderValue::from_static("application/grpc");
-    reply.headers_mut().insert(header::CONTENT_TYPE, media);
-    reply
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
 }

@@ -29,35 +29,35 @@ pub enum Details {
 
 impl Details {
     /// Removes the details of a response that this choice excludes.
-    pub(crate) fn apply(self, mut reply: GrpcResponse) -> GrpcResponse {
+    pub(crate) fn apply(self, mut response: GrpcResponse) -> GrpcResponse {
         let is_excluded = match self {
             Self::Documented => true,
-            Self::Standard => is_not_found(&reply),
+            Self::Standard => is_not_found(&response),
             Self::All => false,
         };
-        if is_excluded && reply.headers().contains_key(DETAILS) && is_invented(&reply) {
-            reply.headers_mut().remove(DETAILS);
+        if is_excluded && response.headers().contains_key(DETAILS) && is_invented(&response) {
+            response.headers_mut().remove(DETAILS);
         }
-        reply
+        response
     }
 }
 
 /// Marks NOT_FOUND without details, whose JSON body gets the list `errors`, as in the recorded response of the live service.
-pub(crate) fn mark_legacy(mut reply: GrpcResponse) -> GrpcResponse {
-    if is_not_found(&reply) && !reply.headers().contains_key(DETAILS) {
-        reply.extensions_mut().insert(LegacyReason("notFound"));
+pub(crate) fn mark_legacy(mut response: GrpcResponse) -> GrpcResponse {
+    if is_not_found(&response) && !response.headers().contains_key(DETAILS) {
+        response.extensions_mut().insert(LegacyReason("notFound"));
     }
-    reply
+    response
 }
 
-fn is_not_found(reply: &GrpcResponse) -> bool {
-    let code = reply.headers().get(Status::GRPC_STATUS);
+fn is_not_found(response: &GrpcResponse) -> bool {
+    let code = response.headers().get(Status::GRPC_STATUS);
     code.map(HeaderValue::as_bytes) == Some(NOT_FOUND.as_bytes())
 }
 
 /// Returns true for details in the service's own domain. Those in the domain of Google's infrastructure are documented.
-fn is_invented(reply: &GrpcResponse) -> bool {
-    let status = Status::from_header_map(reply.headers());
+fn is_invented(response: &GrpcResponse) -> bool {
+    let status = Status::from_header_map(response.headers());
     let info = status.and_then(|status| status.get_details_error_info());
     info.is_some_and(|info| info.domain == DOMAIN)
 }

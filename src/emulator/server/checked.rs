@@ -43,9 +43,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, rpc: GrpcRequest) -> Self::Future {
-        match (self.check)(rpc) {
-            Ok(rpc) => Either::Left(self.inner.call(rpc)),
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
+        match (self.check)(request) {
+            Ok(request) => Either::Left(self.inner.call(request)),
             Err(status) => Either::Right(ready(Ok(status.into_http()))),
         }
     }

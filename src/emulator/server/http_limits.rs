@@ -41,7 +41,7 @@ pub(crate) fn check_head<B>(request: &Request<B>) -> Option<GrpcResponse> {
     if size <= MAX_HEADER_LIST as usize && headers.len() <= MAX_HEADER_FIELDS {
         return None;
     }
-    let mut reply = GrpcResponse::new(Body::empty());
-    *reply.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Some(reply)
+    let mut response = GrpcResponse::new(Body::empty());
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    Some(response)
 }

@@ -32,7 +32,7 @@ const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// Default limit on a response, as in tonic's own clients.
-const MOST: usize = 4 << 20;
+const DEFAULT_MAX_REPLY: usize = 4 << 20;
 
 /// Sends gRPC calls over HTTP/JSON, through any HTTP client that is a tower service.
 ///
@@ -97,7 +97,7 @@ impl<S> Rest<S> {
             origin: None,
             host: None,
             options: JsonOptions::default(),
-            max_bytes: MOST,
+            max_bytes: DEFAULT_MAX_REPLY,
         };
         Self {
             http,

@@ -12,7 +12,8 @@ use crate::transcode::schema::{Field, FieldKind, Message, MessageId, Schema};
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Passes each value of a field to `each`, in order, and `None` where another member of its oneof unsets it.
+/// Calls `each` with every value of a field, in order, and with `None` where another member of its oneof unsets the
+/// field.
 pub(crate) fn values(
     schema: &Schema,
     of: &Message,

@@ -20,6 +20,7 @@ pub struct JsonOptions {
     /// Refuses unknown fields, unknown enum names (and unknown numbers of a closed enum), duplicate keys, and an
     /// `Any` whose `@type` is not a URL. By default unknown fields and enum values are ignored, the last of several
     /// values for one key is kept (of `@type` the first), and an `Any` with an invalid `@type` is carried unchanged.
-    /// A singular field outside a oneof whose `Any` is `{}` is_known as set if this is true, and as not set by default.
+    /// A singular field outside a oneof whose `Any` is `{}` is_known as set if this is true, and as not set by
+    /// default.
     pub strict: bool,
 }

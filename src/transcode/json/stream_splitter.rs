@@ -42,7 +42,7 @@ enum State {
 }
 
 impl StreamSplitter {
-    /// `lines` are texts a line each (NDJSON); otherwise the stream is one array.
+    /// Creates a splitter. With `lines` the stream has one text per line (NDJSON), otherwise it is an array.
     pub(crate) fn new(lines: bool, most: usize) -> Self {
         Self {
             unread: BytesMut::new(),
@@ -73,7 +73,7 @@ impl StreamSplitter {
                 State::Nested(_) | State::Quoted(_) | State::Escaped(_) => inside(self.state, byte),
                 _ => {
                     self.state = between(self.state, byte, self.lines)?;
-                    // What separates texts is dropped at once: a keepalive of blanks takes no memory.
+                    // Drop separators at once, so that a keepalive of blanks needs no memory.
                     match self.state {
                         State::Scalar | State::Nested(_) | State::Quoted(_) => self.scanned += 1,
                         _ => self.unread.advance(1),
@@ -116,7 +116,7 @@ impl StreamSplitter {
     }
 }
 
-/// The state after a byte within an object, an array or a string.
+/// Returns the state after a byte within an object, an array or a string.
 fn inside(state: State, byte: u8) -> State {
     match (state, byte) {
         (State::Nested(depth), b'"') => State::Quoted(depth),
@@ -129,7 +129,7 @@ fn inside(state: State, byte: u8) -> State {
     }
 }
 
-/// The state after a closing character that leaves this many levels open.
+/// Returns the state after a closing character that leaves this many levels open.
 fn closed(depth: usize) -> State {
     match depth {
         0 => State::Separator,
@@ -137,7 +137,7 @@ fn closed(depth: usize) -> State {
     }
 }
 
-/// The state after a byte outside of the texts, or the first one of a text.
+/// Returns the state after a byte between texts, or after the first byte of a text.
 fn between(state: State, byte: u8, lines: bool) -> Result<State, String> {
     Ok(match (state, byte) {
         (State::Separator, b'\n') if lines => State::Text,
@@ -182,7 +182,7 @@ mod tests {
         Ok(texts.collect())
     }
 
-    /// How many texts are complete after each byte.
+    /// Returns the number of complete texts after each byte.
     fn complete(lines: bool, text: &str) -> Vec<usize> {
         let mut splitter = StreamSplitter::new(lines, 64);
         let mut count = 0;

@@ -1,7 +1,6 @@
-//! The engine against prost-reflect: the same JSON for the same message, and the same message back.
-//! Two differences are intended. An Empty in an `Any` is written without `value`, as the service does. A float is
-//! written as
-//! the shortest text that reads back as the same float, while prost-reflect writes the double. The floats here have the
+//! The engine against prost-reflect: the same JSON for the same message, and the same message back. Two differences
+//! are intended. An Empty in an `Any` is written without `value`, as the service does. A float is written as the
+//! shortest text that reads back as the same float, while prost-reflect writes the double. The floats here have the
 //! same text in both.
 
 mod any;

@@ -26,7 +26,7 @@ use crate::transcode::rules::Rules;
 use response::ResponseWriter;
 
 /// Default limit on the body of a request: twice the limit of tonic's servers on a message, since JSON is longer.
-const MAX_REQUEST: usize = 8 << 20;
+const DEFAULT_MAX_REQUEST: usize = 8 << 20;
 
 /// A layer with which a tonic service accepts HTTP/JSON requests beside gRPC requests.
 ///
@@ -124,7 +124,7 @@ impl TranscodeLayer {
             settings: Settings {
                 rules,
                 options,
-                max_request: MAX_REQUEST,
+                max_request: DEFAULT_MAX_REQUEST,
                 max_reply: usize::MAX,
             },
         }

@@ -23,7 +23,7 @@ pub(crate) struct Query {
 
 /// The fields that have been set, so that none is set twice.
 #[derive(Default)]
-struct Seen {
+struct SetFields {
     fields: BTreeSet<Vec<u32>>,
     /// The member that is set of each oneof, and its name.
     oneofs: BTreeMap<(Vec<u32>, usize), (u32, String)>,
@@ -45,7 +45,7 @@ impl Query {
         body: &[u8],
     ) -> Result<Self, String> {
         let mut query = Self::default();
-        let mut seen = Seen::default();
+        let mut set_fields = SetFields::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode_query(name)?;
@@ -57,7 +57,7 @@ impl Query {
             match fields(schema, input, &name) {
                 Ok(path) => {
                     check_path_and_body(rule, &path)?;
-                    let is_first = seen.add(&path)?;
+                    let is_first = set_fields.add(&path)?;
                     // Check a repeated field once: it may have many values, and the body may be long.
                     if is_first && !body.is_empty() {
                         conflict::of_query(schema, input, &path, body)?;
@@ -149,7 +149,7 @@ fn check_path_and_body(rule: &Rule, path: &[&Field]) -> Result<(), String> {
     Ok(())
 }
 
-impl Seen {
+impl SetFields {
     /// Adds a field. Returns whether it was not set before.
     fn add(&mut self, path: &[&Field]) -> Result<bool, String> {
         let numbers: Vec<u32> = path.iter().map(|field| field.number).collect();

@@ -15,10 +15,10 @@ pub(super) struct AdminAllowed;
 ///
 /// PERMISSION_DENIED for a request without the mark.
 pub(in crate::emulator::server) fn require_admin_allowed(
-    rpc: GrpcRequest,
+    request: GrpcRequest,
 ) -> Result<GrpcRequest, Status> {
-    if rpc.extensions().get::<AdminAllowed>().is_some() {
-        return Ok(rpc);
+    if request.extensions().get::<AdminAllowed>().is_some() {
+        return Ok(request);
     }
     let text = "the path of the request is not one of the admin service";
     Err(error::access_denied(
@@ -36,15 +36,15 @@ mod tests {
 
     #[test]
     fn a_request_without_the_mark_is_refused_whatever_its_path() {
-        let rpc = |path: &'static str| {
-            let mut rpc = GrpcRequest::new(Body::empty());
-            *rpc.uri_mut() = http::Uri::from_static(path);
-            rpc
+        let request = |path: &'static str| {
+            let mut request = GrpcRequest::new(Body::empty());
+            *request.uri_mut() = http::Uri::from_static(path);
+            request
         };
         for path in ["/apigateway_grpc.emulator.v1.Admin/ListCalls", "/x"] {
-            let refused = require_admin_allowed(rpc(path)).expect_err("it has no mark");
+            let refused = require_admin_allowed(request(path)).expect_err("it has no mark");
             assert_eq!(refused.code(), Code::PermissionDenied);
-            let mut marked = rpc(path);
+            let mut marked = request(path);
             marked.extensions_mut().insert(AdminAllowed);
             require_admin_allowed(marked).expect("it has the mark");
         }

@@ -106,26 +106,26 @@ where
         if group == RouteGroup::Admin {
             request.extensions_mut().insert(AdminAllowed);
         }
-        let reply = self.inner.call(request);
+        let response = self.inner.call(request);
         match cors {
-            Cors::Off => Either::Left(reply),
-            cors => Either::Right(Box::pin(async move { Ok(cors.on(reply.await?)) })),
+            Cors::Off => Either::Left(response),
+            cors => Either::Right(Box::pin(async move { Ok(cors.on(response.await?)) })),
         }
     }
 }
 
 /// Returns the response to a preflight request of an allowed origin (Fetch Standard §3.3.3).
 fn preflight(cors: Cors) -> GrpcResponse {
-    let mut reply = GrpcResponse::new(Body::empty());
-    *reply.status_mut() = http::StatusCode::NO_CONTENT;
-    let headers = reply.headers_mut();
+    let mut response = GrpcResponse::new(Body::empty());
+    *response.status_mut() = http::StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
     let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     // The wildcard does not include `Authorization`.
     let names = HeaderValue::from_static("authorization, *");
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE);
-    cors.on(reply)
+    cors.on(response)
 }
 
 /// The headers by which a browser lets a web page read a response.
@@ -147,8 +147,8 @@ impl Cors {
         }
     }
 
-    fn on(self, mut reply: GrpcResponse) -> GrpcResponse {
-        let headers = reply.headers_mut();
+    fn on(self, mut response: GrpcResponse) -> GrpcResponse {
+        let headers = response.headers_mut();
         match self {
             Self::Off => {}
             Self::Other => vary(headers),
@@ -159,7 +159,7 @@ impl Cors {
                 headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, all);
             }
         }
-        reply
+        response
     }
 }
 

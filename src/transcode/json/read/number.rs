@@ -93,21 +93,20 @@ pub(crate) fn is_number(text: &str) -> bool {
             .is_ok_and(|number| number.len() == text.len())
 }
 
-/// Whether a text is that of a whole number and no other spelling of it: no point, no exponent, no zero that says
-/// nothing.
+/// Returns whether a text is an integer in its canonical spelling, without a point, an exponent or leading zeros.
 pub(crate) fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let begins = matches!(digits.as_bytes(), [b'1'..=b'9', ..]) || text == "0";
     begins && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A whole number, however it is written: `5`, `5.0`, `5e0`.
+/// Returns the integer of a text in any spelling: `5`, `5.0`, `5e0`.
 pub(crate) fn integer<T: TryFrom<i128>>(text: &str) -> Option<T> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),
     };
-    // Eighteen digits are always within 64 bits.
+    // Eighteen digits always fit into 64 bits.
     let short = (1..=18).contains(&digits.len());
     let value = if short && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         i128::from(
@@ -121,7 +120,7 @@ pub(crate) fn integer<T: TryFrom<i128>>(text: &str) -> Option<T> {
     T::try_from(if negative { -value } else { value }).ok()
 }
 
-/// The value of digits with a point or an exponent, if that is whole, to the last digit.
+/// Returns the exact value of digits with a point or an exponent, if it is an integer.
 fn whole(text: &str) -> Option<i128> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (units, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -129,7 +128,7 @@ fn whole(text: &str) -> Option<i128> {
     if units.is_empty() {
         return None;
     }
-    // Zeros at the end are counted, so that `1000e-3` is whole however many there are.
+    // Count the zeros at the end, so that `1000e-3` is an integer for any number of zeros.
     let zeros = match fraction {
         "" => units.len() - units.trim_end_matches('0').len(),
         _ => 0,
@@ -157,7 +156,7 @@ pub(crate) fn double(text: &str) -> Option<f64> {
     }
 }
 
-/// Read as a float at once: by way of a double it would be rounded twice.
+/// Parses a float directly: through a double it would be rounded twice.
 fn float(text: &str) -> Option<f32> {
     match text {
         "NaN" => Some(f32::NAN),

@@ -4,10 +4,6 @@ use crate::call::{GrpcRequest, GrpcResponse};
 use crate::emulator::error;
 use crate::emulator::server::access::decision::Refusal;
 
-#[expect(
-    clippy::unused_async,
-    reason = "the same signature as with the feature"
-)]
 pub(crate) async fn refuse(_: GrpcRequest, refused: &Refusal) -> GrpcResponse {
     let Refusal {
         code, reason, text, ..

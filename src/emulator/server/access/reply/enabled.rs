@@ -49,14 +49,14 @@ pub(crate) async fn refuse(request: GrpcRequest, refused: &Refusal) -> GrpcRespo
             "details": Vec::from_iter(details),
         },
     });
-    let mut reply = GrpcResponse::new(Body::new(Full::new(Bytes::from(body.to_string()))));
-    *reply.status_mut() = refused.http;
+    let mut response = GrpcResponse::new(Body::new(Full::new(Bytes::from(body.to_string()))));
+    *response.status_mut() = refused.http;
     let media = HeaderValue::from_static("application/json; charset=UTF-8");
-    reply.headers_mut().insert(header::CONTENT_TYPE, media);
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
     if *code == Code::Unauthenticated {
         let challenge = HeaderValue::from_static("Bearer");
-        let headers = reply.headers_mut();
+        let headers = response.headers_mut();
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
-    reply
+    response
 }
