@@ -17,14 +17,14 @@ const fn secs(secs: u64) -> Duration {
 }
 
 /// Answers the next question, and gives its headers.
-async fn answered(server: &mut common::Server) -> HeaderMap {
+async fn answered(server: &mut crate::common::Server) -> HeaderMap {
     let (rpc, answer) = server.asked().await;
     answer.send_response(done());
     rpc.into_parts().0.headers
 }
 
 /// The headers of one call.
-async fn sent(client: &ApiGateway, server: &mut common::Server) -> HeaderMap {
+async fn sent(client: &ApiGateway, server: &mut crate::common::Server) -> HeaderMap {
     let (result, headers) = tokio::join!(client.get_operation(NAME), answered(server));
     assert!(result.expect("it was answered").done);
     headers
@@ -132,7 +132,7 @@ async fn aging_headers_are_renewed_in_the_background_while_calls_use_them() {
         _ => Answer::Same,
     });
     let (client, mut server) = talk(|it| it.credentials(script.clone()));
-    let authorization = async |server: &mut common::Server| {
+    let authorization = async |server: &mut crate::common::Server| {
         only(&sent(&client, server).await, "authorization").to_owned()
     };
     assert_eq!(authorization(&mut server).await, "Bearer old");

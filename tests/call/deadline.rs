@@ -126,7 +126,7 @@ async fn a_timeout_beyond_the_clock_is_none() {
         let (rpc, answer) = server.asked().await;
         assert!(!rpc.headers().contains_key("grpc-timeout"));
         tokio::time::sleep(secs(3600)).await;
-        answer.send_response(common::done());
+        answer.send_response(crate::common::done());
     });
     assert!(operation.expect("there is no deadline").done);
 }
@@ -143,7 +143,7 @@ async fn each_attempt_is_told_what_remains() {
             let (rpc, answer) = server.asked().await;
             // The wait between them is at most half a second.
             assert!((secs(5)..=secs(6)).contains(&remaining(&rpc)));
-            answer.send_response(common::done());
+            answer.send_response(crate::common::done());
         },
         client.get_operation(NAME)
     );

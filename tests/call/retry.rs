@@ -374,7 +374,7 @@ async fn a_reply_above_the_clients_limit_is_not_asked_for_again_whatever_the_pol
         let (_, answer) = server.asked().await;
         answer.send_error(Status::resource_exhausted("busy"));
         let (_, answer) = server.asked().await;
-        answer.send_response(common::ok(&Operation {
+        answer.send_response(crate::common::ok(&Operation {
             name: "x".repeat(200),
             ..Operation::default()
         }));

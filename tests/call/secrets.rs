@@ -217,7 +217,7 @@ async fn credentials_that_fail_show_no_secret() {
     let seen = Seen::default();
     let _guard = seen.capture();
     let script = Script::new(|number| match number {
-        1 => credentials::token("Bearer s3cr3t"),
+        1 => crate::credentials::token("Bearer s3cr3t"),
         _ => Answer::Fails(false, "revoked"),
     });
     let (client, mut server) = talk(|it| it.credentials(script.clone()));
