@@ -58,6 +58,10 @@
     doc = "| [`transcode`] | HTTP/JSON for any generated client and any tonic server |"
 )]
 #![cfg_attr(
+    feature = "config-check",
+    doc = "- [`config_check`]: checks the files of an API config without the service."
+)]
+#![cfg_attr(
     feature = "emulator",
     doc = "| [`emulator`] | an API Gateway in memory or over a file, for tests |"
 )]
@@ -91,7 +95,7 @@
 mod call;
 mod client;
 #[cfg(feature = "config-check")]
-mod config_check;
+pub mod config_check;
 pub mod contract;
 #[cfg(feature = "emulator")]
 pub mod emulator;

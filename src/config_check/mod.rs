@@ -1,71 +1,195 @@
-//! What is in the files of a config: OpenAPI documents, descriptor sets and service configs, read as the service
-//! does, and told with file and line where they are wrong.
+//! Checks the files of an API config without the service: OpenAPI documents, descriptor sets and service configurations.
 //!
-//! It is a pure function of the config. Wrong files do not refuse the call that creates it; they fail its
-//! operation.
+//! [`check`] reads the files as the service does, and returns a [`Diagnostic`] for each fault, with its file, line and
+//! column. [`load_openapi`] and [`load_grpc`] read files from paths, and recognize their kinds as `gcloud` does. Nothing
+//! here makes a call. The emulator uses the same checks.
+//!
+//! ```
+//! use apigateway_grpc::config_check::{check, Severity};
+//! use apigateway_grpc::proto::google::cloud::apigateway::v1::ApiConfig;
+//! use apigateway_grpc::proto::google::cloud::apigateway::v1::api_config::{File, OpenApiDocument};
+//!
+//! let document = "swagger: '2.0'\ninfo: {title: Shop, version: 1.0}\npaths: {}\n";
+//! let file = File { path: "shop.yaml".into(), contents: document.into() };
+//! let config = ApiConfig {
+//!     openapi_documents: vec![OpenApiDocument { document: Some(file) }],
+//!     ..Default::default()
+//! };
+//! let found = check(&config);
+//! assert_eq!(
+//!     found[0].to_string(),
+//!     "shop.yaml:2:29: `version` must be a text, not the number 1.0: put it in quotes"
+//! );
+//! assert_eq!((found[0].severity, found[0].rule), (Severity::Error, "invalid-value"));
+//! ```
+//!
+//! # What is checked
+//!
+//! The rules for OpenAPI 2.0 are those of the service's documentation and of its published converter
+//! (`googleapis/api-compiler`), those for OpenAPI 3.0 and 3.1 are those of the documentation alone. Where both are silent,
+//! a document is accepted, or there is a warning. In particular:
+//!
+//! - A `.json` file is JSON, and a `.yaml` or `.yml` file is YAML 1.2 with merge keys. The words that are booleans in YAML
+//!   1.1 alone, such as `yes`, are accepted as booleans where a boolean is needed, and as texts elsewhere, since the
+//!   readers of the service and of its tools differ.
+//! - The last value of a duplicate key is used, and only the first document of a file is read, as in the converter. Both
+//!   are warnings.
+//! - A config has at most 50 files with 10 MiB in all, and 2,000,000 values with aliases written out. A document has at
+//!   most 200 aliases, and values are nested at most 100 deep. The service documents the numbers of files, bytes and
+//!   aliases. The others keep time and memory within bounds.
+//! - The converter refuses a config without a host. The service passes the name of the managed service, so that a host
+//!   is not needed here.
+//! - Schemas of OpenAPI 3.x are not checked.
+//!
+//! # Which faults refuse a call
+//!
+//! A config that lacks files, mixes kinds or exceeds the limits is refused at once with INVALID_ARGUMENT. Faults in
+//! the files fail the operation, and its metadata has the diagnostics. The documentation does not say which is which; the
+//! field `diagnostics` of `OperationMetadata` would have no use otherwise.
 
 mod backend;
-mod descriptors;
-mod fields;
-mod findings;
+mod diagnostic;
+mod document;
+mod extensions;
+mod grpc;
+mod json;
+mod load;
 mod node;
-mod openapi;
-mod parameters;
-mod paths;
-mod reference;
+mod openapi2;
+mod openapi3;
+mod operations;
+mod references;
+mod rules;
 mod scalar;
 mod security;
-mod service_config;
+mod shape;
 mod structure;
 mod template;
-#[cfg(test)]
-mod tests;
-mod tree;
+mod yaml;
+
+use std::collections::HashMap;
 
 use crate::proto::google::cloud::apigateway::v1::ApiConfig;
 
-pub(crate) use findings::Findings;
+pub use diagnostic::{Diagnostic, Position, Severity};
+pub use load::{FileKind, LoadError, load_grpc, load_openapi};
 #[cfg(feature = "emulator")]
 pub(crate) use structure::check as structure;
 
-use descriptors::Services;
-use paths::Ids;
-use structure::Kind;
+use diagnostic::{Report, excerpt};
+use grpc::Services;
+use node::{Kind, MAX_VALUES, Node};
+use operations::Routes;
 
-/// Reads all files of a config.
-pub(crate) fn check(config: &ApiConfig) -> Findings {
-    let mut findings = Findings::default();
-    let mut allowance = tree::MOST_VALUES;
-    let (mut ids, mut services) = (Ids::new(), Services::default());
-    // The files of a service config are merged, and one of them has its name.
+/// What the documents of a config must share or must not share.
+#[derive(Debug, Default)]
+struct Config {
+    routes: Routes,
+    /// Place of each API name and version.
+    api_names: HashMap<(String, String), String>,
+    /// The endpoint of the first document of OpenAPI 3.x, which may be none, and its place.
+    endpoint: Option<(Option<String>, String)>,
+}
+
+/// Checks all files of a config. Returns errors and warnings, by file and place.
+///
+/// There are at most 100 of each severity; the number of the others is in a last diagnostic. The time is linear in the
+/// size of the files.
+#[must_use]
+pub fn check(config: &ApiConfig) -> Vec<Diagnostic> {
+    if let Err(violations) = structure::check(config) {
+        let violations = violations.into_iter().map(|violation| Diagnostic {
+            file: violation.field,
+            position: None,
+            severity: Severity::Error,
+            rule: rules::CONFIG,
+            message: violation.description,
+            link: None,
+        });
+        return violations.collect();
+    }
+    check_files(config)
+}
+
+/// Checks the contents of the files.
+pub(crate) fn check_files(config: &ApiConfig) -> Vec<Diagnostic> {
+    let mut report = Report::default();
+    let mut allowance = MAX_VALUES;
+    let (mut shared, mut services) = (Config::default(), Services::default());
+    // The service merges the service configurations, and one of them has the name of the service.
     let (mut unnamed, mut named) = (None, false);
     for (kind, _, file) in structure::files(config) {
         let Some(file) = file else {
             continue;
         };
-        findings.file(&file.path);
+        report.begin(&file.path);
         match kind {
-            Kind::Descriptors => services.add(&file.contents, &mut findings),
-            Kind::OpenApi => {
-                if let Some(root) = tree::read(&file.contents, &mut allowance, &mut findings) {
-                    openapi::check(&root, &mut ids, &mut findings);
+            structure::Kind::Descriptors => services.add(&file.contents, &mut report),
+            structure::Kind::OpenApi => {
+                let root =
+                    document::openapi(&file.path, &file.contents, &mut allowance, &mut report);
+                if let Some(root) = root {
+                    openapi(&root, &mut shared, &mut report);
                 }
             }
-            Kind::ServiceConfig => {
-                match tree::read(&file.contents, &mut allowance, &mut findings) {
-                    Some(root) => named |= service_config::check(&root, &services, &mut findings),
-                    // It may be this one that has it.
+            structure::Kind::ServiceConfig => {
+                let (path, contents) = (&file.path, &file.contents);
+                match document::service_config(path, contents, &mut allowance, &mut report) {
+                    Some(root) => named |= grpc::service_config(&root, &services, &mut report),
+                    // The file that cannot be read may have the name.
                     None => named = true,
                 }
-                unnamed.get_or_insert(&file.path);
+                unnamed.get_or_insert(path);
             }
         }
     }
     if let Some(path) = unnamed
         && !named
     {
-        findings.file(path);
-        findings.whole("`name` is missing");
+        report.begin(path);
+        let text = "missing field `name`: one of the service configurations must name the service";
+        report.whole(&rules::SERVICE_CONFIG, text);
     }
-    findings
+    report.into_diagnostics()
+}
+
+/// Checks a document by the rules of its version.
+fn openapi(root: &Node, config: &mut Config, report: &mut Report) {
+    let Some(map) = root.map() else {
+        let text = format!("an OpenAPI document must be a mapping, not {}", root.what());
+        report.at(&rules::VERSION, root.at, text);
+        return;
+    };
+    let right = "`swagger: \"2.0\"`, `openapi: 3.0.x` or `openapi: 3.1.x`";
+    match (map.get("swagger"), map.get("openapi")) {
+        (Some(node), _) => match &node.kind {
+            Kind::Text(version) if &**version == "2.0" => openapi2::check(root, config, report),
+            // The shape says that it must be a text.
+            Kind::Number(2.0, _) => openapi2::check(root, config, report),
+            _ => {
+                let text = format!("`swagger` must be \"2.0\", not {}", node.what());
+                report.at(&rules::VERSION, node.at, text);
+            }
+        },
+        (None, Some(node)) => match &node.kind {
+            Kind::Text(version) if is_version_3(version) => openapi3::check(root, config, report),
+            _ => {
+                let is = excerpt(&node.what());
+                let text =
+                    format!("`openapi` must be a version of 3.0 or 3.1 such as `3.0.4`, not {is}");
+                report.at(&rules::VERSION, node.at, text);
+            }
+        },
+        (None, None) => {
+            let text = format!("the version is missing: write {right}");
+            report.at(&rules::VERSION, root.at, text);
+        }
+    }
+}
+
+fn is_version_3(version: &str) -> bool {
+    let patch = version
+        .strip_prefix("3.0.")
+        .or_else(|| version.strip_prefix("3.1."));
+    patch.is_some_and(|patch| !patch.is_empty())
 }

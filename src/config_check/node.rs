@@ -1,18 +1,30 @@
-//! A document as a tree of values, each of which knows its place.
+//! A document as a tree of values, each with its place.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::findings::{At, excerpt};
+use super::diagnostic::{Position, excerpt};
 
-/// A value of a document. What an alias stands for is shared.
+/// Number of entries from which on a mapping has an index.
+const INDEXED: usize = 12;
+
+/// Maximum depth of nested values, so that code that walks a tree may recurse.
+pub(super) const MAX_DEPTH: usize = 100;
+
+/// Maximum number of values in the files of one config, with aliases written out. A long text counts as several.
+pub(super) const MAX_VALUES: usize = 2_000_000;
+
+/// Number of bytes of a text that count as one more value.
+const LONG: usize = 100;
+
+/// A value of a document. The value of an alias is shared.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) at: At,
+    pub(super) at: Position,
     pub(super) kind: Kind,
-    /// How many values it has with all that it holds, what is shared counted each time.
+    /// Number of values in it, itself included. A shared value counts at each use.
     pub(super) size: usize,
-    /// How deep it is nested.
+    /// Depth of nesting, from 1.
     pub(super) depth: usize,
 }
 
@@ -20,36 +32,52 @@ pub(super) struct Node {
 pub(super) enum Kind {
     Null,
     Bool(bool),
-    /// With its text, as written.
-    Number(f64, String),
-    Text(String),
+    /// A number with its text as written.
+    Number(f64, Box<str>),
+    Text(Box<str>),
     List(Vec<Rc<Node>>),
     Map(Map),
 }
 
-/// Entries in the order they were written in.
+/// Entries in the order of the document.
 #[derive(Debug, Default)]
 pub(super) struct Map {
     entries: Vec<Entry>,
-    by_key: HashMap<Rc<str>, usize>,
+    /// Index by key, once there are many entries.
+    index: HashMap<Rc<str>, usize>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: Rc<str>,
-    /// Where the key is.
-    pub(super) at: At,
+    /// Place of the key.
+    pub(super) at: Position,
     pub(super) value: Rc<Node>,
 }
 
 impl Node {
-    pub(super) fn new(at: At, kind: Kind) -> Self {
+    pub(super) fn new(at: Position, kind: Kind) -> Self {
         Self {
             at,
             kind,
             size: 1,
             depth: 1,
         }
+    }
+
+    /// Creates a scalar of a text with so many bytes.
+    pub(super) fn scalar(at: Position, kind: Kind, length: usize) -> Self {
+        Self {
+            size: 1 + length / LONG,
+            ..Self::new(at, kind)
+        }
+    }
+
+    /// Counts the value that a list or mapping got. Returns false if the nesting is too deep.
+    pub(super) fn grow(&mut self, by: &Self, key_length: usize) -> bool {
+        self.size += by.size + key_length / LONG;
+        self.depth = self.depth.max(by.depth + 1);
+        self.depth <= MAX_DEPTH
     }
 
     pub(super) fn text(&self) -> Option<&str> {
@@ -66,6 +94,11 @@ impl Node {
         }
     }
 
+    /// Returns the items of a list, and nothing for any other value.
+    pub(super) fn items(&self) -> &[Rc<Self>] {
+        self.list().unwrap_or_default()
+    }
+
     pub(super) fn map(&self) -> Option<&Map> {
         match &self.kind {
             Kind::Map(map) => Some(map),
@@ -73,19 +106,54 @@ impl Node {
         }
     }
 
-    /// Its text as a key, which may be written as a number or a boolean: `200` is a usual key.
-    pub(super) fn key(&self) -> Option<String> {
+    /// Returns the entries of a mapping, and nothing for any other value.
+    pub(super) fn entries(&self) -> &[Entry] {
+        self.map().map(Map::entries).unwrap_or_default()
+    }
+
+    /// Returns a field of a mapping.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        self.map().and_then(|map| map.get(key))
+    }
+
+    /// Returns a field of a mapping with its key.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.map().and_then(|map| map.entry(key))
+    }
+
+    /// Returns a field of a mapping that is a text.
+    pub(super) fn text_of(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(Self::text)
+    }
+
+    /// Returns a boolean. The words that are booleans in YAML 1.1 alone count too.
+    pub(super) fn boolean(&self) -> Option<bool> {
         match &self.kind {
-            Kind::Text(text) | Kind::Number(_, text) => Some(text.clone()),
-            Kind::Bool(value) => Some(value.to_string()),
-            Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+            Kind::Bool(value) => Some(*value),
+            Kind::Text(text) => match &**text {
+                "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+                "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
-    /// What it is, in words.
+    /// Returns the text of a key, which may be written as a number or a boolean: `200` is a usual key.
+    pub(super) fn key(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) | Kind::Number(_, text) => Some(text),
+            Kind::Bool(true) => Some("true"),
+            Kind::Bool(false) => Some("false"),
+            Kind::Null => Some("null"),
+            Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
+    /// Returns what it is, in words.
     pub(super) fn what(&self) -> String {
         match &self.kind {
-            Kind::Null => "empty".to_owned(),
+            Kind::Null => "an empty value".to_owned(),
             Kind::Bool(value) => format!("the boolean {value}"),
             Kind::Number(_, text) => format!("the number {}", excerpt(text)),
             Kind::Text(text) => format!("the text `{}`", excerpt(text)),
@@ -97,7 +165,7 @@ impl Node {
 
 impl Map {
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
-        self.by_key.get(key).map(|&index| &self.entries[index])
+        self.position(key).map(|index| &self.entries[index])
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
@@ -108,10 +176,29 @@ impl Map {
         &self.entries
     }
 
-    /// Adds an entry whose key is not there yet.
-    pub(super) fn add(&mut self, entry: Entry) {
+    /// Adds an entry, or replaces the value of its key.
+    pub(super) fn insert(&mut self, entry: Entry) {
+        if let Some(index) = self.position(&entry.key) {
+            self.entries[index] = entry;
+            return;
+        }
         let index = self.entries.len();
-        self.by_key.insert(Rc::clone(&entry.key), index);
+        if !self.index.is_empty() {
+            self.index.insert(Rc::clone(&entry.key), index);
+        }
         self.entries.push(entry);
+        if self.index.is_empty() && self.entries.len() > INDEXED {
+            let keys = self.entries.iter().enumerate();
+            self.index = keys
+                .map(|(index, entry)| (Rc::clone(&entry.key), index))
+                .collect();
+        }
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        if self.index.is_empty() {
+            return self.entries.iter().position(|entry| &*entry.key == key);
+        }
+        self.index.get(key).copied()
     }
 }

@@ -1,25 +1,25 @@
-//! What a word of YAML is: by the core schema of YAML 1.2, in which `yes` and `on` are texts.
+//! Scalars of YAML, by the core schema of YAML 1.2, in which `yes` and `on` are texts.
 
 use granit_parser::{ScalarStyle, Tag};
 
 use super::node::Kind;
 
-/// The value of a scalar. One in quotes, and one tagged as a text, is a text.
+/// Returns the value of a scalar. A quoted scalar, or one tagged as a text, is a text.
 pub(super) fn read(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Kind {
     let plain = match tag {
         None => style == ScalarStyle::Plain,
         Some(tag) => matches!(tag.core_suffix(), Some("null" | "bool" | "int" | "float")),
     };
     if !plain {
-        return Kind::Text(text.to_owned());
+        return Kind::Text(text.into());
     }
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
         "true" | "True" | "TRUE" => Kind::Bool(true),
         "false" | "False" | "FALSE" => Kind::Bool(false),
         _ => match number(text) {
-            Some(number) => Kind::Number(number, text.to_owned()),
-            None => Kind::Text(text.to_owned()),
+            Some(number) => Kind::Number(number, text.into()),
+            None => Kind::Text(text.into()),
         },
     }
 }

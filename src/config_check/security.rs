@@ -1,42 +1,102 @@
-//! `securityDefinitions`, and the `security` that names them.
+//! `security`: the requirements of a document and its operations, in OpenAPI of any version.
 
-use super::fields::{Fields, one_of, wrong};
-use super::findings::{Findings, excerpt};
-use super::node::Map;
+use std::collections::HashMap;
 
-const TYPES: [&str; 3] = ["apiKey", "basic", "oauth2"];
+use super::diagnostic::{Report, Rule, excerpt};
+use super::node::Node;
+use super::operations::Operations;
+use super::rules;
 
-/// Checks the definitions of a document.
-pub(super) fn define<'t>(document: Fields<'t>, findings: &mut Findings) -> Option<&'t Map> {
-    let definitions = document.fields("securityDefinitions", findings)?;
-    for entry in definitions.map.entries() {
-        let what = format!("the security definition `{}`", excerpt(&entry.key));
-        let definition = Fields::of(&entry.value, entry.at, &what, findings);
-        if let Some(definition) = definition
-            && definition.needed("type", findings).is_some()
-            && let Some((text, at)) = definition.text("type", findings)
-        {
-            one_of(text, at, "type", &TYPES, findings);
-        }
-    }
-    Some(definitions.map)
+/// What the service makes of a scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    ApiKey,
+    /// A scheme with JSON web tokens.
+    Token,
+    /// A scheme that the service does not support.
+    Unsupported,
 }
 
-/// Checks what a document or an operation asks for, by the definitions.
-pub(super) fn check(owner: Fields<'_>, definitions: Option<&Map>, findings: &mut Findings) {
-    for item in owner.items("security", findings) {
-        let Some(asked) = item.map() else {
-            wrong(item, "security", "a list of mappings", findings);
-            continue;
-        };
-        for entry in asked.entries() {
-            if definitions.and_then(|map| map.entry(&entry.key)).is_none() {
-                let key = excerpt(&entry.key);
-                findings.at(
-                    entry.at,
-                    format_args!("`{key}` is not in `securityDefinitions`"),
-                );
+/// The schemes of a document, by name.
+#[derive(Debug)]
+pub(super) struct Schemes<'t> {
+    pub(super) kinds: HashMap<&'t str, Scheme>,
+    /// Rule for a requirement whose scheme is not defined, and the section that would define it.
+    pub(super) undefined: (&'static Rule, &'static str),
+}
+
+impl Schemes<'_> {
+    /// Checks the requirements of a document and of its operations.
+    pub(super) fn check(&self, root: &Node, operations: &Operations<'_>, report: &mut Report) {
+        let whole = root.get("security");
+        if let Some(whole) = whole {
+            self.requirements(whole, report);
+        }
+        let mut unsecured = 0;
+        let mut first = None;
+        for operation in &operations.all {
+            let own = operation.node.get("security");
+            if let Some(own) = own {
+                self.requirements(own, report);
             }
+            // A preflight request has no credentials.
+            let secured = own.or(whole).is_some_and(|node| !node.items().is_empty());
+            if !secured && operation.method != "options" {
+                unsecured += 1;
+                first.get_or_insert(operation);
+            }
+        }
+        if let Some(first) = first {
+            let (method, path) = (first.method.to_uppercase(), excerpt(first.path));
+            let text = match unsecured {
+                1 => format!("{method} `{path}` has no `security`: anyone may call it"),
+                _ => format!(
+                    "{unsecured} operations have no `security`, {method} `{path}` first: anyone may call them"
+                ),
+            };
+            report.at(&rules::UNSECURED, first.at, text);
+        }
+    }
+
+    /// Checks a list of alternatives, each of which is a mapping of schemes that are all required.
+    fn requirements(&self, node: &Node, report: &mut Report) {
+        let (mut alternatives, mut api_key) = (0, None);
+        for requirement in node.items() {
+            let mut tokens = 0;
+            alternatives += usize::from(!requirement.entries().is_empty());
+            for entry in requirement.entries() {
+                let name = excerpt(&entry.key);
+                match self.kinds.get(&*entry.key) {
+                    None => {
+                        let (rule, section) = self.undefined;
+                        report.at(
+                            rule,
+                            entry.at,
+                            format!("`{name}` is not defined in `{section}`"),
+                        );
+                    }
+                    Some(Scheme::ApiKey) => api_key = Some((entry.at, name)),
+                    Some(Scheme::Token) => {
+                        tokens += 1;
+                        if tokens == 2 {
+                            let text = format!(
+                                "`{name}` is required together with another scheme of tokens: put each into a \
+                                 requirement of its own, of which one must be met"
+                            );
+                            report.at(&rules::SECURITY_CONJUNCTION, entry.at, text);
+                        }
+                    }
+                    Some(Scheme::Unsupported) => {}
+                }
+            }
+        }
+        if let Some((at, name)) = api_key
+            && alternatives > 1
+        {
+            let text = format!(
+                "`{name}` is an API key, which the service does not support as one of several alternatives"
+            );
+            report.at(&rules::API_KEY_ALTERNATIVE, at, text);
         }
     }
 }

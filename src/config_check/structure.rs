@@ -1,18 +1,20 @@
-//! Whether a config has files, and of one kind. What is in them is not looked at: a request that fails here is
-//! refused, while files that are wrong fail the operation.
+//! Whether a config has files of one kind within the limits. A config that fails here is refused at once, while faults in
+//! the files fail the operation.
 
 use tonic_types::FieldViolation;
 
-use super::findings::MOST;
 use crate::proto::google::cloud::apigateway::v1::ApiConfig;
 use crate::proto::google::cloud::apigateway::v1::api_config::File;
+
+/// Maximum number of violations that are returned.
+const MAX_VIOLATIONS: usize = 20;
 
 /// Maximum number of files of a config, and of bytes in all of them. The service documents both for OpenAPI 3.x; here they
 /// hold for every config.
 const MAX_FILES: usize = 50;
 const MAX_BYTES: usize = 10 << 20;
 
-/// What a file is read as.
+/// How a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     OpenApi,
@@ -39,7 +41,7 @@ pub(crate) fn check(config: &ApiConfig) -> Result<(), Vec<FieldViolation>> {
     check_size(config)?;
     let mut violations = Vec::new();
     for (_, field, file) in files(config) {
-        if violations.len() >= MOST {
+        if violations.len() >= MAX_VIOLATIONS {
             break;
         }
         let Some(file) = file else {
@@ -88,7 +90,8 @@ fn check_size(config: &ApiConfig) -> Result<(), Vec<FieldViolation>> {
     Ok(())
 }
 
-/// The files that are read, each by its field: descriptor sets before what speaks of their services.
+/// Returns the files with the fields that have them: descriptor sets before the service configurations that name their
+/// services.
 pub(super) fn files(config: &ApiConfig) -> impl Iterator<Item = (Kind, String, Option<&File>)> {
     let documents = config.openapi_documents.iter().enumerate();
     let documents = documents.map(|(index, document)| {

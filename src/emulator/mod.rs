@@ -11,9 +11,9 @@
 //! # What it checks
 //!
 //! The emulator checks names, states, masks and etags as the service does. It checks bearer tokens if
-//! [`EmulatorBuilder::require_token`] sets one, but no permissions. It checks the files of a config: OpenAPI 2.0 documents in
-//! YAML or JSON, descriptor sets and service configs. If they are invalid, the operation of the create fails with a diagnostic for
-//! each error, with file and line, and the config is FAILED.
+//! [`EmulatorBuilder::require_token`] sets one, but no permissions. It checks the files of a config with
+//! [`config_check`](crate::config_check): OpenAPI 2.0, 3.0 and 3.1 documents, descriptor sets and service configurations. If a file
+//! has an error, the operation of the create fails with a diagnostic for each error, with file and line, and the config is FAILED.
 //!
 //! # Filters
 //!

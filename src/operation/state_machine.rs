@@ -155,6 +155,11 @@ impl WaitState {
         self.schedule.timeout_of_poll(self.remaining(now))
     }
 
+    /// Lets polls follow the next one: it is made at once, and so is no longer the one at the end of the total.
+    pub(crate) fn poll_now(&mut self) {
+        self.last = false;
+    }
+
     /// Returns the timeout of a poll that starts now. A poll that starts after the total, as when a wait is resumed, is the
     /// last one.
     pub(crate) fn begin_poll(&mut self, now: Instant) -> Duration {

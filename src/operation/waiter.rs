@@ -245,6 +245,8 @@ impl Waiter {
         let wait = WaitState::new(now, self.schedule(), self.settings.missing_result);
         let wait = self.wait.insert(wait);
         if self.tracked.snapshot.is_done() {
+            // A wait that is dropped during the probe continues with a poll. Without this, each one would have a new total.
+            self.due = Some(now);
             // The operation is done without a result. The target is read as after a poll that took no time. If the total is
             // zero, this is the last round.
             self.round_deadline = deadline_after(now, wait.begin_poll(now));
@@ -309,6 +311,9 @@ impl Waiter {
     /// Makes the next poll due at once.
     pub(crate) fn poll_now(&mut self) {
         self.poll_at_once = true;
+        if let Some(wait) = &mut self.wait {
+            wait.poll_now();
+        }
         if self.due.is_some() {
             self.due = Some(Instant::now());
         }

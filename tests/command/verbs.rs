@@ -457,3 +457,77 @@ fn doctor_finds_the_emulator_well_and_a_dead_address_not() {
         out(&output)
     );
 }
+
+#[test]
+fn validate_prints_each_fault_with_its_place_in_three_formats() {
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/faulty.yaml");
+    std::fs::write(
+        file,
+        "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: 5\n",
+    )
+    .expect("a file");
+    let validate = |more: &[&str]| {
+        let spec = format!("--openapi-spec={file}");
+        let output = apigw(&[&["api-configs", "validate", &spec], more].concat())
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(5), "{}", err(&output));
+        out(&output).to_owned()
+    };
+    let text = validate(&[]);
+    assert!(text.starts_with(&format!("{file}:3:8: error: ")), "{text}");
+    let found = json(&validate(&["--format=json"]));
+    assert_eq!(
+        (&found[0]["file"], &found[0]["line"]),
+        (&file.into(), &3.into())
+    );
+    let text = validate(&["--format=github"]);
+    assert!(
+        text.starts_with(&format!("::error file={file},line=3,col=8::")),
+        "{text}"
+    );
+    let good = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/command/gcloud/openapi.yaml"
+    );
+    let output = apigw(&["api-configs", "validate", "--openapi-spec", good])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert_eq!(
+        apigw(&["api-configs", "validate"])
+            .output()
+            .expect("it runs")
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_faulty_file_is_not_sent_and_a_dry_run_creates_nothing() {
+    let emulator = Emulator::start("0s");
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/not-sent.yaml");
+    std::fs::write(
+        file,
+        "swagger: '2.0'\ninfo: {title: t, version: '1'}\npaths: 5\n",
+    )
+    .expect("a file");
+    for line in [
+        "api-configs create c --api=a",
+        "gateways deploy g --location=us-central1 --api=a",
+    ] {
+        let output = exits(5, &emulator, &format!("{line} --openapi-spec={file}"));
+        assert!(err(&output).contains(":3:8: error: "), "{}", err(&output));
+    }
+    let plan = exits(
+        0,
+        &emulator,
+        "api-configs create c --api=a --openapi-spec=openapi.yaml --dry-run",
+    );
+    assert_eq!(
+        out(&plan),
+        "create config projects/p/locations/global/apis/a/configs/c\n"
+    );
+    assert_eq!(out(&exits(0, &emulator, "apis list --format=json")), "[]\n");
+}

@@ -52,8 +52,8 @@ async fn an_invalid_document_fails_the_operation_with_file_and_line() {
     created(&client, "a").await;
     let ended = ended(&client, openapi(WRONG)).await;
     let expected = [
-        "openapi.yaml:2:1: `version` is missing",
-        "openapi.yaml:3:11: `basePath` must begin with `/`, and is `v1`",
+        "openapi.yaml:2:7: missing field `version` in `info`",
+        "openapi.yaml:3:11: `basePath` must begin with `/`, not `v1`",
     ];
     assert_eq!(told(metadata(&ended)), expected);
     let error = error(&ended);
@@ -110,11 +110,12 @@ async fn an_invalid_descriptor_set_or_service_config_fails_the_operation() {
     let client = client();
     created(&client, "a").await;
     let mut wrong = grpc();
-    wrong.managed_service_configs[0].contents = b"name: a\napis:\n- name: Books\n".to_vec();
+    wrong.managed_service_configs[0].contents =
+        b"type: google.api.Service\nname: a\napis:\n- name: Books\n".to_vec();
     let ended = ended(&client, wrong).await;
     assert_eq!(
         told(metadata(&ended)),
-        ["api.yaml:3:9: no descriptor set has the service `Books`"]
+        ["api.yaml:4:9: no descriptor set has the service `Books`"]
     );
 }
 

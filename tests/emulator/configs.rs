@@ -59,7 +59,8 @@ pub(crate) fn grpc() -> ApiConfig {
     }
 }
 
-const SERVICE_CONFIG: &str = "name: shelves.example\napis: [{name: Shelves}]\n";
+const SERVICE_CONFIG: &str =
+    "type: google.api.Service\nname: shelves.example\napis: [{name: Shelves}]\n";
 
 pub(crate) async fn configure(
     client: &ApiGateway,

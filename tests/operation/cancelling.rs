@@ -7,6 +7,7 @@ use apigateway_grpc::operation::{Cancellation, Operation, OperationErrorKind, Sc
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::proto::google::longrunning::Operation as Message;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::common::NAME;
 use crate::play::{
@@ -75,6 +76,36 @@ async fn a_cancellation_that_comes_too_late_has_the_operation_looked_at() {
         })
         .await;
     }
+}
+
+/// The server asked for a pause beyond the total, so the next poll was to be the last one.
+#[tokio::test(start_paused = true)]
+async fn a_wait_goes_on_after_the_poll_that_follows_a_late_cancellation() {
+    let busy = || {
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(60)));
+        Status::with_error_details(Code::Unavailable, "busy", details)
+    };
+    let script = || {
+        vec![
+            fails("GetOperation", busy()),
+            fails("CancelOperation", Status::not_found("which?")),
+            get(&running()),
+            get(&succeeded()),
+        ]
+    };
+    each_way(script, async |client| {
+        let schedule = Schedule::default().total_timeout(Duration::from_secs(30));
+        let operation = client.operation::<Api>(NAME).expect("a name");
+        let mut operation = operation.with_schedule(schedule);
+        let given_up = tokio::time::timeout(Duration::from_secs(20), operation.wait()).await;
+        given_up.expect_err("the pause is longer");
+        let outcome = operation.cancel().await.expect("it ended");
+        assert!(
+            matches!(outcome, Cancellation::CompletedAnyway(_)),
+            "{outcome:?}"
+        );
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

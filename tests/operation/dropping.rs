@@ -138,3 +138,42 @@ async fn a_cancellation_that_was_dropped_after_it_was_asked_for_stays_asked_for(
         server.asked_nothing_more(client).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_dropped_while_it_reads_the_target_of_a_finished_operation_keeps_its_total()
+{
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use apigateway_grpc::proto::google::cloud::apigateway::v1::api;
+    use apigateway_grpc::proto::google::longrunning::Operation as Message;
+
+    let reads = Arc::new(AtomicUsize::new(0));
+    let client = crate::watcher_faults::client(move |method, _| {
+        let first = method == "GetApi" && reads.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if first {
+                std::future::pending::<()>().await;
+            }
+            if method == "GetApi" {
+                let state = api::State::Updating.into();
+                return Ok(ok(&Api { state, ..active() }));
+            }
+            let done = true;
+            Ok(ok(&Message { done, ..running() }))
+        }
+    });
+    let second = Duration::from_secs(1);
+    let schedule = Schedule::default().total_timeout(10 * second);
+    let schedule = schedule.poll_timeout(second).expect("valid");
+    let operation = client.operation::<Api>(NAME).expect("a name");
+    let mut operation = operation.with_schedule(schedule);
+    operation.poll().await.expect("it is done");
+    let began = tokio::time::Instant::now();
+    let dropped = tokio::time::timeout(second / 2, operation.wait()).await;
+    assert!(dropped.is_err(), "the read of the target hangs");
+    tokio::time::sleep(5 * second).await;
+    let error = operation.wait().await.expect_err("the target is changing");
+    assert!(matches!(error.kind(), OperationErrorKind::TimedOut { .. }));
+    assert!(began.elapsed() <= 11 * second, "{:?}", began.elapsed());
+}

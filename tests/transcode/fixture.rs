@@ -14,7 +14,7 @@ use tower::util::BoxCloneService;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
 pub(crate) type GrpcRequest = http::Request<Body>;
-pub(crate) type Reply = http::Response<Body>;
+pub(crate) type GrpcResponse = http::Response<Body>;
 
 pub(crate) const SHELF: &str = "apigateway_grpc.test.shelf";
 

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::files::FileFlags;
 use crate::resource::{self, Resource as _};
 use crate::wait::StartFlags;
-use crate::{iam, labels, output, prune, spec};
+use crate::{iam, labels, output, prune, spec, validate};
 
 const TABLE: &str = "table(name.segment(7):label=CONFIG_ID,name.segment(5):label=API_ID,displayName,serviceConfigId,\
                      state,createTime.date())";
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     List(List),
     /// Change the display name or the labels of a config.
     Update(Update),
+    /// Check files offline: print each fault as `file:line:column: severity: message`.
+    Validate(validate::Validate),
     /// Print the files of a config.
     ShowSpec(spec::ShowSpec),
     /// Print the differences between two configs, or between a config and files.
@@ -51,6 +53,11 @@ pub(crate) struct Create {
     display_name: Option<String>,
     #[command(flatten)]
     labels: labels::CreateFlags,
+    #[command(flatten)]
+    validate: validate::ValidateFlags,
+    /// Check the files and print what would be created, and create nothing.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     start: StartFlags,
 }
@@ -122,6 +129,7 @@ impl Command {
             Self::Describe(describe) => describe.run(context).await,
             Self::List(list) => list.run(context).await,
             Self::Update(update) => update.run(context).await,
+            Self::Validate(validate) => validate.run(&context.settings),
             Self::ShowSpec(show) => show.run(context).await,
             Self::Diff(diff) => diff.run(context).await,
             Self::Prune(prune) => prune.run(context).await,
@@ -139,6 +147,11 @@ impl Create {
             labels: self.labels.labels()?,
             ..self.files.read()?
         };
+        self.validate.check(&config, &self.files)?;
+        if self.dry_run {
+            output::line(&format!("create config {name}"))?;
+            return Ok(Exit::Success);
+        }
         let client = context.client()?;
         let (api, id) = (String::from(name.parent()), name.id());
         apis::ensure(context, &client, &api, self.start.limits()).await?;

@@ -23,6 +23,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files::FileFlags;
 use crate::resource::{self, Resource as _};
+use crate::validate::ValidateFlags;
 use crate::wait::Limits;
 use crate::{labels, output};
 
@@ -59,6 +60,8 @@ pub(crate) struct Deploy {
     /// Replace `${NAME}` in the files by a value; repeatable. A name that has no value is then an error.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     set: Vec<(String, String)>,
+    #[command(flatten)]
+    validate: ValidateFlags,
     /// Print what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -114,6 +117,7 @@ impl Deploy {
         let started = Instant::now();
         let mut desired = self.files.read()?;
         substitute(&mut desired, &self.set)?;
+        self.validate.check(&desired, &self.files)?;
         desired.gateway_service_account = self
             .backend_auth_service_account
             .clone()

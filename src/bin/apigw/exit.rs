@@ -60,7 +60,7 @@ Exit codes of apigw:
     2  wrong usage; nothing was sent
     3  an operation that was waited for ended in an error
     4  an operation that was waited for was cancelled
-    5  a check found something: diff --exit-code, deploy --dry-run --exit-code, doctor
+    5  a check found something: validate, create and deploy with a faulty file, diff --exit-code, deploy --dry-run --exit-code, doctor
     6  some locations did not respond, with --require-complete
     7  operations cancel --wait: the operation completed anyway
   124  the time for waiting is over; the operation may still run

@@ -1,5 +1,6 @@
 //! The files of a config: OpenAPI documents, descriptor sets and gRPC service configs, told apart as gcloud does.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use apigateway_grpc::prost_types::FileDescriptorSet;
@@ -61,6 +62,39 @@ impl FileFlags {
             add_grpc_file(&name, &mut config)?;
         }
         Ok(config)
+    }
+
+    /// Reads the files without a look at what is in them, for a check that finds more than one fault.
+    pub(crate) fn read_unchecked(&self) -> Result<ApiConfig, Failure> {
+        if self.openapi_spec.is_none() && self.grpc_files.is_none() {
+            return Err(Failure::usage(
+                "Exactly one of (--grpc-files | --openapi-spec) must be specified.",
+            ));
+        }
+        let mut config = ApiConfig::default();
+        for name in labels::list(self.openapi_spec.as_deref().unwrap_or_default()) {
+            let document = Some(read(&name)?);
+            config.openapi_documents.push(OpenApiDocument { document });
+        }
+        for name in labels::list(self.grpc_files.as_deref().unwrap_or_default()) {
+            let file = read(&name)?;
+            match Document::of(&name) {
+                Document::Descriptors => config.grpc_services.push(GrpcServiceDefinition {
+                    file_descriptor_set: Some(file),
+                    ..GrpcServiceDefinition::default()
+                }),
+                _ => config.managed_service_configs.push(file),
+            }
+        }
+        Ok(config)
+    }
+
+    /// The paths as they were given, by their last part, which is all that a config has.
+    pub(crate) fn paths(&self) -> BTreeMap<String, String> {
+        let texts = [&self.openapi_spec, &self.grpc_files];
+        let paths = texts.into_iter().flatten();
+        let paths = paths.flat_map(|text| labels::list(text));
+        paths.map(|path| (last_part(&path), path)).collect()
     }
 
     /// The kind of the files, for what is derived from them.
@@ -163,11 +197,16 @@ fn read(name: &str) -> Result<File, Failure> {
     let contents = contents
         .map_err(|error| format!("Could not open service config file [{name}]: {error}"))?;
     // The service is told the last part of the path alone.
-    let path = Path::new(name).file_name().map_or_else(
-        || name.to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+    let path = last_part(name);
     Ok(File { path, contents })
+}
+
+fn last_part(path: &str) -> String {
+    let name = Path::new(path).file_name();
+    name.map_or_else(
+        || path.to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn parsed(name: &str, contents: &[u8]) -> Result<Value, Failure> {

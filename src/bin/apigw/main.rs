@@ -34,6 +34,7 @@ mod resource;
 mod settings;
 mod signal;
 mod spec;
+mod validate;
 mod wait;
 
 use config::Settings;
@@ -167,6 +168,10 @@ async fn run(arguments: Arguments, name: &str) -> Ended {
             )));
         }
         Command::Help(help) => return done(help.run(Arguments::command())),
+        // It needs no project, and its formats are its own.
+        Command::ApiConfigs(api_configs::Command::Validate(validate)) => {
+            return validate.run(&settings);
+        }
         _ => {}
     }
     let context = Context::new(settings, name)?;

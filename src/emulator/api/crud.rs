@@ -6,6 +6,7 @@ use tonic::Status;
 use super::core::Core;
 use super::intercept::FaultEffect;
 use super::update_mask::UpdateMask;
+use crate::config_check;
 use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
 use crate::emulator::faults::operation_plan::OperationPlan;
@@ -19,7 +20,11 @@ use crate::emulator::state::lifecycle::{self, set_stage};
 use crate::emulator::state::operation::Verb;
 use crate::emulator::state::resource::Resource;
 use crate::proto::google::cloud::apigateway::v1::api::State as Stage;
+use crate::proto::google::cloud::apigateway::v1::operation_metadata::Diagnostic;
 use crate::proto::google::longrunning::Operation;
+
+/// Maximum number of diagnostics in the metadata of an operation.
+const MAX_DIAGNOSTICS: usize = 20;
 
 impl Core {
     pub(super) fn create<R: Resource>(
@@ -199,13 +204,43 @@ fn creation_plan<R: Resource>(
     if given.is_some_and(|plan| plan.fails.is_some()) {
         return given.cloned();
     }
-    let Some((status, diagnostics)) = resource.findings().told() else {
+    let Some((status, diagnostics)) = failure(&resource.diagnostics()) else {
         return given.cloned();
     };
     let mut plan = given.cloned().unwrap_or_default().fails(status);
     plan.diagnostics.extend(diagnostics);
     plan.stopped = true;
     Some(plan)
+}
+
+/// Returns the status and the diagnostics with which the errors in its files fail the creation of a config. Warnings do
+/// not fail it.
+fn failure(found: &[config_check::Diagnostic]) -> Option<(Status, Vec<Diagnostic>)> {
+    let errors: Vec<_> = found.iter().filter(|found| found.is_error()).collect();
+    let (first, others) = errors.split_first()?;
+    let mut message = first.to_string();
+    if !others.is_empty() {
+        message.push_str(&format!(" (and {} more)", others.len()));
+    }
+    let mut diagnostics: Vec<_> = errors
+        .iter()
+        .take(MAX_DIAGNOSTICS)
+        .map(|error| Diagnostic {
+            location: error.location(),
+            message: error.message.clone(),
+        })
+        .collect();
+    if let Some(more) = errors.len().checked_sub(MAX_DIAGNOSTICS)
+        && more > 0
+    {
+        diagnostics.push(Diagnostic {
+            location: errors[errors.len() - 1].file.clone(),
+            message: format!("and {more} more"),
+        });
+    }
+    // No details: the diagnostics have all faults, and the official Node client cannot read an operation over REST
+    // whose error has details.
+    Some((Status::invalid_argument(message), diagnostics))
 }
 
 fn check_unlocked<R: Resource>(tables: &Tables, name: &str) -> Result<(), Status> {

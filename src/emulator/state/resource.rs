@@ -10,7 +10,7 @@ use super::location::{self, LocationKind};
 use super::operation::{ResourceKind, Verb};
 use super::table::Table;
 use super::tables::Tables;
-use crate::config_check::{self, Findings};
+use crate::config_check::{self, Diagnostic};
 use crate::contract::Method;
 use crate::emulator::error;
 use crate::emulator::error::violations::Violations;
@@ -53,9 +53,9 @@ pub(crate) trait Resource:
     /// Checks a new resource, and sets the fields that the service sets, except the common ones.
     fn prepare(&mut self, tables: &Tables, name: &str, id: &str) -> Result<(), Status>;
 
-    /// Returns the findings in the files. With findings the resource is created and its operation fails.
-    fn findings(&self) -> Findings {
-        Findings::default()
+    /// Returns the diagnostics of the files. With an error the resource is created and its operation fails.
+    fn diagnostics(&self) -> Vec<Diagnostic> {
+        Vec::new()
     }
 
     /// Returns a lock that only one creation at a time can hold.
@@ -290,8 +290,8 @@ impl Resource for ApiConfig {
         Ok(())
     }
 
-    fn findings(&self) -> Findings {
-        config_check::check(self)
+    fn diagnostics(&self) -> Vec<Diagnostic> {
+        config_check::check_files(self)
     }
 
     fn only_field(&self, field: &str) -> Self {

@@ -184,7 +184,7 @@ class Requests(CurlTest):
         document = json.dumps({
             "swagger": "2.0",
             "info": {"title": "large", "version": "1", "description": "ü" * 600_000},
-            "paths": {"/": {"get": {"responses": {"200": {"description": "fine"}}}}},
+            "paths": {"/": {"get": {"operationId": "root", "responses": {"200": {"description": "fine"}}}}},
         }, ensure_ascii=False).encode()
         contents = base64.b64encode(document).decode()
         body = {"openapiDocuments": [{"document": {"path": "o.json", "contents": contents}}]}

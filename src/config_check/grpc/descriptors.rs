@@ -2,45 +2,53 @@
 
 use std::collections::HashSet;
 
-use super::findings::{Findings, excerpt};
 use prost::Message as _;
+
+use crate::config_check::diagnostic::{Report, excerpt};
+use crate::config_check::rules;
 
 /// The services of all descriptor sets of a config, by their full names.
 #[derive(Debug, Default)]
-pub(super) struct Services {
+pub(in crate::config_check) struct Services {
     names: HashSet<String>,
-    /// A set could not be read, so that what is missing is not known.
+    /// Whether a set could not be read. Missing services are unknown then.
     unclear: bool,
 }
 
 impl Services {
-    /// Adds those of one set, and tells what is wrong with it.
-    pub(super) fn add(&mut self, contents: &[u8], findings: &mut Findings) {
+    /// Adds the services of a descriptor set, and reports its faults.
+    pub(in crate::config_check) fn add(&mut self, contents: &[u8], report: &mut Report) {
         let set = match Outline::decode(contents) {
             Ok(set) => set,
             Err(error) => {
                 self.unclear = true;
                 let error = excerpt(&error.to_string());
-                findings.whole(format_args!("is no FileDescriptorSet: {error}"));
+                report.whole(
+                    &rules::DESCRIPTOR_SET,
+                    format_args!("invalid FileDescriptorSet: {error}"),
+                );
                 return;
             }
         };
         if set.file.is_empty() {
             self.unclear = true;
-            findings.whole("is no FileDescriptorSet, or an empty one");
+            report.whole(&rules::DESCRIPTOR_SET, "the FileDescriptorSet has no file");
             return;
         }
         let files: HashSet<_> = set.file.iter().map(|file| file.name.as_str()).collect();
         if files.contains("") {
-            findings.whole("has a file without a name");
+            report.whole(
+                &rules::DESCRIPTOR_SET,
+                "each file of the set must have a name",
+            );
         }
         let mut services = 0;
         for file in &set.file {
             for import in &file.dependency {
                 if !files.contains(import.as_str()) {
                     let (file, import) = (excerpt(&file.name), excerpt(import));
-                    findings.whole(format_args!(
-                        "`{file}` imports `{import}`, which is not in the set: compile with --include_imports"
+                    report.whole(&rules::DESCRIPTOR_SET, format_args!(
+                        "`{file}` imports `{import}`, which is not in the set: compile with `--include_imports`"
                     ));
                 }
             }
@@ -53,18 +61,18 @@ impl Services {
             }
         }
         if services == 0 {
-            findings.whole("has no service");
+            report.whole(&rules::DESCRIPTOR_SET, "the set must have a service");
         }
     }
 
-    /// Whether a name may be one of theirs.
-    pub(super) fn may_have(&self, name: &str) -> bool {
+    /// Reports whether a service may have this name.
+    pub(in crate::config_check) fn may_have(&self, name: &str) -> bool {
         self.unclear || self.names.contains(name)
     }
 }
 
-/// What is looked at in a `google.protobuf.FileDescriptorSet`. Decoded whole, a set of a few megabytes can be made
-/// that takes a gigabyte.
+/// The fields of a `google.protobuf.FileDescriptorSet` that are checked. A crafted set of a few megabytes would decode to a
+/// gigabyte, so only these fields are decoded.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Outline {
     #[prost(message, repeated, tag = "1")]

@@ -1,0 +1,7 @@
+//! Configs of gRPC services: descriptor sets and service configurations.
+
+mod descriptors;
+mod service_config;
+
+pub(super) use descriptors::Services;
+pub(super) use service_config::check as service_config;

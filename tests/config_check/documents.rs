@@ -1,0 +1,256 @@
+//! What is right and wrong in OpenAPI documents.
+
+use apigateway_grpc::config_check::{Severity, check};
+
+use crate::{GOOD_2, GOOD_3, changed, check_yaml, config, errors};
+
+/// The checks, each with its source, what the source says, what we say, and a reason where these differ. Below a check are
+/// a change of a good document of OpenAPI 2.0 or 3.0, where `⏎` is the end of a line, and what is found then.
+const CHECKS: &str = include_str!("checks.txt");
+
+#[test]
+fn each_check_finds_its_fault_at_its_place() {
+    let mut actual = String::new();
+    let mut header = "";
+    for line in CHECKS.lines() {
+        let Some(change) = line.strip_prefix("  ") else {
+            header = line;
+            continue;
+        };
+        if change.starts_with(' ') {
+            continue;
+        }
+        let (good, change) = change.split_at(3);
+        let good = if good == "2: " { GOOD_2 } else { GOOD_3 };
+        let (from, to) = change.split_once(" => ").expect("a change");
+        let document = changed(good, &from.replace('⏎', "\n"), &to.replace('⏎', "\n"));
+        let found = check_yaml(&document);
+        let ours = match found.iter().any(|found| found.is_error()) {
+            true => "refuse",
+            false => "accept",
+        };
+        let columns: Vec<_> = header.split(" | ").collect();
+        let [name, source, theirs, _, reason] = columns[..] else {
+            panic!("five columns: {header}");
+        };
+        assert!(
+            theirs == ours || theirs == "-" || !reason.is_empty(),
+            "{name}: {theirs} {ours} without a reason"
+        );
+        actual.push_str(&format!(
+            "{name} | {source} | {theirs} | {ours} | {reason}\n{line}\n"
+        ));
+        for found in &found {
+            let (severity, rule) = (found.severity, found.rule);
+            let place = found.location();
+            let place = place.strip_prefix("a.yaml:").unwrap_or("-");
+            actual.push_str(&format!(
+                "    {place} {severity} {rule}: {}\n",
+                found.message
+            ));
+        }
+    }
+    assert!(actual == CHECKS, "found is\n{actual}");
+}
+
+#[test]
+fn a_good_document_has_no_error_and_no_warning() {
+    for good in [GOOD_2, GOOD_3] {
+        assert_eq!(check_yaml(good), []);
+        assert_eq!(check_yaml(&good.replace('\n', "\r\n")), []);
+    }
+    let later = changed(GOOD_3, "openapi: 3.0.4", "openapi: 3.1.1");
+    assert_eq!(check_yaml(&later), []);
+}
+
+#[test]
+fn a_diagnostic_has_a_place_a_severity_a_rule_and_a_link() {
+    let document = changed(GOOD_2, "basePath: /v1", "basePath: v1");
+    let found = check_yaml(&document);
+    let [found] = &found[..] else {
+        panic!("one fault: {found:?}");
+    };
+    assert_eq!(found.file, "a.yaml");
+    let position = found.position.expect("it has a place");
+    assert_eq!((position.line, position.column), (6, 11));
+    assert_eq!(
+        (found.severity, found.rule),
+        (Severity::Error, "invalid-value")
+    );
+    assert!(found.link.is_some_and(|link| link.starts_with("https://")));
+    assert_eq!(
+        found.to_string(),
+        "a.yaml:6:11: `basePath` must begin with `/`, not `v1`"
+    );
+}
+
+#[test]
+fn an_operation_without_security_is_reported_once_a_document() {
+    let open = changed(GOOD_2, "security: [{key: []}]", "summary: a");
+    let open = changed(
+        &open,
+        "x-more: 1",
+        "put: {operationId: b, responses: {200: {description: a}}}\n    options: {operationId: c, responses: {200: {description: a}}}",
+    );
+    let found = check_yaml(&open);
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "a.yaml:21:5: 2 operations have no `security`, GET `/shelves/{shelf}` first: anyone may call them"
+        ]
+    );
+}
+
+#[test]
+fn an_operation_without_a_backend_is_a_warning() {
+    let without = |good: &str, backend: &str| good.replace(backend, "x-other");
+    for document in [
+        without(GOOD_2, "x-google-backend"),
+        without(GOOD_3, "x-google-backend"),
+    ] {
+        let found = check_yaml(&document);
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| (found.rule, found.is_error()))
+            .collect();
+        assert_eq!(found, [("no-backend", false)]);
+    }
+}
+
+#[test]
+fn documents_of_one_config_have_their_own_ids_and_share_their_routes() {
+    let second = |version: &str, base: &str| {
+        let second = changed(GOOD_2, "version: \"1\"", &format!("version: \"{version}\""));
+        changed(&second, "basePath: /v1", &format!("basePath: {base}"))
+    };
+    let found = |second: &str| errors(&config([("a.yaml", GOOD_2), ("b.yaml", second)]));
+    assert_eq!(found(&second("2", "/v2")), [""; 0]);
+    assert_eq!(
+        found(&second("2", "/v1/")),
+        [
+            "b.yaml:21:5: GET `/shelves/{shelf}` matches the same requests as the operation at a.yaml:21:5"
+        ]
+    );
+    assert_eq!(
+        found(&second("1", "/v2")),
+        [
+            "b.yaml:4:12: the API `books.example` has version `1` at a.yaml:4:12 too: set another `version`, or a \
+          `x-google-api-name` in each document"
+        ]
+    );
+    let one = second("1.4.2", "/v2");
+    assert_eq!(found(&one).len(), 1, "the major version is the same");
+    let named = changed(
+        &one,
+        "host: books.example",
+        "host: books.example\nx-google-api-name: other",
+    );
+    assert_eq!(found(&named), [""; 0]);
+}
+
+#[test]
+fn documents_of_openapi_3_have_the_same_endpoint() {
+    let second = changed(GOOD_3, "/shelves/{shelf}:", "/books/{shelf}:");
+    let found = |second: &str| errors(&config([("a.yaml", GOOD_3), ("b.yaml", second)]));
+    assert_eq!(found(&second), [""; 0]);
+    assert_eq!(
+        found(&second.replace("books.example/v1", "books.example/v2")),
+        [""; 0]
+    );
+    for other in [
+        second.replace("books.example/v1", "other.example/v1"),
+        second.replace("allowCors: true", "allowCors: false"),
+        second.replace("x-google-endpoint", "x-endpoint"),
+    ] {
+        let found = found(&other);
+        assert!(
+            found.len() == 1 && found[0].contains("must have the same `x-google-endpoint`"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn an_alias_and_a_merge_count_as_written_out() {
+    let merged = changed(
+        GOOD_2,
+        "x-more: 1",
+        "put: &it\n      operationId: b\n      security: [{key: []}]\n      responses: {200: {description: a}}\n    post: {<<: [*it, {responses: 1}], operationId: c}",
+    );
+    assert_eq!(check_yaml(&merged), []);
+    let wrong = merged.replace("{description: a}", "5");
+    assert_eq!(
+        errors(&config([("a.yaml", wrong)])),
+        ["a.yaml:31:24: `200` must be a mapping, not the number 5"]
+    );
+}
+
+#[test]
+fn plain_scalars_follow_the_core_schema_of_yaml() {
+    for (word, expected) in [
+        ("yes", "the text `yes`"),
+        ("1_000", "the text `1_000`"),
+        ("2026-01-02", "the text `2026-01-02`"),
+        ("inf", "the text `inf`"),
+        ("0xzz", "the text `0xzz`"),
+        ("'1'", "the text `1`"),
+        ("!!str 1", "the text `1`"),
+        ("!!int '1'", "the number 1"),
+        ("0x1F", "the number 0x1F"),
+        ("-.5e+3", "the number -.5e+3"),
+        ("-.inf", "the number -.inf"),
+        ("False", "the boolean false"),
+        ("~", "an empty value"),
+        ("", "an empty value"),
+    ] {
+        let found = errors(&config([(
+            "a.yaml",
+            changed(
+                GOOD_2,
+                "definitions:\n",
+                &format!("definitions: {word}\nx-a:\n"),
+            ),
+        )]));
+        let expected = format!("`definitions` must be a mapping, not {expected}");
+        assert!(found[0].ends_with(&expected), "{word}: {found:?}");
+    }
+}
+
+#[test]
+fn errors_and_warnings_are_counted_apart_and_in_order() {
+    let paths: String = (0..300).map(|path| format!("  p{path}: {{}}\n")).collect();
+    let warnings: String = (0..150)
+        .map(|key| format!("x-{key}: {{a: 1, a: 1}}\n"))
+        .collect();
+    let document = changed(GOOD_2, "paths:\n", &format!("{warnings}paths:\n{paths}"));
+    let found = check(&config([("a.yaml", document)]));
+    let errors: Vec<_> = found.iter().filter(|found| found.is_error()).collect();
+    assert_eq!(errors.len(), 101);
+    assert!(
+        errors[0].message.starts_with("unknown field `p0`"),
+        "{}",
+        errors[0]
+    );
+    assert_eq!(
+        (errors[100].message.as_str(), errors[100].rule),
+        ("200 more errors", "limit")
+    );
+    assert_eq!(found.len() - errors.len(), 101);
+}
+
+#[test]
+fn a_message_repeats_little_of_a_file_and_nothing_invisible() {
+    let long = format!("{}\\u202e\\n", "a".repeat(90) + &"b".repeat(100));
+    let document = changed(
+        GOOD_2,
+        "host: books.example",
+        &format!("host: \"/\\u202e\\n{long}\""),
+    );
+    let found = errors(&config([("a.yaml", document)]));
+    assert!(
+        found[0].contains("`/\\u{202e}\\naaa") && found[0].ends_with("bbb…`"),
+        "{found:?}"
+    );
+    assert!(found[0].len() < 200);
+}
