@@ -36,6 +36,7 @@ pub use crate::call::service::{GrpcLayer, GrpcService};
 pub use crate::call::{GrpcRequest, GrpcResponse};
 
 use crate::call::CallOptions;
+use crate::call::phase::{self, Phase};
 use crate::call::service::{Normalize, NormalizeLayer};
 use crate::layer::deadline::DeadlineLayer;
 use crate::layer::headers::HeadersLayer;
@@ -142,9 +143,9 @@ where
 }
 
 impl Stack {
-    /// Returns a stack that is a service of the user's, and nothing else.
+    /// Returns a stack that is only a user's transport.
     pub(crate) fn of_service(service: impl GrpcService) -> Self {
-        Self::new(Normalize::new(service))
+        Self::new(UserTransport(Normalize::new(service)))
     }
 
     fn new<S>(service: S) -> Self
@@ -198,6 +199,30 @@ impl Service<GrpcRequest> for Stack {
             rpc.extensions_mut().insert(own.or(options));
         }
         self.erased.start(rpc)
+    }
+}
+
+/// A user's transport. A stack is always ready, so the call waits for this transport after the layers have passed the request on.
+/// Until the transport is ready, the request is not sent.
+#[derive(Clone)]
+struct UserTransport<T>(Normalize<T>);
+
+impl<T: GrpcService> Service<GrpcRequest> for UserTransport<T> {
+    type Response = GrpcResponse;
+    type Error = Status;
+    type Future = <Normalize<T> as Service<GrpcRequest>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        let ready = self.0.poll_ready(cx);
+        if ready.is_pending() {
+            phase::enter(Phase::Unsent);
+        }
+        ready
+    }
+
+    fn call(&mut self, request: GrpcRequest) -> Self::Future {
+        phase::enter(Phase::Response);
+        self.0.call(request)
     }
 }
 

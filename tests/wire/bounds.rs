@@ -1,5 +1,5 @@
 //! Every phase of a call has a time limit. Each phase is made to hang, over gRPC and over REST, and the
-//! call ends in an error that names the phase. A transport that is never ready is tested in `deadline.rs`, on a
+//! call ends in an error that names the phase. A transport that is never ready is tested in `call/deadline.rs`, on a
 //! paused clock.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,9 +1,8 @@
 //! What a server says of further attempts by `grpc-retry-pushback-ms` (gRFC A6).
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{NAME, done, grpc, ok, talk};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::prost_types::Any;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{Api, CreateApiRequest};
@@ -11,7 +10,6 @@ use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::proto::google::longrunning::operation::Result as Ending;
 use apigateway_grpc::stack::GrpcResponse;
 use apigateway_grpc::{ApiGateway, RetryThrottling};
-use common::{NAME, done, grpc, ok, talk};
 use http_body_util::{BodyExt as _, Empty};
 use tokio::time::Instant;
 use tonic::{Code, Status};

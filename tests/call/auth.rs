@@ -1,18 +1,13 @@
 //! Credentials under each attempt: what is sent, when they are asked, and what becomes of a source
 //! that hangs or fails.
-#![cfg(feature = "auth")]
-
-mod common;
-#[path = "common/credentials.rs"]
-mod credentials;
 
 use std::time::Duration;
 
+use crate::common::{NAME, done, talk};
+use crate::credentials::{Answer, Script, token};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::layer::auth::AuthLayer;
 use apigateway_grpc::{ApiGateway, Error};
-use common::{NAME, done, talk};
-use credentials::{Answer, Script, token};
 use http::{HeaderMap, Uri};
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -22,14 +17,14 @@ const fn secs(secs: u64) -> Duration {
 }
 
 /// Answers the next question, and gives its headers.
-async fn answered(server: &mut common::Server) -> HeaderMap {
+async fn answered(server: &mut crate::common::Server) -> HeaderMap {
     let (rpc, answer) = server.asked().await;
     answer.send_response(done());
     rpc.into_parts().0.headers
 }
 
 /// The headers of one call.
-async fn sent(client: &ApiGateway, server: &mut common::Server) -> HeaderMap {
+async fn sent(client: &ApiGateway, server: &mut crate::common::Server) -> HeaderMap {
     let (result, headers) = tokio::join!(client.get_operation(NAME), answered(server));
     assert!(result.expect("it was answered").done);
     headers
@@ -137,7 +132,7 @@ async fn aging_headers_are_renewed_in_the_background_while_calls_use_them() {
         _ => Answer::Same,
     });
     let (client, mut server) = talk(|it| it.credentials(script.clone()));
-    let authorization = async |server: &mut common::Server| {
+    let authorization = async |server: &mut crate::common::Server| {
         only(&sent(&client, server).await, "authorization").to_owned()
     };
     assert_eq!(authorization(&mut server).await, "Bearer old");

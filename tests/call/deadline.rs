@@ -1,17 +1,15 @@
 //! How long a call may take: by the table, by options, and over everything below the deadline.
 
-mod common;
-
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::common::{NAME, grpc, talk};
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse, Stack};
 use apigateway_grpc::{ApiGateway, CallOptions};
-use common::{NAME, grpc, talk};
 use http_body_util::StreamBody;
 use tokio::time::Instant;
 use tonic::body::Body;
@@ -128,7 +126,7 @@ async fn a_timeout_beyond_the_clock_is_none() {
         let (rpc, answer) = server.asked().await;
         assert!(!rpc.headers().contains_key("grpc-timeout"));
         tokio::time::sleep(secs(3600)).await;
-        answer.send_response(common::done());
+        answer.send_response(crate::common::done());
     });
     assert!(operation.expect("there is no deadline").done);
 }
@@ -145,7 +143,7 @@ async fn each_attempt_is_told_what_remains() {
             let (rpc, answer) = server.asked().await;
             // The wait between them is at most half a second.
             assert!((secs(5)..=secs(6)).contains(&remaining(&rpc)));
-            answer.send_response(common::done());
+            answer.send_response(crate::common::done());
         },
         client.get_operation(NAME)
     );

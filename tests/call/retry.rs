@@ -1,17 +1,15 @@
 //! Which failed calls are tried again, how often, after what wait, and with what request.
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::common::{NAME, done, grpc, talk};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
 use apigateway_grpc::{ApiGateway, CallOptions};
-use common::{NAME, done, grpc, talk};
 use http_body_util::{BodyExt as _, Empty};
 use tokio::time::Instant;
 use tonic::{Code, GrpcMethod, Status};
@@ -376,7 +374,7 @@ async fn a_reply_above_the_clients_limit_is_not_asked_for_again_whatever_the_pol
         let (_, answer) = server.asked().await;
         answer.send_error(Status::resource_exhausted("busy"));
         let (_, answer) = server.asked().await;
-        answer.send_response(common::ok(&Operation {
+        answer.send_response(crate::common::ok(&Operation {
             name: "x".repeat(200),
             ..Operation::default()
         }));

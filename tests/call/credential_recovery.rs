@@ -1,9 +1,4 @@
 //! Credentials that failed are created again: when, how often, and what calls get meanwhile.
-#![cfg(feature = "auth")]
-
-mod common;
-#[path = "common/credentials.rs"]
-mod credentials;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -11,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::common::{NAME, Server, done, talk};
+use crate::credentials::{Answer, Script, token};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::google_cloud_auth::credentials::{Credentials, user_account};
 use apigateway_grpc::layer::auth::AuthLayer;
 use apigateway_grpc::{ApiGateway, Error};
-use common::{NAME, Server, done, talk};
-use credentials::{Answer, Script, token};
 use http::Uri;
 use tokio::time::Instant;
 use tonic::Code;

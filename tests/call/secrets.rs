@@ -1,18 +1,11 @@
 //! No header, token or key in errors, spans, logs or `Debug`: everything emitted is searched for them.
-#![cfg(feature = "auth")]
 
-mod common;
-#[path = "common/credentials.rs"]
-mod credentials;
-#[path = "common/seen.rs"]
-mod seen;
-
+use crate::common::{NAME, done, talk};
+use crate::credentials::{Answer, Script};
+use crate::seen::Seen;
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::layer::auth::AuthLayer;
-use common::{NAME, done, talk};
-use credentials::{Answer, Script};
 use http::Uri;
-use seen::Seen;
 use tonic::Status;
 
 /// What must never be seen; no other text of the tests has it in it.
@@ -224,7 +217,7 @@ async fn credentials_that_fail_show_no_secret() {
     let seen = Seen::default();
     let _guard = seen.capture();
     let script = Script::new(|number| match number {
-        1 => credentials::token("Bearer s3cr3t"),
+        1 => crate::credentials::token("Bearer s3cr3t"),
         _ => Answer::Fails(false, "revoked"),
     });
     let (client, mut server) = talk(|it| it.credentials(script.clone()));

@@ -1,15 +1,13 @@
 //! Layers and transports of the user's: what they see, what they may change, and how their errors come out.
 
-mod common;
-
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use crate::common::{NAME, done, play, talk};
 use apigateway_grpc::ApiGateway;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
-use common::{NAME, done, play, talk};
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, Limited};
 use tonic::body::Body;

@@ -1,11 +1,9 @@
 //! That a client whose calls keep failing stops trying them again, and what counts for that.
 
-mod common;
-
+use crate::common::{NAME, Server, done, talk};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::Api;
 use apigateway_grpc::{ApiGateway, RetryThrottling};
-use common::{NAME, Server, done, talk};
 use tonic::{Code, Status};
 
 fn throttling(max_tokens: u32, token_ratio: f64) -> RetryThrottling {

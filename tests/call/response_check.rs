@@ -1,16 +1,14 @@
 //! What a hostile or broken peer may send: each gives one error that names the operation, and no panic.
 
-mod common;
-#[path = "guard/compression.rs"]
 mod compression;
 
 use std::time::Duration;
 
+use crate::common::{NAME, done, framed, grpc, talk};
 use apigateway_grpc::Error;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::stack::GrpcResponse;
 use bytes::Bytes;
-use common::{NAME, done, framed, grpc, talk};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;

@@ -1,17 +1,12 @@
 //! What happens when the server refuses the credentials: asked past our own values, and sent once more
 //! only if they are others. Under this crate's client, and under any tonic client.
-#![cfg(feature = "auth")]
 
-mod common;
-#[path = "common/credentials.rs"]
-mod credentials;
-
+use crate::common::{NAME, Server, done, play, talk};
+use crate::credentials::{Answer, Script, token};
 use apigateway_grpc::layer::auth::AuthLayer;
 use apigateway_grpc::proto::google::longrunning::GetOperationRequest;
 use apigateway_grpc::proto::google::longrunning::operations_client::OperationsClient;
 use apigateway_grpc::stack::{GrpcRequest, GrpcResponse};
-use common::{NAME, Server, done, play, talk};
-use credentials::{Answer, Script, token};
 use http::Uri;
 use http_body_util::{BodyExt as _, StreamBody};
 use tonic::{Code, Status};

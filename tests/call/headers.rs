@@ -1,13 +1,11 @@
 //! What every call says of itself in its headers: where it goes, who sends it, who pays.
 
-mod common;
-
+use crate::common::{NAME, Played, done, ok, talk};
 use apigateway_grpc::proto::google::cloud::apigateway::v1::{
     Api, CreateApiRequest, Gateway, UpdateGatewayRequest,
 };
 use apigateway_grpc::proto::google::longrunning::{GetOperationRequest, Operation};
 use apigateway_grpc::{ApiGateway, CallOptions};
-use common::{NAME, Played, done, ok, talk};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic::Request;
 

@@ -1,15 +1,13 @@
 //! Calls that a connection did not take: they are sent once more at once, whatever they are, since neither
 //! the server nor anybody else has seen them.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{NAME, done, talk};
 use apigateway_grpc::contract::RetryPolicy;
 use apigateway_grpc::proto::google::cloud::apigateway::v1::CreateApiRequest;
 use apigateway_grpc::proto::google::longrunning::Operation;
 use apigateway_grpc::{ApiGateway, Error, RetryThrottling};
-use common::{NAME, done, talk};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tonic::Status;
