@@ -7,10 +7,9 @@ use apigateway_grpc::{ApiGateway, RetryThrottling};
 use tonic::{Code, Status};
 
 fn throttling(max_tokens: u32, token_ratio: f64) -> RetryThrottling {
-    let throttling = RetryThrottling::default()
+    RetryThrottling::default()
         .max_tokens(max_tokens)
-        .token_ratio(token_ratio);
-    throttling
+        .token_ratio(token_ratio)
 }
 
 fn throttled(max_tokens: u32, token_ratio: f64) -> (ApiGateway, Server) {
