@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::super::origin::{FileLocation, FileOrigin};
 use super::*;
 
-/// An error of this text, and the rest of the chain below.
+/// An error with this text, and its sources.
 #[derive(Debug)]
 struct Text(&'static str, Option<Box<Self>>);
 
