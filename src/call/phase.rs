@@ -21,7 +21,7 @@ pub(crate) enum Phase {
         expect(dead_code, reason = "there are no credentials")
     )]
     Credentials,
-    /// Waiting for a connection to this address; connecting is at this step.
+    /// Waiting for a connection to this address. The second value is the current step of connecting.
     Connecting(Arc<str>, Step),
     /// Waiting for a stream of an HTTP/2 connection.
     Stream,
@@ -143,7 +143,7 @@ impl Progress {
 mod tests {
     use super::*;
 
-    /// Enters a phase, ready at once.
+    /// Enters a phase and returns ready.
     fn entering(entered: Phase) -> Poll<()> {
         enter(entered);
         Poll::Ready(())
@@ -155,7 +155,7 @@ mod tests {
         let _ = poll_in(&mut one, || entering(Phase::Response));
         let _ = poll_in(&mut other, || entering(Phase::Stream));
         enter(Phase::Backoff);
-        // Nothing new is entered.
+        // This poll enters no phase.
         let _ = poll_in(&mut one, || Poll::Ready(()));
         assert_eq!((one, other), (Phase::Response, Phase::Stream));
     }

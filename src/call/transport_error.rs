@@ -12,8 +12,8 @@ use tower::BoxError;
 
 use crate::call::intermediary;
 
-/// The source of a [`Status`] that this module creates. It determines whether the server may have processed the call, for the
-/// layers above, and whether gRPC can work on this path, for the fallback.
+/// The source of a [`Status`] that this module creates. The layers above check it to learn whether the server may have
+/// processed the call. The fallback checks it to learn whether gRPC can work on this path.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     kind: TransportErrorKind,
@@ -355,7 +355,7 @@ fn chain<'a>(
     })
 }
 
-/// Returns the kind of an error and the code for it; `None` for an error of an unknown transport.
+/// Returns the kind and the code of an error; `None` for an error of an unknown transport.
 fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Code)> {
     let mut found = None;
     for error in chain(error) {

@@ -104,7 +104,7 @@ mod tests {
             &[0xff; 12],
             b"\x0ba",
             b"\x09ab",
-            // Field number zero, a group that ends as another, an end without a beginning.
+            // Field number zero, a group that ends with another number, and the end of a group without its start.
             b"\x02\x01a\x0a\x01a",
             b"\x1b\x24\x0a\x01a",
             b"\x0c\x0a\x01a",
