@@ -322,7 +322,7 @@ impl RetryPolicy {
         Self { codes, ..self }
     }
 
-    /// A single attempt. Transparent retries are independent of the policy: they still repeat a call that the server certainly
+    /// A single attempt. Transparent retries are independent of the policy: they may repeat a call that the server certainly
     /// did not process (gRFC A6).
     pub const NEVER: Self = Self {
         max_attempts: Some(1),
