@@ -115,6 +115,10 @@ fn wrapped(layers: &[UserLayer], stack: Stack) -> Stack {
 /// A stack is cheap to clone, and always ready. A call waits within its own future until the transport is ready; if the
 /// transport fails to become ready, the call returns the error. A call boxes its future once for the whole stack, once for a
 /// transport of yours, and once for each layer of yours.
+///
+/// # Cancel safety
+///
+/// Dropping the future of a call ends the call. The server may have processed the call by then, or may still do so.
 #[derive(Clone)]
 pub struct Stack {
     erased: Arc<dyn Erased>,
