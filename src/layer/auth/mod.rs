@@ -8,7 +8,7 @@
 //!
 //! If the credentials fail, the call fails before anything is sent. The error names the source (the metadata server, or the
 //! type and path of the credential file and the variable that named it), the endpoint, the cause in the endpoint's words, and
-//! the next step. Its code is
+//! the next step. The code of the error is
 //!
 //! - UNAUTHENTICATED if someone has to fix the cause: no credentials on this machine, a revoked login, HTTP 4xx, a page of
 //!   HTML, an unknown certificate authority. The call is not retried.
@@ -32,7 +32,7 @@
 //! # Example
 //!
 //! This example adds the layer under a generated client, over TLS. For Google, use the address
-//! `https://apigateway.googleapis.com`, the roots of the system (`ClientTlsConfig::with_native_roots`), and as the credentials
+//! `https://apigateway.googleapis.com`, the roots of the system (`ClientTlsConfig::with_native_roots`), and credentials from
 //! `Builder::default().build()?` of [`credentials`](google_cloud_auth::credentials).
 //!
 //! ```

@@ -22,7 +22,7 @@ pub(super) struct Cause {
     pub(super) rejection: Rejection,
     /// True if the endpoint sent a response.
     pub(super) answered: bool,
-    /// True if the credentials did not name their universe in time. They may be valid.
+    /// True if the credentials did not name their universe in time. The credentials may be valid.
     pub(super) late: bool,
 }
 

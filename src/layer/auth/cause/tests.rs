@@ -36,7 +36,7 @@ fn file(kind: Kind) -> Origin {
     })
 }
 
-/// The texts of google-cloud-auth 1.18's errors, outermost first, as its endpoints were seen to cause them.
+/// The texts of errors that google-cloud-auth 1.18 was observed to return, outermost first.
 #[test]
 fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
     let user = || file(Kind::AuthorizedUser);
