@@ -1,8 +1,8 @@
 //! The codec of the generated clients and servers: tonic's own, with smaller buffers.
 //!
-//! tonic allocates 8 KiB for each message in both directions, which a call holds while it waits. These buffers fit a request
-//! of a few names and an operation as the response; they grow for larger messages. They have at most 1 KiB because glibc caches
-//! such allocations per thread, and takes a lock for larger ones.
+//! The buffers start with at most 1 KiB, since glibc caches allocations of this size per thread, and takes a lock for larger
+//! ones. They fit a request of a few names and an operation as the response, and grow for larger messages. tonic would allocate
+//! 8 KiB for each message in both directions, and a call holds its buffers while it waits.
 
 use std::marker::PhantomData;
 
@@ -10,9 +10,11 @@ use prost::Message;
 use tonic::codec::BufferSettings;
 use tonic_prost::ProstCodec;
 
+/// Initial size of the buffer of a request, in bytes.
 const REQUEST: usize = 256;
+/// Initial size of the buffer of a response, in bytes.
 const REPLY: usize = 1 << 10;
-/// A stream of messages is flushed at this size, which is tonic's default.
+/// Number of bytes at which a stream of messages is flushed. It is tonic's default.
 const PIECE: usize = 32 << 10;
 
 /// Encodes `T` and decodes `U`.

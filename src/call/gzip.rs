@@ -13,10 +13,10 @@ const SETTING: &str = "max_reply_size";
 /// Minimum number of bytes that are decompressed at a time.
 const STEP: usize = 4 << 10;
 
-/// Why bytes cannot be decompressed.
+/// The reason why bytes cannot be decompressed.
 #[derive(Debug)]
 pub(crate) enum GzipError {
-    /// The bytes are not gzip, are cut off, or are followed by anything else.
+    /// The bytes are not gzip, are truncated, or have trailing data.
     Malformed(io::Error),
     /// The bytes decompress to more than the limit.
     TooLarge,
@@ -36,10 +36,9 @@ pub(crate) fn decompress_response(compressed: &[u8], limit: usize) -> Result<Vec
     })
 }
 
-/// Returns the decompressed bytes. Several gzip members in a row are one text (RFC 1952 §2.2).
+/// Returns the decompressed bytes. Consecutive gzip members are concatenated (RFC 1952 §2.2).
 ///
-/// Decompression stops at `limit` bytes, so a few bytes that decompress to many take no more memory than the largest
-/// result that is allowed.
+/// Decompression stops as soon as the result exceeds `limit` bytes, so that a decompression bomb cannot exhaust the memory.
 ///
 /// # Errors
 ///
@@ -49,7 +48,7 @@ pub(crate) fn decompress(compressed: &[u8], limit: usize) -> Result<Vec<u8>, Gzi
     let mut out = Vec::new();
     let mut step = compressed.len().saturating_mul(4).max(STEP);
     loop {
-        // One byte beyond the limit shows that there is more.
+        // Read one byte beyond the limit, to detect a larger result.
         let room = (limit - out.len()).saturating_add(1).min(step);
         out.reserve_exact(room);
         let most = u64::try_from(room).unwrap_or(u64::MAX);

@@ -1,19 +1,20 @@
 //! Recognises a response that an intermediary sent in the service's place: a captive portal, a proxy, a gateway.
 //!
-//! The service answers in gRPC or JSON, errors included, and never redirects. So a response that is neither came from an
-//! intermediary if it is
+//! The service responds in gRPC or JSON, also with errors, and never redirects. A response in another format is an
+//! intermediary's if it is
 //!
-//! - a redirect to another host, which is never followed;
+//! - a redirect to another host, which the client never follows;
 //! - 407 or 511, which no origin server may send (RFC 9110 §15.5.8, RFC 6585 §6);
 //! - an HTML page with a status that portals and gateways send: a success, 404, 502, 503, 504, or a redirect without `Location`.
 //!
-//! Such a response is transient: it ends when the portal or gateway is gone. Any other page, such as one with 403, is taken for a
-//! rejection by the service. A redirect to the same host is more likely a wrong endpoint.
+//! Such a failure is transient: it ends when the intermediary forwards requests again. Any other HTML page, such as one with
+//! status 403, counts as a rejection by the service. So does a redirect to the same host, whose likely cause is a wrong
+//! endpoint.
 
 use http::{HeaderMap, StatusCode, Uri, header};
 
-/// Returns how an intermediary's response continues the text of its error; `None` if the response may be the service's.
-/// `own_host` is the host that the request was sent to, if it is known.
+/// Returns the suffix of the error text for an intermediary's response: it names the host of a redirect, or is empty. Returns
+/// `None` if the response may be the service's. `own_host` is the host that the request was sent to, if it is known.
 pub(crate) fn detect(
     status: StatusCode,
     headers: &HeaderMap,
@@ -40,7 +41,7 @@ pub(crate) fn is_html(headers: &HeaderMap) -> bool {
         .any(|html| media.eq_ignore_ascii_case(html))
 }
 
-/// Returns the host of a `Location` that leads to another host. A path alone leads to the same one.
+/// Returns the host of the `Location` header if it is not `own_host`. A relative `Location` stays on the same host.
 fn other_host(headers: &HeaderMap, own_host: Option<&str>) -> Option<String> {
     let location = headers.get(header::LOCATION)?.to_str().ok()?;
     // `//host/path` has the scheme of the request (RFC 3986 §4.2).
@@ -48,11 +49,11 @@ fn other_host(headers: &HeaderMap, own_host: Option<&str>) -> Option<String> {
         Some(rest) => format!("https://{rest}").parse::<Uri>(),
         None => location.parse::<Uri>(),
     };
-    // A relative path of one word would otherwise be read as a host.
+    // Without a scheme, `Uri` parses a relative path of one word as a host.
     let uri = uri.ok().filter(|uri| uri.scheme().is_some())?;
     let host = uri.host()?;
     let same = own_host.is_some_and(|own| own.eq_ignore_ascii_case(host));
-    // The rest of the URI may repeat what was sent.
+    // Return only the host, since the rest of the URI may repeat parts of the request.
     (!same).then(|| host.to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! Requests, responses and options of calls, and the facts that the layers share about a call.
+//! Requests, responses and options of calls, and the data that the layers share about a call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ pub type GrpcResponse = http::Response<Body>;
 
 /// The options of one call, or of all calls of a client.
 ///
-/// An option that is `None` has the default of the method, from the [contract](crate::contract). Set the options of single
-/// calls with [`ApiGateway::with_options`](crate::ApiGateway::with_options), or in the extensions of a request under a
-/// generated client:
+/// An option that is `None` has the method's default, from the [contract](crate::contract). To set options for some calls only,
+/// use [`ApiGateway::with_options`](crate::ApiGateway::with_options), or insert them into the extensions of a generated
+/// client's request:
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,19 +53,20 @@ pub type GrpcResponse = http::Response<Body>;
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// Timeout of the whole call: authentication, connecting and all attempts. The default is 5 to 60 seconds, depending
-    /// on the method. A `grpc-timeout` header of the request sets it too.
+    /// Timeout of the whole call: authentication, connecting and all attempts. The default is 5 to 60 seconds, depending on the
+    /// method. A `grpc-timeout` header of the request takes precedence.
     pub timeout: Option<Duration>,
-    /// When a failed call is retried. [`RetryPolicy::NEVER`] makes one attempt.
+    /// Policy for retries of a failed call. [`RetryPolicy::NEVER`] disables all but transparent retries. The default is the
+    /// method's policy in the contract, or [`RetryPolicy::DEFAULT`] if it has none.
     pub retry: Option<RetryPolicy>,
-    /// Whether a repetition is harmless even if the server processed the call before. `Some(true)` applies the codes of the
-    /// policy to a create or an update as well.
+    /// True if the call may be repeated even if the server has processed it. With `Some(true)`, the codes of the policy also
+    /// apply to a create or an update. The default depends on the method.
     pub idempotent: Option<bool>,
-    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` replace those of the client; all
-    /// others are sent in addition to the headers of the request.
+    /// Further headers. `user-agent`, `x-goog-user-project` and `x-goog-request-params` replace those of the client; all others
+    /// are sent in addition to the headers of the request. The default is no header.
     ///
-    /// Headers that the client itself sets make the call fail before it is sent: `authorization`, `te`, `content-type`,
-    /// `x-goog-api-client`, names that begin with `grpc-`, and headers of a connection, such as `host`.
+    /// Headers that are reserved for the client make the call fail with INVALID_ARGUMENT before it is sent: `authorization`,
+    /// `te`, `content-type`, `x-goog-api-client`, names that begin with `grpc-`, and headers of a connection, such as `host`.
     pub headers: HeaderMap,
 }
 
@@ -77,29 +78,29 @@ impl CallOptions {
         self
     }
 
-    /// Sets when a failed call is retried.
+    /// Sets the policy for retries of a failed call.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self
     }
 
-    /// Sets whether a repetition is harmless even if the server processed the call before.
+    /// Sets whether the call may be repeated even if the server has processed it.
     #[must_use]
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);
         self
     }
 
-    /// Adds a header. Headers of the same name are kept.
+    /// Adds a header, and keeps earlier headers of the same name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
     }
 
-    /// Returns these options, with those of `other` where these have none. If both have a header, the values of these are
-    /// used.
+    /// Returns these options. Each option that is `None` is replaced by that of `other`. For a header that both have, the
+    /// values of `self` are used.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         let mut headers = self.headers;
@@ -118,7 +119,7 @@ impl CallOptions {
 
 impl fmt::Debug for CallOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A header's value may be a secret.
+        // Show only the names of headers, since a value may be secret.
         let headers = self.headers.keys().collect::<Vec<_>>();
         f.debug_struct("CallOptions")
             .field("timeout", &self.timeout)
@@ -129,14 +130,14 @@ impl fmt::Debug for CallOptions {
     }
 }
 
-/// The facts that our layers share about a call. The headers layer inserts it into the request's extensions.
+/// The data that our layers share about a call. The headers layer inserts the context into the request's extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallContext {
     /// The method's entry in the contract; `None` for a method of another service.
     pub(crate) method: Option<&'static Method>,
     /// The encoded request body, kept for retries; `None` for a method of another service, whose body may be a stream.
     pub(crate) payload: Option<Bytes>,
-    /// The options of the call. Their headers are already among the request's.
+    /// The options of the call, except their headers, which the request already has.
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<RetryPolicy>,
     pub(crate) idempotent: Option<bool>,
@@ -151,8 +152,8 @@ impl CallContext {
     }
 }
 
-/// A flag that the retry layer sets before it repeats a call that the server may have processed. The caller inserts it into
-/// the request's extensions.
+/// A flag that the retry layer sets before it repeats a call that the server may have processed. The caller inserts the flag
+/// into the request's extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MaybeProcessed(Arc<AtomicBool>);
 
@@ -175,13 +176,13 @@ pub(crate) struct CredentialsRefreshed;
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct Transcoded;
 
-/// Marks a response that goes to an HTTP/JSON client as it is.
+/// Marks a response that is sent to an HTTP/JSON client unchanged.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct PassThrough;
 
-/// Marks an error whose JSON body has the list `errors`, which Google's services used before `details`. The list has one item
-/// with this reason.
+/// Marks an error whose JSON body has the list `errors`, the predecessor of `details` in Google's services. The list has one
+/// item, with this reason.
 #[derive(Clone, Copy, Debug)]
 #[cfg(any(feature = "rest", feature = "emulator"))]
 pub(crate) struct LegacyReason(
@@ -192,11 +193,11 @@ pub(crate) struct LegacyReason(
     pub(crate) &'static str,
 );
 
-/// Reads the body of a unary request. A generated client has the whole body ready, so this does not wait.
+/// Reads the body of a unary request. Does not wait, since a generated client has the whole body ready.
 ///
 /// # Errors
 ///
-/// If the body fails, or is not ready, since only a stream has to be waited for.
+/// If the body fails. INTERNAL if the body is not ready, which means that it is a stream.
 pub(crate) fn read_unary_body(mut body: Body) -> Result<Bytes, Status> {
     let mut buffer = BodyBuffer::default();
     loop {
@@ -242,7 +243,7 @@ impl BodyBuffer {
     }
 }
 
-/// Length of the prefix of a gRPC message: one byte for the compression flag, four for the message's length.
+/// Length of the prefix of a gRPC message, in bytes: one byte for the compression flag, four for the message's length.
 pub(crate) const MESSAGE_PREFIX_LEN: usize = 5;
 
 /// Returns the message of a unary body; `None` if the message is compressed, or if the body is not exactly one message.

@@ -1,8 +1,8 @@
-//! The phase that a call is in, which the error of a missed deadline names.
+//! The phase of a call, for the error of a missed deadline.
 //!
-//! The deadline layer stores the phase of its call, and moves it into a thread-local while it polls the call. The code below
-//! enters a phase by a write to that thread-local, without an allocation or shared state. A phase that is entered outside of a
-//! call with a deadline is ignored.
+//! The deadline layer stores the phase of its call, and moves it into a thread-local while it polls the call. The layers and
+//! transports below enter a phase by a write to the thread-local, without an allocation or shared state. A phase that is
+//! entered outside of a call with a deadline is ignored.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-/// The phase of a call: what the call waits for.
+/// The phase of a call, named after the event that the call waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Not sent. User transports and layers count as this phase, too.
+    /// Not sent yet. A call in a user's transport or layer is in this phase, too.
     #[default]
     Unsent,
     #[cfg_attr(
@@ -21,7 +21,7 @@ pub(crate) enum Phase {
         expect(dead_code, reason = "there are no credentials")
     )]
     Credentials,
-    /// Waiting for a connection to this address, which is in this step.
+    /// Waiting for a connection to this address. The second value is the current step of connecting.
     Connecting(Arc<str>, Step),
     /// Waiting for a stream of an HTTP/2 connection.
     Stream,
@@ -90,12 +90,12 @@ pub(crate) fn enter(phase: Phase) {
 }
 
 fn replace(phase: Phase) -> Phase {
-    // The thread-local of an ending thread is gone, and nobody would read it.
+    // A thread that is ending may have dropped the thread-local. The phase is not read any more then.
     let replaced = CURRENT.try_with(|current| current.replace(phase));
     replaced.unwrap_or_default()
 }
 
-/// Polls a call in its phase, and updates the phase afterwards.
+/// Polls a call with `phase` as the current phase, and stores the phase that the poll has entered.
 pub(crate) fn poll_in<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
     let outer = replace(std::mem::take(phase));
     let polled = poll();
@@ -103,7 +103,7 @@ pub(crate) fn poll_in<T>(phase: &mut Phase, poll: impl FnOnce() -> Poll<T>) -> P
     polled
 }
 
-/// Runs a task and keeps its phase in `phase`. The call that is being polled has the same phase.
+/// Runs a task and stores its phase in `phase`. The call that awaits the task enters the same phase.
 pub(crate) async fn track<F: Future>(phase: &mut Phase, task: F) -> F::Output {
     let mut task = pin!(task);
     std::future::poll_fn(|cx| {
@@ -143,7 +143,7 @@ impl Progress {
 mod tests {
     use super::*;
 
-    /// Enters a phase, ready at once.
+    /// Enters a phase and returns ready.
     fn entering(entered: Phase) -> Poll<()> {
         enter(entered);
         Poll::Ready(())
@@ -155,7 +155,7 @@ mod tests {
         let _ = poll_in(&mut one, || entering(Phase::Response));
         let _ = poll_in(&mut other, || entering(Phase::Stream));
         enter(Phase::Backoff);
-        // Nothing new is entered.
+        // This poll enters no phase.
         let _ = poll_in(&mut one, || Poll::Ready(()));
         assert_eq!((one, other), (Phase::Response, Phase::Stream));
     }

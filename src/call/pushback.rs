@@ -7,7 +7,7 @@ use prost_types::Any;
 use tonic::Status;
 use tonic_types::pb;
 
-/// Returns the longer of the delays of the pushback and of `RetryInfo`. A retry before this delay is too early.
+/// Returns the minimum delay before a retry: the longer one of the pushback and of `RetryInfo`.
 pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
     let info = retry_info(status);
     match pushback(status) {
@@ -16,10 +16,10 @@ pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
     }
 }
 
-/// Returns the delay of the first valid RetryInfo among the details. The conversion of tonic-types overflows for `i64::MIN`
-/// seconds, so it is not used.
+/// Returns the delay of the first valid RetryInfo among the details. Does not use the conversion of tonic-types, which
+/// overflows for `i64::MIN` seconds.
 fn retry_info(status: &Status) -> Option<Duration> {
-    // Few statuses have details.
+    // Most statuses have no details.
     if status.details().is_empty() {
         return None;
     }
@@ -40,8 +40,8 @@ fn is_retry_info(detail: &Any) -> bool {
     name == Some("google.rpc.RetryInfo")
 }
 
-/// Returns whether a detail is a RetryInfo whose delay is negative or out of range. Its conversion to a standard `Duration`
-/// would overflow.
+/// Returns whether a detail is a RetryInfo whose delay is negative or out of range. The conversion of such a delay to a
+/// standard `Duration` would overflow.
 pub(crate) fn is_bad_retry_info(detail: &Any) -> bool {
     let info = pb::RetryInfo::decode(detail.value.as_slice());
     let delay = info.ok().and_then(|info| info.retry_delay);
@@ -50,7 +50,7 @@ pub(crate) fn is_bad_retry_info(detail: &Any) -> bool {
 
 /// Converts a protobuf duration; `None` if it is negative or out of the range of duration.proto.
 pub(crate) fn duration(value: prost_types::Duration) -> Option<Duration> {
-    /// Ten thousand years.
+    /// Ten thousand years in seconds, the maximum of duration.proto.
     const LONGEST: u64 = 315_576_000_000;
 
     let seconds = u64::try_from(value.seconds).ok()?;
@@ -70,7 +70,7 @@ pub(crate) enum Pushback {
 /// Reads the pushback, a number of milliseconds. A negative number, an invalid one, and several values mean [`Pushback::Never`].
 pub(crate) fn pushback(status: &Status) -> Option<Pushback> {
     let metadata = status.metadata();
-    // Few statuses have any.
+    // Most statuses have no metadata.
     if metadata.is_empty() {
         return None;
     }

@@ -14,7 +14,7 @@ use crate::call::{GrpcRequest, GrpcResponse};
 
 /// A tower service that sends gRPC requests: a transport under the stack, or the service that a user's layer creates.
 ///
-/// Every service with these types implements it, so it need not be implemented by hand.
+/// The trait is implemented for every service with these types. You do not need to implement it yourself.
 pub trait GrpcService:
     Service<
         GrpcRequest,
@@ -26,11 +26,11 @@ pub trait GrpcService:
     + Sync
     + 'static
 {
-    /// The body of its responses.
+    /// The body of a response.
     type Body: http_body::Body<Data = Bytes, Error = Self::BodyError> + Send + 'static;
-    /// The error of that body.
+    /// The error of a response's body.
     type BodyError: Into<BoxError>;
-    /// The error of a call. A [`Status`] is returned unchanged.
+    /// The error of a call. A [`Status`] is returned as it is; any other error is converted to one.
     type ServiceError: Into<BoxError>;
     /// The future of a call.
     type ResponseFuture: Future<Output = Result<http::Response<Self::Body>, Self::ServiceError>>
@@ -54,7 +54,7 @@ where
 
 /// A tower layer of a user that creates a [`GrpcService`].
 ///
-/// Every such layer implements it, so it need not be implemented by hand.
+/// The trait is implemented for every such layer. You do not need to implement it yourself.
 pub trait GrpcLayer<S> {
     /// The service that the layer creates.
     type Service: GrpcService;

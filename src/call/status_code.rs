@@ -2,7 +2,7 @@
 
 use tonic::Code;
 
-/// The name of a code, such as `NOT_FOUND` (`google/request/code.proto`).
+/// Returns the name of a code, such as `NOT_FOUND` (`google/rpc/code.proto`).
 pub(crate) fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -11,8 +11,8 @@ use tonic::{Code, Status};
 
 const OK: &str = "0";
 
-/// Maximum value of the limit on metadata. HTTP/2 decodes twice as much, so the status of a response over the limit is still
-/// read.
+/// Maximum value of the limit on metadata, in bytes. HTTP/2 decodes twice as much, so the status of a response over the limit
+/// can still be read.
 pub(crate) const MAX_METADATA_SIZE: usize = 1 << 20;
 
 /// Base64 with or without padding, as tonic accepts it.
@@ -24,7 +24,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Reads the gRPC status in headers or trailers, if there is one. Malformed details are removed and a malformed message is
 /// replaced, since tonic would panic on them; the code is kept.
 ///
-/// If there are several codes, the first one that is not OK is used: a proxy adds an error to an OK on purpose.
+/// If there are several codes, the first one that is not OK is used, since a proxy that adds an error to an OK does so on
+/// purpose.
 pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
     if headers.get(Status::GRPC_STATUS)? == OK {
         let several = headers.len() > 1;
@@ -32,7 +33,7 @@ pub(crate) fn outcome(headers: &mut HeaderMap) -> Option<Result<(), Status>> {
             headers.insert(Status::GRPC_STATUS, failure);
             return outcome(headers);
         }
-        // tonic also reads these of an OK response, and panics if they are malformed.
+        // tonic reads the details and the message of an OK response, too, and panics if they are malformed.
         if several {
             headers.remove(Status::GRPC_STATUS_DETAILS);
             headers.remove(Status::GRPC_MESSAGE);
@@ -70,7 +71,7 @@ fn failure(headers: &HeaderMap) -> Option<&HeaderValue> {
 pub(crate) struct Excess {
     size: usize,
     limit: usize,
-    /// Error details were dropped as well.
+    /// True if error details were dropped as well.
     details: bool,
 }
 
@@ -89,7 +90,7 @@ pub(crate) fn limit(headers: &mut HeaderMap, limit: usize) -> Option<Excess> {
     if let Some(message) = headers.remove(Status::GRPC_MESSAGE) {
         kept.insert(Status::GRPC_MESSAGE, message);
     }
-    // Several values mean the same however many they are.
+    // Two values are enough, since two or more mean `Pushback::Never`.
     for pushback in headers.get_all(PUSHBACK).iter().take(2) {
         kept.append(PUSHBACK, pushback.clone());
     }
@@ -113,10 +114,11 @@ pub(crate) fn limit(headers: &mut HeaderMap, limit: usize) -> Option<Excess> {
     })
 }
 
-/// The delay that a server asks for before a retry (gRFC A6).
+/// The header with the delay that a server asks for before a retry (gRFC A6).
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// The size of metadata as HTTP/2 counts it: each name and value, and 32 bytes for each field (RFC 9113 §6.5.2).
+/// Returns the size of metadata in bytes, as HTTP/2 counts it: each name and value, and 32 bytes for each field (RFC 9113
+/// §6.5.2).
 fn size(headers: &HeaderMap) -> usize {
     let fields = headers.iter();
     fields
@@ -125,7 +127,8 @@ fn size(headers: &HeaderMap) -> usize {
 }
 
 impl Excess {
-    /// Returns the status of a call that would have succeeded. A later response may have less metadata, so a wait continues.
+    /// Returns the status of a call that would have succeeded. The wait for an operation continues after it, since a later
+    /// response may have less metadata.
     pub(crate) fn status(self) -> Status {
         let Self { size, limit, .. } = self;
         Status::resource_exhausted(format!(
@@ -133,7 +136,7 @@ impl Excess {
         ))
     }
 
-    /// Returns the status of a failed call, whose message also says what was dropped.
+    /// Returns the status of a failed call, with the dropped metadata described in its message.
     pub(crate) fn note(self, status: &Status) -> Status {
         let Self {
             size,

@@ -12,8 +12,8 @@ use tower::BoxError;
 
 use crate::call::intermediary;
 
-/// The source of a [`Status`] that this module creates. The layers above read from it whether the server may have processed the
-/// call, and the fallback whether gRPC can work on this path at all.
+/// The source of a [`Status`] that this module creates. The layers above check it to learn whether the server may have
+/// processed the call. The fallback checks it to learn whether gRPC can work on this path.
 #[derive(Debug)]
 pub(crate) struct TransportError {
     kind: TransportErrorKind,
@@ -22,7 +22,7 @@ pub(crate) struct TransportError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TransportErrorKind {
-    /// No connection was made: refused, unreachable, unknown host, or TLS or ALPN failed.
+    /// No connection was made: it was refused, the host is unknown or unreachable, or TLS or ALPN failed.
     Connect,
     /// The peer's first bytes are not an HTTP/2 SETTINGS frame.
     NotHttp2,
@@ -34,11 +34,11 @@ enum TransportErrorKind {
         expect(dead_code, reason = "over gRPC it is NotGrpc")
     )]
     Intermediary,
-    /// The client ended the call before it was sent: it is invalid, or has no credentials.
+    /// The client ended the call before sending it, since the call is invalid or has no credentials.
     Unsent,
     /// The peer reported that it did not process the stream.
     Refused,
-    /// The connection was closing before the call was sent, or before the peer processed it.
+    /// The connection was closing before the call was sent, or before the peer processed the call.
     GoneAway,
     /// The connection broke while the call was in flight.
     Broken,
@@ -61,7 +61,7 @@ impl TransportErrorKind {
     }
 }
 
-/// Nothing was sent: the connection had ended, or HTTP/2 cannot represent the request.
+/// The error of a request that was not sent: the connection had ended, or HTTP/2 cannot represent the request.
 #[derive(Debug)]
 pub(crate) struct NotSent(pub(crate) h2::Error);
 
@@ -154,8 +154,8 @@ impl TransportError {
         self.kind.is_unsent()
     }
 
-    /// Maximum number of transparent retries, independent of the retry policy (gRFC A6). The server did not process the call.
-    /// There is only one for a refused stream, since the server may be overloaded.
+    /// Returns the maximum number of transparent retries, independent of the retry policy (gRFC A6). It is zero if the server
+    /// may have processed the call. It is one for a refused stream, since the server may be overloaded.
     pub(crate) fn transparent_retry_limit(&self) -> u32 {
         match self.kind {
             TransportErrorKind::GoneAway => 16,
@@ -198,14 +198,15 @@ impl TransportError {
         )
     }
 
-    /// Marks the status of a call that the client ended before it was sent.
+    /// Marks the status of a call that the client ended before sending it.
     pub(crate) fn unsent(mut status: Status, source: Option<BoxError>) -> Status {
         let kind = TransportErrorKind::Unsent;
         status.set_source(Arc::new(Self { kind, source }));
         status
     }
 
-    /// Marks the status of a call that an intermediary answered. It may have forwarded the call, so the call counts as sent.
+    /// Marks the status of an intermediary's response. The intermediary may have forwarded the call, so the call counts as
+    /// sent.
     #[cfg(feature = "rest")]
     pub(crate) fn intermediary(mut status: Status) -> Status {
         let kind = TransportErrorKind::Intermediary;
@@ -213,7 +214,7 @@ impl TransportError {
         status
     }
 
-    /// Marks the status of a call whose credentials the server rejected, and which have been refreshed since.
+    /// Marks the status of a call whose credentials were rejected by the server and have been refreshed since.
     #[cfg(feature = "auth")]
     pub(crate) fn credentials_refreshed(mut refusal: Status) -> Status {
         let kind = TransportErrorKind::CredentialsRefreshed;
@@ -221,7 +222,8 @@ impl TransportError {
         refusal
     }
 
-    /// Converts the error of a transport. A status is returned unchanged, unless its source is a transport error.
+    /// Converts the error of a transport. A status is returned unchanged, unless its source is an error of hyper, h2 or tonic's
+    /// transport, or an I/O error.
     pub(crate) fn to_status(error: BoxError) -> Status {
         let error = match error.downcast::<Status>() {
             Ok(status) => return Self::status_within(*status),
@@ -233,7 +235,7 @@ impl TransportError {
         }
     }
 
-    /// Converts an error after the head of a response. The server has begun to process the call, so it counts as sent.
+    /// Converts an error after the head of a response. The server has begun to process the call, so the call counts as sent.
     pub(crate) fn after_head(error: BoxError) -> Status {
         let status = Self::to_status(error);
         match Self::from_status(&status) {
@@ -245,7 +247,7 @@ impl TransportError {
         }
     }
 
-    /// Converts a status. tonic hides an error in the middle of a body as the source of a status.
+    /// Converts a status whose source is a known error of a transport. tonic returns an error within a body as such a status.
     fn status_within(status: Status) -> Status {
         let known = match status.source() {
             None => None,
@@ -271,8 +273,8 @@ impl TransportError {
 
     /// Returns the status for an HTTP response that is not gRPC; `None` for gRPC.
     ///
-    /// The code is that of gRPC's http-grpc-status-mapping. The response of an [`intermediary`] is UNAVAILABLE, since it is
-    /// transient.
+    /// The code is that of gRPC's `http-grpc-status-mapping.md`, except that the response of an [`intermediary`] is
+    /// UNAVAILABLE, since it is transient.
     pub(crate) fn not_grpc(head: &Parts) -> Option<Status> {
         let content_type = head.headers.get(header::CONTENT_TYPE);
         let content_type = content_type.map(|value| value.to_str().unwrap_or("?"));
@@ -292,7 +294,7 @@ impl TransportError {
         };
         let redirect = redirect.unwrap_or_default();
         let media = content_type.unwrap_or("no content type");
-        // A media type can be as long as a header can be.
+        // A media type can be as long as any header.
         let media = media.get(..MEDIA).unwrap_or(media);
         let mut text = format!(
             "the server answered HTTP {} with {media}, which is not gRPC{redirect}",
@@ -302,7 +304,8 @@ impl TransportError {
         if refused {
             text.push_str(": the metadata of the request is larger than the server accepts");
         }
-        // A gRPC media type with another HTTP status comes from a failing gRPC server, and a 431 from an HTTP/2 server.
+        // These responses do not rule out gRPC: a gRPC media type comes from a failing gRPC server, and a 431 from an HTTP/2
+        // server.
         let kind = if grpc || refused {
             TransportErrorKind::Broken
         } else {
@@ -340,7 +343,7 @@ impl StdError for TransportError {
 /// Maximum length of a media type in an error text.
 const MEDIA: usize = 100;
 
-/// hyper's limits, which are far above ours.
+/// The error text for a head over hyper's limits, which are far above ours.
 const LARGE_HEAD: &str = "the response has more than 100 headers, or more than 400 KiB of them";
 
 /// Returns the error and its sources, outermost first.
@@ -352,7 +355,7 @@ fn chain<'a>(
     })
 }
 
-/// Returns the kind of an error and the code for it; `None` for an error of an unknown transport.
+/// Returns the kind and the code of an error; `None` for an error of an unknown transport.
 fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Code)> {
     let mut found = None;
     for error in chain(error) {
@@ -371,7 +374,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
         if error.is::<ConnectError>() || connect(error) {
             return Some((TransportErrorKind::Connect, Code::Unavailable));
         }
-        // The connection ended before, for whatever reason.
+        // The request was not sent. If the connection had ended, the cause of its end does not matter.
         if let Some(NotSent(error)) = error.downcast_ref() {
             let ended = error.is_io() || error.is_go_away() || error.is_reset();
             return Some(match ended {
@@ -401,7 +404,7 @@ fn classify(error: &(dyn StdError + 'static)) -> Option<(TransportErrorKind, Cod
 }
 
 fn classify_hyper(error: &hyper::Error) -> (TransportErrorKind, Code) {
-    // hyper cancels a request only before it was started. The source is what ended the connection, not the request.
+    // hyper cancels a request only before it is started. The source of the error is the reason for the connection's end.
     if error.is_canceled() {
         return (TransportErrorKind::GoneAway, Code::Unavailable);
     }
@@ -416,13 +419,13 @@ fn connect(error: &(dyn StdError + 'static)) -> bool {
     legacy.is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
-/// gRPC over HTTP/2, "Errors".
+/// Returns the kind and the code of an HTTP/2 error (gRPC's `PROTOCOL-HTTP2.md`, "Errors").
 fn classify_h2(error: &h2::Error) -> (TransportErrorKind, Code) {
     if error.is_io() {
         return (TransportErrorKind::Broken, Code::Unavailable);
     }
-    // On GOAWAY, h2 ends only the streams above the last stream that the peer names, which the peer did not process
-    // (RFC 9113 §6.8). The others continue.
+    // On GOAWAY, h2 ends only the streams above the last stream ID that the peer names. The peer did not process these streams
+    // (RFC 9113 §6.8). The other streams continue.
     if error.is_go_away() && error.is_remote() {
         let kind = match error.reason() {
             Some(h2::Reason::NO_ERROR) => TransportErrorKind::GoneAway,
@@ -444,7 +447,7 @@ fn classify_h2(error: &h2::Error) -> (TransportErrorKind, Code) {
     }
 }
 
-/// Returns the innermost two different texts of the chain: what was done, and why it failed. A text that says both is returned
+/// Returns the two innermost distinct texts of the chain: the failed action and its cause. A text that has both is returned
 /// alone.
 fn describe(error: &(dyn StdError + 'static)) -> String {
     let complete = chain(error).find_map(|error| match UnusableConnection::of(error) {
@@ -476,7 +479,7 @@ fn describe(error: &(dyn StdError + 'static)) -> String {
     texts.split_off(skip).join(": ")
 }
 
-/// Returns whether the error only names the transport, and its source says the rest.
+/// Returns whether the error only names the transport, and its source has the cause.
 fn is_wrapper(error: &(dyn StdError + 'static)) -> bool {
     let wraps =
         error.is::<tonic::transport::Error>() || error.is::<hyper_util::client::legacy::Error>();

@@ -1,12 +1,12 @@
 //! Reads single fields of an encoded protobuf message, without a schema and without decoding the rest.
 //!
-//! A field of another wire type is an unknown field, as in every protobuf parser. Groups are skipped. The JSON engine has its
-//! own reader (`transcode::json`), since it knows the schema and reads all wire types.
+//! A field whose wire type is not the expected one counts as unknown, as in every protobuf parser. Groups are skipped. The JSON
+//! engine has its own reader (`transcode::json`), since it knows the schema and reads all wire types.
 
-/// Nesting limit of groups, that of protobuf's own parsers.
+/// Maximum nesting depth of groups, as in protobuf's own parsers.
 const DEPTH: usize = 100;
 
-/// The bytes are not an encoded message.
+/// The error of bytes that are not an encoded message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -16,13 +16,13 @@ impl std::fmt::Display for Malformed {
     }
 }
 
-/// Returns the text at the end of a path of field numbers, of which all but the last are messages with a length.
-/// Returns `None` if a field is not set, the text is not UTF-8, or the message is malformed.
+/// Returns the text at the end of a path of field numbers. Every field of the path but the last one is a message. Returns
+/// `None` if a field is not set, the text is not UTF-8, or the message is malformed.
 pub(crate) fn text<'a>(message: &'a [u8], path: &[u32]) -> Option<&'a str> {
     std::str::from_utf8(last(message, path).ok()??).ok()
 }
 
-/// Returns the value of a length-delimited field: the last one, as in every parser.
+/// Returns the last value of a length-delimited field, as every protobuf parser does.
 ///
 /// # Errors
 ///
@@ -32,8 +32,8 @@ pub(crate) fn bytes(message: &[u8], number: u32) -> Result<Option<&[u8]>, Malfor
     last(message, &[number])
 }
 
-/// Returns the last value at the end of a path. A message that occurs several times is merged by parsers, so each
-/// occurrence is searched.
+/// Returns the last value at the end of a path. Protobuf parsers merge all occurrences of a message field, so each occurrence
+/// is searched.
 fn last<'a>(message: &'a [u8], path: &[u32]) -> Result<Option<&'a [u8]>, Malformed> {
     let Some((number, deeper)) = path.split_first() else {
         return Ok(Some(message));
@@ -48,7 +48,7 @@ fn last<'a>(message: &'a [u8], path: &[u32]) -> Result<Option<&'a [u8]>, Malform
     Ok(found)
 }
 
-/// Reads the next field: its number, and its value if that is length-delimited. Returns `None` if it is malformed.
+/// Reads the next field: its number, and its value if the field is length-delimited. Returns `None` if the field is malformed.
 fn next<'a>(rest: &mut &'a [u8]) -> Option<(u32, Option<&'a [u8]>)> {
     let (number, wire_type) = key(rest)?;
     match wire_type {
@@ -67,7 +67,7 @@ fn key(rest: &mut &[u8]) -> Option<(u32, u64)> {
     (1..1 << 29).contains(&number).then_some((number, key & 7))
 }
 
-/// Skips the value of a field, a group with all that is in it.
+/// Skips the value of a field. A group is skipped with its content.
 fn skip(number: u32, wire_type: u64, rest: &mut &[u8], depth: usize) -> Option<()> {
     match wire_type {
         0 => prost::encoding::decode_varint(rest).ok().map(drop),
@@ -104,7 +104,7 @@ mod tests {
             &[0xff; 12],
             b"\x0ba",
             b"\x09ab",
-            // Field number zero, a group that ends as another, an end without a beginning.
+            // Field number zero, a group that ends with another number, and the end of a group without its start.
             b"\x02\x01a\x0a\x01a",
             b"\x1b\x24\x0a\x01a",
             b"\x0c\x0a\x01a",

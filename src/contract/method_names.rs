@@ -1,17 +1,17 @@
-//! The methods by name, looked up when the crate is compiled: a path that the table lacks does not build.
+//! Constants for the methods. Each one is looked up at compile time, so a path that is not in the table is a compile error.
 
 use super::{METHODS, Method};
 
 macro_rules! methods {
     ($($constant:ident = $path:literal,)*) => {
-        /// The methods by name.
+        /// A constant for each method of the contract.
         impl Method {
             $(
                 #[doc = concat!("`", $path, "`.")]
                 pub const $constant: &'static Self = known($path);
             )*
 
-            /// Those that have a name here, which are all; a test says so.
+            /// The methods that have a constant. A test checks that these are all methods.
             #[cfg(test)]
             const NAMED: &'static [&'static Self] = &[$(Self::$constant),*];
         }

@@ -1,4 +1,4 @@
-//! Ends a call at its deadline, which includes credentials, connecting and all attempts.
+//! Ends a call at its deadline. The time for credentials, connecting and all attempts counts.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -55,7 +55,7 @@ where
         };
         let by_table = call.method.map(Method::default_timeout);
         let timeout = asked.or(call.timeout).or(by_table);
-        // A timeout beyond the range of the clock is no limit.
+        // A timeout beyond the range of the clock is ignored.
         let bound =
             timeout.and_then(|timeout| Some((timeout, Instant::now().checked_add(timeout)?)));
         let Some((timeout, deadline)) = bound else {

@@ -15,7 +15,7 @@ use crate::call::wire_format;
 use crate::call::{self, CallContext, CallOptions, GrpcRequest, GrpcResponse};
 use crate::contract::{Method, RoutingKey};
 
-/// The routing header. It is not computed if the request has one.
+/// The routing header (AIP-4222). If the request has one, it is kept.
 pub(crate) const ROUTING: HeaderName = HeaderName::from_static("x-goog-request-params");
 const API_CLIENT: HeaderName = HeaderName::from_static("x-goog-api-client");
 /// The quota project: the project that is billed.
@@ -24,7 +24,7 @@ pub(crate) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-use
 /// The version of tonic that the crate is built with. A test compares it with `Cargo.lock`.
 pub(crate) const TONIC: &str = "0.14.9";
 
-/// For each byte, whether [`ROUTING`] has it unencoded, as the unreserved characters of RFC 3986 (AIP-4222).
+/// For each byte, true if it is not encoded in [`ROUTING`]: the unreserved characters of RFC 3986 (AIP-4222).
 const UNRESERVED: [bool; 256] = {
     let mut unreserved = [false; 256];
     let mut byte = 0;
@@ -51,7 +51,7 @@ struct Fixed {
 }
 
 impl HeadersLayer {
-    /// `user_agent` is prepended to our own. `options` are the defaults of each call.
+    /// Creates the layer. `user_agent` is prepended to our own. `options` are the defaults of each call.
     pub(crate) fn new(
         user_agent: Option<&HeaderValue>,
         quota_project: Option<HeaderValue>,
@@ -144,7 +144,7 @@ fn prepare(fixed: &Fixed, request: GrpcRequest) -> Result<GrpcRequest, Status> {
 
 fn set(headers: &mut HeaderMap, fixed: &Fixed, method: Option<&Method>, payload: Option<&Bytes>) {
     headers.insert(API_CLIENT, fixed.api_client.clone());
-    // A user agent of this call is kept as it is.
+    // Keep the user agent of the call, if it has one.
     headers
         .entry(header::USER_AGENT)
         .or_insert_with(|| fixed.user_agent.clone());
@@ -186,7 +186,7 @@ fn add(headers: &mut HeaderMap, further: &HeaderMap) -> Result<(), Status> {
     Ok(())
 }
 
-/// Returns whether the stack or the connection sets the header.
+/// Returns whether only the stack or the connection may set the header.
 fn is_reserved(name: &HeaderName) -> bool {
     const RESERVED: [HeaderName; 11] = [
         header::AUTHORIZATION,
@@ -231,8 +231,8 @@ fn routing(keys: &[RoutingKey], message: &[u8]) -> Option<HeaderValue> {
         .filter(|value| !value.is_empty())
 }
 
-/// Writes a percent-encoded value. The crate `percent_encoding` writes the same, but takes 460 instructions more for the name of
-/// an operation, of 1,700 for the whole header.
+/// Writes a percent-encoded value. The crate `percent_encoding` writes the same text, but takes 460 more instructions for the
+/// name of an operation; the whole header takes 1,700.
 fn encode(mut value: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = value
         .iter()

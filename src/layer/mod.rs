@@ -1,7 +1,7 @@
 //! The layers of the stack. [`stack`](crate::stack) defines their order.
 //!
-//! `auth`, with the feature of this name, fits under any tonic client. The other layers are private: the
-//! [`Builder`](crate::Builder) alone creates them, and sets a layer of yours around them or between them.
+//! The layer of `auth` (feature `auth`) works under any tonic client. The other layers are private, and only the
+//! [`Builder`](crate::Builder) creates them. It can add your own layers around each call or around each attempt.
 
 #[cfg(feature = "auth")]
 pub mod auth;

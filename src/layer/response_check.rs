@@ -3,12 +3,13 @@
 //! The response of a unary call is read to its end, up to a size limit. A gRPC status that is not OK, in the head or in the
 //! trailers, becomes the error [`Status`]. Malformed status details are removed, since tonic panics on them.
 //!
-//! Metadata over its limit fails only its own call. A failed call keeps its code, its message, and its details if they fit; the
-//! message says what was dropped. A call that would have succeeded fails with RESOURCE_EXHAUSTED.
+//! Metadata over the limit fails only the call that it belongs to. A failed call keeps its code, its message, and its details
+//! if they fit; the message says what was dropped. A call that would have succeeded fails with RESOURCE_EXHAUSTED.
 //!
-//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its response is decompressed here, up to the size limit.
-//! So every generated client can read it, and a user's transport may send it. Methods of other services may stream their
-//! responses, so these are not read, and only the encodings that the generated client sets are offered.
+//! A unary call of the contract offers gzip (`grpc-accept-encoding`), and its response is decompressed here, up to the size
+//! limit. So every generated client can read a compressed response, even one of a user's transport. The response of another
+//! service's method is not read, since it may be a stream. Such a call offers only the encodings that the generated client
+//! sets.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -92,7 +93,7 @@ where
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     limits: ResponseCheckLayer,
-    /// `None` for a method that is not of the contract.
+    /// `None` for a method that is not in the contract.
     encodings: Option<Encodings>,
 }
 
@@ -111,7 +112,7 @@ const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GZIP: &[u8] = b"gzip";
 const IDENTITY: &[u8] = b"identity";
 
-/// Offers gzip, unless the generated client has set what it offers.
+/// Offers gzip, unless the generated client has set the header itself.
 fn offer(headers: &mut HeaderMap) -> Encodings {
     match headers.entry(ACCEPT_ENCODING) {
         Entry::Occupied(_) => Encodings::OfClient,
@@ -229,7 +230,7 @@ impl Reading {
         let prefix = message.split_to(MESSAGE_PREFIX_LEN.min(message.len()));
         let compressed = prefix.first() == Some(&COMPRESSED);
         let encoding = match self.encodings {
-            // The generated client checks both.
+            // The generated client checks the prefix and the encoding.
             Encodings::OfClient if !compressed => return Ok((prefix, message)),
             Encodings::OfClient => headers.get(ENCODING).cloned(),
             // An uncompressed message is accepted with any `grpc-encoding`, which tonic would reject.
@@ -252,7 +253,7 @@ impl Reading {
 /// The first byte of the prefix of a compressed message.
 const COMPRESSED: u8 = 1;
 
-/// Returns the prefix and the message as they would be without compression.
+/// Returns the prefix and the message of the same response without compression.
 fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Bytes), Status> {
     let length = prefix.get(1..).and_then(|length| length.try_into().ok());
     let length = length
@@ -273,7 +274,8 @@ fn decompress(prefix: &[u8], message: &[u8], limit: usize) -> Result<(Bytes, Byt
     Ok((prefix.into(), message.into()))
 }
 
-/// A body that was read. The prefix is a frame of its own, so that tonic allocates space for the message only once.
+/// A response body that was read to its end. The prefix is a frame of its own, so that tonic allocates space for the message
+/// only once.
 struct Whole {
     prefix: Bytes,
     message: Bytes,
@@ -303,8 +305,8 @@ impl http_body::Body for Whole {
     }
 }
 
-/// Returns the error of a head that is not gRPC, or has the status of a failure. Otherwise drops its metadata if that is over
-/// the limit: the status may be in the trailers.
+/// Returns an error if the head is not gRPC, or has an error status. Otherwise drops metadata over the limit and returns its
+/// size, since the status may still follow in the trailers.
 fn check_head(head: &mut Parts, max_metadata: usize) -> Result<Option<Excess>, Status> {
     if let Some(status) = TransportError::not_grpc(head) {
         return Err(status);
@@ -317,8 +319,8 @@ fn check_head(head: &mut Parts, max_metadata: usize) -> Result<Option<Excess>, S
     }
 }
 
-/// The status of a compressed message whose encoding was not offered: INTERNAL, as gRPC specifies, so it is not the
-/// service's own.
+/// Returns the status for a compressed message whose encoding was not offered. It is INTERNAL, as gRPC specifies, and is not
+/// the service's own status.
 fn not_offered(encoding: Option<&HeaderValue>) -> Status {
     let encoding = encoding.map_or(IDENTITY, HeaderValue::as_bytes);
     if encoding == IDENTITY {

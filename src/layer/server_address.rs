@@ -14,7 +14,7 @@ pub(crate) struct ServerAddress {
 
 impl ServerAddress {
     pub(crate) fn of(uri: &Uri) -> Self {
-        // A URI has an IPv6 address in brackets, telemetry has it without.
+        // A URI has brackets around an IPv6 address; telemetry does not.
         let host = uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let usual = match uri.scheme() == Some(&Scheme::HTTPS) {

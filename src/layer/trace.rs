@@ -1,8 +1,8 @@
 //! Opens a span for each call and records its status code. The retry layer logs each attempt in it.
 //!
-//! Names and values follow OpenTelemetry's semantic conventions 1.45, the first version in which those of RPC are stable.
-//! tracing-opentelemetry reads a span's name, kind and status from the fields `otel.*`. No header, token, body or text of the
-//! server is recorded.
+//! Names and values follow OpenTelemetry's semantic conventions 1.45, the first version in which the conventions for RPC are
+//! stable. tracing-opentelemetry reads a span's name, kind and status from the fields `otel.*`. No header, token, body or text
+//! of the server is recorded.
 
 use std::task::{Context, Poll};
 

@@ -1,4 +1,4 @@
-//! Resource names as types, which are created from their parts or parsed from text.
+//! Types for resource names (AIP-122). A name is created from its parts or parsed from text.
 //!
 //! All methods of the client accept names as text, too. A value of one of these types always matches its pattern.
 //!

@@ -1,14 +1,14 @@
-//! Validation of resource names and ids before a request is sent.
+//! Validates resource names and ids before a request is sent (AIP-122).
 
 use crate::error::Error;
 
-/// The valid ids, for error texts.
+/// Description of a valid id, for error texts.
 const ID: &str = "1 to 63 of a-z, 0-9 and -, not beginning with -";
 
 /// The pattern of a resource name: collections, each followed by `*` or by a fixed id.
 pub(crate) type NamePattern = &'static [&'static str];
 
-/// The patterns of which a name must match one.
+/// The patterns of a field. A valid name matches at least one of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NamePatterns(pub(crate) &'static [NamePattern]);
 
@@ -17,7 +17,7 @@ impl NamePatterns {
     ///
     /// # Errors
     ///
-    /// If the name matches none. The error shows the patterns and what is wrong with the name.
+    /// If the name matches no pattern. The error shows the patterns and the defect of the name.
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
         let matches = |form: &NamePattern| {
             let segments = form.iter();
@@ -56,7 +56,7 @@ pub(crate) fn check_pattern(pattern: &str, name: &str) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// If the id is invalid. The error for a full name shows the id that it ends with.
+/// If the id is invalid. For a full name, the error shows the id at its end.
 pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
     let matches = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if matches!(id.len(), 1..=63) && !id.starts_with('-') && id.bytes().all(matches) {
@@ -78,8 +78,8 @@ pub(crate) fn check_id(field: &str, id: &str) -> Result<(), Error> {
     )))
 }
 
-/// Returns whether a name matches a pattern. Every call does this, so it compares bytes, and finds control characters without a
-/// branch for each byte.
+/// Returns whether a name matches a pattern. It runs for every call, so it compares bytes and detects control characters
+/// without a branch for each byte.
 fn matches<'a>(form: impl Iterator<Item = Option<&'a str>>, name: &str) -> bool {
     let bytes = name.as_bytes();
     let mut segments = bytes.split(|byte| *byte == b'/');

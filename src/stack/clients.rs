@@ -15,7 +15,7 @@ use crate::stack::Stack;
 pub struct Clients {
     stack: Stack,
     max_reply_size: usize,
-    /// Timeout of calls whose options have none, if one is set for the client.
+    /// Default timeout of the client's calls, if one is set. It applies to calls whose options have no timeout.
     timeout: Option<Duration>,
 }
 
@@ -36,7 +36,7 @@ impl Clients {
         }
     }
 
-    /// Returns the timeout of a call of this method: that of the options, of the client, or of the contract.
+    /// Returns the timeout of a call of this method, from the options, from the client, or from the contract, in this order.
     pub(crate) fn timeout(&self, method: &Method) -> Duration {
         let options = self.stack.options().and_then(|options| options.timeout);
         let set = options.or(self.timeout);

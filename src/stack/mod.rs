@@ -51,13 +51,13 @@ pub(crate) mod credentials;
 /// The layers that the builder configures.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    /// The user's, around whole calls; the first one is the outermost.
+    /// The user's layers around whole calls, outermost first.
     pub(crate) call: Vec<UserLayer>,
     pub(crate) trace: TraceLayer,
     pub(crate) measure: MetricsLayer,
     pub(crate) headers: HeadersLayer,
     pub(crate) retry: RetryLayer,
-    /// The user's, around each attempt; the first one is the outermost.
+    /// The user's layers around each attempt, outermost first.
     pub(crate) attempt: Vec<UserLayer>,
     pub(crate) auth: Option<credentials::Layer>,
     pub(crate) guard: ResponseCheckLayer,
@@ -71,7 +71,7 @@ pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
         .layer(layers.headers) // sets the headers that all attempts share
         .layer(DeadlineLayer) // limits all attempts and the waits between them
         .layer(layers.retry) // repeats the attempts
-        .layer(NormalizeLayer); // what follows is in our vocabulary
+        .layer(NormalizeLayer); // converts the body and the error of what follows
     let attempts = ServiceBuilder::new()
         .layer(option_layer(layers.auth)) // below retry, so that each attempt has current credentials
         .layer(layers.guard) // no unchecked response reaches the layers above
@@ -80,14 +80,14 @@ pub(crate) fn stack<T: GrpcService>(layers: Layers, transport: T) -> Stack {
     // Without the user's layers, nothing between a call and its attempts is boxed.
     let stack = match layers.attempt.as_slice() {
         [] => Stack::new(calls.service(attempts)),
-        // They see each attempt as the server will, but for its credentials.
+        // The user's layers see each attempt as it is sent, but without its credentials.
         users => Stack::new(calls.service(wrapped(users, Stack::new(Normalize::new(attempts))))),
     };
-    // They see a call as the generated client made it, and its outcome.
+    // The user's layers see each call as the generated client made it, and its outcome.
     wrapped(&layers.call, stack)
 }
 
-/// A layer of the user's, which wraps one stack into another.
+/// A layer of the user. It wraps one stack into another.
 #[derive(Clone)]
 pub(crate) struct UserLayer(Arc<dyn Fn(Stack) -> Stack + Send + Sync>);
 
@@ -113,9 +113,13 @@ fn wrapped(layers: &[UserLayer], stack: Stack) -> Stack {
 
 /// The assembled stack, ready for any generated client: `SomeClient::new(client.stack())`.
 ///
-/// A stack is cheap to clone, and always ready: a call waits for the readiness of its transport within its own future, so a
-/// transport that fails then is an error of the call. A call boxes its future once for the whole stack, once for a transport
-/// of yours, and once for each layer of yours.
+/// A stack is cheap to clone, and always ready. A call waits within its own future until the transport is ready; if the
+/// transport fails to become ready, the call returns the error. A call boxes its future once for the whole stack, once for a
+/// transport of yours, and once for each layer of yours.
+///
+/// # Cancel safety
+///
+/// Dropping the future of a call ends the call. The server may have processed the call by then, or may still do so.
 #[derive(Clone)]
 pub struct Stack {
     erased: Arc<dyn Erased>,
@@ -143,7 +147,7 @@ where
 }
 
 impl Stack {
-    /// Returns a stack that is only a user's transport.
+    /// Returns a stack that consists only of a user's service.
     pub(crate) fn of_service(service: impl GrpcService) -> Self {
         Self::new(UserTransport(Normalize::new(service)))
     }

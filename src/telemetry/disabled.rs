@@ -1,4 +1,4 @@
-//! The metrics of a build without the feature `metrics`, which are not recorded.
+//! The metrics of a build without the feature `metrics`. The functions do nothing.
 
 use tonic::Code;
 

@@ -1,4 +1,4 @@
-//! The metrics of the client (feature `metrics`), which [`layer::metrics`](crate::layer::metrics) lists.
+//! Records the metrics of the client (feature `metrics`). [`layer::metrics`](crate::layer::metrics) lists them.
 
 use std::time::Duration;
 
@@ -107,7 +107,8 @@ pub(crate) fn token_refresh(outcome: &'static str) {
     metrics::counter!(TOKEN_REFRESHES, "outcome" => outcome).increment(1);
 }
 
-/// Increments a gauge and decrements it on drop. It keeps the gauge, since the thread may have another recorder by then.
+/// Increments a gauge and decrements it on drop. The guard keeps the gauge, since the thread may have another recorder when the
+/// guard is dropped.
 pub(crate) struct GaugeGuard(Gauge);
 
 impl GaugeGuard {

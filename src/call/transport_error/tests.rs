@@ -37,7 +37,7 @@ impl Write for Resets {
 #[tokio::test]
 async fn a_request_that_hyper_cancelled_was_not_sent_though_an_io_error_ended_the_connection() {
     let (mut sender, connection) = http1::handshake::<_, Body>(Resets).await.expect("no i/o");
-    // The request is queued when the connection finds out that it was reset.
+    // The request is still queued when the connection reads the reset.
     let call = sender.try_send_request(http::Request::new(Body::empty()));
     connection.await.ok();
     let error = call.await.expect_err("it was reset").into_error();

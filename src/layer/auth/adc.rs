@@ -1,8 +1,8 @@
-//! Application default credentials (AIP-4110): finds them, checks them and creates them.
+//! Finds, checks and creates application default credentials (AIP-4110).
 //!
-//! google-cloud-auth can do this too, but its errors name neither the file nor the variable, an empty variable counts
-//! as a path, and the quota project of some files is ignored. So we read the file, and use the library's builder for
-//! its type. All of it is repeated each time the credentials are created again, so a changed file takes effect.
+//! We read the file ourselves, and use the builder of google-cloud-auth for its type. The library can read the file too, but
+//! its errors name neither the file nor the variable, it accepts an empty variable as a path, and it ignores the quota project
+//! of some files. The file is read each time the credentials are created, so a changed file takes effect.
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -29,13 +29,13 @@ const CREDENTIALS: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 const QUOTA_PROJECT: &str = "GOOGLE_CLOUD_QUOTA_PROJECT";
 const FILE_NAME: &str = "application_default_credentials.json";
 
-/// Maximum size of a credential file. The largest, with a certificate chain, have some kilobytes.
+/// Maximum size of a credential file, in bytes. The largest valid files, which have a certificate chain, have a few kilobytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The environment: the value of a variable.
+/// A function that returns the value of an environment variable.
 type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Creates application default credentials of the process's environment.
+/// Returns a factory of application default credentials, by the environment of the process.
 pub(super) fn factory(scope: &'static str) -> Factory {
     Arc::new(move || create(&|name| std::env::var_os(name), scope))
 }
@@ -68,7 +68,7 @@ fn create(env: Env<'_>, scope: &str) -> Result<Created, Rejection> {
     }
 }
 
-/// The path of the credential file, whether it exists or not; `None` if no variable leads to one.
+/// Returns the path of the credential file, which need not exist. Returns `None` if no variable determines a path.
 fn locate(env: Env<'_>) -> Option<FileLocation> {
     let set = |name: &str| env(name).filter(|value| !value.is_empty());
     if let Some(path) = set(CREDENTIALS) {
@@ -88,7 +88,7 @@ fn locate(env: Env<'_>) -> Option<FileLocation> {
     })
 }
 
-/// The variable of the directory that the well-known file is in, and the path within (AIP-4113).
+/// The variable of the user's directory, and the path of gcloud's directory in it, which has the well-known file (AIP-4113).
 #[cfg(not(windows))]
 const HOME: (&str, &str) = ("HOME", ".config/gcloud");
 #[cfg(windows)]
@@ -104,8 +104,8 @@ fn read(location: &FileLocation) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// The quota project of the credentials: that of the variable goes before that of the file. The setting of the client
-/// goes before both, as the header of the request is not overwritten.
+/// Returns the quota project of the credentials. The variable takes precedence over the file. The client's setting takes
+/// precedence over both, since a header of the request is not overwritten.
 fn quota_project(env: Env<'_>, file: Option<&CredentialFile>) -> Result<Option<String>, Rejection> {
     let variable = env(QUOTA_PROJECT).filter(|value| !value.is_empty());
     let Some(value) = variable else {
@@ -165,9 +165,9 @@ fn from_file(
     })
 }
 
-/// google-cloud-auth panics on the first request where there are no CA certificates.
+/// Returns an error if the system has no CA certificates, since google-cloud-auth would panic on its first request.
 fn check_roots(origin: &Origin) -> Result<(), Rejection> {
-    // A service account signs its tokens itself.
+    // The tokens of a service account are signed locally, without a request.
     if origin.kind() == Some(Kind::ServiceAccount) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
-//! The certificate authorities that google-cloud-auth trusts: its HTTP client panics without any.
+//! Checks that the system has CA certificates, since the HTTP client of google-cloud-auth panics without any.
 
-/// Returns why google-cloud-auth cannot create its HTTP client on this machine; `None` if it can.
+/// Returns the reason why google-cloud-auth cannot create its HTTP client on this system; `None` if it can.
 #[cfg(all(unix, not(target_os = "android"), not(target_vendor = "apple")))]
 pub(super) fn missing() -> Option<&'static str> {
     let loaded = rustls_native_certs::load_native_certs();
@@ -11,7 +11,7 @@ pub(super) fn missing() -> Option<&'static str> {
     )
 }
 
-/// Returns `None`: other systems verify certificates themselves.
+/// Returns `None`, since these systems verify certificates themselves.
 #[cfg(not(all(unix, not(target_os = "android"), not(target_vendor = "apple"))))]
 pub(super) fn missing() -> Option<&'static str> {
     None

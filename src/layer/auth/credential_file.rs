@@ -1,14 +1,14 @@
-//! The content of a credential file, checked before google-cloud-auth reads it: its errors name neither the file
-//! nor the field, and may quote values.
+//! Parses and checks a credential file before google-cloud-auth reads it. The errors of the library name neither the file nor
+//! the field, and may quote values.
 
 use serde_json::Value;
 
 /// A credential file of a type that google-cloud-auth can load, with all the fields that it needs.
 pub(super) struct CredentialFile {
     pub(super) kind: Kind,
-    /// The URL that creates the tokens; `None` if they are signed locally.
+    /// The URL that tokens are requested from; `None` if tokens are signed locally.
     pub(super) endpoint: Option<String>,
-    /// The URL that an external account's token is exchanged at for one of a service account.
+    /// The URL at which an external account exchanges its token for a service account's token.
     pub(super) impersonation: Option<String>,
     /// The source of an external account's subject token, as errors name it.
     pub(super) subject: Option<String>,
@@ -44,7 +44,7 @@ impl Kind {
         }
     }
 
-    /// The fields without which google-cloud-auth rejects the file.
+    /// Returns the fields that google-cloud-auth requires.
     fn required(self) -> &'static [&'static str] {
         match self {
             Self::AuthorizedUser => &["client_id", "client_secret", "refresh_token"],
@@ -73,7 +73,7 @@ impl Kind {
 }
 
 impl CredentialFile {
-    /// Parses the text of a file. The error is one phrase, without any value of the file but its type.
+    /// Parses the text of a file. The error is one phrase. The only value of the file in it is the type.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         // A syntax error of serde_json names line and column, and quotes nothing.
         let json: Value =
@@ -143,7 +143,7 @@ fn impersonation(kind: Kind, json: &Value) -> Option<String> {
     url.as_str().map(without_secrets)
 }
 
-/// Describes a `credential_source`. Of a command only the program is shown: its arguments may be secret.
+/// Describes a `credential_source`. For a command, only the program is shown, since the arguments may be secret.
 fn subject(source: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if source.get("environment_id").is_some() {
@@ -160,8 +160,8 @@ fn subject(source: &Value) -> Option<String> {
     Some(format!("subject token file `{}`", file.escape_debug()))
 }
 
-/// Returns how to get a file in place of one that is not valid, as the end of a sentence. It depends on the type that the
-/// file declares.
+/// Returns advice on replacing an invalid file, as the end of a sentence. The advice depends on the type that the file
+/// declares.
 pub(super) fn advice(text: &str) -> &'static str {
     let json: Value = serde_json::from_str(text).unwrap_or_default();
     match json.get("type").and_then(Value::as_str) {
@@ -174,7 +174,7 @@ pub(super) fn advice(text: &str) -> &'static str {
         Some("external_account") => {
             "`gcloud iam workload-identity-pools create-cred-config` creates one"
         }
-        // A login would create such a file again.
+        // A login would create a file of the same type again.
         Some("external_account_authorized_user") => {
             "gcloud creates this type at a login by workforce identity federation; for programs, \
              `gcloud iam workforce-pools create-cred-config` creates a file of type external_account"
@@ -218,7 +218,7 @@ fn collect_secrets(json: &Value, secrets: &mut Vec<String>) {
     for (name, value) in fields {
         match value {
             Value::String(text) if is_secret(name) => {
-                // A short value would remove half of every text.
+                // Ignore short values, since removing them would damage unrelated text.
                 if text.len() >= 4 {
                     secrets.push(text.clone());
                 }
@@ -239,7 +239,7 @@ fn is_secret(field: &str) -> bool {
     )
 }
 
-/// The URL without user, query and fragment.
+/// Returns the URL without user, query and fragment, limited to 200 characters.
 pub(super) fn without_secrets(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let url = match url.split_once("://") {

@@ -1,4 +1,4 @@
-//! The metadata server of Google Cloud: its address, and whether there is one.
+//! Locates and probes the metadata server of Google Cloud.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,21 +13,21 @@ pub(super) const GCE_METADATA_HOST: &str = "GCE_METADATA_HOST";
 
 const DEFAULT_HOST: &str = "metadata.google.internal";
 
-/// How long a metadata server may take to accept a connection. It is on the same host or link.
+/// Timeout of the connection to a metadata server. The server is on the same host or link.
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The metadata server that google-cloud-auth asks.
+/// The metadata server that google-cloud-auth sends requests to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MetadataServer {
     /// `HOST[:PORT]`.
     address: String,
     from_variable: bool,
-    /// Where credentials were looked for before, as a part of a sentence.
+    /// The places that were searched for credentials before, as a part of a sentence.
     searched: String,
 }
 
 impl MetadataServer {
-    /// The server that the environment names, or the default one.
+    /// Returns the server that the environment names, or the default one.
     pub(super) fn locate(
         env: impl Fn(&str) -> Option<OsString>,
         searched: String,
@@ -40,7 +40,7 @@ impl MetadataServer {
             });
         };
         let host = host.to_str().unwrap_or_default();
-        // google-cloud-auth reads the variable itself, and would ask `http://`.
+        // Reject an empty variable: google-cloud-auth reads it as well, and would send requests to `http://`.
         if host.is_empty() {
             return Err(format!(
                 "invalid `{GCE_METADATA_HOST}` \"\": must be HOST[:PORT], or unset"
@@ -78,7 +78,7 @@ impl MetadataServer {
         }
     }
 
-    /// The text for a machine that has no credentials file; `cause` is why the server was not reached.
+    /// Returns the error text for a machine without a credential file. `cause` is the error of the probe.
     pub(super) fn nothing_found(&self, cause: &ProbeError) -> String {
         const ADVICE: &str = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a \
                               credential file";
@@ -96,7 +96,7 @@ impl MetadataServer {
     }
 }
 
-/// The URL of the server, and the variable that named it.
+/// Shows the URL of the server, and the variable that named it.
 impl fmt::Display for MetadataServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}", self.address)?;
@@ -107,12 +107,12 @@ impl fmt::Display for MetadataServer {
     }
 }
 
-/// Why a probe made no connection.
+/// The reason why a probe made no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ProbeError {
     /// The name was not resolved, or the connection was refused.
     Unreachable(String),
-    /// There was no answer within [`PROBE_TIMEOUT`]. The server may still be there.
+    /// No connection was made within [`PROBE_TIMEOUT`]. The server may exist nevertheless.
     Late,
 }
 

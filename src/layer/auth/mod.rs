@@ -1,39 +1,39 @@
 //! Adds Google credentials to every attempt of a call, under any tonic client.
 //!
-//! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and refreshed in
-//! the background, so usually only the first call waits for credentials. When the server answers UNAUTHENTICATED, the
-//! layer asks the credentials again; if they return other headers (another entity tag), the call is sent once more.
+//! [`AuthLayer`] adds the headers of [`Credentials`] to each request, marked sensitive. The headers are cached, and refreshed
+//! in the background, so usually only the first call waits for credentials. If the server returns UNAUTHENTICATED, the layer
+//! requests headers from the credentials again; if these have another entity tag, the call is sent once more.
 //!
 //! # Failures
 //!
 //! If the credentials fail, the call fails before anything is sent. The error names the source (the metadata server, or the
 //! type and path of the credential file and the variable that named it), the endpoint, the cause in the endpoint's words, and
-//! the next step. Its code is
+//! the next step. The code of the error is
 //!
 //! - UNAUTHENTICATED if someone has to fix the cause: no credentials on this machine, a revoked login, HTTP 4xx, a page of
 //!   HTML, an unknown certificate authority. The call is not retried.
 //! - UNAVAILABLE if the cause is transient: HTTP 5xx, 408 and 429, a refused connection. The call is retried by its policy.
-//! - DEADLINE_EXCEEDED if there is no answer within the layer's [`token_timeout`](AuthLayer::token_timeout), or if the credentials do not
-//!   name their universe within 2 s. The call is not retried.
+//! - DEADLINE_EXCEEDED if the credentials return no headers within the layer's [`token_timeout`](AuthLayer::token_timeout), or
+//!   if the credentials do not name their universe within 2 s. The call is not retried.
 //! - INTERNAL if google-cloud-auth or a factory panicked.
 //!
 //! No error, log or `Debug` output shows a token, a key or the content of a file. An error shows only these parts of a
-//! response: of JSON the fields `error`, `error_subtype`, `error_description`, `error_uri`, `status` and `message`, of an HTML
-//! page the title, of other text an excerpt without anything that looks like a token. For the same reason the error of
+//! response: the fields `error`, `error_subtype`, `error_description`, `error_uri`, `status` and `message` of JSON; the title
+//! of an HTML page; and an excerpt of other text, without anything that looks like a token. For the same reason the error of
 //! google-cloud-auth is not its [`source`](std::error::Error::source).
 //!
 //! # Recovery
 //!
 //! Credentials of a factory ([`AuthLayer::from_factory`]) and the application default credentials of
-//! [`Builder`](crate::Builder) are created again after they failed. So a client recovers when the source of its tokens does,
-//! and reads a changed credential file. Credentials that were passed to [`AuthLayer::new`] are never created again: after an
-//! error that google-cloud-auth takes for permanent, they repeat this error.
+//! [`Builder`](crate::Builder) are created again after they have failed. So a client recovers when the source of its tokens
+//! recovers, and reads a changed credential file. Credentials that were passed to [`AuthLayer::new`] are never created again:
+//! after an error that google-cloud-auth classifies as permanent, they return this error for every call.
 //!
 //! # Example
 //!
-//! The layer under a generated client, over TLS. For Google, the address is `https://apigateway.googleapis.com`, the roots are
-//! those of the system (`ClientTlsConfig::with_native_roots`), and the credentials are `Builder::default().build()?` of
-//! [`credentials`](google_cloud_auth::credentials).
+//! This example adds the layer under a generated client, over TLS. For Google, use the address
+//! `https://apigateway.googleapis.com`, the roots of the system (`ClientTlsConfig::with_native_roots`), and credentials from
+//! `Builder::default().build()?` of [`credentials`](google_cloud_auth::credentials).
 //!
 //! ```
 //! # #[cfg(all(feature = "emulator", feature = "tls-aws-lc"))]
@@ -115,12 +115,12 @@ pub struct AuthLayer {
 }
 
 impl AuthLayer {
-    /// Default of [`token_timeout`](Self::token_timeout). It is shorter than the usual deadline, so that the error of a hanging
-    /// token source names the source.
+    /// Default of [`token_timeout`](Self::token_timeout): 8 s. It is shorter than the usual deadline, so that the error of a
+    /// hanging token source names the source.
     pub const DEFAULT_TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
 
-    /// Returns a layer with these credentials for calls to `endpoint`. They are never created again; for that, see
-    /// [`from_factory`](Self::from_factory).
+    /// Returns a layer with these credentials for calls to `endpoint`. The credentials are never created again after they have
+    /// failed; for that, use [`from_factory`](Self::from_factory).
     ///
     /// # Errors
     ///
@@ -130,30 +130,30 @@ impl AuthLayer {
         Ok(Self::for_checked(credentials.into()))
     }
 
-    /// Credentials for calls to an endpoint that was checked before.
+    /// Returns a layer with these credentials, for calls to an endpoint that was checked before.
     pub(crate) fn for_checked(credentials: Credentials) -> Self {
         Self::with(Provider::fixed(credentials))
     }
 
-    /// A layer with the credentials of a factory, for calls to `endpoint`. The factory is called once now, and again after
-    /// its credentials have failed: credentials of google-cloud-auth never recover from an error that it takes for
-    /// permanent, from a panic, or from the end of the runtime in which they were created.
+    /// Returns a layer with the credentials of a factory, for calls to `endpoint`. The factory is called once now, and again
+    /// after its credentials have failed. Credentials of google-cloud-auth by themselves never recover from an error that the
+    /// library classifies as permanent, from a panic, or from the end of the runtime in which they were created.
     ///
-    /// After a failure, the first call that is made after a delay calls the factory; until then, calls fail at once with
-    /// the last error. The delay is 1 s after the first failure, and doubles with each failure in a row up to 60 s, or up to
-    /// 10 s if the failure is transient. If credentials that were created more than 1 s ago fail, the same call replaces
-    /// them and asks the new ones. Credentials that have not answered for 7 s are replaced too; this time doubles with each such
-    /// replacement, up to 15 minutes.
+    /// After a failure, calls fail at once with the last error until a delay has passed. The next call then calls the factory.
+    /// The delay is 1 s after the first failure, and doubles with each failure in a row up to 60 s, or up to 10 s if the
+    /// failure is transient. If credentials that were created at least 1 s ago fail, the same call replaces them and uses the
+    /// new ones. Credentials that have returned nothing for 7 s are replaced, too. This time doubles with each such replacement
+    /// in a row, up to 15 minutes.
     ///
     /// The factory runs in the task of a call, one call at a time, and blocks the thread of that task until it returns. Other
-    /// calls that need credentials wait for it without blocking their threads, at most for the [`token_timeout`](Self::token_timeout);
-    /// then they fail with DEADLINE_EXCEEDED. A call that the factory makes by itself over this layer waits like the others.
-    /// If the factory returns an error or panics, the call fails with UNAUTHENTICATED or INTERNAL, as for any other failure
-    /// of the credentials.
+    /// calls that need credentials wait for it without blocking their threads, at most for the
+    /// [`token_timeout`](Self::token_timeout); then they fail with DEADLINE_EXCEEDED. If the factory itself makes a call over
+    /// this layer, that call waits like the others. If the factory returns an error or panics, the call fails with
+    /// UNAUTHENTICATED or INTERNAL, as for any other failure of the credentials.
     ///
     /// # Cancel safety
     ///
-    /// A call that is dropped while it waits for credentials leaves them to the other calls.
+    /// Dropping a call that waits for credentials is safe: the other calls continue to use these credentials.
     ///
     /// ```
     /// # let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -179,7 +179,8 @@ impl AuthLayer {
         Self::with_factory(Arc::new(move || created(factory())))
     }
 
-    /// Credentials of a user's factory, for a client in this universe whose endpoint was checked before.
+    /// Returns a layer with the credentials of a user's factory, for a client in this universe whose endpoint was checked
+    /// before.
     pub(crate) fn from_checked_factory<F, C, E>(factory: F, universe: &str) -> Result<Self, Error>
     where
         F: Fn() -> Result<C, E> + Send + Sync + 'static,
@@ -189,7 +190,8 @@ impl AuthLayer {
         Self::with_factory(in_universe(move || created(factory()), universe))
     }
 
-    /// Application default credentials with this scope, for a client in this universe whose endpoint was checked before.
+    /// Returns a layer with application default credentials of this scope, for a client in this universe whose endpoint was
+    /// checked before.
     pub(crate) fn application_default(scope: &'static str, universe: &str) -> Result<Self, Error> {
         let create = adc::factory(scope);
         Self::with_factory(in_universe(move || create(), universe))
@@ -207,7 +209,8 @@ impl AuthLayer {
         }
     }
 
-    /// Sets the maximum time that a call waits for its credentials. The default is eight seconds.
+    /// Sets the maximum time that a call waits for its credentials. After it, the call fails with DEADLINE_EXCEEDED. The
+    /// default is 8 s.
     #[must_use]
     pub fn token_timeout(self, token_timeout: Duration) -> Self {
         Self {
@@ -216,7 +219,7 @@ impl AuthLayer {
     }
 }
 
-/// The credentials of a user's factory.
+/// Converts the result of a user's factory.
 fn created<C, E>(made: Result<C, E>) -> Result<Created, Rejection>
 where
     C: Into<Credentials>,
@@ -232,7 +235,7 @@ where
     })
 }
 
-/// The same factory, whose credentials give headers only if they belong to this universe.
+/// Returns a factory whose credentials return headers only if they belong to this universe.
 fn in_universe(
     create: impl Fn() -> Result<Created, Rejection> + Send + Sync + 'static,
     universe: &str,
@@ -279,7 +282,7 @@ impl<S: Clone> Layer<S> for AuthLayer {
 #[derive(Debug)]
 pub struct Auth<S> {
     inner: Normalize<S>,
-    /// The service for a second attempt, which clones it: `inner` is in use by then.
+    /// The service that a second attempt clones, since `inner` is in use by then.
     template: Arc<S>,
     source: Arc<TokenCache>,
 }
@@ -318,7 +321,7 @@ impl<S: GrpcService> Service<GrpcRequest> for Auth<S> {
                 },
             };
         }
-        // The call uses the service that is ready. Its clone has to become ready first.
+        // The call uses the service that is ready, and leaves a clone, which must become ready before the next call.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         Authorized::boxed(first(inner, request, replay))
@@ -326,7 +329,7 @@ impl<S: GrpcService> Service<GrpcRequest> for Auth<S> {
 }
 
 impl<S: Clone> Auth<S> {
-    /// Returns how this call is repeated if the server rejects its credentials.
+    /// Returns the data for a second attempt, which is made if the server rejects the credentials.
     fn replay(&self, request: &mut GrpcRequest) -> Replay<S> {
         let above = request.extensions().get::<CallContext>();
         let by = if request.extensions().get::<CredentialsRefreshed>().is_some() {
@@ -383,7 +386,8 @@ enum ReplayBy<S> {
 }
 
 impl<S: GrpcService> Replay<S> {
-    /// Repeats the call, or has it repeated, if the credentials return other headers than the rejected ones.
+    /// Repeats the call if the credentials return other headers than the rejected ones, or returns an error on which the retry
+    /// layer repeats it. Otherwise returns `result`.
     async fn send(
         self,
         refused: Arc<Headers>,
@@ -411,7 +415,8 @@ impl<S: GrpcService> Replay<S> {
     }
 }
 
-/// Returns whether the server rejected the credentials. The status of a rejection is in the head, of gRPC or of plain HTTP.
+/// Returns whether the server rejected the credentials. A rejection has its gRPC status or its HTTP status in the head of the
+/// response.
 fn is_unauthenticated(result: &Result<GrpcResponse, Status>) -> bool {
     match result {
         Err(status) => status.code() == Code::Unauthenticated,

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use super::credential_file::{CredentialFile, Kind};
 use super::metadata_server::{GCE_METADATA_HOST, MetadataServer};
 
-/// Where credentials come from.
+/// The source of credentials.
 pub(super) enum Origin {
-    /// Credentials that the user made; nothing is known of them.
+    /// Credentials that the user created. Their source is unknown.
     User,
     /// A credential file.
     File(FileOrigin),
@@ -26,7 +26,7 @@ pub(super) struct FileOrigin {
     pub(super) secrets: Vec<String>,
 }
 
-/// The path of a credential file, and why it is this one.
+/// The path of a credential file, and the variable that named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FileLocation {
     pub(super) path: PathBuf,
@@ -46,7 +46,7 @@ impl Origin {
         })
     }
 
-    /// The URL that tokens are requested from, if one is.
+    /// Returns the URL that tokens are requested from; `None` if it is unknown, or if tokens are signed locally.
     pub(super) fn endpoint(&self) -> Option<String> {
         match self {
             Self::User => None,
@@ -55,7 +55,7 @@ impl Origin {
         }
     }
 
-    /// The URL that an external account's token is exchanged at for one of a service account.
+    /// Returns the URL at which an external account exchanges its token for a service account's token.
     pub(super) fn impersonation(&self) -> Option<&str> {
         match self {
             Self::File(file) => file.impersonation.as_deref(),
@@ -63,7 +63,7 @@ impl Origin {
         }
     }
 
-    /// The source of an external account's subject token.
+    /// Returns the source of an external account's subject token.
     pub(super) fn subject(&self) -> Option<&str> {
         match self {
             Self::File(file) => file.subject.as_deref(),

@@ -1,4 +1,4 @@
-//! Removes secrets from texts of others before they become part of an error.
+//! Removes secrets from the texts of libraries and servers before these become part of an error.
 
 /// Maximum length of an excerpt, in characters.
 const LIMIT: usize = 240;
@@ -36,7 +36,7 @@ fn without_tokens(line: &str) -> String {
     while !rest.is_empty() {
         let gap = rest.find(is_token_char).unwrap_or(rest.len());
         let (between, tail) = rest.split_at(gap);
-        // A quote alone may end a quoted word that is no field, such as the name of a permission.
+        // A colon is required, since a quote alone may end a quoted word that is not a field, such as the name of a permission.
         let expected = (after_equals || after_name && between.contains(':'))
             && between.chars().all(|char| " \":'<".contains(char));
         kept.push_str(between);
@@ -87,7 +87,8 @@ fn is_secret_name(name: &str) -> bool {
     .any(|end| name.ends_with(end))
 }
 
-/// Access tokens, refresh tokens, signed assertions and keys: long pieces of mixed letters and digits.
+/// Returns whether a word looks like an access token, a refresh token, a signed assertion or a key. These have long pieces of
+/// mixed letters and digits.
 fn looks_like_token(word: &str) -> bool {
     if word.starts_with("ya29.") || word.starts_with("1//") || word.starts_with("eyJ") {
         return true;

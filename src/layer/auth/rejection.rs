@@ -1,4 +1,4 @@
-//! The error of credentials that returned no headers. Several calls may get the same one.
+//! The error of credentials that returned no headers. Several calls may return the same error.
 
 use std::fmt;
 
@@ -14,12 +14,12 @@ pub(super) struct Rejection {
 }
 
 impl Rejection {
-    /// A transient error. The call is retried by its policy.
+    /// Creates a transient error. The call is retried by its policy.
     pub(super) fn transient(text: impl Into<String>) -> Self {
         Self::new(Code::Unavailable, text)
     }
 
-    /// An error that lasts until someone fixes its cause. The call is not retried.
+    /// Creates an error that lasts until someone fixes its cause. The call is not retried.
     pub(super) fn lasting(text: impl Into<String>) -> Self {
         Self::new(Code::Unauthenticated, text)
     }
@@ -39,8 +39,8 @@ impl Rejection {
         &self.text
     }
 
-    /// Returns the status of a call that was not sent. Its source is only the text, since google-cloud-auth's error may hold what a
-    /// token endpoint echoed.
+    /// Returns the status of a call that was not sent. The source of the status is only the text, since google-cloud-auth's
+    /// error may contain secrets that a token endpoint has echoed.
     pub(super) fn status(&self) -> Status {
         let status = Status::new(self.code, self.text.clone());
         TransportError::unsent(status, Some(Box::new(self.clone())))

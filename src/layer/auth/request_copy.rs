@@ -35,7 +35,7 @@ impl RequestCopy {
     }
 }
 
-/// Reads the whole body if it is ready, as that of a unary call is. The body of the request is restored.
+/// Returns the whole body if it is ready, as the body of a unary call is. The body of the request is restored in any case.
 fn read(body: &mut Body) -> Option<Bytes> {
     let mut frames: Vec<Bytes> = Vec::new();
     loop {
@@ -66,7 +66,7 @@ fn read(body: &mut Body) -> Option<Bytes> {
     Some(payload)
 }
 
-/// Restores the frames that were read of a body.
+/// Puts the frames that were read back in front of the rest of the body.
 fn restore(body: &mut Body, frames: Vec<Bytes>, last: Option<Result<Frame<Bytes>, tonic::Status>>) {
     if frames.is_empty() && last.is_none() {
         return;

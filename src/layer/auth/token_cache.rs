@@ -13,11 +13,12 @@ use super::recovery::Provider;
 use crate::layer::headers::QUOTA_PROJECT;
 use crate::telemetry;
 
-/// Up to this age, headers are used without asking the credentials, which costs more than the rest of the layer.
+/// Maximum age of headers that are used without a request to the credentials. Such a request costs more than the rest of the
+/// layer.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// Up to this age, headers are used while they are refreshed in the background. Credentials refresh a token four minutes before
-/// it expires, so headers are valid for about as long after they were returned.
+/// Maximum age of headers that are used while they are refreshed in the background. Credentials refresh a token four minutes
+/// before it expires, so headers are valid for about as long after they were returned.
 const USABLE: Duration = Duration::from_secs(200);
 
 /// The delay after a failed refresh in the background.
@@ -35,7 +36,7 @@ pub(super) struct Headers {
 impl Headers {
     pub(super) fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.values {
-            // The quota project that was set on the client wins, and is sent once.
+            // The quota project that is set on the client takes precedence, and is sent once.
             if *name != QUOTA_PROJECT || !headers.contains_key(name) {
                 headers.insert(name, value.clone());
             }
@@ -49,11 +50,11 @@ pub(super) struct TokenCache {
     provider: Arc<Provider>,
     token_timeout: Duration,
     kept: RwLock<Option<Arc<Headers>>>,
-    /// Whether a task is refreshing the headers.
+    /// True while a task refreshes the headers.
     refreshing: AtomicBool,
 }
 
-/// Marks the end of a refresh in the background when dropped, also if its task panics or is dropped with its runtime.
+/// Marks the end of a background refresh on drop, even if its task panics or is dropped with its runtime.
 struct Refresh(Arc<TokenCache>);
 
 impl Drop for Refresh {
@@ -80,7 +81,8 @@ impl TokenCache {
         }
     }
 
-    /// Returns the cached headers, if they are recent enough. Older ones are also refreshed in the background.
+    /// Returns the cached headers, if they are recent enough. Headers older than [`FRESH`] are also refreshed in the
+    /// background.
     pub(super) fn cached(self: &Arc<Self>) -> Option<Arc<Headers>> {
         let kept = self.kept()?;
         let age = kept.at.elapsed();
@@ -92,7 +94,8 @@ impl TokenCache {
             tokio::spawn(async move {
                 if let Err(status) = refresh.0.fetch().await {
                     tracing::debug!(code = ?status.code(), "credentials could not be refreshed, keeping the old ones");
-                    // Until then calls start no other refresh. Otherwise each call would, while the credentials fail.
+                    // During this pause, calls start no other refresh. Otherwise each call would start one while the
+                    // credentials fail.
                     tokio::time::sleep(REFRESH_PAUSE).await;
                 }
             });
@@ -100,7 +103,7 @@ impl TokenCache {
         Some(kept)
     }
 
-    /// Asks the credentials for headers, without the cache.
+    /// Requests headers from the credentials instead of the cache, and caches them.
     pub(super) async fn fetch(&self) -> Result<Arc<Headers>, Status> {
         let asked = self.refresh().await;
         asked.inspect_err(|_| telemetry::token_refresh("failed"))

@@ -1,4 +1,4 @@
-//! Credentials of another universe are never sent (AIP-4120).
+//! Checks the universe domain of credentials. Credentials of another universe are never sent (AIP-4120).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,18 +9,18 @@ use http::{Extensions, HeaderMap};
 
 use crate::transport::endpoint::DEFAULT_UNIVERSE;
 
-/// The beginning of every error here, by which it is known among the texts of the library.
+/// The start of every error of this module. It distinguishes these errors from the library's.
 pub(super) const SUBJECT: &str = "the credentials ";
 
-/// Maximum time for the answer, which the metadata server gives over the network.
+/// Timeout of a request for the universe domain, which the metadata server returns over the network.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Returns credentials that give headers only if they belong to the universe `domain`. They are asked with each request
-/// for headers until they have named their universe.
+/// Returns credentials that return headers only if they belong to the universe `domain`. Each request for headers also requests
+/// the universe domain, until the credentials have named it.
 ///
-/// An answer that does not come in time proves nothing, so the headers are not sent, and the next call asks again. No
-/// universe counts as the default one, as in Google's clients; the library answers so after a failed request too, so that
-/// answer is not kept.
+/// If the universe domain is not returned in time, the headers are not sent, and the next call requests it again. Credentials
+/// without a universe domain count as those of the default one, as in Google's clients. This result is not cached, since the
+/// library also returns it after a failed request.
 pub(crate) fn of_universe(credentials: Credentials, domain: &str) -> Credentials {
     OfUniverse {
         credentials,
@@ -34,7 +34,7 @@ pub(crate) fn of_universe(credentials: Credentials, domain: &str) -> Credentials
 struct OfUniverse {
     credentials: Credentials,
     domain: String,
-    /// The credentials have named the universe `domain` as theirs.
+    /// True if the credentials have named the universe `domain` as theirs.
     named: AtomicBool,
 }
 
@@ -91,12 +91,12 @@ mod tests {
     use super::DEFAULT_UNIVERSE as DEFAULT;
     use super::*;
 
-    /// Credentials that answer the n-th question for their universe with the n-th of these, and then with the last one.
-    /// They count the questions.
+    /// Credentials that return the n-th of these universe domains for the n-th request, and then the last one. They count the
+    /// requests.
     #[derive(Debug)]
     struct Of(&'static [Option<&'static str>], Arc<AtomicUsize>);
 
-    /// Stands for no answer.
+    /// A marker for a request that is never answered.
     const SILENT: Option<&str> = Some("silent");
 
     impl CredentialsProvider for Of {
@@ -149,7 +149,7 @@ mod tests {
             (&[Some(OTHER)], DEFAULT, [Refused; 3], 3),
             (&[Some(DEFAULT)], OTHER, [Refused; 3], 3),
             (&[None], OTHER, [Refused; 3], 3),
-            // What is not known is not sent, and asked again.
+            // If the universe is unknown, nothing is sent, and the next call requests it again.
             (&[SILENT], DEFAULT, [Unknown; 3], 3),
             (&[SILENT], OTHER, [Unknown; 3], 3),
             (&[SILENT, Some(OTHER)], OTHER, [Unknown, Sent, Sent], 2),
@@ -160,7 +160,7 @@ mod tests {
                 3,
             ),
             (&[SILENT, Some(DEFAULT)], DEFAULT, [Unknown, Sent, Sent], 2),
-            // No universe is no proof of the default one.
+            // A missing universe domain counts as the default one, but is not cached.
             (&[None, Some(OTHER)], DEFAULT, [Sent, Refused, Refused], 3),
         ];
         for (answers, client, expected, questions) in cases {

@@ -1,4 +1,4 @@
-//! The metrics layer of a build without the feature `metrics`, which does nothing.
+//! The metrics layer of a build without the feature `metrics`. The layer does nothing.
 
 use tower::Layer;
 

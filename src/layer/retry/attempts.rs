@@ -32,9 +32,9 @@ pub(super) struct Attempts<S> {
     delay: Duration,
     /// Number of attempts that count against the policy's maximum.
     counted: u32,
-    /// Number of these attempts since the last pushback, from which the backoff is computed.
+    /// Number of counted attempts since the last pushback. The backoff is computed from it.
     backoff_attempts: u32,
-    /// Whether an attempt was made with refreshed credentials. There is at most one.
+    /// True if an attempt was made with refreshed credentials. A call makes at most one such attempt.
     credentials_refreshed: bool,
     /// Number of transparent retries.
     transparent_retries: u32,
@@ -98,7 +98,7 @@ impl<S> Attempts<S> {
     /// Decides what to do after the current attempt has failed.
     fn next(&mut self, status: &Status) -> NextStep {
         let failure = TransportError::from_status(status);
-        // Every retry would fail in the same way, even if the policy has the code.
+        // Do not retry, even if the policy has the code: every retry would fail in the same way.
         if failure.is_some_and(TransportError::is_permanent) {
             return NextStep::End;
         }
@@ -111,8 +111,8 @@ impl<S> Attempts<S> {
             self.credentials_refreshed = true;
             return NextStep::Now;
         }
-        // The server did not process the call and is not failing. So a connection that closes gracefully costs a call neither a
-        // backoff nor an attempt, and the throttle no token.
+        // A transparent retry has no backoff, is not counted as an attempt, and removes no token from the throttle. The server
+        // did not process the call, and is not failing.
         let most = failure.map_or(0, TransportError::transparent_retry_limit);
         if let Some(wait) =
             transparent_retry_delay(most, self.transparent_retries, self.call.remaining())
@@ -124,7 +124,7 @@ impl<S> Attempts<S> {
             };
         }
         let policy = self.policy();
-        // A poll's own policy has no codes, since it is made as a single attempt.
+        // The codes of the contract count as well: the policy of a poll has no codes, since a poll is a single attempt.
         let by_table = self.by_table().codes;
         let counts = policy.codes.contains(status.code()) || by_table.contains(status.code());
         if (counts || forbidden)

@@ -11,17 +11,21 @@ use crate::contract::RetryPolicy;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedAttempt {
     pub(super) code: Code,
+    /// True if the server certainly did not process the attempt.
     pub(super) unsent: bool,
+    /// Number of attempts that count against the policy's maximum.
     pub(super) attempts: u32,
-    /// Number of these attempts since the last pushback.
+    /// Number of counted attempts since the last pushback.
     pub(super) backoff_attempts: u32,
+    /// The minimum delay that the server asks for, from its pushback or its `RetryInfo`.
     pub(super) hint: Option<Duration>,
     pub(super) pushback: Option<Pushback>,
+    /// The time until the deadline; `None` if there is no deadline.
     pub(super) remaining: Option<Duration>,
 }
 
 /// Returns the delay before a retry; `None` if there is none. The delay is the server's pushback, or is drawn with full jitter
-/// from an exponential backoff. It is at least the hint of the server's `RetryInfo`.
+/// from an exponential backoff. It is at least the server's hint.
 pub(super) fn decide(
     policy: &RetryPolicy,
     idempotent: bool,

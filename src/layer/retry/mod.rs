@@ -1,10 +1,10 @@
 //! Retries failed calls by the retry policy of the contract or of the call's options.
 //!
-//! An idempotent call is retried on the codes of its policy. Any other call is retried only if the server certainly did not
-//! process it. The delay before a retry is drawn with full jitter from the policy's backoff, or is the server's pushback; a longer
-//! `RetryInfo` replaces it. A retry whose delay exceeds the deadline is not made, and retries are throttled while too many attempts
-//! of the client fail. A call that the server did not process because its connection was closing is retried transparently,
-//! independent of its policy (gRFC A6). Attempts never overlap.
+//! An idempotent call is retried on the codes of its policy. Any other call is retried on these codes only if the server
+//! certainly did not process it. The delay before a retry is drawn with full jitter from the policy's backoff, or is the
+//! server's pushback; a longer `RetryInfo` replaces it. A retry whose delay would exceed the deadline is not made. Retries are
+//! throttled while too many attempts of the client fail. A call that the server did not process because its connection was
+//! closing is retried transparently, independent of its policy (gRFC A6). Attempts never overlap.
 
 use std::fmt;
 use std::pin::Pin;
@@ -144,7 +144,8 @@ where
             let head = RequestHead::of(&mut head);
             Attempts::new(&self.inner, &self.shared, head, call)
         });
-        // The request itself is sent and the copy is kept: the copy's header map has no spare capacity.
+        // The request itself is sent and the copy is kept, since the copy's header map has no spare capacity for further
+        // headers.
         set_timeout_header(&mut head.headers, remaining);
         let body = attempts.as_ref().map_or(body, Attempts::body);
         let first = S::clone(&self.inner).oneshot(GrpcRequest::from_parts(head, body));
@@ -224,7 +225,7 @@ mod tests {
     use crate::call::phase::{self, Phase};
     use crate::contract::Method;
 
-    /// A deadline that ends within such a wait is no longer there when it is begun, so that no error shows it.
+    /// Tests the phases directly: no error shows `Backoff`, since a wait that would exceed the deadline is not begun.
     #[tokio::test(start_paused = true)]
     async fn the_wait_before_an_attempt_is_a_phase_and_so_is_what_follows() {
         let away = tower::service_fn(|_: GrpcRequest| {

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::Error;
 
-/// Settings of retry throttling, as in gRPC's `retryThrottling`: a client whose calls keep failing stops retrying them.
+/// Settings of retry throttling, as in gRPC's `retryThrottling` (gRFC A6). A client whose calls keep failing stops retrying
+/// them.
 ///
 /// A client and its clones share one token bucket, which is full at first. An attempt that fails with a retryable code, or whose
 /// pushback forbids a retry, removes one token. A call that succeeds adds `token_ratio`. While at most half of the tokens are left,
@@ -16,8 +17,8 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RetryThrottling {
-    /// Maximum number of tokens, from 1 to 1000. The default is 100: if a connection breaks, all its calls fail at once, and with
-    /// the ten tokens of gRPC's examples only four of them would be retried.
+    /// Maximum number of tokens, from 1 to 1000. The default is 100. If a connection breaks, all its calls fail at once; with
+    /// the ten tokens of gRPC's examples, only four of them would be retried.
     pub max_tokens: u32,
     /// Number of tokens that a successful call adds, from 0.001 to `max_tokens`. The default is 0.1, so retries stop if more than
     /// about one attempt in eleven keeps failing.
@@ -34,14 +35,14 @@ impl Default for RetryThrottling {
 }
 
 impl RetryThrottling {
-    /// Sets how many tokens the bucket holds, from 1 to 1000.
+    /// Sets the maximum number of tokens, from 1 to 1000. Another value makes `build` fail.
     #[must_use]
     pub const fn max_tokens(mut self, tokens: u32) -> Self {
         self.max_tokens = tokens;
         self
     }
 
-    /// Sets how many tokens a successful call puts back, from 0.001 to `max_tokens`.
+    /// Sets the number of tokens that a successful call adds, from 0.001 to `max_tokens`. Another value makes `build` fail.
     #[must_use]
     pub const fn token_ratio(mut self, ratio: f64) -> Self {
         self.token_ratio = ratio;
@@ -69,16 +70,18 @@ impl RetryThrottling {
 pub(super) struct Throttle {
     tokens: AtomicU32,
     most: u32,
+    /// The thousandths of a token that a successful call adds.
     back: u32,
 }
 
+/// One token, in thousandths.
 const TOKEN: u32 = 1000;
 
 impl Throttle {
     /// Creates a full bucket from checked settings.
     pub(super) fn new(throttling: RetryThrottling) -> Self {
         let most = throttling.max_tokens.saturating_mul(TOKEN);
-        // It is at most `max_tokens`, so it fits; a cast saturates anyway.
+        // The number is at most `max_tokens` times `TOKEN`, so it fits into `u32`. A cast would saturate anyway.
         let back = (throttling.token_ratio * f64::from(TOKEN)).round() as u32;
         Self {
             tokens: AtomicU32::new(most),

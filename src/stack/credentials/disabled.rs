@@ -11,11 +11,11 @@ pub(crate) enum Authentication {
     None,
 }
 
-/// The layer that adds credentials; never created in this build.
+/// The layer that adds credentials. It is never created in this build.
 pub(crate) type Layer = tower::layer::util::Identity;
 
 impl Authentication {
-    /// Returns that there are no credentials.
+    /// Returns [`Credential::Nothing`].
     pub(crate) fn credential(&self) -> Credential {
         match self {
             Self::Default | Self::None => Credential::Nothing,

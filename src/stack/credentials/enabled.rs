@@ -19,7 +19,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// The credentials setting of the builder.
 #[derive(Clone, Default)]
 pub(crate) enum Authentication {
-    /// Application default credentials; none over plaintext to localhost.
+    /// Application default credentials. Plaintext connections to localhost have no credentials.
     #[default]
     Default,
     None,
@@ -37,7 +37,7 @@ pub(crate) type Layer = AuthLayer;
 type CreateLayer = dyn Fn(&str) -> Result<Layer, Error> + Send + Sync;
 
 impl Authentication {
-    /// Returns where the credentials come from, which decides where they may be sent.
+    /// Returns the kind of the credentials, which decides where they may be sent.
     pub(crate) fn credential(&self) -> Credential {
         match self {
             Self::None => Credential::Nothing,
@@ -48,8 +48,8 @@ impl Authentication {
         }
     }
 
-    /// Returns the layer of a client in this universe domain, if there are credentials. The universe domain of tokens and keys is
-    /// not known, so it is not checked.
+    /// Returns the layer of a client in this universe domain, if there are credentials. The universe domain of an access token
+    /// or an API key is unknown, so it is not checked.
     pub(crate) fn layer(self, universe: &str) -> Result<Option<Layer>, Error> {
         let credentials = match self {
             Self::None => return Ok(None),
@@ -79,13 +79,13 @@ impl fmt::Debug for Authentication {
 /// Returns the layer with application default credentials.
 fn default_layer(universe: &str) -> Result<Layer, Error> {
     endpoint::check_metadata_host(|name| std::env::var_os(name))?;
-    // google-cloud-auth spawns a task that panics if TLS has no provider.
+    // google-cloud-auth spawns a task, which needs a runtime. The task panics if rustls has no crypto provider.
     if tokio::runtime::Handle::try_current().is_err() {
         return Err(Error::configuration(
             "default credentials need a Tokio runtime: call `build` within one",
         ));
     }
-    // With `tls-aws-lc`, it has its own provider.
+    // With `tls-aws-lc`, google-cloud-auth has its own provider.
     if !cfg!(feature = "tls-aws-lc") && !transport::has_default_provider() {
         return Err(Error::configuration(
             "no rustls provider for the default credentials: enable `tls-aws-lc`, or install one by `CryptoProvider::install_default`",

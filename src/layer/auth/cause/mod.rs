@@ -1,7 +1,7 @@
-//! Reads why a token request failed out of an error of google-cloud-auth.
+//! Reads the cause of a failed token request from an error of google-cloud-auth.
 //!
-//! The library gives the response's status, URL and body only as parts of texts, so these are parsed. A text of an
-//! unknown form is shown as it is, without anything that looks like a secret.
+//! The texts of the error are parsed, since the library reports the status, URL and body of a response only in them. A text of
+//! an unknown form is shown as it is, without anything that looks like a secret.
 
 use std::error::Error as StdError;
 
@@ -17,12 +17,12 @@ use super::rejection::Rejection;
 use super::universe;
 use crate::transport::certificate_fault;
 
-/// Why credentials gave no token.
+/// The cause for which credentials returned no token.
 pub(super) struct Cause {
     pub(super) rejection: Rejection,
-    /// The endpoint sent a response.
+    /// True if the endpoint sent a response.
     pub(super) answered: bool,
-    /// An answer did not come in time. The credentials are good.
+    /// True if the credentials did not name their universe in time. The credentials may be valid.
     pub(super) late: bool,
 }
 
@@ -51,7 +51,7 @@ impl Cause {
         let late = transient && matches!(facts.fault, Fault::Universe(_));
         Self {
             rejection: match transient {
-                // No code that is retried: a second wait would end in the call's own deadline.
+                // Use a code that is not retried, since a second wait would end at the call's own deadline.
                 true if late => Rejection::new(Code::DeadlineExceeded, text),
                 true => Rejection::transient(text),
                 false => Rejection::lasting(text),
@@ -62,10 +62,10 @@ impl Cause {
     }
 }
 
-/// The facts that the texts of an error show.
+/// The facts that the texts of an error contain.
 struct Facts {
     url: Option<String>,
-    /// The response is, for an external account, one of the impersonation URL: its error has no URL.
+    /// True if the error has no URL. For an external account, such a response is from the impersonation URL.
     impersonating: bool,
     fault: Fault,
 }
@@ -78,11 +78,11 @@ enum Fault {
     NotToken(String),
     /// The TLS handshake failed.
     Tls(String),
-    /// No response: the name was not resolved, no connection, or it broke.
+    /// No response: the name was not resolved, no connection was made, or the connection broke.
     Unreachable(String),
-    /// The credentials belong to another universe, or did not name theirs. The text says what to do.
+    /// The credentials belong to another universe, or did not name theirs. The text includes the next step.
     Universe(String),
-    /// Everything else: a file of a subject token, an executable, a key.
+    /// Any other fault, such as one of a subject token file, an executable or a key.
     Other(String),
 }
 
@@ -113,7 +113,7 @@ impl Facts {
     }
 }
 
-/// The library's errors of this form have no URL.
+/// The start of the library's errors that have no URL.
 const WITHOUT_URL: &str = "the HTTP transport reports a [";
 
 fn fault(texts: &[String], secrets: &[String]) -> Fault {
@@ -145,7 +145,7 @@ fn fault(texts: &[String], secrets: &[String]) -> Fault {
     if let Some(text) = texts.iter().map(|text| plain(text)).find(universe) {
         return Fault::Universe(redact(text, secrets));
     }
-    // The texts of the library's frame repeat what is below, or say nothing.
+    // Skip the general texts of the library, and texts that repeat an outer one.
     let mut telling: Vec<&str> = Vec::new();
     for text in texts
         .iter()
@@ -158,7 +158,7 @@ fn fault(texts: &[String], secrets: &[String]) -> Fault {
         }
     }
     let telling = telling.join(": ");
-    // A subject token's source is quoted as it was read.
+    // Remove the quoted body, since the library quotes the source of a subject token as it was read.
     let shown = match telling.split_once("body=<") {
         Some((before, _)) => before.trim_end_matches([' ', ',']),
         None => &telling,
@@ -166,7 +166,7 @@ fn fault(texts: &[String], secrets: &[String]) -> Fault {
     Fault::Other(redact(&without_values(shown), secrets))
 }
 
-/// The text without what the library adds to each error.
+/// Returns the text without the phrases that the library adds to each error.
 fn plain(text: &str) -> &str {
     let text = text
         .trim_end_matches(" and future attempts will not succeed")
@@ -184,7 +184,7 @@ fn plain(text: &str) -> &str {
     text
 }
 
-/// serde quotes a string that it did not expect, which may be a token.
+/// Removes the string that serde quotes in a type error, since it may be a token.
 fn without_values(text: &str) -> String {
     match text.split_once("string \"") {
         Some((before, after)) => {
@@ -247,7 +247,7 @@ fn unescape(text: &str) -> String {
 impl Body {
     fn parse(text: &str, secrets: &[String]) -> Self {
         let text = text.trim();
-        // The advice follows after a semicolon.
+        // Remove a final period, since the advice follows after a semicolon.
         let clean = |text: &str| {
             let text = redact(text, secrets);
             text.trim_end_matches(['.', ' ']).to_owned()
@@ -273,7 +273,7 @@ impl Body {
         }
     }
 
-    /// Only the known fields are shown: the others may be an echo of the request.
+    /// Reads only the known fields, since other fields may echo the request.
     fn of_json(json: &Value, clean: &impl Fn(&str) -> String) -> Self {
         let field = |json: &Value, name: &str| json.get(name)?.as_str().map(clean);
         match json.get("error") {
@@ -323,7 +323,7 @@ impl Fault {
             Self::Response { status, body } => {
                 format!("{endpoint} answered HTTP {status}{}", body.describe())
             }
-            // Where the first character is wrong, it is a page of HTML or other text.
+            // If the first character is wrong, the text is HTML or other text.
             Self::NotToken(cause) if cause.ends_with("at line 1 column 1") => {
                 format!("{endpoint} answered with text that is not JSON ({cause})")
             }
@@ -336,7 +336,7 @@ impl Fault {
         }
     }
 
-    /// Returns whether the fault lasts although google-cloud-auth calls it transient.
+    /// Returns whether the fault is permanent although google-cloud-auth reports it as transient.
     fn lasts(&self) -> bool {
         match self {
             Self::Tls(_) => true,
@@ -350,7 +350,7 @@ impl Fault {
         }
     }
 
-    /// The next step, as the end of a sentence.
+    /// Returns the next step for the user, as the end of a sentence. It is empty if there is none.
     fn advice(&self, origin: &Origin, endpoint: &str) -> String {
         match self {
             Self::Response { body, .. } if body.html => NOT_GOOGLE.to_owned(),

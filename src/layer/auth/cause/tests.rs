@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::super::origin::{FileLocation, FileOrigin};
 use super::*;
 
-/// An error of this text, and the rest of the chain below.
+/// An error with this text, and its sources.
 #[derive(Debug)]
 struct Text(&'static str, Option<Box<Self>>);
 
@@ -36,7 +36,7 @@ fn file(kind: Kind) -> Origin {
     })
 }
 
-/// The texts of google-cloud-auth 1.18's errors, outermost first, as its endpoints were seen to cause them.
+/// The texts of errors that google-cloud-auth 1.18 was observed to return, outermost first.
 #[test]
 fn the_cause_is_found_in_the_texts_of_the_library_and_nothing_secret_is() {
     let user = || file(Kind::AuthorizedUser);

@@ -1,8 +1,8 @@
-//! Credentials that are created again after they failed.
+//! Creates credentials again after they have failed.
 //!
-//! google-cloud-auth requests tokens in a task of its own. This task ends for good after an error that it takes for
-//! permanent, with the runtime that it was spawned on, and when it panics; from then on the credentials repeat the
-//! error or panic in their caller. So credentials are dropped after any error, and a factory creates others.
+//! Credentials are dropped after any error, and a factory creates new ones. The reason is that google-cloud-auth requests
+//! tokens in a task of its own. This task ends for good after an error that the library classifies as permanent, after a panic,
+//! and with the runtime that it was spawned on. From then on, the credentials return the same error, or panic in their caller.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +29,7 @@ use super::rejection::Rejection;
 /// Creates credentials. It runs in the task of a call, without any lock.
 pub(super) type Factory = Arc<dyn Fn() -> Result<Created, Rejection> + Send + Sync>;
 
-/// Credentials and where they come from.
+/// Credentials and their source.
 pub(super) struct Created {
     pub(super) credentials: Credentials,
     pub(super) origin: Origin,
@@ -37,66 +37,67 @@ pub(super) struct Created {
 
 type Answer = CacheableResource<HeaderMap>;
 
-/// An error of credentials that are older than this may be outdated.
+/// Minimum age of credentials whose error may be outdated.
 const STALE: Duration = Duration::from_secs(1);
 
-/// The wait before credentials are created again: it doubles with each failure in a row.
+/// Delay before credentials are created again after one failure. It doubles with each failure in a row.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
-/// Its bound after a transient failure, which google-cloud-auth would retry as often.
+/// Maximum delay after a transient failure, which google-cloud-auth would retry as often.
 const MAX_DELAY_TRANSIENT: Duration = Duration::from_secs(10);
-/// Its bound after a failure that lasts until someone fixes the source.
+/// Maximum delay after a failure that lasts until someone fixes the source.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// Credentials that gave no answer for so long are created again, which leaves a request of theirs open. It is shorter
-/// than the default token_timeout, so that one lost answer costs one call. The time doubles with each such replacement, so
-/// that a source that swallows all requests costs four sockets an hour.
+/// Time without an answer after which credentials are created again. It is shorter than the default token_timeout, so that one
+/// lost answer costs one call. It doubles with each such replacement: the replaced credentials leave a request open, and a
+/// source that never answers costs only four sockets an hour in the end.
 const SILENCE: Duration = Duration::from_secs(7);
+/// Maximum of this time.
 const MAX_SILENCE: Duration = Duration::from_secs(15 * 60);
 
-/// Stands for a token_timeout that is beyond the clock's range.
+/// Replaces a token_timeout that is beyond the clock's range.
 const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The credentials of a layer.
 pub(super) struct Provider {
-    /// `None` for credentials that the user made, which are never created again.
+    /// `None` for credentials that the user created, which are never created again.
     factory: Option<Factory>,
-    /// Held by the call that runs the factory. The others wait for it without blocking their threads.
+    /// The lock that a call holds while it runs the factory. Other calls wait for it without blocking their threads.
     creating: tokio::sync::Mutex<()>,
-    /// Not held while foreign code runs.
+    /// The lock is not held while code of the library or the user runs.
     state: Mutex<State>,
 }
 
 struct State {
     current: Option<Arc<Generation>>,
-    /// Failures in a row.
+    /// Number of failures in a row.
     failures: u32,
-    /// Replacements of silent credentials in a row.
+    /// Number of replacements of silent credentials in a row.
     silences: u32,
-    /// The last failure, and until when it is returned at once.
+    /// The last failure, and the time until which calls return it at once.
     blocked: Option<(Instant, Rejection)>,
-    /// Since when the current credentials have not answered.
+    /// The time since which the current credentials have not answered.
     waiting_since: Option<Instant>,
-    /// Credentials of the factory have returned headers before.
+    /// True if credentials of this provider have returned headers before.
     delivered: bool,
     rng: HasherRng,
 }
 
-/// Credentials, from one creation to the next.
+/// Credentials from their creation to their replacement.
 struct Generation {
     credentials: Credentials,
     origin: Origin,
     created: Instant,
-    /// The probe of their metadata server, which all calls that wait at the same time share.
+    /// The probe of the metadata server. All calls that wait at the same time share it.
     probe: Mutex<Arc<Probe>>,
 }
 
 type Probe = OnceCell<Result<(), ProbeError>>;
 
-/// Why the current credentials gave no headers.
+/// The reason why the current credentials returned no headers.
 struct Failed {
     rejection: Rejection,
     kind: FailureKind,
-    /// The endpoint sent a response.
+    /// True if the endpoint sent a response.
     answered: bool,
 }
 
@@ -112,14 +113,14 @@ enum FailureKind {
 enum Recovery {
     /// Return the failure.
     Report,
-    /// Ask the credentials that another call has created meanwhile.
+    /// Request headers from the credentials that another call has created meanwhile.
     Ask(Arc<Generation>),
-    /// Create credentials and ask them.
+    /// Create credentials and request headers from them.
     Create,
 }
 
 impl Provider {
-    /// Credentials that are never created again.
+    /// Returns a provider of credentials that are never created again.
     pub(super) fn fixed(credentials: Credentials) -> Self {
         let created = Created {
             credentials,
@@ -132,7 +133,7 @@ impl Provider {
         }
     }
 
-    /// Credentials of a factory, which is called once now.
+    /// Returns a provider of a factory's credentials. The factory is called once now.
     pub(super) fn from_factory(factory: Factory) -> Result<Self, Rejection> {
         let created = call(&factory)?;
         Ok(Self {
@@ -142,10 +143,10 @@ impl Provider {
         })
     }
 
-    /// Asks the credentials for headers; `tag` is that of the headers that the caller has.
+    /// Requests headers from the credentials. `tag` is the tag of the headers that the caller has.
     ///
-    /// Cancel safe: a caller that is dropped leaves the credentials to the others, unless they have been silent for too
-    /// long.
+    /// Cancel safe: if a caller is dropped, the other callers continue to use the credentials, unless these have been silent
+    /// for too long.
     pub(super) async fn headers(
         &self,
         tag: Option<&EntityTag>,
@@ -195,8 +196,8 @@ impl Provider {
         Some(generation)
     }
 
-    /// Creates credentials, unless another call has created some or has failed to while this one waited for its turn.
-    /// Returns whether they were created by this call.
+    /// Creates credentials. If another call created some, or failed to, while this call waited for the lock, returns the result
+    /// of that call. The flag is true if this call created the credentials.
     async fn create(
         &self,
         deadline: Instant,
@@ -235,7 +236,7 @@ impl Provider {
         }
     }
 
-    /// Records an answer.
+    /// Records that the credentials returned headers.
     fn succeeded(&self, generation: &Arc<Generation>) {
         let mut state = self.state();
         if state.is_current(generation) {
@@ -247,8 +248,8 @@ impl Provider {
         }
     }
 
-    /// Records a failure. Other credentials are asked in place of those that failed once a call, and only if the
-    /// failure may be outdated.
+    /// Records a failure, and returns the next step. A call uses other credentials in place of the failed ones at most once,
+    /// and only if the failure may be outdated.
     fn failed(
         &self,
         generation: &Arc<Generation>,
@@ -261,7 +262,7 @@ impl Provider {
             return Recovery::Report;
         }
         if !state.is_current(generation) {
-            // Another call has replaced them meanwhile.
+            // Another call has replaced the credentials meanwhile.
             let other = state.current.clone().filter(|_| replaceable);
             return other.map_or(Recovery::Report, Recovery::Ask);
         }
@@ -285,7 +286,7 @@ impl Provider {
         token_timeout: Duration,
     ) -> Result<Answer, Failed> {
         let mut extensions = Extensions::new();
-        // `EntityTag::default()` equals the first tag of the process: no tag is not the default one.
+        // Insert no default for a missing tag, since `EntityTag::default()` equals the first tag of the process.
         if let Some(tag) = tag {
             extensions.insert(tag.clone());
         }
@@ -307,7 +308,7 @@ impl Provider {
         }
     }
 
-    /// The error of a call that waited in vain.
+    /// Returns the error of a call whose token_timeout has passed.
     fn silence(&self, generation: &Generation, token_timeout: Duration) -> Rejection {
         let origin = &generation.origin;
         let from = origin
@@ -318,7 +319,7 @@ impl Provider {
             .blocked
             .as_ref()
             .map(|(_, last)| format!("; the failure before: {}", last.text()));
-        // No code that is retried: a second wait would end in the call's own deadline.
+        // Use a code that is not retried, since a second wait would end at the call's own deadline.
         Rejection::new(
             Code::DeadlineExceeded,
             format!(
@@ -335,8 +336,8 @@ impl Provider {
     }
 }
 
-/// A call that waits for an answer. Calls whose deadlines are shorter than their token_timeout never see it end, so one that is
-/// dropped before that looks for silence, too.
+/// A guard of a call that waits for an answer. If the call is dropped before its token_timeout, the guard checks whether the
+/// credentials have been silent for too long. Calls whose deadline is shorter than the token_timeout would never check this.
 struct Waiting<'a> {
     provider: &'a Provider,
     generation: &'a Arc<Generation>,
@@ -379,7 +380,7 @@ impl State {
         (Instant::now() < *until).then(|| rejection.clone())
     }
 
-    /// Returns this failure at once until it is time to create credentials again.
+    /// Stores a failure, which calls return at once until credentials may be created again.
     fn block(&mut self, rejection: Rejection) {
         self.failures = self.failures.saturating_add(1);
         let delay = delay(self.failures, rejection.is_transient(), self.rng.next_f64());
@@ -391,7 +392,7 @@ impl State {
         self.blocked = Some((Instant::now() + delay, rejection));
     }
 
-    /// Drops credentials that have been silent for too long. The next call creates others.
+    /// Drops the current credentials if they have been silent for too long. The next call creates new ones.
     fn silent(&mut self) {
         let bound = SILENCE
             .saturating_mul(1 << self.silences.min(8))
@@ -415,8 +416,8 @@ impl Generation {
         }
     }
 
-    /// Connects to the metadata server, once for all calls that wait. The call that does may be of a runtime that no longer
-    /// runs; then others connect themselves. After a failure the next call connects again.
+    /// Connects to the metadata server, once for all calls that wait. If the runtime of the connecting call no longer runs, the
+    /// other calls connect themselves after a timeout. After a failure, the next call connects again.
     async fn probe(&self, server: &MetadataServer) -> Result<(), ProbeError> {
         let shared = || self.probe.lock().unwrap_or_else(PoisonError::into_inner);
         let probe = Arc::clone(&shared());
@@ -434,9 +435,9 @@ impl Generation {
         probed
     }
 
-    /// Asks for headers. With `probe`, a metadata server that has never answered must accept a connection within
-    /// [`PROBE_TIMEOUT`]: without this, a machine that has no credentials waits for DNS or for TCP. A server that is only slow
-    /// is not lost by it: the credentials are kept, and the library goes on with its request, whose answer the next call gets.
+    /// Requests headers. If `probe` is true, a metadata server must accept a connection within [`PROBE_TIMEOUT`]; without this,
+    /// a machine that has no credentials would wait for DNS or for TCP. If the server is only slow, the credentials are kept:
+    /// the library continues its request, and the next call gets the answer.
     async fn ask(&self, extensions: Extensions, probe: bool) -> Result<Answer, Failed> {
         let server = match &self.origin {
             Origin::MetadataServer(server) if probe => server,
@@ -457,7 +458,7 @@ impl Generation {
             },
             Either::Left((answer, _)) => answer,
             Either::Right((Ok(()), asked)) => asked.await,
-            // The library may have a way that the probe has not, such as a proxy.
+            // The library may reach a server that the probe cannot reach, for example by a proxy.
             Either::Right((Err(cause), asked)) => {
                 match tokio::time::timeout_at(latest, asked).await {
                     Ok(Err(failed)) if !failed.answered => Err(nothing_found(&cause, failed.kind)),
@@ -510,7 +511,7 @@ impl fmt::Debug for Provider {
     }
 }
 
-/// Calls a factory, whose panic becomes an error.
+/// Calls a factory, and converts a panic to an error.
 fn call(factory: &Factory) -> Result<Created, Rejection> {
     let called = catch_unwind(AssertUnwindSafe(|| factory()));
     called.unwrap_or_else(|_| {
@@ -524,21 +525,21 @@ fn call(factory: &Factory) -> Result<Created, Rejection> {
     })
 }
 
-/// The error for a panic below, with its likely cause.
+/// Returns the error for a panic of the library or of a factory, with its likely cause.
 fn panicked(origin: &Origin, what: &str) -> Rejection {
     let roots = ca_roots::missing().map(|text| format!("; {text}"));
     let text = format!("{origin}: {what}{}", roots.unwrap_or_default());
     Rejection::new(Code::Internal, text)
 }
 
-/// The wait after so many failures in a row; `random` is from 0 to 1.
+/// Returns the delay after a number of failures in a row. `random` is from 0 to 1.
 fn delay(failures: u32, transient: bool, random: f64) -> Duration {
     let bound = match transient {
         true => MAX_DELAY_TRANSIENT,
         false => MAX_DELAY,
     };
     let doubled = FIRST_DELAY.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    // Clients that failed together do not come back together.
+    // Shorten the delay by up to a quarter at random, so that clients that failed together do not retry together.
     doubled.min(bound).mul_f64(1.0 - random / 4.0)
 }
 

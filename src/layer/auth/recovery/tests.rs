@@ -6,7 +6,7 @@ use google_cloud_auth::credentials::CredentialsProvider;
 
 use super::*;
 
-/// Credentials of the metadata server, as google-cloud-auth makes them.
+/// Credentials of the metadata server, which behave like google-cloud-auth's.
 #[derive(Clone, Copy, Debug)]
 enum Metadata {
     Hangs,
@@ -60,7 +60,7 @@ async fn a_machine_without_a_metadata_server_has_no_credentials_and_says_so_with
     let cases = [
         (Metadata::Hangs, "127.0.0.1:1", Some(missing)),
         (Metadata::Unreachable, "127.0.0.1:1", Some(missing)),
-        // An answer is believed, whichever way it came.
+        // A response of the library's request decides, even if the probe makes no connection.
         (
             Metadata::NotFound,
             "127.0.0.1:1",
@@ -116,7 +116,7 @@ async fn calls_at_the_same_time_share_one_probe_of_the_metadata_server() {
     assert_eq!(probes, 1);
 }
 
-/// Credentials of the metadata server whose request goes on in a task of their own, as google-cloud-auth's does.
+/// Credentials of the metadata server that send their request in a task of their own, as google-cloud-auth does.
 #[derive(Debug)]
 struct Slow(tokio::sync::watch::Receiver<bool>);
 
@@ -138,7 +138,7 @@ impl CredentialsProvider for Slow {
     }
 }
 
-/// A listener that accepts no further connection: on Linux, its queue is full.
+/// Returns a listener that accepts no further connection, since its queue is full (on Linux).
 async fn full() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>) {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket
