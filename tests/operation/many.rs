@@ -35,7 +35,7 @@ struct Counting {
 struct State {
     ends: BTreeMap<String, Instant>,
     page: usize,
-    /// Whether listings are empty.
+    /// True if listings are empty.
     hidden: bool,
     /// The error of every listing, if listings fail.
     listing: Option<Status>,

@@ -96,7 +96,7 @@ enum Last {
 #[derive(Clone, Debug)]
 struct Case {
     verb: &'static str,
-    /// Whether the operation has metadata with its verb and target.
+    /// True if the operation has metadata with its verb and target.
     metadata: bool,
     policy: MissingResult,
     cancel_on_timeout: bool,

@@ -46,7 +46,7 @@ struct Script {
     /// The time at which the server forgets the operation.
     forgotten: Option<u64>,
     target: Target,
-    /// Whether the server's answers have metadata.
+    /// True if the answers of the server have metadata.
     tells: bool,
 }
 
@@ -241,7 +241,7 @@ struct Second {
     stalls: Option<(u64, u64)>,
     /// The runtime is shut down at this time, in milliseconds.
     ends: Option<u64>,
-    /// Whether its waits then continue on the first runtime. Otherwise they are dropped.
+    /// True if its waits then continue on the first runtime. Otherwise they are dropped.
     moves: bool,
 }
 
